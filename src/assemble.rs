@@ -1,0 +1,78 @@
+//! `assemble`: writes the folder that Dokku wants for a plugin, from this program and the repository.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use clap::Parser;
+
+use crate::catalog::{self, Kind};
+use crate::commands::arguments;
+use crate::context::Context;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --repo: the repository, with plugin.toml and commands/commands
+    #[arg(long, value_name = "string", default_value = ".")]
+    repo: PathBuf,
+    positional: Vec<PathBuf>,
+}
+
+/// Writes the plugin's folder, or writes it again: the program, and a link to it for every row.
+///
+/// # Errors
+/// Where a file of the repository is missing or the folder cannot be written.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("assemble", words, context)?;
+    let [folder] = arguments.positional.as_slice() else {
+        bail!("assemble needs the folder to write, and nothing else");
+    };
+    for sub in ["subcommands", "bin"] {
+        let sub = folder.join(sub);
+        fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
+    }
+    copy(Path::new("/proc/self/exe"), &folder.join("dokku-storage"), 0o755)?;
+    copy(&arguments.repo.join("plugin.toml"), &folder.join("plugin.toml"), 0o644)?;
+    copy(&arguments.repo.join("commands/commands"), &folder.join("commands"), 0o755)?;
+    for (kind, sub, target) in LINKS {
+        write_links(kind, &folder.join(sub), Path::new(target))?;
+    }
+    context.out.line(&folder.display().to_string());
+    Ok(())
+}
+
+/// Which rows are links in which folder, and to what.
+pub const LINKS: [(Kind, &str, &str); 3] = [
+    (Kind::Subcommand, "subcommands", "../dokku-storage"),
+    (Kind::Trigger, "", "dokku-storage"),
+    (Kind::Helper, "bin", "../dokku-storage"),
+];
+
+/// Writes a link for each row of a kind.
+///
+/// # Errors
+/// Where one cannot be made.
+pub fn write_links(kind: Kind, folder: &Path, target: &Path) -> anyhow::Result<()> {
+    for row in catalog::of_kind(kind) {
+        let link = folder.join(row.name);
+        if fs::read_link(&link).is_ok_and(|present| present == target) {
+            continue;
+        }
+        crate::store::files::unless_absent(fs::remove_file(&link))
+            .and_then(|()| std::os::unix::fs::symlink(target, &link))
+            .with_context(|| format!("unable to create {}", link.display()))?;
+    }
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path, mode: u32) -> anyhow::Result<()> {
+    let copied = || {
+        let content = fs::read(from)?;
+        let temporary = crate::store::files::temporary(to);
+        fs::write(&temporary, content)?;
+        fs::set_permissions(&temporary, Permissions::from_mode(mode))?;
+        fs::rename(temporary, to)
+    };
+    copied().with_context(|| format!("unable to copy {} to {}", from.display(), to.display()))
+}

@@ -1,0 +1,275 @@
+//! The table of all that this program can be called as. Dispatch, help, the plugin's links and sudo's rules
+//! come from here.
+
+use crate::commands::{
+    annotations, create, default, destroy, ensure_directory, exec, info, list, list_entries,
+    migrate, mount, report, set, unmount, wait,
+};
+use crate::context::Context;
+use crate::triggers::{app_life, app_mounts, docker_args, install, pre_deploy, quiet, uninstall};
+use crate::{assemble, helpers, triggers};
+
+/// In which role a row is called, and so how: by which file of the plugin's folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `subcommands/NAME`, run for `dokku storage:NAME`.
+    Subcommand,
+    /// `NAME` in the plugin's root, run by plugn.
+    Trigger,
+    /// `bin/NAME`, run by sudo as root.
+    Helper,
+    /// The plugin's `commands` file.
+    Commands,
+    /// A command of this project's own, only by the program's own name.
+    Own,
+}
+
+/// What a row runs: the arguments behind its name, and the call's surroundings.
+pub type Run = fn(&[String], &mut Context) -> anyhow::Result<()>;
+
+/// One thing that this program can be called as.
+#[derive(Debug)]
+pub struct Row {
+    /// How it is called.
+    pub kind: Kind,
+    /// The name of the file, and for subcommands what follows `storage:`.
+    pub name: &'static str,
+    /// Its arguments, as the help shows them.
+    pub arguments: &'static str,
+    /// One line on what it does.
+    pub summary: &'static str,
+    /// What it runs.
+    pub run: Run,
+}
+
+impl Row {
+    /// The command with its arguments, as the help shows it.
+    #[must_use]
+    pub fn synopsis(&self) -> String {
+        let separator = if self.arguments.is_empty() { "" } else { " " };
+        format!("storage:{}{separator}{}", self.name, self.arguments)
+    }
+}
+
+const fn row(
+    kind: Kind,
+    name: &'static str,
+    arguments: &'static str,
+    summary: &'static str,
+    run: Run,
+) -> Row {
+    Row { kind, name, arguments, summary, run }
+}
+
+use Kind::{Commands, Helper, Own, Subcommand, Trigger};
+
+/// Every row; Dokku's own subcommands in the order of their names.
+pub static ROWS: &[Row] = &[
+    row(
+        Subcommand,
+        "annotations:report",
+        "[<name>] [<flag>]",
+        "Displays annotations for one or more storage entries",
+        annotations::report_annotations,
+    ),
+    row(
+        Subcommand,
+        "annotations:set",
+        "<name> <key> [<value>]",
+        "Set or clear an annotation on a storage entry",
+        annotations::set_annotation,
+    ),
+    row(
+        Subcommand,
+        "create",
+        "<name> [<path>] [flags]",
+        "Register a named storage entry",
+        create::run,
+    ),
+    row(
+        Subcommand,
+        "destroy",
+        "<name> [--force] [--destroy-host-dir]",
+        "Remove a named storage entry (must be unmounted from every app first)",
+        destroy::run,
+    ),
+    row(
+        Subcommand,
+        "ensure-directory",
+        "[--chown option] <directory>",
+        "[DEPRECATED] use storage:create instead",
+        ensure_directory::run,
+    ),
+    row(
+        Subcommand,
+        "exec",
+        "<name> [-- <cmd>...]",
+        "Run a command (or shell) in a temporary container that mounts the entry",
+        exec::run,
+    ),
+    row(
+        Subcommand,
+        "info",
+        "<name> [--format text|json]",
+        "Show details for one storage entry",
+        info::run,
+    ),
+    row(
+        Subcommand,
+        "labels:report",
+        "[<name>] [<flag>]",
+        "Displays labels for one or more storage entries",
+        annotations::report_labels,
+    ),
+    row(
+        Subcommand,
+        "labels:set",
+        "<name> <key> [<value>]",
+        "Set or clear a label on a storage entry",
+        annotations::set_label,
+    ),
+    row(
+        Subcommand,
+        "list",
+        "<app> [--format text|json]",
+        "List bind mounts for app's container(s) (host:container)",
+        list::run,
+    ),
+    row(
+        Subcommand,
+        "list-entries",
+        "[--scheduler s] [--format text|json]",
+        "List registered storage entries",
+        list_entries::run,
+    ),
+    row(
+        Subcommand,
+        "migrate",
+        "[<app>|--all]",
+        "Re-run the legacy -v to attachment migration for an app",
+        migrate::run,
+    ),
+    row(
+        Subcommand,
+        "mount",
+        "<app> <host-dir:container-dir>",
+        "Create a new bind mount",
+        mount::run,
+    ),
+    row(
+        Subcommand,
+        "report",
+        "[<app>] [<flag>]",
+        "Displays a storage report for one or more apps",
+        report::run,
+    ),
+    row(
+        Subcommand,
+        "set",
+        "<name> <property> [<value>]",
+        "Update a storage entry in place",
+        set::run,
+    ),
+    row(
+        Subcommand,
+        "unmount",
+        "<app> <host-dir:container-dir>",
+        "Remove an existing bind mount",
+        unmount::run,
+    ),
+    row(
+        Subcommand,
+        "wait",
+        "<name>",
+        "Wait for a storage entry's PVC to be bound (k3s)",
+        wait::run,
+    ),
+    row(Subcommand, "default", "", "Shows the commands", default::run),
+    row(Commands, "commands", "help|storage:help", "Answers dokku help", default::commands),
+    row(Trigger, "core-post-deploy", "APP PORT IP TAG", "Nothing to do after a deploy", quiet::run),
+    row(
+        Trigger,
+        "core-post-extract",
+        "APP WORKDIR REV",
+        "Nothing is read from an app's source",
+        quiet::run,
+    ),
+    row(Trigger, "cron-entries", "SCHEDULER", "Nothing is scheduled", quiet::run),
+    row(Trigger, "docker-args-build", "APP BUILDER", "Mounts for the build", docker_args::build),
+    row(
+        Trigger,
+        "docker-args-deploy",
+        "APP TAG [PROC [INDEX]]",
+        "Mounts for the app's containers",
+        docker_args::deploy,
+    ),
+    row(Trigger, "docker-args-run", "APP TAG", "Mounts for one-off containers", docker_args::run),
+    row(Trigger, "install", "", "Folders, owners, sudo helpers, older mounts", install::run),
+    row(Trigger, "post-app-clone-setup", "OLD NEW", "Gives a clone the mounts", app_life::clone),
+    row(
+        Trigger,
+        "post-app-rename-setup",
+        "OLD NEW",
+        "Moves the mounts to the new name",
+        app_life::rename,
+    ),
+    row(Trigger, "post-delete", "APP", "Forgets the app's mounts", app_life::delete),
+    row(Trigger, "post-deploy", "APP PORT IP TAG", "Nothing to do after a deploy", quiet::run),
+    row(
+        Trigger,
+        "post-extract",
+        "APP WORKDIR REV",
+        "Nothing is read from an app's source",
+        quiet::run,
+    ),
+    row(
+        Trigger,
+        "post-release-builder",
+        "BUILDER APP IMAGE",
+        "Nothing is taken from the image",
+        quiet::run,
+    ),
+    row(Trigger, "pre-deploy", "APP TAG", "Checks that all is there, sets owners", pre_deploy::run),
+    row(Trigger, "report", "APP", "The app's part of dokku report", triggers::report::app),
+    row(
+        Trigger,
+        "storage-app-mounts",
+        "APP [PHASE]",
+        "Entries and attachments as JSON",
+        app_mounts::pairs,
+    ),
+    row(Trigger, "storage-list", "APP PHASE FORMAT", "Mounts, deprecated", app_mounts::list),
+    row(Trigger, "uninstall", "PLUGIN", "Removes the sudo helpers", uninstall::run),
+    row(Helper, "chmod-storage-dir", "NAME MODE", "Sets a folder's mode", helpers::chmod),
+    row(
+        Helper,
+        "chown-storage-dir",
+        "NAME UID[:GID] [--folder-only]",
+        "Sets a folder's owner",
+        helpers::chown,
+    ),
+    row(Helper, "destroy-storage-dir", "NAME", "Removes a folder", helpers::destroy),
+    row(Own, "version", "", "Shows the version", default::version),
+    row(Own, "assemble", "DIR --repo DIR", "Writes the plugin's folder", assemble::run),
+];
+
+/// The row that is called so.
+#[must_use]
+pub fn find(kind: Kind, name: &str) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.kind == kind && row.name == name)
+}
+
+/// The subcommands that Dokku has, too, as its help lists them.
+pub fn of_dokku() -> impl Iterator<Item = &'static Row> {
+    of_kind(Subcommand).filter(|row| row.name != "default")
+}
+
+/// The helpers that sudo runs.
+pub fn helpers() -> impl Iterator<Item = &'static Row> {
+    of_kind(Helper)
+}
+
+/// Every row of a kind.
+pub fn of_kind(kind: Kind) -> impl Iterator<Item = &'static Row> {
+    ROWS.iter().filter(move |row| row.kind == kind)
+}

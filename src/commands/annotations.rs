@@ -1,0 +1,155 @@
+//! `storage:annotations:*` and `storage:labels:*`: keys and values on an entry.
+
+use std::collections::BTreeMap;
+
+use clap::Parser;
+
+use super::arguments::{self, at, no_more_than};
+use super::report::{Format, Request};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::error::{Error, Result};
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    positional: Vec<String>,
+}
+
+/// Which of an entry's two maps is meant.
+struct Map {
+    plural: &'static str,
+    singular: &'static str,
+    label: &'static str,
+    of: fn(&Entry) -> &BTreeMap<String, String>,
+    of_mut: fn(&mut Entry) -> &mut BTreeMap<String, String>,
+}
+
+const ANNOTATIONS: Map = Map {
+    plural: "annotations",
+    singular: "annotation",
+    label: "Annotation",
+    of: |entry| &entry.annotations,
+    of_mut: |entry| &mut entry.annotations,
+};
+
+const LABELS: Map = Map {
+    plural: "labels",
+    singular: "label",
+    label: "Label",
+    of: |entry| &entry.labels,
+    of_mut: |entry| &mut entry.labels,
+};
+
+/// Sets or takes away one annotation.
+///
+/// # Errors
+/// Where the entry is not there, no key is given, or the scheduler refuses.
+pub fn set_annotation(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    Ok(set(&ANNOTATIONS, words, context)?)
+}
+
+/// Sets or takes away one label.
+///
+/// # Errors
+/// As [`set_annotation`].
+pub fn set_label(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    Ok(set(&LABELS, words, context)?)
+}
+
+/// Shows the annotations of one entry or of all.
+///
+/// # Errors
+/// Where the entry or the flag is not there, or an entry cannot be read.
+pub fn report_annotations(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    Ok(report(&ANNOTATIONS, words, context)?)
+}
+
+/// Shows the labels of one entry or of all.
+///
+/// # Errors
+/// As [`report_annotations`].
+pub fn report_labels(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    Ok(report(&LABELS, words, context)?)
+}
+
+fn set(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
+    let command = format!("storage:{}:set", map.plural);
+    let arguments: Arguments = arguments::parse(&command, words, context)?;
+    let positional = &arguments.positional;
+    let (name, key, value) = (at(positional, 0), at(positional, 1), at(positional, 2));
+    if name.is_empty() {
+        return Err(Error::refused("storage entry name is required"));
+    }
+    if key.is_empty() {
+        return Err(Error::refused(format!("No {} key specified", map.singular)));
+    }
+    no_more_than(positional, 3)?;
+    let entry = super::access::entry(name, context)?;
+    context.out.report_headline(&if value.is_empty() {
+        format!("Unsetting {} {key}", map.singular)
+    } else {
+        format!("Setting {} {key} to {value}", map.singular)
+    });
+    let change = |entry: &mut Entry| {
+        let values = (map.of_mut)(entry);
+        if value.is_empty() {
+            values.remove(key);
+        } else {
+            values.insert(key.to_owned(), value.to_owned());
+        }
+        Ok(())
+    };
+    super::set::update(entry.name.as_str(), change, None, context)
+}
+
+fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
+    let command = format!("storage:{}:report", map.plural);
+    let request = Request::parse(&command, words)?;
+    no_more_than(&request.positional, 1)?;
+    let name = at(&request.positional, 0);
+    if !name.is_empty() {
+        let entry = super::access::entry(name, context)?;
+        return one(map, &entry, &request, context);
+    }
+    if request.flag.is_some() {
+        return Err(Error::refused(format!(
+            "{command} requires a storage entry name when an info flag is specified"
+        )));
+    }
+    let found = super::list_entries::visible(context)?;
+    if found.entries.is_empty() {
+        context.out.headline_unless_quiet("No storage entries registered");
+    }
+    for (entry, _) in &found.entries {
+        one(map, entry, &request, context)?;
+    }
+    super::list_entries::tell_problems(&found.problems, context)
+}
+
+fn one(map: &Map, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
+    let values = (map.of)(entry);
+    if let Some(flag) = &request.flag {
+        let prefix = format!("--storage-{}.", map.plural);
+        let value = flag.strip_prefix(&prefix).and_then(|key| values.get(key));
+        let Some(value) = value else {
+            let flags: Vec<String> = values.keys().map(|key| format!("{prefix}{key}")).collect();
+            return Err(Error::refused(format!(
+                "Invalid flag passed, valid flags: {}",
+                flags.join(", ")
+            )));
+        };
+        context.out.line(value);
+        return Ok(());
+    }
+    if request.format == Format::Json {
+        context.out.json(values);
+        return Ok(());
+    }
+    context.out.report_headline(&format!("{} {} information", entry.name, map.plural));
+    let labels: Vec<String> = values.keys().map(|key| format!("{} {key}:", map.label)).collect();
+    let width = labels.iter().map(String::len).max().unwrap_or(0).max(31);
+    for (label, value) in labels.iter().zip(values.values()) {
+        context.out.detail(&format!("{label:width$}{value}"));
+    }
+    Ok(())
+}

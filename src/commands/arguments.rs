@@ -1,0 +1,222 @@
+//! Reading the flags of a subcommand, and saying what is wrong with them the way Dokku's commands do.
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Command, Parser};
+
+use crate::context::Context;
+use crate::error::Error;
+
+/// The status of a command whose flags are wrong.
+const WRONG_FLAGS: i32 = 2;
+
+/// Reads the arguments behind the command's own name. Flags may stand anywhere before `--`; the last of
+/// several wins; a value may begin with a dash.
+///
+/// # Errors
+/// With the usage and what is wrong already said; status 2, or 0 where help was asked for.
+pub fn parse<A: Parser>(name: &str, words: &[String], context: &mut Context) -> Result<A, Error> {
+    let command = command::<A>();
+    let said = command
+        .clone()
+        .try_get_matches_from(words)
+        .and_then(|matches| A::from_arg_matches(&matches));
+    let error = match said {
+        Ok(arguments) => return Ok(arguments),
+        Err(error) => error,
+    };
+    for line in usage(name, &command) {
+        context.out.error_line(&line);
+    }
+    if error.kind() == ErrorKind::DisplayHelp {
+        return Err(Error::Status(0));
+    }
+    context.out.error_line(&reason(&error, words));
+    Err(Error::Status(WRONG_FLAGS))
+}
+
+/// The parser of a subcommand's arguments.
+fn command<A: Parser>() -> Command {
+    A::command().no_binary_name(true).disable_version_flag(true).args_override_self(true).mut_args(
+        |arg| {
+            if is_switch(&arg) {
+                arg.num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("true")
+                    .default_value("false")
+                    .action(ArgAction::Set)
+            } else if arg.get_long().is_some() && !matches!(arg.get_action(), ArgAction::Help) {
+                arg.allow_hyphen_values(true)
+            } else {
+                arg
+            }
+        },
+    )
+}
+
+fn is_switch(arg: &Arg) -> bool {
+    matches!(arg.get_action(), ArgAction::SetTrue)
+}
+
+/// The usage: every flag with the kind of its value, in order.
+fn usage(name: &str, command: &Command) -> Vec<String> {
+    let mut flags: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|arg| arg.get_long().is_some_and(|long| long != "help"))
+        .collect();
+    flags.sort_by_key(|arg| arg.get_long());
+    let heads: Vec<String> = flags
+        .iter()
+        .map(|arg| {
+            let long = arg.get_long().unwrap_or_default();
+            match arg.get_value_names() {
+                Some([kind, ..]) if *kind == "string" || *kind == "strings" => {
+                    format!("      --{long} {kind}")
+                }
+                _ => format!("      --{long}"),
+            }
+        })
+        .collect();
+    let width = heads.iter().map(String::len).max().unwrap_or(0);
+    let mut lines = vec![format!("Usage of {name}:")];
+    for (arg, head) in flags.iter().zip(&heads) {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let default = arg.get_default_values().first().and_then(|value| value.to_str());
+        let default = match default {
+            Some(value) if value != "false" => format!(" (default {value:?})"),
+            _ => String::new(),
+        };
+        lines.push(format!("{head:width$}   {help}{default}"));
+    }
+    lines
+}
+
+fn reason(error: &clap::Error, words: &[String]) -> String {
+    let named = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(named)) => named.as_str(),
+        _ => "",
+    };
+    let flag = named.split([' ', '=']).next().unwrap_or_default();
+    let without_value = matches!(
+        error.get(ContextKind::InvalidValue),
+        None | Some(ContextValue::None)
+    ) || matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(v)) if v.is_empty());
+    match error.kind() {
+        ErrorKind::UnknownArgument if flag.starts_with("--") => format!("unknown flag: {flag}"),
+        ErrorKind::UnknownArgument => {
+            let letter = flag.trim_start_matches('-').chars().next().unwrap_or('-');
+            let word = words.iter().find(|word| word.starts_with(flag)).map_or(flag, |word| word);
+            format!("unknown shorthand flag: '{letter}' in {word}")
+        }
+        ErrorKind::InvalidValue
+        | ErrorKind::NoEquals
+        | ErrorKind::WrongNumberOfValues
+        | ErrorKind::TooFewValues
+            if without_value =>
+        {
+            format!("flag needs an argument: {flag}")
+        }
+        _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// The positional arguments, with the app of the global `--app` in front of them where it is not there yet.
+///
+/// Dokku puts it there itself for a plugin below `core-plugins`; `wanted` is how many a complete call has.
+#[must_use]
+pub fn with_app(positional: Vec<String>, wanted: usize, context: &Context) -> Vec<String> {
+    let Some(app) = context.environment.app_name() else {
+        return positional;
+    };
+    let is_there = positional.first() == Some(&app)
+        && (positional.len() >= wanted || context.is_core_plugin());
+    if is_there {
+        return positional;
+    }
+    std::iter::once(app).chain(positional).collect()
+}
+
+/// The argument at a place, or the empty text.
+#[must_use]
+pub fn at(positional: &[String], index: usize) -> &str {
+    positional.get(index).map_or("", String::as_str)
+}
+
+/// The value of a flag, where it was given and is not empty.
+#[must_use]
+pub fn given(value: Option<&str>) -> Option<&str> {
+    value.filter(|value| !value.is_empty())
+}
+
+/// Refuses arguments behind the last one that the command takes: what is said is done, or refused.
+///
+/// # Errors
+/// Names the first one too many.
+pub fn no_more_than(positional: &[String], most: usize) -> Result<(), Error> {
+    match positional.get(most) {
+        None => Ok(()),
+        Some(word) => Err(Error::refused(format!(
+            "unexpected argument {word:?}; a value with blanks must be quoted, over SSH twice"
+        ))),
+    }
+}
+
+/// The values of a flag that may be repeated and may hold several values divided by commas; a value with a
+/// comma of its own stands in double quotes.
+#[must_use]
+pub fn list(given: &[String]) -> Vec<String> {
+    let mut values = Vec::new();
+    for text in given {
+        let mut value = String::new();
+        let mut quoted = false;
+        let mut characters = text.chars().peekable();
+        while let Some(character) = characters.next() {
+            match character {
+                '"' if quoted && characters.peek() == Some(&'"') => {
+                    characters.next();
+                    value.push('"');
+                }
+                '"' if quoted || value.is_empty() => quoted = !quoted,
+                ',' if !quoted => values.push(std::mem::take(&mut value)),
+                other => value.push(other),
+            }
+        }
+        values.push(value);
+    }
+    values
+}
+
+/// `KEY=VALUE` pairs.
+///
+/// # Errors
+/// Names the first that is none.
+pub fn pairs(given: &[String]) -> Result<std::collections::BTreeMap<String, String>, Error> {
+    list(given)
+        .into_iter()
+        .map(|pair| match pair.split_once('=') {
+            Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+            _ => Err(Error::refused(format!("expected key=value, got {pair:?}"))),
+        })
+        .collect()
+}
+
+/// Whether JSON is wanted; `allowed` are the other formats.
+///
+/// # Errors
+/// Names the formats there are.
+pub fn is_json(format: &str, allowed: &[&str]) -> Result<bool, Error> {
+    if format == "json" || allowed.contains(&format) {
+        return Ok(format == "json");
+    }
+    Err(Error::refused("Invalid --format value specified"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_divided_by_commas_outside_quotes() {
+        let given = ["deploy,run".to_owned(), "\"a=b,c\"".to_owned(), "d".to_owned()];
+        assert_eq!(list(&given), ["deploy", "run", "a=b,c", "d"]);
+    }
+}

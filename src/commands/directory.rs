@@ -1,0 +1,159 @@
+//! The directories of the storage root: made, given to an app's user, and removed.
+
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::ownership::Ownership;
+use crate::domain::paths::Source;
+use crate::error::{Error, Result};
+use crate::host::ownership::{self, Ids};
+use crate::host::tree::Depth;
+use crate::store::files;
+
+/// Names in the storage root that begin like this are directories on their way out.
+pub const LEAVING: &str = ".destroyed-";
+
+/// The path of the directory that an entry has unless another was chosen.
+pub fn default_path(context: &Context, name: &str) -> String {
+    context.store.layout().directory(name).to_string_lossy().into_owned()
+}
+
+/// The host's ids for an owner, with what there is to say about it.
+pub fn ids(ownership: &Ownership, context: &mut Context) -> Option<Ids> {
+    if ownership.is_old_spelling() {
+        context.out.detail(
+            "Detected deprecated chown flag 'packeto'. Using 'paketo' instead. Please update your configuration.",
+        );
+    }
+    let (ids, warning) = ownership::on_host(&context.environment, ownership);
+    if let Some(warning) = warning {
+        context.out.warn(&warning);
+    }
+    ids
+}
+
+/// What an entry's directory is to become: decided before anything changes.
+#[derive(Debug)]
+pub struct Wanted {
+    name: String,
+    path: Option<PathBuf>,
+    ids: Option<Ids>,
+    recursive: bool,
+    missing: Vec<PathBuf>,
+}
+
+impl Wanted {
+    /// What a docker-local entry wants of its directory; a Docker volume wants nothing.
+    ///
+    /// # Errors
+    /// Where something that is no directory is in its place.
+    pub fn of(entry: &Entry, recursive: bool, context: &mut Context) -> Result<Self> {
+        let path = match &entry.host_path {
+            Some(Source::Path(path)) if entry.is_docker_local() => {
+                Some(PathBuf::from(path.as_str()))
+            }
+            _ => None,
+        };
+        if let Some(path) = &path
+            && std::fs::metadata(path).is_ok_and(|found| !found.is_dir())
+        {
+            return Err(Error::refused(format!(
+                "storage entry path {} exists but is not a directory",
+                path.display()
+            )));
+        }
+        let ownership = entry.chown.as_ref().filter(|_| path.is_some());
+        Ok(Self {
+            name: entry.name.to_string(),
+            ids: ownership.and_then(|ownership| ids(ownership, context)),
+            missing: path.as_deref().map(files::missing_folders).unwrap_or_default(),
+            path,
+            recursive,
+        })
+    }
+
+    /// The directory, where it did not exist yet.
+    #[must_use]
+    pub fn missing(&self) -> Option<&PathBuf> {
+        self.path.as_ref().filter(|_| !self.missing.is_empty())
+    }
+
+    /// Removes the directories that were made for it, as far as they are still empty.
+    pub fn unmake(&self) {
+        unmake(&self.missing);
+    }
+
+    /// Sets the mode and the owner.
+    ///
+    /// # Errors
+    /// Where that is not possible.
+    pub fn apply(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        if self.path.is_none() {
+            return Ok(());
+        }
+        if let Some(mode) = &entry.mode {
+            context.out.detail(&format!("Setting directory mode to {mode}"));
+            ownership::set_mode(&context.environment, context.store.layout(), &self.name, mode)?;
+        }
+        if let Some(ids) = self.ids {
+            context.out.detail(&format!("Setting directory ownership to {ids}"));
+            give(&self.name, ids, self.recursive, context)?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives a directory of the storage root to the ids; what is in it too where that was asked for.
+///
+/// # Errors
+/// Where that is not possible.
+pub fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
+    let depth = if recursive { Depth::Tree } else { Depth::Folder };
+    context.out.flush()?;
+    ownership::give(&context.environment, context.store.layout(), name, ids, depth)?;
+    let path = context.store.layout().directory(name);
+    if !recursive && std::fs::read_dir(&path).is_ok_and(|mut names| names.next().is_some()) {
+        context.out.detail_unless_quiet(
+            "What is in the directory keeps its owners; --chown-recursive changes them too",
+        );
+    }
+    Ok(())
+}
+
+/// Makes a directory and those on the way to it; returns the ones it made, outermost first.
+///
+/// # Errors
+/// Where one cannot be made; those that were made are removed again.
+pub fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
+    let missing = files::missing_folders(path);
+    for (index, folder) in missing.iter().enumerate() {
+        if let Err(error) = files::make_folder(folder, context.store.owner()) {
+            unmake(&missing[..index]);
+            return Err(error);
+        }
+    }
+    Ok(missing)
+}
+
+/// Removes directories that were just made, as far as they are still empty.
+pub fn unmake(made: &[PathBuf]) {
+    for folder in made.iter().rev() {
+        let _ = std::fs::remove_dir(folder);
+    }
+}
+
+/// Removes what commands that were killed left on its way out.
+pub fn clear_leaving(context: &Context) {
+    let layout = context.store.layout();
+    let Ok(names) = std::fs::read_dir(layout.storage()) else {
+        return;
+    };
+    for name in names.flatten() {
+        let name = name.file_name();
+        if let Some(name) = name.to_str().filter(|name| name.starts_with(LEAVING)) {
+            // The next command tries again.
+            let _ = ownership::remove(&context.environment, layout, name);
+        }
+    }
+}

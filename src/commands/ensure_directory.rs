@@ -1,0 +1,49 @@
+//! `storage:ensure-directory`: a directory in the recommended place, owned by the builder's user.
+
+use clap::Parser;
+
+use super::arguments::{self, at, no_more_than};
+use super::directory;
+use crate::context::Context;
+use crate::domain::names::DirectoryName;
+use crate::domain::ownership::Ownership;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --chown: chown option (herokuish, heroku, paketo, root, false)
+    #[arg(long, value_name = "string", default_value = "herokuish")]
+    chown: String,
+    /// --chown-recursive: also change the owner of what is already in the directory
+    #[arg(long)]
+    chown_recursive: bool,
+    positional: Vec<String>,
+}
+
+/// Makes the directory where it is missing and sets its owner.
+///
+/// # Errors
+/// For a bad name or owner, with nothing changed; and where the directory cannot be made or given away.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:ensure-directory", words, context)?;
+    context
+        .out
+        .warn("Deprecated: please use 'storage:create' instead of 'storage:ensure-directory'");
+    let name = DirectoryName::parse(at(&arguments.positional, 0))?;
+    no_more_than(&arguments.positional, 1)?;
+    let ownership = Ownership::parse(&arguments.chown)?;
+    let ids = directory::ids(&ownership, context);
+    directory::clear_leaving(context);
+    let path = context.store.layout().directory(name.as_str());
+    context.out.headline(&format!("Ensuring {} exists", path.display()));
+    let made = directory::make(&path, context)?;
+    if let Some(ids) = ids {
+        context.out.detail_unless_quiet(&format!("Setting directory ownership to {ids}"));
+        if let Err(error) = directory::give(name.as_str(), ids, arguments.chown_recursive, context)
+        {
+            directory::unmake(&made);
+            return Err(error.into());
+        }
+    }
+    context.out.detail_unless_quiet("Directory ready for mounting");
+    Ok(())
+}

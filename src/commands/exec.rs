@@ -1,0 +1,122 @@
+//! `storage:exec`: a command in a container that mounts an entry.
+
+use std::io::IsTerminal;
+use std::os::unix::fs::FileTypeExt;
+
+use clap::Parser;
+
+use super::arguments;
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::ownership::Ownership;
+use crate::error::{Error, Result};
+use crate::host::{docker, plugn, process};
+
+/// The image unless another is named.
+const IMAGE: &str = "alpine:3";
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --as-user: numeric uid to run the exec container as (overrides the entry's chown)
+    #[arg(long, value_name = "string", default_value = "", hide_default_value = true)]
+    as_user: String,
+    /// --image: container image to use (default alpine:3)
+    #[arg(long, value_name = "string", default_value = "", hide_default_value = true)]
+    image: String,
+    positional: Vec<String>,
+}
+
+/// Runs a command, or a shell, through the entry's scheduler. The exit status is the command's.
+///
+/// # Errors
+/// Where the entry is not there or a value does not fit, and with the status of the command.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let mut arguments: Arguments = arguments::parse("storage:exec", words, context)?;
+    if arguments.positional.is_empty() {
+        return Err(Error::refused("storage:exec requires a storage entry name").into());
+    }
+    let name = arguments.positional.remove(0);
+    let entry = super::access::entry(&name, context)?;
+    check(&arguments)?;
+    let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
+    context.out.flush()?;
+    let status = if context.environment.is_dokku() {
+        through_scheduler(&entry, image, &arguments)?
+    } else {
+        directly(&entry, image, &arguments, context)?
+    };
+    match status {
+        0 => Ok(()),
+        status => Err(Error::Status(status).into()),
+    }
+}
+
+fn check(arguments: &Arguments) -> Result<()> {
+    let user = &arguments.as_user;
+    if !user.is_empty() && !user.split(':').all(|id| id.parse::<u32>().is_ok()) {
+        return Err(Error::refused(format!(
+            "--as-user {user:?} must be a numeric uid, such as 1000"
+        )));
+    }
+    let image = &arguments.image;
+    if image.starts_with('-') || image.contains(char::is_whitespace) {
+        return Err(Error::refused(format!("--image {image:?} is not the name of an image")));
+    }
+    Ok(())
+}
+
+fn through_scheduler(entry: &Entry, image: &str, arguments: &Arguments) -> Result<i32> {
+    let (interactive, tty) = stdin_modes();
+    let mut words = vec![
+        entry.scheduler.clone(),
+        entry.name.to_string(),
+        image.to_owned(),
+        format!("--interactive={interactive}"),
+        format!("--tty={tty}"),
+    ];
+    if !arguments.as_user.is_empty() {
+        words.extend(["--as-user".to_owned(), arguments.as_user.clone()]);
+    }
+    if !arguments.positional.is_empty() {
+        words.push("--".to_owned());
+        words.extend_from_slice(&arguments.positional);
+    }
+    plugn::hand_over("scheduler-storage-exec", &words)
+}
+
+/// Without Dokku, this host's Docker runs it, with the entry at `/data`, as Dokku's scheduler does.
+fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context) -> Result<i32> {
+    if !entry.is_docker_local() {
+        return Err(Error::refused(format!(
+            "storage entry \"{}\" is scheduler={}, which needs a Dokku host",
+            entry.name, entry.scheduler
+        )));
+    }
+    let (interactive, tty) = stdin_modes();
+    let mut words: Vec<String> = ["run", "--rm", "--workdir", "/data"].map(str::to_owned).into();
+    if interactive {
+        words.push("--interactive".to_owned());
+    }
+    if tty {
+        words.push("--tty".to_owned());
+    }
+    let user = match (&arguments.as_user, entry.chown.as_ref().and_then(Ownership::container_id)) {
+        (user, _) if !user.is_empty() => Some(user.clone()),
+        (_, Some(id)) => Some(id.to_string()),
+        _ => None,
+    };
+    if let Some(user) = user {
+        words.extend(["--user".to_owned(), user]);
+    }
+    words.extend(["-v".to_owned(), format!("{}:/data", entry.shown_source()), image.to_owned()]);
+    words.extend_from_slice(&arguments.positional);
+    let client = docker::client(&context.environment);
+    process::hand_over(&client, &words).map_err(Error::system("run", client))
+}
+
+/// Whether the container gets an input, and whether that is a terminal.
+fn stdin_modes() -> (bool, bool) {
+    let tty = std::io::stdin().is_terminal();
+    let piped = std::fs::metadata("/dev/stdin").is_ok_and(|stdin| stdin.file_type().is_fifo());
+    (tty || piped, tty)
+}

@@ -1,0 +1,51 @@
+//! `storage:info`: one entry.
+
+use clap::Parser;
+
+use super::arguments::{self, at, is_json, no_more_than};
+use crate::context::Context;
+use crate::domain::text::or_empty;
+use crate::error::Error;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    format: String,
+    positional: Vec<String>,
+}
+
+/// Shows an entry.
+///
+/// # Errors
+/// Where there is none of that name, or its file cannot be read.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:info", words, context)?;
+    let name = at(&arguments.positional, 0);
+    if name.is_empty() {
+        return Err(Error::refused("storage entry name is required").into());
+    }
+    no_more_than(&arguments.positional, 1)?;
+    let json = is_json(&arguments.format, &["text"])?;
+    let entry = super::access::entry(name, context)?;
+    if json {
+        context.out.json_pretty(&entry);
+        return Ok(());
+    }
+    context.out.headline_unless_quiet(&format!("Storage entry {}", entry.name));
+    let rows = [
+        ("Scheduler", entry.scheduler.clone()),
+        ("Host path", or_empty(entry.host_path.as_ref()).to_owned()),
+        ("Size", entry.size.clone()),
+        ("Access mode", entry.access_mode.clone()),
+        ("Storage class", entry.storage_class.clone()),
+        ("Namespace", entry.namespace.clone()),
+        ("Chown", or_empty(entry.chown.as_ref()).to_owned()),
+        ("Mode", or_empty(entry.mode.as_ref()).to_owned()),
+        ("Reclaim policy", entry.reclaim_policy.clone()),
+    ];
+    for (label, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        context.out.detail(&format!("{:18}{value}", format!("{label}:")));
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `storage:list`: what an app mounts.
+
+use clap::Parser;
+use serde::Serialize;
+
+use super::arguments::{self, at, is_json, with_app};
+use crate::context::Context;
+use crate::domain::attachment::Attachment;
+use crate::domain::docker_args::{mounted_source, volume_argument};
+use crate::domain::names::ProcessType;
+use crate::domain::phases::Phases;
+use crate::host::apps;
+use crate::render::table::table;
+use crate::store::Mounted;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    format: String,
+    positional: Vec<String>,
+}
+
+/// A mount as `--format json` shows it: Dokku's fields first, then those that make it complete.
+#[derive(Debug, Serialize)]
+pub struct Row<'a> {
+    entry_name: &'a str,
+    host_path: &'a str,
+    container_path: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    readonly: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volume_options: Option<&'a str>,
+    phases: &'a Phases,
+    process_type: &'a ProcessType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subpath: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    volume_chown: Option<&'a str>,
+}
+
+impl<'a> From<&'a Mounted> for Row<'a> {
+    fn from(mounted: &'a Mounted) -> Self {
+        let Attachment {
+            container_path,
+            phases,
+            process_type,
+            subpath,
+            readonly,
+            volume_options,
+            volume_chown,
+            ..
+        } = &mounted.attachment;
+        Self {
+            entry_name: mounted.entry.name.as_str(),
+            host_path: mounted.entry.shown_source(),
+            container_path: container_path.as_str(),
+            readonly: *readonly,
+            volume_options: volume_options.as_ref().map(AsRef::as_ref),
+            phases,
+            process_type,
+            subpath: subpath.as_ref().map(AsRef::as_ref),
+            volume_chown: volume_chown.as_ref().map(AsRef::as_ref),
+        }
+    }
+}
+
+/// A mount as `host:container[:options]`.
+#[must_use]
+pub fn colon_form(mounted: &Mounted) -> String {
+    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    volume_argument(&source, &mounted.attachment)
+}
+
+/// Lists the mounts of an app, of every phase.
+///
+/// # Errors
+/// For an app that is not there, another format, and a store file that cannot be read.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:list", words, context)?;
+    let positional = with_app(arguments.positional, 1, context);
+    let app = apps::existing(&context.environment, at(&positional, 0))?;
+    let json = is_json(&arguments.format, &["text", "table"])?;
+    let mounts = context.store.mounts(&app)?.readable()?;
+    super::report::warn_of_orphans(&app, &mounts, context);
+    let rows = mounts.sorted();
+    if json {
+        let rows: Vec<Row> = rows.into_iter().map(Row::from).collect();
+        context.out.json(&rows);
+        return Ok(());
+    }
+    if arguments.format == "table" {
+        let headings = ["Entry", "Mount", "Phases", "Process type"];
+        let rows: Vec<_> = rows
+            .into_iter()
+            .map(|m| {
+                let a = &m.attachment;
+                vec![
+                    m.entry.name.to_string(),
+                    colon_form(m),
+                    a.phases.to_string(),
+                    a.process_type.to_string(),
+                ]
+            })
+            .collect();
+        context.out.line(&table(&headings, &rows));
+        return Ok(());
+    }
+    context.out.headline_unless_quiet(&format!("{app} volume bind-mounts:"));
+    for mounted in rows {
+        let line = colon_form(mounted);
+        if context.out.is_quiet() {
+            context.out.line(&line);
+        } else {
+            context.out.detail(&line);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! `storage:list-entries`: what is registered.
+
+use std::collections::HashMap;
+
+use clap::Parser;
+
+use super::arguments::{self, is_json, no_more_than};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::names::{AppName, EntryName};
+use crate::domain::text::or_empty;
+use crate::error::{Error, Result};
+use crate::host::apps;
+use crate::render::table::table;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --scheduler: filter to a single scheduler
+    #[arg(long, value_name = "string", default_value = "")]
+    scheduler: String,
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    format: String,
+    positional: Vec<String>,
+}
+
+/// The entries that the caller may see, each with the apps of the caller that mount it.
+pub(super) struct Visible {
+    pub(super) entries: Vec<(Entry, Vec<AppName>)>,
+    pub(super) problems: Vec<Error>,
+}
+
+/// Reads every entry and every app's file once. An entry that only apps mount which the caller may not see
+/// is not there for the caller.
+pub(super) fn visible(context: &Context) -> Result<Visible> {
+    let all = context.store.apps()?;
+    let mut mounted_by: HashMap<EntryName, Vec<AppName>> = HashMap::new();
+    for app in &all {
+        let Ok(mounts) = context.store.mounts_file(app) else {
+            continue;
+        };
+        for attachment in mounts.attachments() {
+            let apps = mounted_by.entry(attachment.entry_name.clone()).or_default();
+            if apps.last() != Some(app) {
+                apps.push(app.clone());
+            }
+        }
+    }
+    let count = all.len();
+    let seen = apps::visible(&context.environment, all)?;
+    let sees_all = seen.len() == count;
+    let mut found = context.store.entries()?;
+    let mut entries = Vec::with_capacity(found.entries.len());
+    for entry in found.entries.drain(..) {
+        let mut apps = mounted_by.remove(&entry.name).unwrap_or_default();
+        let is_free = apps.is_empty();
+        if !sees_all {
+            apps.retain(|app| seen.contains(app));
+        }
+        if is_free || !apps.is_empty() {
+            entries.push((entry, apps));
+        }
+    }
+    Ok(Visible { entries, problems: found.problems })
+}
+
+/// Says which files could not be read.
+///
+/// # Errors
+/// Status 1 where there were any: the list is not complete.
+pub(super) fn tell_problems(problems: &[Error], context: &mut Context) -> Result<()> {
+    for problem in problems {
+        context.out.warn(&problem.to_string());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Status(1)) }
+}
+
+/// Lists the entries, those of one scheduler where it is named.
+///
+/// # Errors
+/// For another format, and, after the others were listed, for entries that cannot be read.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:list-entries", words, context)?;
+    no_more_than(&arguments.positional, 0)?;
+    let json = is_json(&arguments.format, &["text", "table"])?;
+    let mut found = visible(context)?;
+    found.entries.retain(|(entry, _)| {
+        arguments.scheduler.is_empty() || entry.scheduler == arguments.scheduler
+    });
+    let source = |entry: &Entry| or_empty(entry.host_path.as_ref()).to_owned();
+    if json {
+        let entries: Vec<&Entry> = found.entries.iter().map(|(entry, _)| entry).collect();
+        context.out.json_pretty(&entries);
+    } else if arguments.format == "table" {
+        let rows: Vec<_> = found
+            .entries
+            .iter()
+            .map(|(entry, apps)| {
+                let apps: Vec<&str> = apps.iter().map(AppName::as_str).collect();
+                vec![
+                    entry.name.to_string(),
+                    entry.scheduler.clone(),
+                    source(entry),
+                    apps.join(", "),
+                ]
+            })
+            .collect();
+        context.out.line(&table(&["Name", "Scheduler", "Host path", "Mounted by"], &rows));
+    } else if found.entries.is_empty() {
+        context.out.headline_unless_quiet("No storage entries registered");
+    } else {
+        context.out.headline_unless_quiet("Storage entries:");
+        for (entry, _) in &found.entries {
+            context.out.detail(&format!("{}\t{}\t{}", entry.name, entry.scheduler, source(entry)));
+        }
+    }
+    Ok(tell_problems(&found.problems, context)?)
+}

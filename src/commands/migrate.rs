@@ -1,0 +1,150 @@
+//! `storage:migrate`: takes `-v` lines over from docker-options.
+
+use clap::Parser;
+
+use super::arguments::{self, at, no_more_than};
+use crate::context::Context;
+use crate::domain::attachment::Attachment;
+use crate::domain::entry::Entry;
+use crate::domain::names::AppName;
+use crate::domain::phases::Phases;
+use crate::error::{Error, Result};
+use crate::host::apps;
+use crate::store::{MountsFile, files};
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --all: re-migrate every app on this install
+    #[arg(long)]
+    all: bool,
+    positional: Vec<String>,
+}
+
+/// Takes the lines of one app, or of every app of the caller.
+///
+/// # Errors
+/// For an app that is not there, and for files that cannot be read or written.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:migrate", words, context)?;
+    let mut positional = arguments.positional;
+    if !arguments.all {
+        positional = arguments::with_app(positional, 1, context);
+    }
+    no_more_than(&positional, 1)?;
+    let name = at(&positional, 0);
+    if arguments.all && !name.is_empty() {
+        return Err(Error::refused(
+            "storage:migrate accepts either an app name or --all, not both",
+        )
+        .into());
+    }
+    if !arguments.all && name.is_empty() {
+        return Err(Error::refused("storage:migrate requires an app name (or --all)").into());
+    }
+    if arguments.all {
+        let apps = apps::all(&context.environment, &context.store)?;
+        for app in &apps {
+            migrate(app, context)?;
+        }
+        if !apps.is_empty() {
+            context.out.headline(&format!("Re-migrated {} app(s)", apps.len()));
+        }
+        return Ok(());
+    }
+    let app = apps::existing(&context.environment, name)?;
+    migrate(&app, context)?;
+    context.out.headline(&format!("Re-migrated {app}"));
+    Ok(())
+}
+
+/// Takes an app's lines over: entries, attachments and docker-options' files change in one step.
+///
+/// Lines that are no mount stay where they are; they are named.
+///
+/// # Errors
+/// For files that cannot be read or written, with nothing changed.
+pub fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
+    let mut left = Vec::new();
+    context.store.change(|change| {
+        let store = change.store();
+        let layout = store.layout().clone();
+        let files = store.docker_options(app)?;
+        let mut lines: Vec<_> = files
+            .iter()
+            .flat_map(|file| file.volume_lines().into_iter().map(move |line| (line, file)))
+            .collect();
+        // Dokku's order: by the text of the mount.
+        lines.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
+        let mut mounts = store.mounts_file(app)?.whole()?;
+        let mut taken = Vec::new();
+        let mut entries: Vec<Entry> = Vec::new();
+        for (line, file) in lines {
+            let (entry, mut attachment) = match line.mount {
+                Ok(mount) => mount.into_entry_and_attachment(),
+                Err(reason) => {
+                    left.push(format!("-v {}: {reason}", line.text));
+                    continue;
+                }
+            };
+            attachment.phases = Phases::or_default(vec![file.phase]);
+            let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
+            if let Some(other) = attachment.collision(others) {
+                let entry = &other.entry_name;
+                left.push(format!(
+                    "-v {}: the container path is taken by storage entry \"{entry}\"",
+                    line.text
+                ));
+                continue;
+            }
+            take_over(&mut mounts, attachment);
+            taken.push((&file.path, line.text));
+            if store.entry(&entry.name)?.is_none() && !entries.contains(&entry) {
+                entries.push(entry);
+            }
+        }
+        let older_flag = layout.migrated_before(app);
+        let had_older_flag = files::read(&older_flag)?.is_some();
+        for file in &files {
+            let gone =
+                |text: &str| taken.iter().any(|(path, line)| *path == &file.path && line == text);
+            if taken.iter().any(|(path, _)| *path == &file.path) {
+                change.write_foreign(file.path.clone(), file.without(gone));
+            }
+        }
+        for entry in &entries {
+            change.write_entry(entry)?;
+        }
+        if !taken.is_empty() {
+            change.write_mounts(app, &mounts);
+        }
+        if !taken.is_empty() || had_older_flag {
+            change.write(layout.migrated(app), b"true".to_vec());
+        }
+        if had_older_flag {
+            change.remove(older_flag);
+        }
+        Ok(())
+    })?;
+    for line in left {
+        context.out.warn(&format!("Left in docker-options of {app}: {line}"));
+    }
+    Ok(())
+}
+
+/// Adds a mount, or its phase to the same mount where that is there.
+fn take_over(mounts: &mut MountsFile, attachment: Attachment) {
+    let mut is_there = false;
+    mounts.update(|existing| {
+        if !existing.is_same_mount(&attachment) {
+            return false;
+        }
+        is_there = true;
+        let phases = existing.phases.union(&attachment.phases);
+        let is_more = phases != existing.phases;
+        existing.phases = phases;
+        is_more
+    });
+    if !is_there {
+        mounts.push(attachment);
+    }
+}

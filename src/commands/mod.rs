@@ -1,0 +1,21 @@
+//! The subcommands: one file each.
+
+pub mod access;
+pub mod annotations;
+pub mod arguments;
+pub mod create;
+pub mod default;
+pub mod destroy;
+pub mod directory;
+pub mod ensure_directory;
+pub mod exec;
+pub mod info;
+pub mod list;
+pub mod list_entries;
+pub mod migrate;
+pub mod mount;
+pub mod report;
+pub mod scheduler;
+pub mod set;
+pub mod unmount;
+pub mod wait;

@@ -1,0 +1,241 @@
+//! `storage:mount`: an entry, a host path or a Docker volume into an app's containers.
+
+use clap::Parser;
+
+use super::arguments::{self, at, given, list, no_more_than, with_app};
+use super::{directory, scheduler};
+use crate::context::Context;
+use crate::domain::attachment::Attachment;
+use crate::domain::entry::{DOCKER_LOCAL, Entry, only_on_default_path};
+use crate::domain::mount_string::MountString;
+use crate::domain::names::{AppName, ProcessType};
+use crate::domain::ownership::Ownership;
+use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
+use crate::domain::phases::{Phase, Phases};
+use crate::domain::volume_options::VolumeOptions;
+use crate::error::{Error, Result};
+use crate::host::{apps, docker};
+use crate::store::entries::no_such_entry;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --container-dir: container path (named-entry form)
+    #[arg(long, value_name = "string")]
+    container_dir: Option<String>,
+    /// --phase: phase to mount in (deploy, run; default both)
+    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
+    phase: Vec<String>,
+    /// --process-type: process type to mount for
+    #[arg(long, value_name = "string")]
+    process_type: Option<String>,
+    /// --volume-chown: chown option applied at mount time
+    #[arg(long, value_name = "string")]
+    volume_chown: Option<String>,
+    /// --volume-options: comma-separated mount options (e.g. Z, noexec,nosuid)
+    #[arg(long, value_name = "string")]
+    volume_options: Option<String>,
+    /// --volume-readonly: mount the volume read-only
+    #[arg(long)]
+    volume_readonly: bool,
+    /// --volume-subpath: subpath within the entry
+    #[arg(long, value_name = "string")]
+    volume_subpath: Option<String>,
+    positional: Vec<String>,
+}
+
+/// Mounts an entry by its name, or a host path or a Docker volume as `host:container[:options]`.
+///
+/// # Errors
+/// For values that do not fit, an entry or an app that is not there, and a container path that is taken.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let mut arguments: Arguments = arguments::parse("storage:mount", words, context)?;
+    arguments.positional = with_app(std::mem::take(&mut arguments.positional), 2, context);
+    let app = apps::existing(&context.environment, at(&arguments.positional, 0))?;
+    no_more_than(&arguments.positional, 2)?;
+    let target = at(&arguments.positional, 1).to_owned();
+    if target.contains(':') {
+        Ok(mount_colon_form(&app, &target, &arguments, context)?)
+    } else {
+        Ok(mount_entry(&app, &target, &arguments, context)?)
+    }
+}
+
+fn mount_colon_form(
+    app: &AppName,
+    target: &str,
+    arguments: &Arguments,
+    context: &mut Context,
+) -> Result<()> {
+    let mount = MountString::parse_typed(target)?;
+    let scheduler = scheduler::of_app(app, context);
+    if scheduler != DOCKER_LOCAL {
+        return Err(Error::refused(format!(
+            "colon-form mounts are only supported on docker-local apps; {app} is a {scheduler} app. Create a named entry with 'dokku storage:create --scheduler {scheduler}' and mount it instead"
+        )));
+    }
+    let typed_source = mount.source.clone();
+    let (entry, mut attachment) = mount.into_entry_and_attachment();
+    if let Some(given) = given(arguments.container_dir.as_deref())
+        && ContainerPath::parse(given)? != attachment.container_path
+    {
+        return Err(Error::refused(format!(
+            "--container-dir {given:?} and {target:?} name two different container paths"
+        )));
+    }
+    settle(&mut attachment, arguments)?;
+    check(&entry, &attachment, context)?;
+    context.store.change(|change| {
+        let store = change.store();
+        let registered = store.entry(&entry.name)?;
+        let mut mounts = store.mounts_file(app)?.whole()?;
+        if mounts.attachments().any(|other| other.is_same_mount(&attachment)) {
+            return Err(Error::refused("Mount path already exists."));
+        }
+        refuse_collision(app, &attachment, mounts.attachments())?;
+        mounts.push(attachment.clone());
+        if registered.is_none() {
+            change.write_entry(&entry)?;
+        }
+        change.write_mounts(app, &mounts);
+        Ok(())
+    })?;
+    warn_of_namesake(app, &typed_source, context);
+    Ok(())
+}
+
+/// `NAME:/path` mounts the Docker volume of that name, also where an entry has it: said, since it may surprise.
+fn warn_of_namesake(app: &AppName, source: &Source, context: &mut Context) {
+    let Source::Volume(volume) = source else {
+        return;
+    };
+    if super::access::entry(volume.as_str(), context).is_ok() {
+        context.out.warn(&format!(
+            "This mounts the Docker volume {volume}, not the storage entry of that name; for the entry: dokku storage:mount {app} {volume} --container-dir PATH"
+        ));
+    }
+}
+
+fn mount_entry(
+    app: &AppName,
+    name: &str,
+    arguments: &Arguments,
+    context: &mut Context,
+) -> Result<()> {
+    let entry = match super::access::entry(name, context) {
+        Err(Error::Refused(_)) => {
+            return Err(Error::refused(format!(
+                "{}; create it first with `dokku storage:create`",
+                no_such_entry(name)
+            )));
+        }
+        other => other?,
+    };
+    let Some(container_dir) = given(arguments.container_dir.as_deref()) else {
+        return Err(Error::refused(
+            "--container-dir is required when mounting a named storage entry",
+        ));
+    };
+    as_typed("container path", container_dir)?;
+    scheduler::must_match(&entry, app, context)?;
+    let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
+    settle(&mut attachment, arguments)?;
+    check(&entry, &attachment, context)?;
+    let is_new = context.store.change(|change| {
+        let store = change.store();
+        if store.entry(&entry.name)?.as_ref().map(|e| &e.host_path) != Some(&entry.host_path) {
+            return Err(Error::refused(format!(
+                "storage entry {name:?} was changed meanwhile; run the command again"
+            )));
+        }
+        let mut mounts = store.mounts_file(app)?.whole()?;
+        let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
+        refuse_collision(app, &attachment, others)?;
+        let mut is_new = true;
+        let mut is_changed = true;
+        mounts.update(|existing| {
+            if !existing.is_same_mount(&attachment) {
+                return false;
+            }
+            is_new = false;
+            let before = existing.clone();
+            existing.take_settings(attachment.clone());
+            is_changed = *existing != before;
+            is_changed
+        });
+        if is_new {
+            mounts.push(attachment.clone());
+        }
+        if is_changed {
+            change.write_mounts(app, &mounts);
+        }
+        Ok(is_new)
+    })?;
+    let place = format!("at {container_dir} on {app}");
+    context.out.headline(&if is_new {
+        format!("Storage entry {name} mounted {place}")
+    } else {
+        format!("Storage entry {name} mount {place} updated")
+    });
+    Ok(())
+}
+
+/// Takes what the flags say into the attachment.
+fn settle(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
+    let phases: Result<Vec<Phase>> =
+        list(&arguments.phase).iter().map(|p| Phase::parse(p)).collect();
+    attachment.phases = Phases::or_default(phases?);
+    attachment.process_type =
+        ProcessType::parse(given(arguments.process_type.as_deref()).unwrap_or_default())?;
+    attachment.readonly |= arguments.volume_readonly;
+    if let Some(subpath) = given(arguments.volume_subpath.as_deref()) {
+        as_typed("subpath", subpath)?;
+        attachment.subpath = Some(Subpath::parse(subpath)?);
+    }
+    if let Some(options) = given(arguments.volume_options.as_deref()) {
+        if attachment.volume_options.is_some() {
+            return Err(Error::refused(
+                "options were given both behind the second colon and with --volume-options",
+            ));
+        }
+        attachment.volume_options = Some(VolumeOptions::parse(options)?);
+    }
+    if let Some(owner) = given(arguments.volume_chown.as_deref()) {
+        attachment.volume_chown = Some(Ownership::parse(owner)?);
+    }
+    attachment.check()
+}
+
+/// Refuses what this host could not do when the app is deployed.
+fn check(entry: &Entry, attachment: &Attachment, context: &Context) -> Result<()> {
+    if !entry.is_docker_local() {
+        return Ok(());
+    }
+    let source = entry.shown_source();
+    let default_path = directory::default_path(context, entry.name.as_str());
+    let chowns = attachment.volume_chown.as_ref().is_some_and(|c| c.container_id().is_some());
+    if chowns && source != default_path {
+        return Err(only_on_default_path("--volume-chown", &default_path, source));
+    }
+    let volume_part =
+        attachment.subpath.is_some() && matches!(entry.host_path, Some(Source::Volume(_)));
+    if volume_part && !docker::can_mount_volume_subpath(&context.environment)? {
+        return Err(Error::refused(format!(
+            "this host's Docker cannot mount a part of the volume {source}, which needs Docker 26 or newer; mount a directory, or all of the volume"
+        )));
+    }
+    Ok(())
+}
+
+fn refuse_collision<'a>(
+    app: &AppName,
+    attachment: &Attachment,
+    others: impl IntoIterator<Item = &'a Attachment>,
+) -> Result<()> {
+    match attachment.collision(others) {
+        None => Ok(()),
+        Some(other) => Err(Error::refused(format!(
+            "container path \"{}\" on {app} is taken by storage entry \"{}\" (phases {}, process type {}); unmount that one first or mount at another path",
+            attachment.container_path, other.entry_name, other.phases, other.process_type
+        ))),
+    }
+}

@@ -1,0 +1,231 @@
+//! `storage:report`: what one app, every app, or every entry is about.
+
+use anyhow::bail;
+use serde::Serialize;
+
+use super::arguments::{at, no_more_than, with_app};
+use crate::context::Context;
+use crate::domain::docker_args;
+use crate::domain::entry::Entry;
+use crate::domain::names::AppName;
+use crate::domain::phases::Phase;
+use crate::domain::text::or_empty;
+use crate::error::{Error, Result};
+use crate::host::apps;
+use crate::render::report::Report;
+use crate::store::Mounts;
+use crate::store::reading::Remembering;
+
+/// What was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Request {
+    pub(super) format: Format,
+    pub(super) global: bool,
+    pub(super) flag: Option<String>,
+    pub(super) positional: Vec<String>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+impl Request {
+    /// Reads the arguments of a report. Every flag but `--format` and `--global` asks for one value.
+    pub(super) fn parse(command: &str, words: &[String]) -> Result<Self> {
+        let mut request = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            if word == "--format" {
+                let value = words
+                    .next()
+                    .ok_or_else(|| Error::refused("--format needs a value: stdout or json"))?;
+                request.format = Format::parse(value)?;
+            } else if let Some(value) = word.strip_prefix("--format=") {
+                request.format = Format::parse(value)?;
+            } else if word == "--global" {
+                request.global = true;
+            } else if word == "--" {
+                request.positional.extend(words.by_ref().cloned());
+            } else if word.starts_with('-') {
+                if let Some(first) = &request.flag {
+                    return Err(Error::refused(format!(
+                        "{command} command allows only a single flag, got {first} and {word}"
+                    )));
+                }
+                request.flag = Some(word.clone());
+            } else {
+                request.positional.push(word.clone());
+            }
+        }
+        if request.format == Format::Json && request.flag.is_some() {
+            return Err(Error::refused(
+                "--format flag cannot be specified when specifying an info flag",
+            ));
+        }
+        Ok(request)
+    }
+}
+
+impl Format {
+    fn parse(text: &str) -> Result<Self> {
+        match text {
+            "stdout" | "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => {
+                Err(Error::refused(format!("Invalid format: {other}; it can be stdout or json")))
+            }
+        }
+    }
+}
+
+/// Reports an app, every app of the caller, or with `--global` every entry and who mounts it.
+///
+/// # Errors
+/// For an app that is not there, a flag that is none, and with `--global` for entries that cannot be read.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let mut request = Request::parse("storage:report", words)?;
+    if request.global {
+        return global(&request, context);
+    }
+    request.positional = with_app(request.positional, 1, context);
+    no_more_than(&request.positional, 1)?;
+    if !request.positional.is_empty() {
+        let app = apps::existing(&context.environment, at(&request.positional, 0))?;
+        return Ok(one(&app, &request, &mut Remembering::default(), context)?);
+    }
+    let apps = apps::all(&context.environment, &context.store)?;
+    if apps.is_empty() {
+        context.out.warn("You haven't deployed any applications yet");
+    }
+    let mut entries = Remembering::default();
+    for app in apps {
+        one(&app, &request, &mut entries, context)?;
+    }
+    Ok(())
+}
+
+/// The report of one app on standard output, as `dokku report` shows it.
+///
+/// # Errors
+/// None but those of a flag, which is not given here.
+pub fn of_app(app: &AppName, context: &mut Context) -> Result<()> {
+    one(app, &Request::default(), &mut Remembering::default(), context)
+}
+
+fn one(
+    app: &AppName,
+    request: &Request,
+    entries: &mut Remembering,
+    context: &mut Context,
+) -> Result<()> {
+    let mounts = match context.store.mounts_with(app, entries) {
+        Ok(mounts) => mounts,
+        Err(error) => {
+            let problems = vec![error];
+            Mounts { problems, ..Mounts::default() }
+        }
+    };
+    for problem in &mounts.problems {
+        context
+            .out
+            .warn(&format!("Unable to load all storage attachments for \"{app}\": {problem}"));
+    }
+    warn_of_orphans(app, &mounts, context);
+    let report = report(&mounts);
+    match (&request.flag, request.format) {
+        (Some(flag), _) => report.print_value(&mut context.out, flag)?,
+        (None, Format::Json) => report.print_json(&mut context.out),
+        (None, Format::Text) => report.print_text(&mut context.out, app.as_str()),
+    }
+    Ok(())
+}
+
+/// Says which attachments have no entry, and how to get rid of them.
+pub fn warn_of_orphans(app: &AppName, mounts: &Mounts, context: &mut Context) {
+    for orphan in &mounts.orphans {
+        let name = &orphan.entry_name;
+        context.out.warn(&format!(
+            "Skipping attachment on \"{app}\": missing entry \"{name}\" (storage entry \"{name}\" does not exist; to drop the attachment: dokku storage:unmount {app} {name} --container-dir {})",
+            docker_args::quoted(orphan.container_path.as_str())
+        ));
+    }
+}
+
+fn report(mounts: &Mounts) -> Report {
+    let mut report = Report::default();
+    for (index, mounted) in mounts.mounted.iter().enumerate() {
+        let (entry, attachment) = (&mounted.entry, &mounted.attachment);
+        let mut add = |key: &str, value: String| {
+            report.add(&format!("attachment.{}.{key}", index + 1), value);
+        };
+        add("container-path", attachment.container_path.to_string());
+        add("entry-name", entry.name.to_string());
+        add("host-path", or_empty(entry.host_path.as_ref()).to_owned());
+        add("phases", attachment.phases.to_string());
+        add("process-type", attachment.process_type.to_string());
+        add("readonly", attachment.readonly.to_string());
+        add("subpath", or_empty(attachment.subpath.as_ref()).to_owned());
+        add("volume-chown", or_empty(attachment.volume_chown.as_ref()).to_owned());
+        add("volume-options", or_empty(attachment.volume_options.as_ref()).to_owned());
+    }
+    let sorted = mounts.sorted();
+    for phase in Phase::ALL {
+        let words: Vec<String> = sorted
+            .iter()
+            .filter(|mounted| mounted.attachment.phases.contains(phase))
+            .flat_map(|mounted| {
+                let source = docker_args::mounted_source(&mounted.entry, &mounted.attachment);
+                docker_args::words(&source, &mounted.entry, &mounted.attachment)
+            })
+            .collect();
+        report.add(&format!("{}-mounts", phase.as_str()), docker_args::line(&words));
+    }
+    report
+}
+
+#[derive(Serialize)]
+struct GlobalRow<'a> {
+    entry: &'a Entry,
+    mounted_by: Vec<&'a str>,
+}
+
+fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
+    if let Some(flag) = &request.flag {
+        bail!(Error::refused(format!(
+            "--global shows every entry and takes no flag such as {flag}"
+        )));
+    }
+    no_more_than(&request.positional, 0)?;
+    let found = super::list_entries::visible(context)?;
+    let rows: Vec<GlobalRow> = found
+        .entries
+        .iter()
+        .map(|(entry, apps)| GlobalRow {
+            entry,
+            mounted_by: apps.iter().map(AppName::as_str).collect(),
+        })
+        .collect();
+    match request.format {
+        Format::Json => context.out.json_pretty(&rows),
+        Format::Text if rows.is_empty() => {
+            context.out.headline_unless_quiet("No storage entries registered");
+        }
+        Format::Text => {
+            context.out.headline_unless_quiet("Storage report (global):");
+            for row in &rows {
+                let apps = match row.mounted_by.as_slice() {
+                    [] => "—".to_owned(),
+                    apps => apps.join(", "),
+                };
+                context.out.detail(&format!(
+                    "{}\t{}\tmounted by: {apps}",
+                    row.entry.name, row.entry.scheduler
+                ));
+            }
+        }
+    }
+    Ok(super::list_entries::tell_problems(&found.problems, context)?)
+}

@@ -1,0 +1,69 @@
+//! The scheduler's part: which one an app has, and what a cluster's plugin is told about an entry.
+
+use crate::context::Context;
+use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S};
+use crate::domain::names::AppName;
+use crate::error::{Error, Result};
+use crate::host::plugn;
+
+/// The scheduler that an app, or else every app, was given; Dokku's default where none was.
+pub fn of_app(app: &AppName, context: &Context) -> String {
+    let layout = context.store.layout();
+    let selected = |app: &str| {
+        let text = std::fs::read_to_string(layout.property("scheduler", app, "selected")).ok()?;
+        let name = text.trim().to_owned();
+        (!name.is_empty()).then_some(name)
+    };
+    selected(app.as_str())
+        .or_else(|| selected("--global"))
+        .unwrap_or_else(|| DOCKER_LOCAL.to_owned())
+}
+
+/// Refuses an entry that the app's scheduler cannot mount.
+///
+/// # Errors
+/// Names both schedulers.
+pub fn must_match(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
+    let scheduler = of_app(app, context);
+    if entry.scheduler == scheduler {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "storage entry \"{}\" is scheduler={} but cannot be mounted on a {scheduler} app; recreate it with --scheduler {scheduler}",
+        entry.name, entry.scheduler
+    )))
+}
+
+/// Whether the entry's storage is made by a cluster's plugin.
+pub fn is_elsewhere(entry: &Entry) -> bool {
+    entry.scheduler == K3S
+}
+
+/// Fires `storage-create` or `storage-destroy` for an entry and says whether the scheduler agreed.
+///
+/// # Errors
+/// Where plugn cannot be run.
+pub fn tell(trigger: &str, entry: &Entry, context: &mut Context) -> Result<Result<(), i32>> {
+    context.out.flush()?;
+    let status = plugn::feed(trigger, &[entry.name.to_string()], &json(entry)?)?;
+    Ok(if status == 0 { Ok(()) } else { Err(status) })
+}
+
+/// Asks the scheduler how the entry's storage is doing (`Bound`, `Pending`, `Lost`).
+///
+/// # Errors
+/// Where plugn cannot be run or the scheduler fails.
+pub fn status(entry: &Entry) -> Result<String> {
+    let answer = plugn::ask("storage-status", &[entry.name.to_string()], &json(entry)?)?;
+    if answer.status != 0 {
+        return Err(Error::refused(format!(
+            "the scheduler cannot say how storage entry \"{}\" is doing (exit status {})",
+            entry.name, answer.status
+        )));
+    }
+    Ok(answer.stdout.trim().to_owned())
+}
+
+fn json(entry: &Entry) -> Result<String> {
+    serde_json::to_string(entry).map_err(Error::system("write", entry.name.as_str()))
+}

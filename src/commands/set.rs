@@ -1,0 +1,229 @@
+//! `storage:set`: changes a property of an entry.
+
+use clap::Parser;
+
+use super::arguments::{self, at, no_more_than, pairs};
+use super::directory::{self, Wanted};
+use super::scheduler;
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::mode::Mode;
+use crate::domain::ownership::Ownership;
+use crate::error::{Error, Result};
+use crate::store::entries::no_such_entry;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --access-mode: [DEPRECATED] use 'storage:set <name> access-mode <value>'
+    #[arg(long, value_name = "string")]
+    access_mode: Option<String>,
+    /// --annotation key=value: [DEPRECATED] use 'storage:annotations:set'
+    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
+    annotation: Vec<String>,
+    /// --chown: [DEPRECATED] use 'storage:set <name> chown <value>'
+    #[arg(long, value_name = "string")]
+    chown: Option<String>,
+    /// --chown-recursive: also change the owner of what is already in the directory
+    #[arg(long)]
+    chown_recursive: bool,
+    /// --label key=value: [DEPRECATED] use 'storage:labels:set'
+    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
+    label: Vec<String>,
+    /// --mode: [DEPRECATED] use 'storage:set <name> mode <value>'
+    #[arg(long, value_name = "string")]
+    mode: Option<String>,
+    /// --namespace: [DEPRECATED] use 'storage:set <name> namespace <value>'
+    #[arg(long, value_name = "string")]
+    namespace: Option<String>,
+    /// --reclaim-policy: [DEPRECATED] use 'storage:set <name> reclaim-policy <value>'
+    #[arg(long, value_name = "string")]
+    reclaim_policy: Option<String>,
+    /// --size: [DEPRECATED] use 'storage:set <name> size <value>'
+    #[arg(long, value_name = "string")]
+    size: Option<String>,
+    /// --storage-class-name: [DEPRECATED] use 'storage:set <name> storage-class-name <value>'
+    #[arg(long, value_name = "string")]
+    storage_class_name: Option<String>,
+    positional: Vec<String>,
+}
+
+/// The properties that can be named, in order.
+const PROPERTIES: [&str; 7] =
+    ["access-mode", "chown", "mode", "namespace", "reclaim-policy", "size", "storage-class-name"];
+
+/// What is to become of an entry.
+struct Changes {
+    /// Properties and their new values; the empty value takes the property away.
+    properties: Vec<(String, String)>,
+    annotations: Option<Vec<String>>,
+    labels: Option<Vec<String>>,
+}
+
+impl Changes {
+    fn of(arguments: &Arguments) -> Result<Self> {
+        let property = at(&arguments.positional, 1);
+        let flags = [
+            &arguments.access_mode,
+            &arguments.chown,
+            &arguments.mode,
+            &arguments.namespace,
+            &arguments.reclaim_policy,
+            &arguments.size,
+            &arguments.storage_class_name,
+        ];
+        let mut properties: Vec<_> = PROPERTIES
+            .iter()
+            .zip(flags)
+            .filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?)))
+            .collect();
+        let maps = !arguments.annotation.is_empty() || !arguments.label.is_empty();
+        let by_flag = maps || !properties.is_empty();
+        if !property.is_empty() && by_flag {
+            return Err(Error::refused(
+                "storage:set accepts either a property and a value or flags, not both",
+            ));
+        }
+        if property.is_empty() && !by_flag {
+            return Err(Error::refused("No property specified"));
+        }
+        if !by_flag {
+            let value = at(&arguments.positional, 2).to_owned();
+            properties.push((property.to_owned(), value));
+        }
+        let map = |given: &Vec<String>| (!given.is_empty()).then(|| given.clone());
+        Ok(Self {
+            properties,
+            annotations: map(&arguments.annotation),
+            labels: map(&arguments.label),
+        })
+    }
+
+    fn apply(&self, entry: &mut Entry, default_path: &str) -> Result<()> {
+        for (property, value) in &self.properties {
+            set(entry, property, value)?;
+        }
+        if let Some(given) = &self.annotations {
+            entry.annotations = pairs(given)?;
+        }
+        if let Some(given) = &self.labels {
+            entry.labels = pairs(given)?;
+        }
+        entry.check(default_path)
+    }
+
+    fn touch_directory(&self) -> bool {
+        let touches = |name: &str| name == "chown" || name == "mode";
+        self.properties.iter().any(|(name, _)| touches(name))
+    }
+}
+
+fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
+    let fixed = |current: &str| {
+        if current == value {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "storage:set cannot change {property} in place; recreate the entry"
+        )))
+    };
+    match property {
+        "access-mode" => fixed(&entry.access_mode)?,
+        "storage-class-name" => fixed(&entry.storage_class)?,
+        "size" => value.clone_into(&mut entry.size),
+        "namespace" => value.clone_into(&mut entry.namespace),
+        "reclaim-policy" => value.clone_into(&mut entry.reclaim_policy),
+        "chown" if value.is_empty() => entry.chown = None,
+        "chown" => entry.chown = Some(Ownership::parse(value)?),
+        "mode" if value.is_empty() => entry.mode = None,
+        "mode" => entry.mode = Some(Mode::parse(value)?),
+        _ => {
+            return Err(Error::refused(format!(
+                "Invalid property specified, valid properties include: {}",
+                PROPERTIES.join(", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Changes properties of an entry; the directory follows where its mode or owner was named, the cluster always.
+///
+/// # Errors
+/// For values that do not fit, with nothing changed; where the scheduler refuses, with all put back.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:set", words, context)?;
+    let changes = Changes::of(&arguments)?;
+    no_more_than(&arguments.positional, 3)?;
+    let entry = super::access::entry(at(&arguments.positional, 0), context)?;
+    if at(&arguments.positional, 1).is_empty() {
+        context.out.warn(
+            "Deprecated: please use 'storage:set <name> <property> [<value>]' instead of flags",
+        );
+    }
+    let default_path = directory::default_path(context, entry.name.as_str());
+    let mut planned = entry.clone();
+    changes.apply(&mut planned, &default_path)?;
+    let wanted = if changes.touch_directory() {
+        Some(Wanted::of(&planned, arguments.chown_recursive, context)?)
+    } else {
+        None
+    };
+    let change = |entry: &mut Entry| changes.apply(entry, &default_path);
+    update(entry.name.as_str(), change, wanted.as_ref(), context)?;
+    context.out.headline(&format!("Storage entry {} updated", entry.name));
+    Ok(())
+}
+
+/// Changes an entry under the lock, then its directory or the cluster; puts the entry back where these refuse.
+///
+/// # Errors
+/// What `change` refuses, what the directory does not allow, and what the scheduler says.
+pub(super) fn update(
+    name: &str,
+    change: impl Fn(&mut Entry) -> Result<()>,
+    wanted: Option<&Wanted>,
+    context: &mut Context,
+) -> Result<()> {
+    let (before, after) = context.store.change(|transaction| {
+        let before = transaction.store().existing_entry(name)?;
+        let mut after = before.clone();
+        change(&mut after)?;
+        if let Some(path) = wanted.and_then(Wanted::missing) {
+            transaction.make_folder(path);
+        }
+        if after != before {
+            transaction.write_entry(&after)?;
+        }
+        Ok((before, after))
+    })?;
+    let followed = follow(&after, wanted, context);
+    if let Err(error) = followed {
+        context.store.change(|transaction| {
+            let now = transaction.store().entry(&before.name)?;
+            if now.ok_or_else(|| no_such_entry(name))? == after {
+                transaction.write_entry(&before)?;
+            }
+            Ok(())
+        })?;
+        return Err(error);
+    }
+    Ok(())
+}
+
+fn follow(entry: &Entry, wanted: Option<&Wanted>, context: &mut Context) -> Result<()> {
+    if let Some(wanted) = wanted {
+        if wanted.missing().is_some() {
+            context.out.detail(&format!("Created {}", entry.shown_source()));
+        }
+        wanted.apply(entry, context)?;
+    }
+    if scheduler::is_elsewhere(entry)
+        && let Err(status) = scheduler::tell("storage-create", entry, context)?
+    {
+        return Err(Error::refused(format!(
+            "scheduler refused the change of storage entry \"{}\" (exit status {status}); it is as it was",
+            entry.name
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! `storage:unmount`: takes a mount away from an app. The data stays.
+
+use clap::Parser;
+
+use super::arguments::{self, at, no_more_than, with_app};
+use crate::context::Context;
+use crate::domain::docker_args::mounted_source;
+use crate::domain::entry::Entry;
+use crate::domain::mount_string::MountString;
+use crate::domain::names::{AppName, EntryName};
+use crate::domain::paths::ContainerPath;
+use crate::error::{Error, Result};
+use crate::host::apps;
+use crate::store::{Change, Line, MountsFile};
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --container-dir: container path (named-entry form, disambiguates duplicates)
+    #[arg(long, value_name = "string")]
+    container_dir: Option<String>,
+    positional: Vec<String>,
+}
+
+/// Unmounts an entry by its name, or what is mounted as `host:container[:options]`.
+///
+/// # Errors
+/// Where that is not mounted, or mounted at several places and none is named.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:unmount", words, context)?;
+    let positional = with_app(arguments.positional, 2, context);
+    let app = apps::existing(&context.environment, at(&positional, 0))?;
+    no_more_than(&positional, 2)?;
+    let target = at(&positional, 1);
+    let container_dir = arguments.container_dir.filter(|path| !path.is_empty());
+    if target.contains(':') {
+        Ok(unmount_colon_form(&app, target, context)?)
+    } else {
+        Ok(unmount_entry(&app, target, container_dir.as_deref(), context)?)
+    }
+}
+
+fn unmount_colon_form(app: &AppName, target: &str, context: &Context) -> Result<()> {
+    let mount = MountString::parse(target)?;
+    let legacy = Entry::legacy(mount.source.clone()).name;
+    context.store.change(|change| {
+        let mut mounts = change.store().mounts_file(app)?;
+        // What `storage:list` shows of an entry with a name of its own can be given back to it, too.
+        let is_shown_so = |line: &Line| {
+            let attachment = line.attachment()?;
+            let entry = change.store().entry(&attachment.entry_name).ok()??;
+            let is_source = entry.shown_source() == mount.source.as_str()
+                || mounted_source(&entry, attachment) == mount.source.as_str();
+            is_source.then_some(())
+        };
+        let place = mount.container_path.as_str();
+        let is_here = |line: &Line| is_at(line, place);
+        let by_name = |line: &Line| is_here(line) && line.is_about(legacy.as_str());
+        let matches = if mounts.lines().iter().any(by_name) {
+            mounts.lines().iter().map(by_name).collect()
+        } else {
+            let by_source = |line: &Line| is_here(line) && is_shown_so(line).is_some();
+            mounts.lines().iter().map(by_source).collect::<Vec<bool>>()
+        };
+        if !matches.contains(&true) {
+            return Err(Error::refused("Mount path does not exist."));
+        }
+        remove(app, &mut mounts, &matches, change)
+    })
+}
+
+fn unmount_entry(
+    app: &AppName,
+    name: &str,
+    container_dir: Option<&str>,
+    context: &Context,
+) -> Result<()> {
+    context.store.change(|change| {
+        let mut mounts = change.store().mounts_file(app)?;
+        let matches: Vec<bool> = mounts
+            .lines()
+            .iter()
+            .map(|line| line.is_about(name) && container_dir.is_none_or(|place| is_at(line, place)))
+            .collect();
+        let matching = mounts.lines().iter().zip(&matches).filter(|(_, is)| **is);
+        let mut paths: Vec<String> = matching.filter_map(|(line, _)| line.container_path()).collect();
+        if !matches.contains(&true) {
+            let place = container_dir.map(|path| format!(" at {path:?}")).unwrap_or_default();
+            return Err(Error::refused(format!(
+                "storage entry {name:?} is not mounted{place} on app \"{app}\""
+            )));
+        }
+        if paths.len() > 1 && container_dir.is_none() {
+            paths.sort_unstable();
+            return Err(Error::refused(format!(
+                "storage entry {name:?} is mounted at multiple paths on app \"{app}\" ({}); pass --container-dir to disambiguate",
+                paths.join(", ")
+            )));
+        }
+        remove(app, &mut mounts, &matches, change)
+    })
+}
+
+/// Whether a line mounts at this container path; `/a` and `/a/` are the same.
+fn is_at(line: &Line, place: &str) -> bool {
+    let Some(path) = line.container_path() else {
+        return false;
+    };
+    path == place
+        || matches!(
+            (ContainerPath::parse(&path), ContainerPath::parse(place)),
+            (Ok(a), Ok(b)) if a == b
+        )
+}
+
+/// Takes the matching lines away, and the entries made for colon mounts that nobody mounts any more.
+fn remove(
+    app: &AppName,
+    mounts: &mut MountsFile,
+    matches: &[bool],
+    change: &mut Change<'_>,
+) -> Result<()> {
+    let gone: Vec<EntryName> = mounts
+        .lines()
+        .iter()
+        .zip(matches)
+        .filter(|(_, matches)| **matches)
+        .filter_map(|(line, _)| Some(line.attachment()?.entry_name.clone()))
+        .filter(EntryName::is_legacy)
+        .collect();
+    let mut matches = matches.iter();
+    mounts.retain(|_| matches.next() != Some(&true));
+    change.write_mounts(app, mounts);
+    for name in gone {
+        if !mounts.may_mention(&name) {
+            remove_if_unused(&name, app, change)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it.
+///
+/// # Errors
+/// Where the apps cannot be listed.
+pub fn remove_if_unused(
+    name: &EntryName,
+    leaving: &AppName,
+    change: &mut Change<'_>,
+) -> Result<()> {
+    let mut others = change.store().apps_mounting(name)?;
+    others.retain(|app| app != leaving);
+    if others.is_empty() {
+        change.remove_entry(name);
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! What every command is given: the environment, the store, and the way to speak to the caller.
+
+use std::path::PathBuf;
+
+use crate::error::Result;
+use crate::host::environment::Environment;
+use crate::render::Printer;
+use crate::store::Store;
+
+/// The surroundings of one call.
+#[derive(Debug)]
+pub struct Context {
+    /// The caller's environment.
+    pub environment: Environment,
+    /// The store.
+    pub store: Store,
+    /// Standard output and standard error.
+    pub out: Printer,
+    /// The path by which this program was called.
+    pub called_as: PathBuf,
+}
+
+impl Context {
+    /// The context of this process.
+    ///
+    /// # Errors
+    /// Where no store can be found.
+    pub fn of_this_process(called_as: PathBuf) -> Result<Self> {
+        let environment = Environment::of_this_process()?;
+        Ok(Self {
+            store: environment.store()?,
+            out: Printer::new(environment.is_quiet()),
+            environment,
+            called_as,
+        })
+    }
+
+    /// Whether Dokku takes this plugin for a core plugin, by its real path.
+    #[must_use]
+    pub fn is_core_plugin(&self) -> bool {
+        let folder = self.called_as.parent().map(std::fs::canonicalize);
+        matches!(folder, Some(Ok(path)) if path.to_string_lossy().contains("core-plugins"))
+    }
+}

@@ -1,0 +1,189 @@
+//! An attachment: how one app mounts one entry.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::entry::{empty_as_none, null_as_default};
+use super::names::{EntryName, ProcessType};
+use super::ownership::Ownership;
+use super::paths::{ContainerPath, Subpath};
+use super::phases::{Phase, Phases};
+use super::volume_options::VolumeOptions;
+use crate::error::{Error, Result};
+
+/// An attachment, in the shape and the field order of a line of Dokku's `config/storage/APP/mounts`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Attachment {
+    /// The entry that is mounted.
+    pub entry_name: EntryName,
+    /// Where it appears in the container.
+    pub container_path: ContainerPath,
+    /// When it is there.
+    pub phases: Phases,
+    /// Which of the app's processes get it.
+    #[serde(default, deserialize_with = "process_type_or_default")]
+    pub process_type: ProcessType,
+    /// The part of the entry that is mounted; all of it where there is none.
+    #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
+    pub subpath: Option<Subpath>,
+    /// Whether the container can only read it.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub readonly: bool,
+    /// Further options of Docker's `-v`.
+    #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
+    pub volume_options: Option<VolumeOptions>,
+    /// The owner that is set when the app is deployed.
+    #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
+    pub volume_chown: Option<Ownership>,
+    /// Fields that this version does not know; they are written back as they were.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+fn process_type_or_default<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<ProcessType, D::Error> {
+    Ok(empty_as_none(deserializer)?.unwrap_or_default())
+}
+
+impl Attachment {
+    /// An attachment to the deploy and run phases of every process type.
+    #[must_use]
+    pub fn new(entry_name: EntryName, container_path: ContainerPath) -> Self {
+        Self {
+            entry_name,
+            container_path,
+            phases: Phases::default(),
+            process_type: ProcessType::default(),
+            subpath: None,
+            readonly: false,
+            volume_options: None,
+            volume_chown: None,
+            unknown: Map::new(),
+        }
+    }
+
+    /// Whether `other` is the same mount, perhaps with other settings: entry, container path and process type.
+    #[must_use]
+    pub fn is_same_mount(&self, other: &Self) -> bool {
+        self.entry_name == other.entry_name
+            && self.container_path == other.container_path
+            && self.process_type == other.process_type
+    }
+
+    /// Takes the settings of `other`, and keeps what this version does not know.
+    pub fn take_settings(&mut self, other: Self) {
+        let unknown = std::mem::take(&mut self.unknown);
+        *self = Self { unknown, ..other };
+    }
+
+    /// Whether a container of this phase and process type gets the mount. A container without a process type
+    /// (a one-off, a build) gets what is meant for all of them.
+    #[must_use]
+    pub fn applies(&self, phase: Phase, process_type: &ProcessType) -> bool {
+        self.phases.contains(phase) && self.process_type.covers(process_type)
+    }
+
+    /// Whether the container can only read it, by whichever of the two ways it was said.
+    #[must_use]
+    pub fn is_readonly(&self) -> bool {
+        self.readonly || self.volume_options.as_ref().is_some_and(|o| o.contains("ro"))
+    }
+
+    /// The options behind the second colon: `ro` first, then the others; none where there are none.
+    #[must_use]
+    pub fn options(&self) -> Option<String> {
+        let others = self.volume_options.as_ref().map(VolumeOptions::as_str);
+        match (self.readonly, others) {
+            (false, None) => None,
+            (false, Some(others)) => Some(others.to_owned()),
+            (true, None) => Some("ro".to_owned()),
+            (true, Some(others)) => {
+                let rest = others.split(',').filter(|o| *o != "ro");
+                Some(std::iter::once("ro").chain(rest).collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+
+    /// Refuses settings that contradict each other.
+    ///
+    /// # Errors
+    /// Names the two.
+    pub fn check(&self) -> Result<()> {
+        let writable = self.volume_options.as_ref().is_some_and(|o| o.contains("rw"));
+        if self.is_readonly() && writable {
+            return Err(Error::refused(
+                "the volume options ro and rw contradict each other; give one of them",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The first of `others` that claims the same container path in a phase and a process type of this one.
+    #[must_use]
+    pub fn collision<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Option<&'a Self> {
+        others.into_iter().find(|other| {
+            let together = self.process_type.covers(&other.process_type)
+                || other.process_type.covers(&self.process_type);
+            together
+                && self.container_path == other.container_path
+                && self.phases.shared(&other.phases).next().is_some()
+        })
+    }
+
+    /// The order in which mounts are listed and printed: by entry, then by container path.
+    #[must_use]
+    pub fn order(a: &Self, b: &Self) -> std::cmp::Ordering {
+        let key = |x: &Self| (x.entry_name.clone(), x.container_path.as_str().to_owned());
+        key(a).cmp(&key(b))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(json: &str) -> Attachment {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_line_without_process_type_is_for_all() {
+        let a = attachment(r#"{"entry_name":"a","container_path":"/a","phases":["deploy"]}"#);
+        assert!(a.process_type.is_default());
+        assert!(a.applies(Phase::Deploy, &ProcessType::parse("web").unwrap()));
+        assert!(!a.applies(Phase::Run, &ProcessType::default()));
+    }
+
+    #[test]
+    fn paths_collide_where_phase_and_process_type_meet() {
+        let a = attachment(r#"{"entry_name":"a","container_path":"/a","phases":["deploy","run"]}"#);
+        let b = attachment(
+            r#"{"entry_name":"b","container_path":"/a/","phases":["run"],"process_type":"web"}"#,
+        );
+        let c = attachment(r#"{"entry_name":"b","container_path":"/a/b","phases":["run"]}"#);
+        let d = attachment(
+            r#"{"entry_name":"b","container_path":"/a","phases":["run"],"process_type":"worker"}"#,
+        );
+        assert!(a.collision([&b]).is_some());
+        assert!(b.collision([&a]).is_some());
+        assert!(a.collision([&c]).is_none());
+        assert!(b.collision([&d]).is_none());
+    }
+
+    #[test]
+    fn readonly_is_said_once() {
+        let mut a = attachment(
+            r#"{"entry_name":"a","container_path":"/a","phases":["run"],"volume_options":"ro,Z"}"#,
+        );
+        assert_eq!(a.options().unwrap(), "ro,Z");
+        a.readonly = true;
+        assert_eq!(a.options().unwrap(), "ro,Z");
+        a.volume_options = None;
+        assert_eq!(a.options().unwrap(), "ro");
+    }
+}

@@ -1,0 +1,109 @@
+//! What Docker is told: the words of a mount, and how they are written so that they stay these words.
+
+use super::attachment::Attachment;
+use super::entry::Entry;
+use super::paths::Source;
+
+/// The source of a mount as Docker is to see it: the entry's own, with the subpath below it.
+#[must_use]
+pub fn mounted_source(entry: &Entry, attachment: &Attachment) -> String {
+    match (&entry.host_path, &attachment.subpath) {
+        (Some(Source::Path(path)), Some(subpath)) => {
+            format!("{}/{subpath}", path.as_str().trim_end_matches('/'))
+        }
+        _ => entry.shown_source().to_owned(),
+    }
+}
+
+/// `host:container[:options]`, the argument of `-v`, for a source as Docker sees it.
+#[must_use]
+pub fn volume_argument(source: &str, attachment: &Attachment) -> String {
+    let mut argument = format!("{source}:{}", attachment.container_path);
+    if let Some(options) = attachment.options() {
+        argument.push(':');
+        argument.push_str(&options);
+    }
+    argument
+}
+
+/// The words that mount an attachment, for a source as Docker sees it.
+///
+/// A part of a Docker volume can only be told with `--mount`; everything else is `-v`.
+#[must_use]
+pub fn words(source: &str, entry: &Entry, attachment: &Attachment) -> [String; 2] {
+    match (&entry.host_path, &attachment.subpath) {
+        (Some(Source::Volume(volume)), Some(subpath)) => {
+            let mut fields = vec![
+                "type=volume".to_owned(),
+                format!("source={volume}"),
+                format!("target={}", attachment.container_path),
+                format!("volume-subpath={subpath}"),
+            ];
+            if attachment.is_readonly() {
+                fields.push("readonly".to_owned());
+            }
+            if attachment.volume_options.as_ref().is_some_and(|o| o.contains("nocopy")) {
+                fields.push("volume-nocopy".to_owned());
+            }
+            ["--mount".to_owned(), comma_separated(&fields)]
+        }
+        _ => ["-v".to_owned(), volume_argument(source, attachment)],
+    }
+}
+
+/// One record of comma-separated values, which is how Docker reads `--mount`.
+fn comma_separated(fields: &[String]) -> String {
+    let quoted = fields.iter().map(|field| {
+        if field.contains([',', '"']) {
+            format!("\"{}\"", field.replace('"', "\"\""))
+        } else {
+            field.clone()
+        }
+    });
+    quoted.collect::<Vec<_>>().join(",")
+}
+
+/// Writes a word so that both `xargs` and a shell read exactly this word.
+#[must_use]
+pub fn quoted(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:,=@%+".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Words on one line, each quoted as it needs.
+#[must_use]
+pub fn line<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
+    let quoted: Vec<String> = words.into_iter().map(|word| quoted(word)).collect();
+    quoted.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_words_stay_plain() {
+        assert_eq!(quoted("/srv/a:/b:ro,Z"), "/srv/a:/b:ro,Z");
+        assert_eq!(quoted("/my data:/x"), "'/my data:/x'");
+        assert_eq!(quoted("/it's:/x"), "'/it'\\''s:/x'");
+        assert_eq!(quoted("/a\\b:/x"), "'/a\\b:/x'");
+        assert_eq!(quoted(""), "''");
+    }
+
+    #[test]
+    fn a_volumes_part_is_mounted_with_mount() {
+        let entry: Entry =
+            serde_json::from_str(r#"{"name":"a","scheduler":"docker-local","host_path":"vol"}"#)
+                .unwrap();
+        let attachment: Attachment = serde_json::from_str(
+            r#"{"entry_name":"a","container_path":"/c,d","phases":["deploy"],"subpath":"x","readonly":true}"#,
+        )
+        .unwrap();
+        let words = words("vol", &entry, &attachment);
+        assert_eq!(words[1], r#"type=volume,source=vol,"target=/c,d",volume-subpath=x,readonly"#);
+    }
+}

@@ -1,0 +1,321 @@
+//! A storage entry: one place for data, registered under a name.
+
+use std::collections::BTreeMap;
+
+use serde::de::IntoDeserializer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha1::{Digest, Sha1};
+
+use super::mode::Mode;
+use super::names::EntryName;
+use super::ownership::Ownership;
+use super::paths::Source;
+use crate::error::{Error, Result};
+
+/// The version of the entry files, Dokku's own.
+pub const SCHEMA_VERSION: u64 = 1;
+
+/// The scheduler of this host's Docker.
+pub const DOCKER_LOCAL: &str = "docker-local";
+
+/// The scheduler of a Kubernetes cluster, served by Dokku's k3s plugin.
+pub const K3S: &str = "k3s";
+
+/// An entry, in the shape and the field order of Dokku's `entries/NAME.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The entry's name, which is the file's too.
+    pub name: EntryName,
+    /// Who makes the storage available: `docker-local` or `k3s`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub scheduler: String,
+    /// The absolute path or the Docker volume behind it; none for k3s.
+    #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
+    pub host_path: Option<Source>,
+    /// The size of the claim (k3s), as Kubernetes writes it (`2Gi`).
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub size: String,
+    /// How many may use the claim (k3s).
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub access_mode: String,
+    /// The storage class of the claim (k3s).
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub storage_class: String,
+    /// The namespace of the claim (k3s).
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub namespace: String,
+    /// The owner of the directory.
+    #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
+    pub chown: Option<Ownership>,
+    /// The permissions of the directory.
+    #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// What happens to the data when the entry goes: `Retain` or `Delete`.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub reclaim_policy: String,
+    /// Annotations, for the cluster and for people.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub annotations: BTreeMap<String, String>,
+    /// Labels, for the cluster and for people.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub labels: BTreeMap<String, String>,
+    /// The version of this shape.
+    #[serde(default)]
+    pub schema_version: u64,
+    /// Fields that this version does not know; they are written back as they were.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl Entry {
+    /// An entry of this host with nothing but a name and a source.
+    #[must_use]
+    pub fn new(name: EntryName, source: Option<Source>) -> Self {
+        Self {
+            name,
+            scheduler: DOCKER_LOCAL.to_owned(),
+            host_path: source,
+            size: String::new(),
+            access_mode: String::new(),
+            storage_class: String::new(),
+            namespace: String::new(),
+            chown: None,
+            mode: None,
+            reclaim_policy: String::new(),
+            annotations: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            schema_version: SCHEMA_VERSION,
+            unknown: Map::new(),
+        }
+    }
+
+    /// The entry of a colon mount: `legacy-` and the first ten hex digits of the SHA-1 of the host path,
+    /// or of `vol:` and the volume's name.
+    #[must_use]
+    pub fn legacy(source: Source) -> Self {
+        let hash = match &source {
+            Source::Path(path) => Sha1::digest(path.as_str()),
+            Source::Volume(name) => Sha1::digest(format!("vol:{name}")),
+        };
+        Self::new(EntryName::legacy(&hash), Some(source))
+    }
+
+    /// Takes from an earlier version of the entry all that this one does not say.
+    pub fn complete_from(&mut self, earlier: &Self) {
+        let texts = [
+            (&mut self.size, &earlier.size),
+            (&mut self.access_mode, &earlier.access_mode),
+            (&mut self.storage_class, &earlier.storage_class),
+            (&mut self.namespace, &earlier.namespace),
+            (&mut self.reclaim_policy, &earlier.reclaim_policy),
+        ];
+        for (mine, theirs) in texts {
+            if mine.is_empty() {
+                mine.clone_from(theirs);
+            }
+        }
+        self.chown = self.chown.take().or_else(|| earlier.chown.clone());
+        self.mode = self.mode.take().or_else(|| earlier.mode.clone());
+        for (mine, theirs) in
+            [(&mut self.annotations, &earlier.annotations), (&mut self.labels, &earlier.labels)]
+        {
+            for (key, value) in theirs {
+                mine.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        self.unknown.clone_from(&earlier.unknown);
+        self.schema_version = earlier.schema_version.max(SCHEMA_VERSION);
+    }
+
+    /// Whether this host's Docker mounts it.
+    #[must_use]
+    pub fn is_docker_local(&self) -> bool {
+        self.scheduler == DOCKER_LOCAL
+    }
+
+    /// What `host:container` shows on the left: the source, or the name where there is none.
+    #[must_use]
+    pub fn shown_source(&self) -> &str {
+        self.host_path.as_ref().map_or(self.name.as_str(), Source::as_str)
+    }
+
+    /// Whether the data goes when the entry goes.
+    #[must_use]
+    pub fn is_deleted_with_entry(&self) -> bool {
+        self.reclaim_policy == "Delete"
+    }
+
+    /// Checks the fields against each other, by Dokku's rules for the entry's scheduler.
+    ///
+    /// `default_path` is where the entry's directory is unless somebody chose another place.
+    ///
+    /// # Errors
+    /// The first rule that is broken, in the words of the flag that broke it.
+    pub fn check(&self, default_path: &str) -> Result<()> {
+        let name = &self.name;
+        if !["", "Retain", "Delete"].contains(&self.reclaim_policy.as_str()) {
+            return Err(Error::refused(format!(
+                "storage entry \"{name}\" has unsupported reclaim policy {:?}",
+                self.reclaim_policy
+            )));
+        }
+        match self.scheduler.as_str() {
+            DOCKER_LOCAL => self.check_docker_local(default_path),
+            K3S => self.check_k3s(),
+            other => Err(Error::refused(format!(
+                "storage entry \"{name}\" has unsupported scheduler {other:?} (supported: docker-local, k3s)"
+            ))),
+        }
+    }
+
+    fn check_docker_local(&self, default_path: &str) -> Result<()> {
+        let name = &self.name;
+        let Some(source) = &self.host_path else {
+            return Err(Error::refused(format!(
+                "storage entry \"{name}\" (docker-local) is missing host_path"
+            )));
+        };
+        for (flag, value) in [
+            ("--size", &self.size),
+            ("--storage-class-name", &self.storage_class),
+            ("--access-mode", &self.access_mode),
+        ] {
+            if !value.is_empty() {
+                return Err(Error::refused(format!(
+                    "storage entry \"{name}\" (docker-local) does not accept {flag}"
+                )));
+            }
+        }
+        let chowns = self.chown.as_ref().is_some_and(|c| c.container_id().is_some());
+        for (flag, wanted) in [("--chown", chowns), ("--mode", self.mode.is_some())] {
+            if wanted && source.as_str() != default_path {
+                return Err(only_on_default_path(flag, default_path, source.as_str()));
+            }
+        }
+        if self.is_deleted_with_entry() && source.as_str() != default_path {
+            return Err(Error::refused(format!(
+                "storage entry \"{name}\" (docker-local) only accepts --reclaim-policy Delete on the default host path ({default_path})"
+            )));
+        }
+        Ok(())
+    }
+
+    fn check_k3s(&self) -> Result<()> {
+        let name = &self.name;
+        if self.size.is_empty() {
+            return Err(Error::refused(format!("storage entry \"{name}\" (k3s) requires --size")));
+        }
+        if self.mode.is_some() {
+            return Err(Error::refused(format!(
+                "storage entry \"{name}\" (k3s) does not accept --mode"
+            )));
+        }
+        if !self.storage_class.is_empty() && self.host_path.is_some() {
+            return Err(Error::refused(format!(
+                "storage entry \"{name}\" (k3s) cannot set both --storage-class-name and a host path; the cluster provisions class-backed volumes"
+            )));
+        }
+        let modes = ["", "ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"];
+        if !modes.contains(&self.access_mode.as_str()) {
+            return Err(Error::refused(format!(
+                "storage entry \"{name}\" has unsupported access mode {:?}",
+                self.access_mode
+            )));
+        }
+        if let Some(Source::Volume(volume)) = &self.host_path {
+            return Err(Error::refused(format!(
+                "storage entry \"{name}\" host_path must be absolute, got \"{volume}\""
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// The refusal of a flag that only works where the plugin itself owns the directory.
+#[must_use]
+pub fn only_on_default_path(flag: &str, default_path: &str, path: &str) -> Error {
+    Error::refused(format!(
+        "{flag} is only supported when the storage entry uses the default host path ({default_path}); omit {flag} and manage {path} manually"
+    ))
+}
+
+/// Reads `null` as the empty value, as Go's decoder does.
+pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads `null` and the empty text as nothing, and any other text through the type's own check.
+pub(super) fn empty_as_none<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    T::deserialize(text.into_deserializer()).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn legacy_names_are_dokkus() {
+        let name = |text: &str| Entry::legacy(Source::parse(text).unwrap()).name.to_string();
+        assert_eq!(name("/var/lib/dokku/data/storage/node-js-app"), "legacy-e61bb56c8d");
+        assert_eq!(name("some-docker-volume"), "legacy-7eb883343b");
+    }
+
+    #[test]
+    fn unknown_fields_survive() {
+        let text = r#"{"name":"a","scheduler":"docker-local","host_path":"/a","x_new":{"k":[1]},"size":null,"schema_version":7}"#;
+        let entry: Entry = serde_json::from_str(text).unwrap();
+        let again: Value = serde_json::to_value(&entry).unwrap();
+        assert_eq!(again["x_new"]["k"][0], 1);
+        assert_eq!(again["schema_version"], 7);
+        assert!(again.get("size").is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_mounted_cannot_be_read() {
+        for host_path in ["relative path", "/a:b", "/a\\u0000", "-v"] {
+            let text = format!(r#"{{"name":"a","host_path":"{host_path}"}}"#);
+            assert!(serde_json::from_str::<Entry>(&text).is_err(), "{host_path}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Names, paths, entries and attachments: what they are and which values they can have. No I/O.
+
+pub mod attachment;
+pub mod docker_args;
+pub mod entry;
+pub mod mode;
+pub mod mount_string;
+pub mod names;
+pub mod ownership;
+pub mod paths;
+pub mod phases;
+pub mod text;
+pub mod volume_options;

@@ -1,0 +1,247 @@
+//! The names of apps, entries, folders in the storage root, Docker volumes and process types.
+
+use super::text::checked_text;
+use crate::error::{Error, Result};
+
+/// The longest name an entry may have, in bytes: Dokku puts `storage-NAME` into a Helm release.
+pub const ENTRY_NAME_MAX: usize = 45;
+
+/// The prefix of entries made for colon mounts; nobody can choose such a name.
+pub const LEGACY_PREFIX: &str = "legacy-";
+
+/// The process type that stands for all of them.
+pub const DEFAULT_PROCESS_TYPE: &str = "_default_";
+
+/// The name of an app: a folder of `$DOKKU_ROOT` that matches `^[a-z0-9][a-z0-9._-]*$`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AppName(String);
+checked_text!(AppName);
+
+impl AppName {
+    /// Reads an app's name.
+    ///
+    /// # Errors
+    /// Says what is missing or wrong; it does not look whether the app exists.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::refused("Please specify an app to run the command on"));
+        }
+        let first = text.as_bytes()[0];
+        let valid = (first.is_ascii_lowercase() || first.is_ascii_digit())
+            && text.bytes().all(is_app_byte)
+            && text.len() <= 255;
+        if valid {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::refused(format!(
+                "App name {text:?} must begin with a lowercase letter or a digit and can only include lowercase letters, digits, dots, dashes and underscores"
+            )))
+        }
+    }
+}
+
+fn is_app_byte(byte: u8) -> bool {
+    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-')
+}
+
+/// The name of an entry: a DNS-1123 label of at most [`ENTRY_NAME_MAX`] bytes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EntryName(String);
+checked_text!(EntryName);
+
+impl EntryName {
+    /// Reads the name of an entry that is registered, the ones made for colon mounts included.
+    ///
+    /// # Errors
+    /// Says which rule the name breaks.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::refused("storage entry name is required"));
+        }
+        if text.len() > ENTRY_NAME_MAX {
+            return Err(Error::refused(format!(
+                "storage entry name {text:?} is too long (max {ENTRY_NAME_MAX} characters); helm release names cap our budget"
+            )));
+        }
+        let dash = |byte: u8| byte == b'-';
+        let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = text.as_bytes();
+        if !bytes.iter().all(|&b| label(b) || dash(b))
+            || dash(bytes[0])
+            || dash(bytes[bytes.len() - 1])
+        {
+            return Err(Error::refused(format!(
+                "storage entry name {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash)"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Reads the name that somebody chose for a new entry.
+    ///
+    /// # Errors
+    /// As [`EntryName::parse`], and for names with the reserved prefix.
+    pub fn parse_new(text: &str) -> Result<Self> {
+        let name = Self::parse(text)?;
+        if name.is_legacy() {
+            return Err(Error::refused(format!(
+                "storage entry name {text:?} must not start with reserved prefix {LEGACY_PREFIX:?}"
+            )));
+        }
+        Ok(name)
+    }
+
+    /// The name of a colon mount's entry: the prefix and the first ten hex digits of a hash.
+    #[must_use]
+    pub fn legacy(hash: &[u8]) -> Self {
+        let mut name = LEGACY_PREFIX.to_owned();
+        for byte in hash.iter().take(5) {
+            for digit in [byte >> 4, byte & 0xf] {
+                name.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+            }
+        }
+        Self(name)
+    }
+
+    /// Whether the entry was made for a colon mount.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        self.0.starts_with(LEGACY_PREFIX)
+    }
+}
+
+/// The name of a folder directly under the storage root: `[A-Za-z0-9_-]+`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryName(String);
+checked_text!(DirectoryName);
+
+impl DirectoryName {
+    /// Reads a folder's name. `verb` completes the sentence for a missing one ("create", "chmod", "destroy").
+    ///
+    /// # Errors
+    /// Says that it is missing, or which characters are allowed.
+    pub fn parse_for(text: &str, verb: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::refused(format!("Please specify a directory to {verb}")));
+        }
+        let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        if !valid || text.len() > 255 {
+            return Err(Error::refused(
+                "Directory can only contain the following set of characters: [A-Za-z0-9_-]",
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Reads a folder's name that is to be made.
+    ///
+    /// # Errors
+    /// As [`DirectoryName::parse_for`].
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::parse_for(text, "create")
+    }
+}
+
+/// The name of a Docker volume: `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, Docker's own rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeName(String);
+checked_text!(VolumeName);
+
+impl VolumeName {
+    /// Reads a volume's name.
+    ///
+    /// # Errors
+    /// Says what a volume's name has to be.
+    pub fn parse(text: &str) -> Result<Self> {
+        let rest = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+        let bytes = text.as_bytes();
+        if (2..=255).contains(&bytes.len())
+            && bytes[0].is_ascii_alphanumeric()
+            && bytes.iter().all(|&b| rest(b))
+        {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::refused(format!(
+                "Docker volume name {text:?} must be two characters or more and can only include [a-zA-Z0-9_.-]"
+            )))
+        }
+    }
+}
+
+/// A process type of an app (`web`, `worker`), or `_default_` for all of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessType(String);
+checked_text!(ProcessType);
+
+impl ProcessType {
+    /// Reads a process type; the empty text is `_default_`.
+    ///
+    /// # Errors
+    /// Says which characters are allowed.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let valid =
+            text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+        if !valid || text.starts_with('-') || text.len() > 63 {
+            return Err(Error::refused(format!(
+                "process type {text:?} can only include letters, digits, dots, dashes and underscores, 63 at most"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Whether this stands for every process type.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        self.0 == DEFAULT_PROCESS_TYPE
+    }
+
+    /// Whether a container of `other` gets what is meant for this process type.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self.is_default() || self == other
+    }
+}
+
+impl Default for ProcessType {
+    fn default() -> Self {
+        Self(DEFAULT_PROCESS_TYPE.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn app_names_are_folders_of_the_root_and_nothing_else() {
+        for good in ["a", "node-js-app", "0day", "a.b_c"] {
+            assert!(AppName::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".ssh", "ENV", "a/b", "../x", "a b", "ä", "-a", "a\n"] {
+            assert!(AppName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn entry_names_are_labels_of_45_bytes() {
+        assert!(EntryName::parse(&"a".repeat(45)).is_ok());
+        assert!(EntryName::parse(&"a".repeat(46)).is_err());
+        for bad in ["", "UPPER", "-dash", "dash-", "a_b", "a.b", "a\0"] {
+            assert!(EntryName::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(EntryName::parse("legacy-0123456789").is_ok());
+        assert!(EntryName::parse_new("legacy-0123456789").is_err());
+    }
+
+    #[test]
+    fn a_default_attachment_covers_every_process_type() {
+        let web = ProcessType::parse("web").unwrap();
+        let worker = ProcessType::parse("worker").unwrap();
+        assert!(ProcessType::default().covers(&web));
+        assert!(web.covers(&web));
+        assert!(!worker.covers(&web));
+    }
+}

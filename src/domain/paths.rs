@@ -1,0 +1,222 @@
+//! Paths on the host, in the container and inside an entry.
+
+use super::names::VolumeName;
+use super::text::checked_text;
+use crate::error::{Error, Result};
+
+/// The longest path that Linux takes, in bytes.
+const PATH_MAX: usize = 4095;
+
+/// An absolute path on the host, as Docker's `-v` can carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPath(String);
+checked_text!(HostPath);
+
+impl HostPath {
+    /// Reads a host path.
+    ///
+    /// # Errors
+    /// Names the path and what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self> {
+        if !text.starts_with('/') {
+            return Err(Error::refused(format!("host path {text:?} must be absolute")));
+        }
+        carried_by_docker("host path", text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// An absolute path in the container, other than `/` itself.
+#[derive(Debug, Clone)]
+pub struct ContainerPath(String);
+checked_text!(ContainerPath);
+
+impl ContainerPath {
+    /// Reads a container path.
+    ///
+    /// # Errors
+    /// Names the path and what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self> {
+        if !text.starts_with('/') {
+            return Err(Error::refused(format!(
+                "attachment container path {text:?} must be absolute"
+            )));
+        }
+        carried_by_docker("container path", text)?;
+        if text.split('/').any(|part| part == "..") {
+            return Err(Error::refused(format!(
+                "container path {text:?} contains \"..\"; write it without"
+            )));
+        }
+        let path = Self(text.to_owned());
+        if path.parts().next().is_none() {
+            return Err(Error::refused(
+                "container path \"/\" would replace the whole container; mount below it",
+            ));
+        }
+        Ok(path)
+    }
+
+    /// The names along the path; two paths with the same names are the same place.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').filter(|part| !part.is_empty() && *part != ".")
+    }
+}
+
+impl PartialEq for ContainerPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts().eq(other.parts())
+    }
+}
+
+impl Eq for ContainerPath {}
+
+/// A relative path inside an entry that does not lead out of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subpath(String);
+checked_text!(Subpath);
+
+impl Subpath {
+    /// Reads a subpath.
+    ///
+    /// # Errors
+    /// Names the path and what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self> {
+        carried_by_docker("subpath", text)?;
+        let leads_out = text.starts_with('/') || text.split('/').any(|part| part == "..");
+        if leads_out || text.split('/').all(|part| part.is_empty() || part == ".") {
+            return Err(Error::refused(format!(
+                "subpath {text:?} must be a path inside the entry, such as uploads/public"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// What stands behind an entry on this host: a path, or a Docker volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A path on the host.
+    Path(HostPath),
+    /// A volume that Docker looks after.
+    Volume(VolumeName),
+}
+
+impl Source {
+    /// Reads an absolute path or a volume's name.
+    ///
+    /// # Errors
+    /// Says why it is neither.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.starts_with('/') {
+            HostPath::parse(text).map(Self::Path)
+        } else {
+            VolumeName::parse(text).map(Self::Volume)
+        }
+    }
+
+    /// The path or the name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Path(path) => path.as_str(),
+            Self::Volume(name) => name.as_str(),
+        }
+    }
+}
+
+impl AsRef<str> for Source {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl serde::Serialize for Source {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Source {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// What holds for every part of a `-v` argument: no colon, no control character, no more than the kernel takes.
+fn carried_by_docker(what: &str, text: &str) -> Result<()> {
+    if text.len() > PATH_MAX {
+        return Err(Error::refused(format!(
+            "{what} of {} bytes is too long (max {PATH_MAX})",
+            text.len()
+        )));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Error::refused(format!("{what} {text:?} contains a control character")));
+    }
+    if text.contains(':') {
+        return Err(Error::refused(format!(
+            "{what} {text:?} contains a colon, which Docker takes for the end of a path"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a path that somebody typed with an option behind it, such as `/x --privileged`.
+///
+/// Blanks are fine in a path, and every path reaches Docker as one word; a word that begins with a dash
+/// is far more likely a mistake, or an attempt, than a folder's name. The same goes for `..` in a host path.
+///
+/// # Errors
+/// Names the path and the word.
+pub fn as_typed(what: &str, text: &str) -> Result<()> {
+    let word = text
+        .split(char::is_whitespace)
+        .skip(1)
+        .find(|word| word.trim_start_matches(['"', '\'', '\\']).starts_with('-'));
+    if let Some(word) = word {
+        return Err(Error::refused(format!(
+            "{what} {text:?} contains {word:?}, which looks like an option; options do not belong into a path"
+        )));
+    }
+    if text.split('/').any(|part| part == "..") {
+        return Err(Error::refused(format!("{what} {text:?} contains \"..\"; write it without")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn container_paths_are_compared_by_their_names() {
+        let path = |text: &str| ContainerPath::parse(text).unwrap();
+        assert_eq!(path("/a"), path("/a/"));
+        assert_eq!(path("/a/./b"), path("//a//b"));
+        assert_ne!(path("/a"), path("/a/b"));
+        for bad in ["", "a", "/", "//", "/.", "/a/../b", "/a:b", "/a\nb"] {
+            assert!(ContainerPath::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn subpaths_stay_inside() {
+        assert!(Subpath::parse("uploads/a b").is_ok());
+        for bad in ["", ".", "/etc", "..", "a/../../etc", "a\0b"] {
+            assert!(Subpath::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn options_behind_a_path_are_noticed() {
+        for bad in ["/x --privileged", "/x\u{a0}--pid=host", "/x \"--privileged\"", "/a/../b"] {
+            assert!(as_typed("path", bad).is_err(), "{bad:?}");
+        }
+        for good in ["/my data", "/it's", "/a-b -", "/a/-b"] {
+            let expected = good != "/a-b -";
+            assert_eq!(as_typed("path", good).is_ok(), expected, "{good:?}");
+        }
+    }
+}

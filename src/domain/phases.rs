@@ -1,0 +1,114 @@
+//! The phases of an app's life in which a mount is there.
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::error::{Error, Result};
+
+/// When a container runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// While the app's image is built, for builders that can mount.
+    Build,
+    /// The app's own containers.
+    Deploy,
+    /// One-off containers of `dokku run`.
+    Run,
+}
+
+impl Phase {
+    /// Every phase, in the order of an app's life.
+    pub const ALL: [Self; 3] = [Self::Build, Self::Deploy, Self::Run];
+
+    /// The phase's name in files, flags and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Deploy => "deploy",
+            Self::Run => "run",
+        }
+    }
+
+    /// Reads a phase's name.
+    ///
+    /// # Errors
+    /// Names the value and the phases there are.
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|phase| phase.as_str() == text)
+            .ok_or_else(|| {
+                Error::refused(format!(
+                    "attachment phase {text:?} is not supported (must be \"build\", \"deploy\" or \"run\")"
+                ))
+            })
+    }
+}
+
+/// At least one phase, each once, in the order in which they were given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Phases(Vec<Phase>);
+
+impl Phases {
+    /// Takes the phases given; none given means deploy and run.
+    #[must_use]
+    pub fn or_default(given: Vec<Phase>) -> Self {
+        if given.is_empty() { Self::default() } else { Self::unique(given) }
+    }
+
+    fn unique(given: Vec<Phase>) -> Self {
+        let mut phases = Vec::with_capacity(given.len());
+        for phase in given {
+            if !phases.contains(&phase) {
+                phases.push(phase);
+            }
+        }
+        Self(phases)
+    }
+
+    /// Whether the mount is there in this phase.
+    #[must_use]
+    pub fn contains(&self, phase: Phase) -> bool {
+        self.0.contains(&phase)
+    }
+
+    /// The phases that both have.
+    pub fn shared<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Phase> + 'a {
+        self.0.iter().copied().filter(|&p| other.contains(p))
+    }
+
+    /// These phases and those of `other` that are missing here.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self::unique(self.0.iter().chain(&other.0).copied().collect())
+    }
+}
+
+impl Default for Phases {
+    fn default() -> Self {
+        Self(vec![Phase::Deploy, Phase::Run])
+    }
+}
+
+impl std::fmt::Display for Phases {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, phase) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            f.write_str(phase.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserialize<'de> for Phases {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = Vec::<Phase>::deserialize(deserializer)?;
+        if given.is_empty() {
+            return Err(serde::de::Error::custom("attachment must specify at least one phase"));
+        }
+        Ok(Self::unique(given))
+    }
+}

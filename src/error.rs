@@ -1,0 +1,66 @@
+//! What can go wrong, in one place, with the exit status that each kind has.
+
+use std::path::{Path, PathBuf};
+
+/// A failure that the caller is told about in one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request cannot be carried out; nothing was changed. Exit status 1.
+    #[error("{0}")]
+    Refused(String),
+    /// No app of that name exists for this caller. Exit status 20, as everywhere in Dokku.
+    #[error("App {0} does not exist")]
+    UnknownApp(String),
+    /// A store file whose content cannot be understood. Exit status 1.
+    #[error("{}{}: {reason}", path.display(), line.map(|n| format!(" line {n}")).unwrap_or_default())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1, where the trouble can be placed.
+        line: Option<usize>,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The operating system said no. Exit status 1.
+    #[error("unable to {action} {}: {source}", path.display())]
+    System {
+        /// The verb, as in "unable to write".
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+    /// Everything was said already; only the status remains.
+    #[error("exit status {0}")]
+    Status(i32),
+}
+
+/// The result of everything below the commands.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A refusal with a sentence of its own.
+    pub fn refused(sentence: impl Into<String>) -> Self {
+        Self::Refused(sentence.into())
+    }
+
+    /// A closure for `map_err` that names what was tried on which path.
+    pub fn system<E: Into<std::io::Error>>(
+        action: &'static str,
+        path: impl AsRef<Path>,
+    ) -> impl FnOnce(E) -> Self {
+        let path = path.as_ref().to_path_buf();
+        move |source| Self::System { action, path, source: source.into() }
+    }
+
+    /// The exit status of the process, 0 to 255.
+    #[must_use]
+    pub fn status(&self) -> i32 {
+        match self {
+            Self::UnknownApp(_) => 20,
+            Self::Status(status) => *status,
+            _ => 1,
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `chown-storage-dir`, `chmod-storage-dir` and `destroy-storage-dir`.
+
+use std::fs::{File, Permissions};
+use std::io::{IsTerminal, stderr};
+use std::os::unix::fs::PermissionsExt;
+
+use super::root;
+use crate::commands::directory::LEAVING;
+use crate::context::Context;
+use crate::domain::mode::Mode;
+use crate::domain::names::DirectoryName;
+use crate::error::{Error, Result};
+use crate::host::ownership::Ids;
+use crate::host::tree::{self, Depth, Owned};
+use crate::host::users::subordinate_ids;
+
+/// The uids that a container's users have without user namespaces.
+const PLAIN: std::ops::RangeInclusive<u32> = 0..=65_535;
+
+/// The same with the shift that Dokku assumes.
+const SHIFTED: std::ops::RangeInclusive<u32> = 165_536..=231_071;
+
+/// `chown-storage-dir NAME UID[:GID] [--folder-only]`: gives a folder and all that is in it to a user.
+///
+/// # Errors
+/// For a name or an id that is not allowed, and where something could not be changed.
+pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let name = name(words, "create")?;
+    let ids = ids(word(words, 1))?;
+    let depth = match word(words, 2) {
+        "" | "--recursive" => Depth::Tree,
+        "--folder-only" => Depth::Folder,
+        other => return Err(unknown(other).into()),
+    };
+    no_more_than(words, 3)?;
+    let root = root::storage(context)?;
+    let folder = tree::enter(&root, &name)?;
+    let shown = root.join(&name).display().to_string();
+    let owned =
+        with_progress(|progress| tree::own(folder, &shown, ids.uid, ids.gid, depth, progress))?;
+    if owned.left_alone > 0 {
+        context.out.warn(&format!(
+            "{} files below {shown} were left alone: device files, other file systems, and files with links outside of it",
+            owned.left_alone
+        ));
+    }
+    Ok(())
+}
+
+/// `chmod-storage-dir NAME MODE`: sets a folder's mode.
+///
+/// # Errors
+/// For a name or a mode that is not allowed, and where it cannot be set.
+pub fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let name = name(words, "chmod")?;
+    let mode = Mode::parse(word(words, 1)).map_err(|_| {
+        Error::refused(
+            "Unsupported directory mode. Value must be a 3 or 4 digit octal mode, such as 0755",
+        )
+    })?;
+    no_more_than(words, 2)?;
+    let root = root::storage(context)?;
+    let folder = File::from(tree::enter(&root, &name)?);
+    folder
+        .set_permissions(Permissions::from_mode(mode.bits()))
+        .map_err(Error::system("change the mode of", root.join(&name)))?;
+    Ok(())
+}
+
+/// `destroy-storage-dir NAME`: removes a folder and all that is in it. One that is not there is no error.
+///
+/// # Errors
+/// For a name that is not allowed, and where something cannot be removed.
+pub fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let name = name(words, "destroy")?;
+    no_more_than(words, 1)?;
+    let root = root::storage(context)?;
+    Ok(tree::remove(&root, &name)?)
+}
+
+/// The name of a folder directly below the root; also of one that a command has moved out of sight.
+fn name(words: &[String], verb: &str) -> Result<String> {
+    let text = word(words, 0);
+    let plain = text.strip_prefix(LEAVING).unwrap_or(text);
+    DirectoryName::parse_for(plain, verb)?;
+    Ok(text.to_owned())
+}
+
+fn ids(text: &str) -> Result<Ids> {
+    let (uid, gid) = text.split_once(':').unwrap_or((text, text));
+    Ok(Ids { uid: id(uid, "/etc/subuid")?, gid: id(gid, "/etc/subgid")? })
+}
+
+fn id(text: &str, subordinate: &str) -> Result<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let id = text.parse::<u32>().ok().filter(|_| digits);
+    if !digits {
+        return Err(Error::refused(
+            "Unsupported chown permissions. Value must be a non-negative integer.",
+        ));
+    }
+    let mapped = |id: u32| {
+        subordinate_ids(subordinate, "dockremap")
+            .is_some_and(|(first, count)| (first..first.saturating_add(count)).contains(&id))
+    };
+    id.filter(|id| PLAIN.contains(id) || SHIFTED.contains(id) || mapped(*id))
+        .ok_or_else(|| {
+            Error::refused(
+                "Unsupported chown permissions. Supported values: 0-65535 (and user namespace offset variants, 165536-231071)",
+            )
+        })
+}
+
+fn with_progress(run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> Result<Owned>) -> Result<Owned> {
+    if !stderr().is_terminal() {
+        return run(&|_| {});
+    }
+    let bar = indicatif::ProgressBar::new_spinner();
+    bar.enable_steady_tick(std::time::Duration::from_millis(120));
+    let result = run(&|seen| bar.set_message(format!("{seen} files and folders looked at")));
+    bar.finish_and_clear();
+    result
+}
+
+fn word(words: &[String], index: usize) -> &str {
+    words.get(index).map_or("", String::as_str)
+}
+
+fn no_more_than(words: &[String], most: usize) -> Result<()> {
+    words.get(most).map_or(Ok(()), |word| Err(unknown(word)))
+}
+
+fn unknown(word: &str) -> Error {
+    Error::refused(format!("unexpected argument {word:?}"))
+}

@@ -1,0 +1,127 @@
+//! Asking Docker: over the engine's socket, and through its client where there is no socket.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::environment::Environment;
+use super::{process, users};
+use crate::error::{Error, Result};
+
+/// The engine's socket unless `DOCKER_HOST` says otherwise.
+const SOCKET: &str = "/var/run/docker.sock";
+
+/// The first id that Docker maps to where nothing says which: Dokku's assumption.
+const ASSUMED_FIRST_ID: u32 = 165_536;
+
+/// How uids and gids in a container appear on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdMap {
+    /// Added to a uid.
+    pub uid: u32,
+    /// Added to a gid.
+    pub gid: u32,
+}
+
+impl IdMap {
+    /// The same ids inside and outside.
+    pub const SAME: Self = Self { uid: 0, gid: 0 };
+}
+
+/// The client to run where the socket is no help.
+#[must_use]
+pub fn client(environment: &Environment) -> String {
+    environment.docker_bin().unwrap_or_else(|| "docker".to_owned())
+}
+
+/// How this host's Docker maps ids; `None` where Docker does not answer.
+#[must_use]
+pub fn id_map(environment: &Environment) -> Option<IdMap> {
+    if let Some(info) = get(environment, "/info") {
+        let options = info["SecurityOptions"].as_array().map_or(&[][..], Vec::as_slice);
+        let remapped = options.iter().any(|option| {
+            option.as_str().is_some_and(|o| o.split(',').any(|o| o == "name=userns"))
+        });
+        let root = info["DockerRootDir"].as_str().unwrap_or_default();
+        return Some(if remapped { map_of(root) } else { IdMap::SAME });
+    }
+    let format = "{{range .SecurityOptions}}{{if eq . \"name=userns\"}}true{{end}}{{end}} {{.DockerRootDir}}";
+    let answer = process::output(&client(environment), &["info", "-f", format]).ok()?;
+    if answer.status != 0 {
+        return None;
+    }
+    let mut words = answer.stdout.split_whitespace();
+    match words.next() {
+        Some("true") => Some(map_of(words.next().unwrap_or_default())),
+        _ => Some(IdMap::SAME),
+    }
+}
+
+/// With user namespaces, the engine's folder is named after the first uid and gid (`…/100000.100000`).
+fn map_of(docker_root: &str) -> IdMap {
+    let name = docker_root.trim_end_matches('/').rsplit('/').next();
+    let from_root = name.and_then(|name| {
+        let (uid, gid) = name.split_once('.')?;
+        Some(IdMap { uid: uid.parse().ok()?, gid: gid.parse().ok()? })
+    });
+    from_root.unwrap_or_else(|| IdMap {
+        uid: users::subordinate_ids("/etc/subuid", "dockremap").map_or(ASSUMED_FIRST_ID, |r| r.0),
+        gid: users::subordinate_ids("/etc/subgid", "dockremap").map_or(ASSUMED_FIRST_ID, |r| r.0),
+    })
+}
+
+/// Whether this host's engine can mount a part of a volume, which came with Docker 26 (API 1.45).
+///
+/// # Errors
+/// Where Docker does not answer.
+pub fn can_mount_volume_subpath(environment: &Environment) -> Result<bool> {
+    let version = if let Some(version) = get(environment, "/version") {
+        version["ApiVersion"].as_str().unwrap_or_default().to_owned()
+    } else {
+        let arguments = ["version", "-f", "{{.Server.APIVersion}}"];
+        let answer = process::output(&client(environment), &arguments);
+        answer.map(|answer| answer.stdout).unwrap_or_default()
+    };
+    let numbers: Vec<u32> = version.trim().split('.').flat_map(str::parse).collect();
+    match numbers[..] {
+        [major, minor, ..] => Ok((major, minor) >= (1, 45)),
+        _ => Err(Error::refused(
+            "Docker does not answer, so it is not known whether it can mount a part of a volume",
+        )),
+    }
+}
+
+/// What the engine answers to a GET; `None` where another client was named, there is no socket, or no answer.
+fn get(environment: &Environment, path: &str) -> Option<Value> {
+    if environment.docker_bin().is_some_and(|bin| bin != "docker") {
+        return None;
+    }
+    let socket = match environment.docker_host() {
+        Some(host) => host.strip_prefix("unix://")?.to_owned(),
+        None => SOCKET.to_owned(),
+    };
+    let mut stream = UnixStream::connect(socket).ok()?;
+    let patience = Some(Duration::from_secs(10));
+    stream.set_read_timeout(patience).ok()?;
+    stream.set_write_timeout(patience).ok()?;
+    // HTTP/1.0: the answer ends when the engine closes the connection, and comes in one piece.
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n").ok()?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).ok()?;
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let status = answer.split(|&byte| byte == b' ').nth(1)?;
+    (status == b"200").then(|| serde_json::from_slice(&answer[end + 4..]).ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_folder_says_which_ids() {
+        let map = map_of("/var/lib/docker/100000.200000");
+        assert_eq!((map.uid, map.gid), (100_000, 200_000));
+    }
+}

@@ -1,0 +1,177 @@
+//! What the caller's environment says: on a Dokku host, or without Dokku.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::store::{Layout, Owner, Store};
+
+use super::users;
+
+/// Where Dokku keeps its state unless `DOKKU_LIB_ROOT` says otherwise.
+pub const DOKKU_LIB_ROOT: &str = "/var/lib/dokku";
+
+/// Where Dokku keeps its apps unless `DOKKU_ROOT` says otherwise.
+const DOKKU_ROOT: &str = "/home/dokku";
+
+/// The environment variables of one call. Each is looked up when it is asked for.
+#[derive(Debug)]
+pub struct Environment {
+    lib_root: PathBuf,
+    apps_root: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Reads where the store is. `DOKKU_LIB_ROOT`, or Dokku's own folder where nothing else is said, makes it
+    /// a Dokku host; otherwise the store is `DOKKU_STORAGE_ROOT`, or below the caller's home.
+    ///
+    /// # Errors
+    /// Where no place for the store can be found.
+    pub fn of_this_process() -> Result<Self> {
+        let dokku = |lib_root: PathBuf| Self {
+            lib_root,
+            apps_root: Some(path("DOKKU_ROOT").unwrap_or_else(|| PathBuf::from(DOKKU_ROOT))),
+        };
+        if let Some(lib_root) = path("DOKKU_LIB_ROOT") {
+            return Ok(dokku(lib_root));
+        }
+        let alone = |lib_root: PathBuf| Self { lib_root, apps_root: None };
+        if let Some(root) = path("DOKKU_STORAGE_ROOT") {
+            return std::path::absolute(&root).map(alone).map_err(Error::system("find", root));
+        }
+        if path("DOKKU_ROOT").is_some() || Path::new(DOKKU_LIB_ROOT).join("core-plugins").is_dir() {
+            return Ok(dokku(PathBuf::from(DOKKU_LIB_ROOT)));
+        }
+        let data =
+            path("XDG_DATA_HOME").or_else(|| path("HOME").map(|home| home.join(".local/share")));
+        data.map(|data| alone(data.join("dokku-storage")))
+            .ok_or_else(|| Error::refused("no place for the store: set HOME or DOKKU_STORAGE_ROOT"))
+    }
+
+    /// Whether there is a Dokku.
+    #[must_use]
+    pub fn is_dokku(&self) -> bool {
+        self.apps_root.is_some()
+    }
+
+    /// The folder of Dokku's apps; none without Dokku.
+    #[must_use]
+    pub fn apps_root(&self) -> Option<&Path> {
+        self.apps_root.as_deref()
+    }
+
+    /// The store that this environment says.
+    ///
+    /// # Errors
+    /// Where root calls and Dokku's user does not exist.
+    pub fn store(&self) -> Result<Store> {
+        let layout = Layout::new(self.lib_root.clone());
+        Ok(Store::new(layout, self.owner()?, self.apps_root.clone()))
+    }
+
+    fn owner(&self) -> Result<Owner> {
+        if !self.is_dokku() || !rustix::process::geteuid().is_root() {
+            return Ok(Owner::caller());
+        }
+        let user = var("DOKKU_SYSTEM_USER").unwrap_or_else(|| "dokku".to_owned());
+        let group = self.system_group();
+        if user == "root" && group == "root" {
+            return Ok(Owner::caller());
+        }
+        Ok(Owner::ids(users::uid_of(&user)?, users::gid_of(&group)?))
+    }
+
+    /// The group of Dokku's user.
+    #[must_use]
+    pub fn system_group(&self) -> String {
+        let group = var("DOKKU_SYSTEM_GROUP").or_else(|| var("DOKKU_SYSTEM_USER"));
+        group.unwrap_or_else(|| "dokku".to_owned())
+    }
+
+    /// The store's folders as the *host's* Docker sees them, where Dokku itself runs in a container and that
+    /// differs from what it sees.
+    #[must_use]
+    pub fn host_lib_root(&self) -> Option<PathBuf> {
+        path("DOKKU_LIB_HOST_ROOT").filter(|root| *root != self.lib_root)
+    }
+
+    /// Whether headlines are to be left out (`--quiet`).
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        var("DOKKU_QUIET_OUTPUT").is_some()
+    }
+
+    /// Whether confirmation was given with the global `--force`.
+    #[must_use]
+    pub fn is_forced(&self) -> bool {
+        var("DOKKU_APPS_FORCE_DELETE").as_deref() == Some("1")
+    }
+
+    /// The app of the global `--app`.
+    #[must_use]
+    pub fn app_name(&self) -> Option<String> {
+        var("DOKKU_APP_NAME")
+    }
+
+    /// The status with which `commands` says that a command is not its own.
+    #[must_use]
+    pub fn not_implemented_status(&self) -> i32 {
+        var("DOKKU_NOT_IMPLEMENTED_EXIT").and_then(|status| status.parse().ok()).unwrap_or(10)
+    }
+
+    /// Who calls, as access-control plugins are told: the SSH user, and the name of the SSH key.
+    #[must_use]
+    pub fn caller(&self) -> [String; 2] {
+        let user = var("SSH_USER").or_else(|| var("USER")).unwrap_or_default();
+        let name = var("SSH_NAME").or_else(|| var("NAME"));
+        [user, name.unwrap_or_else(|| "default".to_owned())]
+    }
+
+    /// The folders of enabled plugins, as plugn looks them up.
+    #[must_use]
+    pub fn enabled_plugins(&self) -> Option<PathBuf> {
+        path("PLUGIN_PATH")
+            .map(|plugins| plugins.join("enabled"))
+            .or_else(|| path("PLUGIN_ENABLED_PATH"))
+    }
+
+    /// The folder of this plugin.
+    #[must_use]
+    pub fn plugin(&self) -> Option<PathBuf> {
+        path("PLUGIN_AVAILABLE_PATH").map(|plugins| plugins.join("storage"))
+    }
+
+    /// The Docker client to run, where one was named.
+    #[must_use]
+    pub fn docker_bin(&self) -> Option<String> {
+        var("DOCKER_BIN")
+    }
+
+    /// Which Docker the client talks to (`DOCKER_HOST`).
+    #[must_use]
+    pub fn docker_host(&self) -> Option<String> {
+        var("DOCKER_HOST")
+    }
+
+    /// Whether every program that is run is to be shown (`--trace`).
+    #[must_use]
+    pub fn is_traced() -> bool {
+        var("DOKKU_TRACE").is_some()
+    }
+}
+
+/// Whether `sudo` started this process: it sets this variable in every program that it runs.
+#[must_use]
+pub fn is_under_sudo() -> bool {
+    var("SUDO_UID").is_some()
+}
+
+/// A variable's value; none where it is not set, empty, or no text.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}

@@ -1,0 +1,10 @@
+//! Everything outside the store: the environment, users, other programs, Docker, plugn and directory trees.
+
+pub mod apps;
+pub mod docker;
+pub mod environment;
+pub mod ownership;
+pub mod plugn;
+pub mod process;
+pub mod tree;
+pub mod users;

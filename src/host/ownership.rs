@@ -1,0 +1,146 @@
+//! Giving a directory of the storage root to an app's user: directly as root, through sudo as anybody else.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use super::docker::{self, IdMap};
+use super::environment::Environment;
+use super::process;
+use super::tree::{self, Depth};
+use crate::domain::mode::Mode;
+use crate::domain::ownership::Ownership;
+use crate::error::{Error, Result};
+use crate::store::Layout;
+
+/// The root-owned folder of the programs that sudo may run; Dokku looks for a path that ends in `storage/bin`.
+pub const HELPERS: &str = "/usr/local/lib/dokku-storage/storage/bin";
+
+/// Ids on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ids {
+    /// The uid.
+    pub uid: u32,
+    /// The gid.
+    pub gid: u32,
+}
+
+impl std::fmt::Display for Ids {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.uid, self.gid)
+    }
+}
+
+/// The host's ids for an owner, with the shift of user namespaces; `None` where ownership is left alone.
+/// The second value is a warning where Docker did not say whether there are any.
+#[must_use]
+pub fn on_host(environment: &Environment, ownership: &Ownership) -> (Option<Ids>, Option<String>) {
+    let Some(id) = ownership.container_id() else {
+        return (None, None);
+    };
+    let (map, warning) = match docker::id_map(environment) {
+        Some(map) => (map, None),
+        None => (
+            IdMap::SAME,
+            Some("Docker does not answer; assuming that it uses no user namespaces".to_owned()),
+        ),
+    };
+    let ids = Ids { uid: id + map.uid, gid: id + map.gid };
+    (Some(ids), warning)
+}
+
+/// Gives the folder `name` of the storage root, or all that is in it too, to the ids.
+///
+/// # Errors
+/// Where it cannot be done, with what would help.
+pub fn give(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    ids: Ids,
+    depth: Depth,
+) -> Result<()> {
+    let path = layout.directory(name);
+    if depth == Depth::Folder && is_owned(&path, ids) {
+        return Ok(());
+    }
+    if is_root() || !environment.is_dokku() {
+        let folder = tree::enter(layout.storage(), name)?;
+        let shown = path.display().to_string();
+        let owned = tree::own(folder, &shown, ids.uid, ids.gid, depth, &|_| {});
+        return owned.map(drop).map_err(|error| {
+            if is_root() {
+                error
+            } else {
+                Error::refused(format!(
+                    "unable to give {shown} to {ids}: only root can; run the command as root, or leave ownership alone with --chown false"
+                ))
+            }
+        });
+    }
+    let depth = if depth == Depth::Folder { "--folder-only" } else { "--recursive" };
+    helper(environment, "chown-storage-dir", &[name, &ids.to_string(), depth])
+}
+
+/// Sets the mode of the folder `name` of the storage root.
+///
+/// # Errors
+/// Where it cannot be done.
+pub fn set_mode(environment: &Environment, layout: &Layout, name: &str, mode: &Mode) -> Result<()> {
+    let path = layout.directory(name);
+    let is_right = std::fs::metadata(&path).is_ok_and(|m| m.mode() & 0o7777 == mode.bits());
+    if is_right {
+        return Ok(());
+    }
+    let folder = tree::enter(layout.storage(), name)?;
+    let changed =
+        std::fs::File::from(folder).set_permissions(PermissionsExt::from_mode(mode.bits()));
+    match changed {
+        Err(_) if !is_root() && environment.is_dokku() => {
+            helper(environment, "chmod-storage-dir", &[name, mode.as_str()])
+        }
+        other => other.map_err(Error::system("change the mode of", path)),
+    }
+}
+
+/// Removes the folder `name` of the storage root with all that is in it.
+///
+/// # Errors
+/// Where it cannot be done.
+pub fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
+    if is_root() || !environment.is_dokku() {
+        return tree::remove(layout.storage(), name);
+    }
+    helper(environment, "destroy-storage-dir", &[name])
+}
+
+fn helper(environment: &Environment, name: &str, arguments: &[&str]) -> Result<()> {
+    let installed = Path::new(HELPERS).join(name);
+    let program = if installed.exists() {
+        installed
+    } else {
+        let plugin = environment.plugin().unwrap_or_else(|| PathBuf::from("/usr/local/bin"));
+        plugin.join("bin").join(name)
+    };
+    let shown = program.display().to_string();
+    let mut words = vec!["-n", shown.as_str()];
+    words.extend_from_slice(arguments);
+    let answer =
+        process::output("sudo", &words).map_err(Error::system("run sudo for", &program))?;
+    if answer.status == 0 {
+        return Ok(());
+    }
+    let said = answer.stderr.trim().trim_start_matches('!').trim();
+    let said = if said.is_empty() { "it did not say why" } else { said };
+    Err(Error::refused(format!(
+        "sudo {shown} failed: {said} (root can mend the sudo rules with: dokku plugin:trigger install)"
+    )))
+}
+
+fn is_owned(path: &Path, ids: Ids) -> bool {
+    std::fs::symlink_metadata(path)
+        .is_ok_and(|m| m.is_dir() && m.uid() == ids.uid && m.gid() == ids.gid)
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -1,0 +1,67 @@
+//! Firing the triggers of other plugins.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::environment::Environment;
+use super::process::{self, Answer};
+use crate::error::{Error, Result};
+
+const PLUGN: &str = "plugn";
+
+/// Whether an enabled plugin answers a trigger.
+#[must_use]
+pub fn is_answered(environment: &Environment, trigger: &str) -> bool {
+    let Some(plugins) = environment.enabled_plugins().and_then(|path| fs::read_dir(path).ok())
+    else {
+        return false;
+    };
+    plugins.flatten().any(|plugin| {
+        fs::metadata(plugin.path().join(trigger))
+            .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    })
+}
+
+/// Fires a trigger and collects what is said on standard output.
+///
+/// # Errors
+/// Where plugn cannot be run.
+pub fn output(trigger: &str, arguments: &[String]) -> Result<Answer> {
+    process::output(PLUGN, &with_trigger(trigger, arguments)).map_err(|error| cannot_run(&error))
+}
+
+/// Fires a trigger with `input`, and collects what is said on standard output.
+///
+/// # Errors
+/// Where plugn cannot be run.
+pub fn ask(trigger: &str, arguments: &[String], input: &str) -> Result<Answer> {
+    process::ask(PLUGN, &with_trigger(trigger, arguments), input)
+        .map_err(|error| cannot_run(&error))
+}
+
+/// Fires a trigger with `input`, lets it speak to the caller, and returns its status.
+///
+/// # Errors
+/// Where plugn cannot be run.
+pub fn feed(trigger: &str, arguments: &[String], input: &str) -> Result<i32> {
+    process::feed(PLUGN, &with_trigger(trigger, arguments), input)
+        .map_err(|error| cannot_run(&error))
+}
+
+/// Fires a trigger with the caller's own input, output and errors, and returns its status.
+///
+/// # Errors
+/// Where plugn cannot be run.
+pub fn hand_over(trigger: &str, arguments: &[String]) -> Result<i32> {
+    process::hand_over(PLUGN, &with_trigger(trigger, arguments)).map_err(|error| cannot_run(&error))
+}
+
+fn with_trigger(trigger: &str, arguments: &[String]) -> Vec<String> {
+    let mut words = vec!["trigger".to_owned(), trigger.to_owned()];
+    words.extend_from_slice(arguments);
+    words
+}
+
+fn cannot_run(error: &std::io::Error) -> Error {
+    Error::refused(format!("unable to run plugn ({error}); this needs a Dokku host"))
+}

@@ -1,0 +1,87 @@
+//! Going down a tree of any depth with few descriptors, and coming back up to where one was.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, fstat, openat};
+
+use super::FOLDER;
+
+/// How many folders on the way down are kept open.
+const KEPT_OPEN: usize = 64;
+
+/// A folder on the way, and the folders in it that are still to be visited.
+pub struct Stage {
+    folder: Option<OwnedFd>,
+    identity: (u64, u64),
+    /// The names of folders in it that are still to be visited.
+    pub pending: Vec<CString>,
+}
+
+/// The way down from the top of a tree.
+#[derive(Default)]
+pub struct Descent {
+    stages: Vec<Stage>,
+}
+
+impl Descent {
+    /// Goes into a folder; far up the way, folders are closed.
+    pub fn push(&mut self, folder: OwnedFd, pending: Vec<CString>) -> io::Result<()> {
+        let stat = fstat(&folder)?;
+        self.stages.push(Stage {
+            folder: Some(folder),
+            identity: (stat.st_dev, stat.st_ino),
+            pending,
+        });
+        if let Some(far) = self.stages.len().checked_sub(KEPT_OPEN + 1) {
+            self.stages[far].folder = None;
+        }
+        Ok(())
+    }
+
+    /// The next folder to visit in the current one; `None` where there is none left.
+    pub fn next_pending(&mut self) -> Option<CString> {
+        self.stages.last_mut()?.pending.pop()
+    }
+
+    /// The current folder.
+    ///
+    /// # Errors
+    /// Where the top was left.
+    pub fn current(&self) -> io::Result<BorrowedFd<'_>> {
+        let folder = self.stages.last().and_then(|stage| stage.folder.as_ref());
+        folder.map(AsFd::as_fd).ok_or_else(moved)
+    }
+
+    /// Leaves the current folder for the one above. One that was closed is opened again by its child, and
+    /// must still be the same: somebody may have moved the child out of the tree.
+    pub fn pop(&mut self) -> io::Result<()> {
+        let Some(left) = self.stages.pop() else {
+            return Ok(());
+        };
+        let Some(above) = self.stages.last_mut() else {
+            return Ok(());
+        };
+        if above.folder.is_some() {
+            return Ok(());
+        }
+        let child = left.folder.ok_or_else(moved)?;
+        let folder = openat(&child, c"..", FOLDER, Mode::empty())?;
+        let stat = fstat(&folder)?;
+        if (stat.st_dev, stat.st_ino) != above.identity {
+            return Err(moved());
+        }
+        above.folder = Some(folder);
+        Ok(())
+    }
+
+    /// Whether there is a current folder.
+    pub fn is_inside(&self) -> bool {
+        !self.stages.is_empty()
+    }
+}
+
+fn moved() -> io::Error {
+    io::Error::other("a folder was moved while it was being visited; run the command again")
+}

@@ -1,0 +1,322 @@
+//! Changing who owns a tree, in parallel, touching only what is not right yet.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex};
+
+use rustix::fs::{AtFlags, FileType, Gid, RawDir, StatxFlags, Uid, chownat, fchown, statx};
+
+use super::descent::Descent;
+use super::{open_any, open_folder};
+use crate::error::{Error, Result};
+
+/// How many folders may wait, open, for a thread that has nothing to do.
+const WAITING: usize = 32;
+
+/// How far down ownership is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The folder itself.
+    Folder,
+    /// All that is in it, too.
+    Tree,
+}
+
+/// What was done.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Owned {
+    /// How many files and folders were looked at.
+    pub seen: u64,
+    /// How many were given to the new owner.
+    pub changed: u64,
+    /// How many were left alone: device files, other file systems, and files that are linked from outside the tree.
+    pub left_alone: u64,
+}
+
+type Identity = (u32, u32, u64);
+
+/// Gives a folder, or the whole tree, to a uid and a gid.
+///
+/// Left alone are device files, what is mounted in the tree, and files that have hard links which are not
+/// in the tree: whoever can link a file into it must not come to own that file. The kernel takes set-uid and
+/// set-gid bits from files whose owner changes. It can be interrupted and run again.
+///
+/// # Errors
+/// The first thing that could not be changed; everything else was.
+pub fn own(
+    folder: OwnedFd,
+    shown: &str,
+    uid: u32,
+    gid: u32,
+    depth: Depth,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Owned> {
+    let mut walk = Walk::new(uid, gid, progress);
+    if depth == Depth::Folder {
+        walk.folder_itself(&folder);
+        return walk.result(shown);
+    }
+    let again = folder.try_clone().map_err(Error::system("open", shown))?;
+    walk.run(folder);
+    let linked =
+        std::mem::take(walk.linked.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let complete = linked.values().any(|links| links.found == links.expected);
+    if complete {
+        walk.known = linked;
+        let seen = walk.seen.load(Ordering::Relaxed);
+        walk.left_alone = AtomicU64::new(0);
+        walk.run(again);
+        walk.seen = AtomicU64::new(seen);
+    }
+    walk.result(shown)
+}
+
+struct Links {
+    found: u64,
+    expected: u64,
+}
+
+struct Walk<'a> {
+    uid: u32,
+    gid: u32,
+    progress: &'a (dyn Fn(u64) + Sync),
+    seen: AtomicU64,
+    changed: AtomicU64,
+    left_alone: AtomicU64,
+    failure: Mutex<Option<(u64, io::Error)>>,
+    /// Files with several links, as they are found.
+    linked: Mutex<HashMap<Identity, Links>>,
+    /// The same from an earlier walk of the tree, which is then known to the end.
+    known: HashMap<Identity, Links>,
+    queue: Mutex<Queue>,
+    changed_queue: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<OwnedFd>,
+    busy: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(uid: u32, gid: u32, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
+        Self {
+            uid,
+            gid,
+            progress,
+            seen: AtomicU64::new(0),
+            changed: AtomicU64::new(0),
+            left_alone: AtomicU64::new(0),
+            failure: Mutex::new(None),
+            linked: Mutex::new(HashMap::new()),
+            known: HashMap::new(),
+            queue: Mutex::new(Queue::default()),
+            changed_queue: Condvar::new(),
+        }
+    }
+
+    fn result(self, shown: &str) -> Result<Owned> {
+        let owned = Owned {
+            seen: self.seen.into_inner(),
+            changed: self.changed.into_inner(),
+            left_alone: self.left_alone.into_inner(),
+        };
+        let failure = self.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match failure {
+            None => Ok(owned),
+            Some((count, error)) => Err(Error::refused(format!(
+                "unable to change the ownership of {count} files or folders below {shown}: {error}"
+            ))),
+        }
+    }
+
+    fn run(&self, top: OwnedFd) {
+        lock(&self.queue).waiting.push(top);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(|| self.work());
+            }
+            self.work();
+        });
+    }
+
+    fn work(&self) {
+        while let Some(folder) = self.next() {
+            if let Err(error) = self.tree(folder) {
+                self.fail(error);
+            }
+            let mut queue = lock(&self.queue);
+            queue.busy -= 1;
+            if queue.busy == 0 {
+                self.changed_queue.notify_all();
+            }
+        }
+    }
+
+    /// Waits for a folder; `None` once there is none and nobody is left who could bring one.
+    fn next(&self) -> Option<OwnedFd> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if let Some(folder) = queue.waiting.pop() {
+                queue.busy += 1;
+                return Some(folder);
+            }
+            if queue.busy == 0 {
+                return None;
+            }
+            queue =
+                self.changed_queue.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+    }
+
+    fn tree(&self, top: OwnedFd) -> io::Result<()> {
+        let mut way = Descent::default();
+        let pending = self.folder(&top)?;
+        way.push(top, pending)?;
+        while way.is_inside() {
+            let Some(name) = way.next_pending() else {
+                way.pop()?;
+                continue;
+            };
+            match open_folder(&way.current()?, &name) {
+                Ok(child) => {
+                    if let Some(child) = self.offer(child) {
+                        let pending = self.folder(&child)?;
+                        way.push(child, pending)?;
+                    }
+                }
+                Err(error) => self.not_opened(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves a folder to another thread where one may be waiting; otherwise gives it back.
+    fn offer(&self, folder: OwnedFd) -> Option<OwnedFd> {
+        let mut queue = lock(&self.queue);
+        if queue.waiting.len() >= WAITING {
+            return Some(folder);
+        }
+        queue.waiting.push(folder);
+        self.changed_queue.notify_one();
+        None
+    }
+
+    /// Changes a folder and the files in it, and returns the names of the folders in it.
+    fn folder(&self, folder: &OwnedFd) -> io::Result<Vec<CString>> {
+        self.folder_itself(folder);
+        let mut folders = Vec::new();
+        let mut buffer = Vec::with_capacity(32 * 1024);
+        let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
+        while let Some(entry) = names.next() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            match self.child(folder, name, entry.file_type()) {
+                Ok(true) => folders.push(name.to_owned()),
+                Ok(false) => {}
+                Err(error) => self.not_opened(error),
+            }
+        }
+        (self.progress)(self.seen.load(Ordering::Relaxed));
+        Ok(folders)
+    }
+
+    fn folder_itself(&self, folder: &OwnedFd) {
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        let changed = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::GID)
+            .map(|stat| stat.stx_uid != self.uid || stat.stx_gid != self.gid)
+            .and_then(|wrong| {
+                if wrong {
+                    fchown(folder, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
+                }
+                Ok(wrong)
+            });
+        match changed {
+            Ok(true) => drop(self.changed.fetch_add(1, Ordering::Relaxed)),
+            Ok(false) => {}
+            Err(error) => self.fail(error.into()),
+        }
+    }
+
+    /// Changes one name of a folder; true where it is a folder itself, which is changed when it is entered.
+    fn child(&self, folder: &OwnedFd, name: &CStr, kind: FileType) -> io::Result<bool> {
+        if kind == FileType::Directory {
+            return Ok(true);
+        }
+        let wanted = StatxFlags::BASIC_STATS;
+        let stat = statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, wanted)?;
+        let kind = FileType::from_raw_mode(u32::from(stat.stx_mode));
+        if kind == FileType::Directory {
+            return Ok(true);
+        }
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        if stat.stx_uid == self.uid && stat.stx_gid == self.gid {
+            return Ok(false);
+        }
+        if matches!(kind, FileType::BlockDevice | FileType::CharacterDevice) {
+            self.left_alone.fetch_add(1, Ordering::Relaxed);
+            return Ok(false);
+        }
+        // From here on by descriptor: what is checked is what is changed.
+        let file = open_any(folder, name)?;
+        let stat = statx(&file, c"", AtFlags::EMPTY_PATH, wanted)?;
+        let kind = FileType::from_raw_mode(u32::from(stat.stx_mode));
+        if kind == FileType::Directory {
+            return Ok(true);
+        }
+        let device = matches!(kind, FileType::BlockDevice | FileType::CharacterDevice);
+        if device || (stat.stx_nlink > 1 && !self.has_all_links(&stat)) {
+            self.left_alone.fetch_add(1, Ordering::Relaxed);
+            return Ok(false);
+        }
+        let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
+        chownat(file.as_fd(), c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
+        self.changed.fetch_add(1, Ordering::Relaxed);
+        Ok(false)
+    }
+
+    /// Whether every link of a file is known to be in the tree. The first walk only counts.
+    fn has_all_links(&self, stat: &rustix::fs::Statx) -> bool {
+        let identity = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
+        let expected = u64::from(stat.stx_nlink);
+        if let Some(links) = self.known.get(&identity) {
+            return links.found == expected && links.expected == expected;
+        }
+        let mut linked = lock(&self.linked);
+        let links = linked.entry(identity).or_insert(Links { found: 0, expected });
+        links.found += 1;
+        false
+    }
+
+    /// A name that is gone is no failure; one on another file system, or with something in its place that
+    /// must not be followed, is left alone.
+    fn not_opened(&self, error: io::Error) {
+        use rustix::io::Errno;
+        match Errno::from_io_error(&error) {
+            Some(Errno::NOENT) => {}
+            Some(Errno::XDEV | Errno::LOOP | Errno::NOTDIR) => {
+                self.left_alone.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => self.fail(error),
+        }
+    }
+
+    fn fail(&self, error: io::Error) {
+        let mut failure = lock(&self.failure);
+        match &mut *failure {
+            Some((count, _)) => *count += 1,
+            None => *failure = Some((1, error)),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,98 @@
+//! Removing a tree.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, unlinkat};
+
+use super::descent::Descent;
+use super::{enter, open_folder};
+use crate::error::{Error, Result};
+
+/// Removes the folder `name` directly below `root`, with all that is in it. A folder that is not there is
+/// removed already. What is mounted in the tree stays, and with it the folders above it.
+///
+/// # Errors
+/// The first thing that could not be removed.
+pub fn remove(root: &Path, name: &str) -> Result<()> {
+    let path = root.join(name);
+    let top = match enter(root, name) {
+        Ok(top) => top,
+        Err(Error::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    empty(top).map_err(Error::system("remove what is in", &path))?;
+    let root_fd =
+        rustix::fs::open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(Error::system("open", root))?;
+    match unlinkat(&root_fd, name, AtFlags::REMOVEDIR) {
+        Err(rustix::io::Errno::NOENT) | Ok(()) => Ok(()),
+        Err(error) => Err(Error::system("remove", path)(error)),
+    }
+}
+
+fn empty(top: OwnedFd) -> io::Result<()> {
+    let mut way = Descent::default();
+    let mut names: Vec<CString> = Vec::new();
+    let pending = remove_files(&top)?;
+    way.push(top, pending)?;
+    while way.is_inside() {
+        if let Some(name) = way.next_pending() {
+            match open_folder(&way.current()?, &name) {
+                Ok(child) => {
+                    let pending = remove_files(&child)?;
+                    names.push(name);
+                    way.push(child, pending)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // Replaced by something else meanwhile: a name like any other.
+                Err(_) => gone(unlinkat(way.current()?, &name, AtFlags::empty()))?,
+            }
+            continue;
+        }
+        way.pop()?;
+        if let Some(name) = names.pop() {
+            gone(unlinkat(way.current()?, &name, AtFlags::REMOVEDIR))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes every name of a folder that is no folder, and returns the names that are.
+fn remove_files(folder: &OwnedFd) -> io::Result<Vec<CString>> {
+    let mut folders = Vec::new();
+    let mut buffer = Vec::with_capacity(32 * 1024);
+    let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
+    while let Some(entry) = names.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        if is_folder(folder, name, entry.file_type())? {
+            folders.push(name.to_owned());
+        } else {
+            gone(unlinkat(folder, name, AtFlags::empty()))?;
+        }
+    }
+    Ok(folders)
+}
+
+fn is_folder(folder: &OwnedFd, name: &CStr, kind: FileType) -> io::Result<bool> {
+    if kind != FileType::Unknown {
+        return Ok(kind == FileType::Directory);
+    }
+    let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+fn gone(result: rustix::io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(rustix::io::Errno::NOENT) => Ok(()),
+        other => other.map_err(Into::into),
+    }
+}

@@ -1,0 +1,116 @@
+//! Persistent storage for apps: Dokku's `storage` plugin, and the same without Dokku.
+//!
+//! One program is every executable of the plugin. [`run`] finds out by which name it was called, looks the
+//! name up in the [`catalog`], runs what stands there and turns the result into an exit status.
+
+pub mod assemble;
+pub mod catalog;
+pub mod commands;
+pub mod context;
+pub mod domain;
+pub mod error;
+pub mod helpers;
+pub mod host;
+pub mod render;
+pub mod store;
+pub mod triggers;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use catalog::{Kind, Row};
+use context::Context;
+use error::Error;
+
+/// Runs what the arguments say; the first is the path by which the program was called. Returns the exit
+/// status.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
+    let mut words = arguments.into_iter();
+    let called_as = PathBuf::from(words.next().unwrap_or_default());
+    match dispatch(called_as, words) {
+        Ok(()) => 0,
+        Err(error) => {
+            if let Some(Error::Status(status)) = error.downcast_ref() {
+                return *status;
+            }
+            render::Printer::new(false).warn(&format!("{error:#}"));
+            error.downcast_ref::<Error>().map_or(1, Error::status)
+        }
+    }
+}
+
+fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
+    let words = words.map(text).collect::<Result<Vec<String>, Error>>()?;
+    let (row, words) = look_up(&called_as, words)?;
+    let mut context = Context::of_this_process(called_as)?;
+    // Helpers and the commands file do not read the store.
+    if matches!(row.kind, Kind::Subcommand | Kind::Trigger) {
+        context.store.settle()?;
+    }
+    let result = (row.run)(&words, &mut context);
+    match context.out.flush() {
+        Ok(()) => result,
+        Err(unwritten) => result.and(Err(unwritten.into())),
+    }
+}
+
+fn text(word: OsString) -> Result<String, Error> {
+    word.into_string().map_err(|word| {
+        Error::refused(format!(
+            "the argument \"{}\" is not UTF-8 text",
+            word.to_string_lossy().escape_debug()
+        ))
+    })
+}
+
+/// The row for the file that was called, and the arguments behind its name.
+fn look_up(called_as: &Path, mut words: Vec<String>) -> Result<(&'static Row, Vec<String>), Error> {
+    let name = called_as.file_name().unwrap_or_default().to_string_lossy();
+    let folder = called_as.parent().and_then(Path::file_name);
+    let is_in = |name: &str| folder.is_some_and(|folder| folder == name);
+    if name == "dokku-storage" {
+        return by_own_name(words);
+    }
+    let kind = if is_in("subcommands") {
+        // Dokku's first argument is the command's full name.
+        words = words.split_off(words.len().min(1));
+        Kind::Subcommand
+    } else if is_in("bin") {
+        Kind::Helper
+    } else if name == "commands" {
+        Kind::Commands
+    } else {
+        Kind::Trigger
+    };
+    let row = catalog::find(kind, &name).or_else(|| catalog::find(Kind::Helper, &name));
+    row.map(|row| (row, words)).ok_or_else(|| unknown(&name))
+}
+
+/// `dokku-storage storage:list …`, `dokku-storage docker-args-run …`, `dokku-storage --version`.
+fn by_own_name(mut words: Vec<String>) -> Result<(&'static Row, Vec<String>), Error> {
+    if words.is_empty() {
+        words.push("help".to_owned());
+    }
+    let name = words.remove(0);
+    let by_kind = |kind: Kind, name: &str| catalog::find(kind, name);
+    let row = match name.as_str() {
+        "help" | "--help" | "-h" | "storage" | "storage:help" => {
+            by_kind(Kind::Subcommand, "default")
+        }
+        "--version" | "-V" | "version" => by_kind(Kind::Own, "version"),
+        name => match name.strip_prefix("storage:") {
+            Some(name) => by_kind(Kind::Subcommand, name).filter(|row| row.name != "default"),
+            None => [Kind::Trigger, Kind::Commands, Kind::Own]
+                .into_iter()
+                .find_map(|kind| by_kind(kind, name)),
+        },
+    };
+    row.map(|row| (row, words)).ok_or_else(|| unknown(&name))
+}
+
+fn unknown(name: &str) -> Error {
+    Error::refused(format!(
+        "{name:?} is not a command of this program; `dokku-storage help` lists what there is"
+    ))
+}

@@ -1,0 +1,136 @@
+//! The only place that prints: Dokku's headlines, details and warnings, and reports.
+
+pub mod report;
+pub mod table;
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// How much is collected before it is written.
+const BLOCK: usize = 64 * 1024;
+
+/// The status of a process whose reader went away, as if the signal had ended it.
+const SIGPIPE_STATUS: i32 = 141;
+
+/// The caller's standard output and standard error.
+#[derive(Debug)]
+pub struct Printer {
+    pending: Vec<u8>,
+    quiet: bool,
+    failure: Option<io::Error>,
+}
+
+impl Printer {
+    /// A printer that leaves headlines out where it is quiet.
+    #[must_use]
+    pub fn new(quiet: bool) -> Self {
+        Self { pending: Vec::new(), quiet, failure: None }
+    }
+
+    /// Whether headlines are left out.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// `-----> text`, said also when quiet.
+    pub fn headline(&mut self, text: &str) {
+        self.line(&format!("-----> {text}"));
+    }
+
+    /// `-----> text`, unless quiet.
+    pub fn headline_unless_quiet(&mut self, text: &str) {
+        if !self.quiet {
+            self.headline(text);
+        }
+    }
+
+    /// `=====> text`, unless quiet.
+    pub fn report_headline(&mut self, text: &str) {
+        if !self.quiet {
+            self.line(&format!("=====> {text}"));
+        }
+    }
+
+    /// Seven spaces and the text.
+    pub fn detail(&mut self, text: &str) {
+        self.line(&format!("       {text}"));
+    }
+
+    /// Seven spaces and the text, unless quiet.
+    pub fn detail_unless_quiet(&mut self, text: &str) {
+        if !self.quiet {
+            self.detail(text);
+        }
+    }
+
+    /// A line as it is.
+    pub fn line(&mut self, text: &str) {
+        self.text(text);
+        self.text("\n");
+    }
+
+    /// Text as it is, without an end of line.
+    pub fn text(&mut self, text: &str) {
+        self.pending.extend_from_slice(text.as_bytes());
+        if self.pending.len() >= BLOCK {
+            self.write_pending();
+        }
+    }
+
+    /// A value as JSON on one line.
+    pub fn json(&mut self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.line(&text),
+            Err(error) => self.failure = Some(error.into()),
+        }
+    }
+
+    /// A value as indented JSON.
+    pub fn json_pretty(&mut self, value: &impl Serialize) {
+        match serde_json::to_string_pretty(value) {
+            Ok(text) => self.line(&text),
+            Err(error) => self.failure = Some(error.into()),
+        }
+    }
+
+    /// ` !     text` on standard error, a line each.
+    pub fn warn(&mut self, text: &str) {
+        for line in text.lines() {
+            self.error_line(&format!(" !     {line}"));
+        }
+    }
+
+    /// A line on standard error as it is.
+    pub fn error_line(&mut self, text: &str) {
+        self.write_pending();
+        // There is nobody left to tell where this fails.
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+
+    /// Writes all that was said so far, before somebody else speaks or the process ends.
+    ///
+    /// # Errors
+    /// Where standard output cannot be written. A reader that went away is no failure, but an end.
+    pub fn flush(&mut self) -> Result<()> {
+        self.write_pending();
+        match self.failure.take() {
+            None => Ok(()),
+            Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Err(Error::Status(SIGPIPE_STATUS))
+            }
+            Some(error) => Err(Error::system("write", "standard output")(error)),
+        }
+    }
+
+    fn write_pending(&mut self) {
+        if !self.pending.is_empty() && self.failure.is_none() {
+            let mut stdout = io::stdout().lock();
+            self.failure = stdout.write_all(&self.pending).and_then(|()| stdout.flush()).err();
+        }
+        self.pending.clear();
+    }
+}

@@ -1,0 +1,84 @@
+//! docker-options' own files, in which older storage mounts are `-v host:container` lines.
+
+use std::path::PathBuf;
+
+use super::{Store, files};
+use crate::domain::mount_string::MountString;
+use crate::domain::names::AppName;
+use crate::domain::phases::Phase;
+use crate::error::{Error, Result};
+
+/// One of docker-options' files.
+#[derive(Debug)]
+pub struct OptionsFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The phase that its options are for.
+    pub phase: Phase,
+    lines: Vec<String>,
+}
+
+/// A `-v` line.
+#[derive(Debug)]
+pub struct VolumeLine {
+    /// The line's text behind `-v`.
+    pub text: String,
+    /// The mount it describes, or why it is none.
+    pub mount: Result<MountString>,
+}
+
+impl OptionsFile {
+    /// The file's `-v` lines.
+    #[must_use]
+    pub fn volume_lines(&self) -> Vec<VolumeLine> {
+        let texts = self.lines.iter().filter_map(|line| volume_text(line));
+        texts
+            .map(|text| VolumeLine { text: text.to_owned(), mount: MountString::parse_typed(text) })
+            .collect()
+    }
+
+    /// The content without the `-v` lines whose text is `gone`.
+    #[must_use]
+    pub fn without(&self, gone: impl Fn(&str) -> bool) -> Vec<u8> {
+        let mut content = Vec::new();
+        for line in &self.lines {
+            if volume_text(line).is_none_or(|text| !gone(text)) {
+                content.extend_from_slice(line.as_bytes());
+                content.push(b'\n');
+            }
+        }
+        content
+    }
+}
+
+fn volume_text(line: &str) -> Option<&str> {
+    line.trim().strip_prefix("-v ").map(str::trim)
+}
+
+impl Store {
+    /// The files with docker-options' lines for an app's deploy and run phases: Dokku's, and those of before 0.38.
+    ///
+    /// # Errors
+    /// Where one is there and cannot be read.
+    pub fn docker_options(&self, app: &AppName) -> Result<Vec<OptionsFile>> {
+        let mut found = Vec::new();
+        for phase in [Phase::Deploy, Phase::Run] {
+            let property = format!("_default_.{}", phase.as_str());
+            let old_name = format!("DOCKER_OPTIONS_{}", phase.as_str().to_uppercase());
+            let mut paths = vec![self.layout().property("docker-options", app.as_str(), &property)];
+            paths.extend(self.apps_root().map(|root| root.join(app.as_str()).join(old_name)));
+            for path in paths {
+                if let Some(content) = files::read(&path)? {
+                    let text = std::str::from_utf8(&content).map_err(|_| Error::Unreadable {
+                        path: path.clone(),
+                        line: None,
+                        reason: "it is not UTF-8 text".to_owned(),
+                    })?;
+                    let lines = text.lines().map(str::to_owned).collect();
+                    found.push(OptionsFile { path, phase, lines });
+                }
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,97 @@
+//! Reading entry files.
+
+use std::fs;
+use std::path::Path;
+
+use super::{Store, files};
+use crate::domain::entry::Entry;
+use crate::domain::names::EntryName;
+use crate::error::{Error, Result};
+
+/// All entries that could be read, in the order of their names, and what was wrong with the others.
+#[derive(Debug, Default)]
+pub struct Entries {
+    /// The entries.
+    pub entries: Vec<Entry>,
+    /// One for each file that could not be read.
+    pub problems: Vec<Error>,
+}
+
+impl Store {
+    /// The entry of that name, or none.
+    ///
+    /// # Errors
+    /// Where its file cannot be read or understood.
+    pub fn entry(&self, name: &EntryName) -> Result<Option<Entry>> {
+        let path = self.layout().entry(name);
+        match files::read(&path)? {
+            Some(content) => parse(&path, name, &content).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The entry of that name.
+    ///
+    /// # Errors
+    /// Where there is none, or its file cannot be read or understood.
+    pub fn existing_entry(&self, name: &str) -> Result<Entry> {
+        let entry = match EntryName::parse(name) {
+            Ok(name) => self.entry(&name)?,
+            Err(_) => None,
+        };
+        entry.ok_or_else(|| no_such_entry(name))
+    }
+
+    /// Every entry.
+    ///
+    /// # Errors
+    /// Where the folder of the entries cannot be read; a single file that cannot is among the problems.
+    pub fn entries(&self) -> Result<Entries> {
+        let folder = self.layout().entries();
+        let mut found = Entries::default();
+        let files = match fs::read_dir(folder) {
+            Ok(files) => files,
+            Err(error) if files::is_absent(&error) => return Ok(found),
+            Err(error) => return Err(Error::system("read", folder)(error)),
+        };
+        for file in files {
+            let file = file.map_err(Error::system("read", folder))?;
+            let file_name = file.file_name();
+            let Some(name) = file_name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+                continue;
+            };
+            let Ok(name) = EntryName::parse(name) else {
+                continue;
+            };
+            match self.entry(&name) {
+                Ok(entry) => found.entries.extend(entry),
+                Err(problem) => found.problems.push(problem),
+            }
+        }
+        found.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+}
+
+/// The refusal of a name that no entry has.
+#[must_use]
+pub fn no_such_entry(name: &str) -> Error {
+    Error::refused(format!("storage entry {name:?} does not exist"))
+}
+
+fn parse(path: &Path, name: &EntryName, content: &[u8]) -> Result<Entry> {
+    let entry: Entry = serde_json::from_slice(content).map_err(|error| Error::Unreadable {
+        path: path.to_path_buf(),
+        line: Some(error.line()).filter(|&line| line > 0),
+        reason: error.to_string(),
+    })?;
+    if entry.name == *name {
+        Ok(entry)
+    } else {
+        Err(Error::Unreadable {
+            path: path.to_path_buf(),
+            line: None,
+            reason: format!("it holds an entry named \"{}\"", entry.name),
+        })
+    }
+}

@@ -1,0 +1,168 @@
+//! The single steps on files: written beside, flushed, renamed, and owned by whom Dokku expects.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// The mode of every store file.
+const FILE_MODE: u32 = 0o600;
+
+/// The mode of every folder that the store makes.
+const FOLDER_MODE: u32 = 0o755;
+
+/// Who owns new files and folders: the caller, or, where root calls, somebody else.
+#[derive(Debug, Clone, Default)]
+pub struct Owner(Option<(u32, u32)>);
+
+impl Owner {
+    /// The caller itself.
+    #[must_use]
+    pub fn caller() -> Self {
+        Self(None)
+    }
+
+    /// A uid and a gid; only root may say so.
+    #[must_use]
+    pub fn ids(uid: u32, gid: u32) -> Self {
+        Self(Some((uid, gid)))
+    }
+
+    /// The uid and the gid, where they are not simply the caller's.
+    #[must_use]
+    pub fn get(&self) -> Option<(u32, u32)> {
+        self.0
+    }
+
+    fn give(&self, file: &File) -> io::Result<()> {
+        match self.0 {
+            Some((uid, gid)) => fchown(file, Some(uid), Some(gid)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A file's content, or none where there is no such file.
+///
+/// # Errors
+/// Where the file is there and cannot be read.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(Error::system("read", path)(error)),
+    }
+}
+
+/// Whether an error says that a path is not there.
+#[must_use]
+pub fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The name under which a file's next content is prepared. It is always the same one for a file: the lock
+/// is held while it exists, and what a killed process left is overwritten by the next.
+#[must_use]
+pub fn temporary(target: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(".new");
+    target.with_file_name(name)
+}
+
+/// Writes and flushes a file's next content beside it. A file that belongs to another plugin keeps its
+/// mode and owner; the store's own are 0600 and of the store's owner.
+///
+/// # Errors
+/// Where anything fails; what was written is removed again.
+pub fn prepare(target: &Path, content: &[u8], owner: &Owner, foreign: bool) -> Result<PathBuf> {
+    let temporary = temporary(target);
+    let written = write_new(&temporary, target, content, owner, foreign);
+    if let Err(error) = written {
+        let _ = fs::remove_file(&temporary);
+        return Err(Error::system("write", target)(error));
+    }
+    Ok(temporary)
+}
+
+fn write_new(
+    temporary: &Path,
+    target: &Path,
+    content: &[u8],
+    owner: &Owner,
+    foreign: bool,
+) -> io::Result<()> {
+    let create = || OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(temporary);
+    let mut file = match create() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(temporary)?;
+            create()?
+        }
+        other => other?,
+    };
+    let like = if foreign { fs::metadata(target).ok() } else { None };
+    if let Some(like) = like {
+        file.set_permissions(Permissions::from_mode(like.mode() & 0o7777))?;
+        if owner.0.is_some() {
+            fchown(&file, Some(like.uid()), Some(like.gid()))?;
+        }
+    } else {
+        file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+        owner.give(&file)?;
+    }
+    file.write_all(content)?;
+    file.sync_all()
+}
+
+/// The folders on the way to `path`, itself included, that do not exist yet, outermost first.
+#[must_use]
+pub fn missing_folders(path: &Path) -> Vec<PathBuf> {
+    let mut missing: Vec<PathBuf> = path
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && fs::metadata(folder).is_err())
+        .map(Path::to_path_buf)
+        .collect();
+    missing.reverse();
+    missing
+}
+
+/// Makes one folder, 0755 and of the store's owner; one that is there already is left as it is.
+///
+/// # Errors
+/// Where it cannot be made, or something else is in its place.
+pub fn make_folder(path: &Path, owner: &Owner) -> Result<()> {
+    let made = DirBuilder::new().mode(FOLDER_MODE).create(path);
+    let result = match made {
+        Ok(()) => File::open(path).and_then(|folder| {
+            folder.set_permissions(Permissions::from_mode(FOLDER_MODE))?;
+            owner.give(&folder)
+        }),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    };
+    result.map_err(Error::system("create", path))
+}
+
+/// Flushes a folder, so that the names in it are there after a power loss.
+///
+/// # Errors
+/// Where the folder cannot be flushed; a folder that is gone needs none.
+pub fn flush_folder(path: &Path) -> Result<()> {
+    match File::open(path).and_then(|folder| folder.sync_all()) {
+        Err(error) if !is_absent(&error) => Err(Error::system("flush", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Treats an error that says "not there" as success.
+///
+/// # Errors
+/// Any other error.
+pub fn unless_absent(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if is_absent(&error) => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,263 @@
+//! The lock file, which is also the note of what its holder is about to do.
+//!
+//! An empty file means that nothing is going on. A holder first notes which temporary files and folders it
+//! will make, and, once all of them are flushed, the steps that put them in place. Who takes the lock after
+//! a holder that was killed finds the note and finishes the steps, or clears away what was prepared.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{self, Owner, unless_absent};
+use crate::error::{Error, Result};
+
+/// One step of a change. Each can be repeated after it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Puts a prepared file in its place.
+    Install {
+        /// The prepared file.
+        temporary: PathBuf,
+        /// Its place.
+        target: PathBuf,
+    },
+    /// Removes a file.
+    Remove {
+        /// The file.
+        target: PathBuf,
+    },
+    /// Moves a folder, within one file system.
+    Move {
+        /// Where it is.
+        from: PathBuf,
+        /// Where it will be.
+        to: PathBuf,
+    },
+    /// Removes an empty folder.
+    RemoveFolder {
+        /// The folder.
+        target: PathBuf,
+    },
+}
+
+impl Step {
+    /// Carries the step out; a step that was done before changes nothing.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn apply(&self) -> Result<()> {
+        match self {
+            Self::Install { temporary, target } => {
+                unless_absent(fs::rename(temporary, target)).map_err(Error::system("write", target))
+            }
+            Self::Remove { target } => {
+                unless_absent(fs::remove_file(target)).map_err(Error::system("remove", target))
+            }
+            Self::Move { from, to } => {
+                unless_absent(fs::rename(from, to)).map_err(Error::system("move", from))
+            }
+            Self::RemoveFolder { target } => {
+                unless_absent(fs::remove_dir(target)).map_err(Error::system("remove", target))
+            }
+        }
+    }
+
+    /// The folders whose names the step changes.
+    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+        let (one, other) = match self {
+            Self::Install { target, .. }
+            | Self::Remove { target }
+            | Self::RemoveFolder { target } => (target, None),
+            Self::Move { from, to } => (from, Some(to)),
+        };
+        std::iter::once(one).chain(other).filter_map(|path| path.parent())
+    }
+
+    fn paths(&self) -> [&Path; 2] {
+        match self {
+            Self::Install { temporary, target } => [temporary, target],
+            Self::Remove { target } | Self::RemoveFolder { target } => [target, target],
+            Self::Move { from, to } => [from, to],
+        }
+    }
+}
+
+/// What a note says, one a line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Note {
+    /// These may have been made, and are nothing without the steps.
+    Preparing { files: Vec<PathBuf>, folders: Vec<PathBuf> },
+    /// All is prepared; these steps are to be finished.
+    Steps(Vec<Step>),
+}
+
+/// The lock, held until dropped.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+}
+
+impl Journal {
+    /// Waits for the lock, and finishes or clears away what a killed holder left.
+    ///
+    /// # Errors
+    /// Where the lock file cannot be made or read.
+    pub fn lock(path: &Path, roots: &[PathBuf], owner: &Owner) -> Result<Self> {
+        let file = open(path, owner).map_err(Error::system("open", path))?;
+        wait(|| file.lock()).map_err(Error::system("lock", path))?;
+        let mut journal = Self { file, path: path.to_path_buf() };
+        journal.settle(roots)?;
+        Ok(journal)
+    }
+
+    /// Settles what a killed holder left, unless a living one has the lock.
+    ///
+    /// # Errors
+    /// Where what was left can be neither finished nor cleared away.
+    pub fn settle_if_abandoned(path: &Path, roots: &[PathBuf]) -> Result<()> {
+        let noted = fs::metadata(path).is_ok_and(|lock| lock.len() > 0);
+        if !noted {
+            return Ok(());
+        }
+        let Ok(file) = OpenOptions::new().read(true).write(true).open(path) else {
+            return Ok(());
+        };
+        if file.try_lock().is_err() {
+            return Ok(());
+        }
+        let mut journal = Self { file, path: path.to_path_buf() };
+        journal.settle(roots)
+    }
+
+    /// Notes what is about to be prepared.
+    ///
+    /// # Errors
+    /// Where the note cannot be written.
+    pub fn preparing(&mut self, files: Vec<PathBuf>, folders: Vec<PathBuf>) -> Result<()> {
+        self.note(&Note::Preparing { files, folders })
+    }
+
+    /// Notes the steps that follow, so that they survive a power loss.
+    ///
+    /// # Errors
+    /// Where the note cannot be written and flushed.
+    pub fn steps(&mut self, steps: &[Step]) -> Result<()> {
+        self.note(&Note::Steps(steps.to_vec()))?;
+        self.file.sync_data().map_err(Error::system("write", &self.path))
+    }
+
+    /// Says that nothing is going on any more.
+    ///
+    /// # Errors
+    /// Where the note cannot be emptied.
+    pub fn clear(&mut self) -> Result<()> {
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.seek(SeekFrom::Start(0)).map(drop))
+            .map_err(Error::system("write", &self.path))
+    }
+
+    fn note(&mut self, note: &Note) -> Result<()> {
+        let mut line = serde_json::to_vec(note)
+            .map_err(|error| Error::system("write", &self.path)(io::Error::from(error)))?;
+        line.push(b'\n');
+        self.file.write_all(&line).map_err(Error::system("write", &self.path))
+    }
+
+    /// Finishes the steps that were noted; without any, clears away what was prepared.
+    fn settle(&mut self, roots: &[PathBuf]) -> Result<()> {
+        let mut text = Vec::new();
+        self.file.read_to_end(&mut text).map_err(Error::system("read", &self.path))?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        let mut prepared = (Vec::new(), Vec::new());
+        let mut steps = None;
+        // A line without its end, or one that cannot be read, was being written when its writer ended:
+        // nothing that it announces has been done.
+        for line in text.split_inclusive(|&byte| byte == b'\n') {
+            match serde_json::from_slice(line) {
+                Ok(Note::Preparing { files, folders }) => prepared = (files, folders),
+                Ok(Note::Steps(noted)) if line.ends_with(b"\n") => steps = Some(noted),
+                _ => break,
+            }
+        }
+        match steps {
+            Some(steps) => finish(&steps, roots)?,
+            None => undo(&prepared.0, &prepared.1, roots),
+        }
+        self.clear()
+    }
+}
+
+fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
+    for step in steps {
+        if step.paths().iter().all(|path| is_below(path, roots)) {
+            step.apply()?;
+        }
+    }
+    for step in steps {
+        for folder in step.folders() {
+            files::flush_folder(folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes prepared files, and folders as far as they are empty, innermost first.
+pub fn undo(prepared: &[PathBuf], folders: &[PathBuf], roots: &[PathBuf]) {
+    for file in prepared.iter().filter(|file| is_below(file, roots)) {
+        let _ = fs::remove_file(file);
+    }
+    for folder in folders.iter().rev() {
+        let _ = fs::remove_dir(folder);
+    }
+}
+
+/// Whether a noted path is one that the store could have written: the note is only as trustworthy as its
+/// folder's owner, and root may be the one who reads it.
+fn is_below(path: &Path, roots: &[PathBuf]) -> bool {
+    let plain = path.components().all(|part| !matches!(part, std::path::Component::ParentDir));
+    plain && roots.iter().any(|root| path.starts_with(root))
+}
+
+fn open(path: &Path, owner: &Owner) -> io::Result<File> {
+    let open = |create: bool| {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(create)
+            .mode(0o600)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(path)
+    };
+    match open(false) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    match open(true) {
+        Ok(file) => {
+            if let Some((uid, gid)) = owner.get() {
+                fchown(&file, Some(uid), Some(gid))?;
+            }
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn wait(mut lock: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    loop {
+        match lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The flat files: where they are, how they are read, and the one way in which they are changed.
+//!
+//! Readers take no lock: every file is replaced as a whole. Writers go through [`Store::change`], which
+//! holds the one lock of the store, lets everything be checked first and then carries out all steps or none.
+
+mod change;
+pub mod docker_options;
+pub mod entries;
+pub mod files;
+mod journal;
+pub mod layout;
+mod mounts;
+pub mod reading;
+
+use std::path::{Path, PathBuf};
+
+pub use change::Change;
+pub use entries::Entries;
+pub use files::Owner;
+pub use layout::Layout;
+pub use mounts::{Line, MountsFile};
+pub use reading::{Mounted, Mounts};
+
+use crate::domain::names::AppName;
+use crate::error::{Error, Result};
+
+/// The store of one host.
+#[derive(Debug, Clone)]
+pub struct Store {
+    layout: Layout,
+    owner: Owner,
+    apps_root: Option<PathBuf>,
+}
+
+impl Store {
+    /// Opens the store. Nothing is read or made yet.
+    #[must_use]
+    pub fn new(layout: Layout, owner: Owner, apps_root: Option<PathBuf>) -> Self {
+        Self { layout, owner, apps_root }
+    }
+
+    /// The folder of Dokku's apps (`$DOKKU_ROOT`); none without Dokku.
+    #[must_use]
+    pub fn apps_root(&self) -> Option<&Path> {
+        self.apps_root.as_deref()
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Who owns what the store writes.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Every app there is, whoever asks: the folders of `$DOKKU_ROOT`, or without Dokku those of the store.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn apps(&self) -> Result<Vec<AppName>> {
+        app_folders(self.apps_root().unwrap_or(self.layout.apps()))
+    }
+}
+
+/// The folders below `root` that can be apps, in order; none where there is no such folder.
+///
+/// # Errors
+/// Where the folder cannot be read.
+pub fn app_folders(root: &Path) -> Result<Vec<AppName>> {
+    let entries = match std::fs::read_dir(root) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::system("read", root)(error)),
+    };
+    let mut apps = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::system("read", root))?;
+        let name = entry.file_name();
+        let Some(app) = name.to_str().and_then(|name| AppName::parse(name).ok()) else {
+            continue;
+        };
+        let is_folder = match entry.file_type() {
+            Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
+            Ok(kind) => kind.is_dir(),
+            Err(_) => false,
+        };
+        if is_folder {
+            apps.push(app);
+        }
+    }
+    apps.sort_unstable();
+    Ok(apps)
+}

@@ -1,0 +1,125 @@
+//! An app's mounts and their entries, as they were at one moment.
+
+use super::{Line, Store};
+use crate::domain::attachment::Attachment;
+use crate::domain::entry::Entry;
+use crate::domain::names::{AppName, EntryName};
+use crate::error::{Error, Result};
+
+/// An attachment with its entry.
+#[derive(Debug, Clone)]
+pub struct Mounted {
+    /// What is mounted.
+    pub entry: Entry,
+    /// How.
+    pub attachment: Attachment,
+}
+
+/// What an app mounts.
+#[derive(Debug, Default)]
+pub struct Mounts {
+    /// In the order of the file.
+    pub mounted: Vec<Mounted>,
+    /// Attachments whose entry is not there.
+    pub orphans: Vec<Attachment>,
+    /// Lines and entries that cannot be read.
+    pub problems: Vec<Error>,
+}
+
+impl Mounts {
+    /// The mounts in the order in which they are listed and printed.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Mounted> {
+        let mut sorted: Vec<&Mounted> = self.mounted.iter().collect();
+        sorted.sort_by(|a, b| Attachment::order(&a.attachment, &b.attachment));
+        sorted
+    }
+
+    /// Itself, where everything could be read; orphans are no hindrance.
+    ///
+    /// # Errors
+    /// The first problem.
+    pub fn readable(mut self) -> Result<Self> {
+        if self.problems.is_empty() { Ok(self) } else { Err(self.problems.remove(0)) }
+    }
+}
+
+/// Answers for the entries of several apps, each file read once.
+pub trait EntrySource {
+    /// The entry of that name, or none.
+    ///
+    /// # Errors
+    /// Where its file cannot be read.
+    fn find(&mut self, store: &Store, name: &EntryName) -> Result<Option<Entry>>;
+}
+
+/// Reads each entry when it is asked for.
+#[derive(Debug, Default)]
+pub struct Direct;
+
+impl EntrySource for Direct {
+    fn find(&mut self, store: &Store, name: &EntryName) -> Result<Option<Entry>> {
+        store.entry(name)
+    }
+}
+
+/// Reads each entry once and remembers it.
+#[derive(Debug, Default)]
+pub struct Remembering(std::collections::HashMap<EntryName, Entry>);
+
+impl EntrySource for Remembering {
+    fn find(&mut self, store: &Store, name: &EntryName) -> Result<Option<Entry>> {
+        if let Some(entry) = self.0.get(name) {
+            return Ok(Some(entry.clone()));
+        }
+        let entry = store.entry(name)?;
+        if let Some(entry) = &entry {
+            self.0.insert(name.clone(), entry.clone());
+        }
+        Ok(entry)
+    }
+}
+
+impl Store {
+    /// What an app mounts.
+    ///
+    /// A writer may remove an attachment and then its entry while this reads the one and then the other.
+    /// Where an entry is missing, all is read again while no writer is at work; what is missing then is.
+    ///
+    /// # Errors
+    /// Where the app's file cannot be read as text.
+    pub fn mounts(&self, app: &AppName) -> Result<Mounts> {
+        self.mounts_with(app, &mut Direct)
+    }
+
+    /// As [`Store::mounts`], with a source of entries that serves several apps.
+    ///
+    /// # Errors
+    /// As [`Store::mounts`].
+    pub fn mounts_with(&self, app: &AppName, entries: &mut impl EntrySource) -> Result<Mounts> {
+        let mounts = self.mounts_now(app, entries)?;
+        if mounts.orphans.is_empty() {
+            return Ok(mounts);
+        }
+        let lock = std::fs::File::open(self.layout().lock());
+        match lock.and_then(|lock| lock.lock_shared().map(|()| lock)) {
+            Ok(_held) => self.mounts_now(app, &mut Direct),
+            Err(_) => Ok(mounts),
+        }
+    }
+
+    fn mounts_now(&self, app: &AppName, entries: &mut impl EntrySource) -> Result<Mounts> {
+        let mut mounts = Mounts::default();
+        let file = self.mounts_file(app)?;
+        mounts.problems.extend(file.problem());
+        for attachment in file.lines().iter().filter_map(Line::attachment) {
+            let attachment = attachment.clone();
+            match entries.find(self, &attachment.entry_name) {
+                Ok(Some(entry)) => mounts.mounted.push(Mounted { entry, attachment }),
+                Ok(None) => mounts.orphans.push(attachment),
+                Err(problem) => mounts.problems.push(problem),
+            }
+        }
+        Ok(mounts)
+    }
+}

@@ -1,0 +1,68 @@
+//! `storage-app-mounts` and the older `storage-list`: what an app mounts, for other plugins.
+
+use serde::Serialize;
+
+use super::{app, word};
+use crate::commands::list::{Row, colon_form};
+use crate::commands::report::warn_of_orphans;
+use crate::context::Context;
+use crate::domain::attachment::Attachment;
+use crate::domain::entry::Entry;
+use crate::domain::phases::Phase;
+use crate::error::Result;
+use crate::store::Mounts;
+
+#[derive(Serialize)]
+struct Pair<'a> {
+    entry: &'a Entry,
+    attachment: &'a Attachment,
+}
+
+/// Prints the pairs of entry and attachment of a phase (deploy unless another is named) as JSON.
+///
+/// # Errors
+/// For a phase that there is not, and for store files that cannot be read.
+pub fn pairs(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let (phase, mounts) = read(arguments, context)?;
+    let pairs: Vec<Pair> = mounts
+        .sorted()
+        .into_iter()
+        .filter(|mounted| mounted.attachment.phases.contains(phase))
+        .map(|mounted| Pair { entry: &mounted.entry, attachment: &mounted.attachment })
+        .collect();
+    context.out.json(&pairs);
+    Ok(())
+}
+
+/// Prints the mounts of a phase as `host:container[:options]`, or as JSON; warns that it is deprecated.
+///
+/// # Errors
+/// As [`pairs`].
+pub fn list(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    context.out.warn(
+        "Deprecated: please use the 'storage-app-mounts' plugn trigger or the storage Go package directly instead of 'storage-list'",
+    );
+    let (phase, mounts) = read(arguments, context)?;
+    let sorted = mounts.sorted();
+    let rows = sorted.into_iter().filter(|mounted| mounted.attachment.phases.contains(phase));
+    if word(arguments, 2) == "json" {
+        let rows: Vec<Row> = rows.map(Row::from).collect();
+        context.out.json(&rows);
+        return Ok(());
+    }
+    for mounted in rows {
+        context.out.line(&colon_form(mounted));
+    }
+    Ok(())
+}
+
+fn read(arguments: &[String], context: &mut Context) -> Result<(Phase, Mounts)> {
+    let app = app(arguments)?;
+    let phase = match word(arguments, 1) {
+        "" => Phase::Deploy,
+        phase => Phase::parse(phase)?,
+    };
+    let mounts = context.store.mounts(&app)?.readable()?;
+    warn_of_orphans(&app, &mounts, context);
+    Ok((phase, mounts))
+}

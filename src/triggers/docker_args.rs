@@ -1,0 +1,112 @@
+//! `docker-args-build`, `docker-args-deploy`, `docker-args-run`: the words that mount an app's storage.
+
+use super::{app, word};
+use crate::context::Context;
+use crate::domain::docker_args::{line, mounted_source, words};
+use crate::domain::names::{AppName, ProcessType};
+use crate::domain::paths::Source;
+use crate::domain::phases::Phase;
+use crate::error::{Error, Result};
+use crate::store::Mounted;
+
+/// The builders whose build containers can mount.
+const BUILDERS: [&str; 3] = ["herokuish", "pack", "cnb"];
+
+/// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted.
+///
+/// # Errors
+/// As [`deploy`].
+pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let app = app(arguments)?;
+    let mounts = mounts(&app, Phase::Build, &ProcessType::default(), context)?;
+    let builder = word(arguments, 1);
+    if builder.is_empty() || BUILDERS.contains(&builder) {
+        return Ok(print(&mounts, context)?);
+    }
+    for mounted in &mounts {
+        context.out.warn(&format!(
+            "The {builder} builder cannot mount storage, so {} is not there while {app} is built (storage entry \"{}\")",
+            mounted.attachment.container_path, mounted.entry.name
+        ));
+    }
+    Ok(())
+}
+
+/// Prints the mounts of the deploy phase for a process type; without one, those of every process type's.
+///
+/// # Errors
+/// Where a store file cannot be read: an app must not come up without its data.
+pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let app = app(arguments)?;
+    let process_type = ProcessType::parse(word(arguments, 2))?;
+    let mounts = mounts(&app, Phase::Deploy, &process_type, context)?;
+    Ok(print(&mounts, context)?)
+}
+
+/// Prints the mounts of one-off containers.
+///
+/// # Errors
+/// As [`deploy`].
+pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let app = app(arguments)?;
+    let mounts = mounts(&app, Phase::Run, &ProcessType::default(), context)?;
+    Ok(print(&mounts, context)?)
+}
+
+/// The mounts that this host's Docker makes for a container, in order.
+fn mounts(
+    app: &AppName,
+    phase: Phase,
+    process_type: &ProcessType,
+    context: &mut Context,
+) -> Result<Vec<Mounted>> {
+    let mounts = context.store.mounts(app)?.readable()?;
+    crate::commands::report::warn_of_orphans(app, &mounts, context);
+    let sorted = mounts.sorted().into_iter().filter(|mounted| {
+        mounted.entry.is_docker_local() && mounted.attachment.applies(phase, process_type)
+    });
+    Ok(sorted.cloned().collect())
+}
+
+fn print(mounts: &[Mounted], context: &mut Context) -> Result<()> {
+    let mut all = Vec::with_capacity(mounts.len() * 2);
+    for mounted in mounts {
+        let source = as_docker_sees_it(mounted, context)?;
+        all.extend(words(&source, &mounted.entry, &mounted.attachment));
+    }
+    if !all.is_empty() {
+        context.out.text(" ");
+        context.out.text(&line(&all));
+    }
+    Ok(())
+}
+
+/// The source of a mount on the host of Docker, which sees Dokku's folders elsewhere where Dokku itself runs
+/// in a container. A part of an entry must not lead out of it by a link.
+fn as_docker_sees_it(mounted: &Mounted, context: &Context) -> Result<String> {
+    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let Some(Source::Path(path)) = &mounted.entry.host_path else {
+        return Ok(source);
+    };
+    if mounted.attachment.subpath.is_some() {
+        let root = std::fs::canonicalize(path.as_str());
+        let part = std::fs::canonicalize(&source);
+        if let (Ok(root), Ok(part)) = (root, part)
+            && !part.starts_with(&root)
+        {
+            return Err(Error::refused(format!(
+                "{source} leads out of storage entry \"{}\" to {}; remove the link and deploy again",
+                mounted.entry.name,
+                part.display()
+            )));
+        }
+    }
+    let Some(host_root) = context.environment.host_lib_root() else {
+        return Ok(source);
+    };
+    let inside = std::path::Path::new(&source).strip_prefix(context.store.layout().root());
+    Ok(match inside {
+        Ok(inside) => host_root.join(inside).to_string_lossy().into_owned(),
+        Err(_) => source,
+    })
+}

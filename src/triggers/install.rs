@@ -1,0 +1,157 @@
+//! `install`: run as root by `plugin:install` and by Dokku's package.
+
+use std::fmt::Write;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::catalog;
+use crate::commands::migrate;
+use crate::context::Context;
+use crate::domain::names::AppName;
+use crate::error::Result;
+use crate::helpers::root::{INSTALLED, LIB_ROOT_FILE};
+use crate::host::ownership::HELPERS;
+use crate::host::process;
+use crate::host::tree::{self, Depth};
+use crate::store::{app_folders, files};
+
+/// Where sudo reads which programs Dokku's user may run as root.
+pub const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
+
+/// Makes the store's folders, mends owners, installs the helpers and takes older mounts over.
+///
+/// # Errors
+/// Where something cannot be made; it can be run again.
+pub fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    folders(context)?;
+    if rustix::process::geteuid().is_root() && context.environment.is_dokku() {
+        mend_owners(context)?;
+        helpers(context).context("unable to install the helpers for sudo")?;
+    }
+    crate::commands::directory::clear_leaving(context);
+    Ok(take_over(context)?)
+}
+
+fn folders(context: &Context) -> Result<()> {
+    let layout = context.store.layout();
+    for folder in [
+        layout.storage().to_path_buf(),
+        layout.apps().to_path_buf(),
+        layout.entries().to_path_buf(),
+        layout.migrations(),
+    ] {
+        for missing in files::missing_folders(&folder) {
+            files::make_folder(&missing, context.store.owner())?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives the store's own files to Dokku's user: root-owned ones stopped deploys once.
+fn mend_owners(context: &Context) -> Result<()> {
+    let Some((uid, gid)) = context.store.owner().get() else {
+        return Ok(());
+    };
+    let layout = context.store.layout();
+    let root = layout.root();
+    for (above, name) in [(root.join("config"), "storage"), (root.join("data"), "storage-registry")]
+    {
+        let folder = tree::enter(&above, name)?;
+        tree::own(folder, name, uid, gid, Depth::Tree, &|_| {})?;
+    }
+    let storage = tree::enter(&root.join("data"), "storage")?;
+    tree::own(storage, "storage", uid, gid, Depth::Folder, &|_| {})?;
+    Ok(())
+}
+
+/// Copies this program to a folder that only root can write, says there which root it works below, and lets
+/// Dokku's group run it through sudo.
+fn helpers(context: &Context) -> anyhow::Result<()> {
+    let folder = Path::new(HELPERS);
+    fs::create_dir_all(folder)?;
+    for made in folder.ancestors().take(3) {
+        fs::set_permissions(made, Permissions::from_mode(0o755))?;
+        std::os::unix::fs::chown(made, Some(0), Some(0))?;
+    }
+    let program = folder.join("dokku-storage");
+    replace(&program, &fs::read("/proc/self/exe")?, 0o755)?;
+    let lib_root = context.store.layout().root();
+    replace(Path::new(LIB_ROOT_FILE), lib_root.to_string_lossy().as_bytes(), 0o644)?;
+    let group = context.environment.system_group();
+    let mut rules = String::new();
+    for row in catalog::helpers() {
+        let link = folder.join(row.name);
+        relink(Path::new("dokku-storage"), &link)?;
+        writeln!(rules, "%{group} ALL=(root) NOPASSWD: {}", link.display())?;
+        if let Some(plugin) = context.environment.plugin() {
+            link_from_plugin(&plugin.join("bin").join(row.name), &link)?;
+        }
+    }
+    if !Path::new("/etc/sudoers.d").is_dir() {
+        return Ok(());
+    }
+    write_rules(&rules)
+}
+
+/// Writes sudo's rules, checked by sudo itself where it can: a file that it cannot read locks everybody out.
+fn write_rules(rules: &str) -> anyhow::Result<()> {
+    let candidate = PathBuf::from(format!("{INSTALLED}/sudoers"));
+    replace(&candidate, rules.as_bytes(), 0o440)?;
+    let checked = process::output("visudo", &["-c", "-f", &candidate.to_string_lossy()]);
+    if let Ok(answer) = checked
+        && answer.status != 0
+    {
+        anyhow::bail!("sudo does not accept its new rules: {}", answer.stderr.trim());
+    }
+    replace(Path::new(SUDOERS), rules.as_bytes(), 0o440)?;
+    fs::remove_file(candidate)?;
+    Ok(())
+}
+
+/// Points the plugin's own `bin/NAME` to the helper, where the plugin has such a folder.
+fn link_from_plugin(name: &Path, helper: &Path) -> io::Result<()> {
+    if name.parent().is_some_and(Path::is_dir) {
+        relink(helper, name)?;
+    }
+    Ok(())
+}
+
+fn relink(target: &Path, link: &Path) -> io::Result<()> {
+    if fs::read_link(link).is_ok_and(|present| present == target) {
+        return Ok(());
+    }
+    let temporary = files::temporary(link);
+    files::unless_absent(fs::remove_file(&temporary))?;
+    std::os::unix::fs::symlink(target, &temporary)?;
+    fs::rename(temporary, link)
+}
+
+/// Replaces a root-owned file as a whole.
+fn replace(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
+    let temporary = files::prepare(path, content, &crate::store::Owner::caller(), false)?;
+    fs::set_permissions(&temporary, Permissions::from_mode(mode))?;
+    std::os::unix::fs::chown(&temporary, Some(0), Some(0))?;
+    fs::rename(temporary, path).with_context(|| format!("unable to write {}", path.display()))
+}
+
+/// Takes over the `-v` lines of every app for which that was not done before.
+fn take_over(context: &mut Context) -> Result<()> {
+    let Some(root) = context.store.apps_root() else {
+        return Ok(());
+    };
+    let apps: Vec<AppName> = app_folders(root)?;
+    for app in apps {
+        let layout = context.store.layout();
+        if layout.migrated(&app).exists() || layout.migrated_before(&app).exists() {
+            continue;
+        }
+        if let Err(error) = migrate::migrate(&app, context) {
+            context.out.warn(&format!("{app}: older mounts were not taken over: {error}"));
+        }
+    }
+    Ok(())
+}

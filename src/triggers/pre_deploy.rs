@@ -1,0 +1,102 @@
+//! `pre-deploy`: what an app mounts must be there before anything is replaced.
+
+use std::path::Path;
+
+use super::app;
+use crate::commands::directory;
+use crate::context::Context;
+use crate::domain::docker_args::{mounted_source, quoted};
+use crate::domain::names::AppName;
+use crate::domain::paths::Source;
+use crate::domain::phases::Phase;
+use crate::error::{Error, Result};
+use crate::host::ownership;
+use crate::host::tree::Depth;
+use crate::store::Mounted;
+
+/// Checks every mount of the deploy phase, then sets the owners that were asked for.
+///
+/// # Errors
+/// Where something is missing: one line each, with the app, the path and the command that mends it.
+pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let app = app(arguments)?;
+    let mounts = context.store.mounts(&app)?.readable()?;
+    let deployed = |mounted: &&Mounted| {
+        mounted.entry.is_docker_local() && mounted.attachment.phases.contains(Phase::Deploy)
+    };
+    let mut problems: Vec<String> = mounts
+        .orphans
+        .iter()
+        .map(|orphan| {
+            let path = quoted(orphan.container_path.as_str());
+            format!(
+                "{app} mounts storage entry \"{name}\" at {path}, but its file is gone; put back {file}, or drop the mount: dokku storage:unmount {app} {name} --container-dir {path}",
+                name = orphan.entry_name,
+                file = context.store.layout().entry(&orphan.entry_name).display(),
+            )
+        })
+        .collect();
+    problems.extend(
+        mounts
+            .mounted
+            .iter()
+            .filter(deployed)
+            .filter_map(|mounted| missing_source(&app, mounted, context)),
+    );
+    if !problems.is_empty() {
+        return Err(Error::refused(problems.join("\n")).into());
+    }
+    for mounted in mounts.mounted.iter().filter(deployed) {
+        set_owner(mounted, context)?;
+    }
+    Ok(())
+}
+
+/// What is wrong with a mount whose source is not there. Docker would make a directory of it, as root.
+fn missing_source(app: &AppName, mounted: &Mounted, context: &Context) -> Option<String> {
+    let Some(Source::Path(_)) = &mounted.entry.host_path else {
+        return None;
+    };
+    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let path = Path::new(&source);
+    let layout = context.store.layout();
+    // From inside a container, only Dokku's own folders are the host's.
+    let is_seen = context.environment.host_lib_root().is_none() || path.starts_with(layout.root());
+    let is_missing =
+        std::fs::metadata(path).is_err_and(|error| crate::store::files::is_absent(&error));
+    if !is_seen || !is_missing {
+        return None;
+    }
+    let name = &mounted.entry.name;
+    let direct = path.parent() == Some(layout.storage());
+    let remedy = match path.file_name().and_then(|name| name.to_str()) {
+        _ if source == directory::default_path(context, name.as_str()) => {
+            format!("dokku storage:create {name}")
+        }
+        Some(folder) if direct => format!("dokku storage:ensure-directory {}", quoted(folder)),
+        _ => format!("mkdir -p {} (on the host, as root)", quoted(&source)),
+    };
+    Some(format!(
+        "{app} mounts {source} at {} (storage entry \"{name}\"), but {source} does not exist; create it with: {remedy}",
+        mounted.attachment.container_path
+    ))
+}
+
+/// Gives an entry's directory, or the part of it that is mounted, to the owner of `--volume-chown`.
+fn set_owner(mounted: &Mounted, context: &mut Context) -> Result<()> {
+    let Some(ownership) = &mounted.attachment.volume_chown else {
+        return Ok(());
+    };
+    let name = mounted.entry.name.as_str();
+    let is_ours = mounted.entry.shown_source() == directory::default_path(context, name);
+    let (ids, warning) = ownership::on_host(&context.environment, ownership);
+    if let Some(warning) = warning {
+        context.out.warn(&warning);
+    }
+    match ids {
+        Some(ids) if is_ours => {
+            ownership::give(&context.environment, context.store.layout(), name, ids, Depth::Folder)
+        }
+        _ => Ok(()),
+    }
+}

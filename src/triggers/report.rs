@@ -1,0 +1,13 @@
+//! `report` and `cron-entries`: the plugin's part of what Dokku shows and schedules.
+
+use crate::context::Context;
+use crate::host::apps;
+
+/// The app's part of `dokku report`.
+///
+/// # Errors
+/// Where the app is not there for this caller.
+pub fn app(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let app = apps::existing(&context.environment, super::word(arguments, 0))?;
+    Ok(crate::commands::report::of_app(&app, context)?)
+}

@@ -1,0 +1,29 @@
+//! `uninstall`: takes away what `install` put outside the plugin's folder.
+
+use std::fs;
+use std::path::Path;
+
+use super::install::SUDOERS;
+use super::word;
+use crate::context::Context;
+use crate::error::Error;
+use crate::helpers::root::INSTALLED;
+use crate::host::ownership::HELPERS;
+use crate::host::tree;
+
+/// Removes the helpers and, where they are this plugin's, sudo's rules for them. The store stays.
+///
+/// # Errors
+/// Where they cannot be removed.
+pub fn run(arguments: &[String], _context: &mut Context) -> anyhow::Result<()> {
+    if word(arguments, 0) != "storage" || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let rules = fs::read_to_string(SUDOERS).unwrap_or_default();
+    if rules.contains(HELPERS) {
+        fs::remove_file(SUDOERS).map_err(Error::system("remove", SUDOERS))?;
+    }
+    let installed = Path::new(INSTALLED);
+    let name = installed.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    Ok(tree::remove(installed.parent().unwrap_or(installed), name)?)
+}
