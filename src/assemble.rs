@@ -43,7 +43,8 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// Which rows are links in which folder, and to what.
-pub const LINKS: [(Kind, &str, &str); 3] = [
+pub const LINKS: [(Kind, &str, &str); 4] = [
+    (Kind::Addition, "subcommands", "../dokku-storage"),
     (Kind::Subcommand, "subcommands", "../dokku-storage"),
     (Kind::Trigger, "", "dokku-storage"),
     (Kind::Helper, "bin", "../dokku-storage"),

@@ -3,7 +3,7 @@
 
 use crate::commands::{
     annotations, create, default, destroy, ensure_directory, exec, info, list, list_entries,
-    migrate, mount, report, set, unmount, wait,
+    migrate, mount, policy, report, set, unmount, wait,
 };
 use crate::context::Context;
 use crate::triggers::{app_life, app_mounts, docker_args, install, pre_deploy, quiet, uninstall};
@@ -12,8 +12,10 @@ use crate::{assemble, helpers, triggers};
 /// In which role a row is called, and so how: by which file of the plugin's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `subcommands/NAME`, run for `dokku storage:NAME`.
+    /// `subcommands/NAME`, run for `dokku storage:NAME`; one that Dokku's own plugin has too.
     Subcommand,
+    /// The same, for a subcommand that Dokku's own plugin does not have.
+    Addition,
     /// `NAME` in the plugin's root, run by plugn.
     Trigger,
     /// `bin/NAME`, run by sudo as root.
@@ -61,7 +63,7 @@ const fn row(
     Row { kind, name, arguments, summary, run }
 }
 
-use Kind::{Commands, Helper, Own, Subcommand, Trigger};
+use Kind::{Addition, Commands, Helper, Own, Subcommand, Trigger};
 
 /// Every row; Dokku's own subcommands in the order of their names.
 pub static ROWS: &[Row] = &[
@@ -185,6 +187,20 @@ pub static ROWS: &[Row] = &[
         wait::run,
     ),
     row(Subcommand, "default", "", "Shows the commands", default::run),
+    row(
+        Addition,
+        "policy:report",
+        "[--format json] [<flag>]",
+        "Shows what this host allows",
+        policy::report,
+    ),
+    row(
+        Addition,
+        "policy:set",
+        "allowed-paths|jail [<value>...]",
+        "Sets what this host allows",
+        policy::set,
+    ),
     row(Commands, "commands", "help|storage:help", "Answers dokku help", default::commands),
     row(Trigger, "core-post-deploy", "APP PORT IP TAG", "Nothing to do after a deploy", quiet::run),
     row(
@@ -249,6 +265,7 @@ pub static ROWS: &[Row] = &[
         helpers::chown,
     ),
     row(Helper, "destroy-storage-dir", "NAME", "Removes a folder", helpers::destroy),
+    row(Own, "help", "", "Shows what there is", default::own_help),
     row(Own, "version", "", "Shows the version", default::version),
     row(Own, "assemble", "DIR --repo DIR", "Writes the plugin's folder", assemble::run),
 ];
@@ -257,6 +274,12 @@ pub static ROWS: &[Row] = &[
 #[must_use]
 pub fn find(kind: Kind, name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.kind == kind && row.name == name)
+}
+
+/// The subcommand `storage:NAME`.
+#[must_use]
+pub fn subcommand(name: &str) -> Option<&'static Row> {
+    find(Subcommand, name).or_else(|| find(Addition, name))
 }
 
 /// The subcommands that Dokku has, too, as its help lists them.

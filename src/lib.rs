@@ -45,7 +45,7 @@ fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> anyhow
     let (row, words) = look_up(&called_as, words)?;
     let mut context = Context::of_this_process(called_as)?;
     // Helpers and the commands file do not read the store.
-    if matches!(row.kind, Kind::Subcommand | Kind::Trigger) {
+    if matches!(row.kind, Kind::Subcommand | Kind::Addition | Kind::Trigger) {
         context.store.settle()?;
     }
     let result = (row.run)(&words, &mut context);
@@ -83,7 +83,10 @@ fn look_up(called_as: &Path, mut words: Vec<String>) -> Result<(&'static Row, Ve
     } else {
         Kind::Trigger
     };
-    let row = catalog::find(kind, &name).or_else(|| catalog::find(Kind::Helper, &name));
+    let row = match kind {
+        Kind::Subcommand => catalog::subcommand(&name),
+        kind => catalog::find(kind, &name).or_else(|| catalog::find(Kind::Helper, &name)),
+    };
     row.map(|row| (row, words)).ok_or_else(|| unknown(&name))
 }
 
@@ -95,12 +98,10 @@ fn by_own_name(mut words: Vec<String>) -> Result<(&'static Row, Vec<String>), Er
     let name = words.remove(0);
     let by_kind = |kind: Kind, name: &str| catalog::find(kind, name);
     let row = match name.as_str() {
-        "help" | "--help" | "-h" | "storage" | "storage:help" => {
-            by_kind(Kind::Subcommand, "default")
-        }
+        "help" | "--help" | "-h" | "storage" | "storage:help" => by_kind(Kind::Own, "help"),
         "--version" | "-V" | "version" => by_kind(Kind::Own, "version"),
         name => match name.strip_prefix("storage:") {
-            Some(name) => by_kind(Kind::Subcommand, name).filter(|row| row.name != "default"),
+            Some(name) => catalog::subcommand(name).filter(|row| row.name != "default"),
             None => [Kind::Trigger, Kind::Commands, Kind::Own]
                 .into_iter()
                 .find_map(|kind| by_kind(kind, name)),

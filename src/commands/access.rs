@@ -1,9 +1,15 @@
-//! Which entries a caller may touch: access to an entry follows access to the apps that mount it.
+//! Which entries a caller may touch, and which an app may mount: access to an entry follows access to the
+//! apps that mount it, its scope, and the host's policy.
+
+use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::entry::Entry;
-use crate::error::Result;
-use crate::host::apps;
+use crate::domain::names::AppName;
+use crate::domain::paths::Source;
+use crate::domain::policy::Policy;
+use crate::error::{Error, Result};
+use crate::host::{apps, jail};
 use crate::store::entries::no_such_entry;
 
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
@@ -13,14 +19,80 @@ use crate::store::entries::no_such_entry;
 /// Where there is none of that name for this caller, or its file cannot be read.
 pub fn entry(name: &str, context: &Context) -> Result<Entry> {
     let entry = context.store.existing_entry(name)?;
-    if !apps::are_restricted(&context.environment) {
-        return Ok(entry);
-    }
-    let using = context.store.apps_mounting(&entry.name)?;
-    let is_free = using.is_empty();
-    if is_free || !apps::visible(&context.environment, using)?.is_empty() {
+    if !apps::are_restricted(&context.environment) || is_shared(&entry, context)? {
         Ok(entry)
     } else {
         Err(no_such_entry(name))
     }
+}
+
+/// Whether nobody mounts the entry, or an app that the caller may see.
+fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
+    let using = context.store.apps_mounting(&entry.name)?;
+    Ok(using.is_empty() || !apps::visible(&context.environment, using)?.is_empty())
+}
+
+/// Refuses a path or a volume that somebody names where it is, holds, or lies in what only apps mount that the
+/// caller cannot see: naming the place instead of the entry gives no more access.
+///
+/// # Errors
+/// Names the source, and not whose it is.
+pub fn source(source: &Source, context: &Context) -> Result<()> {
+    if !apps::are_restricted(&context.environment) {
+        return Ok(());
+    }
+    let overlaps = |other: &Source| match (source, other) {
+        (Source::Path(a), Source::Path(b)) => {
+            let real = |path: &str| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
+            let (a, b) = (real(a.as_str()), real(b.as_str()));
+            a.starts_with(&b) || b.starts_with(&a)
+        }
+        (Source::Volume(a), Source::Volume(b)) => a == b,
+        _ => false,
+    };
+    for entry in context.store.entries()?.entries {
+        if entry.host_path.as_ref().is_some_and(overlaps) && !is_shared(&entry, context)? {
+            return Err(Error::refused(format!(
+                "{:?} is in use by apps that you cannot see; choose another place",
+                source.as_str()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an app that the entry's scope leaves out.
+///
+/// # Errors
+/// Names the app and the scope.
+pub fn must_be_in_scope(entry: &Entry, app: &AppName) -> Result<()> {
+    if entry.scope.includes(app) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "storage entry \"{}\" is for {} and not for {app}; to let it in: dokku storage:set {} scope {},{app}",
+        entry.name, entry.scope, entry.name, entry.scope
+    )))
+}
+
+/// The host path of an entry that the policy has a say in: one that somebody chose.
+pub fn judged_path(entry: &Entry, context: &Context) -> Option<String> {
+    let Some(Source::Path(path)) = &entry.host_path else {
+        return None;
+    };
+    let own = context.store.layout().directory(entry.name.as_str());
+    (entry.is_docker_local() && Path::new(path.as_str()) != own).then(|| path.to_string())
+}
+
+/// Refuses an entry for an app where the host's policy does not allow its path.
+///
+/// # Errors
+/// Names the path and what is allowed.
+pub fn must_be_allowed(
+    entry: &Entry,
+    app: Option<&AppName>,
+    policy: &Policy,
+    context: &Context,
+) -> Result<()> {
+    judged_path(entry, context).map_or(Ok(()), |path| jail::judge(policy, app, &path))
 }

@@ -43,6 +43,7 @@ fn command<A: Parser>() -> Command {
                     .require_equals(true)
                     .default_missing_value("true")
                     .default_value("false")
+                    .value_parser(truth)
                     .action(ArgAction::Set)
             } else if arg.get_long().is_some() && !matches!(arg.get_action(), ArgAction::Help) {
                 arg.allow_hyphen_values(true)
@@ -51,6 +52,15 @@ fn command<A: Parser>() -> Command {
             }
         },
     )
+}
+
+/// The ways of writing yes and no that Dokku's flags know.
+fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("it is neither true nor false".to_owned()),
+    }
 }
 
 fn is_switch(arg: &Arg) -> bool {
@@ -115,6 +125,14 @@ fn reason(error: &clap::Error, words: &[String]) -> String {
         {
             format!("flag needs an argument: {flag}")
         }
+        ErrorKind::ValueValidation => {
+            let value = match error.get(ContextKind::InvalidValue) {
+                Some(ContextValue::String(value)) => value.as_str(),
+                _ => "",
+            };
+            let flag = flag.split('[').next().unwrap_or_default();
+            format!("invalid argument {value:?} for \"{flag}\" flag: it is neither true nor false")
+        }
         _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }
 }
@@ -147,7 +165,8 @@ pub fn given(value: Option<&str>) -> Option<&str> {
     value.filter(|value| !value.is_empty())
 }
 
-/// Refuses arguments behind the last one that the command takes: what is said is done, or refused.
+/// Refuses arguments behind the last one that a command takes which changes something: what is said is done,
+/// or refused. Commands that only show something ignore them, as Dokku's do.
 ///
 /// # Errors
 /// Names the first one too many.
@@ -165,7 +184,7 @@ pub fn no_more_than(positional: &[String], most: usize) -> Result<(), Error> {
 #[must_use]
 pub fn list(given: &[String]) -> Vec<String> {
     let mut values = Vec::new();
-    for text in given {
+    for text in given.iter().filter(|text| !text.is_empty()) {
         let mut value = String::new();
         let mut quoted = false;
         let mut characters = text.chars().peekable();
@@ -197,17 +216,6 @@ pub fn pairs(given: &[String]) -> Result<std::collections::BTreeMap<String, Stri
             _ => Err(Error::refused(format!("expected key=value, got {pair:?}"))),
         })
         .collect()
-}
-
-/// Whether JSON is wanted; `allowed` are the other formats.
-///
-/// # Errors
-/// Names the formats there are.
-pub fn is_json(format: &str, allowed: &[&str]) -> Result<bool, Error> {
-    if format == "json" || allowed.contains(&format) {
-        return Ok(format == "json");
-    }
-    Err(Error::refused("Invalid --format value specified"))
 }
 
 #[cfg(test)]

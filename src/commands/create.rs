@@ -6,11 +6,12 @@ use super::arguments::{self, at, given, no_more_than, pairs};
 use super::directory::{self, Wanted};
 use super::scheduler;
 use crate::context::Context;
-use crate::domain::entry::{DOCKER_LOCAL, Entry};
+use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S, unsupported_scheduler};
 use crate::domain::mode::Mode;
 use crate::domain::names::EntryName;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{Source, as_typed};
+use crate::domain::scope::Scope;
 use crate::error::{Error, Result};
 
 #[derive(Debug, Parser)]
@@ -42,6 +43,9 @@ struct Arguments {
     /// --scheduler: target scheduler (docker-local, k3s)
     #[arg(long, value_name = "string", default_value = DOCKER_LOCAL)]
     scheduler: String,
+    /// --scope: the apps that may mount the entry, names or patterns such as web-* (repeatable)
+    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
+    scope: Vec<String>,
     /// --size: PVC size (k3s only, e.g. 2Gi)
     #[arg(long, value_name = "string")]
     size: Option<String>,
@@ -66,6 +70,10 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         entry.complete_from(&existing);
         entry.check(&directory::default_path(context, entry.name.as_str()))?;
     }
+    if let Some(source) = &entry.host_path {
+        super::access::source(source, context)?;
+    }
+    super::access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
     directory::clear_leaving(context);
     let wanted = Wanted::of(&entry, recursive, context)?;
     let (entry, before) = register(entry, &wanted, context)?;
@@ -91,16 +99,20 @@ fn entry(arguments: &Arguments, context: &Context) -> Result<Entry> {
     let name = EntryName::parse_new(at(&arguments.positional, 0))?;
     no_more_than(&arguments.positional, 2)?;
     let default_path = directory::default_path(context, name.as_str());
+    let scheduler = given(Some(&arguments.scheduler)).unwrap_or(DOCKER_LOCAL);
     let source = match at(&arguments.positional, 1) {
-        "" if arguments.scheduler == DOCKER_LOCAL => Some(Source::parse(&default_path)?),
+        "" if scheduler == DOCKER_LOCAL => Some(Source::parse(&default_path)?),
         "" => None,
         typed => {
             as_typed("host path", typed)?;
-            Some(Source::parse(typed).map_err(|reason| bad_source(&name, typed, &reason))?)
+            Some(
+                Source::parse(typed)
+                    .map_err(|reason| bad_source(&name, scheduler, typed, &reason))?,
+            )
         }
     };
     let mut entry = Entry::new(name, source);
-    entry.scheduler.clone_from(&arguments.scheduler);
+    scheduler.clone_into(&mut entry.scheduler);
     entry.size = text(&arguments.size);
     entry.access_mode = text(&arguments.access_mode);
     entry.storage_class = text(&arguments.storage_class_name);
@@ -110,17 +122,21 @@ fn entry(arguments: &Arguments, context: &Context) -> Result<Entry> {
     entry.chown = given(arguments.chown.as_deref()).map(Ownership::parse).transpose()?;
     entry.annotations = annotations;
     entry.labels = labels;
+    entry.scope = Scope::parse(&arguments.scope)?;
     entry.check(&default_path)?;
     Ok(entry)
 }
 
-fn bad_source(name: &EntryName, typed: &str, reason: &Error) -> Error {
+fn bad_source(name: &EntryName, scheduler: &str, typed: &str, reason: &Error) -> Error {
+    let kind = match scheduler {
+        DOCKER_LOCAL => "an absolute path or a docker named volume token",
+        K3S => "absolute",
+        other => return unsupported_scheduler(name, other),
+    };
     if typed.starts_with('/') {
         return Error::refused(reason.to_string());
     }
-    Error::refused(format!(
-        "storage entry \"{name}\" host_path must be an absolute path or a docker named volume token, got {typed:?}"
-    ))
+    Error::refused(format!("storage entry \"{name}\" host_path must be {kind}, got {typed:?}"))
 }
 
 fn check_existing(existing: &Entry, entry: &Entry) -> Result<()> {

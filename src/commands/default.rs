@@ -2,25 +2,53 @@
 
 use std::fmt::Write;
 
-use crate::catalog;
+use crate::catalog::{self, Kind, Row};
 use crate::context::Context;
 use crate::error::Error;
 
 const HEADER: &str =
     "Usage: dokku storage[:COMMAND]\n\nManage mounted volumes\n\nAdditional commands:";
 
-/// Shows Dokku's own commands, each with a line.
+/// Shows Dokku's own commands, each with a line; with `--all` this plugin's own, too.
 ///
 /// # Errors
 /// None.
-pub fn run(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     context.out.line(HEADER);
-    let rows: Vec<_> = catalog::of_dokku().collect();
+    show(catalog::of_dokku(), context);
+    if words.iter().any(|word| word == "--all") {
+        context.out.line("\nCommands that Dokku's own plugin does not have:");
+        show(catalog::of_kind(Kind::Addition), context);
+    }
+    Ok(())
+}
+
+/// Shows all that the program can be called for by its own name.
+///
+/// # Errors
+/// None.
+pub fn own_help(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    context.out.line("Usage: dokku-storage COMMAND [ARGUMENT...]\n\nStorage commands:");
+    show(catalog::of_dokku().chain(catalog::of_kind(Kind::Addition)), context);
+    context
+        .out
+        .line("\nFor containers, as in: docker run $(dokku-storage docker-args-run APP) IMAGE");
+    for row in catalog::of_kind(Kind::Trigger).filter(|row| row.name.starts_with("docker-args")) {
+        context.out.line(&format!("    {} {}  {}", row.name, row.arguments, row.summary));
+    }
+    context.out.line("\nThe program itself:");
+    for row in catalog::of_kind(Kind::Own) {
+        context.out.line(&format!("    {} {}  {}", row.name, row.arguments, row.summary));
+    }
+    Ok(())
+}
+
+fn show(rows: impl Iterator<Item = &'static Row>, context: &mut Context) {
+    let rows: Vec<_> = rows.collect();
     let width = rows.iter().map(|row| row.synopsis().len()).max().unwrap_or(0);
     for row in rows {
         context.out.line(&format!("    {:width$}  {}", row.synopsis(), row.summary));
     }
-    Ok(())
 }
 
 /// Answers for the plugin's `commands` file: `help`, `storage` and `storage:help`.
@@ -53,7 +81,7 @@ pub fn version(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
 
 fn all() -> String {
     let mut text = String::from("\n");
-    for row in catalog::of_dokku() {
+    for row in catalog::of_dokku().chain(catalog::of_kind(Kind::Addition)) {
         let _ = writeln!(text, "    {}, {}", row.synopsis(), row.summary);
     }
     text

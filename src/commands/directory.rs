@@ -9,6 +9,7 @@ use crate::domain::paths::Source;
 use crate::error::{Error, Result};
 use crate::host::ownership::{self, Ids};
 use crate::host::tree::Depth;
+use crate::render::progress;
 use crate::store::files;
 
 /// Names in the storage root that begin like this are directories on their way out.
@@ -111,7 +112,8 @@ impl Wanted {
 pub fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
     let depth = if recursive { Depth::Tree } else { Depth::Folder };
     context.out.flush()?;
-    ownership::give(&context.environment, context.store.layout(), name, ids, depth)?;
+    let layout = context.store.layout();
+    progress::shown(|seen| ownership::give(&context.environment, layout, name, ids, depth, seen))?;
     let path = context.store.layout().directory(name);
     if !recursive && std::fs::read_dir(&path).is_ok_and(|mut names| names.next().is_some()) {
         context.out.detail_unless_quiet(

@@ -7,6 +7,7 @@ use super::directory;
 use crate::context::Context;
 use crate::domain::names::DirectoryName;
 use crate::domain::ownership::Ownership;
+use crate::domain::paths::Source;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -31,6 +32,8 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = DirectoryName::parse(at(&arguments.positional, 0))?;
     no_more_than(&arguments.positional, 1)?;
     let ownership = Ownership::parse(&arguments.chown)?;
+    let own = directory::default_path(context, name.as_str());
+    super::access::source(&Source::parse(&own)?, context)?;
     let ids = directory::ids(&ownership, context);
     directory::clear_leaving(context);
     let path = context.store.layout().directory(name.as_str());

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, is_json, no_more_than};
+use super::arguments::{self, at};
 use crate::context::Context;
 use crate::domain::text::or_empty;
 use crate::error::Error;
@@ -25,10 +25,8 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     if name.is_empty() {
         return Err(Error::refused("storage entry name is required").into());
     }
-    no_more_than(&arguments.positional, 1)?;
-    let json = is_json(&arguments.format, &["text"])?;
     let entry = super::access::entry(name, context)?;
-    if json {
+    if arguments.format == "json" {
         context.out.json_pretty(&entry);
         return Ok(());
     }
@@ -43,6 +41,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         ("Chown", or_empty(entry.chown.as_ref()).to_owned()),
         ("Mode", or_empty(entry.mode.as_ref()).to_owned()),
         ("Reclaim policy", entry.reclaim_policy.clone()),
+        ("Scope", entry.scope.to_string()),
     ];
     for (label, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
         context.out.detail(&format!("{:18}{value}", format!("{label}:")));

@@ -3,12 +3,13 @@
 use clap::Parser;
 use serde::Serialize;
 
-use super::arguments::{self, at, is_json, with_app};
+use super::arguments::{self, at, with_app};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::{mounted_source, volume_argument};
 use crate::domain::names::ProcessType;
 use crate::domain::phases::Phases;
+use crate::error::Error;
 use crate::host::apps;
 use crate::render::table::table;
 use crate::store::Mounted;
@@ -80,11 +81,13 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:list", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
-    let json = is_json(&arguments.format, &["text", "table"])?;
+    if !["text", "json", "table"].contains(&arguments.format.as_str()) {
+        return Err(Error::refused("Invalid --format value specified").into());
+    }
     let mounts = context.store.mounts(&app)?.readable()?;
     super::report::warn_of_orphans(&app, &mounts, context);
     let rows = mounts.sorted();
-    if json {
+    if arguments.format == "json" {
         let rows: Vec<Row> = rows.into_iter().map(Row::from).collect();
         context.out.json(&rows);
         return Ok(());

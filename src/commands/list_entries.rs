@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use clap::Parser;
 
-use super::arguments::{self, is_json, no_more_than};
+use super::arguments;
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
@@ -81,8 +81,8 @@ pub(super) fn tell_problems(problems: &[Error], context: &mut Context) -> Result
 /// For another format, and, after the others were listed, for entries that cannot be read.
 pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:list-entries", words, context)?;
-    no_more_than(&arguments.positional, 0)?;
-    let json = is_json(&arguments.format, &["text", "table"])?;
+    // Any other format is text, as in Dokku.
+    let json = arguments.format == "json";
     let mut found = visible(context)?;
     found.entries.retain(|(entry, _)| {
         arguments.scheduler.is_empty() || entry.scheduler == arguments.scheduler

@@ -14,6 +14,7 @@ pub mod list;
 pub mod list_entries;
 pub mod migrate;
 pub mod mount;
+pub mod policy;
 pub mod report;
 pub mod scheduler;
 pub mod set;

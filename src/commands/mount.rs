@@ -66,7 +66,11 @@ fn mount_colon_form(
     arguments: &Arguments,
     context: &mut Context,
 ) -> Result<()> {
-    let mount = MountString::parse_typed(target)?;
+    let mut mount = MountString::parse_typed(target)?;
+    super::access::source(&mount.source, context)?;
+    if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
+        mount.source = Source::Path(jail.land(app, path)?);
+    }
     let scheduler = scheduler::of_app(app, context);
     if scheduler != DOCKER_LOCAL {
         return Err(Error::refused(format!(
@@ -83,7 +87,7 @@ fn mount_colon_form(
         )));
     }
     settle(&mut attachment, arguments)?;
-    check(&entry, &attachment, context)?;
+    check(app, &entry, &attachment, context)?;
     context.store.change(|change| {
         let store = change.store();
         let registered = store.entry(&entry.name)?;
@@ -139,10 +143,10 @@ fn mount_entry(
     scheduler::must_match(&entry, app, context)?;
     let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
     settle(&mut attachment, arguments)?;
-    check(&entry, &attachment, context)?;
+    check(app, &entry, &attachment, context)?;
     let is_new = context.store.change(|change| {
         let store = change.store();
-        if store.entry(&entry.name)?.as_ref().map(|e| &e.host_path) != Some(&entry.host_path) {
+        if store.entry(&entry.name)?.as_ref() != Some(&entry) {
             return Err(Error::refused(format!(
                 "storage entry {name:?} was changed meanwhile; run the command again"
             )));
@@ -206,7 +210,9 @@ fn settle(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
 }
 
 /// Refuses what this host could not do when the app is deployed.
-fn check(entry: &Entry, attachment: &Attachment, context: &Context) -> Result<()> {
+fn check(app: &AppName, entry: &Entry, attachment: &Attachment, context: &Context) -> Result<()> {
+    super::access::must_be_in_scope(entry, app)?;
+    super::access::must_be_allowed(entry, Some(app), &context.store.policy()?, context)?;
     if !entry.is_docker_local() {
         return Ok(());
     }

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use serde::Serialize;
 
-use super::arguments::{at, no_more_than, with_app};
+use super::arguments::{at, with_app};
 use crate::context::Context;
 use crate::domain::docker_args;
 use crate::domain::entry::Entry;
@@ -91,7 +91,6 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         return global(&request, context);
     }
     request.positional = with_app(request.positional, 1, context);
-    no_more_than(&request.positional, 1)?;
     if !request.positional.is_empty() {
         let app = apps::existing(&context.environment, at(&request.positional, 0))?;
         return Ok(one(&app, &request, &mut Remembering::default(), context)?);
@@ -198,7 +197,6 @@ fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
             "--global shows every entry and takes no flag such as {flag}"
         )));
     }
-    no_more_than(&request.positional, 0)?;
     let found = super::list_entries::visible(context)?;
     let rows: Vec<GlobalRow> = found
         .entries

@@ -9,7 +9,9 @@ use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
+use crate::domain::scope::Scope;
 use crate::error::{Error, Result};
+use crate::store::Store;
 use crate::store::entries::no_such_entry;
 
 #[derive(Debug, Parser)]
@@ -50,6 +52,9 @@ struct Arguments {
 /// The properties that can be named, in order.
 const PROPERTIES: [&str; 7] =
     ["access-mode", "chown", "mode", "namespace", "reclaim-policy", "size", "storage-class-name"];
+
+/// The properties that Dokku's own plugin does not have.
+const OWN_PROPERTIES: [&str; 1] = ["scope"];
 
 /// What is to become of an entry.
 struct Changes {
@@ -102,11 +107,13 @@ impl Changes {
         for (property, value) in &self.properties {
             set(entry, property, value)?;
         }
-        if let Some(given) = &self.annotations {
-            entry.annotations = pairs(given)?;
-        }
-        if let Some(given) = &self.labels {
-            entry.labels = pairs(given)?;
+        for (given, values) in
+            [(&self.annotations, &mut entry.annotations), (&self.labels, &mut entry.labels)]
+        {
+            let replacing = pairs(given.as_deref().unwrap_or_default())?;
+            if !replacing.is_empty() {
+                *values = replacing;
+            }
         }
         entry.check(default_path)
     }
@@ -132,14 +139,16 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
         "size" => value.clone_into(&mut entry.size),
         "namespace" => value.clone_into(&mut entry.namespace),
         "reclaim-policy" => value.clone_into(&mut entry.reclaim_policy),
+        "scope" => entry.scope = Scope::parse(&[value.to_owned()])?,
         "chown" if value.is_empty() => entry.chown = None,
         "chown" => entry.chown = Some(Ownership::parse(value)?),
         "mode" if value.is_empty() => entry.mode = None,
         "mode" => entry.mode = Some(Mode::parse(value)?),
         _ => {
             return Err(Error::refused(format!(
-                "Invalid property specified, valid properties include: {}",
-                PROPERTIES.join(", ")
+                "Invalid property specified, valid properties include: {}\nOf this plugin's own: {}",
+                PROPERTIES.join(", "),
+                OWN_PROPERTIES.join(", ")
             )));
         }
     }
@@ -154,12 +163,10 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:set", words, context)?;
     let changes = Changes::of(&arguments)?;
     no_more_than(&arguments.positional, 3)?;
-    let entry = super::access::entry(at(&arguments.positional, 0), context)?;
     if at(&arguments.positional, 1).is_empty() {
-        context.out.warn(
-            "Deprecated: please use 'storage:set <name> <property> [<value>]' instead of flags",
-        );
+        warn_of_flags(&changes, context);
     }
+    let entry = super::access::entry(at(&arguments.positional, 0), context)?;
     let default_path = directory::default_path(context, entry.name.as_str());
     let mut planned = entry.clone();
     changes.apply(&mut planned, &default_path)?;
@@ -172,6 +179,19 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     update(entry.name.as_str(), change, wanted.as_ref(), context)?;
     context.out.headline(&format!("Storage entry {} updated", entry.name));
     Ok(())
+}
+
+fn warn_of_flags(changes: &Changes, context: &mut Context) {
+    if !changes.properties.is_empty() {
+        context.out.warn(
+            "Deprecated: please use 'storage:set <name> <property> [<value>]' instead of flags",
+        );
+    }
+    if changes.annotations.is_some() || changes.labels.is_some() {
+        context.out.warn(
+            "Deprecated: please use 'storage:annotations:set' and 'storage:labels:set' instead of --annotation and --label",
+        );
+    }
 }
 
 /// Changes an entry under the lock, then its directory or the cluster; puts the entry back where these refuse.
@@ -188,6 +208,9 @@ pub(super) fn update(
         let before = transaction.store().existing_entry(name)?;
         let mut after = before.clone();
         change(&mut after)?;
+        if after.scope != before.scope {
+            keep_mounts_in_scope(&after, transaction.store())?;
+        }
         if let Some(path) = wanted.and_then(Wanted::missing) {
             transaction.make_folder(path);
         }
@@ -208,6 +231,19 @@ pub(super) fn update(
         return Err(error);
     }
     Ok(())
+}
+
+/// Refuses a scope that leaves out an app which mounts the entry.
+fn keep_mounts_in_scope(entry: &Entry, store: &Store) -> Result<()> {
+    let mut outside = store.apps_mounting(&entry.name)?;
+    outside.retain(|app| !entry.scope.includes(app));
+    match outside.first() {
+        None => Ok(()),
+        Some(app) => Err(Error::refused(format!(
+            "storage entry \"{}\" is mounted by {app}, which the scope {} leaves out; unmount it there first",
+            entry.name, entry.scope
+        ))),
+    }
 }
 
 fn follow(entry: &Entry, wanted: Option<&Wanted>, context: &mut Context) -> Result<()> {

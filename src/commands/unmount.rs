@@ -8,7 +8,7 @@ use crate::domain::docker_args::mounted_source;
 use crate::domain::entry::Entry;
 use crate::domain::mount_string::MountString;
 use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::ContainerPath;
+use crate::domain::paths::{ContainerPath, Source};
 use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::store::{Change, Line, MountsFile};
@@ -41,7 +41,10 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 
 fn unmount_colon_form(app: &AppName, target: &str, context: &Context) -> Result<()> {
     let mount = MountString::parse(target)?;
-    let legacy = Entry::legacy(mount.source.clone()).name;
+    let mut legacy = vec![Entry::legacy(mount.source.clone()).name];
+    if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
+        legacy.push(Entry::legacy(Source::Path(jail.land(app, path)?)).name);
+    }
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?;
         // What `storage:list` shows of an entry with a name of its own can be given back to it, too.
@@ -54,7 +57,8 @@ fn unmount_colon_form(app: &AppName, target: &str, context: &Context) -> Result<
         };
         let place = mount.container_path.as_str();
         let is_here = |line: &Line| is_at(line, place);
-        let by_name = |line: &Line| is_here(line) && line.is_about(legacy.as_str());
+        let by_name =
+            |line: &Line| is_here(line) && legacy.iter().any(|name| line.is_about(name.as_str()));
         let matches = if mounts.lines().iter().any(by_name) {
             mounts.lines().iter().map(by_name).collect()
         } else {

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, no_more_than};
+use super::arguments::{self, at};
 use super::scheduler;
 use crate::context::Context;
 use crate::domain::paths::Source;
@@ -19,7 +19,6 @@ struct Arguments {
 /// Where it is not, with what is missing.
 pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:wait", words, context)?;
-    no_more_than(&arguments.positional, 1)?;
     let entry = super::access::entry(at(&arguments.positional, 0), context)?;
     let name = &entry.name;
     if scheduler::is_elsewhere(&entry) {

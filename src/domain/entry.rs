@@ -11,6 +11,7 @@ use super::mode::Mode;
 use super::names::EntryName;
 use super::ownership::Ownership;
 use super::paths::Source;
+use super::scope::Scope;
 use crate::error::{Error, Result};
 
 /// The version of the entry files, Dokku's own.
@@ -88,6 +89,13 @@ pub struct Entry {
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub labels: BTreeMap<String, String>,
+    /// The apps that may mount it; a field of this plugin's own.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Scope::is_empty"
+    )]
+    pub scope: Scope,
     /// The version of this shape.
     #[serde(default)]
     pub schema_version: u64,
@@ -113,6 +121,7 @@ impl Entry {
             reclaim_policy: String::new(),
             annotations: BTreeMap::new(),
             labels: BTreeMap::new(),
+            scope: Scope::default(),
             schema_version: SCHEMA_VERSION,
             unknown: Map::new(),
         }
@@ -151,6 +160,9 @@ impl Entry {
             for (key, value) in theirs {
                 mine.entry(key.clone()).or_insert_with(|| value.clone());
             }
+        }
+        if self.scope.is_empty() {
+            self.scope.clone_from(&earlier.scope);
         }
         self.unknown.clone_from(&earlier.unknown);
         self.schema_version = earlier.schema_version.max(SCHEMA_VERSION);
@@ -191,9 +203,7 @@ impl Entry {
         match self.scheduler.as_str() {
             DOCKER_LOCAL => self.check_docker_local(default_path),
             K3S => self.check_k3s(),
-            other => Err(Error::refused(format!(
-                "storage entry \"{name}\" has unsupported scheduler {other:?} (supported: docker-local, k3s)"
-            ))),
+            other => Err(unsupported_scheduler(name, other)),
         }
     }
 
@@ -258,6 +268,14 @@ impl Entry {
         }
         Ok(())
     }
+}
+
+/// The refusal of a scheduler that is neither of the two.
+#[must_use]
+pub fn unsupported_scheduler(name: &EntryName, scheduler: &str) -> Error {
+    Error::refused(format!(
+        "storage entry \"{name}\" has unsupported scheduler {scheduler:?} (supported: docker-local, k3s)"
+    ))
 }
 
 /// The refusal of a flag that only works where the plugin itself owns the directory.

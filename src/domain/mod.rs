@@ -9,5 +9,7 @@ pub mod names;
 pub mod ownership;
 pub mod paths;
 pub mod phases;
+pub mod policy;
+pub mod scope;
 pub mod text;
 pub mod volume_options;

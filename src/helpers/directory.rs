@@ -1,7 +1,6 @@
 //! `chown-storage-dir`, `chmod-storage-dir` and `destroy-storage-dir`.
 
 use std::fs::{File, Permissions};
-use std::io::{IsTerminal, stderr};
 use std::os::unix::fs::PermissionsExt;
 
 use super::root;
@@ -11,8 +10,9 @@ use crate::domain::mode::Mode;
 use crate::domain::names::DirectoryName;
 use crate::error::{Error, Result};
 use crate::host::ownership::Ids;
-use crate::host::tree::{self, Depth, Owned};
+use crate::host::tree::{self, Depth};
 use crate::host::users::subordinate_ids;
+use crate::render::progress;
 
 /// The uids that a container's users have without user namespaces.
 const PLAIN: std::ops::RangeInclusive<u32> = 0..=65_535;
@@ -36,8 +36,7 @@ pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let root = root::storage(context)?;
     let folder = tree::enter(&root, &name)?;
     let shown = root.join(&name).display().to_string();
-    let owned =
-        with_progress(|progress| tree::own(folder, &shown, ids.uid, ids.gid, depth, progress))?;
+    let owned = progress::shown(|seen| tree::own(folder, &shown, ids.uid, ids.gid, depth, seen))?;
     if owned.left_alone > 0 {
         context.out.warn(&format!(
             "{} files below {shown} were left alone: device files, other file systems, and files with links outside of it",
@@ -109,17 +108,6 @@ fn id(text: &str, subordinate: &str) -> Result<u32> {
                 "Unsupported chown permissions. Supported values: 0-65535 (and user namespace offset variants, 165536-231071)",
             )
         })
-}
-
-fn with_progress(run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> Result<Owned>) -> Result<Owned> {
-    if !stderr().is_terminal() {
-        return run(&|_| {});
-    }
-    let bar = indicatif::ProgressBar::new_spinner();
-    bar.enable_steady_tick(std::time::Duration::from_millis(120));
-    let result = run(&|seen| bar.set_message(format!("{seen} files and folders looked at")));
-    bar.finish_and_clear();
-    result
 }
 
 fn word(words: &[String], index: usize) -> &str {

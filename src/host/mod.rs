@@ -3,6 +3,7 @@
 pub mod apps;
 pub mod docker;
 pub mod environment;
+pub mod jail;
 pub mod ownership;
 pub mod plugn;
 pub mod process;

@@ -58,6 +58,7 @@ pub fn give(
     name: &str,
     ids: Ids,
     depth: Depth,
+    progress: &(dyn Fn(u64) + Sync),
 ) -> Result<()> {
     let path = layout.directory(name);
     if depth == Depth::Folder && is_owned(&path, ids) {
@@ -66,7 +67,7 @@ pub fn give(
     if is_root() || !environment.is_dokku() {
         let folder = tree::enter(layout.storage(), name)?;
         let shown = path.display().to_string();
-        let owned = tree::own(folder, &shown, ids.uid, ids.gid, depth, &|_| {});
+        let owned = tree::own(folder, &shown, ids.uid, ids.gid, depth, progress);
         return owned.map(drop).map_err(|error| {
             if is_root() {
                 error
@@ -77,8 +78,17 @@ pub fn give(
             }
         });
     }
-    let depth = if depth == Depth::Folder { "--folder-only" } else { "--recursive" };
-    helper(environment, "chown-storage-dir", &[name, &ids.to_string(), depth])
+    let ids = ids.to_string();
+    match depth {
+        Depth::Folder => helper(environment, "chown-storage-dir", &[name, &ids, "--folder-only"]),
+        // It may take long, and shows how far it is itself.
+        Depth::Tree => {
+            let (_, words) = helper_call(environment, "chown-storage-dir", &[name, &ids]);
+            let status =
+                process::hand_over("sudo", &words).map_err(Error::system("run sudo for", &path))?;
+            if status == 0 { Ok(()) } else { Err(Error::Status(1)) }
+        }
+    }
 }
 
 /// Sets the mode of the folder `name` of the storage root.
@@ -113,17 +123,9 @@ pub fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<
     helper(environment, "destroy-storage-dir", &[name])
 }
 
+/// Runs a helper through sudo and says what it said where it fails.
 fn helper(environment: &Environment, name: &str, arguments: &[&str]) -> Result<()> {
-    let installed = Path::new(HELPERS).join(name);
-    let program = if installed.exists() {
-        installed
-    } else {
-        let plugin = environment.plugin().unwrap_or_else(|| PathBuf::from("/usr/local/bin"));
-        plugin.join("bin").join(name)
-    };
-    let shown = program.display().to_string();
-    let mut words = vec!["-n", shown.as_str()];
-    words.extend_from_slice(arguments);
+    let (program, words) = helper_call(environment, name, arguments);
     let answer =
         process::output("sudo", &words).map_err(Error::system("run sudo for", &program))?;
     if answer.status == 0 {
@@ -132,8 +134,27 @@ fn helper(environment: &Environment, name: &str, arguments: &[&str]) -> Result<(
     let said = answer.stderr.trim().trim_start_matches('!').trim();
     let said = if said.is_empty() { "it did not say why" } else { said };
     Err(Error::refused(format!(
-        "sudo {shown} failed: {said} (root can mend the sudo rules with: dokku plugin:trigger install)"
+        "sudo {} failed: {said} (root can mend the sudo rules with: dokku plugin:trigger install)",
+        program.display()
     )))
+}
+
+/// The helper's path, and the words that sudo is to be called with.
+fn helper_call(
+    environment: &Environment,
+    name: &str,
+    arguments: &[&str],
+) -> (PathBuf, Vec<String>) {
+    let installed = Path::new(HELPERS).join(name);
+    let program = if installed.exists() {
+        installed
+    } else {
+        let plugin = environment.plugin().unwrap_or_else(|| PathBuf::from("/usr/local/bin"));
+        plugin.join("bin").join(name)
+    };
+    let mut words = vec!["-n".to_owned(), program.display().to_string()];
+    words.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    (program, words)
 }
 
 fn is_owned(path: &Path, ids: Ids) -> bool {

@@ -1,5 +1,6 @@
 //! The only place that prints: Dokku's headlines, details and warnings, and reports.
 
+pub mod progress;
 pub mod report;
 pub mod table;
 

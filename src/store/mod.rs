@@ -10,6 +10,7 @@ pub mod files;
 mod journal;
 pub mod layout;
 mod mounts;
+mod policy;
 pub mod reading;
 
 use std::path::{Path, PathBuf};

@@ -36,7 +36,33 @@ pub fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
 /// Where the store cannot be read or changed.
 pub fn clone(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let (old, new) = both(arguments)?;
-    context.store.change(|change| copy_mounts(&old, &new, change))?;
+    let store = context.store.clone();
+    let mut outside = Vec::new();
+    context.store.change(|change| {
+        let mut mounts = change.store().mounts_file(&old)?;
+        if old == new || !change.store().layout().mounts(&old).exists() {
+            return Ok(());
+        }
+        // Whom an entry's scope leaves out does not get it by being made from somebody who has it.
+        mounts.retain(|line| {
+            let Some(attachment) = line.attachment() else {
+                return true;
+            };
+            let entry = store.entry(&attachment.entry_name).ok().flatten();
+            let is_in_scope = entry.is_none_or(|entry| entry.scope.includes(&new));
+            if !is_in_scope {
+                outside.push(attachment.entry_name.clone());
+            }
+            is_in_scope
+        });
+        change.write_mounts(&new, &mounts);
+        Ok(())
+    })?;
+    for name in outside {
+        context.out.warn(&format!(
+            "{new} does not get storage entry \"{name}\": its scope leaves {new} out"
+        ));
+    }
     Ok(())
 }
 

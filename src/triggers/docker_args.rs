@@ -1,6 +1,7 @@
 //! `docker-args-build`, `docker-args-deploy`, `docker-args-run`: the words that mount an app's storage.
 
 use super::{app, word};
+use crate::commands::access::must_be_allowed;
 use crate::context::Context;
 use crate::domain::docker_args::{line, mounted_source, words};
 use crate::domain::names::{AppName, ProcessType};
@@ -21,7 +22,7 @@ pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
     let mounts = mounts(&app, Phase::Build, &ProcessType::default(), context)?;
     let builder = word(arguments, 1);
     if builder.is_empty() || BUILDERS.contains(&builder) {
-        return Ok(print(&mounts, context)?);
+        return Ok(print(&app, &mounts, context)?);
     }
     for mounted in &mounts {
         context.out.warn(&format!(
@@ -40,7 +41,7 @@ pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
     let app = app(arguments)?;
     let process_type = ProcessType::parse(word(arguments, 2))?;
     let mounts = mounts(&app, Phase::Deploy, &process_type, context)?;
-    Ok(print(&mounts, context)?)
+    Ok(print(&app, &mounts, context)?)
 }
 
 /// Prints the mounts of one-off containers.
@@ -50,7 +51,7 @@ pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
 pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let app = app(arguments)?;
     let mounts = mounts(&app, Phase::Run, &ProcessType::default(), context)?;
-    Ok(print(&mounts, context)?)
+    Ok(print(&app, &mounts, context)?)
 }
 
 /// The mounts that this host's Docker makes for a container, in order.
@@ -68,16 +69,19 @@ fn mounts(
     Ok(sorted.cloned().collect())
 }
 
-fn print(mounts: &[Mounted], context: &mut Context) -> Result<()> {
+fn print(app: &AppName, mounts: &[Mounted], context: &mut Context) -> Result<()> {
+    if mounts.is_empty() {
+        return Ok(());
+    }
+    let policy = context.store.policy()?;
     let mut all = Vec::with_capacity(mounts.len() * 2);
     for mounted in mounts {
+        must_be_allowed(&mounted.entry, Some(app), &policy, context)?;
         let source = as_docker_sees_it(mounted, context)?;
         all.extend(words(&source, &mounted.entry, &mounted.attachment));
     }
-    if !all.is_empty() {
-        context.out.text(" ");
-        context.out.text(&line(&all));
-    }
+    context.out.text(" ");
+    context.out.text(&line(&all));
     Ok(())
 }
 

@@ -94,9 +94,14 @@ fn set_owner(mounted: &Mounted, context: &mut Context) -> Result<()> {
         context.out.warn(&warning);
     }
     match ids {
-        Some(ids) if is_ours => {
-            ownership::give(&context.environment, context.store.layout(), name, ids, Depth::Folder)
-        }
+        Some(ids) if is_ours => ownership::give(
+            &context.environment,
+            context.store.layout(),
+            name,
+            ids,
+            Depth::Folder,
+            &|_| {},
+        ),
         _ => Ok(()),
     }
 }

@@ -1,0 +1,109 @@
+//! The host's policy: which host paths may be mounted, and below which folder they land.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::names::AppName;
+use super::paths::{HostPath, as_typed};
+use super::text::checked_text;
+use crate::error::{Error, Result};
+
+/// What stands for the app's name in a jail's path.
+const APP: &str = "{app}";
+
+/// The folder below which the host paths of colon mounts land, with `{app}` for the app's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jail(String);
+checked_text!(Jail);
+
+impl Jail {
+    /// Reads a jail's path.
+    ///
+    /// # Errors
+    /// Names the value and what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self> {
+        as_typed("jail", text)?;
+        let filled = text.replace(APP, "app");
+        if filled.contains(['{', '}']) {
+            return Err(Error::refused(format!(
+                "jail {text:?} can only contain the placeholder {APP}"
+            )));
+        }
+        HostPath::parse(&filled)?;
+        if filled.trim_matches('/').is_empty() {
+            return Err(Error::refused("jail \"/\" would keep nothing in; name a folder"));
+        }
+        Ok(Self(text.trim_end_matches('/').to_owned()))
+    }
+
+    /// The folder of an app.
+    #[must_use]
+    pub fn folder(&self, app: &AppName) -> String {
+        self.0.replace(APP, app.as_str())
+    }
+
+    /// Where a host path lands for an app: below its folder, unless it names a place there already.
+    ///
+    /// # Errors
+    /// Where the path becomes too long.
+    pub fn land(&self, app: &AppName, path: &HostPath) -> Result<HostPath> {
+        let folder = self.folder(app);
+        if is_below(path.as_str(), &folder) {
+            return Ok(path.clone());
+        }
+        HostPath::parse(&format!("{folder}{path}"))
+    }
+}
+
+/// Whether `path` is `folder` or lies below it, by their names alone.
+fn is_below(path: &str, folder: &str) -> bool {
+    std::path::Path::new(path).starts_with(folder)
+}
+
+/// What the operator decided for every app of the host.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The folders whose content may be mounted; any host path where none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_paths: Vec<HostPath>,
+    /// Where the host paths of colon mounts land.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jail: Option<Jail>,
+    /// Fields that this version does not know; they are written back as they were.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl Policy {
+    /// Whether host paths are restricted at all.
+    #[must_use]
+    pub fn restricts_paths(&self) -> bool {
+        !self.allowed_paths.is_empty() || self.jail.is_some()
+    }
+
+    /// The folders below which an app's host paths must be.
+    #[must_use]
+    pub fn folders(&self, app: Option<&AppName>) -> Vec<String> {
+        let jail = self.jail.as_ref().zip(app).map(|(jail, app)| jail.folder(app));
+        self.allowed_paths.iter().map(ToString::to_string).chain(jail).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_land_in_the_apps_folder_once() {
+        let jail = Jail::parse("/containerdata/{app}").unwrap();
+        let app = AppName::parse("blog").unwrap();
+        let land =
+            |path: &str| jail.land(&app, &HostPath::parse(path).unwrap()).unwrap().to_string();
+        assert_eq!(land("/var/log"), "/containerdata/blog/var/log");
+        assert_eq!(land("/containerdata/blog/x"), "/containerdata/blog/x");
+        assert_eq!(land("/containerdata/blog2/x"), "/containerdata/blog/containerdata/blog2/x");
+        for bad in ["", "relative/{app}", "/", "/a/../{app}", "/a/{user}", "/a:b"] {
+            assert!(Jail::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Which apps may mount an entry.
+
+use serde::{Deserialize, Serialize};
+
+use super::names::AppName;
+use super::text::checked_text;
+use crate::error::{Error, Result};
+
+/// An app's name, or a pattern for names in which `*` stands for any characters (`web-*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppPattern(String);
+checked_text!(AppPattern);
+
+impl AppPattern {
+    /// Reads a name or a pattern.
+    ///
+    /// # Errors
+    /// Names the value and what it can be.
+    pub fn parse(text: &str) -> Result<Self> {
+        let valid = text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b));
+        if valid && !text.is_empty() && text.len() <= 255 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::refused(format!(
+                "scope {text:?} is neither an app's name nor a pattern such as web-*"
+            )))
+        }
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        let mut parts = self.0.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(mut rest) = name.strip_prefix(first) else {
+            return false;
+        };
+        let Some(last) = parts.next_back() else {
+            return rest.is_empty();
+        };
+        for part in parts {
+            match rest.find(part) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        rest.ends_with(last)
+    }
+}
+
+/// The apps that may mount an entry; every app where none is named.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scope(Vec<AppPattern>);
+
+impl Scope {
+    /// Reads names and patterns.
+    ///
+    /// # Errors
+    /// Names the first that is neither.
+    pub fn parse(given: &[String]) -> Result<Self> {
+        let words = given.iter().flat_map(|text| text.split([',', ' '])).filter(|w| !w.is_empty());
+        words.map(AppPattern::parse).collect::<Result<_>>().map(Self)
+    }
+
+    /// Whether every app may mount the entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether an app may mount the entry.
+    #[must_use]
+    pub fn includes(&self, app: &AppName) -> bool {
+        self.0.is_empty() || self.0.iter().any(|pattern| pattern.matches(app.as_str()))
+    }
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(AppPattern::as_str).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_names() {
+        let includes = |pattern: &str, app: &str| {
+            Scope::parse(&[pattern.to_owned()]).unwrap().includes(&AppName::parse(app).unwrap())
+        };
+        assert!(includes("web-*", "web-prod"));
+        assert!(!includes("web-*", "my-web-prod"));
+        assert!(!includes("web", "web-prod"));
+        assert!(includes("*-prod", "web-prod"));
+        assert!(includes("w*b*d", "web-prod"));
+        assert!(!includes("w*bb*d", "web-prod"));
+        assert!(!includes("ab*b", "ab"));
+        assert!(includes("*", "anything"));
+        assert!(includes("", "anything"));
+        assert!(includes("a,b", "b"));
+        assert!(Scope::parse(&["../x".to_owned()]).is_err());
+    }
+}
