@@ -12,7 +12,7 @@ pub enum Error {
     #[error("App {0} does not exist")]
     UnknownApp(String),
     /// A store file whose content cannot be understood. Exit status 1.
-    #[error("{}{}: {reason}", path.display(), line.map(|n| format!(" line {n}")).unwrap_or_default())]
+    #[error("{}{}: {reason}; correct the file, or move it away", path.display(), line.map(|n| format!(" line {n}")).unwrap_or_default())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -22,14 +22,14 @@ pub enum Error {
         reason: String,
     },
     /// The operating system said no. Exit status 1.
-    #[error("unable to {action} {}: {source}", path.display())]
+    #[error("unable to {action} {}: {cause}", path.display())]
     System {
         /// The verb, as in "unable to write".
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's own words.
-        source: std::io::Error,
+        /// The system's own words; part of the sentence, and so not a source of its own.
+        cause: std::io::Error,
     },
     /// Everything was said already; only the status remains.
     #[error("exit status {0}")]
@@ -51,7 +51,7 @@ impl Error {
         path: impl AsRef<Path>,
     ) -> impl FnOnce(E) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |source| Self::System { action, path, source: source.into() }
+        move |cause| Self::System { action, path, cause: cause.into() }
     }
 
     /// The exit status of the process, 0 to 255.

@@ -11,6 +11,7 @@ use crate::domain::policy::Policy;
 use crate::error::{Error, Result};
 use crate::host::{apps, jail};
 use crate::store::entries::no_such_entry;
+use crate::store::overlap;
 
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
 /// cannot see does not exist for the caller.
@@ -42,11 +43,7 @@ pub fn source(source: &Source, context: &Context) -> Result<()> {
         return Ok(());
     }
     let overlaps = |other: &Source| match (source, other) {
-        (Source::Path(a), Source::Path(b)) => {
-            let real = |path: &str| std::fs::canonicalize(path).unwrap_or_else(|_| path.into());
-            let (a, b) = (real(a.as_str()), real(b.as_str()));
-            a.starts_with(&b) || b.starts_with(&a)
-        }
+        (Source::Path(a), Source::Path(b)) => overlap(Path::new(a.as_str()), Path::new(b.as_str())),
         (Source::Volume(a), Source::Volume(b)) => a == b,
         _ => false,
     };

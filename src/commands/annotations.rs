@@ -104,7 +104,7 @@ fn set(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
 
 fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
     let command = format!("storage:{}:report", map.plural);
-    let request = Request::parse(&command, words)?;
+    let request = Request::parse(&command, words, context)?;
     let name = at(&request.positional, 0);
     if !name.is_empty() {
         let entry = super::access::entry(name, context)?;

@@ -6,6 +6,9 @@ use clap::{Arg, ArgAction, Command, Parser};
 use crate::context::Context;
 use crate::error::Error;
 
+/// The heading of flags that Dokku's own commands do not have.
+pub const OWN: &str = "own";
+
 /// The status of a command whose flags are wrong.
 const WRONG_FLAGS: i32 = 2;
 
@@ -27,7 +30,7 @@ pub fn parse<A: Parser>(name: &str, words: &[String], context: &mut Context) -> 
     for line in usage(name, &command) {
         context.out.error_line(&line);
     }
-    if error.kind() == ErrorKind::DisplayHelp {
+    if error.kind() == ErrorKind::UnknownArgument && ["--help", "-h"].contains(&named(&error)) {
         return Err(Error::Status(0));
     }
     context.out.error_line(&reason(&error, words));
@@ -36,8 +39,12 @@ pub fn parse<A: Parser>(name: &str, words: &[String], context: &mut Context) -> 
 
 /// The parser of a subcommand's arguments.
 fn command<A: Parser>() -> Command {
-    A::command().no_binary_name(true).disable_version_flag(true).args_override_self(true).mut_args(
-        |arg| {
+    A::command()
+        .no_binary_name(true)
+        .disable_version_flag(true)
+        .disable_help_flag(true)
+        .args_override_self(true)
+        .mut_args(|arg| {
             if is_switch(&arg) {
                 arg.num_args(0..=1)
                     .require_equals(true)
@@ -50,8 +57,7 @@ fn command<A: Parser>() -> Command {
             } else {
                 arg
             }
-        },
-    )
+        })
 }
 
 /// The ways of writing yes and no that Dokku's flags know.
@@ -67,45 +73,54 @@ fn is_switch(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::SetTrue)
 }
 
-/// The usage: every flag with the kind of its value, in order.
+/// The usage: every flag with the kind of its value, in order; then those that Dokku's own command does not
+/// have.
 fn usage(name: &str, command: &Command) -> Vec<String> {
-    let mut flags: Vec<&Arg> = command
-        .get_arguments()
-        .filter(|arg| arg.get_long().is_some_and(|long| long != "help"))
-        .collect();
+    let mut flags: Vec<&Arg> =
+        command.get_arguments().filter(|arg| arg.get_long().is_some()).collect();
     flags.sort_by_key(|arg| arg.get_long());
-    let heads: Vec<String> = flags
-        .iter()
-        .map(|arg| {
-            let long = arg.get_long().unwrap_or_default();
-            match arg.get_value_names() {
-                Some([kind, ..]) if *kind == "string" || *kind == "strings" => {
-                    format!("      --{long} {kind}")
-                }
-                _ => format!("      --{long}"),
-            }
-        })
-        .collect();
-    let width = heads.iter().map(String::len).max().unwrap_or(0);
+    let (own, dokkus): (Vec<&Arg>, Vec<&Arg>) =
+        flags.into_iter().partition(|arg| arg.get_help_heading() == Some(OWN));
     let mut lines = vec![format!("Usage of {name}:")];
-    for (arg, head) in flags.iter().zip(&heads) {
-        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-        let default = arg.get_default_values().first().and_then(|value| value.to_str());
-        let default = match default {
-            Some(value) if value != "false" => format!(" (default {value:?})"),
-            _ => String::new(),
-        };
-        lines.push(format!("{head:width$}   {help}{default}"));
-    }
+    lines.extend(flag_lines(&dokkus));
+    lines.extend(flag_lines(&own));
     lines
 }
 
-fn reason(error: &clap::Error, words: &[String]) -> String {
-    let named = match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(named)) => named.as_str(),
-        _ => "",
+fn flag_lines(flags: &[&Arg]) -> Vec<String> {
+    let head = |arg: &Arg| {
+        let long = arg.get_long().unwrap_or_default();
+        match arg.get_value_names() {
+            Some([kind, ..]) if *kind == "string" || *kind == "strings" => {
+                format!("      --{long} {kind}")
+            }
+            _ => format!("      --{long}"),
+        }
     };
-    let flag = named.split([' ', '=']).next().unwrap_or_default();
+    let heads: Vec<String> = flags.iter().map(|arg| head(arg)).collect();
+    let width = heads.iter().map(String::len).max().unwrap_or(0);
+    let lines = flags.iter().zip(&heads).map(|(arg, head)| {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let default = arg.get_default_values().first().and_then(|value| value.to_str());
+        let default = match default {
+            Some(value) if !["false", ""].contains(&value) => format!(" (default {value:?})"),
+            _ => String::new(),
+        };
+        format!("{head:width$}   {help}{default}")
+    });
+    lines.collect()
+}
+
+/// The argument that is wrong.
+fn named(error: &clap::Error) -> &str {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(named)) => named,
+        _ => "",
+    }
+}
+
+fn reason(error: &clap::Error, words: &[String]) -> String {
+    let flag = named(error).split([' ', '=']).next().unwrap_or_default();
     let without_value = matches!(
         error.get(ContextKind::InvalidValue),
         None | Some(ContextValue::None)
@@ -131,7 +146,9 @@ fn reason(error: &clap::Error, words: &[String]) -> String {
                 _ => "",
             };
             let flag = flag.split('[').next().unwrap_or_default();
-            format!("invalid argument {value:?} for \"{flag}\" flag: it is neither true nor false")
+            format!(
+                "invalid argument {value:?} for \"{flag}\" flag: strconv.ParseBool: parsing {value:?}: invalid syntax"
+            )
         }
         _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }
@@ -171,12 +188,12 @@ pub fn given(value: Option<&str>) -> Option<&str> {
 /// # Errors
 /// Names the first one too many.
 pub fn no_more_than(positional: &[String], most: usize) -> Result<(), Error> {
-    match positional.get(most) {
-        None => Ok(()),
-        Some(word) => Err(Error::refused(format!(
-            "unexpected argument {word:?}; a value with blanks must be quoted, over SSH twice"
-        ))),
-    }
+    let Some(word) = positional.get(most) else {
+        return Ok(());
+    };
+    Err(Error::refused(format!(
+        "unexpected argument {word:?}; a value with blanks must be quoted, over SSH twice"
+    )))
 }
 
 /// The values of a flag that may be repeated and may hold several values divided by commas; a value with a

@@ -26,7 +26,7 @@ struct Arguments {
     #[arg(long, value_name = "string")]
     chown: Option<String>,
     /// --chown-recursive: also change the owner of what is already in the directory
-    #[arg(long)]
+    #[arg(long, help_heading = arguments::OWN)]
     chown_recursive: bool,
     /// --label key=value: PVC label (repeatable)
     #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
@@ -44,7 +44,7 @@ struct Arguments {
     #[arg(long, value_name = "string", default_value = DOCKER_LOCAL)]
     scheduler: String,
     /// --scope: the apps that may mount the entry, names or patterns such as web-* (repeatable)
-    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
+    #[arg(long, value_name = "strings", action = clap::ArgAction::Append, help_heading = arguments::OWN)]
     scope: Vec<String>,
     /// --size: PVC size (k3s only, e.g. 2Gi)
     #[arg(long, value_name = "string")]
@@ -68,7 +68,6 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         let existing = super::access::entry(entry.name.as_str(), context)?;
         check_existing(&existing, &entry)?;
         entry.complete_from(&existing);
-        entry.check(&directory::default_path(context, entry.name.as_str()))?;
     }
     if let Some(source) = &entry.host_path {
         super::access::source(source, context)?;
@@ -87,6 +86,9 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     if let Err(error) = made {
         take_back(&entry, before.as_ref(), &wanted, context)?;
         return Err(error.into());
+    }
+    if let Some(Source::Volume(volume)) = &entry.host_path {
+        context.out.detail(&format!("Uses the Docker volume {volume}"));
     }
     context.out.headline(&format!("Storage entry {} created", entry.name));
     Ok(())
@@ -124,6 +126,7 @@ fn entry(arguments: &Arguments, context: &Context) -> Result<Entry> {
     entry.labels = labels;
     entry.scope = Scope::parse(&arguments.scope)?;
     entry.check(&default_path)?;
+    entry.check_directory(&default_path)?;
     Ok(entry)
 }
 
@@ -165,7 +168,7 @@ fn register(entry: Entry, wanted: &Wanted, context: &Context) -> Result<(Entry, 
             check_existing(before, &entry)?;
             entry.complete_from(before);
         }
-        if let Some(path) = wanted.missing() {
+        if let Some(path) = wanted.path() {
             change.make_folder(path);
         }
         if before.as_ref() != Some(&entry) {
@@ -190,19 +193,27 @@ fn finish(entry: &Entry, wanted: &Wanted, context: &mut Context) -> Result<()> {
     Ok(())
 }
 
+/// Puts back what was there before, unless somebody changed or mounted the entry meanwhile: then it stays, and
+/// the next call of the same command has another try.
 fn take_back(
     entry: &Entry,
     before: Option<&Entry>,
     wanted: &Wanted,
     context: &Context,
 ) -> Result<()> {
-    context.store.change(|change| {
+    let taken = context.store.change(|change| {
+        let now = change.store().entry(&entry.name)?;
+        if now.as_ref() != Some(entry) || !change.store().apps_mounting(&entry.name)?.is_empty() {
+            return Ok(false);
+        }
         match before {
             Some(before) => change.write_entry(before)?,
             None => change.remove_entry(&entry.name),
         }
-        Ok(())
+        Ok(true)
     })?;
-    wanted.unmake();
+    if taken {
+        wanted.unmake();
+    }
     Ok(())
 }

@@ -33,21 +33,26 @@ pub fn own_help(_words: &[String], context: &mut Context) -> anyhow::Result<()> 
     context
         .out
         .line("\nFor containers, as in: docker run $(dokku-storage docker-args-run APP) IMAGE");
-    for row in catalog::of_kind(Kind::Trigger).filter(|row| row.name.starts_with("docker-args")) {
-        context.out.line(&format!("    {} {}  {}", row.name, row.arguments, row.summary));
-    }
+    let triggers = catalog::of_kind(Kind::Trigger);
+    show_plain(triggers.filter(|row| row.name.starts_with("docker-args")), context);
     context.out.line("\nThe program itself:");
-    for row in catalog::of_kind(Kind::Own) {
-        context.out.line(&format!("    {} {}  {}", row.name, row.arguments, row.summary));
-    }
+    show_plain(catalog::of_kind(Kind::Own), context);
     Ok(())
 }
 
 fn show(rows: impl Iterator<Item = &'static Row>, context: &mut Context) {
-    let rows: Vec<_> = rows.collect();
-    let width = rows.iter().map(|row| row.synopsis().len()).max().unwrap_or(0);
-    for row in rows {
-        context.out.line(&format!("    {:width$}  {}", row.synopsis(), row.summary));
+    show_columns(rows.map(|row| (row.synopsis(), row.summary)).collect(), context);
+}
+
+fn show_plain(rows: impl Iterator<Item = &'static Row>, context: &mut Context) {
+    let call = |row: &Row| format!("{} {}", row.name, row.arguments);
+    show_columns(rows.map(|row| (call(row), row.summary)).collect(), context);
+}
+
+fn show_columns(rows: Vec<(String, &str)>, context: &mut Context) {
+    let width = rows.iter().map(|(call, _)| call.len()).max().unwrap_or(0);
+    for (call, summary) in rows {
+        context.out.line(&format!("    {call:width$}  {summary}"));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::domain::entry::{Entry, only_on_default_path};
 use crate::domain::names::{AppName, EntryName};
 use crate::error::{Error, Result};
-use crate::host::{apps, ownership};
+use crate::host::{apps, mount_points, ownership};
 use crate::store::entries::no_such_entry;
 
 #[derive(Debug, Parser)]
@@ -38,18 +38,30 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let entry = super::access::entry(name, context)?;
     must_be_unused(&entry.name, context)?;
     let removes_data = removes_data(&entry, arguments.destroy_host_dir, context)?;
+    if removes_data {
+        must_be_removable(&entry, context)?;
+    }
     if !arguments.force && !context.environment.is_forced() {
         confirm(&entry, removes_data, context)?;
     }
-    if scheduler::is_elsewhere(&entry)
-        && let Err(status) = scheduler::tell("storage-destroy", &entry, context)?
-    {
-        return Err(Error::refused(format!(
-            "scheduler refused to remove storage entry {name:?} (exit status {status})"
-        ))
-        .into());
+    let leaving = match unregister(&entry, removes_data, context)? {
+        Unregistered::Gone(leaving) => leaving,
+        Unregistered::Used(apps) => return Err(still_used(&entry.name, apps, context)?.into()),
+    };
+    if scheduler::is_elsewhere(&entry) {
+        let refused = match scheduler::tell("storage-destroy", &entry, context) {
+            Ok(Ok(())) => None,
+            Ok(Err(status)) => Some(format!("exit status {status}")),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(reason) = refused {
+            register_again(&entry, None, context)?;
+            return Err(Error::refused(format!(
+                "scheduler refused to remove storage entry {name:?} ({reason})"
+            ))
+            .into());
+        }
     }
-    let leaving = unregister(&entry, removes_data, context)?;
     if let Some(leaving) = leaving {
         remove_data(&entry, &leaving, context)?;
     } else if removes_data {
@@ -62,16 +74,18 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 
 fn must_be_unused(name: &EntryName, context: &Context) -> Result<()> {
     let using = context.store.apps_mounting(name)?;
-    if using.is_empty() {
-        return Ok(());
-    }
-    let hidden = using.len();
+    if using.is_empty() { Ok(()) } else { Err(still_used(name, using, context)?) }
+}
+
+/// The refusal that names the apps, as far as the caller may see them.
+fn still_used(name: &EntryName, using: Vec<AppName>, context: &Context) -> Result<Error> {
+    let count = using.len();
     let using = apps::visible(&context.environment, using)?;
     let mut names: Vec<&str> = using.iter().map(AppName::as_str).collect();
-    if names.len() < hidden {
+    if names.len() < count {
         names.push("apps that you cannot see");
     }
-    Err(Error::refused(format!(
+    Ok(Error::refused(format!(
         "storage entry \"{name}\" is still mounted by app(s): {}",
         names.join(", ")
     )))
@@ -101,6 +115,23 @@ fn removes_data(entry: &Entry, asked: bool, context: &mut Context) -> Result<boo
     Ok(false)
 }
 
+/// Refuses to remove a directory that an app mounts by its path, or in which something else is mounted.
+fn must_be_removable(entry: &Entry, context: &Context) -> Result<()> {
+    let path = context.store.layout().directory(entry.name.as_str());
+    let using = context.store.apps_mounting_path(&path)?;
+    if !using.is_empty() {
+        return Err(still_used(&entry.name, using, context)?);
+    }
+    match mount_points::below(&path).first() {
+        None => Ok(()),
+        Some(point) => Err(Error::refused(format!(
+            "{} is a mount point below the directory of storage entry \"{}\"; unmount it first",
+            point.display(),
+            entry.name
+        ))),
+    }
+}
+
 fn confirm(entry: &Entry, removes_data: bool, context: &mut Context) -> Result<()> {
     let name = &entry.name;
     if removes_data {
@@ -120,19 +151,39 @@ fn confirm(entry: &Entry, removes_data: bool, context: &mut Context) -> Result<(
     if answer.trim() == name.as_str() {
         return Ok(());
     }
-    context.out.error_line("Confirmation did not match test. Aborted.");
+    context.out.error_line(&format!("Confirmation did not match {name}. Aborted."));
     Err(Error::Status(1))
 }
 
-/// Takes the entry out of the registry and its directory out of sight, in one step. Returns the name under
-/// which the directory waits for its removal.
-fn unregister(entry: &Entry, removes_data: bool, context: &Context) -> Result<Option<String>> {
+/// What became of an entry under the lock.
+enum Unregistered {
+    /// It is not registered any more; the name under which its directory waits for its removal.
+    Gone(Option<String>),
+    /// It is mounted by these apps, and still registered.
+    Used(Vec<AppName>),
+}
+
+/// Takes the entry out of the registry and its directory out of sight, in one step.
+fn unregister(entry: &Entry, removes_data: bool, context: &Context) -> Result<Unregistered> {
     context.store.change(|change| {
-        must_be_unused(&entry.name, context)?;
-        if change.store().entry(&entry.name)?.is_none() {
-            return Err(no_such_entry(entry.name.as_str()));
+        let path = change.store().layout().directory(entry.name.as_str());
+        let mut using = change.store().apps_mounting(&entry.name)?;
+        if removes_data {
+            using.extend(change.store().apps_mounting_path(&path)?);
         }
-        let path = context.store.layout().directory(entry.name.as_str());
+        if !using.is_empty() {
+            return Ok(Unregistered::Used(using));
+        }
+        match change.store().entry(&entry.name)? {
+            None => return Err(no_such_entry(entry.name.as_str())),
+            Some(now) if now != *entry => {
+                return Err(Error::refused(format!(
+                    "storage entry \"{}\" was changed meanwhile; run the command again",
+                    entry.name
+                )));
+            }
+            Some(_) => {}
+        }
         let mut leaving = None;
         match std::fs::symlink_metadata(&path) {
             Ok(found) if removes_data && !found.is_dir() => {
@@ -142,21 +193,16 @@ fn unregister(entry: &Entry, removes_data: bool, context: &Context) -> Result<Op
                 )));
             }
             Ok(_) if removes_data => {
-                let name = format!("{}{}-{}", directory::LEAVING, entry.name, unique());
-                change.move_folder(path, context.store.layout().directory(&name));
+                let name = directory::leaving_name(&entry.name);
+                let to = change.store().layout().directory(&name);
+                change.move_folder(path, to);
                 leaving = Some(name);
             }
             _ => {}
         }
         change.remove_entry(&entry.name);
-        Ok(leaving)
+        Ok(Unregistered::Gone(leaving))
     })
-}
-
-/// A number that no other command has at this moment.
-fn unique() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    format!("{}-{}", std::process::id(), now.map_or(0, |now| now.as_nanos()))
 }
 
 fn remove_data(entry: &Entry, leaving: &str, context: &mut Context) -> Result<()> {
@@ -167,13 +213,24 @@ fn remove_data(entry: &Entry, leaving: &str, context: &mut Context) -> Result<()
             Ok(())
         }
         Err(error) => {
-            let (from, to) = (layout.directory(leaving), layout.directory(entry.name.as_str()));
-            context.store.change(|change| {
-                change.move_folder(from, to);
-                change.write_entry(entry)?;
-                Ok(())
-            })?;
+            register_again(entry, Some(leaving), context)?;
             Err(Error::refused(format!("unable to remove {}: {error}", entry.shown_source())))
         }
     }
+}
+
+/// Puts an entry back that could not be destroyed, and what is left of its directory, unless somebody
+/// registered another of that name meanwhile.
+fn register_again(entry: &Entry, leaving: Option<&str>, context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        if change.store().entry(&entry.name)?.is_some() {
+            return Ok(());
+        }
+        let layout = change.store().layout().clone();
+        let directory = layout.directory(entry.name.as_str());
+        if let Some(leaving) = leaving.filter(|_| !directory.exists()) {
+            change.move_folder(layout.directory(leaving), directory);
+        }
+        change.write_entry(entry)
+    })
 }

@@ -4,16 +4,32 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::names::EntryName;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::error::{Error, Result};
-use crate::host::ownership::{self, Ids};
+use crate::host::ownership::{self, Folder, Ids};
 use crate::host::tree::Depth;
 use crate::render::progress;
 use crate::store::files;
 
 /// Names in the storage root that begin like this are directories on their way out.
 pub const LEAVING: &str = ".destroyed-";
+
+/// The name of an entry's directory on its way out: with this process's number, and one that no other
+/// directory has.
+pub fn leaving_name(entry: &EntryName) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_nanos());
+    format!("{LEAVING}{entry}-{now}-{}", std::process::id())
+}
+
+/// Whether the process that took a directory out of sight is still at work on it.
+fn is_at_work(name: &str) -> bool {
+    let process = name.rsplit('-').next().unwrap_or_default();
+    process != std::process::id().to_string()
+        && std::path::Path::new("/proc").join(process).exists()
+}
 
 /// The path of the directory that an entry has unless another was chosen.
 pub fn default_path(context: &Context, name: &str) -> String {
@@ -39,6 +55,7 @@ pub fn ids(ownership: &Ownership, context: &mut Context) -> Option<Ids> {
 pub struct Wanted {
     name: String,
     path: Option<PathBuf>,
+    is_ours: bool,
     ids: Option<Ids>,
     recursive: bool,
     missing: Vec<PathBuf>,
@@ -64,12 +81,14 @@ impl Wanted {
                 path.display()
             )));
         }
-        let ownership = entry.chown.as_ref().filter(|_| path.is_some());
+        let is_ours = entry.shown_source() == default_path(context, entry.name.as_str());
+        let ownership = entry.chown.as_ref().filter(|_| path.is_some() && is_ours);
         Ok(Self {
             name: entry.name.to_string(),
             ids: ownership.and_then(|ownership| ids(ownership, context)),
             missing: path.as_deref().map(files::missing_folders).unwrap_or_default(),
             path,
+            is_ours,
             recursive,
         })
     }
@@ -78,6 +97,12 @@ impl Wanted {
     #[must_use]
     pub fn missing(&self) -> Option<&PathBuf> {
         self.path.as_ref().filter(|_| !self.missing.is_empty())
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> Option<&PathBuf> {
+        self.path.as_ref()
     }
 
     /// Removes the directories that were made for it, as far as they are still empty.
@@ -90,7 +115,7 @@ impl Wanted {
     /// # Errors
     /// Where that is not possible.
     pub fn apply(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        if self.path.is_none() {
+        if self.path.is_none() || !self.is_ours {
             return Ok(());
         }
         if let Some(mode) = &entry.mode {
@@ -113,7 +138,9 @@ pub fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Res
     let depth = if recursive { Depth::Tree } else { Depth::Folder };
     context.out.flush()?;
     let layout = context.store.layout();
-    progress::shown(|seen| ownership::give(&context.environment, layout, name, ids, depth, seen))?;
+    progress::shown(|seen| {
+        ownership::give(&context.environment, layout, Folder { name, part: None }, ids, depth, seen)
+    })?;
     let path = context.store.layout().directory(name);
     if !recursive && std::fs::read_dir(&path).is_ok_and(|mut names| names.next().is_some()) {
         context.out.detail_unless_quiet(
@@ -129,6 +156,12 @@ pub fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Res
 /// Where one cannot be made; those that were made are removed again.
 pub fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
     let missing = files::missing_folders(path);
+    if missing.is_empty() && !path.is_dir() {
+        return Err(Error::refused(format!(
+            "Unable to create directory: {} exists but is not a directory",
+            path.display()
+        )));
+    }
     for (index, folder) in missing.iter().enumerate() {
         if let Err(error) = files::make_folder(folder, context.store.owner()) {
             unmake(&missing[..index]);
@@ -153,7 +186,8 @@ pub fn clear_leaving(context: &Context) {
     };
     for name in names.flatten() {
         let name = name.file_name();
-        if let Some(name) = name.to_str().filter(|name| name.starts_with(LEAVING)) {
+        let leaving = name.to_str().filter(|name| name.starts_with(LEAVING));
+        if let Some(name) = leaving.filter(|name| !is_at_work(name)) {
             // The next command tries again.
             let _ = ownership::remove(&context.environment, layout, name);
         }

@@ -15,7 +15,7 @@ struct Arguments {
     #[arg(long, value_name = "string", default_value = "herokuish")]
     chown: String,
     /// --chown-recursive: also change the owner of what is already in the directory
-    #[arg(long)]
+    #[arg(long, help_heading = arguments::OWN)]
     chown_recursive: bool,
     positional: Vec<String>,
 }

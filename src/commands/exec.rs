@@ -18,10 +18,10 @@ const IMAGE: &str = "alpine:3";
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --as-user: numeric uid to run the exec container as (overrides the entry's chown)
-    #[arg(long, value_name = "string", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "string", default_value = "")]
     as_user: String,
     /// --image: container image to use (default alpine:3)
-    #[arg(long, value_name = "string", default_value = "", hide_default_value = true)]
+    #[arg(long, value_name = "string", default_value = "")]
     image: String,
     positional: Vec<String>,
 }
@@ -53,10 +53,9 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 
 fn check(arguments: &Arguments) -> Result<()> {
     let user = &arguments.as_user;
-    if !user.is_empty() && !user.split(':').all(|id| id.parse::<u32>().is_ok()) {
-        return Err(Error::refused(format!(
-            "--as-user {user:?} must be a numeric uid, such as 1000"
-        )));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
+    if user.starts_with('-') || !user.chars().all(plain) {
+        return Err(Error::refused(format!("--as-user {user:?} is not a uid, such as 1000")));
     }
     let image = &arguments.image;
     if image.starts_with('-') || image.contains(char::is_whitespace) {

@@ -96,6 +96,15 @@ pub fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
                 ));
                 continue;
             }
+            let is_other = |there: &Attachment| {
+                there.is_same_mount(&attachment)
+                    && (there.readonly, &there.volume_options)
+                        != (attachment.readonly, &attachment.volume_options)
+            };
+            if mounts.attachments().any(is_other) {
+                left.push(format!("-v {}: the same mount is there with other options", line.text));
+                continue;
+            }
             take_over(&mut mounts, attachment);
             taken.push((&file.path, line.text));
             if store.entry(&entry.name)?.is_none() && !entries.contains(&entry) {

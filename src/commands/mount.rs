@@ -51,6 +51,15 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mut arguments: Arguments = arguments::parse("storage:mount", words, context)?;
     arguments.positional = with_app(std::mem::take(&mut arguments.positional), 2, context);
     let app = apps::existing(&context.environment, at(&arguments.positional, 0))?;
+    if let [_, name, path, ..] = arguments.positional.as_slice()
+        && path.starts_with('/')
+        && !name.contains(':')
+    {
+        return Err(Error::refused(format!(
+            "unexpected argument {path:?}; the place in the container is a flag: dokku storage:mount {app} {name} --container-dir {path}"
+        ))
+        .into());
+    }
     no_more_than(&arguments.positional, 2)?;
     let target = at(&arguments.positional, 1).to_owned();
     if target.contains(':') {

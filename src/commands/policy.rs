@@ -107,7 +107,7 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
 /// # Errors
 /// For a flag that is none, and where the policy cannot be read.
 pub fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let request = Request::parse("storage:policy:report", words)?;
+    let request = Request::parse("storage:policy:report", words, context)?;
     no_more_than(&request.positional, 0)?;
     let policy = context.store.policy()?;
     let paths: Vec<&str> = policy.allowed_paths.iter().map(HostPath::as_str).collect();

@@ -1,6 +1,5 @@
 //! `storage:report`: what one app, every app, or every entry is about.
 
-use anyhow::bail;
 use serde::Serialize;
 
 use super::arguments::{at, with_app};
@@ -21,6 +20,7 @@ use crate::store::reading::Remembering;
 pub(super) struct Request {
     pub(super) format: Format,
     pub(super) global: bool,
+    pub(super) help: bool,
     pub(super) flag: Option<String>,
     pub(super) positional: Vec<String>,
 }
@@ -34,7 +34,7 @@ pub(super) enum Format {
 
 impl Request {
     /// Reads the arguments of a report. Every flag but `--format` and `--global` asks for one value.
-    pub(super) fn parse(command: &str, words: &[String]) -> Result<Self> {
+    pub(super) fn parse(command: &str, words: &[String], context: &mut Context) -> Result<Self> {
         let mut request = Self::default();
         let mut words = words.iter();
         while let Some(word) = words.next() {
@@ -45,6 +45,8 @@ impl Request {
                 request.format = Format::parse(value)?;
             } else if let Some(value) = word.strip_prefix("--format=") {
                 request.format = Format::parse(value)?;
+            } else if word == "--help" || word == "-h" {
+                request.help = true;
             } else if word == "--global" {
                 request.global = true;
             } else if word == "--" {
@@ -59,6 +61,13 @@ impl Request {
             } else {
                 request.positional.push(word.clone());
             }
+        }
+        if request.help {
+            context.out.error_line(&format!("Usage of {command}:"));
+            context.out.error_line(
+                "      --format string   format: [ stdout | json ] (default \"stdout\")",
+            );
+            return Err(Error::Status(0));
         }
         if request.format == Format::Json && request.flag.is_some() {
             return Err(Error::refused(
@@ -86,7 +95,7 @@ impl Format {
 /// # Errors
 /// For an app that is not there, a flag that is none, and with `--global` for entries that cannot be read.
 pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let mut request = Request::parse("storage:report", words)?;
+    let mut request = Request::parse("storage:report", words, context)?;
     if request.global {
         return global(&request, context);
     }
@@ -192,11 +201,6 @@ struct GlobalRow<'a> {
 }
 
 fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
-    if let Some(flag) = &request.flag {
-        bail!(Error::refused(format!(
-            "--global shows every entry and takes no flag such as {flag}"
-        )));
-    }
     let found = super::list_entries::visible(context)?;
     let rows: Vec<GlobalRow> = found
         .entries

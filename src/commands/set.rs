@@ -26,7 +26,7 @@ struct Arguments {
     #[arg(long, value_name = "string")]
     chown: Option<String>,
     /// --chown-recursive: also change the owner of what is already in the directory
-    #[arg(long)]
+    #[arg(long, help_heading = arguments::OWN)]
     chown_recursive: bool,
     /// --label key=value: [DEPRECATED] use 'storage:labels:set'
     #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
@@ -115,7 +115,8 @@ impl Changes {
                 *values = replacing;
             }
         }
-        entry.check(default_path)
+        entry.check(default_path)?;
+        if self.touch_directory() { entry.check_directory(default_path) } else { Ok(()) }
     }
 
     fn touch_directory(&self) -> bool {
@@ -211,7 +212,7 @@ pub(super) fn update(
         if after.scope != before.scope {
             keep_mounts_in_scope(&after, transaction.store())?;
         }
-        if let Some(path) = wanted.and_then(Wanted::missing) {
+        if let Some(path) = wanted.and_then(Wanted::path) {
             transaction.make_folder(path);
         }
         if after != before {

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, no_more_than, with_app};
+use super::arguments::{self, at, given, no_more_than, with_app};
 use crate::context::Context;
 use crate::domain::docker_args::mounted_source;
 use crate::domain::entry::Entry;
@@ -18,7 +18,25 @@ struct Arguments {
     /// --container-dir: container path (named-entry form, disambiguates duplicates)
     #[arg(long, value_name = "string")]
     container_dir: Option<String>,
+    /// --process-type: only the mount for this process type
+    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    process_type: Option<String>,
     positional: Vec<String>,
+}
+
+/// Which of an entry's mounts are meant.
+#[derive(Clone, Copy)]
+struct Which<'a> {
+    container_dir: Option<&'a str>,
+    process_type: Option<&'a str>,
+}
+
+impl Which<'_> {
+    fn includes(self, line: &Line) -> bool {
+        let type_of = |line: &Line| line.attachment().map(|a| a.process_type.to_string());
+        self.container_dir.is_none_or(|place| is_at(line, place))
+            && self.process_type.is_none_or(|wanted| type_of(line).as_deref() == Some(wanted))
+    }
 }
 
 /// Unmounts an entry by its name, or what is mounted as `host:container[:options]`.
@@ -31,19 +49,33 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     no_more_than(&positional, 2)?;
     let target = at(&positional, 1);
-    let container_dir = arguments.container_dir.filter(|path| !path.is_empty());
+    let which = Which {
+        container_dir: given(arguments.container_dir.as_deref()),
+        process_type: given(arguments.process_type.as_deref()),
+    };
     if target.contains(':') {
-        Ok(unmount_colon_form(&app, target, context)?)
+        Ok(unmount_colon_form(&app, target, which, context)?)
     } else {
-        Ok(unmount_entry(&app, target, container_dir.as_deref(), context)?)
+        Ok(unmount_entry(&app, target, which, context)?)
     }
 }
 
-fn unmount_colon_form(app: &AppName, target: &str, context: &Context) -> Result<()> {
-    let mount = MountString::parse(target)?;
+fn unmount_colon_form(
+    app: &AppName,
+    target: &str,
+    which: Which<'_>,
+    context: &Context,
+) -> Result<()> {
+    // Whatever its options are, or were in another version: the two paths say which mount it is.
+    let paths: Vec<&str> = target.splitn(3, ':').take(2).collect();
+    let mount = MountString::parse(&paths.join(":"))?;
     let mut legacy = vec![Entry::legacy(mount.source.clone()).name];
     if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
         legacy.push(Entry::legacy(Source::Path(jail.land(app, path)?)).name);
+    }
+    let not_mounted = || Error::refused("Mount path does not exist.");
+    if !has_mounts(app, context) {
+        return Err(not_mounted());
     }
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?;
@@ -56,7 +88,7 @@ fn unmount_colon_form(app: &AppName, target: &str, context: &Context) -> Result<
             is_source.then_some(())
         };
         let place = mount.container_path.as_str();
-        let is_here = |line: &Line| is_at(line, place);
+        let is_here = |line: &Line| is_at(line, place) && which.includes(line);
         let by_name =
             |line: &Line| is_here(line) && legacy.iter().any(|name| line.is_about(name.as_str()));
         let matches = if mounts.lines().iter().any(by_name) {
@@ -66,32 +98,32 @@ fn unmount_colon_form(app: &AppName, target: &str, context: &Context) -> Result<
             mounts.lines().iter().map(by_source).collect::<Vec<bool>>()
         };
         if !matches.contains(&true) {
-            return Err(Error::refused("Mount path does not exist."));
+            return Err(not_mounted());
         }
         remove(app, &mut mounts, &matches, change)
     })
 }
 
-fn unmount_entry(
-    app: &AppName,
-    name: &str,
-    container_dir: Option<&str>,
-    context: &Context,
-) -> Result<()> {
+fn unmount_entry(app: &AppName, name: &str, which: Which<'_>, context: &Context) -> Result<()> {
+    let container_dir = which.container_dir;
+    let not_mounted = || {
+        let place = container_dir.map(|path| format!(" at {path:?}")).unwrap_or_default();
+        Error::refused(format!("storage entry {name:?} is not mounted{place} on app \"{app}\""))
+    };
+    if !has_mounts(app, context) {
+        return Err(not_mounted());
+    }
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?;
         let matches: Vec<bool> = mounts
             .lines()
             .iter()
-            .map(|line| line.is_about(name) && container_dir.is_none_or(|place| is_at(line, place)))
+            .map(|line| line.is_about(name) && which.includes(line))
             .collect();
         let matching = mounts.lines().iter().zip(&matches).filter(|(_, is)| **is);
         let mut paths: Vec<String> = matching.filter_map(|(line, _)| line.container_path()).collect();
         if !matches.contains(&true) {
-            let place = container_dir.map(|path| format!(" at {path:?}")).unwrap_or_default();
-            return Err(Error::refused(format!(
-                "storage entry {name:?} is not mounted{place} on app \"{app}\""
-            )));
+            return Err(not_mounted());
         }
         if paths.len() > 1 && container_dir.is_none() {
             paths.sort_unstable();
@@ -102,6 +134,11 @@ fn unmount_entry(
         }
         remove(app, &mut mounts, &matches, change)
     })
+}
+
+/// Whether the app has anything mounted: without, there is nothing to change, and nothing to lock either.
+fn has_mounts(app: &AppName, context: &Context) -> bool {
+    context.store.layout().mounts(app).exists()
 }
 
 /// Whether a line mounts at this container path; `/a` and `/a/` are the same.

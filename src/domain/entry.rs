@@ -225,16 +225,29 @@ impl Entry {
                 )));
             }
         }
-        let chowns = self.chown.as_ref().is_some_and(|c| c.container_id().is_some());
-        for (flag, wanted) in [("--chown", chowns), ("--mode", self.mode.is_some())] {
-            if wanted && source.as_str() != default_path {
-                return Err(only_on_default_path(flag, default_path, source.as_str()));
-            }
-        }
         if self.is_deleted_with_entry() && source.as_str() != default_path {
             return Err(Error::refused(format!(
                 "storage entry \"{name}\" (docker-local) only accepts --reclaim-policy Delete on the default host path ({default_path})"
             )));
+        }
+        Ok(())
+    }
+
+    /// Refuses an owner and a mode where the plugin does not look after the directory. Entries that have them
+    /// all the same, from another version, stay as they are.
+    ///
+    /// # Errors
+    /// Names the flag and the path.
+    pub fn check_directory(&self, default_path: &str) -> Result<()> {
+        if !self.is_docker_local() {
+            return Ok(());
+        }
+        let path = self.shown_source();
+        let chowns = self.chown.as_ref().is_some_and(|c| c.container_id().is_some());
+        for (flag, wanted) in [("--chown", chowns), ("--mode", self.mode.is_some())] {
+            if wanted && path != default_path {
+                return Err(only_on_default_path(flag, default_path, path));
+            }
         }
         Ok(())
     }

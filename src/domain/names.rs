@@ -1,5 +1,7 @@
 //! The names of apps, entries, folders in the storage root, Docker volumes and process types.
 
+use serde::{Deserialize, Serialize};
+
 use super::text::checked_text;
 use crate::error::{Error, Result};
 
@@ -169,9 +171,11 @@ impl VolumeName {
 }
 
 /// A process type of an app (`web`, `worker`), or `_default_` for all of them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// A stored value that could not be given is kept; no process has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ProcessType(String);
-checked_text!(ProcessType);
 
 impl ProcessType {
     /// Reads a process type; the empty text is `_default_`.
@@ -202,6 +206,12 @@ impl ProcessType {
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.is_default() || self == other
+    }
+}
+
+impl std::fmt::Display for ProcessType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

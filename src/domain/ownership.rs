@@ -1,12 +1,15 @@
 //! Who owns a directory: Dokku's presets per builder, or a uid.
 
-use super::text::checked_text;
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 
 /// An owner as `--chown` takes it: a preset, a uid from 0 to 65535, or `false` for leaving it alone.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// A stored value that is none of these is kept and leaves ownership alone: Dokku's own plugin stores some.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Ownership(String);
-checked_text!(Ownership);
 
 /// The uid of a builder's user inside the app's containers.
 const PRESETS: [(&str, u32); 5] =
@@ -26,6 +29,12 @@ impl Ownership {
         }
     }
 
+    /// The text as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The uid, and gid, inside the container; `None` where ownership is left alone.
     #[must_use]
     pub fn container_id(&self) -> Option<u32> {
@@ -36,6 +45,12 @@ impl Ownership {
     #[must_use]
     pub fn is_old_spelling(&self) -> bool {
         self.0 == "packeto"
+    }
+}
+
+impl AsRef<str> for Ownership {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 

@@ -8,10 +8,11 @@ use crate::commands::directory::LEAVING;
 use crate::context::Context;
 use crate::domain::mode::Mode;
 use crate::domain::names::DirectoryName;
+use crate::domain::paths::Subpath;
 use crate::error::{Error, Result};
 use crate::host::ownership::Ids;
 use crate::host::tree::{self, Depth};
-use crate::host::users::subordinate_ids;
+use crate::host::users::all_subordinate_ids;
 use crate::render::progress;
 
 /// The uids that a container's users have without user namespaces.
@@ -20,7 +21,8 @@ const PLAIN: std::ops::RangeInclusive<u32> = 0..=65_535;
 /// The same with the shift that Dokku assumes.
 const SHIFTED: std::ops::RangeInclusive<u32> = 165_536..=231_071;
 
-/// `chown-storage-dir NAME UID[:GID] [--folder-only]`: gives a folder and all that is in it to a user.
+/// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]]`: gives a folder and all that is in it to a user, or only
+/// the folder itself or a part of it.
 ///
 /// # Errors
 /// For a name or an id that is not allowed, and where something could not be changed.
@@ -32,10 +34,12 @@ pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         "--folder-only" => Depth::Folder,
         other => return Err(unknown(other).into()),
     };
-    no_more_than(words, 3)?;
+    no_more_than(words, 4)?;
+    let part = words.get(3).map(|part| Subpath::parse(part)).transpose()?;
+    let part = part.as_ref().map(Subpath::as_str);
     let root = root::storage(context)?;
-    let folder = tree::enter(&root, &name)?;
-    let shown = root.join(&name).display().to_string();
+    let folder = tree::enter_part(&root, &name, part)?;
+    let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
     let owned = progress::shown(|seen| tree::own(folder, &shown, ids.uid, ids.gid, depth, seen))?;
     if owned.left_alone > 0 {
         context.out.warn(&format!(
@@ -99,8 +103,8 @@ fn id(text: &str, subordinate: &str) -> Result<u32> {
         ));
     }
     let mapped = |id: u32| {
-        subordinate_ids(subordinate, "dockremap")
-            .is_some_and(|(first, count)| (first..first.saturating_add(count)).contains(&id))
+        all_subordinate_ids(subordinate)
+            .any(|(first, count)| (first..first.saturating_add(count)).contains(&id))
     };
     id.filter(|id| PLAIN.contains(id) || SHIFTED.contains(id) || mapped(*id))
         .ok_or_else(|| {

@@ -7,27 +7,35 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::host::environment::is_under_sudo;
+use crate::host::ownership::STORAGE_ROOT_FILE;
 
 /// The root-owned folder of what `install` puts outside the plugin.
 pub const INSTALLED: &str = "/usr/local/lib/dokku-storage";
 
-/// The root-owned file that says where Dokku keeps its state.
-pub const LIB_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/lib-root";
-
 /// The storage root, as `install` noted it.
 ///
-/// Where nothing is installed, the caller's environment counts, unless sudo started the program: what comes
-/// through sudo is the word of somebody who is not root.
+/// A copy in the plugin's own folder that root calls directly, not through sudo, works for root's own
+/// environment: what comes through sudo is the word of somebody who is not root.
 ///
 /// # Errors
-/// Where the note is missing under sudo, or not only root's to write.
+/// Where the note is missing, or not only root's to write.
 pub fn storage(context: &Context) -> Result<PathBuf> {
-    let text = match fs::read_to_string(LIB_ROOT_FILE) {
-        Ok(text) => text,
-        Err(_) if !is_under_sudo() => return Ok(context.store.layout().storage().to_path_buf()),
-        Err(error) => return Err(Error::system("read", LIB_ROOT_FILE)(error)),
-    };
-    for path in [Path::new(LIB_ROOT_FILE), Path::new(INSTALLED)] {
+    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
+    if !program.starts_with(INSTALLED) && !is_under_sudo() {
+        let root = context.store.layout().storage();
+        return fs::canonicalize(root).map_err(Error::system("open", root));
+    }
+    noted()
+}
+
+/// The storage root that the installed helpers work below.
+///
+/// # Errors
+/// Where the note is missing, or not only root's to write.
+pub fn noted() -> Result<PathBuf> {
+    let text =
+        fs::read_to_string(STORAGE_ROOT_FILE).map_err(Error::system("read", STORAGE_ROOT_FILE))?;
+    for path in [Path::new(STORAGE_ROOT_FILE), Path::new(INSTALLED)] {
         let metadata = fs::symlink_metadata(path).map_err(Error::system("read", path))?;
         if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 || metadata.is_symlink() {
             return Err(Error::refused(format!(
@@ -36,10 +44,10 @@ pub fn storage(context: &Context) -> Result<PathBuf> {
             )));
         }
     }
-    let root = PathBuf::from(text.trim_end_matches('\n'));
+    let root = PathBuf::from(text);
     if root.is_absolute() {
-        Ok(root.join("data/storage"))
+        Ok(root)
     } else {
-        Err(Error::refused(format!("{LIB_ROOT_FILE} does not hold an absolute path")))
+        Err(Error::refused(format!("{STORAGE_ROOT_FILE} does not hold an absolute path")))
     }
 }

@@ -4,6 +4,7 @@ pub mod apps;
 pub mod docker;
 pub mod environment;
 pub mod jail;
+pub mod mount_points;
 pub mod ownership;
 pub mod plugn;
 pub mod process;

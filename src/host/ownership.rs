@@ -15,6 +15,9 @@ use crate::store::Layout;
 /// The root-owned folder of the programs that sudo may run; Dokku looks for a path that ends in `storage/bin`.
 pub const HELPERS: &str = "/usr/local/lib/dokku-storage/storage/bin";
 
+/// The root-owned file that says where the storage root is, with every link in its path resolved.
+pub const STORAGE_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/storage-root";
+
 /// Ids on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ids {
@@ -48,26 +51,35 @@ pub fn on_host(environment: &Environment, ownership: &Ownership) -> (Option<Ids>
     (Some(ids), warning)
 }
 
-/// Gives the folder `name` of the storage root, or all that is in it too, to the ids.
+/// A folder of the storage root, or a part of one.
+#[derive(Debug, Clone, Copy)]
+pub struct Folder<'a> {
+    /// The folder's name.
+    pub name: &'a str,
+    /// A path inside it; all of it where there is none.
+    pub part: Option<&'a str>,
+}
+
+/// Gives a folder of the storage root, or all that is in it too, to the ids.
 ///
 /// # Errors
 /// Where it cannot be done, with what would help.
 pub fn give(
     environment: &Environment,
     layout: &Layout,
-    name: &str,
+    folder: Folder<'_>,
     ids: Ids,
     depth: Depth,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<()> {
-    let path = layout.directory(name);
+    let path = layout.directory(folder.name).join(folder.part.unwrap_or_default());
     if depth == Depth::Folder && is_owned(&path, ids) {
         return Ok(());
     }
     if is_root() || !environment.is_dokku() {
-        let folder = tree::enter(layout.storage(), name)?;
+        let opened = tree::enter_part(&storage(layout)?, folder.name, folder.part)?;
         let shown = path.display().to_string();
-        let owned = tree::own(folder, &shown, ids.uid, ids.gid, depth, progress);
+        let owned = tree::own(opened, &shown, ids.uid, ids.gid, depth, progress);
         return owned.map(drop).map_err(|error| {
             if is_root() {
                 error
@@ -79,16 +91,17 @@ pub fn give(
         });
     }
     let ids = ids.to_string();
-    match depth {
-        Depth::Folder => helper(environment, "chown-storage-dir", &[name, &ids, "--folder-only"]),
+    let mut words = vec![folder.name, &ids];
+    if depth == Depth::Tree {
         // It may take long, and shows how far it is itself.
-        Depth::Tree => {
-            let (_, words) = helper_call(environment, "chown-storage-dir", &[name, &ids]);
-            let status =
-                process::hand_over("sudo", &words).map_err(Error::system("run sudo for", &path))?;
-            if status == 0 { Ok(()) } else { Err(Error::Status(1)) }
-        }
+        let (_, words) = helper_call(environment, layout, "chown-storage-dir", &words)?;
+        let status =
+            process::hand_over("sudo", &words).map_err(Error::system("run sudo for", &path))?;
+        return if status == 0 { Ok(()) } else { Err(Error::Status(1)) };
     }
+    words.push("--folder-only");
+    words.extend(folder.part);
+    helper(environment, layout, "chown-storage-dir", &words)
 }
 
 /// Sets the mode of the folder `name` of the storage root.
@@ -101,14 +114,19 @@ pub fn set_mode(environment: &Environment, layout: &Layout, name: &str, mode: &M
     if is_right {
         return Ok(());
     }
-    let folder = tree::enter(layout.storage(), name)?;
-    let changed =
-        std::fs::File::from(folder).set_permissions(PermissionsExt::from_mode(mode.bits()));
+    let entered = storage(layout).and_then(|root| tree::enter(&root, name));
+    let changed = entered.and_then(|folder| {
+        let folder = std::fs::File::from(folder);
+        folder
+            .set_permissions(PermissionsExt::from_mode(mode.bits()))
+            .map_err(Error::system("change the mode of", path))
+    });
     match changed {
+        // Somebody else's directory, which may not even be opened.
         Err(_) if !is_root() && environment.is_dokku() => {
-            helper(environment, "chmod-storage-dir", &[name, mode.as_str()])
+            helper(environment, layout, "chmod-storage-dir", &[name, mode.as_str()])
         }
-        other => other.map_err(Error::system("change the mode of", path)),
+        other => other,
     }
 }
 
@@ -118,14 +136,25 @@ pub fn set_mode(environment: &Environment, layout: &Layout, name: &str, mode: &M
 /// Where it cannot be done.
 pub fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
     if is_root() || !environment.is_dokku() {
-        return tree::remove(layout.storage(), name);
+        return tree::remove(&storage(layout)?, name);
     }
-    helper(environment, "destroy-storage-dir", &[name])
+    helper(environment, layout, "destroy-storage-dir", &[name])
+}
+
+/// The storage root with every link in its path resolved: the operator may have put it elsewhere.
+fn storage(layout: &Layout) -> Result<PathBuf> {
+    let root = layout.storage();
+    std::fs::canonicalize(root).map_err(Error::system("open", root))
 }
 
 /// Runs a helper through sudo and says what it said where it fails.
-fn helper(environment: &Environment, name: &str, arguments: &[&str]) -> Result<()> {
-    let (program, words) = helper_call(environment, name, arguments);
+fn helper(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    arguments: &[&str],
+) -> Result<()> {
+    let (program, words) = helper_call(environment, layout, name, arguments)?;
     let answer =
         process::output("sudo", &words).map_err(Error::system("run sudo for", &program))?;
     if answer.status == 0 {
@@ -140,21 +169,35 @@ fn helper(environment: &Environment, name: &str, arguments: &[&str]) -> Result<(
 }
 
 /// The helper's path, and the words that sudo is to be called with.
+///
+/// The installed helpers work below one root. Where that is not this store's, they are not asked: they would
+/// do to a folder of the same name there what is wanted here.
 fn helper_call(
     environment: &Environment,
+    layout: &Layout,
     name: &str,
     arguments: &[&str],
-) -> (PathBuf, Vec<String>) {
+) -> Result<(PathBuf, Vec<String>)> {
     let installed = Path::new(HELPERS).join(name);
-    let program = if installed.exists() {
-        installed
-    } else {
-        let plugin = environment.plugin().unwrap_or_else(|| PathBuf::from("/usr/local/bin"));
-        plugin.join("bin").join(name)
+    let noted = std::fs::read_to_string(STORAGE_ROOT_FILE);
+    let program = match noted {
+        Ok(noted) if installed.exists() => {
+            if storage(layout)? != Path::new(&noted) {
+                return Err(Error::refused(format!(
+                    "the helpers for sudo are installed for {noted} and not for {}; as root, run: dokku plugin:trigger install",
+                    layout.storage().display()
+                )));
+            }
+            installed
+        }
+        _ => {
+            let plugin = environment.plugin().unwrap_or_else(|| PathBuf::from("/usr/local/bin"));
+            plugin.join("bin").join(name)
+        }
     };
     let mut words = vec!["-n".to_owned(), program.display().to_string()];
     words.extend(arguments.iter().map(|&argument| argument.to_owned()));
-    (program, words)
+    Ok((program, words))
 }
 
 fn is_owned(path: &Path, ids: Ids) -> bool {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::files;
 use super::journal::{self, Journal, Step};
-use super::{MountsFile, Store};
+use super::{MountsFile, Rights, Store};
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
 use crate::error::{Error, Result};
@@ -32,6 +32,7 @@ impl Store {
     /// # Errors
     /// What `plan` refuses, with nothing changed; or what the system refuses, with everything put back.
     pub fn change<T>(&self, plan: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
+        let _rights = Rights::of(self.owner(), self.layout())?;
         let registry = self.layout().registry();
         let made = files::missing_folders(&registry);
         for folder in &made {
@@ -50,7 +51,12 @@ impl Store {
     /// # Errors
     /// Where that is not possible.
     pub fn settle(&self) -> Result<()> {
-        Journal::settle_if_abandoned(&self.layout().lock(), &self.roots())
+        let lock = self.layout().lock();
+        if !journal::is_noted(&lock) {
+            return Ok(());
+        }
+        let _rights = Rights::of(self.owner(), self.layout())?;
+        Journal::settle_if_abandoned(&lock, &self.roots(), self.owner())
     }
 
     /// Where the store writes files.
@@ -119,8 +125,10 @@ impl Change<'_> {
     /// Where the folder cannot be read.
     pub fn remove_app(&mut self, app: &AppName) -> Result<()> {
         let folder = self.store.layout().app(app);
-        if fs::symlink_metadata(&folder).is_ok() {
-            self.remove_folder(&folder)?;
+        match fs::symlink_metadata(&folder) {
+            Ok(found) if found.is_dir() => self.remove_folder(&folder)?,
+            Ok(_) => self.remove(folder),
+            Err(_) => {}
         }
         self.remove(self.store.layout().migrated_before(app));
         Ok(())
@@ -165,23 +173,25 @@ impl Change<'_> {
             .and_then(|()| self.prepare())
             // A single step is all or nothing by itself.
             .and_then(|()| if self.steps.len() > 1 { journal.steps(&self.steps) } else { Ok(()) });
-        if let Err(error) = prepared {
-            journal::undo(&temporaries, &self.folders, &self.store.roots());
-            let _ = journal.clear();
-            return Err(error);
-        }
         let mut done = Vec::new();
-        let applied =
-            self.apply(&mut done).and_then(|()| self.flush()).and_then(|()| journal.clear());
-        if let Err(error) = applied {
-            let put_back = done.iter().rev().try_for_each(|undo| self.put_back(undo));
-            if put_back.is_ok() {
-                journal::undo(&temporaries, &self.folders, &self.store.roots());
-                let _ = journal.clear();
-            }
-            return Err(error);
+        let applied = prepared.and_then(|()| self.apply(&mut done)).and_then(|()| self.flush());
+        let Err(error) = applied else {
+            // A note that stays is of steps that were all done; doing them again changes nothing.
+            let _ = journal.clear();
+            return Ok(());
+        };
+        let restored: Vec<PathBuf> =
+            self.writes.iter().map(|w| files::restored(&w.target)).collect();
+        let left = temporaries.iter().chain(&restored).cloned().collect::<Vec<_>>();
+        // From here on nobody is to finish the steps. Where not even that can be noted, they stay noted, and
+        // the next command finishes them.
+        let voided =
+            done.is_empty() || journal.preparing(left.clone(), self.folders.clone()).is_ok();
+        if voided && done.iter().rev().try_for_each(|undo| self.put_back(undo)).is_ok() {
+            journal::undo(&left, &self.folders);
+            let _ = journal.clear();
         }
-        Ok(())
+        Err(error)
     }
 
     fn prepare(&self) -> Result<()> {
@@ -190,7 +200,8 @@ impl Change<'_> {
             files::make_folder(folder, owner)?;
         }
         for write in &self.writes {
-            files::prepare(&write.target, &write.content, owner, write.foreign)?;
+            let temporary = files::temporary(&write.target);
+            files::prepare(&temporary, &write.target, &write.content, owner, write.foreign)?;
         }
         Ok(())
     }
@@ -224,7 +235,8 @@ impl Change<'_> {
             }
             Undo::Content { target, content: Some(content) } => {
                 let foreign = self.writes.iter().any(|w| w.foreign && w.target == *target);
-                let temporary = files::prepare(target, content, self.store.owner(), foreign)?;
+                let temporary = files::restored(target);
+                files::prepare(&temporary, target, content, self.store.owner(), foreign)?;
                 fs::rename(temporary, target).map_err(Error::system("write", target))
             }
             Undo::Move { from, to } => {

@@ -1,14 +1,22 @@
 //! The single steps on files: written beside, flushed, renamed, and owned by whom Dokku expects.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use crate::error::{Error, Result};
 
 /// The mode of every store file.
 const FILE_MODE: u32 = 0o600;
+
+/// The largest file that the store reads, in bytes.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// Opens without waiting for anybody.
+const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// The mode of every folder that the store makes.
 const FOLDER_MODE: u32 = 0o755;
@@ -49,11 +57,24 @@ impl Owner {
 /// # Errors
 /// Where the file is there and cannot be read.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(content) => Ok(Some(content)),
-        Err(error) if is_absent(&error) => Ok(None),
-        Err(error) => Err(Error::system("read", path)(error)),
+    // A FIFO in the file's place must not keep anybody waiting.
+    let opened = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(Error::system("read", path)(error)),
+    };
+    let metadata = file.metadata().map_err(Error::system("read", path))?;
+    let unreadable = |reason: String| Error::Unreadable { path: path.into(), line: None, reason };
+    if !metadata.is_file() {
+        return Err(unreadable("it is not a regular file".to_owned()));
     }
+    if metadata.len() > LARGEST {
+        return Err(unreadable(format!("it has {} bytes (max {LARGEST})", metadata.len())));
+    }
+    let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
+    file.take(LARGEST + 1).read_to_end(&mut content).map_err(Error::system("read", path))?;
+    Ok(Some(content))
 }
 
 /// Whether an error says that a path is not there.
@@ -66,9 +87,19 @@ pub fn is_absent(error: &io::Error) -> bool {
 /// is held while it exists, and what a killed process left is overwritten by the next.
 #[must_use]
 pub fn temporary(target: &Path) -> PathBuf {
+    hidden(target, ".new")
+}
+
+/// The name under which a file's content from before a change is prepared, where it has to be put back.
+#[must_use]
+pub fn restored(target: &Path) -> PathBuf {
+    hidden(target, ".old")
+}
+
+fn hidden(target: &Path, suffix: &str) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(target.file_name().unwrap_or_default());
-    name.push(".new");
+    name.push(suffix);
     target.with_file_name(name)
 }
 
@@ -77,14 +108,19 @@ pub fn temporary(target: &Path) -> PathBuf {
 ///
 /// # Errors
 /// Where anything fails; what was written is removed again.
-pub fn prepare(target: &Path, content: &[u8], owner: &Owner, foreign: bool) -> Result<PathBuf> {
-    let temporary = temporary(target);
-    let written = write_new(&temporary, target, content, owner, foreign);
+pub fn prepare(
+    temporary: &Path,
+    target: &Path,
+    content: &[u8],
+    owner: &Owner,
+    foreign: bool,
+) -> Result<()> {
+    let written = write_new(temporary, target, content, owner, foreign);
     if let Err(error) = written {
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(temporary);
         return Err(Error::system("write", target)(error));
     }
-    Ok(temporary)
+    Ok(())
 }
 
 fn write_new(

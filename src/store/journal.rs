@@ -6,13 +6,17 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Owner, unless_absent};
 use crate::error::{Error, Result};
+
+/// The largest note that is read, in bytes.
+const LARGEST_NOTE: u64 = 16 * 1024 * 1024;
 
 /// One step of a change. Each can be repeated after it was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +105,8 @@ enum Note {
 pub struct Journal {
     file: File,
     path: PathBuf,
+    is_trusted: bool,
+    has_steps: bool,
 }
 
 impl Journal {
@@ -111,7 +117,12 @@ impl Journal {
     pub fn lock(path: &Path, roots: &[PathBuf], owner: &Owner) -> Result<Self> {
         let file = open(path, owner).map_err(Error::system("open", path))?;
         wait(|| file.lock()).map_err(Error::system("lock", path))?;
-        let mut journal = Self { file, path: path.to_path_buf() };
+        let mut journal = Self {
+            file,
+            path: path.to_path_buf(),
+            is_trusted: is_trusted(owner),
+            has_steps: false,
+        };
         journal.settle(roots)?;
         Ok(journal)
     }
@@ -120,18 +131,19 @@ impl Journal {
     ///
     /// # Errors
     /// Where what was left can be neither finished nor cleared away.
-    pub fn settle_if_abandoned(path: &Path, roots: &[PathBuf]) -> Result<()> {
-        let noted = fs::metadata(path).is_ok_and(|lock| lock.len() > 0);
-        if !noted {
-            return Ok(());
-        }
-        let Ok(file) = OpenOptions::new().read(true).write(true).open(path) else {
+    pub fn settle_if_abandoned(path: &Path, roots: &[PathBuf], owner: &Owner) -> Result<()> {
+        let Ok(file) = open_existing(path, owner) else {
             return Ok(());
         };
         if file.try_lock().is_err() {
             return Ok(());
         }
-        let mut journal = Self { file, path: path.to_path_buf() };
+        let mut journal = Self {
+            file,
+            path: path.to_path_buf(),
+            is_trusted: is_trusted(owner),
+            has_steps: false,
+        };
         journal.settle(roots)
     }
 
@@ -148,6 +160,7 @@ impl Journal {
     /// # Errors
     /// Where the note cannot be written and flushed.
     pub fn steps(&mut self, steps: &[Step]) -> Result<()> {
+        self.has_steps = true;
         self.note(&Note::Steps(steps.to_vec()))?;
         self.file.sync_data().map_err(Error::system("write", &self.path))
     }
@@ -157,9 +170,12 @@ impl Journal {
     /// # Errors
     /// Where the note cannot be emptied.
     pub fn clear(&mut self) -> Result<()> {
+        let flush = std::mem::take(&mut self.has_steps);
         self.file
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)).map(drop))
+            // Steps that came back after a power loss would be done to what came after them.
+            .and_then(|()| if flush { self.file.sync_data() } else { Ok(()) })
             .map_err(Error::system("write", &self.path))
     }
 
@@ -173,7 +189,10 @@ impl Journal {
     /// Finishes the steps that were noted; without any, clears away what was prepared.
     fn settle(&mut self, roots: &[PathBuf]) -> Result<()> {
         let mut text = Vec::new();
-        self.file.read_to_end(&mut text).map_err(Error::system("read", &self.path))?;
+        (&self.file)
+            .take(LARGEST_NOTE)
+            .read_to_end(&mut text)
+            .map_err(Error::system("read", &self.path))?;
         if text.is_empty() {
             return Ok(());
         }
@@ -183,14 +202,25 @@ impl Journal {
         // nothing that it announces has been done.
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             match serde_json::from_slice(line) {
-                Ok(Note::Preparing { files, folders }) => prepared = (files, folders),
+                // Behind steps, it says that they were given up.
+                Ok(Note::Preparing { files, folders }) => {
+                    prepared = (files, folders);
+                    steps = None;
+                }
                 Ok(Note::Steps(noted)) if line.ends_with(b"\n") => steps = Some(noted),
                 _ => break,
             }
         }
-        match steps {
-            Some(steps) => finish(&steps, roots)?,
-            None => undo(&prepared.0, &prepared.1, roots),
+        if let Some(steps) = steps {
+            self.has_steps = true;
+            finish(&steps, roots)?;
+        } else {
+            let (files, folders) = prepared;
+            let own = |path: &PathBuf| self.is_trusted || is_below(path, roots);
+            undo(
+                &files.into_iter().filter(own).collect::<Vec<_>>(),
+                &folders.into_iter().filter(own).collect::<Vec<_>>(),
+            );
         }
         self.clear()
     }
@@ -211,13 +241,19 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
 }
 
 /// Removes prepared files, and folders as far as they are empty, innermost first.
-pub fn undo(prepared: &[PathBuf], folders: &[PathBuf], roots: &[PathBuf]) {
-    for file in prepared.iter().filter(|file| is_below(file, roots)) {
+pub fn undo(prepared: &[PathBuf], folders: &[PathBuf]) {
+    for file in prepared {
         let _ = fs::remove_file(file);
     }
     for folder in folders.iter().rev() {
         let _ = fs::remove_dir(folder);
     }
+}
+
+/// Whether who works now may do whatever the note's writer could have done: not where root works on the store
+/// of somebody else.
+fn is_trusted(owner: &Owner) -> bool {
+    owner.get().is_none() || !rustix::process::geteuid().is_root()
 }
 
 /// Whether a noted path is one that the store could have written: the note is only as trustworthy as its
@@ -227,30 +263,48 @@ fn is_below(path: &Path, roots: &[PathBuf]) -> bool {
     plain && roots.iter().any(|root| path.starts_with(root))
 }
 
+/// Whether something is noted.
+#[must_use]
+pub fn is_noted(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|lock| lock.len() > 0)
+}
+
 fn open(path: &Path, owner: &Owner) -> io::Result<File> {
-    let open = |create: bool| {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(create)
-            .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(path)
-    };
-    match open(false) {
+    match open_existing(path, owner) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other,
     }
-    match open(true) {
+    match options().create_new(true).mode(0o600).open(path) {
         Ok(file) => {
             if let Some((uid, gid)) = owner.get() {
                 fchown(&file, Some(uid), Some(gid))?;
             }
             Ok(file)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(false),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open_existing(path, owner),
         Err(error) => Err(error),
     }
+}
+
+/// Opens the lock file, and nothing that only looks like it: no link, no FIFO, no file with another name, and
+/// none that belongs to somebody who has no say in the store.
+fn open_existing(path: &Path, owner: &Owner) -> io::Result<File> {
+    let file = options().open(path)?;
+    let metadata = file.metadata()?;
+    let caller = rustix::process::geteuid().as_raw();
+    let known = [Some(caller), Some(0), owner.get().map(|(uid, _)| uid)];
+    if metadata.is_file() && metadata.nlink() <= 1 && known.contains(&Some(metadata.uid())) {
+        Ok(file)
+    } else {
+        Err(io::Error::other("it is not the lock file that the store makes; remove it"))
+    }
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options.read(true).write(true).custom_flags(flags.bits().cast_signed());
+    options
 }
 
 fn wait(mut lock: impl FnMut() -> io::Result<()>) -> io::Result<()> {

@@ -12,6 +12,7 @@ pub mod layout;
 mod mounts;
 mod policy;
 pub mod reading;
+mod rights;
 
 use std::path::{Path, PathBuf};
 
@@ -19,8 +20,9 @@ pub use change::Change;
 pub use entries::Entries;
 pub use files::Owner;
 pub use layout::Layout;
-pub use mounts::{Line, MountsFile};
+pub use mounts::{Line, MountsFile, overlap};
 pub use reading::{Mounted, Mounts};
+pub use rights::Rights;
 
 use crate::domain::names::AppName;
 use crate::error::{Error, Result};

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Store, files};
 use crate::domain::attachment::Attachment;
 use crate::domain::names::{AppName, EntryName};
+use crate::domain::paths::Source;
 use crate::error::{Error, Result};
 
 /// One line of the file. It is written back as it was read unless the attachment was changed.
@@ -116,7 +117,7 @@ impl MountsFile {
             line.content.as_ref().err().map(|reason| Error::Unreadable {
                 path: self.path.clone(),
                 line: Some(line.number),
-                reason: reason.clone(),
+                reason: format!("{reason} (dokku storage:unmount can drop the mount by its name)"),
             })
         })
     }
@@ -175,6 +176,24 @@ impl Store {
         MountsFile::parse(&path, &content)
     }
 
+    /// The apps that mount a path, or what it holds or lies in, under whichever entry's name.
+    ///
+    /// # Errors
+    /// Where the entries or the apps cannot be listed.
+    pub fn apps_mounting_path(&self, path: &Path) -> Result<Vec<AppName>> {
+        let mut apps = Vec::new();
+        for entry in self.entries()?.entries {
+            if let Some(Source::Path(other)) = &entry.host_path
+                && overlap(path, Path::new(other.as_str()))
+            {
+                apps.extend(self.apps_mounting(&entry.name)?);
+            }
+        }
+        apps.sort_unstable();
+        apps.dedup();
+        Ok(apps)
+    }
+
     /// The apps that mount an entry, or whose file cannot be read well enough to say that they do not.
     ///
     /// # Errors
@@ -187,6 +206,14 @@ impl Store {
         });
         Ok(apps)
     }
+}
+
+/// Whether one of two paths is, holds or lies in the other, with the links in them resolved.
+#[must_use]
+pub fn overlap(a: &Path, b: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let (a, b) = (real(a), real(b));
+    a.starts_with(&b) || b.starts_with(&a)
 }
 
 /// An attachment has only text keys and plain values, which always are JSON; a line that could not be written

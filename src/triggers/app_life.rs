@@ -13,7 +13,9 @@ use crate::store::{Change, MountsFile};
 /// # Errors
 /// Where the store cannot be changed.
 pub fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let app = app(arguments)?;
+    let Some(app) = app(arguments)? else {
+        return Ok(());
+    };
     context.store.change(|change| {
         let mounts = change.store().mounts_file(&app);
         let mut legacy: Vec<EntryName> = mounts
@@ -35,7 +37,9 @@ pub fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
 /// # Errors
 /// Where the store cannot be read or changed.
 pub fn clone(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let (old, new) = both(arguments)?;
+    let Some((old, new)) = both(arguments)? else {
+        return Ok(());
+    };
     let store = context.store.clone();
     let mut outside = Vec::new();
     context.store.change(|change| {
@@ -71,7 +75,9 @@ pub fn clone(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
 /// # Errors
 /// Where the store cannot be read or changed.
 pub fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let (old, new) = both(arguments)?;
+    let Some((old, new)) = both(arguments)? else {
+        return Ok(());
+    };
     if old == new {
         return Ok(());
     }
@@ -99,8 +105,12 @@ pub fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
     Ok(())
 }
 
-fn both(arguments: &[String]) -> Result<(AppName, AppName)> {
-    Ok((app(arguments)?, AppName::parse(word(arguments, 1))?))
+fn both(arguments: &[String]) -> Result<Option<(AppName, AppName)>> {
+    let new = match word(arguments, 1) {
+        "" => None,
+        name => Some(AppName::parse(name)?),
+    };
+    Ok(app(arguments)?.zip(new))
 }
 
 fn copy_mounts(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {

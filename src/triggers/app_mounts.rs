@@ -56,11 +56,14 @@ pub fn list(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The phase that is asked for, and what the app mounts; nothing in a phase that there is not, as in Dokku.
 fn read(arguments: &[String], context: &mut Context) -> Result<(Phase, Mounts)> {
-    let app = app(arguments)?;
     let phase = match word(arguments, 1) {
-        "" => Phase::Deploy,
-        phase => Phase::parse(phase)?,
+        "" => Ok(Phase::Deploy),
+        phase => Phase::parse(phase),
+    };
+    let (Some(app), Ok(phase)) = (app(arguments)?, phase) else {
+        return Ok((Phase::Deploy, Mounts::default()));
     };
     let mounts = context.store.mounts(&app)?.readable()?;
     warn_of_orphans(&app, &mounts, context);

@@ -18,7 +18,9 @@ const BUILDERS: [&str; 3] = ["herokuish", "pack", "cnb"];
 /// # Errors
 /// As [`deploy`].
 pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let app = app(arguments)?;
+    let Some(app) = app(arguments)? else {
+        return Ok(());
+    };
     let mounts = mounts(&app, Phase::Build, &ProcessType::default(), context)?;
     let builder = word(arguments, 1);
     if builder.is_empty() || BUILDERS.contains(&builder) {
@@ -38,7 +40,9 @@ pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
 /// # Errors
 /// Where a store file cannot be read: an app must not come up without its data.
 pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let app = app(arguments)?;
+    let Some(app) = app(arguments)? else {
+        return Ok(());
+    };
     let process_type = ProcessType::parse(word(arguments, 2))?;
     let mounts = mounts(&app, Phase::Deploy, &process_type, context)?;
     Ok(print(&app, &mounts, context)?)
@@ -49,7 +53,9 @@ pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
 /// # Errors
 /// As [`deploy`].
 pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let app = app(arguments)?;
+    let Some(app) = app(arguments)? else {
+        return Ok(());
+    };
     let mounts = mounts(&app, Phase::Run, &ProcessType::default(), context)?;
     Ok(print(&app, &mounts, context)?)
 }

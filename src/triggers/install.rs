@@ -13,11 +13,11 @@ use crate::commands::migrate;
 use crate::context::Context;
 use crate::domain::names::AppName;
 use crate::error::Result;
-use crate::helpers::root::{INSTALLED, LIB_ROOT_FILE};
-use crate::host::ownership::HELPERS;
+use crate::helpers::root::INSTALLED;
+use crate::host::ownership::{HELPERS, STORAGE_ROOT_FILE};
 use crate::host::process;
 use crate::host::tree::{self, Depth};
-use crate::store::{app_folders, files};
+use crate::store::{Rights, app_folders, files};
 
 /// Where sudo reads which programs Dokku's user may run as root.
 pub const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
@@ -38,6 +38,7 @@ pub fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
 
 fn folders(context: &Context) -> Result<()> {
     let layout = context.store.layout();
+    let _rights = Rights::of(context.store.owner(), layout)?;
     for folder in [
         layout.storage().to_path_buf(),
         layout.apps().to_path_buf(),
@@ -56,15 +57,15 @@ fn mend_owners(context: &Context) -> Result<()> {
     let Some((uid, gid)) = context.store.owner().get() else {
         return Ok(());
     };
-    let layout = context.store.layout();
-    let root = layout.root();
-    for (above, name) in [(root.join("config"), "storage"), (root.join("data"), "storage-registry")]
-    {
-        let folder = tree::enter(&above, name)?;
-        tree::own(folder, name, uid, gid, Depth::Tree, &|_| {})?;
+    let root = context.store.layout().root();
+    for (path, depth) in [
+        ("config/storage", Depth::Tree),
+        ("data/storage-registry", Depth::Tree),
+        ("data/storage", Depth::Folder),
+    ] {
+        let folder = tree::enter_path(root, path)?;
+        tree::own(folder, path, uid, gid, depth, &|_| {})?;
     }
-    let storage = tree::enter(&root.join("data"), "storage")?;
-    tree::own(storage, "storage", uid, gid, Depth::Folder, &|_| {})?;
     Ok(())
 }
 
@@ -79,8 +80,8 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
     }
     let program = folder.join("dokku-storage");
     replace(&program, &fs::read("/proc/self/exe")?, 0o755)?;
-    let lib_root = context.store.layout().root();
-    replace(Path::new(LIB_ROOT_FILE), lib_root.to_string_lossy().as_bytes(), 0o644)?;
+    let storage = fs::canonicalize(context.store.layout().storage())?;
+    replace(Path::new(STORAGE_ROOT_FILE), storage.as_os_str().as_encoded_bytes(), 0o644)?;
     let group = context.environment.system_group();
     let mut rules = String::new();
     for row in catalog::helpers() {
@@ -132,7 +133,8 @@ fn relink(target: &Path, link: &Path) -> io::Result<()> {
 
 /// Replaces a root-owned file as a whole.
 fn replace(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
-    let temporary = files::prepare(path, content, &crate::store::Owner::caller(), false)?;
+    let temporary = files::temporary(path);
+    files::prepare(&temporary, path, content, &crate::store::Owner::caller(), false)?;
     fs::set_permissions(&temporary, Permissions::from_mode(mode))?;
     std::os::unix::fs::chown(&temporary, Some(0), Some(0))?;
     fs::rename(temporary, path).with_context(|| format!("unable to write {}", path.display()))

@@ -12,9 +12,13 @@ pub mod uninstall;
 use crate::domain::names::AppName;
 use crate::error::Result;
 
-/// The app that a trigger was fired for. Dokku names it; whether it exists is Dokku's business.
-fn app(words: &[String]) -> Result<AppName> {
-    AppName::parse(words.first().map_or("", String::as_str))
+/// The app that a trigger was fired for; Dokku names it, and whether it exists is Dokku's business. A trigger
+/// without an app is for nobody.
+fn app(words: &[String]) -> Result<Option<AppName>> {
+    match word(words, 0) {
+        "" => Ok(None),
+        name => AppName::parse(name).map(Some),
+    }
 }
 
 fn word(words: &[String], index: usize) -> &str {

@@ -7,10 +7,10 @@ use crate::commands::directory;
 use crate::context::Context;
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::names::AppName;
-use crate::domain::paths::Source;
+use crate::domain::paths::{Source, Subpath};
 use crate::domain::phases::Phase;
 use crate::error::{Error, Result};
-use crate::host::ownership;
+use crate::host::ownership::{self, Folder};
 use crate::host::tree::Depth;
 use crate::store::Mounted;
 
@@ -19,7 +19,9 @@ use crate::store::Mounted;
 /// # Errors
 /// Where something is missing: one line each, with the app, the path and the command that mends it.
 pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let app = app(arguments)?;
+    let Some(app) = app(arguments)? else {
+        return Ok(());
+    };
     let mounts = context.store.mounts(&app)?.readable()?;
     let deployed = |mounted: &&Mounted| {
         mounted.entry.is_docker_local() && mounted.attachment.phases.contains(Phase::Deploy)
@@ -47,7 +49,7 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
         return Err(Error::refused(problems.join("\n")).into());
     }
     for mounted in mounts.mounted.iter().filter(deployed) {
-        set_owner(mounted, context)?;
+        set_owner(&app, mounted, context)?;
     }
     Ok(())
 }
@@ -83,25 +85,34 @@ fn missing_source(app: &AppName, mounted: &Mounted, context: &Context) -> Option
 }
 
 /// Gives an entry's directory, or the part of it that is mounted, to the owner of `--volume-chown`.
-fn set_owner(mounted: &Mounted, context: &mut Context) -> Result<()> {
+fn set_owner(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
     let Some(ownership) = &mounted.attachment.volume_chown else {
         return Ok(());
     };
-    let name = mounted.entry.name.as_str();
-    let is_ours = mounted.entry.shown_source() == directory::default_path(context, name);
     let (ids, warning) = ownership::on_host(&context.environment, ownership);
     if let Some(warning) = warning {
         context.out.warn(&warning);
     }
-    match ids {
-        Some(ids) if is_ours => ownership::give(
-            &context.environment,
-            context.store.layout(),
-            name,
-            ids,
-            Depth::Folder,
-            &|_| {},
-        ),
-        _ => Ok(()),
+    let Some(ids) = ids else {
+        return Ok(());
+    };
+    let name = mounted.entry.name.as_str();
+    if mounted.entry.shown_source() != directory::default_path(context, name) {
+        context.out.warn(&format!(
+            "{app}: --volume-chown {} is not applied to {}, which is not in the storage root; set its owner yourself",
+            ownership.as_str(),
+            mounted.entry.shown_source()
+        ));
+        return Ok(());
     }
+    let part = mounted.attachment.subpath.as_ref().map(Subpath::as_str);
+    let layout = context.store.layout();
+    ownership::give(
+        &context.environment,
+        layout,
+        Folder { name, part },
+        ids,
+        Depth::Folder,
+        &|_| {},
+    )
 }

@@ -9,7 +9,7 @@ use rustix::fs::{Mode, fstat, openat};
 use super::FOLDER;
 
 /// How many folders on the way down are kept open.
-const KEPT_OPEN: usize = 64;
+const KEPT_OPEN: usize = 12;
 
 /// A folder on the way, and the folders in it that are still to be visited.
 pub struct Stage {

@@ -7,12 +7,13 @@ mod descent;
 mod own;
 mod remove;
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::path::Arg;
 
 pub use own::{Depth, Owned, own};
 pub use remove::remove;
@@ -28,19 +29,73 @@ const FOLDER: OFlags = OFlags::RDONLY
 const BENEATH: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
-/// Opens the folder `name` directly below `root`. The operator may have mounted something there, so this
-/// step alone may cross a mount point; it follows no link.
+/// Opens the folder `name` directly below `root`, a path without links. The operator may have mounted
+/// something there, so this step alone may cross a mount point; it follows no link.
 ///
 /// # Errors
 /// Where the root or the folder cannot be opened, or a link or a file is in the folder's place.
 pub fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
     let path = root.join(name);
-    let root_fd =
-        rustix::fs::open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(Error::system("open", root))?;
-    let name = std::ffi::CString::new(name)
+    let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
+    let name = CString::new(name)
         .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
     open_below(&root_fd, &name, FOLDER, BENEATH).map_err(Error::system("open", path))
+}
+
+/// Opens a folder inside the folder `name` directly below `root`. On the way from `name` on, no link is followed
+/// and no mount point crossed.
+///
+/// # Errors
+/// Where one of them cannot be opened.
+pub fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<OwnedFd> {
+    let mut folder = enter(root, name)?;
+    let path = root.join(name).join(part.unwrap_or_default());
+    let names = part.unwrap_or_default().split('/').filter(|n| !n.is_empty() && *n != ".");
+    for name in names {
+        let name = CString::new(name)
+            .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
+        folder = open_folder(&folder, &name).map_err(Error::system("open", &path))?;
+    }
+    Ok(folder)
+}
+
+/// Opens a folder some names below `root`. A link on the way is followed only where root made it: the
+/// operator may have put a part of Dokku's folders elsewhere, but nobody else may.
+///
+/// # Errors
+/// Where the root or a folder cannot be opened, or something else is in a folder's place.
+pub fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
+    let path = root.join(names);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut folder =
+        rustix::fs::open(root, flags, Mode::empty()).map_err(Error::system("open", root))?;
+    for name in names.split('/') {
+        folder = enter_one(&folder, name).map_err(Error::system("open", &path))?;
+    }
+    Ok(folder)
+}
+
+/// Opens a folder by a path in which no link may be.
+fn open_without_links(from: &impl AsFd, path: impl Arg) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    Ok(rustix::fs::openat2(from, path, flags, Mode::empty(), resolve)?)
+}
+
+fn enter_one(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    let name = CString::new(name)?;
+    let entered = open_below(folder, &name, FOLDER, BENEATH);
+    let Err(error) = entered else {
+        return entered;
+    };
+    let link = rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let is_roots = FileType::from_raw_mode(link.st_mode) == FileType::Symlink && link.st_uid == 0;
+    let is_unprivileged = !rustix::process::geteuid().is_root();
+    if !is_roots || is_unprivileged {
+        return Err(error);
+    }
+    let target = rustix::fs::readlinkat(folder, &name, Vec::new())?;
+    open_without_links(folder, &target)
 }
 
 /// Opens a folder inside the tree.

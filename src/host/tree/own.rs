@@ -9,12 +9,17 @@ use std::sync::{Condvar, Mutex};
 
 use rustix::fs::{AtFlags, FileType, Gid, RawDir, StatxFlags, Uid, chownat, fchown, statx};
 
+use rustix::time::{ClockId, clock_getres, clock_gettime};
+
 use super::descent::Descent;
 use super::{open_any, open_folder};
 use crate::error::{Error, Result};
 
 /// How many folders may wait, open, for a thread that has nothing to do.
-const WAITING: usize = 32;
+const WAITING: usize = 16;
+
+/// The most threads that walk: with what each keeps open, all of them stay far below any limit on descriptors.
+const THREADS: usize = 4;
 
 /// How far down ownership is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +64,7 @@ pub fn own(
         walk.folder_itself(&folder);
         return walk.result(shown);
     }
+    walk.started = settled_time();
     let again = folder.try_clone().map_err(Error::system("open", shown))?;
     walk.run(folder);
     let linked =
@@ -91,6 +97,8 @@ struct Walk<'a> {
     linked: Mutex<HashMap<Identity, Links>>,
     /// The same from an earlier walk of the tree, which is then known to the end.
     known: HashMap<Identity, Links>,
+    /// When the walk began, in seconds and nanoseconds of the clock that the file system uses.
+    started: (i64, u32),
     queue: Mutex<Queue>,
     changed_queue: Condvar,
 }
@@ -113,6 +121,7 @@ impl<'a> Walk<'a> {
             failure: Mutex::new(None),
             linked: Mutex::new(HashMap::new()),
             known: HashMap::new(),
+            started: (0, 0),
             queue: Mutex::new(Queue::default()),
             changed_queue: Condvar::new(),
         }
@@ -135,7 +144,7 @@ impl<'a> Walk<'a> {
 
     fn run(&self, top: OwnedFd) {
         lock(&self.queue).waiting.push(top);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
         std::thread::scope(|scope| {
             for _ in 1..threads {
                 scope.spawn(|| self.work());
@@ -147,7 +156,7 @@ impl<'a> Walk<'a> {
     fn work(&self) {
         while let Some(folder) = self.next() {
             if let Err(error) = self.tree(folder) {
-                self.fail(error);
+                self.not_opened(error);
             }
             let mut queue = lock(&self.queue);
             queue.busy -= 1;
@@ -185,8 +194,10 @@ impl<'a> Walk<'a> {
             match open_folder(&way.current()?, &name) {
                 Ok(child) => {
                     if let Some(child) = self.offer(child) {
-                        let pending = self.folder(&child)?;
-                        way.push(child, pending)?;
+                        match self.folder(&child) {
+                            Ok(pending) => way.push(child, pending)?,
+                            Err(error) => self.not_opened(error),
+                        }
                     }
                 }
                 Err(error) => self.not_opened(error),
@@ -287,7 +298,9 @@ impl<'a> Walk<'a> {
         let identity = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
         let expected = u64::from(stat.stx_nlink);
         if let Some(links) = self.known.get(&identity) {
-            return links.found == expected && links.expected == expected;
+            // A name that was moved about during the walk may have been counted twice.
+            let touched = (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) > self.started;
+            return links.found == expected && links.expected == expected && !touched;
         }
         let mut linked = lock(&self.linked);
         let links = linked.entry(identity).or_insert(Links { found: 0, expected });
@@ -315,6 +328,16 @@ impl<'a> Walk<'a> {
             None => *failure = Some((1, error)),
         }
     }
+}
+
+/// The time as a file system writes it. Its clock ticks coarsely, so this waits for the next ticks: what
+/// changes afterwards bears a later time.
+fn settled_time() -> (i64, u32) {
+    let clock = ClockId::RealtimeCoarse;
+    let now = clock_gettime(clock);
+    let tick = u64::try_from(clock_getres(clock).tv_nsec).unwrap_or(0);
+    std::thread::sleep(std::time::Duration::from_nanos(2 * tick));
+    (now.tv_sec, u32::try_from(now.tv_nsec).unwrap_or(0))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -5,10 +5,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, RawDir, unlinkat};
 
 use super::descent::Descent;
-use super::{enter, open_folder};
+use super::{enter, open_folder, open_without_links};
 use crate::error::{Error, Result};
 
 /// Removes the folder `name` directly below `root`, with all that is in it. A folder that is not there is
@@ -20,15 +20,13 @@ pub fn remove(root: &Path, name: &str) -> Result<()> {
     let path = root.join(name);
     let top = match enter(root, name) {
         Ok(top) => top,
-        Err(Error::System { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+        Err(Error::System { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
             return Ok(());
         }
         Err(error) => return Err(error),
     };
     empty(top).map_err(Error::system("remove what is in", &path))?;
-    let root_fd =
-        rustix::fs::open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(Error::system("open", root))?;
+    let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
     match unlinkat(&root_fd, name, AtFlags::REMOVEDIR) {
         Err(rustix::io::Errno::NOENT) | Ok(()) => Ok(()),
         Err(error) => Err(Error::system("remove", path)(error)),
@@ -49,8 +47,10 @@ fn empty(top: OwnedFd) -> io::Result<()> {
                     way.push(child, pending)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                // Replaced by something else meanwhile: a name like any other.
-                Err(_) => gone(unlinkat(way.current()?, &name, AtFlags::empty()))?,
+                Err(error) if is_no_folder(&error) => {
+                    gone(unlinkat(way.current()?, &name, AtFlags::empty()))?;
+                }
+                Err(error) => return Err(error),
             }
             continue;
         }
@@ -68,7 +68,11 @@ fn remove_files(folder: &OwnedFd) -> io::Result<Vec<CString>> {
     let mut buffer = Vec::with_capacity(32 * 1024);
     let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
     while let Some(entry) = names.next() {
-        let entry = entry?;
+        let entry = match entry {
+            // Somebody else removed the folder meanwhile.
+            Err(rustix::io::Errno::NOENT) => break,
+            other => other?,
+        };
         let name = entry.file_name();
         if name == c"." || name == c".." {
             continue;
@@ -88,6 +92,12 @@ fn is_folder(folder: &OwnedFd, name: &CStr, kind: FileType) -> io::Result<bool> 
     }
     let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+}
+
+/// Whether a folder was replaced by a file or a link meanwhile: then it is a name like any other.
+fn is_no_folder(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::NOTDIR | Errno::LOOP))
 }
 
 fn gone(result: rustix::io::Result<()>) -> io::Result<()> {

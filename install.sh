@@ -1,0 +1,457 @@
+#!/usr/bin/env bash
+# Installs dokku-storage: in the place of Dokku's own storage plugin where Dokku is, else for the user.
+set -euo pipefail
+umask 022
+
+usage() {
+  cat <<'TEXT'
+Usage: ./install.sh [--uninstall | --assemble DIR | --help]
+
+  (no argument)     on a Dokku host (as root): build, put the plugin in the place of Dokku's own storage
+                    plugin by links alone, run its install trigger; elsewhere: install dokku-storage for
+                    the user; then try the main job for real in a throw-away folder
+  --uninstall       put Dokku's own plugin back, or remove the user's dokku-storage; data stays
+  --assemble DIR    only build, and write the complete plugin folder to DIR
+
+Settings, from the environment:
+  DOKKU_STORAGE_BINARY   a dokku-storage that is already built, instead of building one
+  DOKKU_STORAGE_PREFIX   where the user's binary goes, below bin/ (default ~/.local; for root /usr/local)
+  DOKKU_LIB_ROOT         Dokku's folder (default /var/lib/dokku)
+  DOKKU_ROOT             the folder of its apps (default /home/dokku)
+TEXT
+}
+
+say() { printf -- '-----> %s\n' "$*"; }
+detail() { printf '       %s\n' "$*"; }
+warn() { printf ' !     %s\n' "$*" >&2; }
+fail() {
+  warn "$*"
+  exit 1
+}
+
+repo=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+lib=${DOKKU_LIB_ROOT:-/var/lib/dokku}
+core="$lib/core-plugins/available/storage"
+base="$lib/dokku-storage" # all that we put on a Dokku host, apart from the helpers of the install trigger
+ours="$base/storage"
+memory="$base/links-before"
+links=("$lib/core-plugins/enabled/storage" "$lib/plugins/available/storage" "$lib/plugins/enabled/storage")
+helpers=/usr/local/lib/dokku-storage
+sudoers=/etc/sudoers.d/dokku-storage
+binary="" # set by find_or_build_binary
+scratch=()
+made_image_with="" # the docker command, once the smoke test has made an image of its own
+at_exit() {
+  local dir
+  [ -z "$made_image_with" ] || "$made_image_with" image rm -f "$image" >/dev/null 2>&1 || true
+  for dir in ${scratch[@]+"${scratch[@]}"}; do rm -rf "$dir"; done
+}
+trap at_exit EXIT
+
+# --- the binary ---------------------------------------------------------------------------------------
+
+# Runs the binary under its own name, by which it tells what to do, whatever the file is called.
+as_itself() { (exec -a dokku-storage "$@"); }
+
+# Whether a built binary is there, newer than everything that it is made of, and runs on this machine.
+is_fresh() {
+  [ -x "$1" ] && [ -z "$(find "$repo/src" "$repo/Cargo.toml" "$repo/Cargo.lock" -newer "$1" -print -quit)" ] &&
+    as_itself "$1" --version >/dev/null 2>&1
+}
+
+# Runs a Rust tool in the repository: as the user who called sudo, where that is who has the toolchain.
+rust() {
+  if [ -n "$rust_user" ]; then
+    (cd "$repo" && sudo -u "$rust_user" -H env "PATH=$rust_path" ${rust_env[@]+"${rust_env[@]}"} "$@")
+  else
+    (cd "$repo" && env "PATH=$rust_path" ${rust_env[@]+"${rust_env[@]}"} "$@")
+  fi
+}
+
+find_toolchain() {
+  rust_user="" rust_path="$PATH:${HOME:-/root}/.cargo/bin" rust_env=()
+  PATH="$rust_path" command -v cargo >/dev/null && return
+  if [ "$(id -u)" = 0 ] && [ -n "${SUDO_USER:-}" ] && [ "${SUDO_USER:-}" != root ]; then
+    local home
+    home=$(getent passwd "$SUDO_USER" | cut -d: -f6)
+    if [ -x "$home/.cargo/bin/cargo" ]; then
+      rust_user=$SUDO_USER rust_path="$PATH:$home/.cargo/bin"
+      return
+    fi
+  fi
+  return 1
+}
+
+find_or_build_binary() {
+  if [ -n "${DOKKU_STORAGE_BINARY:-}" ]; then
+    { [ -f "$DOKKU_STORAGE_BINARY" ] && as_itself "$DOKKU_STORAGE_BINARY" --version >/dev/null 2>&1; } ||
+      fail "DOKKU_STORAGE_BINARY is $DOKKU_STORAGE_BINARY, which does not run here: name a built dokku-storage, or unset it to build one"
+    binary=$(readlink -f "$DOKKU_STORAGE_BINARY")
+    return
+  fi
+
+  local target=${CARGO_TARGET_DIR:-target} built
+  case $target in /*) ;; *) target="$repo/$target" ;; esac
+  for built in "$target"/*-linux-musl*/release/dokku-storage "$target"/*-linux-gnu*/release/dokku-storage; do
+    if is_fresh "$built"; then
+      binary=$built
+      return
+    fi
+  done
+
+  if ! find_toolchain; then
+    if is_fresh "$target/release/dokku-storage"; then
+      binary="$target/release/dokku-storage"
+      return
+    fi
+    fail "Rust is missing: install Rust 1.89 or newer with cargo (by rustup or your distribution's packages), or point DOKKU_STORAGE_BINARY at a built dokku-storage"
+  fi
+  command -v cc >/dev/null || fail "A C linker is missing: install one (on Debian: apt-get install gcc libc6-dev) and run this again"
+
+  # A static binary starts fastest and runs on any host: musl where Rust has it, else static glibc.
+  local host triple
+  host=$(rust rustc -vV | sed -n 's/^host: //p')
+  triple=${host/-gnu/-musl}
+  if ! rust rustc --print target-libdir --target "$triple" 2>/dev/null | xargs -r test -d; then
+    if ! rust timeout 60 rustup target add "$triple" >/dev/null 2>&1; then
+      triple=$host
+      rust_env+=("RUSTFLAGS=-C target-feature=+crt-static")
+    fi
+  fi
+  say "Building dokku-storage for $triple"
+  rust cargo build --release --locked --quiet --target "$triple" --bin dokku-storage --target-dir "$target" ||
+    fail "cargo could not build dokku-storage: mend what it says above (Rust 1.89 or newer is needed), then run this again"
+  binary="$target/$triple/release/dokku-storage"
+}
+
+# Writes the complete plugin folder to $1, readable by everyone, with root's helpers left to `install`.
+assemble() {
+  mkdir -p "$1"
+  as_itself "$binary" assemble "$1" --repo "$repo" >/dev/null || fail "the plugin folder could not be written to $1"
+}
+
+# --- on a Dokku host ----------------------------------------------------------------------------------
+
+# Runs one trigger file of a plugin folder in the environment that Dokku gives to it.
+run_trigger() {
+  local file=$1 distro=debian
+  shift
+  # shellcheck disable=SC1091
+  [ ! -r /etc/os-release ] || distro=$(. /etc/os-release && printf '%s' "${ID:-debian}")
+  env DOKKU_ROOT="$apps" DOKKU_HOST_ROOT="${DOKKU_HOST_ROOT:-$apps}" DOKKU_LIB_ROOT="$lib" \
+    PLUGIN_PATH="$lib/plugins" PLUGIN_AVAILABLE_PATH="$lib/plugins/available" \
+    PLUGIN_ENABLED_PATH="$lib/plugins/enabled" PLUGIN_CORE_PATH="$lib/core-plugins" \
+    PLUGIN_CORE_AVAILABLE_PATH="$lib/core-plugins/available" \
+    PLUGIN_CORE_ENABLED_PATH="$lib/core-plugins/enabled" \
+    DOKKU_SYSTEM_USER="$system_user" DOKKU_SYSTEM_GROUP="$system_group" \
+    DOCKER_BIN="${DOCKER_BIN:-docker}" DOKKU_API_VERSION=1 DOKKU_NOT_IMPLEMENTED_EXIT=10 DOKKU_VALID_EXIT=0 \
+    DOKKU_DISTRO="${DOKKU_DISTRO:-$distro}" DOKKU_PID="$$" \
+    DOKKU_LOGS_DIR="${DOKKU_LOGS_DIR:-/var/log/dokku}" \
+    DOKKU_EVENTS_LOGFILE="${DOKKU_EVENTS_LOGFILE:-/var/log/dokku/events.log}" "$file" "$@"
+}
+
+is_dokku_host() { [ -d "$core" ]; }
+
+check_dokku_host() {
+  [ "$(id -u)" = 0 ] || fail "This is a Dokku host ($core is there): run this as root, for example with sudo"
+  apps=${DOKKU_ROOT:-/home/dokku}
+  system_user=${DOKKU_SYSTEM_USER:-dokku}
+  system_group=${DOKKU_SYSTEM_GROUP:-$system_user}
+  { getent passwd "$system_user" && getent group "$system_group"; } >/dev/null ||
+    fail "There is no user and group $system_user:$system_group on this Dokku host: set DOKKU_SYSTEM_USER and DOKKU_SYSTEM_GROUP to the ones that Dokku runs as"
+  local link
+  for link in "${links[@]}"; do
+    [ -L "$link" ] || [ ! -e "$link" ] ||
+      fail "$link is not a link, as Dokku makes it, but a folder or file of its own: move it away and run this again"
+  done
+  mkdir -p "$base"
+  exec 9>"$base/.lock"
+  flock -n 9 || fail "Another install.sh is at work on this host: wait for it to end, then run this again"
+}
+
+# Makes link $2 point to $1 in one step, so that there is no moment at which the plugin is not there.
+point() {
+  mkdir -p "$(dirname "$2")"
+  ln -sfn "$1" "$2.new-$$"
+  mv -fT "$2.new-$$" "$2"
+}
+
+point_all() {
+  local link
+  for link in "${links[@]}"; do point "$1" "$link"; done
+}
+
+is_ours() { [[ "$(readlink "$1" 2>/dev/null)" == "$base"/* ]]; }
+
+# Notes where the links point before we change them: once, and never our own.
+remember_links() {
+  local link
+  [ ! -e "$memory" ] || return 0
+  for link in "${links[@]}"; do
+    if [ -L "$link" ] && ! is_ours "$link"; then printf '%s\t%s\n' "$link" "$(readlink "$link")"; fi
+  done >"$memory.new"
+  mv -f "$memory.new" "$memory"
+}
+
+# Points the links to what they were before us, and to where Dokku points them if that is not known.
+put_links_back() {
+  local link target
+  for link in "${links[@]}"; do
+    target=""
+    [ ! -f "$memory" ] || target=$(awk -F '\t' -v link="$link" '$1 == link { print $2; exit }' "$memory")
+    if [ -z "$target" ]; then
+      target=$core
+      [ "$link" != "$lib/plugins/enabled/storage" ] || target="$lib/plugins/available/storage"
+    fi
+    point "$target" "$link"
+  done
+}
+
+show_links() {
+  local link
+  for link in "${links[@]}"; do detail "$link -> $(readlink "$link")"; done
+}
+
+run_core_install() {
+  [ -x "$core/install" ] || return 0
+  run_trigger "$core/install" || warn "Dokku's own storage plugin failed in its install trigger: run it again with dokku plugin:install-dependencies --core, or reinstall the dokku package"
+}
+
+install_on_dokku() {
+  check_dokku_host
+  find_or_build_binary
+
+  # The new folder is made beside the old one. While it takes the old one's place, the links point to a
+  # copy of the old one: a deploy that runs meanwhile finds the one or the other, always whole.
+  local fresh old=""
+  fresh=$(mktemp -d "$base/.fresh-XXXXXX")
+  scratch+=("$fresh")
+  chmod 0755 "$fresh"
+  assemble "$fresh"
+  chown -R "$system_user:$system_group" "$fresh"
+  remember_links
+  if [ -d "$ours" ]; then
+    old=$(mktemp -d "$base/.old-XXXXXX")
+    cp -aT "$ours" "$old"
+    local link
+    for link in "${links[@]}"; do
+      if is_ours "$link"; then point "$old" "$link"; fi
+    done
+    rm -rf "$ours"
+  fi
+  mv -T "$fresh" "$ours"
+  point_all "$ours"
+
+  say "Running the plugin's install trigger"
+  if ! run_trigger "$ours/install"; then
+    if [ -n "$old" ]; then
+      point_all "$old"
+      rm -rf "$ours"
+      cp -aT "$old" "$ours"
+      point_all "$ours"
+      rm -rf "$old"
+      run_trigger "$ours/install" || true
+      fail "The install trigger failed (see above): the links point to the dokku-storage that was installed before"
+    fi
+    put_links_back
+    remove_helpers
+    rm -rf "$base"
+    run_core_install
+    fail "The install trigger failed (see above): the links point to Dokku's own plugin again"
+  fi
+  rm -rf "$base"/.fresh-* "$base"/.old-*
+
+  say "dokku-storage stands in the place of Dokku's storage plugin"
+  show_links
+  detail "Dokku's own plugin is untouched in $core"
+  try_main_job "$ours/dokku-storage"
+  say "Done. To go back to Dokku's own plugin: sudo $repo/install.sh --uninstall"
+}
+
+# Takes away what the install trigger put outside of Dokku's folder; without the binary, by hand.
+remove_helpers() {
+  if [ -x "$ours/uninstall" ]; then
+    run_trigger "$ours/uninstall" storage || warn "the plugin's uninstall trigger failed (see above); going on without it"
+    return
+  fi
+  rm -rf "$helpers"
+  if [ -f "$sudoers" ] && grep -qF "$helpers/" "$sudoers"; then rm -f "$sudoers"; fi
+}
+
+uninstall_on_dokku() {
+  check_dokku_host
+  local link linked=false
+  for link in "${links[@]}"; do
+    if is_ours "$link"; then linked=true; fi
+  done
+  if [ "$linked" = false ] && [ ! -d "$ours" ] && [ ! -e "$memory" ]; then
+    rm -rf "$base"
+    say "Nothing to do: Dokku's own storage plugin is in place"
+    show_links
+    return
+  fi
+  put_links_back
+  remove_helpers
+  rm -rf "$base"
+  run_core_install
+  say "Dokku's own storage plugin is back, storage entries, mounts and data are as they were"
+  show_links
+}
+
+# --- elsewhere ----------------------------------------------------------------------------------------
+
+user_binary() {
+  local prefix=${DOKKU_STORAGE_PREFIX:-}
+  if [ -z "$prefix" ]; then
+    prefix=/usr/local
+    if [ "$(id -u)" != 0 ]; then
+      [ -n "${HOME:-}" ] || fail "HOME is not set: set it, or set DOKKU_STORAGE_PREFIX to the folder to install to"
+      prefix=$HOME/.local
+    fi
+  fi
+  printf '%s' "$prefix/bin/dokku-storage"
+}
+
+install_for_user() {
+  local file
+  file=$(user_binary)
+  find_or_build_binary
+  { mkdir -p "${file%/*}" && [ -w "${file%/*}" ]; } 2>/dev/null ||
+    fail "${file%/*} cannot be written: set DOKKU_STORAGE_PREFIX to a folder of yours"
+  install -m 0755 "$binary" "$file.new-$$"
+  mv -fT "$file.new-$$" "$file"
+  say "There is no Dokku on this machine: installed $file for use on its own"
+  case ":$PATH:" in
+    *":${file%/*}:"*) ;;
+    *) warn "${file%/*} is not on your PATH: add it with  export PATH=\"${file%/*}:\$PATH\"" ;;
+  esac
+  try_main_job "$file"
+  say "Done. Try: dokku-storage storage:help. To remove it: $repo/install.sh --uninstall"
+}
+
+uninstall_for_user() {
+  local file
+  file=$(user_binary)
+  if [ ! -e "$file" ] && [ ! -L "$file" ]; then
+    say "Nothing to do: there is no $file"
+    return
+  fi
+  rm -f "$file" 2>/dev/null || fail "$file cannot be removed: run this as the user who owns it, for example with sudo"
+  local store=${DOKKU_STORAGE_ROOT:-${XDG_DATA_HOME:-${HOME:-/root}/.local/share}/dokku-storage}
+  say "Removed $file; the store ($store) is untouched"
+}
+
+# --- the main job, for real, in a throw-away folder ------------------------------------------------------
+
+# Runs the binary on a store of its own, without Dokku's settings: the machine's own store is not touched.
+try() { env -i "PATH=$PATH" "HOME=$trial" "DOKKU_STORAGE_ROOT=$trial/store" "$program" "$@"; }
+
+# One step: shows the command, runs it, shows what it prints.
+step() {
+  local status=0 shown
+  detail "$ dokku-storage $*"
+  shown=$(try "$@" 2>&1) || status=$?
+  [ -z "$shown" ] || printf '%s\n' "$shown" | sed 's/^/         /'
+  [ "$status" = 0 ] || fail "The main job failed here with exit status $status: please report it, with what is printed above"
+}
+
+try_main_job() {
+  program=$1 trial=$(mktemp -d)
+  scratch+=("$trial")
+  chmod 0755 "$trial"
+  say "Trying the main job in a throw-away folder"
+  step storage:create smoke-data
+  step storage:mount smoke smoke-data --container-dir /data
+  step storage:list smoke
+  step storage:report smoke
+  step docker-args-run smoke
+  try_container
+}
+
+# Splits what docker-args-run printed into words as Dokku's schedulers do, by xargs.
+mount_words() { try docker-args-run smoke | xargs -r printf '%s\0'; }
+
+try_container() {
+  local docker=${DOCKER_BIN:-docker} folder words answer
+  if ! command -v "$docker" >/dev/null || ! timeout 20 "$docker" info >/dev/null 2>&1; then
+    warn "No Docker engine answers here: the part with a real container is skipped"
+    return
+  fi
+  if ! find_image "$docker"; then
+    warn "There is no static busybox and no image with a shell here: the part with a real container is skipped (on Debian: apt-get install busybox-static)"
+    return
+  fi
+  mapfile -d '' -t words < <(mount_words)
+  folder=$(try storage:list smoke --format json | sed -n 's/.*"host_path": *"\([^"]*\)".*/\1/p')
+  chmod 0777 "$folder" # under user namespaces the container's root is nobody in particular here
+  detail "$ docker run --rm ${words[*]} $image sh -c 'echo written in the container > /data/proof'"
+  if ! "$docker" run --rm --network none --name "dokku-storage-smoke-$$" --entrypoint /bin/sh "${words[@]}" \
+    "$image" -c 'echo written in the container > /data/proof'; then
+    fail "The container failed (see above): does the Docker engine run on this machine?"
+  fi
+  answer=$(cat "$folder/proof" 2>/dev/null || true)
+  [ "$answer" = "written in the container" ] ||
+    fail "The container ran, but what it wrote is not in $folder: does the Docker engine run on this machine?"
+  detail "$folder/proof on the host says: $answer"
+}
+
+# Sets image: one made from a static busybox (no registry is asked), else one that the engine has.
+find_image() {
+  local docker=$1 shell
+  shell=$(static_busybox) || true
+  if [ -n "$shell" ]; then
+    mkdir -p "$trial/image/bin" "$trial/image/tmp"
+    cp "$shell" "$trial/image/bin/busybox"
+    ln -sf busybox "$trial/image/bin/sh"
+    image="dokku-storage-smoke:$$" made_image_with=$docker
+    tar -C "$trial/image" -c . | "$docker" import - "$image" >/dev/null
+    return
+  fi
+  while read -r image; do
+    if "$docker" run --rm --network none --entrypoint /bin/sh "$image" -c true >/dev/null 2>&1; then return 0; fi
+  done < <("$docker" image ls -q | head -n 5)
+  return 1
+}
+
+# Prints the path of a static busybox: the machine's own, or Debian's, unpacked but not installed.
+static_busybox() {
+  local file
+  for file in "$(command -v busybox || true)" /bin/busybox; do
+    if [ -x "$file" ] && ! ldd "$file" >/dev/null 2>&1; then
+      printf '%s' "$file"
+      return
+    fi
+  done
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
+  mkdir -p "$trial/deb"
+  (
+    cd "$trial/deb"
+    chmod 0777 . # apt fetches as a user of its own
+    timeout 60 apt-get download -qq busybox-static || { [ "$(id -u)" = 0 ] && apt-get update -qq && apt-get download -qq busybox-static; }
+    dpkg-deb -x busybox-static*.deb .
+  ) >/dev/null 2>&1 || return 1
+  file=$(find "$trial/deb" -name busybox -type f -perm -u+x | head -n 1)
+  [ -n "$file" ] && printf '%s' "$file"
+}
+
+# --- what is asked for ----------------------------------------------------------------------------------
+
+[ "$(uname -s)" = Linux ] || fail "dokku-storage runs on Linux only, this is $(uname -s): use it on the machine that runs Docker"
+
+case ${1:-} in
+  "")
+    if is_dokku_host; then install_on_dokku; else install_for_user; fi
+    ;;
+  --uninstall)
+    [ $# = 1 ] || fail "--uninstall takes no argument: see $0 --help"
+    if is_dokku_host; then uninstall_on_dokku; else uninstall_for_user; fi
+    ;;
+  --assemble)
+    [ -n "${2:-}" ] || fail "--assemble takes the folder to write to: $0 --assemble DIR"
+    find_or_build_binary
+    assemble "$2"
+    say "The plugin folder is in $2"
+    ;;
+  --help | -h) usage ;;
+  *) fail "Unknown argument $1: see $0 --help" ;;
+esac

@@ -1,0 +1,182 @@
+#!/usr/bin/env bash
+# Runs every test of the project and says what passed: ./test.sh, or ./test.sh STEP… for some of the steps.
+#
+#   setup   Debian packages and the user that the tests need (as root; see tests/setup.sh)
+#   fmt     cargo fmt --check
+#   clippy  cargo clippy, warnings are errors
+#   build   the release binary, built once as install.sh builds it and used by the bats suites
+#   unit    cargo test: unit, conformance replay, command-line snapshots
+#   shell   shellcheck over the shell files
+#   bats    the plugin in a Dokku-like host, over SSH, with real containers (as root)
+#   deny    cargo deny: advisories, licences, sources (built once, kept in ~/.cache/dokku-storage)
+#
+# With CI=true nothing is skipped, what cannot run has failed; but for the advisories where their database cannot
+# be fetched, which is said. Logs are in target/test-logs.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
+
+steps=("$@")
+[ ${#steps[@]} -gt 0 ] || steps=(setup fmt clippy build unit shell bats deny)
+logs=$PWD/target/test-logs
+mkdir -p "$logs"
+passed=0 failed=0 summary=()
+PATH="$PATH:${HOME:-/root}/.cargo/bin"
+export INSTA_UPDATE=no CARGO_TERM_COLOR=never
+
+started=$SECONDS
+
+# note RESULT STEP TEXT: one line, now and in the summary.
+note() {
+  local line
+  printf -v line '%-7s %-7s %s' "$1" "$2" "$3"
+  printf '%s (%ds)\n' "$line" $((SECONDS - started))
+  summary+=("$line")
+}
+
+pass() {
+  passed=$((passed + ${3:-1}))
+  note ok "$1" "$2"
+}
+
+# lose STEP TEXT [COUNT]: the step failed; its log is shown.
+lose() {
+  failed=$((failed + ${3:-1}))
+  note FAILED "$1" "$2"
+  sed 's/^/    /' "$logs/$1.log" | tail -n "${4:-60}"
+}
+
+# skip STEP TEXT: loud, and a failure where nothing may be skipped.
+skip() {
+  if [ "${CI:-}" = true ]; then
+    echo "$2" >"$logs/$1.log"
+    lose "$1" "cannot run, and CI=true: $2"
+  else
+    note SKIPPED "$1" "$2"
+  fi
+}
+
+# simple STEP TEXT COMMAND…: a step that passes or fails as a whole.
+simple() {
+  local step=$1 text=$2
+  shift 2
+  if "$@" >"$logs/$step.log" 2>&1; then pass "$step" "$text"; else lose "$step" "$text"; fi
+}
+
+# Runs a command as root: directly, or by sudo where that asks nothing.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -E env "PATH=$PATH" "$@"; fi
+}
+can_be_root() { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+
+run_setup() {
+  if can_be_root; then simple setup "packages and user" as_root tests/setup.sh; else skip setup "root is needed to install what the tests need"; fi
+}
+
+run_fmt() { simple fmt "cargo fmt --check" cargo fmt --check; }
+
+run_clippy() { simple clippy "cargo clippy" cargo clippy --quiet --locked --all-targets -- -D warnings; }
+
+run_build() { simple build "release binary and plugin folder" ./install.sh --assemble target/test-plugin; }
+
+# Adds up what cargo test says of each of its programs.
+sum_of() { awk -v what="$1;" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i == what) sum += $(i - 1) } END { print sum + 0 }' "$logs/unit.log"; }
+
+run_unit() {
+  local status=0 ok bad
+  cargo test --locked --no-fail-fast >"$logs/unit.log" 2>&1 || status=$?
+  ok=$(sum_of passed) bad=$(sum_of failed)
+  if [ "$status" = 0 ]; then
+    pass unit "cargo test: $ok passed" "$ok"
+  else
+    passed=$((passed + ok))
+    lose unit "cargo test: $ok passed, $bad failed" $((bad > 0 ? bad : 1)) 120
+  fi
+}
+
+run_shell() {
+  if ! command -v shellcheck >/dev/null; then
+    skip shell "shellcheck is missing"
+    return
+  fi
+  simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/commands tests/setup.sh tests/bats/*.bash \
+    tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]*
+}
+
+run_bats() {
+  if ! command -v bats >/dev/null || ! can_be_root; then
+    skip bats "bats and root are needed (sudo ./test.sh)"
+    return
+  fi
+  local status=0 ok bad skipped
+  as_root env "BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-180}" bats --timing tests/bats >"$logs/bats.log" 2>&1 || status=$?
+  skipped=$(grep -c '^ok .* # skip' "$logs/bats.log")
+  ok=$(($(grep -c '^ok ' "$logs/bats.log") - skipped))
+  bad=$(grep -c '^not ok ' "$logs/bats.log")
+  grep -E '^# .*(SKIPPED|NO DOCKER)' "$logs/bats.log"
+  [ "$skipped" = 0 ] || sed -n 's/^ok \(.*\) # skip\(.*\)/    SKIPPED \1:\2/p' "$logs/bats.log"
+  if [ "$status" = 0 ] && [ "$bad" = 0 ]; then
+    pass bats "$ok passed, $skipped skipped" "$ok"
+  else
+    passed=$((passed + ok))
+    sed '/^ok /d' "$logs/bats.log" >"$logs/bats-failed.log"
+    note FAILED bats "$ok passed, $bad failed, $skipped skipped"
+    failed=$((failed + (bad > 0 ? bad : 1)))
+    sed 's/^/    /' "$logs/bats-failed.log" | head -n 200
+  fi
+}
+
+# cargo-deny takes a minute to build: once a machine, beside the other steps.
+deny_root="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dokku-storage/tools"
+deny_build=""
+prepare_deny() {
+  command -v cargo-deny >/dev/null && return
+  [ ! -x "$deny_root/bin/cargo-deny" ] || return 0
+  nice cargo install --locked --debug --quiet --no-default-features --version 0.20.2 --root "$deny_root" cargo-deny \
+    >"$logs/deny-build.log" 2>&1 &
+  deny_build=$!
+}
+
+run_deny() {
+  local deny
+  if [ -n "$deny_build" ] && ! wait "$deny_build"; then
+    cp "$logs/deny-build.log" "$logs/deny.log"
+    lose deny "cargo-deny cannot be built"
+    return
+  fi
+  deny=$(command -v cargo-deny || echo "$deny_root/bin/cargo-deny")
+  simple deny "cargo deny check bans licenses sources" "$deny" --log-level warn check bans licenses sources
+  if "$deny" --log-level warn check advisories >"$logs/deny.log" 2>&1; then
+    pass deny "cargo deny check advisories"
+  elif grep -qE 'failed to (fetch|load|clone)' "$logs/deny.log" && ! grep -q '^error\[' "$logs/deny.log"; then
+    note SKIPPED deny "NOT CHECKED: advisories; the RustSec database cannot be fetched from this machine"
+  else
+    lose deny "cargo deny check advisories"
+  fi
+}
+
+wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
+
+finish() { [ -z "$deny_build" ] || kill "$deny_build" 2>/dev/null; }
+trap finish EXIT
+
+for step in "${steps[@]}"; do
+  if ! declare -F "run_$step" >/dev/null; then
+    echo " !     unknown step $step: setup fmt clippy build unit shell bats deny" >&2
+    exit 1
+  fi
+done
+if ! command -v cargo >/dev/null; then
+  echo " !     cargo is missing: install Rust 1.89 or newer, then run this again" >&2
+  exit 1
+fi
+for step in "${steps[@]}"; do
+  # What the linker needs comes with the setup.
+  [ "$step" = setup ] || [ -n "$deny_build" ] || ! wants deny || prepare_deny
+  "run_$step"
+done
+
+echo
+echo "Summary, after $((SECONDS - started)) s:"
+printf '  %s\n' "${summary[@]}"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -1,0 +1,207 @@
+# What the suites share: a throw-away Dokku-like host, apps, containers, and assertions that show what they saw.
+#
+# A suite calls make_host in setup_file and drop_host in teardown_file, new_app in setup and drop_apps in teardown.
+# With DOKKU_HOST=real the same calls work on the Dokku that is installed on this machine.
+bats_require_minimum_version 1.5.0
+
+REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck disable=SC2034 # used by the suites
+HELPERS=/usr/local/lib/dokku-storage SUDOERS=/etc/sudoers.d/dokku-storage
+
+is_real() { [ "${DOKKU_HOST:-}" = real ]; }
+standin_only() { ! is_real || skip "only for the stand-in host"; }
+
+# Ends the whole run.
+stop() {
+  echo "# $*" >&3
+  echo "$*" >&2
+  exit 1
+}
+
+# --- the host -------------------------------------------------------------------------------------------
+
+# Makes a host with our plugin in it and runs its install trigger; sets HOST, DOKKU_ROOT and DOKKU_LIB_ROOT.
+make_host() {
+  if is_real; then
+    HOST=$(mktemp -d /tmp/dokku-storage-host-XXXXXX)
+    chmod 0755 "$HOST"
+    DOKKU=$(command -v dokku) || fail "DOKKU_HOST=real, but there is no dokku on the PATH"
+    export HOST DOKKU DOKKU_ROOT=/home/dokku DOKKU_LIB_ROOT=/var/lib/dokku
+    return
+  fi
+  bare_host
+  export DOKKU="$HOST/bin/dokku"
+  local ours="$DOKKU_LIB_ROOT/dokku-storage/storage" link
+  mkdir -p "$DOKKU_LIB_ROOT/dokku-storage"
+  cp -a "$PLUGIN" "$ours"
+  chown -R dokku:dokku "$ours"
+  for link in core-plugins/enabled plugins/available plugins/enabled; do
+    ln -sfn "$ours" "$DOKKU_LIB_ROOT/$link/storage"
+  done
+  as_dokku_runs_it "$ours/install" >"$HOST/install.log" 2>&1 || fail "the install trigger failed: $(cat "$HOST/install.log")"
+}
+
+# Makes a host as Dokku leaves it, with (a stand-in of) its own storage plugin.
+bare_host() {
+  HOST=$(mktemp -d /tmp/dokku-storage-host-XXXXXX)
+  export HOST DOKKU_ROOT="$HOST/home" DOKKU_LIB_ROOT="$HOST/lib"
+  mkdir -p "$HOST/bin" "$HOST/log" "$DOKKU_ROOT" "$DOKKU_LIB_ROOT"/{config,data} \
+    "$DOKKU_LIB_ROOT"/{plugins,core-plugins}/{available,enabled}
+  cp "$REPO/tests/bats/host/dokku" "$REPO/tests/bats/host/plugn" "$HOST/bin/"
+  cat >"$HOST/dokkurc" <<SETTINGS
+export DOKKU_TEST_ROOT=$HOST DOKKU_ROOT=$DOKKU_ROOT DOKKU_LIB_ROOT=$DOKKU_LIB_ROOT
+export DOKKU_TEST_LABEL=$TEST_LABEL
+SETTINGS
+  local core="$DOKKU_LIB_ROOT/core-plugins/available/storage"
+  cp -a "$REPO/tests/bats/host/plugins/core-storage" "$core"
+  cp -a "$REPO/tests/bats/host/plugins/scheduler-docker-local" "$DOKKU_LIB_ROOT/plugins/available/"
+  ln -s "$core" "$DOKKU_LIB_ROOT/core-plugins/enabled/storage"
+  ln -s "$core" "$DOKKU_LIB_ROOT/plugins/available/storage"
+  ln -s "$DOKKU_LIB_ROOT/plugins/available/storage" "$DOKKU_LIB_ROOT/plugins/enabled/storage"
+  ln -s "$DOKKU_LIB_ROOT/plugins/available/scheduler-docker-local" "$DOKKU_LIB_ROOT/plugins/enabled/scheduler-docker-local"
+  chmod 0755 "$HOST"
+  chmod -R u=rwX,go=rX "$HOST/bin" "$DOKKU_LIB_ROOT"
+  chown -R dokku:dokku "$DOKKU_ROOT" "$DOKKU_LIB_ROOT" "$HOST/log"
+}
+
+drop_host() { [ -z "${HOST:-}" ] || rm -rf "$HOST"; }
+
+# The environment that Dokku gives to every call, for calling a file of the plugin without the dispatcher.
+dokku_environment() {
+  env DOKKU_HOST_ROOT="$DOKKU_ROOT" PLUGIN_PATH="$DOKKU_LIB_ROOT/plugins" \
+    PLUGIN_AVAILABLE_PATH="$DOKKU_LIB_ROOT/plugins/available" PLUGIN_ENABLED_PATH="$DOKKU_LIB_ROOT/plugins/enabled" \
+    PLUGIN_CORE_PATH="$DOKKU_LIB_ROOT/core-plugins" PLUGIN_CORE_AVAILABLE_PATH="$DOKKU_LIB_ROOT/core-plugins/available" \
+    PLUGIN_CORE_ENABLED_PATH="$DOKKU_LIB_ROOT/core-plugins/enabled" DOKKU_SYSTEM_USER=dokku DOKKU_SYSTEM_GROUP=dokku \
+    DOCKER_BIN=docker DOKKU_NOT_IMPLEMENTED_EXIT=10 DOKKU_VALID_EXIT=0 DOKKU_PID=$$ DOKKU_DISTRO=debian \
+    DOKKU_LOGS_DIR="$HOST/log" DOKKU_EVENTS_LOGFILE="$HOST/log/events.log" PATH="$HOST/bin:$PATH" "$@"
+}
+as_dokku_runs_it() { dokku_environment "$@"; }
+
+# A trigger as the user dokku, with a pipe as its standard input.
+trigger() { : | dokku_environment sudo -u dokku -E -H env PATH="$HOST/bin:$PATH" "$DOKKU_LIB_ROOT/plugins/enabled/storage/$1" "${@:2}"; }
+
+dokku() { "$DOKKU" "$@"; }
+
+# --- apps -----------------------------------------------------------------------------------------------
+
+# Makes an app of this test's own and sets APP to its name; entries of a test begin with its name too.
+new_app() {
+  APP="t$RUN_ID-${BATS_TEST_NUMBER:-0}"
+  dokku apps:create "$APP" >/dev/null
+}
+
+# Removes the apps and entries of this test.
+drop_apps() {
+  local name
+  [ -n "${APP:-}" ] || return 0
+  if ! is_real; then
+    rm -rf "${DOKKU_LIB_ROOT:?}/plugins/enabled/acl"
+    if [ -n "$HAVE_DOCKER" ]; then remove_test_containers; fi
+    return 0
+  fi
+  for name in $(basename -a /home/dokku/"$APP"*); do dokku --force apps:destroy "$name" >/dev/null 2>&1 || true; done
+  for name in $(dokku storage:list-entries --format json | jq -r '.[].name' | grep "^$APP-"); do
+    dokku storage:destroy "$name" --force --destroy-host-dir >/dev/null 2>&1 || true
+  done
+}
+
+remove_test_containers() {
+  local ids
+  ids=$(docker ps -aq --filter "label=$TEST_LABEL")
+  # shellcheck disable=SC2086
+  [ -z "$ids" ] || docker rm -f $ids >/dev/null
+}
+
+# deploy APP [TYPE=COUNT…]: puts the test image into containers, on either kind of host.
+deploy() {
+  local app=$1 scale=() type
+  shift
+  if ! is_real; then
+    for type; do scale+=(--proc "$type"); done
+    dokku deploy "$app" "$TEST_IMAGE" ${scale[@]+"${scale[@]}"}
+    return
+  fi
+  [ $# -eq 0 ] || dokku ps:scale --skip-deploy "$app" "$@"
+  if [ "$(dokku ps:report "$app" --deployed)" = true ]; then dokku ps:rebuild "$app"; else dokku git:from-image "$app" "$TEST_IMAGE"; fi
+}
+
+# --- containers -----------------------------------------------------------------------------------------
+
+needs_docker() { [ -n "$HAVE_DOCKER" ] || skip "NO DOCKER ENGINE ANSWERS"; }
+
+# A shell, a web and a worker process that only wait; no registry is asked.
+make_test_image() {
+  local root="$SUITE/image"
+  mkdir -p "$root"/{bin,tmp,app,etc}
+  cp /bin/busybox "$root/bin/busybox"
+  chroot "$root" /bin/busybox --install -s /bin
+  printf '#!/bin/sh\nexec sleep 100000\n' >"$root/bin/start"
+  printf 'web: start web\nworker: start worker\n' >"$root/app/Procfile"
+  echo root:x:0:0:root:/:/bin/sh >"$root/etc/passwd"
+  chmod 0755 "$root/bin/start"
+  chmod 1777 "$root/tmp"
+  tar -C "$root" -c . | docker import --change 'WORKDIR /app' --change 'CMD ["start","web"]' - "$TEST_IMAGE" >/dev/null
+}
+
+# container APP [TYPE]: the id of the one running container of a process type.
+container() {
+  local ids
+  ids=$(docker ps -q --no-trunc --filter "label=com.dokku.app-name=$1" --filter "label=com.dokku.process-type=${2:-web}")
+  [ "$(wc -w <<<"$ids")" = 1 ] || fail "expected one container of $1, process type ${2:-web}, found: ${ids:-none}"
+  echo "$ids"
+}
+
+# inside APP TYPE COMMAND…: runs a command in the running container.
+inside() {
+  local id
+  id=$(container "$1" "$2") || return
+  docker exec "$id" "${@:3}"
+}
+
+# --- what a suite says ------------------------------------------------------------------------------------
+
+fail() {
+  printf '%s\n' "$@" >&2
+  return 1
+}
+
+shown() {
+  printf 'exit status: %s\noutput:\n%s\n' "${status:-}" "${output:-}"
+  [ -z "${stderr:-}" ] || printf 'standard error:\n%s\n' "$stderr"
+}
+
+assert_success() { [ "$status" -eq 0 ] || fail "expected success" "$(shown)"; }
+assert_status() { [ "$status" -eq "$1" ] || fail "expected exit status $1" "$(shown)"; }
+assert_output() { [ "$output" = "$1" ] || fail "expected output: $1" "$(shown)"; }
+assert_has() { [[ $output == *"$1"* ]] || fail "expected in the output: $1" "$(shown)"; }
+assert_has_not() { [[ $output != *"$1"* ]] || fail "not expected in the output: $1" "$(shown)"; }
+assert_equal() { [ "$1" = "$2" ] || fail "expected: $2" "but got:  $1"; }
+
+# Like bats' `run`, with standard error apart, in $stderr, as it is: `run --separate-stderr` drops leading blanks.
+run_apart() {
+  status=0
+  output=$("$@" 2>"$BATS_TEST_TMPDIR/stderr") || status=$?
+  stderr=$(tr -d '\0' <"$BATS_TEST_TMPDIR/stderr")
+}
+
+# A refusal: exit status 1 (or another), a line that begins with ` !     ` on standard error, nothing on standard
+# output. For use after run_apart.
+assert_refused() {
+  assert_status "${1:-1}" || return
+  [[ $stderr == " !     "* ]] || fail "expected a line that begins with ' !     ' on standard error" "$(shown)" || return
+  [ -z "$output" ] || fail "expected nothing on standard output" "$(shown)"
+}
+assert_stderr_has() { [[ $stderr == *"$1"* ]] || fail "expected on standard error: $1" "$(shown)"; }
+
+# Prints everything below a folder: names, kinds, modes, owners, link targets and checksums. Only the lock file
+# is left out, which the first command that changes something makes.
+snapshot() {
+  find "$1" ! -path '*/data/storage-registry/.lock' -printf '%P %y %m %u:%g %l\n' | LC_ALL=C sort
+  find "$1" -type f ! -path '*/data/storage-registry/.lock' -exec sha256sum {} + | LC_ALL=C sort -k2
+}
+
+# The mounts of an app as JSON.
+mounts_of() { dokku storage:list "$1" --format json; }
+
+# Splits words as Dokku's schedulers do, one a line.
+split_words() { xargs -r printf '%s\n'; }

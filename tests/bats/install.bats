@@ -1,0 +1,292 @@
+#!/usr/bin/env bats
+# install.sh: into the place of Dokku's own plugin and back again, and for a user without Dokku.
+load helper
+
+# Each test has a host of its own, as Dokku leaves it.
+setup() {
+  standin_only
+  bare_host
+  CORE="$DOKKU_LIB_ROOT/core-plugins/available/storage"
+  OURS="$DOKKU_LIB_ROOT/dokku-storage/storage"
+  LINKS=("$DOKKU_LIB_ROOT/core-plugins/enabled/storage" "$DOKKU_LIB_ROOT/plugins/available/storage" "$DOKKU_LIB_ROOT/plugins/enabled/storage")
+  mkdir -p "$HOST/user"
+}
+teardown() {
+  rm -rf "$HELPERS" "$SUDOERS"
+  drop_host
+}
+
+# install.sh with the binary that is built already, on this test's host.
+install_sh() {
+  DOKKU_STORAGE_BINARY="$BINARY" "$REPO/install.sh" "$@"
+}
+
+# The same as somebody without Dokku, with a home of their own.
+install_for_user() {
+  env -u DOKKU_ROOT -u DOKKU_STORAGE_ROOT DOKKU_LIB_ROOT="$HOST/no-dokku-here" HOME="$HOST/user" \
+    DOKKU_STORAGE_PREFIX="$HOST/user/.local" DOKKU_STORAGE_BINARY="$BINARY" PATH="$1:$PATH" "$REPO/install.sh" "${@:2}"
+}
+
+link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
+
+@test "on a Dokku host: links to ours, the core plugin untouched, and back again" {
+  local links core
+  links=$(link_targets)
+  core=$(snapshot "$CORE")
+
+  run install_sh
+  assert_success
+  for link in "${LINKS[@]}"; do
+    assert_equal "$OURS" "$(readlink "$link")"
+    assert_has "$link -> $OURS"
+  done
+  assert_has "install.sh --uninstall"
+  assert_equal "$core" "$(snapshot "$CORE")"
+  assert_equal "" "$(find "$OURS" ! -type l ! \( -user dokku -group dokku \))"
+  for file in commands plugin.toml install docker-args-deploy subcommands/mount subcommands/annotations:set bin/chown-storage-dir; do
+    [ -e "$OURS/$file" ] || fail "the plugin folder lacks $file"
+  done
+  [ -f "$SUDOERS" ] || fail "the install trigger has not written $SUDOERS"
+  [ -d "$DOKKU_LIB_ROOT/data/storage" ] || fail "the install trigger has not made the storage root"
+
+  # It works, as dokku calls it.
+  "$HOST/bin/dokku" apps:create blog
+  "$HOST/bin/dokku" storage:create blog-data
+  "$HOST/bin/dokku" storage:mount blog blog-data --container-dir /data
+  local data
+  data=$(snapshot "$DOKKU_LIB_ROOT/config" && snapshot "$DOKKU_LIB_ROOT/data")
+
+  run install_sh --uninstall
+  assert_success
+  assert_equal "$links" "$(link_targets)"
+  assert_equal "$core" "$(snapshot "$CORE")"
+  assert_equal "$data" "$(snapshot "$DOKKU_LIB_ROOT/config" && snapshot "$DOKKU_LIB_ROOT/data")"
+  [ ! -e "$DOKKU_LIB_ROOT/dokku-storage" ] || fail "our folder is still there: $(find "$DOKKU_LIB_ROOT/dokku-storage")"
+  [ ! -e "$SUDOERS" ] || fail "our $SUDOERS is still there"
+  [ ! -e "$HELPERS/storage" ] || fail "our helpers are still there"
+  run cat "$DOKKU_LIB_ROOT/core-install-ran"
+  assert_output "user=root lib=$DOKKU_LIB_ROOT system=dokku:dokku"
+}
+
+@test "the main job is tried for real at the end, in a throw-away folder" {
+  run install_sh
+  assert_success
+  for command in "storage:create smoke-data" "storage:mount smoke" "storage:list smoke" "storage:report smoke" "docker-args-run smoke"; do
+    assert_has "dokku-storage $command"
+  done
+  if [ -n "$HAVE_DOCKER" ]; then assert_has "/proof on the host says: written in the container"; fi
+  assert_equal "" "$(find "$DOKKU_LIB_ROOT/data/storage" -mindepth 1)"
+  [ ! -d "$DOKKU_ROOT/smoke" ] || fail "an app was left over"
+  [ -z "$HAVE_DOCKER" ] || assert_equal "" "$(docker image ls -q dokku-storage-smoke)"
+}
+
+@test "twice is once; an upgrade replaces the folder" {
+  install_sh >/dev/null
+  echo "left by an older version" >"$OURS/old-file"
+  local links
+  links=$(cat "$DOKKU_LIB_ROOT/dokku-storage/links-before")
+  run install_sh
+  assert_success
+  [ ! -e "$OURS/old-file" ] || fail "a file of the version before is still there"
+  assert_equal "$links" "$(cat "$DOKKU_LIB_ROOT/dokku-storage/links-before")"
+  assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
+  assert_equal ".lock links-before storage" "$(find "$DOKKU_LIB_ROOT/dokku-storage" -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | xargs)"
+  run install_sh --uninstall
+  assert_success
+  assert_equal "$CORE" "$(readlink "${LINKS[1]}")"
+}
+
+@test "--uninstall twice, and before any install, says that there is nothing to do" {
+  run install_sh --uninstall
+  assert_success
+  assert_has "Nothing to do"
+  install_sh >/dev/null
+  install_sh --uninstall >/dev/null
+  local before
+  before=$(snapshot "$HOST")
+  run install_sh --uninstall
+  assert_success
+  assert_has "Nothing to do"
+  assert_equal "$before" "$(snapshot "$HOST")"
+}
+
+@test "links that were relative come back as they were" {
+  ln -sfn ../available/storage "${LINKS[0]}"
+  ln -sfn ../../core-plugins/available/storage "${LINKS[1]}"
+  ln -sfn ../available/storage "${LINKS[2]}"
+  install_sh >/dev/null
+  run install_sh --uninstall
+  assert_success
+  assert_equal "$(printf '%s\n' ../available/storage ../../core-plugins/available/storage ../available/storage)" "$(link_targets)"
+  assert_equal "$CORE" "$(readlink -f "${LINKS[2]}")"
+}
+
+@test "--uninstall works without the binary and without its memory of the links" {
+  install_sh >/dev/null
+  rm -rf "$OURS/dokku-storage" "$DOKKU_LIB_ROOT/dokku-storage/links-before"
+  run install_sh --uninstall
+  assert_success
+  assert_equal "$(printf '%s\n' "$CORE" "$CORE" "$DOKKU_LIB_ROOT/plugins/available/storage")" "$(link_targets)"
+  [ ! -e "$SUDOERS" ] || fail "our $SUDOERS is still there"
+  [ ! -e "$HELPERS/storage" ] || fail "our helpers are still there"
+  [ -s "$DOKKU_LIB_ROOT/core-install-ran" ] || fail "the core plugin's install trigger was not run"
+}
+
+@test "--uninstall leaves a sudoers file alone that is not ours" {
+  install_sh >/dev/null
+  echo "# somebody else's" >"$SUDOERS"
+  run install_sh --uninstall
+  assert_success
+  assert_equal "# somebody else's" "$(cat "$SUDOERS")"
+}
+
+@test "an install trigger that fails puts the links back" {
+  local links
+  links=$(link_targets)
+  # A file where the trigger needs a folder.
+  rm -rf "$DOKKU_LIB_ROOT/data"
+  touch "$DOKKU_LIB_ROOT/data"
+  run install_sh
+  assert_status 1
+  assert_has "the links point to Dokku's own plugin again"
+  assert_equal "$links" "$(link_targets)"
+  [ ! -e "$OURS" ] || fail "our folder is still there"
+}
+
+@test "a deploy that runs during an upgrade finds the plugin at every moment" {
+  install_sh >/dev/null
+  local stop="$HOST/stop" plugin="${LINKS[2]}"
+  (
+    misses=0 looks=0
+    while [ ! -e "$stop" ]; do
+      looks=$((looks + 1))
+      [ -x "$plugin/docker-args-deploy" ] || misses=$((misses + 1))
+    done
+    echo "$misses $looks" >"$HOST/misses"
+  ) 3>&- &
+  local watcher=$!
+  for _ in 1 2 3; do DOCKER_BIN=no-such-docker install_sh >/dev/null 2>&1; done
+  touch "$stop"
+  wait "$watcher"
+  read -r misses looks <"$HOST/misses"
+  [ "$looks" -gt 100 ] || fail "looked only $looks times"
+  assert_equal 0 "$misses"
+}
+
+@test "an upgrade of Dokku's package runs our install trigger, and the links stay" {
+  install_sh >/dev/null
+  rm -rf "$SUDOERS" "$HELPERS"
+  run dokku_environment env PLUGIN_PATH="$DOKKU_LIB_ROOT/core-plugins" "$HOST/bin/plugn" trigger install
+  assert_success
+  [ -f "$SUDOERS" ] || fail "$SUDOERS was not written"
+  assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
+  [ ! -e "$DOKKU_LIB_ROOT/core-install-ran" ] || fail "the core plugin's install trigger ran too"
+}
+
+@test "without root, on a Dokku host: one sentence" {
+  cp "$REPO/install.sh" "$HOST/user/"
+  run_apart sudo -u dokku env DOKKU_LIB_ROOT="$DOKKU_LIB_ROOT" DOKKU_STORAGE_BINARY="$BINARY" "$HOST/user/install.sh"
+  assert_refused
+  assert_stderr_has "as root"
+  assert_equal 1 "$(wc -l <<<"$stderr")"
+}
+
+@test "a folder where Dokku has a link is not touched" {
+  rm "${LINKS[1]}"
+  mkdir "${LINKS[1]}"
+  local before
+  before=$(snapshot "$DOKKU_LIB_ROOT")
+  run_apart install_sh
+  assert_refused
+  assert_stderr_has "${LINKS[1]}"
+  assert_equal "$before" "$(snapshot "$DOKKU_LIB_ROOT")"
+}
+
+@test "elsewhere: installs for the user, tries the main job, and can be removed again" {
+  run install_for_user "$HOST/user/.local/bin"
+  assert_success
+  assert_has "installed $HOST/user/.local/bin/dokku-storage"
+  assert_has_not "not on your PATH"
+  assert_has "dokku-storage docker-args-run smoke"
+  if [ -n "$HAVE_DOCKER" ]; then assert_has "/proof on the host says: written in the container"; fi
+  # The user's own store has not been touched by that.
+  assert_equal "" "$(find "$HOST/user" -path '*share*')"
+
+  alone() { env -i PATH="$PATH" HOME="$HOST/user" "$HOST/user/.local/bin/dokku-storage" "$@"; }
+  alone storage:create blog-data
+  alone storage:mount blog blog-data --container-dir /data
+  run alone docker-args-run blog
+  assert_success
+  assert_has "-v $HOST/user/.local/share/dokku-storage/"
+
+  run install_for_user "$HOST/user/.local/bin"
+  assert_success
+  local store
+  store=$(snapshot "$HOST/user/.local/share")
+  run install_for_user "$HOST/user/.local/bin" --uninstall
+  assert_success
+  [ ! -e "$HOST/user/.local/bin/dokku-storage" ] || fail "the binary is still there"
+  assert_equal "$store" "$(snapshot "$HOST/user/.local/share")"
+  run install_for_user "$HOST/user/.local/bin" --uninstall
+  assert_success
+  assert_has "Nothing to do"
+}
+
+@test "elsewhere: says when the folder is not on the PATH, and when it cannot be written" {
+  run install_for_user /nowhere
+  assert_success
+  assert_has "not on your PATH"
+  touch "$HOST/a-file"
+  run_apart env DOKKU_LIB_ROOT="$HOST/no-dokku-here" DOKKU_STORAGE_PREFIX="$HOST/a-file" DOKKU_STORAGE_BINARY="$BINARY" "$REPO/install.sh"
+  assert_refused
+  assert_stderr_has "DOKKU_STORAGE_PREFIX"
+}
+
+@test "--assemble writes the complete plugin folder, and only that" {
+  local before
+  before=$(snapshot "$DOKKU_LIB_ROOT")
+  run install_sh --assemble "$HOST/plugin"
+  assert_success
+  run install_sh --assemble "$HOST/plugin"
+  assert_success
+  assert_equal "$before" "$(snapshot "$DOKKU_LIB_ROOT")"
+  [ -f "$HOST/plugin/commands" ] && [ ! -L "$HOST/plugin/commands" ]
+  for file in commands plugin.toml dokku-storage install uninstall docker-args-build docker-args-deploy docker-args-run storage-list \
+    storage-app-mounts post-delete post-app-clone-setup post-app-rename-setup pre-deploy bin/chown-storage-dir bin/chmod-storage-dir \
+    bin/destroy-storage-dir subcommands/default subcommands/mount subcommands/labels:report; do
+    [ -e "$HOST/plugin/$file" ] || fail "the plugin folder lacks $file"
+  done
+  # Links lead to the folder itself, so that it can be moved.
+  assert_equal "" "$(find "$HOST/plugin" -type l -lname '/*')"
+}
+
+@test "what is missing or wrong is told in one sentence" {
+  # No Rust and no binary: a copy of the repository without target, a PATH without cargo.
+  mkdir -p "$HOST/clone" "$HOST/tools" "$HOST/no-rust"
+  cp -a "$REPO/install.sh" "$REPO/Cargo.toml" "$REPO/Cargo.lock" "$REPO/src" "$HOST/clone/"
+  find /usr/bin /usr/sbin /bin /sbin -maxdepth 1 ! -name 'cargo*' ! -name 'rust*' -exec ln -sft "$HOST/no-rust" {} +
+  run_apart env -u SUDO_USER -u CARGO_TARGET_DIR -u DOKKU_STORAGE_BINARY HOME="$HOST/user" PATH="$HOST/no-rust" \
+    DOKKU_LIB_ROOT="$HOST/no-dokku-here" "$HOST/clone/install.sh"
+  assert_refused
+  assert_stderr_has "Rust is missing"
+  assert_equal 1 "$(wc -l <<<"$stderr")"
+
+  run_apart env DOKKU_STORAGE_BINARY=/no/such/file "$REPO/install.sh" --assemble "$HOST/plugin"
+  assert_refused
+  assert_stderr_has "/no/such/file"
+
+  printf '#!/bin/sh\necho Plan9\n' >"$HOST/tools/uname"
+  chmod 0755 "$HOST/tools/uname"
+  run_apart env PATH="$HOST/tools:$PATH" "$REPO/install.sh"
+  assert_refused
+  assert_stderr_has "Linux"
+
+  run_apart install_sh --nonsense
+  assert_refused
+  assert_stderr_has "--nonsense"
+  run_apart install_sh --assemble
+  assert_refused
+  run install_sh --help
+  assert_success
+  assert_has "Usage:"
+}

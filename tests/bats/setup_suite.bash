@@ -1,0 +1,55 @@
+# Runs once before and after all suites: the plugin folder, the test image, and what the machine had before.
+
+setup_suite() {
+  local tests
+  tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+  # shellcheck disable=SC1091
+  source "$tests/helper.bash"
+
+  [ "$(id -u)" = 0 ] || stop "these suites make users, links and SSH servers: run them as root"
+  "$REPO/tests/setup.sh" >&2 || stop "tests/setup.sh failed"
+  RUN_ID=$$
+  export RUN_ID TEST_LABEL="org.dokku-storage.test=$RUN_ID" TEST_IMAGE="dokku-storage-test:$RUN_ID"
+  SUITE=$(mktemp -d /tmp/dokku-storage-suite-XXXXXX)
+  chmod 0755 "$SUITE"
+  export SUITE PLUGIN="$SUITE/plugin"
+
+  # The binary is built at most once; install.sh is not asked to build again afterwards.
+  "$REPO/install.sh" --assemble "$PLUGIN" >"$SUITE/assemble.log" 2>&1 ||
+    stop "install.sh --assemble failed: $(cat "$SUITE/assemble.log")"
+  export BINARY="$PLUGIN/dokku-storage"
+
+  if docker info >/dev/null 2>&1; then
+    export HAVE_DOCKER=1
+    make_test_image || stop "docker import failed"
+  else
+    export HAVE_DOCKER=""
+    [ "${CI:-}" != true ] || stop "CI=true, and no Docker engine answers: the container tests must run"
+    echo "# NO DOCKER ENGINE ANSWERS: the tests with real containers are SKIPPED" >&3
+  fi
+
+  # The install trigger writes to two places outside of the throw-away roots.
+  mkdir "$SUITE/machine"
+  [ ! -e "$HELPERS" ] || cp -a "$HELPERS" "$SUITE/machine/helpers"
+  [ ! -e "$SUDOERS" ] || cp -a "$SUDOERS" "$SUITE/machine/sudoers"
+}
+
+teardown_suite() {
+  [ -n "${SUITE:-}" ] || return 0
+  if [ -n "${HAVE_DOCKER:-}" ]; then
+    local ids
+    ids=$(docker ps -aq --filter "label=$TEST_LABEL")
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || docker rm -f $ids >/dev/null
+    ids=$(docker volume ls -q --filter "label=$TEST_LABEL")
+    # shellcheck disable=SC2086
+    [ -z "$ids" ] || docker volume rm $ids >/dev/null
+    docker image rm -f "$TEST_IMAGE" >/dev/null 2>&1 || true
+  fi
+  if ! is_real; then
+    rm -rf "$HELPERS" "$SUDOERS"
+    [ ! -e "$SUITE/machine/helpers" ] || cp -aT "$SUITE/machine/helpers" "$HELPERS"
+    [ ! -e "$SUITE/machine/sudoers" ] || cp -aT "$SUITE/machine/sudoers" "$SUDOERS"
+  fi
+  rm -rf "$SUITE"
+}
