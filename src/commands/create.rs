@@ -168,9 +168,7 @@ fn register(entry: Entry, wanted: &Wanted, context: &Context) -> Result<(Entry, 
             check_existing(before, &entry)?;
             entry.complete_from(before);
         }
-        if let Some(path) = wanted.path() {
-            change.make_folder(path);
-        }
+        wanted.prepare(&entry, change);
         if before.as_ref() != Some(&entry) {
             change.write_entry(&entry)?;
         }

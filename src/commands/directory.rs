@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::host::ownership::{self, Folder, Ids};
 use crate::host::tree::Depth;
 use crate::render::progress;
-use crate::store::files;
+use crate::store::{Change, files};
 
 /// Names in the storage root that begin like this are directories on their way out.
 pub const LEAVING: &str = ".destroyed-";
@@ -99,10 +99,15 @@ impl Wanted {
         self.path.as_ref().filter(|_| !self.missing.is_empty())
     }
 
-    /// The directory.
-    #[must_use]
-    pub fn path(&self) -> Option<&PathBuf> {
-        self.path.as_ref()
+    /// Has the directory made with its mode, or its mode set, in the step that writes the entry. What belongs
+    /// to somebody else already is left for [`Wanted::apply`].
+    pub fn prepare(&self, entry: &Entry, change: &mut Change<'_>) {
+        let mode = entry.mode.as_ref().filter(|_| self.is_ours);
+        match (&self.path, mode) {
+            (Some(path), Some(mode)) => change.make_folder_with_mode(path, mode.bits()),
+            (Some(path), None) => change.make_folder(path),
+            (None, _) => {}
+        }
     }
 
     /// Removes the directories that were made for it, as far as they are still empty.
@@ -163,7 +168,7 @@ pub fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
         )));
     }
     for (index, folder) in missing.iter().enumerate() {
-        if let Err(error) = files::make_folder(folder, context.store.owner()) {
+        if let Err(error) = files::make_folder(folder, context.store.owner(), files::FOLDER_MODE) {
             unmake(&missing[..index]);
             return Err(error);
         }

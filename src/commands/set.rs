@@ -212,8 +212,8 @@ pub(super) fn update(
         if after.scope != before.scope {
             keep_mounts_in_scope(&after, transaction.store())?;
         }
-        if let Some(path) = wanted.and_then(Wanted::path) {
-            transaction.make_folder(path);
+        if let Some(wanted) = wanted {
+            wanted.prepare(&after, transaction);
         }
         if after != before {
             transaction.write_entry(&after)?;

@@ -1,9 +1,10 @@
 //! A change to the store: everything is checked under the lock, then all of it is done or none.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::files;
+use super::files::{self, FOLDER_MODE};
 use super::journal::{self, Journal, Step};
 use super::{MountsFile, Rights, Store};
 use crate::domain::entry::Entry;
@@ -15,8 +16,15 @@ use crate::error::{Error, Result};
 pub struct Change<'a> {
     store: &'a Store,
     writes: Vec<Write>,
-    folders: Vec<PathBuf>,
+    folders: Vec<Folder>,
     steps: Vec<Step>,
+}
+
+/// A folder that is to be made.
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    mode: u32,
 }
 
 #[derive(Debug)]
@@ -36,7 +44,7 @@ impl Store {
         let registry = self.layout().registry();
         let made = files::missing_folders(&registry);
         for folder in &made {
-            files::make_folder(folder, self.owner())?;
+            files::make_folder(folder, self.owner(), FOLDER_MODE)?;
         }
         let mut journal = Journal::lock(&self.layout().lock(), &self.roots(), self.owner())?;
         let mut change =
@@ -87,7 +95,7 @@ impl Change<'_> {
 
     /// Removes an entry's file.
     pub fn remove_entry(&mut self, name: &EntryName) {
-        self.steps.push(Step::Remove { target: self.store.layout().entry(name) });
+        self.remove(self.store.layout().entry(name));
     }
 
     /// Writes an app's attachments.
@@ -106,17 +114,22 @@ impl Change<'_> {
     }
 
     fn push_write(&mut self, target: PathBuf, content: Vec<u8>, foreign: bool) {
-        self.steps
-            .push(Step::Install { temporary: files::temporary(&target), target: target.clone() });
         if let Some(folder) = target.parent() {
             self.make_folder(folder);
         }
+        self.steps.push(Step::Install {
+            temporary: files::temporary(&target),
+            before: second_name_if_there(&target),
+            target: target.clone(),
+        });
         self.writes.push(Write { target, content, foreign });
     }
 
     /// Removes a file; one that is not there is no error.
     pub fn remove(&mut self, target: PathBuf) {
-        self.steps.push(Step::Remove { target });
+        if let Some(before) = second_name_if_there(&target) {
+            self.steps.push(Step::Remove { target, before: Some(before) });
+        }
     }
 
     /// Removes an app's folder and all that the store keeps in it.
@@ -151,9 +164,28 @@ impl Change<'_> {
     /// Makes a folder and those on the way to it.
     pub fn make_folder(&mut self, path: &Path) {
         for folder in files::missing_folders(path) {
-            if !self.folders.contains(&folder) {
-                self.folders.push(folder);
+            if !self.folders.iter().any(|made| made.path == folder) {
+                self.folders.push(Folder { path: folder, mode: FOLDER_MODE });
             }
+        }
+    }
+
+    /// Makes a folder of a certain mode, or gives one that is there that mode; one that belongs to somebody
+    /// else stays as it is.
+    pub fn make_folder_with_mode(&mut self, path: &Path, mode: u32) {
+        self.make_folder(path);
+        if let Some(made) = self.folders.iter_mut().find(|made| made.path == path) {
+            made.mode = mode;
+            return;
+        }
+        let caller = rustix::process::geteuid().as_raw();
+        if let Ok(found) = fs::symlink_metadata(path)
+            && found.is_dir()
+            && found.uid() == caller
+            && found.mode() & 0o7777 != mode
+        {
+            let before = found.mode() & 0o7777;
+            self.steps.push(Step::SetMode { target: path.to_path_buf(), mode, before });
         }
     }
 
@@ -166,58 +198,63 @@ impl Change<'_> {
         if self.steps.is_empty() && self.folders.is_empty() {
             return Ok(());
         }
-        let temporaries: Vec<PathBuf> =
-            self.writes.iter().map(|w| files::temporary(&w.target)).collect();
-        let prepared = journal
-            .preparing(temporaries.clone(), self.folders.clone())
+        let folders: Vec<PathBuf> = self.folders.iter().map(|made| made.path.clone()).collect();
+        let passing: Vec<PathBuf> =
+            self.steps.iter().flat_map(Step::passing).map(Path::to_path_buf).collect();
+        // A single step is all or nothing by itself, unless it needs a folder to be there.
+        let is_single = self.steps.len() == 1 && folders.is_empty();
+        let mut done: Vec<&Step> = Vec::new();
+        let result = journal
+            .preparing(passing.clone(), folders.clone())
             .and_then(|()| self.prepare())
-            // A single step is all or nothing by itself.
-            .and_then(|()| if self.steps.len() > 1 { journal.steps(&self.steps) } else { Ok(()) });
-        let mut done = Vec::new();
-        let applied = prepared.and_then(|()| self.apply(&mut done)).and_then(|()| self.flush());
-        let Err(error) = applied else {
-            // A note that stays is of steps that were all done; doing them again changes nothing.
-            let _ = journal.clear();
-            return Ok(());
-        };
-        let restored: Vec<PathBuf> =
-            self.writes.iter().map(|w| files::restored(&w.target)).collect();
-        let left = temporaries.iter().chain(&restored).cloned().collect::<Vec<_>>();
-        // From here on nobody is to finish the steps. Where not even that can be noted, they stay noted, and
-        // the next command finishes them.
-        let voided =
-            done.is_empty() || journal.preparing(left.clone(), self.folders.clone()).is_ok();
-        if voided && done.iter().rev().try_for_each(|undo| self.put_back(undo)).is_ok() {
-            journal::undo(&left, &self.folders);
-            let _ = journal.clear();
+            .and_then(|()| if is_single { Ok(()) } else { journal.steps(&self.steps) })
+            .and_then(|()| self.apply(&mut done))
+            .and_then(|()| self.flush());
+        if let Err(error) = result {
+            let owner = self.store.owner();
+            let taken_back = done.iter().rev().try_for_each(|step| step.take_back(owner));
+            // Where something could not be taken back, the steps stay noted and the next command finishes them.
+            if taken_back.is_ok() && journal.clear().is_ok() {
+                journal::undo(&passing, &folders);
+            }
+            return Err(error);
         }
-        Err(error)
+        journal::undo(&passing, &[]);
+        // A note that stays is of steps that were all done; doing them again changes nothing.
+        let _ = journal.clear();
+        Ok(())
     }
 
     fn prepare(&self) -> Result<()> {
         let owner = self.store.owner();
-        for folder in &self.folders {
-            files::make_folder(folder, owner)?;
+        for made in &self.folders {
+            files::make_folder(&made.path, owner, made.mode)?;
         }
         for write in &self.writes {
             let temporary = files::temporary(&write.target);
             files::prepare(&temporary, &write.target, &write.content, owner, write.foreign)?;
         }
+        for step in &self.steps {
+            if let Step::Install { target, before: Some(_), .. }
+            | Step::Remove { target, before: Some(_) } = step
+            {
+                files::give_second_name(target)?;
+            }
+        }
         Ok(())
     }
 
-    fn apply(&self, done: &mut Vec<Undo>) -> Result<()> {
+    fn apply<'b>(&'b self, done: &mut Vec<&'b Step>) -> Result<()> {
         for step in &self.steps {
-            let undo = Undo::before(step)?;
             step.apply()?;
-            done.push(undo);
+            done.push(step);
         }
         Ok(())
     }
 
     fn flush(&self) -> Result<()> {
         let mut flushed: Vec<&Path> = Vec::new();
-        let made = self.folders.iter().filter_map(|folder| folder.parent());
+        let made = self.folders.iter().filter_map(|made| made.path.parent());
         for folder in self.steps.iter().flat_map(Step::folders).chain(made) {
             if !flushed.contains(&folder) {
                 files::flush_folder(folder)?;
@@ -226,42 +263,10 @@ impl Change<'_> {
         }
         Ok(())
     }
-
-    fn put_back(&self, undo: &Undo) -> Result<()> {
-        match undo {
-            Undo::Content { target, content: None } => {
-                files::unless_absent(fs::remove_file(target))
-                    .map_err(Error::system("remove", target))
-            }
-            Undo::Content { target, content: Some(content) } => {
-                let foreign = self.writes.iter().any(|w| w.foreign && w.target == *target);
-                let temporary = files::restored(target);
-                files::prepare(&temporary, target, content, self.store.owner(), foreign)?;
-                fs::rename(temporary, target).map_err(Error::system("write", target))
-            }
-            Undo::Move { from, to } => {
-                files::unless_absent(fs::rename(to, from)).map_err(Error::system("move", to))
-            }
-            Undo::Folder(folder) => files::make_folder(folder, self.store.owner()),
-        }
-    }
 }
 
-/// What puts a step back.
-enum Undo {
-    Content { target: PathBuf, content: Option<Vec<u8>> },
-    Move { from: PathBuf, to: PathBuf },
-    Folder(PathBuf),
-}
-
-impl Undo {
-    fn before(step: &Step) -> Result<Self> {
-        Ok(match step {
-            Step::Install { target, .. } | Step::Remove { target } => {
-                Self::Content { content: files::read(target)?, target: target.clone() }
-            }
-            Step::Move { from, to } => Self::Move { from: from.clone(), to: to.clone() },
-            Step::RemoveFolder { target } => Self::Folder(target.clone()),
-        })
-    }
+/// The second name for a file, where there is such a file. The lock is held: nobody makes or removes it
+/// meanwhile.
+fn second_name_if_there(target: &Path) -> Option<PathBuf> {
+    fs::symlink_metadata(target).is_ok().then(|| files::second_name(target))
 }

@@ -19,7 +19,7 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// The mode of every folder that the store makes.
-const FOLDER_MODE: u32 = 0o755;
+pub const FOLDER_MODE: u32 = 0o755;
 
 /// Who owns new files and folders: the caller, or, where root calls, somebody else.
 #[derive(Debug, Clone, Default)]
@@ -90,10 +90,31 @@ pub fn temporary(target: &Path) -> PathBuf {
     hidden(target, ".new")
 }
 
-/// The name under which a file's content from before a change is prepared, where it has to be put back.
+/// The second name that a file has while it is being replaced or removed.
 #[must_use]
-pub fn restored(target: &Path) -> PathBuf {
+pub fn second_name(target: &Path) -> PathBuf {
     hidden(target, ".old")
+}
+
+/// Gives a file its second name; false where there is no such file.
+///
+/// # Errors
+/// Where the file cannot be linked.
+pub fn give_second_name(target: &Path) -> Result<bool> {
+    let second = second_name(target);
+    let linked = match fs::hard_link(target, &second) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            unless_absent(fs::remove_file(&second)).and_then(|()| fs::hard_link(target, &second))
+        }
+        other => other,
+    };
+    match linked {
+        Ok(()) => Ok(true),
+        // The kernel lets nobody link what belongs to somebody else; it is replaced without a way back.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(false),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(Error::system("replace", target)(error)),
+    }
 }
 
 fn hidden(target: &Path, suffix: &str) -> PathBuf {
@@ -145,8 +166,10 @@ fn write_new(
             fchown(&file, Some(like.uid()), Some(like.gid()))?;
         }
     } else {
-        file.set_permissions(Permissions::from_mode(FILE_MODE))?;
         owner.give(&file)?;
+        if file.metadata()?.mode() & 0o7777 != FILE_MODE {
+            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+        }
     }
     file.write_all(content)?;
     file.sync_all()
@@ -164,21 +187,27 @@ pub fn missing_folders(path: &Path) -> Vec<PathBuf> {
     missing
 }
 
-/// Makes one folder, 0755 and of the store's owner; one that is there already is left as it is.
+/// Makes one folder of this mode and of the store's owner; one that is there already is left as it is.
 ///
 /// # Errors
 /// Where it cannot be made, or something else is in its place.
-pub fn make_folder(path: &Path, owner: &Owner) -> Result<()> {
-    let made = DirBuilder::new().mode(FOLDER_MODE).create(path);
-    let result = match made {
-        Ok(()) => File::open(path).and_then(|folder| {
-            folder.set_permissions(Permissions::from_mode(FOLDER_MODE))?;
-            owner.give(&folder)
-        }),
+pub fn make_folder(path: &Path, owner: &Owner, mode: u32) -> Result<()> {
+    let created = DirBuilder::new().mode(mode).create(path);
+    let result = match created {
+        Ok(()) => finish_folder(path, owner, mode).inspect_err(|_| drop(fs::remove_dir(path))),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(error),
     };
     result.map_err(Error::system("create", path))
+}
+
+fn finish_folder(path: &Path, owner: &Owner, mode: u32) -> io::Result<()> {
+    let folder = File::open(path)?;
+    owner.give(&folder)?;
+    if folder.metadata()?.mode() & 0o7777 != mode {
+        folder.set_permissions(Permissions::from_mode(mode))?;
+    }
+    Ok(())
 }
 
 /// Flushes a folder, so that the names in it are there after a power loss.

@@ -2,23 +2,24 @@
 //!
 //! An empty file means that nothing is going on. A holder first notes which temporary files and folders it
 //! will make, and, once all of them are flushed, the steps that put them in place. Who takes the lock after
-//! a holder that was killed finds the note and finishes the steps, or clears away what was prepared.
+//! a holder that was killed finds the note and finishes the steps, or clears away what was prepared. A holder
+//! that fails takes its steps back itself; while it does, each of them can still be finished.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, Owner, unless_absent};
+use super::files::{self, FOLDER_MODE, Owner, unless_absent};
 use crate::error::{Error, Result};
 
 /// The largest note that is read, in bytes.
 const LARGEST_NOTE: u64 = 16 * 1024 * 1024;
 
-/// One step of a change. Each can be repeated after it was done.
+/// One step of a change. Each can be repeated after it was done, and taken back as often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
@@ -28,11 +29,15 @@ pub enum Step {
         temporary: PathBuf,
         /// Its place.
         target: PathBuf,
+        /// A second name of what was there before, where something was.
+        before: Option<PathBuf>,
     },
     /// Removes a file.
     Remove {
         /// The file.
         target: PathBuf,
+        /// A second name of it, where it was there.
+        before: Option<PathBuf>,
     },
     /// Moves a folder, within one file system.
     Move {
@@ -46,19 +51,28 @@ pub enum Step {
         /// The folder.
         target: PathBuf,
     },
+    /// Sets a folder's mode.
+    SetMode {
+        /// The folder.
+        target: PathBuf,
+        /// The mode it gets.
+        mode: u32,
+        /// The mode it had.
+        before: u32,
+    },
 }
 
 impl Step {
-    /// Carries the step out; a step that was done before changes nothing.
+    /// Carries the step out.
     ///
     /// # Errors
     /// The system's own.
     pub fn apply(&self) -> Result<()> {
         match self {
-            Self::Install { temporary, target } => {
+            Self::Install { temporary, target, .. } => {
                 unless_absent(fs::rename(temporary, target)).map_err(Error::system("write", target))
             }
-            Self::Remove { target } => {
+            Self::Remove { target, .. } => {
                 unless_absent(fs::remove_file(target)).map_err(Error::system("remove", target))
             }
             Self::Move { from, to } => {
@@ -67,27 +81,82 @@ impl Step {
             Self::RemoveFolder { target } => {
                 unless_absent(fs::remove_dir(target)).map_err(Error::system("remove", target))
             }
+            Self::SetMode { target, mode, .. } => set_mode(target, *mode),
         }
+    }
+
+    /// Takes the step back, so that all is as it was prepared, and could be carried out once more. Nothing is
+    /// written: it works on a full disk, too.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn take_back(&self, owner: &Owner) -> Result<()> {
+        match self {
+            Self::Install { temporary, target, before: Some(before) } => {
+                unless_exists(fs::hard_link(target, temporary))
+                    .and_then(|()| fs::rename(before, target))
+                    .map_err(Error::system("restore", target))
+            }
+            Self::Install { temporary, target, before: None } => {
+                unless_absent(fs::rename(target, temporary))
+                    .map_err(Error::system("remove", target))
+            }
+            Self::Remove { target, before: Some(before) } => {
+                fs::rename(before, target).map_err(Error::system("restore", target))
+            }
+            Self::Remove { before: None, .. } => Ok(()),
+            Self::Move { from, to } => {
+                unless_absent(fs::rename(to, from)).map_err(Error::system("move", to))
+            }
+            Self::RemoveFolder { target } => files::make_folder(target, owner, FOLDER_MODE),
+            Self::SetMode { target, before, .. } => set_mode(target, *before),
+        }
+    }
+
+    /// The names that exist only while the step is prepared or under way.
+    pub fn passing(&self) -> impl Iterator<Item = &Path> {
+        let (one, other) = match self {
+            Self::Install { temporary, before, .. } => (Some(temporary), before.as_ref()),
+            Self::Remove { before, .. } => (None, before.as_ref()),
+            _ => (None, None),
+        };
+        one.into_iter().chain(other).map(PathBuf::as_path)
     }
 
     /// The folders whose names the step changes.
     pub fn folders(&self) -> impl Iterator<Item = &Path> {
         let (one, other) = match self {
             Self::Install { target, .. }
-            | Self::Remove { target }
-            | Self::RemoveFolder { target } => (target, None),
-            Self::Move { from, to } => (from, Some(to)),
+            | Self::Remove { target, .. }
+            | Self::RemoveFolder { target } => (Some(target), None),
+            Self::Move { from, to } => (Some(from), Some(to)),
+            Self::SetMode { .. } => (None, None),
         };
-        std::iter::once(one).chain(other).filter_map(|path| path.parent())
+        one.into_iter().chain(other).filter_map(|path| path.parent())
     }
 
-    fn paths(&self) -> [&Path; 2] {
+    fn paths(&self) -> Vec<&Path> {
+        let mut paths: Vec<&Path> = self.passing().collect();
         match self {
-            Self::Install { temporary, target } => [temporary, target],
-            Self::Remove { target } | Self::RemoveFolder { target } => [target, target],
-            Self::Move { from, to } => [from, to],
+            Self::Install { target, .. }
+            | Self::Remove { target, .. }
+            | Self::RemoveFolder { target }
+            | Self::SetMode { target, .. } => paths.push(target),
+            Self::Move { from, to } => paths.extend([from.as_path(), to]),
         }
+        paths
     }
+}
+
+/// Sets the mode of a folder, and of nothing that only took its name.
+fn set_mode(folder: &Path, mode: u32) -> Result<()> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(folder)
+        .and_then(|folder| folder.set_permissions(fs::Permissions::from_mode(mode)))
+        .map_err(Error::system("change the mode of", folder))
 }
 
 /// What a note says, one a line.
@@ -202,11 +271,7 @@ impl Journal {
         // nothing that it announces has been done.
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             match serde_json::from_slice(line) {
-                // Behind steps, it says that they were given up.
-                Ok(Note::Preparing { files, folders }) => {
-                    prepared = (files, folders);
-                    steps = None;
-                }
+                Ok(Note::Preparing { files, folders }) => prepared = (files, folders),
                 Ok(Note::Steps(noted)) if line.ends_with(b"\n") => steps = Some(noted),
                 _ => break,
             }
@@ -227,17 +292,28 @@ impl Journal {
 }
 
 fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
-    for step in steps {
-        if step.paths().iter().all(|path| is_below(path, roots)) {
-            step.apply()?;
-        }
+    let steps: Vec<&Step> =
+        steps.iter().filter(|step| step.paths().iter().all(|path| is_below(path, roots))).collect();
+    for step in &steps {
+        step.apply()?;
     }
-    for step in steps {
+    for path in steps.iter().flat_map(|step| step.passing()) {
+        let _ = fs::remove_file(path);
+    }
+    for step in &steps {
         for folder in step.folders() {
             files::flush_folder(folder)?;
         }
     }
     Ok(())
+}
+
+/// Treats an error that says "there already" as success.
+fn unless_exists(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
 }
 
 /// Removes prepared files, and folders as far as they are empty, innermost first.

@@ -46,7 +46,7 @@ fn folders(context: &Context) -> Result<()> {
         layout.migrations(),
     ] {
         for missing in files::missing_folders(&folder) {
-            files::make_folder(&missing, context.store.owner())?;
+            files::make_folder(&missing, context.store.owner(), files::FOLDER_MODE)?;
         }
     }
     Ok(())
