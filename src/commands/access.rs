@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::entry::Entry;
-use crate::domain::names::AppName;
+use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::policy::Policy;
 use crate::error::{Error, Result};
@@ -33,25 +33,43 @@ fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
     Ok(using.is_empty() || !apps::visible(&context.environment, using)?.is_empty())
 }
 
-/// Refuses a path or a volume that somebody names where it is, holds, or lies in what only apps mount that the
-/// caller cannot see: naming the place instead of the entry gives no more access.
+/// Refuses a path or a volume that somebody names where it is, holds, or lies in what belongs to an entry that
+/// is out of reach: one that only apps mount which the caller cannot see, or whose scope leaves the app out.
+/// Naming the place instead of the entry gives no more access.
+///
+/// `app` is the app that is to mount it; none where an entry is to be registered for it.
 ///
 /// # Errors
-/// Names the source, and not whose it is.
-pub fn source(source: &Source, context: &Context) -> Result<()> {
-    if !apps::are_restricted(&context.environment) {
-        return Ok(());
-    }
+/// Names the source, and the entry where its scope is the reason.
+pub fn source(
+    source: &Source,
+    own: Option<&EntryName>,
+    app: Option<&AppName>,
+    context: &Context,
+) -> Result<()> {
+    let is_restricted = apps::are_restricted(&context.environment);
     let overlaps = |other: &Source| match (source, other) {
         (Source::Path(a), Source::Path(b)) => overlap(Path::new(a.as_str()), Path::new(b.as_str())),
         (Source::Volume(a), Source::Volume(b)) => a == b,
         _ => false,
     };
     for entry in context.store.entries()?.entries {
-        if entry.host_path.as_ref().is_some_and(overlaps) && !is_shared(&entry, context)? {
+        let is_open = entry.scope.is_empty() && !is_restricted;
+        if is_open || own == Some(&entry.name) || !entry.host_path.as_ref().is_some_and(overlaps) {
+            continue;
+        }
+        if is_restricted && !is_shared(&entry, context)? {
             return Err(Error::refused(format!(
                 "{:?} is in use by apps that you cannot see; choose another place",
                 source.as_str()
+            )));
+        }
+        if !entry.scope.is_empty() && !app.is_some_and(|app| entry.scope.includes(app)) {
+            return Err(Error::refused(format!(
+                "{:?} belongs to storage entry \"{}\", which is for {} only",
+                source.as_str(),
+                entry.name,
+                entry.scope
             )));
         }
     }

@@ -70,7 +70,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         entry.complete_from(&existing);
     }
     if let Some(source) = &entry.host_path {
-        super::access::source(source, context)?;
+        super::access::source(source, Some(&entry.name), None, context)?;
     }
     super::access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
     directory::clear_leaving(context);

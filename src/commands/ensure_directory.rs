@@ -33,7 +33,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     no_more_than(&arguments.positional, 1)?;
     let ownership = Ownership::parse(&arguments.chown)?;
     let own = directory::default_path(context, name.as_str());
-    super::access::source(&Source::parse(&own)?, context)?;
+    super::access::source(&Source::parse(&own)?, None, None, context)?;
     let ids = directory::ids(&ownership, context);
     directory::clear_leaving(context);
     let path = context.store.layout().directory(name.as_str());

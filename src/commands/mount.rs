@@ -76,7 +76,7 @@ fn mount_colon_form(
     context: &mut Context,
 ) -> Result<()> {
     let mut mount = MountString::parse_typed(target)?;
-    super::access::source(&mount.source, context)?;
+    super::access::source(&mount.source, None, Some(app), context)?;
     if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
         mount.source = Source::Path(jail.land(app, path)?);
     }

@@ -69,7 +69,7 @@ impl Environment {
     }
 
     fn owner(&self) -> Result<Owner> {
-        if !self.is_dokku() || !rustix::process::geteuid().is_root() {
+        if !self.is_dokku() || !users::is_root() {
             return Ok(Owner::caller());
         }
         let user = var("DOKKU_SYSTEM_USER").unwrap_or_else(|| "dokku".to_owned());

@@ -7,6 +7,7 @@ use super::docker::{self, IdMap};
 use super::environment::Environment;
 use super::process;
 use super::tree::{self, Depth};
+use super::users::is_root;
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::error::{Error, Result};
@@ -203,8 +204,4 @@ fn helper_call(
 fn is_owned(path: &Path, ids: Ids) -> bool {
     std::fs::symlink_metadata(path)
         .is_ok_and(|m| m.is_dir() && m.uid() == ids.uid && m.gid() == ids.gid)
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
 }

@@ -7,6 +7,12 @@ use std::fs;
 use super::process;
 use crate::error::{Error, Result};
 
+/// Whether this process works as root.
+#[must_use]
+pub fn is_root() -> bool {
+    users::get_effective_uid() == 0
+}
+
 /// A user's uid.
 ///
 /// # Errors

@@ -133,32 +133,17 @@ impl Change<'_> {
     }
 
     /// Removes an app's folder and all that the store keeps in it.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read.
-    pub fn remove_app(&mut self, app: &AppName) -> Result<()> {
+    pub fn remove_app(&mut self, app: &AppName) {
         let folder = self.store.layout().app(app);
         match fs::symlink_metadata(&folder) {
-            Ok(found) if found.is_dir() => self.remove_folder(&folder)?,
+            Ok(found) if found.is_dir() => {
+                let aside = files::second_name(&folder);
+                self.steps.push(Step::Discard { target: folder, aside });
+            }
             Ok(_) => self.remove(folder),
             Err(_) => {}
         }
         self.remove(self.store.layout().migrated_before(app));
-        Ok(())
-    }
-
-    fn remove_folder(&mut self, folder: &Path) -> Result<()> {
-        for child in fs::read_dir(folder).map_err(Error::system("read", folder))? {
-            let child = child.map_err(Error::system("read", folder))?;
-            let is_folder = child.file_type().is_ok_and(|kind| kind.is_dir());
-            if is_folder {
-                self.remove_folder(&child.path())?;
-            } else {
-                self.remove(child.path());
-            }
-        }
-        self.steps.push(Step::RemoveFolder { target: folder.to_path_buf() });
-        Ok(())
     }
 
     /// Makes a folder and those on the way to it.
@@ -178,7 +163,7 @@ impl Change<'_> {
             made.mode = mode;
             return;
         }
-        let caller = rustix::process::geteuid().as_raw();
+        let caller = users::get_effective_uid();
         if let Ok(found) = fs::symlink_metadata(path)
             && found.is_dir()
             && found.uid() == caller
@@ -211,8 +196,7 @@ impl Change<'_> {
             .and_then(|()| self.apply(&mut done))
             .and_then(|()| self.flush());
         if let Err(error) = result {
-            let owner = self.store.owner();
-            let taken_back = done.iter().rev().try_for_each(|step| step.take_back(owner));
+            let taken_back = done.iter().rev().try_for_each(|step| step.take_back());
             // Where something could not be taken back, the steps stay noted and the next command finishes them.
             if taken_back.is_ok() && journal.clear().is_ok() {
                 journal::undo(&passing, &folders);

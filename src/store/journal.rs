@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, FOLDER_MODE, Owner, unless_absent};
+use super::files::{self, Owner, unless_absent};
 use crate::error::{Error, Result};
 
 /// The largest note that is read, in bytes.
@@ -46,10 +46,12 @@ pub enum Step {
         /// Where it will be.
         to: PathBuf,
     },
-    /// Removes an empty folder.
-    RemoveFolder {
+    /// Puts a folder of the store's own aside, to be removed with all that is in it.
+    Discard {
         /// The folder.
         target: PathBuf,
+        /// Where it waits.
+        aside: PathBuf,
     },
     /// Sets a folder's mode.
     SetMode {
@@ -75,11 +77,8 @@ impl Step {
             Self::Remove { target, .. } => {
                 unless_absent(fs::remove_file(target)).map_err(Error::system("remove", target))
             }
-            Self::Move { from, to } => {
+            Self::Move { from, to } | Self::Discard { target: from, aside: to } => {
                 unless_absent(fs::rename(from, to)).map_err(Error::system("move", from))
-            }
-            Self::RemoveFolder { target } => {
-                unless_absent(fs::remove_dir(target)).map_err(Error::system("remove", target))
             }
             Self::SetMode { target, mode, .. } => set_mode(target, *mode),
         }
@@ -90,7 +89,7 @@ impl Step {
     ///
     /// # Errors
     /// The system's own.
-    pub fn take_back(&self, owner: &Owner) -> Result<()> {
+    pub fn take_back(&self) -> Result<()> {
         match self {
             Self::Install { temporary, target, before: Some(before) } => {
                 unless_exists(fs::hard_link(target, temporary))
@@ -105,10 +104,9 @@ impl Step {
                 fs::rename(before, target).map_err(Error::system("restore", target))
             }
             Self::Remove { before: None, .. } => Ok(()),
-            Self::Move { from, to } => {
+            Self::Move { from, to } | Self::Discard { target: from, aside: to } => {
                 unless_absent(fs::rename(to, from)).map_err(Error::system("move", to))
             }
-            Self::RemoveFolder { target } => files::make_folder(target, owner, FOLDER_MODE),
             Self::SetMode { target, before, .. } => set_mode(target, *before),
         }
     }
@@ -118,6 +116,7 @@ impl Step {
         let (one, other) = match self {
             Self::Install { temporary, before, .. } => (Some(temporary), before.as_ref()),
             Self::Remove { before, .. } => (None, before.as_ref()),
+            Self::Discard { aside, .. } => (Some(aside), None),
             _ => (None, None),
         };
         one.into_iter().chain(other).map(PathBuf::as_path)
@@ -128,7 +127,7 @@ impl Step {
         let (one, other) = match self {
             Self::Install { target, .. }
             | Self::Remove { target, .. }
-            | Self::RemoveFolder { target } => (Some(target), None),
+            | Self::Discard { target, .. } => (Some(target), None),
             Self::Move { from, to } => (Some(from), Some(to)),
             Self::SetMode { .. } => (None, None),
         };
@@ -140,7 +139,7 @@ impl Step {
         match self {
             Self::Install { target, .. }
             | Self::Remove { target, .. }
-            | Self::RemoveFolder { target }
+            | Self::Discard { target, .. }
             | Self::SetMode { target, .. } => paths.push(target),
             Self::Move { from, to } => paths.extend([from.as_path(), to]),
         }
@@ -298,7 +297,7 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
         step.apply()?;
     }
     for path in steps.iter().flat_map(|step| step.passing()) {
-        let _ = fs::remove_file(path);
+        discard(path);
     }
     for step in &steps {
         for folder in step.folders() {
@@ -318,18 +317,26 @@ fn unless_exists(result: io::Result<()>) -> io::Result<()> {
 
 /// Removes prepared files, and folders as far as they are empty, innermost first.
 pub fn undo(prepared: &[PathBuf], folders: &[PathBuf]) {
-    for file in prepared {
-        let _ = fs::remove_file(file);
+    for path in prepared {
+        discard(path);
     }
     for folder in folders.iter().rev() {
         let _ = fs::remove_dir(folder);
     }
 }
 
+/// Removes a file, or a folder that was put aside.
+#[expect(clippy::disallowed_methods, reason = "the folder holds only what the store put there")]
+fn discard(path: &Path) {
+    let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+    // What stays is found by the next command that wants the name.
+    let _ = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+}
+
 /// Whether who works now may do whatever the note's writer could have done: not where root works on the store
 /// of somebody else.
 fn is_trusted(owner: &Owner) -> bool {
-    owner.get().is_none() || !rustix::process::geteuid().is_root()
+    owner.get().is_none() || users::get_effective_uid() != 0
 }
 
 /// Whether a noted path is one that the store could have written: the note is only as trustworthy as its
@@ -367,7 +374,7 @@ fn open(path: &Path, owner: &Owner) -> io::Result<File> {
 fn open_existing(path: &Path, owner: &Owner) -> io::Result<File> {
     let file = options().open(path)?;
     let metadata = file.metadata()?;
-    let caller = rustix::process::geteuid().as_raw();
+    let caller = users::get_effective_uid();
     let known = [Some(caller), Some(0), owner.get().map(|(uid, _)| uid)];
     if metadata.is_file() && metadata.nlink() <= 1 && known.contains(&Some(metadata.uid())) {
         Ok(file)

@@ -26,7 +26,7 @@ pub fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
             .collect();
         legacy.sort_unstable();
         legacy.dedup();
-        change.remove_app(&app)?;
+        change.remove_app(&app);
         legacy.iter().try_for_each(|name| remove_if_unused(name, &app, change))
     })?;
     Ok(())
@@ -100,7 +100,8 @@ pub fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
                 change.write(layout.app(&new).join(file.file_name()), bytes);
             }
         }
-        change.remove_app(&old)
+        change.remove_app(&old);
+        Ok(())
     })?;
     Ok(())
 }

@@ -17,6 +17,7 @@ use crate::helpers::root::INSTALLED;
 use crate::host::ownership::{HELPERS, STORAGE_ROOT_FILE};
 use crate::host::process;
 use crate::host::tree::{self, Depth};
+use crate::host::users::is_root;
 use crate::store::{Rights, app_folders, files};
 
 /// Where sudo reads which programs Dokku's user may run as root.
@@ -28,7 +29,7 @@ pub const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
 /// Where something cannot be made; it can be run again.
 pub fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     folders(context)?;
-    if rustix::process::geteuid().is_root() && context.environment.is_dokku() {
+    if is_root() && context.environment.is_dokku() {
         mend_owners(context)?;
         helpers(context).context("unable to install the helpers for sudo")?;
     }

@@ -10,13 +10,14 @@ use crate::error::Error;
 use crate::helpers::root::INSTALLED;
 use crate::host::ownership::HELPERS;
 use crate::host::tree;
+use crate::host::users::is_root;
 
 /// Removes the helpers and, where they are this plugin's, sudo's rules for them. The store stays.
 ///
 /// # Errors
 /// Where they cannot be removed.
 pub fn run(arguments: &[String], _context: &mut Context) -> anyhow::Result<()> {
-    if word(arguments, 0) != "storage" || !rustix::process::geteuid().is_root() {
+    if word(arguments, 0) != "storage" || !is_root() {
         return Ok(());
     }
     let rules = fs::read_to_string(SUDOERS).unwrap_or_default();

@@ -19,6 +19,7 @@ pub use own::{Depth, Owned, own};
 pub use remove::remove;
 
 use crate::error::{Error, Result};
+use crate::host::users::is_root;
 
 const FOLDER: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
@@ -90,7 +91,7 @@ fn enter_one(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     };
     let link = rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW)?;
     let is_roots = FileType::from_raw_mode(link.st_mode) == FileType::Symlink && link.st_uid == 0;
-    let is_unprivileged = !rustix::process::geteuid().is_root();
+    let is_unprivileged = !is_root();
     if !is_roots || is_unprivileged {
         return Err(error);
     }
