@@ -42,6 +42,27 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes the repository's own links, `subcommands/NAME` and `triggers/NAME`, into a folder.
+///
+/// # Errors
+/// Where they cannot be made.
+pub fn links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("links", words, context)?;
+    let [folder] = arguments.positional.as_slice() else {
+        bail!("links needs the repository's folder, and nothing else");
+    };
+    for (kind, sub) in [
+        (Kind::Subcommand, "subcommands"),
+        (Kind::Addition, "subcommands"),
+        (Kind::Trigger, "triggers"),
+    ] {
+        let sub = folder.join(sub);
+        fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
+        write_links(kind, &sub, Path::new("../dokku-storage"))?;
+    }
+    Ok(())
+}
+
 /// Which rows are links in which folder, and to what.
 pub const LINKS: [(Kind, &str, &str); 4] = [
     (Kind::Addition, "subcommands", "../dokku-storage"),

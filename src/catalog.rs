@@ -267,6 +267,7 @@ pub static ROWS: &[Row] = &[
     row(Helper, "destroy-storage-dir", "NAME", "Removes a folder", helpers::destroy),
     row(Own, "help", "", "Shows what there is", default::own_help),
     row(Own, "version", "", "Shows the version", default::version),
+    row(Own, "links", "DIR", "Writes the repository's links", assemble::links),
     row(Own, "assemble", "DIR --repo DIR", "Writes the plugin's folder", assemble::run),
 ];
 

@@ -20,11 +20,15 @@ use crate::store::overlap;
 /// Where there is none of that name for this caller, or its file cannot be read.
 pub fn entry(name: &str, context: &Context) -> Result<Entry> {
     let entry = context.store.existing_entry(name)?;
-    if !apps::are_restricted(&context.environment) || is_shared(&entry, context)? {
-        Ok(entry)
-    } else {
-        Err(no_such_entry(name))
-    }
+    if may_touch(&entry, context)? { Ok(entry) } else { Err(no_such_entry(name)) }
+}
+
+/// Whether the caller may touch an entry.
+///
+/// # Errors
+/// Where the apps that mount it cannot be found out.
+pub fn may_touch(entry: &Entry, context: &Context) -> Result<bool> {
+    Ok(!apps::are_restricted(&context.environment) || is_shared(entry, context)?)
 }
 
 /// Whether nobody mounts the entry, or an app that the caller may see.

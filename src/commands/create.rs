@@ -64,8 +64,14 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:create", words, context)?;
     let recursive = arguments.chown_recursive;
     let mut entry = entry(&arguments, context)?;
-    if context.store.entry(&entry.name)?.is_some() {
-        let existing = super::access::entry(entry.name.as_str(), context)?;
+    if let Some(existing) = context.store.entry(&entry.name)? {
+        if !super::access::may_touch(&existing, context)? {
+            return Err(Error::refused(format!(
+                "storage entry name \"{}\" is taken; choose another",
+                entry.name
+            ))
+            .into());
+        }
         check_existing(&existing, &entry)?;
         entry.complete_from(&existing);
     }

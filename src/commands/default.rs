@@ -30,9 +30,9 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 pub fn own_help(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
     context.out.line("Usage: dokku-storage COMMAND [ARGUMENT...]\n\nStorage commands:");
     show(catalog::of_dokku().chain(catalog::of_kind(Kind::Addition)), context);
-    context
-        .out
-        .line("\nFor containers, as in: docker run $(dokku-storage docker-args-run APP) IMAGE");
+    context.out.line(
+        "\nFor containers, as in: eval \"docker run $(dokku-storage docker-args-run APP) IMAGE\"",
+    );
     let triggers = catalog::of_kind(Kind::Trigger);
     show_plain(triggers.filter(|row| row.name.starts_with("docker-args")), context);
     context.out.line("\nThe program itself:");

@@ -79,6 +79,17 @@ fn must_be_unused(name: &EntryName, context: &Context) -> Result<()> {
 
 /// The refusal that names the apps, as far as the caller may see them.
 fn still_used(name: &EntryName, using: Vec<AppName>, context: &Context) -> Result<Error> {
+    let is_known = |app: &&AppName| {
+        let mounts = context.store.mounts_file(app);
+        mounts.is_ok_and(|mounts| mounts.problem().is_none())
+    };
+    if let Some(app) = using.iter().find(|app| !is_known(app)) {
+        // Nobody knows whether it mounts the entry before its file can be read.
+        return Ok(match context.store.mounts_file(app) {
+            Ok(mounts) => mounts.problem().unwrap_or(Error::Status(1)),
+            Err(error) => error,
+        });
+    }
     let count = using.len();
     let using = apps::visible(&context.environment, using)?;
     let mut names: Vec<&str> = using.iter().map(AppName::as_str).collect();
@@ -170,6 +181,8 @@ fn unregister(entry: &Entry, removes_data: bool, context: &Context) -> Result<Un
         let mut using = change.store().apps_mounting(&entry.name)?;
         if removes_data {
             using.extend(change.store().apps_mounting_path(&path)?);
+            using.sort_unstable();
+            using.dedup();
         }
         if !using.is_empty() {
             return Ok(Unregistered::Used(using));

@@ -12,6 +12,7 @@ use crate::domain::text::or_empty;
 use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::render::table::table;
+use crate::store::Store;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -33,23 +34,14 @@ pub(super) struct Visible {
 /// Reads every entry and every app's file once. An entry that only apps mount which the caller may not see
 /// is not there for the caller.
 pub(super) fn visible(context: &Context) -> Result<Visible> {
-    let all = context.store.apps()?;
-    let mut mounted_by: HashMap<EntryName, Vec<AppName>> = HashMap::new();
-    for app in &all {
-        let Ok(mounts) = context.store.mounts_file(app) else {
-            continue;
-        };
-        for attachment in mounts.attachments() {
-            let apps = mounted_by.entry(attachment.entry_name.clone()).or_default();
-            if apps.last() != Some(app) {
-                apps.push(app.clone());
-            }
-        }
-    }
+    let (all, mut mounted_by, mut found) = context.store.snapshot(|store| {
+        let all = store.apps()?;
+        let mounted_by = mounted_by(&all, store);
+        Ok((all, mounted_by, store.entries()?))
+    })?;
     let count = all.len();
     let seen = apps::visible(&context.environment, all)?;
     let sees_all = seen.len() == count;
-    let mut found = context.store.entries()?;
     let mut entries = Vec::with_capacity(found.entries.len());
     for entry in found.entries.drain(..) {
         let mut apps = mounted_by.remove(&entry.name).unwrap_or_default();
@@ -62,6 +54,22 @@ pub(super) fn visible(context: &Context) -> Result<Visible> {
         }
     }
     Ok(Visible { entries, problems: found.problems })
+}
+
+fn mounted_by(apps: &[AppName], store: &Store) -> HashMap<EntryName, Vec<AppName>> {
+    let mut mounted_by: HashMap<EntryName, Vec<AppName>> = HashMap::new();
+    for app in apps {
+        let Ok(mounts) = store.mounts_file(app) else {
+            continue;
+        };
+        for attachment in mounts.attachments() {
+            let apps = mounted_by.entry(attachment.entry_name.clone()).or_default();
+            if apps.last() != Some(app) {
+                apps.push(app.clone());
+            }
+        }
+    }
+    mounted_by
 }
 
 /// Says which files could not be read.

@@ -12,8 +12,8 @@ use crate::domain::text::or_empty;
 use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::render::report::Report;
-use crate::store::Mounts;
 use crate::store::reading::Remembering;
+use crate::store::{Mounts, Store};
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -102,15 +102,19 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     request.positional = with_app(request.positional, 1, context);
     if !request.positional.is_empty() {
         let app = apps::existing(&context.environment, at(&request.positional, 0))?;
-        return Ok(one(&app, &request, &mut Remembering::default(), context)?);
+        let mounts = load(&app, &mut Remembering::default(), &context.store);
+        return Ok(one(&app, &mounts, &request, context)?);
     }
     let apps = apps::all(&context.environment, &context.store)?;
     if apps.is_empty() {
         context.out.warn("You haven't deployed any applications yet");
     }
     let mut entries = Remembering::default();
-    for app in apps {
-        one(&app, &request, &mut entries, context)?;
+    let loaded: Vec<Mounts> = context
+        .store
+        .snapshot(|store| Ok(apps.iter().map(|app| load(app, &mut entries, store)).collect()))?;
+    for (app, mounts) in apps.iter().zip(&loaded) {
+        one(app, mounts, &request, context)?;
     }
     Ok(())
 }
@@ -120,29 +124,26 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 /// # Errors
 /// None but those of a flag, which is not given here.
 pub fn of_app(app: &AppName, context: &mut Context) -> Result<()> {
-    one(app, &Request::default(), &mut Remembering::default(), context)
+    let mounts = load(app, &mut Remembering::default(), &context.store);
+    one(app, &mounts, &Request::default(), context)
 }
 
-fn one(
-    app: &AppName,
-    request: &Request,
-    entries: &mut Remembering,
-    context: &mut Context,
-) -> Result<()> {
-    let mounts = match context.store.mounts_with(app, entries) {
-        Ok(mounts) => mounts,
-        Err(error) => {
-            let problems = vec![error];
-            Mounts { problems, ..Mounts::default() }
-        }
-    };
+/// What an app mounts; a file that cannot be read is among its problems.
+fn load(app: &AppName, entries: &mut Remembering, store: &Store) -> Mounts {
+    store.mounts_with(app, entries).unwrap_or_else(|error| {
+        let problems = vec![error];
+        Mounts { problems, ..Mounts::default() }
+    })
+}
+
+fn one(app: &AppName, mounts: &Mounts, request: &Request, context: &mut Context) -> Result<()> {
     for problem in &mounts.problems {
         context
             .out
             .warn(&format!("Unable to load all storage attachments for \"{app}\": {problem}"));
     }
-    warn_of_orphans(app, &mounts, context);
-    let report = report(&mounts);
+    warn_of_orphans(app, mounts, context);
+    let report = report(mounts);
     match (&request.flag, request.format) {
         (Some(flag), _) => report.print_value(&mut context.out, flag)?,
         (None, Format::Json) => report.print_json(&mut context.out),

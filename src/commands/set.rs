@@ -1,6 +1,9 @@
 //! `storage:set`: changes a property of an entry.
 
+use std::collections::BTreeSet;
+
 use clap::Parser;
+use serde_json::Value;
 
 use super::arguments::{self, at, no_more_than, pairs};
 use super::directory::{self, Wanted};
@@ -224,14 +227,45 @@ pub(super) fn update(
     if let Err(error) = followed {
         context.store.change(|transaction| {
             let now = transaction.store().entry(&before.name)?;
-            if now.ok_or_else(|| no_such_entry(name))? == after {
-                transaction.write_entry(&before)?;
-            }
-            Ok(())
+            let now = now.ok_or_else(|| no_such_entry(name))?;
+            transaction.write_entry(&without_change(&now, &before, &after)?)
         })?;
         return Err(error);
     }
     Ok(())
+}
+
+/// An entry as it is now, without what turned `before` into `after`; what others changed meanwhile stays.
+fn without_change(now: &Entry, before: &Entry, after: &Entry) -> Result<Entry> {
+    let json = |entry: &Entry| {
+        serde_json::to_value(entry).map_err(Error::system("read", entry.name.as_str()))
+    };
+    let mut kept = json(now)?;
+    take_out(&mut kept, &json(before)?, &json(after)?);
+    serde_json::from_value(kept).map_err(Error::system("read", now.name.as_str()))
+}
+
+fn take_out(now: &mut Value, before: &Value, after: &Value) {
+    let (Value::Object(now), Value::Object(before), Value::Object(after)) = (now, before, after)
+    else {
+        return;
+    };
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for key in keys {
+        let (old, new) = (before.get(key), after.get(key));
+        if old == new {
+            continue;
+        }
+        if now.get(key) == new {
+            match old {
+                Some(old) => drop(now.insert(key.clone(), old.clone())),
+                None => drop(now.remove(key)),
+            }
+        } else if let Some(inner) = now.get_mut(key) {
+            let empty = Value::Object(serde_json::Map::new());
+            take_out(inner, old.unwrap_or(&empty), new.unwrap_or(&empty));
+        }
+    }
 }
 
 /// Refuses a scope that leaves out an app which mounts the entry.
@@ -263,4 +297,23 @@ fn follow(entry: &Entry, wanted: Option<&Wanted>, context: &mut Context) -> Resu
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_change_is_taken_out_of_what_others_changed() {
+        let entry = |text: &str| serde_json::from_str::<Entry>(text).unwrap();
+        let before = entry(r#"{"name":"a","scheduler":"k3s","size":"1Gi"}"#);
+        let after = entry(r#"{"name":"a","scheduler":"k3s","size":"2Gi","labels":{"x":"1"}}"#);
+        let now = entry(
+            r#"{"name":"a","scheduler":"k3s","size":"2Gi","labels":{"x":"1","y":"2"},"annotations":{"k":"v"}}"#,
+        );
+        let kept = without_change(&now, &before, &after).unwrap();
+        assert_eq!(kept.size, "1Gi");
+        assert_eq!(kept.annotations["k"], "v");
+        assert_eq!(kept.labels.keys().collect::<Vec<_>>(), ["y"]);
+    }
 }

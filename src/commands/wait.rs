@@ -23,6 +23,8 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = &entry.name;
     if scheduler::is_elsewhere(&entry) {
         let status = scheduler::status(&entry)?;
+        let status =
+            if status.is_empty() { "not known to the scheduler".to_owned() } else { status };
         if status != "Bound" {
             return Err(
                 Error::refused(format!("storage entry \"{name}\" is {status}, not Bound")).into()

@@ -29,7 +29,7 @@ pub struct Entry {
     /// The entry's name, which is the file's too.
     pub name: EntryName,
     /// Who makes the storage available: `docker-local` or `k3s`.
-    #[serde(default, deserialize_with = "null_as_default")]
+    #[serde(default = "docker_local", deserialize_with = "docker_local_unless_named")]
     pub scheduler: String,
     /// The absolute path or the Docker volume behind it; none for k3s.
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
@@ -297,6 +297,18 @@ pub fn only_on_default_path(flag: &str, default_path: &str, path: &str) -> Error
     Error::refused(format!(
         "{flag} is only supported when the storage entry uses the default host path ({default_path}); omit {flag} and manage {path} manually"
     ))
+}
+
+fn docker_local() -> String {
+    DOCKER_LOCAL.to_owned()
+}
+
+/// Reads a scheduler; an entry that names none is this host's.
+fn docker_local_unless_named<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<String, D::Error> {
+    let name: String = null_as_default(deserializer)?;
+    Ok(if name.is_empty() { docker_local() } else { name })
 }
 
 /// Reads `null` as the empty value, as Go's decoder does.

@@ -25,7 +25,9 @@ impl Ownership {
         if known || uid(text).is_some() {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::refused("Unsupported chown permissions"))
+            Err(Error::refused(format!(
+                "Unsupported chown permissions\n{text:?} is neither a uid from 0 to 65535 nor one of herokuish, heroku, paketo, root, false"
+            )))
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::paths::HostPath;
 use crate::error::{Error, Result};
 use crate::store::{Layout, Owner, Store};
 
@@ -89,9 +90,17 @@ impl Environment {
 
     /// The store's folders as the *host's* Docker sees them, where Dokku itself runs in a container and that
     /// differs from what it sees.
-    #[must_use]
-    pub fn host_lib_root(&self) -> Option<PathBuf> {
-        path("DOKKU_LIB_HOST_ROOT").filter(|root| *root != self.lib_root)
+    ///
+    /// # Errors
+    /// Where `DOKKU_LIB_HOST_ROOT` is no path that Docker could mount.
+    pub fn host_lib_root(&self) -> Result<Option<PathBuf>> {
+        let Some(root) = path("DOKKU_LIB_HOST_ROOT").filter(|root| *root != self.lib_root) else {
+            return Ok(None);
+        };
+        let text = root.to_string_lossy();
+        HostPath::parse(&text)
+            .map_err(|reason| Error::refused(format!("DOKKU_LIB_HOST_ROOT: {reason}")))?;
+        Ok(Some(root))
     }
 
     /// Whether headlines are to be left out (`--quiet`).

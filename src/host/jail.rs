@@ -1,6 +1,7 @@
 //! Judging host paths by the host's policy, after resolving the links in them.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
 
 use crate::domain::names::AppName;
 use crate::domain::policy::Policy;
@@ -35,13 +36,63 @@ pub fn judge(policy: &Policy, app: Option<&AppName>, path: &str) -> Result<()> {
     )))
 }
 
-/// The path with every link resolved; names that do not exist yet stay as they are.
+/// How many links a path may lead through, as in the kernel.
+const MOST_LINKS: u32 = 40;
+
+/// The path with every link resolved, also those that lead to nothing yet; names that do not exist stay as they
+/// are. `..` is taken away first, by the names alone, which is what Docker does.
 fn resolved(path: &Path) -> PathBuf {
-    for existing in path.ancestors() {
-        if let Ok(real) = std::fs::canonicalize(existing) {
-            let rest = path.strip_prefix(existing).unwrap_or(Path::new(""));
-            return if rest.as_os_str().is_empty() { real } else { real.join(rest) };
+    let mut ahead: Vec<OsString> = cleaned(path).iter().rev().map(OsString::from).collect();
+    let mut real = PathBuf::new();
+    let mut links = 0;
+    while let Some(name) = ahead.pop() {
+        if name == ".." {
+            real.pop();
+            continue;
+        }
+        let next = real.join(&name);
+        match std::fs::read_link(&next) {
+            Ok(target) if links < MOST_LINKS => {
+                links += 1;
+                if target.is_absolute() {
+                    real = PathBuf::new();
+                }
+                ahead.extend(target.iter().rev().filter(|name| *name != ".").map(OsString::from));
+            }
+            _ => real = next,
         }
     }
-    path.to_path_buf()
+    real
+}
+
+/// The path without `.` and `..`.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            Component::CurDir => {}
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_are_followed_to_where_they_lead_even_to_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        symlink("/not/there/yet", root.join("dangling")).unwrap();
+        symlink("b/../c", root.join("relative")).unwrap();
+        symlink(root.join("loop"), root.join("loop")).unwrap();
+        assert_eq!(resolved(&root.join("dangling/x")), Path::new("/not/there/yet/x"));
+        assert_eq!(resolved(&root.join("relative")), root.join("c"));
+        assert_eq!(resolved(&root.join("none/../../etc")), root.parent().unwrap().join("etc"));
+        assert!(resolved(&root.join("loop")).ends_with("loop"));
+    }
 }

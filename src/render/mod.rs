@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// How much is collected before it is written.
 const BLOCK: usize = 64 * 1024;
 
+/// The longest warning, in characters: what somebody typed stands in it, and may be of any length.
+const LONGEST: usize = 4096;
+
 /// The status of a process whose reader went away, as if the signal had ended it.
 const SIGPIPE_STATUS: i32 = 141;
 
@@ -101,7 +104,10 @@ impl Printer {
     /// ` !     text` on standard error, a line each.
     pub fn warn(&mut self, text: &str) {
         for line in text.lines() {
-            self.error_line(&format!(" !     {line}"));
+            match line.char_indices().nth(LONGEST) {
+                None => self.error_line(&format!(" !     {line}")),
+                Some((end, _)) => self.error_line(&format!(" !     {}…", &line[..end])),
+            }
         }
     }
 

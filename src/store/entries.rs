@@ -85,6 +85,13 @@ fn parse(path: &Path, name: &EntryName, content: &[u8]) -> Result<Entry> {
         line: Some(error.line()).filter(|&line| line > 0),
         reason: error.to_string(),
     })?;
+    if entry.is_docker_local() && entry.host_path.is_none() {
+        return Err(Error::Unreadable {
+            path: path.to_path_buf(),
+            line: None,
+            reason: "it has no host_path".to_owned(),
+        });
+    }
     if entry.name == *name {
         Ok(entry)
     } else {

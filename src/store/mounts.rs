@@ -117,7 +117,12 @@ impl MountsFile {
             line.content.as_ref().err().map(|reason| Error::Unreadable {
                 path: self.path.clone(),
                 line: Some(line.number),
-                reason: format!("{reason} (dokku storage:unmount can drop the mount by its name)"),
+                reason: match line.raw_value("entry_name") {
+                    Some(name) => {
+                        format!("{reason} (dokku storage:unmount APP {name} drops the mount)")
+                    }
+                    None => reason.clone(),
+                },
             })
         })
     }

@@ -81,6 +81,17 @@ impl EntrySource for Remembering {
 }
 
 impl Store {
+    /// Reads several files as they are at one moment: no writer is at work meanwhile. Other readers are.
+    ///
+    /// # Errors
+    /// What `read` says.
+    pub fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        // Without the lock file nobody has written yet, or this caller may not; then nothing better can be had.
+        let lock = std::fs::File::open(self.layout().lock());
+        let _held = lock.and_then(|lock| lock.lock_shared().map(|()| lock));
+        read(self)
+    }
+
     /// What an app mounts.
     ///
     /// A writer may remove an attachment and then its entry while this reads the one and then the other.
@@ -101,11 +112,7 @@ impl Store {
         if mounts.orphans.is_empty() {
             return Ok(mounts);
         }
-        let lock = std::fs::File::open(self.layout().lock());
-        match lock.and_then(|lock| lock.lock_shared().map(|()| lock)) {
-            Ok(_held) => self.mounts_now(app, &mut Direct),
-            Err(_) => Ok(mounts),
-        }
+        self.snapshot(|store| store.mounts_now(app, &mut Direct))
     }
 
     fn mounts_now(&self, app: &AppName, entries: &mut impl EntrySource) -> Result<Mounts> {

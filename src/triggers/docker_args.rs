@@ -4,6 +4,7 @@ use super::{app, word};
 use crate::commands::access::must_be_allowed;
 use crate::context::Context;
 use crate::domain::docker_args::{line, mounted_source, words};
+use crate::domain::entry::{DOCKER_LOCAL, K3S};
 use crate::domain::names::{AppName, ProcessType};
 use crate::domain::paths::Source;
 use crate::domain::phases::Phase;
@@ -69,6 +70,15 @@ fn mounts(
 ) -> Result<Vec<Mounted>> {
     let mounts = context.store.mounts(app)?.readable()?;
     crate::commands::report::warn_of_orphans(app, &mounts, context);
+    let known =
+        |mounted: &&Mounted| [DOCKER_LOCAL, K3S].contains(&mounted.entry.scheduler.as_str());
+    for mounted in mounts.mounted.iter().filter(|mounted| !known(mounted)) {
+        let entry = &mounted.entry;
+        context.out.warn(&format!(
+            "{app}: storage entry \"{}\" has scheduler {:?}, which this host's Docker does not serve; it is not mounted",
+            entry.name, entry.scheduler
+        ));
+    }
     let sorted = mounts.sorted().into_iter().filter(|mounted| {
         mounted.entry.is_docker_local() && mounted.attachment.applies(phase, process_type)
     });
@@ -111,7 +121,7 @@ fn as_docker_sees_it(mounted: &Mounted, context: &Context) -> Result<String> {
             )));
         }
     }
-    let Some(host_root) = context.environment.host_lib_root() else {
+    let Some(host_root) = context.environment.host_lib_root()? else {
         return Ok(source);
     };
     let inside = std::path::Path::new(&source).strip_prefix(context.store.layout().root());

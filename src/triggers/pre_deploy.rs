@@ -26,25 +26,21 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let deployed = |mounted: &&Mounted| {
         mounted.entry.is_docker_local() && mounted.attachment.phases.contains(Phase::Deploy)
     };
-    let mut problems: Vec<String> = mounts
-        .orphans
+    for orphan in &mounts.orphans {
+        let path = quoted(orphan.container_path.as_str());
+        context.out.warn(&format!(
+            "{app} is deployed without storage entry \"{name}\" at {path}, whose file is gone; put back {file}, or drop the mount: dokku storage:unmount {app} {name} --container-dir {path}",
+            name = orphan.entry_name,
+            file = context.store.layout().entry(&orphan.entry_name).display(),
+        ));
+    }
+    let is_seen_elsewhere = context.environment.host_lib_root()?.is_some();
+    let problems: Vec<String> = mounts
+        .mounted
         .iter()
-        .map(|orphan| {
-            let path = quoted(orphan.container_path.as_str());
-            format!(
-                "{app} mounts storage entry \"{name}\" at {path}, but its file is gone; put back {file}, or drop the mount: dokku storage:unmount {app} {name} --container-dir {path}",
-                name = orphan.entry_name,
-                file = context.store.layout().entry(&orphan.entry_name).display(),
-            )
-        })
+        .filter(deployed)
+        .filter_map(|mounted| missing_source(&app, mounted, is_seen_elsewhere, context))
         .collect();
-    problems.extend(
-        mounts
-            .mounted
-            .iter()
-            .filter(deployed)
-            .filter_map(|mounted| missing_source(&app, mounted, context)),
-    );
     if !problems.is_empty() {
         return Err(Error::refused(problems.join("\n")).into());
     }
@@ -55,7 +51,12 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// What is wrong with a mount whose source is not there. Docker would make a directory of it, as root.
-fn missing_source(app: &AppName, mounted: &Mounted, context: &Context) -> Option<String> {
+fn missing_source(
+    app: &AppName,
+    mounted: &Mounted,
+    is_seen_elsewhere: bool,
+    context: &Context,
+) -> Option<String> {
     let Some(Source::Path(_)) = &mounted.entry.host_path else {
         return None;
     };
@@ -63,7 +64,7 @@ fn missing_source(app: &AppName, mounted: &Mounted, context: &Context) -> Option
     let path = Path::new(&source);
     let layout = context.store.layout();
     // From inside a container, only Dokku's own folders are the host's.
-    let is_seen = context.environment.host_lib_root().is_none() || path.starts_with(layout.root());
+    let is_seen = !is_seen_elsewhere || path.starts_with(layout.root());
     let is_missing =
         std::fs::metadata(path).is_err_and(|error| crate::store::files::is_absent(&error));
     if !is_seen || !is_missing {
@@ -76,10 +77,10 @@ fn missing_source(app: &AppName, mounted: &Mounted, context: &Context) -> Option
             format!("dokku storage:create {name}")
         }
         Some(folder) if direct => format!("dokku storage:ensure-directory {}", quoted(folder)),
-        _ => format!("mkdir -p {} (on the host, as root)", quoted(&source)),
+        _ => format!("mkdir -p {} (or put the file there that it is meant to be)", quoted(&source)),
     };
     Some(format!(
-        "{app} mounts {source} at {} (storage entry \"{name}\"), but {source} does not exist; create it with: {remedy}",
+        "{app} mounts {source} at {} (storage entry \"{name}\"), but {source} does not exist; create it: {remedy}",
         mounted.attachment.container_path
     ))
 }
