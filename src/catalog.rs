@@ -2,11 +2,13 @@
 //! come from here.
 
 use crate::commands::{
-    annotations, create, default, destroy, ensure_directory, exec, info, list, list_entries,
-    migrate, mount, policy, report, set, unmount, wait,
+    annotations, app, apply, create, default, destroy, doctor, ensure_directory, exec, info, list,
+    list_entries, migrate, mount, needs, policy, report, set, unmount, wait,
 };
 use crate::context::Context;
-use crate::triggers::{app_life, app_mounts, docker_args, install, pre_deploy, quiet, uninstall};
+use crate::triggers::{
+    app_life, app_mounts, build, docker_args, idle, install, pre_deploy, uninstall,
+};
 use crate::{assemble, helpers, triggers};
 
 /// In which role a row is called, and so how: by which file of the plugin's folder.
@@ -189,6 +191,62 @@ pub static ROWS: &[Row] = &[
     row(Subcommand, "default", "", "Shows the commands", default::run),
     row(
         Addition,
+        "app:report",
+        "<app> [--format json] [<flag>]",
+        "Shows what is decided for an app",
+        app::report,
+    ),
+    row(
+        Addition,
+        "app:set",
+        "<app> missing-source|clone [<value>]",
+        "Decides for an app",
+        app::set,
+    ),
+    row(
+        Addition,
+        "apply",
+        "<app> [--plan] < mounts.json",
+        "Makes an app's mounts what a document says",
+        apply::run,
+    ),
+    row(
+        Addition,
+        "doctor",
+        "[<app>] [--format text|json]",
+        "Finds what is wrong with storage, and says how to mend it",
+        doctor::run,
+    ),
+    row(
+        Addition,
+        "needs:import",
+        "<app> < needs.json",
+        "Takes what an app needs from a document",
+        needs::import,
+    ),
+    row(
+        Addition,
+        "needs:link",
+        "<app> [<need> <name>]",
+        "Has a storage entry serve a need of an app",
+        needs::link,
+    ),
+    row(
+        Addition,
+        "needs:list",
+        "<app> [--format text|json]",
+        "Lists what an app needs and what serves it",
+        needs::list,
+    ),
+    row(
+        Addition,
+        "needs:unlink",
+        "<app> <need>",
+        "Takes the storage entry away that serves a need",
+        needs::unlink,
+    ),
+    row(
+        Addition,
         "policy:report",
         "[--format json] [<flag>]",
         "Shows what this host allows",
@@ -202,15 +260,15 @@ pub static ROWS: &[Row] = &[
         policy::set,
     ),
     row(Commands, "commands", "help|storage:help", "Answers dokku help", default::commands),
-    row(Trigger, "core-post-deploy", "APP PORT IP TAG", "Nothing to do after a deploy", quiet::run),
+    row(Trigger, "core-post-deploy", "APP PORT IP TAG", "Nothing to do after a deploy", idle::run),
     row(
         Trigger,
         "core-post-extract",
         "APP WORKDIR REV",
-        "Nothing is read from an app's source",
-        quiet::run,
+        "Reads what the app declares that it needs",
+        build::extracted,
     ),
-    row(Trigger, "cron-entries", "SCHEDULER", "Nothing is scheduled", quiet::run),
+    row(Trigger, "cron-entries", "SCHEDULER", "Nothing is scheduled", idle::run),
     row(Trigger, "docker-args-build", "APP BUILDER", "Mounts for the build", docker_args::build),
     row(
         Trigger,
@@ -230,20 +288,20 @@ pub static ROWS: &[Row] = &[
         app_life::rename,
     ),
     row(Trigger, "post-delete", "APP", "Forgets the app's mounts", app_life::delete),
-    row(Trigger, "post-deploy", "APP PORT IP TAG", "Nothing to do after a deploy", quiet::run),
+    row(Trigger, "post-deploy", "APP PORT IP TAG", "Nothing to do after a deploy", idle::run),
     row(
         Trigger,
         "post-extract",
         "APP WORKDIR REV",
-        "Nothing is read from an app's source",
-        quiet::run,
+        "The same, after other plugins changed the source",
+        build::extracted,
     ),
     row(
         Trigger,
         "post-release-builder",
         "BUILDER APP IMAGE",
-        "Nothing is taken from the image",
-        quiet::run,
+        "Remembers the image that was built",
+        build::released,
     ),
     row(Trigger, "pre-deploy", "APP TAG", "Checks that all is there, sets owners", pre_deploy::run),
     row(Trigger, "report", "APP", "The app's part of dokku report", triggers::report::app),

@@ -12,7 +12,7 @@ pub enum Error {
     #[error("App {0} does not exist")]
     UnknownApp(String),
     /// A store file whose content cannot be understood. Exit status 1.
-    #[error("{}{}: {reason}; correct the file, or move it away", path.display(), line.map(|n| format!(" line {n}")).unwrap_or_default())]
+    #[error("{}{}: {reason}; correct or remove what is wrong there", path.display(), line.map(|n| format!(" line {n}")).unwrap_or_default())]
     Unreadable {
         /// The file.
         path: PathBuf,

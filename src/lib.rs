@@ -5,6 +5,7 @@
 
 pub mod assemble;
 pub mod catalog;
+pub mod checks;
 pub mod commands;
 pub mod context;
 pub mod domain;

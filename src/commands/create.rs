@@ -13,6 +13,7 @@ use crate::domain::ownership::Ownership;
 use crate::domain::paths::{Source, as_typed};
 use crate::domain::scope::Scope;
 use crate::error::{Error, Result};
+use crate::host::environment;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -131,6 +132,9 @@ fn entry(arguments: &Arguments, context: &Context) -> Result<Entry> {
     entry.annotations = annotations;
     entry.labels = labels;
     entry.scope = Scope::parse(&arguments.scope)?;
+    if matches!(entry.host_path, Some(Source::Path(_))) && scheduler == DOCKER_LOCAL {
+        entry.node = environment::node();
+    }
     entry.check(&default_path)?;
     entry.check_directory(&default_path)?;
     Ok(entry)

@@ -99,9 +99,9 @@ fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context
     if tty {
         words.push("--tty".to_owned());
     }
-    let user = match (&arguments.as_user, entry.chown.as_ref().and_then(Ownership::container_id)) {
+    let user = match (&arguments.as_user, entry.chown.as_ref().and_then(Ownership::container_ids)) {
         (user, _) if !user.is_empty() => Some(user.clone()),
-        (_, Some(id)) => Some(id.to_string()),
+        (_, Some((uid, gid))) => Some(format!("{uid}:{gid}")),
         _ => None,
     };
     if let Some(user) = user {

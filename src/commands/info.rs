@@ -42,6 +42,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         ("Mode", or_empty(entry.mode.as_ref()).to_owned()),
         ("Reclaim policy", entry.reclaim_policy.clone()),
         ("Scope", entry.scope.to_string()),
+        ("Node", entry.node.clone()),
     ];
     for (label, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
         context.out.detail(&format!("{:18}{value}", format!("{label}:")));

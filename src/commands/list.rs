@@ -38,6 +38,8 @@ pub struct Row<'a> {
     subpath: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     volume_chown: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    need: Option<&'a str>,
 }
 
 impl<'a> From<&'a Mounted> for Row<'a> {
@@ -50,6 +52,7 @@ impl<'a> From<&'a Mounted> for Row<'a> {
             readonly,
             volume_options,
             volume_chown,
+            need,
             ..
         } = &mounted.attachment;
         Self {
@@ -62,6 +65,7 @@ impl<'a> From<&'a Mounted> for Row<'a> {
             process_type,
             subpath: subpath.as_ref().map(AsRef::as_ref),
             volume_chown: volume_chown.as_ref().map(AsRef::as_ref),
+            need: need.as_ref().map(AsRef::as_ref),
         }
     }
 }

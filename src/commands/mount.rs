@@ -113,6 +113,7 @@ fn mount_colon_form(
         Ok(())
     })?;
     warn_of_namesake(app, &typed_source, context);
+    super::restart::say(app, context);
     Ok(())
 }
 
@@ -189,6 +190,7 @@ fn mount_entry(
     } else {
         format!("Storage entry {name} mount {place} updated")
     });
+    super::restart::say(app, context);
     Ok(())
 }
 
@@ -213,21 +215,33 @@ fn settle(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
         attachment.volume_options = Some(VolumeOptions::parse(options)?);
     }
     if let Some(owner) = given(arguments.volume_chown.as_deref()) {
-        attachment.volume_chown = Some(Ownership::parse(owner)?);
+        attachment.volume_chown = Some(Ownership::parse_for_mount(owner)?);
     }
     attachment.check()
 }
 
-/// Refuses what this host could not do when the app is deployed.
-fn check(app: &AppName, entry: &Entry, attachment: &Attachment, context: &Context) -> Result<()> {
+/// Refuses what this host could not do, or does not allow, when the app is deployed.
+///
+/// # Errors
+/// Names what it is.
+pub fn check(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    context: &Context,
+) -> Result<()> {
     super::access::must_be_in_scope(entry, app)?;
     super::access::must_be_allowed(entry, Some(app), &context.store.policy()?, context)?;
     if !entry.is_docker_local() {
         return Ok(());
     }
+    refuse_deleted_by_build(app, attachment, context)?;
     let source = entry.shown_source();
     let default_path = directory::default_path(context, entry.name.as_str());
-    let chowns = attachment.volume_chown.as_ref().is_some_and(|c| c.container_id().is_some());
+    let chowns = attachment
+        .volume_chown
+        .as_ref()
+        .is_some_and(|owner| owner.is_auto() || owner.container_ids().is_some());
     if chowns && source != default_path {
         return Err(only_on_default_path("--volume-chown", &default_path, source));
     }
@@ -241,7 +255,34 @@ fn check(app: &AppName, entry: &Entry, attachment: &Attachment, context: &Contex
     Ok(())
 }
 
-fn refuse_collision<'a>(
+/// Refuses a mount that a build with herokuish would delete the content of: it empties `/app` first.
+///
+/// # Errors
+/// Names the path, and what to do instead.
+fn refuse_deleted_by_build(
+    app: &AppName,
+    attachment: &Attachment,
+    context: &Context,
+) -> Result<()> {
+    let is_in_app = attachment.container_path.parts().next() == Some("app");
+    if !attachment.phases.contains(Phase::Build) || !is_in_app {
+        return Ok(());
+    }
+    let builder = scheduler::builder_of_app(app, context);
+    if builder != "herokuish" {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "container path \"{}\" is in /app, which a build with herokuish empties, your data with it; leave the build phase out, or mount at a path outside of /app",
+        attachment.container_path
+    )))
+}
+
+/// Refuses a container path that another attachment claims.
+///
+/// # Errors
+/// Names the other, and the way out.
+pub fn refuse_collision<'a>(
     app: &AppName,
     attachment: &Attachment,
     others: impl IntoIterator<Item = &'a Attachment>,

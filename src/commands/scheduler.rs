@@ -8,15 +8,25 @@ use crate::host::plugn;
 
 /// The scheduler that an app, or else every app, was given; Dokku's default where none was.
 pub fn of_app(app: &AppName, context: &Context) -> String {
-    let layout = context.store.layout();
-    let selected = |app: &str| {
-        let text = std::fs::read_to_string(layout.property("scheduler", app, "selected")).ok()?;
-        let name = text.trim().to_owned();
-        (!name.is_empty()).then_some(name)
-    };
-    selected(app.as_str())
-        .or_else(|| selected("--global"))
+    selected("scheduler", app.as_str(), context)
+        .or_else(|| selected("scheduler", "--global", context))
         .unwrap_or_else(|| DOCKER_LOCAL.to_owned())
+}
+
+/// The builder that an app, or else every app, was given, or that built it last; Dokku's default where nothing
+/// is known.
+pub fn builder_of_app(app: &AppName, context: &Context) -> String {
+    let built = || context.store.app_settings(app).map(|settings| settings.builder).ok();
+    selected("builder", app.as_str(), context)
+        .or_else(|| selected("builder", "--global", context))
+        .or_else(|| built().filter(|builder| !builder.is_empty()))
+        .unwrap_or_else(|| "herokuish".to_owned())
+}
+
+fn selected(plugin: &str, app: &str, context: &Context) -> Option<String> {
+    let file = context.store.layout().property(plugin, app, "selected");
+    let name = std::fs::read_to_string(file).ok()?.trim().to_owned();
+    (!name.is_empty()).then_some(name)
 }
 
 /// Refuses an entry that the app's scheduler cannot mount.

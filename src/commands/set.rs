@@ -57,7 +57,17 @@ const PROPERTIES: [&str; 7] =
     ["access-mode", "chown", "mode", "namespace", "reclaim-policy", "size", "storage-class-name"];
 
 /// The properties that Dokku's own plugin does not have.
-const OWN_PROPERTIES: [&str; 1] = ["scope"];
+const OWN_PROPERTIES: [&str; 2] = ["node", "scope"];
+
+/// The name of a host, as `hostname` shows it.
+fn node(text: &str) -> Result<String> {
+    let valid = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    if valid && text.len() <= 255 {
+        Ok(text.to_owned())
+    } else {
+        Err(Error::refused(format!("node {text:?} is not the name of a host")))
+    }
+}
 
 /// What is to become of an entry.
 struct Changes {
@@ -143,6 +153,7 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
         "size" => value.clone_into(&mut entry.size),
         "namespace" => value.clone_into(&mut entry.namespace),
         "reclaim-policy" => value.clone_into(&mut entry.reclaim_policy),
+        "node" => entry.node = node(value)?,
         "scope" => entry.scope = Scope::parse(&[value.to_owned()])?,
         "chown" if value.is_empty() => entry.chown = None,
         "chown" => entry.chown = Some(Ownership::parse(value)?),

@@ -54,10 +54,12 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         process_type: given(arguments.process_type.as_deref()),
     };
     if target.contains(':') {
-        Ok(unmount_colon_form(&app, target, which, context)?)
+        unmount_colon_form(&app, target, which, context)?;
     } else {
-        Ok(unmount_entry(&app, target, which, context)?)
+        unmount_entry(&app, target, which, context)?;
     }
+    super::restart::say(&app, context);
+    Ok(())
 }
 
 fn unmount_colon_form(

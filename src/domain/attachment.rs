@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::entry::{empty_as_none, null_as_default};
 use super::names::{EntryName, ProcessType};
+use super::needs::NeedId;
 use super::ownership::Ownership;
 use super::paths::{ContainerPath, Subpath};
 use super::phases::{Phase, Phases};
@@ -39,6 +40,9 @@ pub struct Attachment {
     /// The owner that is set when the app is deployed.
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub volume_chown: Option<Ownership>,
+    /// The need of the app that it serves; a field of this plugin's own.
+    #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
+    pub need: Option<NeedId>,
     /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -63,6 +67,7 @@ impl Attachment {
             readonly: false,
             volume_options: None,
             volume_chown: None,
+            need: None,
             unknown: Map::new(),
         }
     }
@@ -78,7 +83,8 @@ impl Attachment {
     /// Takes the settings of `other`, and keeps what this version does not know.
     pub fn take_settings(&mut self, other: Self) {
         let unknown = std::mem::take(&mut self.unknown);
-        *self = Self { unknown, ..other };
+        let need = other.need.clone().or_else(|| self.need.take());
+        *self = Self { need, unknown, ..other };
     }
 
     /// Whether a container of this phase and process type gets the mount. A container without a process type

@@ -96,6 +96,13 @@ pub struct Entry {
         skip_serializing_if = "Scope::is_empty"
     )]
     pub scope: Scope,
+    /// The name of the host that has the data; a field of this plugin's own.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub node: String,
     /// The version of this shape.
     #[serde(default)]
     pub schema_version: u64,
@@ -122,6 +129,7 @@ impl Entry {
             annotations: BTreeMap::new(),
             labels: BTreeMap::new(),
             scope: Scope::default(),
+            node: String::new(),
             schema_version: SCHEMA_VERSION,
             unknown: Map::new(),
         }
@@ -163,6 +171,9 @@ impl Entry {
         }
         if self.scope.is_empty() {
             self.scope.clone_from(&earlier.scope);
+        }
+        if !earlier.node.is_empty() {
+            self.node.clone_from(&earlier.node);
         }
         self.unknown.clone_from(&earlier.unknown);
         self.schema_version = earlier.schema_version.max(SCHEMA_VERSION);
@@ -243,7 +254,7 @@ impl Entry {
             return Ok(());
         }
         let path = self.shown_source();
-        let chowns = self.chown.as_ref().is_some_and(|c| c.container_id().is_some());
+        let chowns = self.chown.as_ref().is_some_and(|c| c.container_ids().is_some());
         for (flag, wanted) in [("--chown", chowns), ("--mode", self.mode.is_some())] {
             if wanted && path != default_path {
                 return Err(only_on_default_path(flag, default_path, path));

@@ -209,6 +209,12 @@ impl ProcessType {
     }
 }
 
+impl AsRef<str> for ProcessType {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
 impl std::fmt::Display for ProcessType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::names::AppName;
 use crate::domain::paths::HostPath;
 use crate::error::{Error, Result};
 use crate::store::{Layout, Owner, Store};
@@ -161,11 +162,30 @@ impl Environment {
         var("DOCKER_HOST")
     }
 
+    /// A value of an app's configuration, from the file in which Dokku keeps it.
+    #[must_use]
+    pub fn app_config(&self, app: &AppName, key: &str) -> Option<String> {
+        let file = self.apps_root.as_ref()?.join(app.as_str()).join("ENV");
+        let text = std::fs::read_to_string(file).ok()?;
+        let value = text.lines().find_map(|line| {
+            let assignment = line.strip_prefix("export ").unwrap_or(line);
+            assignment.strip_prefix(key)?.strip_prefix('=')
+        })?;
+        let value = value.trim().trim_matches(['"', '\'']);
+        (!value.is_empty()).then(|| value.to_owned())
+    }
+
     /// Whether every program that is run is to be shown (`--trace`).
     #[must_use]
     pub fn is_traced() -> bool {
         var("DOKKU_TRACE").is_some()
     }
+}
+
+/// The name of this host.
+#[must_use]
+pub fn node() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Whether `sudo` started this process: it sets this variable in every program that it runs.

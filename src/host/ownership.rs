@@ -38,7 +38,7 @@ impl std::fmt::Display for Ids {
 /// The second value is a warning where Docker did not say whether there are any.
 #[must_use]
 pub fn on_host(environment: &Environment, ownership: &Ownership) -> (Option<Ids>, Option<String>) {
-    let Some(id) = ownership.container_id() else {
+    let Some((uid, gid)) = ownership.container_ids() else {
         return (None, None);
     };
     let (map, warning) = match docker::id_map(environment) {
@@ -48,7 +48,7 @@ pub fn on_host(environment: &Environment, ownership: &Ownership) -> (Option<Ids>
             Some("Docker does not answer; assuming that it uses no user namespaces".to_owned()),
         ),
     };
-    let ids = Ids { uid: id + map.uid, gid: id + map.gid };
+    let ids = Ids { uid: uid + map.uid, gid: gid + map.gid };
     (Some(ids), warning)
 }
 

@@ -1,7 +1,7 @@
 //! Running other programs.
 
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::process::{Command, Output, Stdio};
 
 use super::environment::Environment;
@@ -23,6 +23,31 @@ pub struct Answer {
 /// Where it cannot be started.
 pub fn output(program: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<Answer> {
     command(program, arguments).stdin(Stdio::null()).output().map(Answer::from)
+}
+
+/// Runs a program without input and returns the beginning of what it says; it is ended once that is there.
+///
+/// # Errors
+/// Where it cannot be started or read from.
+pub fn beginning(
+    program: &str,
+    arguments: &[impl AsRef<OsStr>],
+    most: usize,
+) -> io::Result<Vec<u8>> {
+    let mut child = command(program, arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let mut said = Vec::new();
+    let read = match child.stdout.take() {
+        Some(stdout) => stdout.take(most as u64).read_to_end(&mut said),
+        None => Ok(0),
+    };
+    // It may still have much to say.
+    let _ = child.kill();
+    child.wait()?;
+    read.map(|_| said)
 }
 
 /// Runs a program with `input`, hands its output and its errors through, and returns its status.

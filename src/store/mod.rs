@@ -3,6 +3,7 @@
 //! Readers take no lock: every file is replaced as a whole. Writers go through [`Store::change`], which
 //! holds the one lock of the store, lets everything be checked first and then carries out all steps or none.
 
+mod apps;
 mod change;
 pub mod docker_options;
 pub mod entries;

@@ -24,6 +24,16 @@ pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
     };
     let mounts = mounts(&app, Phase::Build, &ProcessType::default(), context)?;
     let builder = word(arguments, 1);
+    let emptied = |m: &&Mounted| m.attachment.container_path.parts().next() == Some("app");
+    if matches!(builder, "" | "herokuish")
+        && let Some(mounted) = mounts.iter().find(emptied)
+    {
+        return Err(Error::refused(format!(
+            "{app}: the build mount of storage entry \"{}\" at {} is in /app, which herokuish empties, your data with it; unmount it, or leave the build phase out",
+            mounted.entry.name, mounted.attachment.container_path
+        ))
+        .into());
+    }
     if builder.is_empty() || BUILDERS.contains(&builder) {
         return Ok(print(&app, &mounts, context)?);
     }

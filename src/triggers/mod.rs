@@ -2,10 +2,11 @@
 
 pub mod app_life;
 pub mod app_mounts;
+pub mod build;
 pub mod docker_args;
+pub mod idle;
 pub mod install;
 pub mod pre_deploy;
-pub mod quiet;
 pub mod report;
 pub mod uninstall;
 

@@ -1,31 +1,88 @@
-//! `pre-deploy`: what an app mounts must be there before anything is replaced.
+//! `pre-deploy`: what an app mounts must be there, and fit, before anything is replaced.
 
-use std::path::Path;
-
-use super::app;
-use crate::commands::directory;
+use super::{app, word};
+use crate::checks::image::Fitting;
+use crate::checks::{Finding, Severity, sources};
+use crate::commands::directory::{self, Wanted};
 use crate::context::Context;
-use crate::domain::docker_args::{mounted_source, quoted};
+use crate::domain::app_settings::MissingSource;
+use crate::domain::docker_args::quoted;
 use crate::domain::names::AppName;
 use crate::domain::paths::{Source, Subpath};
 use crate::domain::phases::Phase;
 use crate::error::{Error, Result};
-use crate::host::ownership::{self, Folder};
+use crate::host::docker;
+use crate::host::ownership::{self, Folder, Ids};
 use crate::host::tree::Depth;
-use crate::store::Mounted;
+use crate::store::{Mounted, Mounts};
 
 /// Checks every mount of the deploy phase, then sets the owners that were asked for.
 ///
 /// # Errors
-/// Where something is missing: one line each, with the app, the path and the command that mends it.
+/// Where something is wrong: one line each, with the app, the path and the command that mends it.
 pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
+    crate::commands::needs::settle(&app, context)?;
     let mounts = context.store.mounts(&app)?.readable()?;
-    let deployed = |mounted: &&Mounted| {
-        mounted.entry.is_docker_local() && mounted.attachment.phases.contains(Phase::Deploy)
-    };
+    let settings = context.store.app_settings(&app)?;
+    warn_of_orphans(&app, &mounts, context);
+    let deployed: Vec<&Mounted> = mounts
+        .mounted
+        .iter()
+        .filter(|m| m.entry.is_docker_local() && m.attachment.phases.contains(Phase::Deploy))
+        .collect();
+    let mut findings = crate::commands::needs::missing(&app, context)?;
+    findings.extend(sources::collisions(&app, &mounts));
+    let mut to_make = Vec::new();
+    for &mounted in &deployed {
+        findings.extend(sources::elsewhere(&app, mounted));
+        let Some(finding) = sources::missing(&app, mounted, context) else {
+            continue;
+        };
+        match settings.missing_source {
+            MissingSource::Fail => findings.push(finding),
+            MissingSource::Create => to_make.push(mounted),
+            MissingSource::Ignore => context.out.warn(&finding.line()),
+        }
+    }
+    stop_for(&findings)?;
+    let has_paths = deployed.iter().any(|m| matches!(m.entry.host_path, Some(Source::Path(_))));
+    let fitting = if has_paths { Fitting::open(&app, word(arguments, 1), context) } else { None };
+    let owners = owners(&app, &deployed, fitting.as_ref(), context)?;
+    if let Some(fitting) = &fitting {
+        for (mounted, owner) in deployed.iter().zip(&owners) {
+            let is_settled = |finding: &Finding| {
+                finding.severity != Severity::Stops
+                    || (owner.is_some() && finding.code == "not-writable")
+            };
+            findings.extend(fitting.check(&app, mounted).into_iter().filter(|f| !is_settled(f)));
+        }
+    }
+    stop_for(&findings)?;
+    drop(fitting);
+    for mounted in to_make {
+        make(&app, mounted, context)?;
+    }
+    for (mounted, owner) in deployed.iter().zip(owners) {
+        if let Some(ids) = owner {
+            give(mounted, ids, context)?;
+        }
+    }
+    Ok(())
+}
+
+fn stop_for(findings: &[Finding]) -> Result<()> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = findings.iter().map(Finding::line).collect();
+    Err(Error::refused(lines.join("\n")))
+}
+
+/// An attachment without an entry is left out of the containers; that must not go unnoticed.
+fn warn_of_orphans(app: &AppName, mounts: &Mounts, context: &mut Context) {
     for orphan in &mounts.orphans {
         let path = quoted(orphan.container_path.as_str());
         context.out.warn(&format!(
@@ -34,86 +91,62 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
             file = context.store.layout().entry(&orphan.entry_name).display(),
         ));
     }
-    let is_seen_elsewhere = context.environment.host_lib_root()?.is_some();
-    let problems: Vec<String> = mounts
-        .mounted
-        .iter()
-        .filter(deployed)
-        .filter_map(|mounted| missing_source(&app, mounted, is_seen_elsewhere, context))
-        .collect();
-    if !problems.is_empty() {
-        return Err(Error::refused(problems.join("\n")).into());
+}
+
+/// The ids to which each mount's directory is to be given, as `--volume-chown` says.
+fn owners(
+    app: &AppName,
+    deployed: &[&Mounted],
+    fitting: Option<&Fitting<'_>>,
+    context: &Context,
+) -> Result<Vec<Option<Ids>>> {
+    let owner = |mounted: &&Mounted| -> Result<Option<Ids>> {
+        let Some(ownership) = &mounted.attachment.volume_chown else {
+            return Ok(None);
+        };
+        let name = mounted.entry.name.as_str();
+        if mounted.entry.shown_source() != directory::default_path(context, name) {
+            crate::render::Printer::new(false).warn(&format!(
+                "{app}: --volume-chown {} is not applied to {}, which is not in the storage root; set its owner yourself",
+                ownership.as_str(),
+                mounted.entry.shown_source()
+            ));
+            return Ok(None);
+        }
+        if !ownership.is_auto() {
+            return Ok(ownership::on_host(&context.environment, ownership).0);
+        }
+        match fitting.and_then(Fitting::host_ids) {
+            Some((uid, gid)) => Ok(Some(Ids { uid, gid })),
+            None => Err(Error::refused(format!(
+                "{app}: the user of the image is not known, so --volume-chown auto cannot be applied to {}; name the uid: dokku storage:mount {app} {name} --container-dir {} --volume-chown UID",
+                mounted.entry.shown_source(),
+                quoted(mounted.attachment.container_path.as_str())
+            ))),
+        }
+    };
+    deployed.iter().map(owner).collect()
+}
+
+/// Makes what is missing: the entry's directory with its owner and mode, or the volume.
+fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
+    let entry = &mounted.entry;
+    let source = crate::domain::docker_args::mounted_source(entry, &mounted.attachment);
+    if let Some(Source::Volume(volume)) = &entry.host_path {
+        docker::make_volume(&context.environment, volume.as_str())?;
+    } else {
+        let wanted = Wanted::of(entry, false, context)?;
+        directory::make(std::path::Path::new(&source), context)?;
+        wanted.apply(entry, context)?;
     }
-    for mounted in mounts.mounted.iter().filter(deployed) {
-        set_owner(&app, mounted, context)?;
-    }
+    context.out.detail(&format!("Created {source} for {app}"));
     Ok(())
 }
 
-/// What is wrong with a mount whose source is not there. Docker would make a directory of it, as root.
-fn missing_source(
-    app: &AppName,
-    mounted: &Mounted,
-    is_seen_elsewhere: bool,
-    context: &Context,
-) -> Option<String> {
-    let Some(Source::Path(_)) = &mounted.entry.host_path else {
-        return None;
-    };
-    let source = mounted_source(&mounted.entry, &mounted.attachment);
-    let path = Path::new(&source);
-    let layout = context.store.layout();
-    // From inside a container, only Dokku's own folders are the host's.
-    let is_seen = !is_seen_elsewhere || path.starts_with(layout.root());
-    let is_missing =
-        std::fs::metadata(path).is_err_and(|error| crate::store::files::is_absent(&error));
-    if !is_seen || !is_missing {
-        return None;
-    }
-    let name = &mounted.entry.name;
-    let direct = path.parent() == Some(layout.storage());
-    let remedy = match path.file_name().and_then(|name| name.to_str()) {
-        _ if source == directory::default_path(context, name.as_str()) => {
-            format!("dokku storage:create {name}")
-        }
-        Some(folder) if direct => format!("dokku storage:ensure-directory {}", quoted(folder)),
-        _ => format!("mkdir -p {} (or put the file there that it is meant to be)", quoted(&source)),
-    };
-    Some(format!(
-        "{app} mounts {source} at {} (storage entry \"{name}\"), but {source} does not exist; create it: {remedy}",
-        mounted.attachment.container_path
-    ))
-}
-
-/// Gives an entry's directory, or the part of it that is mounted, to the owner of `--volume-chown`.
-fn set_owner(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
-    let Some(ownership) = &mounted.attachment.volume_chown else {
-        return Ok(());
-    };
-    let (ids, warning) = ownership::on_host(&context.environment, ownership);
-    if let Some(warning) = warning {
-        context.out.warn(&warning);
-    }
-    let Some(ids) = ids else {
-        return Ok(());
-    };
-    let name = mounted.entry.name.as_str();
-    if mounted.entry.shown_source() != directory::default_path(context, name) {
-        context.out.warn(&format!(
-            "{app}: --volume-chown {} is not applied to {}, which is not in the storage root; set its owner yourself",
-            ownership.as_str(),
-            mounted.entry.shown_source()
-        ));
-        return Ok(());
-    }
+/// Gives an entry's directory, or the part of it that is mounted, to the ids.
+fn give(mounted: &Mounted, ids: Ids, context: &Context) -> Result<()> {
     let part = mounted.attachment.subpath.as_ref().map(Subpath::as_str);
+    let folder = Folder { name: mounted.entry.name.as_str(), part };
     let layout = context.store.layout();
-    ownership::give(
-        &context.environment,
-        layout,
-        Folder { name, part },
-        ids,
-        Depth::Folder,
-        &|_| {},
-    )
+    ownership::give(&context.environment, layout, folder, ids, Depth::Folder, &|_| {})
 }

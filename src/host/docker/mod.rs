@@ -1,5 +1,8 @@
 //! Asking Docker: over the engine's socket, and through its client where there is no socket.
 
+pub mod containers;
+pub mod images;
+
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -91,6 +94,30 @@ pub fn can_mount_volume_subpath(environment: &Environment) -> Result<bool> {
             "Docker does not answer, so it is not known whether it can mount a part of a volume",
         )),
     }
+}
+
+/// Whether a Docker volume exists; `None` where Docker does not answer.
+#[must_use]
+pub fn has_volume(environment: &Environment, name: &str) -> Option<bool> {
+    if let Some(found) = get(environment, &format!("/volumes/{name}")) {
+        return Some(found["Name"].as_str() == Some(name));
+    }
+    let answer = process::output(&client(environment), &["volume", "inspect", name]).ok()?;
+    let is_known = answer.status == 0 || answer.stderr.to_lowercase().contains("no such volume");
+    is_known.then_some(answer.status == 0)
+}
+
+/// Makes a Docker volume, which the engine's own driver keeps.
+///
+/// # Errors
+/// Where Docker refuses, with its words.
+pub fn make_volume(environment: &Environment, name: &str) -> Result<()> {
+    let answer = process::output(&client(environment), &["volume", "create", name])
+        .map_err(Error::system("run", client(environment)))?;
+    if answer.status == 0 {
+        return Ok(());
+    }
+    Err(Error::refused(format!("Docker did not make the volume {name}: {}", answer.stderr.trim())))
 }
 
 /// What the engine answers to a GET; `None` where another client was named, there is no socket, or no answer.

@@ -1,0 +1,128 @@
+//! Whether the mounts fit the image: files where it has files, and a user who can write.
+
+use std::os::unix::fs::MetadataExt;
+
+use super::{Finding, Severity};
+use crate::context::Context;
+use crate::domain::docker_args::{mounted_source, quoted};
+use crate::domain::names::AppName;
+use crate::domain::paths::Source;
+use crate::host::docker::images::{Content, Image, User};
+use crate::host::docker::{self, IdMap};
+use crate::store::Mounted;
+
+/// The image of an app, its user, and how the host sees that user.
+#[derive(Debug)]
+pub struct Fitting<'a> {
+    image: Image<'a>,
+    user: Option<User>,
+    map: IdMap,
+}
+
+impl<'a> Fitting<'a> {
+    /// Opens the image that the app was built into last, or the one that Dokku names so by the tag.
+    #[must_use]
+    pub fn open(app: &AppName, tag: &str, context: &'a Context) -> Option<Self> {
+        let tag = if tag.is_empty() { "latest" } else { tag };
+        let built = context.store.app_settings(app).map(|settings| settings.image);
+        let names: Vec<String> = built
+            .ok()
+            .filter(|image| !image.is_empty())
+            .into_iter()
+            .chain([format!("dokku/{app}:{tag}")])
+            .collect();
+        let image = Image::open(&context.environment, &names)?;
+        let app_user = context.environment.app_config(app, "DOKKU_APP_USER");
+        Some(Self {
+            user: image.user(app_user.as_deref()),
+            map: docker::id_map(&context.environment).unwrap_or(IdMap::SAME),
+            image,
+        })
+    }
+
+    /// The uid and the gid of the image's user on the host.
+    #[must_use]
+    pub fn host_ids(&self) -> Option<(u32, u32)> {
+        self.user.as_ref().map(|user| (user.uid + self.map.uid, user.gid + self.map.gid))
+    }
+
+    /// What is wrong with a mount in this image.
+    #[must_use]
+    pub fn check(&self, app: &AppName, mounted: &Mounted) -> Vec<Finding> {
+        let (entry, attachment) = (&mounted.entry, &mounted.attachment);
+        let Some(Source::Path(_)) = &entry.host_path else {
+            return Vec::new();
+        };
+        let source = mounted_source(entry, attachment);
+        let Ok(metadata) = std::fs::metadata(&source) else {
+            return Vec::new();
+        };
+        let about = |finding: Finding| finding.of_app(app).of_entry(&entry.name).at(source.clone());
+        let path = &attachment.container_path;
+        let content = self.image.content(path.as_str());
+        let mut findings = Vec::new();
+        let wrong = match (metadata.is_dir(), content) {
+            (true, Content::File) => Some("is a directory, and the image has a file"),
+            (false, Content::Folder | Content::EmptyFolder) => {
+                Some("is a file, and the image has a directory")
+            }
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            let sentence = format!("{app} mounts {source}, which {wrong} at {path}");
+            let remedy = format!(
+                "mount it at another path, after: dokku storage:unmount {app} {} --container-dir {}",
+                entry.name,
+                quoted(path.as_str())
+            );
+            findings.push(about(Finding::new("wrong-kind", Severity::Stops, sentence, remedy)));
+            return findings;
+        }
+        if metadata.is_dir() && content == Content::Folder {
+            let sentence =
+                format!("{app} mounts {source} at {path}, which hides what the image has there");
+            let remedy = "that is as it should be where the app expects its own data there";
+            findings.push(about(Finding::new("hidden-content", Severity::Note, sentence, remedy)));
+        }
+        let must_write = metadata.is_dir() && !attachment.is_readonly();
+        if must_write && let Some((uid, gid)) = self.unable_to_write(&metadata) {
+            let sentence = format!(
+                "{app} mounts {source} at {path}, which the image's user {} cannot write (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
+                self.user.as_ref().map_or(0, |user| user.uid),
+                metadata.uid(),
+                metadata.gid(),
+                metadata.mode() & 0o7777,
+            );
+            let is_named = !entry.name.is_legacy();
+            let place = quoted(path.as_str());
+            let remedy = if is_named {
+                format!(
+                    "dokku storage:mount {app} {} --container-dir {place} --volume-chown auto, or --volume-readonly where it need not",
+                    entry.name
+                )
+            } else {
+                format!(
+                    "chown {uid}:{gid} {} (as root), or mount it with :ro where it need not",
+                    quoted(&source)
+                )
+            };
+            findings.push(about(Finding::new("not-writable", Severity::Stops, sentence, remedy)));
+        }
+        findings
+    }
+
+    /// The ids of the user who cannot write to a directory; `None` where the user can, or it is not known.
+    fn unable_to_write(&self, directory: &std::fs::Metadata) -> Option<(u32, u32)> {
+        let (uid, gid) = self.host_ids()?;
+        let bits = directory.mode();
+        let granted = if directory.uid() == uid {
+            bits >> 6
+        } else if directory.gid() == gid {
+            bits >> 3
+        } else {
+            bits
+        };
+        // Root may write everywhere, unless it is somebody else outside.
+        (uid != 0 && granted & 0o3 != 0o3).then_some((uid, gid))
+    }
+}

@@ -1,0 +1,92 @@
+//! What can be wrong with an app's storage: found before a deploy, and by `storage:doctor`.
+
+pub mod image;
+pub mod running;
+pub mod sources;
+pub mod store;
+
+use serde::Serialize;
+
+use crate::domain::names::{AppName, EntryName};
+
+/// What a finding asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// A deploy would go wrong, and is stopped.
+    Stops,
+    /// Somebody has to look.
+    Person,
+    /// It is good to know.
+    Note,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// What kind it is of; it stays the same over versions.
+    pub code: &'static str,
+    /// What it asks for.
+    pub severity: Severity,
+    /// The app, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppName>,
+    /// The entry, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entry: Option<EntryName>,
+    /// The path on the host or in the container, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What is the matter.
+    pub sentence: String,
+    /// The command that mends it, or what to do.
+    pub remedy: String,
+}
+
+impl Finding {
+    /// A finding about nothing in particular yet.
+    #[must_use]
+    pub fn new(
+        code: &'static str,
+        severity: Severity,
+        sentence: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            severity,
+            app: None,
+            entry: None,
+            path: None,
+            sentence: sentence.into(),
+            remedy: remedy.into(),
+        }
+    }
+
+    /// The same about an app.
+    #[must_use]
+    pub fn of_app(mut self, app: &AppName) -> Self {
+        self.app = Some(app.clone());
+        self
+    }
+
+    /// The same about an entry.
+    #[must_use]
+    pub fn of_entry(mut self, entry: &EntryName) -> Self {
+        self.entry = Some(entry.clone());
+        self
+    }
+
+    /// The same about a path.
+    #[must_use]
+    pub fn at(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// The finding on one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{}; {}", self.sentence, self.remedy)
+    }
+}

@@ -1,0 +1,115 @@
+//! Whether the running containers have the mounts that are declared.
+
+use super::{Finding, Severity};
+use crate::context::Context;
+use crate::domain::docker_args::mounted_source;
+use crate::domain::mount_string::MountString;
+use crate::domain::names::{AppName, ProcessType};
+use crate::domain::paths::ContainerPath;
+use crate::domain::phases::Phase;
+use crate::host::docker::containers::{Container, running};
+use crate::store::docker_options::OptionsFile;
+use crate::store::{Mounted, Mounts};
+
+/// The app's containers that have a process type: those of a deploy.
+#[must_use]
+pub fn deployed(app: &AppName, context: &Context) -> Vec<Container> {
+    let mut containers = running(&context.environment, app);
+    containers.retain(|container| container.process_type.is_some());
+    containers
+}
+
+/// Containers whose mounts are not those that are declared.
+#[must_use]
+pub fn stale(
+    app: &AppName,
+    mounts: &Mounts,
+    containers: &[Container],
+    context: &Context,
+) -> Vec<Finding> {
+    let by_options = paths_of_docker_options(app, context);
+    let mut findings = Vec::new();
+    for container in containers {
+        let process_type = container.process_type.as_deref().unwrap_or_default();
+        let Ok(process_type) = ProcessType::parse(process_type) else {
+            continue;
+        };
+        let declared: Vec<&Mounted> = mounts
+            .mounted
+            .iter()
+            .filter(|m| m.entry.is_docker_local())
+            .filter(|m| m.attachment.applies(Phase::Deploy, &process_type))
+            .collect();
+        let differs = difference(&declared, container, &by_options, context);
+        let Some(differs) = differs else {
+            continue;
+        };
+        let sentence =
+            format!("{app}: the running {process_type} container {} {differs}", container.id);
+        let remedy = format!("dokku ps:restart {app}");
+        let finding = Finding::new("stale-container", Severity::Person, sentence, remedy);
+        findings.push(finding.of_app(app));
+    }
+    findings
+}
+
+fn difference(
+    declared: &[&Mounted],
+    container: &Container,
+    by_options: &[ContainerPath],
+    context: &Context,
+) -> Option<String> {
+    let seen = |text: &str| ContainerPath::parse(text).ok();
+    for mounted in declared {
+        let path = &mounted.attachment.container_path;
+        let present =
+            container.mounts.iter().find(|mount| seen(&mount.destination).as_ref() == Some(path));
+        let source = mounted_source(&mounted.entry, &mounted.attachment);
+        let Some(present) = present else {
+            return Some(format!("does not have {source} at {path} yet"));
+        };
+        let source = as_docker_sees_it(&source, context);
+        if present.source() != source && !is_same_place(present.source(), &source) {
+            return Some(format!("has {} at {path}, not {source}", present.source()));
+        }
+        if present.is_writable == mounted.attachment.is_readonly() {
+            let now = if present.is_writable { "writable" } else { "read-only" };
+            return Some(format!("has {path} {now}"));
+        }
+    }
+    let paths: Vec<&ContainerPath> =
+        declared.iter().map(|mounted| &mounted.attachment.container_path).collect();
+    container.mounts.iter().find_map(|mount| {
+        let path = seen(&mount.destination)?;
+        // Volumes without a name of their own come from the image.
+        let is_anonymous =
+            mount.name.len() == 64 && mount.name.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_known = paths.contains(&&path) || by_options.contains(&path) || is_anonymous;
+        (!is_known).then(|| format!("still has {} at {path}", mount.source()))
+    })
+}
+
+fn as_docker_sees_it(source: &str, context: &Context) -> String {
+    let inside = std::path::Path::new(source).strip_prefix(context.store.layout().root());
+    match (context.environment.host_lib_root(), inside) {
+        (Ok(Some(root)), Ok(inside)) => root.join(inside).to_string_lossy().into_owned(),
+        _ => source.to_owned(),
+    }
+}
+
+fn is_same_place(a: &str, b: &str) -> bool {
+    let real = |path: &str| std::fs::canonicalize(path).ok();
+    matches!((real(a), real(b)), (Some(a), Some(b)) if a == b)
+}
+
+/// The container paths of mounts that are still told to Docker by docker-options, of every kind.
+fn paths_of_docker_options(app: &AppName, context: &Context) -> Vec<ContainerPath> {
+    let files = context.store.docker_options(app).unwrap_or_default();
+    let lines = files.iter().flat_map(OptionsFile::volume_lines);
+    lines
+        .filter_map(|line| match line.mount {
+            Ok(MountString { container_path, .. }) => Some(container_path),
+            Err(_) => None,
+        })
+        .collect()
+}

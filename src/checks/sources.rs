@@ -1,0 +1,143 @@
+//! Whether the source of each mount is there, on this node, and in nobody's way.
+
+use std::path::Path;
+
+use super::{Finding, Severity};
+use crate::commands::directory::default_path;
+use crate::context::Context;
+use crate::domain::docker_args::{mounted_source, quoted};
+use crate::domain::names::AppName;
+use crate::domain::paths::Source;
+use crate::host::{docker, environment};
+use crate::store::files::is_absent;
+use crate::store::{Mounted, Mounts};
+
+/// The mount as it is told in a finding: the source, the container path and the entry.
+fn told(app: &AppName, mounted: &Mounted) -> String {
+    format!(
+        "{app} mounts {} at {} (storage entry \"{}\")",
+        mounted_source(&mounted.entry, &mounted.attachment),
+        mounted.attachment.container_path,
+        mounted.entry.name
+    )
+}
+
+/// Sources that are missing.
+pub fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
+    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let name = &mounted.entry.name;
+    let (what, remedy) = match mounted.entry.host_path.as_ref()? {
+        Source::Volume(volume) => {
+            if docker::has_volume(&context.environment, volume.as_str()) != Some(false) {
+                return None;
+            }
+            ("missing-volume", format!("docker volume create {volume}"))
+        }
+        Source::Path(_) => {
+            let path = Path::new(&source);
+            let is_missing = std::fs::metadata(path).is_err_and(|error| is_absent(&error));
+            if !is_missing || !is_seen_from_here(path, context) {
+                return None;
+            }
+            let direct = path.parent() == Some(context.store.layout().storage());
+            let remedy = match path.file_name().and_then(|name| name.to_str()) {
+                _ if source == default_path(context, name.as_str()) => {
+                    format!("dokku storage:create {name}")
+                }
+                Some(folder) if direct => {
+                    format!("dokku storage:ensure-directory {}", quoted(folder))
+                }
+                _ => format!("mkdir -p {}, or put the file there", quoted(&source)),
+            };
+            ("missing-source", remedy)
+        }
+    };
+    let sentence = format!("{}, but {source} does not exist", told(app, mounted));
+    let finding = Finding::new(what, Severity::Stops, sentence, format!("create it: {remedy}"));
+    Some(finding.of_app(app).of_entry(name).at(source))
+}
+
+/// From inside a container only Dokku's own folders are the host's; nothing is known of the others.
+pub fn is_seen_from_here(path: &Path, context: &Context) -> bool {
+    let is_in_container = matches!(context.environment.host_lib_root(), Ok(Some(_)));
+    !is_in_container || path.starts_with(context.store.layout().root())
+}
+
+/// Data that is on another host.
+pub fn elsewhere(app: &AppName, mounted: &Mounted) -> Option<Finding> {
+    let node = &mounted.entry.node;
+    let here = environment::node();
+    if node.is_empty() || here.is_empty() || *node == here {
+        return None;
+    }
+    let name = &mounted.entry.name;
+    let sentence =
+        format!("{}, whose data is on the node {node}; this is {here}", told(app, mounted));
+    let remedy = format!(
+        "deploy there, or once the data is here: dokku storage:set {name} node {}",
+        quoted(&here)
+    );
+    Some(Finding::new("other-node", Severity::Stops, sentence, remedy).of_app(app).of_entry(name))
+}
+
+/// Container paths that two mounts claim. A mount is refused for this; a file that another program wrote may
+/// have it.
+pub fn collisions(app: &AppName, mounts: &Mounts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, one) in mounts.mounted.iter().enumerate() {
+        let earlier = mounts.mounted[..index].iter().map(|mounted| &mounted.attachment);
+        let Some(other) = one.attachment.collision(earlier) else {
+            continue;
+        };
+        let path = &one.attachment.container_path;
+        let (mine, theirs) = (&one.entry.name, &other.entry_name);
+        let sentence = format!(
+            "{app} mounts storage entries \"{theirs}\" and \"{mine}\" both at {path}, and a container can have one"
+        );
+        let place = quoted(path.as_str());
+        let remedy = format!("dokku storage:unmount {app} {mine} --container-dir {place}");
+        let finding = Finding::new("path-collision", Severity::Stops, sentence, remedy);
+        findings.push(finding.of_app(app).of_entry(mine).at(path.as_str()));
+    }
+    findings
+}
+
+/// Directories that hold what only one process may write, mounted writable by several.
+pub fn several_writers(app: &AppName, mounted: &Mounted, writers: usize) -> Option<Finding> {
+    if writers < 2 || mounted.attachment.is_readonly() {
+        return None;
+    }
+    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let names = std::fs::read_dir(&source).ok()?;
+    let data = names.flatten().take(1000).find_map(|name| {
+        let name = name.file_name().to_string_lossy().into_owned();
+        single_writer(&name).map(|what| (name, what))
+    });
+    let (file, what) = data?;
+    let sentence = format!(
+        "{}, where {file} looks like {what}, which one process may write; {writers} containers can",
+        told(app, mounted)
+    );
+    let remedy = format!(
+        "scale to one container, or mount it read-only in the others: dokku ps:scale {app}"
+    );
+    Some(
+        Finding::new("several-writers", Severity::Person, sentence, remedy)
+            .of_app(app)
+            .of_entry(&mounted.entry.name)
+            .at(source),
+    )
+}
+
+/// What a file's name says of data that only one process may write.
+fn single_writer(name: &str) -> Option<&'static str> {
+    let extension = Path::new(name).extension().and_then(|e| e.to_str()).unwrap_or_default();
+    match (name, extension) {
+        (_, "sqlite" | "sqlite3" | "db") => Some("an SQLite database"),
+        ("PG_VERSION" | "postmaster.pid", _) => Some("a PostgreSQL cluster"),
+        ("ibdata1", _) => Some("a MySQL server's data"),
+        ("dump.rdb" | "appendonly.aof" | "appendonlydir", _) => Some("a Redis server's data"),
+        ("WiredTiger.lock" | "mongod.lock", _) => Some("a MongoDB server's data"),
+        _ => None,
+    }
+}

@@ -1,0 +1,135 @@
+//! What is wrong with the store itself: files that cannot be read, and what nothing refers to.
+
+use super::{Finding, Severity};
+use crate::commands::directory::{LEAVING, default_path};
+use crate::context::Context;
+use crate::domain::docker_args::quoted;
+use crate::domain::names::{AppName, EntryName};
+use crate::error::{Error, Result};
+use crate::store::{Mounts, overlap};
+
+/// Attachments without an entry, and lines that cannot be read.
+#[must_use]
+pub fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        mounts.problems.iter().map(|problem| unreadable(problem).of_app(app)).collect();
+    for orphan in &mounts.orphans {
+        let path = quoted(orphan.container_path.as_str());
+        let name = &orphan.entry_name;
+        let sentence =
+            format!("{app} mounts storage entry \"{name}\" at {path}, whose file is gone");
+        let remedy = format!(
+            "put back {}, or drop the mount: dokku storage:unmount {app} {name} --container-dir {path}",
+            context.store.layout().entry(name).display()
+        );
+        let finding = Finding::new("missing-entry", Severity::Person, sentence, remedy);
+        findings.push(finding.of_app(app).of_entry(name).at(orphan.container_path.as_str()));
+    }
+    findings.extend(docker_options(app, context));
+    findings
+}
+
+/// `-v` lines that docker-options still has.
+fn docker_options(app: &AppName, context: &Context) -> Vec<Finding> {
+    let files = match context.store.docker_options(app) {
+        Ok(files) => files,
+        Err(error) => return vec![unreadable(&error).of_app(app)],
+    };
+    let mut findings = Vec::new();
+    for file in files {
+        for line in file.volume_lines() {
+            let sentence = format!(
+                "{app} has \"-v {}\" in docker-options for {}, which storage does not know",
+                line.text,
+                file.phase.as_str()
+            );
+            let finding = Finding::new(
+                "docker-options-line",
+                Severity::Person,
+                sentence,
+                format!("dokku storage:migrate {app}"),
+            );
+            findings.push(finding.of_app(app).at(file.path.to_string_lossy()));
+        }
+    }
+    findings
+}
+
+fn unreadable(problem: &Error) -> Finding {
+    let finding = Finding::new(
+        "unreadable-file",
+        Severity::Person,
+        problem.to_string(),
+        "the sentence says which file and where",
+    );
+    match problem {
+        Error::Unreadable { path, .. } | Error::System { path, .. } => {
+            finding.at(path.to_string_lossy())
+        }
+        _ => finding,
+    }
+}
+
+/// Entries, directories and folders of the store that nothing refers to.
+///
+/// # Errors
+/// Where the store cannot be listed.
+pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
+    let layout = context.store.layout();
+    let (apps, found) = context.store.snapshot(|store| Ok((store.apps()?, store.entries()?)))?;
+    let mut findings: Vec<Finding> = found.problems.iter().map(unreadable).collect();
+    let mut used: std::collections::HashSet<EntryName> = std::collections::HashSet::new();
+    for app in &apps {
+        if let Ok(mounts) = context.store.mounts_file(app) {
+            used.extend(mounts.attachments().map(|a| a.entry_name.clone()));
+        }
+    }
+    for entry in &found.entries {
+        let name = &entry.name;
+        if used.contains(name) {
+            continue;
+        }
+        let source = entry.shown_source();
+        let is_ours = source == default_path(context, name.as_str());
+        let is_gone = is_ours && !std::path::Path::new(source).exists();
+        let (code, sentence) = if is_gone {
+            (
+                "orphaned-entry",
+                format!(
+                    "storage entry \"{name}\" is not mounted, and its directory {source} is gone"
+                ),
+            )
+        } else {
+            (
+                "unused-entry",
+                format!("storage entry \"{name}\" ({source}) is not mounted by any app"),
+            )
+        };
+        let remedy = format!("dokku storage:destroy {name} (its data stays)");
+        findings.push(Finding::new(code, Severity::Note, sentence, remedy).of_entry(name));
+    }
+    for directory in std::fs::read_dir(layout.storage()).into_iter().flatten().flatten() {
+        let path = directory.path();
+        let is_ours = |source: &str| overlap(&path, std::path::Path::new(source));
+        let is_leaving = directory.file_name().to_string_lossy().starts_with(LEAVING);
+        let known = found.entries.iter().any(|entry| is_ours(entry.shown_source()));
+        if is_leaving || known || !path.is_dir() {
+            continue;
+        }
+        let sentence = format!("no storage entry refers to the directory {}", path.display());
+        let remedy = "register it with dokku storage:create, or remove it";
+        let finding = Finding::new("unused-directory", Severity::Note, sentence, remedy);
+        findings.push(finding.at(path.to_string_lossy()));
+    }
+    if context.environment.is_dokku() {
+        for app in crate::store::app_folders(layout.apps())?.iter().filter(|a| !apps.contains(a)) {
+            let folder = layout.app(app);
+            let sentence =
+                format!("{} is of the app {app}, which does not exist", folder.display());
+            let remedy = format!("dokku plugin:trigger post-delete {app}");
+            let finding = Finding::new("abandoned-app", Severity::Note, sentence, remedy);
+            findings.push(finding.at(folder.to_string_lossy()));
+        }
+    }
+    Ok(findings)
+}

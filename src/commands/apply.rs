@@ -1,0 +1,273 @@
+//! `storage:apply`: makes an app's mounts exactly what a document says, in one step.
+
+use std::io::Read;
+
+use clap::Parser;
+use serde::Deserialize;
+
+use super::access;
+use super::arguments::{self, at, no_more_than, with_app};
+use super::scheduler;
+use super::unmount::remove_if_unused;
+use crate::context::Context;
+use crate::domain::attachment::Attachment;
+use crate::domain::entry::Entry;
+use crate::domain::names::{AppName, EntryName, ProcessType};
+use crate::domain::needs::NeedId;
+use crate::domain::ownership::Ownership;
+use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
+use crate::domain::phases::{Phase, Phases};
+use crate::domain::volume_options::VolumeOptions;
+use crate::error::{Error, Result};
+use crate::host::apps;
+use crate::store::MountsFile;
+use crate::store::entries::no_such_entry;
+
+/// The largest document, in bytes.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// The status of `--plan` where something would change.
+const DIFFERENT: i32 = 2;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --plan: only show what would change; exit 2 where something would
+    #[arg(long)]
+    plan: bool,
+    positional: Vec<String>,
+}
+
+/// One mount of the document: what `storage:list --format json` prints, of which only the entry, or the host
+/// path, and the container path have to be there.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    entry_name: String,
+    #[serde(default)]
+    host_path: String,
+    container_path: String,
+    #[serde(default)]
+    phases: Option<Vec<Phase>>,
+    #[serde(default)]
+    process_type: String,
+    #[serde(default)]
+    readonly: bool,
+    #[serde(default)]
+    volume_options: String,
+    #[serde(default)]
+    subpath: String,
+    #[serde(default)]
+    volume_chown: String,
+    #[serde(default)]
+    need: Option<NeedId>,
+}
+
+/// Makes the mounts of an app what the document on standard input says: all of it, or nothing.
+///
+/// # Errors
+/// For a document that does not fit, with nothing changed; with `--plan` status 2 where something would change.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:apply", words, context)?;
+    let positional = with_app(arguments.positional, 1, context);
+    let app = apps::existing(&context.environment, at(&positional, 0))?;
+    no_more_than(&positional, 1)?;
+    let wanted = document()?;
+    let planned = plan(&app, &wanted, context)?;
+    if arguments.plan {
+        let lines = difference(&context.store.mounts_file(&app)?.whole()?, &planned);
+        return Ok(show_plan(&app, &lines, context)?);
+    }
+    let lines = context.store.change(|change| {
+        let mut mounts = change.store().mounts_file(&app)?.whole()?;
+        let lines = difference(&mounts, &planned);
+        if lines.is_empty() {
+            return Ok(lines);
+        }
+        for (entry, _) in &planned {
+            match change.store().entry(&entry.name)? {
+                Some(now) if now == *entry => {}
+                None if entry.name.is_legacy() => change.write_entry(entry)?,
+                _ => {
+                    return Err(Error::refused(format!(
+                        "storage entry \"{}\" was changed meanwhile; run the command again",
+                        entry.name
+                    )));
+                }
+            }
+        }
+        let before: Vec<EntryName> = mounts.attachments().map(|a| a.entry_name.clone()).collect();
+        replace(&mut mounts, &planned);
+        change.write_mounts(&app, &mounts);
+        for name in before.iter().filter(|name| name.is_legacy()) {
+            if !mounts.may_mention(name) {
+                remove_if_unused(name, &app, change)?;
+            }
+        }
+        Ok(lines)
+    })?;
+    if lines.is_empty() {
+        context.out.headline(&format!("Nothing to change: {app} has these mounts already"));
+        return Ok(());
+    }
+    for line in &lines {
+        context.out.detail(line);
+    }
+    context.out.headline(&format!("Storage mounts of {app} changed: {}", lines.len()));
+    super::restart::say(&app, context);
+    Ok(())
+}
+
+fn show_plan(app: &AppName, lines: &[String], context: &mut Context) -> Result<()> {
+    if lines.is_empty() {
+        context.out.headline(&format!("Nothing to change: {app} has these mounts already"));
+        return Ok(());
+    }
+    context.out.headline(&format!("{app} would change:"));
+    for line in lines {
+        context.out.detail(line);
+    }
+    Err(Error::Status(DIFFERENT))
+}
+
+fn document() -> Result<Vec<Wanted>> {
+    let mut text = Vec::new();
+    std::io::stdin()
+        .lock()
+        .take(LARGEST + 1)
+        .read_to_end(&mut text)
+        .map_err(Error::system("read", "standard input"))?;
+    if text.len() as u64 > LARGEST {
+        return Err(Error::refused(format!("the document has more than {LARGEST} bytes")));
+    }
+    serde_json::from_slice(&text).map_err(|error| {
+        Error::refused(format!(
+            "the document is not what storage:list --format json prints: {error}"
+        ))
+    })
+}
+
+/// The entries and attachments that the document wants, checked against the host and against each other.
+fn plan(app: &AppName, wanted: &[Wanted], context: &Context) -> Result<Vec<(Entry, Attachment)>> {
+    let mut planned: Vec<(Entry, Attachment)> = Vec::new();
+    for (index, wanted) in wanted.iter().enumerate() {
+        let in_place =
+            |error: Error| Error::refused(format!("mount {} of the document: {error}", index + 1));
+        let (entry, attachment) = one(app, wanted, context).map_err(in_place)?;
+        let earlier = planned.iter().map(|(_, attachment)| attachment);
+        if let Some(other) = attachment.collision(earlier) {
+            return Err(in_place(Error::refused(format!(
+                "container path \"{}\" is taken by storage entry \"{}\" of the same document",
+                attachment.container_path, other.entry_name
+            ))));
+        }
+        planned.push((entry, attachment));
+    }
+    Ok(planned)
+}
+
+fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Attachment)> {
+    let entry = entry(app, wanted, context)?;
+    scheduler::must_match(&entry, app, context)?;
+    as_typed("container path", &wanted.container_path)?;
+    let path = ContainerPath::parse(&wanted.container_path)?;
+    let mut attachment = Attachment::new(entry.name.clone(), path);
+    attachment.phases = match &wanted.phases {
+        Some(phases) if phases.is_empty() => {
+            return Err(Error::refused("attachment must specify at least one phase"));
+        }
+        phases => Phases::or_default(phases.clone().unwrap_or_default()),
+    };
+    attachment.process_type = ProcessType::parse(&wanted.process_type)?;
+    attachment.readonly = wanted.readonly;
+    attachment.need.clone_from(&wanted.need);
+    if !wanted.subpath.is_empty() {
+        as_typed("subpath", &wanted.subpath)?;
+        attachment.subpath = Some(Subpath::parse(&wanted.subpath)?);
+    }
+    if !wanted.volume_options.is_empty() {
+        attachment.volume_options = Some(VolumeOptions::parse(&wanted.volume_options)?);
+    }
+    if !wanted.volume_chown.is_empty() {
+        attachment.volume_chown = Some(Ownership::parse_for_mount(&wanted.volume_chown)?);
+    }
+    attachment.check()?;
+    super::mount::check(app, &entry, &attachment, context)?;
+    Ok((entry, attachment))
+}
+
+/// The entry that is named, or the one of a colon mount's source.
+fn entry(app: &AppName, wanted: &Wanted, context: &Context) -> Result<Entry> {
+    let is_legacy = EntryName::parse(&wanted.entry_name).is_ok_and(|name| name.is_legacy());
+    if !wanted.entry_name.is_empty() && (!is_legacy || wanted.host_path.is_empty()) {
+        return access::entry(&wanted.entry_name, context);
+    }
+    if wanted.host_path.is_empty() {
+        return Err(Error::refused("it has neither an entry_name nor a host_path"));
+    }
+    as_typed("host path", &wanted.host_path)?;
+    let source = Source::parse(&wanted.host_path)?;
+    access::source(&source, None, Some(app), context)?;
+    let entry = Entry::legacy(source);
+    if is_legacy && entry.name.as_str() != wanted.entry_name {
+        return Err(no_such_entry(&wanted.entry_name));
+    }
+    Ok(context.store.entry(&entry.name)?.unwrap_or(entry))
+}
+
+/// One line for each mount that comes, goes or changes.
+fn difference(mounts: &MountsFile, planned: &[(Entry, Attachment)]) -> Vec<String> {
+    let told = |a: &Attachment| {
+        let options = a.options().map(|options| format!(":{options}")).unwrap_or_default();
+        format!(
+            "{} at {}{options} ({}, {})",
+            a.entry_name, a.container_path, a.phases, a.process_type
+        )
+    };
+    let mut lines = Vec::new();
+    for existing in mounts.attachments() {
+        match planned.iter().find(|(_, attachment)| attachment.is_same_mount(existing)) {
+            None => lines.push(format!("- {}", told(existing))),
+            Some((_, attachment)) if !is_same(existing, attachment) => {
+                lines.push(format!("~ {}", told(attachment)));
+            }
+            Some(_) => {}
+        }
+    }
+    for (_, attachment) in planned {
+        if !mounts.attachments().any(|existing| existing.is_same_mount(attachment)) {
+            lines.push(format!("+ {}", told(attachment)));
+        }
+    }
+    lines
+}
+
+/// Whether two mounts are the same in all that a document can say.
+fn is_same(existing: &Attachment, planned: &Attachment) -> bool {
+    let mut with_settings = existing.clone();
+    with_settings.take_settings(planned.clone());
+    with_settings == *existing
+}
+
+fn replace(mounts: &mut MountsFile, planned: &[(Entry, Attachment)]) {
+    mounts.retain(|line| {
+        line.attachment()
+            .is_some_and(|existing| planned.iter().any(|(_, a)| a.is_same_mount(existing)))
+    });
+    for (_, attachment) in planned {
+        let mut is_there = false;
+        mounts.update(|existing| {
+            if !existing.is_same_mount(attachment) {
+                return false;
+            }
+            is_there = true;
+            let changes = !is_same(existing, attachment);
+            if changes {
+                existing.take_settings(attachment.clone());
+            }
+            changes
+        });
+        if !is_there {
+            mounts.push(attachment.clone());
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `storage:doctor`: what is wrong with the storage of an app, or of every app and the store.
+
+use clap::Parser;
+
+use super::arguments::{self, at, no_more_than, with_app};
+use crate::checks::image::Fitting;
+use crate::checks::{Finding, Severity, running, sources, store};
+use crate::context::Context;
+use crate::domain::names::AppName;
+use crate::domain::phases::Phase;
+use crate::error::{Error, Result};
+use crate::host::apps;
+use crate::store::Mounts;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    format: String,
+    positional: Vec<String>,
+}
+
+/// Looks for what is wrong and says how to mend it.
+///
+/// # Errors
+/// For an app that is not there; status 1 where something needs a person.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:doctor", words, context)?;
+    let positional = with_app(arguments.positional, 1, context);
+    no_more_than(&positional, 1)?;
+    let mut findings = Vec::new();
+    if positional.is_empty() {
+        for app in apps::all(&context.environment, &context.store)? {
+            findings.extend(of_app(&app, context)?);
+        }
+        if !apps::are_restricted(&context.environment) {
+            findings.extend(store::unreferred(context)?);
+        }
+    } else {
+        let app = apps::existing(&context.environment, at(&positional, 0))?;
+        findings.extend(of_app(&app, context)?);
+    }
+    findings.sort_by_key(|finding| finding.severity);
+    if arguments.format == "json" {
+        context.out.json(&findings);
+    } else {
+        tell(&findings, context);
+    }
+    if findings.iter().any(|finding| finding.severity != Severity::Note) {
+        return Err(Error::Status(1).into());
+    }
+    Ok(())
+}
+
+fn tell(findings: &[Finding], context: &mut Context) {
+    if findings.is_empty() {
+        context.out.headline_unless_quiet("Nothing is wrong with the storage");
+    }
+    for finding in findings {
+        let head = match finding.severity {
+            Severity::Stops => "stops the next deploy",
+            Severity::Person => "needs a look",
+            Severity::Note => "note",
+        };
+        context.out.line(&format!("-----> {} ({head})", finding.code));
+        context.out.detail(&finding.sentence);
+        context.out.detail(&format!("-> {}", finding.remedy));
+    }
+}
+
+fn of_app(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
+    let mounts = context.store.mounts(app).unwrap_or_else(|error| {
+        let problems = vec![error];
+        Mounts { problems, ..Mounts::default() }
+    });
+    let mut findings = store::of_app(app, &mounts, context);
+    findings.extend(super::needs::missing(app, context)?);
+    findings.extend(sources::collisions(app, &mounts));
+    let containers = running::deployed(app, context);
+    let of_this_host = mounts.mounted.iter().filter(|mounted| mounted.entry.is_docker_local());
+    let deployed: Vec<_> =
+        of_this_host.filter(|m| m.attachment.phases.contains(Phase::Deploy)).collect();
+    for mounted in &deployed {
+        findings.extend(sources::elsewhere(app, mounted));
+        findings.extend(sources::missing(app, mounted, context));
+        let wanted = &mounted.attachment.process_type;
+        let writers = containers.iter().filter(|container| {
+            let process_type = container.process_type.as_deref().unwrap_or_default();
+            wanted.is_default() || wanted.as_ref() == process_type
+        });
+        findings.extend(sources::several_writers(app, mounted, writers.count()));
+    }
+    findings.extend(running::stale(app, &mounts, &containers, context));
+    if !deployed.is_empty()
+        && let Some(fitting) = Fitting::open(app, "latest", context)
+    {
+        for mounted in &deployed {
+            findings.extend(fitting.check(app, mounted));
+        }
+    }
+    Ok(findings)
+}

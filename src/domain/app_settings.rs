@@ -1,0 +1,135 @@
+//! What is decided for one app.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// What happens at a deploy where the source of a mount is missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MissingSource {
+    /// The deploy stops.
+    #[default]
+    Fail,
+    /// The directory is made, with the entry's owner and mode; a Docker volume is made.
+    Create,
+    /// The deploy goes on, and Docker does what it does.
+    Ignore,
+}
+
+/// What a clone of the app gets of what the app mounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CloneMode {
+    /// The same entries: both apps use the same data, as in Dokku.
+    #[default]
+    Share,
+    /// Entries of its own, with copies of the data.
+    Copy,
+    /// Entries of its own, with directories that are empty.
+    Empty,
+}
+
+/// The settings of an app, and what is remembered of its last build.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AppSettings {
+    /// What happens where a source is missing.
+    #[serde(skip_serializing_if = "is_default")]
+    pub missing_source: MissingSource,
+    /// What a clone gets.
+    #[serde(skip_serializing_if = "is_default")]
+    pub clone: CloneMode,
+    /// The image that was built last.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub image: String,
+    /// The builder that built it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub builder: String,
+    /// Fields that this version does not know; they are written back as they were.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// The properties that can be set, with their values.
+pub const PROPERTIES: [(&str, &[&str]); 2] =
+    [("missing-source", &["fail", "create", "ignore"]), ("clone", &["share", "copy", "empty"])];
+
+impl AppSettings {
+    /// Sets a property; the empty value takes it back to its default.
+    ///
+    /// # Errors
+    /// For a property or a value that there is not; the sentence lists those there are.
+    pub fn set(&mut self, property: &str, value: &str) -> Result<()> {
+        let names: Vec<&str> = PROPERTIES.iter().map(|(name, _)| *name).collect();
+        let Some((_, values)) = PROPERTIES.iter().find(|(name, _)| *name == property) else {
+            return Err(Error::refused(format!(
+                "{property:?} is not a property of an app; there are: {}",
+                names.join(", ")
+            )));
+        };
+        if !value.is_empty() && !values.contains(&value) {
+            return Err(Error::refused(format!(
+                "{property} cannot be {value:?}; it can be {}",
+                values.join(", ")
+            )));
+        }
+        match property {
+            "missing-source" => self.missing_source = read(value),
+            _ => self.clone = read(value),
+        }
+        Ok(())
+    }
+}
+
+/// A value that was checked, or the default for the empty one.
+fn read<T: Default + serde::de::DeserializeOwned>(value: &str) -> T {
+    serde_json::from_value(Value::String(value.to_owned())).unwrap_or_default()
+}
+
+impl std::fmt::Display for MissingSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fail => "fail",
+            Self::Create => "create",
+            Self::Ignore => "ignore",
+        })
+    }
+}
+
+impl std::fmt::Display for CloneMode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Share => "share",
+            Self::Copy => "copy",
+            Self::Empty => "empty",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_that_is_listed_can_be_set_and_shown() {
+        for (property, values) in PROPERTIES {
+            for value in values {
+                let mut settings = AppSettings::default();
+                settings.set(property, value).unwrap();
+                let shown = match property {
+                    "missing-source" => settings.missing_source.to_string(),
+                    _ => settings.clone.to_string(),
+                };
+                assert_eq!(shown, *value);
+            }
+            assert!(AppSettings::default().set(property, "nonsense").is_err());
+        }
+        assert!(AppSettings::default().set("nonsense", "").is_err());
+    }
+}

@@ -1,0 +1,145 @@
+//! What an app says that it needs: places for data, declared in its `app.json`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::paths::{ContainerPath, as_typed};
+use super::text::checked_text;
+use crate::error::{Error, Result};
+
+/// The name of a need: letters, digits, dashes and underscores.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NeedId(String);
+checked_text!(NeedId);
+
+impl NeedId {
+    /// Reads a need's name.
+    ///
+    /// # Errors
+    /// Names the value and what it can be.
+    pub fn parse(text: &str) -> Result<Self> {
+        let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if valid && !text.is_empty() && !text.starts_with('-') && text.len() <= 63 {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::refused(format!(
+                "need {text:?} can only be letters, digits, dashes and underscores, 63 at most"
+            )))
+        }
+    }
+}
+
+/// What an app does with the data.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// It reads.
+    Ro,
+    /// It reads and writes.
+    #[default]
+    Rw,
+}
+
+/// A place for data that an app needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Need {
+    /// Its name.
+    pub id: NeedId,
+    /// What it is for, in the words of the app's author.
+    #[serde(default)]
+    pub description: String,
+    /// Where the app expects it.
+    pub path: ContainerPath,
+    /// What the app does with it.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Whether the app can do without.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// Reads needs from an `app.json`, from its `storage` part, or from a bare list.
+///
+/// # Errors
+/// Names what cannot be understood. A document that says nothing of storage has no needs.
+pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
+    let value: Value = serde_json::from_slice(document)
+        .map_err(|error| Error::refused(format!("the needs are not JSON: {error}")))?;
+    let list = match value {
+        Value::Array(list) => list,
+        Value::Object(mut object) => {
+            let inner = match object.remove("storage") {
+                Some(Value::Object(mut storage)) => storage.remove("needs"),
+                Some(_) => return Err(Error::refused("\"storage\" is no object")),
+                None => object.remove("needs"),
+            };
+            match inner {
+                None | Some(Value::Null) => Vec::new(),
+                Some(Value::Array(list)) => list,
+                Some(_) => return Err(Error::refused("\"needs\" is no list")),
+            }
+        }
+        _ => return Err(Error::refused("the needs are neither an object nor a list")),
+    };
+    let needs: Vec<Need> = list
+        .into_iter()
+        .enumerate()
+        .map(|(index, need)| {
+            serde_json::from_value(need)
+                .map_err(|error| Error::refused(format!("need {}: {error}", index + 1)))
+        })
+        .collect::<Result<_>>()?;
+    for (index, need) in needs.iter().enumerate() {
+        as_typed("path", need.path.as_str())?;
+        if let Some(other) = needs[..index].iter().find(|other| other.id == need.id) {
+            return Err(Error::refused(format!("need {:?} is declared twice", other.id.as_str())));
+        }
+        if let Some(other) = needs[..index].iter().find(|other| other.path == need.path) {
+            return Err(Error::refused(format!(
+                "needs {:?} and {:?} have the same path {}",
+                other.id.as_str(),
+                need.id.as_str(),
+                need.path
+            )));
+        }
+    }
+    Ok(needs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn needs_are_found_in_each_of_their_places() {
+        let list = r#"[{"id":"assets","path":"/usr/share/nginx/html","mode":"ro"}]"#;
+        for document in [
+            list.to_owned(),
+            format!(r#"{{"needs":{list}}}"#),
+            format!(r#"{{"name":"x","storage":{{"needs":{list}}}}}"#),
+        ] {
+            let needs = parse(document.as_bytes()).unwrap();
+            assert_eq!(needs.len(), 1);
+            assert_eq!((needs[0].mode, needs[0].optional), (Mode::Ro, false));
+        }
+        assert!(parse(br#"{"scripts":{}}"#).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_a_need_is_named() {
+        for (document, word) in [
+            ("nonsense", "JSON"),
+            ("3", "neither"),
+            (r#"{"storage":[]}"#, "no object"),
+            (r#"[{"id":"a b","path":"/a"}]"#, "need 1"),
+            (r#"[{"id":"a","path":"a"}]"#, "absolute"),
+            (r#"[{"id":"a","path":"/x --privileged"}]"#, "option"),
+            (r#"[{"id":"a","path":"/a"},{"id":"a","path":"/b"}]"#, "twice"),
+            (r#"[{"id":"a","path":"/a"},{"id":"b","path":"/a/"}]"#, "same path"),
+            (r#"[{"id":"a","path":"/a","mode":"rx"}]"#, "need 1"),
+        ] {
+            let sentence = parse(document.as_bytes()).unwrap_err().to_string();
+            assert!(sentence.contains(word), "{document}: {sentence}");
+        }
+    }
+}

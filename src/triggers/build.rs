@@ -1,0 +1,90 @@
+//! What a build tells: the app's source, in which it declares its needs, and the image that comes of it.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use super::{app, word};
+use crate::commands::needs;
+use crate::context::Context;
+use crate::domain::names::AppName;
+use crate::domain::needs::parse;
+use crate::error::{Error, Result};
+
+/// The largest `app.json` that is read, in bytes.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Reads what an app needs from the `app.json` in its source. An app whose `app.json` says nothing of storage
+/// keeps what was imported.
+///
+/// # Errors
+/// Where the needs cannot be understood: the deploy stops before anything is built.
+pub fn extracted(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let Some(app) = app(arguments)? else {
+        return Ok(());
+    };
+    let Some(document) = app_json(&app, Path::new(word(arguments, 1)), context)? else {
+        return Ok(());
+    };
+    let declared = serde_json::from_slice::<serde_json::Value>(&document);
+    let says_something = declared.is_ok_and(|value| value.get("storage").is_some());
+    if says_something {
+        let declared = parse(&document)
+            .map_err(|reason| Error::refused(format!("{app}: app.json: {reason}")))?;
+        needs::declare(&app, &declared, context)?;
+    }
+    Ok(())
+}
+
+/// The text of the app's `app.json`, wherever the app keeps it. A link in its place is not followed: the
+/// source is not ours.
+fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Vec<u8>>> {
+    let layout = context.store.layout();
+    let chosen = std::fs::read_to_string(layout.property("app-json", app.as_str(), "appjson-path"));
+    let name = chosen.unwrap_or_default();
+    let name = if name.trim().is_empty() { "app.json" } else { name.trim() };
+    let path = source.join(name.trim_start_matches('/'));
+    if name.split('/').any(|part| part == "..") || source.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
+    let Ok(file) = opened else {
+        return Ok(None);
+    };
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Ok(None);
+    }
+    let mut document = Vec::new();
+    file.take(LARGEST).read_to_end(&mut document).map_err(Error::system("read", &path))?;
+    Ok(Some(document))
+}
+
+/// Remembers which image was built, and by which builder: the next deploy is checked against it.
+///
+/// # Errors
+/// Where the store cannot be changed.
+pub fn released(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let (builder, image) = (word(arguments, 0), word(arguments, 2));
+    let name = word(arguments, 1);
+    if name.is_empty() || image.is_empty() {
+        return Ok(());
+    }
+    let app = AppName::parse(name)?;
+    let now = context.store.app_settings(&app)?;
+    // Only apps that have to do with storage get a folder in the store.
+    let concerned = context.store.layout().app(&app).exists();
+    if !concerned || (now.image == image && now.builder == builder) {
+        return Ok(());
+    }
+    context.store.change(|change| {
+        let mut settings = change.store().app_settings(&app)?;
+        image.clone_into(&mut settings.image);
+        builder.clone_into(&mut settings.builder);
+        change.write_app_settings(&app, &settings)
+    })?;
+    Ok(())
+}
