@@ -264,7 +264,7 @@ fn refuse_deleted_by_build(
     attachment: &Attachment,
     context: &Context,
 ) -> Result<()> {
-    let is_in_app = attachment.container_path.parts().next() == Some("app");
+    let is_in_app = attachment.container_path.parts().first() == Some(&"app");
     if !attachment.phases.contains(Phase::Build) || !is_in_app {
         return Ok(());
     }

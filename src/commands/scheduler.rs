@@ -5,6 +5,7 @@ use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S};
 use crate::domain::names::AppName;
 use crate::error::{Error, Result};
 use crate::host::plugn;
+use crate::store::files;
 
 /// The scheduler that an app, or else every app, was given; Dokku's default where none was.
 pub fn of_app(app: &AppName, context: &Context) -> String {
@@ -25,8 +26,10 @@ pub fn builder_of_app(app: &AppName, context: &Context) -> String {
 
 fn selected(plugin: &str, app: &str, context: &Context) -> Option<String> {
     let file = context.store.layout().property(plugin, app, "selected");
-    let name = std::fs::read_to_string(file).ok()?.trim().to_owned();
-    (!name.is_empty()).then_some(name)
+    let text = String::from_utf8(files::read(&file).ok()??).ok()?;
+    let name = text.trim();
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (!name.is_empty() && name.len() < 64 && name.bytes().all(plain)).then(|| name.to_owned())
 }
 
 /// Refuses an entry that the app's scheduler cannot mount.

@@ -44,7 +44,7 @@ impl ContainerPath {
         }
         carried_by_docker("container path", text)?;
         let path = Self(text.to_owned());
-        if path.parts().next().is_none() {
+        if path.parts().is_empty() {
             return Err(Error::refused(
                 "container path \"/\" would replace the whole container; mount below it",
             ));
@@ -52,15 +52,25 @@ impl ContainerPath {
         Ok(path)
     }
 
-    /// The names along the path; two paths with the same names are the same place.
-    pub fn parts(&self) -> impl Iterator<Item = &str> {
-        self.0.split('/').filter(|part| !part.is_empty() && *part != ".")
+    /// The names along the path, without `.` and with `..` taken away, as Docker reads it; two paths with the same
+    /// names are the same place.
+    #[must_use]
+    pub fn parts(&self) -> Vec<&str> {
+        let mut parts = Vec::new();
+        for part in self.0.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                name => parts.push(name),
+            }
+        }
+        parts
     }
 }
 
 impl PartialEq for ContainerPath {
     fn eq(&self, other: &Self) -> bool {
-        self.parts().eq(other.parts())
+        self.parts() == other.parts()
     }
 }
 
@@ -190,8 +200,9 @@ mod tests {
         let path = |text: &str| ContainerPath::parse(text).unwrap();
         assert_eq!(path("/a"), path("/a/"));
         assert_eq!(path("/a/./b"), path("//a//b"));
+        assert_eq!(path("/x/../a"), path("/a"));
         assert_ne!(path("/a"), path("/a/b"));
-        for bad in ["", "a", "/", "//", "/.", "/a:b", "/a\nb"] {
+        for bad in ["", "a", "/", "//", "/.", "/a/..", "/a:b", "/a\nb"] {
             assert!(ContainerPath::parse(bad).is_err(), "{bad:?}");
         }
     }

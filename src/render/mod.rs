@@ -27,6 +27,15 @@ pub struct Printer {
     failure: Option<io::Error>,
 }
 
+/// Text without control characters: what somebody typed, or stored, must not reach a terminal as commands.
+fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(shown).collect::<String>().into()
+}
+
 impl Printer {
     /// A printer that leaves headlines out where it is quiet.
     #[must_use]
@@ -115,7 +124,7 @@ impl Printer {
     pub fn error_line(&mut self, text: &str) {
         self.write_pending();
         // There is nobody left to tell where this fails.
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", harmless(text));
     }
 
     /// Writes all that was said so far, before somebody else speaks or the process ends.

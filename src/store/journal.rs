@@ -282,7 +282,7 @@ impl Journal {
             let (files, folders) = prepared;
             let own = |path: &PathBuf| self.is_trusted || is_below(path, roots);
             undo(
-                &files.into_iter().filter(own).collect::<Vec<_>>(),
+                &files.into_iter().filter(|path| is_below(path, roots)).collect::<Vec<_>>(),
                 &folders.into_iter().filter(own).collect::<Vec<_>>(),
             );
         }

@@ -1,10 +1,18 @@
 //! An app's mounts and their entries, as they were at one moment.
 
+use std::time::Duration;
+
 use super::{Line, Store};
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
 use crate::error::{Error, Result};
+
+/// How long a reader waits for a writer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it waits between two looks.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// An attachment with its entry.
 #[derive(Debug, Clone)]
@@ -86,9 +94,16 @@ impl Store {
     /// # Errors
     /// What `read` says.
     pub fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        // Without the lock file nobody has written yet, or this caller may not; then nothing better can be had.
-        let lock = std::fs::File::open(self.layout().lock());
-        let _held = lock.and_then(|lock| lock.lock_shared().map(|()| lock));
+        // Without the lock file nobody has written yet, or this caller may not; and a writer that stands still
+        // must not keep readers waiting. Then nothing better can be had than what is there.
+        let held = std::fs::File::open(self.layout().lock());
+        let tries = if held.is_ok() { PATIENCE.as_millis() / PAUSE.as_millis() } else { 0 };
+        for _ in 0..tries {
+            match held.as_ref().map(std::fs::File::try_lock_shared) {
+                Ok(Err(std::fs::TryLockError::WouldBlock)) => std::thread::sleep(PAUSE),
+                _ => break,
+            }
+        }
         read(self)
     }
 

@@ -3,8 +3,6 @@
 //! The store's folders belong to Dokku's user, who may have put links into them. What root did there by path
 //! could be led anywhere; what is done with the owner's own rights could have been done by the owner.
 
-use std::path::Path;
-
 use nix::unistd::{Gid, Uid, getgroups, setegid, seteuid, setgroups};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
@@ -18,8 +16,8 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// Takes the owner's rights where root calls and the owner can reach and write the store; otherwise all
-    /// stays as it is: what the owner cannot reach the owner cannot have prepared.
+    /// Takes the owner's rights where root calls and the owner can reach the store; otherwise all stays as it
+    /// is: what the owner cannot reach the owner cannot have prepared.
     ///
     /// # Errors
     /// Where the system refuses.
@@ -32,11 +30,9 @@ impl Rights {
         setegid(Gid::from_raw(gid)).map_err(refused)?;
         seteuid(Uid::from_raw(uid)).map_err(refused)?;
         let rights = Self { groups: Some(groups) };
-        let writable = [layout.registry(), layout.apps().to_path_buf()]
-            .iter()
-            .all(|folder| nearest_is_writable(folder));
+        let reached = accessat(CWD, layout.root(), Access::EXEC_OK, AtFlags::EACCESS);
         // Dropping the rights again makes the caller root again.
-        Ok(if writable { rights } else { Self { groups: None } })
+        Ok(if reached.is_ok() { rights } else { Self { groups: None } })
     }
 }
 
@@ -49,17 +45,6 @@ impl Drop for Rights {
             let _ = setgroups(&groups);
         }
     }
-}
-
-fn nearest_is_writable(folder: &Path) -> bool {
-    for path in folder.ancestors() {
-        match accessat(CWD, path, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
-            Ok(()) => return true,
-            Err(rustix::io::Errno::NOENT) => {}
-            Err(_) => return false,
-        }
-    }
-    false
 }
 
 fn refused(error: nix::Error) -> Error {

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::domain::names::AppName;
 use crate::domain::needs::parse;
 use crate::error::{Error, Result};
+use crate::store::files;
 
 /// The largest `app.json` that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -43,8 +44,8 @@ pub fn extracted(arguments: &[String], context: &mut Context) -> anyhow::Result<
 /// source is not ours.
 fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Vec<u8>>> {
     let layout = context.store.layout();
-    let chosen = std::fs::read_to_string(layout.property("app-json", app.as_str(), "appjson-path"));
-    let name = chosen.unwrap_or_default();
+    let chosen = files::read(&layout.property("app-json", app.as_str(), "appjson-path"))?;
+    let name = String::from_utf8(chosen.unwrap_or_default()).unwrap_or_default();
     let name = if name.trim().is_empty() { "app.json" } else { name.trim() };
     let path = source.join(name.trim_start_matches('/'));
     if name.split('/').any(|part| part == "..") || source.as_os_str().is_empty() {

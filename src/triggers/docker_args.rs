@@ -24,7 +24,7 @@ pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
     };
     let mounts = mounts(&app, Phase::Build, &ProcessType::default(), context)?;
     let builder = word(arguments, 1);
-    let emptied = |m: &&Mounted| m.attachment.container_path.parts().next() == Some("app");
+    let emptied = |m: &&Mounted| m.attachment.container_path.parts().first() == Some(&"app");
     if matches!(builder, "" | "herokuish")
         && let Some(mounted) = mounts.iter().find(emptied)
     {

@@ -18,7 +18,7 @@ use crate::host::ownership::{HELPERS, STORAGE_ROOT_FILE};
 use crate::host::process;
 use crate::host::tree::{self, Depth};
 use crate::host::users::is_root;
-use crate::store::{Rights, app_folders, files};
+use crate::store::{app_folders, files};
 
 /// Where sudo reads which programs Dokku's user may run as root.
 pub const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
@@ -38,16 +38,21 @@ pub fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 fn folders(context: &Context) -> Result<()> {
-    let layout = context.store.layout();
-    let _rights = Rights::of(context.store.owner(), layout)?;
-    for folder in [
-        layout.storage().to_path_buf(),
-        layout.apps().to_path_buf(),
-        layout.entries().to_path_buf(),
-        layout.migrations(),
+    let root = context.store.layout().root();
+    let owner = context.store.owner().get();
+    for names in [
+        "data/storage",
+        "config/storage",
+        "data/storage-registry/entries",
+        "data/storage-registry/migrations",
     ] {
-        for missing in files::missing_folders(&folder) {
-            files::make_folder(&missing, context.store.owner(), files::FOLDER_MODE)?;
+        match owner {
+            Some((uid, gid)) => tree::make_path(root, names, uid, gid)?,
+            None => {
+                for missing in files::missing_folders(&root.join(names)) {
+                    files::make_folder(&missing, context.store.owner(), files::FOLDER_MODE)?;
+                }
+            }
         }
     }
     Ok(())

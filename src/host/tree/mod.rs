@@ -76,6 +76,33 @@ pub fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
     Ok(folder)
 }
 
+/// Makes a folder some names below `root`, and those on the way to it, each of this owner. Like
+/// [`enter_path`], it follows a link only where root made it.
+///
+/// # Errors
+/// Where one of them cannot be made or entered.
+pub fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
+    let path = root.join(names);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut folder =
+        rustix::fs::open(root, flags, Mode::empty()).map_err(Error::system("open", root))?;
+    for name in names.split('/') {
+        let made = rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755));
+        let entered = match made {
+            Ok(()) => enter_one(&folder, name).and_then(|made| {
+                rustix::fs::fchmod(&made, Mode::from_raw_mode(0o755))?;
+                let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+                rustix::fs::fchown(&made, Some(uid), Some(gid))?;
+                Ok(made)
+            }),
+            Err(rustix::io::Errno::EXIST) => enter_one(&folder, name),
+            Err(error) => Err(error.into()),
+        };
+        folder = entered.map_err(Error::system("create", &path))?;
+    }
+    Ok(())
+}
+
 /// Opens a folder by a path in which no link may be.
 fn open_without_links(from: &impl AsFd, path: impl Arg) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;

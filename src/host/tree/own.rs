@@ -7,12 +7,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 
-use rustix::fs::{AtFlags, FileType, Gid, RawDir, StatxFlags, Uid, chownat, fchown, statx};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, RawDir, StatxFlags, Uid, chownat, fchown, statx};
 
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
 use super::descent::Descent;
-use super::{open_any, open_folder};
+use super::{FOLDER, open_any, open_folder};
 use crate::error::{Error, Result};
 
 /// How many folders may wait, open, for a thread that has nothing to do.
@@ -65,7 +65,9 @@ pub fn own(
         return walk.result(shown);
     }
     walk.started = settled_time();
-    let again = folder.try_clone().map_err(Error::system("open", shown))?;
+    // A descriptor of its own: a copy would stand where the first walk ended.
+    let again = rustix::fs::openat(&folder, c".", FOLDER, Mode::empty())
+        .map_err(Error::system("open", shown))?;
     walk.run(folder);
     let linked =
         std::mem::take(walk.linked.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
