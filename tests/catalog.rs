@@ -1,0 +1,179 @@
+//! What is written from the catalog is as the catalog says: links, the assembled folder, the README.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use dokku_storage::assemble::LINKS;
+use dokku_storage::catalog::{Kind, ROWS, of_kind};
+use support::{Host, Plugin, repository};
+
+/// The subcommands of Dokku 0.38.27.
+const SUBCOMMANDS: [&str; 18] = [
+    "annotations:report",
+    "annotations:set",
+    "create",
+    "default",
+    "destroy",
+    "ensure-directory",
+    "exec",
+    "info",
+    "labels:report",
+    "labels:set",
+    "list",
+    "list-entries",
+    "migrate",
+    "mount",
+    "report",
+    "set",
+    "unmount",
+    "wait",
+];
+
+/// The triggers that a Dokku host fires and expects this plugin to answer.
+const TRIGGERS: [&str; 18] = [
+    "core-post-deploy",
+    "core-post-extract",
+    "cron-entries",
+    "docker-args-build",
+    "docker-args-deploy",
+    "docker-args-run",
+    "install",
+    "post-app-clone-setup",
+    "post-app-rename-setup",
+    "post-delete",
+    "post-deploy",
+    "post-extract",
+    "post-release-builder",
+    "pre-deploy",
+    "report",
+    "storage-app-mounts",
+    "storage-list",
+    "uninstall",
+];
+
+/// The helpers that sudo runs, each on one line of the sudoers file.
+const HELPERS: [&str; 3] = ["chmod-storage-dir", "chown-storage-dir", "destroy-storage-dir"];
+
+/// The folders of links: in the repository, and in the assembled folder.
+const FOLDERS: [(&str, &str); 2] = [("subcommands", "subcommands"), ("triggers", "")];
+
+fn names(kind: Kind) -> BTreeSet<String> {
+    of_kind(kind).map(|row| row.name.to_owned()).collect()
+}
+
+/// The names of the links in a folder of the assembled folder.
+fn links(folder: &str) -> BTreeSet<String> {
+    let kinds = LINKS.into_iter().filter(|(_, sub, _)| *sub == folder);
+    kinds.flat_map(|(kind, ..)| names(kind)).collect()
+}
+
+fn files(folder: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn the_repository_has_a_link_for_every_row() {
+    let written = tempfile::tempdir().unwrap();
+    let answer = assert_cmd::Command::new(support::plugin::program())
+        .args(["links".as_ref(), written.path()])
+        .env("DOKKU_STORAGE_ROOT", written.path().join("store"))
+        .output()
+        .unwrap();
+    assert!(answer.status.success(), "{answer:?}");
+    for (folder, sub) in FOLDERS {
+        for above in [written.path(), repository()] {
+            let folder = above.join(folder);
+            assert_eq!(
+                files(&folder),
+                links(sub),
+                "{} is not as the catalog says; remove it and write it again with: dokku-storage links .",
+                folder.display()
+            );
+            for name in links(sub) {
+                let target = fs::read_link(folder.join(&name)).unwrap();
+                assert_eq!(target, Path::new("../dokku-storage"), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_assembled_folder_has_what_dokku_wants_and_no_more() {
+    let plugin = Plugin::assemble();
+    let folder = plugin.folder();
+    let mut expected = links("");
+    let plain = ["bin", "commands", "dokku-storage", "plugin.toml", "subcommands"];
+    expected.extend(plain.map(str::to_owned));
+    assert_eq!(files(&folder), expected);
+    assert_eq!(files(&folder.join("subcommands")), links("subcommands"));
+    assert_eq!(files(&folder.join("bin")), links("bin"));
+    let program = folder.join("dokku-storage").canonicalize().unwrap();
+    for sub in ["", "subcommands", "bin"] {
+        for name in links(sub) {
+            let link = folder.join(sub).join(&name);
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "{}", link.display());
+            assert_eq!(link.canonicalize().unwrap(), program, "{}", link.display());
+        }
+    }
+    for (name, mode) in [("dokku-storage", 0o755), ("commands", 0o755), ("plugin.toml", 0o644)] {
+        let file = fs::symlink_metadata(folder.join(name)).unwrap();
+        assert!(file.is_file(), "{name} is a link or a folder");
+        assert_eq!(file.permissions().mode() & 0o7777, mode, "{name}");
+    }
+    let text = fs::read_to_string(folder.join("plugin.toml")).unwrap();
+    assert!(text.starts_with("[plugin]\n") && text.contains("description = "), "{text}");
+}
+
+#[test]
+fn the_commands_file_works_without_the_program() {
+    let plugin = std::sync::Arc::new(Plugin::assemble());
+    let host = Host::with_plugin(std::sync::Arc::clone(&plugin), &[]);
+    let asked = |words: &[&str]| host.call("commands").words(words).run();
+    assert_eq!(asked(&["storage:help"]).status, 0);
+    assert_eq!(asked(&["other:command"]).status, 10);
+    fs::remove_file(plugin.folder().join("dokku-storage")).unwrap();
+    for words in [&["other:command"][..], &["help"], &["storage:help"], &["storage"], &[]] {
+        let answer = asked(words);
+        assert_eq!((answer.status, answer.stdout.as_str()), (10, ""), "{words:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn every_row_has_a_name_of_its_own_and_says_what_it_does() {
+    let mut seen = BTreeSet::new();
+    for row in ROWS {
+        assert!(seen.insert((format!("{:?}", row.kind), row.name)), "{} is there twice", row.name);
+        assert!(!row.summary.is_empty(), "{}", row.name);
+    }
+}
+
+#[test]
+fn all_that_a_dokku_host_calls_is_there() {
+    for (kind, wanted) in [(Kind::Subcommand, &SUBCOMMANDS[..]), (Kind::Trigger, &TRIGGERS[..])] {
+        for name in wanted {
+            assert!(names(kind).contains(*name), "{kind:?} {name} is missing");
+        }
+    }
+    assert_eq!(names(Kind::Helper), HELPERS.map(str::to_owned).into());
+    // A plugin with this trigger would decide which apps a caller sees.
+    assert!(!names(Kind::Trigger).contains("user-auth-app"));
+}
+
+#[test]
+fn the_readme_shows_every_subcommand() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let words: BTreeSet<&str> =
+        readme.split(|c: char| !(c.is_alphanumeric() || matches!(c, ':' | '-' | '_'))).collect();
+    let missing: Vec<String> = links("subcommands")
+        .into_iter()
+        .filter(|name| name != "default" && !words.contains(format!("storage:{name}").as_str()))
+        .collect();
+    assert!(missing.is_empty(), "README.md does not mention {missing:?}");
+}

@@ -1,0 +1,90 @@
+//! `storage:destroy`.
+
+use crate::{Session, assert_transcript};
+
+#[test]
+fn only_the_entry() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.host.file("lib/data/storage/data/kept", "");
+    session.run(&["storage:destroy", "data", "--force"]);
+    session.show_tree("lib/data");
+    assert_transcript!(session);
+}
+
+#[test]
+fn the_data_too() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.host.file("lib/data/storage/data/deep/file", "");
+    session.run(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
+    session.prepare(&["storage:create", "doomed", "--reclaim-policy", "Delete"]);
+    session.run(&["storage:destroy", "doomed", "--force"]);
+    session.show_tree("lib/data");
+    assert_transcript!(session);
+}
+
+#[test]
+fn by_confirmation() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:create", "more"]);
+    session.run_with("nothing on standard input", &["storage:destroy", "data"], |call| call);
+    session.run_with("wrong name", &["storage:destroy", "data"], |call| call.stdin("date\n"));
+    session.run_with("wrong name", &["storage:destroy", "data", "--destroy-host-dir"], |call| {
+        call.stdin("more\n")
+    });
+    session.run_with("right name", &["storage:destroy", "data"], |call| call.stdin("data\n"));
+    session.run_with("the global --force", &["storage:destroy", "more"], |call| {
+        call.env("DOKKU_APPS_FORCE_DELETE", "1")
+    });
+    session.show_tree("lib/data/storage-registry");
+    assert_transcript!(session);
+}
+
+#[test]
+fn refusals() {
+    let mut session = Session::dokku(&["blog", "wiki"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/a"]);
+    session.prepare(&["storage:mount", "wiki", "data", "--container-dir", "/a"]);
+    session.prepare(&["storage:create", "elsewhere", "{ROOT}/srv/x"]);
+    session.prepare(&["storage:create", "claim", "--scheduler", "k3s", "--size", "1Gi"]);
+    session.run(&["storage:destroy"]);
+    session.run(&["storage:destroy", "nope", "--force"]);
+    session.run(&["storage:destroy", "data", "--force"]);
+    session.run(&["storage:destroy", "elsewhere", "--force", "--destroy-host-dir"]);
+    session.run(&["storage:destroy", "claim", "--force", "--destroy-host-dir"]);
+    session.host.answer("storage-destroy.exit", "5");
+    session.run(&["storage:destroy", "claim", "--force"]);
+    session.run(&["storage:list-entries"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn a_link_in_the_directorys_place() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.host.file("outside/precious", "");
+    std::fs::remove_dir(session.host.path("lib/data/storage/data")).unwrap();
+    let link = session.host.path("lib/data/storage/data");
+    std::os::unix::fs::symlink(session.host.path("outside"), link).unwrap();
+    session.run(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
+    session.show_tree("outside");
+    session.run(&["storage:list-entries"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn an_apps_mounts_that_cannot_be_read_are_named() {
+    let session = Session::dokku(&["blog", "wiki"]);
+    session.prepare(&["storage:create", "data"]);
+    let line = "{\"entry_name\":\"data\",\"container_path\":\n";
+    session.host.file("lib/config/storage/wiki/mounts", line);
+    let answer = session.call(&["storage:destroy", "data", "--force"]).run();
+    assert_eq!(answer.status, 1, "{answer:?}");
+    let place = "lib/config/storage/wiki/mounts line 1";
+    assert!(answer.stderr.contains(place), "the broken file is not named: {answer:?}");
+    let listed = session.call(&["storage:list-entries"]).run();
+    assert!(listed.stdout.contains("data"), "{listed:?}");
+}

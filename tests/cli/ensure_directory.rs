@@ -1,0 +1,60 @@
+//! `storage:ensure-directory`.
+
+use crate::support::{is_root, skipped};
+use crate::{Session, assert_transcript};
+
+#[test]
+fn every_owner() {
+    if !is_root() {
+        return skipped("ensure_directory::every_owner", "only root can give folders away");
+    }
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:ensure-directory", "default"]);
+    for owner in ["herokuish", "heroku", "paketo", "packeto", "root", "false", "0", "65535"] {
+        session.run(&["storage:ensure-directory", "--chown", owner, &format!("Dir_{owner}")]);
+    }
+    session.run_with("quiet", &["storage:ensure-directory", "quiet"], |call| {
+        call.env("DOKKU_QUIET_OUTPUT", "1")
+    });
+    session.show_tree("lib/data/storage");
+    assert_transcript!(session);
+}
+
+#[test]
+fn what_is_in_it_keeps_its_owners_unless_asked() {
+    if !is_root() {
+        return skipped("ensure_directory::what_is_in_it", "only root can give folders away");
+    }
+    let mut session = Session::dokku(&["blog"]);
+    session.host.file("lib/data/storage/full/deep/file", "");
+    session.run(&["storage:ensure-directory", "full", "--chown", "heroku"]);
+    session.show_tree("lib/data/storage");
+    session.run(&["storage:ensure-directory", "full", "--chown", "heroku", "--chown-recursive"]);
+    session.show_tree("lib/data/storage");
+    assert_transcript!(session);
+}
+
+#[test]
+fn refusals() {
+    let mut session = Session::dokku(&["blog"]);
+    session.host.file("lib/data/storage/a-file", "");
+    for words in [
+        &[][..],
+        &[""],
+        &["@"],
+        &["a/b"],
+        &[".."],
+        &["."],
+        &["a b"],
+        &["x", "--chown", "nobody"],
+        &["x", "--chown", "65536"],
+        &["x", "--chown", "-1"],
+        &["x", "--chown", ""],
+        &["a-file"],
+    ] {
+        session.run(&[&["storage:ensure-directory"], words].concat());
+    }
+    session.remark("nothing of it was done");
+    session.show_tree("lib/data");
+    assert_transcript!(session);
+}

@@ -1,0 +1,106 @@
+//! The store's files: their modes and owners, and what survives a rewrite.
+
+use crate::support::{is_root, skipped};
+use crate::{Session, assert_transcript};
+
+#[test]
+fn modes() {
+    let mut session = Session::dokku(&["blog"]);
+    let words = ["storage:create", "data"];
+    session.run_with("umask 000", &words, |call| call.around("umask 000; exec \"$@\""));
+    let words = ["storage:mount", "blog", "data", "--container-dir", "/data"];
+    session.run_with("umask 077", &words, |call| call.around("umask 077; exec \"$@\""));
+    session.show_tree("lib/data");
+    session.show_tree("lib/config");
+    session.remark("a file that somebody opened up is closed when it is written again");
+    let mounts = session.host.path("lib/config/storage/blog/mounts");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    std::fs::set_permissions(mounts, open).unwrap();
+    session.run(&["storage:mount", "blog", "/srv/a:/a"]);
+    session.show_tree("lib/config");
+    assert_transcript!(session);
+}
+
+#[test]
+fn owners_where_root_calls() {
+    if !is_root() {
+        return skipped("files::owners_where_root_calls", "only root can give files away");
+    }
+    let mut session = Session::dokku(&["blog"]);
+    for words in [
+        &["storage:create", "data", "--mode", "0750"][..],
+        &["storage:mount", "blog", "data", "--container-dir", "/data"],
+        &["storage:mount", "blog", "/srv/a:/a"],
+        &["storage:migrate", "blog"],
+    ] {
+        let answer = session
+            .call(words)
+            .env("DOKKU_SYSTEM_USER", "daemon")
+            .env("DOKKU_SYSTEM_GROUP", "daemon")
+            .run();
+        assert_eq!(answer.status, 0, "{answer:?}");
+    }
+    session.show_tree("lib/data");
+    session.show_tree("lib/config");
+    let lock = std::fs::metadata(session.host.path("lib/data/storage-registry/.lock")).unwrap();
+    assert_ne!(std::os::unix::fs::MetadataExt::uid(&lock), 0, "the lock is root's");
+    session.run_with("no such user", &["storage:create", "other"], |call| {
+        call.env("DOKKU_SYSTEM_USER", "no-such-user")
+    });
+    assert_transcript!(session);
+}
+
+#[test]
+fn unknown_fields_survive() {
+    let mut session = Session::dokku(&["blog", "copy", "wiki"]);
+    session.host.file(
+        "lib/data/storage-registry/entries/data.json",
+        session.host.expand(
+            r#"{"name":"data","scheduler":"docker-local","host_path":"{ROOT}/srv/data","x_new":{"deep":[1,null,"é"]},"schema_version":7}"#,
+        ),
+    );
+    session.host.file(
+        "lib/config/storage/blog/mounts",
+        "{\"entry_name\":\"data\",\"container_path\":\"/a\",\"phases\":[\"deploy\"],\"process_type\":\"_default_\",\"x_new\":[true]}\n{\"x_first\":1,\"entry_name\":\"data\",\"container_path\":\"/b\",\"phases\":[\"run\"]}\n",
+    );
+    session.run(&["storage:set", "data", "namespace", "prod"]);
+    session.run(&["storage:labels:set", "data", "a", "b"]);
+    session.run(&["storage:create", "data", "{ROOT}/srv/data", "--annotation", "c=d"]);
+    session.show_file("lib/data/storage-registry/entries/data.json");
+    session.run(&["storage:mount", "blog", "data", "--container-dir", "/a", "--volume-readonly"]);
+    session.run(&["storage:mount", "blog", "/srv/new:/new"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    session.run(&["storage:info", "data", "--format", "json"]);
+    session.run(&["storage-app-mounts", "blog"]);
+    session.host.file("lib/config/storage/blog/x-new-file", "of a newer Dokku\n");
+    session.run(&["post-app-clone-setup", "blog", "copy"]);
+    session.run(&["post-app-rename-setup", "blog", "wiki"]);
+    session.show_file("lib/config/storage/copy/mounts");
+    session.show_file("lib/config/storage/wiki/mounts");
+    session.show_file("lib/config/storage/wiki/x-new-file");
+    assert_transcript!(session);
+}
+
+#[test]
+fn a_change_that_changes_nothing_writes_nothing() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data", "--label", "a=b"]);
+    session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/data"]);
+    let inode = |below: &str| {
+        let path = session.host.path(below);
+        std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap())
+    };
+    let files = ["lib/data/storage-registry/entries/data.json", "lib/config/storage/blog/mounts"];
+    let before = files.map(inode);
+    for words in [
+        &["storage:create", "data"][..],
+        &["storage:labels:set", "data", "a", "b"],
+        &["storage:mount", "blog", "data", "--container-dir", "/data"],
+        &["storage:migrate", "blog"],
+        &["storage:list", "blog"],
+    ] {
+        let answer = session.call(words).run();
+        assert_eq!(answer.status, 0, "{answer:?}");
+    }
+    assert_eq!(files.map(inode), before);
+}

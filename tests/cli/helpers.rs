@@ -1,0 +1,117 @@
+//! The helpers that sudo runs as root.
+
+use crate::support::{Call, is_root, skipped};
+use crate::{Session, assert_transcript};
+
+/// Runs a call in a mount namespace of its own, where nothing is installed.
+fn not_installed(call: Call<'_>) -> Call<'_> {
+    call.around(
+        "unshare --mount bash -c 'mount -t tmpfs -o mode=755 none /usr/local/lib && exec \"$@\"' bash \"$@\"",
+    )
+}
+
+/// The same, with the helpers installed for the store `{ROOT}/real`.
+fn installed(call: Call<'_>) -> Call<'_> {
+    call.around(
+        "unshare --mount bash -c 'mount -t tmpfs -o mode=755 none /usr/local/lib &&
+           mkdir /usr/local/lib/dokku-storage && printf %s \"$PWD/real/data/storage\" >/usr/local/lib/dokku-storage/storage-root &&
+           exec \"$@\"' bash \"$@\"",
+    )
+}
+
+#[test]
+fn owner_mode_and_removal() {
+    if !is_root() {
+        return skipped("helpers::owner_mode_and_removal", "they run as root");
+    }
+    let mut session = Session::dokku(&[]);
+    session.host.file("lib/data/storage/full/deep/file", "");
+    for words in [
+        &["bin/chown-storage-dir", "full", "1000", "--folder-only"][..],
+        &["bin/chown-storage-dir", "full", "1000:2000"],
+        &["bin/chown-storage-dir", "full", "165536"],
+        &["bin/chmod-storage-dir", "full", "2770"],
+        &["bin/chmod-storage-dir", "full", "755"],
+        &["bin/chmod-storage-dir", "missing", "755"],
+        &["bin/chown-storage-dir", "missing", "1000"],
+        &["bin/destroy-storage-dir", "missing"],
+        &["bin/destroy-storage-dir", "full"],
+    ] {
+        session.run_with("", words, not_installed);
+        session.show_tree("lib/data/storage");
+    }
+    assert_transcript!(session);
+}
+
+#[test]
+fn refusals() {
+    let mut session = Session::dokku(&[]);
+    session.host.folder("lib/data/storage/ok");
+    session.host.folder("lib/data/other");
+    for name in ["", ".", "..", "../other", "a/b", "/etc", "a b", "ok\n", "ok/"] {
+        session.run(&["bin/chown-storage-dir", name, "1000"]);
+        session.run(&["bin/chmod-storage-dir", name, "755"]);
+        session.run(&["bin/destroy-storage-dir", name]);
+    }
+    for id in
+        ["", "abc", "-1", "65536", "165535", "231072", "1e3", "0x10", "1000:", ":1000", "1:2:3"]
+    {
+        session.run(&["bin/chown-storage-dir", "ok", id]);
+    }
+    for mode in ["", "9", "07777", "u+s", "-R", "10000"] {
+        session.run(&["bin/chmod-storage-dir", "ok", mode]);
+    }
+    session.run(&["bin/chown-storage-dir", "ok", "1000", "--no-such-flag"]);
+    session.run(&["bin/chown-storage-dir", "ok", "1000", "--recursive", "more"]);
+    session.run(&["bin/chmod-storage-dir", "ok", "755", "more"]);
+    session.run(&["bin/destroy-storage-dir", "ok", "other"]);
+    session.show_tree("lib/data");
+    assert_transcript!(session);
+}
+
+#[test]
+fn links_are_not_followed() {
+    if !is_root() {
+        return skipped("helpers::links_are_not_followed", "they run as root");
+    }
+    let mut session = Session::dokku(&[]);
+    session.host.file("outside/precious", "");
+    session.host.folder("lib/data/storage/full");
+    let link = |at: &str| {
+        std::os::unix::fs::symlink(session.host.path("outside"), session.host.path(at)).unwrap();
+    };
+    link("lib/data/storage/link");
+    link("lib/data/storage/full/link");
+    for words in [
+        &["bin/chown-storage-dir", "link", "1000"][..],
+        &["bin/chmod-storage-dir", "link", "777"],
+        &["bin/destroy-storage-dir", "link"],
+        &["bin/chown-storage-dir", "full", "1000"],
+        &["bin/destroy-storage-dir", "full"],
+    ] {
+        session.run_with("", words, not_installed);
+    }
+    session.show_tree("outside");
+    session.show_tree("lib/data/storage");
+    assert_transcript!(session);
+}
+
+#[test]
+fn the_root_is_not_the_callers_to_choose() {
+    if !is_root() {
+        return skipped("helpers::the_root_is_not_the_callers_to_choose", "they run as root");
+    }
+    let mut session = Session::dokku(&[]);
+    session.host.folder("real/data/storage/ok");
+    session.host.folder("lib/data/storage/ok");
+    let words = ["bin/chown-storage-dir", "ok", "1000"];
+    session.run_with("through sudo, nothing installed", &words, |call| {
+        not_installed(call.env("SUDO_UID", "1000"))
+    });
+    session.run_with("through sudo, installed for real/", &words, |call| {
+        installed(call.env("SUDO_UID", "1000"))
+    });
+    session.show_tree("lib/data/storage");
+    session.show_tree("real/data/storage");
+    assert_transcript!(session);
+}

@@ -1,0 +1,39 @@
+//! Whole invocations: arguments, standard output, standard error, exit status and the store's files together.
+//!
+//! Each test is a session on a throw-away host; its transcript is compared with the snapshot of the same name
+//! in `snapshots/`. In a transcript `1|` is a line of standard output, `2|` one of standard error, `=` the exit
+//! status; `·` is a blank at the end of a line, `→` a tab. After a wanted change, write the snapshots again
+//! with `INSTA_UPDATE=always cargo test --test cli` and read the difference before committing it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+mod access;
+mod annotations;
+mod broken_store;
+mod create;
+mod defects;
+mod destroy;
+mod docker_args;
+mod ensure_directory;
+mod entries;
+mod exec;
+mod files;
+mod help;
+mod helpers;
+mod list;
+mod migrate;
+mod mount;
+mod names;
+mod policy;
+mod refusals;
+mod report;
+mod session;
+mod set;
+mod standalone;
+mod streams;
+#[path = "../support/mod.rs"]
+mod support;
+mod triggers;
+mod unmount;
+mod wait;
+
+use session::{Session, assert_transcript};

@@ -1,0 +1,162 @@
+//! `storage:mount`.
+
+use crate::{Session, assert_transcript};
+
+#[test]
+fn host_path() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:mount", "blog", "/srv/data:/data"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    session.show_file("lib/data/storage-registry/entries/legacy-eeb3f8ddfd.json");
+    session.show_tree("lib/data/storage-registry");
+    session.show_tree("lib/config");
+    assert_transcript!(session);
+}
+
+#[test]
+fn docker_volume() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:mount", "blog", "pgdata:/var/lib/postgresql"]);
+    session.run(&["storage:list", "blog", "--format", "json"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn options_behind_the_second_colon() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:mount", "blog", "/srv/a:/a:ro"]);
+    session.run(&["storage:mount", "blog", "/srv/b:/b:ro,Z"]);
+    session.run(&["storage:mount", "blog", "/srv/c:/c:z,nosuid"]);
+    session.run(&["storage:mount", "blog", "/srv/d:/d:"]);
+    session.run(&["storage:mount", "blog", "/srv/e:/e:ro,rw"]);
+    session.run(&["storage:mount", "blog", "/srv/f:/f:Z", "--volume-options", "z"]);
+    session.run(&["storage:mount", "blog", "/srv/g:/g:Z", "--volume-readonly"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    assert_transcript!(session);
+}
+
+#[test]
+fn phases() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:mount", "blog", "/srv/a:/a", "--phase", "build"]);
+    session.run(&["storage:mount", "blog", "/srv/b:/b", "--phase", "deploy"]);
+    session.run(&["storage:mount", "blog", "/srv/c:/c", "--phase", "run,build"]);
+    session.run(&["storage:mount", "blog", "/srv/d:/d", "--phase=deploy", "--phase=run"]);
+    session.run(&["storage:mount", "blog", "/srv/e:/e", "--phase", "stop"]);
+    session.run(&["storage:mount", "blog", "/srv/e:/e", "--phase", "deploy,"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    for trigger in ["docker-args-build", "docker-args-deploy", "docker-args-run"] {
+        session.run(&[trigger, "blog", "herokuish"]);
+    }
+    assert_transcript!(session);
+}
+
+#[test]
+fn named_entry_with_every_attribute() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "blog-data"]);
+    session.run(&[
+        "storage:mount",
+        "blog",
+        "blog-data",
+        "--container-dir",
+        "/data",
+        "--phase",
+        "deploy",
+        "--process-type",
+        "worker",
+        "--volume-options",
+        "noexec,nosuid",
+        "--volume-readonly",
+        "--volume-subpath",
+        "uploads/public",
+        "--volume-chown",
+        "herokuish",
+    ]);
+    session.show_file("lib/config/storage/blog/mounts");
+    session.run(&["docker-args-deploy", "blog", "latest", "worker", "1"]);
+    session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn again_updates_in_place() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "blog-data"]);
+    let mount = ["storage:mount", "blog", "blog-data", "--container-dir", "/data"];
+    session.run(&[&mount[..], &["--volume-readonly", "--volume-options", "Z"]].concat());
+    session.run(&mount);
+    session.remark("the same place, written otherwise");
+    session.run(&["storage:mount", "blog", "blog-data", "--container-dir", "/data/"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    assert_transcript!(session);
+}
+
+#[test]
+fn what_is_there_already() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "blog-data"]);
+    session.prepare(&["storage:mount", "blog", "/srv/a:/a"]);
+    session.run(&["storage:mount", "blog", "/srv/a:/a"]);
+    session.run(&["storage:mount", "blog", "/srv/a:/a/"]);
+    session.run(&["storage:mount", "blog", "/srv/a:/a:ro"]);
+    session.run(&["storage:mount", "blog", "/srv/b:/a"]);
+    session.run(&["storage:mount", "blog", "blog-data", "--container-dir", "//a/."]);
+    session.remark("nesting is fine, and so are other phases and other process types");
+    session.run(&["storage:mount", "blog", "/srv/b:/a/b"]);
+    session.run(&["storage:mount", "blog", "/srv/b:/a", "--phase", "build"]);
+    session.run(&["storage:mount", "blog", "/srv/c:/c", "--process-type", "web"]);
+    session.run(&["storage:mount", "blog", "/srv/d:/c", "--process-type", "worker"]);
+    session.run(&["storage:mount", "blog", "/srv/e:/c"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    assert_transcript!(session);
+}
+
+#[test]
+fn a_volume_with_the_name_of_an_entry() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "blog-data"]);
+    session.run(&["storage:mount", "blog", "blog-data:/data"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn on_another_scheduler() {
+    let mut session = Session::dokku(&["blog"]);
+    session.host.file("lib/config/scheduler/blog/selected", "k3s");
+    session.prepare(&["storage:create", "local"]);
+    session.prepare(&["storage:create", "claim", "--scheduler", "k3s", "--size", "1Gi"]);
+    session.run(&["storage:mount", "blog", "/srv/a:/a"]);
+    session.run(&["storage:mount", "blog", "local", "--container-dir", "/a"]);
+    session.run(&["storage:mount", "blog", "claim", "--container-dir", "/a"]);
+    session.run(&["storage:list", "blog"]);
+    session.run(&["storage:list", "blog", "--format", "json"]);
+    session.remark("the cluster's plugin mounts it, not this host's Docker");
+    session.run(&["docker-args-deploy", "blog", "latest", "web"]);
+    session.run(&["storage-app-mounts", "blog", "deploy"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn a_part_of_a_volume_needs_a_docker_that_can() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "vol", "pgdata"]);
+    let mount = [
+        "storage:mount",
+        "blog",
+        "vol",
+        "--container-dir",
+        "/data",
+        "--volume-subpath",
+        "a,b",
+        "--volume-readonly",
+    ];
+    session.run_with("Docker does not answer", &mount, |call| call);
+    session.host.answer("docker-version", "1.44\n");
+    session.run_with("API 1.44", &mount, |call| call);
+    session.host.answer("docker-version", "1.45\n");
+    session.run_with("API 1.45", &mount, |call| call);
+    session.run(&["docker-args-deploy", "blog", "latest", "web"]);
+    session.run(&["storage:list", "blog"]);
+    assert_transcript!(session);
+}

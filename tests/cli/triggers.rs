@@ -1,0 +1,195 @@
+//! The triggers other than `docker-args-*` and `report`.
+
+use crate::support::{Call, is_root, skipped};
+use crate::{Session, assert_transcript};
+
+fn host() -> Session {
+    let session = Session::dokku(&["blog", "wiki"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/data"]);
+    session.prepare(&["storage:mount", "blog", "/srv/shared:/shared"]);
+    session.prepare(&["storage:mount", "blog", "/srv/own:/own", "--phase", "run"]);
+    session.prepare(&["storage:mount", "wiki", "/srv/shared:/shared"]);
+    session
+}
+
+#[test]
+fn storage_app_mounts() {
+    let mut session = host();
+    session.run(&["storage-app-mounts", "blog"]);
+    session.run(&["storage-app-mounts", "blog", "run"]);
+    session.run(&["storage-app-mounts", "blog", "build"]);
+    session.run(&["storage-app-mounts", "blog", "stop"]);
+    session.run(&["storage-app-mounts", "nothing"]);
+    session.run(&["storage-app-mounts"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn storage_list() {
+    let mut session = host();
+    session.run(&["storage-list", "blog"]);
+    session.run(&["storage-list", "blog", "run", "json"]);
+    session.run(&["storage-list", "blog", "build"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn post_delete() {
+    let mut session = host();
+    session.host.file("lib/config/storage/blog/x-of-somebody", "");
+    session.run(&["post-delete", "blog"]);
+    session.remark("data stays, and what another app mounts");
+    session.run(&["storage:list-entries"]);
+    session.show_tree("lib/config");
+    session.show_tree("lib/data/storage");
+    session.run(&["post-delete", "blog"]);
+    session.run(&["post-delete", "never-there"]);
+    session.run(&["post-delete"]);
+    session.run(&["post-delete", ".."]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn clone_and_rename() {
+    let mut session = host();
+    session.run(&["post-app-clone-setup", "blog", "copy"]);
+    session.run(&["post-app-rename-setup", "blog", "moved"]);
+    session.show_tree("lib/config");
+    session.show_file("lib/config/storage/copy/mounts");
+    session.show_file("lib/config/storage/moved/mounts");
+    session.run(&["post-app-rename-setup", "moved", "moved"]);
+    session.run(&["post-app-clone-setup", "nothing", "other"]);
+    session.run(&["post-app-rename-setup", "nothing", "other"]);
+    session.run(&["post-app-clone-setup", "moved"]);
+    session.run(&["post-app-clone-setup", "moved", "../x"]);
+    session.show_tree("lib/config");
+    assert_transcript!(session);
+}
+
+#[test]
+fn pre_deploy() {
+    let mut session = Session::dokku(&["blog", "fine", "empty"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:mount", "fine", "data", "--container-dir", "/data"]);
+    session.prepare(&["storage:mount", "fine", "vol-ume:/volume"]);
+    session.run(&["pre-deploy", "fine", "latest"]);
+    session.run(&["pre-deploy", "empty", "latest"]);
+    for (name, path) in [
+        ("a", "{ROOT}/srv/a b"),
+        ("b", "{ROOT}/lib/data/storage/ensured"),
+        ("c", "{ROOT}/lib/data/storage/c"),
+        ("only-run", "{ROOT}/srv/run"),
+    ] {
+        let phase = if name == "only-run" { "run" } else { "deploy" };
+        session.prepare(&["storage:create", name, path]);
+        let place = format!("/{name}");
+        let words = ["storage:mount", "blog", name, "--container-dir", &place, "--phase", phase];
+        session.prepare(&words);
+        std::fs::remove_dir(session.host.expand(path)).unwrap();
+    }
+    session.prepare(&[
+        "storage:mount",
+        "blog",
+        "data",
+        "--container-dir",
+        "/d",
+        "--volume-subpath",
+        "part",
+    ]);
+    session.run(&["pre-deploy", "blog", "latest"]);
+    session.remark("nothing was made");
+    session.show_tree("lib/data/storage");
+    session.show_tree("srv");
+    session.remark("Dokku in a container sees only its own folders of the host");
+    session.run_with("DOKKU_LIB_HOST_ROOT=/host", &["pre-deploy", "blog", "latest"], |call| {
+        call.env("DOKKU_LIB_HOST_ROOT", "/host")
+    });
+    assert_transcript!(session);
+}
+
+#[test]
+fn triggers_with_nothing_to_say() {
+    let mut session = host();
+    session.run(&["core-post-extract", "blog", "/tmp/work", "abc"]);
+    session.run(&["post-extract", "blog", "/tmp/work", "abc"]);
+    session.run(&["post-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
+    session.run(&["core-post-deploy", "blog", "5000", "172.17.0.2", "latest"]);
+    session.run(&["post-deploy", "blog", "5000", "172.17.0.2", "latest"]);
+    session.run(&["cron-entries", "docker-local"]);
+    session.run(&["uninstall", "another-plugin"]);
+    assert_transcript!(session);
+}
+
+/// Runs a call in a mount namespace of its own, where nothing is installed yet, and shows what it installed.
+fn hidden(call: Call<'_>) -> Call<'_> {
+    call.around(
+        "unshare --mount bash -c 'mount -t tmpfs -o mode=755 none /usr/local/lib &&
+           mount -t tmpfs -o mode=750 none /etc/sudoers.d && \"$@\" && status=0 || status=$?
+           cd / && find usr/local/lib etc/sudoers.d -mindepth 1 -printf \"%M %u:%g %p %l\\n\" | sort
+           cat usr/local/lib/dokku-storage/storage-root; echo; cat etc/sudoers.d/* 2>/dev/null
+           exit $status' bash \"$@\"",
+    )
+}
+
+#[test]
+fn install_as_root() {
+    if !is_root() {
+        return skipped("triggers::install_as_root", "it needs root and a mount namespace");
+    }
+    let mut session = Session::dokku(&["blog", "broken"]);
+    session.host.file("lib/config/docker-options/blog/_default_.deploy", "-v /srv/a:/a\n");
+    session.host.file("lib/config/docker-options/broken/_default_.deploy", b"-v /srv/a:/a\n\xff\n");
+    session.host.file("lib/config/storage/wiki/mounts", "");
+    // Dokku's user owns docker-options' files; those of the app `broken` are no text.
+    let owned = session.host.path("lib/config/docker-options");
+    let answer =
+        assert_cmd::Command::new("chown").args(["-R", "daemon:daemon"]).arg(owned).output();
+    assert!(answer.unwrap().status.success());
+    session.run_with("nothing installed before", &["install"], |call| {
+        // Without this variable, the links of the shared folder stay as they are.
+        let call = call.without_env("PLUGIN_AVAILABLE_PATH");
+        hidden(call.env("DOKKU_SYSTEM_USER", "daemon").env("DOKKU_SYSTEM_GROUP", "daemon"))
+    });
+    session.show_tree("lib/data");
+    session.show_tree("lib/config");
+    assert_transcript!(session);
+}
+
+#[test]
+fn install_and_uninstall() {
+    if !is_root() {
+        return skipped("triggers::install_and_uninstall", "it needs root and a mount namespace");
+    }
+    let session = Session::dokku(&[]);
+    let line = "unshare --mount bash -c 'mount -t tmpfs -o mode=755 none /usr/local/lib &&
+        mount -t tmpfs -o mode=750 none /etc/sudoers.d &&
+        echo other >/etc/sudoers.d/other &&
+        \"$1\" && \"$1\" && ls /usr/local/lib /etc/sudoers.d && \"${1%/*}/uninstall\" storage &&
+        ls /usr/local/lib /etc/sudoers.d' bash \"$@\"";
+    let answer = session.call(&["install"]).without_env("PLUGIN_AVAILABLE_PATH").around(line).run();
+    assert_eq!(answer.status, 0, "{answer:?}");
+    assert_eq!(
+        answer.stdout,
+        "/etc/sudoers.d:\ndokku-storage\nother\n\n/usr/local/lib:\ndokku-storage\n/etc/sudoers.d:\nother\n\n/usr/local/lib:\n",
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn install_by_who_is_not_root() {
+    let session = Session::dokku(&["blog"]);
+    session.host.file("lib/config/docker-options/blog/_default_.deploy", "-v /srv/a:/a\n");
+    let call = session.call(&["install"]);
+    let call = if is_root() {
+        call.env("DOKKU_SYSTEM_USER", "daemon").env("DOKKU_SYSTEM_GROUP", "daemon").around(
+            "chown -R daemon:daemon . && exec setpriv --reuid daemon --regid daemon --clear-groups -- \"$@\"",
+        )
+    } else {
+        call
+    };
+    let answer = call.run();
+    assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (0, "", ""));
+    let listed = session.call(&["storage:list", "blog"]).run();
+    assert!(listed.stdout.contains("/srv/a:/a"), "{listed:?}");
+}

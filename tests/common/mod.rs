@@ -1,0 +1,79 @@
+//! What the suites on parallel use, crashes and hostile input share: throw-away roots, pictures of them, and
+//! the program under strace.
+#![allow(dead_code, reason = "each suite uses a part of it")]
+
+pub mod host;
+pub mod snapshot;
+pub mod strace;
+
+use std::io::Write;
+
+pub use host::{Answer, Host, Running};
+pub use snapshot::Snapshot;
+
+/// Says something that is seen also where a test passes: the harness only keeps back what `println!` says.
+pub fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "    {text}");
+}
+
+/// How often the random and the repeated parts are run: 1, or what `TRUST_ROUNDS` says.
+pub fn rounds() -> usize {
+    let given = std::env::var("TRUST_ROUNDS").ok().and_then(|text| text.parse().ok());
+    given.unwrap_or(1).max(1)
+}
+
+/// Whether root runs the tests.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Whether the test can be run, which needs root; where it cannot, that is said, and under `CI=true` it fails.
+pub fn as_root(test: &str) -> bool {
+    if is_root() {
+        return true;
+    }
+    let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    assert!(!in_ci, "{test} needs root, and CI=true: run the tests as root");
+    say(&format!("SKIPPED, NOT TESTED: {test} needs root (sudo ./test.sh)"));
+    false
+}
+
+/// What went wrong, collected so that one problem does not hide the others.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<String>);
+
+impl Problems {
+    /// One more.
+    pub fn add(&mut self, problem: String) {
+        self.0.push(problem);
+    }
+
+    /// Fails, with the first of them, where there are any.
+    pub fn must_be_none(&self) {
+        let shown: Vec<&str> = self.0.iter().take(1000).map(String::as_str).collect();
+        assert!(self.0.is_empty(), "{} problems:\n\n{}", self.0.len(), shown.join("\n\n"));
+    }
+}
+
+/// Numbers that look random and are the same again from the same seed (xorshift).
+#[derive(Debug)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// A number below `limit`.
+    pub fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+
+    /// One of several.
+    pub fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len())]
+    }
+}

@@ -1,0 +1,127 @@
+//! A picture of everything in a root: it can be compared, and put back.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
+use std::path::{Path, PathBuf};
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Node {
+    Folder { mode: u32, owner: (u32, u32) },
+    File { mode: u32, owner: (u32, u32), content: Vec<u8> },
+    Link(PathBuf),
+    Other(u32),
+}
+
+/// All that is in a root, by the path inside of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Snapshot(pub BTreeMap<PathBuf, Node>);
+
+impl Snapshot {
+    /// Takes the picture.
+    pub fn of(root: &Path) -> Self {
+        let mut nodes = BTreeMap::new();
+        collect(root, Path::new(""), &mut nodes);
+        Self(nodes)
+    }
+
+    /// Makes `root` be like the picture. Device files and the like are not made again.
+    pub fn restore(&self, root: &Path) {
+        let now = Self::of(root);
+        for (path, _) in now.0.iter().rev().filter(|(path, node)| self.0.get(*path) != Some(*node))
+        {
+            let path = root.join(path);
+            let is_folder = fs::symlink_metadata(&path).unwrap().is_dir();
+            let stays = self.0.keys().any(|kept| root.join(kept).parent() == Some(&path));
+            if !is_folder {
+                fs::remove_file(&path).unwrap();
+            } else if !stays {
+                fs::remove_dir(&path).unwrap();
+            }
+        }
+        for (inside, node) in self.0.iter().filter(|(path, node)| now.0.get(*path) != Some(*node)) {
+            let path = root.join(inside);
+            let (mode, owner) = match node {
+                Node::Folder { mode, owner } => {
+                    if !path.is_dir() {
+                        fs::create_dir(&path).unwrap();
+                    }
+                    (*mode, *owner)
+                }
+                Node::File { mode, owner, content } => {
+                    fs::write(&path, content).unwrap();
+                    (*mode, *owner)
+                }
+                Node::Link(target) => {
+                    symlink(target, &path).unwrap();
+                    continue;
+                }
+                Node::Other(_) => panic!("{} cannot be put back", path.display()),
+            };
+            if super::is_root() {
+                lchown(&path, Some(owner.0), Some(owner.1)).unwrap();
+            }
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        }
+    }
+
+    /// The same without some paths.
+    pub fn without(mut self, is_left_out: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|path, _| !is_left_out(&path.to_string_lossy()));
+        self
+    }
+
+    /// The differences, a line each.
+    pub fn difference(&self, other: &Self) -> String {
+        let mut text = String::new();
+        let paths: std::collections::BTreeSet<_> = self.0.keys().chain(other.0.keys()).collect();
+        for path in paths {
+            let (one, two) = (self.0.get(path), other.0.get(path));
+            if one != two {
+                let _ =
+                    writeln!(text, "{}:\n    {}\n    {}", path.display(), shown(one), shown(two));
+            }
+        }
+        text
+    }
+}
+
+fn collect(root: &Path, inside: &Path, nodes: &mut BTreeMap<PathBuf, Node>) {
+    let Ok(children) = fs::read_dir(root.join(inside)) else {
+        return;
+    };
+    for child in children {
+        let inside = inside.join(child.unwrap().file_name());
+        let path = root.join(&inside);
+        let Ok(metadata) = fs::symlink_metadata(&path) else {
+            continue;
+        };
+        let (mode, owner) = (metadata.mode() & 0o7777, (metadata.uid(), metadata.gid()));
+        let node = if metadata.is_dir() {
+            collect(root, &inside, nodes);
+            Node::Folder { mode, owner }
+        } else if metadata.is_file() {
+            Node::File { mode, owner, content: fs::read(&path).unwrap_or_default() }
+        } else if metadata.is_symlink() {
+            Node::Link(fs::read_link(&path).unwrap_or_default())
+        } else {
+            Node::Other(metadata.mode())
+        };
+        nodes.insert(inside, node);
+    }
+}
+
+fn shown(node: Option<&Node>) -> String {
+    match node {
+        None => "(nothing)".to_owned(),
+        Some(Node::File { mode, owner, content }) => {
+            let content = OsString::from_vec(content.iter().copied().take(600).collect());
+            format!("file {mode:o} {owner:?} {}", content.to_string_lossy().replace('\n', "⏎"))
+        }
+        Some(other) => format!("{other:?}"),
+    }
+}

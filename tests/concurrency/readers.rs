@@ -1,0 +1,137 @@
+//! Readers and triggers, all the while that others write.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::common::{Answer, Host, rounds, say};
+
+const READERS: [&str; 6] = [
+    "storage:list a --format json",
+    "storage:list a",
+    "storage:list-entries --format json",
+    "storage:report a",
+    "docker-args-deploy a latest",
+    "storage-app-mounts a",
+];
+
+/// Runs `change` until the readers have looked long enough; each reader's answer must be among its answers
+/// in the states that there are.
+fn look_while(host: &Host, states: &[&str], change: impl Fn() + Sync) -> (usize, usize) {
+    let mut expected: Vec<Vec<Answer>> = vec![Vec::new(); READERS.len()];
+    for state in [""].iter().chain(states) {
+        if !state.is_empty() {
+            host.must(&[state]);
+        }
+        for (reader, expected) in READERS.iter().zip(&mut expected) {
+            let answer = host.run(reader);
+            assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{reader}: {answer:?}");
+            expected.push(answer);
+        }
+    }
+    let (is_over, changes, looks) =
+        (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                change();
+                changes.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let begin = Instant::now();
+        let length = Duration::from_secs(4) * u32::try_from(rounds()).unwrap();
+        while begin.elapsed() < length {
+            for (reader, expected) in READERS.iter().zip(&expected) {
+                let answer = host.run(reader);
+                looks.fetch_add(1, Ordering::Relaxed);
+                if !expected.contains(&answer) {
+                    is_over.store(true, Ordering::Relaxed);
+                    panic!("{reader} saw what never was: {answer:#?}, not one of {expected:#?}");
+                }
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    (changes.into_inner(), looks.into_inner())
+}
+
+#[test]
+fn readers_see_a_colon_mount_or_they_do_not() {
+    let host = Host::new();
+    host.must(&["storage:mount a /srv/other:/other"]);
+    let (mount, unmount) = ("storage:mount a /srv/x:/x", "storage:unmount a /srv/x:/x");
+    let (changes, looks) = look_while(&host, &[mount, unmount], || {
+        for line in [mount, unmount] {
+            let answer = host.run(line);
+            assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{line}: {answer:?}");
+        }
+    });
+    say(&format!("concurrency: {looks} looks during {changes} mounts and unmounts"));
+}
+
+#[test]
+fn readers_see_a_killed_change_done_or_not_done() {
+    let host = Host::new();
+    host.must(&["storage:mount a /srv/other:/other"]);
+    let (mount, unmount) = ("storage:mount a /srv/x:/x", "storage:unmount a /srv/x:/x");
+    let (changes, looks) = look_while(&host, &[mount, unmount], || {
+        for line in [mount, unmount] {
+            let running = host.start(line);
+            let patience = Duration::from_micros(u64::from(running.id() % 50) * 100);
+            let _ = running.finish_within(patience);
+        }
+    });
+    say(&format!(
+        "concurrency: {looks} looks during {changes} mounts and unmounts that were killed somewhere"
+    ));
+}
+
+/// Reading a folder while files in it are replaced may miss or repeat one, on some file systems.
+#[test]
+fn no_entry_is_missed_or_shown_twice_while_entries_are_rewritten() {
+    for parent in ["/tmp", "/dev/shm", "/var/tmp"].map(Path::new) {
+        if !parent.is_dir() {
+            continue;
+        }
+        let host = Host::below(parent);
+        for number in 0..60 {
+            host.must(&[&format!("storage:create entry-{number}")]);
+        }
+        let names = |answer: &Answer| -> Vec<String> {
+            assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{answer:?}");
+            let entries: Vec<serde_json::Value> = serde_json::from_str(&answer.stdout).unwrap();
+            entries.iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect()
+        };
+        let all = names(&host.run("storage:list-entries --format json"));
+        assert_eq!(all.len(), 60);
+        let is_over = AtomicBool::new(false);
+        let mut looks = 0;
+        std::thread::scope(|scope| {
+            for offset in [0, 30] {
+                let (host, is_over) = (&host, &is_over);
+                scope.spawn(move || {
+                    let mut number = 0;
+                    while !is_over.load(Ordering::Relaxed) {
+                        number += 1;
+                        let name = format!("entry-{}", (number * 7 + offset) % 60);
+                        host.must(&[&format!("storage:annotations:set {name} k {number}")]);
+                    }
+                });
+            }
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_secs(3) * u32::try_from(rounds()).unwrap() {
+                let seen = names(&host.run("storage:list-entries --format json"));
+                looks += 1;
+                if seen != all {
+                    is_over.store(true, Ordering::Relaxed);
+                    panic!("on {}: {seen:?}", parent.display());
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        say(&format!(
+            "concurrency: {looks} listings on {} while entries are rewritten",
+            parent.display()
+        ));
+    }
+}

@@ -1,0 +1,190 @@
+//! One command is stopped behind each of its looks at the store in turn, others run to their end meanwhile
+//! or wait for its lock, and then it goes on: the end must be that of some order of them.
+
+use std::time::{Duration, Instant};
+
+use crate::common::strace::{self, CHANGING, Call, LOOKING};
+use crate::common::{Answer, Host, Problems, Running, Snapshot, rounds, say};
+use crate::scenario::{CHANGES, Expected, Outcome, READERS, host, picture};
+
+/// Of the pairs of changes, one in so many is tried by default.
+const SHARE: usize = 4;
+
+/// Sequences that come back to something like the beginning, so that what was read before looks right.
+const THERE_AND_BACK: &[&[&str]] = &[
+    &["storage:destroy idle --force", "storage:create idle {ROOT}/outside/elsewhere"],
+    &[
+        "storage:mount a idle --container-dir /one",
+        "storage:unmount a idle",
+        "storage:destroy idle --force",
+        "storage:create idle {ROOT}/outside/elsewhere",
+        "storage:mount a idle --container-dir /two",
+    ],
+    &["storage:unmount a /srv/y:/y", "storage:mount a /srv/y:/other"],
+    &["post-app-rename-setup a c", "post-app-rename-setup c a"],
+    &["storage:destroy idle --force --destroy-host-dir", "storage:create idle --mode 0711"],
+    &["storage:mount b idle --container-dir /idle", "post-delete b"],
+];
+
+#[test]
+fn a_change_that_is_overtaken_ends_as_some_order() {
+    let mut tried = Tried::default();
+    let mut number = 0;
+    for stopped in CHANGES {
+        for other in CHANGES {
+            number += 1;
+            if rounds() > 1 || number % SHARE == 0 {
+                tried.all_schedules(stopped, &[other]);
+            }
+        }
+    }
+    tried.report("pairs of changes");
+}
+
+#[test]
+fn a_change_is_not_fooled_by_others_that_come_full_circle() {
+    let mut tried = Tried::default();
+    for stopped in [
+        "storage:destroy idle --force --destroy-host-dir",
+        "storage:create idle --mode 0700",
+        "storage:set idle mode 0700",
+        "storage:mount a idle --container-dir /idle",
+        "storage:unmount a /srv/y:/y",
+    ] {
+        for others in THERE_AND_BACK {
+            tried.all_schedules(stopped, others);
+        }
+    }
+    tried.report("changes against sequences");
+}
+
+#[test]
+fn a_reader_that_is_overtaken_sees_one_state() {
+    let mut tried = Tried::default();
+    for reader in READERS {
+        for others in THERE_AND_BACK {
+            tried.all_schedules(reader, others);
+        }
+    }
+    tried.report("readers against sequences");
+}
+
+#[test]
+fn readers_see_no_half_of_a_change_that_is_stopped() {
+    let mut tried = Tried::default();
+    for (number, stopped) in CHANGES.iter().enumerate() {
+        for (place, reader) in READERS.iter().enumerate() {
+            if rounds() > 1 || (number + place) % 3 == 0 {
+                tried.all_schedules(stopped, &[reader]);
+            }
+        }
+    }
+    tried.report("changes against readers");
+}
+
+/// What was tried, and what went wrong.
+struct Tried {
+    host: Host,
+    start: Snapshot,
+    pairs: usize,
+    schedules: usize,
+    waited: usize,
+    problems: Problems,
+}
+
+impl Default for Tried {
+    fn default() -> Self {
+        let host = host();
+        let start = host.snapshot();
+        let problems = Problems::default();
+        Self { host, start, pairs: 0, schedules: 0, waited: 0, problems }
+    }
+}
+
+impl Tried {
+    /// Stops a command behind each of its calls, and runs the others, one after the other, in the gap.
+    fn all_schedules(&mut self, stopped: &str, others: &[&str]) {
+        let Self { host, start, .. } = self;
+        host.restore(start);
+        let (_, calls) = strace::record(host, stopped, &format!("{CHANGING},{LOOKING}"));
+        let sequences: [&[&str]; 2] = [&[stopped], others];
+        let mut expected = Expected::new(host, start, &sequences);
+        self.pairs += 1;
+        let places = calls.iter().filter(|call| is_of_interest(call, host)).enumerate();
+        // By default every second place, in turn with the pairs.
+        for (_, call) in places.filter(|(n, _)| rounds() > 1 || (n + self.pairs) % 2 == 0) {
+            host.restore(start);
+            let (outcome, has_waited) = schedule(host, stopped, others, call);
+            self.schedules += 1;
+            self.waited += usize::from(has_waited);
+            let what = format!("{stopped}, stopped behind {call}, and {others:?}");
+            if let Err(problem) = expected.compare(&what, outcome) {
+                self.problems.add(problem);
+            }
+        }
+    }
+
+    fn report(self, what: &str) {
+        say(&format!(
+            "concurrency: {} {what}, {} schedules; in {} the other waited for the lock",
+            self.pairs, self.schedules, self.waited
+        ));
+        self.problems.must_be_none();
+    }
+}
+
+/// One schedule: its outcome, and whether one of the others had to wait for the lock.
+fn schedule(host: &Host, stopped: &str, others: &[&str], call: &Call) -> (Outcome, bool) {
+    let mut answers: Vec<Answer> = Vec::new();
+    let mut waiting = None;
+    match strace::pause(host, stopped, call) {
+        // It ended without making this call; that depends on what it finds in the store.
+        Err(answer) => {
+            answers.push(answer);
+            answers.extend(others.iter().map(|line| host.run(line)));
+        }
+        Ok(paused) => {
+            let mut rest = others.iter();
+            for line in rest.by_ref() {
+                let mut running = host.start(line);
+                if is_kept_waiting(&mut running) {
+                    waiting = Some(running);
+                    break;
+                }
+                answers.push(running.finish());
+            }
+            let has_waited = waiting.is_some();
+            let first = paused.start_again();
+            answers.extend(waiting.map(Running::finish));
+            answers.extend(rest.map(|line| host.run(line)));
+            answers.insert(0, first.finish());
+            return (Outcome { answers, files: picture(host) }, has_waited);
+        }
+    }
+    (Outcome { answers, files: picture(host) }, false)
+}
+
+/// Waits until the process ends (false) or waits for a lock (true).
+fn is_kept_waiting(running: &mut Running) -> bool {
+    let begin = Instant::now();
+    loop {
+        if running.is_finished() {
+            return false;
+        }
+        let for_long = begin.elapsed() > Duration::from_millis(4);
+        if for_long && running.is_waiting_for_a_lock() {
+            return true;
+        }
+        assert!(
+            begin.elapsed() < Duration::from_secs(30),
+            "neither at its end nor waiting for a lock"
+        );
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
+/// Calls between which another process can make a difference.
+fn is_of_interest(call: &Call, host: &Host) -> bool {
+    call.touches(host.root())
+        && !["fsync", "fdatasync", "fchmod", "read"].contains(&call.name.as_str())
+}

@@ -1,0 +1,159 @@
+//! Which of two states a store is in: the one before a command, or the one after.
+
+use crate::cases::Case;
+use crate::common::snapshot::Node;
+use crate::common::{Answer, Host, Snapshot};
+
+/// A change that has nothing to do with any case.
+pub const UNRELATED: &str = "storage:create unrelated";
+
+/// What readers see.
+const READERS: [&str; 6] = [
+    "storage:list-entries --format json",
+    "storage:list a --format json",
+    "storage:list b --format json",
+    "storage:report a --format json",
+    "docker-args-deploy a latest",
+    "storage-app-mounts b deploy",
+];
+
+/// A state, and what comes of it.
+#[derive(Debug)]
+pub struct State {
+    name: &'static str,
+    files: Snapshot,
+    seen: Vec<Answer>,
+    after_unrelated: Snapshot,
+    again: Answer,
+    after_again: Snapshot,
+}
+
+/// A case with its two states.
+#[derive(Debug)]
+pub struct Stage {
+    pub host: Host,
+    pub case: Case,
+    start: Snapshot,
+    before: State,
+    after: State,
+}
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Is {
+    Before,
+    After,
+}
+
+impl Stage {
+    /// Makes the case's store on a host and finds out both states, by running the command undisturbed.
+    pub fn new(host: Host, case: Case) -> Self {
+        host.must(case.before);
+        (case.files)(&host);
+        let start = host.snapshot();
+        let before = State::of(&host, "before", case.command);
+        host.restore(&start);
+        let answer = host.run(case.command);
+        assert_eq!(answer.status, 0, "{}: {answer:?}", case.name);
+        let after = State::of(&host, "after", case.command);
+        host.restore(&start);
+        assert_ne!(before.files, after.files, "{}: the command changes nothing", case.name);
+        Self { host, case, start, before, after }
+    }
+
+    /// Puts the state before the command back.
+    pub fn reset(&self) {
+        self.host.restore(&self.start);
+    }
+
+    /// Which state the store is in, after readers looked at it: exactly one of the two, or this fails. Where
+    /// the command was to remove a directory's content, that may be there in part.
+    pub fn judge(&self, what: &str) -> Result<Is, String> {
+        let seen =
+            look(&self.host).map_err(|said| format!("{}, {what}: {said}", self.case.name))?;
+        let files = without_leftovers(self.picture());
+        let [before, after] = [&self.before, &self.after].map(|state| {
+            seen == state.seen && files == without_leftovers(self.spared(state.files.clone()))
+        });
+        match (before, after) {
+            (true, _) => Ok(Is::Before),
+            (_, true) => Ok(Is::After),
+            (false, false) => Err(format!(
+                "{}, {what}: neither the state before nor the state after\n--- against before:\n{}--- against after:\n{}--- seen:\n{seen:#?}",
+                self.case.name,
+                without_leftovers(self.spared(self.before.files.clone())).difference(&files),
+                without_leftovers(self.spared(self.after.files.clone())).difference(&files),
+            )),
+        }
+    }
+
+    /// Runs another change and then the command again; nothing must be left that is not there otherwise.
+    pub fn go_on(&self, what: &str, is: Is) -> Result<(), String> {
+        let state = if is == Is::Before { &self.before } else { &self.after };
+        let name = self.case.name;
+        let place = format!("{name}, {what}: then, from the state {}", state.name);
+        let answer = self.host.run(UNRELATED);
+        if answer.status != 0 {
+            return Err(format!("{place}, another change: {answer:?}"));
+        }
+        let difference = self.spared(state.after_unrelated.clone()).difference(&self.picture());
+        if !difference.is_empty() {
+            return Err(format!("{place}, another change leaves:\n{difference}"));
+        }
+        let answer = self.host.run(self.case.command);
+        if answer != state.again {
+            return Err(format!("{place}, the command again: {answer:?}, not {:?}", state.again));
+        }
+        let difference = self.spared(state.after_again.clone()).difference(&self.picture());
+        if !difference.is_empty() {
+            return Err(format!("{place}, the command again leaves:\n{difference}"));
+        }
+        Ok(())
+    }
+
+    fn picture(&self) -> Snapshot {
+        self.spared(picture(&self.host))
+    }
+
+    fn spared(&self, files: Snapshot) -> Snapshot {
+        match self.case.emptied {
+            Some(emptied) => files.without(|path| path.starts_with(emptied)),
+            None => files,
+        }
+    }
+}
+
+impl State {
+    fn of(host: &Host, name: &'static str, command: &str) -> Self {
+        let seen = look(host).unwrap();
+        let files = picture(host);
+        host.must(&[UNRELATED]);
+        let after_unrelated = picture(host);
+        let again = host.run(command);
+        Self { name, files, seen, after_unrelated, again, after_again: picture(host) }
+    }
+}
+
+fn look(host: &Host) -> Result<Vec<Answer>, String> {
+    let see = |line: &&str| {
+        let answer = host.run(line);
+        let is_fine = answer.status == 0 && answer.stderr.is_empty();
+        if is_fine { Ok(answer) } else { Err(format!("{line}: {answer:?}")) }
+    };
+    READERS.iter().map(see).collect()
+}
+
+/// What is in the root. A lock file that nobody has left a note in counts as none.
+fn picture(host: &Host) -> Snapshot {
+    let mut files = host.snapshot();
+    files.0.retain(|path, node| {
+        let is_empty = matches!(node, Node::File { content, .. } if content.is_empty());
+        !(is_empty && path.ends_with("storage-registry/.lock"))
+    });
+    files
+}
+
+/// A directory on its way out is cleared away by the next command that makes or removes one, not by readers.
+fn without_leftovers(files: Snapshot) -> Snapshot {
+    files.without(|path| path.contains("/.destroyed-"))
+}

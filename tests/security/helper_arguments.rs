@@ -1,0 +1,170 @@
+//! The helpers check their own arguments, whoever calls them.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+use crate::common::{Answer, Host, as_root, say};
+use crate::helper::{self, app};
+
+fn host() -> Host {
+    let host = Host::new();
+    helper::install(&host);
+    let app = app(&host);
+    fs::create_dir_all(app.join("inside")).unwrap();
+    host.write("outside/file", "outside");
+    host.write("lib/data/storage/a-file", "file");
+    symlink(host.path("outside"), host.path("lib/data/storage/a-link")).unwrap();
+    symlink("app", host.path("lib/data/storage/an-inner-link")).unwrap();
+    host
+}
+
+/// Each call must be refused in one sentence, without a change.
+fn refuse(host: &Host, helper: &str, calls: &[Vec<OsString>]) {
+    let before = host.snapshot();
+    for words in calls {
+        let answer = helper::run(host, helper, words);
+        let shown: String = format!("{words:?}").chars().take(120).collect();
+        assert_refused(&format!("{helper} {shown}"), &answer);
+        let difference = before.difference(&host.snapshot());
+        assert!(difference.is_empty(), "{helper} {shown} changed something:\n{difference}");
+    }
+}
+
+fn assert_refused(what: &str, answer: &Answer) {
+    assert!(answer.is_refusal(), "{what}: {answer:?}");
+    let is_plain = |c: char| c == '\n' || !c.is_control();
+    assert!(answer.stderr.chars().all(is_plain), "{what} says control characters: {answer:?}");
+    assert!(answer.stderr.len() < 2_000, "{what}: {} bytes of message", answer.stderr.len());
+}
+
+/// Names that lead out of the storage root, or are none.
+fn names() -> Vec<OsString> {
+    let mut names: Vec<OsString> = [
+        "",
+        ".",
+        "..",
+        "../x",
+        "../../etc",
+        "app/..",
+        "app/inside",
+        "/",
+        "/etc",
+        "a b",
+        "app\n",
+        "\napp",
+        "app/",
+        "./app",
+        "app;id",
+        "$(id)",
+        "*",
+        "ap?",
+        "äpp",
+        "app\u{202e}",
+        "a\\b",
+        ".hidden",
+        ".ssh",
+        "a-file",
+        "a-link",
+        "an-inner-link",
+        "no-such-folder",
+        ".destroyed-../x",
+        ".destroyed-",
+        ".destroyed-/etc",
+        ".destroyed-.destroyed-a",
+    ]
+    .map(OsString::from)
+    .into();
+    names.push("a".repeat(256).into());
+    names.push("a".repeat(64 * 1024).into());
+    names.push(OsStr::from_bytes(b"app\xff").into());
+    names
+}
+
+#[test]
+fn chown_takes_a_name_and_an_id_and_nothing_else() {
+    if !as_root("the helpers' arguments") {
+        return;
+    }
+    let host = host();
+    let mut calls: Vec<Vec<OsString>> =
+        names().into_iter().map(|name| vec![name, "1000".into()]).collect();
+    for id in [
+        "",
+        "-1",
+        "+1",
+        "65536",
+        "100000",
+        "231072",
+        "4294967295",
+        "4294967296",
+        "99999999999999999999",
+        "1000x",
+        " 1000",
+        "1000 ",
+        "0x10",
+        "1e3",
+        "١",
+        "root",
+        "1000:",
+        ":1000",
+        "1000:1000:1000",
+        "1000:70000",
+        "1000\n0",
+        "-R",
+        "--recursive",
+    ] {
+        calls.push(vec!["app".into(), id.into()]);
+    }
+    calls.push(vec![]);
+    calls.push(vec!["app".into()]);
+    for extra in ["--folder", "-R", "/etc", "1000", "--folder-only --recursive"] {
+        calls.push(vec!["app".into(), "1000".into(), extra.into()]);
+    }
+    calls.push(["app", "1000", "--folder-only", "more"].map(OsString::from).into());
+    refuse(&host, "chown-storage-dir", &calls);
+    say(&format!("security: {} calls of chown-storage-dir refused", calls.len()));
+}
+
+#[test]
+fn chmod_takes_a_name_and_a_mode_and_nothing_else() {
+    if !as_root("the helpers' arguments") {
+        return;
+    }
+    let host = host();
+    let mut calls: Vec<Vec<OsString>> =
+        names().into_iter().map(|name| vec![name, "0700".into()]).collect();
+    for mode in
+        ["", "7", "75", "00755", "888", "u+s", "a=rwx", "-R", "0x1ff", " 755", "755\n", "+755"]
+    {
+        calls.push(vec!["app".into(), mode.into()]);
+    }
+    calls.push(vec![]);
+    calls.push(vec!["app".into()]);
+    calls.push(["app", "0755", "more"].map(OsString::from).into());
+    refuse(&host, "chmod-storage-dir", &calls);
+    say(&format!("security: {} calls of chmod-storage-dir refused", calls.len()));
+}
+
+#[test]
+fn destroy_takes_a_name_and_nothing_else() {
+    if !as_root("the helpers' arguments") {
+        return;
+    }
+    let host = host();
+    // A folder that is not there is removed already.
+    let absent = ["no-such-folder", ".destroyed-"];
+    let mut calls: Vec<Vec<OsString>> = names()
+        .into_iter()
+        .filter(|name| !absent.iter().any(|absent| name == absent))
+        .map(|name| vec![name])
+        .collect();
+    calls.push(vec![]);
+    calls.push(["app", "more"].map(OsString::from).into());
+    calls.push(["--force", "app"].map(OsString::from).into());
+    refuse(&host, "destroy-storage-dir", &calls);
+    let answer = helper::run(&host, "destroy-storage-dir", &["no-such-folder"]);
+    assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{answer:?}");
+    say(&format!("security: {} calls of destroy-storage-dir refused", calls.len()));
+}

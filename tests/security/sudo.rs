@@ -1,0 +1,169 @@
+//! The helpers under the real sudo, as the `install` trigger sets it up, called by a user who lies.
+//!
+//! All of it happens with mounts of its own: /usr/local/lib, /etc/sudoers.d and the files with users and
+//! groups are the test's, and gone when it ends.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::Path;
+
+use crate::common::host::PROGRAM;
+use crate::common::{Host, Running, as_root, say};
+use crate::helper;
+
+const UID: u32 = 64_123;
+
+/// Before the call: users, sudo's rules, the helpers. Then the words of the test itself follow.
+const SET_UP: &str = r#"
+    root=$1 program=$2
+    mount -t tmpfs -o mode=755 none /usr/local/lib
+    mount -t tmpfs -o mode=755 none /etc/sudoers.d
+    for file in passwd group shadow; do mount --bind "$root/etc/$file" "/etc/$file"; done
+    export DOKKU_SYSTEM_USER=liar DOKKU_SYSTEM_GROUP=liar
+    PLUGIN_AVAILABLE_PATH="$root/plugins" "$program" install >&2
+    helpers=/usr/local/lib/dokku-storage/storage/bin
+    liar() { setpriv --reuid 64123 --regid 64123 --init-groups --inh-caps=-all "$@"; }
+"#;
+
+/// A host of the user `liar`, and the test's own users and groups.
+fn host() -> Option<Host> {
+    if !as_root("the helpers under sudo") {
+        return None;
+    }
+    if !Path::new("/usr/bin/sudo").exists() {
+        let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+        assert!(!in_ci, "sudo is missing, and CI=true: apt-get install sudo");
+        say("SKIPPED, NOT TESTED: sudo is missing");
+        return None;
+    }
+    let host = Host::new();
+    let with = |file: &str, line: &str| {
+        let text = fs::read_to_string(format!("/etc/{file}")).unwrap();
+        host.write(&format!("etc/{file}"), format!("{}\n{line}\n", text.trim_end()));
+    };
+    with("passwd", "liar:x:64123:64123::/nonexistent:/bin/sh");
+    with("group", "liar:x:64123:");
+    with("shadow", "liar:*:19000:0:99999:7:::");
+    for folder in ["lib/data/storage/app/folder", "evil/data/storage/victim", "outside/victim"] {
+        fs::create_dir_all(host.path(folder)).unwrap();
+    }
+    // The whole of Dokku's folder is the user's, as on a host.
+    for folder in
+        ["lib", "lib/data", "lib/config", "lib/config/storage", "lib/data/storage", "evil"]
+    {
+        chown(host.path(folder), Some(UID), Some(UID)).unwrap();
+    }
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(host.root(), open).unwrap();
+    Some(host)
+}
+
+/// Sets up, runs the script, and returns what it printed; `None` where this machine does not allow it.
+fn run(host: &Host, script: &str) -> Option<String> {
+    let shell = format!("{SET_UP}\n{script}");
+    let words = [host.root().as_os_str(), PROGRAM.as_ref()];
+    let answer = helper::with_own_mounts(host, &shell, &words)?;
+    assert_eq!(answer.status, 0, "{answer:?}");
+    Some(answer.stdout)
+}
+
+#[test]
+fn root_believes_nothing_of_the_callers_environment() {
+    let Some(host) = host() else { return };
+    let script = r#"
+        export DOKKU_LIB_ROOT="$root/evil" DOKKU_ROOT="$root/evil" DOKKU_STORAGE_ROOT="$root/evil" HOME="$root/evil"
+        try() { if liar "$@" >/dev/null 2>&1; then echo "yes: $*"; else echo "no: $*"; fi; }
+        try sudo -n "$helpers/chown-storage-dir" victim 1000
+        try sudo -n -E "$helpers/chown-storage-dir" victim 1000
+        try sudo -n DOKKU_LIB_ROOT="$root/evil" "$helpers/chown-storage-dir" victim 1000
+        try sudo -n "$helpers/destroy-storage-dir" ../../../evil/data/storage/victim
+        try sudo -n "$helpers/chmod-storage-dir" victim 0777
+        try sudo -n "$helpers/dokku-storage" storage:list-entries
+        try sudo -n "$program" storage:list-entries
+        echo ----
+        try sudo -n "$helpers/chown-storage-dir" app 1000
+        try sudo -n "$helpers/destroy-storage-dir" victim
+        stat -c '%u %a' "$root/evil/data/storage/victim" "$root/lib/data/storage/app/folder"
+        # The variable that sudo sets is enough for a copy elsewhere not to believe the environment either.
+        ln -s "$program" "$root/outside/chown-storage-dir"
+        mkdir "$root/outside/bin"; mv "$root/outside/chown-storage-dir" "$root/outside/bin/"
+        SUDO_UID=64123 "$root/outside/bin/chown-storage-dir" victim 1000 >/dev/null 2>&1 || true
+        stat -c '%u' "$root/evil/data/storage/victim"
+    "#;
+    let Some(said) = run(&host, script) else { return };
+    let (refused, allowed) = said.split_once("----\n").unwrap();
+    assert!(!refused.contains("yes: "), "{said}");
+    let lines: Vec<&str> = allowed.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(lines, ["yes", "yes", "0 755", "1000 755", "0"], "{said}");
+    say("security: 9 calls through sudo by a user whose environment lies");
+}
+
+#[test]
+fn a_storage_root_that_was_swapped_for_a_link_is_not_entered() {
+    let Some(host) = host() else { return };
+    let script = r#"
+        export DOKKU_LIB_ROOT="$root/lib"
+        try() { if liar sudo -n "$helpers/$@" >/dev/null 2>&1; then echo "yes: $*"; else echo "no: $*"; fi; }
+        # Only the last part.
+        liar mv "$root/lib/data/storage" "$root/lib/data/before"
+        liar ln -s "$root/outside" "$root/lib/data/storage"
+        try chown-storage-dir victim 1000
+        try chmod-storage-dir victim 0777
+        try destroy-storage-dir victim
+        # A part on the way.
+        liar rm "$root/lib/data/storage"
+        liar mv "$root/lib/data" "$root/lib/data-before"
+        liar mkdir "$root/lib/elsewhere"; ln -s "$root/outside" "$root/lib/elsewhere/storage"
+        liar ln -s elsewhere "$root/lib/data"
+        try chown-storage-dir victim 1000
+        try destroy-storage-dir victim
+        stat -c '%u %a' "$root/outside/victim"
+    "#;
+    let Some(said) = run(&host, script) else { return };
+    assert!(!said.contains("yes: chown") && !said.contains("yes: chmod"), "{said}");
+    assert!(said.ends_with("0 755\n"), "{said}");
+    say("security: 5 calls through sudo with the storage root swapped for a link");
+}
+
+#[test]
+fn install_gives_nothing_away_to_who_owns_the_store() {
+    let Some(host) = host() else { return };
+    host.write("outside/file", "outside");
+    fs::create_dir(host.path("outside/storage")).unwrap();
+    host.write("outside/storage/file", "outside");
+    for (place, target) in [
+        ("lib/data/storage-registry", "outside"),
+        ("lib/config/storage/app", "outside"),
+        ("lib/config/storage/mounts", "outside/file"),
+    ] {
+        let _ = fs::remove_dir_all(host.path(place));
+        std::os::unix::fs::symlink(host.path(target), host.path(place)).unwrap();
+        std::os::unix::fs::lchown(host.path(place), Some(UID), Some(UID)).unwrap();
+    }
+    let before = crate::common::Snapshot::of(&host.path("outside"));
+    let shell = SET_UP.replace("install >&2", "install >&2 || true");
+    let words = [host.root().as_os_str(), PROGRAM.as_ref()];
+    if helper::with_own_mounts(&host, &shell, &words).is_none() {
+        return;
+    }
+    let difference = before.difference(&crate::common::Snapshot::of(&host.path("outside")));
+    assert!(difference.is_empty(), "{difference}");
+}
+
+/// What the commands of Dokku's user do through sudo, all the way.
+#[test]
+fn a_user_gets_directories_through_sudo() {
+    let Some(host) = host() else { return };
+    let script = r#"
+        export DOKKU_LIB_ROOT="$root/lib" DOKKU_ROOT="$root/apps" DOCKER_BIN=/bin/false
+        liar "$program" storage:create made --chown 1000 2>/dev/null
+        stat -c '%u:%g' "$root/lib/data/storage/made"
+        stat -c '%U %a' "$root/lib/data/storage-registry/entries/made.json"
+        liar "$program" storage:destroy made --force --destroy-host-dir
+        ls "$root/lib/data/storage"
+    "#;
+    let Some(said) = run(&host, script) else { return };
+    assert!(said.contains("1000:1000\nliar 600\n"), "{said}");
+    assert!(said.ends_with("app\n") && !said.contains(".destroyed"), "{said}");
+    let _ = Running::start(host.program("/bin/true"), "true").finish();
+}

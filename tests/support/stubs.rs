@@ -1,0 +1,95 @@
+//! Stand-ins for plugn, docker and sudo, and what plugn's stand-in noted.
+//!
+//! Each answers from files: `answers/NAME` is what it prints, `answers/NAME.exit` the status it ends with.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Notes each trigger as a folder `fired/N` with the files `name`, `arguments` (ended by NUL) and `stdin`.
+/// Only what the triggers of storage entries are told on standard input is read.
+const PLUGN: &str = r#"#!/bin/sh
+[ "$1" = trigger ] || exit 0
+name=$2
+shift 2
+number=1000
+until mkdir "$STUB_DIR/fired/$number" 2>/dev/null; do number=$((number + 1)); done
+note=$STUB_DIR/fired/$number
+printf %s "$name" >"$note/name"
+: >"$note/arguments"
+[ $# -eq 0 ] || printf '%s\0' "$@" >"$note/arguments"
+: >"$note/stdin"
+case $name in
+  storage-create | storage-destroy | storage-status) [ -t 0 ] || cat >"$note/stdin" ;;
+esac
+[ ! -f "$STUB_DIR/answers/$name" ] || cat "$STUB_DIR/answers/$name"
+[ ! -f "$STUB_DIR/answers/$name.exit" ] || exit "$(cat "$STUB_DIR/answers/$name.exit")"
+exit 0
+"#;
+
+/// Answers `docker info` from `answers/docker-info`, and likewise for its other commands; notes all but these questions.
+const DOCKER: &str = r#"#!/bin/sh
+case $1 in
+  info | version) ;;
+  *) printf '%s\n' "docker" "$@" >>"$STUB_DIR/docker-calls" ;;
+esac
+[ ! -f "$STUB_DIR/answers/docker-$1" ] || cat "$STUB_DIR/answers/docker-$1"
+[ ! -f "$STUB_DIR/answers/docker-$1.exit" ] || exit "$(cat "$STUB_DIR/answers/docker-$1.exit")"
+exit 0
+"#;
+
+/// Runs the command as who calls. Who is not root cannot give folders away, which is then left out.
+const SUDO: &str = r#"#!/bin/sh
+while :; do case "$1" in -*) shift ;; *) break ;; esac; done
+case $1 in */chown-storage-dir) [ "$(id -u)" = 0 ] || exit 0 ;; esac
+exec "$@"
+"#;
+
+/// Writes the stand-ins below a folder.
+pub fn write(folder: &Path) {
+    for sub in ["bin", "answers", "fired"] {
+        fs::create_dir_all(folder.join(sub)).unwrap();
+    }
+    for (name, text) in [("plugn", PLUGN), ("docker", DOCKER), ("sudo", SUDO)] {
+        script(&folder.join("bin").join(name), text);
+    }
+}
+
+/// Writes an executable file.
+pub fn script(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A trigger that was fired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fired {
+    /// Its name.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// What it was told on standard input.
+    pub stdin: String,
+}
+
+/// Takes the notes of the triggers fired so far, in order, and forgets them.
+pub fn take_fired(folder: &Path) -> Vec<Fired> {
+    let notes = folder.join("fired");
+    let mut names: Vec<_> = fs::read_dir(&notes).unwrap().map(|n| n.unwrap().path()).collect();
+    names.sort_unstable();
+    let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    let mut fired = Vec::new();
+    for note in names {
+        let arguments = text(&note.join("arguments"));
+        fired.push(Fired {
+            name: text(&note.join("name")),
+            arguments: arguments.split_terminator('\0').map(str::to_owned).collect(),
+            stdin: text(&note.join("stdin")),
+        });
+        for file in ["name", "arguments", "stdin"] {
+            fs::remove_file(note.join(file)).unwrap();
+        }
+        fs::remove_dir(note).unwrap();
+    }
+    fired
+}
