@@ -7,7 +7,7 @@ use crate::commands::{
 };
 use crate::context::Context;
 use crate::triggers::{
-    app_life, app_mounts, build, docker_args, idle, install, pre_deploy, uninstall,
+    app_clone, app_life, app_mounts, build, docker_args, idle, install, pre_deploy, uninstall,
 };
 use crate::{assemble, helpers, triggers};
 
@@ -279,7 +279,7 @@ pub static ROWS: &[Row] = &[
     ),
     row(Trigger, "docker-args-run", "APP TAG", "Mounts for one-off containers", docker_args::run),
     row(Trigger, "install", "", "Folders, owners, sudo helpers, older mounts", install::run),
-    row(Trigger, "post-app-clone-setup", "OLD NEW", "Gives a clone the mounts", app_life::clone),
+    row(Trigger, "post-app-clone-setup", "OLD NEW", "Gives a clone the mounts", app_clone::run),
     row(
         Trigger,
         "post-app-rename-setup",
@@ -322,6 +322,7 @@ pub static ROWS: &[Row] = &[
         "Sets a folder's owner",
         helpers::chown,
     ),
+    row(Helper, "copy-storage-dir", "FROM TO", "Copies a folder", helpers::copy),
     row(Helper, "destroy-storage-dir", "NAME", "Removes a folder", helpers::destroy),
     row(Own, "help", "", "Shows what there is", default::own_help),
     row(Own, "version", "", "Shows the version", default::version),

@@ -206,7 +206,7 @@ fn unregister(entry: &Entry, removes_data: bool, context: &Context) -> Result<Un
                 )));
             }
             Ok(_) if removes_data => {
-                let name = directory::leaving_name(&entry.name);
+                let name = directory::leaving_name(entry.name.as_str());
                 let to = change.store().layout().directory(&name);
                 change.move_folder(path, to);
                 leaving = Some(name);

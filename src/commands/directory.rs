@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::domain::entry::Entry;
-use crate::domain::names::EntryName;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::error::{Error, Result};
@@ -18,7 +17,7 @@ pub const LEAVING: &str = ".destroyed-";
 
 /// The name of an entry's directory on its way out: with this process's number, and one that no other
 /// directory has.
-pub fn leaving_name(entry: &EntryName) -> String {
+pub fn leaving_name(entry: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_nanos());
     format!("{LEAVING}{entry}-{now}-{}", std::process::id())

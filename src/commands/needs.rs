@@ -198,6 +198,12 @@ fn link_one(app: &AppName, id: &str, name: &str, context: &mut Context) -> Resul
                 "storage entry {name:?} was changed meanwhile; run the command again"
             )));
         }
+        if !change.store().needs(app)?.contains(&need) {
+            return Err(Error::refused(format!(
+                "{app} declares {:?} differently now; run the command again",
+                need.id.as_str()
+            )));
+        }
         let mut mounts = change.store().mounts_file(app)?.whole()?;
         let attachment = attachment(&need, &entry);
         let is_so =

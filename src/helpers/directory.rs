@@ -4,7 +4,7 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use super::root;
-use crate::commands::directory::LEAVING;
+use crate::commands::directory::{LEAVING, leaving_name};
 use crate::context::Context;
 use crate::domain::mode::Mode;
 use crate::domain::names::DirectoryName;
@@ -79,6 +79,21 @@ pub fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
     Ok(tree::remove(&root, &name)?)
+}
+
+/// `copy-storage-dir FROM TO`: copies a folder, with owners, modes, times, links and holes, to one that is not
+/// there yet.
+///
+/// # Errors
+/// For a name that is not allowed, and where something cannot be copied; nothing is left of the copy then.
+pub fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let from = DirectoryName::parse_for(word(words, 0), "copy")?;
+    let to = DirectoryName::parse_for(word(words, 1), "copy to")?;
+    no_more_than(words, 2)?;
+    let root = root::storage(context)?;
+    let hidden = leaving_name(to.as_str());
+    progress::shown(|seen| tree::duplicate(&root, from.as_str(), to.as_str(), &hidden, seen))?;
+    Ok(())
 }
 
 /// The name of a folder directly below the root; also of one that a command has moved out of sight.

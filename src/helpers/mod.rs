@@ -4,4 +4,4 @@
 mod directory;
 pub mod root;
 
-pub use directory::{chmod, chown, destroy};
+pub use directory::{chmod, chown, copy, destroy};

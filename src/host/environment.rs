@@ -110,6 +110,12 @@ impl Environment {
         var("DOKKU_QUIET_OUTPUT").is_some()
     }
 
+    /// Whether somebody called over SSH.
+    #[must_use]
+    pub fn is_over_ssh(&self) -> bool {
+        var("SSH_CLIENT").is_some()
+    }
+
     /// Whether confirmation was given with the global `--force`.
     #[must_use]
     pub fn is_forced(&self) -> bool {

@@ -142,6 +142,24 @@ pub fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<
     helper(environment, layout, "destroy-storage-dir", &[name])
 }
 
+/// Copies the folder `from` of the storage root to `to`, which must not be there yet.
+///
+/// # Errors
+/// Where it cannot be done; nothing is left of the copy then.
+pub fn copy(
+    environment: &Environment,
+    layout: &Layout,
+    from: &str,
+    to: &str,
+    hidden: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<()> {
+    if is_root() || !environment.is_dokku() {
+        return tree::duplicate(&storage(layout)?, from, to, hidden, progress).map(drop);
+    }
+    helper(environment, layout, "copy-storage-dir", &[from, to])
+}
+
 /// The storage root with every link in its path resolved: the operator may have put it elsewhere.
 fn storage(layout: &Layout) -> Result<PathBuf> {
     let root = layout.storage();

@@ -196,16 +196,13 @@ impl Change<'_> {
             .and_then(|()| self.apply(&mut done))
             .and_then(|()| self.flush());
         if let Err(error) = result {
-            let taken_back = done.iter().rev().try_for_each(|step| step.take_back());
-            // Where something could not be taken back, the steps stay noted and the next command finishes them.
-            if taken_back.is_ok() && journal.clear().is_ok() {
-                journal::undo(&passing, &folders);
+            // Where something cannot be taken back, the steps stay noted and the next command finishes them.
+            if done.iter().rev().try_for_each(|step| step.take_back()).is_ok() {
+                tidy(journal, &passing, &folders);
             }
             return Err(error);
         }
-        journal::undo(&passing, &[]);
-        // A note that stays is of steps that were all done; doing them again changes nothing.
-        let _ = journal.clear();
+        tidy(journal, &passing, &[]);
         Ok(())
     }
 
@@ -246,6 +243,16 @@ impl Change<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Removes what a change needed while it went on, after it was done or taken back. What cannot be removed stays
+/// noted for the next command; the note of the steps must be over first.
+fn tidy(journal: &mut Journal, passing: &[PathBuf], folders: &[PathBuf]) {
+    let noted = journal.preparing(passing.to_vec(), folders.to_vec());
+    let is_over = noted.is_ok() || journal.clear().is_ok();
+    if is_over && journal::undo(passing, folders) {
+        let _ = journal.clear();
     }
 }
 

@@ -270,7 +270,11 @@ impl Journal {
         // nothing that it announces has been done.
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             match serde_json::from_slice(line) {
-                Ok(Note::Preparing { files, folders }) => prepared = (files, folders),
+                // Behind steps, it says that they are over, and what is left of them.
+                Ok(Note::Preparing { files, folders }) => {
+                    prepared = (files, folders);
+                    steps = None;
+                }
                 Ok(Note::Steps(noted)) if line.ends_with(b"\n") => steps = Some(noted),
                 _ => break,
             }
@@ -281,10 +285,16 @@ impl Journal {
         } else {
             let (files, folders) = prepared;
             let own = |path: &PathBuf| self.is_trusted || is_below(path, roots);
-            undo(
+            let all = undo(
                 &files.into_iter().filter(|path| is_below(path, roots)).collect::<Vec<_>>(),
                 &folders.into_iter().filter(own).collect::<Vec<_>>(),
             );
+            if !all {
+                return Err(Error::refused(format!(
+                    "what an earlier change left cannot be removed; {} says what",
+                    self.path.display()
+                )));
+            }
         }
         self.clear()
     }
@@ -296,15 +306,16 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
     for step in &steps {
         step.apply()?;
     }
-    for path in steps.iter().flat_map(|step| step.passing()) {
-        discard(path);
-    }
+    let left = steps.iter().flat_map(|step| step.passing()).filter(|path| !discard(path)).count();
     for step in &steps {
         for folder in step.folders() {
             files::flush_folder(folder)?;
         }
     }
-    Ok(())
+    if left == 0 {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{left} files of an earlier change cannot be removed")))
 }
 
 /// Treats an error that says "there already" as success.
@@ -315,22 +326,27 @@ fn unless_exists(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Removes prepared files, and folders as far as they are empty, innermost first.
-pub fn undo(prepared: &[PathBuf], folders: &[PathBuf]) {
+/// Removes prepared files, and folders as far as they are empty, innermost first; false where something stays
+/// that should be gone.
+#[must_use]
+pub fn undo(prepared: &[PathBuf], folders: &[PathBuf]) -> bool {
+    let mut all = true;
     for path in prepared {
-        discard(path);
+        all &= discard(path);
     }
     for folder in folders.iter().rev() {
-        let _ = fs::remove_dir(folder);
+        let is_in_use = || folder.read_dir().is_ok_and(|mut names| names.next().is_some());
+        all &= unless_absent(fs::remove_dir(folder)).is_ok() || is_in_use();
     }
+    all
 }
 
-/// Removes a file, or a folder that was put aside.
+/// Removes a file, or a folder that was put aside; false where it stays.
 #[expect(clippy::disallowed_methods, reason = "the folder holds only what the store put there")]
-fn discard(path: &Path) {
+fn discard(path: &Path) -> bool {
     let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
-    // What stays is found by the next command that wants the name.
-    let _ = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    unless_absent(removed).is_ok()
 }
 
 /// Whether who works now may do whatever the note's writer could have done: not where root works on the store

@@ -1,12 +1,18 @@
 //! An app's mounts and their entries, as they were at one moment.
 
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::Duration;
+
+use rustix::fs::OFlags;
 
 use super::{Line, Store};
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
 use crate::error::{Error, Result};
+
+/// How often a reader of several files tries before it keeps writers out.
+const TRIES: u32 = 20;
 
 /// How long a reader waits for a writer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -89,14 +95,34 @@ impl EntrySource for Remembering {
 }
 
 impl Store {
-    /// Reads several files as they are at one moment: no writer is at work meanwhile. Other readers are.
+    /// Reads several files as they are at one moment.
+    ///
+    /// A writer notes in the lock file what it does: where that was empty and did not change while `read` was at
+    /// work, nothing else changed either. Otherwise it reads again, and at last while it keeps writers out.
     ///
     /// # Errors
     /// What `read` says.
-    pub fn snapshot<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
-        // Without the lock file nobody has written yet, or this caller may not; and a writer that stands still
-        // must not keep readers waiting. Then nothing better can be had than what is there.
-        let held = std::fs::File::open(self.layout().lock());
+    pub fn snapshot<T>(&self, mut read: impl FnMut(&Self) -> Result<T>) -> Result<T> {
+        let lock = self.layout().lock();
+        let stamp = || {
+            let lock = std::fs::symlink_metadata(&lock).ok()?;
+            Some((lock.len(), lock.mtime(), lock.mtime_nsec()))
+        };
+        for _ in 0..TRIES {
+            let before = stamp();
+            if before.is_none_or(|(length, ..)| length == 0) {
+                let result = read(self)?;
+                if stamp() == before {
+                    return Ok(result);
+                }
+            }
+            std::thread::sleep(PAUSE);
+        }
+        // A writer that stands still must not keep readers waiting for ever: then what is there is shown.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        let held = options.open(&lock);
         let tries = if held.is_ok() { PATIENCE.as_millis() / PAUSE.as_millis() } else { 0 };
         for _ in 0..tries {
             match held.as_ref().map(std::fs::File::try_lock_shared) {

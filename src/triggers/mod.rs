@@ -1,5 +1,6 @@
 //! The plugn triggers: one file each, or one for a family of them.
 
+pub mod app_clone;
 pub mod app_life;
 pub mod app_mounts;
 pub mod build;

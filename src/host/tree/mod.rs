@@ -3,6 +3,7 @@
 //! A tree is entered by one name below a root that was opened before, and from there on by descriptors
 //! alone: no link is followed and no mount point crossed, whatever is renamed or replaced meanwhile.
 
+mod copy;
 mod descent;
 mod own;
 mod remove;
@@ -15,6 +16,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
 use rustix::path::Arg;
 
+pub use copy::{Copied, copy};
 pub use own::{Depth, Owned, own};
 pub use remove::remove;
 
@@ -101,6 +103,39 @@ pub fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
         folder = entered.map_err(Error::system("create", &path))?;
     }
     Ok(())
+}
+
+/// Copies the folder `from` directly below `root` to `to`, which must not be there yet. The copy is made under a
+/// hidden name and takes its own once it is complete.
+///
+/// # Errors
+/// Where it cannot be copied; nothing is left of it then.
+pub fn duplicate(
+    root: &Path,
+    from: &str,
+    to: &str,
+    hidden: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let source = enter(root, from)?;
+    let path = root.join(to);
+    let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
+    let copied = rustix::fs::mkdirat(&root_fd, hidden, Mode::RWXU)
+        .map_err(io::Error::from)
+        .and_then(|()| {
+            let name = CString::new(hidden)?;
+            open_below(&root_fd, &name, FOLDER, BENEATH)
+        })
+        .and_then(|target| copy(source, target, progress))
+        .and_then(|copied| {
+            let flags = rustix::fs::RenameFlags::NOREPLACE;
+            rustix::fs::renameat_with(&root_fd, hidden, &root_fd, to, flags)?;
+            Ok(copied)
+        });
+    copied.map_err(|error| {
+        let _ = remove(root, hidden);
+        Error::system("copy to", path)(error)
+    })
 }
 
 /// Opens a folder by a path in which no link may be.

@@ -1,0 +1,214 @@
+//! `post-app-clone-setup`: a clone gets the same entries, copies of them, or empty ones of its own.
+
+use std::io::IsTerminal;
+
+use super::app_life::both;
+use crate::commands::directory::{self, Wanted, leaving_name};
+use crate::context::Context;
+use crate::domain::app_settings::CloneMode;
+use crate::domain::attachment::Attachment;
+use crate::domain::entry::Entry;
+use crate::domain::names::{AppName, ENTRY_NAME_MAX, EntryName};
+use crate::domain::paths::Source;
+use crate::error::{Error, Result};
+use crate::host::ownership;
+use crate::render::progress;
+use crate::store::{Mounted, Store};
+
+/// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not given.
+///
+/// # Errors
+/// Where the store cannot be read or changed, or data cannot be copied; the clone has no mounts then.
+pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let Some((old, new)) = both(arguments)? else {
+        return Ok(());
+    };
+    if old == new || !context.store.layout().mounts(&old).exists() {
+        return Ok(());
+    }
+    match context.store.app_settings(&old)?.clone {
+        CloneMode::Share => share(&old, &new, context)?,
+        mode => give_own(&old, &new, mode, context)?,
+    }
+    Ok(())
+}
+
+fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
+    let mut outside = Vec::new();
+    let shared = context.store.change(|change| {
+        let store = change.store();
+        let mut mounts = store.mounts_file(old)?;
+        // Whom an entry's scope leaves out does not get it by being made from somebody who has it.
+        mounts.retain(|line| {
+            let Some(attachment) = line.attachment() else {
+                return true;
+            };
+            let entry = store.entry(&attachment.entry_name).ok().flatten();
+            let is_in_scope = entry.is_none_or(|entry| entry.scope.includes(new));
+            if !is_in_scope {
+                outside.push(attachment.entry_name.clone());
+            }
+            is_in_scope
+        });
+        let shared: Vec<Attachment> = mounts.attachments().cloned().collect();
+        change.write_mounts(new, &mounts);
+        Ok(shared)
+    })?;
+    for name in outside {
+        warn_of_scope(&name, new, context);
+    }
+    // Dokku's own plugin says nothing, and what runs unattended is not told either.
+    if std::io::stderr().is_terminal() || context.environment.is_over_ssh() {
+        for attachment in shared {
+            context.out.warn(&format!(
+                "{new} uses the same data as {old}: storage entry \"{}\" at {} (another way: dokku storage:app:set {old} clone copy|empty)",
+                attachment.entry_name, attachment.container_path
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn warn_of_scope(name: &EntryName, new: &AppName, context: &mut Context) {
+    context
+        .out
+        .warn(&format!("{new} does not get storage entry \"{name}\": its scope leaves {new} out"));
+}
+
+/// Makes entries of the clone's own, with copies of the directories or empty ones.
+fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context) -> Result<()> {
+    let mounts = context.store.mounts(old)?.readable()?;
+    let mut own: Vec<(EntryName, Entry)> = Vec::new();
+    let mut attachments = Vec::new();
+    for mounted in &mounts.mounted {
+        let entry = &mounted.entry;
+        if !entry.scope.includes(new) {
+            warn_of_scope(&entry.name, new, context);
+            continue;
+        }
+        if !is_ours(mounted, context) {
+            context.out.warn(&format!(
+                "{new} does not get storage entry \"{}\": {} is not a directory that can be made anew",
+                entry.name,
+                entry.shown_source()
+            ));
+            continue;
+        }
+        if !own.iter().any(|(original, _)| *original == entry.name) {
+            let name = free_name(entry, old, new, &own, &context.store)?;
+            let mut copy = entry.clone();
+            copy.host_path = Some(Source::parse(&directory::default_path(context, name.as_str()))?);
+            copy.name = name;
+            own.push((entry.name.clone(), copy));
+        }
+        let mut attachment = mounted.attachment.clone();
+        if let Some((_, copy)) = own.iter().find(|(original, _)| *original == entry.name) {
+            attachment.entry_name = copy.name.clone();
+        }
+        attachments.push(attachment);
+    }
+    let mut copies: Vec<String> = Vec::new();
+    let result = make_directories(&own, mode, &mut copies, context)
+        .and_then(|()| register(new, &own, attachments, context));
+    if let Err(error) = result {
+        for name in copies {
+            // The clone failed; what it copied is of no use to anybody.
+            let _ = ownership::remove(&context.environment, context.store.layout(), &name);
+        }
+        return Err(error);
+    }
+    for (original, copy) in own {
+        let what = if mode == CloneMode::Copy { "a copy of" } else { "empty, in place of" };
+        context.out.detail(&format!("{new} has storage entry {} ({what} {original})", copy.name));
+    }
+    Ok(())
+}
+
+fn is_ours(mounted: &Mounted, context: &Context) -> bool {
+    let entry = &mounted.entry;
+    entry.is_docker_local()
+        && !entry.name.is_legacy()
+        && entry.shown_source() == directory::default_path(context, entry.name.as_str())
+}
+
+fn make_directories(
+    own: &[(EntryName, Entry)],
+    mode: CloneMode,
+    copies: &mut Vec<String>,
+    context: &mut Context,
+) -> Result<()> {
+    for (original, entry) in own {
+        let name = entry.name.as_str();
+        if mode == CloneMode::Copy {
+            let layout = context.store.layout();
+            let hidden = leaving_name(name);
+            progress::shown(|seen| {
+                let environment = &context.environment;
+                ownership::copy(environment, layout, original.as_str(), name, &hidden, seen)
+            })?;
+            copies.push(name.to_owned());
+        } else {
+            let wanted = Wanted::of(entry, false, context)?;
+            directory::make(&context.store.layout().directory(name), context)?;
+            copies.push(name.to_owned());
+            wanted.apply(entry, context)?;
+        }
+    }
+    Ok(())
+}
+
+fn register(
+    new: &AppName,
+    own: &[(EntryName, Entry)],
+    attachments: Vec<Attachment>,
+    context: &Context,
+) -> Result<()> {
+    context.store.change(|change| {
+        for (_, entry) in own {
+            if change.store().entry(&entry.name)?.is_some() {
+                return Err(Error::refused(format!(
+                    "storage entry \"{}\" was made meanwhile; clone the app again",
+                    entry.name
+                )));
+            }
+            change.write_entry(entry)?;
+        }
+        let mut mounts = change.store().mounts_file(new)?;
+        for attachment in attachments {
+            mounts.push(attachment);
+        }
+        change.write_mounts(new, &mounts);
+        Ok(())
+    })
+}
+
+/// A name for the clone's entry that neither an entry nor a directory has: the original's, with the clone's
+/// name for the original app's.
+fn free_name(
+    entry: &Entry,
+    old: &AppName,
+    new: &AppName,
+    own: &[(EntryName, Entry)],
+    store: &Store,
+) -> Result<EntryName> {
+    let label = |app: &AppName| app.as_str().replace(['.', '_'], "-");
+    let (old, new) = (label(old), label(new));
+    let name = entry.name.as_str();
+    let base = match name.strip_prefix(&old) {
+        Some(rest) => format!("{new}{rest}"),
+        None => format!("{new}-{name}"),
+    };
+    for number in 1..1000_u32 {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let most = ENTRY_NAME_MAX - suffix.len();
+        let stem: String = base.chars().take(most).collect();
+        let candidate = EntryName::parse_new(&format!("{}{suffix}", stem.trim_matches('-')))?;
+        let is_taken = store.entry(&candidate)?.is_some()
+            || store.layout().directory(candidate.as_str()).exists()
+            || own.iter().any(|(_, entry)| entry.name == candidate);
+        if !is_taken {
+            return Ok(candidate);
+        }
+    }
+    Err(Error::refused(format!("no name is left for a copy of storage entry \"{name}\"")))
+}
