@@ -102,6 +102,37 @@ pub fn collisions(app: &AppName, mounts: &Mounts) -> Vec<Finding> {
     findings
 }
 
+/// The modes that Docker takes behind the second colon of `-v` (its reference of `docker run`).
+const MODES: [&str; 15] = [
+    "ro",
+    "rw",
+    "z",
+    "Z",
+    "nocopy",
+    "shared",
+    "rshared",
+    "slave",
+    "rslave",
+    "private",
+    "rprivate",
+    "consistent",
+    "cached",
+    "delegated",
+    "copy",
+];
+
+/// Options that Docker does not take: it would refuse the container, with fewer words.
+pub fn unknown_option(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
+    let is_docker = context.environment.docker_bin().is_none_or(|bin| bin == "docker");
+    let options = mounted.attachment.volume_options.as_ref().filter(|_| is_docker)?;
+    let unknown = options.as_str().split(',').find(|option| !MODES.contains(option))?;
+    let sentence =
+        format!("{} with the option {unknown}, which Docker does not know", told(app, mounted));
+    let remedy = format!("mount it again without; Docker takes {}", MODES.join(", "));
+    let finding = Finding::new("unknown-option", Severity::Stops, sentence, remedy);
+    Some(finding.of_app(app).of_entry(&mounted.entry.name))
+}
+
 /// Directories that hold what only one process may write, mounted writable by several.
 pub fn several_writers(app: &AppName, mounted: &Mounted, writers: usize) -> Option<Finding> {
     if writers < 2 || mounted.attachment.is_readonly() {

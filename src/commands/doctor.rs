@@ -82,6 +82,7 @@ fn of_app(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
         of_this_host.filter(|m| m.attachment.phases.contains(Phase::Deploy)).collect();
     for mounted in &deployed {
         findings.extend(sources::elsewhere(app, mounted));
+        findings.extend(sources::unknown_option(app, mounted, context));
         findings.extend(sources::missing(app, mounted, context));
         let wanted = &mounted.attachment.process_type;
         let writers = containers.iter().filter(|container| {

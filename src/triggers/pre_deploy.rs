@@ -38,6 +38,7 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mut to_make = Vec::new();
     for &mounted in &deployed {
         findings.extend(sources::elsewhere(&app, mounted));
+        findings.extend(sources::unknown_option(&app, mounted, context));
         let Some(finding) = sources::missing(&app, mounted, context) else {
             continue;
         };

@@ -248,3 +248,60 @@ fn times(stat: &Stat) -> Timestamps {
         last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::path::Path;
+
+    fn copied(from: &Path, to: &Path) -> Copied {
+        let open = |path: &Path| rustix::fs::open(path, FOLDER, Mode::empty()).unwrap();
+        copy(open(from), open(to), &|_| {}).unwrap()
+    }
+
+    #[test]
+    fn a_copy_is_like_its_original() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        fs::create_dir_all(from.join("deep/er")).unwrap();
+        fs::create_dir(&to).unwrap();
+        fs::write(from.join("deep/er/file"), b"content").unwrap();
+        fs::set_permissions(from.join("deep/er/file"), fs::Permissions::from_mode(0o4711)).unwrap();
+        fs::hard_link(from.join("deep/er/file"), from.join("second name")).unwrap();
+        symlink("/nowhere", from.join("link")).unwrap();
+        let sparse = File::create(from.join("sparse")).unwrap();
+        sparse.set_len(64 << 20).unwrap();
+        sparse.write_all_at(b"end", (64 << 20) - 3).unwrap();
+        fs::set_permissions(from.join("deep"), fs::Permissions::from_mode(0o2751)).unwrap();
+        let old = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
+        File::open(from.join("deep/er")).unwrap().set_times(old).unwrap();
+
+        assert_eq!(copied(&from, &to), Copied { copied: 7, left_out: 0 });
+
+        let seen = |name: &str| fs::symlink_metadata(to.join(name)).unwrap();
+        assert_eq!(fs::read(to.join("deep/er/file")).unwrap(), b"content");
+        assert_eq!(seen("deep/er/file").mode() & 0o7777, 0o4711);
+        assert_eq!(seen("deep/er/file").ino(), seen("second name").ino());
+        assert_eq!(fs::read_link(to.join("link")).unwrap(), Path::new("/nowhere"));
+        assert_eq!(seen("deep").mode() & 0o7777, 0o2751);
+        assert_eq!(seen("deep/er").mtime(), 0);
+        assert_eq!(seen("sparse").len(), 64 << 20);
+        assert!(seen("sparse").blocks() * 512 < 1 << 20, "the holes were filled");
+    }
+
+    #[test]
+    fn a_very_deep_tree_is_copied_with_few_descriptors() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        let mut path = from.clone();
+        for _ in 0..200 {
+            path.push("d");
+        }
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("file"), b"x").unwrap();
+        fs::create_dir(&to).unwrap();
+        assert_eq!(copied(&from, &to).copied, 202);
+    }
+}
