@@ -199,7 +199,7 @@ pub static ROWS: &[Row] = &[
     row(
         Addition,
         "app:set",
-        "<app> missing-source|clone [<value>]",
+        "<app> missing-source|unwritable-source|clone [<value>]",
         "Decides for an app",
         app::set,
     ),

@@ -58,7 +58,8 @@ const TRIGGERS: [&str; 18] = [
 ];
 
 /// The helpers that sudo runs, each on one line of the sudoers file.
-const HELPERS: [&str; 3] = ["chmod-storage-dir", "chown-storage-dir", "destroy-storage-dir"];
+const HELPERS: [&str; 4] =
+    ["chmod-storage-dir", "chown-storage-dir", "copy-storage-dir", "destroy-storage-dir"];
 
 /// The folders of links: in the repository, and in the assembled folder.
 const FOLDERS: [(&str, &str); 2] = [("subcommands", "subcommands"), ("triggers", "")];
@@ -176,4 +177,23 @@ fn the_readme_shows_every_subcommand() {
         .filter(|name| name != "default" && !words.contains(format!("storage:{name}").as_str()))
         .collect();
     assert!(missing.is_empty(), "README.md does not mention {missing:?}");
+}
+
+/// A plugin folder may be copied with a program that follows links, as some ways of packing do.
+#[test]
+fn a_folder_copied_without_its_links_still_works() {
+    let plugin = Plugin::assemble();
+    let copy = tempfile::TempDir::with_prefix("storage-copy-").unwrap();
+    // The folder is of our own making and has no owners or links that matter.
+    fs_extra::dir::copy(plugin.folder(), copy.path(), &fs_extra::dir::CopyOptions::new()).unwrap();
+    let list = copy.path().join("storage/subcommands/list-entries");
+    assert!(!fs::symlink_metadata(&list).unwrap().is_symlink(), "the copy has links after all");
+    let store = copy.path().join("store");
+    let shown = assert_cmd::Command::new(&list)
+        .args(["storage:list-entries", "--format", "json"])
+        .env_clear()
+        .env("DOKKU_STORAGE_ROOT", store)
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&shown.stdout), "[]\n");
 }

@@ -81,6 +81,13 @@ export DOKKU_LIB_ROOT=$HOME/no-dokku-here DOKKU_STORAGE_PREFIX=$HOME/.local DOCK
 exec @repository@/install.sh "$@"
 "#;
 
+/// What an app declares that it needs.
+const APP_JSON: &str = r#"{"storage": {"needs": [
+  {"id": "assets", "description": "pictures of the site", "path": "/srv/assets", "mode": "ro"},
+  {"id": "drafts", "description": "unpublished pages", "path": "/srv/drafts", "optional": true}
+]}}
+"#;
+
 struct Example {
     /// The line of its command, counted from 1.
     number: usize,
@@ -295,6 +302,7 @@ impl Machine {
             stubs::script(&host.path(name), text);
         }
         host.answer("storage-status", "Bound\n");
+        host.file("ada/dokku-storage/app.json", APP_JSON);
         // A mount from before Dokku had a storage plugin.
         host.file(
             "lib/config/docker-options/shop/_default_.deploy",

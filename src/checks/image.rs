@@ -50,18 +50,19 @@ impl<'a> Fitting<'a> {
     #[must_use]
     pub fn check(&self, app: &AppName, mounted: &Mounted) -> Vec<Finding> {
         let (entry, attachment) = (&mounted.entry, &mounted.attachment);
-        let Some(Source::Path(_)) = &entry.host_path else {
-            return Vec::new();
-        };
         let source = mounted_source(entry, attachment);
-        let Ok(metadata) = std::fs::metadata(&source) else {
-            return Vec::new();
+        // A volume is a directory; so is what is yet to be made.
+        let metadata = match &entry.host_path {
+            Some(Source::Path(_)) => std::fs::metadata(&source).ok(),
+            Some(Source::Volume(_)) => None,
+            None => return Vec::new(),
         };
+        let is_directory = metadata.as_ref().is_none_or(std::fs::Metadata::is_dir);
         let about = |finding: Finding| finding.of_app(app).of_entry(&entry.name).at(source.clone());
         let path = &attachment.container_path;
         let content = self.image.content(path.as_str());
         let mut findings = Vec::new();
-        let wrong = match (metadata.is_dir(), content) {
+        let wrong = match (is_directory, content) {
             (true, Content::File) => Some("is a directory, and the image has a file"),
             (false, Content::Folder | Content::EmptyFolder) => {
                 Some("is a file, and the image has a directory")
@@ -69,7 +70,10 @@ impl<'a> Fitting<'a> {
             _ => None,
         };
         if let Some(wrong) = wrong {
-            let sentence = format!("{app} mounts {source}, which {wrong} at {path}");
+            let sentence = format!(
+                "{app} mounts {source} (storage entry \"{}\"), which {wrong} at {path}",
+                entry.name
+            );
             let remedy = format!(
                 "mount it at another path, after: dokku storage:unmount {app} {} --container-dir {}",
                 entry.name,
@@ -78,13 +82,16 @@ impl<'a> Fitting<'a> {
             findings.push(about(Finding::new("wrong-kind", Severity::Stops, sentence, remedy)));
             return findings;
         }
-        if metadata.is_dir() && content == Content::Folder {
+        let Some(metadata) = metadata else {
+            return findings;
+        };
+        if is_directory && content == Content::Folder {
             let sentence =
                 format!("{app} mounts {source} at {path}, which hides what the image has there");
             let remedy = "that is as it should be where the app expects its own data there";
             findings.push(about(Finding::new("hidden-content", Severity::Note, sentence, remedy)));
         }
-        let must_write = metadata.is_dir() && !attachment.is_readonly();
+        let must_write = is_directory && !attachment.is_readonly();
         if must_write && let Some((uid, gid)) = self.unable_to_write(&metadata) {
             let sentence = format!(
                 "{app} mounts {source} at {path}, which the image's user {} cannot write (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
@@ -97,7 +104,7 @@ impl<'a> Fitting<'a> {
             let place = quoted(path.as_str());
             let remedy = if is_named {
                 format!(
-                    "dokku storage:mount {app} {} --container-dir {place} --volume-chown auto, or --volume-readonly where it need not",
+                    "dokku storage:mount {app} {} --container-dir {place} --volume-chown auto; where it need not write: dokku storage:app:set {app} unwritable-source ignore",
                     entry.name
                 )
             } else {

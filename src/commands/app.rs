@@ -63,6 +63,7 @@ pub fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let settings = context.store.app_settings(&app)?;
     let mut report = Report::default();
     report.add("app-missing-source", settings.missing_source.to_string());
+    report.add("app-unwritable-source", settings.unwritable_source.to_string());
     report.add("app-clone", settings.clone.to_string());
     report.add("app-image", settings.image);
     report.add("app-builder", settings.builder);

@@ -78,8 +78,12 @@ fn of_app(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
     findings.extend(sources::collisions(app, &mounts));
     let containers = running::deployed(app, context);
     let of_this_host = mounts.mounted.iter().filter(|mounted| mounted.entry.is_docker_local());
-    let deployed: Vec<_> =
-        of_this_host.filter(|m| m.attachment.phases.contains(Phase::Deploy)).collect();
+    let deployed: Vec<_> = of_this_host
+        .filter(|m| {
+            let phases = &m.attachment.phases;
+            phases.contains(Phase::Deploy) || phases.contains(Phase::Run)
+        })
+        .collect();
     for mounted in &deployed {
         findings.extend(sources::elsewhere(app, mounted));
         findings.extend(sources::unknown_option(app, mounted, context));

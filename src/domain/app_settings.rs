@@ -18,6 +18,17 @@ pub enum MissingSource {
     Ignore,
 }
 
+/// What happens at a deploy where the image's user cannot write to a mount that is not read-only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnwritableSource {
+    /// The deploy stops.
+    #[default]
+    Fail,
+    /// The deploy goes on: the app only reads there.
+    Ignore,
+}
+
 /// What a clone of the app gets of what the app mounts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -38,6 +49,9 @@ pub struct AppSettings {
     /// What happens where a source is missing.
     #[serde(skip_serializing_if = "is_default")]
     pub missing_source: MissingSource,
+    /// What happens where the image's user cannot write.
+    #[serde(skip_serializing_if = "is_default")]
+    pub unwritable_source: UnwritableSource,
     /// What a clone gets.
     #[serde(skip_serializing_if = "is_default")]
     pub clone: CloneMode,
@@ -57,8 +71,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// The properties that can be set, with their values.
-pub const PROPERTIES: [(&str, &[&str]); 2] =
-    [("missing-source", &["fail", "create", "ignore"]), ("clone", &["share", "copy", "empty"])];
+pub const PROPERTIES: [(&str, &[&str]); 3] = [
+    ("missing-source", &["fail", "create", "ignore"]),
+    ("unwritable-source", &["fail", "ignore"]),
+    ("clone", &["share", "copy", "empty"]),
+];
 
 impl AppSettings {
     /// Sets a property; the empty value takes it back to its default.
@@ -81,6 +98,7 @@ impl AppSettings {
         }
         match property {
             "missing-source" => self.missing_source = read(value),
+            "unwritable-source" => self.unwritable_source = read(value),
             _ => self.clone = read(value),
         }
         Ok(())
@@ -97,6 +115,15 @@ impl std::fmt::Display for MissingSource {
         f.write_str(match self {
             Self::Fail => "fail",
             Self::Create => "create",
+            Self::Ignore => "ignore",
+        })
+    }
+}
+
+impl std::fmt::Display for UnwritableSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fail => "fail",
             Self::Ignore => "ignore",
         })
     }
@@ -124,6 +151,7 @@ mod tests {
                 settings.set(property, value).unwrap();
                 let shown = match property {
                     "missing-source" => settings.missing_source.to_string(),
+                    "unwritable-source" => settings.unwritable_source.to_string(),
                     _ => settings.clone.to_string(),
                 };
                 assert_eq!(shown, *value);

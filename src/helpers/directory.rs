@@ -21,8 +21,8 @@ const PLAIN: std::ops::RangeInclusive<u32> = 0..=65_535;
 /// The same with the shift that Dokku assumes.
 const SHIFTED: std::ops::RangeInclusive<u32> = 165_536..=231_071;
 
-/// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]]`: gives a folder and all that is in it to a user, or only
-/// the folder itself or a part of it.
+/// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a folder and all that is in it to a
+/// user, or only the folder itself or a part of it; or makes a part of it, which is that user's.
 ///
 /// # Errors
 /// For a name or an id that is not allowed, and where something could not be changed.
@@ -31,13 +31,17 @@ pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let ids = ids(word(words, 1))?;
     let depth = match word(words, 2) {
         "" | "--recursive" => Depth::Tree,
-        "--folder-only" => Depth::Folder,
+        "--folder-only" | "--make" => Depth::Folder,
         other => return Err(unknown(other).into()),
     };
     no_more_than(words, 4)?;
     let part = words.get(3).map(|part| Subpath::parse(part)).transpose()?;
     let part = part.as_ref().map(Subpath::as_str);
     let root = root::storage(context)?;
+    if word(words, 2) == "--make" {
+        let part = part.ok_or_else(|| Error::refused("--make needs the path to make"))?;
+        return Ok(tree::make_part(&root, &name, part, ids.uid, ids.gid)?);
+    }
     let folder = tree::enter_part(&root, &name, part)?;
     let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
     let owned = progress::shown(|seen| tree::own(folder, &shown, ids.uid, ids.gid, depth, seen))?;

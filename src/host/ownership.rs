@@ -105,6 +105,23 @@ pub fn give(
     helper(environment, layout, "chown-storage-dir", &words)
 }
 
+/// Makes a part of the folder `name` of the storage root, and gives what is made to the ids.
+///
+/// # Errors
+/// Where it cannot be done.
+pub fn make_part(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    part: &str,
+    ids: Ids,
+) -> Result<()> {
+    if is_root() || !environment.is_dokku() {
+        return tree::make_part(&storage(layout)?, name, part, ids.uid, ids.gid);
+    }
+    helper(environment, layout, "chown-storage-dir", &[name, &ids.to_string(), "--make", part])
+}
+
 /// Sets the mode of the folder `name` of the storage root.
 ///
 /// # Errors

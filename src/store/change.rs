@@ -10,6 +10,15 @@ use super::{MountsFile, Rights, Store};
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
 use crate::error::{Error, Result};
+use crate::host::tree;
+
+/// The store's own folders below `$DOKKU_LIB_ROOT`.
+pub const OWN_FOLDERS: [&str; 4] = [
+    "data/storage",
+    "config/storage",
+    "data/storage-registry/entries",
+    "data/storage-registry/migrations",
+];
 
 /// What a change is going to do; nothing of it is done before [`Store::change`] carries it out.
 #[derive(Debug)]
@@ -40,6 +49,7 @@ impl Store {
     /// # Errors
     /// What `plan` refuses, with nothing changed; or what the system refuses, with everything put back.
     pub fn change<T>(&self, plan: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
+        self.make_own_folders()?;
         let _rights = Rights::of(self.owner(), self.layout())?;
         let registry = self.layout().registry();
         let made = files::missing_folders(&registry);
@@ -52,6 +62,20 @@ impl Store {
         let result = plan(&mut change)?;
         change.carry_out(&mut journal)?;
         Ok(result)
+    }
+
+    /// Where root calls for somebody else's store: makes the folders that belong to that user, below folders
+    /// that may be root's.
+    fn make_own_folders(&self) -> Result<()> {
+        let Some((uid, gid)) = self.owner().get() else {
+            return Ok(());
+        };
+        for names in OWN_FOLDERS {
+            if !self.layout().root().join(names).exists() {
+                tree::make_path(self.layout().root(), names, uid, gid)?;
+            }
+        }
+        Ok(())
     }
 
     /// Finishes or clears away what a killed command left, before the store is read.

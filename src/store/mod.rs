@@ -17,7 +17,7 @@ mod rights;
 
 use std::path::{Path, PathBuf};
 
-pub use change::Change;
+pub use change::{Change, OWN_FOLDERS};
 pub use entries::Entries;
 pub use files::Owner;
 pub use layout::Layout;

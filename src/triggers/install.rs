@@ -18,7 +18,7 @@ use crate::host::ownership::{HELPERS, STORAGE_ROOT_FILE};
 use crate::host::process;
 use crate::host::tree::{self, Depth};
 use crate::host::users::is_root;
-use crate::store::{app_folders, files};
+use crate::store::{OWN_FOLDERS, app_folders, files};
 
 /// Where sudo reads which programs Dokku's user may run as root.
 pub const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
@@ -40,12 +40,7 @@ pub fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
 fn folders(context: &Context) -> Result<()> {
     let root = context.store.layout().root();
     let owner = context.store.owner().get();
-    for names in [
-        "data/storage",
-        "config/storage",
-        "data/storage-registry/entries",
-        "data/storage-registry/migrations",
-    ] {
+    for names in OWN_FOLDERS {
         match owner {
             Some((uid, gid)) => tree::make_path(root, names, uid, gid)?,
             None => {

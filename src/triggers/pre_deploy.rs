@@ -1,12 +1,15 @@
 //! `pre-deploy`: what an app mounts must be there, and fit, before anything is replaced.
 
+use std::os::unix::fs::MetadataExt;
+
 use super::{app, word};
 use crate::checks::image::Fitting;
 use crate::checks::{Finding, Severity, sources};
 use crate::commands::directory::{self, Wanted};
 use crate::context::Context;
-use crate::domain::app_settings::MissingSource;
+use crate::domain::app_settings::{MissingSource, UnwritableSource};
 use crate::domain::docker_args::quoted;
+use crate::domain::entry::Entry;
 use crate::domain::names::AppName;
 use crate::domain::paths::{Source, Subpath};
 use crate::domain::phases::Phase;
@@ -28,35 +31,39 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mounts = context.store.mounts(&app)?.readable()?;
     let settings = context.store.app_settings(&app)?;
     warn_of_orphans(&app, &mounts, context);
-    let deployed: Vec<&Mounted> = mounts
-        .mounted
-        .iter()
-        .filter(|m| m.entry.is_docker_local() && m.attachment.phases.contains(Phase::Deploy))
-        .collect();
+    // What only one-off containers have is checked, too: nothing would check it when they start.
+    let has_phase = |m: &&Mounted| {
+        m.attachment.phases.contains(Phase::Deploy) || m.attachment.phases.contains(Phase::Run)
+    };
+    let deployed: Vec<&Mounted> =
+        mounts.mounted.iter().filter(|m| m.entry.is_docker_local()).filter(has_phase).collect();
     let mut findings = crate::commands::needs::missing(&app, context)?;
     findings.extend(sources::collisions(&app, &mounts));
     let mut to_make = Vec::new();
+    let mut is_missing = Vec::new();
     for &mounted in &deployed {
         findings.extend(sources::elsewhere(&app, mounted));
         findings.extend(sources::unknown_option(&app, mounted, context));
-        let Some(finding) = sources::missing(&app, mounted, context) else {
-            continue;
-        };
-        match settings.missing_source {
-            MissingSource::Fail => findings.push(finding),
-            MissingSource::Create => to_make.push(mounted),
-            MissingSource::Ignore => context.out.warn(&finding.line()),
+        let missing = sources::missing(&app, mounted, context);
+        is_missing.push(missing.is_some());
+        match (missing, settings.missing_source) {
+            (None, _) => {}
+            (Some(finding), MissingSource::Fail) => findings.push(finding),
+            (Some(_), MissingSource::Create) => to_make.push(mounted),
+            (Some(finding), MissingSource::Ignore) => context.out.warn(&finding.line()),
         }
     }
-    stop_for(&findings)?;
-    let has_paths = deployed.iter().any(|m| matches!(m.entry.host_path, Some(Source::Path(_))));
-    let fitting = if has_paths { Fitting::open(&app, word(arguments, 1), context) } else { None };
+    let fitting =
+        if deployed.is_empty() { None } else { Fitting::open(&app, word(arguments, 1), context) };
     let owners = owners(&app, &deployed, fitting.as_ref(), context)?;
+    let reads_only = settings.unwritable_source == UnwritableSource::Ignore;
     if let Some(fitting) = &fitting {
-        for (mounted, owner) in deployed.iter().zip(&owners) {
+        let stays_missing =
+            |index: usize| is_missing[index] && settings.missing_source != MissingSource::Create;
+        for (index, mounted) in deployed.iter().enumerate().filter(|(i, _)| !stays_missing(*i)) {
             let is_settled = |finding: &Finding| {
                 finding.severity != Severity::Stops
-                    || (owner.is_some() && finding.code == "not-writable")
+                    || (finding.code == "not-writable" && (owners[index].is_some() || reads_only))
             };
             findings.extend(fitting.check(&app, mounted).into_iter().filter(|f| !is_settled(f)));
         }
@@ -133,15 +140,37 @@ fn owners(
 fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
     let entry = &mounted.entry;
     let source = crate::domain::docker_args::mounted_source(entry, &mounted.attachment);
-    if let Some(Source::Volume(volume)) = &entry.host_path {
-        docker::make_volume(&context.environment, volume.as_str())?;
-    } else {
-        let wanted = Wanted::of(entry, false, context)?;
-        directory::make(std::path::Path::new(&source), context)?;
-        wanted.apply(entry, context)?;
+    let path = std::path::Path::new(&source);
+    match (&entry.host_path, &mounted.attachment.subpath) {
+        (Some(Source::Volume(volume)), _) => {
+            docker::make_volume(&context.environment, volume.as_str())?;
+        }
+        (_, Some(part)) if is_ours(entry, context) => make_part(entry, part, context)?,
+        _ => {
+            let wanted = Wanted::of(entry, false, context)?;
+            directory::make(path, context)?;
+            wanted.apply(entry, context)?;
+        }
     }
     context.out.detail(&format!("Created {source} for {app}"));
     Ok(())
+}
+
+fn is_ours(entry: &Entry, context: &Context) -> bool {
+    entry.shown_source() == directory::default_path(context, entry.name.as_str())
+}
+
+/// Makes a part of an entry's directory, and that where it is missing too, for the entry's owner.
+fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()> {
+    let name = entry.name.as_str();
+    let directory = context.store.layout().directory(name);
+    let wanted = Wanted::of(entry, false, context)?;
+    directory::make(&directory, context)?;
+    wanted.apply(entry, context)?;
+    let found = std::fs::metadata(&directory).map_err(Error::system("read", &directory))?;
+    let ids = Ids { uid: found.uid(), gid: found.gid() };
+    let layout = context.store.layout();
+    ownership::make_part(&context.environment, layout, name, part.as_str(), ids)
 }
 
 /// Gives an entry's directory, or the part of it that is mounted, to the ids.

@@ -112,17 +112,30 @@ remove_test_containers() {
   [ -z "$ids" ] || docker rm -f $ids >/dev/null
 }
 
-# deploy APP [TYPE=COUNT…]: puts the test image into containers, on either kind of host.
+# deploy APP [TYPE=COUNT…]: puts the test image, or the one that IMAGE names, into containers, on either kind of host.
 deploy() {
-  local app=$1 scale=() type
+  local app=$1 scale=() type image=${IMAGE:-$TEST_IMAGE}
   shift
   if ! is_real; then
     for type; do scale+=(--proc "$type"); done
-    dokku deploy "$app" "$TEST_IMAGE" ${scale[@]+"${scale[@]}"}
+    dokku deploy "$app" "$image" ${scale[@]+"${scale[@]}"}
     return
   fi
   [ $# -eq 0 ] || dokku ps:scale --skip-deploy "$app" "$@"
-  if [ "$(dokku ps:report "$app" --deployed)" = true ]; then dokku ps:rebuild "$app"; else dokku git:from-image "$app" "$TEST_IMAGE"; fi
+  if [ -z "${IMAGE:-}" ] && [ "$(dokku ps:report "$app" --deployed)" = true ]; then
+    dokku ps:rebuild "$app"
+  else
+    dokku git:from-image "$app" "$image"
+  fi
+}
+
+# deploy_source APP DIR: deploys the image with a folder as the app's source.
+deploy_source() {
+  if is_real; then
+    dokku git:from-image --build-dir "$2" "$1" "${IMAGE:-$TEST_IMAGE}"
+  else
+    dokku deploy "$1" "${IMAGE:-$TEST_IMAGE}" --source "$2"
+  fi
 }
 
 # --- containers -----------------------------------------------------------------------------------------
@@ -143,6 +156,20 @@ make_test_image() {
   tar -C "$root" -c . | docker import --change 'WORKDIR /app' --change 'CMD ["start","web"]' - "$TEST_IMAGE" >/dev/null
 }
 
+# make_image NAME DIR [CHANGE…]: the test image with the files of a folder (none for "") and changes such as 'USER 1000';
+# prints what it is called.
+make_image() {
+  local image="dokku-storage-test-$1:$RUN_ID" root="$SUITE/image" change changes=(--change 'WORKDIR /app' --change 'CMD ["start","web"]')
+  if [ -n "$2" ]; then
+    root="$SUITE/image-$1"
+    cp -a "$SUITE/image" "$root"
+    cp -a "$2/." "$root"
+  fi
+  for change in "${@:3}"; do changes+=(--change "$change"); done
+  tar -C "$root" -c . | docker import "${changes[@]}" - "$image" >/dev/null || stop "docker import failed"
+  echo "$image"
+}
+
 # container APP [TYPE]: the id of the one running container of a process type.
 container() {
   local ids
@@ -156,6 +183,14 @@ inside() {
   local id
   id=$(container "$1" "$2") || return
   docker exec "$id" "${@:3}"
+}
+
+# what_runs APP: the containers of an app, when they were started, and their mounts.
+what_runs() {
+  local ids
+  ids=$(docker ps -q --no-trunc --filter "label=com.dokku.app-name=$1" | LC_ALL=C sort)
+  # shellcheck disable=SC2086
+  [ -z "$ids" ] || docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.State.Running}} {{json .Mounts}}' $ids
 }
 
 # --- what a suite says ------------------------------------------------------------------------------------
@@ -176,6 +211,25 @@ assert_output() { [ "$output" = "$1" ] || fail "expected output: $1" "$(shown)";
 assert_has() { [[ $output == *"$1"* ]] || fail "expected in the output: $1" "$(shown)"; }
 assert_has_not() { [[ $output != *"$1"* ]] || fail "not expected in the output: $1" "$(shown)"; }
 assert_equal() { [ "$1" = "$2" ] || fail "expected: $2" "but got:  $1"; }
+
+# Lines of the output, each of which has all the words.
+lines_with() {
+  local line word
+  while IFS= read -r line; do
+    for word; do [[ $line == *"$word"* ]] || continue 2; done
+    printf '%s\n' "$line"
+  done <<<"$output"
+}
+assert_line_with() { [ -n "$(lines_with "$@")" ] || fail "expected one line of the output with all of: $(printf '[%s] ' "$@")" "$(shown)"; }
+
+# remedy WORD…: the command that the first line of the output with all the words names as the way out.
+remedy() {
+  lines_with "$@" | head -n 1 | grep -oE '(dokku [a-z]+:[a-z]|docker volume create|mkdir -p|chown [0-9])[^,(;]*' | tail -n 1 ||
+    fail "no command is named in a line with: $*" "$(shown)"
+}
+
+# at_terminal ANSWERS COMMAND…: runs a command with a terminal as its standard input, at which the answers are typed.
+at_terminal() { printf '%b' "$1" | script -qefc "$(printf '%q ' "${@:2}")" /dev/null; }
 
 # Like bats' `run`, with standard error apart, in $stderr, as it is: `run --separate-stderr` drops leading blanks.
 run_apart() {

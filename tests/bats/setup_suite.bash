@@ -44,7 +44,8 @@ teardown_suite() {
     ids=$(docker volume ls -q --filter "label=$TEST_LABEL")
     # shellcheck disable=SC2086
     [ -z "$ids" ] || docker volume rm $ids >/dev/null
-    docker image rm -f "$TEST_IMAGE" >/dev/null 2>&1 || true
+    docker image ls --format '{{.Repository}}:{{.Tag}}' | grep -E "^dokku-storage-test[a-z0-9-]*:$RUN_ID$" |
+      xargs -r docker image rm -f >/dev/null 2>&1 || true
   fi
   if ! is_real; then
     rm -rf "$HELPERS" "$SUDOERS"

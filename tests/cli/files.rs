@@ -82,6 +82,21 @@ fn unknown_fields_survive() {
 }
 
 #[test]
+fn unknown_numbers_survive() {
+    let session = Session::dokku(&["blog"]);
+    let unknown = r#""x_new":[12345678901234567890123,0.30000000000000004441,1e400,-0.0]"#;
+    let entry = "lib/data/storage-registry/entries/data.json";
+    let text = format!(
+        r#"{{"name":"data","scheduler":"docker-local","host_path":"/srv/data",{unknown}}}"#
+    );
+    session.host.file(entry, text);
+    session.prepare(&["storage:labels:set", "data", "a", "b"]);
+    let written = session.host.read(&session.host.path(entry)).unwrap();
+    let compact: String = written.chars().filter(|c| !c.is_whitespace()).collect();
+    assert!(compact.contains(unknown), "{written}");
+}
+
+#[test]
 fn a_change_that_changes_nothing_writes_nothing() {
     let session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "data", "--label", "a=b"]);

@@ -112,13 +112,23 @@ impl Host {
         fs::write(path, content).unwrap();
     }
 
-    /// The words of a line; `{ROOT}` and `{LIB}` in them stand for the paths.
+    /// The words of a line, up to a `<`; `{ROOT}` and `{LIB}` in them stand for the paths.
     pub fn words(&self, line: &str) -> Vec<OsString> {
-        let expand = |word: &str| {
-            let word = word.replace("{ROOT}", &self.root().to_string_lossy());
-            word.replace("{LIB}", &self.lib.to_string_lossy())
-        };
-        line.split_whitespace().map(|word| expand(word).into()).collect()
+        let words = line.split(" < ").next().unwrap_or_default().split_whitespace();
+        words.map(|word| self.expand(word).into()).collect()
+    }
+
+    /// What the program reads for a line: the file behind `<`, or nothing.
+    pub fn input(&self, line: &str) -> Stdio {
+        match line.split_once(" < ") {
+            Some((_, path)) => File::open(self.expand(path)).unwrap().into(),
+            None => Stdio::null(),
+        }
+    }
+
+    fn expand(&self, word: &str) -> String {
+        let word = word.replace("{ROOT}", &self.root().to_string_lossy());
+        word.replace("{LIB}", &self.lib.to_string_lossy())
     }
 
     /// A program with the environment of Dokku's calls.
@@ -132,7 +142,7 @@ impl Host {
     /// Starts the program with the words of a line: `storage:NAME …`, or a trigger.
     pub fn start(&self, line: &str) -> Running {
         let mut command = self.program(PROGRAM);
-        command.args(self.words(line));
+        command.args(self.words(line)).stdin(self.input(line));
         Running::start(command, line)
     }
 

@@ -126,7 +126,7 @@ fn start(host: &Host, line: &str, log: &Log, expressions: &[&str]) -> Running {
     for expression in expressions {
         command.args(["-e", expression]);
     }
-    command.arg(PROGRAM).args(host.words(line));
+    command.arg(PROGRAM).args(host.words(line)).stdin(host.input(line));
     Running::start(command, line)
 }
 

@@ -135,3 +135,74 @@ fn no_entry_is_missed_or_shown_twice_while_entries_are_rewritten() {
         ));
     }
 }
+
+/// Readers that come one after the other, without a gap, keep no writer away for long.
+#[test]
+fn writers_get_their_turn_among_many_readers() {
+    let host = Host::new();
+    host.must(&["storage:create one", "storage:mount a one --container-dir /one"]);
+    let is_over = AtomicBool::new(false);
+    let mut slowest = Duration::ZERO;
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    host.run("storage:list-entries --format json");
+                    host.run("storage:report --global");
+                }
+            });
+        }
+        let begin = Instant::now();
+        let mut number = 0;
+        while begin.elapsed() < Duration::from_secs(3) * u32::try_from(rounds()).unwrap() {
+            number += 1;
+            let started = Instant::now();
+            let line = format!("storage:annotations:set one k {number}");
+            let answer = host.start(&line).finish_within(Duration::from_secs(20));
+            slowest = slowest.max(started.elapsed());
+            if answer.is_none() {
+                break;
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert!(slowest < Duration::from_secs(5), "a writer waited {slowest:?}");
+    say(&format!("concurrency: among 8 readers without a gap the slowest change took {slowest:?}"));
+}
+
+/// A reader whose output nobody reads holds up nobody.
+#[test]
+fn a_reader_that_cannot_print_keeps_no_writer_waiting() {
+    let host = Host::new();
+    for number in 0..400 {
+        let name = format!("a-rather-long-name-of-an-entry-{number}");
+        let entry = format!(
+            "{{\"name\":\"{name}\",\"scheduler\":\"docker-local\",\"host_path\":\"/srv/{name}\"}}"
+        );
+        host.write(&format!("lib/data/storage-registry/entries/{name}.json"), entry);
+        let line = format!(
+            "{{\"entry_name\":\"{name}\",\"container_path\":\"/{name}\",\"phases\":[\"deploy\"]}}\n"
+        );
+        host.write(&format!("apps/app-{number}/x"), "");
+        host.write(&format!("lib/config/storage/app-{number}/mounts"), line);
+    }
+    host.must(&["storage:create one"]);
+    for reader in [
+        "storage:list-entries --format json",
+        "storage:report",
+        "storage:report --global",
+        "storage:list-entries --format table",
+    ] {
+        let mut command = host.program(crate::common::host::PROGRAM);
+        let mut stuck =
+            command.args(host.words(reader)).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(400));
+        let is_stuck = stuck.try_wait().unwrap().is_none();
+        let line = "storage:annotations:set one k v";
+        let answer = host.start(line).finish_within(Duration::from_secs(5));
+        stuck.kill().unwrap();
+        stuck.wait().unwrap();
+        assert!(is_stuck, "{reader}: its output fits into the pipe; the test needs more of it");
+        assert_eq!(answer.map(|answer| answer.status), Some(0), "{line} waits for {reader}");
+    }
+}

@@ -28,6 +28,17 @@ const fn case(
     Case { name, before, files, command, emptied: None }
 }
 
+/// What an app may say that it needs.
+const NEEDS: &str =
+    r#"[{"id": "db", "path": "/db"}, {"id": "logs", "path": "/logs", "optional": true}]"#;
+
+/// A document that keeps one mount, drops one, and brings two.
+const MOUNTS: &str = r#"[
+    {"host_path": "/srv/x", "container_path": "/x"},
+    {"host_path": "/srv/new", "container_path": "/new"},
+    {"entry_name": "named", "container_path": "/named", "phases": ["deploy"]}
+]"#;
+
 /// Every case.
 pub const CASES: &[Case] = &[
     case("mount a path for the first time", &[], NOTHING, "storage:mount a /srv/x:/x"),
@@ -154,6 +165,64 @@ pub const CASES: &[Case] = &[
             fs::create_dir(host.path("apps/c")).unwrap();
         },
         "post-app-rename-setup a c",
+    ),
+    case(
+        "set a policy",
+        &["storage:policy:set jail /srv"],
+        NOTHING,
+        "storage:policy:set allowed-paths /srv /mnt",
+    ),
+    case(
+        "decide for an app",
+        &["storage:mount a /srv/x:/x"],
+        NOTHING,
+        "storage:app:set a missing-source create",
+    ),
+    case(
+        "apply a document",
+        &["storage:create named", "storage:mount a /srv/x:/x", "storage:mount a /srv/y:/y"],
+        |host| host.write("outside/mounts.json", MOUNTS),
+        "storage:apply a < {ROOT}/outside/mounts.json",
+    ),
+    case(
+        "import other needs",
+        &["storage:create named"],
+        |host| {
+            host.write("outside/needs.json", NEEDS);
+            host.write("outside/other.json", NEEDS.replace("/db", "/database"));
+            host.must(&[
+                "storage:needs:import a < {ROOT}/outside/needs.json",
+                "storage:needs:link a db named",
+            ]);
+        },
+        "storage:needs:import a < {ROOT}/outside/other.json",
+    ),
+    case(
+        "link a need",
+        &["storage:create named"],
+        |host| {
+            host.write("outside/needs.json", NEEDS);
+            host.must(&["storage:needs:import a < {ROOT}/outside/needs.json"]);
+        },
+        "storage:needs:link a db named",
+    ),
+    case(
+        "unlink a need",
+        &["storage:create named"],
+        |host| {
+            host.write("outside/needs.json", NEEDS);
+            host.must(&[
+                "storage:needs:import a < {ROOT}/outside/needs.json",
+                "storage:needs:link a db named",
+            ]);
+        },
+        "storage:needs:unlink a db",
+    ),
+    case(
+        "remember an image",
+        &["storage:mount a /srv/x:/x"],
+        NOTHING,
+        "post-release-builder herokuish a dokku/a:latest",
     ),
     case("ensure a directory", &[], NOTHING, "storage:ensure-directory --chown false folder"),
 ];

@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use crate::inputs;
 use crate::mounts::{Accepted, colon_words, wish};
 use crate::support::plugin::program;
+use crate::support::xargs;
 use crate::trial::try_all;
 
 /// How many mounts an app has at most.
@@ -159,6 +160,29 @@ fn what_storage_mount_accepts_is_one_word() {
         pairs.sort();
         let expected: Vec<Vec<String>> = by_place.into_values().collect();
         prop_assert_eq!(pairs, expected);
+        Ok(())
+    });
+}
+
+#[test]
+fn the_model_of_xargs_splits_as_xargs_does() {
+    let texts = inputs::text().prop_filter("xargs warns of NUL", |text| !text.contains('\0'));
+    try_all("texts for xargs", 16, &texts, |text, count| {
+        let output = Command::new("/usr/bin/xargs")
+            .args(["-r", "printf", "%s\\0"])
+            .env_clear()
+            .envs([("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8")])
+            .write_stdin(text.as_bytes())
+            .output()
+            .unwrap();
+        let model = xargs::split(&text);
+        count.note(model.is_some());
+        let real = String::from_utf8_lossy(&output.stdout).into_owned();
+        let real = output
+            .status
+            .success()
+            .then(|| real.split_terminator('\0').map(str::to_owned).collect::<Vec<String>>());
+        prop_assert_eq!(model, real, "{:?}", text);
         Ok(())
     });
 }

@@ -6,6 +6,7 @@ pub mod call;
 pub mod host;
 pub mod plugin;
 pub mod stubs;
+pub mod xargs;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

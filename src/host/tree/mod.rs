@@ -78,6 +78,36 @@ pub fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
     Ok(folder)
 }
 
+/// Makes a folder inside the folder `name` directly below `root`, and those on the way to it, each of this
+/// owner; those that are there stay as they are. No link is followed and no mount point crossed.
+///
+/// # Errors
+/// Where one of them cannot be made or entered.
+pub fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32) -> Result<()> {
+    let path = root.join(name).join(part);
+    let mut folder = enter(root, name)?;
+    for name in part.split('/').filter(|name| !name.is_empty() && *name != ".") {
+        let name = CString::new(name)
+            .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
+        let made = rustix::fs::mkdirat(&folder, &name, Mode::from_raw_mode(0o755));
+        let entered = match made {
+            Ok(()) => open_folder(&folder, &name).and_then(|made| owned(made, uid, gid)),
+            Err(rustix::io::Errno::EXIST) => open_folder(&folder, &name),
+            Err(error) => Err(error.into()),
+        };
+        folder = entered.map_err(Error::system("create", &path))?;
+    }
+    Ok(())
+}
+
+/// Gives a folder that was just made its mode and its owner.
+fn owned(folder: OwnedFd, uid: u32, gid: u32) -> io::Result<OwnedFd> {
+    rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o755))?;
+    let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+    rustix::fs::fchown(&folder, Some(uid), Some(gid))?;
+    Ok(folder)
+}
+
 /// Makes a folder some names below `root`, and those on the way to it, each of this owner. Like
 /// [`enter_path`], it follows a link only where root made it.
 ///
@@ -91,12 +121,7 @@ pub fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
     for name in names.split('/') {
         let made = rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755));
         let entered = match made {
-            Ok(()) => enter_one(&folder, name).and_then(|made| {
-                rustix::fs::fchmod(&made, Mode::from_raw_mode(0o755))?;
-                let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-                rustix::fs::fchown(&made, Some(uid), Some(gid))?;
-                Ok(made)
-            }),
+            Ok(()) => enter_one(&folder, name).and_then(|made| owned(made, uid, gid)),
             Err(rustix::io::Errno::EXIST) => enter_one(&folder, name),
             Err(error) => Err(error.into()),
         };

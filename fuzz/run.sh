@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Runs the fuzz targets, each for some seconds, and says how many inputs were tried.
+#
+#   fuzz/run.sh [SECONDS] [TARGET…]     10 seconds and every target unless said otherwise
+#
+# cargo-fuzz is installed where it is missing, once. What was found interesting is kept in fuzz/corpus/TARGET and tried
+# again by the next run; an input that breaks something is left in fuzz/artifacts/TARGET, and tried alone with
+#   cargo fuzz run --sanitizer none TARGET FILE
+#
+# Any compiler will do: the coverage that libFuzzer works with is part of all of them, and a sanitizer, which needs a
+# nightly one, has nothing to look for in a crate that forbids unsafe code.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+seconds=${1:-10}
+case $seconds in
+  '' | *[!0-9]* | 0)
+    echo " !     fuzz/run.sh: \"$seconds\" is no number of seconds" >&2
+    exit 1
+    ;;
+esac
+shift $(($# > 0 ? 1 : 0))
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || mapfile -t targets < <(sed -n 's/^name = "\([a-z_]*\)"$/\1/p' Cargo.toml)
+
+if ! command -v c++ >/dev/null; then
+  echo " !     libFuzzer is built with a C++ compiler; install one (Debian: apt-get install g++)" >&2
+  exit 1
+fi
+if ! cargo fuzz --version >/dev/null 2>&1; then
+  echo "-----> Installing cargo-fuzz"
+  cargo install --locked --quiet --version 0.13.2 cargo-fuzz
+fi
+export RUST_BACKTRACE=0
+
+run() { cargo fuzz "$1" --sanitizer none "${@:2}"; }
+
+log=$(mktemp)
+memory=${TMPDIR:-/tmp}
+[ ! -w /dev/shm ] || memory=/dev/shm
+scratch=$(mktemp -d -p "$memory" storage-fuzz-XXXXXX)
+trap 'rm -rf "$log" "$scratch"' EXIT
+echo "-----> Building the fuzz targets"
+if ! run build >"$log" 2>&1; then
+  cat "$log" >&2
+  exit 1
+fi
+
+total=0 failed=()
+for target in "${targets[@]}"; do
+  mkdir -p "corpus/$target"
+  folders=("corpus/$target")
+  [ ! -d "seeds/$target" ] || folders+=("seeds/$target")
+  # What the commands print would drown what libFuzzer says.
+  mute=0
+  [ "$target" != arguments ] || mute=3
+  status=0
+  TMPDIR=$scratch run run "$target" "${folders[@]}" -- -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=4096 \
+    -dict=storage.dict -close_fd_mask="$mute" -print_final_stats=1 >"$log" 2>&1 || status=$?
+  tried=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
+  total=$((total + ${tried:-0}))
+  if [ "$status" -eq 0 ] && [ -n "$tried" ]; then
+    printf '       %-16s %10s inputs\n' "$target" "$tried"
+  else
+    failed+=("$target")
+    { grep -a -A 6 -m 1 'panicked at\|ERROR: libFuzzer' "$log" || tail -n 20 "$log"; } | cut -c 1-1000 >&2
+    grep -a -o -m 1 'artifacts/[^ ]*' "$log" >&2 || true
+    printf ' !     %s failed after %s inputs\n' "$target" "${tried:-0}" >&2
+  fi
+done
+echo "-----> $total inputs tried by ${#targets[@]} targets"
+[ ${#failed[@]} -eq 0 ]

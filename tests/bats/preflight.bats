@@ -1,0 +1,309 @@
+#!/usr/bin/env bats
+# A deploy that could not work stops before anything is replaced, and says for each problem what mends it.
+load helper
+
+setup_file() {
+  make_host
+  mkdir -p "$HOST/srv"
+  chmod 0777 "$HOST/srv"
+  export USER_1000=""
+  [ -z "$HAVE_DOCKER" ] || USER_1000=$(make_image user-1000 "" 'USER 1000')
+}
+teardown_file() { drop_host; }
+setup() {
+  needs_docker
+  new_app
+  DIR="$HOST/srv/$APP" # a folder on the host for this test, which everyone may write
+  mkdir "$DIR"
+  chmod 0777 "$DIR"
+  ROOT="$DOKKU_LIB_ROOT/data/storage"
+}
+teardown() { drop_apps; }
+
+# stopped WORD…: the next deploy stops, one line of what it says has all the words and the app's name, and the
+# containers from before run on.
+stopped() {
+  local before
+  before=$(what_runs "$APP")
+  [ -n "$before" ] || fail "nothing runs before the deploy"
+  run deploy "$APP"
+  [ "$status" -ne 0 ] || fail "the deploy was taken" "$(shown)"
+  assert_line_with " !     " "$APP" "$@"
+  assert_equal "$(what_runs "$APP")" "$before"
+}
+
+# mended WORD…: the command that the line names is run, and the next deploy passes, into a new container.
+mended() {
+  local command before
+  before=$(container "$APP")
+  command=$(remedy "$@")
+  echo "the remedy: $command"
+  run eval "$command"
+  assert_success
+  run deploy "$APP"
+  assert_success
+  [ "$(container "$APP")" != "$before" ] || fail "the old container still runs"
+}
+
+# Adds a line to the app's mounts, as another program might.
+add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$APP/mounts" >/dev/null; }
+
+# --- sources that are missing ---------------------------------------------------------------------------------
+
+@test "a missing directory of an entry" {
+  deploy "$APP"
+  dokku storage:create "$APP-data" --chown heroku --mode 0750
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data
+  rm -r "$ROOT/$APP-data"
+  stopped "$ROOT/$APP-data" "dokku storage:"
+  [ ! -e "$ROOT/$APP-data" ] || fail "the directory was made"
+  mended "$ROOT/$APP-data"
+  assert_equal "1000:1000 750" "$(stat -c '%u:%g %a' "$ROOT/$APP-data")"
+}
+
+@test "a missing directory of a colon mount, in the storage root and elsewhere" {
+  deploy "$APP"
+  mkdir "$ROOT/$APP-colon" "$DIR/gone"
+  dokku storage:mount "$APP" "$ROOT/$APP-colon:/colon"
+  dokku storage:mount "$APP" "$DIR/gone:/gone"
+  rmdir "$ROOT/$APP-colon" "$DIR/gone"
+  stopped "$ROOT/$APP-colon" /colon "dokku storage:"
+  stopped "$DIR/gone" "mkdir"
+  run eval "$(remedy "$ROOT/$APP-colon")"
+  assert_success
+  stopped "$DIR/gone"
+  assert_equal "" "$(lines_with "$ROOT/$APP-colon")"
+  mended "$DIR/gone"
+  inside "$APP" web test -d /gone
+}
+
+@test "a missing subpath" {
+  deploy "$APP"
+  dokku storage:create "$APP-data" --chown root
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data --volume-subpath "a/b c"
+  stopped "$ROOT/$APP-data/a/b c"
+  [ ! -e "$ROOT/$APP-data/a" ] || fail "the directory was made"
+  mended "$ROOT/$APP-data/a/b c"
+}
+
+@test "a missing docker volume" {
+  deploy "$APP"
+  dokku storage:mount "$APP" "$APP-volume:/data"
+  stopped "$APP-volume" "docker volume create"
+  ! docker volume inspect "$APP-volume" >/dev/null 2>&1 || fail "the volume was made"
+  mended "$APP-volume"
+  dokku --force apps:destroy "$APP"
+  docker volume rm "$APP-volume" >/dev/null
+}
+
+@test "a missing source of another process type, and of one-off containers" {
+  deploy "$APP"
+  mkdir "$DIR/worker" "$DIR/run"
+  dokku storage:mount "$APP" "$DIR/worker:/worker" --process-type worker
+  rmdir "$DIR/worker"
+  stopped "$DIR/worker"
+  dokku storage:unmount "$APP" "$DIR/worker:/worker"
+  dokku storage:mount "$APP" "$DIR/run:/run-data" --phase run
+  rmdir "$DIR/run"
+  stopped "$DIR/run"
+}
+
+# --- what the image has ---------------------------------------------------------------------------------------
+
+@test "a directory where the image has a file" {
+  deploy "$APP"
+  mkdir "$DIR/passwd"
+  dokku storage:mount "$APP" "$DIR/passwd:/etc/passwd"
+  stopped "$DIR/passwd" /etc/passwd directory file "dokku storage:"
+  mended "$DIR/passwd"
+}
+
+@test "a file where the image has a directory" {
+  deploy "$APP"
+  echo text >"$DIR/file"
+  dokku storage:mount "$APP" "$DIR/file:/tmp"
+  stopped "$DIR/file" /tmp directory file "dokku storage:"
+  dokku storage:unmount "$APP" "$DIR/file:/tmp"
+  dokku storage:mount "$APP" "$DIR/file:/bin"
+  stopped "$DIR/file" /bin directory file
+  mended "$DIR/file"
+}
+
+@test "a docker volume where the image has a file" {
+  deploy "$APP"
+  docker volume create --label "$TEST_LABEL" "$APP-volume" >/dev/null
+  dokku storage:mount "$APP" "$APP-volume:/etc/passwd"
+  stopped "$APP-volume" /etc/passwd file "dokku storage:"
+}
+
+@test "a user who cannot write to an entry's directory; --volume-chown mends it" {
+  dokku storage:create "$APP-data" --chown root --mode 0755
+  IMAGE=$USER_1000 deploy "$APP"
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data
+  IMAGE=$USER_1000 stopped "$ROOT/$APP-data" 1000 "dokku storage:mount"
+  IMAGE=$USER_1000 mended "$ROOT/$APP-data"
+  inside "$APP" web sh -c 'echo mine > /data/a'
+  # What it only reads need not be its own.
+  dokku storage:create "$APP-read" --chown root --mode 0755
+  dokku storage:mount "$APP" "$APP-read" --container-dir /read --volume-readonly
+  IMAGE=$USER_1000 run deploy "$APP"
+  assert_success
+}
+
+@test "a user who cannot write to a host path, or to a directory of its own without the permission" {
+  IMAGE=$USER_1000 deploy "$APP"
+  mkdir -m 0755 "$DIR/data"
+  dokku storage:mount "$APP" "$DIR/data:/data"
+  IMAGE=$USER_1000 stopped "$DIR/data" 1000
+  IMAGE=$USER_1000 mended "$DIR/data"
+  inside "$APP" web sh -c 'echo mine > /data/a'
+  chmod 0555 "$DIR/data"
+  IMAGE=$USER_1000 stopped "$DIR/data" 1000
+  # A group is a way, too.
+  chown 5:0 "$DIR/data"
+  chmod 0570 "$DIR/data"
+  IMAGE=$USER_1000 run deploy "$APP"
+  assert_success
+}
+
+# --- paths and nodes ------------------------------------------------------------------------------------------
+
+@test "container paths that collide, in a file that another program wrote" {
+  dokku storage:create "$APP-one" --chown root
+  dokku storage:create "$APP-two" --chown root
+  dokku storage:mount "$APP" "$APP-one" --container-dir /data
+  deploy "$APP"
+  add_line "{\"entry_name\":\"$APP-two\",\"container_path\":\"/data/\",\"phases\":[\"deploy\"],\"process_type\":\"web\"}"
+  stopped "$APP-one" "$APP-two" /data "dokku storage:unmount"
+  mended "$APP-one" "$APP-two"
+  assert_equal 1 "$(mounts_of "$APP" | jq length)"
+}
+
+@test "paths that several phases or process types share without meeting do not collide" {
+  local name
+  for name in web worker run; do dokku storage:create "$APP-$name" --chown root; done
+  dokku storage:mount "$APP" "$APP-web" --container-dir /data --process-type web --phase deploy
+  add_line "{\"entry_name\":\"$APP-worker\",\"container_path\":\"/data\",\"phases\":[\"deploy\"],\"process_type\":\"worker\"}"
+  add_line "{\"entry_name\":\"$APP-run\",\"container_path\":\"/data\",\"phases\":[\"run\"],\"process_type\":\"_default_\"}"
+  run deploy "$APP" web=1 worker=1
+  assert_success
+}
+
+@test "an entry whose data is on another node" {
+  dokku storage:create "$APP-data" --chown root
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data
+  deploy "$APP"
+  dokku storage:set "$APP-data" node the-other-node
+  stopped "$APP-data" the-other-node "dokku storage:set"
+  mended the-other-node
+  assert_equal "$(uname -n)" "$(dokku storage:info "$APP-data" --format json | jq -r .node)"
+}
+
+# --- all at once ----------------------------------------------------------------------------------------------
+
+@test "several problems are all said, a line each" {
+  IMAGE=$USER_1000 deploy "$APP"
+  mkdir -m 0777 "$DIR"/{missing,passwd}
+  mkdir -m 0755 "$DIR/read-only"
+  dokku storage:create "$APP-node" --chown heroku
+  dokku storage:mount "$APP" "$DIR/missing:/missing"
+  dokku storage:mount "$APP" "$DIR/passwd:/etc/passwd"
+  dokku storage:mount "$APP" "$DIR/read-only:/read-only"
+  dokku storage:mount "$APP" "$APP-volume:/volume"
+  dokku storage:mount "$APP" "$APP-node" --container-dir /node
+  dokku storage:set "$APP-node" node the-other-node
+  rmdir "$DIR/missing"
+  add_line "{\"entry_name\":\"$APP-node\",\"container_path\":\"/missing\",\"phases\":[\"deploy\"],\"process_type\":\"_default_\"}"
+  IMAGE=$USER_1000 stopped "$DIR/missing" "mkdir"
+  assert_line_with " !     " "$APP" "$APP-volume" "docker volume create"
+  assert_line_with " !     " "$APP" "$APP-node" the-other-node
+  assert_line_with " !     " "$APP" "/missing" "dokku storage:unmount"
+  assert_line_with " !     " "$APP" "$DIR/passwd" /etc/passwd
+  assert_line_with " !     " "$APP" "$DIR/read-only" 1000
+}
+
+# --- missing-source -------------------------------------------------------------------------------------------
+
+@test "missing-source create: the directory is made with the entry's ownership and mode, and the volume" {
+  dokku storage:create "$APP-data" --chown heroku --mode 0750
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data
+  dokku storage:mount "$APP" "$APP-volume:/volume"
+  dokku storage:mount "$APP" "$DIR/colon:/colon"
+  rmdir "$ROOT/$APP-data"
+  rmdir "$DIR/colon" 2>/dev/null || true
+  run dokku storage:app:set "$APP" missing-source create
+  assert_success
+  run deploy "$APP"
+  assert_success
+  assert_has "$ROOT/$APP-data"
+  assert_equal "1000:1000 750" "$(stat -c '%u:%g %a' "$ROOT/$APP-data")"
+  inside "$APP" web sh -c 'echo a > /data/a; echo a > /volume/a; echo a > /colon/a'
+  assert_equal "a a" "$(cat "$ROOT/$APP-data/a" "$DIR/colon/a" | xargs)"
+  dokku --force apps:destroy "$APP"
+  docker volume rm "$APP-volume" >/dev/null
+}
+
+@test "missing-source create: a subpath gets the entry's ownership, too" {
+  dokku storage:create "$APP-data" --chown heroku
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data --volume-subpath a/b
+  dokku storage:app:set "$APP" missing-source create
+  IMAGE=$USER_1000 run deploy "$APP"
+  assert_success
+  assert_equal "1000:1000" "$(stat -c '%u:%g' "$ROOT/$APP-data/a/b")"
+  inside "$APP" web sh -c 'echo mine > /data/a'
+}
+
+@test "missing-source create makes no directory where the image has a file" {
+  deploy "$APP"
+  dokku storage:mount "$APP" "$DIR/passwd:/etc/passwd"
+  rmdir "$DIR/passwd" 2>/dev/null || true
+  dokku storage:app:set "$APP" missing-source create
+  stopped "$DIR/passwd" /etc/passwd
+  [ ! -e "$DIR/passwd" ] || fail "a directory was made where a file is meant"
+}
+
+@test "missing-source create makes nothing where the deploy stops for something else" {
+  deploy "$APP"
+  dokku storage:mount "$APP" "$DIR/one:/one"
+  dokku storage:create "$APP-data" --chown root
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data
+  dokku storage:set "$APP-data" node the-other-node
+  rmdir "$DIR/one" 2>/dev/null || true
+  dokku storage:app:set "$APP" missing-source create
+  stopped the-other-node
+  [ ! -e "$DIR/one" ] || fail "$DIR/one was made"
+}
+
+@test "missing-source ignore: the deploy goes on and says so; fail is the default and can be had back" {
+  mkdir "$DIR/gone"
+  dokku storage:mount "$APP" "$DIR/gone:/gone"
+  deploy "$APP"
+  rmdir "$DIR/gone"
+  stopped "$DIR/gone"
+  dokku storage:app:set "$APP" missing-source ignore
+  run deploy "$APP"
+  assert_success
+  assert_line_with "$APP" "$DIR/gone"
+  rmdir "$DIR/gone"
+  dokku storage:app:set "$APP" missing-source fail
+  stopped "$DIR/gone"
+  run_apart dokku storage:app:set "$APP" missing-source nonsense
+  assert_refused
+  assert_stderr_has "fail, create, ignore"
+  run dokku storage:app:set "$APP" missing-source
+  assert_success
+  stopped "$DIR/gone"
+}
+
+@test "an app without mounts, and one whose mounts are all there, are not held up" {
+  run deploy "$APP"
+  assert_success
+  assert_has_not " !     "
+  dokku storage:create "$APP-data" --chown root
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data
+  run deploy "$APP"
+  assert_success
+  assert_has_not " !     "
+  # Nothing of the check is left behind.
+  assert_equal 0 "$(docker ps -aq --filter status=created --filter "ancestor=$TEST_IMAGE" | wc -l)"
+}
