@@ -33,30 +33,31 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
 fi
 export RUST_BACKTRACE=0
 
-run() { cargo fuzz "$1" --sanitizer none "${@:2}"; }
-
 log=$(mktemp)
 memory=${TMPDIR:-/tmp}
 [ ! -w /dev/shm ] || memory=/dev/shm
 scratch=$(mktemp -d -p "$memory" storage-fuzz-XXXXXX)
 trap 'rm -rf "$log" "$scratch"' EXIT
 echo "-----> Building the fuzz targets"
-if ! run build >"$log" 2>&1; then
+if ! cargo fuzz build --sanitizer none >"$log" 2>&1; then
   cat "$log" >&2
   exit 1
 fi
 
+built=${CARGO_TARGET_DIR:-target}/$(rustc -vV | sed -n 's/^host: //p')/release
+
 total=0 failed=()
 for target in "${targets[@]}"; do
-  mkdir -p "corpus/$target"
+  mkdir -p "corpus/$target" "artifacts/$target"
   folders=("corpus/$target")
   [ ! -d "seeds/$target" ] || folders+=("seeds/$target")
   # What the commands print would drown what libFuzzer says.
   mute=0
   [ "$target" != arguments ] || mute=3
   status=0
-  TMPDIR=$scratch run run "$target" "${folders[@]}" -- -max_total_time="$seconds" -max_len=4096 -timeout=10 -rss_limit_mb=4096 \
-    -dict=storage.dict -close_fd_mask="$mute" -print_final_stats=1 >"$log" 2>&1 || status=$?
+  TMPDIR=$scratch "$built/$target" "${folders[@]}" -max_total_time="$seconds" -max_len=4096 -timeout=10 \
+    -rss_limit_mb=4096 -dict=storage.dict -close_fd_mask="$mute" -print_final_stats=1 \
+    -artifact_prefix="artifacts/$target/" >"$log" 2>&1 || status=$?
   tried=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log" | tail -n 1)
   total=$((total + ${tried:-0}))
   if [ "$status" -eq 0 ] && [ -n "$tried" ]; then
@@ -64,7 +65,7 @@ for target in "${targets[@]}"; do
   else
     failed+=("$target")
     { grep -a -A 6 -m 1 'panicked at\|ERROR: libFuzzer' "$log" || tail -n 20 "$log"; } | cut -c 1-1000 >&2
-    grep -a -o -m 1 'artifacts/[^ ]*' "$log" >&2 || true
+    grep -a -o 'artifacts/[a-z_]*/[^ ]*' "$log" | tail -n 1 >&2 || true
     printf ' !     %s failed after %s inputs\n' "$target" "${tried:-0}" >&2
   fi
 done

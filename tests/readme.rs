@@ -341,6 +341,11 @@ impl Machine {
             text = text.replace(&below(real), shown);
         }
         text = text.replace(repository().to_str().unwrap(), REPOSITORY);
+        // README's host has a name of its own.
+        let node = dokku_storage::host::environment::node();
+        text = text
+            .replace(&format!("\"node\": \"{node}\""), "\"node\": \"dokku-host\"")
+            .replace(&format!("Node:             {node}"), "Node:             dokku-host");
         text.lines().map(|line| line.trim_end().to_owned()).collect()
     }
 }

@@ -126,7 +126,12 @@ fuzz_target!(|lines: Vec<Line>| {
         let _ = fs::remove_dir_all(&lock);
         let note: Vec<Vec<u8>> = lines.iter().map(|line| line.bytes(root)).collect();
         fs::write(&lock, note.join(&b'\n')).unwrap();
-        if store.settle().is_ok() {
+        // A note about the lock itself, or about all of the store, can leave anything in the lock's place.
+        let names_lock = |line: &Line| {
+            let text = format!("{line:?}");
+            text.contains("Lock") || text.contains("Root")
+        };
+        if store.settle().is_ok() && !lines.iter().any(names_lock) {
             assert!(fs::read(&lock).unwrap_or_default().is_empty(), "the note is still there");
             store.settle().unwrap();
         }

@@ -27,10 +27,7 @@ where
         Ok(value) => {
             let json = serde_json::to_string(&value).unwrap();
             assert_eq!(serde_json::from_str::<T>(&json).unwrap(), value);
-            assert!(
-                !json.contains("\\u00") && !json.contains("\\n"),
-                "a control character in {json}"
-            );
+            assert!(!text.chars().any(char::is_control), "{text:?} is accepted");
         }
         Err(refusal) => {
             assert!(!refusal.to_string().is_empty());

@@ -8,9 +8,10 @@ use crate::context::Context;
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::names::AppName;
 use crate::domain::paths::Source;
+use crate::host::docker::containers::Container;
 use crate::host::{docker, environment};
 use crate::store::files::is_absent;
-use crate::store::{Mounted, Mounts};
+use crate::store::{Mounted, Mounts, overlap};
 
 /// The mount as it is told in a finding: the source, the container path and the entry.
 fn told(app: &AppName, mounted: &Mounted) -> String {
@@ -134,11 +135,22 @@ pub fn unknown_option(app: &AppName, mounted: &Mounted, context: &Context) -> Op
 }
 
 /// Directories that hold what only one process may write, mounted writable by several.
-pub fn several_writers(app: &AppName, mounted: &Mounted, writers: usize) -> Option<Finding> {
+pub fn several_writers(
+    app: &AppName,
+    mounted: &Mounted,
+    containers: &[Container],
+) -> Option<Finding> {
+    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let can_write = |container: &&Container| {
+        container
+            .mounts
+            .iter()
+            .any(|mount| mount.is_writable && overlap(Path::new(&mount.source), Path::new(&source)))
+    };
+    let writers = containers.iter().filter(can_write).count();
     if writers < 2 || mounted.attachment.is_readonly() {
         return None;
     }
-    let source = mounted_source(&mounted.entry, &mounted.attachment);
     let names = std::fs::read_dir(&source).ok()?;
     let data = names.flatten().take(1000).find_map(|name| {
         let name = name.file_name().to_string_lossy().into_owned();

@@ -10,6 +10,7 @@ use crate::domain::names::AppName;
 use crate::domain::phases::Phase;
 use crate::error::{Error, Result};
 use crate::host::apps;
+use crate::host::docker::containers::{self, Container};
 use crate::store::Mounts;
 
 #[derive(Debug, Parser)]
@@ -28,17 +29,21 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:doctor", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     no_more_than(&positional, 1)?;
+    if !["text", "json"].contains(&arguments.format.as_str()) {
+        return Err(Error::refused("Invalid --format value specified").into());
+    }
+    let everywhere = containers::all(&context.environment);
     let mut findings = Vec::new();
     if positional.is_empty() {
         for app in apps::all(&context.environment, &context.store)? {
-            findings.extend(of_app(&app, context)?);
+            findings.extend(of_app(&app, &everywhere, context)?);
         }
         if !apps::are_restricted(&context.environment) {
             findings.extend(store::unreferred(context)?);
         }
     } else {
         let app = apps::existing(&context.environment, at(&positional, 0))?;
-        findings.extend(of_app(&app, context)?);
+        findings.extend(of_app(&app, &everywhere, context)?);
     }
     findings.sort_by_key(|finding| finding.severity);
     if arguments.format == "json" {
@@ -68,7 +73,7 @@ fn tell(findings: &[Finding], context: &mut Context) {
     }
 }
 
-fn of_app(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
+fn of_app(app: &AppName, everywhere: &[Container], context: &Context) -> Result<Vec<Finding>> {
     let mounts = context.store.mounts(app).unwrap_or_else(|error| {
         let problems = vec![error];
         Mounts { problems, ..Mounts::default() }
@@ -88,12 +93,7 @@ fn of_app(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
         findings.extend(sources::elsewhere(app, mounted));
         findings.extend(sources::unknown_option(app, mounted, context));
         findings.extend(sources::missing(app, mounted, context));
-        let wanted = &mounted.attachment.process_type;
-        let writers = containers.iter().filter(|container| {
-            let process_type = container.process_type.as_deref().unwrap_or_default();
-            wanted.is_default() || wanted.as_ref() == process_type
-        });
-        findings.extend(sources::several_writers(app, mounted, writers.count()));
+        findings.extend(sources::several_writers(app, mounted, everywhere));
     }
     findings.extend(running::stale(app, &mounts, &containers, context));
     if !deployed.is_empty()

@@ -154,7 +154,7 @@ fn mount_entry(
     let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
     settle(&mut attachment, arguments)?;
     check(app, &entry, &attachment, context)?;
-    let is_new = context.store.change(|change| {
+    let (is_new, is_changed) = context.store.change(|change| {
         let store = change.store();
         if store.entry(&entry.name)?.as_ref() != Some(&entry) {
             return Err(Error::refused(format!(
@@ -182,7 +182,7 @@ fn mount_entry(
         if is_changed {
             change.write_mounts(app, &mounts);
         }
-        Ok(is_new)
+        Ok((is_new, is_changed))
     })?;
     let place = format!("at {container_dir} on {app}");
     context.out.headline(&if is_new {
@@ -190,7 +190,9 @@ fn mount_entry(
     } else {
         format!("Storage entry {name} mount {place} updated")
     });
-    super::restart::say(app, context);
+    if is_changed {
+        super::restart::say(app, context);
+    }
     Ok(())
 }
 

@@ -50,6 +50,9 @@ pub fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: ListArguments = arguments::parse("storage:needs:list", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
+    if !["text", "json"].contains(&arguments.format.as_str()) {
+        return Err(Error::refused("Invalid --format value specified").into());
+    }
     let declared = context.store.needs(&app)?;
     let mounts = context.store.mounts_file(&app)?;
     let links: Vec<&Attachment> = mounts.attachments().collect();
@@ -247,7 +250,7 @@ fn declared(app: &AppName, id: &str, context: &Context) -> Result<Need> {
 
 /// Asks on a terminal which entry is to serve each need that none serves yet.
 fn ask(app: &AppName, context: &mut Context) -> Result<()> {
-    if !std::io::stdin().is_terminal() {
+    if !is_interactive() {
         return Err(Error::refused(format!(
             "name the need and the storage entry: dokku storage:needs:link {app} NEED ENTRY (dokku storage:needs:list {app})"
         )));
@@ -274,6 +277,11 @@ fn ask(app: &AppName, context: &mut Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether somebody can read a question and answer it.
+fn is_interactive() -> bool {
+    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
 }
 
 /// Takes the entry away that serves a need.
@@ -340,7 +348,7 @@ pub fn missing(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
 /// # Errors
 /// Where the store cannot be read or changed.
 pub fn settle(app: &AppName, context: &mut Context) -> Result<()> {
-    if std::io::stdin().is_terminal() && !missing(app, context)?.is_empty() {
+    if is_interactive() && !missing(app, context)?.is_empty() {
         ask(app, context)?;
     }
     Ok(())

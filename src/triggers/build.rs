@@ -8,12 +8,15 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 use super::{app, word};
+use crate::checks::sources;
 use crate::commands::needs;
 use crate::context::Context;
+use crate::domain::app_settings::MissingSource;
 use crate::domain::names::AppName;
 use crate::domain::needs::parse;
+use crate::domain::phases::Phase;
 use crate::error::{Error, Result};
-use crate::store::files;
+use crate::store::files::{self, is_absent};
 
 /// The largest `app.json` that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -27,17 +30,29 @@ pub fn extracted(arguments: &[String], context: &mut Context) -> anyhow::Result<
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
-    let Some(document) = app_json(&app, Path::new(word(arguments, 1)), context)? else {
-        return Ok(());
-    };
-    let declared = serde_json::from_slice::<serde_json::Value>(&document);
-    let says_something = declared.is_ok_and(|value| value.get("storage").is_some());
-    if says_something {
-        let declared = parse(&document)
-            .map_err(|reason| Error::refused(format!("{app}: app.json: {reason}")))?;
-        needs::declare(&app, &declared, context)?;
+    if let Some(document) = app_json(&app, Path::new(word(arguments, 1)), context)? {
+        let declared = serde_json::from_slice::<serde_json::Value>(&document);
+        if declared.is_ok_and(|value| value.get("storage").is_some()) {
+            let declared = parse(&document)
+                .map_err(|reason| Error::refused(format!("{app}: app.json: {reason}")))?;
+            needs::declare(&app, &declared, context)?;
+        }
     }
-    Ok(())
+    Ok(check_build_mounts(&app, context)?)
+}
+
+/// Refuses a build whose mounts have no source: Docker would make a directory of it, as root.
+fn check_build_mounts(app: &AppName, context: &Context) -> Result<()> {
+    if context.store.app_settings(app)?.missing_source != MissingSource::Fail {
+        return Ok(());
+    }
+    let mounts = context.store.mounts(app)?;
+    let in_build = mounts.mounted.iter().filter(|mounted| {
+        mounted.entry.is_docker_local() && mounted.attachment.phases.contains(Phase::Build)
+    });
+    let missing = in_build.filter_map(|mounted| sources::missing(app, mounted, context));
+    let lines: Vec<String> = missing.map(|finding| finding.line()).collect();
+    if lines.is_empty() { Ok(()) } else { Err(Error::refused(lines.join("\n"))) }
 }
 
 /// The text of the app's `app.json`, wherever the app keeps it. A link in its place is not followed: the
@@ -53,11 +68,12 @@ fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Ve
     }
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let opened = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
-    let Ok(file) = opened else {
-        return Ok(None);
+    let file = match opened {
+        Err(error) if is_absent(&error) => return Ok(None),
+        other => other.map_err(Error::system("read", &path))?,
     };
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Ok(None);
+        return Err(Error::refused(format!("{app}: {} is not a regular file", path.display())));
     }
     let mut document = Vec::new();
     file.take(LARGEST).read_to_end(&mut document).map_err(Error::system("read", &path))?;

@@ -1,7 +1,6 @@
 //! `docker-args-build`, `docker-args-deploy`, `docker-args-run`: the words that mount an app's storage.
 
 use super::{app, word};
-use crate::checks::sources;
 use crate::commands::access::must_be_allowed;
 use crate::context::Context;
 use crate::domain::docker_args::{line, mounted_source, words};
@@ -36,11 +35,6 @@ pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
         .into());
     }
     if builder.is_empty() || BUILDERS.contains(&builder) {
-        let missing = mounts.iter().filter_map(|mounted| sources::missing(&app, mounted, context));
-        let lines: Vec<String> = missing.map(|finding| finding.line()).collect();
-        if !lines.is_empty() {
-            return Err(Error::refused(lines.join("\n")).into());
-        }
         return Ok(print(&app, &mounts, context)?);
     }
     for mounted in &mounts {

@@ -4,7 +4,7 @@ use crate::common::{Problems, Random, Running, rounds, say};
 use crate::scenario::{CHANGES, Expected, Outcome, host, picture};
 
 /// How many sets are tried, and how often each.
-const SETS: usize = 16;
+const SETS: usize = 10;
 const TIMES: usize = 12;
 
 #[test]

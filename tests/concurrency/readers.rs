@@ -39,7 +39,7 @@ fn look_while(host: &Host, states: &[&str], change: impl Fn() + Sync) -> (usize,
             }
         });
         let begin = Instant::now();
-        let length = Duration::from_secs(4) * u32::try_from(rounds()).unwrap();
+        let length = Duration::from_secs(3) * u32::try_from(rounds()).unwrap();
         while begin.elapsed() < length {
             for (reader, expected) in READERS.iter().zip(&expected) {
                 let answer = host.run(reader);
@@ -119,7 +119,7 @@ fn no_entry_is_missed_or_shown_twice_while_entries_are_rewritten() {
                 });
             }
             let begin = Instant::now();
-            while begin.elapsed() < Duration::from_secs(3) * u32::try_from(rounds()).unwrap() {
+            while begin.elapsed() < Duration::from_secs(2) * u32::try_from(rounds()).unwrap() {
                 let seen = names(&host.run("storage:list-entries --format json"));
                 looks += 1;
                 if seen != all {
@@ -174,8 +174,8 @@ fn writers_get_their_turn_among_many_readers() {
 #[test]
 fn a_reader_that_cannot_print_keeps_no_writer_waiting() {
     let host = Host::new();
-    for number in 0..400 {
-        let name = format!("a-rather-long-name-of-an-entry-{number}");
+    for number in 0..900 {
+        let name = format!("a-rather-long-name-of-an-entry-number-{number}");
         let entry = format!(
             "{{\"name\":\"{name}\",\"scheduler\":\"docker-local\",\"host_path\":\"/srv/{name}\"}}"
         );

@@ -152,7 +152,7 @@ impl<'a> Expected<'a> {
         let lines = self.sequences.concat();
         for (answer, line) in outcome.answers.iter_mut().zip(&lines) {
             *answer = essence(line, answer.clone());
-            if answer.is_refusal() && answer.stderr.contains("meanwhile; run the command again") {
+            if answer.is_refusal() && answer.stderr.contains("; run the command again") {
                 *answer = gave_up();
             }
         }

@@ -8,7 +8,10 @@ use crate::common::{Answer, Host, Problems, Running, Snapshot, rounds, say};
 use crate::scenario::{CHANGES, Expected, Outcome, READERS, host, picture};
 
 /// Of the pairs of changes, one in so many is tried by default.
-const SHARE: usize = 7;
+const SHARE: usize = 5;
+
+/// Of the places at which a command is stopped, one in so many, in turn with the pairs.
+const STEP: usize = 4;
 
 /// Sequences that come back to something like the beginning, so that what was read before looks right.
 const THERE_AND_BACK: &[&[&str]] = &[
@@ -117,8 +120,9 @@ impl Tried {
         let mut expected = Expected::new(host, start, &sequences);
         self.pairs += 1;
         let places = calls.iter().filter(|call| is_of_interest(call, host)).enumerate();
-        // By default every second place, in turn with the pairs.
-        for (_, call) in places.filter(|(n, _)| rounds() > 1 || (n + self.pairs) % 2 == 0) {
+        for (_, call) in
+            places.filter(|(n, _)| rounds() > 1 || (n + self.pairs).is_multiple_of(STEP))
+        {
             host.restore(start);
             let (outcome, has_waited) = schedule(host, stopped, others, call);
             self.schedules += 1;

@@ -154,6 +154,29 @@ pub const CASES: &[Case] = &[
         "post-app-clone-setup a b",
     ),
     case(
+        "clone an app by copy",
+        &[
+            "storage:create named --mode 0750",
+            "storage:mount a named --container-dir /n",
+            "storage:app:set a clone copy",
+        ],
+        |host| {
+            host.write("lib/data/storage/named/file", "data");
+            host.write("lib/data/storage/named/folder/file", "data");
+        },
+        "post-app-clone-setup a b",
+    ),
+    case(
+        "clone an app with empty entries",
+        &[
+            "storage:create named",
+            "storage:mount a named --container-dir /n",
+            "storage:app:set a clone empty",
+        ],
+        NOTHING,
+        "post-app-clone-setup a b",
+    ),
+    case(
         "rename an app",
         &[
             "storage:create named",

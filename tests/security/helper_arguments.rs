@@ -148,6 +148,28 @@ fn chmod_takes_a_name_and_a_mode_and_nothing_else() {
 }
 
 #[test]
+fn copy_takes_two_names_and_nothing_else() {
+    if !as_root("the helpers' arguments") {
+        return;
+    }
+    let host = host();
+    let mut calls: Vec<Vec<OsString>> = Vec::new();
+    for name in names() {
+        calls.push(vec![name.clone(), "fresh".into()]);
+        // A folder that is not there yet is what is wanted.
+        if name != "no-such-folder" && name != ".destroyed-" {
+            calls.push(vec!["app".into(), name]);
+        }
+    }
+    calls.push(vec!["app".into(), "app".into()]);
+    calls.push(vec!["app".into()]);
+    calls.push(vec![]);
+    calls.push(["app", "fresh", "more"].map(OsString::from).into());
+    refuse(&host, "copy-storage-dir", &calls);
+    say(&format!("security: {} calls of copy-storage-dir refused", calls.len()));
+}
+
+#[test]
 fn destroy_takes_a_name_and_nothing_else() {
     if !as_root("the helpers' arguments") {
         return;

@@ -108,13 +108,11 @@ fn names_of_apps_lead_nowhere_else() {
         if !name.is_empty() {
             refuse.call(&of(&["storage:report"], &["--format", "json"]));
         }
-        // Dokku names apps that exist to triggers; what cannot be one is refused.
-        if name != "no-such-app" {
-            // Without an app there is nothing to mount.
-            if !name.is_empty() {
-                refuse.call(&of(&["docker-args-deploy"], &["latest"]));
-                refuse.call(&of(&["storage-app-mounts"], &[]));
-            }
+        // Dokku names apps that exist to triggers; what cannot be one is refused. Without an app there is
+        // nothing to do.
+        if name != "no-such-app" && !name.is_empty() {
+            refuse.call(&of(&["docker-args-deploy"], &["latest"]));
+            refuse.call(&of(&["storage-app-mounts"], &[]));
             refuse.call(&of(&["post-delete"], &[]));
             refuse.call(&of(&["post-app-clone-setup", "a"], &[]));
             refuse.call(&of(&["post-app-rename-setup", "a"], &[]));
@@ -246,7 +244,7 @@ fn mounts_carry_nothing_along() {
         ),
         ("--volume-options", &["ro --pid=host", "ro,,--x", "\"", "ro\nrw", "z;id", "ro=$(id)"]),
         ("--volume-subpath", &["../../etc", "/etc", "a/../..", "..", "a\nb", "a --privileged"]),
-        ("--volume-chown", &["nobody", "-1", "65536", "1000:1000", "$(id)", "0 0"]),
+        ("--volume-chown", &["nobody", "-1", "65536", "1000:70000", "$(id)", "0 0"]),
         ("--process-type", &["a b", "-x", "web\n", "../x", "w\u{1b}", "a/b"]),
         ("--phase", &["", "deploy run", "Deploy", "--x", "deploy,,run", "all\n"]),
     ] {

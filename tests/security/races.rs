@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
+use crate::common::snapshot::Node;
 use crate::common::{Host, Snapshot, as_root, rounds, say};
 use crate::helper::{self, app, owner};
 
@@ -138,6 +139,44 @@ fn a_swapped_link_leads_no_removal_outside() {
 
 fn app_is_there(host: &Host) -> bool {
     host.path("lib/data/storage/app").exists()
+}
+
+#[test]
+fn a_swapped_link_leads_no_copy_to_the_outside() {
+    if !as_root("a link swap against a copy") {
+        return;
+    }
+    let host = Host::new();
+    helper::install(&host);
+    let pairs = plant(&host);
+    let before = outside(&host);
+    let (is_over, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (mut runs, mut clean) = (0, 0);
+    let mut problem = None;
+    std::thread::scope(|scope| {
+        scope.spawn(|| swap(&pairs, &is_over, &swaps));
+        let begin = Instant::now();
+        let length = Duration::from_secs(5) * u32::try_from(rounds()).unwrap();
+        while begin.elapsed() < length && problem.is_none() {
+            let answer = helper::run(&host, "copy-storage-dir", &["app", "copy"]);
+            let copied = Snapshot::of(&host.path("lib/data/storage/copy"));
+            let taken = copied.0.iter().find(|(_, node)| {
+                matches!(node, Node::File { content, .. } if content == b"outside")
+            });
+            let difference = before.difference(&Snapshot::of(&host.path("outside")));
+            let is_fine = answer.status == 0 || answer.is_refusal();
+            if taken.is_some() || !is_fine || !difference.is_empty() {
+                problem = Some(format!("after {runs} runs: {answer:?}, {taken:?}\n{difference}"));
+            }
+            runs += 1;
+            clean += usize::from(answer.status == 0);
+            helper::run(&host, "destroy-storage-dir", &["copy"]);
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    assert_eq!(problem, None);
+    let swaps = swaps.into_inner();
+    say(&format!("security: {runs} copies ({clean} undisturbed) during {swaps} swaps of links"));
 }
 
 /// A hard link to a file outside is moved about in the tree, to be counted twice.

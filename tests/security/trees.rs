@@ -116,6 +116,11 @@ fn devices_pipes_and_sockets_stop_nobody() {
         assert_eq!(owner(&app.join(name)), (1000, 1000), "{name}");
     }
     assert_eq!(owner(std::path::Path::new("/dev/null")).0, 0);
+    let answer = helper::run(&host, "copy-storage-dir", &["app", "copy"]);
+    assert_eq!(answer.status, 0, "{answer:?}");
+    let copied = |name: &str| fs::symlink_metadata(host.path("lib/data/storage/copy").join(name));
+    assert!(copied("link").unwrap().is_symlink(), "{answer:?}");
+    assert!(copied("null").is_err() && copied("socket").is_err(), "{answer:?}");
     if device {
         assert_eq!(owner(&app.join("null")), (0, 0), "a device file changed its owner");
     }
@@ -143,6 +148,8 @@ fn what_is_mounted_in_the_tree_is_not_touched() {
         touch "$1/lib/data/storage/app/memory/file"
         "$1/bin/chown-storage-dir" app 1000 || echo "chown $?"
         stat -c '%u %n' "$1/lib/data/storage/app/memory/file"
+        "$1/bin/copy-storage-dir" app copy || echo "copy $?"
+        find "$1/lib/data/storage/copy" -type f
         "$1/bin/destroy-storage-dir" app || echo "destroy $?"
         ls "$1/lib/data/storage/app/memory"
     "#;
@@ -150,7 +157,7 @@ fn what_is_mounted_in_the_tree_is_not_touched() {
         return;
     };
     assert_eq!(answer.status, 0, "{answer:?}");
-    assert!(!answer.stdout.contains("chown "), "{answer:?}");
+    assert!(!answer.stdout.contains("chown ") && !answer.stdout.contains("copy/"), "{answer:?}");
     assert!(answer.stdout.contains("0 ") && answer.stdout.ends_with("file\n"), "{answer:?}");
     assert!(answer.stdout.contains("destroy 1"), "what is mounted cannot be removed: {answer:?}");
     for untouched in ["outside", "outside/folder", "outside/folder/file", "outside/file"] {
@@ -186,6 +193,10 @@ fn a_tree_deeper_than_any_path_works_with_few_descriptors() {
     let bottom = descend(&app, LEVELS, false);
     let uid = statat(&bottom, "", AtFlags::EMPTY_PATH).unwrap().st_uid;
     drop(bottom);
+    let copied = helper::run_in(&host, FEW, "copy-storage-dir", &["app", "copy"]);
+    drop(descend(&host.path("lib/data/storage/copy"), LEVELS, false));
+    let cleared = helper::run_in(&host, FEW, "destroy-storage-dir", &["copy"]);
+    assert_eq!((copied.status, cleared.status), (0, 0), "{copied:?} {cleared:?}");
     let removed = helper::run_in(&host, FEW, "destroy-storage-dir", &["app"]);
     assert_eq!((answer.status, uid), (0, 1000), "{answer:?}");
     assert_eq!((removed.status, app.exists()), (0, false), "{removed:?}");

@@ -103,7 +103,11 @@ impl Host {
 
     /// Puts `{PLUGIN}` and `{ROOT}` in the places of this host's paths.
     pub fn fold(&self, text: &str) -> String {
-        text.replace(self.plugin().to_str().unwrap(), "{PLUGIN}")
+        let node = dokku_storage::host::environment::node();
+        text.replace(&format!("\"node\":\"{node}\""), "\"node\":\"{NODE}\"")
+            .replace(&format!("\"node\": \"{node}\""), "\"node\": \"{NODE}\"")
+            .replace(&format!("Node:             {node}"), "Node:             {NODE}")
+            .replace(self.plugin().to_str().unwrap(), "{PLUGIN}")
             .replace(self.root.to_str().unwrap(), "{ROOT}")
             .replace(self.assembled.to_str().unwrap(), "{PLUGIN}")
     }

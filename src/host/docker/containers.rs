@@ -76,10 +76,21 @@ struct Config {
 /// The running containers of an app; none where Docker does not answer.
 #[must_use]
 pub fn running(environment: &Environment, app: &AppName) -> Vec<Container> {
-    let filter = format!("%7B%22label%22%3A%5B%22{APP_LABEL}%3D{app}%22%5D%7D");
+    labelled(environment, &format!("{APP_LABEL}={app}"))
+}
+
+/// The running containers of every app; none where Docker does not answer.
+#[must_use]
+pub fn all(environment: &Environment) -> Vec<Container> {
+    labelled(environment, APP_LABEL)
+}
+
+fn labelled(environment: &Environment, label: &str) -> Vec<Container> {
+    let encoded = label.replace('=', "%3D");
+    let filter = format!("%7B%22label%22%3A%5B%22{encoded}%22%5D%7D");
     let listed = match get(environment, &format!("/containers/json?filters={filter}")) {
         Some(listed) => serde_json::from_value(listed).unwrap_or_default(),
-        None => by_client(environment, app),
+        None => by_client(environment, label),
     };
     let container = |listed: Listed| Container {
         id: listed.id.chars().take(12).collect(),
@@ -89,9 +100,9 @@ pub fn running(environment: &Environment, app: &AppName) -> Vec<Container> {
     listed.into_iter().map(container).collect()
 }
 
-fn by_client(environment: &Environment, app: &AppName) -> Vec<Listed> {
+fn by_client(environment: &Environment, label: &str) -> Vec<Listed> {
     let docker = client(environment);
-    let filter = format!("label={APP_LABEL}={app}");
+    let filter = format!("label={label}");
     let Ok(ids) = process::output(&docker, &["ps", "-q", "--no-trunc", "--filter", &filter]) else {
         return Vec::new();
     };
