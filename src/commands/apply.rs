@@ -40,6 +40,7 @@ struct Arguments {
 /// One mount of the document: what `storage:list --format json` prints, of which only the entry, or the host
 /// path, and the container path have to be there.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Wanted {
     #[serde(default)]
     entry_name: String,

@@ -10,6 +10,7 @@ use super::{access, scheduler};
 use crate::checks::{Finding, Severity};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
+use crate::domain::docker_args::quoted;
 use crate::domain::entry::Entry;
 use crate::domain::names::AppName;
 use crate::domain::needs::{self, Mode, Need, NeedId};
@@ -156,12 +157,17 @@ fn follow(app: &AppName, declared: &[Need], change: &mut Change<'_>) -> Result<(
     let attachments: Vec<&Attachment> = mounts.attachments().collect();
     for (index, attachment) in attachments.iter().enumerate() {
         let others = attachments[..index].iter().copied();
-        if changed && let Some(other) = attachment.collision(others) {
-            return Err(Error::refused(format!(
-                "{app} declares {} for a need, where it mounts storage entry \"{}\" already; unmount that first",
-                attachment.container_path, other.entry_name
-            )));
-        }
+        let Some(other) = attachment.collision(others).filter(|_| changed) else {
+            continue;
+        };
+        let (moved, there) =
+            if attachment.need.is_some() { (*attachment, other) } else { (other, *attachment) };
+        let need = moved.need.as_ref().map_or("", AsRef::as_ref);
+        let (path, name) = (&there.container_path, &there.entry_name);
+        return Err(Error::refused(format!(
+            "{app} declares {path} for {need:?}, where it mounts storage entry \"{name}\" already; unmount that first: dokku storage:unmount {app} {name} --container-dir {}",
+            quoted(path.as_str())
+        )));
     }
     if changed {
         change.write_mounts(app, &mounts);

@@ -104,7 +104,7 @@ pub struct Entry {
     )]
     pub node: String,
     /// The version of this shape.
-    #[serde(default)]
+    #[serde(default = "schema_version")]
     pub schema_version: u64,
     /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
@@ -308,6 +308,10 @@ pub fn only_on_default_path(flag: &str, default_path: &str, path: &str) -> Error
     Error::refused(format!(
         "{flag} is only supported when the storage entry uses the default host path ({default_path}); omit {flag} and manage {path} manually"
     ))
+}
+
+fn schema_version() -> u64 {
+    SCHEMA_VERSION
 }
 
 fn docker_local() -> String {

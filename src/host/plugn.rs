@@ -56,6 +56,30 @@ pub fn hand_over(trigger: &str, arguments: &[String]) -> Result<i32> {
     process::hand_over(PLUGN, &with_trigger(trigger, arguments)).map_err(|error| cannot_run(&error))
 }
 
+/// How far up this looks for plugn.
+const GENERATIONS: usize = 4;
+
+/// Whether plugn fired the trigger that this process answers: it, or the shell it runs, is an ancestor.
+#[must_use]
+pub fn is_ancestor() -> bool {
+    let mut process = std::os::unix::process::parent_id();
+    for _ in 0..GENERATIONS {
+        let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|&byte| byte == 0);
+        if words.any(|word| word == b"plugn" || word.ends_with(b"/plugn")) {
+            return true;
+        }
+        // The field behind the name in parentheses and the state (proc(5)).
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
+        match parent.and_then(|parent| parent.parse().ok()) {
+            Some(parent) if parent > 1 => process = parent,
+            _ => return false,
+        }
+    }
+    false
+}
+
 fn with_trigger(trigger: &str, arguments: &[String]) -> Vec<String> {
     let mut words = vec!["trigger".to_owned(), trigger.to_owned()];
     words.extend_from_slice(arguments);

@@ -191,7 +191,12 @@ impl Journal {
             is_trusted: is_trusted(owner),
             has_steps: false,
         };
-        journal.settle(roots)?;
+        journal.settle(roots).map_err(|error| {
+            Error::refused(format!(
+                "an earlier change that was interrupted is in the way, noted in {}: {error}",
+                path.display()
+            ))
+        })?;
         Ok(journal)
     }
 

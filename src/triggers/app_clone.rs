@@ -5,15 +5,15 @@ use std::io::IsTerminal;
 use super::app_life::both;
 use crate::commands::directory::{self, Wanted, leaving_name};
 use crate::context::Context;
-use crate::domain::app_settings::CloneMode;
+use crate::domain::app_settings::{AppSettings, CloneMode};
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, ENTRY_NAME_MAX, EntryName};
 use crate::domain::paths::Source;
 use crate::error::{Error, Result};
-use crate::host::ownership;
+use crate::host::{ownership, plugn};
 use crate::render::progress;
-use crate::store::{Mounted, Store};
+use crate::store::{Change, Mounted, Store};
 
 /// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not given.
 ///
@@ -23,7 +23,7 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some((old, new)) = both(arguments)? else {
         return Ok(());
     };
-    if old == new || !context.store.layout().mounts(&old).exists() {
+    if old == new {
         return Ok(());
     }
     match context.store.app_settings(&old)?.clone {
@@ -37,6 +37,9 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
     let mut outside = Vec::new();
     let shared = context.store.change(|change| {
         let store = change.store();
+        if !store.layout().app(old).exists() {
+            return Ok(Vec::new());
+        }
         let mut mounts = store.mounts_file(old)?;
         // Whom an entry's scope leaves out does not get it by being made from somebody who has it.
         mounts.retain(|line| {
@@ -51,20 +54,40 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
             is_in_scope
         });
         let shared: Vec<Attachment> = mounts.attachments().cloned().collect();
-        change.write_mounts(new, &mounts);
+        let has_mounts = store.layout().mounts(old).exists();
+        copy_decisions(old, new, change)?;
+        if has_mounts {
+            change.write_mounts(new, &mounts);
+        }
         Ok(shared)
     })?;
     for name in outside {
         warn_of_scope(&name, new, context);
     }
-    // Dokku's own plugin says nothing, and what runs unattended is not told either.
-    if std::io::stderr().is_terminal() || context.environment.is_over_ssh() {
+    // Dokku's own plugin says nothing; nor is anything said where a program calls the trigger by itself.
+    let is_heard = std::io::stderr().is_terminal() || context.environment.is_over_ssh();
+    if is_heard || plugn::is_ancestor() {
         for attachment in shared {
             context.out.warn(&format!(
                 "{new} uses the same data as {old}: storage entry \"{}\" at {} (another way: dokku storage:app:set {old} clone copy|empty)",
                 attachment.entry_name, attachment.container_path
             ));
         }
+    }
+    Ok(())
+}
+
+/// What was decided for the original, and what it needs, holds for the clone too; what was built does not.
+fn copy_decisions(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
+    let needs = change.store().needs(old)?;
+    if !needs.is_empty() {
+        change.write_needs(new, &needs)?;
+    }
+    let mut settings = change.store().app_settings(old)?;
+    settings.image.clear();
+    settings.builder.clear();
+    if settings != AppSettings::default() {
+        change.write_app_settings(new, &settings)?;
     }
     Ok(())
 }
@@ -109,7 +132,7 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
     }
     let mut copies: Vec<String> = Vec::new();
     let result = make_directories(&own, mode, &mut copies, context)
-        .and_then(|()| register(new, &own, attachments, context));
+        .and_then(|()| register(old, new, &own, attachments, context));
     if let Err(error) = result {
         for name in copies {
             // The clone failed; what it copied is of no use to anybody.
@@ -158,6 +181,7 @@ fn make_directories(
 }
 
 fn register(
+    old: &AppName,
     new: &AppName,
     own: &[(EntryName, Entry)],
     attachments: Vec<Attachment>,
@@ -173,6 +197,7 @@ fn register(
             }
             change.write_entry(entry)?;
         }
+        copy_decisions(old, new, change)?;
         let mut mounts = change.store().mounts_file(new)?;
         for attachment in attachments {
             mounts.push(attachment);

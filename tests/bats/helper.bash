@@ -224,7 +224,7 @@ assert_line_with() { [ -n "$(lines_with "$@")" ] || fail "expected one line of t
 
 # remedy WORD…: the command that the first line of the output with all the words names as the way out.
 remedy() {
-  lines_with "$@" | head -n 1 | grep -oE '(dokku [a-z]+:[a-z]|docker volume create|mkdir -p|chown [0-9])[^,(;]*' | tail -n 1 ||
+  lines_with "$@" | head -n 1 | grep -oE '(dokku [a-z]+:[a-z]|docker volume create|mkdir -p|chown [0-9])[^,(;]*' | head -n 1 | grep . ||
     fail "no command is named in a line with: $*" "$(shown)"
 }
 

@@ -295,6 +295,18 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   stopped "$DIR/gone"
 }
 
+@test "unwritable-source ignore: the deploy goes on, for an app that need not write" {
+  mkdir -m 0755 "$DIR/data"
+  dokku storage:mount "$APP" "$DIR/data:/data"
+  IMAGE=$USER_1000 run deploy "$APP"
+  [ "$status" -ne 0 ] || fail "the deploy was taken" "$(shown)"
+  assert_line_with "$APP" "$DIR/data" 1000
+  dokku storage:app:set "$APP" unwritable-source ignore
+  IMAGE=$USER_1000 run deploy "$APP"
+  assert_success
+  assert_equal "0:0 755" "$(stat -c '%u:%g %a' "$DIR/data")"
+}
+
 @test "an app without mounts, and one whose mounts are all there, are not held up" {
   run deploy "$APP"
   assert_success

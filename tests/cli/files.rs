@@ -84,7 +84,7 @@ fn unknown_fields_survive() {
 #[test]
 fn unknown_numbers_survive() {
     let session = Session::dokku(&["blog"]);
-    let unknown = r#""x_new":[12345678901234567890123,0.30000000000000004441,1e400,-0.0]"#;
+    let unknown = r#""x_new":[12345678901234567890123,0.30000000000000004441,1e+400,-0.0]"#;
     let entry = "lib/data/storage-registry/entries/data.json";
     let text = format!(
         r#"{{"name":"data","scheduler":"docker-local","host_path":"/srv/data",{unknown}}}"#

@@ -160,9 +160,9 @@ fn a_swapped_link_leads_no_copy_to_the_outside() {
         while begin.elapsed() < length && problem.is_none() {
             let answer = helper::run(&host, "copy-storage-dir", &["app", "copy"]);
             let copied = Snapshot::of(&host.path("lib/data/storage/copy"));
-            let taken = copied.0.iter().find(|(_, node)| {
-                matches!(node, Node::File { content, .. } if content == b"outside")
-            });
+            let taken = copied.0.iter().find(
+                |(_, node)| matches!(node, Node::File { content, .. } if content == b"outside"),
+            );
             let difference = before.difference(&Snapshot::of(&host.path("outside")));
             let is_fine = answer.status == 0 || answer.is_refusal();
             if taken.is_some() || !is_fine || !difference.is_empty() {
