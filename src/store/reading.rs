@@ -1,6 +1,6 @@
 //! An app's mounts and their entries, as they were at one moment.
 
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
@@ -19,6 +19,33 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long it waits between two looks.
 const PAUSE: Duration = Duration::from_millis(2);
+
+/// How coarse the times of files are, at most: a tick of a kernel's clock is 1 to 10 ms.
+const GRAIN: Duration = Duration::from_millis(20);
+
+/// Whether writers are kept out.
+enum Kept {
+    /// As long as this is open.
+    Out(#[expect(dead_code, reason = "the lock goes with it")] std::fs::File),
+    /// One is at work.
+    Busy,
+    /// The lock file is not there, or not the reader's to open.
+    Unknown,
+}
+
+/// Keeps writers out, without waiting for one.
+fn keep_out(lock: &std::path::Path) -> Kept {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut options = std::fs::OpenOptions::new();
+    let Ok(file) = options.read(true).custom_flags(flags.bits().cast_signed()).open(lock) else {
+        return Kept::Unknown;
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Kept::Out(file),
+        Err(std::fs::TryLockError::WouldBlock) => Kept::Busy,
+        Err(std::fs::TryLockError::Error(_)) => Kept::Unknown,
+    }
+}
 
 /// An attachment with its entry.
 #[derive(Debug, Clone)]
@@ -98,7 +125,8 @@ impl Store {
     /// Reads several files as they are at one moment.
     ///
     /// A writer notes in the lock file what it does: where that was empty and did not change while `read` was at
-    /// work, nothing else changed either. Otherwise it reads again, and at last while it keeps writers out.
+    /// work, nothing else changed either. Right after a change the file's time is too coarse to tell; then, and where
+    /// writers do not stop, it reads while it keeps them out.
     ///
     /// # Errors
     /// What `read` says.
@@ -106,31 +134,34 @@ impl Store {
         let lock = self.layout().lock();
         let stamp = || {
             let lock = std::fs::symlink_metadata(&lock).ok()?;
-            Some((lock.len(), lock.mtime(), lock.mtime_nsec()))
+            Some((lock.len(), lock.modified().ok()?))
         };
         for _ in 0..TRIES {
             let before = stamp();
-            if before.is_none_or(|(length, ..)| length == 0) {
+            let held = before
+                .filter(|(_, time)| !time.elapsed().is_ok_and(|age| age > GRAIN))
+                .map(|_| keep_out(&lock));
+            if before.is_none_or(|(length, _)| length == 0) && !matches!(held, Some(Kept::Busy)) {
                 let result = read(self)?;
                 if stamp() == before {
                     return Ok(result);
                 }
             }
+            drop(held);
             std::thread::sleep(PAUSE);
         }
         // A writer that stands still must not keep readers waiting for ever: then what is there is shown.
-        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let mut options = std::fs::OpenOptions::new();
-        options.read(true).custom_flags(flags.bits().cast_signed());
-        let held = options.open(&lock);
-        let tries = if held.is_ok() { PATIENCE.as_millis() / PAUSE.as_millis() } else { 0 };
-        for _ in 0..tries {
-            match held.as_ref().map(std::fs::File::try_lock_shared) {
-                Ok(Err(std::fs::TryLockError::WouldBlock)) => std::thread::sleep(PAUSE),
-                _ => break,
+        let mut held = keep_out(&lock);
+        for _ in 0..PATIENCE.as_millis() / PAUSE.as_millis() {
+            if !matches!(held, Kept::Busy) {
+                break;
             }
+            std::thread::sleep(PAUSE);
+            held = keep_out(&lock);
         }
-        read(self)
+        let result = read(self);
+        drop(held);
+        result
     }
 
     /// What an app mounts.

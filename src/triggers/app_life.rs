@@ -46,6 +46,9 @@ pub fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
         return Ok(());
     }
     context.store.change(|change| {
+        if !from.exists() {
+            return Ok(());
+        }
         if !to.exists() {
             change.move_folder(from.clone(), to.clone());
             change.remove(layout.migrated_before(&old));

@@ -19,7 +19,7 @@ use crate::host::ownership::{self, Folder, Ids};
 use crate::host::tree::Depth;
 use crate::store::{Mounted, Mounts};
 
-/// Checks every mount of the deploy phase, then sets the owners that were asked for.
+/// Checks every mount of the phases deploy and run, then sets the owners that were asked for.
 ///
 /// # Errors
 /// Where something is wrong: one line each, with the app, the path and the command that mends it.

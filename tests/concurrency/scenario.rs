@@ -1,6 +1,7 @@
 //! A store in which every kind of command has something to do, and the outcomes that orders one by one give.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs;
 
 use crate::common::{Answer, Host, Snapshot};
@@ -166,9 +167,9 @@ impl<'a> Expected<'a> {
         for other in expected {
             text += "--- against an order";
             if other.answers != outcome.answers {
-                text += &format!(" that answers {:#?}", other.answers);
+                let _ = write!(text, " that answers {:#?}", other.answers);
             }
-            text += &format!(":\n{}", other.files.difference(&outcome.files));
+            let _ = write!(text, ":\n{}", other.files.difference(&outcome.files));
         }
         Err(text)
     }

@@ -115,7 +115,7 @@ fn attachments() {
         let mut again = MountsFile::parse(Path::new("mounts"), b"").unwrap();
         again.push(attachment.clone());
         let bytes = again.to_bytes();
-        prop_assert_eq!(bytes.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        prop_assert_eq!(bytes.split(|byte| *byte == b'\n').count(), 2);
         let value: Value = serde_json::from_slice(&bytes).unwrap();
         keeps_unknown(&object, &value)?;
         let read = MountsFile::parse(Path::new("mounts"), &bytes).unwrap();

@@ -117,7 +117,7 @@ fn words(
     options: &str,
 ) -> Vec<String> {
     let others: Vec<&str> =
-        options.split(',').filter(|o| !o.is_empty() && !(readonly && *o == "ro")).collect();
+        options.split(',').filter(|o| !(o.is_empty() || readonly && *o == "ro")).collect();
     if let (false, Some(subpath)) = (source.starts_with('/'), subpath) {
         let mut fields = vec![
             "type=volume".to_owned(),

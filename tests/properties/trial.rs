@@ -9,7 +9,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use crate::support::say;
 
 /// How many inputs a property tries unless `PROPERTY_CASES` says otherwise.
-const INPUTS: u32 = 4096;
+const INPUTS: u32 = 2048;
 
 /// Counts inputs while a property is tried.
 #[derive(Debug, Default)]

@@ -11,10 +11,13 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use crate::common::host::PROGRAM;
 use crate::common::{Answer, Host, Problems, Running, Snapshot, say};
 
+/// Makes something at a path.
+pub type Make = fn(&Host, &Path);
+
 /// What is put in the place of a file.
-const SHAPES: [(&str, fn(&Host, &Path)); 14] = [
+const SHAPES: [(&str, Make); 14] = [
     ("a pipe", |_, path| {
-        mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap()
+        mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     }),
     ("a folder", |_, path| fs::create_dir(path).unwrap()),
     ("a folder with a file", |_, path| {
@@ -28,12 +31,12 @@ const SHAPES: [(&str, fn(&Host, &Path)); 14] = [
     ("a link to nowhere", |host, path| symlink(host.path("outside/nowhere"), path).unwrap()),
     ("a gigabyte of nothing", |_, path| fs::File::create(path).unwrap().set_len(1 << 30).unwrap()),
     ("bytes that are no text", |_, path| {
-        fs::write(path, b"{\"entry_name\":\"\xff\xfe\"}\n\xc3\x28\n").unwrap()
+        fs::write(path, b"{\"entry_name\":\"\xff\xfe\"}\n\xc3\x28\n").unwrap();
     }),
     ("a hundred thousand brackets", |_, path| fs::write(path, "[".repeat(100_000)).unwrap()),
     ("control characters", |_, path| fs::write(path, "\u{1b}[2J\u{7}{\n\0\n").unwrap()),
     ("another shape of JSON", |_, path| {
-        fs::write(path, "[1,{\"name\":3}]\nnull\n\"x\"\n").unwrap()
+        fs::write(path, "[1,{\"name\":3}]\nnull\n\"x\"\n").unwrap();
     }),
     ("nothing", |_, path| fs::write(path, "").unwrap()),
 ];

@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::os::unix::fs::{lchown, symlink};
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -156,14 +155,14 @@ fn no_note_reaches_outside_of_the_store() {
 
 #[test]
 fn a_lock_file_that_is_something_else_harms_nobody() {
-    let shapes: [(&str, fn(&Host, &Path)); 6] = [
+    let shapes: [(&str, crate::hostile_files::Make); 6] = [
         ("a link to a file", |host, path| symlink(host.path("outside/file"), path).unwrap()),
         ("a link to an empty file", |host, path| {
-            symlink(host.path("outside/nothing"), path).unwrap()
+            symlink(host.path("outside/nothing"), path).unwrap();
         }),
         ("a hard link", |host, path| fs::hard_link(host.path("outside/file"), path).unwrap()),
         ("a pipe", |_, path| {
-            mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap()
+            mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
         }),
         ("a folder", |_, path| fs::create_dir(path).unwrap()),
         ("a link to /dev/zero", |_, path| symlink("/dev/zero", path).unwrap()),

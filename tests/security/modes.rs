@@ -70,7 +70,7 @@ fn check(host: &Host, owner: Option<(u32, u32)>) -> usize {
         match node {
             Node::Folder { mode, owner: now } => assert_eq!((mode, now), (0o755, owner), "{text}"),
             Node::File { mode, owner: now, .. } => {
-                assert_eq!((mode, now), (0o600, owner), "{text}")
+                assert_eq!((mode, now), (0o600, owner), "{text}");
             }
             other => panic!("{text}: {other:?}"),
         }

@@ -21,7 +21,7 @@ pub fn split(text: &str) -> Option<Vec<String>> {
     for character in text.chars() {
         state = match (state, character) {
             (State::Between, ' ' | '\t'..='\r') => State::Between,
-            (State::Between | State::Word, ' ' | '\t' | '\n') => {
+            (State::Word, ' ' | '\t' | '\n') => {
                 words.push(std::mem::take(&mut word));
                 State::Between
             }
