@@ -12,10 +12,10 @@ use crate::host::tree::Depth;
 use crate::render::progress;
 use crate::store::{Change, files};
 
-/// Names in the storage root that begin like this are directories on their way out.
+/// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
 pub const LEAVING: &str = ".destroyed-";
 
-/// The name of an entry's directory on its way out: with this process's number, and one that no other
+/// The name of an entry's directory on its way out or in: with this process's number, and one that no other
 /// directory has.
 pub fn leaving_name(entry: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -96,6 +96,12 @@ impl Wanted {
     #[must_use]
     pub fn missing(&self) -> Option<&PathBuf> {
         self.path.as_ref().filter(|_| !self.missing.is_empty())
+    }
+
+    /// The same for a directory that is made under another name first.
+    #[must_use]
+    pub fn under(self, name: String) -> Self {
+        Self { name, ..self }
     }
 
     /// Has the directory made with its mode, or its mode set, in the step that writes the entry. What belongs
@@ -182,9 +188,13 @@ pub fn unmake(made: &[PathBuf]) {
     }
 }
 
-/// Removes what commands that were killed left on its way out.
+/// Removes what commands that were killed left on its way out, or on its way in.
 pub fn clear_leaving(context: &Context) {
     let layout = context.store.layout();
+    // A change that is still to be finished may move one of them to its place.
+    if context.store.is_changing() {
+        return;
+    }
     let Ok(names) = std::fs::read_dir(layout.storage()) else {
         return;
     };

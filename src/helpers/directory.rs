@@ -1,4 +1,4 @@
-//! `chown-storage-dir`, `chmod-storage-dir` and `destroy-storage-dir`.
+//! `chown-storage-dir`, `chmod-storage-dir`, `destroy-storage-dir` and `copy-storage-dir`.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +27,7 @@ const SHIFTED: std::ops::RangeInclusive<u32> = 165_536..=231_071;
 /// # Errors
 /// For a name or an id that is not allowed, and where something could not be changed.
 pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let name = name(words, "create")?;
+    let name = name(words, 0, "create")?;
     let ids = ids(word(words, 1))?;
     let depth = match word(words, 2) {
         "" | "--recursive" => Depth::Tree,
@@ -59,7 +59,7 @@ pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 /// # Errors
 /// For a name or a mode that is not allowed, and where it cannot be set.
 pub fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let name = name(words, "chmod")?;
+    let name = name(words, 0, "chmod")?;
     let mode = Mode::parse(word(words, 1)).map_err(|_| {
         Error::refused(
             "Unsupported directory mode. Value must be a 3 or 4 digit octal mode, such as 0755",
@@ -79,7 +79,7 @@ pub fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 /// # Errors
 /// For a name that is not allowed, and where something cannot be removed.
 pub fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let name = name(words, "destroy")?;
+    let name = name(words, 0, "destroy")?;
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
     Ok(tree::remove(&root, &name)?)
@@ -92,17 +92,17 @@ pub fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 /// For a name that is not allowed, and where something cannot be copied; nothing is left of the copy then.
 pub fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let from = DirectoryName::parse_for(word(words, 0), "copy")?;
-    let to = DirectoryName::parse_for(word(words, 1), "copy to")?;
+    let to = name(words, 1, "copy to")?;
     no_more_than(words, 2)?;
     let root = root::storage(context)?;
-    let hidden = leaving_name(to.as_str());
-    progress::shown(|seen| tree::duplicate(&root, from.as_str(), to.as_str(), &hidden, seen))?;
+    let hidden = leaving_name(to.strip_prefix(LEAVING).unwrap_or(&to));
+    progress::shown(|seen| tree::duplicate(&root, from.as_str(), &to, &hidden, seen))?;
     Ok(())
 }
 
-/// The name of a folder directly below the root; also of one that a command has moved out of sight.
-fn name(words: &[String], verb: &str) -> Result<String> {
-    let text = word(words, 0);
+/// The name of a folder directly below the root; also of one that a command keeps out of sight.
+fn name(words: &[String], index: usize, verb: &str) -> Result<String> {
+    let text = word(words, index);
     let plain = text.strip_prefix(LEAVING).unwrap_or(text);
     DirectoryName::parse_for(plain, verb)?;
     Ok(text.to_owned())

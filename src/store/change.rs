@@ -91,6 +91,12 @@ impl Store {
         Journal::settle_if_abandoned(&lock, &self.roots(), self.owner())
     }
 
+    /// Whether a change is noted that is under way, or that could not be finished.
+    #[must_use]
+    pub fn is_changing(&self) -> bool {
+        journal::is_noted(&self.layout().lock())
+    }
+
     /// Where the store writes files.
     fn roots(&self) -> Vec<PathBuf> {
         let mut roots = vec![self.layout().root().to_path_buf()];
@@ -222,11 +228,19 @@ impl Change<'_> {
         if let Err(error) = result {
             // Where something cannot be taken back, the steps stay noted and the next command finishes them.
             if done.iter().rev().try_for_each(|step| step.take_back()).is_ok() {
-                tidy(journal, &passing, &folders);
+                // Steps that stayed noted would be carried out after all.
+                if journal.preparing(passing.clone(), folders.clone()).is_ok()
+                    || journal.clear().is_ok()
+                {
+                    tidy(journal, &passing, &folders);
+                }
             }
             return Err(error);
         }
-        tidy(journal, &passing, &[]);
+        // Where this cannot be noted, the steps stay noted: they can be done twice.
+        if journal.preparing(passing.clone(), Vec::new()).is_ok() {
+            tidy(journal, &passing, &[]);
+        }
         Ok(())
     }
 
@@ -270,12 +284,10 @@ impl Change<'_> {
     }
 }
 
-/// Removes what a change needed while it went on, after it was done or taken back. What cannot be removed stays
-/// noted for the next command; the note of the steps must be over first.
+/// Removes what a change needed while it went on, after it was done or taken back and its steps are no longer
+/// noted. What cannot be removed stays noted for the next command.
 fn tidy(journal: &mut Journal, passing: &[PathBuf], folders: &[PathBuf]) {
-    let noted = journal.preparing(passing.to_vec(), folders.to_vec());
-    let is_over = noted.is_ok() || journal.clear().is_ok();
-    if is_over && journal::undo(passing, folders) {
+    if journal::undo(passing, folders) {
         let _ = journal.clear();
     }
 }

@@ -130,13 +130,16 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
         }
         attachments.push(attachment);
     }
-    let mut copies: Vec<String> = Vec::new();
-    let result = make_directories(&own, mode, &mut copies, context)
-        .and_then(|()| register(old, new, &own, attachments, context));
+    let mut hidden: Vec<String> = Vec::new();
+    let result = make_directories(&own, mode, &mut hidden, context)
+        .and_then(|()| register(old, new, &own, &hidden, attachments, context));
     if let Err(error) = result {
-        for name in copies {
-            // The clone failed; what it copied is of no use to anybody.
-            let _ = ownership::remove(&context.environment, context.store.layout(), &name);
+        // What was made is of no use to anybody, unless the store could not be put back either: then the next
+        // command moves it to its place.
+        if !context.store.is_changing() {
+            for name in hidden {
+                let _ = ownership::remove(&context.environment, context.store.layout(), &name);
+            }
         }
         return Err(error);
     }
@@ -154,47 +157,51 @@ fn is_ours(mounted: &Mounted, context: &Context) -> bool {
         && entry.shown_source() == directory::default_path(context, entry.name.as_str())
 }
 
+/// Makes each entry's directory under a hidden name, which is noted in `hidden` first.
 fn make_directories(
     own: &[(EntryName, Entry)],
     mode: CloneMode,
-    copies: &mut Vec<String>,
+    hidden: &mut Vec<String>,
     context: &mut Context,
 ) -> Result<()> {
     for (original, entry) in own {
-        let name = entry.name.as_str();
+        let name = leaving_name(entry.name.as_str());
+        hidden.push(name.clone());
         if mode == CloneMode::Copy {
-            let layout = context.store.layout();
-            let hidden = leaving_name(name);
+            let unfinished = leaving_name(entry.name.as_str());
+            context.out.flush()?;
+            let (environment, layout) = (&context.environment, context.store.layout());
             progress::shown(|seen| {
-                let environment = &context.environment;
-                ownership::copy(environment, layout, original.as_str(), name, &hidden, seen)
+                ownership::copy(environment, layout, original.as_str(), &name, &unfinished, seen)
             })?;
-            copies.push(name.to_owned());
         } else {
-            let wanted = Wanted::of(entry, false, context)?;
-            directory::make(&context.store.layout().directory(name), context)?;
-            copies.push(name.to_owned());
-            wanted.apply(entry, context)?;
+            directory::make(&context.store.layout().directory(&name), context)?;
+            Wanted::of(entry, false, context)?.under(name).apply(entry, context)?;
         }
     }
     Ok(())
 }
 
+/// Registers the entries, moves their directories to their places and mounts them, in one step.
 fn register(
     old: &AppName,
     new: &AppName,
     own: &[(EntryName, Entry)],
+    hidden: &[String],
     attachments: Vec<Attachment>,
     context: &Context,
 ) -> Result<()> {
     context.store.change(|change| {
-        for (_, entry) in own {
-            if change.store().entry(&entry.name)?.is_some() {
+        let layout = change.store().layout().clone();
+        for ((_, entry), hidden) in own.iter().zip(hidden) {
+            let directory = layout.directory(entry.name.as_str());
+            if change.store().entry(&entry.name)?.is_some() || directory.exists() {
                 return Err(Error::refused(format!(
                     "storage entry \"{}\" was made meanwhile; clone the app again",
                     entry.name
                 )));
             }
+            change.move_folder(layout.directory(hidden), directory);
             change.write_entry(entry)?;
         }
         copy_decisions(old, new, change)?;
