@@ -12,7 +12,7 @@ use crate::store::{Mounts, overlap};
 #[must_use]
 pub fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
-        mounts.problems.iter().map(|problem| unreadable(problem).of_app(app)).collect();
+        mounts.problems.iter().map(|p| unreadable(p, Severity::Stops).of_app(app)).collect();
     for orphan in &mounts.orphans {
         let path = quoted(orphan.container_path.as_str());
         let name = &orphan.entry_name;
@@ -33,7 +33,7 @@ pub fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding>
 fn docker_options(app: &AppName, context: &Context) -> Vec<Finding> {
     let files = match context.store.docker_options(app) {
         Ok(files) => files,
-        Err(error) => return vec![unreadable(&error).of_app(app)],
+        Err(error) => return vec![unreadable(&error, Severity::Person).of_app(app)],
     };
     let mut findings = Vec::new();
     for file in files {
@@ -55,19 +55,14 @@ fn docker_options(app: &AppName, context: &Context) -> Vec<Finding> {
     findings
 }
 
-fn unreadable(problem: &Error) -> Finding {
-    let finding = Finding::new(
-        "unreadable-file",
-        Severity::Person,
-        problem.to_string(),
-        "the sentence says which file and where",
-    );
-    match problem {
-        Error::Unreadable { path, .. } | Error::System { path, .. } => {
-            finding.at(path.to_string_lossy())
-        }
-        _ => finding,
-    }
+fn unreadable(problem: &Error, severity: Severity) -> Finding {
+    let (Error::Unreadable { path, .. } | Error::System { path, .. }) = problem else {
+        let remedy = "mend what the sentence names, then run dokku storage:doctor again";
+        return Finding::new("unreadable-file", severity, problem.to_string(), remedy);
+    };
+    let remedy = format!("mend or restore {}, then run dokku storage:doctor again", path.display());
+    let finding = Finding::new("unreadable-file", severity, problem.to_string(), remedy);
+    finding.at(path.to_string_lossy())
 }
 
 /// Entries, directories and folders of the store that nothing refers to.
@@ -77,7 +72,8 @@ fn unreadable(problem: &Error) -> Finding {
 pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
     let layout = context.store.layout();
     let (apps, found) = context.store.snapshot(|store| Ok((store.apps()?, store.entries()?)))?;
-    let mut findings: Vec<Finding> = found.problems.iter().map(unreadable).collect();
+    let mut findings: Vec<Finding> =
+        found.problems.iter().map(|p| unreadable(p, Severity::Person)).collect();
     let mut used: std::collections::HashSet<EntryName> = std::collections::HashSet::new();
     for app in &apps {
         if let Ok(mounts) = context.store.mounts_file(app) {
@@ -112,7 +108,13 @@ pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
         let path = directory.path();
         let is_ours = |source: &str| overlap(&path, std::path::Path::new(source));
         let is_leaving = directory.file_name().to_string_lossy().starts_with(LEAVING);
-        let known = found.entries.iter().any(|entry| is_ours(entry.shown_source()));
+        // What carries the name of an entry whose file is gone or broken is that entry's data.
+        let carries_name = directory
+            .file_name()
+            .to_str()
+            .and_then(|name| EntryName::parse(name).ok())
+            .is_some_and(|name| used.contains(&name) || layout.entry(&name).exists());
+        let known = carries_name || found.entries.iter().any(|entry| is_ours(entry.shown_source()));
         if is_leaving || known || !path.is_dir() {
             continue;
         }

@@ -1,11 +1,7 @@
 //! What a build tells: the app's source, in which it declares its needs, and the image that comes of it.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
-
-use rustix::fs::OFlags;
 
 use super::{app, word};
 use crate::checks::sources;
@@ -16,6 +12,7 @@ use crate::domain::names::AppName;
 use crate::domain::needs::parse;
 use crate::domain::phases::Phase;
 use crate::error::{Error, Result};
+use crate::host::tree;
 use crate::store::files::{self, is_absent};
 
 /// The largest `app.json` that is read, in bytes.
@@ -55,8 +52,8 @@ fn check_build_mounts(app: &AppName, context: &Context) -> Result<()> {
     if lines.is_empty() { Ok(()) } else { Err(Error::refused(lines.join("\n"))) }
 }
 
-/// The text of the app's `app.json`, wherever the app keeps it. A link in its place is not followed: the
-/// source is not ours.
+/// The text of the app's `app.json`, wherever the app keeps it. Links are followed within the source only: it is
+/// not ours.
 fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Vec<u8>>> {
     let layout = context.store.layout();
     let chosen = files::read(&layout.property("app-json", app.as_str(), "appjson-path"))?;
@@ -66,10 +63,15 @@ fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Ve
     if name.split('/').any(|part| part == "..") || source.as_os_str().is_empty() {
         return Ok(None);
     }
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let opened = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(&path);
+    let opened = tree::open_within(source, Path::new(name.trim_start_matches('/')));
     let file = match opened {
         Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            return Err(Error::refused(format!(
+                "{app}: {} is a link that leads out of the source; put the file itself there",
+                path.display()
+            )));
+        }
         other => other.map_err(Error::system("read", &path))?,
     };
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {

@@ -107,8 +107,8 @@ source_of() { docker inspect --format '{{range .Mounts}}{{.Destination}} {{.Name
   run dokku apps:clone "$APP" "$APP-clone"
   assert_success
   assert_line_with "$APP-clone" "$APP-data"
-  assert_has "$DIR"
-  assert_has share
+  assert_line_with "$APP-clone" "$DIR"
+  [[ $output == *"same data"* || $output == *share* ]] || fail "it is not said that both use the same data" "$(shown)"
   assert_equal "$(mounts_of "$APP-clone")" "$(mounts_of "$APP")"
   deploy "$APP-clone"
   inside "$APP" web sh -c 'echo "from the original" > /colon/a'
@@ -117,7 +117,7 @@ source_of() { docker inspect --format '{{range .Mounts}}{{.Destination}} {{.Name
   dokku apps:create "$APP-bare"
   run dokku apps:clone "$APP-bare" "$APP-bare-clone"
   assert_success
-  assert_has_not share
+  assert_output ""
 }
 
 @test "clone copy: entries of its own with the data, its owners and modes; neither app sees what the other writes later" {

@@ -23,6 +23,28 @@ apply() { dokku storage:apply "$APP" "${@:2}" <<<"$1"; }
 # Everything that the store keeps.
 store() { snapshot "$DOKKU_LIB_ROOT/data/storage-registry"; snapshot "$CONFIG"; }
 
+# twice COMMAND…: the second time the same leaves the store as it is, and is a success, or says how it is already. $INPUT is its
+# standard input.
+twice() {
+  local before
+  run dokku "$@" <<<"${INPUT:-}"
+  assert_success
+  before=$(store)
+  run dokku "$@" <<<"${INPUT:-}"
+  assert_equal "$(store)" "$before" || fail "the second time changed the store: $*" "$(shown)"
+  [ "$status" = 0 ] || assert_has "already" || fail "the second time: $*"
+}
+# gone COMMAND…: the same for a command that takes something away.
+gone() {
+  local before
+  run dokku "$@"
+  assert_success
+  before=$(store)
+  run dokku "$@"
+  assert_equal "$(store)" "$before"
+  [ "$status" = 0 ] || [[ $output =~ "does not exist"|"is not mounted"|"no storage entry serves" ]] || fail "the second time: $*" "$(shown)"
+}
+
 # Mounts with every attribute.
 mount_everything() {
   mkdir -p "$DIR/part"
@@ -158,28 +180,6 @@ BAD
 }
 
 # --- every other command, twice -----------------------------------------------------------------------------
-
-# twice COMMAND…: the second time the same leaves the store as it is, and is a success, or says how it is already. $INPUT is its
-# standard input.
-twice() {
-  local before
-  run dokku "$@" <<<"${INPUT:-}"
-  assert_success
-  before=$(store)
-  run dokku "$@" <<<"${INPUT:-}"
-  assert_equal "$(store)" "$before" || fail "the second time changed the store: $*" "$(shown)"
-  [ "$status" = 0 ] || assert_has "already" || fail "the second time: $*"
-}
-# gone COMMAND…: the same for a command that takes something away.
-gone() {
-  local before
-  run dokku "$@"
-  assert_success
-  before=$(store)
-  run dokku "$@"
-  assert_equal "$(store)" "$before"
-  [ "$status" = 0 ] || [[ $output =~ "does not exist"|"is not mounted"|"no storage entry serves" ]] || fail "the second time: $*" "$(shown)"
-}
 
 @test "each command twice: the second changes nothing, and says so" {
   twice storage:ensure-directory "$APP-folder"

@@ -59,6 +59,19 @@ finds_not() {
 }
 add_line() { echo "$1" | sudo -u dokku tee -a "$CONFIG/$APP/mounts" >/dev/null; }
 
+# says_restart COMMAND…: one line of what it says names the restart.
+says_restart() {
+  run "$@"
+  assert_success
+  assert_equal 1 "$(grep -c restart <<<"$output")"
+  assert_line_with "$APP" "dokku ps:restart $APP"
+}
+says_no_restart() {
+  run "$@"
+  assert_success
+  assert_has_not restart
+}
+
 # --- healthy ------------------------------------------------------------------------------------------------
 
 @test "a host on which all is well: nothing is found, and the exit status is 0" {
@@ -222,6 +235,7 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$CONFIG/$APP/mounts" >/dev/null; 
   deploy "$APP" web=1 worker=1
   finds 1 several-writers "$APP" "$DIR" PG_VERSION
   dokku storage:mount "$APP" "$APP-data" --container-dir /web --process-type web --volume-readonly
+  dokku ps:restart "$APP"
   finds_not several-writers
 }
 
@@ -269,19 +283,6 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$CONFIG/$APP/mounts" >/dev/null; 
 }
 
 # --- the line about the restart -----------------------------------------------------------------------------
-
-# says_restart COMMAND…: one line of what it says names the restart.
-says_restart() {
-  run "$@"
-  assert_success
-  assert_equal 1 "$(grep -c restart <<<"$output")"
-  assert_line_with "$APP" "dokku ps:restart $APP"
-}
-says_no_restart() {
-  run "$@"
-  assert_success
-  assert_has_not restart
-}
 
 @test "after a mount or an unmount of an app that runs, one line says which command restarts it" {
   dokku storage:create "$APP-data"

@@ -160,6 +160,10 @@ make_test_image() {
 # prints what it is called.
 make_image() {
   local image="dokku-storage-test-$1:$RUN_ID" root="$SUITE/image" change changes=(--change 'WORKDIR /app' --change 'CMD ["start","web"]')
+  if docker image inspect "$image" >/dev/null 2>&1; then
+    echo "$image"
+    return
+  fi
   if [ -n "$2" ]; then
     root="$SUITE/image-$1"
     cp -a "$SUITE/image" "$root"

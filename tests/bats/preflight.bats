@@ -18,7 +18,11 @@ setup() {
   chmod 0777 "$DIR"
   ROOT="$DOKKU_LIB_ROOT/data/storage"
 }
-teardown() { drop_apps; }
+teardown() {
+  drop_apps
+  # Volumes that a remedy or the plugin made.
+  [ -z "$HAVE_DOCKER" ] || docker volume ls -q | grep "^$APP-" | xargs -r docker volume rm >/dev/null
+}
 
 # stopped WORD…: the next deploy stops, one line of what it says has all the words and the app's name, and the
 # containers from before run on.
@@ -92,8 +96,6 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   stopped "$APP-volume" "docker volume create"
   ! docker volume inspect "$APP-volume" >/dev/null 2>&1 || fail "the volume was made"
   mended "$APP-volume"
-  dokku --force apps:destroy "$APP"
-  docker volume rm "$APP-volume" >/dev/null
 }
 
 @test "a missing source of another process type, and of one-off containers" {
@@ -106,6 +108,16 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   dokku storage:mount "$APP" "$DIR/run:/run-data" --phase run
   rmdir "$DIR/run"
   stopped "$DIR/run"
+}
+
+@test "a missing source of a build mount stops the build, for builders that mount it" {
+  standin_only
+  dokku storage:create "$APP-cache" --chown root
+  deploy "$APP"
+  dokku storage:mount "$APP" "$APP-cache" --container-dir /cache --phase build
+  rmdir "$ROOT/$APP-cache"
+  DOKKU_TEST_BUILDER=herokuish stopped "$ROOT/$APP-cache" "dokku storage:"
+  DOKKU_TEST_BUILDER=herokuish mended "$ROOT/$APP-cache"
 }
 
 # --- what the image has ---------------------------------------------------------------------------------------
@@ -179,6 +191,32 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   assert_equal 1 "$(mounts_of "$APP" | jq length)"
 }
 
+@test "a -v line of docker-options at the container path of a mount" {
+  standin_only
+  dokku storage:mount "$APP" "$DIR:/data"
+  deploy "$APP"
+  local options="$DOKKU_LIB_ROOT/config/docker-options/$APP"
+  sudo -u dokku mkdir -p "$options"
+  echo "-v $DIR:/data" | sudo -u dokku tee "$options/_default_.deploy" >/dev/null
+  stopped "$DIR" /data docker-options
+  echo "-v $DIR:/elsewhere" | sudo -u dokku tee "$options/_default_.deploy" >/dev/null
+  run deploy "$APP"
+  assert_success
+}
+
+@test "a store file that cannot be read: no container comes up without its data" {
+  dokku storage:create "$APP-data" --chown root
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data
+  deploy "$APP"
+  add_line '{"entry_name":'
+  local before
+  before=$(what_runs "$APP")
+  run deploy "$APP"
+  [ "$status" -ne 0 ] || fail "the deploy was taken" "$(shown)"
+  assert_has "$DOKKU_LIB_ROOT/config/storage/$APP/mounts"
+  assert_equal "$(what_runs "$APP")" "$before"
+}
+
 @test "paths that several phases or process types share without meeting do not collide" {
   local name
   for name in web worker run; do dokku storage:create "$APP-$name" --chown root; done
@@ -239,8 +277,6 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   assert_equal "1000:1000 750" "$(stat -c '%u:%g %a' "$ROOT/$APP-data")"
   inside "$APP" web sh -c 'echo a > /data/a; echo a > /volume/a; echo a > /colon/a'
   assert_equal "a a" "$(cat "$ROOT/$APP-data/a" "$DIR/colon/a" | xargs)"
-  dokku --force apps:destroy "$APP"
-  docker volume rm "$APP-volume" >/dev/null
 }
 
 @test "missing-source create: a subpath gets the entry's ownership, too" {

@@ -5,12 +5,26 @@ use crate::{Session, assert_transcript};
 #[test]
 fn builders() {
     let mut session = Session::dokku(&["blog", "empty"]);
-    session.prepare(&["storage:mount", "blog", "/srv/cache:/cache", "--phase", "build"]);
+    session.prepare(&["storage:create", "cache"]);
+    let cache = ["storage:mount", "blog", "cache", "--container-dir", "/cache", "--phase", "build"];
+    session.prepare(&cache);
     session.prepare(&["storage:mount", "blog", "/srv/data:/data"]);
     for builder in ["herokuish", "pack", "dockerfile", "nixpacks", "railpack", "lambda", "null"] {
         session.run(&["docker-args-build", "blog", builder]);
         session.run(&["docker-args-build", "empty", builder]);
     }
+    assert_transcript!(session);
+}
+
+#[test]
+fn herokuish_empties_the_apps_folder() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "cache"]);
+    for place in ["/app", "/app/cache", "//app/./x", "/application", "/opt/app"] {
+        let mount = ["storage:mount", "blog", "cache", "--container-dir", place];
+        session.run(&[&mount[..], &["--phase", "build"]].concat());
+    }
+    session.run(&["docker-args-build", "blog", "herokuish"]);
     assert_transcript!(session);
 }
 

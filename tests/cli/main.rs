@@ -8,11 +8,14 @@
 
 mod access;
 mod annotations;
+mod app_settings;
+mod apply;
 mod broken_store;
 mod create;
 mod defects;
 mod destroy;
 mod docker_args;
+mod doctor;
 mod ensure_directory;
 mod entries;
 mod exec;
@@ -23,6 +26,7 @@ mod list;
 mod migrate;
 mod mount;
 mod names;
+mod needs;
 mod policy;
 mod refusals;
 mod report;

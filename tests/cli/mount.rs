@@ -38,12 +38,12 @@ fn options_behind_the_second_colon() {
 #[test]
 fn phases() {
     let mut session = Session::dokku(&["blog"]);
-    session.run(&["storage:mount", "blog", "/srv/a:/a", "--phase", "build"]);
-    session.run(&["storage:mount", "blog", "/srv/b:/b", "--phase", "deploy"]);
-    session.run(&["storage:mount", "blog", "/srv/c:/c", "--phase", "run,build"]);
-    session.run(&["storage:mount", "blog", "/srv/d:/d", "--phase=deploy", "--phase=run"]);
-    session.run(&["storage:mount", "blog", "/srv/e:/e", "--phase", "stop"]);
-    session.run(&["storage:mount", "blog", "/srv/e:/e", "--phase", "deploy,"]);
+    session.run(&["storage:mount", "blog", "vol-a:/a", "--phase", "build"]);
+    session.run(&["storage:mount", "blog", "vol-b:/b", "--phase", "deploy"]);
+    session.run(&["storage:mount", "blog", "vol-c:/c", "--phase", "run,build"]);
+    session.run(&["storage:mount", "blog", "vol-d:/d", "--phase=deploy", "--phase=run"]);
+    session.run(&["storage:mount", "blog", "vol-e:/e", "--phase", "stop"]);
+    session.run(&["storage:mount", "blog", "vol-e:/e", "--phase", "deploy,"]);
     session.show_file("lib/config/storage/blog/mounts");
     for trigger in ["docker-args-build", "docker-args-deploy", "docker-args-run"] {
         session.run(&[trigger, "blog", "herokuish"]);

@@ -34,6 +34,7 @@ pub const CHANGES: &[&str] = &[
 /// Commands that read.
 pub const READERS: &[&str] = &[
     "storage:list a --format json",
+    "storage:list b --format json",
     "storage:list-entries --format json",
     "storage:list-entries --format table",
     "storage:report --global --format json",

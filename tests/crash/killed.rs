@@ -15,7 +15,8 @@ fn a_killed_command_was_carried_out_or_was_not() {
         let stage = Stage::new(Host::new(), *case);
         let (answer, calls) = strace::record(&stage.host, case.command, CHANGING);
         assert_eq!(answer.status, 0, "{}: {answer:?}", case.name);
-        for call in &calls {
+        // Between two calls that change something, all moments are the same on the disk.
+        for call in calls.iter().filter(|call| call.changes()) {
             points += 1;
             match kill(&stage, call) {
                 Ok(Is::Before) => before += 1,

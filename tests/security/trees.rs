@@ -217,21 +217,21 @@ fn many_files_and_many_deep_branches_work_with_few_descriptors() {
     for number in 0..20_000 {
         fs::write(app.join(format!("file-{number}")), "").unwrap();
     }
-    for number in 0..60 {
+    for number in 0..200 {
         let branch = app.join(format!("branch-{number}"));
         fs::create_dir(&branch).unwrap();
-        drop(descend(&branch, 120, true));
+        drop(descend(&branch, 40, true));
     }
     let answer = helper::run_in(&host, FEW, "chown-storage-dir", &["app", "1000"]);
     let files = (0..20_000).filter(|n| owner(&app.join(format!("file-{n}"))).0 == 1000).count();
-    let branches = (0..60).filter(|number| {
-        let bottom = descend(&app.join(format!("branch-{number}")), 120, false);
+    let branches = (0..200).filter(|number| {
+        let bottom = descend(&app.join(format!("branch-{number}")), 40, false);
         statat(&bottom, "", AtFlags::EMPTY_PATH).unwrap().st_uid == 1000
     });
-    assert_eq!((answer.status, files, branches.count()), (0, 20_000, 60), "{answer:?}");
+    assert_eq!((answer.status, files, branches.count()), (0, 20_000, 200), "{answer:?}");
     let removed = helper::run_in(&host, FEW, "destroy-storage-dir", &["app"]);
     assert_eq!((removed.status, app.exists()), (0, false), "{removed:?}");
-    say("security: 20,000 files and 60 branches of 120 levels with 128 descriptors");
+    say("security: 20,000 files and 200 branches of 40 levels with 128 descriptors");
 }
 
 #[test]

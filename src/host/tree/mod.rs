@@ -9,8 +9,10 @@ mod own;
 mod remove;
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
@@ -192,6 +194,18 @@ fn open_folder(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
 }
 
 /// Opens whatever has this name inside the tree, a link itself included, without reading it.
+/// Opens a file below a folder to read it, following links as long as they stay below it. A pipe is not waited for.
+///
+/// # Errors
+/// The system's own; of the kind [`io::ErrorKind::CrossesDevices`] where a link leads out of the folder.
+pub fn open_within(folder: &Path, name: &Path) -> io::Result<File> {
+    let folder = File::open(folder)?;
+    let name = CString::new(name.as_os_str().as_bytes())?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    open_below(&folder, &name, flags, resolve).map(File::from)
+}
+
 fn open_any(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     open_below(folder, name, flags, BENEATH | ResolveFlags::NO_XDEV)

@@ -1,0 +1,117 @@
+#!/usr/bin/env bats
+# An engine with user namespaces: owners and checks go by how it really maps ids. It is started for this suite, beside
+# the machine's own, with ranges that nobody would assume.
+load helper
+
+setup_file() {
+  export ENGINE=""
+  ! is_real || return 0
+  make_host
+  [ -n "$HAVE_DOCKER" ] && command -v dockerd >/dev/null || return 0
+  mkdir -p "$HOST/srv" "$HOST/engine"
+  chmod 0777 "$HOST/srv"
+  chmod 0711 "$HOST/engine"
+  # The ranges of the user dokku, unless this machine gives it some.
+  for file in /etc/subuid /etc/subgid; do
+    cp -a "$file" "$HOST/engine/" 2>/dev/null || true
+    grep -q '^dokku:' "$file" 2>/dev/null || echo "dokku:$([ "$file" = /etc/subuid ] && echo 300000 || echo 400000):65536" >>"$file"
+  done
+  UID_0=$(sed -n 's/^dokku:\([0-9]*\):.*/\1/p' /etc/subuid | head -n 1)
+  GID_0=$(sed -n 's/^dokku:\([0-9]*\):.*/\1/p' /etc/subgid | head -n 1)
+  export UID_0 GID_0
+  echo '{}' >"$HOST/engine/settings.json"
+  dockerd --config-file "$HOST/engine/settings.json" --host "unix://$HOST/engine/socket" --group docker \
+    --data-root "$HOST/engine/data" --exec-root "$HOST/engine/exec" --pidfile "$HOST/engine/pid" --bridge none \
+    --iptables=false --ip-forward=false --storage-driver "$(docker info --format '{{.Driver}}')" --userns-remap dokku:dokku \
+    >"$HOST/engine/log" 2>&1 3>&- &
+  export DOCKER_HOST="unix://$HOST/engine/socket"
+  for _ in $(seq 50); do
+    if docker info >/dev/null 2>&1; then ENGINE=started; break; fi
+    sleep 0.2
+  done
+  [ -n "$ENGINE" ] || return 0
+  make_test_image
+  USER_1000=$(make_image user-1000 "" 'USER 1000')
+  export USER_1000
+}
+teardown_file() {
+  local file
+  [ -n "${HOST:-}" ] || return 0
+  if [ -s "$HOST/engine/pid" ]; then
+    local pid
+    pid=$(cat "$HOST/engine/pid")
+    kill "$pid"
+    for _ in $(seq 50); do
+      if ! kill -0 "$pid" 2>/dev/null; then break; fi
+      sleep 0.2
+    done
+  fi
+  for file in subuid subgid; do
+    if [ -e "$HOST/engine/$file" ]; then cp -a "$HOST/engine/$file" "/etc/$file"; elif [ -d "$HOST/engine" ]; then rm -f "/etc/$file"; fi
+  done
+  drop_host
+}
+setup() {
+  needs_docker
+  standin_only
+  [ -n "$ENGINE" ] || skip "NO ENGINE WITH USER NAMESPACES CAN BE STARTED HERE: $(tail -n 1 "$HOST/engine/log" 2>/dev/null)"
+  new_app
+  DIR="$HOST/srv/$APP" # a folder on the host for this test
+  mkdir "$DIR"
+  ROOT="$DOKKU_LIB_ROOT/data/storage"
+}
+teardown() { drop_apps; }
+
+owner() { stat -c %u:%g "$1"; }
+shifted() { echo "$((UID_0 + $1)):$((GID_0 + $2))"; }
+
+@test "--chown: presets and uids are those inside of the container" {
+  dokku storage:create "$APP-root" --chown root
+  dokku storage:create "$APP-ids" --chown 1000:33
+  dokku storage:ensure-directory --chown heroku "$APP-heroku"
+  assert_equal "$(shifted 0 0) $(shifted 1000 33) $(shifted 1000 1000)" \
+    "$(owner "$ROOT/$APP-root") $(owner "$ROOT/$APP-ids") $(owner "$ROOT/$APP-heroku")"
+  dokku storage:mount "$APP" "$APP-root" --container-dir /data
+  dokku storage:mount "$APP" "$APP-ids" --container-dir /ids --volume-readonly
+  deploy "$APP"
+  inside "$APP" web sh -c 'echo mine > /data/a'
+  assert_equal "0:0 1000:33" "$(inside "$APP" web stat -c %u:%g /data/a /ids | xargs)"
+}
+
+@test "--volume-chown, auto too: a container of uid 1000 can write" {
+  dokku storage:create "$APP-auto" --chown root
+  dokku storage:create "$APP-heroku" --chown root
+  dokku storage:mount "$APP" "$APP-auto" --container-dir /auto --volume-chown auto
+  dokku storage:mount "$APP" "$APP-heroku" --container-dir /heroku --volume-chown heroku
+  IMAGE=$USER_1000 deploy "$APP"
+  inside "$APP" web sh -c 'echo mine > /auto/a; echo mine > /heroku/a'
+  assert_equal "$(shifted 1000 0)" "$(owner "$ROOT/$APP-auto")"
+  assert_equal "$(shifted 1000 1000)" "$(owner "$ROOT/$APP-heroku")"
+}
+
+@test "preflight and doctor: root inside is nobody outside, and what the message says mends it" {
+  chmod 0755 "$DIR"
+  dokku storage:mount "$APP" "$DIR:/data"
+  run deploy "$APP"
+  [ "$status" -ne 0 ] || fail "the deploy was taken" "$(shown)"
+  assert_line_with "$APP" "$DIR" "$UID_0"
+  run dokku storage:doctor "$APP"
+  assert_status 1
+  assert_has not-writable
+  run deploy "$APP"
+  eval "$(remedy "$DIR" chown)"
+  run deploy "$APP"
+  assert_success
+  inside "$APP" web sh -c 'echo mine > /data/a'
+  run dokku storage:doctor "$APP"
+  assert_success
+}
+
+@test "missing-source create: the directory is the entry's, as the container sees it" {
+  dokku storage:create "$APP-data" --chown heroku
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data --volume-subpath part
+  dokku storage:app:set "$APP" missing-source create
+  IMAGE=$USER_1000 deploy "$APP"
+  assert_equal "$(shifted 1000 1000)" "$(owner "$ROOT/$APP-data/part")"
+  inside "$APP" web sh -c 'echo mine > /data/a'
+}

@@ -1,0 +1,137 @@
+//! `storage:needs:*`, and what an app declares in its `app.json`.
+
+use crate::{Session, assert_transcript};
+
+const NEEDS: &str = r#"{"storage":{"needs":[
+  {"id":"uploads","description":"what visitors send","path":"/app/uploads"},
+  {"id":"assets","description":"","path":"/app/assets","mode":"ro"},
+  {"id":"cache","path":"/app/cache","optional":true}
+]}}"#;
+
+fn host() -> Session {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "uploads-prod"]);
+    session.prepare(&["storage:create", "uploads-test"]);
+    session
+}
+
+#[test]
+fn import_link_unlink() {
+    let mut session = host();
+    session.run(&["storage:needs:list", "blog"]);
+    session.run_with("needs.json", &["storage:needs:import", "blog"], |call| call.stdin(NEEDS));
+    session.run_with("the same", &["storage:needs:import", "blog"], |call| call.stdin(NEEDS));
+    session.run(&["storage:needs:list", "blog"]);
+    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["storage:needs:link", "blog", "uploads", "uploads-prod"]);
+    session.run(&["storage:needs:link", "blog", "uploads", "uploads-prod"]);
+    session.run(&["storage:needs:link", "blog", "assets", "uploads-test"]);
+    session.run(&["storage:needs:list", "blog"]);
+    session.run(&["storage:needs:list", "blog", "--format", "json"]);
+    session.run(&["storage:list", "blog"]);
+    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["storage:needs:link", "blog", "uploads", "uploads-test"]);
+    session.run(&["storage:needs:unlink", "blog", "assets"]);
+    session.run(&["storage:needs:unlink", "blog", "assets"]);
+    session.run(&["storage:list", "blog"]);
+    session.show_tree("lib/config/storage");
+    assert_transcript!(session);
+}
+
+#[test]
+fn links_follow_what_is_declared() {
+    let mut session = host();
+    session.host.file("work/app.json", NEEDS);
+    session.run(&["core-post-extract", "blog", "{ROOT}/work", "abc"]);
+    session.prepare(&["storage:needs:link", "blog", "uploads", "uploads-prod"]);
+    session.host.file(
+        "work/app.json",
+        r#"{"storage":{"needs":[{"id":"uploads","path":"/srv/uploads","mode":"ro"}]}}"#,
+    );
+    session.run(&["core-post-extract", "blog", "{ROOT}/work", "def"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    session.prepare(&["storage:mount", "blog", "/srv/x:/elsewhere"]);
+    session
+        .host
+        .file("work/app.json", r#"{"storage":{"needs":[{"id":"uploads","path":"/elsewhere"}]}}"#);
+    session.remark("where something else is mounted there");
+    session.run(&["core-post-extract", "blog", "{ROOT}/work", "ghi"]);
+    session.run(&["storage:needs:list", "blog"]);
+    session.remark("an app.json that says nothing of storage changes nothing");
+    session.host.file("work/app.json", r#"{"scripts":{}}"#);
+    session.run(&["core-post-extract", "blog", "{ROOT}/work", "jkl"]);
+    session.run(&["storage:needs:list", "blog"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn refusals() {
+    let mut session = host();
+    for document in [
+        "",
+        "[",
+        "3",
+        r#"{"storage":[]}"#,
+        r#"{"storage":{"needs":{}}}"#,
+        r#"[{"id":"a b","path":"/a"}]"#,
+        r#"[{"id":"a","path":"a"}]"#,
+        r#"[{"id":"a","path":"/a --privileged"}]"#,
+        r#"[{"id":"a","path":"/a/../b"}]"#,
+        r#"[{"id":"a","path":"/a"},{"id":"a","path":"/b"}]"#,
+        r#"[{"id":"a","path":"/a"},{"id":"b","path":"/a/."}]"#,
+        r#"[{"id":"a","path":"/a","mode":"rx"}]"#,
+    ] {
+        session.remark(if document.is_empty() { "(nothing)" } else { document });
+        session.run_with("that", &["storage:needs:import", "blog"], |call| call.stdin(document));
+    }
+    session.prepare(&["storage:create", "small", "--scope", "wiki"]);
+    session.call(&["storage:needs:import", "blog"]).stdin(NEEDS).run();
+    session.run(&["storage:needs:link", "blog"]);
+    session.run(&["storage:needs:link", "blog", "uploads"]);
+    session.run(&["storage:needs:link", "blog", "nope", "uploads-prod"]);
+    session.run(&["storage:needs:link", "blog", "uploads", "nope"]);
+    session.run(&["storage:needs:link", "blog", "uploads", "small"]);
+    session.run(&["storage:needs:link", "nope", "uploads", "uploads-prod"]);
+    session.run(&["storage:needs:unlink", "blog"]);
+    session.run(&["storage:needs:list", "nope"]);
+    session.run(&["storage:needs:list", "blog", "--format", "yaml"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    assert_transcript!(session);
+}
+
+#[test]
+fn an_app_json_that_is_no_plain_file() {
+    let session = host();
+    session.host.folder("work");
+    let extract = || {
+        let call = session.call(&["core-post-extract", "blog", "{ROOT}/work", "abc"]);
+        call.run()
+    };
+    let path = session.host.path("work/app.json");
+    session.host.file("secret.json", NEEDS);
+    std::os::unix::fs::symlink(session.host.path("secret.json"), &path).unwrap();
+    let answer = extract();
+    assert!(!answer.stdout.contains("uploads") && !answer.stderr.contains("uploads"));
+    let listed = session.call(&["storage:needs:list", "blog"]).run();
+    assert!(
+        !listed.stdout.contains("uploads"),
+        "a link out of the source was followed: {listed:?}"
+    );
+    std::fs::remove_file(&path).unwrap();
+    let made = assert_cmd::Command::new("mkfifo").arg(&path).output().unwrap();
+    assert!(made.status.success());
+    assert!([0, 1].contains(&extract().status), "a pipe is waited for");
+    std::fs::remove_file(&path).unwrap();
+    session.host.folder("work/app.json");
+    assert!([0, 1].contains(&extract().status));
+}
+
+#[test]
+fn an_app_json_that_is_a_link_inside_the_source() {
+    let session = host();
+    session.host.file("work/config/app.json", r#"{"scripts":{}}"#);
+    let path = session.host.path("work/app.json");
+    std::os::unix::fs::symlink("config/app.json", path).unwrap();
+    let answer = session.call(&["core-post-extract", "blog", "{ROOT}/work", "abc"]).run();
+    assert_eq!((answer.status, answer.stdout.as_str()), (0, ""), "the deploy stops: {answer:?}");
+}
