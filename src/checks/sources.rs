@@ -103,6 +103,42 @@ pub fn collisions(app: &AppName, mounts: &Mounts) -> Vec<Finding> {
     findings
 }
 
+/// Mounts whose container path has a `-v` line in docker-options, too: Docker takes one of both. A file of
+/// docker-options that cannot be read is no matter of a deploy's storage.
+pub fn taken_by_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for file in context.store.docker_options(app).unwrap_or_default() {
+        let property = format!("_default_.{}", file.phase.as_str());
+        // Files of before Dokku 0.38 may be left over; nobody reads them any more.
+        if file.path != context.store.layout().property("docker-options", app.as_str(), &property) {
+            continue;
+        }
+        for line in file.volume_lines() {
+            let Ok(other) = &line.mount else {
+                continue;
+            };
+            let mine = mounts.mounted.iter().find(|mounted| {
+                mounted.attachment.phases.contains(file.phase)
+                    && mounted.attachment.container_path == other.container_path
+            });
+            if let Some(mounted) = mine {
+                let phase = file.phase.as_str();
+                let sentence = format!(
+                    "{}, where docker-options has \"-v {}\" for {phase}, and a container can have one",
+                    told(app, mounted),
+                    line.text
+                );
+                let option = quoted(&format!("-v {}", line.text));
+                let remedy = format!("dokku docker-options:remove {app} {phase} {option}");
+                let finding = Finding::new("path-collision", Severity::Stops, sentence, remedy);
+                let finding = finding.of_app(app).of_entry(&mounted.entry.name);
+                findings.push(finding.at(mounted.attachment.container_path.as_str()));
+            }
+        }
+    }
+    findings
+}
+
 /// The modes that Docker takes behind the second colon of `-v` (its reference of `docker run`).
 const MODES: [&str; 15] = [
     "ro",

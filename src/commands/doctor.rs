@@ -81,6 +81,7 @@ fn of_app(app: &AppName, everywhere: &[Container], context: &Context) -> Result<
     let mut findings = store::of_app(app, &mounts, context);
     findings.extend(super::needs::missing(app, context)?);
     findings.extend(sources::collisions(app, &mounts));
+    findings.extend(sources::taken_by_options(app, &mounts, context));
     let containers = running::deployed(app, context);
     let of_this_host = mounts.mounted.iter().filter(|mounted| mounted.entry.is_docker_local());
     let deployed: Vec<_> = of_this_host

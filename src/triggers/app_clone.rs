@@ -7,6 +7,7 @@ use crate::commands::directory::{self, Wanted, leaving_name};
 use crate::context::Context;
 use crate::domain::app_settings::{AppSettings, CloneMode};
 use crate::domain::attachment::Attachment;
+use crate::domain::docker_args::mounted_source;
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, ENTRY_NAME_MAX, EntryName};
 use crate::domain::paths::Source;
@@ -53,7 +54,8 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
             }
             is_in_scope
         });
-        let shared: Vec<Attachment> = mounts.attachments().cloned().collect();
+        let shared: Vec<(String, Attachment)> =
+            mounts.attachments().map(|a| (what_is_shared(a, store), a.clone())).collect();
         let has_mounts = store.layout().mounts(old).exists();
         copy_decisions(old, new, change)?;
         if has_mounts {
@@ -67,14 +69,23 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
     // Dokku's own plugin says nothing; nor is anything said where a program calls the trigger by itself.
     let is_heard = std::io::stderr().is_terminal() || context.environment.is_over_ssh();
     if is_heard || plugn::is_ancestor() {
-        for attachment in shared {
+        for (what, attachment) in shared {
             context.out.warn(&format!(
-                "{new} uses the same data as {old}: storage entry \"{}\" at {} (another way: dokku storage:app:set {old} clone copy|empty)",
-                attachment.entry_name, attachment.container_path
+                "{new} uses the same data as {old}: {what} at {} (the next clone gets data of its own with: dokku storage:app:set {old} clone copy)",
+                attachment.container_path
             ));
         }
     }
     Ok(())
+}
+
+/// The entry by its name; the source itself where the name was not chosen by anybody.
+fn what_is_shared(attachment: &Attachment, store: &Store) -> String {
+    let name = &attachment.entry_name;
+    match store.entry(name) {
+        Ok(Some(entry)) if name.is_legacy() => mounted_source(&entry, attachment),
+        _ => format!("storage entry \"{name}\""),
+    }
 }
 
 /// What was decided for the original, and what it needs, holds for the clone too; what was built does not.

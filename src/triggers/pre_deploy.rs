@@ -39,6 +39,7 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
         mounts.mounted.iter().filter(|m| m.entry.is_docker_local()).filter(has_phase).collect();
     let mut findings = crate::commands::needs::missing(&app, context)?;
     findings.extend(sources::collisions(&app, &mounts));
+    findings.extend(sources::taken_by_options(&app, &mounts, context));
     let mut to_make = Vec::new();
     let mut is_missing = Vec::new();
     for &mounted in &deployed {
