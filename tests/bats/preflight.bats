@@ -110,12 +110,13 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   stopped "$DIR/run"
 }
 
-@test "a missing source of a build mount stops the build, for builders that mount it" {
+@test "a missing source of a build mount stops the build" {
   standin_only
   dokku storage:create "$APP-cache" --chown root
   deploy "$APP"
   dokku storage:mount "$APP" "$APP-cache" --container-dir /cache --phase build
   rmdir "$ROOT/$APP-cache"
+  deploy() { deploy_source "$1" "$DIR"; } # a build begins with a source
   DOKKU_TEST_BUILDER=herokuish stopped "$ROOT/$APP-cache" "dokku storage:"
   DOKKU_TEST_BUILDER=herokuish mended "$ROOT/$APP-cache"
 }
