@@ -12,8 +12,8 @@ use crate::domain::text::or_empty;
 use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::render::report::Report;
+use crate::store::Mounts;
 use crate::store::reading::Remembering;
-use crate::store::{Mounts, Store};
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -102,18 +102,18 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     request.positional = with_app(request.positional, 1, context);
     if !request.positional.is_empty() {
         let app = apps::existing(&context.environment, at(&request.positional, 0))?;
-        let mounts = load(&app, &mut Remembering::default(), &context.store);
+        let mounts = loaded(context.store.mounts(&app));
         return Ok(one(&app, &mounts, &request, context)?);
     }
     let apps = apps::all(&context.environment, &context.store)?;
     if apps.is_empty() {
         context.out.warn("You haven't deployed any applications yet");
     }
-    let mut entries = Remembering::default();
-    let loaded: Vec<Mounts> = context
-        .store
-        .snapshot(|store| Ok(apps.iter().map(|app| load(app, &mut entries, store)).collect()))?;
-    for (app, mounts) in apps.iter().zip(&loaded) {
+    let all: Vec<Mounts> = context.store.snapshot(|store| {
+        let mut entries = Remembering::default();
+        Ok(apps.iter().map(|app| loaded(store.mounts_with(app, &mut entries))).collect())
+    })?;
+    for (app, mounts) in apps.iter().zip(&all) {
         one(app, mounts, &request, context)?;
     }
     Ok(())
@@ -124,16 +124,13 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 /// # Errors
 /// None but those of a flag, which is not given here.
 pub fn of_app(app: &AppName, context: &mut Context) -> Result<()> {
-    let mounts = load(app, &mut Remembering::default(), &context.store);
+    let mounts = loaded(context.store.mounts(app));
     one(app, &mounts, &Request::default(), context)
 }
 
 /// What an app mounts; a file that cannot be read is among its problems.
-fn load(app: &AppName, entries: &mut Remembering, store: &Store) -> Mounts {
-    store.mounts_with(app, entries).unwrap_or_else(|error| {
-        let problems = vec![error];
-        Mounts { problems, ..Mounts::default() }
-    })
+fn loaded(mounts: Result<Mounts>) -> Mounts {
+    mounts.unwrap_or_else(|error| Mounts { problems: vec![error], ..Mounts::default() })
 }
 
 fn one(app: &AppName, mounts: &Mounts, request: &Request, context: &mut Context) -> Result<()> {

@@ -85,30 +85,11 @@ impl Mounts {
     }
 }
 
-/// Answers for the entries of several apps, each file read once.
-pub trait EntrySource {
-    /// The entry of that name, or none.
-    ///
-    /// # Errors
-    /// Where its file cannot be read.
-    fn find(&mut self, store: &Store, name: &EntryName) -> Result<Option<Entry>>;
-}
-
-/// Reads each entry when it is asked for.
-#[derive(Debug, Default)]
-pub struct Direct;
-
-impl EntrySource for Direct {
-    fn find(&mut self, store: &Store, name: &EntryName) -> Result<Option<Entry>> {
-        store.entry(name)
-    }
-}
-
-/// Reads each entry once and remembers it.
+/// The entries of several mounts or apps, each file read once.
 #[derive(Debug, Default)]
 pub struct Remembering(std::collections::HashMap<EntryName, Entry>);
 
-impl EntrySource for Remembering {
+impl Remembering {
     fn find(&mut self, store: &Store, name: &EntryName) -> Result<Option<Entry>> {
         if let Some(entry) = self.0.get(name) {
             return Ok(Some(entry.clone()));
@@ -164,30 +145,20 @@ impl Store {
         result
     }
 
-    /// What an app mounts.
-    ///
-    /// A writer may remove an attachment and then its entry while this reads the one and then the other.
-    /// Where an entry is missing, all is read again while no writer is at work; what is missing then is.
+    /// What an app mounts, with its entries as they are at the same moment. Not while a change is under way in
+    /// this process: it would wait for itself.
     ///
     /// # Errors
     /// Where the app's file cannot be read as text.
     pub fn mounts(&self, app: &AppName) -> Result<Mounts> {
-        self.mounts_with(app, &mut Direct)
+        self.snapshot(|store| store.mounts_with(app, &mut Remembering::default()))
     }
 
-    /// As [`Store::mounts`], with a source of entries that serves several apps.
+    /// As [`Store::mounts`], for one of several apps within a [`Store::snapshot`].
     ///
     /// # Errors
     /// As [`Store::mounts`].
-    pub fn mounts_with(&self, app: &AppName, entries: &mut impl EntrySource) -> Result<Mounts> {
-        let mounts = self.mounts_now(app, entries)?;
-        if mounts.orphans.is_empty() {
-            return Ok(mounts);
-        }
-        self.snapshot(|store| store.mounts_now(app, &mut Direct))
-    }
-
-    fn mounts_now(&self, app: &AppName, entries: &mut impl EntrySource) -> Result<Mounts> {
+    pub fn mounts_with(&self, app: &AppName, entries: &mut Remembering) -> Result<Mounts> {
         let mut mounts = Mounts::default();
         let file = self.mounts_file(app)?;
         mounts.problems.extend(file.problem());

@@ -74,15 +74,26 @@ fn readers_see_a_killed_change_done_or_not_done() {
     let host = Host::new();
     host.must(&["storage:mount a /srv/other:/other"]);
     let (mount, unmount) = ("storage:mount a /srv/x:/x", "storage:unmount a /srv/x:/x");
-    let (changes, looks) = look_while(&host, &[mount, unmount], || {
+    let (changes, kills) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let (rounds, looks) = look_while(&host, &[mount, unmount], || {
         for line in [mount, unmount] {
+            let begin = Instant::now();
+            host.run(line);
+            // Undone, and done again for so long at most.
+            let usual = begin.elapsed();
+            host.run(if line == mount { unmount } else { mount });
             let running = host.start(line);
-            let patience = Duration::from_micros(u64::from(running.id() % 50) * 100);
-            let _ = running.finish_within(patience);
+            let part = running.id() % 16;
+            changes.fetch_add(1, Ordering::Relaxed);
+            if running.finish_within(usual * part / 12).is_none() {
+                kills.fetch_add(1, Ordering::Relaxed);
+            }
         }
     });
+    let (changes, kills) = (changes.into_inner(), kills.into_inner());
+    assert!(rounds > 0);
     say(&format!(
-        "concurrency: {looks} looks during {changes} mounts and unmounts that were killed somewhere"
+        "concurrency: {looks} looks during {changes} mounts and unmounts, {kills} of them killed somewhere"
     ));
 }
 

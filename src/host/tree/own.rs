@@ -284,6 +284,10 @@ impl<'a> Walk<'a> {
         if kind == FileType::Directory {
             return Ok(true);
         }
+        // Another thread may have been here by another name of the file.
+        if stat.stx_uid == self.uid && stat.stx_gid == self.gid {
+            return Ok(false);
+        }
         let device = matches!(kind, FileType::BlockDevice | FileType::CharacterDevice);
         if device || (stat.stx_nlink > 1 && !self.has_all_links(&stat)) {
             self.left_alone.fetch_add(1, Ordering::Relaxed);
