@@ -6,6 +6,7 @@
 #   clippy  cargo clippy, warnings are errors
 #   build   the release binary, built once as install.sh builds it and used by the bats suites
 #   unit    cargo test: unit, conformance replay, command-line snapshots
+#   fuzz    each fuzz target for some seconds, beside the other steps (FUZZ_SECONDS, 5 unless said otherwise)
 #   shell   shellcheck over the shell files
 #   bats    the plugin in a Dokku-like host, over SSH, with real containers (as root)
 #   deny    cargo deny: advisories, licences, sources (built once, kept in ~/.cache/dokku-storage)
@@ -16,7 +17,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(setup fmt clippy build unit shell bats deny)
+[ ${#steps[@]} -gt 0 ] || steps=(setup fmt clippy build unit shell bats fuzz deny)
 logs=$PWD/target/test-logs
 mkdir -p "$logs"
 passed=0 failed=0 summary=()
@@ -125,6 +126,23 @@ run_bats() {
   fi
 }
 
+# Building the fuzz targets takes minutes in which the bats suites mostly wait.
+fuzz_run=""
+prepare_fuzz() {
+  command -v c++ >/dev/null || return 0
+  nice fuzz/run.sh "${FUZZ_SECONDS:-5}" >"$logs/fuzz.log" 2>&1 &
+  fuzz_run=$!
+}
+
+run_fuzz() {
+  if [ -z "$fuzz_run" ]; then
+    skip fuzz "a C++ compiler is needed (Debian: apt-get install g++)"
+    return
+  fi
+  if wait "$fuzz_run"; then pass fuzz "$(tail -n 1 "$logs/fuzz.log")"; else lose fuzz "fuzz/run.sh"; fi
+  fuzz_run=""
+}
+
 # cargo-deny takes a minute to build: once a machine, beside the other steps.
 deny_root="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/dokku-storage/tools"
 deny_build=""
@@ -156,12 +174,15 @@ run_deny() {
 
 wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
 
-finish() { [ -z "$deny_build" ] || kill "$deny_build" 2>/dev/null; }
+finish() {
+  local job
+  for job in $deny_build $fuzz_run; do kill "$job" 2>/dev/null; done
+}
 trap finish EXIT
 
 for step in "${steps[@]}"; do
   if ! declare -F "run_$step" >/dev/null; then
-    echo " !     unknown step $step: setup fmt clippy build unit shell bats deny" >&2
+    echo " !     unknown step $step: setup fmt clippy build unit shell bats fuzz deny" >&2
     exit 1
   fi
 done
@@ -172,6 +193,10 @@ fi
 for step in "${steps[@]}"; do
   # What the linker needs comes with the setup.
   [ "$step" = setup ] || [ -n "$deny_build" ] || ! wants deny || prepare_deny
+  # The linter and the release build need both cores; what follows mostly waits.
+  case $step in
+    unit | shell | bats | fuzz) [ -n "$fuzz_run" ] || ! wants fuzz || prepare_fuzz ;;
+  esac
   "run_$step"
 done
 

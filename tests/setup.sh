@@ -2,7 +2,7 @@
 # Makes a machine ready for test.sh: installs the Debian packages that are missing, makes the user `dokku`.
 #
 # Packages: bats, an SSH server (it is not started: the tests start one of their own), sudo, a static busybox
-# for the test image, jq, shellcheck, gcc; Docker where there is none. Needs root.
+# for the test image, jq, shellcheck, gcc and g++, strace; Docker where there is none. Needs root.
 set -euo pipefail
 
 if [ "$(id -u)" != 0 ]; then
@@ -19,6 +19,8 @@ need sudo sudo
 need jq jq
 need shellcheck shellcheck
 need cc gcc
+need c++ g++
+need strace strace
 need xargs findutils
 need docker docker.io
 { [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; } || missing+=(busybox-static)
