@@ -169,12 +169,13 @@ BAD
 }
 
 @test "two applies at the same time: one after the other, nothing mixed" {
-  local n
+  local n jobs=()
   for n in 1 2 3 4 5 6; do
     mkdir -m 0777 "$DIR/$n"
     apply "[{\"host_path\":\"$DIR/$n\",\"container_path\":\"/a$n\"},{\"host_path\":\"$DIR/$n\",\"container_path\":\"/b$n\"}]" >/dev/null &
+    jobs+=($!)
   done
-  wait
+  wait "${jobs[@]}" # not for the timer of bats, too
   run jq -r '[.[].container_path] | sort | join(" ")' <<<"$(mounts_of "$APP")"
   [[ $output =~ ^/a([1-6])\ /b([1-6])$ && ${BASH_REMATCH[1]} = "${BASH_REMATCH[2]}" ]] || fail "mixed" "$(shown)"
 }

@@ -194,7 +194,7 @@ what_runs() {
   local ids
   ids=$(docker ps -q --no-trunc --filter "label=com.dokku.app-name=$1" | LC_ALL=C sort)
   # shellcheck disable=SC2086
-  [ -z "$ids" ] || docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.State.Running}} {{json .Mounts}}' $ids
+  [ -z "$ids" ] || docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.State.Running}} {{json .HostConfig.Binds}}' $ids
 }
 
 # --- what a suite says ------------------------------------------------------------------------------------

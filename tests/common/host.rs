@@ -1,8 +1,9 @@
 //! A throw-away root with Dokku's folders, and calls of the program in it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -68,7 +69,7 @@ impl Host {
             variable("DOKKU_SYSTEM_GROUP", OsStr::new("root")),
             variable("DOCKER_BIN", OsStr::new("/bin/false")),
         ];
-        let host = Self { folder, lib, environment };
+        let mut host = Self { folder, lib, environment };
         for folder in [
             "lib/config/storage",
             "lib/config/docker-options",
@@ -81,7 +82,29 @@ impl Host {
         ] {
             fs::create_dir_all(host.path(folder)).unwrap();
         }
+        if !super::is_root() {
+            host.stand_in_for_sudo();
+        }
         host
+    }
+
+    /// A `sudo` that runs the helpers as the caller, who owns all that is in the root.
+    fn stand_in_for_sudo(&mut self) {
+        let helpers = self.path("helpers/bin");
+        fs::create_dir_all(&helpers).unwrap();
+        for name in
+            ["chown-storage-dir", "chmod-storage-dir", "copy-storage-dir", "destroy-storage-dir"]
+        {
+            symlink(PROGRAM, helpers.join(name)).unwrap();
+        }
+        let script = format!(
+            "#!/bin/sh\nname=${{2##*/}}\nshift 2\nexec {}/$name \"$@\"\n",
+            helpers.display()
+        );
+        self.write("helpers/sudo", script);
+        fs::set_permissions(self.path("helpers/sudo"), Permissions::from_mode(0o755)).unwrap();
+        let path = self.path("helpers").display().to_string();
+        self.set("PATH", format!("{path}:/usr/local/bin:/usr/bin:/bin"));
     }
 
     /// The root.
