@@ -105,15 +105,22 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         let mounts = loaded(context.store.mounts(&app));
         return Ok(one(&app, &mounts, &request, context)?);
     }
-    let apps = apps::all(&context.environment, &context.store)?;
-    if apps.is_empty() {
+    let all: Vec<(AppName, Mounts)> = context.store.snapshot(|store| {
+        let mut entries = Remembering::default();
+        let apps = store.apps()?.into_iter();
+        Ok(apps
+            .map(|app| {
+                let mounts = loaded(store.mounts_with(&app, &mut entries));
+                (app, mounts)
+            })
+            .collect())
+    })?;
+    let names = all.iter().map(|(app, _)| app.clone()).collect();
+    let seen = apps::visible(&context.environment, names)?;
+    if seen.is_empty() {
         context.out.warn("You haven't deployed any applications yet");
     }
-    let all: Vec<Mounts> = context.store.snapshot(|store| {
-        let mut entries = Remembering::default();
-        Ok(apps.iter().map(|app| loaded(store.mounts_with(app, &mut entries))).collect())
-    })?;
-    for (app, mounts) in apps.iter().zip(&all) {
+    for (app, mounts) in all.iter().filter(|(app, _)| seen.contains(app)) {
         one(app, mounts, &request, context)?;
     }
     Ok(())

@@ -11,7 +11,7 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{ContainerPath, Source};
 use crate::error::{Error, Result};
 use crate::host::apps;
-use crate::store::{Change, Line, MountsFile};
+use crate::store::{Change, Line, MountsFile, Store};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -179,6 +179,20 @@ fn remove(
         }
     }
     Ok(())
+}
+
+/// The entries made for colon mounts that an app mounts; none where its file cannot be read.
+pub fn legacy_entries(app: &AppName, store: &Store) -> Vec<EntryName> {
+    let mounts = store.mounts_file(app);
+    let mut legacy: Vec<EntryName> = mounts
+        .iter()
+        .flat_map(MountsFile::attachments)
+        .map(|attachment| attachment.entry_name.clone())
+        .filter(EntryName::is_legacy)
+        .collect();
+    legacy.sort_unstable();
+    legacy.dedup();
+    legacy
 }
 
 /// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it.

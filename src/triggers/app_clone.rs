@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use super::app_life::both;
 use crate::commands::directory::{self, Wanted, leaving_name};
+use crate::commands::unmount::{legacy_entries, remove_if_unused};
 use crate::context::Context;
 use crate::domain::app_settings::{AppSettings, CloneMode};
 use crate::domain::attachment::Attachment;
@@ -60,6 +61,10 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
         copy_decisions(old, new, change)?;
         if has_mounts {
             change.write_mounts(new, &mounts);
+            // What was there under the new name is replaced, and goes with its last mount.
+            let kept = |name: &EntryName| mounts.attachments().any(|a| a.entry_name == *name);
+            let replaced = legacy_entries(new, change.store()).into_iter().filter(|n| !kept(n));
+            replaced.into_iter().try_for_each(|name| remove_if_unused(&name, new, change))?;
         }
         Ok(shared)
     })?;

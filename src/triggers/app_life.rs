@@ -1,11 +1,11 @@
 //! `post-delete` and `post-app-rename-setup`: what the store has of an app goes with it.
 
 use super::{app, word};
-use crate::commands::unmount::remove_if_unused;
+use crate::commands::unmount::{legacy_entries, remove_if_unused};
 use crate::context::Context;
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::names::AppName;
 use crate::error::{Error, Result};
-use crate::store::{MountsFile, files};
+use crate::store::files;
 
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
 /// where no other app mounts them.
@@ -17,15 +17,7 @@ pub fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
         return Ok(());
     };
     context.store.change(|change| {
-        let mounts = change.store().mounts_file(&app);
-        let mut legacy: Vec<EntryName> = mounts
-            .iter()
-            .flat_map(MountsFile::attachments)
-            .map(|attachment| attachment.entry_name.clone())
-            .filter(EntryName::is_legacy)
-            .collect();
-        legacy.sort_unstable();
-        legacy.dedup();
+        let legacy = legacy_entries(&app, change.store());
         change.remove_app(&app);
         legacy.iter().try_for_each(|name| remove_if_unused(name, &app, change))
     })?;
@@ -63,7 +55,11 @@ pub fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
             }
         }
         change.remove_app(&old);
-        Ok(())
+        // What was there under the new name is replaced, and goes with its last mount.
+        let kept = legacy_entries(&old, change.store());
+        let replaced = legacy_entries(&new, change.store()).into_iter();
+        let replaced = replaced.filter(|name| layout.mounts(&old).exists() && !kept.contains(name));
+        replaced.into_iter().try_for_each(|name| remove_if_unused(&name, &new, change))
     })?;
     Ok(())
 }
