@@ -100,16 +100,25 @@ run_shell() {
     return
   fi
   simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/commands tests/setup.sh tests/bats/*.bash \
-    tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]*
+    tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]*
+}
+
+# The suites mostly wait, and so run beside the tests of cargo.
+bats_run=""
+prepare_bats() {
+  command -v bats >/dev/null && can_be_root || return 0
+  as_root env "BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-180}" bats --timing tests/bats >"$logs/bats.log" 2>&1 &
+  bats_run=$!
 }
 
 run_bats() {
-  if ! command -v bats >/dev/null || ! can_be_root; then
+  if [ -z "$bats_run" ]; then
     skip bats "bats and root are needed (sudo ./test.sh)"
     return
   fi
   local status=0 ok bad skipped
-  as_root env "BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-180}" bats --timing tests/bats >"$logs/bats.log" 2>&1 || status=$?
+  wait "$bats_run" || status=$?
+  bats_run=""
   skipped=$(grep -c '^ok .* # skip' "$logs/bats.log")
   ok=$(($(grep -c '^ok ' "$logs/bats.log") - skipped))
   bad=$(grep -c '^not ok ' "$logs/bats.log")
@@ -176,7 +185,7 @@ wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
 
 finish() {
   local job
-  for job in $deny_build $fuzz_run; do kill "$job" 2>/dev/null; done
+  for job in $deny_build $fuzz_run $bats_run; do kill "$job" 2>/dev/null; done
 }
 trap finish EXIT
 
@@ -194,6 +203,9 @@ for step in "${steps[@]}"; do
   # What the linker needs comes with the setup.
   [ "$step" = setup ] || [ -n "$deny_build" ] || ! wants deny || prepare_deny
   # The linter and the release build need both cores; what follows mostly waits.
+  case $step in
+    unit | shell | bats) [ -n "$bats_run" ] || ! wants bats || prepare_bats ;;
+  esac
   case $step in
     unit | shell | bats | fuzz) [ -n "$fuzz_run" ] || ! wants fuzz || prepare_fuzz ;;
   esac

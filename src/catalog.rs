@@ -2,12 +2,13 @@
 //! come from here.
 
 use crate::commands::{
-    annotations, app, apply, create, default, destroy, doctor, ensure_directory, exec, info, list,
-    list_entries, migrate, mount, needs, policy, report, set, unmount, wait,
+    annotations, app, apply, clone, connectors, create, default, destroy, doctor, ensure_directory,
+    exec, info, list, list_entries, migrate, mount, move_entry, needs, policy, prune, report, set,
+    share, snapshots, trash, types, unmount, usage, wait,
 };
 use crate::context::Context;
 use crate::triggers::{
-    app_clone, app_life, app_mounts, build, docker_args, idle, install, pre_deploy, uninstall,
+    app_clone, app_life, app_mounts, build, cron, docker_args, idle, install, pre_deploy, uninstall,
 };
 use crate::{assemble, helpers, triggers};
 
@@ -22,6 +23,8 @@ pub enum Kind {
     Trigger,
     /// `bin/NAME`, run by sudo as root.
     Helper,
+    /// Called by a program that this one started, by a link in a folder of its own.
+    Called,
     /// The plugin's `commands` file.
     Commands,
     /// A command of this project's own, only by the program's own name.
@@ -65,7 +68,7 @@ const fn row(
     Row { kind, name, arguments, summary, run }
 }
 
-use Kind::{Addition, Commands, Helper, Own, Subcommand, Trigger};
+use Kind::{Addition, Called, Commands, Helper, Own, Subcommand, Trigger};
 
 /// Every row; Dokku's own subcommands in the order of their names.
 pub static ROWS: &[Row] = &[
@@ -212,10 +215,66 @@ pub static ROWS: &[Row] = &[
     ),
     row(
         Addition,
+        "clone",
+        "<entry> <new>",
+        "Makes a new entry with the settings of another and a copy of its data",
+        clone::run,
+    ),
+    row(
+        Addition,
+        "connectors:create",
+        "<name> --type <type> [flags]",
+        "Keeps where a server is and who asks it",
+        connectors::create::run,
+    ),
+    row(
+        Addition,
+        "connectors:destroy",
+        "<name> [--force]",
+        "Forgets a connector that no entry uses",
+        connectors::destroy::run,
+    ),
+    row(
+        Addition,
+        "connectors:info",
+        "<name> [--format text|json]",
+        "Shows a connector, but for its secret",
+        connectors::list::info,
+    ),
+    row(
+        Addition,
+        "connectors:list",
+        "[--format text|json]",
+        "Lists the connectors",
+        connectors::list::run,
+    ),
+    row(
+        Addition,
+        "connectors:set",
+        "<name> <property> [<value>] | [flags]",
+        "Changes a connector, and what is mounted over it",
+        connectors::set::run,
+    ),
+    row(
+        Addition,
+        "connectors:test",
+        "<name> [<bucket>|<share>]",
+        "Lists what the server has, as the connector sees it",
+        connectors::test::run,
+    ),
+    row(
+        Addition,
         "doctor",
         "[<app>] [--format text|json]",
         "Finds what is wrong with storage, and says how to mend it",
         doctor::run,
+    ),
+    row(
+        Addition,
+        "move",
+        "<name> <from-app> <to-app> [--no-stop]",
+        "Has another app take over a storage entry",
+        move_entry::run,
     ),
     row(
         Addition,
@@ -255,9 +314,100 @@ pub static ROWS: &[Row] = &[
     row(
         Addition,
         "policy:set",
-        "allowed-paths|jail [<value>...]",
+        "allowed-paths|jail|trash-hours [<value>...]",
         "Sets what this host allows",
         policy::set,
+    ),
+    row(
+        Addition,
+        "prune",
+        "[--yes] [--format text|json]",
+        "Lists what nothing uses, and deletes what is confirmed",
+        prune::run,
+    ),
+    row(
+        Addition,
+        "share",
+        "<from-app> <app> [--read-only]",
+        "Lets an app have whatever another mounts",
+        share::share,
+    ),
+    row(
+        Addition,
+        "snapshots:create",
+        "<entry> [<name>] [--pause]",
+        "Takes a snapshot of an entry's data",
+        snapshots::create::run,
+    ),
+    row(
+        Addition,
+        "snapshots:destroy",
+        "<entry> <name> [--force]",
+        "Removes a snapshot",
+        snapshots::destroy::run,
+    ),
+    row(
+        Addition,
+        "snapshots:list",
+        "[<entry>] [--format text|json]",
+        "Lists snapshots",
+        snapshots::list::run,
+    ),
+    row(
+        Addition,
+        "snapshots:restore",
+        "<entry> <name> [--stop]",
+        "Puts the data of a snapshot in an entry's place, and keeps what it replaces",
+        snapshots::restore::run,
+    ),
+    row(
+        Addition,
+        "trash:empty",
+        "[<id>|<name>] [--force] [--expired]",
+        "Removes for good what was destroyed",
+        trash::empty::run,
+    ),
+    row(
+        Addition,
+        "trash:list",
+        "[--size] [--format text|json]",
+        "Lists what was destroyed and can be had back",
+        trash::list::run,
+    ),
+    row(
+        Addition,
+        "trash:restore",
+        "<id>|<name> [--as <name>]",
+        "Has a destroyed storage entry back with its data",
+        trash::restore::run,
+    ),
+    row(
+        Addition,
+        "types:info",
+        "<type> [--format text|json]",
+        "Shows what a type of storage takes, needs and can do",
+        types::info,
+    ),
+    row(
+        Addition,
+        "types:list",
+        "[--format text|json]",
+        "Lists what can stand behind a storage entry",
+        types::list,
+    ),
+    row(
+        Addition,
+        "unshare",
+        "<from-app> <app>",
+        "Takes away what an app has of another",
+        share::unshare,
+    ),
+    row(
+        Addition,
+        "usage",
+        "[<name>|--app <app>] [--format text|json]",
+        "Shows how much storage entries hold",
+        usage::run,
     ),
     row(Commands, "commands", "help|storage:help", "Answers dokku help", default::commands),
     row(Trigger, "core-post-deploy", "APP PORT IP TAG", "Nothing to do after a deploy", idle::run),
@@ -268,7 +418,7 @@ pub static ROWS: &[Row] = &[
         "Reads what the app declares that it needs",
         build::extracted,
     ),
-    row(Trigger, "cron-entries", "SCHEDULER", "Nothing is scheduled", idle::run),
+    row(Trigger, "cron-entries", "SCHEDULER", "Has the trash emptied every hour", cron::entries),
     row(Trigger, "docker-args-build", "APP BUILDER", "Mounts for the build", docker_args::build),
     row(
         Trigger,
@@ -324,6 +474,36 @@ pub static ROWS: &[Row] = &[
     ),
     row(Helper, "copy-storage-dir", "FROM TO", "Copies a folder", helpers::copy),
     row(Helper, "destroy-storage-dir", "NAME", "Removes a folder", helpers::destroy),
+    row(
+        Helper,
+        "mount-storage",
+        "NAME [--again|--stop|--keep]",
+        "Keeps what is behind an entry mounted",
+        helpers::mount,
+    ),
+    row(
+        Helper,
+        "size-storage-dir",
+        "NAME make|grow|attach|detach|remove [SIZE [--preallocate]]",
+        "Sets how much a folder holds",
+        helpers::size,
+    ),
+    row(Helper, "usage-storage-dir", "NAME", "Counts what a folder holds", helpers::usage),
+    row(
+        Called,
+        "fusermount",
+        "",
+        "Hands a mount to the program that serves it",
+        helpers::fusermount,
+    ),
+    row(Called, "fusermount3", "", "The same", helpers::fusermount),
+    row(
+        Called,
+        "keep-paused",
+        "< IDS",
+        "Pauses containers for as long as a command is at work",
+        helpers::keep_paused,
+    ),
     row(Own, "help", "", "Shows what there is", default::own_help),
     row(Own, "version", "", "Shows the version", default::version),
     row(Own, "links", "DIR", "Writes the repository's links", assemble::links),

@@ -1,6 +1,6 @@
 //! What every command is given: the environment, the store, and the way to speak to the caller.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::Result;
 use crate::host::environment::Environment;
@@ -32,6 +32,18 @@ impl Context {
             out: Printer::new(environment.is_quiet()),
             environment,
             called_as,
+        })
+    }
+
+    /// A host path as Docker sees it, which has Dokku's folders elsewhere where Dokku itself runs in a container.
+    ///
+    /// # Errors
+    /// Where the environment names no usable place for them.
+    pub fn as_docker_sees_it(&self, path: &str) -> Result<String> {
+        let inside = Path::new(path).strip_prefix(self.store.layout().root());
+        Ok(match (self.environment.host_lib_root()?, inside) {
+            (Some(root), Ok(inside)) => root.join(inside).to_string_lossy().into_owned(),
+            _ => path.to_owned(),
         })
     }
 

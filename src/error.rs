@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::names::{AppName, EntryName};
+
 /// A failure that the caller is told about in one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,6 +32,28 @@ pub enum Error {
         path: PathBuf,
         /// The system's own words; part of the sentence, and so not a source of its own.
         cause: std::io::Error,
+    },
+    /// What belongs to an exclusive entry is mounted by others. Exit status 1.
+    ///
+    /// The sentence leaves them out: they may not be the caller's to see, which cannot be asked where this is found.
+    #[error("storage entry \"{entry}\" is exclusive, and is mounted by another app")]
+    Held {
+        /// The exclusive entry, or the one that was to become so.
+        entry: EntryName,
+        /// The apps that mount what belongs to it.
+        holders: Vec<AppName>,
+        /// The app that was to mount it; none where it was to become exclusive.
+        app: Option<AppName>,
+    },
+    /// The request cannot be carried out because of an app that may not be the caller's to see. Exit status 1.
+    #[error("{hidden}")]
+    BecauseOf {
+        /// The app.
+        app: AppName,
+        /// The sentence for those who see the app.
+        sentence: String,
+        /// The sentence for everybody else.
+        hidden: String,
     },
     /// Everything was said already; only the status remains.
     #[error("exit status {0}")]

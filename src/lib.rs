@@ -4,6 +4,7 @@
 //! name up in the [`catalog`], runs what stands there and turns the result into an exit status.
 
 pub mod assemble;
+pub mod backing;
 pub mod catalog;
 pub mod checks;
 pub mod commands;
@@ -87,7 +88,9 @@ fn look_up(called_as: &Path, mut words: Vec<String>) -> Result<(&'static Row, Ve
     };
     let row = match kind {
         Kind::Subcommand => catalog::subcommand(&name),
-        kind => catalog::find(kind, &name).or_else(|| catalog::find(Kind::Helper, &name)),
+        kind => [kind, Kind::Helper, Kind::Called]
+            .into_iter()
+            .find_map(|kind| catalog::find(kind, &name)),
     };
     row.map(|row| (row, words)).ok_or_else(|| unknown(&name))
 }

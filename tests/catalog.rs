@@ -58,8 +58,15 @@ const TRIGGERS: [&str; 18] = [
 ];
 
 /// The helpers that sudo runs, each on one line of the sudoers file.
-const HELPERS: [&str; 4] =
-    ["chmod-storage-dir", "chown-storage-dir", "copy-storage-dir", "destroy-storage-dir"];
+const HELPERS: [&str; 7] = [
+    "chmod-storage-dir",
+    "chown-storage-dir",
+    "copy-storage-dir",
+    "destroy-storage-dir",
+    "mount-storage",
+    "size-storage-dir",
+    "usage-storage-dir",
+];
 
 /// The folders of links: in the repository, and in the assembled folder.
 const FOLDERS: [(&str, &str); 2] = [("subcommands", "subcommands"), ("triggers", "")];

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use assert_cmd::Command;
+use dokku_storage::backing;
 use dokku_storage::catalog::{self, Kind, Row};
 use support::{Host, repository, say, stubs};
 
@@ -74,6 +75,31 @@ exec "$STUB_DIR/bin/plugn" "$@"
 
 /// A connection to the host's forced command.
 const SSH: &str = "#!/bin/bash\nSSH_USER=dokku SSH_NAME=ada exec dokku \"${@:2}\"\n";
+
+/// The host's Docker, as far as volumes go: it keeps them as files, and has two from before.
+const DOCKER: &str = r#"#!/bin/bash
+kept=$STUB_DIR/volumes
+[[ $1 == volume ]] || exit 0
+name=${*: -1}
+case $2 in
+  inspect) cat "$kept/$name" 2>/dev/null || { echo "Error: No such volume: $name" >&2; exit 1; } ;;
+  rm) rm -f "$kept/$name" ;;
+  create)
+    driver=local options=
+    for ((at = 3; at < $#; at += 2)); do
+      value=${@:at+1:1}
+      case ${!at} in
+        --driver) driver=$value ;;
+        --opt) options+=",\"${value%%=*}\":\"${value#*=}\"" ;;
+      esac
+    done
+    printf '[{"Name":"%s","Driver":"%s","Options":{%s}}]' "$name" "$driver" "${options#,}" >"$kept/$name"
+    ;;
+esac
+"#;
+
+/// What rclone would list of the bucket that README speaks of.
+const RCLONE: &str = "#!/bin/bash\nprintf '%s\\n' covers/ list.txt\n";
 
 /// The repository's `install.sh`, kept away from a Dokku and from the programs of this machine.
 const INSTALL: &str = r#"#!/bin/bash
@@ -279,6 +305,15 @@ fn is_same(expected: &str, got: &str) -> bool {
         && expected.split_whitespace().eq(got.split_whitespace())
 }
 
+/// README's host has what every type needs, which the host of the test may not have.
+fn with_all_types(line: &str) -> String {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words[..] {
+        [name, _, "no", ..] if backing::find(name).is_ok() => line.replacen(" no  ", " yes ", 1),
+        _ => line.to_owned(),
+    }
+}
+
 /// README's machine: a user's home, and a Dokku host.
 struct Machine {
     host: Host,
@@ -296,13 +331,21 @@ impl Machine {
         for (name, text) in [
             ("bin/dokku", DOKKU),
             ("bin/plugn", PLUGN),
+            ("bin/rclone", RCLONE),
             ("bin/ssh", SSH),
+            ("stub/bin/docker", DOCKER),
             ("ada/dokku-storage/install.sh", &install),
         ] {
             stubs::script(&host.path(name), text);
         }
         host.answer("storage-status", "Bound\n");
+        for volume in ["gallery-cache", "claims-volume"] {
+            host.file(&format!("stub/volumes/{volume}"), r#"[{"Driver":"local"}]"#);
+        }
         host.file("ada/dokku-storage/app.json", APP_JSON);
+        for secret in ["key-secret", "next-secret"] {
+            host.file(&format!("ada/dokku-storage/{secret}"), format!("{secret} of no server\n"));
+        }
         // A mount from before Dokku had a storage plugin.
         host.file(
             "lib/config/docker-options/shop/_default_.deploy",
@@ -346,6 +389,6 @@ impl Machine {
         text = text
             .replace(&format!("\"node\": \"{node}\""), "\"node\": \"dokku-host\"")
             .replace(&format!("Node:             {node}"), "Node:             dokku-host");
-        text.lines().map(|line| line.trim_end().to_owned()).collect()
+        text.lines().map(|line| with_all_types(line.trim_end())).collect()
     }
 }

@@ -2,7 +2,9 @@
 # Makes a machine ready for test.sh: installs the Debian packages that are missing, makes the user `dokku`.
 #
 # Packages: bats, an SSH server (it is not started: the tests start one of their own), sudo, a static busybox
-# for the test image, jq, shellcheck, gcc and g++, strace; Docker where there is none. Needs root.
+# for the test image, jq, shellcheck, gcc and g++, strace, tools for file systems and to compare trees, git and curl; Docker where there is none; rclone and FUSE for object
+# stores, Samba and an NFS server for shares, and Python's venv, into which an S3 server is put. No package
+# starts a service. Needs root.
 set -euo pipefail
 
 if [ "$(id -u)" != 0 ]; then
@@ -21,8 +23,22 @@ need shellcheck shellcheck
 need cc gcc
 need c++ g++
 need strace strace
+need mkfs.ext4 e2fsprogs
+need mkfs.btrfs btrfs-progs
+need mkfs.xfs xfsprogs
+need setfattr attr
+need setfacl acl
+need rsync rsync
+need git git
+need curl curl
 need xargs findutils
 need docker docker.io
+need rclone rclone
+need fusermount3 fuse3
+need smbd samba
+{ [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3-venv)
+need ganesha.nfsd nfs-ganesha
+{ compgen -G '/usr/lib/*/ganesha/libfsalvfs.so' >/dev/null; } || missing+=(nfs-ganesha-vfs)
 { [ -x /bin/busybox ] && ! ldd /bin/busybox >/dev/null 2>&1; } || missing+=(busybox-static)
 
 if [ ${#missing[@]} -gt 0 ]; then
@@ -31,13 +47,10 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
   fi
   echo "-----> Installing ${missing[*]}"
-  # The SSH server's package would start a server on this machine; the tests only want the program.
+  # The packages of servers would start them on this machine; the tests only want the programs. Docker is started below.
   guard=/usr/sbin/policy-rc.d
   if [ ! -e "$guard" ]; then
-    cat >"$guard" <<'POLICY'
-#!/bin/sh
-case $1 in ssh*) exit 101 ;; esac
-POLICY
+    printf '#!/bin/sh\nexit 101\n' >"$guard"
     chmod +x "$guard"
     trap 'rm -f "$guard"' EXIT
   fi
@@ -65,4 +78,26 @@ if ! docker info >/dev/null 2>&1 && command -v service >/dev/null && service doc
     if docker info >/dev/null 2>&1; then break; fi
     sleep 0.5
   done
+fi
+
+# The S3 server of the tests, in a folder of its own below target/.
+repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+s3_server="$repository/target/s3-server-venv"
+s3_packages=('moto[server,s3]==5.2.5' boto3==1.44.5)
+if [ "$(cat "$s3_server/installed" 2>/dev/null)" != "${s3_packages[*]}" ]; then
+  echo "-----> Installing an S3 server for the tests"
+  # What is below target/ stays the repository's owner's.
+  owner=$(stat -c %u:%g "$repository")
+  install -d -o "${owner%:*}" -g "${owner#*:}" "$repository/target"
+  rm -rf "$s3_server"
+  log=$(mktemp)
+  if ! { /usr/bin/python3 -m venv "$s3_server" &&
+    "$s3_server/bin/pip" --disable-pip-version-check --no-input install "${s3_packages[@]}"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    exit 1
+  fi
+  rm -f "$log"
+  echo "${s3_packages[*]}" >"$s3_server/installed"
+  chown -R "$owner" "$s3_server"
 fi

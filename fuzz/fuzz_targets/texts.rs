@@ -1,17 +1,22 @@
-//! Names, paths, options, modes, owners, scopes and jails: whatever is accepted is the same after its way through JSON,
+//! Names, paths, options, modes, owners, scopes, jails, sizes and secrets: whatever is accepted is the same after its way through JSON,
 //! and JSON lets nothing in that the parser refuses. The first byte chooses the parser.
 #![no_main]
 
 use std::fmt::Debug;
 
+use dokku_storage::domain::connector::Secret;
 use dokku_storage::domain::mode::Mode;
-use dokku_storage::domain::names::{AppName, DirectoryName, EntryName, ProcessType, VolumeName};
+use dokku_storage::domain::names::{
+    AppName, ConnectorName, DirectoryName, EntryName, ProcessType, VolumeName,
+};
 use dokku_storage::domain::needs::NeedId;
+use dokku_storage::domain::options;
 use dokku_storage::domain::ownership::Ownership;
 use dokku_storage::domain::paths::{ContainerPath, HostPath, Source, Subpath, as_typed};
 use dokku_storage::domain::phases::Phase;
 use dokku_storage::domain::policy::Jail;
 use dokku_storage::domain::scope::Scope;
+use dokku_storage::domain::size::ByteSize;
 use dokku_storage::domain::volume_options::VolumeOptions;
 use dokku_storage::error::Result;
 use libfuzzer_sys::fuzz_target;
@@ -38,7 +43,7 @@ where
 
 fuzz_target!(|input: (u8, &str)| {
     let (parser, text) = input;
-    match parser % 16 {
+    match parser % 20 {
         0 => checked(text, AppName::parse),
         1 => checked(text, EntryName::parse),
         2 => {
@@ -61,6 +66,29 @@ fuzz_target!(|input: (u8, &str)| {
             Scope::parse(&[text.to_owned()])
                 .map(|scope| AppName::parse("web-prod").map(|app| scope.includes(&app))),
         ),
+        15 => checked(text, ConnectorName::parse),
+        16 => {
+            if let Ok(size) = ByteSize::parse(text) {
+                assert!(size.bytes() > 0);
+                assert_eq!(ByteSize::parse(&size.to_string()).unwrap(), size);
+            }
+        }
+        17 => {
+            let given: Vec<String> = text.split('\n').map(str::to_owned).collect();
+            if let Ok(read) = options::parse(&given) {
+                assert!(given.iter().all(|option| {
+                    option.split_once('=').is_some_and(|(key, value)| read[key] == value)
+                }));
+                let shown = options::masked(&read);
+                assert!(shown.iter().all(|(key, value)| !options::is_secret(key) || value == "***"));
+            }
+        }
+        18 => {
+            if let Ok(secret) = Secret::parse(text) {
+                assert!(text.starts_with(secret.reveal()));
+                assert_eq!(format!("{secret:?}"), "Secret(***)");
+            }
+        }
         _ => {
             let _ = Phase::parse(text);
             let _ = as_typed("path", text);

@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 
 use super::{Finding, Severity};
+use crate::backing::{self, Place};
 use crate::context::Context;
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::names::AppName;
@@ -57,6 +58,11 @@ impl<'a> Fitting<'a> {
             Some(Source::Volume(_)) => None,
             None => return Vec::new(),
         };
+        let is_file_entry = backing::of(entry).place() == Place::File;
+        if is_file_entry && !metadata.as_ref().is_some_and(std::fs::Metadata::is_file) {
+            // The type itself says what is the matter.
+            return Vec::new();
+        }
         let is_directory = metadata.as_ref().is_none_or(std::fs::Metadata::is_dir);
         let about = |finding: Finding| finding.of_app(app).of_entry(&entry.name).at(source.clone());
         let path = &attachment.container_path;
@@ -91,8 +97,23 @@ impl<'a> Fitting<'a> {
             let remedy = "that is as it should be where the app expects its own data there";
             findings.push(about(Finding::new("hidden-content", Severity::Note, sentence, remedy)));
         }
+        if is_file_entry && let Some((uid, gid)) = self.unable_to(0o4, &metadata) {
+            let name = &entry.name;
+            let sentence = format!(
+                "{app} mounts {source} at {path}, which the image's user {} cannot read (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
+                self.user.as_ref().map_or(0, |user| user.uid),
+                metadata.uid(),
+                metadata.gid(),
+                metadata.mode() & 0o7777,
+            );
+            let remedy = format!(
+                "dokku storage:mount {app} {name} --container-dir {} --volume-chown auto; or let everybody read it: dokku storage:set {name} mode 0644",
+                quoted(path.as_str())
+            );
+            findings.push(about(Finding::new("not-readable", Severity::Stops, sentence, remedy)));
+        }
         let must_write = is_directory && !attachment.is_readonly();
-        if must_write && let Some((uid, gid)) = self.unable_to_write(&metadata) {
+        if must_write && let Some((uid, gid)) = self.unable_to(0o3, &metadata) {
             let sentence = format!(
                 "{app} mounts {source} at {path}, which the image's user {} cannot write (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
                 self.user.as_ref().map_or(0, |user| user.uid),
@@ -118,18 +139,19 @@ impl<'a> Fitting<'a> {
         findings
     }
 
-    /// The ids of the user who cannot write to a directory; `None` where the user can, or it is not known.
-    fn unable_to_write(&self, directory: &std::fs::Metadata) -> Option<(u32, u32)> {
+    /// The ids of the user who does not have these bits of a file or directory (3 is to write in a directory, 4 to read);
+    /// `None` where the user has them, or it is not known.
+    fn unable_to(&self, wanted: u32, found: &std::fs::Metadata) -> Option<(u32, u32)> {
         let (uid, gid) = self.host_ids()?;
-        let bits = directory.mode();
-        let granted = if directory.uid() == uid {
+        let bits = found.mode();
+        let granted = if found.uid() == uid {
             bits >> 6
-        } else if directory.gid() == gid {
+        } else if found.gid() == gid {
             bits >> 3
         } else {
             bits
         };
-        // Root may write everywhere, unless it is somebody else outside.
-        (uid != 0 && granted & 0o3 != 0o3).then_some((uid, gid))
+        // Root may do everything, unless it is somebody else outside.
+        (uid != 0 && granted & wanted != wanted).then_some((uid, gid))
     }
 }

@@ -89,7 +89,9 @@ fn difference(
     })
 }
 
-fn as_docker_sees_it(source: &str, context: &Context) -> String {
+/// A path on this host as the host's Docker sees it, where Dokku itself runs in a container.
+#[must_use]
+pub fn as_docker_sees_it(source: &str, context: &Context) -> String {
     let inside = std::path::Path::new(source).strip_prefix(context.store.layout().root());
     match (context.environment.host_lib_root(), inside) {
         (Ok(Some(root)), Ok(inside)) => root.join(inside).to_string_lossy().into_owned(),

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::{Finding, Severity};
-use crate::commands::directory::default_path;
+use crate::backing;
+use crate::backing::storage_root::default_path;
 use crate::context::Context;
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::names::AppName;
@@ -28,8 +29,10 @@ pub fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Fi
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     let name = &mounted.entry.name;
     let (what, remedy) = match mounted.entry.host_path.as_ref()? {
+        // Types say themselves what is the matter.
+        _ if !mounted.entry.kind.is_empty() => return None,
         Source::Volume(volume) => {
-            if docker::has_volume(&context.environment, volume.as_str()) != Some(false) {
+            if docker::volumes::exists(&context.environment, volume.as_str()) != Some(false) {
                 return None;
             }
             ("missing-volume", format!("docker volume create {volume}"))
@@ -56,6 +59,15 @@ pub fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Fi
     let sentence = format!("{}, but {source} does not exist", told(app, mounted));
     let finding = Finding::new(what, Severity::Stops, sentence, format!("create it: {remedy}"));
     Some(finding.of_app(app).of_entry(name).at(source))
+}
+
+/// What keeps containers from using what is behind an entry of a type.
+pub fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
+    let entry = &mounted.entry;
+    let problem = backing::of(entry).problem(entry, context)?;
+    let sentence = format!("{}, but {}", told(app, mounted), problem.sentence);
+    let finding = Finding::new(problem.code, Severity::Stops, sentence, problem.remedy);
+    Some(finding.of_app(app).of_entry(&entry.name).at(entry.shown_source()))
 }
 
 /// From inside a container only Dokku's own folders are the host's; nothing is known of the others.
@@ -96,7 +108,12 @@ pub fn collisions(app: &AppName, mounts: &Mounts) -> Vec<Finding> {
             "{app} mounts storage entries \"{theirs}\" and \"{mine}\" both at {path}, and a container can have one"
         );
         let place = quoted(path.as_str());
-        let remedy = format!("dokku storage:unmount {app} {mine} --container-dir {place}");
+        let remedy = match &one.shared_from {
+            Some(from) => format!(
+                "{mine} is shared from {from}; mount the other at another path, or dokku storage:unshare {from} {app}"
+            ),
+            None => format!("dokku storage:unmount {app} {mine} --container-dir {place}"),
+        };
         let finding = Finding::new("path-collision", Severity::Stops, sentence, remedy);
         findings.push(finding.of_app(app).of_entry(mine).at(path.as_str()));
     }
@@ -161,7 +178,10 @@ const MODES: [&str; 15] = [
 /// Options that Docker does not take: it would refuse the container, with fewer words.
 pub fn unknown_option(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let is_docker = context.environment.docker_bin().is_none_or(|bin| bin == "docker");
-    let options = mounted.attachment.volume_options.as_ref().filter(|_| is_docker)?;
+    // What is not a mount of a source has options of its own.
+    let [flag, _] = backing::of(&mounted.entry).words("", &mounted.entry, &mounted.attachment);
+    let is_judged = is_docker && flag == "-v";
+    let options = mounted.attachment.volume_options.as_ref().filter(|_| is_judged)?;
     let unknown = options.as_str().split(',').find(|option| !MODES.contains(option))?;
     let sentence =
         format!("{} with the option {unknown}, which Docker does not know", told(app, mounted));

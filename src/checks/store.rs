@@ -1,10 +1,13 @@
 //! What is wrong with the store itself: files that cannot be read, and what nothing refers to.
 
 use super::{Finding, Severity};
-use crate::commands::directory::{LEAVING, default_path};
+use crate::backing::storage_root::{LEAVING, default_path};
+use crate::backing::{self, Place};
 use crate::context::Context;
 use crate::domain::docker_args::quoted;
 use crate::domain::names::{AppName, EntryName};
+use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
+use crate::domain::trash::{TRASH, TrashId};
 use crate::error::{Error, Result};
 use crate::store::{Mounts, overlap};
 
@@ -24,6 +27,14 @@ pub fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding>
         );
         let finding = Finding::new("missing-entry", Severity::Person, sentence, remedy);
         findings.push(finding.of_app(app).of_entry(name).at(orphan.container_path.as_str()));
+    }
+    for left in &mounts.left_out {
+        let remedy = format!(
+            "mount another entry in {app}, or end the sharing: dokku storage:unshare {} {app}",
+            left.from
+        );
+        let finding = Finding::new("not-shared", Severity::Note, left.told(app), remedy);
+        findings.push(finding.of_app(app).of_entry(&left.entry));
     }
     findings.extend(docker_options(app, context));
     findings
@@ -88,31 +99,50 @@ pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
         let source = entry.shown_source();
         let is_ours = source == default_path(context, name.as_str());
         let is_gone = is_ours && !std::path::Path::new(source).exists();
-        let (code, sentence) = if is_gone {
-            (
+        let backing = backing::of(entry);
+        // What is mounted comes and goes, and volumes have nothing in the storage root.
+        let gone = match backing.place() {
+            Place::Directory if is_gone => Some("directory"),
+            Place::File if is_gone => Some("file"),
+            _ => None,
+        };
+        let (code, sentence) = match gone {
+            Some(what) => (
                 "orphaned-entry",
-                format!(
-                    "storage entry \"{name}\" is not mounted, and its directory {source} is gone"
-                ),
-            )
-        } else {
-            (
+                format!("storage entry \"{name}\" is not mounted, and its {what} {source} is gone"),
+            ),
+            None => (
                 "unused-entry",
                 format!("storage entry \"{name}\" ({source}) is not mounted by any app"),
-            )
+            ),
         };
-        let remedy = format!("dokku storage:destroy {name} (its data stays)");
+        let fate = match (backing.keeps_data(), entry.is_deleted_with_entry()) {
+            (false, _) => "",
+            (true, true) => " (its data goes with it)",
+            (true, false) => " (its data stays)",
+        };
+        let remedy = format!("dokku storage:destroy {name}{fate}");
         findings.push(Finding::new(code, Severity::Note, sentence, remedy).of_entry(name));
     }
     for directory in std::fs::read_dir(layout.storage()).into_iter().flatten().flatten() {
         let path = directory.path();
         let is_ours = |source: &str| overlap(&path, std::path::Path::new(source));
-        let is_leaving = directory.file_name().to_string_lossy().starts_with(LEAVING);
-        // What carries the name of an entry whose file is gone or broken is that entry's data.
+        let name = directory.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(SNAPSHOT) {
+            findings.extend(unknown_snapshot(&name, &path, context));
+            continue;
+        }
+        let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
+        let is_leaving = name.starts_with(LEAVING) || is_trashed;
+        // What carries the name of an entry whose file is gone or broken is that entry's data; of the others it is known
+        // where their data is.
+        let is_readable = |name: &EntryName| found.entries.iter().any(|entry| entry.name == *name);
         let carries_name = directory
             .file_name()
             .to_str()
             .and_then(|name| EntryName::parse(name).ok())
+            .filter(|name| !is_readable(name))
             .is_some_and(|name| used.contains(&name) || layout.entry(&name).exists());
         let known = carries_name || found.entries.iter().any(|entry| is_ours(entry.shown_source()));
         if is_leaving || known || !path.is_dir() {
@@ -123,6 +153,7 @@ pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
         let finding = Finding::new("unused-directory", Severity::Note, sentence, remedy);
         findings.push(finding.at(path.to_string_lossy()));
     }
+    findings.extend(missing_snapshots(context)?);
     if context.environment.is_dokku() {
         for app in crate::store::app_folders(layout.apps())?.iter().filter(|a| !apps.contains(a)) {
             let folder = layout.app(app);
@@ -131,6 +162,53 @@ pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
             let remedy = format!("dokku plugin:trigger post-delete {app}");
             let finding = Finding::new("abandoned-app", Severity::Note, sentence, remedy);
             findings.push(finding.at(folder.to_string_lossy()));
+        }
+    }
+    Ok(findings)
+}
+
+/// What looks like a snapshot, and of which nothing is noted.
+fn unknown_snapshot(name: &str, path: &std::path::Path, context: &Context) -> Option<Finding> {
+    let known = of_directory_name(name).is_some_and(|(entry, name)| {
+        // One that cannot be read is another finding.
+        !matches!(context.store.snapshot_note(&entry, &name), Ok(None))
+    });
+    if known {
+        return None;
+    }
+    let sentence = format!("{} looks like a snapshot, but nothing is noted of it", path.display());
+    let remedy = "move what is of use out of it, and remove it";
+    let finding = Finding::new("unknown-snapshot", Severity::Note, sentence, remedy);
+    Some(finding.at(path.to_string_lossy()))
+}
+
+/// Snapshots whose notes cannot be read, whose directory is gone, or whose entry is.
+fn missing_snapshots(context: &Context) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for entry in context.store.entries_with_snapshots()? {
+        let (notes, problems) = context.store.snapshots_of(&entry)?;
+        findings.extend(problems.iter().map(|problem| unreadable(problem, Severity::Person)));
+        for note in notes {
+            let path = context.store.layout().snapshot_directory(&entry, &note.name);
+            if !path.is_dir() {
+                let sentence = format!(
+                    "snapshot {} of storage entry \"{entry}\" is gone: there is no directory {}",
+                    note.name,
+                    path.display()
+                );
+                let remedy =
+                    format!("forget it: dokku storage:snapshots:destroy {entry} {}", note.name);
+                let finding = Finding::new("missing-snapshot", Severity::Person, sentence, remedy);
+                findings.push(finding.of_entry(&entry).at(path.to_string_lossy()));
+            } else if !context.store.layout().entry(&entry).exists() {
+                let sentence = format!(
+                    "{} is a snapshot of storage entry \"{entry}\", whose file is gone",
+                    path.display()
+                );
+                let remedy = format!("register the entry again: dokku storage:create {entry}");
+                let finding = Finding::new("unknown-snapshot", Severity::Note, sentence, remedy);
+                findings.push(finding.of_entry(&entry).at(path.to_string_lossy()));
+            }
         }
     }
     Ok(findings)

@@ -8,6 +8,7 @@ use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::policy::Policy;
+use crate::domain::snapshot::of_directory_name;
 use crate::error::{Error, Result};
 use crate::host::{apps, jail};
 use crate::store::entries::no_such_entry;
@@ -59,7 +60,9 @@ pub fn source(
     };
     for entry in context.store.entries()?.entries {
         let is_open = entry.scope.is_empty() && !is_restricted;
-        if is_open || own == Some(&entry.name) || !entry.host_path.as_ref().is_some_and(overlaps) {
+        let is_of_entry = entry.host_path.as_ref().is_some_and(overlaps)
+            || is_in_snapshot(source, &entry.name, context);
+        if is_open || own == Some(&entry.name) || !is_of_entry {
             continue;
         }
         if is_restricted && !is_shared(&entry, context)? {
@@ -78,6 +81,20 @@ pub fn source(
         }
     }
     Ok(())
+}
+
+/// Whether a path is in a snapshot of an entry.
+fn is_in_snapshot(source: &Source, entry: &EntryName, context: &Context) -> bool {
+    let Source::Path(path) = source else {
+        return false;
+    };
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let path = real(Path::new(path.as_str()));
+    let Ok(inside) = path.strip_prefix(real(context.store.layout().storage())) else {
+        return false;
+    };
+    let first = inside.iter().next().and_then(|name| name.to_str());
+    first.and_then(of_directory_name).is_some_and(|(of, _)| of == *entry)
 }
 
 /// Refuses an app that the entry's scope leaves out.
@@ -114,4 +131,67 @@ pub fn must_be_allowed(
     context: &Context,
 ) -> Result<()> {
     judged_path(entry, context).map_or(Ok(()), |path| jail::judge(policy, app, &path))
+}
+
+/// The names of apps as far as the caller may see them, and that there are others.
+///
+/// # Errors
+/// Where plugn cannot be run.
+pub fn names(all: Vec<AppName>, context: &Context) -> Result<Vec<String>> {
+    let count = all.len();
+    let seen = apps::visible(&context.environment, all)?;
+    let mut names: Vec<String> = seen.iter().map(AppName::to_string).collect();
+    if names.len() < count {
+        names.push("apps that you cannot see".to_owned());
+    }
+    Ok(names)
+}
+
+/// An error as it is told: what is because of an app, with its name where the caller may see it; where others hold what belongs to an exclusive entry, with their names as far as the
+/// caller may see them, and the way out. Programs are asked for that, so it is not done under the store's lock.
+#[must_use]
+pub fn told(error: Error, context: &Context) -> Error {
+    if let Error::BecauseOf { app, sentence, hidden } = error {
+        return match names(vec![app.clone()], context) {
+            Ok(names) if names == [app.as_str()] => Error::refused(sentence),
+            Ok(_) => Error::refused(hidden),
+            Err(error) => error,
+        };
+    }
+    let Error::Held { entry, holders, app } = error else {
+        return error;
+    };
+    let first = holders.first().cloned();
+    let names = match names(holders, context) {
+        Ok(names) => names,
+        Err(error) => return error,
+    };
+    let told = names.join(", ");
+    let Some(app) = app else {
+        return Error::refused(format!(
+            "storage entry \"{entry}\" cannot be exclusive: it, or its place, is mounted by {told}; unmount it from all but one of them first"
+        ));
+    };
+    let remedy = match first.filter(|first| names == [first.as_str()]) {
+        Some(holder) => format!(
+            "unmount it there first, or have {app} take over: dokku storage:move {entry} {holder} {app}"
+        ),
+        None => "it can be mounted once they have unmounted it".to_owned(),
+    };
+    Error::refused(format!(
+        "storage entry \"{entry}\" is exclusive and mounted by {told}; {remedy}"
+    ))
+}
+
+/// Refuses a caller who may not see every app.
+///
+/// # Errors
+/// Says what it would have been for.
+pub fn must_see_every_app(why: &str, context: &Context) -> Result<()> {
+    let all = context.store.apps()?;
+    let count = all.len();
+    if apps::visible(&context.environment, all)?.len() == count {
+        return Ok(());
+    }
+    Err(Error::refused(format!("{why}; only who may see every app can do this")))
 }

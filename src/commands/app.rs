@@ -6,7 +6,7 @@ use super::arguments::{self, at, no_more_than, with_app};
 use super::report::{Format, Request};
 use crate::context::Context;
 use crate::domain::app_settings::PROPERTIES;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::render::report::Report;
 
@@ -65,6 +65,14 @@ pub fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     report.add("app-missing-source", settings.missing_source.to_string());
     report.add("app-unwritable-source", settings.unwritable_source.to_string());
     report.add("app-clone", settings.clone.to_string());
+    if !settings.shared_from.is_empty() {
+        let shares = settings.shared_from.iter().map(|share| {
+            let how = if share.read_only { " (read-only)" } else { "" };
+            Ok(format!("{}{how}", super::share::name(&share.app, context)?))
+        });
+        let shares: Result<Vec<String>> = shares.collect();
+        report.add("app-shared-from", shares?.join(", "));
+    }
     report.add("app-image", settings.image);
     report.add("app-builder", settings.builder);
     match (&request.flag, request.format) {

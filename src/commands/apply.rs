@@ -61,6 +61,9 @@ struct Wanted {
     volume_chown: String,
     #[serde(default)]
     need: Option<NeedId>,
+    /// What another app mounts is listed, and is not this app's own.
+    #[serde(default)]
+    shared_from: String,
 }
 
 /// Makes the mounts of an app what the document on standard input says: all of it, or nothing.
@@ -78,13 +81,15 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         let lines = difference(&context.store.mounts_file(&app)?.whole()?, &planned);
         return Ok(show_plan(&app, &lines, context)?);
     }
-    let lines = context.store.change(|change| {
+    let applied = context.store.change(|change| {
         let mut mounts = change.store().mounts_file(&app)?.whole()?;
         let lines = difference(&mounts, &planned);
         if lines.is_empty() {
             return Ok(lines);
         }
-        for (entry, _) in &planned {
+        for (entry, attachment) in &planned {
+            change.store().refuse_shared_collision(&app, None, entry, attachment)?;
+            change.store().refuse_second(&app, entry, attachment)?;
             match change.store().entry(&entry.name)? {
                 Some(now) if now == *entry => {}
                 None if entry.name.is_legacy() => change.write_entry(entry)?,
@@ -105,7 +110,8 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
             }
         }
         Ok(lines)
-    })?;
+    });
+    let lines = applied.map_err(|error| access::told(error, context))?;
     if lines.is_empty() {
         context.out.headline(&format!("Nothing to change: {app} has these mounts already"));
         return Ok(());
@@ -140,11 +146,13 @@ fn document() -> Result<Vec<Wanted>> {
     if text.len() as u64 > LARGEST {
         return Err(Error::refused(format!("the document has more than {LARGEST} bytes")));
     }
-    serde_json::from_slice(&text).map_err(|error| {
+    let mut wanted: Vec<Wanted> = serde_json::from_slice(&text).map_err(|error| {
         Error::refused(format!(
             "the document is not what storage:list --format json prints: {error}"
         ))
-    })
+    })?;
+    wanted.retain(|wanted| wanted.shared_from.is_empty());
+    Ok(wanted)
 }
 
 /// The entries and attachments that the document wants, checked against the host and against each other.
@@ -161,6 +169,8 @@ fn plan(app: &AppName, wanted: &[Wanted], context: &Context) -> Result<Vec<(Entr
                 attachment.container_path, other.entry_name
             ))));
         }
+        let second = context.store.refuse_second(app, &entry, &attachment);
+        second.map_err(|error| in_place(access::told(error, context)))?;
         planned.push((entry, attachment));
     }
     Ok(planned)

@@ -3,17 +3,26 @@
 use clap::Parser;
 
 use super::arguments::{self, at, given, no_more_than, pairs};
-use super::directory::{self, Wanted};
-use super::scheduler;
+use super::filling::{self, Origin};
+use super::{content, scheduler};
+use crate::backing::storage_file::Filling;
+use crate::backing::storage_root::{self, Wanted};
+use crate::backing::{self, Place, Request};
 use crate::context::Context;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S, unsupported_scheduler};
 use crate::domain::mode::Mode;
-use crate::domain::names::EntryName;
+use crate::domain::names::{ConnectorName, EntryName};
+use crate::domain::options;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{Source, as_typed};
 use crate::domain::scope::Scope;
+use crate::domain::source;
+use crate::domain::web::Sha256;
 use crate::error::{Error, Result};
 use crate::host::environment;
+
+/// The type that an entry has of itself.
+const DIRECTORY: &str = "directory";
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -23,12 +32,24 @@ struct Arguments {
     /// --annotation key=value: PVC annotation (repeatable)
     #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
     annotation: Vec<String>,
+    /// --connector: the connector whose credentials the type uses
+    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    connector: Option<String>,
     /// --chown: chown option (docker-local only)
     #[arg(long, value_name = "string")]
     chown: Option<String>,
     /// --chown-recursive: also change the owner of what is already in the directory
     #[arg(long, help_heading = arguments::OWN)]
     chown_recursive: bool,
+    /// --driver: the volume driver (type volume)
+    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    driver: Option<String>,
+    /// --exclusive: one app at a time mounts it, and one container at a time writes to it
+    #[arg(long, help_heading = arguments::OWN)]
+    exclusive: bool,
+    /// --from: what to fill the new entry from: snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF] or https://…; for type file a path, - for standard input
+    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    from: Option<String>,
     /// --label key=value: PVC label (repeatable)
     #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
     label: Vec<String>,
@@ -38,6 +59,12 @@ struct Arguments {
     /// --namespace: PVC namespace (k3s only)
     #[arg(long, value_name = "string")]
     namespace: Option<String>,
+    /// --option key=value: an option of the type (repeatable)
+    #[arg(long, value_name = "string", action = clap::ArgAction::Append, help_heading = arguments::OWN)]
+    option: Vec<String>,
+    /// --preallocate: take the whole size from the disk at once
+    #[arg(long, help_heading = arguments::OWN)]
+    preallocate: bool,
     /// --reclaim-policy: reclaim policy for the underlying volume (Retain or Delete)
     #[arg(long, value_name = "string")]
     reclaim_policy: Option<String>,
@@ -47,12 +74,18 @@ struct Arguments {
     /// --scope: the apps that may mount the entry, names or patterns such as web-* (repeatable)
     #[arg(long, value_name = "strings", action = clap::ArgAction::Append, help_heading = arguments::OWN)]
     scope: Vec<String>,
+    /// --sha256: the SHA-256 sum that what --from downloads must have
+    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    sha256: Option<String>,
     /// --size: PVC size (k3s only, e.g. 2Gi)
     #[arg(long, value_name = "string")]
     size: Option<String>,
     /// --storage-class-name: PVC storage class (k3s only)
     #[arg(long, value_name = "string")]
     storage_class_name: Option<String>,
+    /// --type: what stands behind the entry, as storage:types:list shows
+    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    r#type: Option<String>,
     positional: Vec<String>,
 }
 
@@ -64,55 +97,91 @@ struct Arguments {
 pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:create", words, context)?;
     let recursive = arguments.chown_recursive;
-    let mut entry = entry(&arguments, context)?;
-    if let Some(existing) = context.store.entry(&entry.name)? {
-        if !super::access::may_touch(&existing, context)? {
+    let sum = given(arguments.sha256.as_deref()).map(Sha256::parse).transpose()?;
+    let (mut entry, request) = entry(&arguments, context)?;
+    let source = match &request.from {
+        Some(from) if backing::of(&entry).place() == Place::Directory => {
+            Some(filled_from(from, &entry, &request)?)
+        }
+        _ => None,
+    };
+    if sum.is_some() && !matches!(source, Some(source::Source::Web(_))) {
+        return Err(Error::refused("--sha256 goes with --from https://… or http://…").into());
+    }
+    if entry.connector.is_some() {
+        super::access::must_see_every_app("a connector's credentials are the host's", context)?;
+    }
+    let existing = context.store.entry(&entry.name)?;
+    if let Some(existing) = &existing {
+        if !super::access::may_touch(existing, context)? {
             return Err(Error::refused(format!(
                 "storage entry name \"{}\" is taken; choose another",
                 entry.name
             ))
             .into());
         }
-        check_existing(&existing, &entry)?;
-        entry.complete_from(&existing);
+        check_existing(existing, &mut entry)?;
+        entry.complete_from(existing);
     }
     if let Some(source) = &entry.host_path {
         super::access::source(source, Some(&entry.name), None, context)?;
     }
     super::access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
-    directory::clear_leaving(context);
+    if let Some(source) = source {
+        let origin = Origin::of(&source, sum.as_ref(), &mut entry, context)?;
+        filling::create(&entry, &entry, &origin, context)?;
+        context.out.headline(&format!("Storage entry {} created", entry.name));
+        return Ok(());
+    }
+    let from = request.from.as_ref().map(|from| content::read(from, &entry.name, context));
+    let bytes = from.transpose()?;
+    storage_root::clear_leaving(context);
     let wanted = Wanted::of(&entry, recursive, context)?;
-    let (entry, before) = register(entry, &wanted, context)?;
+    let filling = if backing::of(&entry).place() == Place::File {
+        let is_registered = existing.is_some();
+        Some(Filling::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)
+    } else {
+        None
+    };
+    let registered = register(entry, &wanted, filling.as_ref(), context);
+    let (entry, before) = registered.map_err(|error| super::access::told(error, context))?;
     if before.is_some() {
         context.out.headline_unless_quiet(&format!(
             "Storage entry {} already exists, leaving in place",
             entry.name
         ));
     }
-    let made = finish(&entry, &wanted, context);
+    if filling.as_ref().is_some_and(Filling::is_new) {
+        context.out.detail(&format!("Created {}", entry.shown_source()));
+    }
+    let made = finish(&entry, &request, &wanted, context);
     if let Err(error) = made {
-        take_back(&entry, before.as_ref(), &wanted, context)?;
+        take_back(&entry, before.as_ref(), &wanted, filling.as_ref(), context)?;
         return Err(error.into());
     }
-    if let Some(Source::Volume(volume)) = &entry.host_path {
+    if let (Some(Source::Volume(volume)), true) = (&entry.host_path, entry.kind.is_empty()) {
         context.out.detail(&format!("Uses the Docker volume {volume}"));
     }
     context.out.headline(&format!("Storage entry {} created", entry.name));
     Ok(())
 }
 
-fn entry(arguments: &Arguments, context: &Context) -> Result<Entry> {
+/// The entry that was asked for, and what was said for its type.
+fn entry(arguments: &Arguments, context: &mut Context) -> Result<(Entry, Request)> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let annotations = pairs(&arguments.annotation)?;
     let labels = pairs(&arguments.label)?;
     let name = EntryName::parse_new(at(&arguments.positional, 0))?;
     no_more_than(&arguments.positional, 2)?;
-    let default_path = directory::default_path(context, name.as_str());
-    let scheduler = given(Some(&arguments.scheduler)).unwrap_or(DOCKER_LOCAL);
-    let source = match at(&arguments.positional, 1) {
-        "" if scheduler == DOCKER_LOCAL => Some(Source::parse(&default_path)?),
-        "" => None,
-        typed => {
+    let default_path = storage_root::default_path(context, name.as_str());
+    let (kind, scheduler) = kind_and_scheduler(arguments)?;
+    let typed = Some(at(&arguments.positional, 1)).filter(|typed| !typed.is_empty());
+    let request = request(kind, typed, arguments)?;
+    let source = match typed {
+        _ if !kind.is_empty() => None,
+        None if scheduler == DOCKER_LOCAL => Some(Source::parse(&default_path)?),
+        None => None,
+        Some(typed) => {
             as_typed("host path", typed)?;
             Some(
                 Source::parse(typed)
@@ -132,12 +201,105 @@ fn entry(arguments: &Arguments, context: &Context) -> Result<Entry> {
     entry.annotations = annotations;
     entry.labels = labels;
     entry.scope = Scope::parse(&arguments.scope)?;
-    if matches!(entry.host_path, Some(Source::Path(_))) && scheduler == DOCKER_LOCAL {
+    entry.exclusive = arguments.exclusive;
+    if !kind.is_empty() {
+        kind.clone_into(&mut entry.kind);
+        entry.size.clear();
+        let backing = backing::find(kind)?;
+        backing::check_request(backing, &request)?;
+        backing.plan(&mut entry, &request, context)?;
+    }
+    let is_here = matches!(entry.host_path, Some(Source::Path(_))) || !kind.is_empty();
+    if scheduler == DOCKER_LOCAL && is_here && backing::of(&entry).is_on_one_host(&entry) {
         entry.node = environment::node();
     }
+    if entry.exclusive {
+        backing::must_be_able_to_be_exclusive(&entry)?;
+    }
     entry.check(&default_path)?;
-    entry.check_directory(&default_path)?;
-    Ok(entry)
+    if kind.is_empty() {
+        entry.check_directory(&default_path)?;
+    }
+    Ok((entry, request))
+}
+
+/// The type as the entry keeps it, and the scheduler. A directory and a cluster's claim are what Dokku's own plugin
+/// makes, without a type.
+fn kind_and_scheduler(arguments: &Arguments) -> Result<(&str, &str)> {
+    let scheduler = given(Some(&arguments.scheduler)).unwrap_or(DOCKER_LOCAL);
+    // A directory with a size is more than Dokku's own plugin makes.
+    let sized = given(arguments.size.as_deref()).map_or("", |_| DIRECTORY);
+    let Some(kind) = given(arguments.r#type.as_deref()) else {
+        return Ok((if scheduler == DOCKER_LOCAL { sized } else { "" }, scheduler));
+    };
+    backing::find(kind)?;
+    match (kind, scheduler) {
+        (K3S, _) => Ok(("", K3S)),
+        (_, DOCKER_LOCAL) if kind == DIRECTORY => Ok((sized, scheduler)),
+        (_, DOCKER_LOCAL) => Ok((kind, scheduler)),
+        _ => Err(Error::refused(format!(
+            "type {kind} is for scheduler docker-local, not {scheduler}"
+        ))),
+    }
+}
+
+/// What was said that not every type takes, refused where it was said without a type.
+fn request(kind: &str, typed: Option<&str>, arguments: &Arguments) -> Result<Request> {
+    let text = |value: &Option<String>| given(value.as_deref()).map(str::to_owned);
+    let connector = given(arguments.connector.as_deref());
+    let request = Request {
+        place: typed.map(str::to_owned),
+        driver: text(&arguments.driver),
+        connector: connector.map(ConnectorName::parse).transpose()?,
+        options: options::parse(&arguments.option)?,
+        size: text(&arguments.size),
+        mode: text(&arguments.mode),
+        from: text(&arguments.from),
+        chown: text(&arguments.chown),
+        preallocate: arguments.preallocate,
+    };
+    let of_types = [
+        ("--connector", request.connector.is_some()),
+        ("--driver", request.driver.is_some()),
+        ("--option", !request.options.is_empty()),
+        ("--preallocate", request.preallocate),
+    ];
+    if kind.is_empty()
+        && let Some((flag, _)) = of_types.iter().find(|(_, is_given)| *is_given)
+    {
+        return Err(Error::refused(match given(arguments.r#type.as_deref()) {
+            Some(kind) => format!(
+                "type {kind} does not take {flag}; dokku storage:types:info {kind} shows what it takes"
+            ),
+            None => format!(
+                "{flag} needs a --type that takes it; dokku storage:types:list shows the types"
+            ),
+        }));
+    }
+    if arguments.r#type.as_deref() == Some(DIRECTORY)
+        && let Some(place) = typed.filter(|place| !place.starts_with('/'))
+    {
+        return Err(Error::refused(format!(
+            "type directory takes an absolute path, got {place:?}; for a Docker volume: --type volume"
+        )));
+    }
+    Ok(request)
+}
+
+/// What a directory is to be filled from.
+fn filled_from(from: &str, entry: &Entry, request: &Request) -> Result<source::Source> {
+    let source = source::Source::parse(from)?;
+    if request.size.is_some() {
+        return Err(Error::refused(
+            "--from and --size do not go together yet; leave one of them out",
+        ));
+    }
+    if !entry.is_docker_local() || request.place.is_some() {
+        return Err(Error::refused(format!(
+            "--from {from} fills the directory of a new storage entry at its default host path; leave the path and --scheduler out"
+        )));
+    }
+    Ok(source)
 }
 
 fn bad_source(name: &EntryName, scheduler: &str, typed: &str, reason: &Error) -> Error {
@@ -152,12 +314,35 @@ fn bad_source(name: &EntryName, scheduler: &str, typed: &str, reason: &Error) ->
     Error::refused(format!("storage entry \"{name}\" host_path must be {kind}, got {typed:?}"))
 }
 
-fn check_existing(existing: &Entry, entry: &Entry) -> Result<()> {
+/// Refuses to make something else of an entry; what its type chose for it the first time stays.
+fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
     if existing.scheduler != entry.scheduler {
         return Err(Error::refused(format!(
             "storage entry \"{}\" already exists with scheduler {:?}; refusing to redefine",
             entry.name, existing.scheduler
         )));
+    }
+    let (kind, wanted) = (backing::name_of(existing), backing::name_of(entry));
+    let is_typed = !existing.kind.is_empty() || !entry.kind.is_empty();
+    if kind != wanted && is_typed {
+        return Err(Error::refused(format!(
+            "storage entry \"{}\" already exists with type {kind}; refusing to make it {wanted}",
+            entry.name
+        )));
+    }
+    let is_same = existing.options == entry.options
+        && existing.connector == entry.connector
+        && existing.driver == entry.driver;
+    if !entry.kind.is_empty() && !existing.kind.is_empty() {
+        if !is_same {
+            return Err(Error::refused(format!(
+                "storage entry \"{}\" already exists with other options; dokku storage:info {} shows them",
+                entry.name, entry.name
+            )));
+        }
+        if kind != "volume" {
+            entry.host_path.clone_from(&existing.host_path);
+        }
     }
     if existing.host_path != entry.host_path {
         return Err(Error::refused(format!(
@@ -169,27 +354,46 @@ fn check_existing(existing: &Entry, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Writes the entry and makes its directory in one step; returns the entry as written, and the one before.
-fn register(entry: Entry, wanted: &Wanted, context: &Context) -> Result<(Entry, Option<Entry>)> {
-    context.store.change(|change| {
+/// Writes the entry and makes its directory or file in one step; returns the entry as written, and the one before.
+fn register(
+    entry: Entry,
+    wanted: &Wanted,
+    filling: Option<&Filling>,
+    context: &Context,
+) -> Result<(Entry, Option<Entry>)> {
+    let registered = context.store.change(|change| {
+        if let Some(connector) = &entry.connector {
+            change.store().existing_connector(connector.as_str())?;
+        }
         let before = change.store().entry(&entry.name)?;
         let mut entry = entry;
         if let Some(before) = &before {
-            check_existing(before, &entry)?;
+            check_existing(before, &mut entry)?;
             entry.complete_from(before);
         }
+        if entry.exclusive && before.as_ref().is_none_or(|before| !before.exclusive) {
+            change.store().refuse_several(&entry)?;
+        }
         wanted.prepare(&entry, change);
+        if let Some(filling) = filling {
+            filling.put(change)?;
+        }
         if before.as_ref() != Some(&entry) {
             change.write_entry(&entry)?;
         }
         Ok((entry, before))
-    })
+    });
+    if let (Err(_), Some(filling)) = (&registered, filling) {
+        filling.abandon(context);
+    }
+    registered
 }
 
-fn finish(entry: &Entry, wanted: &Wanted, context: &mut Context) -> Result<()> {
+fn finish(entry: &Entry, request: &Request, wanted: &Wanted, context: &mut Context) -> Result<()> {
     if wanted.missing().is_some() {
         context.out.detail(&format!("Created {}", entry.shown_source()));
     }
+    backing::of(entry).make(entry, request, context)?;
     wanted.apply(entry, context)?;
     if scheduler::is_elsewhere(entry) && scheduler::tell("storage-create", entry, context)?.is_err()
     {
@@ -207,6 +411,7 @@ fn take_back(
     entry: &Entry,
     before: Option<&Entry>,
     wanted: &Wanted,
+    filling: Option<&Filling>,
     context: &Context,
 ) -> Result<()> {
     let taken = context.store.change(|change| {
@@ -217,6 +422,9 @@ fn take_back(
         match before {
             Some(before) => change.write_entry(before)?,
             None => change.remove_entry(&entry.name),
+        }
+        if let Some(filling) = filling {
+            filling.take_back(change);
         }
         Ok(true)
     })?;

@@ -1,16 +1,18 @@
 //! `storage:destroy`: takes an entry out of the registry, and its data where that was asked for.
 
-use std::io::BufRead;
-
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use super::{directory, scheduler};
+use super::{scheduler, trash};
+use crate::backing::{self, Place, Removal, storage_root};
 use crate::context::Context;
-use crate::domain::entry::{Entry, only_on_default_path};
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::entry::Entry;
+use crate::domain::names::{AppName, EntryName, VolumeName};
+use crate::domain::paths::Source;
+use crate::domain::trash::{Caller, Trashed};
 use crate::error::{Error, Result};
-use crate::host::{apps, mount_points, ownership};
+use crate::host::{mount_points, ownership};
+use crate::store::Store;
 use crate::store::entries::no_such_entry;
 
 #[derive(Debug, Parser)]
@@ -21,6 +23,9 @@ struct Arguments {
     /// --force: force destroy without confirmation
     #[arg(long)]
     force: bool,
+    /// --no-trash: remove the data at once, without a way back
+    #[arg(long, help_heading = arguments::OWN)]
+    no_trash: bool,
     positional: Vec<String>,
 }
 
@@ -36,45 +41,146 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     }
     no_more_than(&arguments.positional, 1)?;
     let entry = super::access::entry(name, context)?;
-    must_be_unused(&entry.name, context)?;
-    let removes_data = removes_data(&entry, arguments.destroy_host_dir, context)?;
-    if removes_data {
-        must_be_removable(&entry, context)?;
-    }
+    let removal = plan(&entry, arguments.destroy_host_dir, context)?;
     if !arguments.force && !context.environment.is_forced() {
-        confirm(&entry, removes_data, context)?;
+        let loses_data = match removal {
+            Removal::Place => holds_data(&entry),
+            Removal::Outside => backing::name_of(&entry) == "volume",
+            Removal::Nothing => false,
+        };
+        confirm(&entry, loses_data, context)?;
     }
-    let leaving = match unregister(&entry, removes_data, context)? {
-        Unregistered::Gone(leaving) => leaving,
-        Unregistered::Used(apps) => return Err(still_used(&entry.name, apps, context)?.into()),
+    let trashed = carry_out(&entry, &removal, arguments.no_trash, context)?;
+    storage_root::clear_leaving(context);
+    context.out.headline(&format!("Storage entry {name} destroyed"));
+    // What takes long comes last.
+    context.out.flush()?;
+    trash::empty_expired(context)?;
+    trash::make_room(trashed.as_ref(), usize::MAX, context);
+    Ok(())
+}
+
+/// Whether the storage root has the entry's data under its name.
+fn holds_data(entry: &Entry) -> bool {
+    matches!(backing::of(entry).place(), Place::Directory | Place::File)
+}
+
+/// What is to go with an entry; `asked` where its data is to go too.
+///
+/// # Errors
+/// Where an app mounts it, or its data cannot be removed.
+pub(super) fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
+    must_be_unused(&entry.name, context)?;
+    must_have_no_snapshots(&entry.name, &context.store)?;
+    let removal = backing::of(entry).removal(entry, asked, context)?;
+    if removal == Removal::Place && holds_data(entry) {
+        must_be_removable(entry, context)?;
+    }
+    if let Some(volume) = volume_of(entry, &removal) {
+        let using = context.store.apps_mounting_volume(volume)?;
+        if !using.is_empty() {
+            return Err(still_used(&entry.name, using, context)?);
+        }
+    }
+    Ok(removal)
+}
+
+/// The Docker volume that goes with an entry.
+fn volume_of<'a>(entry: &'a Entry, removal: &Removal) -> Option<&'a VolumeName> {
+    match &entry.host_path {
+        Some(Source::Volume(volume)) if *removal == Removal::Outside => Some(volume),
+        _ => None,
+    }
+}
+
+/// Destroys an entry as it was planned. Returns what is in the trash for it.
+///
+/// # Errors
+/// Where it was mounted or changed meanwhile, or its data cannot be removed; the entry is kept then.
+pub(super) fn carry_out(
+    entry: &Entry,
+    removal: &Removal,
+    no_trash: bool,
+    context: &mut Context,
+) -> Result<Option<Trashed>> {
+    let backing = backing::of(entry);
+    let hours = context.store.policy()?.trash_hours();
+    let way = match removal {
+        Removal::Place if holds_data(entry) && !no_trash && hours > 0 => Way::Trash,
+        Removal::Place => Way::Out,
+        _ => Way::Nowhere,
     };
-    if scheduler::is_elsewhere(&entry) {
-        let refused = match scheduler::tell("storage-destroy", &entry, context) {
+    backing.let_go(entry, context)?;
+    let aside = match unregister(entry, way, volume_of(entry, removal), context) {
+        Ok(Unregistered::Gone(aside)) => aside,
+        Ok(Unregistered::Used(apps)) => {
+            backing.revive(entry, context)?;
+            return Err(still_used(&entry.name, apps, context)?);
+        }
+        Err(error) => {
+            backing.revive(entry, context)?;
+            return Err(error);
+        }
+    };
+    if *removal != Removal::Nothing
+        && way != Way::Trash
+        && let Err(error) = backing.remove(entry, context)
+    {
+        register_again(entry, None, context)?;
+        return Err(error);
+    }
+    if scheduler::is_elsewhere(entry) {
+        let refused = match scheduler::tell("storage-destroy", entry, context) {
             Ok(Ok(())) => None,
             Ok(Err(status)) => Some(format!("exit status {status}")),
             Err(error) => Some(error.to_string()),
         };
         if let Some(reason) = refused {
-            register_again(&entry, None, context)?;
+            register_again(entry, None, context)?;
             return Err(Error::refused(format!(
-                "scheduler refused to remove storage entry {name:?} ({reason})"
-            ))
-            .into());
+                "scheduler refused to remove storage entry {:?} ({reason})",
+                entry.name.as_str()
+            )));
         }
     }
-    if let Some(leaving) = leaving {
-        remove_data(&entry, &leaving, context)?;
-    } else if removes_data {
-        context.out.detail(&format!("Removed {}", entry.shown_source()));
+    match aside {
+        Aside::Leaving(leaving) => remove_data(entry, &leaving, context)?,
+        Aside::Trashed(trashed) => {
+            context.out.detail(&format!("Removed {}", entry.shown_source()));
+            context.out.detail(&format!(
+                "It is in the trash for {hours} h; to have it back: dokku storage:trash:restore {}",
+                entry.name
+            ));
+            return Ok(Some(*trashed));
+        }
+        Aside::Nothing if *removal != Removal::Nothing => {
+            context.out.detail(&format!("Removed {}", entry.shown_source()));
+        }
+        Aside::Nothing => {}
     }
-    directory::clear_leaving(context);
-    context.out.headline(&format!("Storage entry {name} destroyed"));
-    Ok(())
+    Ok(None)
 }
 
 fn must_be_unused(name: &EntryName, context: &Context) -> Result<()> {
-    let using = context.store.apps_mounting(name)?;
+    let using = context.store.apps_with(name)?;
     if using.is_empty() { Ok(()) } else { Err(still_used(name, using, context)?) }
+}
+
+/// Refuses to destroy an entry that has snapshots: they would belong to nobody, or to the next entry of that name.
+fn must_have_no_snapshots(name: &EntryName, store: &Store) -> Result<()> {
+    let (notes, problems) = store.snapshots_of(name)?;
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(problem);
+    }
+    let Some(first) = notes.first() else {
+        return Ok(());
+    };
+    let names: Vec<&str> = notes.iter().map(|note| note.name.as_str()).collect();
+    Err(Error::refused(format!(
+        "storage entry \"{name}\" has snapshots: {}; destroy each of them first: dokku storage:snapshots:destroy {name} {}",
+        names.join(", "),
+        first.name
+    )))
 }
 
 /// The refusal that names the apps, as far as the caller may see them.
@@ -90,40 +196,10 @@ fn still_used(name: &EntryName, using: Vec<AppName>, context: &Context) -> Resul
             Err(error) => error,
         });
     }
-    let count = using.len();
-    let using = apps::visible(&context.environment, using)?;
-    let mut names: Vec<&str> = using.iter().map(AppName::as_str).collect();
-    if names.len() < count {
-        names.push("apps that you cannot see");
-    }
     Ok(Error::refused(format!(
         "storage entry \"{name}\" is still mounted by app(s): {}",
-        names.join(", ")
+        super::access::names(using, context)?.join(", ")
     )))
-}
-
-fn removes_data(entry: &Entry, asked: bool, context: &mut Context) -> Result<bool> {
-    if asked && !entry.is_docker_local() {
-        return Err(Error::refused(format!(
-            "--destroy-host-dir only applies to docker-local storage entries; \"{}\" is scheduler {:?} and follows --reclaim-policy",
-            entry.name, entry.scheduler
-        )));
-    }
-    if !entry.is_docker_local() || !(asked || entry.is_deleted_with_entry()) {
-        return Ok(false);
-    }
-    let default_path = directory::default_path(context, entry.name.as_str());
-    let path = entry.shown_source();
-    if path == default_path {
-        return Ok(true);
-    }
-    if asked {
-        return Err(only_on_default_path("--destroy-host-dir", &default_path, path));
-    }
-    context.out.warn(&format!(
-        "Leaving {path} in place; reclaim policy Delete only removes the default host path"
-    ));
-    Ok(false)
 }
 
 /// Refuses to remove a directory that an app mounts by its path, or in which something else is mounted.
@@ -133,7 +209,11 @@ fn must_be_removable(entry: &Entry, context: &Context) -> Result<()> {
     if !using.is_empty() {
         return Err(still_used(&entry.name, using, context)?);
     }
-    match mount_points::below(&path).first() {
+    // What is mounted in its own place goes first.
+    let is_own = |point: &std::path::PathBuf| {
+        backing::of(entry).must_be_mounted(entry) && mount_points::is_same(point, &path)
+    };
+    match mount_points::below(&path).iter().find(|point| !is_own(point)) {
         None => Ok(()),
         Some(point) => Err(Error::refused(format!(
             "{} is a mount point below the directory of storage entry \"{}\"; unmount it first",
@@ -151,39 +231,58 @@ fn confirm(entry: &Entry, removes_data: bool, context: &mut Context) -> Result<(
             entry.shown_source()
         ));
     }
-    context.out.warn("WARNING: Potentially Destructive Action");
-    context.out.warn(&format!("This command will destroy storage entry {name}."));
-    context.out.warn(&format!("To proceed, type \"{name}\""));
-    context.out.text("> ");
-    context.out.flush()?;
-    let mut answer = String::new();
-    // No answer is no confirmation.
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    if answer.trim() == name.as_str() {
-        return Ok(());
-    }
-    context.out.error_line(&format!("Confirmation did not match {name}. Aborted."));
-    Err(Error::Status(1))
+    super::confirmation::ask("storage entry", name.as_str(), context)
+}
+
+/// Where what the storage root has of an entry goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Nowhere: it stays, or there is nothing.
+    Nowhere,
+    /// Out of sight, to be removed.
+    Out,
+    /// To the trash.
+    Trash,
+}
+
+/// What the storage root had of an entry that is not registered any more.
+enum Aside {
+    /// Nothing that is to be removed.
+    Nothing,
+    /// It waits for its removal under this name.
+    Leaving(String),
+    /// It is in the trash.
+    Trashed(Box<Trashed>),
 }
 
 /// What became of an entry under the lock.
 enum Unregistered {
-    /// It is not registered any more; the name under which its directory waits for its removal.
-    Gone(Option<String>),
+    /// It is not registered any more.
+    Gone(Aside),
     /// It is mounted by these apps, and still registered.
     Used(Vec<AppName>),
 }
 
 /// Takes the entry out of the registry and its directory out of sight, in one step.
-fn unregister(entry: &Entry, removes_data: bool, context: &Context) -> Result<Unregistered> {
+fn unregister(
+    entry: &Entry,
+    way: Way,
+    volume: Option<&VolumeName>,
+    context: &Context,
+) -> Result<Unregistered> {
+    let removes_data = way != Way::Nowhere;
+    let caller = Caller::from(context.environment.caller());
     context.store.change(|change| {
         let path = change.store().layout().directory(entry.name.as_str());
-        let mut using = change.store().apps_mounting(&entry.name)?;
+        let mut using = change.store().apps_with(&entry.name)?;
         if removes_data {
             using.extend(change.store().apps_mounting_path(&path)?);
-            using.sort_unstable();
-            using.dedup();
         }
+        if let Some(volume) = volume {
+            using.extend(change.store().apps_mounting_volume(volume)?);
+        }
+        using.sort_unstable();
+        using.dedup();
         if !using.is_empty() {
             return Ok(Unregistered::Used(using));
         }
@@ -197,25 +296,45 @@ fn unregister(entry: &Entry, removes_data: bool, context: &Context) -> Result<Un
             }
             Some(_) => {}
         }
-        let mut leaving = None;
+        must_have_no_snapshots(&entry.name, change.store())?;
+        let mut aside = Aside::Nothing;
         match std::fs::symlink_metadata(&path) {
-            Ok(found) if removes_data && !found.is_dir() => {
+            Ok(found) if removes_data && !is_right_kind(entry, &found) => {
+                let what = match backing::of(entry).place() {
+                    Place::File => "a file but a directory or a link",
+                    _ => "a directory but a link or a file",
+                };
                 return Err(Error::refused(format!(
-                    "{} is not a directory but a link or a file; remove it yourself and run the command without --destroy-host-dir",
+                    "{} is not {what}; remove it yourself and run the command without --destroy-host-dir",
                     path.display()
                 )));
             }
-            Ok(_) if removes_data => {
-                let name = directory::leaving_name(entry.name.as_str());
+            Ok(_) if way == Way::Trash => {
+                let id = trash::free_id(entry.name.as_str(), change.store())?;
+                let source = path.to_string_lossy().into_owned();
+                let trashed = Trashed::new(id, Some(entry.clone()), source, Some(caller.clone()));
+                change.move_to_trash(&trashed, path)?;
+                aside = Aside::Trashed(Box::new(trashed));
+            }
+            Ok(_) if way == Way::Out => {
+                let name = storage_root::leaving_name(entry.name.as_str());
                 let to = change.store().layout().directory(&name);
                 change.move_folder(path, to);
-                leaving = Some(name);
+                aside = Aside::Leaving(name);
             }
             _ => {}
         }
         change.remove_entry(&entry.name);
-        Ok(Unregistered::Gone(leaving))
+        Ok(Unregistered::Gone(aside))
     })
+}
+
+/// Whether what is in the entry's place is what its type puts there.
+fn is_right_kind(entry: &Entry, found: &std::fs::Metadata) -> bool {
+    match backing::of(entry).place() {
+        Place::File => found.is_file(),
+        _ => found.is_dir(),
+    }
 }
 
 fn remove_data(entry: &Entry, leaving: &str, context: &mut Context) -> Result<()> {

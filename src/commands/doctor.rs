@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than, with_app};
+use crate::checks::exclusive;
 use crate::checks::image::Fitting;
 use crate::checks::{Finding, Severity, running, sources, store};
 use crate::context::Context;
@@ -94,7 +95,14 @@ fn of_app(app: &AppName, everywhere: &[Container], context: &Context) -> Result<
         findings.extend(sources::elsewhere(app, mounted));
         findings.extend(sources::unknown_option(app, mounted, context));
         findings.extend(sources::missing(app, mounted, context));
+        findings.extend(sources::unusable(app, mounted, context));
         findings.extend(sources::several_writers(app, mounted, everywhere));
+    }
+    // A file that cannot be read is told already.
+    findings.extend(exclusive::declared(app, &mounts.mounted, context).unwrap_or_default());
+    for entry in exclusive::written_by(&mounts.mounted) {
+        findings.extend(exclusive::in_the_way(app, entry, everywhere, context));
+        findings.extend(exclusive::several(app, entry, everywhere, context));
     }
     findings.extend(running::stale(app, &mounts, &containers, context));
     if !deployed.is_empty()

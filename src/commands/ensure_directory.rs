@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use super::directory;
+use crate::backing::storage_root;
 use crate::context::Context;
 use crate::domain::names::DirectoryName;
 use crate::domain::ownership::Ownership;
@@ -32,18 +32,19 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = DirectoryName::parse(at(&arguments.positional, 0))?;
     no_more_than(&arguments.positional, 1)?;
     let ownership = Ownership::parse(&arguments.chown)?;
-    let own = directory::default_path(context, name.as_str());
+    let own = storage_root::default_path(context, name.as_str());
     super::access::source(&Source::parse(&own)?, None, None, context)?;
-    let ids = directory::ids(&ownership, context);
-    directory::clear_leaving(context);
+    let ids = storage_root::ids(&ownership, context);
+    storage_root::clear_leaving(context);
     let path = context.store.layout().directory(name.as_str());
     context.out.headline(&format!("Ensuring {} exists", path.display()));
-    let made = directory::make(&path, context)?;
+    let made = storage_root::make(&path, context)?;
     if let Some(ids) = ids {
         context.out.detail_unless_quiet(&format!("Setting directory ownership to {ids}"));
-        if let Err(error) = directory::give(name.as_str(), ids, arguments.chown_recursive, context)
+        if let Err(error) =
+            storage_root::give(name.as_str(), ids, arguments.chown_recursive, context)
         {
-            directory::unmake(&made);
+            storage_root::unmake(&made);
             return Err(error.into());
         }
     }

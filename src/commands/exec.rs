@@ -6,9 +6,12 @@ use std::os::unix::fs::FileTypeExt;
 use clap::Parser;
 
 use super::arguments;
+use crate::backing::{self, Place};
 use crate::context::Context;
+use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::ownership::Ownership;
+use crate::domain::paths::{ContainerPath, Source};
 use crate::error::{Error, Result};
 use crate::host::{docker, plugn, process};
 
@@ -38,9 +41,12 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = arguments.positional.remove(0);
     let entry = super::access::entry(&name, context)?;
     check(&arguments)?;
+    super::wait::must_be_usable(&entry, context)?;
     let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
     context.out.flush()?;
-    let status = if context.environment.is_dokku() {
+    // Dokku's scheduler mounts at /data and works there, where a file cannot be.
+    let is_file = backing::of(&entry).place() == Place::File;
+    let status = if context.environment.is_dokku() && !is_file {
         through_scheduler(&entry, image, &arguments)?
     } else {
         directly(&entry, image, &arguments, context)?
@@ -83,7 +89,8 @@ fn through_scheduler(entry: &Entry, image: &str, arguments: &Arguments) -> Resul
     plugn::hand_over("scheduler-storage-exec", &words)
 }
 
-/// Without Dokku, this host's Docker runs it, with the entry at `/data`, as Dokku's scheduler does.
+/// Without Dokku, and for a file, this host's Docker runs it: with the entry at `/data`, as Dokku's scheduler does, and
+/// a file at `/data/NAME`.
 fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context) -> Result<i32> {
     if !entry.is_docker_local() {
         return Err(Error::refused(format!(
@@ -107,7 +114,18 @@ fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context
     if let Some(user) = user {
         words.extend(["--user".to_owned(), user]);
     }
-    words.extend(["-v".to_owned(), format!("{}:/data", entry.shown_source()), image.to_owned()]);
+    let backing = backing::of(entry);
+    let place = match backing.place() {
+        Place::File => format!("/data/{}", entry.name),
+        _ => "/data".to_owned(),
+    };
+    let attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(&place)?);
+    let source = match entry.host_path {
+        Some(Source::Path(_)) => context.as_docker_sees_it(entry.shown_source())?,
+        _ => entry.shown_source().to_owned(),
+    };
+    words.extend(backing.words(&source, entry, &attachment));
+    words.push(image.to_owned());
     words.extend_from_slice(&arguments.positional);
     let client = docker::client(&context.environment);
     process::hand_over(&client, &words).map_err(Error::system("run", client))

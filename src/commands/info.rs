@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::arguments::{self, at};
+use crate::backing;
 use crate::context::Context;
 use crate::domain::text::or_empty;
 use crate::error::Error;
@@ -27,7 +28,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     }
     let entry = super::access::entry(name, context)?;
     if arguments.format == "json" {
-        context.out.json_pretty(&entry);
+        context.out.json_pretty(&entry.shown());
         return Ok(());
     }
     context.out.headline_unless_quiet(&format!("Storage entry {}", entry.name));
@@ -42,10 +43,25 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         ("Mode", or_empty(entry.mode.as_ref()).to_owned()),
         ("Reclaim policy", entry.reclaim_policy.clone()),
         ("Scope", entry.scope.to_string()),
+        ("Exclusive", if entry.exclusive { "true" } else { "" }.to_owned()),
         ("Node", entry.node.clone()),
+        ("Type", entry.kind.clone()),
+        ("Driver", entry.driver.clone()),
+        ("Connector", or_empty(entry.connector.as_ref()).to_owned()),
     ];
+    let row = |label: &str, value: &str| format!("{:18}{value}", format!("{label}:"));
     for (label, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-        context.out.detail(&format!("{:18}{value}", format!("{label}:")));
+        context.out.detail(&row(label, value));
+    }
+    for (key, value) in entry.shown().options {
+        context.out.detail(&row("Option", &format!("{key}={value}")));
+    }
+    if !entry.kind.is_empty() {
+        let state = match backing::of(&entry).problem(&entry, context) {
+            None => "ready".to_owned(),
+            Some(problem) => format!("{}; {}", problem.sentence, problem.remedy),
+        };
+        context.out.detail(&row("State", &state));
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::{mounted_source, volume_argument};
 use crate::domain::names::ProcessType;
 use crate::domain::phases::Phases;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::render::table::table;
 use crate::store::Mounted;
@@ -40,6 +40,25 @@ pub struct Row<'a> {
     volume_chown: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     need: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_from: Option<String>,
+}
+
+impl Row<'_> {
+    /// Says from whom it is shared, where it is.
+    #[must_use]
+    pub fn shared_from(mut self, from: Option<String>) -> Self {
+        self.shared_from = from;
+        self
+    }
+}
+
+/// The app that shares a mount, as far as the caller may see it.
+///
+/// # Errors
+/// Where plugn cannot be run.
+pub fn shared_from(mounted: &Mounted, context: &Context) -> Result<Option<String>> {
+    mounted.shared_from.as_ref().map(|from| super::share::name(from, context)).transpose()
 }
 
 impl<'a> From<&'a Mounted> for Row<'a> {
@@ -66,6 +85,7 @@ impl<'a> From<&'a Mounted> for Row<'a> {
             subpath: subpath.as_ref().map(AsRef::as_ref),
             volume_chown: volume_chown.as_ref().map(AsRef::as_ref),
             need: need.as_ref().map(AsRef::as_ref),
+            shared_from: None,
         }
     }
 }
@@ -92,25 +112,34 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     super::report::warn_of_orphans(&app, &mounts, context);
     let rows = mounts.sorted();
     if arguments.format == "json" {
-        let rows: Vec<Row> = rows.into_iter().map(Row::from).collect();
-        context.out.json(&rows);
+        let rows: Result<Vec<Row>> = rows
+            .into_iter()
+            .map(|m| Ok(Row::from(m).shared_from(shared_from(m, context)?)))
+            .collect();
+        context.out.json(&rows?);
         return Ok(());
     }
     if arguments.format == "table" {
-        let headings = ["Entry", "Mount", "Phases", "Process type"];
-        let rows: Vec<_> = rows
-            .into_iter()
-            .map(|m| {
-                let a = &m.attachment;
-                vec![
-                    m.entry.name.to_string(),
-                    colon_form(m),
-                    a.phases.to_string(),
-                    a.process_type.to_string(),
-                ]
-            })
-            .collect();
-        context.out.line(&table(&headings, &rows));
+        let mut headings = vec!["Entry", "Mount", "Phases", "Process type"];
+        let has_shared = rows.iter().any(|m| m.shared_from.is_some());
+        if has_shared {
+            headings.push("Shared from");
+        }
+        let mut lines = Vec::new();
+        for m in rows {
+            let a = &m.attachment;
+            let mut line = vec![
+                m.entry.name.to_string(),
+                colon_form(m),
+                a.phases.to_string(),
+                a.process_type.to_string(),
+            ];
+            if has_shared {
+                line.push(shared_from(m, context)?.unwrap_or_default());
+            }
+            lines.push(line);
+        }
+        context.out.line(&table(&headings, &lines));
         return Ok(());
     }
     context.out.headline_unless_quiet(&format!("{app} volume bind-mounts:"));
@@ -119,7 +148,9 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         if context.out.is_quiet() {
             context.out.line(&line);
         } else {
-            context.out.detail(&line);
+            let shared = shared_from(mounted, context)?;
+            let shared = shared.map(|from| format!(" (shared from {from})")).unwrap_or_default();
+            context.out.detail(&format!("{line}{shared}"));
         }
     }
     Ok(())

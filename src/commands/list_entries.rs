@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use clap::Parser;
 
 use super::arguments;
+use crate::backing;
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
@@ -22,6 +23,9 @@ struct Arguments {
     /// --format: output format (text, json)
     #[arg(long, value_name = "string", default_value = "text")]
     format: String,
+    /// --unused: only entries that no app mounts
+    #[arg(long, help_heading = arguments::OWN)]
+    unused: bool,
     positional: Vec<String>,
 }
 
@@ -95,9 +99,12 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     found.entries.retain(|(entry, _)| {
         arguments.scheduler.is_empty() || entry.scheduler == arguments.scheduler
     });
+    if arguments.unused {
+        found.entries.retain(|(_, apps)| apps.is_empty());
+    }
     let source = |entry: &Entry| or_empty(entry.host_path.as_ref()).to_owned();
     if json {
-        let entries: Vec<&Entry> = found.entries.iter().map(|(entry, _)| entry).collect();
+        let entries: Vec<Entry> = found.entries.iter().map(|(entry, _)| entry.shown()).collect();
         context.out.json_pretty(&entries);
     } else if arguments.format == "table" {
         let rows: Vec<_> = found
@@ -108,12 +115,13 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
                 vec![
                     entry.name.to_string(),
                     entry.scheduler.clone(),
+                    backing::name_of(entry).to_owned(),
                     source(entry),
                     apps.join(", "),
                 ]
             })
             .collect();
-        context.out.line(&table(&["Name", "Scheduler", "Host path", "Mounted by"], &rows));
+        context.out.line(&table(&["Name", "Scheduler", "Type", "Host path", "Mounted by"], &rows));
     } else if found.entries.is_empty() {
         context.out.headline_unless_quiet("No storage entries registered");
     } else {

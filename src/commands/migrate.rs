@@ -65,6 +65,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 /// For files that cannot be read or written, with nothing changed.
 pub fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
     let mut left = Vec::new();
+    let mut held = Vec::new();
     context.store.change(|change| {
         let store = change.store();
         let layout = store.layout().clone();
@@ -96,6 +97,14 @@ pub fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
                 ));
                 continue;
             }
+            let registered = store.entry(&entry.name)?;
+            let second =
+                store.refuse_second(app, registered.as_ref().unwrap_or(&entry), &attachment);
+            if let Err(Error::Held { .. }) = second {
+                held.extend(second.err().map(|error| (line.text, error)));
+                continue;
+            }
+            second?;
             let is_other = |there: &Attachment| {
                 there.is_same_mount(&attachment)
                     && (there.readonly, &there.volume_options)
@@ -107,7 +116,7 @@ pub fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
             }
             take_over(&mut mounts, attachment);
             taken.push((&file.path, line.text));
-            if store.entry(&entry.name)?.is_none() && !entries.contains(&entry) {
+            if registered.is_none() && !entries.contains(&entry) {
                 entries.push(entry);
             }
         }
@@ -134,6 +143,9 @@ pub fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
         }
         Ok(())
     })?;
+    for (text, error) in held {
+        left.push(format!("-v {text}: {}", super::access::told(error, context)));
+    }
     for line in left {
         context.out.warn(&format!("Left in docker-options of {app}: {line}"));
     }

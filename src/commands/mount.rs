@@ -3,7 +3,8 @@
 use clap::Parser;
 
 use super::arguments::{self, at, given, list, no_more_than, with_app};
-use super::{directory, scheduler};
+use super::scheduler;
+use crate::backing::{self, storage_root};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, only_on_default_path};
@@ -97,7 +98,7 @@ fn mount_colon_form(
     }
     settle(&mut attachment, arguments)?;
     check(app, &entry, &attachment, context)?;
-    context.store.change(|change| {
+    let mounted = context.store.change(|change| {
         let store = change.store();
         let registered = store.entry(&entry.name)?;
         let mut mounts = store.mounts_file(app)?.whole()?;
@@ -105,13 +106,17 @@ fn mount_colon_form(
             return Err(Error::refused("Mount path already exists."));
         }
         refuse_collision(app, &attachment, mounts.attachments())?;
+        let mounted = registered.as_ref().unwrap_or(&entry);
+        store.refuse_shared_collision(app, None, mounted, &attachment)?;
+        store.refuse_second(app, mounted, &attachment)?;
         mounts.push(attachment.clone());
         if registered.is_none() {
             change.write_entry(&entry)?;
         }
         change.write_mounts(app, &mounts);
         Ok(())
-    })?;
+    });
+    mounted.map_err(|error| super::access::told(error, context))?;
     warn_of_namesake(app, &typed_source, context);
     super::restart::say(app, context);
     Ok(())
@@ -154,7 +159,7 @@ fn mount_entry(
     let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
     settle(&mut attachment, arguments)?;
     check(app, &entry, &attachment, context)?;
-    let (is_new, is_changed) = context.store.change(|change| {
+    let mounted = context.store.change(|change| {
         let store = change.store();
         if store.entry(&entry.name)?.as_ref() != Some(&entry) {
             return Err(Error::refused(format!(
@@ -164,6 +169,8 @@ fn mount_entry(
         let mut mounts = store.mounts_file(app)?.whole()?;
         let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
         refuse_collision(app, &attachment, others)?;
+        store.refuse_shared_collision(app, None, &entry, &attachment)?;
+        store.refuse_second(app, &entry, &attachment)?;
         let mut is_new = true;
         let mut is_changed = true;
         mounts.update(|existing| {
@@ -183,13 +190,21 @@ fn mount_entry(
             change.write_mounts(app, &mounts);
         }
         Ok((is_new, is_changed))
-    })?;
+    });
+    let (is_new, is_changed) = mounted.map_err(|error| super::access::told(error, context))?;
     let place = format!("at {container_dir} on {app}");
     context.out.headline(&if is_new {
         format!("Storage entry {name} mounted {place}")
     } else {
         format!("Storage entry {name} mount {place} updated")
     });
+    let missing = backing::of(&entry).requirements(&context.environment);
+    if let Some(missing) = missing.into_iter().find(|needed| !needed.is_here) {
+        context.out.warn(&format!(
+            "{app} cannot be deployed with it yet: it needs {}, which is not here; {}",
+            missing.what, missing.remedy
+        ));
+    }
     if is_changed {
         super::restart::say(app, context);
     }
@@ -238,13 +253,16 @@ pub fn check(
         return Ok(());
     }
     refuse_deleted_by_build(app, attachment, context)?;
+    if !entry.kind.is_empty() {
+        backing::of(entry).check_attachment(attachment)?;
+    }
     let source = entry.shown_source();
-    let default_path = directory::default_path(context, entry.name.as_str());
+    let default_path = storage_root::default_path(context, entry.name.as_str());
     let chowns = attachment
         .volume_chown
         .as_ref()
         .is_some_and(|owner| owner.is_auto() || owner.container_ids().is_some());
-    if chowns && source != default_path {
+    if chowns && source != default_path && entry.kind.is_empty() {
         return Err(only_on_default_path("--volume-chown", &default_path, source));
     }
     let volume_part =

@@ -201,7 +201,7 @@ fn link_one(app: &AppName, id: &str, name: &str, context: &mut Context) -> Resul
     scheduler::must_match(&entry, app, context)?;
     access::must_be_in_scope(&entry, app)?;
     access::must_be_allowed(&entry, Some(app), &context.store.policy()?, context)?;
-    let changed = context.store.change(|change| {
+    let linked = context.store.change(|change| {
         if change.store().entry(&entry.name)?.as_ref() != Some(&entry) {
             return Err(Error::refused(format!(
                 "storage entry {name:?} was changed meanwhile; run the command again"
@@ -222,10 +222,13 @@ fn link_one(app: &AppName, id: &str, name: &str, context: &mut Context) -> Resul
         }
         mounts.retain(|line| line.attachment().is_none_or(|a| a.need.as_ref() != Some(&need.id)));
         super::mount::refuse_collision(app, &attachment, mounts.attachments())?;
+        change.store().refuse_shared_collision(app, None, &entry, &attachment)?;
+        change.store().refuse_second(app, &entry, &attachment)?;
         mounts.push(attachment);
         change.write_mounts(app, &mounts);
         Ok(true)
-    })?;
+    });
+    let changed = linked.map_err(|error| access::told(error, context))?;
     context.out.headline(&if changed {
         format!("Storage entry {name} serves {} of {app} at {}", need.id, need.path)
     } else {

@@ -5,10 +5,12 @@ use clap::Parser;
 use super::arguments::{self, at, no_more_than};
 use super::report::{Format, Request};
 use crate::context::Context;
+use crate::domain::moment::Moment;
 use crate::domain::paths::{HostPath, as_typed};
-use crate::domain::policy::{Jail, Policy};
+use crate::domain::policy::{Jail, Policy, parse_trash_hours};
 use crate::error::{Error, Result};
-use crate::host::{apps, jail};
+use crate::host::jail;
+use crate::store::Store;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -16,7 +18,7 @@ struct Arguments {
 }
 
 /// The values there are.
-const KEYS: &str = "allowed-paths, jail";
+const KEYS: &str = "allowed-paths, jail, trash-hours";
 
 /// Sets a value of the policy, or takes it away where none is given.
 ///
@@ -26,7 +28,7 @@ pub fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:policy:set", words, context)?;
     let positional = &arguments.positional;
     let key = at(positional, 0);
-    must_see_every_app(context)?;
+    super::access::must_see_every_app("the policy is for every app", context)?;
     let values = positional.get(1..).unwrap_or_default();
     let change = change(key, values)?;
     context.store.change(|transaction| {
@@ -39,12 +41,16 @@ pub fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     } else {
         format!("Storage policy {key} set to {}", values.join(" "))
     });
-    Ok(warn_of_mounts(context)?)
+    match change {
+        Change::TrashHours(_) => Ok(warn_of_the_end(context)?),
+        _ => Ok(warn_of_mounts(context)?),
+    }
 }
 
 enum Change {
     AllowedPaths(Vec<HostPath>),
     Jail(Option<Jail>),
+    TrashHours(Option<u64>),
 }
 
 impl Change {
@@ -52,6 +58,7 @@ impl Change {
         match self {
             Self::AllowedPaths(paths) => policy.allowed_paths.clone_from(paths),
             Self::Jail(jail) => policy.jail.clone_from(jail),
+            Self::TrashHours(hours) => policy.trash_hours = *hours,
         }
     }
 }
@@ -70,18 +77,30 @@ fn change(key: &str, values: &[String]) -> Result<Change> {
             let jail = values.first().map(|text| Jail::parse(text)).transpose()?;
             Ok(Change::Jail(jail))
         }
+        "trash-hours" => {
+            no_more_than(values, 1)?;
+            let hours = values.first().map(|text| parse_trash_hours(text)).transpose()?;
+            Ok(Change::TrashHours(hours))
+        }
         "" => Err(Error::refused(format!("No policy specified, there are: {KEYS}"))),
         other => Err(Error::refused(format!("{other:?} is not a policy; there are: {KEYS}"))),
     }
 }
 
-fn must_see_every_app(context: &Context) -> Result<()> {
-    let all = context.store.apps()?;
-    let count = all.len();
-    if apps::visible(&context.environment, all)?.len() == count {
-        return Ok(());
+/// Says what is in the trash for longer than it may stay from now on.
+fn warn_of_the_end(context: &mut Context) -> Result<()> {
+    let hours = context.store.policy()?.trash_hours();
+    let now = Moment::now();
+    let trash = context.store.snapshot(Store::trash)?;
+    let over: Vec<&str> =
+        trash.iter().filter(|item| item.end(hours) <= now).map(|item| item.id.as_str()).collect();
+    if !over.is_empty() {
+        context.out.warn(&format!(
+            "The trash has {}, which is over now and goes within the hour, or with the next storage:destroy; to have it back: dokku storage:trash:restore ID",
+            over.join(", ")
+        ));
     }
-    Err(Error::refused("the policy is for every app; only who may see every app can set it"))
+    Ok(())
 }
 
 /// Says which mounts there are that the policy does not allow: they stop the next deploy of their apps.
@@ -115,6 +134,7 @@ pub fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mut report = crate::render::report::Report::default();
     report.add("policy-allowed-paths", paths.join(" "));
     report.add("policy-jail", jail);
+    report.add("policy-trash-hours", policy.trash_hours().to_string());
     match (&request.flag, request.format) {
         (Some(flag), _) => report.print_value(&mut context.out, flag)?,
         (None, Format::Json) => report.print_json(&mut context.out),

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::arguments::{at, with_app};
+use crate::backing;
 use crate::context::Context;
 use crate::domain::docker_args;
 use crate::domain::entry::Entry;
@@ -147,7 +148,7 @@ fn one(app: &AppName, mounts: &Mounts, request: &Request, context: &mut Context)
             .warn(&format!("Unable to load all storage attachments for \"{app}\": {problem}"));
     }
     warn_of_orphans(app, mounts, context);
-    let report = report(mounts);
+    let report = report(mounts, context)?;
     match (&request.flag, request.format) {
         (Some(flag), _) => report.print_value(&mut context.out, flag)?,
         (None, Format::Json) => report.print_json(&mut context.out),
@@ -167,7 +168,7 @@ pub fn warn_of_orphans(app: &AppName, mounts: &Mounts, context: &mut Context) {
     }
 }
 
-fn report(mounts: &Mounts) -> Report {
+fn report(mounts: &Mounts, context: &Context) -> Result<Report> {
     let mut report = Report::default();
     for (index, mounted) in mounts.mounted.iter().enumerate() {
         let (entry, attachment) = (&mounted.entry, &mounted.attachment);
@@ -183,6 +184,9 @@ fn report(mounts: &Mounts) -> Report {
         add("subpath", or_empty(attachment.subpath.as_ref()).to_owned());
         add("volume-chown", or_empty(attachment.volume_chown.as_ref()).to_owned());
         add("volume-options", or_empty(attachment.volume_options.as_ref()).to_owned());
+        if let Some(from) = super::list::shared_from(mounted, context)? {
+            add("shared-from", from);
+        }
     }
     let sorted = mounts.sorted();
     for phase in Phase::ALL {
@@ -191,17 +195,17 @@ fn report(mounts: &Mounts) -> Report {
             .filter(|mounted| mounted.attachment.phases.contains(phase))
             .flat_map(|mounted| {
                 let source = docker_args::mounted_source(&mounted.entry, &mounted.attachment);
-                docker_args::words(&source, &mounted.entry, &mounted.attachment)
+                backing::of(&mounted.entry).words(&source, &mounted.entry, &mounted.attachment)
             })
             .collect();
         report.add(&format!("{}-mounts", phase.as_str()), docker_args::line(&words));
     }
-    report
+    Ok(report)
 }
 
 #[derive(Serialize)]
 struct GlobalRow<'a> {
-    entry: &'a Entry,
+    entry: Entry,
     mounted_by: Vec<&'a str>,
 }
 
@@ -211,7 +215,7 @@ fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
         .entries
         .iter()
         .map(|(entry, apps)| GlobalRow {
-            entry,
+            entry: entry.shown(),
             mounted_by: apps.iter().map(AppName::as_str).collect(),
         })
         .collect();

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S};
-use crate::domain::names::AppName;
+use crate::domain::names::{AppName, ProcessType};
 use crate::error::{Error, Result};
 use crate::host::plugn;
 use crate::store::files;
@@ -22,6 +22,38 @@ pub fn builder_of_app(app: &AppName, context: &Context) -> String {
         .or_else(|| selected("builder", "--global", context))
         .or_else(|| built().filter(|builder| !builder.is_empty()))
         .unwrap_or_else(|| "herokuish".to_owned())
+}
+
+/// How many containers of each process type the app is to have, as Dokku's `ps` plugin says; none where nobody says it.
+pub fn scale_of_app(app: &AppName, context: &Context) -> Vec<(ProcessType, u32)> {
+    let trigger = "ps-current-scale";
+    let answer = if plugn::is_answered(&context.environment, trigger) {
+        plugn::output(trigger, &[app.to_string()]).ok().filter(|answer| answer.status == 0)
+    } else {
+        None
+    };
+    let text = answer.map_or_else(
+        || {
+            let file = context.store.layout().property("ps", app.as_str(), "scale");
+            let bytes = files::read(&file).ok().flatten().unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        },
+        |answer| answer.stdout,
+    );
+    let count = |line: &str| {
+        let (process_type, count) = line.split_once('=')?;
+        Some((ProcessType::parse(process_type.trim()).ok()?, count.trim().parse().ok()?))
+    };
+    text.lines().filter_map(count).collect()
+}
+
+/// How many seconds a container of the app may take to stop, where that was set for it or for every app.
+pub fn stop_seconds_of_app(app: &str, context: &Context) -> Option<u32> {
+    let property = |app: &str| {
+        let file = context.store.layout().property("ps", app, "stop-timeout-seconds");
+        String::from_utf8(files::read(&file).ok()??).ok()?.trim().parse().ok()
+    };
+    property(app).or_else(|| property("--global"))
 }
 
 fn selected(plugin: &str, app: &str, context: &Context) -> Option<String> {

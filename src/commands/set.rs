@@ -6,13 +6,15 @@ use clap::Parser;
 use serde_json::Value;
 
 use super::arguments::{self, at, no_more_than, pairs};
-use super::directory::{self, Wanted};
-use super::scheduler;
+use super::{content, scheduler, wait};
+use crate::backing::storage_root::{self, Wanted};
+use crate::backing::{self, Place};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::domain::scope::Scope;
+use crate::domain::size::ByteSize;
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::entries::no_such_entry;
@@ -56,8 +58,14 @@ struct Arguments {
 const PROPERTIES: [&str; 7] =
     ["access-mode", "chown", "mode", "namespace", "reclaim-policy", "size", "storage-class-name"];
 
+/// The property that says how much an entry holds.
+const SIZE: &str = "size";
+
 /// The properties that Dokku's own plugin does not have.
-const OWN_PROPERTIES: [&str; 2] = ["node", "scope"];
+const OWN_PROPERTIES: [&str; 4] = [CONTENT, "exclusive", "node", "scope"];
+
+/// The property that is not the entry's but its file's.
+const CONTENT: &str = "content";
 
 /// The name of a host, as `hostname` shows it.
 fn node(text: &str) -> Result<String> {
@@ -66,6 +74,14 @@ fn node(text: &str) -> Result<String> {
         Ok(text.to_owned())
     } else {
         Err(Error::refused(format!("node {text:?} is not the name of a host")))
+    }
+}
+
+fn truth(text: &str) -> Result<bool> {
+    match text {
+        "true" => Ok(true),
+        "false" | "" => Ok(false),
+        _ => Err(Error::refused(format!("exclusive is true or false, not {text:?}"))),
     }
 }
 
@@ -118,7 +134,11 @@ impl Changes {
 
     fn apply(&self, entry: &mut Entry, default_path: &str) -> Result<()> {
         for (property, value) in &self.properties {
+            backing::of(entry).check_property(entry, property)?;
             set(entry, property, value)?;
+        }
+        if entry.exclusive {
+            backing::must_be_able_to_be_exclusive(entry)?;
         }
         for (given, values) in
             [(&self.annotations, &mut entry.annotations), (&self.labels, &mut entry.labels)]
@@ -128,8 +148,27 @@ impl Changes {
                 *values = replacing;
             }
         }
+        if self.properties.iter().any(|(name, _)| name == "reclaim-policy") {
+            backing::of(entry).check_reclaim_policy(entry)?;
+        }
         entry.check(default_path)?;
-        if self.touch_directory() { entry.check_directory(default_path) } else { Ok(()) }
+        if self.touch_directory() && entry.kind.is_empty() {
+            entry.check_directory(default_path)?;
+        }
+        Ok(())
+    }
+
+    /// Has a directory with a size hold more, which is noted in the entry afterwards: where this is cut off in between,
+    /// the same command once more finishes it.
+    fn resize(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        let size = self.properties.iter().find(|(name, _)| name == SIZE);
+        match size {
+            Some((_, value)) if backing::of(entry).must_be_mounted(entry) => {
+                let size = ByteSize::parse(value)?;
+                backing::of(entry).resize(entry, size, context)
+            }
+            _ => Ok(()),
+        }
     }
 
     fn touch_directory(&self) -> bool {
@@ -150,9 +189,15 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
     match property {
         "access-mode" => fixed(&entry.access_mode)?,
         "storage-class-name" => fixed(&entry.storage_class)?,
-        "size" => value.clone_into(&mut entry.size),
+        // What has a size of its own was given it before.
+        SIZE if backing::of(entry).must_be_mounted(entry) => {
+            let size = ByteSize::parse(value)?.to_string();
+            entry.options.insert(SIZE.to_owned(), size);
+        }
+        SIZE => value.clone_into(&mut entry.size),
         "namespace" => value.clone_into(&mut entry.namespace),
         "reclaim-policy" => value.clone_into(&mut entry.reclaim_policy),
+        "exclusive" => entry.exclusive = truth(value)?,
         "node" => entry.node = node(value)?,
         "scope" => entry.scope = Scope::parse(&[value.to_owned()])?,
         "chown" if value.is_empty() => entry.chown = None,
@@ -181,17 +226,26 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     if at(&arguments.positional, 1).is_empty() {
         warn_of_flags(&changes, context);
     }
+    if at(&arguments.positional, 1) == CONTENT {
+        let [name, from] = [0, 2].map(|index| at(&arguments.positional, index));
+        return Ok(content::set(name, from, context)?);
+    }
     let entry = super::access::entry(at(&arguments.positional, 0), context)?;
-    let default_path = directory::default_path(context, entry.name.as_str());
+    let default_path = storage_root::default_path(context, entry.name.as_str());
+    changes.resize(&entry, context)?;
     let mut planned = entry.clone();
     changes.apply(&mut planned, &default_path)?;
+    if changes.touch_directory() && backing::of(&entry).place() == Place::File {
+        wait::must_be_usable(&entry, context)?;
+    }
     let wanted = if changes.touch_directory() {
         Some(Wanted::of(&planned, arguments.chown_recursive, context)?)
     } else {
         None
     };
     let change = |entry: &mut Entry| changes.apply(entry, &default_path);
-    update(entry.name.as_str(), change, wanted.as_ref(), context)?;
+    let updated = update(entry.name.as_str(), change, wanted.as_ref(), context);
+    updated.map_err(|error| super::access::told(error, context))?;
     context.out.headline(&format!("Storage entry {} updated", entry.name));
     Ok(())
 }
@@ -225,6 +279,9 @@ pub(super) fn update(
         change(&mut after)?;
         if after.scope != before.scope {
             keep_mounts_in_scope(&after, transaction.store())?;
+        }
+        if after.exclusive && !before.exclusive {
+            transaction.store().refuse_several(&after)?;
         }
         if let Some(wanted) = wanted {
             wanted.prepare(&after, transaction);

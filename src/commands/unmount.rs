@@ -11,7 +11,7 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{ContainerPath, Source};
 use crate::error::{Error, Result};
 use crate::host::apps;
-use crate::store::{Change, Line, MountsFile, Store};
+use crate::store::{Change, Line, Mounted, MountsFile, Store};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -106,7 +106,24 @@ fn unmount_colon_form(
     })
 }
 
+/// Says where an entry is to be taken away that the app only has from another.
+fn refuse_shared(app: &AppName, name: &str, context: &Context) -> Result<()> {
+    let is_shared = |m: &&Mounted| m.entry.name.as_str() == name && m.shared_from.is_some();
+    let all = context.store.mounts(app)?.mounted;
+    let own = all.iter().any(|m| m.entry.name.as_str() == name && m.shared_from.is_none());
+    let Some(from) =
+        all.iter().find(is_shared).filter(|_| !own).and_then(|m| m.shared_from.as_ref())
+    else {
+        return Ok(());
+    };
+    let from = super::share::name(from, context)?;
+    Err(Error::refused(format!(
+        "storage entry {name:?} is shared with {app} from {from}, which mounts it; to end the sharing: dokku storage:unshare {from} {app}"
+    )))
+}
+
 fn unmount_entry(app: &AppName, name: &str, which: Which<'_>, context: &Context) -> Result<()> {
+    refuse_shared(app, name, context)?;
     let container_dir = which.container_dir;
     let not_mounted = || {
         let place = container_dir.map(|path| format!(" at {path:?}")).unwrap_or_default();

@@ -1,43 +1,119 @@
 //! `storage:wait`: whether an entry's storage is there.
 
+use std::time::{Duration, Instant};
+
 use clap::Parser;
 
-use super::arguments::{self, at};
+use super::arguments::{self, at, given};
 use super::scheduler;
+use crate::backing::{self, Problem};
 use crate::context::Context;
+use crate::domain::entry::Entry;
 use crate::domain::paths::Source;
-use crate::error::Error;
+use crate::error::{Error, Result};
+
+/// How long it waits for what may come by itself, unless somebody says.
+const PATIENCE: u64 = 60;
+
+/// The longest that can be asked for: a day.
+const PATIENCE_MAX: u64 = 24 * 60 * 60;
+
+/// How long between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Parser)]
 struct Arguments {
+    /// --timeout: how many seconds to wait for it
+    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    timeout: Option<String>,
     positional: Vec<String>,
 }
 
-/// Succeeds where the entry's directory is there, or the cluster has bound its claim.
+/// Succeeds once the entry's directory is there, what is behind it is mounted and answers, or the cluster has bound
+/// its claim.
 ///
 /// # Errors
-/// Where it is not, with what is missing.
+/// Where it is not within the time, with what is missing.
 pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:wait", words, context)?;
     let entry = super::access::entry(at(&arguments.positional, 0), context)?;
-    let name = &entry.name;
+    let patience = given(arguments.timeout.as_deref()).map(seconds).transpose()?;
+    let begin = Instant::now();
+    if !scheduler::is_elsewhere(&entry) {
+        backing::of(&entry).revive(&entry, context)?;
+    }
+    while let Err(reason) = look(&entry, context)? {
+        // Dokku's own command looks once; what a server or a helper brings is worth waiting for.
+        let default = if reason.may_pass { PATIENCE } else { 0 };
+        if begin.elapsed() >= Duration::from_secs(patience.unwrap_or(default)) {
+            return Err(Error::refused(reason.sentence).into());
+        }
+        std::thread::sleep(PAUSE);
+    }
     if scheduler::is_elsewhere(&entry) {
-        let status = scheduler::status(&entry)?;
+        context.out.headline(&format!("Storage entry {} is bound", entry.name));
+    } else if !entry.kind.is_empty() {
+        context.out.headline(&format!("Storage entry {} is ready", entry.name));
+    }
+    Ok(())
+}
+
+fn seconds(text: &str) -> Result<u64> {
+    let seconds = text.parse().ok().filter(|&seconds| seconds <= PATIENCE_MAX);
+    seconds.ok_or_else(|| {
+        Error::refused(format!(
+            "--timeout {text:?} is not a number of seconds, {PATIENCE_MAX} at most"
+        ))
+    })
+}
+
+/// Why an entry cannot be used yet.
+struct NotYet {
+    sentence: String,
+    may_pass: bool,
+}
+
+fn look(entry: &Entry, context: &Context) -> Result<Result<(), NotYet>> {
+    let name = &entry.name;
+    let not_yet = |sentence: String| Ok(Err(NotYet { sentence, may_pass: false }));
+    if scheduler::is_elsewhere(entry) {
+        let status = scheduler::status(entry)?;
         let status =
             if status.is_empty() { "not known to the scheduler".to_owned() } else { status };
         if status != "Bound" {
-            return Err(
-                Error::refused(format!("storage entry \"{name}\" is {status}, not Bound")).into()
-            );
+            return not_yet(format!("storage entry \"{name}\" is {status}, not Bound"));
         }
-        context.out.headline(&format!("Storage entry {name} is bound"));
-        return Ok(());
+        return Ok(Ok(()));
+    }
+    if let Some(problem) = backing::of(entry).problem(entry, context) {
+        let may_pass = problem.may_pass;
+        return Ok(Err(NotYet { sentence: sentence(entry, &problem), may_pass }));
     }
     match &entry.host_path {
-        Some(Source::Path(path)) if !std::path::Path::new(path.as_str()).is_dir() => {
-            Err(Error::refused(format!("storage entry \"{name}\" host path {path} is not present"))
-                .into())
+        Some(Source::Path(path))
+            if backing::of(entry).place() == backing::Place::Directory
+                && !std::path::Path::new(path.as_str()).is_dir() =>
+        {
+            not_yet(format!("storage entry \"{name}\" host path {path} is not present"))
         }
+        _ => Ok(Ok(())),
+    }
+}
+
+fn sentence(entry: &Entry, problem: &Problem) -> String {
+    format!(
+        "storage entry \"{}\" is not ready: {}; {}",
+        entry.name, problem.sentence, problem.remedy
+    )
+}
+
+/// Refuses an entry that containers cannot use as it is now.
+///
+/// # Errors
+/// Says why.
+pub fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
+    match backing::of(entry).problem(entry, context) {
+        Some(problem) if entry.is_docker_local() => Err(Error::refused(sentence(entry, &problem))),
         _ => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::names::AppName;
 use crate::error::{Error, Result};
 
 /// What happens at a deploy where the source of a mount is missing.
@@ -42,6 +43,27 @@ pub enum CloneMode {
     Empty,
 }
 
+/// That an app gets whatever another mounts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Share {
+    /// The app that mounts it.
+    pub app: AppName,
+    /// Whether it is only to be read.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub read_only: bool,
+    /// Fields that this version does not know; they are written back as they were.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl Share {
+    /// A share of what an app mounts.
+    #[must_use]
+    pub fn new(app: AppName, read_only: bool) -> Self {
+        Self { app, read_only, unknown: Map::new() }
+    }
+}
+
 /// The settings of an app, and what is remembered of its last build.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -55,6 +77,9 @@ pub struct AppSettings {
     /// What a clone gets.
     #[serde(skip_serializing_if = "is_default")]
     pub clone: CloneMode,
+    /// The apps whose mounts the app gets.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shared_from: Vec<Share>,
     /// The image that was built last.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub image: String,
@@ -78,6 +103,12 @@ pub const PROPERTIES: [(&str, &[&str]); 3] = [
 ];
 
 impl AppSettings {
+    /// The share of what another app mounts, where there is one.
+    #[must_use]
+    pub fn share(&self, from: &AppName) -> Option<&Share> {
+        self.shared_from.iter().find(|share| share.app == *from)
+    }
+
     /// Sets a property; the empty value takes it back to its default.
     ///
     /// # Errors

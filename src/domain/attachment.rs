@@ -87,6 +87,20 @@ impl Attachment {
         *self = Self { need, unknown, ..other };
     }
 
+    /// The attachment as an app gets it that shares it: without what is the other app's alone, its need and the owner
+    /// that its deploys set.
+    #[must_use]
+    pub fn shared(&self, read_only: bool) -> Self {
+        let mut shared = self.clone();
+        shared.need = None;
+        shared.volume_chown = None;
+        if read_only {
+            shared.readonly = true;
+            shared.volume_options = shared.volume_options.and_then(|options| options.without("rw"));
+        }
+        shared
+    }
+
     /// Whether a container of this phase and process type gets the mount. A container without a process type
     /// (a one-off, a build) gets what is meant for all of them.
     #[must_use]
@@ -179,6 +193,17 @@ mod tests {
         assert!(b.collision([&a]).is_some());
         assert!(a.collision([&c]).is_none());
         assert!(b.collision([&d]).is_none());
+    }
+
+    #[test]
+    fn what_is_shared_read_only_is_never_writable() {
+        let a = attachment(
+            r#"{"entry_name":"a","container_path":"/a","phases":["run"],"volume_options":"rw,Z","volume_chown":"1000","need":"up"}"#,
+        );
+        let shared = a.shared(true);
+        assert_eq!(shared.options().unwrap(), "ro,Z");
+        assert!(shared.volume_chown.is_none() && shared.need.is_none());
+        assert_eq!(a.shared(false).options().unwrap(), "rw,Z");
     }
 
     #[test]

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 use sha1::{Digest, Sha1};
 
 use super::mode::Mode;
-use super::names::EntryName;
+use super::names::{ConnectorName, EntryName};
+use super::options;
 use super::ownership::Ownership;
 use super::paths::Source;
 use super::scope::Scope;
@@ -96,6 +97,31 @@ pub struct Entry {
         skip_serializing_if = "Scope::is_empty"
     )]
     pub scope: Scope,
+    /// What stands behind it (`tmpfs`, `nfs`, …); none where the source alone says it. A field of this plugin's own.
+    #[serde(
+        default,
+        rename = "type",
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub kind: String,
+    /// The driver of its Docker volume, where it is not Docker's own; a field of this plugin's own.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub driver: String,
+    /// Where its credentials are; a field of this plugin's own.
+    #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
+    pub connector: Option<ConnectorName>,
+    /// What its type was told; a field of this plugin's own.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
+    pub options: BTreeMap<String, String>,
     /// The name of the host that has the data; a field of this plugin's own.
     #[serde(
         default,
@@ -103,6 +129,13 @@ pub struct Entry {
         skip_serializing_if = "String::is_empty"
     )]
     pub node: String,
+    /// Whether one app at a time mounts it, and one container at a time writes to it; a field of this plugin's own.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub exclusive: bool,
     /// The version of this shape.
     #[serde(default = "schema_version")]
     pub schema_version: u64,
@@ -129,7 +162,12 @@ impl Entry {
             annotations: BTreeMap::new(),
             labels: BTreeMap::new(),
             scope: Scope::default(),
+            kind: String::new(),
+            driver: String::new(),
+            connector: None,
+            options: BTreeMap::new(),
             node: String::new(),
+            exclusive: false,
             schema_version: SCHEMA_VERSION,
             unknown: Map::new(),
         }
@@ -172,11 +210,30 @@ impl Entry {
         if self.scope.is_empty() {
             self.scope.clone_from(&earlier.scope);
         }
+        if self.kind.is_empty() {
+            self.kind.clone_from(&earlier.kind);
+            self.driver.clone_from(&earlier.driver);
+            self.connector.clone_from(&earlier.connector);
+            self.options.clone_from(&earlier.options);
+        }
         if !earlier.node.is_empty() {
             self.node.clone_from(&earlier.node);
         }
+        self.exclusive |= earlier.exclusive;
         self.unknown.clone_from(&earlier.unknown);
         self.schema_version = earlier.schema_version.max(SCHEMA_VERSION);
+    }
+
+    /// The same without what must not be shown: the values of options that look like secrets.
+    #[must_use]
+    pub fn shown(&self) -> Self {
+        Self { options: options::masked(&self.options), ..self.clone() }
+    }
+
+    /// An option of its type; the empty text where it was not given.
+    #[must_use]
+    pub fn option(&self, key: &str) -> &str {
+        self.options.get(key).map_or("", String::as_str)
     }
 
     /// Whether this host's Docker mounts it.
@@ -236,7 +293,8 @@ impl Entry {
                 )));
             }
         }
-        if self.is_deleted_with_entry() && source.as_str() != default_path {
+        // A type has rules of its own for what goes with the entry.
+        if self.kind.is_empty() && self.is_deleted_with_entry() && source.as_str() != default_path {
             return Err(Error::refused(format!(
                 "storage entry \"{name}\" (docker-local) only accepts --reclaim-policy Delete on the default host path ({default_path})"
             )));
@@ -351,6 +409,19 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exclusive_is_written_only_where_it_is_and_stays_when_created_again() {
+        let plain = Entry::new(EntryName::parse("a").unwrap(), Some(Source::parse("/a").unwrap()));
+        assert!(!serde_json::to_string(&plain).unwrap().contains("exclusive"));
+        let exclusive = Entry { exclusive: true, ..plain.clone() };
+        let text = serde_json::to_string(&exclusive).unwrap();
+        assert!(text.contains(r#""exclusive":true"#), "{text}");
+        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), exclusive);
+        let mut again = plain;
+        again.complete_from(&exclusive);
+        assert!(again.exclusive);
+    }
 
     #[test]
     fn legacy_names_are_dokkus() {

@@ -112,6 +112,29 @@ impl EntryName {
     }
 }
 
+/// The name of a connector: a DNS-1123 label of at most 45 bytes, as an entry's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectorName(String);
+checked_text!(ConnectorName);
+
+impl ConnectorName {
+    /// Reads a connector's name.
+    ///
+    /// # Errors
+    /// Says which rule the name breaks.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::refused("connector name is required"));
+        }
+        if EntryName::parse(text).is_err() {
+            return Err(Error::refused(format!(
+                "connector name {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash; {ENTRY_NAME_MAX} characters at most)"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// The name of a folder directly under the storage root: `[A-Za-z0-9_-]+`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryName(String);

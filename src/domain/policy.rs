@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::names::AppName;
 use super::paths::{HostPath, as_typed};
 use super::text::checked_text;
+use super::trash::{MOST_HOURS, TRASH_HOURS};
 use crate::error::{Error, Result};
 
 /// What stands for the app's name in a jail's path.
@@ -69,12 +70,35 @@ pub struct Policy {
     /// Where the host paths of colon mounts land.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jail: Option<Jail>,
+    /// For how many hours what is destroyed stays in the trash, where somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trash_hours: Option<u64>,
     /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
 
+/// Reads for how many hours what is destroyed stays in the trash.
+///
+/// # Errors
+/// Names the value and what is allowed.
+pub fn parse_trash_hours(text: &str) -> Result<u64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let hours = text.parse().ok().filter(|&hours| is_number && hours <= MOST_HOURS);
+    hours.ok_or_else(|| {
+        Error::refused(format!(
+            "trash-hours {text:?} must be a whole number of hours from 0 to {MOST_HOURS}; 0 is no trash at all"
+        ))
+    })
+}
+
 impl Policy {
+    /// For how many hours what is destroyed stays in the trash; 0 where there is none.
+    #[must_use]
+    pub fn trash_hours(&self) -> u64 {
+        self.trash_hours.unwrap_or(TRASH_HOURS)
+    }
+
     /// Whether host paths are restricted at all.
     #[must_use]
     pub fn restricts_paths(&self) -> bool {
@@ -92,6 +116,17 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hours_are_whole_and_not_too_many() {
+        assert_eq!(parse_trash_hours("0").unwrap(), 0);
+        assert_eq!(parse_trash_hours("87600").unwrap(), MOST_HOURS);
+        for bad in ["", "-1", "+1", "1.5", "48h", " 1", "87601", "99999999999999999999"] {
+            assert!(parse_trash_hours(bad).is_err(), "{bad:?}");
+        }
+        let policy: Policy = serde_json::from_str(r#"{"trash_hours": 0}"#).unwrap();
+        assert_eq!((policy.trash_hours(), Policy::default().trash_hours()), (0, TRASH_HOURS));
+    }
 
     #[test]
     fn paths_land_in_the_apps_folder_once() {

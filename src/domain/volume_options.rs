@@ -30,6 +30,13 @@ impl VolumeOptions {
         Ok(Self(text.to_owned()))
     }
 
+    /// The others; none where this is the only one.
+    #[must_use]
+    pub fn without(&self, option: &str) -> Option<Self> {
+        let others: Vec<&str> = self.0.split(',').filter(|o| *o != option).collect();
+        (!others.is_empty()).then(|| Self(others.join(",")))
+    }
+
     /// Whether one of the options is this one.
     #[must_use]
     pub fn contains(&self, option: &str) -> bool {

@@ -1,14 +1,16 @@
-//! `chown-storage-dir`, `chmod-storage-dir`, `destroy-storage-dir` and `copy-storage-dir`.
+//! `chown-storage-dir`, `chmod-storage-dir`, `destroy-storage-dir`, `copy-storage-dir` and `usage-storage-dir`.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
 use super::root;
-use crate::commands::directory::{LEAVING, leaving_name};
+use crate::backing::storage_root::{LEAVING, leaving_name};
 use crate::context::Context;
 use crate::domain::mode::Mode;
 use crate::domain::names::DirectoryName;
 use crate::domain::paths::Subpath;
+use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
+use crate::domain::trash::{TRASH, TrashId};
 use crate::error::{Error, Result};
 use crate::host::ownership::Ids;
 use crate::host::tree::{self, Depth};
@@ -22,7 +24,8 @@ const PLAIN: std::ops::RangeInclusive<u32> = 0..=65_535;
 const SHIFTED: std::ops::RangeInclusive<u32> = 165_536..=231_071;
 
 /// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a folder and all that is in it to a
-/// user, or only the folder itself or a part of it; or makes a part of it, which is that user's.
+/// user, or only the folder itself or a part of it; or makes a part of it, which is that user's. A file directly below the
+/// root is given as it is.
 ///
 /// # Errors
 /// For a name or an id that is not allowed, and where something could not be changed.
@@ -42,6 +45,9 @@ pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         let part = part.ok_or_else(|| Error::refused("--make needs the path to make"))?;
         return Ok(tree::make_part(&root, &name, part, ids.uid, ids.gid)?);
     }
+    if part.is_none() && tree::is_file(&root, &name) {
+        return Ok(tree::own_file(&root, &name, ids.uid, ids.gid)?);
+    }
     let folder = tree::enter_part(&root, &name, part)?;
     let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
     let owned = progress::shown(|seen| tree::own(folder, &shown, ids.uid, ids.gid, depth, seen))?;
@@ -54,7 +60,7 @@ pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `chmod-storage-dir NAME MODE`: sets a folder's mode.
+/// `chmod-storage-dir NAME MODE`: sets a folder's or a file's mode; a file gets no set-uid, set-gid or sticky bit.
 ///
 /// # Errors
 /// For a name or a mode that is not allowed, and where it cannot be set.
@@ -67,6 +73,9 @@ pub fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     })?;
     no_more_than(words, 2)?;
     let root = root::storage(context)?;
+    if tree::is_file(&root, &name) {
+        return Ok(tree::set_file_mode(&root, &name, mode.bits())?);
+    }
     let folder = File::from(tree::enter(&root, &name)?);
     folder
         .set_permissions(Permissions::from_mode(mode.bits()))
@@ -74,7 +83,7 @@ pub fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `destroy-storage-dir NAME`: removes a folder and all that is in it. One that is not there is no error.
+/// `destroy-storage-dir NAME`: removes a folder and all that is in it, or a file. One that is not there is no error.
 ///
 /// # Errors
 /// For a name that is not allowed, and where something cannot be removed.
@@ -85,19 +94,53 @@ pub fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(tree::remove(&root, &name)?)
 }
 
-/// `copy-storage-dir FROM TO`: copies a folder, with owners, modes, times, links and holes, to one that is not
-/// there yet.
+/// `copy-storage-dir FROM TO`: copies a folder, a file or a snapshot, with owners, modes, times, links and holes, to one
+/// that is not there yet, and says as JSON what was copied.
 ///
 /// # Errors
 /// For a name that is not allowed, and where something cannot be copied; nothing is left of the copy then.
 pub fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let from = DirectoryName::parse_for(word(words, 0), "copy")?;
+    let from = source(words)?;
     let to = name(words, 1, "copy to")?;
     no_more_than(words, 2)?;
     let root = root::storage(context)?;
     let hidden = leaving_name(to.strip_prefix(LEAVING).unwrap_or(&to));
-    progress::shown(|seen| tree::duplicate(&root, from.as_str(), &to, &hidden, seen))?;
+    let copied = progress::of_copying(
+        |is_over| tree::count(&root.join(from), is_over),
+        |seen| tree::duplicate(&root, from, &to, &hidden, seen),
+    )?;
+    context.out.json(&copied);
     Ok(())
+}
+
+/// `usage-storage-dir NAME`: prints how many bytes and files are in a folder, which may be in the trash, and when something
+/// in it was changed last (seconds since the beginning of 1970).
+///
+/// # Errors
+/// For a name that is not allowed, and where something cannot be looked at.
+pub fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let name = word(words, 0);
+    let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
+    if !is_trashed {
+        DirectoryName::parse_for(name, "count")?;
+    }
+    no_more_than(words, 1)?;
+    let root = root::storage(context)?;
+    let usage = tree::usage(tree::enter(&root, name)?)?;
+    let newest = usage.newest.max(0);
+    context.out.line(&format!("{} {} {newest}", usage.bytes, usage.files));
+    Ok(())
+}
+
+/// What is copied: a folder directly below the root, or a snapshot.
+fn source(words: &[String]) -> Result<&str> {
+    let text = word(words, 0);
+    if !text.starts_with(SNAPSHOT) {
+        DirectoryName::parse_for(text, "copy")?;
+    } else if of_directory_name(text).is_none() {
+        return Err(Error::refused(format!("{text:?} is not the name of a snapshot's directory")));
+    }
+    Ok(text)
 }
 
 /// The name of a folder directly below the root; also of one that a command keeps out of sight.

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::host::environment::is_under_sudo;
-use crate::host::ownership::STORAGE_ROOT_FILE;
+use crate::host::ownership::{LIB_ROOT_FILE, STORAGE_ROOT_FILE};
+use crate::store::{Layout, Owner, Store};
 
 /// The root-owned folder of what `install` puts outside the plugin.
 pub const INSTALLED: &str = "/usr/local/lib/dokku-storage";
@@ -20,12 +21,37 @@ pub const INSTALLED: &str = "/usr/local/lib/dokku-storage";
 /// # Errors
 /// Where the note is missing, or not only root's to write.
 pub fn storage(context: &Context) -> Result<PathBuf> {
-    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
-    if !program.starts_with(INSTALLED) && !is_under_sudo() {
+    if is_own_call() {
         let root = context.store.layout().storage();
         return fs::canonicalize(root).map_err(Error::system("open", root));
     }
     noted()
+}
+
+/// The store, found in the same way.
+///
+/// # Errors
+/// As [`storage`].
+pub fn store(context: &Context) -> Result<Store> {
+    if is_own_call() {
+        return Ok(context.store.clone());
+    }
+    let layout = Layout::new(noted_in(LIB_ROOT_FILE)?);
+    // The store belongs to Dokku's user, whatever the caller says who that is.
+    let registry = layout.registry();
+    let found = fs::metadata(&registry).map_err(Error::system("read", registry))?;
+    let owner = match (found.uid(), found.gid()) {
+        (0, _) => Owner::caller(),
+        (uid, gid) => Owner::ids(uid, gid),
+    };
+    Ok(Store::new(layout, owner, None))
+}
+
+/// Whether root itself calls a copy of the program for its own environment.
+#[must_use]
+pub fn is_own_call() -> bool {
+    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
+    !program.starts_with(INSTALLED) && !is_under_sudo()
 }
 
 /// The storage root that the installed helpers work below.
@@ -33,9 +59,12 @@ pub fn storage(context: &Context) -> Result<PathBuf> {
 /// # Errors
 /// Where the note is missing, or not only root's to write.
 pub fn noted() -> Result<PathBuf> {
-    let text =
-        fs::read_to_string(STORAGE_ROOT_FILE).map_err(Error::system("read", STORAGE_ROOT_FILE))?;
-    for path in [Path::new(STORAGE_ROOT_FILE), Path::new(INSTALLED)] {
+    noted_in(STORAGE_ROOT_FILE)
+}
+
+fn noted_in(file: &str) -> Result<PathBuf> {
+    let text = fs::read_to_string(file).map_err(Error::system("read", file))?;
+    for path in [Path::new(file), Path::new(INSTALLED)] {
         let metadata = fs::symlink_metadata(path).map_err(Error::system("read", path))?;
         if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 || metadata.is_symlink() {
             return Err(Error::refused(format!(
@@ -48,6 +77,6 @@ pub fn noted() -> Result<PathBuf> {
     if root.is_absolute() {
         Ok(root)
     } else {
-        Err(Error::refused(format!("{STORAGE_ROOT_FILE} does not hold an absolute path")))
+        Err(Error::refused(format!("{file} does not hold an absolute path")))
     }
 }

@@ -7,16 +7,20 @@ use crate::domain::paths::HostPath;
 use crate::error::{Error, Result};
 use crate::store::{Layout, Owner, Store};
 
+use super::ownership::{HELPERS, LIB_ROOT_FILE};
 use super::users;
 
 /// Where Dokku keeps its state unless `DOKKU_LIB_ROOT` says otherwise.
 pub const DOKKU_LIB_ROOT: &str = "/var/lib/dokku";
 
+/// Where Dokku writes its logs unless `DOKKU_LOGS_DIR` says otherwise.
+const DOKKU_LOGS: &str = "/var/log/dokku";
+
 /// Where Dokku keeps its apps unless `DOKKU_ROOT` says otherwise.
 const DOKKU_ROOT: &str = "/home/dokku";
 
 /// The environment variables of one call. Each is looked up when it is asked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Environment {
     lib_root: PathBuf,
     apps_root: Option<PathBuf>,
@@ -45,7 +49,13 @@ impl Environment {
         }
         let data =
             path("XDG_DATA_HOME").or_else(|| path("HOME").map(|home| home.join(".local/share")));
+        // A keeper is started with nothing in its environment; `install` noted for which store.
+        let is_helper = || {
+            std::fs::read_link("/proc/self/exe").is_ok_and(|program| program.starts_with(HELPERS))
+        };
+        let noted = || std::fs::read_to_string(LIB_ROOT_FILE).ok().filter(|_| is_helper());
         data.map(|data| alone(data.join("dokku-storage")))
+            .or_else(|| noted().map(|root| dokku(PathBuf::from(root))))
             .ok_or_else(|| Error::refused("no place for the store: set HOME or DOKKU_STORAGE_ROOT"))
     }
 
@@ -53,6 +63,12 @@ impl Environment {
     #[must_use]
     pub fn is_dokku(&self) -> bool {
         self.apps_root.is_some()
+    }
+
+    /// The root of the store.
+    #[must_use]
+    pub fn lib_root(&self) -> &Path {
+        &self.lib_root
     }
 
     /// The folder of Dokku's apps; none without Dokku.
@@ -142,6 +158,12 @@ impl Environment {
         [user, name.unwrap_or_else(|| "default".to_owned())]
     }
 
+    /// The folder of Dokku's logs.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        path("DOKKU_LOGS_DIR").unwrap_or_else(|| PathBuf::from(DOKKU_LOGS))
+    }
+
     /// The folders of enabled plugins, as plugn looks them up.
     #[must_use]
     pub fn enabled_plugins(&self) -> Option<PathBuf> {
@@ -181,6 +203,36 @@ impl Environment {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
+    /// The variables that say where the store is, for a program of this one's that is started with no others.
+    #[must_use]
+    pub fn of_store(&self) -> Vec<(String, String)> {
+        let names = [
+            "DOKKU_LIB_ROOT",
+            "DOKKU_ROOT",
+            "DOKKU_STORAGE_ROOT",
+            "DOKKU_SYSTEM_USER",
+            "DOKKU_SYSTEM_GROUP",
+            "HOME",
+            "XDG_DATA_HOME",
+        ];
+        names.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect()
+    }
+
+    /// The numbers of the descriptors of a mount and of the socket over which a serving program waits for it.
+    #[must_use]
+    pub fn fuse_descriptors(&self) -> Option<(i32, i32)> {
+        let number = |name: &str| var(name)?.parse().ok();
+        Some((number(super::fuse::DESCRIPTOR)?, number("_FUSE_COMMFD")?))
+    }
+
+    /// The folders in which programs are looked for.
+    #[must_use]
+    pub fn search_path() -> String {
+        var("PATH").unwrap_or_else(|| {
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()
+        })
+    }
+
     /// Whether every program that is run is to be shown (`--trace`).
     #[must_use]
     pub fn is_traced() -> bool {
@@ -192,6 +244,12 @@ impl Environment {
 #[must_use]
 pub fn node() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Where systemd wants to be told that a service is ready (`sd_notify(3)`).
+#[must_use]
+pub fn notify_socket() -> Option<String> {
+    var("NOTIFY_SOCKET")
 }
 
 /// Whether `sudo` started this process: it sets this variable in every program that it runs.

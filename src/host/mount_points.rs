@@ -4,17 +4,64 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-/// The mount points at or below a path, as `/proc/self/mountinfo` lists them (proc(5)).
+/// Something that is mounted, as a line of `/proc/self/mountinfo` says (proc(5)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountPoint {
+    /// The mount's id.
+    pub id: u64,
+    /// Where it is.
+    pub place: PathBuf,
+    /// The device of its file system, as `major:minor`.
+    pub device: String,
+    /// The kind of its file system.
+    pub kind: String,
+    /// What was mounted, as whoever did it calls it.
+    pub source: String,
+}
+
+/// All that is mounted, in the order in which it was.
+#[must_use]
+pub fn all() -> Vec<MountPoint> {
+    let lines = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    lines.split(|&byte| byte == b'\n').filter_map(parse).collect()
+}
+
+fn parse(line: &[u8]) -> Option<MountPoint> {
+    let fields: Vec<&[u8]> = line.split(|&byte| byte == b' ').collect();
+    let text = |field: &[u8]| String::from_utf8_lossy(&unescaped(field)).into_owned();
+    let end = fields.iter().position(|field| *field == b"-")?;
+    Some(MountPoint {
+        id: text(fields.first()?).parse().ok()?,
+        device: text(fields.get(2)?),
+        place: PathBuf::from(OsString::from_vec(unescaped(fields.get(4)?))),
+        kind: text(fields.get(end + 1)?),
+        source: text(fields.get(end + 2)?),
+    })
+}
+
+/// The mount points at or below a path.
 #[must_use]
 pub fn below(path: &Path) -> Vec<PathBuf> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let lines = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
-    lines
-        .split(|&byte| byte == b'\n')
-        .filter_map(|line| line.split(|&byte| byte == b' ').nth(4))
-        .map(|field| PathBuf::from(OsString::from_vec(unescaped(field))))
-        .filter(|point| point.starts_with(&path))
-        .collect()
+    let places = all().into_iter().map(|point| point.place);
+    places.filter(|place| place.starts_with(&path)).collect()
+}
+
+/// Whether a mount point is at a path, whose links are resolved.
+#[must_use]
+pub fn is_same(point: &Path, path: &Path) -> bool {
+    std::fs::canonicalize(path).is_ok_and(|real| real == point)
+}
+
+/// What is mounted at a path, what one sees last; the path itself is not looked at, since it may not answer.
+#[must_use]
+pub fn at(path: &Path) -> Vec<MountPoint> {
+    let real = path.parent().and_then(|parent| std::fs::canonicalize(parent).ok());
+    let real = match (real, path.file_name()) {
+        (Some(parent), Some(name)) => parent.join(name),
+        _ => path.to_path_buf(),
+    };
+    all().into_iter().filter(|point| point.place == real).collect()
 }
 
 /// A field in which blanks, tabs, line ends and backslashes stand as `\NNN`, in octal.
@@ -47,6 +94,15 @@ mod tests {
     fn octal_escapes_are_read() {
         assert_eq!(unescaped(b"/a\\040b\\134c"), b"/a b\\c");
         assert_eq!(unescaped(b"/plain\\9"), b"/plain\\9");
+    }
+
+    #[test]
+    fn a_line_is_taken_apart() {
+        let line = b"36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - fuse.rclone dokku-storage rw,errors=continue";
+        let point = parse(line).unwrap();
+        assert_eq!((point.id, point.place), (36, PathBuf::from("/mnt 2")));
+        assert_eq!((point.kind.as_str(), point.source.as_str()), ("fuse.rclone", "dokku-storage"));
+        assert_eq!(point.device, "98:0");
     }
 
     #[test]

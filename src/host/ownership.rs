@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::docker::{self, IdMap};
 use super::environment::Environment;
 use super::process;
-use super::tree::{self, Depth};
+use super::tree::{self, Copied, Depth, Usage};
 use super::users::is_root;
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
@@ -15,6 +15,9 @@ use crate::store::Layout;
 
 /// The root-owned folder of the programs that sudo may run; Dokku looks for a path that ends in `storage/bin`.
 pub const HELPERS: &str = "/usr/local/lib/dokku-storage/storage/bin";
+
+/// The root-owned file that says where the store is.
+pub const LIB_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/lib-root";
 
 /// The root-owned file that says where the storage root is, with every link in its path resolved.
 pub const STORAGE_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/storage-root";
@@ -52,16 +55,16 @@ pub fn on_host(environment: &Environment, ownership: &Ownership) -> (Option<Ids>
     (Some(ids), warning)
 }
 
-/// A folder of the storage root, or a part of one.
+/// A folder of the storage root or a part of one, or a file directly below it.
 #[derive(Debug, Clone, Copy)]
 pub struct Folder<'a> {
-    /// The folder's name.
+    /// The name of the folder, or of the file.
     pub name: &'a str,
     /// A path inside it; all of it where there is none.
     pub part: Option<&'a str>,
 }
 
-/// Gives a folder of the storage root, or all that is in it too, to the ids.
+/// Gives a folder of the storage root, or all that is in it too, or a file of the storage root to the ids.
 ///
 /// # Errors
 /// Where it cannot be done, with what would help.
@@ -73,15 +76,21 @@ pub fn give(
     depth: Depth,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<()> {
-    let path = layout.directory(folder.name).join(folder.part.unwrap_or_default());
+    let whole = layout.directory(folder.name);
+    let path = folder.part.map_or_else(|| whole.clone(), |part| whole.join(part));
     if depth == Depth::Folder && is_owned(&path, ids) {
         return Ok(());
     }
     if is_root() || !environment.is_dokku() {
-        let opened = tree::enter_part(&storage(layout)?, folder.name, folder.part)?;
+        let root = storage(layout)?;
         let shown = path.display().to_string();
-        let owned = tree::own(opened, &shown, ids.uid, ids.gid, depth, progress);
-        return owned.map(drop).map_err(|error| {
+        let owned = if folder.part.is_none() && tree::is_file(&root, folder.name) {
+            tree::own_file(&root, folder.name, ids.uid, ids.gid)
+        } else {
+            let opened = tree::enter_part(&root, folder.name, folder.part)?;
+            tree::own(opened, &shown, ids.uid, ids.gid, depth, progress).map(drop)
+        };
+        return owned.map_err(|error| {
             if is_root() {
                 error
             } else {
@@ -122,7 +131,7 @@ pub fn make_part(
     helper(environment, layout, "chown-storage-dir", &[name, &ids.to_string(), "--make", part])
 }
 
-/// Sets the mode of the folder `name` of the storage root.
+/// Sets the mode of the folder or the file `name` of the storage root.
 ///
 /// # Errors
 /// Where it cannot be done.
@@ -132,9 +141,11 @@ pub fn set_mode(environment: &Environment, layout: &Layout, name: &str, mode: &M
     if is_right {
         return Ok(());
     }
-    let entered = storage(layout).and_then(|root| tree::enter(&root, name));
-    let changed = entered.and_then(|folder| {
-        let folder = std::fs::File::from(folder);
+    let changed = storage(layout).and_then(|root| {
+        if tree::is_file(&root, name) {
+            return tree::set_file_mode(&root, name, mode.bits());
+        }
+        let folder = std::fs::File::from(tree::enter(&root, name)?);
         folder
             .set_permissions(PermissionsExt::from_mode(mode.bits()))
             .map_err(Error::system("change the mode of", path))
@@ -148,33 +159,161 @@ pub fn set_mode(environment: &Environment, layout: &Layout, name: &str, mode: &M
     }
 }
 
-/// Removes the folder `name` of the storage root with all that is in it.
+/// Removes the folder `name` of the storage root with all that is in it, or the file of that name.
 ///
 /// # Errors
 /// Where it cannot be done.
 pub fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
-    if is_root() || !environment.is_dokku() {
-        return tree::remove(&storage(layout)?, name);
+    let root = storage(layout)?;
+    // A name in the store's own folder is the caller's to take away, whoever owns the file.
+    if is_root() || !environment.is_dokku() || tree::is_file(&root, name) {
+        return tree::remove(&root, name);
     }
     helper(environment, layout, "destroy-storage-dir", &[name])
 }
 
-/// Copies the folder `from` of the storage root to `to`, which must not be there yet.
+/// Whether root's work has to be asked of sudo.
+#[must_use]
+pub fn needs_sudo(environment: &Environment) -> bool {
+    !is_root() && environment.is_dokku()
+}
+
+/// Has root copy the folder or the file `from` of the storage root to `to`, which must not be there yet; the helper shows on a
+/// terminal how far it is.
+///
+/// # Errors
+/// Where it cannot be done; nothing is left of the copy then.
+pub fn copy_by_sudo(
+    environment: &Environment,
+    layout: &Layout,
+    from: &str,
+    to: &str,
+) -> Result<Copied> {
+    let (program, words) = helper_call(environment, layout, "copy-storage-dir", &[from, to])?;
+    let answer =
+        process::ask("sudo", &words, "").map_err(Error::system("run sudo for", &program))?;
+    if answer.status != 0 {
+        // It has said why.
+        return Err(Error::Status(1));
+    }
+    serde_json::from_str(&answer.stdout).map_err(Error::system("understand", program))
+}
+
+/// Copies the folder or the file `from` of the storage root to `to`, with the caller's own rights.
 ///
 /// # Errors
 /// Where it cannot be done; nothing is left of the copy then.
 pub fn copy(
-    environment: &Environment,
     layout: &Layout,
     from: &str,
     to: &str,
     hidden: &str,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<()> {
-    if is_root() || !environment.is_dokku() {
-        return tree::duplicate(&storage(layout)?, from, to, hidden, progress).map(drop);
+) -> Result<Copied> {
+    tree::duplicate(&storage(layout)?, from, to, hidden, progress).map_err(unless_root)
+}
+
+/// Copies a folder of anywhere, by its path without links, to the folder `to` of the storage root, with the caller's own
+/// rights; the owners too where they are to be kept.
+///
+/// # Errors
+/// Where it cannot be done; nothing is left of the copy then.
+pub fn take_in(
+    layout: &Layout,
+    from: &Path,
+    to: &str,
+    hidden: &str,
+    keeps_owners: bool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let source = tree::enter_real(from)?;
+    tree::take_in(&storage(layout)?, source, to, hidden, keeps_owners, progress)
+        .map_err(unless_root)
+}
+
+/// Says who could do what the system refused to somebody else than root.
+fn unless_root(error: Error) -> Error {
+    match error {
+        Error::System { cause, .. }
+            if !is_root() && cause.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            Error::refused(format!(
+                "unable to copy {cause}; only root can read what belongs to others, and give them their copies"
+            ))
+        }
+        other => other,
     }
-    helper(environment, layout, "copy-storage-dir", &[from, to])
+}
+
+/// What a directory holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;
+/// none where it is not there or cannot be known.
+///
+/// # Errors
+/// Where a helper fails.
+pub fn usage(
+    environment: &Environment,
+    layout: &Layout,
+    name: Option<&str>,
+    path: &Path,
+) -> Result<Option<Usage>> {
+    let opened = match name {
+        Some(name) => storage(layout).and_then(|root| tree::enter(&root, name)),
+        None => std::fs::File::open(path).map(Into::into).map_err(Error::system("open", path)),
+    };
+    let mine = opened.and_then(tree::usage);
+    match (mine, name) {
+        (Ok(usage), _) => Ok(Some(usage)),
+        // What is in it may not be the caller's to read.
+        (Err(_), Some(name)) if !is_root() && environment.is_dokku() && path.exists() => {
+            let (program, words) = helper_call(environment, layout, "usage-storage-dir", &[name])?;
+            let answer =
+                process::output("sudo", &words).map_err(Error::system("run sudo for", program))?;
+            let said = answer.stdout.trim();
+            let numbers: Vec<u64> = said.split_whitespace().flat_map(str::parse).collect();
+            match numbers[..] {
+                [bytes, files, newest] => {
+                    let newest = i64::try_from(newest).unwrap_or(i64::MAX);
+                    Ok(Some(Usage { bytes, files, newest }))
+                }
+                _ => Ok(None),
+            }
+        }
+        (Err(_), _) => Ok(None),
+    }
+}
+
+/// Reads the file `name` of the storage root, up to `most` bytes and one more. What the caller may not read is read as a
+/// copy that is the caller's for a moment, under the name `hidden`.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn read_file(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    most: u64,
+    hidden: [&str; 2],
+) -> Result<Vec<u8>> {
+    let root = storage(layout)?;
+    match tree::read_file(&root, name, most) {
+        Err(Error::System { cause, .. })
+            if cause.kind() == std::io::ErrorKind::PermissionDenied
+                && !is_root()
+                && environment.is_dokku() => {}
+        other => return other,
+    }
+    let [copied, unfinished] = hidden;
+    if needs_sudo(environment) {
+        copy_by_sudo(environment, layout, name, copied)?;
+    } else {
+        copy(layout, name, copied, unfinished, &|_| {})?;
+    }
+    let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
+    let folder = Folder { name: copied, part: None };
+    let content = give(environment, layout, folder, ids, Depth::Folder, &|_| {})
+        .and_then(|()| tree::read_file(&root, copied, most));
+    remove(environment, layout, copied)?;
+    content
 }
 
 /// The storage root with every link in its path resolved: the operator may have put it elsewhere.
@@ -202,6 +341,28 @@ fn helper(
         "sudo {} failed: {said} (root can mend the sudo rules with: dokku plugin:trigger install)",
         program.display()
     )))
+}
+
+/// Runs a helper with root's rights: through sudo, or as a process of its own where root calls, since it changes its
+/// rights.
+///
+/// # Errors
+/// With the helper's own words.
+pub fn as_root(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    arguments: &[&str],
+) -> Result<()> {
+    if !is_root() {
+        return helper(environment, layout, name, arguments);
+    }
+    let words: Vec<String> = [&[name], arguments].concat().into_iter().map(str::to_owned).collect();
+    let answer = process::own_helper(&words).map_err(Error::system("run", name))?;
+    if answer.status == 0 {
+        return Ok(());
+    }
+    Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
 }
 
 /// The helper's path, and the words that sudo is to be called with.
@@ -238,5 +399,5 @@ fn helper_call(
 
 fn is_owned(path: &Path, ids: Ids) -> bool {
     std::fs::symlink_metadata(path)
-        .is_ok_and(|m| m.is_dir() && m.uid() == ids.uid && m.gid() == ids.gid)
+        .is_ok_and(|m| !m.is_symlink() && m.uid() == ids.uid && m.gid() == ids.gid)
 }

@@ -120,6 +120,12 @@ impl Printer {
         }
     }
 
+    /// A question on standard error, without an end of line.
+    pub fn question(&mut self, text: &str) {
+        self.write_pending();
+        let _ = write!(io::stderr(), "{}", harmless(text));
+    }
+
     /// A line on standard error as it is.
     pub fn error_line(&mut self, text: &str) {
         self.write_pending();

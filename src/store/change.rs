@@ -143,6 +143,13 @@ impl Change<'_> {
         self.push_write(target, content, true);
     }
 
+    /// Puts a file that was made under another name of the same folder into its place. Where the change fails, it is
+    /// removed.
+    pub fn put_file(&mut self, prepared: PathBuf, target: PathBuf) {
+        let before = second_name_if_there(&target);
+        self.steps.push(Step::Install { temporary: prepared, target, before });
+    }
+
     fn push_write(&mut self, target: PathBuf, content: Vec<u8>, foreign: bool) {
         if let Some(folder) = target.parent() {
             self.make_folder(folder);
@@ -164,7 +171,12 @@ impl Change<'_> {
 
     /// Removes an app's folder and all that the store keeps in it.
     pub fn remove_app(&mut self, app: &AppName) {
-        let folder = self.store.layout().app(app);
+        self.discard_folder(self.store.layout().app(app));
+        self.remove(self.store.layout().migrated_before(app));
+    }
+
+    /// Removes a folder in which only the store keeps something, with all that is in it.
+    pub fn discard_folder(&mut self, folder: PathBuf) {
         match fs::symlink_metadata(&folder) {
             Ok(found) if found.is_dir() => {
                 let aside = files::second_name(&folder);
@@ -173,7 +185,6 @@ impl Change<'_> {
             Ok(_) => self.remove(folder),
             Err(_) => {}
         }
-        self.remove(self.store.layout().migrated_before(app));
     }
 
     /// Makes a folder and those on the way to it.
@@ -207,6 +218,11 @@ impl Change<'_> {
     /// Moves a folder within the storage root.
     pub fn move_folder(&mut self, from: PathBuf, to: PathBuf) {
         self.steps.push(Step::Move { from, to });
+    }
+
+    /// Puts a folder of the storage root aside, and another one in its place.
+    pub fn replace_folder(&mut self, target: PathBuf, next: PathBuf, aside: PathBuf) {
+        self.steps.push(Step::Replace { target, next, aside });
     }
 
     fn carry_out(&self, journal: &mut Journal) -> Result<()> {
@@ -265,8 +281,11 @@ impl Change<'_> {
 
     fn apply<'b>(&'b self, done: &mut Vec<&'b Step>) -> Result<()> {
         for step in &self.steps {
-            step.apply()?;
-            done.push(step);
+            let applied = step.apply();
+            if applied.is_ok() || step.may_be_half_done() {
+                done.push(step);
+            }
+            applied?;
         }
         Ok(())
     }

@@ -175,6 +175,24 @@ fn write_new(
     file.sync_all()
 }
 
+/// Writes and flushes a file that is not there yet, of this mode and of the store's owner.
+///
+/// # Errors
+/// Where it is there, or anything fails; what was written is removed again.
+pub fn make_file(path: &Path, content: &[u8], owner: &Owner, mode: u32) -> Result<()> {
+    let created = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
+    let mut file = created.map_err(Error::system("write", path))?;
+    let written = owner
+        .give(&file)
+        .and_then(|()| file.write_all(content))
+        .and_then(|()| file.set_permissions(Permissions::from_mode(mode)))
+        .and_then(|()| file.sync_all());
+    written.map_err(|error| {
+        let _ = fs::remove_file(path);
+        Error::system("write", path)(error)
+    })
+}
+
 /// The folders on the way to `path`, itself included, that do not exist yet, outermost first.
 #[must_use]
 pub fn missing_folders(path: &Path) -> Vec<PathBuf> {

@@ -46,6 +46,16 @@ pub enum Step {
         /// Where it will be.
         to: PathBuf,
     },
+    /// Puts a folder aside, and another one in its place, within one file system. The name of what comes says how
+    /// far it went: it is gone at the end.
+    Replace {
+        /// The place.
+        target: PathBuf,
+        /// Where what comes into it is.
+        next: PathBuf,
+        /// Where what was in it goes.
+        aside: PathBuf,
+    },
     /// Puts a folder of the store's own aside, to be removed with all that is in it.
     Discard {
         /// The folder.
@@ -80,6 +90,16 @@ impl Step {
             Self::Move { from, to } | Self::Discard { target: from, aside: to } => {
                 unless_absent(fs::rename(from, to)).map_err(Error::system("move", from))
             }
+            Self::Replace { target, next, aside } => {
+                if !is_there(next) {
+                    return Ok(());
+                }
+                if !is_there(aside) {
+                    unless_absent(fs::rename(target, aside))
+                        .map_err(Error::system("move", target))?;
+                }
+                fs::rename(next, target).map_err(Error::system("move", next))
+            }
             Self::SetMode { target, mode, .. } => set_mode(target, *mode),
         }
     }
@@ -107,8 +127,19 @@ impl Step {
             Self::Move { from, to } | Self::Discard { target: from, aside: to } => {
                 unless_absent(fs::rename(to, from)).map_err(Error::system("move", to))
             }
+            Self::Replace { target, next, aside } => {
+                if !is_there(next) {
+                    fs::rename(target, next).map_err(Error::system("move", target))?;
+                }
+                unless_absent(fs::rename(aside, target)).map_err(Error::system("move", aside))
+            }
             Self::SetMode { target, before, .. } => set_mode(target, *before),
         }
+    }
+
+    /// Whether a step that failed may have done a part of what it does, which can be taken back too.
+    pub fn may_be_half_done(&self) -> bool {
+        matches!(self, Self::Replace { .. })
     }
 
     /// The names that exist only while the step is prepared or under way.
@@ -127,6 +158,7 @@ impl Step {
         let (one, other) = match self {
             Self::Install { target, .. }
             | Self::Remove { target, .. }
+            | Self::Replace { target, .. }
             | Self::Discard { target, .. } => (Some(target), None),
             Self::Move { from, to } => (Some(from), Some(to)),
             Self::SetMode { .. } => (None, None),
@@ -142,9 +174,17 @@ impl Step {
             | Self::Discard { target, .. }
             | Self::SetMode { target, .. } => paths.push(target),
             Self::Move { from, to } => paths.extend([from.as_path(), to]),
+            Self::Replace { target, next, aside } => {
+                paths.extend([target.as_path(), next, aside]);
+            }
         }
         paths
     }
+}
+
+/// Whether there is something of that name.
+fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// Sets the mode of a folder, and of nothing that only took its name.
@@ -416,6 +456,47 @@ fn wait(mut lock: impl FnMut() -> io::Result<()>) -> io::Result<()> {
         match lock() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is in a folder's places, as the names of the files in them.
+    fn seen(root: &Path) -> [Option<String>; 3] {
+        ["target", "next", "aside"].map(|place| {
+            let mut names = fs::read_dir(root.join(place)).ok()?;
+            Some(names.next()?.ok()?.file_name().to_string_lossy().into_owned())
+        })
+    }
+
+    #[test]
+    fn a_replacement_is_finished_or_taken_back_from_wherever_it_was() {
+        let [old, new] = ["old", "new"].map(|name| Some(name.to_owned()));
+        let begin = [old.clone(), new.clone(), None];
+        let half = [None, new.clone(), old.clone()];
+        let end = [new, None, old];
+        for (from, is_taken_back) in [(&begin, false), (&half, false), (&end, false)]
+            .into_iter()
+            .chain([(&begin, true), (&half, true), (&end, true)])
+        {
+            let root = tempfile::tempdir().unwrap();
+            for (place, file) in ["target", "next", "aside"].iter().zip(from) {
+                if let Some(file) = file {
+                    fs::create_dir(root.path().join(place)).unwrap();
+                    fs::write(root.path().join(place).join(file), "").unwrap();
+                }
+            }
+            let path = |place: &str| root.path().join(place);
+            let (target, next, aside) = (path("target"), path("next"), path("aside"));
+            let step = Step::Replace { target, next, aside };
+            let wanted = if is_taken_back { &begin } else { &end };
+            for _ in 0..2 {
+                if is_taken_back { step.take_back() } else { step.apply() }.unwrap();
+                assert_eq!(seen(root.path()), *wanted, "from {from:?}");
+            }
         }
     }
 }

@@ -5,8 +5,10 @@
 
 mod apps;
 mod change;
+mod connectors;
 pub mod docker_options;
 pub mod entries;
+mod exclusive;
 pub mod files;
 mod journal;
 pub mod layout;
@@ -14,6 +16,9 @@ mod mounts;
 mod policy;
 pub mod reading;
 mod rights;
+mod shares;
+mod snapshots;
+mod trash;
 
 use std::path::{Path, PathBuf};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Store, files};
 use crate::domain::attachment::Attachment;
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::names::{AppName, EntryName, VolumeName};
 use crate::domain::paths::Source;
 use crate::error::{Error, Result};
 
@@ -186,11 +186,25 @@ impl Store {
     /// # Errors
     /// Where the entries or the apps cannot be listed.
     pub fn apps_mounting_path(&self, path: &Path) -> Result<Vec<AppName>> {
+        self.apps_mounting_where(
+            |source| matches!(source, Source::Path(other) if overlap(path, Path::new(other.as_str()))),
+        )
+    }
+
+    /// The apps that mount a Docker volume, by whichever entry.
+    ///
+    /// # Errors
+    /// As [`Store::apps_mounting_path`].
+    pub fn apps_mounting_volume(&self, volume: &VolumeName) -> Result<Vec<AppName>> {
+        self.apps_mounting_where(
+            |source| matches!(source, Source::Volume(other) if other == volume),
+        )
+    }
+
+    fn apps_mounting_where(&self, is_meant: impl Fn(&Source) -> bool) -> Result<Vec<AppName>> {
         let mut apps = Vec::new();
         for entry in self.entries()?.entries {
-            if let Some(Source::Path(other)) = &entry.host_path
-                && overlap(path, Path::new(other.as_str()))
-            {
+            if entry.host_path.as_ref().is_some_and(&is_meant) {
                 apps.extend(self.apps_mounting(&entry.name)?);
             }
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
+use super::shares::LeftOut;
 use super::{Line, Store};
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
@@ -54,15 +55,19 @@ pub struct Mounted {
     pub entry: Entry,
     /// How.
     pub attachment: Attachment,
+    /// The app that has it and shares it; none where it is the app's own.
+    pub shared_from: Option<AppName>,
 }
 
 /// What an app mounts.
 #[derive(Debug, Default)]
 pub struct Mounts {
-    /// In the order of the file.
+    /// In the order of the file; what is shared from other apps comes behind.
     pub mounted: Vec<Mounted>,
     /// Attachments whose entry is not there.
     pub orphans: Vec<Attachment>,
+    /// Mounts of apps that it shares from, which it does not get.
+    pub left_out: Vec<LeftOut>,
     /// Lines and entries that cannot be read.
     pub problems: Vec<Error>,
 }
@@ -90,7 +95,7 @@ impl Mounts {
 pub struct Remembering(std::collections::HashMap<EntryName, Entry>);
 
 impl Remembering {
-    fn find(&mut self, store: &Store, name: &EntryName) -> Result<Option<Entry>> {
+    pub(super) fn find(&mut self, store: &Store, name: &EntryName) -> Result<Option<Entry>> {
         if let Some(entry) = self.0.get(name) {
             return Ok(Some(entry.clone()));
         }
@@ -165,11 +170,14 @@ impl Store {
         for attachment in file.lines().iter().filter_map(Line::attachment) {
             let attachment = attachment.clone();
             match entries.find(self, &attachment.entry_name) {
-                Ok(Some(entry)) => mounts.mounted.push(Mounted { entry, attachment }),
+                Ok(Some(entry)) => {
+                    mounts.mounted.push(Mounted { entry, attachment, shared_from: None });
+                }
                 Ok(None) => mounts.orphans.push(attachment),
                 Err(problem) => mounts.problems.push(problem),
             }
         }
+        self.add_shared(app, &mut mounts, entries);
         Ok(mounts)
     }
 }

@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 
 use super::app_life::both;
-use crate::commands::directory::{self, Wanted, leaving_name};
+use crate::backing::storage_root::{self, Wanted, leaving_name};
+use crate::backing::{self, Place};
 use crate::commands::unmount::{legacy_entries, remove_if_unused};
 use crate::context::Context;
 use crate::domain::app_settings::{AppSettings, CloneMode};
@@ -14,7 +15,6 @@ use crate::domain::names::{AppName, ENTRY_NAME_MAX, EntryName};
 use crate::domain::paths::Source;
 use crate::error::{Error, Result};
 use crate::host::{ownership, plugn};
-use crate::render::progress;
 use crate::store::{Change, Mounted, Store};
 
 /// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not given.
@@ -37,6 +37,7 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
 
 fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
     let mut outside = Vec::new();
+    let mut held = Vec::new();
     let shared = context.store.change(|change| {
         let store = change.store();
         if !store.layout().app(old).exists() {
@@ -44,17 +45,29 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
         }
         let mut mounts = store.mounts_file(old)?;
         // Whom an entry's scope leaves out does not get it by being made from somebody who has it.
+        let mut trouble = None;
         mounts.retain(|line| {
             let Some(attachment) = line.attachment() else {
                 return true;
             };
             let entry = store.entry(&attachment.entry_name).ok().flatten();
-            let is_in_scope = entry.is_none_or(|entry| entry.scope.includes(new));
-            if !is_in_scope {
-                outside.push(attachment.entry_name.clone());
+            let Some(entry) = entry else {
+                return true;
+            };
+            if !entry.scope.includes(new) {
+                outside.push(entry.name);
+                return false;
             }
-            is_in_scope
+            match store.refuse_second(new, &entry, attachment) {
+                Ok(()) => return true,
+                Err(Error::Held { entry: exclusive, .. }) => held.push((entry.name, exclusive)),
+                Err(error) => trouble = Some(error),
+            }
+            false
         });
+        if let Some(trouble) = trouble {
+            return Err(trouble);
+        }
         let shared: Vec<(String, Attachment)> =
             mounts.attachments().map(|a| (what_is_shared(a, store), a.clone())).collect();
         let has_mounts = store.layout().mounts(old).exists();
@@ -70,6 +83,17 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
     })?;
     for name in outside {
         warn_of_scope(&name, new, context);
+    }
+    held.dedup();
+    for (name, exclusive) in held {
+        let why = if name == exclusive {
+            "it is exclusive".to_owned()
+        } else {
+            format!("its place belongs to storage entry \"{exclusive}\", which is exclusive")
+        };
+        context.out.warn(&format!(
+            "{new} does not get storage entry \"{name}\": {why} (the next clone gets a copy with: dokku storage:app:set {old} clone copy)"
+        ));
     }
     // Dokku's own plugin says nothing; nor is anything said where a program calls the trigger by itself.
     let is_heard = std::io::stderr().is_terminal() || context.environment.is_over_ssh();
@@ -119,7 +143,8 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
     let mounts = context.store.mounts(old)?.readable()?;
     let mut own: Vec<(EntryName, Entry)> = Vec::new();
     let mut attachments = Vec::new();
-    for mounted in &mounts.mounted {
+    // What is shared from another app is shared with the clone too, by the setting.
+    for mounted in mounts.mounted.iter().filter(|mounted| mounted.shared_from.is_none()) {
         let entry = &mounted.entry;
         if !entry.scope.includes(new) {
             warn_of_scope(&entry.name, new, context);
@@ -127,7 +152,7 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
         }
         if !is_ours(mounted, context) {
             context.out.warn(&format!(
-                "{new} does not get storage entry \"{}\": {} is not a directory that can be made anew",
+                "{new} does not get storage entry \"{}\": {} is not a directory or file that can be made anew",
                 entry.name,
                 entry.shown_source()
             ));
@@ -136,7 +161,8 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
         if !own.iter().any(|(original, _)| *original == entry.name) {
             let name = free_name(entry, old, new, &own, &context.store)?;
             let mut copy = entry.clone();
-            copy.host_path = Some(Source::parse(&directory::default_path(context, name.as_str()))?);
+            copy.host_path =
+                Some(Source::parse(&storage_root::default_path(context, name.as_str()))?);
             copy.name = name;
             own.push((entry.name.clone(), copy));
         }
@@ -160,20 +186,28 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
         return Err(error);
     }
     for (original, copy) in own {
-        let what = if mode == CloneMode::Copy { "a copy of" } else { "empty, in place of" };
+        let what = if is_copied(&copy, mode) { "a copy of" } else { "empty, in place of" };
         context.out.detail(&format!("{new} has storage entry {} ({what} {original})", copy.name));
     }
     Ok(())
 }
 
+/// Whether a clone gets what the original has. An app finds its files at its start: one that is empty would only be in
+/// its way, so they are copied whatever is said for directories.
+fn is_copied(entry: &Entry, mode: CloneMode) -> bool {
+    mode == CloneMode::Copy || backing::of(entry).place() == Place::File
+}
+
 fn is_ours(mounted: &Mounted, context: &Context) -> bool {
     let entry = &mounted.entry;
     entry.is_docker_local()
+        && matches!(backing::of(entry).place(), Place::Directory | Place::File)
+        && !backing::of(entry).must_be_mounted(entry)
         && !entry.name.is_legacy()
-        && entry.shown_source() == directory::default_path(context, entry.name.as_str())
+        && entry.shown_source() == storage_root::default_path(context, entry.name.as_str())
 }
 
-/// Makes each entry's directory under a hidden name, which is noted in `hidden` first.
+/// Makes each entry's directory or file under a hidden name, which is noted in `hidden` first.
 fn make_directories(
     own: &[(EntryName, Entry)],
     mode: CloneMode,
@@ -183,15 +217,10 @@ fn make_directories(
     for (original, entry) in own {
         let name = leaving_name(entry.name.as_str());
         hidden.push(name.clone());
-        if mode == CloneMode::Copy {
-            let unfinished = leaving_name(entry.name.as_str());
-            context.out.flush()?;
-            let (environment, layout) = (&context.environment, context.store.layout());
-            progress::shown(|seen| {
-                ownership::copy(environment, layout, original.as_str(), &name, &unfinished, seen)
-            })?;
+        if is_copied(entry, mode) {
+            storage_root::copy(original.as_str(), &name, context)?;
         } else {
-            directory::make(&context.store.layout().directory(&name), context)?;
+            storage_root::make(&context.store.layout().directory(&name), context)?;
             Wanted::of(entry, false, context)?.under(name).apply(entry, context)?;
         }
     }

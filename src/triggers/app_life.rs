@@ -16,12 +16,26 @@ pub fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
-    context.store.change(|change| {
-        let legacy = legacy_entries(&app, change.store());
-        change.remove_app(&app);
-        legacy.iter().try_for_each(|name| remove_if_unused(name, &app, change))
-    })?;
+    for sharing in forget(&app, context)? {
+        context.out.warn(&format!(
+            "{sharing} does not share the storage of {app} any more, which is deleted; its next containers are without it"
+        ));
+    }
     Ok(())
+}
+
+/// Forgets what an app mounted. Returns the apps that shared it.
+///
+/// # Errors
+/// Where the store cannot be changed.
+pub fn forget(app: &AppName, context: &Context) -> Result<Vec<AppName>> {
+    context.store.change(|change| {
+        let legacy = legacy_entries(app, change.store());
+        let sharing = change.end_sharing_from(app)?;
+        change.remove_app(app);
+        legacy.iter().try_for_each(|name| remove_if_unused(name, app, change))?;
+        Ok(sharing)
+    })
 }
 
 /// Moves what the store has of an app to its new name.
@@ -34,10 +48,15 @@ pub fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
     };
     let layout = context.store.layout().clone();
     let (from, to) = (layout.app(&old), layout.app(&new));
-    if old == new || !from.exists() {
+    if old == new {
+        return Ok(());
+    }
+    let is_shared = || Ok(!context.store.apps_sharing_from(&old)?.is_empty());
+    if !from.exists() && !context.store.snapshot(|_| is_shared())? {
         return Ok(());
     }
     context.store.change(|change| {
+        change.rename_sharing_from(&old, &new)?;
         if !from.exists() {
             return Ok(());
         }

@@ -14,8 +14,10 @@ use crate::store::Mounts;
 
 #[derive(Serialize)]
 struct Pair<'a> {
-    entry: &'a Entry,
+    entry: Entry,
     attachment: &'a Attachment,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shared_from: Option<String>,
 }
 
 /// Prints the pairs of entry and attachment of a phase (deploy unless another is named) as JSON.
@@ -28,7 +30,10 @@ pub fn pairs(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
         .sorted()
         .into_iter()
         .filter(|mounted| mounted.attachment.phases.contains(phase))
-        .map(|mounted| Pair { entry: &mounted.entry, attachment: &mounted.attachment })
+        .map(|mounted| {
+            let shared_from = mounted.shared_from.as_ref().map(ToString::to_string);
+            Pair { entry: mounted.entry.shown(), attachment: &mounted.attachment, shared_from }
+        })
         .collect();
     context.out.json(&pairs);
     Ok(())

@@ -1,9 +1,10 @@
 //! `docker-args-build`, `docker-args-deploy`, `docker-args-run`: the words that mount an app's storage.
 
-use super::{app, word};
+use super::{app, one_writer, word};
+use crate::backing::{self, Place};
 use crate::commands::access::must_be_allowed;
 use crate::context::Context;
-use crate::domain::docker_args::{line, mounted_source, words};
+use crate::domain::docker_args::{line, mounted_source};
 use crate::domain::entry::{DOCKER_LOCAL, K3S};
 use crate::domain::names::{AppName, ProcessType};
 use crate::domain::paths::Source;
@@ -35,7 +36,9 @@ pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
         .into());
     }
     if builder.is_empty() || BUILDERS.contains(&builder) {
-        return Ok(print(&app, &mounts, context)?);
+        let words = words(&app, &mounts, context)?;
+        print(&words, context);
+        return Ok(());
     }
     for mounted in &mounts {
         context.out.warn(&format!(
@@ -48,15 +51,24 @@ pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
 
 /// Prints the mounts of the deploy phase for a process type; without one, those of every process type's.
 ///
+/// With the number of a container, that is about to start: what has an exclusive entry before it is stopped.
+///
 /// # Errors
-/// Where a store file cannot be read: an app must not come up without its data.
+/// Where a store file cannot be read: an app must not come up without its data; and where an exclusive entry is not to be
+/// had.
 pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
     let process_type = ProcessType::parse(word(arguments, 2))?;
     let mounts = mounts(&app, Phase::Deploy, &process_type, context)?;
-    Ok(print(&app, &mounts, context)?)
+    let words = words(&app, &mounts, context)?;
+    if let Ok(index) = word(arguments, 3).parse() {
+        // Last: nothing stops for a container that cannot be made.
+        one_writer::make_way(&app, &process_type, index, &mounts, context)?;
+    }
+    print(&words, context);
+    Ok(())
 }
 
 /// Prints the mounts of one-off containers.
@@ -68,7 +80,9 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
         return Ok(());
     };
     let mounts = mounts(&app, Phase::Run, &ProcessType::default(), context)?;
-    Ok(print(&app, &mounts, context)?)
+    let words = words(&app, &mounts, context)?;
+    print(&words, context);
+    Ok(())
 }
 
 /// The mounts that this host's Docker makes for a container, in order.
@@ -95,20 +109,30 @@ fn mounts(
     Ok(sorted.cloned().collect())
 }
 
-fn print(app: &AppName, mounts: &[Mounted], context: &mut Context) -> Result<()> {
+fn print(words: &[String], context: &mut Context) {
+    if !words.is_empty() {
+        context.out.text(" ");
+        context.out.text(&line(words));
+    }
+}
+
+fn words(app: &AppName, mounts: &[Mounted], context: &mut Context) -> Result<Vec<String>> {
     if mounts.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let policy = context.store.policy()?;
     let mut all = Vec::with_capacity(mounts.len() * 2);
     for mounted in mounts {
         must_be_allowed(&mounted.entry, Some(app), &policy, context)?;
         let source = as_docker_sees_it(mounted, context)?;
-        all.extend(words(&source, &mounted.entry, &mounted.attachment));
+        let backing = backing::of(&mounted.entry);
+        if backing.must_be_mounted(&mounted.entry) || backing.place() == Place::File {
+            // Nothing is written under an empty mount point, and Docker makes no directory in a file's place.
+            crate::commands::wait::must_be_usable(&mounted.entry, context)?;
+        }
+        all.extend(backing.words(&source, &mounted.entry, &mounted.attachment));
     }
-    context.out.text(" ");
-    context.out.text(&line(&all));
-    Ok(())
+    Ok(all)
 }
 
 /// The source of a mount on the host of Docker, which sees Dokku's folders elsewhere where Dokku itself runs
@@ -131,12 +155,5 @@ fn as_docker_sees_it(mounted: &Mounted, context: &Context) -> Result<String> {
             )));
         }
     }
-    let Some(host_root) = context.environment.host_lib_root()? else {
-        return Ok(source);
-    };
-    let inside = std::path::Path::new(&source).strip_prefix(context.store.layout().root());
-    Ok(match inside {
-        Ok(inside) => host_root.join(inside).to_string_lossy().into_owned(),
-        Err(_) => source,
-    })
+    context.as_docker_sees_it(&source)
 }

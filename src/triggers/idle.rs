@@ -1,4 +1,4 @@
-//! Triggers that are answered, and have nothing to do: nothing is scheduled, and nothing is left after a deploy.
+//! Triggers that are answered, and have nothing to do: nothing is left after a deploy.
 
 use crate::context::Context;
 

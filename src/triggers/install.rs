@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::backing;
 use crate::catalog;
-use crate::commands::migrate;
+use crate::commands::{migrate, trash};
 use crate::context::Context;
 use crate::domain::names::AppName;
 use crate::error::Result;
 use crate::helpers::root::INSTALLED;
-use crate::host::ownership::{HELPERS, STORAGE_ROOT_FILE};
+use crate::host::ownership::{HELPERS, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
 use crate::host::process;
 use crate::host::tree::{self, Depth};
 use crate::host::users::is_root;
@@ -33,7 +34,11 @@ pub fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
         mend_owners(context)?;
         helpers(context).context("unable to install the helpers for sudo")?;
     }
-    crate::commands::directory::clear_leaving(context);
+    backing::storage_root::clear_leaving(context);
+    keep_mounted(context);
+    if let Err(error) = trash::empty_expired(context) {
+        context.out.warn(&error.to_string());
+    }
     Ok(take_over(context)?)
 }
 
@@ -51,6 +56,16 @@ fn folders(context: &Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Has mounted again what is kept mounted. What cannot be is told; the apps' next deploys say it, too.
+fn keep_mounted(context: &mut Context) {
+    let entries = context.store.entries().unwrap_or_default().entries;
+    for entry in entries.iter().filter(|entry| backing::of(entry).must_be_mounted(entry)) {
+        if let Err(error) = backing::of(entry).revive(entry, context) {
+            context.out.warn(&format!("storage entry \"{}\" is not mounted: {error}", entry.name));
+        }
+    }
 }
 
 /// Gives the store's own files to Dokku's user: root-owned ones stopped deploys once.
@@ -83,6 +98,8 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
     replace(&program, &fs::read("/proc/self/exe")?, 0o755)?;
     let storage = fs::canonicalize(context.store.layout().storage())?;
     replace(Path::new(STORAGE_ROOT_FILE), storage.as_os_str().as_encoded_bytes(), 0o644)?;
+    let lib = fs::canonicalize(context.store.layout().root())?;
+    replace(Path::new(LIB_ROOT_FILE), lib.as_os_str().as_encoded_bytes(), 0o644)?;
     let group = context.environment.system_group();
     let mut rules = String::new();
     for row in catalog::helpers() {

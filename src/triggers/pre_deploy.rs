@@ -1,11 +1,14 @@
 //! `pre-deploy`: what an app mounts must be there, and fit, before anything is replaced.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
-use super::{app, word};
+use super::{app, one_writer, word};
+use crate::backing;
+use crate::backing::storage_root::{self, Wanted};
 use crate::checks::image::Fitting;
 use crate::checks::{Finding, Severity, sources};
-use crate::commands::directory::{self, Wanted};
+use crate::commands::usage::{NEARLY_FULL, share_of};
 use crate::context::Context;
 use crate::domain::app_settings::{MissingSource, UnwritableSource};
 use crate::domain::docker_args::quoted;
@@ -14,7 +17,7 @@ use crate::domain::names::AppName;
 use crate::domain::paths::{Source, Subpath};
 use crate::domain::phases::Phase;
 use crate::error::{Error, Result};
-use crate::host::docker;
+use crate::host::docker::volumes::{self, Volume};
 use crate::host::ownership::{self, Folder, Ids};
 use crate::host::tree::Depth;
 use crate::store::{Mounted, Mounts};
@@ -31,6 +34,9 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mounts = context.store.mounts(&app)?.readable()?;
     let settings = context.store.app_settings(&app)?;
     warn_of_orphans(&app, &mounts, context);
+    for left in &mounts.left_out {
+        context.out.warn(&left.told(&app));
+    }
     // What only one-off containers have is checked, too: nothing would check it when they start.
     let has_phase = |m: &&Mounted| {
         m.attachment.phases.contains(Phase::Deploy) || m.attachment.phases.contains(Phase::Run)
@@ -40,11 +46,19 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mut findings = crate::commands::needs::missing(&app, context)?;
     findings.extend(sources::collisions(&app, &mounts));
     findings.extend(sources::taken_by_options(&app, &mounts, context));
+    findings.extend(one_writer::findings(&app, &mounts.mounted, context)?);
     let mut to_make = Vec::new();
     let mut is_missing = Vec::new();
     for &mounted in &deployed {
         findings.extend(sources::elsewhere(&app, mounted));
         findings.extend(sources::unknown_option(&app, mounted, context));
+        if sources::unusable(&app, mounted, context).is_some() {
+            // It may be mended by itself, such as a mount that came down.
+            if let Err(error) = backing::of(&mounted.entry).revive(&mounted.entry, context) {
+                context.out.warn(&error.to_string());
+            }
+            findings.extend(sources::unusable(&app, mounted, context));
+        }
         let missing = sources::missing(&app, mounted, context);
         is_missing.push(missing.is_some());
         match (missing, settings.missing_source) {
@@ -65,12 +79,14 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
             let is_settled = |finding: &Finding| {
                 finding.severity != Severity::Stops
                     || (finding.code == "not-writable" && (owners[index].is_some() || reads_only))
+                    || (finding.code == "not-readable" && (owners[index].is_some() || reads_only))
             };
             findings.extend(fitting.check(&app, mounted).into_iter().filter(|f| !is_settled(f)));
         }
     }
     stop_for(&findings)?;
     drop(fitting);
+    warn_of_full(&app, &deployed, context);
     for mounted in to_make {
         make(&app, mounted, context)?;
     }
@@ -79,7 +95,25 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
             give(mounted, ids, context)?;
         }
     }
+    // A deploy does not wait for more than one removal, and only where it needs the room.
+    crate::commands::trash::make_room(None, 1, context);
+    one_writer::announce(&app, &mounts.mounted, context);
     Ok(())
+}
+
+/// Says which entries with a size are nearly full.
+fn warn_of_full(app: &AppName, deployed: &[&Mounted], context: &mut Context) {
+    for mounted in deployed {
+        let entry = &mounted.entry;
+        if let Some(share) = share_of(entry).filter(|&share| share >= NEARLY_FULL) {
+            context.out.warn(&format!(
+                "{app}: storage entry \"{}\" ({}) is {share} % full; to have it hold more: dokku storage:set {} size SIZE",
+                entry.name,
+                entry.option("size"),
+                entry.name
+            ));
+        }
+    }
 }
 
 fn stop_for(findings: &[Finding]) -> Result<()> {
@@ -114,7 +148,7 @@ fn owners(
             return Ok(None);
         };
         let name = mounted.entry.name.as_str();
-        if mounted.entry.shown_source() != directory::default_path(context, name) {
+        if mounted.entry.shown_source() != storage_root::default_path(context, name) {
             crate::render::Printer::new(false).warn(&format!(
                 "{app}: --volume-chown {} is not applied to {}, which is not in the storage root; set its owner yourself",
                 ownership.as_str(),
@@ -144,12 +178,17 @@ fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
     let path = std::path::Path::new(&source);
     match (&entry.host_path, &mounted.attachment.subpath) {
         (Some(Source::Volume(volume)), _) => {
-            docker::make_volume(&context.environment, volume.as_str())?;
+            let plain = Volume {
+                driver: volumes::LOCAL.to_owned(),
+                options: BTreeMap::new(),
+                labels: BTreeMap::new(),
+            };
+            volumes::make(&context.environment, volume.as_str(), &plain)?;
         }
         (_, Some(part)) if is_ours(entry, context) => make_part(entry, part, context)?,
         _ => {
             let wanted = Wanted::of(entry, false, context)?;
-            directory::make(path, context)?;
+            storage_root::make(path, context)?;
             wanted.apply(entry, context)?;
         }
     }
@@ -158,7 +197,7 @@ fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
 }
 
 fn is_ours(entry: &Entry, context: &Context) -> bool {
-    entry.shown_source() == directory::default_path(context, entry.name.as_str())
+    entry.shown_source() == storage_root::default_path(context, entry.name.as_str())
 }
 
 /// Makes a part of an entry's directory, and that where it is missing too, for the entry's owner.
@@ -166,7 +205,7 @@ fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()>
     let name = entry.name.as_str();
     let directory = context.store.layout().directory(name);
     let wanted = Wanted::of(entry, false, context)?;
-    directory::make(&directory, context)?;
+    storage_root::make(&directory, context)?;
     wanted.apply(entry, context)?;
     let found = std::fs::metadata(&directory).map_err(Error::system("read", &directory))?;
     let ids = Ids { uid: found.uid(), gid: found.gid() };

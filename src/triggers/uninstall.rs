@@ -8,6 +8,7 @@ use super::word;
 use crate::context::Context;
 use crate::error::Error;
 use crate::helpers::root::INSTALLED;
+use crate::helpers::{ATTACHING, UNIT};
 use crate::host::ownership::HELPERS;
 use crate::host::tree;
 use crate::host::users::is_root;
@@ -19,6 +20,10 @@ use crate::host::users::is_root;
 pub fn run(arguments: &[String], _context: &mut Context) -> anyhow::Result<()> {
     if word(arguments, 0) != "storage" || !is_root() {
         return Ok(());
+    }
+    // What is mounted stays so for the containers that run, until the host starts again.
+    for unit in [UNIT, ATTACHING].into_iter().filter(|unit| Path::new(unit).exists()) {
+        fs::remove_file(unit).map_err(Error::system("remove", unit))?;
     }
     let rules = fs::read_to_string(SUDOERS).unwrap_or_default();
     if rules.contains(HELPERS) {

@@ -64,7 +64,14 @@ SETTINGS
   chown -R dokku:dokku "$DOKKU_ROOT" "$DOKKU_LIB_ROOT" "$HOST/log"
 }
 
-drop_host() { [ -z "${HOST:-}" ] || rm -rf "$HOST"; }
+# What is left mounted, and what may not be written while nothing is mounted there, goes too.
+drop_host() {
+  local point
+  [ -n "${HOST:-}" ] || return 0
+  findmnt -rno TARGET | grep "^$HOST/" | LC_ALL=C sort -r | while IFS= read -r point; do umount -l "$point"; done
+  [ ! -d "$HOST/lib/data/storage" ] || chattr -f -i "$HOST"/lib/data/storage/* 2>/dev/null || true
+  rm -rf "$HOST"
+}
 
 # The environment that Dokku gives to every call, for calling a file of the plugin without the dispatcher.
 dokku_environment() {
@@ -154,6 +161,31 @@ make_test_image() {
   chmod 0755 "$root/bin/start"
   chmod 1777 "$root/tmp"
   tar -C "$root" -c . | docker import --change 'WORKDIR /app' --change 'CMD ["start","web"]' - "$TEST_IMAGE" >/dev/null
+}
+
+# Removes the Docker volumes that this test's entries have left.
+drop_volumes() {
+  local names
+  names=$(docker volume ls -q | grep -E "^(tmpfs-)?$APP-" || true)
+  # shellcheck disable=SC2086
+  [ -z "$names" ] || docker volume rm $names >/dev/null
+}
+
+# has_volume NAME: there is a Docker volume of exactly that name.
+has_volume() { docker volume inspect "$1" >/dev/null 2>&1; }
+
+# volume_options NAME: a Docker volume's driver and options, as JSON in the order of their names.
+volume_options() { docker volume inspect "$1" | jq -cS '.[0] | {Driver, Options}'; }
+
+# readable_by_dokku NAME HOST_PATH [FIELD…]: the entry's file has what Dokku's own plugin needs, nothing that it would refuse,
+# and beside that only these fields.
+readable_by_dokku() {
+  local file="$DOKKU_LIB_ROOT/data/storage-registry/entries/$1.json" extra
+  jq -e --arg name "$1" --arg path "$2" '.name == $name and .scheduler == "docker-local" and .host_path == $path
+    and .schema_version == 1 and all(.size, .access_mode, .storage_class, .namespace; . == null)' "$file" >/dev/null ||
+    fail "Dokku's own plugin cannot read this:" "$(cat "$file")" || return
+  extra=$(jq -r 'del(.name, .scheduler, .host_path, .schema_version, .reclaim_policy, .chown) | keys | sort | join(" ")' "$file")
+  assert_equal "${*:3}" "$extra"
 }
 
 # make_image NAME DIR [CHANGE…]: the test image with the files of a folder (none for "") and changes such as 'USER 1000';

@@ -1,5 +1,21 @@
 # Runs once before and after all suites: the plugin folder, the test image, and what the machine had before.
 
+# The install trigger writes to places that a machine has once: another run of the suites has to end first.
+TURN=/run/dokku-storage-tests
+take_turn() {
+  local told=""
+  until mkdir "$TURN" 2>/dev/null; do
+    if [ -s "$TURN/pid" ] && ! kill -0 "$(cat "$TURN/pid")" 2>/dev/null; then
+      rm -rf "$TURN"
+    elif [ -z "$told" ]; then
+      told=1
+      echo "# waiting for another run of these suites to end" >&3
+    fi
+    sleep 1
+  done
+  echo "$$" >"$TURN/pid"
+}
+
 setup_suite() {
   local tests
   tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -7,6 +23,7 @@ setup_suite() {
   source "$tests/helper.bash"
 
   [ "$(id -u)" = 0 ] || stop "these suites make users, links and SSH servers: run them as root"
+  take_turn
   "$REPO/tests/setup.sh" >&2 || stop "tests/setup.sh failed"
   RUN_ID=$$
   export RUN_ID TEST_LABEL="org.dokku-storage.test=$RUN_ID" TEST_IMAGE="dokku-storage-test:$RUN_ID"
@@ -52,5 +69,5 @@ teardown_suite() {
     [ ! -e "$SUITE/machine/helpers" ] || cp -aT "$SUITE/machine/helpers" "$HELPERS"
     [ ! -e "$SUITE/machine/sudoers" ] || cp -aT "$SUITE/machine/sudoers" "$SUDOERS"
   fi
-  rm -rf "$SUITE"
+  rm -rf "$SUITE" "$TURN"
 }

@@ -121,7 +121,7 @@ fn refusals() {
         &["a", "--label", "=value"],
         &["a", "--reclaim-policy", "Recycle"],
         &["a", "--scheduler", "nomad"],
-        &["a", "--size", "1Gi"],
+        &["a", "--size", "0"],
         &["a", "--storage-class-name", "fast"],
         &["a", "--access-mode", "ReadWriteMany"],
         &["a", "/srv/x", "--chown", "heroku"],

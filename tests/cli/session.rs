@@ -155,6 +155,12 @@ impl Session {
         }
     }
 
+    /// Puts `~` in the places of sizes on the disk, which file systems count differently.
+    pub fn fold_sizes(&mut self) {
+        let lines: Vec<String> = self.transcript.lines().map(without_sizes).collect();
+        self.transcript = lines.join("\n") + "\n";
+    }
+
     /// The transcript.
     pub fn transcript(&self) -> &str {
         &self.transcript
@@ -177,6 +183,36 @@ fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         }
         found.push(path);
     }
+}
+
+/// A line without the sizes in a column of a table, behind `Together:` and in JSON.
+fn without_sizes(line: &str) -> String {
+    let is_size = |word: &str| {
+        let digits = word.trim_end_matches(['B', 'k', 'M', 'G']);
+        word.len() - digits.len() < 2
+            && digits.starts_with(|c: char| c.is_ascii_digit())
+            && digits.chars().all(|c| c.is_ascii_digit() || c == '.')
+    };
+    if let Some((start, _)) = line.split_once("Together: ") {
+        return format!("{start}Together: ~");
+    }
+    let mut folded = String::new();
+    let mut rest = line;
+    while let Some((start, tail)) = rest.split_once("\"bytes\":") {
+        folded.push_str(start);
+        folded.push_str("\"bytes\":~");
+        rest = tail.trim_start_matches(|c: char| c.is_ascii_digit());
+    }
+    for column in rest.split_inclusive("   ") {
+        let word = column.trim();
+        if is_size(word) {
+            // As wide as it was.
+            folded.push_str(&column.replace(word, &format!("{:width$}", "~", width = word.len())));
+        } else {
+            folded.push_str(column);
+        }
+    }
+    folded.trim_end().to_owned()
 }
 
 /// An argument as the transcript shows it; very long ones are cut.

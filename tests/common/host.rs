@@ -1,9 +1,8 @@
 //! A throw-away root with Dokku's folders, and calls of the program in it.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -26,6 +25,8 @@ pub struct Host {
     folder: TempDir,
     lib: PathBuf,
     environment: Vec<(String, OsString)>,
+    /// What every program is run by.
+    wrapper: Vec<OsString>,
 }
 
 /// How a call ended, and what it said.
@@ -69,7 +70,7 @@ impl Host {
             variable("DOKKU_SYSTEM_GROUP", OsStr::new("root")),
             variable("DOCKER_BIN", OsStr::new("/bin/false")),
         ];
-        let mut host = Self { folder, lib, environment };
+        let host = Self { folder, lib, environment, wrapper: Vec::new() };
         for folder in [
             "lib/config/storage",
             "lib/config/docker-options",
@@ -82,29 +83,19 @@ impl Host {
         ] {
             fs::create_dir_all(host.path(folder)).unwrap();
         }
-        if !super::is_root() {
-            host.stand_in_for_sudo();
-        }
         host
     }
 
-    /// A `sudo` that runs the helpers as the caller, who owns all that is in the root.
-    fn stand_in_for_sudo(&mut self) {
-        let helpers = self.path("helpers/bin");
-        fs::create_dir_all(&helpers).unwrap();
-        for name in
-            ["chown-storage-dir", "chmod-storage-dir", "copy-storage-dir", "destroy-storage-dir"]
-        {
-            symlink(PROGRAM, helpers.join(name)).unwrap();
+    /// A root in which anybody can do everything: as root on a Dokku host, as anybody else without Dokku,
+    /// where no sudo is needed.
+    pub fn for_anybody() -> Self {
+        let mut host = Self::new();
+        if !super::is_root() {
+            host.environment.retain(|(name, _)| !name.starts_with("DOKKU_"));
+            let lib = host.lib.clone();
+            host.set("DOKKU_STORAGE_ROOT", lib);
         }
-        let script = format!(
-            "#!/bin/sh\nname=${{2##*/}}\nshift 2\nexec {}/$name \"$@\"\n",
-            helpers.display()
-        );
-        self.write("helpers/sudo", script);
-        fs::set_permissions(self.path("helpers/sudo"), Permissions::from_mode(0o755)).unwrap();
-        let path = self.path("helpers").display().to_string();
-        self.set("PATH", format!("{path}:/usr/local/bin:/usr/bin:/bin"));
+        host
     }
 
     /// The root.
@@ -126,6 +117,20 @@ impl Host {
     pub fn set(&mut self, name: &str, value: impl AsRef<OsStr>) {
         self.environment.retain(|(set, _)| set != name);
         self.environment.push((name.to_owned(), value.as_ref().to_owned()));
+    }
+
+    /// Has every program run with mounts of its own: folders of the root in the places of the machine's.
+    pub fn mount_over(&mut self, places: &[(&str, &str)]) {
+        let mut lines = Vec::new();
+        for (inside, place) in places {
+            fs::create_dir_all(self.path(inside)).unwrap();
+            lines.push(format!("mount --bind '{}' '{place}'", self.path(inside).display()));
+        }
+        lines.push("exec \"$@\"".to_owned());
+        let script = lines.join("; ");
+        let words =
+            ["unshare", "--mount", "--propagation", "private", "/bin/sh", "-ec", &script, "sh"];
+        self.wrapper = words.map(OsString::from).into();
     }
 
     /// Writes a file and the folders on the way to it.
@@ -156,7 +161,9 @@ impl Host {
 
     /// A program with the environment of Dokku's calls.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let mut words = self.wrapper.iter().map(OsString::as_os_str).chain([program.as_ref()]);
+        let mut command = Command::new(words.next().unwrap());
+        command.args(words);
         let variables = self.environment.iter().map(|(name, value)| (name, value));
         command.env_clear().envs(variables).current_dir("/").stdin(Stdio::null());
         command

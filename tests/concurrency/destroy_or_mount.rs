@@ -8,7 +8,7 @@ const ROUNDS: usize = 60;
 
 #[test]
 fn destroy_and_mount_at_once_one_is_refused() {
-    let host = Host::new();
+    let host = Host::for_anybody();
     host.must(&["storage:create x"]);
     host.write("lib/data/storage/x/file", "data");
     let start = host.snapshot();

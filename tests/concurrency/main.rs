@@ -14,6 +14,7 @@
 mod common;
 
 mod destroy_or_mount;
+mod exclusive;
 mod lost_updates;
 mod mixture;
 mod orders;
@@ -21,3 +22,4 @@ mod readers;
 mod scenario;
 mod schedulers;
 mod schedules;
+mod trash;

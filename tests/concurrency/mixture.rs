@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use crate::common::{Host, Random, rounds, say};
+use crate::common::{Answer, Host, Random, rounds, say};
 
 const WRITERS: u64 = 6;
 const CALLS: usize = 120;
+const MIXTURES: usize = 5;
 
 const READERS: [&str; 9] = [
     "storage:list a --format json",
@@ -23,13 +24,13 @@ const READERS: [&str; 9] = [
     "storage-app-mounts c deploy",
 ];
 
-fn change(random: &mut Random) -> String {
+/// Commands that follow one another.
+fn change(random: &mut Random) -> Vec<String> {
     let app = *random.one_of(&["a", "b", "c"]);
-    let other = *random.one_of(&["a", "b", "c"]);
     let entry = *random.one_of(&["e1", "e2", "e3"]);
     let path = *random.one_of(&["/p", "/q", "/r", "/s"]);
     let source = *random.one_of(&["/srv/p", "/srv/q", "volume-v"]);
-    match random.below(22) {
+    let line = match random.below(22) {
         0..=4 => format!("storage:mount {app} {source}:{path}"),
         5..=8 => format!("storage:unmount {app} {source}:{path}"),
         9..=11 => format!("storage:mount {app} {entry} --container-dir {path}"),
@@ -41,15 +42,21 @@ fn change(random: &mut Random) -> String {
         18 => format!("storage:destroy {entry} --force --destroy-host-dir"),
         19 => format!("post-delete {app}"),
         20 => format!("storage:migrate {app}"),
-        _ => format!("post-app-rename-setup {app} {other}"),
-    }
+        // Dokku renames to names that are free.
+        _ => {
+            let other = format!("renamed-{}", random.below(1_000_000));
+            let rename = format!("post-app-rename-setup {app} {other}");
+            return vec![rename, format!("post-delete {other}")];
+        }
+    };
+    vec![line]
 }
 
 #[test]
 fn a_mixture_of_everything_leaves_a_sound_store() {
     let (changes, refused, looks) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-    for round in 0..rounds() {
-        let host = Host::new();
+    for round in 0..MIXTURES * rounds() {
+        let host = Host::for_anybody();
         fs::create_dir(host.path("apps/c")).unwrap();
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -59,12 +66,13 @@ fn a_mixture_of_everything_leaves_a_sound_store() {
                     let mut random = Random::new(writer + 100 * u64::try_from(round).unwrap() + 1);
                     scope.spawn(move || {
                         for _ in 0..CALLS {
-                            let line = change(&mut random);
-                            let answer = host.run(&line);
-                            let is_fine = answer.status == 0 || answer.is_refusal();
-                            assert!(is_fine, "{line}: {answer:?}");
-                            let count = if answer.status == 0 { changes } else { refused };
-                            count.fetch_add(1, Ordering::Relaxed);
+                            for line in change(&mut random) {
+                                let answer = run(host, &line);
+                                let is_fine = answer.status == 0 || answer.is_refusal();
+                                assert!(is_fine, "{line}: {answer:?}");
+                                let count = if answer.status == 0 { changes } else { refused };
+                                count.fetch_add(1, Ordering::Relaxed);
+                            }
                         }
                     })
                 })
@@ -95,11 +103,21 @@ fn a_mixture_of_everything_leaves_a_sound_store() {
         check(&host);
     }
     say(&format!(
-        "concurrency: mixtures of {} changes and {} refusals by {WRITERS} writers, {} looks meanwhile",
+        "concurrency: {} mixtures of {} changes and {} refusals by {WRITERS} writers, {} looks meanwhile",
+        MIXTURES * rounds(),
         changes.into_inner(),
         refused.into_inner(),
         looks.into_inner()
     ));
+}
+
+/// Runs a command; the app that another gets its name from is there then.
+fn run(host: &Host, line: &str) -> Answer {
+    if line.starts_with("post-app-rename-setup") {
+        let app = line.split(' ').next_back().unwrap_or_default();
+        fs::create_dir_all(host.path("apps").join(app)).unwrap();
+    }
+    host.run(line)
 }
 
 /// What holds in every store that commands one by one can make.

@@ -52,7 +52,7 @@ pub struct Outcome {
 
 /// A root in the state that [`CHANGES`] are about.
 pub fn host() -> Host {
-    let host = Host::new();
+    let host = Host::for_anybody();
     fs::create_dir(host.path("apps/c")).unwrap();
     host.must(&[
         "storage:create idle",
@@ -70,9 +70,9 @@ pub fn host() -> Host {
     host
 }
 
-/// What is in the root once everything is done: all but the number that a removed directory had.
+/// What is in the root once everything is done: all but the numbers in the names of what is in the trash.
 pub fn picture(host: &Host) -> Snapshot {
-    host.snapshot()
+    host.snapshot().with_folded_trash()
 }
 
 /// Every order of `count` things in which those of one sequence stay in theirs.

@@ -72,6 +72,23 @@ pub const CASES: &[Case] = &[
         NOTHING,
         "storage:unmount a named",
     ),
+    case(
+        "move an entry to another app",
+        &[
+            "storage:create named",
+            "storage:mount a named --container-dir /n --phase deploy",
+            "storage:mount a named --container-dir /m --volume-readonly",
+            "storage:mount b /srv/x:/x",
+        ],
+        NOTHING,
+        "storage:move named a b --no-stop",
+    ),
+    case(
+        "mount an exclusive entry",
+        &["storage:create named --exclusive"],
+        NOTHING,
+        "storage:mount a named --container-dir /n",
+    ),
     case("create", &[], NOTHING, "storage:create fresh"),
     case("create with a mode", &[], NOTHING, "storage:create fresh --mode 0750"),
     case(
@@ -92,6 +109,70 @@ pub const CASES: &[Case] = &[
         |host| fs::remove_dir(host.path("lib/data/storage/named")).unwrap(),
         "storage:create named",
     ),
+    case(
+        "create a file",
+        &[],
+        |host| host.write("outside/conf", "one"),
+        "storage:create fresh --type file --from {ROOT}/outside/conf --mode 0640",
+    ),
+    case(
+        "create a file for somebody again where it is gone",
+        &["storage:create named --type file --chown 1000 --mode 0640"],
+        |host| fs::remove_file(host.path("lib/data/storage/named")).unwrap(),
+        "storage:create named --type file --label a=1",
+    ),
+    case(
+        "set the content of a file",
+        &["storage:create named --type file --chown 1000 --mode 0640"],
+        |host| host.write("outside/conf", "one"),
+        "storage:set named content {ROOT}/outside/conf",
+    ),
+    case(
+        "destroy with the file",
+        &["storage:create named --type file"],
+        |host| host.write("lib/data/storage/named", "one"),
+        "storage:destroy named --force --destroy-host-dir",
+    ),
+    case(
+        "create from a snapshot",
+        &["storage:create named", "storage:snapshots:create named one"],
+        NOTHING,
+        "storage:create fresh --from snapshot:named@one",
+    ),
+    case(
+        "clone an entry",
+        &["storage:create named --mode 0750 --label l=1"],
+        |host| host.write("lib/data/storage/named/folder/file", "data"),
+        "storage:clone named fresh",
+    ),
+    case(
+        "take a snapshot",
+        &["storage:create named"],
+        |host| host.write("lib/data/storage/named/folder/file", "data"),
+        "storage:snapshots:create named one",
+    ),
+    case(
+        "restore a snapshot",
+        &["storage:create named"],
+        |host| {
+            host.write("lib/data/storage/named/file", "before");
+            host.must(&["storage:snapshots:create named one"]);
+            host.write("lib/data/storage/named/file", "after");
+        },
+        "storage:snapshots:restore named one",
+    ),
+    Case {
+        emptied: Some("lib/data/storage/.snapshot-named@one/"),
+        ..case(
+            "destroy a snapshot",
+            &["storage:create named"],
+            |host| {
+                host.write("lib/data/storage/named/file", "data");
+                host.must(&["storage:snapshots:create named one"]);
+            },
+            "storage:snapshots:destroy named one --force",
+        )
+    },
     case("set", &["storage:create named"], NOTHING, "storage:set named reclaim-policy Delete"),
     case("set a mode", &["storage:create named"], NOTHING, "storage:set named mode 0711"),
     case("annotate", &["storage:create named"], NOTHING, "storage:annotations:set named k v"),
@@ -106,7 +187,34 @@ pub const CASES: &[Case] = &[
                 host.write("lib/data/storage/named/file", "data");
                 host.write("lib/data/storage/named/folder/file", "data");
             },
-            "storage:destroy named --force --destroy-host-dir",
+            "storage:destroy named --force --destroy-host-dir --no-trash",
+        )
+    },
+    case(
+        "destroy to the trash",
+        &["storage:create named"],
+        |host| host.write("lib/data/storage/named/file", "data"),
+        "storage:destroy named --force --destroy-host-dir",
+    ),
+    case(
+        "restore from the trash",
+        &["storage:create named"],
+        |host| {
+            host.write("lib/data/storage/named/file", "data");
+            host.must(&["storage:destroy named --force --destroy-host-dir"]);
+        },
+        "storage:trash:restore named",
+    ),
+    Case {
+        emptied: Some("lib/data/storage/.trash-named-N-N/"),
+        ..case(
+            "empty the trash",
+            &["storage:create named"],
+            |host| {
+                host.write("lib/data/storage/named/folder/file", "data");
+                host.must(&["storage:destroy named --force --destroy-host-dir"]);
+            },
+            "storage:trash:empty --force",
         )
     },
     case(
@@ -164,6 +272,16 @@ pub const CASES: &[Case] = &[
             host.write("lib/data/storage/named/file", "data");
             host.write("lib/data/storage/named/folder/file", "data");
         },
+        "post-app-clone-setup a b",
+    ),
+    case(
+        "clone an app by copy with a file",
+        &[
+            "storage:create named --type file --mode 0640",
+            "storage:mount a named --container-dir /n",
+            "storage:app:set a clone copy",
+        ],
+        |host| host.write("lib/data/storage/named", "one"),
         "post-app-clone-setup a b",
     ),
     case(
@@ -246,6 +364,35 @@ pub const CASES: &[Case] = &[
         &["storage:mount a /srv/x:/x"],
         NOTHING,
         "post-release-builder herokuish a dokku/a:latest",
+    ),
+    case(
+        "create a connector",
+        &[],
+        |host| host.write("outside/secret", "first"),
+        "storage:connectors:create nas --type cifs --server nas --username ada < {ROOT}/outside/secret",
+    ),
+    case(
+        "rotate both parts of a key",
+        &[],
+        |host| {
+            host.write("outside/secret", "first");
+            host.write("outside/next", "second");
+            host.must(&[
+                "storage:connectors:create films --type s3 --access-key-id A < {ROOT}/outside/secret",
+            ]);
+        },
+        "storage:connectors:set films --access-key-id B < {ROOT}/outside/next",
+    ),
+    case(
+        "destroy a connector",
+        &[],
+        |host| {
+            host.write("outside/secret", "first");
+            host.must(&[
+                "storage:connectors:create films --type s3 --access-key-id A < {ROOT}/outside/secret",
+            ]);
+        },
+        "storage:connectors:destroy films --force",
     ),
     case("ensure a directory", &[], NOTHING, "storage:ensure-directory --chown false folder"),
 ];

@@ -12,7 +12,7 @@ fn a_killed_command_was_carried_out_or_was_not() {
     let (mut points, mut before, mut after) = (0, 0, 0);
     let mut problems = Problems::default();
     for case in CASES {
-        let stage = Stage::new(Host::new(), *case);
+        let stage = Stage::new(Host::for_anybody(), *case);
         let (answer, calls) = strace::record(&stage.host, case.command, CHANGING);
         assert_eq!(answer.status, 0, "{}: {answer:?}", case.name);
         // Between two calls that change something, all moments are the same on the disk.
@@ -38,7 +38,9 @@ fn kill(stage: &Stage, call: &Call) -> Result<Is, String> {
     let how = format!("signal=SIGKILL:when={}", call.index);
     let (answer, _) = strace::inject(&stage.host, stage.case.command, &call.name, &how);
     let what = format!("killed at {call}");
-    if answer.status != KILLED {
+    // A reader locks only where a change has just been: how often, depends on the machine's speed.
+    let is_missed = call.name == "flock" && answer.status == 0;
+    if answer.status != KILLED && !is_missed {
         return Err(format!("{name}, {what}: it lives: {answer:?}"));
     }
     let is = stage.judge(&what)?;

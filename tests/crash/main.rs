@@ -16,6 +16,7 @@ mod common;
 mod cases;
 mod errors;
 mod full;
+mod install;
 mod killed;
 mod undone;
 mod verdict;

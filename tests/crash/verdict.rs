@@ -97,7 +97,7 @@ impl Stage {
         if !difference.is_empty() {
             return Err(format!("{place}, another change leaves:\n{difference}"));
         }
-        let answer = self.host.run(self.case.command);
+        let answer = without_time(self.host.run(self.case.command));
         if answer != state.again {
             return Err(format!("{place}, the command again: {answer:?}, not {:?}", state.again));
         }
@@ -126,9 +126,18 @@ impl State {
         let files = picture(host);
         host.must(&[UNRELATED]);
         let after_unrelated = picture(host);
-        let again = host.run(command);
+        let again = without_time(host.run(command));
         Self { name, files, seen, after_unrelated, again, after_again: picture(host) }
     }
+}
+
+/// What was said, without the time in the name of what a restore replaced.
+fn without_time(mut answer: Answer) -> Answer {
+    if let Some(at) = answer.stdout.find("before-restore-") {
+        let end = answer.stdout[at..].find('\n').map_or(answer.stdout.len(), |length| at + length);
+        answer.stdout.replace_range(at..end, "before-restore-");
+    }
+    answer
 }
 
 fn look(host: &Host) -> Result<Vec<Answer>, String> {
@@ -142,12 +151,45 @@ fn look(host: &Host) -> Result<Vec<Answer>, String> {
 
 /// What is in the root. A lock file that nobody has left a note in counts as none.
 fn picture(host: &Host) -> Snapshot {
-    let mut files = host.snapshot();
+    let mut files = timeless(host.snapshot().with_folded_trash());
     files.0.retain(|path, node| {
         let is_empty = matches!(node, Node::File { content, .. } if content.is_empty());
         !(is_empty && path.ends_with("storage-registry/.lock"))
     });
     files
+}
+
+/// The same without the times at which snapshots were taken: what a restore replaced has a number in their order.
+fn timeless(files: Snapshot) -> Snapshot {
+    const REPLACED: &str = "before-restore-";
+    let mut names: Vec<String> = Vec::new();
+    let mut renamed = Snapshot::default();
+    for (path, node) in files.0 {
+        let mut path = path.to_string_lossy().into_owned();
+        if let Some(at) = path.find(REPLACED) {
+            let end = path[at..].find(['/', '.']).map_or(path.len(), |length| at + length);
+            let name = path[at..end].to_owned();
+            let number = names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                names.push(name);
+                names.len() - 1
+            });
+            path.replace_range(at..end, &format!("{REPLACED}{number}"));
+        }
+        let is_note = path.contains("storage-registry/snapshots/");
+        let node = match node {
+            Node::File { mode, owner, content } if is_note => {
+                let text = String::from_utf8_lossy(&content).into_owned();
+                let lines = text
+                    .lines()
+                    .filter(|line| !line.contains("\"created\"") && !line.contains(REPLACED));
+                let content = lines.collect::<Vec<_>>().join("\n").into_bytes();
+                Node::File { mode, owner, content }
+            }
+            other => other,
+        };
+        renamed.0.insert(path.into(), node);
+    }
+    renamed
 }
 
 /// A directory on its way out is cleared away by the next command that makes or removes one, not by readers.

@@ -12,4 +12,5 @@ mod parsers;
 #[path = "../support/mod.rs"]
 mod support;
 mod trial;
+mod types;
 mod words;

@@ -25,7 +25,7 @@ use crate::trial::try_all;
 const BATCH: usize = 64;
 
 /// Splits what the call `"$@"` prints as Dokku's schedulers do.
-const BY_XARGS: &str = r#"set -o pipefail; "$@" | xargs -r printf '%s\0'"#;
+pub const BY_XARGS: &str = r#"set -o pipefail; "$@" | xargs -r printf '%s\0'"#;
 
 /// Splits it as a shell does.
 const BY_SHELL: &str =
@@ -47,7 +47,7 @@ fn write_store(root: &Path, mounts: &[Accepted]) {
 }
 
 /// The words that come out of `line`, in which `"$@"` is the call of a trigger.
-fn split(
+pub fn split(
     line: &str,
     root: &Path,
     trigger: &[&str],

@@ -11,9 +11,13 @@ use crate::common::{Answer, Host, Running};
 /// Makes `bin/` with the helpers in the root.
 pub fn install(host: &Host) {
     fs::create_dir_all(host.path("bin")).unwrap();
-    for name in
-        ["chown-storage-dir", "chmod-storage-dir", "copy-storage-dir", "destroy-storage-dir"]
-    {
+    for name in [
+        "chown-storage-dir",
+        "chmod-storage-dir",
+        "copy-storage-dir",
+        "destroy-storage-dir",
+        "usage-storage-dir",
+    ] {
         symlink(PROGRAM, host.path("bin").join(name)).unwrap();
     }
 }

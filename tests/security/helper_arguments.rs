@@ -14,7 +14,11 @@ fn host() -> Host {
     let app = app(&host);
     fs::create_dir_all(app.join("inside")).unwrap();
     host.write("outside/file", "outside");
-    host.write("lib/data/storage/a-file", "file");
+    host.write("outside/linked", "outside");
+    fs::hard_link(host.path("outside/linked"), host.path("lib/data/storage/a-linked-file"))
+        .unwrap();
+    let pipe = host.path("lib/data/storage/a-pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, pipe, rustix::fs::Mode::RWXU).unwrap();
     symlink(host.path("outside"), host.path("lib/data/storage/a-link")).unwrap();
     symlink("app", host.path("lib/data/storage/an-inner-link")).unwrap();
     host
@@ -65,7 +69,8 @@ fn names() -> Vec<OsString> {
         "a\\b",
         ".hidden",
         ".ssh",
-        "a-file",
+        "a-linked-file",
+        "a-pipe",
         "a-link",
         "an-inner-link",
         "no-such-folder",
@@ -73,6 +78,15 @@ fn names() -> Vec<OsString> {
         ".destroyed-",
         ".destroyed-/etc",
         ".destroyed-.destroyed-a",
+        ".snapshot-",
+        ".snapshot-app",
+        ".snapshot-app@",
+        ".snapshot-@one",
+        ".snapshot-app@one",
+        ".snapshot-app@../app",
+        ".snapshot-../../etc@one",
+        ".snapshot-app@one/inside",
+        ".destroyed-.snapshot-app@one",
     ]
     .map(OsString::from)
     .into();
@@ -175,8 +189,8 @@ fn destroy_takes_a_name_and_nothing_else() {
         return;
     }
     let host = host();
-    // A folder that is not there is removed already.
-    let absent = ["no-such-folder", ".destroyed-"];
+    // A folder that is not there is removed already, and of a file with several names one is only a name.
+    let absent = ["no-such-folder", ".destroyed-", "a-linked-file"];
     let mut calls: Vec<Vec<OsString>> = names()
         .into_iter()
         .filter(|name| !absent.iter().any(|absent| name == absent))
@@ -189,4 +203,25 @@ fn destroy_takes_a_name_and_nothing_else() {
     let answer = helper::run(&host, "destroy-storage-dir", &["no-such-folder"]);
     assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{answer:?}");
     say(&format!("security: {} calls of destroy-storage-dir refused", calls.len()));
+}
+
+#[test]
+fn usage_takes_a_name_and_nothing_else() {
+    if !as_root("the helpers' arguments") {
+        return;
+    }
+    let host = host();
+    let mut calls: Vec<Vec<OsString>> = names().into_iter().map(|name| vec![name]).collect();
+    for name in
+        [".trash-", ".trash-app", ".trash-../app-1-2", ".trash-.trash-a-1-2", ".trash-a-1-2"]
+    {
+        calls.push(vec![name.into()]);
+    }
+    calls.push(vec![]);
+    calls.push(["app", "more"].map(OsString::from).into());
+    refuse(&host, "usage-storage-dir", &calls);
+    let answer = helper::run(&host, "usage-storage-dir", &["app"]);
+    let numbers = answer.stdout.split_whitespace().filter(|word| word.parse::<u64>().is_ok());
+    assert_eq!((answer.status, numbers.count()), (0, 3), "{answer:?}");
+    say(&format!("security: {} calls of usage-storage-dir refused", calls.len()));
 }

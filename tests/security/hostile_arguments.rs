@@ -314,7 +314,15 @@ fn entries_take_only_what_fits() {
         ("--annotation", "=x"),
         ("--label", "novalue"),
         ("--no-such-flag", "x"),
-        ("--size", "1Gi"),
+        ("--size", "0"),
+        ("--size", "-1"),
+        ("--size", "1G G"),
+        ("--size", "99999999999P"),
+        ("--type", "../x"),
+        ("--option", "novalue"),
+        ("--driver", "-v"),
+        ("--connector", "../x"),
+        ("--from", "/etc/passwd"),
     ] {
         refuse.call(&words(["storage:create", "fresh", flag, value]));
     }

@@ -12,6 +12,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod files;
 mod helper;
 mod helper_arguments;
 mod hostile_arguments;

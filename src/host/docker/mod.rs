@@ -2,12 +2,15 @@
 
 pub mod containers;
 pub mod images;
+pub mod pausing;
+mod stopping;
+pub mod volumes;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::environment::Environment;
 use super::{process, users};
@@ -15,6 +18,12 @@ use crate::error::{Error, Result};
 
 /// The engine's socket unless `DOCKER_HOST` says otherwise.
 const SOCKET: &str = "/var/run/docker.sock";
+
+/// How long the engine has to answer a question. Where a volume driver is down, it looks for it for 15 s.
+const LOOKING: Duration = Duration::from_secs(20);
+
+/// How long it has to change something: a volume driver has two minutes itself, and looking for one takes 15 s.
+const CHANGING: Duration = Duration::from_secs(150);
 
 /// The first id that Docker maps to where nothing says which: Dokku's assumption.
 const ASSUMED_FIRST_ID: u32 = 165_536;
@@ -96,32 +105,43 @@ pub fn can_mount_volume_subpath(environment: &Environment) -> Result<bool> {
     }
 }
 
-/// Whether a Docker volume exists; `None` where Docker does not answer.
-#[must_use]
-pub fn has_volume(environment: &Environment, name: &str) -> Option<bool> {
-    if let Some(found) = get(environment, &format!("/volumes/{name}")) {
-        return Some(found["Name"].as_str() == Some(name));
-    }
-    let answer = process::output(&client(environment), &["volume", "inspect", name]).ok()?;
-    let is_known = answer.status == 0 || answer.stderr.to_lowercase().contains("no such volume");
-    is_known.then_some(answer.status == 0)
-}
-
-/// Makes a Docker volume, which the engine's own driver keeps.
-///
-/// # Errors
-/// Where Docker refuses, with its words.
-pub fn make_volume(environment: &Environment, name: &str) -> Result<()> {
-    let answer = process::output(&client(environment), &["volume", "create", name])
-        .map_err(Error::system("run", client(environment)))?;
-    if answer.status == 0 {
-        return Ok(());
-    }
-    Err(Error::refused(format!("Docker did not make the volume {name}: {}", answer.stderr.trim())))
-}
-
-/// What the engine answers to a GET; `None` where another client was named, there is no socket, or no answer.
+/// What the engine answers to a GET; `None` where another client was named, there is no socket, no answer, or
+/// another status than 200.
 fn get(environment: &Environment, path: &str) -> Option<Value> {
+    let answer = ask(environment, "GET", path, "")?;
+    (answer.status == 200).then_some(answer.body)
+}
+
+/// What the engine answered.
+#[derive(Debug)]
+struct EngineAnswer {
+    /// The status of HTTP; 0 where it did not answer in time.
+    status: u16,
+    /// The body; null where it is no JSON.
+    body: Value,
+}
+
+impl EngineAnswer {
+    /// The engine's own words about a failure.
+    fn message(&self) -> String {
+        self.body["message"].as_str().unwrap_or("it did not say why").trim().to_owned()
+    }
+}
+
+/// Asks the engine; `None` where another client was named, there is no socket, or no answer.
+fn ask(environment: &Environment, method: &str, path: &str, body: &str) -> Option<EngineAnswer> {
+    let patience = if method == "GET" { LOOKING } else { CHANGING };
+    ask_patiently(environment, method, path, body, patience)
+}
+
+/// The same, for as long as it may take.
+fn ask_patiently(
+    environment: &Environment,
+    method: &str,
+    path: &str,
+    body: &str,
+    patience: Duration,
+) -> Option<EngineAnswer> {
     if environment.docker_bin().is_some_and(|bin| bin != "docker") {
         return None;
     }
@@ -130,16 +150,30 @@ fn get(environment: &Environment, path: &str) -> Option<Value> {
         None => SOCKET.to_owned(),
     };
     let mut stream = UnixStream::connect(socket).ok()?;
-    let patience = Some(Duration::from_secs(10));
-    stream.set_read_timeout(patience).ok()?;
-    stream.set_write_timeout(patience).ok()?;
+    stream.set_read_timeout(Some(patience)).ok()?;
+    stream.set_write_timeout(Some(patience)).ok()?;
     // HTTP/1.0: the answer ends when the engine closes the connection, and comes in one piece.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: docker\r\n\r\n").ok()?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .ok()?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).ok()?;
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        // What was asked for may have been done: asking another way would do it twice.
+        let changes = method != "GET";
+        return changes.then(|| EngineAnswer {
+            status: 0,
+            body: json!({"message": format!("it did not answer within {} s: {error}", patience.as_secs())}),
+        });
+    }
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let status = answer.split(|&byte| byte == b' ').nth(1)?;
-    (status == b"200").then(|| serde_json::from_slice(&answer[end + 4..]).ok())?
+    Some(EngineAnswer {
+        status: std::str::from_utf8(status).ok()?.parse().ok()?,
+        body: serde_json::from_slice(&answer[end + 4..]).unwrap_or_default(),
+    })
 }
 
 #[cfg(test)]

@@ -20,12 +20,23 @@ pub struct Stage {
 }
 
 /// The way down from the top of a tree.
-#[derive(Default)]
 pub struct Descent {
     stages: Vec<Stage>,
+    kept_open: usize,
+}
+
+impl Default for Descent {
+    fn default() -> Self {
+        Self::keeping(KEPT_OPEN)
+    }
 }
 
 impl Descent {
+    /// A way on which so many folders are kept open.
+    pub fn keeping(kept_open: usize) -> Self {
+        Self { stages: Vec::new(), kept_open }
+    }
+
     /// Goes into a folder; far up the way, folders are closed.
     pub fn push(&mut self, folder: OwnedFd, pending: Vec<CString>) -> io::Result<()> {
         let stat = fstat(&folder)?;
@@ -34,7 +45,7 @@ impl Descent {
             identity: (stat.st_dev, stat.st_ino),
             pending,
         });
-        if let Some(far) = self.stages.len().checked_sub(KEPT_OPEN + 1) {
+        if let Some(far) = self.stages.len().checked_sub(self.kept_open + 1) {
             self.stages[far].folder = None;
         }
         Ok(())

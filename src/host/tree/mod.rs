@@ -3,10 +3,16 @@
 //! A tree is entered by one name below a root that was opened before, and from there on by descriptors
 //! alone: no link is followed and no mount point crossed, whatever is renamed or replaced meanwhile.
 
+mod btrfs;
 mod copy;
 mod descent;
+mod duplicate;
+mod file;
 mod own;
 mod remove;
+mod unpack;
+mod usage;
+mod walk;
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -15,12 +21,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{
+    AtFlags, CWD, FileType, IFlags, Mode, OFlags, ResolveFlags, ioctl_getflags, ioctl_setflags,
+};
 use rustix::path::Arg;
 
-pub use copy::{Copied, copy};
+pub use copy::{Copied, Owners, copy, count};
+pub use duplicate::{duplicate, take_in};
+pub use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
 pub use own::{Depth, Owned, own};
 pub use remove::remove;
+pub use unpack::{Attributes, Unpacking, must_stay_inside};
+pub use usage::{Usage, usage};
 
 use crate::error::{Error, Result};
 use crate::host::users::is_root;
@@ -45,6 +57,41 @@ pub fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
     let name = CString::new(name)
         .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
     open_below(&root_fd, &name, FOLDER, BENEATH).map_err(Error::system("open", path))
+}
+
+/// Opens what is called `name` directly below `root` without looking at it, so that it does not matter whether what is
+/// mounted there answers. No link is followed.
+///
+/// # Errors
+/// The system's own.
+pub fn locate(root: &Path, name: &str) -> io::Result<OwnedFd> {
+    let root = open_without_links(&CWD, root)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    open_below(&root, &CString::new(name)?, flags, BENEATH)
+}
+
+/// Has nobody write into the folder `name` directly below `root`, or takes that back. Not every file system can do that;
+/// where it cannot, nothing is changed.
+pub fn set_immutable(root: &Path, name: &str, wanted: bool) {
+    let Ok(folder) = enter(root, name) else {
+        return;
+    };
+    if let Ok(mut flags) = ioctl_getflags(&folder) {
+        flags.set(IFlags::IMMUTABLE, wanted);
+        let _ = ioctl_setflags(&folder, flags);
+    }
+}
+
+/// Whether nothing is in the folder `name` directly below `root`.
+///
+/// # Errors
+/// Where it cannot be opened or read.
+pub fn is_empty(root: &Path, name: &str) -> Result<bool> {
+    let folder = enter(root, name)?;
+    let path = root.join(name);
+    let mut names = rustix::fs::Dir::read_from(&folder).map_err(Error::system("read", &path))?;
+    let is_content = |name: &CStr| name != c"." && name != c"..";
+    Ok(!names.any(|entry| entry.is_ok_and(|entry| is_content(entry.file_name()))))
 }
 
 /// Opens a folder inside the folder `name` directly below `root`. On the way from `name` on, no link is followed
@@ -132,37 +179,12 @@ pub fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
     Ok(())
 }
 
-/// Copies the folder `from` directly below `root` to `to`, which must not be there yet. The copy is made under a
-/// hidden name and takes its own once it is complete.
+/// Opens a folder by its path, in which no link may be.
 ///
 /// # Errors
-/// Where it cannot be copied; nothing is left of it then.
-pub fn duplicate(
-    root: &Path,
-    from: &str,
-    to: &str,
-    hidden: &str,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Copied> {
-    let source = enter(root, from)?;
-    let path = root.join(to);
-    let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    let copied = rustix::fs::mkdirat(&root_fd, hidden, Mode::RWXU)
-        .map_err(io::Error::from)
-        .and_then(|()| {
-            let name = CString::new(hidden)?;
-            open_below(&root_fd, &name, FOLDER, BENEATH)
-        })
-        .and_then(|target| copy(source, target, progress))
-        .and_then(|copied| {
-            let flags = rustix::fs::RenameFlags::NOREPLACE;
-            rustix::fs::renameat_with(&root_fd, hidden, &root_fd, to, flags)?;
-            Ok(copied)
-        });
-    copied.map_err(|error| {
-        let _ = remove(root, hidden);
-        Error::system("copy to", path)(error)
-    })
+/// Where it cannot be opened, or somebody put a link on the way.
+pub fn enter_real(path: &Path) -> Result<OwnedFd> {
+    open_without_links(&CWD, path).map_err(Error::system("open", path))
 }
 
 /// Opens a folder by a path in which no link may be.
@@ -193,7 +215,6 @@ fn open_folder(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     open_below(folder, name, FOLDER, BENEATH | ResolveFlags::NO_XDEV)
 }
 
-/// Opens whatever has this name inside the tree, a link itself included, without reading it.
 /// Opens a file below a folder to read it, following links as long as they stay below it. A pipe is not waited for.
 ///
 /// # Errors
@@ -206,6 +227,7 @@ pub fn open_within(folder: &Path, name: &Path) -> io::Result<File> {
     open_below(&folder, &name, flags, resolve).map(File::from)
 }
 
+/// Opens whatever has this name inside the tree, a link itself included, without reading it.
 fn open_any(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     open_below(folder, name, flags, BENEATH | ResolveFlags::NO_XDEV)

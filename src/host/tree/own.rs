@@ -1,25 +1,19 @@
 //! Changing who owns a tree, in parallel, touching only what is not right yet.
 
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, RawDir, StatxFlags, Uid, chownat, fchown, statx};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, StatxFlags, Uid, chownat, fchown, statx};
 
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
-use super::descent::Descent;
-use super::{FOLDER, open_any, open_folder};
+use super::walk::{self, Visitor, lock};
+use super::{FOLDER, open_any};
 use crate::error::{Error, Result};
-
-/// How many folders may wait, open, for a thread that has nothing to do.
-const WAITING: usize = 16;
-
-/// The most threads that walk: with what each keeps open, all of them stay far below any limit on descriptors.
-const THREADS: usize = 4;
 
 /// How far down ownership is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +62,7 @@ pub fn own(
     // A descriptor of its own: a copy would stand where the first walk ended.
     let again = rustix::fs::openat(&folder, c".", FOLDER, Mode::empty())
         .map_err(Error::system("open", shown))?;
-    walk.run(folder);
+    walk::walk(folder, &walk);
     let linked =
         std::mem::take(walk.linked.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
     let complete = linked.values().any(|links| links.found == links.expected);
@@ -76,7 +70,7 @@ pub fn own(
         walk.known = linked;
         let seen = walk.seen.load(Ordering::Relaxed);
         walk.left_alone = AtomicU64::new(0);
-        walk.run(again);
+        walk::walk(again, &walk);
         walk.seen = AtomicU64::new(seen);
     }
     walk.result(shown)
@@ -101,14 +95,6 @@ struct Walk<'a> {
     known: HashMap<Identity, Links>,
     /// When the walk began, in seconds and nanoseconds of the clock that the file system uses.
     started: (i64, u32),
-    queue: Mutex<Queue>,
-    changed_queue: Condvar,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<OwnedFd>,
-    busy: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -124,8 +110,6 @@ impl<'a> Walk<'a> {
             linked: Mutex::new(HashMap::new()),
             known: HashMap::new(),
             started: (0, 0),
-            queue: Mutex::new(Queue::default()),
-            changed_queue: Condvar::new(),
         }
     }
 
@@ -144,103 +128,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn run(&self, top: OwnedFd) {
-        lock(&self.queue).waiting.push(top);
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(|| self.work());
-            }
-            self.work();
-        });
-    }
-
-    fn work(&self) {
-        while let Some(folder) = self.next() {
-            if let Err(error) = self.tree(folder) {
-                self.not_opened(error);
-            }
-            let mut queue = lock(&self.queue);
-            queue.busy -= 1;
-            if queue.busy == 0 {
-                self.changed_queue.notify_all();
-            }
-        }
-    }
-
-    /// Waits for a folder; `None` once there is none and nobody is left who could bring one.
-    fn next(&self) -> Option<OwnedFd> {
-        let mut queue = lock(&self.queue);
-        loop {
-            if let Some(folder) = queue.waiting.pop() {
-                queue.busy += 1;
-                return Some(folder);
-            }
-            if queue.busy == 0 {
-                return None;
-            }
-            queue =
-                self.changed_queue.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
-        }
-    }
-
-    fn tree(&self, top: OwnedFd) -> io::Result<()> {
-        let mut way = Descent::default();
-        let pending = self.folder(&top)?;
-        way.push(top, pending)?;
-        while way.is_inside() {
-            let Some(name) = way.next_pending() else {
-                way.pop()?;
-                continue;
-            };
-            match open_folder(&way.current()?, &name) {
-                Ok(child) => {
-                    if let Some(child) = self.offer(child) {
-                        match self.folder(&child) {
-                            Ok(pending) => way.push(child, pending)?,
-                            Err(error) => self.not_opened(error),
-                        }
-                    }
-                }
-                Err(error) => self.not_opened(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Leaves a folder to another thread where one may be waiting; otherwise gives it back.
-    fn offer(&self, folder: OwnedFd) -> Option<OwnedFd> {
-        let mut queue = lock(&self.queue);
-        if queue.waiting.len() >= WAITING {
-            return Some(folder);
-        }
-        queue.waiting.push(folder);
-        self.changed_queue.notify_one();
-        None
-    }
-
-    /// Changes a folder and the files in it, and returns the names of the folders in it.
-    fn folder(&self, folder: &OwnedFd) -> io::Result<Vec<CString>> {
-        self.folder_itself(folder);
-        let mut folders = Vec::new();
-        let mut buffer = Vec::with_capacity(32 * 1024);
-        let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
-        while let Some(entry) = names.next() {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            match self.child(folder, name, entry.file_type()) {
-                Ok(true) => folders.push(name.to_owned()),
-                Ok(false) => {}
-                Err(error) => self.not_opened(error),
-            }
-        }
-        (self.progress)(self.seen.load(Ordering::Relaxed));
-        Ok(folders)
-    }
-
     fn folder_itself(&self, folder: &OwnedFd) {
         self.seen.fetch_add(1, Ordering::Relaxed);
         let changed = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::GID)
@@ -256,6 +143,35 @@ impl<'a> Walk<'a> {
             Ok(false) => {}
             Err(error) => self.fail(error.into()),
         }
+    }
+
+    /// Whether every link of a file is known to be in the tree. The first walk only counts.
+    fn has_all_links(&self, stat: &rustix::fs::Statx) -> bool {
+        let identity = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
+        let expected = u64::from(stat.stx_nlink);
+        if let Some(links) = self.known.get(&identity) {
+            // A name that was moved about during the walk may have been counted twice.
+            let touched = (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) > self.started;
+            return links.found == expected && links.expected == expected && !touched;
+        }
+        let mut linked = lock(&self.linked);
+        let links = linked.entry(identity).or_insert(Links { found: 0, expected });
+        links.found += 1;
+        false
+    }
+
+    fn fail(&self, error: io::Error) {
+        let mut failure = lock(&self.failure);
+        match &mut *failure {
+            Some((count, _)) => *count += 1,
+            None => *failure = Some((1, error)),
+        }
+    }
+}
+
+impl Visitor for Walk<'_> {
+    fn folder(&self, folder: &OwnedFd) {
+        self.folder_itself(folder);
     }
 
     /// Changes one name of a folder; true where it is a folder itself, which is changed when it is entered.
@@ -299,24 +215,9 @@ impl<'a> Walk<'a> {
         Ok(false)
     }
 
-    /// Whether every link of a file is known to be in the tree. The first walk only counts.
-    fn has_all_links(&self, stat: &rustix::fs::Statx) -> bool {
-        let identity = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
-        let expected = u64::from(stat.stx_nlink);
-        if let Some(links) = self.known.get(&identity) {
-            // A name that was moved about during the walk may have been counted twice.
-            let touched = (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) > self.started;
-            return links.found == expected && links.expected == expected && !touched;
-        }
-        let mut linked = lock(&self.linked);
-        let links = linked.entry(identity).or_insert(Links { found: 0, expected });
-        links.found += 1;
-        false
-    }
-
     /// A name that is gone is no failure; one on another file system, or with something in its place that
     /// must not be followed, is left alone.
-    fn not_opened(&self, error: io::Error) {
+    fn failed(&self, error: io::Error) {
         use rustix::io::Errno;
         match Errno::from_io_error(&error) {
             Some(Errno::NOENT) => {}
@@ -327,12 +228,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn fail(&self, error: io::Error) {
-        let mut failure = lock(&self.failure);
-        match &mut *failure {
-            Some((count, _)) => *count += 1,
-            None => *failure = Some((1, error)),
-        }
+    fn finished_folder(&self) {
+        (self.progress)(self.seen.load(Ordering::Relaxed));
     }
 }
 
@@ -344,8 +241,4 @@ fn settled_time() -> (i64, u32) {
     let tick = u64::try_from(clock_getres(clock).tv_nsec).unwrap_or(0);
     std::thread::sleep(std::time::Duration::from_nanos(2 * tick));
     (now.tv_sec, u32::try_from(now.tv_nsec).unwrap_or(0))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

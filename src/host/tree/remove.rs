@@ -8,15 +8,19 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, RawDir, unlinkat};
 
 use super::descent::Descent;
+use super::file::{is_file, remove_file};
 use super::{enter, open_folder, open_without_links};
 use crate::error::{Error, Result};
 
-/// Removes the folder `name` directly below `root`, with all that is in it. A folder that is not there is
-/// removed already. What is mounted in the tree stays, and with it the folders above it.
+/// Removes the folder `name` directly below `root` with all that is in it, or the file of that name. What is not there
+/// is removed already. What is mounted in the tree stays, and with it the folders above it.
 ///
 /// # Errors
 /// The first thing that could not be removed.
 pub fn remove(root: &Path, name: &str) -> Result<()> {
+    if is_file(root, name) {
+        return remove_file(root, name);
+    }
     let path = root.join(name);
     let top = match enter(root, name) {
         Ok(top) => top,

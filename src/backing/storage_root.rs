@@ -1,14 +1,16 @@
-//! The directories of the storage root: made, given to an app's user, and removed.
+//! The directories of the storage root, and its files as far as they are alike: made, given to an app's user, and removed.
 
 use std::path::PathBuf;
 
+use super::{Place, file, storage_file};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::error::{Error, Result};
+use crate::host::mount_points;
 use crate::host::ownership::{self, Folder, Ids};
-use crate::host::tree::Depth;
+use crate::host::tree::{self, Copied, Depth};
 use crate::render::progress;
 use crate::store::{Change, files};
 
@@ -49,10 +51,16 @@ pub fn ids(ownership: &Ownership, context: &mut Context) -> Option<Ids> {
     ids
 }
 
-/// What an entry's directory is to become: decided before anything changes.
+/// Whether something is mounted already where an entry is mounted: it is there then, and may not answer.
+fn is_taken(place: Place, path: &str) -> bool {
+    place == Place::MountPoint && !mount_points::at(std::path::Path::new(path)).is_empty()
+}
+
+/// What an entry's directory, or the owner and the mode of its file, are to become: decided before anything changes.
 #[derive(Debug)]
 pub struct Wanted {
     name: String,
+    place: Place,
     path: Option<PathBuf>,
     is_ours: bool,
     ids: Option<Ids>,
@@ -61,13 +69,19 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What a docker-local entry wants of its directory; a Docker volume wants nothing.
+    /// What a docker-local entry wants of its directory or file; a Docker volume wants nothing.
     ///
     /// # Errors
-    /// Where something that is no directory is in its place.
+    /// Where something else is in its place, and for what only a directory can have.
     pub fn of(entry: &Entry, recursive: bool, context: &mut Context) -> Result<Self> {
-        let path = match &entry.host_path {
-            Some(Source::Path(path)) if entry.is_docker_local() => {
+        let place = super::of(entry).place();
+        if place == Place::File {
+            return Self::of_file(entry, recursive, context);
+        }
+        let path = match (&entry.host_path, place) {
+            (Some(Source::Path(path)), Place::Directory | Place::MountPoint)
+                if entry.is_docker_local() && !is_taken(place, path.as_str()) =>
+            {
                 Some(PathBuf::from(path.as_str()))
             }
             _ => None,
@@ -80,10 +94,13 @@ impl Wanted {
                 path.display()
             )));
         }
-        let is_ours = entry.shown_source() == default_path(context, entry.name.as_str());
+        // What is mounted has the owner and the mode that it is mounted with.
+        let is_ours = place == Place::Directory
+            && entry.shown_source() == default_path(context, entry.name.as_str());
         let ownership = entry.chown.as_ref().filter(|_| path.is_some() && is_ours);
         Ok(Self {
             name: entry.name.to_string(),
+            place,
             ids: ownership.and_then(|ownership| ids(ownership, context)),
             missing: path.as_deref().map(files::missing_folders).unwrap_or_default(),
             path,
@@ -92,10 +109,43 @@ impl Wanted {
         })
     }
 
+    fn of_file(entry: &Entry, recursive: bool, context: &mut Context) -> Result<Self> {
+        if recursive {
+            return Err(Error::refused(format!(
+                "storage entry \"{}\" is of type file, in which there is nothing for --chown-recursive",
+                entry.name
+            )));
+        }
+        file::check_mode(entry)?;
+        let path = context.store.layout().directory(entry.name.as_str());
+        storage_file::find(&path)?;
+        Ok(Self {
+            name: entry.name.to_string(),
+            place: Place::File,
+            path: Some(path),
+            is_ours: true,
+            ids: entry.chown.as_ref().and_then(|ownership| ids(ownership, context)),
+            recursive,
+            missing: Vec::new(),
+        })
+    }
+
+    /// The ids that the directory or the file is given to.
+    #[must_use]
+    pub fn ids(&self) -> Option<Ids> {
+        self.ids
+    }
+
     /// The directory, where it did not exist yet.
     #[must_use]
     pub fn missing(&self) -> Option<&PathBuf> {
         self.path.as_ref().filter(|_| !self.missing.is_empty())
+    }
+
+    /// Whether an owner is to be set.
+    #[must_use]
+    pub fn has_owner(&self) -> bool {
+        self.ids.is_some()
     }
 
     /// The same for a directory that is made under another name first.
@@ -107,6 +157,9 @@ impl Wanted {
     /// Has the directory made with its mode, or its mode set, in the step that writes the entry. What belongs
     /// to somebody else already is left for [`Wanted::apply`].
     pub fn prepare(&self, entry: &Entry, change: &mut Change<'_>) {
+        if self.place == Place::File {
+            return;
+        }
         let mode = entry.mode.as_ref().filter(|_| self.is_ours);
         match (&self.path, mode) {
             (Some(path), Some(mode)) => change.make_folder_with_mode(path, mode.bits()),
@@ -128,12 +181,13 @@ impl Wanted {
         if self.path.is_none() || !self.is_ours {
             return Ok(());
         }
+        let what = if self.place == Place::File { "file" } else { "directory" };
         if let Some(mode) = &entry.mode {
-            context.out.detail(&format!("Setting directory mode to {mode}"));
+            context.out.detail(&format!("Setting {what} mode to {mode}"));
             ownership::set_mode(&context.environment, context.store.layout(), &self.name, mode)?;
         }
         if let Some(ids) = self.ids {
-            context.out.detail(&format!("Setting directory ownership to {ids}"));
+            context.out.detail(&format!("Setting {what} ownership to {ids}"));
             give(&self.name, ids, self.recursive, context)?;
         }
         Ok(())
@@ -158,6 +212,63 @@ pub fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Res
         );
     }
     Ok(())
+}
+
+/// Copies the directory `from` of the storage root to `to`, a hidden name, and says what could not be kept.
+///
+/// # Errors
+/// Where it cannot be copied; nothing is left of the copy then.
+pub fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
+    context.out.flush()?;
+    let (environment, layout) = (&context.environment, context.store.layout());
+    let copied = if ownership::needs_sudo(environment) {
+        ownership::copy_by_sudo(environment, layout, from, to)?
+    } else {
+        let unfinished = leaving_name(to.trim_start_matches(LEAVING));
+        progress::of_copying(
+            |is_over| tree::count(&layout.directory(from), is_over),
+            |seen| ownership::copy(layout, from, to, &unfinished, seen),
+        )?
+    };
+    warn_of_losses(&copied, context);
+    Ok(copied)
+}
+
+/// Copies a directory of anywhere, by its path without links, to `to`, a hidden name of the storage root, with the caller's
+/// own rights; the owners too where they are to be kept.
+///
+/// # Errors
+/// Where it cannot be copied; nothing is left of the copy then.
+pub fn take_in(
+    from: &std::path::Path,
+    to: &str,
+    keeps_owners: bool,
+    context: &mut Context,
+) -> Result<Copied> {
+    context.out.flush()?;
+    let unfinished = leaving_name(to.trim_start_matches(LEAVING));
+    let layout = context.store.layout();
+    let copied = progress::of_copying(
+        |is_over| tree::count(from, is_over),
+        |seen| ownership::take_in(layout, from, to, &unfinished, keeps_owners, seen),
+    )?;
+    warn_of_losses(&copied, context);
+    Ok(copied)
+}
+
+fn warn_of_losses(copied: &Copied, context: &mut Context) {
+    if copied.left_out > 0 {
+        context.out.warn(&format!(
+            "{} device files or mount points were left out of the copy",
+            copied.left_out
+        ));
+    }
+    if copied.lost > 0 {
+        context.out.warn(&format!(
+            "{} extended attributes could not be kept: the file system does not know them, or only root can set them",
+            copied.lost
+        ));
+    }
 }
 
 /// Makes a directory and those on the way to it; returns the ones it made, outermost first.
@@ -206,4 +317,5 @@ pub fn clear_leaving(context: &Context) {
             let _ = ownership::remove(&context.environment, layout, name);
         }
     }
+    context.store.forget_what_is_gone();
 }

@@ -1,0 +1,109 @@
+//! `file`: one file of this host.
+
+use super::{
+    Abilities, Backing, Description, Place, Problem, Reach, Removal, Request, storage_file,
+};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::paths::Source;
+use crate::error::{Error, Result};
+use crate::host::tree::FILE_MODES;
+use crate::store::files::is_absent;
+
+/// The type `file`.
+#[derive(Debug)]
+pub struct File;
+
+impl Backing for File {
+    fn description(&self) -> &'static Description {
+        const {
+            &Description {
+                name: "file",
+                summary: "one file of this host, filled from a path or standard input",
+                reach: Reach::Host,
+                caveat: "a container sees the file that was there when it started: after its content was replaced, restart the app",
+                options: &[],
+                any_option: false,
+                flags: &["--from", "--mode", "--chown"],
+                connector: None,
+                can: Abilities { exclusive: true, chown: true, ..Abilities::NONE },
+            }
+        }
+    }
+
+    fn plan(&self, entry: &mut Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        let path = super::storage_root::default_path(context, entry.name.as_str());
+        entry.host_path = Some(Source::parse(&path)?);
+        check_mode(entry)
+    }
+
+    fn place(&self) -> Place {
+        Place::File
+    }
+
+    fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {
+        let known = ["scope", "node", "reclaim-policy", "chown", "mode"];
+        if known.contains(&property) {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "{property} cannot be set for type file; storage entry \"{}\" has content, {}",
+            entry.name,
+            known.join(", ")
+        )))
+    }
+
+    fn problem(&self, entry: &Entry, _context: &Context) -> Option<Problem> {
+        let path = entry.shown_source();
+        let fill = format!("dokku storage:set {} content PATH", entry.name);
+        let (code, sentence, remedy) = match std::fs::symlink_metadata(path) {
+            Err(error) if is_absent(&error) => {
+                ("missing-source", format!("{path} does not exist"), format!("fill it: {fill}"))
+            }
+            Err(_) => return None,
+            Ok(found) => {
+                let what = storage_file::no_plain_file(&found)?;
+                let remedy = format!("move that away and fill the file: {fill}");
+                ("wrong-kind", format!("{path} is {what}"), remedy)
+            }
+        };
+        Some(Problem { code, sentence, remedy, may_pass: false })
+    }
+
+    fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
+        let goes = asked || entry.is_deleted_with_entry();
+        Ok(if goes { Removal::Place } else { Removal::Nothing })
+    }
+}
+
+/// Refuses a mode that is none for a file: who fills it must not choose as whom it runs.
+///
+/// # Errors
+/// Names the mode.
+pub fn check_mode(entry: &Entry) -> Result<()> {
+    match &entry.mode {
+        Some(mode) if mode.bits() & !FILE_MODES != 0 => Err(Error::refused(format!(
+            "mode {mode} is not for a file: set-uid, set-gid and sticky bits are only for directories"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::mode::Mode;
+    use crate::domain::names::EntryName;
+
+    #[test]
+    fn modes_with_set_uid_bits_are_refused() {
+        let mut entry = Entry::new(EntryName::parse_new("conf").unwrap(), None);
+        assert!(check_mode(&entry).is_ok());
+        for (mode, is_fine) in
+            [("0640", true), ("777", true), ("4755", false), ("2644", false), ("1777", false)]
+        {
+            entry.mode = Some(Mode::parse(mode).unwrap());
+            assert_eq!(check_mode(&entry).is_ok(), is_fine, "{mode}");
+        }
+    }
+}

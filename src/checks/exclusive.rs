@@ -1,0 +1,192 @@
+//! Exclusive entries: one app at a time has them, and one container at a time can write to them.
+
+use std::path::Path;
+
+use super::running::as_docker_sees_it;
+use super::{Finding, Severity};
+use crate::commands::{access, scheduler};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::names::{AppName, ProcessType};
+use crate::domain::paths::Source;
+use crate::domain::phases::Phase;
+use crate::error::Result;
+use crate::host::docker::containers::{Container, Mount};
+use crate::store::{Mounted, overlap};
+
+/// Whether a container can write to what is behind an entry.
+#[must_use]
+pub fn can_write(container: &Container, entry: &Entry, context: &Context) -> bool {
+    container.mounts.iter().any(|mount| mount.is_writable && is_of(mount, entry, context))
+}
+
+/// Whether a container has what is behind an entry.
+#[must_use]
+pub fn has(container: &Container, entry: &Entry, context: &Context) -> bool {
+    container.mounts.iter().any(|mount| is_of(mount, entry, context))
+}
+
+fn is_of(mount: &Mount, entry: &Entry, context: &Context) -> bool {
+    match &entry.host_path {
+        Some(Source::Volume(volume)) => mount.name == volume.as_str(),
+        Some(Source::Path(path)) => {
+            let seen = as_docker_sees_it(path.as_str(), context);
+            let source = Path::new(&mount.source);
+            mount.name.is_empty() && overlap(source, Path::new(&seen))
+        }
+        None => false,
+    }
+}
+
+/// The exclusive entries to which an app's deployed containers can write, each once.
+#[must_use]
+pub fn written_by<'a>(mounts: impl IntoIterator<Item = &'a Mounted>) -> Vec<&'a Entry> {
+    let mut entries: Vec<&Entry> = Vec::new();
+    for Mounted { entry, attachment, .. } in mounts {
+        let is_written = entry.exclusive
+            && entry.is_docker_local()
+            && attachment.phases.contains(Phase::Deploy)
+            && !attachment.is_readonly();
+        if is_written && !entries.iter().any(|known| known.name == entry.name) {
+            entries.push(entry);
+        }
+    }
+    entries
+}
+
+/// What is declared against an entry's being exclusive: another app that mounts it, or more than one container of this
+/// app that could write to it. The plugin refuses the one; a file that another program wrote may have it.
+///
+/// # Errors
+/// Where the store cannot be read.
+pub fn declared(app: &AppName, mounts: &[Mounted], context: &Context) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for entry in written_by(mounts) {
+        let name = &entry.name;
+        let mut others = context.store.apps_holding(entry)?;
+        others.retain(|other| other != app);
+        if !others.is_empty() {
+            let others = access::names(others, context)?.join(", ");
+            let sentence = format!(
+                "{app} mounts storage entry \"{name}\", which is exclusive, and so does {others}"
+            );
+            let remedy = format!(
+                "unmount it from one of them, or let several have it: dokku storage:set {name} exclusive false"
+            );
+            findings.push(finding("exclusive-shared", sentence, remedy, app, entry));
+        }
+        findings.extend(too_many(app, entry, mounts, context));
+    }
+    Ok(findings)
+}
+
+/// More than one container that could write to the entry, by the app's scale.
+fn too_many(
+    app: &AppName,
+    entry: &Entry,
+    mounts: &[Mounted],
+    context: &Context,
+) -> Option<Finding> {
+    let has_it_writable = |process_type: &ProcessType| {
+        mounts.iter().any(|m| {
+            m.entry.name == entry.name
+                && m.attachment.applies(Phase::Deploy, process_type)
+                && !m.attachment.is_readonly()
+        })
+    };
+    let mut writers = scheduler::scale_of_app(app, context);
+    writers.retain(|(process_type, count)| *count > 0 && has_it_writable(process_type));
+    let total: u64 = writers.iter().map(|(_, count)| u64::from(*count)).sum();
+    if total < 2 {
+        return None;
+    }
+    let told: Vec<String> = writers.iter().map(|(kind, count)| format!("{kind}={count}")).collect();
+    let name = &entry.name;
+    let sentence = format!(
+        "{app} mounts storage entry \"{name}\", which is exclusive, writable in {total} containers ({})",
+        told.join(", ")
+    );
+    let remedy = match &writers[..] {
+        [(process_type, _)] => format!("dokku ps:scale {app} {process_type}=1"),
+        _ => format!(
+            "mount it for one process type alone (--process-type), or read-only for the others (--volume-readonly); dokku storage:list {app} shows the mounts"
+        ),
+    };
+    Some(finding("exclusive-scale", sentence, remedy, app, entry))
+}
+
+/// Containers of other apps that can write to an entry that this app has.
+#[must_use]
+pub fn in_the_way(
+    app: &AppName,
+    entry: &Entry,
+    everywhere: &[Container],
+    context: &Context,
+) -> Vec<Finding> {
+    let holds = |c: &&Container| c.app != app.as_str() && can_write(c, entry, context);
+    let found = everywhere.iter().filter(holds).map(|container| {
+        let (shown, remedy) = shown_and_stopped(container, context);
+        let sentence = format!(
+            "{app} mounts storage entry \"{}\", which is exclusive, but {shown} still runs with it",
+            entry.name
+        );
+        finding("exclusive-held", sentence, format!("stop it first: {remedy}"), app, entry)
+    });
+    found.collect()
+}
+
+/// What a container of another app is called, and what stops it, as far as the caller may know.
+fn shown_and_stopped(container: &Container, context: &Context) -> (String, String) {
+    let seen = AppName::parse(&container.app)
+        .and_then(|app| access::names(vec![app], context))
+        .is_ok_and(|names| names == [container.app.as_str()]);
+    if !seen {
+        let hidden = "a container of an app that you cannot see".to_owned();
+        return (hidden, "ask who may see every app".to_owned());
+    }
+    let exists = AppName::parse(&container.app).is_ok_and(|app| {
+        context.environment.apps_root().is_some_and(|root| root.join(app.as_str()).is_dir())
+    });
+    let remedy = if exists && !container.is_one_off {
+        format!("dokku ps:stop {}", container.app)
+    } else {
+        format!("docker stop {}", container.id)
+    };
+    (container.shown(), remedy)
+}
+
+/// Several running containers that can write to an exclusive entry of an app.
+#[must_use]
+pub fn several(
+    app: &AppName,
+    entry: &Entry,
+    everywhere: &[Container],
+    context: &Context,
+) -> Option<Finding> {
+    let own =
+        |c: &&Container| c.app == app.as_str() && !c.is_one_off && can_write(c, entry, context);
+    let own: Vec<String> = everywhere.iter().filter(own).map(Container::shown).collect();
+    if own.len() < 2 {
+        return None;
+    }
+    let sentence = format!(
+        "{app} mounts storage entry \"{}\", which is exclusive, and {} running containers can write to it: {}",
+        entry.name,
+        own.len(),
+        own.join(", ")
+    );
+    let remedy = format!("dokku ps:restart {app}");
+    let mut finding = finding("exclusive-writers", sentence, remedy, app, entry);
+    finding.severity = Severity::Person;
+    Some(finding)
+}
+
+fn finding(
+    code: &'static str,
+    sentence: String,
+    remedy: String,
+    app: &AppName,
+    entry: &Entry,
+) -> Finding {
+    Finding::new(code, Severity::Stops, sentence, remedy).of_app(app).of_entry(&entry.name)
+}

@@ -1,0 +1,43 @@
+//! `storage:clone`: a new entry with the settings of another and a copy of its data.
+
+use clap::Parser;
+
+use super::arguments::{self, at, no_more_than};
+use super::filling::{self, Origin};
+use crate::backing::storage_root;
+use crate::context::Context;
+use crate::domain::names::EntryName;
+use crate::domain::paths::Source;
+use crate::error::Error;
+use crate::host::environment;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    positional: Vec<String>,
+}
+
+/// Clones an entry.
+///
+/// # Errors
+/// Where the new name is taken, the entry is of a type of which there are no copies, or the data cannot be copied; there
+/// is no new entry then.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:clone", words, context)?;
+    no_more_than(&arguments.positional, 2)?;
+    let original = super::snapshots::named(&arguments.positional, context)?;
+    let name = at(&arguments.positional, 1);
+    if name.is_empty() {
+        return Err(Error::refused("the name of the new storage entry is required").into());
+    }
+    let mut entry = original.clone();
+    entry.name = EntryName::parse_new(name)?;
+    entry.host_path = Some(Source::parse(&storage_root::default_path(context, name))?);
+    entry.node = environment::node();
+    let origin = Origin::of_entry(&original, context)?;
+    // The copy has its owners and its mode already.
+    let mut as_copied = entry.clone();
+    (as_copied.chown, as_copied.mode) = (None, None);
+    filling::create(&entry, &as_copied, &origin, context)?;
+    context.out.headline(&format!("Storage entry {name} created as a clone of {}", original.name));
+    Ok(())
+}

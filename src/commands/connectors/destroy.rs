@@ -1,0 +1,51 @@
+//! `storage:connectors:destroy`: forgets a connector, and its secret.
+
+use clap::Parser;
+
+use super::no_more_than;
+use crate::commands::{arguments, confirmation};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::names::ConnectorName;
+use crate::error::{Error, Result};
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --force: force destroy without confirmation
+    #[arg(long)]
+    force: bool,
+    positional: Vec<String>,
+}
+
+/// Destroys a connector that no entry uses.
+///
+/// # Errors
+/// Where an entry uses it, where it is unknown, and where it is not confirmed; it is kept then.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:connectors:destroy", words, context)?;
+    let name = super::existing(&arguments.positional, context)?.name;
+    no_more_than(&arguments.positional, 1)?;
+    must_be_unused(&name, &context.store.entries_over(&name)?)?;
+    if !arguments.force && !context.environment.is_forced() {
+        confirmation::ask("connector", name.as_str(), context)?;
+    }
+    context.store.change(|change| {
+        change.store().existing_connector(name.as_str())?;
+        must_be_unused(&name, &change.store().entries_over(&name)?)?;
+        change.remove_connector(&name);
+        Ok(())
+    })?;
+    context.out.headline(&format!("Connector {name} destroyed"));
+    Ok(())
+}
+
+fn must_be_unused(name: &ConnectorName, using: &[Entry]) -> Result<()> {
+    if using.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = using.iter().map(|entry| entry.name.as_str()).collect();
+    Err(Error::refused(format!(
+        "connector {name} is still used by storage entries: {}; destroy them first",
+        names.join(", ")
+    )))
+}

@@ -1,0 +1,141 @@
+//! `storage:connectors:list` and `storage:connectors:info`: what there is, but for the secrets.
+
+use clap::Parser;
+use serde::Serialize;
+
+use super::{SECRET, no_more_than};
+use crate::commands::arguments;
+use crate::commands::list_entries::tell_problems;
+use crate::commands::types::is_json;
+use crate::context::Context;
+use crate::domain::connector::Connector;
+use crate::domain::entry::Entry;
+use crate::domain::names::EntryName;
+use crate::error::Result;
+use crate::render::table::table;
+use crate::store::Entries;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    format: String,
+    positional: Vec<String>,
+}
+
+/// A connector as it is shown.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    connector: Connector,
+    /// Whether there is a secret.
+    secret_stored: bool,
+    /// The entries that use it.
+    entries: Vec<EntryName>,
+}
+
+impl Shown {
+    fn of(connector: Connector, entries: &[Entry], context: &Context) -> Result<Self> {
+        let uses = |entry: &&Entry| entry.connector.as_ref() == Some(&connector.name);
+        let entries = entries.iter().filter(uses).map(|entry| entry.name.clone()).collect();
+        let secret_stored = context.store.secret(&connector.name)?.is_some();
+        Ok(Self { connector, secret_stored, entries })
+    }
+
+    fn secret(&self) -> String {
+        let name = &self.connector.name;
+        match (self.connector.has_secret(), self.secret_stored) {
+            (_, true) => "stored, not shown".to_owned(),
+            (false, false) => "none".to_owned(),
+            (true, false) => {
+                format!("missing; set it: dokku storage:connectors:set {name} {SECRET}")
+            }
+        }
+    }
+
+    fn used_by(&self) -> String {
+        match self.entries.len() {
+            0 => "no entry".to_owned(),
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        }
+    }
+}
+
+/// Lists the connectors.
+///
+/// # Errors
+/// For a format that is none, for a caller who may not see every app, and, after the others were listed, for files that
+/// cannot be read.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:connectors:list", words, context)?;
+    super::must_be_allowed(context)?;
+    no_more_than(&arguments.positional, 0)?;
+    let json = is_json(&arguments.format)?;
+    let (connectors, mut problems, entries) = context.store.snapshot(|store| {
+        let (connectors, problems) = store.connectors()?;
+        Ok((connectors, problems, store.entries()?))
+    })?;
+    let Entries { entries, problems: unreadable } = entries;
+    let mut shown = Vec::with_capacity(connectors.len());
+    for connector in connectors {
+        match Shown::of(connector, &entries, context) {
+            Ok(connector) => shown.push(connector),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems.extend(unreadable);
+    if json {
+        context.out.json_pretty(&shown);
+    } else if shown.is_empty() {
+        context.out.headline_unless_quiet("No connectors");
+    } else {
+        let row = |shown: &Shown| {
+            let Shown { connector, .. } = shown;
+            let place = connector.place().to_owned();
+            vec![connector.name.to_string(), connector.kind.clone(), place, shown.used_by()]
+        };
+        let rows: Vec<_> = shown.iter().map(row).collect();
+        context.out.line(&table(&["Name", "Type", "Server", "Used by"], &rows));
+    }
+    Ok(tell_problems(&problems, context)?)
+}
+
+/// Shows a connector.
+///
+/// # Errors
+/// Where there is none of that name, for a format that is none, and for a caller who may not see every app.
+pub fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:connectors:info", words, context)?;
+    let connector = super::existing(&arguments.positional, context)?;
+    no_more_than(&arguments.positional, 1)?;
+    let json = is_json(&arguments.format)?;
+    let Entries { entries, problems } = context.store.entries()?;
+    let shown = Shown::of(connector, &entries, context)?;
+    if json {
+        context.out.json_pretty(&shown);
+    } else {
+        tell(&shown, context);
+    }
+    Ok(tell_problems(&problems, context)?)
+}
+
+fn tell(shown: &Shown, context: &mut Context) {
+    let connector = &shown.connector;
+    context.out.headline_unless_quiet(&format!("Connector {}", connector.name));
+    let names: Vec<&str> = shown.entries.iter().map(EntryName::as_str).collect();
+    let used_by = if names.is_empty() { shown.used_by() } else { names.join(", ") };
+    let rows = [
+        ("Type", connector.kind.as_str()),
+        ("Server", connector.place()),
+        ("Region", &connector.region),
+        ("Access key id", &connector.access_key_id),
+        ("Username", &connector.username),
+        ("Domain", &connector.domain),
+        ("Secret", &shown.secret()),
+        ("Used by", &used_by),
+    ];
+    for (label, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        context.out.detail(&format!("{:18}{value}", format!("{label}:")));
+    }
+}

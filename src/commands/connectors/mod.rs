@@ -1,0 +1,87 @@
+//! `storage:connectors:*`: where servers are and who asks them. The credentials are the host's, so they are for callers
+//! who may see every app.
+
+pub mod create;
+pub mod destroy;
+pub mod list;
+mod secret;
+pub mod set;
+pub mod test;
+
+use super::access;
+use super::arguments::at;
+use crate::context::Context;
+use crate::domain::connector::{Connector, Secret};
+use crate::domain::names::ConnectorName;
+use crate::domain::options;
+use crate::error::{Error, Result};
+
+/// The flag that says where the secret is.
+const SECRET_FILE: &str = "--secret-file";
+
+/// The property that is the secret.
+const SECRET: &str = "secret";
+
+/// The connector that is named, for a caller who may see it.
+///
+/// # Errors
+/// Where there is none of that name, and for a caller who may not see every app.
+fn existing(positional: &[String], context: &Context) -> Result<Connector> {
+    must_be_allowed(context)?;
+    let name = at(positional, 0);
+    // What is wrong with a name is said before that there is none of it.
+    ConnectorName::parse(name)?;
+    context.store.existing_connector(name)
+}
+
+fn must_be_allowed(context: &Context) -> Result<()> {
+    access::must_see_every_app("a connector's credentials are the host's", context)
+}
+
+/// Refuses a secret among the arguments, which everybody on the host can see. It is not repeated.
+///
+/// # Errors
+/// Says how to give it instead.
+fn no_secret_among(words: &[String]) -> Result<()> {
+    let name = |word: &str| {
+        let flag = word.strip_prefix("--")?.split('=').next().unwrap_or_default();
+        let is_refused = options::is_secret(flag) && format!("--{flag}") != SECRET_FILE;
+        is_refused.then(|| flag.to_owned())
+    };
+    match words.iter().take_while(|word| *word != "--").find_map(|word| name(word)) {
+        Some(flag) => Err(Error::refused(format!("--{flag} is refused: {}", secret::HOW))),
+        None => Ok(()),
+    }
+}
+
+/// Refuses arguments too many without repeating them: one may be a secret.
+///
+/// # Errors
+/// Says how a secret is given.
+fn no_more_than(positional: &[String], most: usize) -> Result<()> {
+    if positional.len() <= most {
+        return Ok(());
+    }
+    let behind = match most.checked_sub(1) {
+        Some(last) => format!(" behind {:?}", at(positional, last)),
+        None => String::new(),
+    };
+    Err(Error::refused(format!("unexpected argument{behind}; {}", secret::HOW)))
+}
+
+/// The secret of a connector, where it has one.
+///
+/// # Errors
+/// Where its file cannot be read, or is not there.
+fn stored_secret(connector: &Connector, context: &Context) -> Result<Option<Secret>> {
+    if !connector.has_secret() {
+        return Ok(None);
+    }
+    let name = &connector.name;
+    context.store.secret(name)?.map(Some).ok_or_else(|| {
+        Error::refused(format!(
+            "connector {name} has no {}; set it: dokku storage:connectors:set {name} {SECRET}",
+            connector.secret_name()
+        ))
+    })
+}

@@ -1,0 +1,274 @@
+//! `storage:connectors:set`: changes a connector, its secret among it, and has what is mounted over it follow.
+
+use clap::Parser;
+
+use super::{SECRET, no_more_than, no_secret_among, secret};
+use crate::backing::{self, Place};
+use crate::commands::arguments::{self, at, given};
+use crate::commands::list_entries::tell_problems;
+use crate::commands::restart;
+use crate::context::Context;
+use crate::domain::connector::{Connector, Secret};
+use crate::domain::entry::Entry;
+use crate::domain::options;
+use crate::error::{Error, Result};
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --access-key-id: the public part of the key; its secret part is asked for (s3)
+    #[arg(long, value_name = "string")]
+    access_key_id: Option<String>,
+    /// --domain: the user's domain (cifs)
+    #[arg(long, value_name = "string")]
+    domain: Option<String>,
+    /// --endpoint: the address of the object store; Amazon's own where it is empty (s3)
+    #[arg(long, value_name = "string")]
+    endpoint: Option<String>,
+    /// --region: the region (s3)
+    #[arg(long, value_name = "string")]
+    region: Option<String>,
+    /// --secret-file: the file with the new secret, - for standard input
+    #[arg(long, value_name = "string")]
+    secret_file: Option<String>,
+    /// --server: the server's name or address (cifs)
+    #[arg(long, value_name = "string")]
+    server: Option<String>,
+    /// --username: the user; the password is asked for (cifs)
+    #[arg(long, value_name = "string")]
+    username: Option<String>,
+    positional: Vec<String>,
+}
+
+/// What is to become of a connector.
+#[derive(Debug)]
+struct Changes {
+    /// Properties and their new values; the empty value takes the property away.
+    properties: Vec<(String, String)>,
+    /// Whether a new secret was spoken of.
+    names_secret: bool,
+}
+
+impl Changes {
+    fn of(arguments: &Arguments, before: &Connector) -> Result<Self> {
+        let flags = [
+            ("access-key-id", &arguments.access_key_id),
+            ("domain", &arguments.domain),
+            ("endpoint", &arguments.endpoint),
+            ("region", &arguments.region),
+            ("server", &arguments.server),
+            ("username", &arguments.username),
+        ];
+        let given = |(name, value): &(&str, &Option<String>)| {
+            Some(((*name).to_owned(), value.as_ref()?.clone()))
+        };
+        let mut properties: Vec<_> = flags.iter().filter_map(given).collect();
+        let has_file = arguments.secret_file.is_some();
+        let property = at(&arguments.positional, 1);
+        if !property.is_empty() && !properties.is_empty() {
+            return Err(Error::refused(
+                "storage:connectors:set accepts either a property and a value or flags, not both",
+            ));
+        }
+        match property {
+            "" if properties.is_empty() && !has_file => {
+                let properties = before.known_kind().map_or(&[][..], |kind| kind.properties);
+                let names: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
+                return Err(Error::refused(format!(
+                    "No property specified; there are: {}, {SECRET}",
+                    names.join(", ")
+                )));
+            }
+            "" => no_more_than(&arguments.positional, 2)?,
+            SECRET => {
+                no_more_than(&arguments.positional, 2)?;
+                return Ok(Self { properties, names_secret: true });
+            }
+            property if options::is_secret(property) => {
+                return Err(Error::refused(format!(
+                    "the secret is set by property {SECRET}, which takes no value: {}",
+                    secret::HOW
+                )));
+            }
+            property => {
+                no_more_than(&arguments.positional, 3)?;
+                properties.push((property.to_owned(), at(&arguments.positional, 2).to_owned()));
+            }
+        }
+        Ok(Self { properties, names_secret: has_file })
+    }
+
+    /// The connector with the changes, and whether it needs another secret: a key has two parts.
+    fn apply(&self, before: &Connector) -> Result<(Connector, bool)> {
+        let mut after = before.clone();
+        for (property, value) in &self.properties {
+            after.set(property, value)?;
+        }
+        after.check()?;
+        let who = |connector: &Connector| {
+            connector.known_kind().map_or("", |kind| connector.property(kind.who)).to_owned()
+        };
+        let needs_secret = after.has_secret() && who(&after) != who(before);
+        Ok((after, needs_secret))
+    }
+}
+
+/// Changes a connector. What is mounted over it takes up the new values.
+///
+/// # Errors
+/// For values that do not fit, with nothing changed. Where an entry cannot take up the new values: status 1, with them
+/// kept.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    no_secret_among(words)?;
+    let arguments: Arguments = arguments::parse("storage:connectors:set", words, context)?;
+    let before = super::existing(&arguments.positional, context)?;
+    let changes = Changes::of(&arguments, &before)?;
+    let (planned, needs_secret) = changes.apply(&before)?;
+    if changes.names_secret && !planned.has_secret() {
+        let who = planned.known_kind().map_or("", |kind| kind.who);
+        return Err(Error::refused(format!(
+            "connector {} has no {who}, so it has no secret either; set {who} too",
+            planned.name
+        ))
+        .into());
+    }
+    let secret = if changes.names_secret || needs_secret {
+        Some(secret::take(&planned, given(arguments.secret_file.as_deref()), context)?)
+    } else {
+        None
+    };
+    let name = &before.name;
+    let is_changed = write(&before, &changes, secret.as_ref(), context)?;
+    context.out.headline(&if is_changed {
+        format!("Connector {name} updated")
+    } else {
+        format!("Nothing changed: connector {name} has these values already")
+    });
+    Ok(follow(&before, is_changed, context)?)
+}
+
+/// Writes connector and secret in one step; false where nothing is different.
+fn write(
+    before: &Connector,
+    changes: &Changes,
+    secret: Option<&Secret>,
+    context: &Context,
+) -> Result<bool> {
+    context.store.change(|change| {
+        let name = &before.name;
+        let now = change.store().existing_connector(name.as_str())?;
+        let (after, needs_secret) = changes.apply(&now)?;
+        if (needs_secret && secret.is_none())
+            || after.has_secret() != changes.apply(before)?.0.has_secret()
+        {
+            return Err(Error::refused(format!(
+                "connector {name} was changed meanwhile; run the command again"
+            )));
+        }
+        let stored = change.store().secret(name);
+        let is_same_secret = match secret {
+            // One that cannot be read is replaced.
+            Some(secret) => stored.is_ok_and(|stored| stored.as_ref() == Some(secret)),
+            None => after.has_secret() || stored?.is_none(),
+        };
+        if after != now {
+            change.write_connector(&after)?;
+        }
+        match secret {
+            _ if is_same_secret => {}
+            Some(secret) => change.write_secret(name, secret),
+            None => change.remove_secret(name),
+        }
+        Ok(after != now || !is_same_secret)
+    })
+}
+
+/// Has every entry over the connector take up its values. Where they are the same, an earlier try may have failed; only
+/// a mount that works is left alone then.
+fn follow(connector: &Connector, is_changed: bool, context: &mut Context) -> Result<()> {
+    let name = &connector.name;
+    let found = context.store.entries()?;
+    let mut problems = found.problems;
+    let uses = |entry: &&Entry| entry.connector.as_ref() == Some(name);
+    for entry in found.entries.iter().filter(uses) {
+        let backing = backing::of(entry);
+        if !is_changed
+            && backing.place() == Place::MountPoint
+            && backing.problem(entry, context).is_none()
+        {
+            continue;
+        }
+        let followed = backing.connector_changed(entry, context);
+        if let Err(error) = followed.and_then(|()| say_restarts(entry, context)) {
+            problems.push(Error::refused(format!(
+                "storage entry \"{}\" does not use the new values yet: {error}",
+                entry.name
+            )));
+        }
+    }
+    if !problems.is_empty() {
+        problems.push(Error::refused(format!(
+            "connector {name} keeps its values; once that is mended, run the same command again"
+        )));
+    }
+    tell_problems(&problems, context)
+}
+
+/// Says which apps still run with what was there before.
+fn say_restarts(before: &Entry, context: &mut Context) -> Result<()> {
+    let now = context.store.entry(&before.name)?;
+    if now.is_none_or(|now| now.host_path == before.host_path) {
+        return Ok(());
+    }
+    for app in context.store.apps_with(&before.name)? {
+        restart::say(&app, context);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::SECRET_FILE;
+    use super::*;
+    use crate::domain::connector::KINDS;
+    use crate::domain::names::ConnectorName;
+
+    fn nas() -> Connector {
+        Connector::new(ConnectorName::parse("nas").unwrap(), &KINDS[1])
+    }
+
+    fn changes(words: &[&str]) -> Result<Changes> {
+        let arguments = Arguments {
+            access_key_id: None,
+            domain: None,
+            endpoint: None,
+            region: None,
+            secret_file: None,
+            server: None,
+            username: None,
+            positional: words.iter().map(|word| (*word).to_owned()).collect(),
+        };
+        Changes::of(&arguments, &nas())
+    }
+
+    #[test]
+    fn another_user_needs_another_password() {
+        let mut connector = nas();
+        connector.set("server", "nas").unwrap();
+        let needs = |words: &[&str], connector: &Connector| {
+            changes(words).unwrap().apply(connector).unwrap().1
+        };
+        assert!(needs(&["nas", "username", "ada"], &connector));
+        assert!(!needs(&["nas", "domain", "HOME"], &connector));
+        connector.set("username", "ada").unwrap();
+        assert!(!needs(&["nas", "username", "ada"], &connector));
+        assert!(!needs(&["nas", "username"], &connector));
+    }
+
+    #[test]
+    fn a_secret_is_no_value() {
+        for words in [["nas", "secret", "hunter2"], ["nas", "password", "hunter2"]] {
+            let error = changes(&words).unwrap_err().to_string();
+            assert!(error.contains(SECRET_FILE) && !error.contains("hunter2"), "{error}");
+        }
+    }
+}

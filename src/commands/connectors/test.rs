@@ -1,0 +1,61 @@
+//! `storage:connectors:test`: asks the server itself.
+
+use clap::Parser;
+
+use super::no_more_than;
+use crate::commands::arguments::{self, at};
+use crate::context::Context;
+use crate::domain::connector::Connector;
+use crate::error::Error;
+use crate::host::rclone::listing::{self, Remote};
+
+/// How many names are shown.
+const SHOWN: usize = 10;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    positional: Vec<String>,
+}
+
+/// Lists a bucket or a share over a connector, or the buckets or shares that there are.
+///
+/// # Errors
+/// Where the server refuses or does not answer, with its own words; where rclone is missing.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:connectors:test", words, context)?;
+    let connector = super::existing(&arguments.positional, context)?;
+    no_more_than(&arguments.positional, 2)?;
+    let path = at(&arguments.positional, 1);
+    let secret = super::stored_secret(&connector, context)?;
+    let remote = Remote::of(&connector, secret.as_ref(), path)?;
+    context.out.flush()?;
+    let names = listing::list(&remote).map_err(|error| {
+        let what = if path.is_empty() { connector.place().to_owned() } else { path.to_owned() };
+        Error::refused(format!("connector {} cannot list {what}: {error}", connector.name))
+    })?;
+    context.out.headline(&headline(&connector, path, names.len()));
+    for name in names.iter().take(SHOWN) {
+        context.out.detail(&harmless(name));
+    }
+    if names.len() > SHOWN {
+        context.out.detail(&format!("and {} more", names.len() - SHOWN));
+    }
+    Ok(())
+}
+
+fn headline(connector: &Connector, path: &str, count: usize) -> String {
+    let name = &connector.name;
+    let outside = if connector.kind == "cifs" { "share" } else { "bucket" };
+    let (what, where_to) = match path {
+        "" => (outside, connector.place()),
+        path => ("name", path),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("Connector {name} lists {where_to}: {count} {what}{plural}")
+}
+
+/// A name without what a terminal would obey.
+fn harmless(name: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    name.chars().map(shown).collect()
+}

@@ -1,0 +1,175 @@
+//! Filling the directory of a new entry: once, before anything mounts it, with all of it or nothing.
+
+use std::path::{Path, PathBuf};
+
+use super::snapshots::{existing, forget};
+use super::web::Web;
+use crate::backing::snapshots::{Form, form, said};
+use crate::backing::storage_root::{self, Wanted, leaving_name};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::names::EntryName;
+use crate::domain::paths;
+use crate::domain::snapshot::directory_name;
+use crate::domain::source::Source;
+use crate::domain::web::Sha256;
+use crate::error::{Error, Result};
+use crate::host::jail;
+use crate::store::Store;
+
+/// Why not everybody may fetch something.
+const FROM_THE_HOST: &str =
+    "the host reaches more than its apps do, so that not everybody can have it fetch something";
+
+/// Where the data is, after it was looked at that it may be taken.
+#[derive(Debug)]
+pub enum Origin {
+    /// A name in the storage root: an entry's, or a snapshot's.
+    StorageRoot {
+        /// The name.
+        name: String,
+        /// What it is made of.
+        form: Form,
+        /// What it is, for people.
+        what: String,
+    },
+    /// A directory of this host, its path without links.
+    Directory(PathBuf),
+    /// Something on the web.
+    Web(Web),
+}
+
+impl Origin {
+    /// The origin that `--from` says. An entry made of a snapshot is for the apps that the snapshot's entry is for,
+    /// unless it says for which.
+    ///
+    /// # Errors
+    /// Where it is not there, or out of the caller's reach.
+    pub fn of(
+        source: &Source,
+        sum: Option<&Sha256>,
+        entry: &mut Entry,
+        context: &Context,
+    ) -> Result<Self> {
+        match source {
+            Source::Snapshot { entry: of, name } => {
+                let original = super::access::entry(of.as_str(), context)?;
+                let note = existing(&original.name, name.as_str(), &context.store)?;
+                if entry.scope.is_empty() {
+                    entry.scope.clone_from(&original.scope);
+                }
+                Ok(Self::StorageRoot {
+                    name: directory_name(&note.entry, &note.name),
+                    form: Form::Directory,
+                    what: format!("snapshot {} of storage entry {}", note.name, note.entry),
+                })
+            }
+            Source::Directory(path) => {
+                let real = std::fs::canonicalize(path.as_str())
+                    .map_err(Error::system("read", path.as_str()))?;
+                if !real.is_dir() {
+                    return Err(Error::refused(format!(
+                        "--from dir:{path} is not a directory; for a file: --type file --from {path}"
+                    )));
+                }
+                let root = context.store.layout().storage();
+                let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+                if root.starts_with(&real) {
+                    return Err(Error::refused(format!(
+                        "--from dir:{path} holds the storage root {}, which the copy would be in",
+                        root.display()
+                    )));
+                }
+                let shown = real.to_string_lossy();
+                let as_source = paths::Source::parse(&shown)?;
+                super::access::source(&as_source, None, None, context)?;
+                jail::judge(&context.store.policy()?, None, &shown)?;
+                Ok(Self::Directory(real))
+            }
+            Source::Git { address, reference } => {
+                super::access::must_see_every_app(FROM_THE_HOST, context)?;
+                Ok(Self::Web(Web::Git { address: address.clone(), reference: reference.clone() }))
+            }
+            Source::Web(address) => {
+                super::access::must_see_every_app(FROM_THE_HOST, context)?;
+                Ok(Self::Web(Web::File { address: address.clone(), sum: sum.cloned() }))
+            }
+        }
+    }
+
+    /// The data of another entry, as it is now.
+    ///
+    /// # Errors
+    /// Where it is of a type of which there are no copies.
+    pub fn of_entry(entry: &Entry, context: &Context) -> Result<Self> {
+        Ok(Self::StorageRoot {
+            name: entry.name.to_string(),
+            form: form(entry, "a clone", context)?,
+            what: format!("storage entry {}", entry.name),
+        })
+    }
+
+    /// Copies it to a hidden name of the storage root. The owners are the originals' unless others are chosen afterwards.
+    fn copy(&self, hidden: &str, keeps_owners: bool, context: &mut Context) -> Result<String> {
+        let (copied, what) = match self {
+            Self::StorageRoot { name, form, what } => {
+                (form.copy(name, hidden, context)?, what.clone())
+            }
+            Self::Web(web) => return web.fill(hidden, context),
+            Self::Directory(path) => (
+                storage_root::take_in(path, hidden, keeps_owners, context)?,
+                path.display().to_string(),
+            ),
+        };
+        Ok(format!("{} from {what}", said(&copied)))
+    }
+}
+
+/// Fills the directory of a new entry and registers the entry, in one step at the end. What `wants` says of owner and mode
+/// is given to the copy.
+///
+/// # Errors
+/// Where the name is taken or the data cannot be copied; there is no entry then, and nothing of its directory.
+pub fn create(entry: &Entry, wants: &Entry, origin: &Origin, context: &mut Context) -> Result<()> {
+    must_be_new(&entry.name, &context.store)?;
+    storage_root::clear_leaving(context);
+    // A new store has none yet.
+    let storage = context.store.layout().storage().to_path_buf();
+    storage_root::make(&storage, context)?;
+    let hidden = leaving_name(entry.name.as_str());
+    let wanted = Wanted::of(wants, true, context)?.under(hidden.clone());
+    let filled = origin.copy(&hidden, !wanted.has_owner(), context).and_then(|said| {
+        context.out.detail(&said);
+        wanted.apply(wants, context)?;
+        register(entry, &hidden, context)
+    });
+    if filled.is_err() {
+        forget(&hidden, context);
+    }
+    filled
+}
+
+fn register(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        must_be_new(&entry.name, change.store())?;
+        let layout = change.store().layout().clone();
+        change.move_folder(layout.directory(hidden), layout.directory(entry.name.as_str()));
+        change.write_entry(entry)
+    })
+}
+
+fn must_be_new(name: &EntryName, store: &Store) -> Result<()> {
+    if store.entry(name)?.is_some() {
+        return Err(Error::refused(format!(
+            "storage entry \"{name}\" exists already; only a new one can be filled"
+        )));
+    }
+    let directory: &Path = &store.layout().directory(name.as_str());
+    if std::fs::symlink_metadata(directory).is_ok() {
+        return Err(Error::refused(format!(
+            "{} is there already; only a new directory can be filled",
+            directory.display()
+        )));
+    }
+    Ok(())
+}

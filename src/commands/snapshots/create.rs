@@ -1,0 +1,118 @@
+//! `storage:snapshots:create`: keeps an entry's data as it is now.
+
+use clap::Parser;
+
+use super::{containers_with, forget, must_be_free, must_be_unchanged, named};
+use crate::backing::snapshots::{self, Form};
+use crate::backing::storage_root::{clear_leaving, leaving_name};
+use crate::commands::arguments::{self, at, no_more_than};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::moment::Moment;
+use crate::domain::snapshot::{Made, Snapshot, SnapshotName};
+use crate::error::{Error, Result};
+use crate::host::docker::pausing::Paused;
+use crate::host::tree::Copied;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --pause: pause the containers that have the entry mounted for as long as the snapshot takes
+    #[arg(long)]
+    pause: bool,
+    positional: Vec<String>,
+}
+
+/// Takes a snapshot.
+///
+/// # Errors
+/// Where the name is taken, the entry is of a type without snapshots, or the data cannot be copied; there is no snapshot
+/// then.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:snapshots:create", words, context)?;
+    let positional = &arguments.positional;
+    no_more_than(positional, 2)?;
+    let entry = named(positional, context)?;
+    let created = Moment::now();
+    let name = match at(positional, 1) {
+        "" => SnapshotName::of_time(created),
+        name => SnapshotName::parse(name)?,
+    };
+    let form = snapshots::form(&entry, "a snapshot", context)?;
+    must_be_free(&entry.name, &name, &context.store)?;
+    clear_leaving(context);
+    let hidden = leaving_name(entry.name.as_str());
+    let copied = if arguments.pause {
+        copy_while_paused(&entry, form, &hidden, context)
+    } else {
+        form.copy(entry.name.as_str(), &hidden, context)
+    };
+    let registered = copied.and_then(|copied| {
+        register(&entry, &note(&entry, name.clone(), created, &copied), &hidden, context)?;
+        Ok(copied)
+    });
+    match registered {
+        Err(error) => {
+            forget(&hidden, context);
+            Err(error.into())
+        }
+        Ok(copied) => {
+            context.out.detail(&snapshots::said(&copied));
+            context
+                .out
+                .headline(&format!("Snapshot {name} of storage entry {} created", entry.name));
+            Ok(())
+        }
+    }
+}
+
+fn copy_while_paused(
+    entry: &Entry,
+    form: Form,
+    hidden: &str,
+    context: &mut Context,
+) -> Result<Copied> {
+    let containers = containers_with(entry, context).ok_or_else(|| {
+        Error::refused("Docker does not answer, so no container can be paused; leave --pause out")
+    })?;
+    // Somebody else let those wait that wait already.
+    let running: Vec<_> = containers.iter().filter(|container| !container.is_paused).collect();
+    let ids = running.iter().map(|container| container.id.clone()).collect();
+    let environment = context.environment.clone();
+    let paused = Paused::of(&environment, ids)?;
+    if running.is_empty() {
+        context
+            .out
+            .detail(&format!("No running container has storage entry {} mounted", entry.name));
+    }
+    for container in &running {
+        context.out.detail(&format!("Paused {}", container.name));
+    }
+    let copied = form.copy(entry.name.as_str(), hidden, context);
+    paused.resume()?;
+    copied
+}
+
+fn note(entry: &Entry, name: SnapshotName, created: Moment, copied: &Copied) -> Snapshot {
+    let is_counted = copied.made != Made::Btrfs;
+    Snapshot {
+        entry: entry.name.clone(),
+        name,
+        created,
+        made: copied.made,
+        bytes: is_counted.then_some(copied.bytes),
+        files: is_counted.then_some(copied.copied),
+        unknown: serde_json::Map::new(),
+    }
+}
+
+/// Gives the copy its name and notes it, in one step.
+fn register(entry: &Entry, note: &Snapshot, hidden: &str, context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        must_be_unchanged(entry, change.store())?;
+        must_be_free(&entry.name, &note.name, change.store())?;
+        let layout = change.store().layout().clone();
+        let place = layout.snapshot_directory(&entry.name, &note.name);
+        change.move_folder(layout.directory(hidden), place);
+        change.write_snapshot(note)
+    })
+}

@@ -1,0 +1,80 @@
+//! `storage:snapshots:destroy`: removes a snapshot.
+
+use clap::Parser;
+
+use super::{existing, named};
+use crate::backing::storage_root::{clear_leaving, leaving_name};
+use crate::commands::arguments::{self, at, no_more_than};
+use crate::commands::confirmation;
+use crate::context::Context;
+use crate::domain::names::AppName;
+use crate::domain::snapshot::Snapshot;
+use crate::error::{Error, Result};
+use crate::host::ownership;
+use crate::store::Store;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --force: force destroy without confirmation
+    #[arg(long)]
+    force: bool,
+    positional: Vec<String>,
+}
+
+/// Removes a snapshot with its data.
+///
+/// # Errors
+/// Where there is none of that name, it is not confirmed, or the store cannot be changed. Data that cannot be removed is left to the next command.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:snapshots:destroy", words, context)?;
+    let positional = &arguments.positional;
+    no_more_than(positional, 2)?;
+    let entry = named(positional, context)?;
+    let note = existing(&entry.name, at(positional, 1), &context.store)?;
+    let name = &note.name;
+    must_be_unmounted(&note, &context.store)?;
+    if !arguments.force && !context.environment.is_forced() {
+        let kind = format!("storage entry {}'s snapshot", entry.name);
+        confirmation::ask(&kind, name.as_str(), context)?;
+    }
+    let hidden = leaving_name(entry.name.as_str());
+    let is_there = context.store.change(|change| {
+        existing(&entry.name, name.as_str(), change.store())?;
+        must_be_unmounted(&note, change.store())?;
+        let layout = change.store().layout().clone();
+        let directory = layout.snapshot_directory(&entry.name, name);
+        let is_there = std::fs::symlink_metadata(&directory).is_ok();
+        if is_there {
+            change.move_folder(directory, layout.directory(&hidden));
+        }
+        change.remove_snapshot(&entry.name, name)?;
+        Ok(is_there)
+    })?;
+    if is_there
+        && let Err(error) = ownership::remove(&context.environment, context.store.layout(), &hidden)
+    {
+        context.out.warn(&format!(
+            "Not all of the data is removed yet, which the next command tries again: {error}"
+        ));
+    } else {
+        clear_leaving(context);
+    }
+    context.out.headline(&format!("Snapshot {name} of storage entry {} destroyed", entry.name));
+    Ok(())
+}
+
+/// Refuses to remove a directory that an app mounts by its path.
+fn must_be_unmounted(note: &Snapshot, store: &Store) -> Result<()> {
+    let directory = store.layout().snapshot_directory(&note.entry, &note.name);
+    let apps = store.apps_mounting_path(&directory)?;
+    if apps.is_empty() {
+        return Ok(());
+    }
+    let apps: Vec<&str> = apps.iter().map(AppName::as_str).collect();
+    Err(Error::refused(format!(
+        "snapshot {} of storage entry \"{}\" is mounted by its path by app(s): {}",
+        note.name,
+        note.entry,
+        apps.join(", ")
+    )))
+}

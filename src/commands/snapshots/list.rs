@@ -1,0 +1,91 @@
+//! `storage:snapshots:list`: which snapshots there are.
+
+use clap::Parser;
+
+use crate::commands::access;
+use crate::commands::arguments::{self, at};
+use crate::context::Context;
+use crate::domain::names::EntryName;
+use crate::domain::size::readable;
+use crate::domain::snapshot::Snapshot;
+use crate::error::{Error, Result};
+use crate::render::table::table;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    format: String,
+    positional: Vec<String>,
+}
+
+/// Lists the snapshots of an entry, or of all that the caller may touch.
+///
+/// # Errors
+/// For an unknown entry or format, and where a note cannot be read.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:snapshots:list", words, context)?;
+    let is_json = match arguments.format.as_str() {
+        "text" => false,
+        "json" => true,
+        other => {
+            return Err(Error::refused(format!(
+                "--format must be either text or json, got {other:?}"
+            ))
+            .into());
+        }
+    };
+    let entries = match at(&arguments.positional, 0) {
+        "" => touchable(context)?,
+        name => vec![access::entry(name, context)?.name],
+    };
+    let (notes, problems) = context.store.snapshot(|store| {
+        let (mut notes, mut problems) = (Vec::new(), Vec::new());
+        for entry in &entries {
+            let (more, unreadable) = store.snapshots_of(entry)?;
+            notes.extend(more);
+            problems.extend(unreadable);
+        }
+        Ok((notes, problems))
+    })?;
+    if is_json {
+        context.out.json_pretty(&notes);
+    } else if notes.is_empty() {
+        context.out.headline_unless_quiet("There are no snapshots");
+    } else {
+        let rows: Vec<Vec<String>> = notes.iter().map(row).collect();
+        let headings = ["ENTRY", "NAME", "CREATED", "MADE", "SIZE", "FILES"];
+        context.out.line(&table(&headings, &rows));
+    }
+    for problem in &problems {
+        context.out.warn(&problem.to_string());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Status(1).into()) }
+}
+
+fn row(note: &Snapshot) -> Vec<String> {
+    vec![
+        note.entry.to_string(),
+        note.name.to_string(),
+        note.created.shown(),
+        note.made.as_str().to_owned(),
+        note.bytes.map_or_else(|| "-".to_owned(), readable),
+        note.files.map_or_else(|| "-".to_owned(), |files| files.to_string()),
+    ]
+}
+
+/// The entries with snapshots that the caller may touch.
+fn touchable(context: &Context) -> Result<Vec<EntryName>> {
+    let mut names = Vec::new();
+    for name in context.store.entries_with_snapshots()? {
+        let may_touch = match context.store.entry(&name)? {
+            Some(entry) => access::may_touch(&entry, context)?,
+            // What belongs to nobody is shown to who may see everything.
+            None => access::must_see_every_app("", context).is_ok(),
+        };
+        if may_touch {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}

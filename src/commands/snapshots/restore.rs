@@ -1,0 +1,174 @@
+//! `storage:snapshots:restore`: puts a snapshot's data in an entry's place.
+
+use clap::Parser;
+
+use super::{containers_with, existing, forget, must_be_free, must_be_unchanged, named};
+use crate::backing::snapshots;
+use crate::backing::storage_root::{clear_leaving, leaving_name};
+use crate::commands::arguments::{self, at, no_more_than};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::moment::Moment;
+use crate::domain::snapshot::{Made, Snapshot, SnapshotName, directory_name};
+use crate::error::{Error, Result};
+use crate::host::docker::containers::{self, Container};
+use crate::store::Store;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --stop: stop the running containers that have the entry mounted
+    #[arg(long)]
+    stop: bool,
+    positional: Vec<String>,
+}
+
+/// Restores a snapshot. What it replaces is kept as a snapshot of its own.
+///
+/// # Errors
+/// Where there is none of that name, a running container has the entry mounted, or the data cannot be copied; the entry
+/// is as it was then.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:snapshots:restore", words, context)?;
+    let positional = &arguments.positional;
+    no_more_than(positional, 2)?;
+    let entry = named(positional, context)?;
+    let note = existing(&entry.name, at(positional, 1), &context.store)?;
+    let form = snapshots::form(&entry, "a snapshot", context)?;
+    form.must_be_movable(&entry, context)?;
+    let before = before(&entry, &context.store)?;
+    if arguments.stop {
+        using(&entry, context)?;
+    } else if !must_be_unused(&entry, context)? {
+        context.out.warn(&format!(
+            "Docker does not answer, so nobody knows whether a container has storage entry \"{}\" mounted",
+            entry.name
+        ));
+    }
+    clear_leaving(context);
+    let hidden = leaving_name(entry.name.as_str());
+    let restored =
+        form.copy(&directory_name(&entry.name, &note.name), &hidden, context).and_then(|copied| {
+            context.out.detail(&snapshots::said(&copied));
+            // Copying may have taken long: a deploy may have started containers meanwhile.
+            let stopped = if arguments.stop {
+                stop(&entry, context)?
+            } else {
+                must_be_unused(&entry, context)?;
+                Vec::new()
+            };
+            let replaced = replace(&entry, &note, &before, &hidden, context);
+            say_how_to_start(&stopped, context);
+            replaced
+        });
+    match restored {
+        Err(error) => {
+            forget(&hidden, context);
+            Err(error.into())
+        }
+        Ok(is_kept) => {
+            if is_kept {
+                context.out.detail(&format!("What was there is kept as snapshot {}", before.name));
+            }
+            context.out.headline(&format!(
+                "Storage entry {} restored from snapshot {}",
+                entry.name, note.name
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// The note of what the restore replaces.
+fn before(entry: &Entry, store: &Store) -> Result<Snapshot> {
+    let created = Moment::now();
+    let mut names = SnapshotName::before_restore(created);
+    let is_free = |name: &SnapshotName| must_be_free(&entry.name, name, store).is_ok();
+    let name = names.by_ref().take(100).find(is_free);
+    Ok(Snapshot {
+        entry: entry.name.clone(),
+        name: name.ok_or_else(|| Error::refused("too many restores at once; try again"))?,
+        created,
+        made: Made::Moved,
+        bytes: None,
+        files: None,
+        unknown: serde_json::Map::new(),
+    })
+}
+
+/// Puts the copy in the entry's place, and what was there aside as a snapshot, in one step; false where nothing was there.
+fn replace(
+    entry: &Entry,
+    note: &Snapshot,
+    before: &Snapshot,
+    hidden: &str,
+    context: &Context,
+) -> Result<bool> {
+    context.store.change(|change| {
+        must_be_unchanged(entry, change.store())?;
+        existing(&entry.name, note.name.as_str(), change.store())?;
+        must_be_free(&entry.name, &before.name, change.store())?;
+        let layout = change.store().layout().clone();
+        let (target, next) = (layout.directory(entry.name.as_str()), layout.directory(hidden));
+        if std::fs::symlink_metadata(&target).is_err() {
+            change.move_folder(next, target);
+            return Ok(false);
+        }
+        change.replace_folder(target, next, layout.snapshot_directory(&entry.name, &before.name));
+        change.write_snapshot(before)?;
+        Ok(true)
+    })
+}
+
+/// Refuses where a running container has the entry mounted: it would go on with the data that is put aside. False where
+/// Docker does not answer.
+fn must_be_unused(entry: &Entry, context: &Context) -> Result<bool> {
+    let Some(containers) = containers_with(entry, context) else {
+        return Ok(false);
+    };
+    if containers.is_empty() {
+        return Ok(true);
+    }
+    let names: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
+    Err(Error::refused(format!(
+        "storage entry \"{}\" is mounted in running containers: {}; stop them, or have it done with --stop",
+        entry.name,
+        names.join(", ")
+    )))
+}
+
+/// The containers that are to be stopped.
+fn using(entry: &Entry, context: &Context) -> Result<Vec<Container>> {
+    containers_with(entry, context)
+        .ok_or_else(|| Error::refused("Docker does not answer, so no container can be stopped"))
+}
+
+fn stop(entry: &Entry, context: &mut Context) -> Result<Vec<Container>> {
+    let mut stopped = Vec::new();
+    for container in using(entry, context)? {
+        if let Err(error) = containers::stop(&context.environment, &container, None) {
+            say_how_to_start(&stopped, context);
+            return Err(error);
+        }
+        context.out.detail(&format!("Stopped {}", container.name));
+        stopped.push(container);
+    }
+    Ok(stopped)
+}
+
+fn say_how_to_start(stopped: &[Container], context: &mut Context) {
+    let mut commands: Vec<String> = stopped
+        .iter()
+        .map(|container| {
+            if container.app.is_empty() || container.is_one_off {
+                format!("docker start {}", container.name)
+            } else {
+                format!("dokku ps:start {}", container.app)
+            }
+        })
+        .collect();
+    commands.sort_unstable();
+    commands.dedup();
+    for command in commands {
+        context.out.detail(&format!("To start again: {command}"));
+    }
+}

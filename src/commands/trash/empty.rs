@@ -1,0 +1,96 @@
+//! `storage:trash:empty`: removes for good what is in the trash.
+
+use clap::Parser;
+
+use super::{called, empty_expired, remove, shown_size, usage, visible};
+use crate::commands::arguments::{self, at, no_more_than};
+use crate::commands::confirmation;
+use crate::context::Context;
+use crate::domain::trash::Trashed;
+use crate::error::Error;
+use crate::render::table::table;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --force: remove without confirmation
+    #[arg(long)]
+    force: bool,
+    /// --yes: the same
+    #[arg(long)]
+    yes: bool,
+    /// --expired: only what was in the trash for as long as the policy says, without confirmation
+    #[arg(long)]
+    expired: bool,
+    positional: Vec<String>,
+}
+
+/// Empties the trash, or removes what a word names, after it was confirmed.
+///
+/// # Errors
+/// Where it is not in the trash, not confirmed, or cannot be removed.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:trash:empty", words, context)?;
+    no_more_than(&arguments.positional, 1)?;
+    let word = at(&arguments.positional, 0);
+    if arguments.expired {
+        if !word.is_empty() {
+            return Err(Error::refused(format!(
+                "--expired is about all that is in the trash; leave {word:?} out"
+            ))
+            .into());
+        }
+        // It would go anyway, whoever asks.
+        let count = empty_expired(context)?;
+        if count > 0 {
+            context.out.headline_unless_quiet(&format!("Removed {count} from the trash for good"));
+        }
+        return Ok(());
+    }
+    let trash = visible(context)?;
+    let items = if word.is_empty() { trash } else { called(word, trash)? };
+    if items.is_empty() {
+        context.out.headline_unless_quiet("The trash is empty");
+        return Ok(());
+    }
+    if !arguments.force && !arguments.yes && !context.environment.is_forced() {
+        tell(&items, context)?;
+        let (kind, name) = if word.is_empty() {
+            ("all that is in the", "trash")
+        } else {
+            ("what is in the trash as", word)
+        };
+        confirmation::ask(kind, name, context)?;
+    }
+    let mut is_whole = true;
+    for item in &items {
+        match remove(item, context) {
+            Ok(true) => context.out.detail(&format!("Removed {}", item.id)),
+            Ok(false) => {
+                context.out.detail(&format!("{} is not in the trash any more", item.id));
+            }
+            Err(error) => {
+                context.out.warn(&error.to_string());
+                is_whole = false;
+            }
+        }
+    }
+    if !is_whole {
+        return Err(Error::Status(1).into());
+    }
+    context.out.headline(&if word.is_empty() {
+        "Trash emptied".to_owned()
+    } else {
+        format!("{word} removed from the trash")
+    });
+    Ok(())
+}
+
+/// Says what goes, with sizes.
+fn tell(items: &[Trashed], context: &mut Context) -> anyhow::Result<()> {
+    let rows: Vec<Vec<String>> = items
+        .iter()
+        .map(|item| vec![item.id.to_string(), item.when.shown(), shown_size(usage(item, context))])
+        .collect();
+    context.out.line(&table(&["Id", "Destroyed", "Size"], &rows));
+    Ok(context.out.flush()?)
+}

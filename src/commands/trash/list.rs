@@ -1,0 +1,77 @@
+//! `storage:trash:list`: what is in the trash, and until when.
+
+use clap::Parser;
+use serde_json::{Value, json};
+
+use super::{shown_size, usage, visible};
+use crate::commands::arguments::{self, no_more_than};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::error::Error;
+use crate::render::table::table;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    format: String,
+    /// --size: also what each takes, which may take a while to count
+    #[arg(long)]
+    size: bool,
+    positional: Vec<String>,
+}
+
+/// Lists what is in the trash for this caller.
+///
+/// # Errors
+/// For another format, and where the trash cannot be read.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:trash:list", words, context)?;
+    no_more_than(&arguments.positional, 0)?;
+    if !["text", "json"].contains(&arguments.format.as_str()) {
+        return Err(Error::refused("Invalid --format value specified").into());
+    }
+    let hours = context.store.policy()?.trash_hours();
+    let trash = visible(context)?;
+    let sized = |item| arguments.size.then(|| usage(item, context));
+    if arguments.format == "json" {
+        let items: Vec<Value> = trash
+            .iter()
+            .map(|item| {
+                let mut value = json!({
+                    "id": item.id,
+                    "name": item.name(),
+                    "path": item.path,
+                    "entry": item.entry.as_ref().map(Entry::shown),
+                    "destroyed": item.when.to_rfc3339(),
+                    "ends": item.end(hours).to_rfc3339(),
+                });
+                if let Some(usage) = sized(item) {
+                    value["bytes"] = json!(usage.map(|usage| usage.bytes));
+                }
+                value
+            })
+            .collect();
+        context.out.json(&items);
+        return Ok(());
+    }
+    if trash.is_empty() {
+        context.out.headline_unless_quiet("The trash is empty");
+        return Ok(());
+    }
+    let mut headings = vec!["Id", "Name", "Destroyed", "Removed for good"];
+    if arguments.size {
+        headings.push("Size");
+    }
+    let rows: Vec<Vec<String>> = trash
+        .iter()
+        .map(|item| {
+            let (id, name) = (item.id.to_string(), item.name().to_owned());
+            let mut row = vec![id, name, item.when.shown(), item.end(hours).shown()];
+            row.extend(sized(item).map(shown_size));
+            row
+        })
+        .collect();
+    context.out.line(&table(&headings, &rows));
+    Ok(())
+}

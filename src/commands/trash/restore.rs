@@ -1,0 +1,132 @@
+//! `storage:trash:restore`: puts a directory back, and registers its entry again.
+
+use clap::Parser;
+
+use super::{called, visible};
+use crate::backing::{self, sized};
+use crate::commands::arguments::{self, at, given, no_more_than};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::names::{DirectoryName, EntryName};
+use crate::domain::paths::Source;
+use crate::domain::trash::Trashed;
+use crate::error::{Error, Result};
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --as: the name that it gets, where its own is taken
+    #[arg(long = "as", value_name = "string")]
+    new_name: Option<String>,
+    positional: Vec<String>,
+}
+
+/// What is to be there again: the entry, if there was one, and its directory's name.
+struct Wanted {
+    name: String,
+    entry: Option<Entry>,
+}
+
+/// Takes something out of the trash: by its id, or the last one that was destroyed under a name.
+///
+/// # Errors
+/// Where it is not in the trash, or its name is taken.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:trash:restore", words, context)?;
+    let word = at(&arguments.positional, 0);
+    if word.is_empty() {
+        return Err(Error::refused(
+            "Please specify what to restore: an id or a name of dokku storage:trash:list",
+        )
+        .into());
+    }
+    no_more_than(&arguments.positional, 1)?;
+    let mut found = called(word, visible(context)?)?;
+    // An id may be another one's name.
+    if found.iter().any(|item| item.id.as_str() == word) {
+        found.retain(|item| item.id.as_str() == word);
+    }
+    let Some(item) = found.pop() else {
+        return Ok(());
+    };
+    let wanted = wanted(&item, given(arguments.new_name.as_deref()), context)?;
+    if let Some(Source::Path(path)) = wanted.entry.as_ref().and_then(|e| e.host_path.as_ref()) {
+        let own = wanted.entry.as_ref().map(|entry| &entry.name);
+        crate::commands::access::source(&Source::Path(path.clone()), own, None, context)?;
+    }
+    restore(&item, &wanted, context)?;
+    let path = context.store.layout().directory(&wanted.name);
+    context.out.detail(&format!("Moved back to {}", path.display()));
+    if !found.is_empty() {
+        let ids: Vec<&str> = found.iter().map(|item| item.id.as_str()).collect();
+        context.out.detail(&format!("Still in the trash, destroyed earlier: {}", ids.join(", ")));
+    }
+    if let Some(entry) = &wanted.entry {
+        // What it had behind it is there, and put in its place again.
+        if let Err(error) = backing::of(entry).make(entry, &backing::Request::default(), context) {
+            context.out.warn(&error.to_string());
+        }
+        context.out.headline(&format!("Storage entry {} restored", entry.name));
+    } else {
+        let name = &wanted.name;
+        context
+            .out
+            .detail(&format!("It had no storage entry; dokku storage:create {name} registers it"));
+        context.out.headline(&format!("Directory {name} restored"));
+    }
+    super::empty_expired(context)?;
+    Ok(())
+}
+
+/// What the item becomes, under its own name or a new one.
+fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<Wanted> {
+    let Some(name) = new_name else {
+        return Ok(Wanted { name: item.name().to_owned(), entry: item.entry.clone() });
+    };
+    let Some(entry) = &item.entry else {
+        DirectoryName::parse(name)?;
+        return Ok(Wanted { name: name.to_owned(), entry: None });
+    };
+    if sized::size(entry).is_some() {
+        return Err(Error::refused(format!(
+            "storage entry \"{}\" has a size, and what is behind it has its name; restore it without --as, once the name is free",
+            entry.name
+        )));
+    }
+    let mut entry = entry.clone();
+    entry.name = EntryName::parse_new(name)?;
+    if entry.shown_source() == item.path {
+        let path = context.store.layout().directory(name);
+        entry.host_path = Some(Source::parse(&path.to_string_lossy())?);
+    }
+    Ok(Wanted { name: name.to_owned(), entry: Some(entry) })
+}
+
+/// Moves the directory and registers the entry, in one step.
+fn restore(item: &Trashed, wanted: &Wanted, context: &Context) -> Result<()> {
+    let taken = |what: &str| {
+        Error::refused(format!(
+            "{what}; give it another name: dokku storage:trash:restore {} --as NEW-NAME",
+            item.id
+        ))
+    };
+    context.store.change(|change| {
+        let store = change.store();
+        if store.trashed(&item.id)?.as_ref() != Some(item) {
+            return Err(Error::refused(format!(
+                "{} is not in the trash any more; somebody else restored or removed it",
+                item.id
+            )));
+        }
+        let name = &wanted.name;
+        let entry_file = EntryName::parse(name).map(|name| store.layout().entry(&name));
+        if entry_file.is_ok_and(|file| std::fs::symlink_metadata(file).is_ok()) {
+            return Err(taken(&format!("storage entry \"{name}\" exists")));
+        }
+        let target = store.layout().directory(name);
+        if std::fs::symlink_metadata(&target).is_ok() {
+            return Err(taken(&format!("{} exists", target.display())));
+        }
+        change.move_from_trash(item, target);
+        wanted.entry.as_ref().map_or(Ok(()), |entry| change.write_entry(entry))
+    })
+}

@@ -1,0 +1,131 @@
+//! `storage:types:*`: what can stand behind an entry.
+
+use clap::Parser;
+use serde::Serialize;
+
+use super::arguments::{self, at, no_more_than};
+use crate::backing::{self, ALL, Backing, Description, Requirement};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::render::table::table;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    format: String,
+    positional: Vec<String>,
+}
+
+/// A type as JSON shows it.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    description: &'static Description,
+    needs: Vec<Requirement>,
+    available: bool,
+}
+
+impl Shown {
+    fn of(backing: &dyn Backing, context: &Context) -> Self {
+        let needs = backing.requirements(&context.environment);
+        let available = needs.iter().all(|needed| needed.is_here);
+        Self { description: backing.description(), needs, available }
+    }
+}
+
+/// Lists the types.
+///
+/// # Errors
+/// For a format that is none.
+pub fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:types:list", words, context)?;
+    no_more_than(&arguments.positional, 0)?;
+    let json = is_json(&arguments.format)?;
+    let types: Vec<Shown> = ALL.iter().map(|backing| Shown::of(*backing, context)).collect();
+    if json {
+        context.out.json_pretty(&types);
+        return Ok(());
+    }
+    let rows: Vec<_> = types
+        .iter()
+        .map(|shown| {
+            vec![
+                shown.description.name.to_owned(),
+                shown.description.reach.as_str().to_owned(),
+                if shown.available { "yes" } else { "no" }.to_owned(),
+                shown.description.summary.to_owned(),
+            ]
+        })
+        .collect();
+    context.out.line(&table(&["Type", "Reach", "Available", "What it is"], &rows));
+    Ok(())
+}
+
+/// Shows a type.
+///
+/// # Errors
+/// For a type that there is not, with those that there are.
+pub fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:types:info", words, context)?;
+    no_more_than(&arguments.positional, 1)?;
+    let json = is_json(&arguments.format)?;
+    let name = at(&arguments.positional, 0);
+    if name.is_empty() {
+        return Err(Error::refused("a type is required, as storage:types:list shows them").into());
+    }
+    let shown = Shown::of(backing::find(name)?, context);
+    if json {
+        context.out.json_pretty(&shown);
+    } else {
+        tell(&shown, context);
+    }
+    Ok(())
+}
+
+fn tell(shown: &Shown, context: &mut Context) {
+    let description = shown.description;
+    context.out.headline_unless_quiet(&format!("Storage type {}", description.name));
+    let row = |label: &str, value: &str| format!("{:18}{value}", format!("{label}:"));
+    let can: Vec<String> = description
+        .can
+        .named()
+        .iter()
+        .map(|(name, can)| format!("{name} {}", if *can { "yes" } else { "no" }))
+        .collect();
+    let rows = [
+        ("What it is", description.summary.to_owned()),
+        ("Reach", description.reach.as_str().to_owned()),
+        ("Mind", description.caveat.to_owned()),
+        ("Can", can.join(", ")),
+        ("Flags", description.flags.join(" ")),
+        ("Connector", description.connector.unwrap_or_default().to_owned()),
+    ];
+    for (label, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        context.out.detail(&row(label, value));
+    }
+    for choice in description.options {
+        let more = match (choice.required, choice.default) {
+            (true, _) => " (required)".to_owned(),
+            (false, Some(default)) => format!(" (default {default})"),
+            (false, None) => String::new(),
+        };
+        context.out.detail(&row("Option", &format!("{}: {}{more}", choice.name, choice.help)));
+    }
+    if description.any_option {
+        context.out.detail(&row("Option", "any, as the driver takes them"));
+    }
+    for needed in &shown.needs {
+        let state =
+            if needed.is_here { "here".to_owned() } else { format!("not here; {}", needed.remedy) };
+        context.out.detail(&row("Needs", &format!("{} ({state})", needed.what)));
+    }
+}
+
+pub(super) fn is_json(format: &str) -> Result<bool> {
+    match format {
+        "json" => Ok(true),
+        "text" => Ok(false),
+        _ => Err(Error::refused("Invalid --format value specified")),
+    }
+}

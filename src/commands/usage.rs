@@ -1,0 +1,202 @@
+//! `storage:usage`: how much entries hold, and how much they may.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use clap::Parser;
+use serde::Serialize;
+
+use super::arguments::{self, at, given, no_more_than};
+use crate::backing::sized;
+use crate::backing::{self, Place};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::names::EntryName;
+use crate::domain::paths::Source;
+use crate::domain::size::{ByteSize, readable};
+use crate::error::{Error, Result};
+use crate::host::docker::volumes;
+use crate::host::space::{self, Filling};
+use crate::host::{apps, image, ownership};
+use crate::render::table::table;
+
+/// How wide a bar is, in characters.
+const BAR: usize = 20;
+
+/// From how many percent on a deploy says that an entry is nearly full.
+pub const NEARLY_FULL: u64 = 90;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// --app: only the entries that this app mounts
+    #[arg(long, value_name = "string")]
+    app: Option<String>,
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    format: String,
+    positional: Vec<String>,
+}
+
+/// What is known of one entry; bytes and numbers of files.
+#[derive(Debug, Serialize)]
+struct Row {
+    name: EntryName,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    path: String,
+    used: Option<u64>,
+    limit: Option<u64>,
+    free: Option<u64>,
+    inodes: Option<u64>,
+    inodes_limit: Option<u64>,
+}
+
+impl Row {
+    fn percent(&self) -> Option<u64> {
+        let (used, limit) = (self.used?, self.limit?);
+        Some(used.saturating_mul(100) / limit.max(1))
+    }
+}
+
+/// Shows what an entry, an app's entries, or all of them hold.
+///
+/// # Errors
+/// For an entry or an app that is not there.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:usage", words, context)?;
+    no_more_than(&arguments.positional, 1)?;
+    if !["text", "json"].contains(&arguments.format.as_str()) {
+        return Err(Error::refused("Invalid --format value specified").into());
+    }
+    let entries = asked(&arguments, context)?;
+    let of_docker = volumes::used(&context.environment, entries.iter().any(is_volume));
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        rows.push(row(entry, &of_docker, context)?);
+    }
+    if arguments.format == "json" {
+        context.out.json_pretty(&rows);
+    } else if rows.is_empty() {
+        context.out.headline_unless_quiet("No storage entries registered");
+    } else {
+        tell(&rows, context);
+    }
+    Ok(())
+}
+
+fn asked(arguments: &Arguments, context: &Context) -> Result<Vec<Entry>> {
+    let name = at(&arguments.positional, 0);
+    match (name, given(arguments.app.as_deref())) {
+        ("", None) => {
+            let found = super::list_entries::visible(context)?;
+            Ok(found.entries.into_iter().map(|(entry, _)| entry).collect())
+        }
+        ("", Some(app)) => {
+            let app = apps::existing(&context.environment, app)?;
+            let mounts = context.store.mounts(&app)?;
+            let mut entries: Vec<Entry> = mounts.mounted.into_iter().map(|m| m.entry).collect();
+            entries.sort_by(|a, b| a.name.cmp(&b.name));
+            entries.dedup_by(|a, b| a.name == b.name);
+            Ok(entries)
+        }
+        (name, None) => Ok(vec![super::access::entry(name, context)?]),
+        (_, Some(_)) => Err(Error::refused("name an entry or --app, not both")),
+    }
+}
+
+fn is_volume(entry: &Entry) -> bool {
+    matches!(entry.host_path, Some(Source::Volume(_))) && backing::name_of(entry) == "volume"
+}
+
+fn row(entry: &Entry, of_docker: &[(String, u64)], context: &Context) -> Result<Row> {
+    let path = Path::new(entry.shown_source());
+    let mut row = Row {
+        name: entry.name.clone(),
+        kind: backing::name_of(entry),
+        path: entry.shown_source().to_owned(),
+        used: None,
+        limit: None,
+        free: None,
+        inodes: None,
+        inodes_limit: None,
+    };
+    if is_volume(entry) {
+        row.used = of_docker.iter().find(|(name, _)| *name == row.path).map(|(_, used)| *used);
+        return Ok(row);
+    }
+    match backing::of(entry).place() {
+        Place::File => row.used = std::fs::metadata(path).ok().map(|found| found.len()),
+        Place::Directory => fill(&mut row, entry, path, context)?,
+        Place::MountPoint | Place::None => {}
+    }
+    Ok(row)
+}
+
+fn fill(row: &mut Row, entry: &Entry, path: &Path, context: &Context) -> Result<()> {
+    let size = sized::size(entry);
+    if size.is_some() && image::attached_at(path).is_some() {
+        // A file system of its own: it knows.
+        if let Ok(found) = Filling::of(path) {
+            row.used = Some(found.used);
+            row.limit = Some(found.used + found.free);
+            row.free = Some(found.free);
+            row.inodes = Some(found.files);
+            row.inodes_limit = Some(found.most_files);
+        }
+        return Ok(());
+    }
+    let is_ours = row.path == backing::storage_root::default_path(context, entry.name.as_str());
+    let name = is_ours.then_some(entry.name.as_str());
+    let layout = context.store.layout();
+    if let Some(usage) = ownership::usage(&context.environment, layout, name, path)? {
+        row.used = Some(usage.bytes);
+        row.inodes = Some(usage.files);
+    }
+    let on_disk = space::free(path).ok();
+    row.limit = size.map(ByteSize::bytes);
+    row.free = match (row.limit, row.used) {
+        (Some(limit), Some(used)) => Some(limit.saturating_sub(used)),
+        _ => on_disk,
+    };
+    Ok(())
+}
+
+fn tell(rows: &[Row], context: &mut Context) {
+    let bytes = |value: Option<u64>| value.map_or("-".to_owned(), readable);
+    let with_bars = std::io::stdout().is_terminal();
+    let lines: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| {
+            let share = match row.percent() {
+                Some(percent) if with_bars => format!("{} {percent}%", bar(percent)),
+                Some(percent) => format!("{percent}%"),
+                None => "-".to_owned(),
+            };
+            let inodes = match (row.inodes, row.inodes_limit.filter(|&most| most > 0)) {
+                (Some(inodes), Some(most)) => format!("{inodes}/{most}"),
+                (Some(inodes), None) => inodes.to_string(),
+                _ => "-".to_owned(),
+            };
+            let [used, limit, free] = [row.used, row.limit, row.free].map(bytes);
+            vec![row.name.to_string(), row.kind.to_owned(), used, limit, share, free, inodes]
+        })
+        .collect();
+    let headings = ["Name", "Type", "Used", "Limit", "Share", "Free", "Files"];
+    context.out.line(&table(&headings, &lines));
+}
+
+/// A bar of [`BAR`] characters that is as full as the entry.
+fn bar(percent: u64) -> String {
+    let full = usize::try_from(percent.min(100)).unwrap_or(100) * BAR / 100;
+    format!("[{}{}]", "#".repeat(full), ".".repeat(BAR - full))
+}
+
+/// How full an entry with a size is, in percent, where that is a look at its file system alone.
+#[must_use]
+pub fn share_of(entry: &Entry) -> Option<u64> {
+    let path = Path::new(entry.shown_source());
+    sized::size(entry)?;
+    image::attached_at(path)?;
+    let found = Filling::of(path).ok()?;
+    Some(found.used.saturating_mul(100) / (found.used + found.free).max(1))
+}

@@ -1,0 +1,347 @@
+//! A connector: where a server is and who asks, used by many entries. Its secret is kept apart.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::entry::{SCHEMA_VERSION, null_as_default};
+use super::names::ConnectorName;
+use crate::error::{Error, Result};
+
+/// A connector, in the shape of `connectors/NAME.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Connector {
+    /// The connector's name, which is the file's too.
+    pub name: ConnectorName,
+    /// What kind of server it is for: a name of [`KINDS`].
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where the server is (s3): an http or https address; none for Amazon's own.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub endpoint: String,
+    /// The region (s3).
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub region: String,
+    /// The public part of the key (s3); none where everybody may read.
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub access_key_id: String,
+    /// The server's name or address (cifs).
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub server: String,
+    /// The user (cifs).
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub username: String,
+    /// The user's domain (cifs).
+    #[serde(
+        default,
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
+    pub domain: String,
+    /// The version of this shape.
+    #[serde(default)]
+    pub schema_version: u64,
+    /// Fields that this version does not know; they are written back as they were.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+/// What there is to know of a kind of connectors.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// Its name.
+    pub name: &'static str,
+    /// Its properties, and whether each has to be given.
+    pub properties: &'static [(&'static str, bool)],
+    /// What its secret is called.
+    pub secret: &'static str,
+    /// The property without which there is no secret.
+    pub who: &'static str,
+}
+
+/// The kinds there are.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "s3",
+        properties: &[("endpoint", false), ("region", false), ("access-key-id", false)],
+        secret: "secret access key",
+        who: "access-key-id",
+    },
+    Kind {
+        name: "cifs",
+        properties: &[("server", true), ("username", false), ("domain", false)],
+        secret: "password",
+        who: "username",
+    },
+];
+
+/// The longest value, in bytes.
+const VALUE_MAX: usize = 1024;
+
+impl Connector {
+    /// A connector with nothing but a name and a kind.
+    #[must_use]
+    pub fn new(name: ConnectorName, kind: &Kind) -> Self {
+        Self {
+            name,
+            kind: kind.name.to_owned(),
+            endpoint: String::new(),
+            region: String::new(),
+            access_key_id: String::new(),
+            server: String::new(),
+            username: String::new(),
+            domain: String::new(),
+            schema_version: SCHEMA_VERSION,
+            unknown: Map::new(),
+        }
+    }
+
+    /// What there is to know of its kind; none for one of a newer version.
+    #[must_use]
+    pub fn known_kind(&self) -> Option<&'static Kind> {
+        KINDS.iter().find(|kind| kind.name == self.kind)
+    }
+
+    /// A property by its name; the empty text where it was not given.
+    #[must_use]
+    pub fn property(&self, name: &str) -> &str {
+        match name {
+            "endpoint" => &self.endpoint,
+            "region" => &self.region,
+            "access-key-id" => &self.access_key_id,
+            "server" => &self.server,
+            "username" => &self.username,
+            "domain" => &self.domain,
+            _ => "",
+        }
+    }
+
+    /// Sets a property; the empty value takes it away.
+    ///
+    /// # Errors
+    /// For a property that the kind does not have, and for a value that does not fit.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let properties = self.known_kind().map_or(&[][..], |kind| kind.properties);
+        if !properties.iter().any(|(property, _)| *property == name) {
+            let names: Vec<&str> = properties.iter().map(|(property, _)| *property).collect();
+            return Err(Error::refused(format!(
+                "{name:?} is not a property of a connector of type {}; there are: {}",
+                self.kind,
+                names.join(", ")
+            )));
+        }
+        check(name, value)?;
+        let place = match name {
+            "endpoint" => &mut self.endpoint,
+            "region" => &mut self.region,
+            "access-key-id" => &mut self.access_key_id,
+            "server" => &mut self.server,
+            "username" => &mut self.username,
+            _ => &mut self.domain,
+        };
+        value.clone_into(place);
+        Ok(())
+    }
+
+    /// Refuses a connector that lacks what its kind needs, or has values that do not fit.
+    ///
+    /// # Errors
+    /// Names the flag, or the property and its value.
+    pub fn check(&self) -> Result<()> {
+        let Some(kind) = self.known_kind() else {
+            return Ok(());
+        };
+        for (name, _) in kind.properties {
+            check(name, self.property(name))?;
+        }
+        let is_missing =
+            |(name, required): &&(&'static str, bool)| *required && self.property(name).is_empty();
+        match kind.properties.iter().find(is_missing) {
+            None => Ok(()),
+            Some((name, _)) => {
+                Err(Error::refused(format!("a connector of type {} needs --{name}", kind.name)))
+            }
+        }
+    }
+
+    /// Whether it has a secret: where somebody asks, not everybody.
+    #[must_use]
+    pub fn has_secret(&self) -> bool {
+        self.known_kind().is_some_and(|kind| !self.property(kind.who).is_empty())
+    }
+
+    /// What its secret is called.
+    #[must_use]
+    pub fn secret_name(&self) -> &'static str {
+        self.known_kind().map_or("secret", |kind| kind.secret)
+    }
+
+    /// Where its server is, for people.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        match (self.server.as_str(), self.endpoint.as_str()) {
+            ("", "") => "Amazon S3",
+            ("", endpoint) => endpoint,
+            (server, _) => server,
+        }
+    }
+
+    /// Refuses a secret that cannot be passed on.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, without the secret.
+    pub fn check_secret(&self, secret: &Secret) -> Result<()> {
+        if self.kind == "cifs" && secret.reveal().contains(',') {
+            return Err(Error::refused(format!(
+                "the password of connector {} has a comma in it, which no mount option can carry; choose another",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a value that could mean something else where it is passed on.
+fn check(name: &str, value: &str) -> Result<()> {
+    let is_plain = |c: char| c.is_ascii_graphic() && !",;'\"\\".contains(c);
+    // An address may have a password in it, which is not repeated.
+    let shown = if value.contains('@') { String::new() } else { format!(" {value:?}") };
+    let refused = |what: &str| Err(Error::refused(format!("{name}{shown} {what}")));
+    if value.len() > VALUE_MAX || !value.chars().all(is_plain) {
+        return refused("can only include letters, digits and signs, without commas and quotes");
+    }
+    if value.starts_with('-') {
+        return refused("begins with a dash");
+    }
+    if name == "endpoint" && !value.is_empty() {
+        let rest = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
+        let host = rest.map(|rest| rest.trim_end_matches('/'));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['@', '?', '#'])) {
+            return refused(
+                "must be an address such as https://s3.example.com, without a user or a password in it",
+            );
+        }
+    }
+    if name == "server" && !is_host(value) {
+        return refused("must be the name or address of a host");
+    }
+    Ok(())
+}
+
+/// Whether a text can be a host's name or address.
+fn is_host(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_alphanumeric() || ".:-_".contains(c))
+}
+
+/// A secret. It is not shown, not even to whoever debugs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes a secret: one line.
+    ///
+    /// # Errors
+    /// Where it is empty, of several lines, or too long; the value is not named.
+    pub fn parse(text: &str) -> Result<Self> {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        let text = text.strip_suffix('\r').unwrap_or(text);
+        if text.is_empty() {
+            return Err(Error::refused("the secret is empty"));
+        }
+        if text.contains(char::is_control) || text.len() > VALUE_MAX {
+            return Err(Error::refused(format!(
+                "the secret must be one line without control characters, {VALUE_MAX} bytes at most"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The secret itself, for whom it is passed on to.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connector(kind: usize) -> Connector {
+        Connector::new(ConnectorName::parse("c").unwrap(), &KINDS[kind])
+    }
+
+    #[test]
+    fn a_property_belongs_to_a_kind() {
+        let mut s3 = connector(0);
+        s3.set("endpoint", "https://s3.example.com").unwrap();
+        let error = s3.set("username", "x").unwrap_err().to_string();
+        assert!(error.contains("endpoint, region, access-key-id"), "{error}");
+        for bad in ["s3.example.com", "https://", "ftp://x", "https://a@b", "https://a b"] {
+            assert!(s3.set("endpoint", bad).is_err(), "{bad}");
+        }
+        assert!(s3.set("region", "eu,password=x").is_err());
+        assert!(!s3.has_secret());
+        s3.set("access-key-id", "AKIA").unwrap();
+        assert!(s3.has_secret());
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_refused_and_not_repeated() {
+        let error = connector(0).set("endpoint", "https://me:hunter2@s3").unwrap_err().to_string();
+        assert!(!error.contains("hunter2"), "{error}");
+        for bad in ["nas/media", "me@nas", "nas;x", "nas%20"] {
+            assert!(connector(1).set("server", bad).is_err(), "{bad}");
+        }
+        connector(1).set("server", "fe80::1").unwrap();
+    }
+
+    #[test]
+    fn a_password_that_no_mount_option_can_carry_is_refused() {
+        let secret = Secret::parse("hunter,2").unwrap();
+        let error = connector(1).check_secret(&secret).unwrap_err().to_string();
+        assert!(error.contains("comma") && !error.contains("hunter"), "{error}");
+        assert!(connector(0).check_secret(&secret).is_ok());
+    }
+
+    #[test]
+    fn what_a_kind_needs_is_asked_for() {
+        let error = connector(1).check().unwrap_err().to_string();
+        assert!(error.contains("--server"), "{error}");
+    }
+
+    #[test]
+    fn secrets_are_one_line_and_never_shown() {
+        let secret = Secret::parse("s3cr3t\n").unwrap();
+        assert_eq!(secret.reveal(), "s3cr3t");
+        assert!(!format!("{secret:?}").contains("s3cr3t"));
+        for bad in ["", "\n", "a\nb", "a\0"] {
+            assert!(Secret::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

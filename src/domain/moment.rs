@@ -1,0 +1,155 @@
+//! Points in time, as people and programs read them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+/// The seconds of a day.
+const DAY: i64 = 24 * 60 * 60;
+
+/// A point in time: the seconds since the beginning of 1970, UTC.
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Moment(i64);
+
+impl Moment {
+    /// Now, by this host's clock.
+    #[must_use]
+    pub fn now() -> Self {
+        SystemTime::now().into()
+    }
+
+    /// The moment so many seconds after the beginning of 1970.
+    #[must_use]
+    pub fn of_seconds(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// The seconds since the beginning of 1970.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0
+    }
+
+    /// So many hours later.
+    #[must_use]
+    pub fn plus_hours(self, hours: u64) -> Self {
+        let seconds = i64::try_from(hours.saturating_mul(60 * 60)).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// As people read it, to the minute: `2026-11-21 05:45 UTC`.
+    #[must_use]
+    pub fn shown(self) -> String {
+        let (year, month, day) = self.date();
+        let second = self.0.rem_euclid(DAY);
+        let (hour, minute) = (second / 3600, second / 60 % 60);
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+    }
+
+    /// As programs read it (RFC 3339): `2026-11-21T05:45:08Z`.
+    #[must_use]
+    pub fn to_rfc3339(self) -> String {
+        let (year, month, day) = self.date();
+        let second = self.0.rem_euclid(DAY);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
+    /// As a part of a name: `20261121-054508`.
+    #[must_use]
+    pub fn stamp(self) -> String {
+        let (year, month, day) = self.date();
+        let second = self.0.rem_euclid(DAY);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
+    }
+
+    /// Reads a time as Docker writes it (RFC 3339, with parts of seconds and any offset); none where it is no time.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
+        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+        let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+        let rest = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+        let offset = match rest.as_bytes() {
+            [b'Z'] => 0,
+            [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
+                let minutes = rest.get(1..3)?.parse::<i64>().ok()? * 60
+                    + rest.get(4..6)?.parse::<i64>().ok()?;
+                if *sign == b'+' { minutes * 60 } else { minutes * -60 }
+            }
+            _ => return None,
+        };
+        if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
+        let year = if month < 3 { year - 1 } else { year };
+        let month = (month + 9) % 12;
+        let days = year * 365 + year.div_euclid(4) - year.div_euclid(100)
+            + year.div_euclid(400)
+            + (153 * month + 2) / 5
+            + day
+            - 719_469;
+        Some(Self(days * DAY + hour * 3600 + minute * 60 + second - offset))
+    }
+
+    /// Year, month and day of the Gregorian calendar.
+    fn date(self) -> (i64, i64, i64) {
+        // Counted from 1 March of the year 0, a leap day is the last of its year, and the calendar repeats itself
+        // every 400 years.
+        let days = self.0.div_euclid(DAY) + 719_468;
+        let (cycle, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let day = day - (153 * month + 2) / 5 + 1;
+        let month = if month < 10 { month + 3 } else { month - 9 };
+        (year + cycle * 400 + i64::from(month <= 2), month, day)
+    }
+}
+
+impl From<SystemTime> for Moment {
+    fn from(time: SystemTime) -> Self {
+        let whole = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(0);
+        Self(match time.duration_since(UNIX_EPOCH) {
+            Ok(after) => whole(after),
+            Err(before) => -whole(before.duration()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_calendar_is_right() {
+        let shown = |seconds: i64| Moment::of_seconds(seconds).to_rfc3339();
+        assert_eq!(shown(0), "1970-01-01T00:00:00Z");
+        assert_eq!(shown(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(shown(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(shown(951_868_800), "2000-03-01T00:00:00Z");
+        assert_eq!(shown(4_107_542_400), "2100-03-01T00:00:00Z");
+        assert_eq!(shown(4_107_542_399), "2100-02-28T23:59:59Z");
+        assert_eq!(shown(1_798_761_599), "2026-12-31T23:59:59Z");
+        assert_eq!(Moment::of_seconds(1_798_761_599).shown(), "2026-12-31 23:59 UTC");
+        assert_eq!(Moment::of_seconds(1_798_761_599).stamp(), "20261231-235959");
+        assert_eq!(shown(-1), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn what_docker_writes_is_read() {
+        let read = |text: &str| Moment::parse_rfc3339(text).map(Moment::seconds);
+        for seconds in [0, 951_782_400, 4_107_542_399, 1_798_761_599] {
+            assert_eq!(read(&Moment::of_seconds(seconds).to_rfc3339()), Some(seconds));
+        }
+        assert_eq!(read("1970-01-01T02:00:00.123456789+02:00"), Some(0));
+        assert_eq!(read("1969-12-31T19:00:01-05:00"), Some(1));
+        for bad in ["", "yesterday", "1970-01-01", "1970-01-01T00:00:00", "1970-13-01T00:00:00Z"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Snapshots of entries: their names, where they are kept, and what is noted of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::moment::Moment;
+use super::names::EntryName;
+use super::text::checked_text;
+use crate::error::{Error, Result};
+
+/// Names in the storage root that begin like this are snapshots: `.snapshot-ENTRY@NAME`.
+pub const SNAPSHOT: &str = ".snapshot-";
+
+/// The name of a snapshot: a DNS-1123 label of at most 45 bytes, as an entry's.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SnapshotName(String);
+checked_text!(SnapshotName);
+
+impl SnapshotName {
+    /// Reads a snapshot's name.
+    ///
+    /// # Errors
+    /// Says which rule the name breaks.
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Err(Error::refused("snapshot name is required"));
+        }
+        if EntryName::parse(text).is_err() {
+            return Err(Error::refused(format!(
+                "snapshot name {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash; 45 characters at most)"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The name that a snapshot has of itself: the time, as `20261121-054500`.
+    #[must_use]
+    pub fn of_time(time: Moment) -> Self {
+        Self(time.stamp())
+    }
+
+    /// The names of what a restore replaces: `before-restore-20261121-054500`, then the same with `-2`, and so on.
+    pub fn before_restore(time: Moment) -> impl Iterator<Item = Self> {
+        let name = format!("before-restore-{}", time.stamp());
+        (1_u32..).map(move |number| match number {
+            1 => Self(name.clone()),
+            number => Self(format!("{name}-{number}")),
+        })
+    }
+}
+
+/// The name that a snapshot has in the storage root. Neither of the two names can contain what is between them, so
+/// that no two snapshots have the same.
+#[must_use]
+pub fn directory_name(entry: &EntryName, name: &SnapshotName) -> String {
+    format!("{SNAPSHOT}{entry}@{name}")
+}
+
+/// The entry and the snapshot whose name in the storage root this is.
+#[must_use]
+pub fn of_directory_name(text: &str) -> Option<(EntryName, SnapshotName)> {
+    let (entry, name) = text.strip_prefix(SNAPSHOT)?.split_once('@')?;
+    Some((EntryName::parse(entry).ok()?, SnapshotName::parse(name).ok()?))
+}
+
+/// How a snapshot came to be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Made {
+    /// The data was copied.
+    #[default]
+    Copy,
+    /// Each file shares its blocks with its original.
+    Reflink,
+    /// The file system keeps it: a snapshot of a btrfs subvolume.
+    Btrfs,
+    /// It is what a restore replaced.
+    Moved,
+}
+
+impl Made {
+    /// The word that is shown for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Copy => "copy",
+            Self::Reflink => "reflink",
+            Self::Btrfs => "btrfs",
+            Self::Moved => "moved",
+        }
+    }
+}
+
+/// What is noted of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The entry whose data it holds.
+    pub entry: EntryName,
+    /// Its name.
+    pub name: SnapshotName,
+    /// When it was taken.
+    #[serde(with = "written")]
+    pub created: Moment,
+    /// How it came to be.
+    pub made: Made,
+    /// How many bytes its files have, without their holes; none where nobody counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// How many files and folders it has; none where nobody counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// Fields that this version does not know; they are written back as they were.
+    #[serde(flatten)]
+    pub unknown: serde_json::Map<String, serde_json::Value>,
+}
+
+/// A moment in a note, as `2026-11-21T05:45:00Z`.
+mod written {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::domain::moment::Moment;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    pub fn serialize<S: Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&moment.to_rfc3339())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        Moment::parse_rfc3339(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a time")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_snapshots_have_the_same_directory() {
+        let name = |entry: &str, name: &str| {
+            directory_name(&EntryName::parse(entry).unwrap(), &SnapshotName::parse(name).unwrap())
+        };
+        assert_ne!(name("a", "b-c"), name("a-b", "c"));
+        let (entry, snapshot) = of_directory_name(&name("a-b", "c")).unwrap();
+        assert_eq!((entry.as_str(), snapshot.as_str()), ("a-b", "c"));
+        for text in [".snapshot-", ".snapshot-a", ".snapshot-a@", ".snapshot-a@../b", "a@b"] {
+            assert!(of_directory_name(text).is_none(), "{text}");
+        }
+    }
+}

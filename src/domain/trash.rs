@@ -1,0 +1,164 @@
+//! The trash: directories of destroyed entries, which can be had back for a while.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::entry::Entry;
+use super::moment::Moment;
+use super::names::DirectoryName;
+use super::text::checked_text;
+use crate::error::{Error, Result};
+
+/// Names in the storage root that begin like this are directories in the trash.
+pub const TRASH: &str = ".trash-";
+
+/// For how many hours what is destroyed stays in the trash unless the policy says otherwise.
+pub const TRASH_HOURS: u64 = 48;
+
+/// The most hours that a policy may say: ten years.
+pub const MOST_HOURS: u64 = 10 * 365 * 24;
+
+/// The longest name, in bytes, of a directory that can be moved to the trash: an id has two numbers behind it.
+pub const LONGEST_NAME: usize = 200;
+
+/// What something in the trash is called: `NAME-SECONDS-PROCESS`, which is unique.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrashId(String);
+checked_text!(TrashId);
+
+impl TrashId {
+    /// The id of a directory that goes to the trash.
+    ///
+    /// # Errors
+    /// For a name that no directory of an entry can have.
+    pub fn new(name: &str, when: Moment, process: u32) -> Result<Self> {
+        Self::parse(&format!("{name}-{}-{process}", when.seconds()))
+    }
+
+    /// Reads an id.
+    ///
+    /// # Errors
+    /// Names the value.
+    pub fn parse(text: &str) -> Result<Self> {
+        let is_number = |text: &str| {
+            !text.is_empty() && text.len() < 19 && text.bytes().all(|b| b.is_ascii_digit())
+        };
+        let mut parts = text.rsplitn(3, '-');
+        let numbers = [parts.next(), parts.next()];
+        let name = parts.next().unwrap_or_default();
+        if numbers.iter().all(|part| part.is_some_and(is_number))
+            && name.len() <= LONGEST_NAME
+            && DirectoryName::parse(name).is_ok()
+        {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(Error::refused(format!("{text:?} is not the id of something in the trash")))
+    }
+
+    /// The name of the entry, or of the directory that had none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.rsplitn(3, '-').nth(2).unwrap_or_default()
+    }
+
+    /// When it went to the trash.
+    #[must_use]
+    pub fn when(&self) -> Moment {
+        let seconds = self.0.rsplit('-').nth(1).and_then(|seconds| seconds.parse().ok());
+        Moment::of_seconds(seconds.unwrap_or_default())
+    }
+
+    /// The name of its directory in the storage root.
+    #[must_use]
+    pub fn directory(&self) -> String {
+        format!("{TRASH}{self}")
+    }
+}
+
+/// Who called: the SSH user, and the name of the SSH key.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The SSH user.
+    #[serde(default)]
+    pub user: String,
+    /// The name of the SSH key.
+    #[serde(default)]
+    pub key: String,
+}
+
+impl From<[String; 2]> for Caller {
+    fn from([user, key]: [String; 2]) -> Self {
+        Self { user, key }
+    }
+}
+
+/// Something in the trash, as its note says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trashed {
+    /// What it is called.
+    pub id: TrashId,
+    /// The entry as it was registered; none where the directory had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<Entry>,
+    /// Where the directory was.
+    pub path: String,
+    /// When it went to the trash.
+    pub when: Moment,
+    /// Who destroyed it; none where nobody noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Caller>,
+    /// Fields that this version does not know.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl Trashed {
+    /// Something that goes to the trash now.
+    #[must_use]
+    pub fn new(id: TrashId, entry: Option<Entry>, path: String, by: Option<Caller>) -> Self {
+        let when = id.when();
+        Self { id, entry, path, when, by, unknown: Map::new() }
+    }
+
+    /// The name of the entry, or of the directory that had none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.id.name()
+    }
+
+    /// When it is removed for good, where what is destroyed stays for so many hours.
+    #[must_use]
+    pub fn end(&self, hours: u64) -> Moment {
+        self.when.plus_hours(hours)
+    }
+
+    /// Whether a word names it, by its id or its name.
+    #[must_use]
+    pub fn is_called(&self, word: &str) -> bool {
+        self.id.as_str() == word || self.name() == word
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_says_name_and_time() {
+        let id = TrashId::new("my-data-2", Moment::of_seconds(1_700_000_000), 42).unwrap();
+        assert_eq!(id.as_str(), "my-data-2-1700000000-42");
+        assert_eq!((id.name(), id.when().seconds()), ("my-data-2", 1_700_000_000));
+        assert_eq!(id.directory(), ".trash-my-data-2-1700000000-42");
+    }
+
+    #[test]
+    fn what_is_no_id_is_refused() {
+        for bad in
+            ["", "a", "a-1", "-1-2", "a-1-", "a--2", "a-x-2", "../a-1-2", "a/b-1-2", "a.b-1-2"]
+        {
+            assert!(TrashId::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(TrashId::parse(&format!("{}-1-2", "a".repeat(LONGEST_NAME + 1))).is_err());
+        assert!(TrashId::parse("a-1-99999999999999999999").is_err());
+    }
+}

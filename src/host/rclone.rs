@@ -1,0 +1,172 @@
+//! rclone, which speaks to object stores: what it is told, and what it says.
+
+pub mod listing;
+
+use std::path::{Path, PathBuf};
+
+use super::process::{Answer, Service};
+use crate::domain::connector::{Connector, Secret};
+use crate::error::{Error, Result};
+
+/// Where programs are looked for.
+pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What the remote is called in a configuration.
+pub const REMOTE: &str = "store";
+
+/// What brings it.
+pub const REMEDY: &str = "install it (on Debian: apt-get install rclone)";
+
+/// The program.
+///
+/// # Errors
+/// Where it is not on this host, with what brings it.
+pub fn program() -> Result<PathBuf> {
+    let found =
+        PATH.split(':').map(|folder| Path::new(folder).join("rclone")).find(|p| p.is_file());
+    found.ok_or_else(|| Error::refused(format!("rclone is not here; {REMEDY}")))
+}
+
+/// The configuration of a connector's remote, the secret in it.
+///
+/// # Errors
+/// For a secret that the file cannot carry; its value is not named.
+pub fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<String> {
+    let mut lines = vec![
+        format!("[{REMOTE}]"),
+        "type = s3".to_owned(),
+        "env_auth = false".to_owned(),
+        "no_check_bucket = true".to_owned(),
+    ];
+    if connector.endpoint.is_empty() {
+        lines.push("provider = AWS".to_owned());
+    } else {
+        lines.push("provider = Other".to_owned());
+        lines.push("force_path_style = true".to_owned());
+        lines.push(format!("endpoint = {}", carried("endpoint", &connector.endpoint)?));
+    }
+    for (key, name, value) in [
+        ("region", "region", &connector.region),
+        ("access_key_id", "access-key-id", &connector.access_key_id),
+    ] {
+        if !value.is_empty() {
+            lines.push(format!("{key} = {}", carried(name, value)?));
+        }
+    }
+    if connector.has_secret() {
+        let secret = secret.ok_or_else(|| {
+            Error::refused(format!(
+                "connector {} has no secret access key; set it: dokku storage:connectors:set {} secret",
+                connector.name, connector.name
+            ))
+        })?;
+        lines.push(format!("secret_access_key = {}", carried("secret", secret.reveal())?));
+    }
+    Ok(lines.join("\n") + "\n")
+}
+
+/// Refuses a value that rclone would read as another.
+fn carried<'a>(name: &str, value: &'a str) -> Result<&'a str> {
+    let is_plain = value.trim() == value && !value.starts_with(['"', '`']) && !value.contains("%(");
+    if is_plain {
+        return Ok(value);
+    }
+    Err(Error::refused(format!(
+        "the {name} begins or ends with a blank, begins with a quote, or has \"%(\" in it, which rclone cannot take"
+    )))
+}
+
+/// The environment in which it runs: nothing of the caller's.
+#[must_use]
+pub fn environment(configuration: &Path, more: &[(&str, String)]) -> Vec<(String, String)> {
+    let mut environment = vec![
+        ("PATH".to_owned(), PATH.to_owned()),
+        ("HOME".to_owned(), "/nonexistent".to_owned()),
+        ("RCLONE_CONFIG".to_owned(), configuration.display().to_string()),
+    ];
+    for (name, value) in more {
+        environment.retain(|(present, _)| present != name);
+        environment.push(((*name).to_owned(), value.clone()));
+    }
+    environment
+}
+
+/// Asks the server for what is at a path of the remote, and is content with the beginning of it.
+///
+/// # Errors
+/// With the server's own words.
+pub fn must_list(configuration: &Path, path: &str, ids: Option<(u32, u32)>) -> Result<()> {
+    let program = program()?;
+    let words = [
+        "lsf",
+        "--max-depth=1",
+        "--retries=1",
+        "--low-level-retries=1",
+        "--contimeout=4s",
+        "--timeout=8s",
+        path,
+    ];
+    let service = Service {
+        program: &program,
+        name: None,
+        arguments: &words.map(str::to_owned),
+        environment: &environment(configuration, &[]),
+        ids,
+    };
+    let answer = service.first_words().map_err(Error::system("run", &program))?;
+    match answer.status {
+        0 => Ok(()),
+        _ => Err(Error::refused(reason(&answer))),
+    }
+}
+
+/// The server's words in what rclone says about a bucket.
+#[must_use]
+pub fn reason(answer: &Answer) -> String {
+    match words(answer).as_str() {
+        "" => format!("rclone ended with status {} and said nothing", answer.status),
+        "directory not found" => "the bucket does not exist".to_owned(),
+        words => words.to_owned(),
+    }
+}
+
+/// What rclone says, on one line, without what it puts around the words of others.
+fn words(answer: &Answer) -> String {
+    let text = answer.stderr.trim();
+    let marks = ["error listing: ", "error in ListJSON: ", "last error was: ", "Failed to "];
+    let found = marks.iter().find_map(|mark| text.find(mark).map(|at| &text[at + mark.len()..]));
+    let words = found.unwrap_or(text);
+    // What follows is told again, by a line with a time of its own.
+    let lines: Vec<&str> = words
+        .lines()
+        .take_while(|line| !begins_with_a_time(line))
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.join(", ")
+}
+
+/// Whether a line begins as rclone's own do: `2026/11/21 05:00:00 `.
+fn begins_with_a_time(line: &str) -> bool {
+    let shape = line.bytes().take(11).map(|b| if b.is_ascii_digit() { b'0' } else { b });
+    shape.eq(*b"0000/00/00 ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(stderr: &str) -> Answer {
+        Answer { status: 1, stdout: String::new(), stderr: stderr.to_owned() }
+    }
+
+    #[test]
+    fn the_servers_words_are_found() {
+        let text = "2026/11/21 05:00:00 ERROR : : error listing: InvalidAccessKeyId: no such key\n\tstatus code: 403, request id: x\n2026/11/21 05:00:00 Failed to lsf with 2 errors: last error was: error in ListJSON: InvalidAccessKeyId";
+        assert_eq!(
+            reason(&said(text)),
+            "InvalidAccessKeyId: no such key, status code: 403, request id: x"
+        );
+        assert!(reason(&said("")).contains("status 1"));
+    }
+}

@@ -1,0 +1,249 @@
+//! Looking into an object store or a share without mounting it.
+//!
+//! All that rclone has to know goes through its environment, which only its own user and root can see, and no
+//! configuration of anybody's is read.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::words;
+use crate::domain::connector::{Connector, Secret};
+use crate::domain::options::HIDDEN;
+use crate::error::{Error, Result};
+use crate::host::process::{self, Answer};
+
+/// The program.
+const PROGRAM: &str = "rclone";
+
+/// How long a listing may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What rclone calls the one place that it knows.
+const NAME: &str = "STORE";
+
+/// One retry, and no long waiting.
+const BRIEFLY: [&str; 6] =
+    ["--retries=1", "--low-level-retries=2", "--contimeout=5s", "--timeout=15s", "--stats=0", "-q"];
+
+/// A place on a server, with all that is needed to get there.
+#[derive(Clone)]
+pub struct Remote {
+    environment: Vec<(String, String)>,
+    path: String,
+    /// What must not be shown.
+    secrets: Vec<String>,
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    /// What a connector leads to: a bucket or a share, with a folder in it; all there are where the path is empty.
+    ///
+    /// # Errors
+    /// For a path that could mean something else, where rclone is missing, and for a kind of connectors that it does
+    /// not know.
+    pub fn of(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
+        must_be_here()?;
+        check_path(path)?;
+        match connector.kind.as_str() {
+            "s3" => Ok(Self::s3(connector, secret, path)),
+            "cifs" => Self::cifs(connector, secret, path),
+            other => Err(Error::refused(format!(
+                "connector {} is of type {other}, which rclone is not used for",
+                connector.name
+            ))),
+        }
+    }
+
+    fn s3(connector: &Connector, secret: Option<&Secret>, path: &str) -> Self {
+        let is_amazon = connector.endpoint.is_empty();
+        let mut values = vec![
+            ("TYPE", "s3"),
+            ("PROVIDER", if is_amazon { "AWS" } else { "Other" }),
+            ("ENV_AUTH", "false"),
+            ("NO_CHECK_BUCKET", "true"),
+        ];
+        if !is_amazon {
+            values.extend([("ENDPOINT", &*connector.endpoint), ("FORCE_PATH_STYLE", "true")]);
+        }
+        if !connector.region.is_empty() {
+            values.push(("REGION", &connector.region));
+        }
+        if let Some(secret) = secret {
+            values.push(("ACCESS_KEY_ID", &connector.access_key_id));
+            values.push(("SECRET_ACCESS_KEY", secret.reveal()));
+        }
+        Self::new(&values, path, secret, None)
+    }
+
+    fn cifs(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
+        let obscured = secret.map(obscure).transpose()?;
+        let user = if connector.username.is_empty() { "guest" } else { &connector.username };
+        let mut values = vec![("TYPE", "smb"), ("HOST", &*connector.server), ("USER", user)];
+        if !connector.domain.is_empty() {
+            values.push(("DOMAIN", &connector.domain));
+        }
+        if let Some(obscured) = &obscured {
+            values.push(("PASS", obscured));
+        }
+        Ok(Self::new(&values, path, secret, obscured.as_deref()))
+    }
+
+    fn new(
+        values: &[(&str, &str)],
+        path: &str,
+        secret: Option<&Secret>,
+        obscured: Option<&str>,
+    ) -> Self {
+        let variable = |(key, value): &(&str, &str)| {
+            (format!("RCLONE_CONFIG_{NAME}_{key}"), (*value).to_owned())
+        };
+        let mut environment: Vec<_> = values.iter().map(variable).collect();
+        environment.push(("RCLONE_CONFIG".to_owned(), "/dev/null".to_owned()));
+        environment.push(("HOME".to_owned(), "/nonexistent".to_owned()));
+        let secrets = secret.map(Secret::reveal).into_iter().chain(obscured);
+        Self {
+            environment,
+            path: format!("{NAME}:{path}"),
+            secrets: secrets.map(str::to_owned).collect(),
+        }
+    }
+
+    /// The whole environment that rclone needs besides `PATH`; there are secrets in it.
+    #[must_use]
+    pub fn environment(&self) -> &[(String, String)] {
+        &self.environment
+    }
+
+    /// The path as rclone takes it, which holds no secret.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What the other side said, on one line, without secrets.
+    fn words(&self, answer: &Answer) -> String {
+        let said = words(answer);
+        // Numbers of requests help nobody but the server's own people.
+        let mut said = said.split(", request id: ").next().unwrap_or_default().to_owned();
+        for secret in &self.secrets {
+            said = said.replace(secret.as_str(), HIDDEN);
+        }
+        if said.is_empty() {
+            said = format!("rclone ended with status {} and said nothing", answer.status);
+        }
+        said
+    }
+
+    fn run(&self, command: &[&str]) -> Result<Answer> {
+        let words: Vec<&str> = BRIEFLY.iter().chain(command).copied().collect();
+        let answer = process::ask_within(PATIENCE, PROGRAM, &words, &self.environment, "")
+            .map_err(Error::system("run", PROGRAM))?;
+        answer.ok_or_else(|| {
+            Error::refused(format!("it was not listed within {} seconds", PATIENCE.as_secs()))
+        })
+    }
+}
+
+fn must_be_here() -> Result<()> {
+    match process::find(PROGRAM) {
+        Some(_) => Ok(()),
+        None => Err(Error::refused(format!("rclone is not here; {}", super::REMEDY))),
+    }
+}
+
+/// The names of what is there, folders without the slash behind them, in order.
+///
+/// # Errors
+/// Where the server refuses or does not answer, with its own words.
+pub fn list(remote: &Remote) -> Result<Vec<String>> {
+    let answer = remote.run(&["lsf", "--max-depth=1", "--", remote.path()])?;
+    if answer.status == 0 {
+        let name = |line: &str| line.strip_suffix('/').unwrap_or(line).to_owned();
+        let mut names: Vec<String> = answer.stdout.lines().map(name).collect();
+        names.sort_unstable();
+        return Ok(names);
+    }
+    let words = remote.words(&answer);
+    Err(Error::refused(missing_bucket(remote, &words).unwrap_or(words)))
+}
+
+/// rclone keeps to itself what a store says of a bucket that is not there; another question brings it out.
+fn missing_bucket(remote: &Remote, words: &str) -> Option<String> {
+    let is_store = remote.environment.iter().any(|(_, value)| value == "s3");
+    if !is_store || words != "directory not found" {
+        return None;
+    }
+    let bucket = remote.path.split('/').next()?;
+    let answer = remote.run(&["backend", "versioning", "--", bucket]).ok()?;
+    let words = remote.words(&answer);
+    // Whoever may list need not be allowed to ask this: only the same refusal counts.
+    words.find("NoSuchBucket").map(|at| words[at..].to_owned())
+}
+
+/// A password as rclone takes it. That is no encryption: it stays a secret.
+fn obscure(secret: &Secret) -> Result<String> {
+    let environment = [("RCLONE_CONFIG".to_owned(), "/dev/null".to_owned())];
+    let answer =
+        process::ask_within(PATIENCE, PROGRAM, &["obscure", "-"], &environment, secret.reveal())
+            .map_err(Error::system("run", PROGRAM))?;
+    match answer {
+        Some(Answer { status: 0, stdout, .. }) if !stdout.trim().is_empty() => {
+            Ok(stdout.trim().to_owned())
+        }
+        _ => Err(Error::refused("rclone did not take the password")),
+    }
+}
+
+fn check_path(path: &str) -> Result<()> {
+    let is_plain = !path.contains(char::is_control)
+        && !path.starts_with(['/', '-', ':'])
+        && !path.split('/').any(|part| part == "..")
+        && path.len() <= 1024;
+    if is_plain {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{path:?} is not the name of a bucket or a share, such as films or films/2024"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::connector::KINDS;
+    use crate::domain::names::ConnectorName;
+
+    #[test]
+    fn a_secret_is_in_the_environment_and_shown_nowhere() {
+        let mut connector = Connector::new(ConnectorName::parse("c").unwrap(), &KINDS[0]);
+        connector.set("access-key-id", "AKIA").unwrap();
+        let secret = Secret::parse("s3cr3t").unwrap();
+        let remote = Remote::s3(&connector, Some(&secret), "films");
+        assert!(remote.environment().iter().any(|(_, value)| value == "s3cr3t"));
+        assert!(!format!("{remote:?}").contains("s3cr3t"));
+        assert_eq!(remote.path(), "STORE:films");
+        let said = "2026/11/21 05:31:14 ERROR : : error listing: AccessDenied: s3cr3t is bad\n\tstatus code: 403, request id: x";
+        let answer = Answer { status: 1, stdout: String::new(), stderr: said.to_owned() };
+        assert_eq!(remote.words(&answer), "AccessDenied: *** is bad, status code: 403");
+        let provider = |remote: &Remote| {
+            let mut variables = remote.environment().iter();
+            variables.find(|(key, _)| key.ends_with("PROVIDER")).unwrap().1.clone()
+        };
+        assert_eq!(provider(&remote), "AWS");
+        connector.set("endpoint", "https://s3.example.com").unwrap();
+        assert_eq!(provider(&Remote::s3(&connector, None, "")), "Other");
+    }
+
+    #[test]
+    fn paths_lead_nowhere_else() {
+        for bad in ["../x", "a/../b", "-x", "/x", ":local:/etc", "a\nb"] {
+            assert!(check_path(bad).is_err(), "{bad:?}");
+        }
+        assert!(check_path("films/2024 and later").is_ok());
+    }
+}

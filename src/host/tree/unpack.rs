@@ -1,0 +1,251 @@
+//! Filling a folder with the members of an archive from anywhere: all that is made is made beneath the folder, through
+//! no link, and what could reach out of it or have rights of its own is refused.
+
+use std::ffi::{CString, OsStr};
+use std::fs::{File, FileTimes};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use rustix::fs::{AtFlags, Mode, OFlags, fchmod, linkat, mkdirat, symlinkat, unlinkat};
+use rustix::io::Errno;
+
+use super::{BENEATH, FOLDER, ResolveFlags, enter, open_folder};
+use crate::error::{Error, Result};
+
+/// The longest path of a member, in bytes.
+const LONGEST_PATH: usize = 4096;
+
+/// The folders that a path may lead through.
+const DEEPEST: usize = 256;
+
+/// How many bytes of folders' paths are remembered until their modes are set.
+const MOST_REMEMBERED: usize = 64 << 20;
+
+/// How many bytes are copied at once.
+const AT_ONCE: usize = 64 * 1024;
+
+/// A folder that is being filled.
+#[derive(Debug)]
+pub struct Unpacking {
+    top: OwnedFd,
+    folders: Vec<(PathBuf, u32, u64)>,
+    remembered: usize,
+    current: Option<(PathBuf, OwnedFd)>,
+}
+
+/// The mode, of which nine bits are taken, and the time of a member, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub struct Attributes {
+    /// The mode.
+    pub mode: u32,
+    /// When it was changed.
+    pub changed: u64,
+}
+
+impl Unpacking {
+    /// Begins with the empty folder `name` directly below `root`.
+    ///
+    /// # Errors
+    /// Where it cannot be entered.
+    pub fn into(root: &Path, name: &str) -> Result<Self> {
+        Ok(Self { top: enter(root, name)?, folders: Vec::new(), remembered: 0, current: None })
+    }
+
+    /// Makes a folder, and those on the way to it.
+    ///
+    /// # Errors
+    /// Where the path leads out, or something else is in its place.
+    pub fn folder(&mut self, path: &[u8], attributes: Attributes) -> io::Result<()> {
+        let path = inner(path)?;
+        self.current = None;
+        self.make(&path)?;
+        // The top is the entry's own folder, whose mode the entry says.
+        if path.file_name().is_some() {
+            self.remembered += path.as_os_str().len();
+            if self.remembered > MOST_REMEMBERED {
+                return Err(refused("there are too many folders before it"));
+            }
+            // Modes come last: a folder that cannot be written is still to be filled.
+            self.folders.push((path, attributes.mode, attributes.changed));
+        }
+        Ok(())
+    }
+
+    /// Makes a file with the content, in the place of an earlier one of that name; returns how many bytes it has.
+    ///
+    /// # Errors
+    /// Where the path leads out, the content cannot be read or the disk is full.
+    pub fn file(
+        &mut self,
+        path: &[u8],
+        attributes: Attributes,
+        content: &mut impl Read,
+    ) -> io::Result<u64> {
+        let (folder, name) = self.place(path)?;
+        clear(folder, &name)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let resolve = BENEATH | ResolveFlags::NO_XDEV;
+        let made = rustix::fs::openat2(folder, &name, flags, Mode::RUSR | Mode::WUSR, resolve)?;
+        let mut file = File::from(made);
+        let mut buffer = vec![0; AT_ONCE];
+        let mut written = 0;
+        loop {
+            let read = content.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            file.write_all(&buffer[..read])?;
+            written += read as u64;
+        }
+        fchmod(&file, Mode::from_raw_mode(attributes.mode & 0o777))?;
+        let changed = FileTimes::new().set_modified(time(attributes.changed));
+        file.set_times(changed)?;
+        Ok(written)
+    }
+
+    /// Makes a symbolic link, which must stay inside.
+    ///
+    /// # Errors
+    /// Where it, or what it leads to, is outside.
+    pub fn link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
+        must_stay_inside(&inner(path)?, target)?;
+        let (folder, name) = self.place(path)?;
+        clear(folder, &name)?;
+        symlinkat(CString::new(target)?.as_c_str(), folder, &name)?;
+        Ok(())
+    }
+
+    /// Gives a file that was unpacked before another name.
+    ///
+    /// # Errors
+    /// Where one of them is outside, or the first is not a file.
+    pub fn hard_link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
+        let (first, first_name) = self.place(target)?;
+        let first = first.try_clone()?;
+        let stat = rustix::fs::statat(&first, &first_name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
+            return Err(refused("it is a hard link to something else than a file of the archive"));
+        }
+        let (folder, name) = self.place(path)?;
+        clear(folder, &name)?;
+        linkat(&first, &first_name, folder, &name, AtFlags::empty())?;
+        Ok(())
+    }
+
+    /// Gives the folders their modes and times. Their owner can always enter and empty them.
+    ///
+    /// # Errors
+    /// Where that fails.
+    pub fn finish(mut self) -> io::Result<()> {
+        for (path, mode, changed) in std::mem::take(&mut self.folders).into_iter().rev() {
+            let folder = self.make(&path)?;
+            fchmod(&folder, Mode::from_raw_mode((mode & 0o777) | 0o700))?;
+            File::from(folder).set_times(FileTimes::new().set_modified(time(changed)))?;
+        }
+        Ok(())
+    }
+
+    /// The folder that a member is in, and its name there.
+    fn place(&mut self, path: &[u8]) -> io::Result<(&OwnedFd, CString)> {
+        let path = inner(path)?;
+        let Some(name) = path.file_name() else {
+            return Err(refused("it has no name"));
+        };
+        let name = CString::new(name.as_bytes())?;
+        let parent = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let known = self.current.take().filter(|(known, _)| *known == parent);
+        let folder = match known {
+            Some((_, folder)) => folder,
+            None => self.make(&parent)?,
+        };
+        let (_, folder) = self.current.insert((parent, folder));
+        Ok((folder, name))
+    }
+
+    /// Opens a folder, and makes what is missing of it.
+    fn make(&self, path: &Path) -> io::Result<OwnedFd> {
+        let mut folder = rustix::fs::openat(&self.top, c".", FOLDER, Mode::empty())?;
+        for name in path {
+            let name = CString::new(name.as_bytes())?;
+            match mkdirat(&folder, &name, Mode::from_raw_mode(0o755)) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            folder = open_folder(&folder, &name).map_err(|error| {
+                match Errno::from_io_error(&error) {
+                    Some(Errno::NOTDIR | Errno::LOOP) => {
+                        refused("it leads through a link or a file of the archive")
+                    }
+                    _ => error,
+                }
+            })?;
+        }
+        Ok(folder)
+    }
+}
+
+/// Why a link of this target, at this path, is refused: it leads out, or could. Each `..` stands at the beginning, where
+/// it is known which folder it means; behind a name, which may be another link, it is not.
+///
+/// # Errors
+/// Says that it leads out.
+pub fn must_stay_inside(path: &Path, target: &[u8]) -> io::Result<()> {
+    let shown = String::from_utf8_lossy(target).into_owned();
+    let leads_out =
+        || refused(&format!("it is a link to {shown:?}, which leads out of the directory"));
+    let mut above = path.components().count().saturating_sub(1);
+    let mut is_beginning = true;
+    for part in Path::new(OsStr::from_bytes(target)).components() {
+        match part {
+            Component::ParentDir if is_beginning && above > 0 => above -= 1,
+            Component::CurDir => {}
+            Component::Normal(_) => is_beginning = false,
+            _ => return Err(leads_out()),
+        }
+    }
+    Ok(())
+}
+
+/// A member's path without what means nothing.
+fn inner(path: &[u8]) -> io::Result<PathBuf> {
+    if path.len() > LONGEST_PATH || path.contains(&0) {
+        return Err(refused("its path is too long, or no path"));
+    }
+    let mut inner = PathBuf::new();
+    for part in Path::new(OsStr::from_bytes(path)).components() {
+        match part {
+            Component::Normal(name) => inner.push(name),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => {
+                return Err(refused("its path is absolute"));
+            }
+            Component::ParentDir => return Err(refused("its path leads out with \"..\"")),
+        }
+    }
+    if inner.components().count() > DEEPEST {
+        return Err(refused("it is too many folders deep"));
+    }
+    Ok(inner)
+}
+
+/// Takes an earlier member of that name away.
+fn clear(folder: &OwnedFd, name: &CString) -> io::Result<()> {
+    match unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::ISDIR) => Err(refused("a folder of the archive is in its place")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn time(seconds: u64) -> std::time::SystemTime {
+    // What no file system can keep is as good as the beginning.
+    UNIX_EPOCH + Duration::from_secs(if seconds < 1 << 33 { seconds } else { 0 })
+}
+
+/// A refusal as an error of reading.
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Error::refused(why))
+}

@@ -1,0 +1,166 @@
+//! Who else has what belongs to an exclusive entry, whichever name it was mounted by.
+
+use std::path::Path;
+
+use super::{Store, files, overlap};
+use crate::domain::attachment::Attachment;
+use crate::domain::entry::Entry;
+use crate::domain::names::{AppName, EntryName};
+use crate::domain::paths::Source;
+use crate::error::{Error, Result};
+
+/// The name of the field in an entry's file.
+const FIELD: &[u8] = b"\"exclusive\"";
+
+impl Store {
+    /// Refuses an attachment of an app that would share with another app what belongs to an exclusive entry: that
+    /// entry, or another that names the same place. To read a place by another name is not refused.
+    ///
+    /// # Errors
+    /// [`Error::Held`] with the apps that have it; and where files cannot be read.
+    pub fn refuse_second(
+        &self,
+        app: &AppName,
+        entry: &Entry,
+        attachment: &Attachment,
+    ) -> Result<()> {
+        self.refuse_while_leaving(app, None, entry, attachment)
+    }
+
+    /// The same where `leaving` gives the entry up in the same step.
+    ///
+    /// # Errors
+    /// As [`Store::refuse_second`].
+    pub fn refuse_while_leaving(
+        &self,
+        app: &AppName,
+        leaving: Option<&AppName>,
+        entry: &Entry,
+        attachment: &Attachment,
+    ) -> Result<()> {
+        let no_others = |exclusive: &Entry| {
+            let same = self.others_at_its_place(exclusive)?;
+            let mut holders = self.holders(exclusive, &same, leaving)?;
+            holders.retain(|holder| holder != app);
+            if holders.is_empty() {
+                return Ok(());
+            }
+            Err(Error::Held { entry: exclusive.name.clone(), holders, app: Some(app.clone()) })
+        };
+        if entry.exclusive {
+            no_others(entry)?;
+        }
+        if attachment.is_readonly() {
+            return Ok(());
+        }
+        let all = self.exclusive_entries()?;
+        let same =
+            all.iter().filter(|other| other.name != entry.name && is_same_place(other, entry));
+        same.into_iter().try_for_each(no_others)
+    }
+
+    /// Refuses to make an entry exclusive that several apps have.
+    ///
+    /// # Errors
+    /// [`Error::Held`] with the apps; and where files cannot be read.
+    pub fn refuse_several(&self, entry: &Entry) -> Result<()> {
+        let mut holders = self.apps_holding(entry)?;
+        holders.extend(self.apps_getting_entry(&entry.name)?);
+        holders.sort_unstable();
+        holders.dedup();
+        if holders.len() < 2 {
+            return Ok(());
+        }
+        Err(Error::Held { entry: entry.name.clone(), holders, app: None })
+    }
+
+    /// The exclusive entry whose place another entry names, holds or lies in.
+    pub(super) fn exclusive_at_its_place(&self, entry: &Entry) -> Result<Option<EntryName>> {
+        let all = self.exclusive_entries()?.into_iter();
+        let mut same = all.filter(|other| other.name != entry.name && is_same_place(other, entry));
+        Ok(same.next().map(|other| other.name))
+    }
+
+    /// The apps that mount an entry, or can write to its place by the name of another.
+    ///
+    /// # Errors
+    /// Where the entries, the apps or a file that may mention the entry cannot be read.
+    pub fn apps_holding(&self, entry: &Entry) -> Result<Vec<AppName>> {
+        self.holders(entry, &self.others_at_its_place(entry)?, None)
+    }
+
+    /// The apps that mount the entry, but for one that leaves it, or one of the `same` entries writable.
+    fn holders(
+        &self,
+        entry: &Entry,
+        same: &[EntryName],
+        leaving: Option<&AppName>,
+    ) -> Result<Vec<AppName>> {
+        let mut holders = Vec::new();
+        for app in self.apps()? {
+            let mounts = self.mounts_file(&app)?;
+            let leaves = leaving == Some(&app);
+            let holds = |a: &Attachment| {
+                (a.entry_name == entry.name && !leaves)
+                    || (!a.is_readonly() && same.contains(&a.entry_name))
+            };
+            if mounts.attachments().any(holds) {
+                holders.push(app);
+            } else if !leaves
+                && mounts.may_mention(&entry.name)
+                && let Some(problem) = mounts.problem()
+            {
+                // Nobody knows whether it mounts the entry before its file can be read.
+                return Err(problem);
+            }
+        }
+        Ok(holders)
+    }
+
+    /// The other entries that name, hold or lie in an entry's place.
+    fn others_at_its_place(&self, entry: &Entry) -> Result<Vec<EntryName>> {
+        let others = self.entries()?.entries.into_iter();
+        let others = others.filter(|other| other.name != entry.name && is_same_place(other, entry));
+        Ok(others.map(|other| other.name).collect())
+    }
+
+    /// The exclusive entries. Only files that mention the field are taken apart: every mount asks for this.
+    fn exclusive_entries(&self) -> Result<Vec<Entry>> {
+        let folder = self.layout().entries();
+        let files = match std::fs::read_dir(folder) {
+            Ok(files) => files,
+            Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(Error::system("read", folder)(error)),
+        };
+        let mut found = Vec::new();
+        for file in files {
+            let file = file.map_err(Error::system("read", folder))?;
+            let name = file.file_name();
+            let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
+            let Some(name) = name.and_then(|name| EntryName::parse(name).ok()) else {
+                continue;
+            };
+            // A file that cannot be read says nothing of being exclusive; who mounts that entry is told.
+            let content = files::read(&file.path()).ok().flatten().unwrap_or_default();
+            if content.windows(FIELD.len()).any(|window| window == FIELD)
+                && let Ok(Some(entry)) = self.entry(&name)
+            {
+                found.push(entry);
+            }
+        }
+        found.retain(|entry| entry.exclusive);
+        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+}
+
+/// Whether one of two entries is, holds or lies in the place of the other.
+fn is_same_place(a: &Entry, b: &Entry) -> bool {
+    match (&a.host_path, &b.host_path) {
+        (Some(Source::Path(a)), Some(Source::Path(b))) => {
+            overlap(Path::new(a.as_str()), Path::new(b.as_str()))
+        }
+        (Some(Source::Volume(a)), Some(Source::Volume(b))) => a == b,
+        _ => false,
+    }
+}

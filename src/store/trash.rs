@@ -1,0 +1,138 @@
+//! The trash: directories `.trash-ID` of the storage root, and the notes `trash/ID.json` of what each of them was.
+//!
+//! The directory counts: a note without one is left over from an emptying that was interrupted, and a directory
+//! without a note is one whose entry nobody knows any more.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Map;
+
+use super::{Change, Layout, Store, files};
+use crate::domain::trash::{TRASH, TrashId, Trashed};
+use crate::error::{Error, Result};
+
+fn folder(layout: &Layout) -> PathBuf {
+    layout.registry().join("trash")
+}
+
+fn path(layout: &Layout, id: &TrashId) -> PathBuf {
+    folder(layout).join(format!("{id}.json"))
+}
+
+/// The ids of names such as `PREFIXidSUFFIX` in a folder; none where there is no such folder.
+fn ids(folder: &Path, prefix: &str, suffix: &str) -> Result<Vec<TrashId>> {
+    let names = match std::fs::read_dir(folder) {
+        Ok(names) => names,
+        Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(Error::system("read", folder)(error)),
+    };
+    let mut ids = Vec::new();
+    for name in names {
+        let name = name.map_err(Error::system("read", folder))?.file_name();
+        let text = name.to_str().and_then(|name| name.strip_prefix(prefix)?.strip_suffix(suffix));
+        ids.extend(text.and_then(|text| TrashId::parse(text).ok()));
+    }
+    Ok(ids)
+}
+
+impl Store {
+    /// Where a directory is while it is in the trash.
+    #[must_use]
+    pub fn trashed_directory(&self, id: &TrashId) -> PathBuf {
+        self.layout().directory(&id.directory())
+    }
+
+    /// What is in the trash under an id, or none. A directory whose note is gone or cannot be understood is there
+    /// without an entry.
+    ///
+    /// # Errors
+    /// Where the note cannot be read from the disk.
+    pub fn trashed(&self, id: &TrashId) -> Result<Option<Trashed>> {
+        if std::fs::symlink_metadata(self.trashed_directory(id)).is_err() {
+            return Ok(None);
+        }
+        let content = files::read(&path(self.layout(), id))?;
+        let note = content.and_then(|content| serde_json::from_slice::<Trashed>(&content).ok());
+        if let Some(note) = note.filter(|note| note.id == *id) {
+            return Ok(Some(note));
+        }
+        let path = self.layout().directory(id.name()).to_string_lossy().into_owned();
+        let (when, unknown) = (id.when(), Map::new());
+        Ok(Some(Trashed { id: id.clone(), entry: None, path, when, by: None, unknown }))
+    }
+
+    /// All that is in the trash, what was destroyed first at the beginning.
+    ///
+    /// # Errors
+    /// Where the trash cannot be read.
+    pub fn trash(&self) -> Result<Vec<Trashed>> {
+        let mut trash = Vec::new();
+        for id in ids(self.layout().storage(), TRASH, "")? {
+            trash.extend(self.trashed(&id)?);
+        }
+        trash.sort_by(|a, b| (a.when, &a.id).cmp(&(b.when, &b.id)));
+        Ok(trash)
+    }
+
+    /// Whether nothing is in the trash.
+    #[must_use]
+    pub fn is_trash_empty(&self) -> bool {
+        ids(self.layout().storage(), TRASH, "").is_ok_and(|ids| ids.is_empty())
+    }
+
+    /// Moves something between the trash and another place in the storage root, while the store's lock is held. It is
+    /// one rename, and nothing is written: a full disk is what the trash is emptied for.
+    ///
+    /// # Errors
+    /// Where it cannot be moved.
+    pub fn rename_trashed(&self, from: &Path, to: &Path) -> Result<()> {
+        std::fs::rename(from, to).map_err(Error::system("move", from))?;
+        files::flush_folder(self.layout().storage()).inspect_err(|_| {
+            // Half of it must not be gone from a place that it has again after a power loss.
+            let _ = std::fs::rename(to, from);
+        })
+    }
+
+    /// Removes the notes of what is not in the trash any more. What cannot be removed is left for the next time.
+    pub fn forget_what_is_gone(&self) {
+        let notes = ids(&folder(self.layout()), "", ".json").unwrap_or_default();
+        let is_gone =
+            |id: &&TrashId| std::fs::symlink_metadata(self.trashed_directory(id)).is_err();
+        let gone: Vec<&TrashId> = notes.iter().filter(is_gone).collect();
+        if gone.is_empty() {
+            return;
+        }
+        let _ = self.change(|change| {
+            // Whoever had the lock before may have been about to put one back.
+            for id in gone.iter().filter(|id| is_gone(id)) {
+                change.remove(path(change.store().layout(), id));
+            }
+            Ok(())
+        });
+    }
+}
+
+impl Change<'_> {
+    /// Moves something in the storage root to the trash, with its note.
+    ///
+    /// # Errors
+    /// Where the note cannot be written as JSON.
+    pub fn move_to_trash(&mut self, trashed: &Trashed, from: PathBuf) -> Result<()> {
+        let store = self.store();
+        let to = store.trashed_directory(&trashed.id);
+        let note = path(store.layout(), &trashed.id);
+        let content = serde_json::to_vec_pretty(trashed).map_err(Error::system("write", &note))?;
+        self.write(note, content);
+        self.move_folder(from, to);
+        Ok(())
+    }
+
+    /// Takes what is in the trash out of it, to another place in the storage root.
+    pub fn move_from_trash(&mut self, trashed: &Trashed, to: PathBuf) {
+        let store = self.store();
+        let (from, note) =
+            (store.trashed_directory(&trashed.id), path(store.layout(), &trashed.id));
+        self.move_folder(from, to);
+        self.remove(note);
+    }
+}

@@ -1,0 +1,127 @@
+//! One container at a time writes to an exclusive entry: the old one stops before the new one starts.
+//!
+//! Dokku asks for the words of a container (`docker-args-deploy APP TAG PROC INDEX`) right before it makes it, so that is
+//! when its predecessor has to go: no sooner, since a deploy may still be stopped, or be about another process type
+//! alone, whose containers `pre-deploy` is not told.
+
+use crate::checks::exclusive::{can_write, declared, in_the_way, written_by};
+use crate::checks::{Finding, Severity};
+use crate::commands::scheduler;
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::names::{AppName, ProcessType};
+use crate::error::{Error, Result};
+use crate::host::docker::containers::{self, Container};
+use crate::store::Mounted;
+
+/// What keeps an app from being deployed with its exclusive entries.
+///
+/// # Errors
+/// Where the store cannot be read, or Docker does not answer.
+pub fn findings(app: &AppName, mounts: &[Mounted], context: &Context) -> Result<Vec<Finding>> {
+    let entries = written_by(mounts);
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut findings = declared(app, mounts, context)?;
+    if let Ok(running) = containers::all_for_certain(&context.environment) {
+        for entry in entries {
+            findings.extend(in_the_way(app, entry, &running, context));
+        }
+    } else {
+        let sentence = format!(
+            "{app} mounts storage that is exclusive, and Docker does not answer, so it is not known which containers run with it"
+        );
+        let remedy = "deploy again once docker ps works";
+        let unknown = Finding::new("docker-silent", Severity::Stops, sentence, remedy);
+        findings.push(unknown.of_app(app));
+    }
+    Ok(findings)
+}
+
+/// Says which containers of the app will make way, and what to do should the deploy fail behind that.
+pub fn announce(app: &AppName, mounts: &[Mounted], context: &mut Context) {
+    let entries = written_by(mounts);
+    if entries.is_empty() {
+        return;
+    }
+    let running = containers::running(&context.environment, app);
+    let mut old = Vec::new();
+    for entry in entries {
+        for container in &running {
+            if !can_write(container, entry, context) {
+                continue;
+            }
+            if container.is_one_off {
+                context.out.warn(&format!(
+                    "{} runs one command with storage entry {}, which is exclusive, and goes on beside the new container; to end it: docker stop {}",
+                    container.shown(), entry.name, container.id
+                ));
+                continue;
+            }
+            context.out.detail(&format!(
+                "{} stops before its successor starts: storage entry {} is exclusive",
+                container.shown(),
+                entry.name
+            ));
+            old.push(container.name.clone());
+        }
+    }
+    old.dedup();
+    if !old.is_empty() {
+        context.out.detail(&format!(
+            "Should the deploy fail, {app} is down: dokku ps:start {app} tries again, docker start {} brings back what ran",
+            old.join(" ")
+        ));
+    }
+}
+
+/// Stops the containers of an app that can write to what the container that is about to start can write to.
+///
+/// # Errors
+/// For a second container of a process type; where another app has a container with it, or one cannot be stopped. The
+/// container must not start then.
+pub fn make_way(
+    app: &AppName,
+    process_type: &ProcessType,
+    index: u32,
+    mounts: &[Mounted],
+    context: &mut Context,
+) -> Result<()> {
+    let entries = written_by(mounts);
+    let Some(first) = entries.first() else {
+        return Ok(());
+    };
+    if index > 1 {
+        return Err(Error::refused(format!(
+            "{app} mounts storage entry \"{}\", which is exclusive, so there cannot be a container {process_type}.{index}; dokku ps:scale {app} {process_type}=1",
+            first.name
+        )));
+    }
+    let running = containers::all_for_certain(&context.environment)?;
+    for entry in &entries {
+        if let Some(finding) = in_the_way(app, entry, &running, context).first() {
+            return Err(Error::refused(finding.line()));
+        }
+    }
+    for container in &running {
+        let is_old = container.app == app.as_str() && !container.is_one_off;
+        if let Some(entry) =
+            entries.iter().find(|entry| is_old && can_write(container, entry, context))
+        {
+            stop(container, entry, context)?;
+        }
+    }
+    Ok(())
+}
+
+fn stop(container: &Container, entry: &Entry, context: &mut Context) -> Result<()> {
+    let seconds = scheduler::stop_seconds_of_app(&container.app, context);
+    containers::stop(&context.environment, container, seconds)?;
+    context.out.warn(&format!(
+        "Stopped {} before its successor starts: storage entry {} is exclusive",
+        container.shown(),
+        entry.name
+    ));
+    Ok(())
+}

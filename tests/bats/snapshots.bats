@@ -1,0 +1,255 @@
+#!/usr/bin/env bats
+# Snapshots on real file systems: nothing is lost, blocks are shared where they can be, and nothing stays paused.
+load helper
+
+# How many small files a tree has; on ext4, where each is copied, ten times as many. SNAPSHOT_FILES=10000 tries the number
+# of the promise, 100,000, which takes longer than a run of all tests may.
+FILES=${SNAPSHOT_FILES:-1000}
+
+setup_file() { make_host; }
+teardown_file() { drop_host; }
+setup() {
+  STORAGE="$DOKKU_LIB_ROOT/data/storage"
+  new_app
+  DATA="$APP-data"
+}
+teardown() {
+  drop_apps
+  local name
+  [ -z "${DATA:-}" ] || for name in $(dokku storage:snapshots:list "$DATA" --format json 2>/dev/null | jq -r '.[].name'); do
+    dokku storage:snapshots:destroy "$DATA" "$name" --force >/dev/null || true
+  done
+  if mountpoint -q "$STORAGE"; then umount "$STORAGE" || umount -l "$STORAGE"; fi
+  rm -f "$HOST/disk"
+}
+
+# on FILE-SYSTEM: puts the storage root on a file system of this kind, on a loop device.
+on() {
+  local make=(mkfs."$1" -q)
+  case $1 in
+    ext4) make+=(-F -N $((FILES * 8 + 100000))) ;;
+    xfs) make+=(-m reflink=1) ;;
+  esac
+  truncate -s 8G "$HOST/disk"
+  "${make[@]}" "$HOST/disk" >/dev/null
+  mount -o loop "$HOST/disk" "$STORAGE"
+  chown dokku:dokku "$STORAGE"
+  chmod 0755 "$STORAGE"
+}
+
+# plant DIR MIB: all that a tree can have, a sparse file of this size among it.
+plant() {
+  local n here i
+  for ((n = 0; n < FILES / 100; n++)); do
+    here="$1/small/$n"
+    mkdir -p "$here"
+    for ((i = 0; i < 100; i++)); do echo "$n $i" >"$here/$i"; done
+    ln "$here/7" "$1/small/linked-$n"
+    ln -s "../nowhere-$n" "$here/link"
+  done
+  mkdir -p "$1/odd/empty" "$1/odd/with acl"
+  echo secret >"$1/odd/mode-0000" && chmod 0000 "$1/odd/mode-0000"
+  echo run >"$1/odd/setuid" && chmod 4711 "$1/odd/setuid"
+  printf 'x' >"$1/odd/"$'new\nline'
+  mkfifo "$1/odd/pipe"
+  mknod "$1/odd/whiteout" c 0 0
+  chmod 1777 "$1/odd/empty"
+  chmod 2750 "$1/odd"
+  setfattr -n user.mine -v yes "$1/odd/setuid" "$1/odd"
+  setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 "$1/odd/setuid"
+  setfacl -m u:4321:rw,g:4322:r "$1/odd/setuid"
+  setfacl -m u:4321:rwx -d -m u:4323:rx "$1/odd/with acl"
+  echo inherited >"$1/odd/with acl/file"
+  truncate -s "$2M" "$1/sparse"
+  printf begin | dd of="$1/sparse" conv=notrunc status=none
+  printf middle | dd of="$1/sparse" bs=1M seek=$(($2 / 2)) conv=notrunc status=none
+  printf end | dd of="$1/sparse" bs=1 seek=$(($2 * 1024 * 1024 - 3)) conv=notrunc status=none
+  chown -hR 1000:1001 "$1/small/0" "$1/small/linked-0"
+  chown 32767:32767 "$1" "$1/odd/pipe"
+  chmod 0751 "$1"
+  setfattr -n user.top -v yes "$1"
+  find "$1/odd" "$1/small/1" -exec touch -h -d '2001-02-03 04:05:06.789' {} +
+  touch -d '1999-09-09 09:09:09' "$1"
+}
+
+# same DIR DIR: there is no difference between two trees, and the holes are holes. The data of the sparse file is not
+# compared, which takes long.
+same() {
+  local difference
+  difference=$(rsync -aAXH --numeric-ids --checksum --delete --dry-run -i --exclude sparse "$1/" "$2/")
+  difference+=$(rsync -aAX --numeric-ids --dry-run -i "$1/sparse" "$2/sparse")
+  [ -z "$difference" ] || fail "$1 and $2 differ:" "$(head -n 20 <<<"$difference")"
+  [ "$(du -k "$2/sparse" | cut -f1)" -lt 20000 ] || fail "the holes of the sparse file were filled" "$(du -k "$2/sparse")"
+}
+
+# there_and_back MIB: the whole way on the file system that is mounted: a snapshot, changes, back again.
+there_and_back() {
+  dokku storage:create "$DATA"
+  plant "$STORAGE/$DATA" "$1"
+  run dokku storage:snapshots:create "$DATA" first
+  assert_success
+  echo "$output"
+  same "$STORAGE/$DATA" "$STORAGE/.snapshot-$DATA@first"
+  rm -rf "$STORAGE/$DATA/small/1"
+  echo changed >"$STORAGE/$DATA/small/0/7"
+  chmod 0700 "$STORAGE/$DATA/odd"
+  run dokku storage:snapshots:restore "$DATA" first
+  assert_success
+  same "$STORAGE/.snapshot-$DATA@first" "$STORAGE/$DATA"
+  local before
+  before=$(dokku storage:snapshots:list "$DATA" --format json | jq -r '.[] | select(.made == "moved").name')
+  [[ $before == before-restore-* ]] || fail "what was there is no snapshot: $before"
+  assert_equal changed "$(cat "$STORAGE/.snapshot-$DATA@$before/small/linked-0")"
+  [ ! -e "$STORAGE/.snapshot-$DATA@$before/small/1" ]
+  # A copy of a copy against the original.
+  cmp "$STORAGE/$DATA/sparse" "$STORAGE/.snapshot-$DATA@$before/sparse"
+}
+
+made() { dokku storage:snapshots:list "$DATA" --format json | jq -r ".[] | select(.name == \"$1\").made"; }
+used() { df --output=used -k "$STORAGE" | tail -n 1; }
+
+@test "ext4: a snapshot and what is restored of it are the same as the original" {
+  FILES=$((FILES * 10))
+  on ext4
+  there_and_back 1024
+  assert_equal copy "$(made first)"
+}
+
+@test "xfs: the same, with shared blocks" {
+  on xfs
+  dokku storage:create "$DATA-big"
+  dd if=/dev/urandom of="$STORAGE/$DATA-big/data" bs=1M count=200 status=none
+  sync -f "$STORAGE"
+  local before
+  before=$(used)
+  run dokku storage:clone "$DATA-big" "$DATA-twin"
+  assert_has "share their blocks"
+  sync -f "$STORAGE"
+  [ $(($(used) - before)) -lt 50000 ] || fail "200 MiB that are shared took $(($(used) - before)) KiB"
+  cmp "$STORAGE/$DATA-big/data" "$STORAGE/$DATA-twin/data"
+  there_and_back 64
+  assert_equal reflink "$(made first)"
+}
+
+@test "btrfs: the same, with shared blocks" {
+  on btrfs
+  there_and_back 64
+  assert_equal reflink "$(made first)"
+}
+
+@test "btrfs: a directory that is a subvolume is taken at once, and removed again" {
+  on btrfs
+  btrfs subvolume create "$STORAGE/$DATA" >/dev/null
+  chown dokku:dokku "$STORAGE/$DATA"
+  there_and_back 64
+  assert_equal btrfs "$(made first)"
+  run btrfs subvolume list "$STORAGE"
+  assert_line_with "$DATA@first"
+  dokku storage:snapshots:destroy "$DATA" first --force
+  run btrfs subvolume list "$STORAGE"
+  assert_has_not "$DATA@first"
+  [ ! -e "$STORAGE/.snapshot-$DATA@first" ]
+  # What btrfs would leave out of a snapshot is copied.
+  btrfs subvolume create "$STORAGE/$DATA/inner" >/dev/null
+  echo precious >"$STORAGE/$DATA/inner/file"
+  dokku storage:snapshots:create "$DATA" nested
+  assert_equal reflink "$(made nested)"
+  assert_equal precious "$(cat "$STORAGE/.snapshot-$DATA@nested/inner/file")"
+}
+
+@test "a snapshot is as protected as the data, and becomes a new entry" {
+  dokku storage:create "$DATA"
+  echo data >"$STORAGE/$DATA/file"
+  chown -R 1000:1000 "$STORAGE/$DATA"
+  chmod 0700 "$STORAGE/$DATA"
+  dokku storage:snapshots:create "$DATA" kept
+  assert_equal "700 1000:1000" "$(stat -c '%a %u:%g' "$STORAGE/.snapshot-$DATA@kept")"
+  run_apart dokku storage:destroy "$DATA" --force
+  assert_refused
+  assert_stderr_has "dokku storage:snapshots:destroy $DATA kept"
+  run dokku storage:create "$DATA-new" --from "snapshot:$DATA@kept"
+  assert_success
+  assert_equal "700 1000:1000 data" "$(stat -c '%a %u:%g' "$STORAGE/$DATA-new") $(cat "$STORAGE/$DATA-new/file")"
+  dokku storage:create "$DATA-given" --from "snapshot:$DATA@kept" --chown 32767
+  assert_equal "32767:32767 32767:32767" "$(stat -c '%u:%g' "$STORAGE/$DATA-given" "$STORAGE/$DATA-given/file" | xargs)"
+  mkdir -m 0755 "$HOST/outside"
+  echo outside >"$HOST/outside/file"
+  echo root >"$HOST/outside/for-root" && chmod 0600 "$HOST/outside/for-root"
+  # What root may read is not read for somebody else.
+  run_apart dokku storage:create "$DATA-dir" --from "dir:$HOST/outside" --chown 32767
+  assert_refused
+  assert_stderr_has for-root
+  rm "$HOST/outside/for-root"
+  run_apart dokku storage:create "$DATA-dir" --from "dir:$HOST/outside"
+  assert_refused
+  dokku storage:create "$DATA-dir" --from "dir:$HOST/outside" --chown 32767
+  assert_equal "32767:32767 outside" "$(stat -c '%u:%g' "$STORAGE/$DATA-dir/file") $(cat "$STORAGE/$DATA-dir/file")"
+  run ls -A "$STORAGE"
+  assert_has_not .destroyed-
+}
+
+paused() { docker inspect --format '{{.State.Paused}}' "$(container "$APP")"; }
+
+# deployed_with MIB: an app that has an entry mounted with so much in it.
+deployed_with() {
+  needs_docker
+  on ext4
+  dokku storage:create "$DATA"
+  dd if=/dev/zero of="$STORAGE/$DATA/data" bs=1M count="$1" status=none
+  dokku storage:mount "$APP" "$DATA" --container-dir /data
+  deploy "$APP"
+}
+
+# wait_for true|false: until the container is paused, or is no more.
+wait_for() {
+  local n
+  for ((n = 0; n < 100; n++)); do
+    if [ "$(paused)" = "$1" ]; then return; fi
+    sleep 0.05
+  done
+  fail "the container is not paused=$1 after five seconds"
+}
+
+@test "--pause: containers stand still as long as the snapshot takes, whatever ends it" {
+  deployed_with 800 # which takes a moment
+  run dokku storage:snapshots:create "$DATA" still --pause
+  assert_success
+  assert_has "Paused "
+  assert_equal false "$(paused)"
+  # Killed with all that it started, but for what lets the containers go.
+  setsid --fork sh -c 'echo $$ >"$1"; exec "$2" storage:snapshots:create "$3" killed --pause' sh "$HOST/pid" "$DOKKU" "$DATA" >/dev/null 2>&1 3>&-
+  wait_for true
+  kill -9 -- "-$(cat "$HOST/pid")"
+  wait_for false
+  while pgrep -g "$(cat "$HOST/pid")" >/dev/null; do sleep 0.05; done
+  inside "$APP" web touch /data/alive
+  assert_equal "" "$(made killed)"
+  run dokku storage:snapshots:create "$DATA" again
+  assert_success
+  run ls -A "$STORAGE"
+  assert_has_not .destroyed-
+  # One that somebody else paused stays so.
+  docker pause "$(container "$APP")" >/dev/null
+  run dokku storage:snapshots:create "$DATA" beside --pause
+  assert_success
+  assert_has_not "Paused "
+  assert_equal true "$(paused)"
+  docker unpause "$(container "$APP")" >/dev/null
+}
+
+@test "a restore leaves running containers alone, or stops them" {
+  deployed_with 1
+  dokku storage:snapshots:create "$DATA" good
+  inside "$APP" web sh -c 'echo new >/data/new'
+  run_apart dokku storage:snapshots:restore "$DATA" good
+  assert_refused
+  assert_stderr_has "running containers"
+  assert_stderr_has "--stop"
+  [ -e "$STORAGE/$DATA/new" ]
+  run dokku storage:snapshots:restore "$DATA" good --stop
+  assert_success
+  assert_has "dokku ps:start $APP"
+  assert_equal "" "$(docker ps -q --filter "label=com.dokku.app-name=$APP")"
+  [ ! -e "$STORAGE/$DATA/new" ]
+  cmp "$STORAGE/.snapshot-$DATA@good/data" "$STORAGE/$DATA/data"
+}

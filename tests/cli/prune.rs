@@ -1,0 +1,188 @@
+//! `storage:prune`: what nothing uses is listed, and deleted where that is confirmed.
+
+use std::fs::{self, File, FileTimes};
+use std::time::{Duration, SystemTime};
+
+use crate::trash::{LATER, settle};
+use crate::{Session, assert_transcript};
+
+/// A host with something of every kind that nothing uses, and of every kind that something does.
+fn host() -> Session {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "mounted"]);
+    session.prepare(&["storage:mount", "blog", "mounted", "--container-dir", "/m"]);
+    session.prepare(&["storage:create", "idle"]);
+    session.prepare(&["storage:create", "elsewhere", "{ROOT}/srv/elsewhere"]);
+    session.prepare(&["storage:create", "plain", "plain-volume"]);
+    session.host.file("lib/data/storage/idle/file", "idle");
+    session.host.file("lib/data/storage/nobodys/file", "nobody's");
+    session.host.file("lib/data/storage/odd.name/file", "");
+    session.host.folder("lib/data/storage/in-options");
+    let options = session.host.expand("-v {ROOT}/lib/data/storage/in-options:/x\n");
+    session.host.file("lib/config/docker-options/blog/_default_.deploy", options);
+    session.host.folder("home/gone");
+    session.prepare(&["storage:create", "of-gone"]);
+    session.prepare(&["storage:mount", "gone", "of-gone", "--container-dir", "/g"]);
+    session.prepare(&["storage:mount", "gone", "/srv/of-gone:/x"]);
+    fs::remove_dir(session.host.path("home/gone")).unwrap();
+    session.host.file("lib/data/storage/.snapshot-lost@first/file", "snapshot");
+    session.host.file("lib/data/storage-registry/snapshots/lost/first.json", "{}");
+    session.host.folder("lib/data/storage/.snapshot-mounted@first");
+    age(&session);
+    session
+}
+
+/// Makes everything of the store as old as everything else.
+fn age(session: &Session) {
+    let folder = session.host.path("lib");
+    let mut folders = vec![folder];
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let entry = entry.unwrap();
+            let kind = entry.file_type().unwrap();
+            if kind.is_symlink() {
+                continue;
+            }
+            if kind.is_dir() {
+                folders.push(entry.path());
+            }
+            let file = File::open(entry.path()).unwrap();
+            file.set_times(FileTimes::new().set_modified(time)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_nothing_uses_is_listed_and_stays() {
+    let mut session = host();
+    session.run(&["storage:prune"]);
+    session
+        .run_with("what is read is no terminal", &["storage:prune"], |call| call.stdin("prune\n"));
+    session.run(&["storage:prune", "--format", "json"]);
+    session.run(&["storage:prune", "--format", "json", "--yes"]);
+    session.run(&["storage:prune", "idle"]);
+    session.show_tree("lib/data/storage");
+    session.fold_sizes();
+    assert_transcript!(session);
+}
+
+#[test]
+fn what_is_confirmed_is_deleted() {
+    let mut session = host();
+    session.run(&["storage:prune", "--yes"]);
+    settle(&session.host, LATER);
+    session.show_tree("lib/data");
+    session.show_tree("lib/config/storage");
+    age(&session);
+    session.remark("what only the app mounted that is gone is found now");
+    session.run(&["storage:prune"]);
+    session.run(&["storage:trash:restore", "nobodys"]);
+    session.run(&["storage:trash:restore", "idle"]);
+    session.show_tree("lib/data/storage");
+    session.fold_sizes();
+    assert_transcript!(session);
+}
+
+#[test]
+fn without_a_trash_it_is_for_good() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:policy:set", "trash-hours", "0"]);
+    session.prepare(&["storage:create", "idle"]);
+    session.host.file("lib/data/storage/nobodys/file", "nobody's");
+    age(&session);
+    session.run(&["storage:prune"]);
+    session.run(&["storage:prune", "--yes"]);
+    session.run(&["storage:prune", "--yes"]);
+    session.show_tree("lib/data");
+    session.fold_sizes();
+    assert_transcript!(session);
+}
+
+#[test]
+fn what_cannot_be_read_may_be_about_anything() {
+    let mut session = Session::dokku(&["blog", "wiki"]);
+    for name in ["one", "two"] {
+        session.prepare(&["storage:create", name]);
+    }
+    let line = "{\"entry_name\":\"one\",\"container_path\":\n";
+    session.host.file("lib/config/storage/wiki/mounts", line);
+    age(&session);
+    session.run(&["storage:prune", "--yes"]);
+    session.host.file("lib/config/storage/wiki/mounts", b"\xff\n");
+    session.prepare(&["storage:create", "two"]);
+    age(&session);
+    session.run(&["storage:prune"]);
+    session.host.file("lib/config/storage/wiki/mounts", "");
+    session.host.file("lib/data/storage-registry/entries/three.json", "{");
+    session.host.folder("lib/data/storage/nobodys");
+    age(&session);
+    session.run(&["storage:prune", "--yes"]);
+    session.fold_sizes();
+    assert_transcript!(session);
+}
+
+#[test]
+fn what_a_container_has_stays() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "idle"]);
+    session.host.folder("lib/data/storage/nobodys");
+    age(&session);
+    session.host.answer("docker-ps", "0123456789abcdef\n");
+    let mounts = session.host.expand(
+        r#"[{"Id": "0123456789abcdef", "Config": {"Labels": null}, "Mounts": [
+            {"Source": "{ROOT}/lib/data/storage/idle/part", "Destination": "/a", "RW": true},
+            {"Source": "{ROOT}/lib/data/storage/nobodys", "Destination": "/b", "RW": false}]}]"#,
+    );
+    session.host.answer("docker-inspect", &mounts);
+    session.run(&["storage:prune", "--yes"]);
+    session.remark("one that cannot be looked at");
+    session.host.answer("docker-inspect", "[]");
+    session.run(&["storage:prune", "--yes"]);
+    session.remark("Docker does not answer");
+    session.host.answer("docker-ps.exit", "1");
+    session.run(&["storage:prune", "--yes"]);
+    session.show_tree("lib/data/storage");
+    session.fold_sizes();
+    assert_transcript!(session);
+}
+
+#[test]
+fn volumes_that_are_left_over() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "kept", "kept-volume"]);
+    session.host.answer("docker-volume", "kept-volume\nleft-volume\nin-options\n");
+    session.host.file("lib/config/docker-options/blog/_default_.run", "-v in-options:/x\n");
+    age(&session);
+    session.run(&["storage:prune"]);
+    session.run(&["storage:prune", "--yes"]);
+    session.show_file("stub/docker-calls");
+    session.fold_sizes();
+    assert_transcript!(session);
+}
+
+#[test]
+fn an_empty_folder_of_apps_is_not_believed() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/d"]);
+    fs::remove_dir(session.host.path("home/blog")).unwrap();
+    session.run(&["storage:prune", "--yes"]);
+    session.show_tree("lib/config/storage");
+    session.fold_sizes();
+    assert_transcript!(session);
+}
+
+#[test]
+fn it_is_for_who_sees_every_app() {
+    let mut session = Session::dokku(&["blog", "wiki"]);
+    session.prepare(&["storage:create", "idle"]);
+    session.host.folder("lib/plugins/enabled/acl");
+    let acl = session.host.path("lib/plugins/enabled/acl/user-auth-app");
+    crate::support::stubs::script(&acl, "#!/bin/sh\n");
+    session.host.answer("user-auth-app", "blog\n");
+    session.run(&["storage:prune", "--yes"]);
+    session.show_tree("lib/data/storage");
+    session.fold_sizes();
+    assert_transcript!(session);
+}

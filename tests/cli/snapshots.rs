@@ -1,0 +1,228 @@
+//! `storage:snapshots:*`, `storage:clone` and `storage:create --from`.
+
+use crate::Session;
+
+/// Compares a session's transcript, without the times in it, with its snapshot.
+macro_rules! assert_timeless {
+    ($session:expr) => {
+        insta::with_settings!({ omit_expression => true }, {
+            insta::assert_snapshot!(timeless($session.transcript()));
+        })
+    };
+}
+
+/// The text with the same digit for all in `2026-11-21T05:45:00Z` and `20261121-054500`.
+fn timeless(text: &str) -> String {
+    let shape = |text: &str| -> String {
+        text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
+    };
+    let mut timeless = String::new();
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let time = ["0000-00-00T00:00:00Z", "0000-00-00 00:00 UTC", "00000000-000000"]
+            .into_iter()
+            .find(|time| rest.get(..time.len()).is_some_and(|here| shape(here) == *time));
+        let length = time.map_or(next.len_utf8(), str::len);
+        timeless.push_str(time.unwrap_or(&rest[..length]));
+        rest = &rest[length..];
+    }
+    timeless
+}
+
+#[test]
+fn a_snapshot_is_taken_listed_and_destroyed() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:snapshots:list"]);
+    session.prepare(&["storage:create", "data"]);
+    session.host.file("lib/data/storage/data/folder/file", "content");
+    session.run(&["storage:snapshots:create", "data", "first"]);
+    session.run(&["storage:snapshots:create", "data", "first"]);
+    session.run(&["storage:snapshots:list", "data"]);
+    session.run(&["storage:snapshots:list", "--format", "json"]);
+    session.show_tree("lib/data");
+    session.run(&["storage:destroy", "data", "--force"]);
+    session.run_with("wrong name", &["storage:snapshots:destroy", "data", "first"], |call| {
+        call.stdin("data\n")
+    });
+    session.run(&["storage:snapshots:destroy", "data", "first", "--force"]);
+    session.run(&["storage:snapshots:list", "data"]);
+    session.run(&["storage:destroy", "data", "--force"]);
+    session.show_tree("lib/data");
+    assert_timeless!(session);
+}
+
+#[test]
+fn a_restore_keeps_what_it_replaces() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.host.file("lib/data/storage/data/file", "before");
+    session.prepare(&["storage:snapshots:create", "data", "first"]);
+    session.host.file("lib/data/storage/data/file", "after");
+    session.run(&["storage:snapshots:restore", "data", "first"]);
+    session.show_file("lib/data/storage/data/file");
+    session.show_tree("lib/data/storage");
+    session.remark("where the directory is gone, there is nothing to keep");
+    std::fs::remove_file(session.host.path("lib/data/storage/data/file")).unwrap();
+    std::fs::remove_dir(session.host.path("lib/data/storage/data")).unwrap();
+    session.run(&["storage:snapshots:restore", "data", "first"]);
+    session.show_file("lib/data/storage/data/file");
+    assert_timeless!(session);
+}
+
+/// What Docker says of one running container of the app blog that has a directory mounted.
+fn running(session: &Session, status: &str) {
+    session.host.answer("docker-ps", "0123456789abcdef0123456789abcdef\n");
+    let source = session.host.path("lib/data/storage/data");
+    let inspected = serde_json::json!([{
+        "Id": "0123456789abcdef0123456789abcdef",
+        "Name": "/blog.web.1",
+        "State": {"Status": status},
+        "Config": {"Labels": {"com.dokku.app-name": "blog", "com.dokku.process-type": "web"}},
+        "Mounts": [{"Source": source, "Destination": "/data", "RW": true}],
+    }]);
+    session.host.answer("docker-inspect", &inspected.to_string());
+}
+
+#[test]
+fn running_containers_are_paused_or_stopped() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.run(&["storage:snapshots:create", "data", "idle", "--pause"]);
+    running(&session, "running");
+    session.run(&["storage:snapshots:create", "data", "first", "--pause"]);
+    session.show_file("stub/docker-calls");
+    session.run(&["storage:snapshots:restore", "data", "first"]);
+    session.run(&["storage:snapshots:restore", "data", "first", "--stop"]);
+    running(&session, "paused");
+    session.run(&["storage:snapshots:create", "data", "second", "--pause"]);
+    session.remark("where Docker refuses, there is no snapshot");
+    running(&session, "running");
+    session.host.answer("docker-pause.exit", "1");
+    session.run(&["storage:snapshots:create", "data", "third", "--pause"]);
+    session.remark("where Docker does not answer");
+    session.host.answer("docker-ps.exit", "1");
+    session.run(&["storage:snapshots:create", "data", "third", "--pause"]);
+    session.run(&["storage:snapshots:restore", "data", "first", "--stop"]);
+    session.prepare(&["storage:create", "other"]);
+    session.prepare(&["storage:snapshots:create", "other", "first"]);
+    session.run(&["storage:snapshots:restore", "other", "first"]);
+    session.show_tree("lib/data/storage-registry/snapshots");
+    assert_timeless!(session);
+}
+
+#[test]
+fn new_entries_are_filled() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&[
+        "storage:create",
+        "data",
+        "--mode",
+        "0750",
+        "--label",
+        "l=1",
+        "--scope",
+        "blog",
+        "--reclaim-policy",
+        "Delete",
+    ]);
+    session.host.file("lib/data/storage/data/folder/file", "content");
+    session.host.file("outside/folder/file", "content");
+    session.prepare(&["storage:snapshots:create", "data", "first"]);
+    session.run(&["storage:clone", "data", "twin"]);
+    session.run(&["storage:info", "twin", "--format", "json"]);
+    session.run(&["storage:create", "fresh", "--from", "snapshot:data@first", "--mode", "0711"]);
+    session.run(&["storage:info", "fresh"]);
+    session.run(&["storage:create", "taken", "--from", "dir:{ROOT}/outside/folder"]);
+    session.show_tree("lib/data/storage");
+    session.remark("only new ones");
+    session.run(&["storage:create", "fresh", "--from", "snapshot:data@first"]);
+    session.run(&["storage:clone", "data", "twin"]);
+    session.prepare(&["storage:ensure-directory", "--chown", "false", "there"]);
+    session.run(&["storage:create", "there", "--from", "snapshot:data@first"]);
+    assert_timeless!(session);
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data", "--scope", "blog"]);
+    session.prepare(&["storage:create", "elsewhere", "{ROOT}/srv/x"]);
+    session.prepare(&["storage:create", "volume", "some-volume"]);
+    for (name, kind) in [("scratch", "tmpfs"), ("share", "nfs")] {
+        let text = format!(r#"{{"name":"{name}","host_path":"{kind}-{name}","type":"{kind}"}}"#);
+        session.host.file(&format!("lib/data/storage-registry/entries/{name}.json"), &text);
+    }
+    session.prepare(&["storage:create", "claim", "--scheduler", "k3s", "--size", "1Gi"]);
+    for entry in ["", "nope", "elsewhere", "volume", "scratch", "share", "claim"] {
+        session.run(&["storage:snapshots:create", entry]);
+    }
+    session.run(&["storage:snapshots:create", "data", "No_Name"]);
+    session.run(&["storage:snapshots:create", "data", "a", "b"]);
+    session.run(&["storage:snapshots:restore", "data"]);
+    session.run(&["storage:snapshots:restore", "data", "nope"]);
+    session.run(&["storage:snapshots:destroy", "data", "../data"]);
+    session.run(&["storage:snapshots:list", "nope"]);
+    session.run(&["storage:snapshots:list", "--format", "yaml"]);
+    session.run(&["storage:clone", "data"]);
+    session.run(&["storage:clone", "data", "legacy-x"]);
+    session.run(&["storage:clone", "volume", "other"]);
+    session.prepare(&["storage:snapshots:create", "data", "first"]);
+    session.run(&["storage:snapshots:restore", "data", "nope"]);
+    for from in ["tape:0", "snapshot:data", "snapshot:data@nope", "snapshot:nope@first", "dir:x"] {
+        session.run(&["storage:create", "fresh", "--from", from]);
+    }
+    session.run(&["storage:create", "fresh", "--from", "dir:{ROOT}/nothing"]);
+    session.run(&["storage:create", "fresh", "--from", "dir:{ROOT}/lib/data"]);
+    session.run(&["storage:create", "fresh", "{ROOT}/srv/y", "--from", "snapshot:data@first"]);
+    session.remark("a snapshot is for whom its entry is for");
+    session.run(&[
+        "storage:create",
+        "fresh",
+        "--from",
+        "dir:{ROOT}/lib/data/storage/.snapshot-data@first",
+    ]);
+    session.run(&["storage:create", "fresh", "{ROOT}/lib/data/storage/.snapshot-data@first"]);
+    session.remark("the policy holds for what is copied too");
+    session.host.file("outside/file", "");
+    session.prepare(&["storage:policy:set", "allowed-paths", "/srv"]);
+    session.run(&["storage:create", "fresh", "--from", "dir:{ROOT}/outside"]);
+    session.run(&["storage:list-entries"]);
+    assert_timeless!(session);
+}
+
+#[test]
+fn the_doctor_knows_snapshots() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/data"]);
+    session.prepare(&["storage:snapshots:create", "data", "first"]);
+    session.prepare(&["storage:snapshots:create", "data", "second"]);
+    session.run(&["storage:doctor"]);
+    let snapshot = |name: &str| session.host.path(&format!("lib/data/storage/.snapshot-{name}"));
+    std::fs::rename(snapshot("data@first"), snapshot("data@other")).unwrap();
+    session.run(&["storage:doctor"]);
+    session.run(&["storage:snapshots:destroy", "data", "first", "--force"]);
+    assert_timeless!(session);
+}
+
+#[test]
+fn what_cannot_be_fetched_is_refused_at_once() {
+    let mut session = Session::dokku(&["blog"]);
+    for from in [
+        "git+ssh://git@example.com/a",
+        "git+https://me:secret@example.com/a",
+        "https://me:secret@example.com/a",
+        "git+https://example.com/a#--upload-pack=x",
+        "git+--upload-pack=x",
+        "https://-x/a",
+        "ftp://example.com/a",
+    ] {
+        session.run(&["storage:create", "data", "--from", from]);
+    }
+    session.run(&["storage:create", "data", "--from", "https://example.com/a", "--sha256", "abc"]);
+    session.run(&["storage:create", "data", "--sha256", &"a".repeat(64)]);
+    let with_size = ["storage:create", "data", "--from", "https://example.com/a", "--size", "1G"];
+    session.run(&with_size);
+    session.show_tree("lib/data");
+    assert_timeless!(session);
+}

@@ -1,0 +1,234 @@
+//! `storage:trash:*`: what is destroyed can be had back for a while.
+
+use std::fs;
+
+use crate::support::{Host, is_root, stubs};
+use crate::{Session, assert_transcript};
+
+/// The folder of the trash's notes.
+const NOTES: &str = "lib/data/storage-registry/trash";
+
+/// Gives what is in the trash the id `NAME-SECONDS-1`, so that ids and times are the same in every run.
+pub fn settle(host: &Host, seconds: u64) {
+    let notes = host.path(NOTES);
+    for note in fs::read_dir(&notes).into_iter().flatten() {
+        let path = note.unwrap().path();
+        let id = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if id.ends_with("-1") {
+            continue;
+        }
+        let name = id.rsplitn(3, '-').nth(2).unwrap();
+        let new = format!("{name}-{seconds}-1");
+        let text = fs::read_to_string(&path).unwrap();
+        let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        value["id"] = new.clone().into();
+        value["when"] = seconds.into();
+        fs::write(notes.join(format!("{new}.json")), value.to_string()).unwrap();
+        fs::remove_file(&path).unwrap();
+        let place = |id: &str| host.path(&format!("lib/data/storage/.trash-{id}"));
+        fs::rename(place(&id), place(&new)).unwrap();
+    }
+}
+
+/// A moment that lies in the year 2100: nothing destroyed then is over.
+pub const LATER: u64 = 4_102_444_800;
+
+fn destroyed(session: &mut Session, name: &str, seconds: u64) {
+    session.prepare(&["storage:create", name, "--label", "made=once"]);
+    session.host.file(&format!("lib/data/storage/{name}/file"), name);
+    session.prepare(&["storage:destroy", name, "--force", "--destroy-host-dir"]);
+    settle(&session.host, seconds);
+}
+
+#[test]
+fn there_and_back() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:trash:list"]);
+    session.run(&["storage:trash:list", "--format", "json"]);
+    session.prepare(&["storage:create", "data", "--mode", "0750", "--annotation", "a=b"]);
+    session.host.file("lib/data/storage/data/file", "kept");
+    let before = fs::read(session.host.path("lib/data/storage-registry/entries/data.json"));
+    session.run(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
+    settle(&session.host, LATER);
+    session.show_tree("lib/data");
+    session.run(&["storage:list-entries"]);
+    session.run(&["storage:doctor"]);
+    session.run(&["storage:trash:list"]);
+    session.run(&["storage:trash:list", "--format", "json"]);
+    session.run(&["storage:trash:restore", "data"]);
+    session.show_tree("lib/data");
+    let after = fs::read(session.host.path("lib/data/storage-registry/entries/data.json"));
+    assert_eq!(before.unwrap(), after.unwrap());
+    session.run(&["storage:trash:list", "--format", "xml"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn reclaim_policy_and_no_trash() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "doomed", "--reclaim-policy", "Delete"]);
+    session.run(&["storage:destroy", "doomed", "--force"]);
+    session.prepare(&["storage:create", "gone"]);
+    session.run(&["storage:destroy", "gone", "--force", "--destroy-host-dir", "--no-trash"]);
+    session.prepare(&["storage:policy:set", "trash-hours", "0"]);
+    session.prepare(&["storage:create", "gone"]);
+    session.run(&["storage:destroy", "gone", "--force", "--destroy-host-dir"]);
+    session.remark("with no trash, what was in it is over too");
+    session.show_tree("lib/data");
+    assert_transcript!(session);
+}
+
+#[test]
+fn names_that_are_taken() {
+    let mut session = Session::dokku(&["blog"]);
+    destroyed(&mut session, "data", LATER);
+    destroyed(&mut session, "data", LATER + 60);
+    session.prepare(&["storage:create", "data"]);
+    session.run(&["storage:trash:restore", "data"]);
+    session.run(&["storage:trash:restore", "data", "--as", "Not a name"]);
+    session.run(&["storage:trash:restore", "data", "--as", "legacy-x"]);
+    session.run(&["storage:trash:restore", "data", "--as", "newer"]);
+    session.run(&["storage:info", "newer"]);
+    session.prepare(&["storage:destroy", "data", "--force"]);
+    session.run(&["storage:trash:restore", "data-4102444800-1"]);
+    fs::remove_dir(session.host.path("lib/data/storage/data")).unwrap();
+    session.run(&["storage:trash:restore", "data-4102444800-1"]);
+    session.run(&["storage:trash:restore", "data-4102444800-1"]);
+    session.run(&["storage:trash:restore", "data", "more"]);
+    session.show_tree("lib/data");
+    assert_transcript!(session);
+}
+
+#[test]
+fn emptied() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:trash:empty"]);
+    for (name, seconds) in [("one", 10), ("two", 20), ("two", 30), ("three", 40)] {
+        destroyed(&mut session, name, LATER + seconds);
+    }
+    session.run_with("nothing on standard input", &["storage:trash:empty"], |call| call);
+    session.run_with("right name", &["storage:trash:empty", "one"], |call| call.stdin("one\n"));
+    session.run(&["storage:trash:empty", "two", "--force"]);
+    session.run(&["storage:trash:empty", "two"]);
+    session.run(&["storage:trash:empty", "--expired", "three"]);
+    session.run_with("right word", &["storage:trash:empty"], |call| call.stdin("trash\n"));
+    session.show_tree("lib/data");
+    session.fold_sizes();
+    assert_transcript!(session);
+}
+
+#[test]
+fn what_is_over_goes() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["cron-entries", "docker-local"]);
+    destroyed(&mut session, "old", LATER);
+    destroyed(&mut session, "new", LATER);
+    let notes = session.host.path(NOTES);
+    let old = fs::read_to_string(notes.join("old-4102444800-1.json")).unwrap();
+    let old = old.replace("\"when\":4102444800", "\"when\":1700000000");
+    fs::write(notes.join("old-4102444800-1.json"), old).unwrap();
+    session.run_with("logs elsewhere", &["cron-entries", "docker-local"], |call| {
+        call.env("DOKKU_LOGS_DIR", "/srv/log")
+    });
+    session.run(&["cron-entries", "k3s"]);
+    session.run(&["storage:trash:list"]);
+    session.run(&["storage:trash:empty", "--expired"]);
+    session.run(&["storage:trash:empty", "--expired"]);
+    session.show_tree("lib/data");
+    assert_transcript!(session);
+}
+
+#[test]
+fn the_policy() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:policy:set", "trash-hours", "2 days"]);
+    session.run(&["storage:policy:set", "trash-hours", "1", "2"]);
+    session.run(&["storage:policy:set", "trash-hours", "72"]);
+    session.run(&["storage:policy:report", "--storage-policy-trash-hours"]);
+    destroyed(&mut session, "data", 1_700_000_000);
+    session.run(&["storage:policy:set", "trash-hours"]);
+    session.run(&["storage:policy:report"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn notes_and_directories_that_are_gone() {
+    let mut session = Session::dokku(&["blog"]);
+    for name in ["no-note", "bad-note", "no-data"] {
+        destroyed(&mut session, name, LATER);
+    }
+    fs::remove_file(session.host.path(&format!("{NOTES}/no-note-{LATER}-1.json"))).unwrap();
+    session.host.file(&format!("{NOTES}/bad-note-{LATER}-1.json"), "{");
+    session.host.file(&format!("{NOTES}/strange.json"), "{");
+    let data = format!("lib/data/storage/.trash-no-data-{LATER}-1");
+    fs::remove_file(session.host.path(&data).join("file")).unwrap();
+    fs::remove_dir(session.host.path(&data)).unwrap();
+    session.run(&["storage:trash:list"]);
+    session.run(&["storage:trash:restore", "no-data"]);
+    session.run(&["storage:trash:restore", "no-note"]);
+    session.run(&["storage:trash:restore", "bad-note"]);
+    session.run(&["storage:trash:list"]);
+    session.remark("the next command that makes or removes something clears notes away");
+    session.prepare(&["storage:create", "more"]);
+    session.show_tree("lib/data");
+    assert_transcript!(session);
+}
+
+#[test]
+fn a_path_in_the_trash_that_is_mounted_stays() {
+    let mut session = Session::dokku(&["blog"]);
+    destroyed(&mut session, "data", LATER);
+    let path = format!("{{ROOT}}/lib/data/storage/.trash-data-{LATER}-1:/data");
+    session.prepare(&["storage:mount", "blog", &path]);
+    session.run(&["storage:trash:empty", "--force"]);
+    session.show_tree("lib/data/storage");
+    assert_transcript!(session);
+}
+
+#[test]
+fn who_sees_not_every_app_sees_what_they_destroyed() {
+    let mut session = Session::dokku(&["blog", "wiki"]);
+    destroyed(&mut session, "roots", LATER);
+    session.host.folder("lib/plugins/enabled/acl");
+    let acl = session.host.path("lib/plugins/enabled/acl/user-auth-app");
+    stubs::script(&acl, "#!/bin/sh\n");
+    session.host.answer("user-auth-app", "blog\n");
+    session.prepare(&["storage:create", "mine"]);
+    let words = ["storage:destroy", "mine", "--force", "--destroy-host-dir"];
+    let answer = session.call(&words).env("SSH_NAME", "somebody").run();
+    assert_eq!(answer.status, 0, "{answer:?}");
+    settle(&session.host, LATER);
+    for key in ["somebody", "another"] {
+        let note = format!("the key {key}");
+        let mut run = |words: &[&str]| {
+            session.run_with(&note, words, |call| call.env("SSH_NAME", key));
+        };
+        run(&["storage:trash:list"]);
+        run(&["storage:trash:empty", "roots", "--force"]);
+        run(&["storage:trash:restore", "roots"]);
+        run(&["storage:trash:restore", "mine"]);
+    }
+    assert_transcript!(session);
+}
+
+#[test]
+fn sizes_are_counted() {
+    let mut session = Session::dokku(&["blog"]);
+    destroyed(&mut session, "data", LATER);
+    let place = session.host.path(&format!("lib/data/storage/.trash-data-{LATER}-1"));
+    fs::write(place.join("file"), vec![1; 3 << 20]).unwrap();
+    let answer = session.call(&["storage:trash:list", "--size", "--format", "json"]).run();
+    let listed: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    let bytes = listed[0]["bytes"].as_u64().unwrap();
+    assert!((3 << 20..4 << 20).contains(&bytes), "{listed}");
+    let answer = session.call(&["storage:trash:list", "--size"]).run();
+    let line = answer.stdout.lines().nth(1).unwrap();
+    assert!(line.contains("   3") && line.ends_with('M'), "{answer:?}");
+    if !is_root() {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o000)).unwrap();
+        session.host.file("stub/bin/sudo", "#!/bin/sh\nexit 1\n");
+        let answer = session.call(&["storage:trash:list", "--size"]).run();
+        assert!(answer.stdout.lines().nth(1).unwrap().ends_with(" ?"), "{answer:?}");
+    }
+}
