@@ -199,13 +199,7 @@ pub static ROWS: &[Row] = &[
         "Shows what is decided for an app",
         app::report,
     ),
-    row(
-        Addition,
-        "app:set",
-        "<app> missing-source|unwritable-source|clone [<value>]",
-        "Decides for an app",
-        app::set,
-    ),
+    row(Addition, "app:set", "<app> <property> [<value>]", "Decides for an app", app::set),
     row(
         Addition,
         "apply",

@@ -47,6 +47,12 @@ impl<'a> Fitting<'a> {
         self.user.as_ref().map(|user| (user.uid + self.map.uid, user.gid + self.map.gid))
     }
 
+    /// The image.
+    #[must_use]
+    pub fn image(&self) -> &Image<'a> {
+        &self.image
+    }
+
     /// What is wrong with a mount in this image.
     #[must_use]
     pub fn check(&self, app: &AppName, mounted: &Mounted) -> Vec<Finding> {

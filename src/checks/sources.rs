@@ -124,12 +124,8 @@ pub fn collisions(app: &AppName, mounts: &Mounts) -> Vec<Finding> {
 /// docker-options that cannot be read is no matter of a deploy's storage.
 pub fn taken_by_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for file in context.store.docker_options(app).unwrap_or_default() {
-        let property = format!("_default_.{}", file.phase.as_str());
-        // Files of before Dokku 0.38 may be left over; nobody reads them any more.
-        if file.path != context.store.layout().property("docker-options", app.as_str(), &property) {
-            continue;
-        }
+    let files = context.store.docker_options(app).unwrap_or_default();
+    for file in files.into_iter().filter(|file| file.is_current) {
         for line in file.volume_lines() {
             let Ok(other) = &line.mount else {
                 continue;

@@ -65,6 +65,7 @@ pub fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     report.add("app-missing-source", settings.missing_source.to_string());
     report.add("app-unwritable-source", settings.unwritable_source.to_string());
     report.add("app-clone", settings.clone.to_string());
+    report.add("app-auto-volumes", settings.auto_volumes.to_string());
     if !settings.shared_from.is_empty() {
         let shares = settings.shared_from.iter().map(|share| {
             let how = if share.read_only { " (read-only)" } else { "" };

@@ -69,7 +69,7 @@ fn holds_data(entry: &Entry) -> bool {
 ///
 /// # Errors
 /// Where an app mounts it, or its data cannot be removed.
-pub(super) fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
+pub fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
     must_be_unused(&entry.name, context)?;
     must_have_no_snapshots(&entry.name, &context.store)?;
     let removal = backing::of(entry).removal(entry, asked, context)?;
@@ -97,7 +97,7 @@ fn volume_of<'a>(entry: &'a Entry, removal: &Removal) -> Option<&'a VolumeName> 
 ///
 /// # Errors
 /// Where it was mounted or changed meanwhile, or its data cannot be removed; the entry is kept then.
-pub(super) fn carry_out(
+pub fn carry_out(
     entry: &Entry,
     removal: &Removal,
     no_trash: bool,

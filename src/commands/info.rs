@@ -44,6 +44,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         ("Reclaim policy", entry.reclaim_policy.clone()),
         ("Scope", entry.scope.to_string()),
         ("Exclusive", if entry.exclusive { "true" } else { "" }.to_owned()),
+        ("Auto volume", entry.auto_volume.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("Node", entry.node.clone()),
         ("Type", entry.kind.clone()),
         ("Driver", entry.driver.clone()),

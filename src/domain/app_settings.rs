@@ -77,6 +77,9 @@ pub struct AppSettings {
     /// What a clone gets.
     #[serde(skip_serializing_if = "is_default")]
     pub clone: CloneMode,
+    /// Whether the volumes that the image declares become entries of the app's own.
+    #[serde(skip_serializing_if = "is_default")]
+    pub auto_volumes: bool,
     /// The apps whose mounts the app gets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shared_from: Vec<Share>,
@@ -96,10 +99,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 }
 
 /// The properties that can be set, with their values.
-pub const PROPERTIES: [(&str, &[&str]); 3] = [
+pub const PROPERTIES: [(&str, &[&str]); 4] = [
     ("missing-source", &["fail", "create", "ignore"]),
     ("unwritable-source", &["fail", "ignore"]),
     ("clone", &["share", "copy", "empty"]),
+    ("auto-volumes", &["false", "true"]),
 ];
 
 impl AppSettings {
@@ -130,7 +134,8 @@ impl AppSettings {
         match property {
             "missing-source" => self.missing_source = read(value),
             "unwritable-source" => self.unwritable_source = read(value),
-            _ => self.clone = read(value),
+            "clone" => self.clone = read(value),
+            _ => self.auto_volumes = value == "true",
         }
         Ok(())
     }
@@ -183,7 +188,8 @@ mod tests {
                 let shown = match property {
                     "missing-source" => settings.missing_source.to_string(),
                     "unwritable-source" => settings.unwritable_source.to_string(),
-                    _ => settings.clone.to_string(),
+                    "clone" => settings.clone.to_string(),
+                    _ => settings.auto_volumes.to_string(),
                 };
                 assert_eq!(shown, *value);
             }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha1::{Digest, Sha1};
 
+use super::auto_volume::AutoVolume;
 use super::mode::Mode;
 use super::names::{ConnectorName, EntryName};
 use super::options;
@@ -136,6 +137,9 @@ pub struct Entry {
         skip_serializing_if = "std::ops::Not::not"
     )]
     pub exclusive: bool,
+    /// Of which app's image it keeps a volume, and which; none where a person made it. A field of this plugin's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_volume: Option<AutoVolume>,
     /// The version of this shape.
     #[serde(default = "schema_version")]
     pub schema_version: u64,
@@ -168,6 +172,7 @@ impl Entry {
             options: BTreeMap::new(),
             node: String::new(),
             exclusive: false,
+            auto_volume: None,
             schema_version: SCHEMA_VERSION,
             unknown: Map::new(),
         }
@@ -220,6 +225,7 @@ impl Entry {
             self.node.clone_from(&earlier.node);
         }
         self.exclusive |= earlier.exclusive;
+        self.auto_volume = self.auto_volume.take().or_else(|| earlier.auto_volume.clone());
         self.unknown.clone_from(&earlier.unknown);
         self.schema_version = earlier.schema_version.max(SCHEMA_VERSION);
     }

@@ -2,6 +2,7 @@
 
 pub mod app_settings;
 pub mod attachment;
+pub mod auto_volume;
 pub mod connector;
 pub mod docker_args;
 pub mod entry;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::{Store, files};
 use crate::domain::entry::Entry;
-use crate::domain::names::EntryName;
+use crate::domain::names::{ENTRY_NAME_MAX, EntryName, LEGACY_PREFIX};
 use crate::error::{Error, Result};
 
 /// All entries that could be read, in the order of their names, and what was wrong with the others.
@@ -40,6 +40,31 @@ impl Store {
             Err(_) => None,
         };
         entry.ok_or_else(|| no_such_entry(name))
+    }
+
+    /// A name for a new entry that neither an entry nor a directory of the storage root has: the wanted one, or the same with
+    /// a number behind it; shortened where it is too long. `is_taken` says which others are taken.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, and where no name is left.
+    pub fn free_entry_name(
+        &self,
+        wanted: &str,
+        is_taken: impl Fn(&EntryName) -> bool,
+    ) -> Result<EntryName> {
+        let reserved = if wanted.starts_with(LEGACY_PREFIX) { "app-" } else { "" };
+        let wanted = format!("{reserved}{wanted}");
+        for number in 1..1000_u32 {
+            let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+            let stem: String = wanted.chars().take(ENTRY_NAME_MAX - suffix.len()).collect();
+            let name = EntryName::parse_new(&format!("{}{suffix}", stem.trim_matches('-')))?;
+            let directory = self.layout().directory(name.as_str());
+            let is_used = fs::symlink_metadata(directory).is_ok() || self.entry(&name)?.is_some();
+            if !is_used && !is_taken(&name) {
+                return Ok(name);
+            }
+        }
+        Err(Error::refused(format!("no name is left for a storage entry {wanted:?}")))
     }
 
     /// Every entry.

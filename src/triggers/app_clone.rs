@@ -11,7 +11,7 @@ use crate::domain::app_settings::{AppSettings, CloneMode};
 use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::mounted_source;
 use crate::domain::entry::Entry;
-use crate::domain::names::{AppName, ENTRY_NAME_MAX, EntryName};
+use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::error::{Error, Result};
 use crate::host::{ownership, plugn};
@@ -164,6 +164,9 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
             copy.host_path =
                 Some(Source::parse(&storage_root::default_path(context, name.as_str()))?);
             copy.name = name;
+            if let Some(volume) = &mut copy.auto_volume {
+                volume.app = new.clone();
+            }
             own.push((entry.name.clone(), copy));
         }
         let mut attachment = mounted.attachment.clone();
@@ -259,8 +262,7 @@ fn register(
     })
 }
 
-/// A name for the clone's entry that neither an entry nor a directory has: the original's, with the clone's
-/// name for the original app's.
+/// A name for the clone's entry: the original's, with the clone's name for the original app's.
 fn free_name(
     entry: &Entry,
     old: &AppName,
@@ -275,17 +277,5 @@ fn free_name(
         Some(rest) => format!("{new}{rest}"),
         None => format!("{new}-{name}"),
     };
-    for number in 1..1000_u32 {
-        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
-        let most = ENTRY_NAME_MAX - suffix.len();
-        let stem: String = base.chars().take(most).collect();
-        let candidate = EntryName::parse_new(&format!("{}{suffix}", stem.trim_matches('-')))?;
-        let is_taken = store.entry(&candidate)?.is_some()
-            || store.layout().directory(candidate.as_str()).exists()
-            || own.iter().any(|(_, entry)| entry.name == candidate);
-        if !is_taken {
-            return Ok(candidate);
-        }
-    }
-    Err(Error::refused(format!("no name is left for a copy of storage entry \"{name}\"")))
+    store.free_entry_name(&base, |candidate| own.iter().any(|(_, e)| e.name == *candidate))
 }

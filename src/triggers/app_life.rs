@@ -1,8 +1,9 @@
 //! `post-delete` and `post-app-rename-setup`: what the store has of an app goes with it.
 
-use super::{app, word};
+use super::{app, auto_volumes, word};
 use crate::commands::unmount::{legacy_entries, remove_if_unused};
 use crate::context::Context;
+use crate::domain::entry::Entry;
 use crate::domain::names::AppName;
 use crate::error::{Error, Result};
 use crate::store::files;
@@ -16,25 +17,37 @@ pub fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
-    for sharing in forget(&app, context)? {
+    let forgotten = forget(&app, context)?;
+    for sharing in forgotten.sharing {
         context.out.warn(&format!(
             "{sharing} does not share the storage of {app} any more, which is deleted; its next containers are without it"
         ));
     }
+    auto_volumes::destroy_released(forgotten.released, context);
     Ok(())
 }
 
-/// Forgets what an app mounted. Returns the apps that shared it.
+/// What is left of an app that was forgotten.
+#[derive(Debug)]
+pub struct Forgotten {
+    /// The apps that shared what it mounted.
+    pub sharing: Vec<AppName>,
+    /// The entries that were made for volumes of its image: ordinary ones now.
+    pub released: Vec<Entry>,
+}
+
+/// Forgets what an app mounted.
 ///
 /// # Errors
 /// Where the store cannot be changed.
-pub fn forget(app: &AppName, context: &Context) -> Result<Vec<AppName>> {
+pub fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
     context.store.change(|change| {
         let legacy = legacy_entries(app, change.store());
         let sharing = change.end_sharing_from(app)?;
         change.remove_app(app);
         legacy.iter().try_for_each(|name| remove_if_unused(name, app, change))?;
-        Ok(sharing)
+        let released = auto_volumes::release(app, change)?;
+        Ok(Forgotten { sharing, released })
     })
 }
 
@@ -57,6 +70,7 @@ pub fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     context.store.change(|change| {
         change.rename_sharing_from(&old, &new)?;
+        auto_volumes::rename(&old, &new, change)?;
         if !from.exists() {
             return Ok(());
         }

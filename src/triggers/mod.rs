@@ -3,6 +3,7 @@
 pub mod app_clone;
 pub mod app_life;
 pub mod app_mounts;
+mod auto_volumes;
 pub mod build;
 pub mod cron;
 pub mod docker_args;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
+use super::auto_volumes::Uncovered;
 use super::{app, one_writer, word};
 use crate::backing;
 use crate::backing::storage_root::{self, Wanted};
@@ -68,8 +69,8 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
             (Some(finding), MissingSource::Ignore) => context.out.warn(&finding.line()),
         }
     }
-    let fitting =
-        if deployed.is_empty() { None } else { Fitting::open(&app, word(arguments, 1), context) };
+    let needs_image = !deployed.is_empty() || settings.auto_volumes;
+    let fitting = if needs_image { Fitting::open(&app, word(arguments, 1), context) } else { None };
     let owners = owners(&app, &deployed, fitting.as_ref(), context)?;
     let reads_only = settings.unwritable_source == UnwritableSource::Ignore;
     if let Some(fitting) = &fitting {
@@ -85,7 +86,17 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
         }
     }
     stop_for(&findings)?;
+    let uncovered = match &fitting {
+        Some(fitting) if settings.auto_volumes => Some(Uncovered::of(&app, fitting, context)?),
+        _ => None,
+    };
+    let has_image = fitting.is_some();
     drop(fitting);
+    if settings.auto_volumes && !has_image {
+        context.out.warn(&format!(
+            "{app}: Docker does not show the image, so that its volumes get no storage entries (auto-volumes)"
+        ));
+    }
     warn_of_full(&app, &deployed, context);
     for mounted in to_make {
         make(&app, mounted, context)?;
@@ -94,6 +105,9 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
         if let Some(ids) = owner {
             give(mounted, ids, context)?;
         }
+    }
+    if let Some(uncovered) = uncovered {
+        uncovered.make(&app, context)?;
     }
     // A deploy does not wait for more than one removal, and only where it needs the room.
     crate::commands::trash::make_room(None, 1, context);

@@ -48,6 +48,7 @@ struct Config {
 #[derive(Debug)]
 pub struct Image<'a> {
     environment: &'a Environment,
+    name: String,
     config: Config,
     container: String,
 }
@@ -69,7 +70,7 @@ impl<'a> Image<'a> {
                 process::output(&docker, &["create", "--network", "none", name, "true"]).ok()?;
             let container = made.stdout.trim().to_owned();
             if made.status == 0 && !container.is_empty() {
-                return Some(Self { environment, config, container });
+                return Some(Self { environment, name: name.clone(), config, container });
             }
         }
         None
@@ -126,6 +127,12 @@ impl<'a> Image<'a> {
         Some(User { uid, gid })
     }
 
+    /// The name that the image was found by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The paths that the image declares as volumes.
     #[must_use]
     pub fn volumes(&self) -> Vec<String> {
@@ -155,6 +162,6 @@ impl<'a> Image<'a> {
 
 impl Drop for Image<'_> {
     fn drop(&mut self) {
-        let _ = process::output(&client(self.environment), &["rm", "-f", &self.container]);
+        let _ = process::output(&client(self.environment), &["rm", "-f", "-v", &self.container]);
     }
 }

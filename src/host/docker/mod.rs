@@ -1,6 +1,7 @@
 //! Asking Docker: over the engine's socket, and through its client where there is no socket.
 
 pub mod containers;
+pub mod filling;
 pub mod images;
 pub mod pausing;
 mod stopping;

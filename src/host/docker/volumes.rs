@@ -193,9 +193,7 @@ pub fn remove(environment: &Environment, name: &str) -> Result<()> {
 pub fn left_over(environment: &Environment) -> Option<Vec<(String, String)>> {
     let label = format!("{LABEL}={}", environment.lib_root().display());
     let filters = json!({"dangling": ["true"], "label": [label]}).to_string();
-    let encoded = |byte: u8| ['%', digit(byte >> 4), digit(byte & 0xf)];
-    let filters: String = filters.bytes().flat_map(encoded).collect();
-    if let Some(listed) = get(environment, &format!("/volumes?filters={filters}")) {
+    if let Some(listed) = get(environment, &format!("/volumes?filters={}", encoded(&filters))) {
         let volumes = listed["Volumes"].as_array().map_or(&[][..], Vec::as_slice);
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let named = |volume: &Value| (text(&volume["Name"]), text(&volume["CreatedAt"]));
@@ -206,11 +204,6 @@ pub fn left_over(environment: &Environment) -> Option<Vec<(String, String)>> {
     let answer = process::output(&client(environment), &words).ok()?;
     let names = answer.stdout.lines().map(|name| (name.to_owned(), String::new())).collect();
     (answer.status == 0).then_some(names)
-}
-
-/// A hexadecimal digit.
-fn digit(value: u8) -> char {
-    char::from_digit(u32::from(value), 16).unwrap_or('0')
 }
 
 /// How many bytes each volume holds, as the engine counts them; nothing where it is not asked or does not say.

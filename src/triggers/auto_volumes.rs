@@ -1,0 +1,261 @@
+//! `storage:app:set APP auto-volumes true`: each volume that an app's image declares, and that nothing is mounted at,
+//! becomes an entry of the app's own.
+
+use crate::backing::storage_root::{self, leaving_name};
+use crate::checks::image::Fitting;
+use crate::commands::destroy;
+use crate::commands::snapshots::forget;
+use crate::context::Context;
+use crate::domain::attachment::Attachment;
+use crate::domain::auto_volume::AutoVolume;
+use crate::domain::entry::Entry;
+use crate::domain::names::{AppName, EntryName};
+use crate::domain::paths::{ContainerPath, Source};
+use crate::domain::phases::{Phase, Phases};
+use crate::error::{Error, Result};
+use crate::host::docker::filling::{self, Vessel};
+use crate::host::docker::images::Content;
+use crate::host::environment;
+use crate::host::ownership::{self, Folder, Ids};
+use crate::host::tree::Depth;
+use crate::store::{Change, Store};
+
+/// What an image declares and nothing is mounted at.
+#[derive(Debug)]
+pub struct Uncovered {
+    image: String,
+    user: Option<Ids>,
+    volumes: Vec<Declared>,
+}
+
+/// A volume of an image.
+#[derive(Debug)]
+struct Declared {
+    path: ContainerPath,
+    phases: Phases,
+    is_in_image: bool,
+}
+
+/// An entry that is made for a volume.
+struct Own {
+    entry: Entry,
+    attachment: Attachment,
+    /// The name under which its directory is filled; none for an entry that was there.
+    hidden: Option<String>,
+}
+
+impl Uncovered {
+    /// The volumes of an app's image that nothing is mounted at.
+    ///
+    /// # Errors
+    /// Where the app's mounts cannot be read.
+    pub fn of(app: &AppName, fitting: &Fitting<'_>, context: &Context) -> Result<Self> {
+        let image = fitting.image();
+        let mut volumes = Vec::new();
+        for text in image.volumes() {
+            let path = match ContainerPath::parse(&text) {
+                Ok(path) => path,
+                Err(error) => {
+                    crate::render::Printer::new(false).warn(&format!(
+                        "{app}: the volume {text:?} of the image gets no storage entry: {error}"
+                    ));
+                    continue;
+                }
+            };
+            if let Some(phases) = free_phases(app, &path, &context.store)? {
+                let is_in_image = image.content(path.as_str()) != Content::Nothing;
+                volumes.push(Declared { path, phases, is_in_image });
+            }
+        }
+        let user = fitting.host_ids().map(|(uid, gid)| Ids { uid, gid });
+        Ok(Self { image: image.name().to_owned(), user, volumes })
+    }
+
+    /// Gives each of them an entry: the one that was made for it before, or a new one with what the image has there.
+    ///
+    /// # Errors
+    /// Where one cannot be made or filled; nothing is left of any of them then.
+    pub fn make(self, app: &AppName, context: &mut Context) -> Result<()> {
+        if self.volumes.is_empty() {
+            return Ok(());
+        }
+        storage_root::clear_leaving(context);
+        let mut own: Vec<Own> = Vec::new();
+        let made = self
+            .prepare(app, &mut own, context)
+            .and_then(|()| self.fill(&own, context))
+            .and_then(|()| register(app, &own, context));
+        if let Err(error) = made {
+            for name in own.iter().filter_map(|own| own.hidden.as_deref()) {
+                forget(name, context);
+            }
+            return Err(error);
+        }
+        for Own { entry, attachment, hidden } in &own {
+            let how = if hidden.is_some() { "made" } else { "used again" };
+            context.out.detail(&format!(
+                "Storage entry {} {how} for the volume {} of the image",
+                entry.name, attachment.container_path
+            ));
+        }
+        Ok(())
+    }
+
+    /// Decides on the entries, and makes the empty directories of the new ones.
+    fn prepare(&self, app: &AppName, own: &mut Vec<Own>, context: &mut Context) -> Result<()> {
+        let earlier = made_for(app, &context.store)?;
+        for declared in &self.volumes {
+            let volume = AutoVolume { app: app.clone(), path: declared.path.clone() };
+            let known = earlier.iter().find(|entry| entry.auto_volume.as_ref() == Some(&volume));
+            let (entry, hidden) = if let Some(entry) = known {
+                (entry.clone(), None)
+            } else {
+                let entry = Self::new_entry(volume, own, context)?;
+                let hidden = leaving_name(entry.name.as_str());
+                (entry, Some(hidden))
+            };
+            let mut attachment = Attachment::new(entry.name.clone(), declared.path.clone());
+            attachment.phases = declared.phases.clone();
+            let directory = hidden.as_deref().map(|name| context.store.layout().directory(name));
+            own.push(Own { entry, attachment, hidden });
+            if let Some(directory) = directory {
+                storage_root::make(&directory, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn new_entry(volume: AutoVolume, own: &[Own], context: &Context) -> Result<Entry> {
+        let is_taken = |name: &EntryName| own.iter().any(|own| own.entry.name == *name);
+        let name = context.store.free_entry_name(&volume.wanted_name(), is_taken)?;
+        let path = storage_root::default_path(context, name.as_str());
+        Ok(Entry {
+            reclaim_policy: "Delete".to_owned(),
+            node: environment::node(),
+            auto_volume: Some(volume),
+            ..Entry::new(name, Some(Source::parse(&path)?))
+        })
+    }
+
+    /// Copies what the image has into the directories; where it has nothing, its user gets the directory.
+    fn fill(&self, own: &[Own], context: &Context) -> Result<()> {
+        let mut vessels = Vec::new();
+        for (declared, own) in self.volumes.iter().zip(own) {
+            let Some(hidden) = &own.hidden else {
+                continue;
+            };
+            let layout = context.store.layout();
+            if declared.is_in_image {
+                let directory = layout.directory(hidden).to_string_lossy().into_owned();
+                let directory = context.as_docker_sees_it(&directory)?;
+                vessels.push(Vessel { path: declared.path.to_string(), directory });
+            } else if let Some(user) = self.user {
+                let folder = Folder { name: hidden, part: None };
+                let depth = Depth::Folder;
+                ownership::give(&context.environment, layout, folder, user, depth, &|_| {})?;
+            }
+        }
+        if vessels.is_empty() {
+            return Ok(());
+        }
+        filling::fill(&context.environment, &self.image, &vessels)
+    }
+}
+
+/// The phases in which nothing is mounted at a path; none where there is something when the app runs.
+fn free_phases(app: &AppName, path: &ContainerPath, store: &Store) -> Result<Option<Phases>> {
+    let mounts = store.mounts(app)?.readable()?;
+    let options = store.docker_options(app)?;
+    let is_free = |phase: &Phase| {
+        let mounted = mounts.mounted.iter().map(|mounted| &mounted.attachment);
+        let orphans = mounts.orphans.iter();
+        let mut attachments = mounted.chain(orphans);
+        !attachments.any(|a| a.phases.contains(*phase) && a.container_path == *path)
+            && !options.iter().any(|f| f.is_current && f.phase == *phase && f.mounts_at(path))
+    };
+    let phases: Vec<Phase> = [Phase::Deploy, Phase::Run].into_iter().filter(is_free).collect();
+    Ok(phases.contains(&Phase::Deploy).then(|| Phases::or_default(phases)))
+}
+
+/// Registers the entries, moves their directories to their places and mounts them, in one step.
+fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        let layout = change.store().layout().clone();
+        let mut mounts = change.store().mounts_file(app)?.whole()?;
+        for Own { entry, attachment, hidden } in own {
+            let path = &attachment.container_path;
+            if mounts.attachments().any(|other| other.container_path == *path) {
+                return Err(meanwhile(app, &format!("something was mounted at {path}")));
+            }
+            let now = change.store().entry(&entry.name)?;
+            if let Some(hidden) = hidden {
+                let directory = layout.directory(entry.name.as_str());
+                if now.is_some() || std::fs::symlink_metadata(&directory).is_ok() {
+                    let what = format!("storage entry \"{}\" was made", entry.name);
+                    return Err(meanwhile(app, &what));
+                }
+                change.move_folder(layout.directory(hidden), directory);
+                change.write_entry(entry)?;
+            } else if now.as_ref() != Some(entry) {
+                let what = format!("storage entry \"{}\" was changed", entry.name);
+                return Err(meanwhile(app, &what));
+            }
+            mounts.push(attachment.clone());
+        }
+        change.write_mounts(app, &mounts);
+        Ok(())
+    })
+}
+
+fn meanwhile(app: &AppName, what: &str) -> Error {
+    Error::refused(format!("{app}: {what} meanwhile; deploy again"))
+}
+
+/// The entries that were made for volumes of an app's image.
+///
+/// # Errors
+/// Where the entries cannot be listed. One that cannot be read is nobody's.
+pub fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
+    let is_its = |entry: &Entry| entry.auto_volume.as_ref().is_some_and(|v| v.app == *app);
+    Ok(store.entries()?.entries.into_iter().filter(is_its).collect())
+}
+
+/// Makes ordinary entries of those that were made for an app that is deleted. Returns them.
+///
+/// # Errors
+/// Where the store cannot be read or changed.
+pub fn release(app: &AppName, change: &mut Change<'_>) -> Result<Vec<Entry>> {
+    let mut released = made_for(app, change.store())?;
+    for entry in &mut released {
+        entry.auto_volume = None;
+        change.write_entry(entry)?;
+    }
+    Ok(released)
+}
+
+/// Has the entries follow an app to its new name.
+///
+/// # Errors
+/// Where the store cannot be read or changed.
+pub fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
+    for mut entry in made_for(old, change.store())? {
+        if let Some(volume) = &mut entry.auto_volume {
+            volume.app = new.clone();
+        }
+        change.write_entry(&entry)?;
+    }
+    Ok(())
+}
+
+/// Destroys what an app that is deleted leaves of its image's volumes, as their reclaim policy says. What somebody else
+/// mounts, or has snapshots, stays, and is said.
+pub fn destroy_released(released: Vec<Entry>, context: &mut Context) {
+    for entry in released.into_iter().filter(|entry| entry.reclaim_policy == "Delete") {
+        let destroyed = destroy::plan(&entry, false, context)
+            .and_then(|removal| destroy::carry_out(&entry, &removal, false, context));
+        match destroyed {
+            Ok(_) => context.out.detail(&format!("Storage entry {} destroyed", entry.name)),
+            Err(error) => context.out.warn(&format!("Storage entry {} stays: {error}", entry.name)),
+        }
+    }
+}
