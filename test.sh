@@ -90,7 +90,11 @@ run_unit() {
     pass unit "cargo test: $ok passed" "$ok"
   else
     passed=$((passed + ok))
-    lose unit "cargo test: $ok passed, $bad failed" $((bad > 0 ? bad : 1)) 120
+    # What failed, with what it said, and not the rest.
+    sed -n '/^failures:$/,/^test result:/p; /^error/p' "$logs/unit.log" >"$logs/unit-failed.log"
+    mv "$logs/unit.log" "$logs/unit-all.log"
+    mv "$logs/unit-failed.log" "$logs/unit.log"
+    lose unit "cargo test: $ok passed, $bad failed" $((bad > 0 ? bad : 1)) 200
   fi
 }
 
@@ -107,7 +111,7 @@ run_shell() {
 bats_run=""
 prepare_bats() {
   command -v bats >/dev/null && can_be_root || return 0
-  as_root env "BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-180}" bats --timing tests/bats >"$logs/bats.log" 2>&1 &
+  as_root env "BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900}" bats --timing tests/bats >"$logs/bats.log" 2>&1 &
   bats_run=$!
 }
 

@@ -8,9 +8,9 @@ use crate::domain::entry::Entry;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::error::{Error, Result};
-use crate::host::mount_points;
 use crate::host::ownership::{self, Folder, Ids};
 use crate::host::tree::{self, Copied, Depth};
+use crate::host::{mount_points, process};
 use crate::render::progress;
 use crate::store::{Change, files};
 
@@ -27,9 +27,8 @@ pub fn leaving_name(entry: &str) -> String {
 
 /// Whether the process that took a directory out of sight is still at work on it.
 fn is_at_work(name: &str) -> bool {
-    let process = name.rsplit('-').next().unwrap_or_default();
-    process != std::process::id().to_string()
-        && std::path::Path::new("/proc").join(process).exists()
+    let by = name.rsplit('-').next().unwrap_or_default();
+    by != std::process::id().to_string() && process::is_alive(by)
 }
 
 /// The path of the directory that an entry has unless another was chosen.

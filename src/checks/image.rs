@@ -118,7 +118,9 @@ impl<'a> Fitting<'a> {
             );
             findings.push(about(Finding::new("not-readable", Severity::Stops, sentence, remedy)));
         }
-        let must_write = is_directory && !attachment.is_readonly();
+        // A volume of the image's own is as the image wants it.
+        let is_own = entry.auto_volume.as_ref().is_some_and(|volume| volume.path == *path);
+        let must_write = is_directory && !attachment.is_readonly() && !is_own;
         if must_write && let Some((uid, gid)) = self.unable_to(0o3, &metadata) {
             let sentence = format!(
                 "{app} mounts {source} at {path}, which the image's user {} cannot write (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",

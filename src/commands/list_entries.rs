@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::render::table::table;
 use crate::store::Store;
+use crate::store::reading::Remembering;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -60,17 +61,23 @@ pub(super) fn visible(context: &Context) -> Result<Visible> {
     Ok(Visible { entries, problems: found.problems })
 }
 
+/// The apps that mount each entry, or get it from another app.
 fn mounted_by(apps: &[AppName], store: &Store) -> HashMap<EntryName, Vec<AppName>> {
     let mut mounted_by: HashMap<EntryName, Vec<AppName>> = HashMap::new();
+    let mut entries = Remembering::default();
     for app in apps {
-        let Ok(mounts) = store.mounts_file(app) else {
-            continue;
-        };
-        for attachment in mounts.attachments() {
-            let apps = mounted_by.entry(attachment.entry_name.clone()).or_default();
+        let mut note = |name: &EntryName| {
+            let apps = mounted_by.entry(name.clone()).or_default();
             if apps.last() != Some(app) {
                 apps.push(app.clone());
             }
+        };
+        if let Ok(mounts) = store.mounts_file(app) {
+            mounts.attachments().for_each(|attachment| note(&attachment.entry_name));
+        }
+        for share in store.app_settings(app).unwrap_or_default().shared_from {
+            let shared = store.mounts_by(app, &share, &mut entries);
+            shared.mounted.iter().for_each(|mounted| note(&mounted.entry.name));
         }
     }
     mounted_by

@@ -98,13 +98,15 @@ pub fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
                 continue;
             }
             let registered = store.entry(&entry.name)?;
-            let second =
-                store.refuse_second(app, registered.as_ref().unwrap_or(&entry), &attachment);
-            if let Err(Error::Held { .. }) = second {
-                held.extend(second.err().map(|error| (line.text, error)));
+            let mounted = registered.as_ref().unwrap_or(&entry);
+            let refused = store
+                .refuse_second(app, mounted, &attachment)
+                .and_then(|()| store.refuse_shared_collision(app, None, mounted, &attachment));
+            if let Err(Error::Held { .. } | Error::BecauseOf { .. }) = refused {
+                held.extend(refused.err().map(|error| (line.text, error)));
                 continue;
             }
-            second?;
+            refused?;
             let is_other = |there: &Attachment| {
                 there.is_same_mount(&attachment)
                     && (there.readonly, &there.volume_options)

@@ -281,6 +281,16 @@ pub fn find(program: &str) -> Option<PathBuf> {
     programs.next()
 }
 
+/// Whether a process is at work: one that has ended, and that nobody has asked how, is not (proc(5), `stat`).
+#[must_use]
+pub fn is_alive(number: &str) -> bool {
+    let file = Path::new("/proc").join(number).join("stat");
+    let state = std::fs::read_to_string(file).unwrap_or_default();
+    // The state stands behind the name, which may have anything in it.
+    let state = state.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
 /// A program that does not read its input may end before it has all of it.
 fn give(child: &mut Child, input: &str) {
     if let Some(mut stdin) = child.stdin.take() {

@@ -3,8 +3,8 @@
 
 use crate::backing::storage_root::{self, leaving_name};
 use crate::checks::image::Fitting;
-use crate::commands::destroy;
 use crate::commands::snapshots::forget;
+use crate::commands::{access, destroy};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::auto_volume::AutoVolume;
@@ -14,7 +14,6 @@ use crate::domain::paths::{ContainerPath, Source};
 use crate::domain::phases::{Phase, Phases};
 use crate::error::{Error, Result};
 use crate::host::docker::filling::{self, Vessel};
-use crate::host::docker::images::Content;
 use crate::host::environment;
 use crate::host::ownership::{self, Folder, Ids};
 use crate::host::tree::Depth;
@@ -33,7 +32,6 @@ pub struct Uncovered {
 struct Declared {
     path: ContainerPath,
     phases: Phases,
-    is_in_image: bool,
 }
 
 /// An entry that is made for a volume.
@@ -42,6 +40,20 @@ struct Own {
     attachment: Attachment,
     /// The name under which its directory is filled; none for an entry that was there.
     hidden: Option<String>,
+}
+
+impl Declared {
+    fn attachment(&self, entry: &EntryName) -> Attachment {
+        let mut attachment = Attachment::new(entry.clone(), self.path.clone());
+        attachment.phases = self.phases.clone();
+        attachment
+    }
+
+    fn must_suit_sharers(&self, app: &AppName, store: &Store) -> Result<()> {
+        let source = store.layout().storage().to_string_lossy().into_owned();
+        let entry = Entry::legacy(Source::parse(&source)?);
+        store.refuse_shared_collision(app, None, &entry, &self.attachment(&entry.name))
+    }
 }
 
 impl Uncovered {
@@ -62,10 +74,20 @@ impl Uncovered {
                     continue;
                 }
             };
-            if let Some(phases) = free_phases(app, &path, &context.store)? {
-                let is_in_image = image.content(path.as_str()) != Content::Nothing;
-                volumes.push(Declared { path, phases, is_in_image });
+            let Some(phases) = free_phases(app, &path, &context.store)? else {
+                continue;
+            };
+            let declared = Declared { path, phases };
+            // Whoever shares from the app would get it, too.
+            if let Err(error) = declared.must_suit_sharers(app, &context.store) {
+                let error = access::told(error, context);
+                crate::render::Printer::new(false).warn(&format!(
+                    "{app}: the volume {} of the image gets no storage entry: {error}",
+                    declared.path
+                ));
+                continue;
             }
+            volumes.push(declared);
         }
         let user = fitting.host_ids().map(|(uid, gid)| Ids { uid, gid });
         Ok(Self { image: image.name().to_owned(), user, volumes })
@@ -114,8 +136,7 @@ impl Uncovered {
                 let hidden = leaving_name(entry.name.as_str());
                 (entry, Some(hidden))
             };
-            let mut attachment = Attachment::new(entry.name.clone(), declared.path.clone());
-            attachment.phases = declared.phases.clone();
+            let attachment = declared.attachment(&entry.name);
             let directory = hidden.as_deref().map(|name| context.store.layout().directory(name));
             own.push(Own { entry, attachment, hidden });
             if let Some(directory) = directory {
@@ -137,7 +158,7 @@ impl Uncovered {
         })
     }
 
-    /// Copies what the image has into the directories; where it has nothing, its user gets the directory.
+    /// Copies what the image has into the directories, with the owners there. Where it has nothing, its user has the directory.
     fn fill(&self, own: &[Own], context: &Context) -> Result<()> {
         let mut vessels = Vec::new();
         for (declared, own) in self.volumes.iter().zip(own) {
@@ -145,15 +166,14 @@ impl Uncovered {
                 continue;
             };
             let layout = context.store.layout();
-            if declared.is_in_image {
-                let directory = layout.directory(hidden).to_string_lossy().into_owned();
-                let directory = context.as_docker_sees_it(&directory)?;
-                vessels.push(Vessel { path: declared.path.to_string(), directory });
-            } else if let Some(user) = self.user {
+            if let Some(user) = self.user {
                 let folder = Folder { name: hidden, part: None };
                 let depth = Depth::Folder;
                 ownership::give(&context.environment, layout, folder, user, depth, &|_| {})?;
             }
+            let directory = layout.directory(hidden).to_string_lossy().into_owned();
+            let directory = context.as_docker_sees_it(&directory)?;
+            vessels.push(Vessel { path: declared.path.to_string(), directory });
         }
         if vessels.is_empty() {
             return Ok(());
@@ -183,8 +203,8 @@ fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
         let layout = change.store().layout().clone();
         let mut mounts = change.store().mounts_file(app)?.whole()?;
         for Own { entry, attachment, hidden } in own {
-            let path = &attachment.container_path;
-            if mounts.attachments().any(|other| other.container_path == *path) {
+            if attachment.collision(mounts.attachments()).is_some() {
+                let path = &attachment.container_path;
                 return Err(meanwhile(app, &format!("something was mounted at {path}")));
             }
             let now = change.store().entry(&entry.name)?;
@@ -200,6 +220,7 @@ fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
                 let what = format!("storage entry \"{}\" was changed", entry.name);
                 return Err(meanwhile(app, &what));
             }
+            change.store().refuse_shared_collision(app, None, entry, attachment)?;
             mounts.push(attachment.clone());
         }
         change.write_mounts(app, &mounts);

@@ -13,7 +13,7 @@ setup_file() {
   ln -s seed "$root/var/lib/db/link"
   chown -R 1000:1001 "$root/var/lib/db"
   chmod 0750 "$root/var/lib/db"
-  chown 1000 "$root/cache"
+  chown 1234 "$root/cache"
   WITH_VOLUMES=$(make_image declares "$root" 'VOLUME /var/lib/db' 'VOLUME /cache' 'USER 1000')
   WITH_ODD=$(make_image declares-odd "$root" 'VOLUME /var/lib/db' 'VOLUME /a:b' 'VOLUME /not/there' 'USER 1000')
 }
@@ -43,10 +43,10 @@ nothing_is_left_of_filling() {
   deploy "$APP"
   assert_equal "/cache volume /var/lib/db volume" "$(destinations)"
   [ ! -e "$ENTRIES/$DB.json" ]
-  run dokku storage:app:report "$APP" --app-auto-volumes
+  run dokku storage:app:report "$APP" --storage-app-auto-volumes
   assert_output false
   on
-  run dokku storage:app:report "$APP" --app-auto-volumes
+  run dokku storage:app:report "$APP" --storage-app-auto-volumes
   assert_output true
   run dokku storage:app:set "$APP" auto-volumes yes
   assert_status 1
@@ -62,9 +62,9 @@ nothing_is_left_of_filling() {
   assert_equal "/cache bind /var/lib/db bind" "$(destinations worker)"
   assert_equal "1000:1001 750" "$(stat -c '%u:%g %a' "$ROOT/$DB")"
   assert_equal "from the image" "$(cat "$ROOT/$DB/seed")"
-  assert_equal 2 "$(stat -c %h "$ROOT/$DB/sub/again")"
+  assert_equal "from the image" "$(cat "$ROOT/$DB/sub/again")"
   assert_equal seed "$(readlink "$ROOT/$DB/link")"
-  assert_equal "1000 0" "$(find "$ROOT/$CACHE" -mindepth 1 | wc -l | xargs echo "$(stat -c %u "$ROOT/$CACHE")")"
+  assert_equal "1234 0" "$(stat -c %u "$ROOT/$CACHE") $(find "$ROOT/$CACHE" -mindepth 1 | wc -l)"
   nothing_is_left_of_filling
   readable_by_dokku "$DB" "$ROOT/$DB" auto_volume node
   run dokku storage:info "$DB"
@@ -92,7 +92,8 @@ nothing_is_left_of_filling() {
   assert_equal '["deploy"]' "$(jq -c --arg name "$CACHE" '[.[] | select(.entry_name == $name)][0].phases' <<<"$output")"
   assert_equal "/cache bind /var/lib/db bind" "$(destinations)"
   dokku storage:unmount "$APP" "$CACHE"
-  dokku storage:unmount "$APP" "$APP-mine"
+  dokku storage:unmount "$APP" "$APP-mine" --container-dir /cache
+  dokku storage:unmount "$APP" "$APP-mine" --container-dir /var/lib/db/
   sudo -u dokku mkdir -p "$DOKKU_LIB_ROOT/config/docker-options/$APP"
   echo "--tmpfs /var/lib/db" | sudo -u dokku tee "$DOKKU_LIB_ROOT/config/docker-options/$APP/_default_.deploy" >/dev/null
   run deploy "$APP"
@@ -183,9 +184,9 @@ nothing_is_left_of_filling() {
   [ ! -e "$ENTRIES/$DB.json" ]
   dokku storage:unmount "$APP" /no/such/folder:/x
   # Docker is asked through a client that fails at the copy.
-  local bin="$BATS_TEST_TMPDIR/docker"
+  local bin="$HOST/docker-full"
   printf '#!/bin/sh\ncase "$*" in "create "*org.dokku-storage.filling*) echo "no space left on device" >&2; exit 1 ;; esac\nexec docker "$@"\n' >"$bin"
-  chmod 0755 "$bin" "$BATS_TEST_TMPDIR"
+  chmod 0755 "$bin"
   DOCKER_BIN=$bin run deploy "$APP"
   assert_status 1
   assert_has "Docker did not copy what" "no space left on device"
@@ -196,17 +197,16 @@ nothing_is_left_of_filling() {
 
 @test "killed while it is filled: nothing is registered, and the next deploy clears up and goes on" {
   on
-  local bin="$BATS_TEST_TMPDIR/docker" pid
-  printf '#!/bin/sh\ncase "$*" in "create "*org.dokku-storage.filling*) docker "$@"; touch %s; sleep 100 ;; esac\nexec docker "$@"\n' "$BATS_TEST_TMPDIR/reached" >"$bin"
+  local bin="$HOST/docker-slow" reached="$ROOT/../reached" pid
+  printf '#!/bin/sh\ncase "$*" in "create "*org.dokku-storage.filling*) docker "$@"; touch %s; sleep 100 ;; esac\nexec docker "$@"\n' "$reached" >"$bin"
   chmod 0755 "$bin"
-  chmod 0777 "$BATS_TEST_TMPDIR"
   DOCKER_BIN=$bin deploy "$APP" >/dev/null 2>&1 3>&- &
   pid=$!
   for _ in $(seq 600); do
-    [ ! -e "$BATS_TEST_TMPDIR/reached" ] || break
+    [ ! -e "$reached" ] || break
     sleep 0.1
   done
-  [ -e "$BATS_TEST_TMPDIR/reached" ] || fail "it was never filled"
+  [ -e "$reached" ] || fail "it was never filled"
   pkill -KILL -f "pre-deploy $APP latest"
   wait "$pid" || true
   [ ! -e "$ENTRIES/$DB.json" ]

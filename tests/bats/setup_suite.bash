@@ -2,10 +2,17 @@
 
 # The install trigger writes to places that a machine has once: another run of the suites has to end first.
 TURN=/run/dokku-storage-tests
+# When a process started: its number may be another's later.
+started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
+is_gone() {
+  [ -s "$TURN/pid" ] || return 1
+  kill -0 "$(cat "$TURN/pid")" 2>/dev/null || return 0
+  [ -s "$TURN/started" ] && [ "$(started "$(cat "$TURN/pid")")" != "$(cat "$TURN/started")" ]
+}
 take_turn() {
   local told=""
   until mkdir "$TURN" 2>/dev/null; do
-    if [ -s "$TURN/pid" ] && ! kill -0 "$(cat "$TURN/pid")" 2>/dev/null; then
+    if is_gone; then
       rm -rf "$TURN"
     elif [ -z "$told" ]; then
       told=1
@@ -13,7 +20,21 @@ take_turn() {
     fi
     sleep 1
   done
+  started "$$" >"$TURN/started"
   echo "$$" >"$TURN/pid"
+}
+
+# Removes from Docker what suites left there that were killed. A plugin that does not answer any more would cost 15 seconds for
+# each look at the volumes.
+clear_docker() {
+  local name seconds=$SECONDS
+  docker ps -aq --filter label=org.dokku-storage.test | xargs -r docker rm -f >/dev/null
+  for name in $(docker plugin ls --format '{{.Name}}' | grep '^dokku-storage-test/'); do
+    docker plugin rm -f "$name" >/dev/null || echo "# the plugin $name, which another run left, cannot be removed" >&3
+  done
+  docker volume inspect dokku-storage-test-nothing >/dev/null 2>&1 || true
+  [ $((SECONDS - seconds)) -lt 10 ] ||
+    echo "# DOCKER IS SLOW: it took $((SECONDS - seconds)) s to look at its volumes; is one of its volume drivers down?" >&3
 }
 
 setup_suite() {
@@ -38,6 +59,7 @@ setup_suite() {
 
   if docker info >/dev/null 2>&1; then
     export HAVE_DOCKER=1
+    clear_docker
     make_test_image || stop "docker import failed"
   else
     export HAVE_DOCKER=""

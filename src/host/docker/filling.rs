@@ -25,23 +25,23 @@ pub struct Vessel {
 /// # Errors
 /// Where Docker refuses, with its words. What was filled by then is left.
 pub fn fill(environment: &Environment, image: &str, vessels: &[Vessel]) -> Result<()> {
-    let process = std::process::id().to_string();
-    clear(environment, |of| !std::path::Path::new("/proc").join(of).exists());
-    let result = copy(environment, image, vessels, &process);
-    clear(environment, |of| of == process);
+    let own = std::process::id().to_string();
+    clear(environment, |of| !process::is_alive(of));
+    let result = copy(environment, image, vessels, &own);
+    clear(environment, |of| of == own);
     result
 }
 
-fn copy(environment: &Environment, image: &str, vessels: &[Vessel], process: &str) -> Result<()> {
-    let label = format!("{LABEL}={process}");
+fn copy(environment: &Environment, image: &str, vessels: &[Vessel], own: &str) -> Result<()> {
+    let label = format!("{LABEL}={own}");
     let mut words: Vec<String> =
         ["create", "--network", "none", "--label", &label].map(str::to_owned).to_vec();
     for (index, vessel) in vessels.iter().enumerate() {
         // A volume that is a directory: Docker fills it at the first container that has it.
-        let name = format!("dokku-storage-filling-{process}-{index}");
+        let name = format!("dokku-storage-filling-{own}-{index}");
         let options = [("type", "none"), ("o", "bind"), ("device", &vessel.directory)];
         let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let labels = BTreeMap::from([(LABEL.to_owned(), process.to_owned())]);
+        let labels = BTreeMap::from([(LABEL.to_owned(), own.to_owned())]);
         let volume = Volume { driver: LOCAL.to_owned(), options: options.into(), labels };
         volumes::make(environment, &name, &volume)?;
         words.extend(["-v".to_owned(), format!("{name}:{}", vessel.path)]);

@@ -155,11 +155,10 @@ fn ask_patiently(
     stream.set_write_timeout(Some(patience)).ok()?;
     // HTTP/1.0: the answer ends when the engine closes the connection, and comes in one piece.
     let length = body.len();
-    write!(
-        stream,
+    let request = format!(
         "{method} {path} HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .ok()?;
+    );
+    stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
     if let Err(error) = stream.read_to_end(&mut answer) {
         // What was asked for may have been done: asking another way would do it twice.
