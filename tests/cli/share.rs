@@ -37,6 +37,8 @@ fn now_and_later() {
     session.run(&["pre-deploy", "shop", "latest"]);
     session.remark("an app of its own is as it was");
     session.run(&["storage:list", "blog", "--format", "json"]);
+    session.remark("the entries say who has them");
+    session.run(&["storage:list-entries", "--format", "table"]);
     session.remark("writable from now on, and taken away");
     session.run(&["storage:share", "blog", "shop"]);
     session.run(&["docker-args-deploy", "shop", "latest", "web"]);
@@ -79,6 +81,9 @@ fn refusals() {
     session.run_with("other at /data", &["storage:apply", "shop"], |call| {
         call.stdin(r#"[{"entry_name":"other","container_path":"/data"}]"#)
     });
+    session.remark("older lines whose place is taken stay where they are");
+    session.host.file("lib/config/docker-options/shop/_default_.deploy", "-v /srv/x:/data\n");
+    session.run(&["storage:migrate", "shop"]);
     session.remark("what is listed can be applied");
     let listed = session.call(&["storage:list", "shop", "--format", "json"]).run().stdout;
     session.run_with("as listed", &["storage:apply", "shop"], |call| call.stdin(&listed));

@@ -308,6 +308,20 @@ pub const CASES: &[Case] = &[
         "post-app-rename-setup a c",
     ),
     case(
+        "rename an app with a volume of its image",
+        &["storage:create kept", "storage:create other", "storage:mount a kept --container-dir /n"],
+        |host| {
+            for (name, path) in [("kept", "/n"), ("other", "/m")] {
+                let file = format!("lib/data/storage-registry/entries/{name}.json");
+                let entry = fs::read_to_string(host.path(&file)).unwrap();
+                let volume = format!(r#"{{"auto_volume": {{"app": "a", "path": "{path}"}},"#);
+                host.write(&file, entry.replacen('{', &volume, 1));
+            }
+            fs::create_dir(host.path("apps/c")).unwrap();
+        },
+        "post-app-rename-setup a c",
+    ),
+    case(
         "set a policy",
         &["storage:policy:set jail /srv"],
         NOTHING,
