@@ -1,14 +1,15 @@
-//! Below which folder the helpers work.
+//! Below which folder the helpers work, and how they write what only root can write.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::host::environment::is_under_sudo;
 use crate::host::ownership::{LIB_ROOT_FILE, STORAGE_ROOT_FILE};
-use crate::store::{Layout, Owner, Store};
+use crate::store::{Layout, Owner, Store, files};
 
 /// The root-owned folder of what `install` puts outside the plugin.
 pub const INSTALLED: &str = "/usr/local/lib/dokku-storage";
@@ -79,4 +80,40 @@ fn noted_in(file: &str) -> Result<PathBuf> {
     } else {
         Err(Error::refused(format!("{file} does not hold an absolute path")))
     }
+}
+
+/// Replaces a file that only root can write, as a whole.
+///
+/// # Errors
+/// Where it cannot be written; it is as it was then.
+pub fn replace(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) -> Result<()> {
+    let temporary = files::temporary(path);
+    let written = || {
+        files::unless_absent(fs::remove_file(&temporary))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(content)?;
+        fchown(&file, None, gid)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    written().map_err(Error::system("write", path))
+}
+
+/// Points a link that only root can write somewhere, at once.
+///
+/// # Errors
+/// Where it cannot be made; it points where it did then.
+pub fn link(target: &Path, link: &Path) -> Result<()> {
+    if fs::read_link(link).is_ok_and(|present| present == target) {
+        return Ok(());
+    }
+    let temporary = files::temporary(link);
+    let made = || {
+        files::unless_absent(fs::remove_file(&temporary))?;
+        symlink(target, &temporary)?;
+        fs::rename(&temporary, link)
+    };
+    made().map_err(Error::system("link", link))
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::fs::{self, Permissions};
-use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use crate::commands::{migrate, trash};
 use crate::context::Context;
 use crate::domain::names::AppName;
 use crate::error::Result;
-use crate::helpers::root::INSTALLED;
+use crate::helpers::root::{self, INSTALLED};
 use crate::host::ownership::{HELPERS, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
 use crate::host::process;
 use crate::host::tree::{self, Depth};
@@ -23,6 +22,9 @@ use crate::store::{OWN_FOLDERS, app_folders, files};
 
 /// Where sudo reads which programs Dokku's user may run as root.
 pub const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
+
+/// The group of what only root writes.
+const ROOTS: Option<u32> = Some(0);
 
 /// Makes the store's folders, mends owners, installs the helpers and takes older mounts over.
 ///
@@ -95,16 +97,21 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
         std::os::unix::fs::chown(made, Some(0), Some(0))?;
     }
     let program = folder.join("dokku-storage");
-    replace(&program, &fs::read("/proc/self/exe")?, 0o755)?;
+    root::replace(&program, &fs::read("/proc/self/exe")?, 0o755, ROOTS)?;
     let storage = fs::canonicalize(context.store.layout().storage())?;
-    replace(Path::new(STORAGE_ROOT_FILE), storage.as_os_str().as_encoded_bytes(), 0o644)?;
+    root::replace(
+        Path::new(STORAGE_ROOT_FILE),
+        storage.as_os_str().as_encoded_bytes(),
+        0o644,
+        ROOTS,
+    )?;
     let lib = fs::canonicalize(context.store.layout().root())?;
-    replace(Path::new(LIB_ROOT_FILE), lib.as_os_str().as_encoded_bytes(), 0o644)?;
+    root::replace(Path::new(LIB_ROOT_FILE), lib.as_os_str().as_encoded_bytes(), 0o644, ROOTS)?;
     let group = context.environment.system_group();
     let mut rules = String::new();
     for row in catalog::helpers() {
         let link = folder.join(row.name);
-        relink(Path::new("dokku-storage"), &link)?;
+        root::link(Path::new("dokku-storage"), &link)?;
         writeln!(rules, "%{group} ALL=(root) NOPASSWD: {}", link.display())?;
         if let Some(plugin) = context.environment.plugin() {
             link_from_plugin(&plugin.join("bin").join(row.name), &link)?;
@@ -119,43 +126,24 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
 /// Writes sudo's rules, checked by sudo itself where it can: a file that it cannot read locks everybody out.
 fn write_rules(rules: &str) -> anyhow::Result<()> {
     let candidate = PathBuf::from(format!("{INSTALLED}/sudoers"));
-    replace(&candidate, rules.as_bytes(), 0o440)?;
+    root::replace(&candidate, rules.as_bytes(), 0o440, ROOTS)?;
     let checked = process::output("visudo", &["-c", "-f", &candidate.to_string_lossy()]);
     if let Ok(answer) = checked
         && answer.status != 0
     {
         anyhow::bail!("sudo does not accept its new rules: {}", answer.stderr.trim());
     }
-    replace(Path::new(SUDOERS), rules.as_bytes(), 0o440)?;
+    root::replace(Path::new(SUDOERS), rules.as_bytes(), 0o440, ROOTS)?;
     fs::remove_file(candidate)?;
     Ok(())
 }
 
 /// Points the plugin's own `bin/NAME` to the helper, where the plugin has such a folder.
-fn link_from_plugin(name: &Path, helper: &Path) -> io::Result<()> {
+fn link_from_plugin(name: &Path, helper: &Path) -> Result<()> {
     if name.parent().is_some_and(Path::is_dir) {
-        relink(helper, name)?;
+        root::link(helper, name)?;
     }
     Ok(())
-}
-
-fn relink(target: &Path, link: &Path) -> io::Result<()> {
-    if fs::read_link(link).is_ok_and(|present| present == target) {
-        return Ok(());
-    }
-    let temporary = files::temporary(link);
-    files::unless_absent(fs::remove_file(&temporary))?;
-    std::os::unix::fs::symlink(target, &temporary)?;
-    fs::rename(temporary, link)
-}
-
-/// Replaces a root-owned file as a whole.
-fn replace(path: &Path, content: &[u8], mode: u32) -> anyhow::Result<()> {
-    let temporary = files::temporary(path);
-    files::prepare(&temporary, path, content, &crate::store::Owner::caller(), false)?;
-    fs::set_permissions(&temporary, Permissions::from_mode(mode))?;
-    std::os::unix::fs::chown(&temporary, Some(0), Some(0))?;
-    fs::rename(temporary, path).with_context(|| format!("unable to write {}", path.display()))
 }
 
 /// Takes over the `-v` lines of every app for which that was not done before.

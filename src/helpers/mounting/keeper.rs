@@ -17,9 +17,10 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::AsFd;
 
+use super::Subject;
 use super::remote;
-use super::{Subject, replace};
 use crate::error::{Error, Result};
+use crate::helpers::root;
 use crate::host::environment::Environment;
 use crate::host::process::Service;
 use crate::host::{fuse, keeping, mount_points, rclone, tree};
@@ -109,7 +110,7 @@ fn is_better(subject: &Subject) -> Result<bool> {
         };
         let ids = subject.store.owner().get();
         let configuration = subject.places.configuration.with_extension("try");
-        replace(
+        root::replace(
             &configuration,
             remote.configuration()?.as_bytes(),
             0o640,
@@ -130,7 +131,7 @@ fn is_better(subject: &Subject) -> Result<bool> {
 fn refuse(subject: &Subject, error: &Error) -> Result<()> {
     let reason = error.to_string();
     say(subject, &reason);
-    replace(&subject.places.reason, reason.as_bytes(), 0o644, None)
+    root::replace(&subject.places.reason, reason.as_bytes(), 0o644, None)
 }
 
 /// The lock, with this process's id in it; none where another keeper has it.
@@ -160,7 +161,7 @@ fn begin_serving(subject: &Subject, environment: &Environment) -> Result<Option<
     let places = &subject.places;
     let ids = subject.store.owner().get();
     let gid = ids.map(|(_, gid)| gid);
-    replace(&places.configuration, remote.configuration()?.as_bytes(), 0o640, gid)?;
+    root::replace(&places.configuration, remote.configuration()?.as_bytes(), 0o640, gid)?;
     // rclone mounts what is not there, and then loses what is written.
     rclone::must_list(&places.configuration, &remote.path(), ids)?;
     make_cache(subject, ids)?;
@@ -177,7 +178,7 @@ fn begin_serving(subject: &Subject, environment: &Environment) -> Result<Option<
         return Err(Error::system("mount at", subject.target())(error));
     }
     let id = child.id().to_string();
-    replace(&places.served_by, id.as_bytes(), 0o644, None)?;
+    root::replace(&places.served_by, id.as_bytes(), 0o644, None)?;
     Ok(Some(child))
 }
 

@@ -5,8 +5,7 @@ mod remote;
 pub mod systemd;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -179,11 +178,7 @@ impl Subject {
         for name in ["fusermount", "fusermount3"] {
             let link = self.places.programs.join(name);
             let program = fs::read_link("/proc/self/exe").map_err(Error::system("find", &link))?;
-            if fs::read_link(&link).is_ok_and(|present| present == program) {
-                continue;
-            }
-            let _ = fs::remove_file(&link);
-            std::os::unix::fs::symlink(program, &link).map_err(Error::system("create", link))?;
+            root::link(&program, &link)?;
         }
         Ok(())
     }
@@ -232,19 +227,4 @@ fn wait_until(patience: Duration, is_so: impl Fn() -> bool) -> bool {
 fn device_of(metadata: &fs::Metadata) -> String {
     let device = metadata.dev();
     format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device))
-}
-
-/// Replaces a file that only root can write, as a whole.
-fn replace(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) -> Result<()> {
-    let temporary = path.with_extension("new");
-    let written = || {
-        let _ = fs::remove_file(&temporary);
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(content)?;
-        std::os::unix::fs::fchown(&file, None, gid)?;
-        file.set_permissions(fs::Permissions::from_mode(mode))?;
-        fs::rename(&temporary, path)
-    };
-    written().map_err(Error::system("write", path))
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::domain::names::EntryName;
 use crate::error::{Error, Result};
+use crate::helpers::root;
 use crate::host::ownership::HELPERS;
 use crate::host::{keeping, process};
 
@@ -88,7 +89,7 @@ fn write_unit(path: &str, text: &str) -> Result<()> {
     if std::fs::read_to_string(path).ok().as_deref() == Some(text) {
         return Ok(());
     }
-    super::replace(Path::new(path), text.as_bytes(), 0o644, None)?;
+    root::replace(Path::new(path), text.as_bytes(), 0o644, None)?;
     systemctl(&["daemon-reload"])
 }
 
