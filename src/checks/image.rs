@@ -20,19 +20,19 @@ pub struct Fitting<'a> {
     map: IdMap,
 }
 
+/// The names that an app's image may have: what it was built into last, or what Dokku calls it by the tag.
+pub(super) fn names(app: &AppName, tag: &str, context: &Context) -> Vec<String> {
+    let tag = if tag.is_empty() { "latest" } else { tag };
+    let built = context.store.app_settings(app).map(|settings| settings.image);
+    let built = built.ok().filter(|image| !image.is_empty());
+    built.into_iter().chain([format!("dokku/{app}:{tag}")]).collect()
+}
+
 impl<'a> Fitting<'a> {
     /// Opens the image that the app was built into last, or the one that Dokku names so by the tag.
     #[must_use]
     pub fn open(app: &AppName, tag: &str, context: &'a Context) -> Option<Self> {
-        let tag = if tag.is_empty() { "latest" } else { tag };
-        let built = context.store.app_settings(app).map(|settings| settings.image);
-        let names: Vec<String> = built
-            .ok()
-            .filter(|image| !image.is_empty())
-            .into_iter()
-            .chain([format!("dokku/{app}:{tag}")])
-            .collect();
-        let image = Image::open(&context.environment, &names)?;
+        let image = Image::open(&context.environment, &names(app, tag, context))?;
         let app_user = context.environment.app_config(app, "DOKKU_APP_USER");
         Some(Self {
             user: image.user(app_user.as_deref()),

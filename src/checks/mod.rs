@@ -1,5 +1,6 @@
 //! What can be wrong with an app's storage: found before a deploy, and by `storage:doctor`.
 
+pub mod declared;
 pub mod exclusive;
 pub mod image;
 pub mod running;

@@ -5,7 +5,7 @@ use clap::Parser;
 use super::arguments::{self, at, no_more_than, with_app};
 use crate::checks::exclusive;
 use crate::checks::image::Fitting;
-use crate::checks::{Finding, Severity, running, sources, store};
+use crate::checks::{Finding, Severity, declared, running, sources, store};
 use crate::context::Context;
 use crate::domain::names::AppName;
 use crate::domain::phases::Phase;
@@ -105,6 +105,7 @@ fn of_app(app: &AppName, everywhere: &[Container], context: &Context) -> Result<
         findings.extend(exclusive::several(app, entry, everywhere, context));
     }
     findings.extend(running::stale(app, &mounts, &containers, context));
+    findings.extend(declared::forgotten(app, context));
     if !deployed.is_empty()
         && let Some(fitting) = Fitting::open(app, "latest", context)
     {

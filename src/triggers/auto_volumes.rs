@@ -2,6 +2,7 @@
 //! becomes an entry of the app's own.
 
 use crate::backing::storage_root::{self, leaving_name};
+use crate::checks::declared::free_phases;
 use crate::checks::image::Fitting;
 use crate::commands::snapshots::forget;
 use crate::commands::{access, destroy};
@@ -11,7 +12,7 @@ use crate::domain::auto_volume::AutoVolume;
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{ContainerPath, Source};
-use crate::domain::phases::{Phase, Phases};
+use crate::domain::phases::Phases;
 use crate::error::{Error, Result};
 use crate::host::docker::filling::{self, Vessel};
 use crate::host::environment;
@@ -180,21 +181,6 @@ impl Uncovered {
         }
         filling::fill(&context.environment, &self.image, &vessels)
     }
-}
-
-/// The phases in which nothing is mounted at a path; none where there is something when the app runs.
-fn free_phases(app: &AppName, path: &ContainerPath, store: &Store) -> Result<Option<Phases>> {
-    let mounts = store.mounts(app)?.readable()?;
-    let options = store.docker_options(app)?;
-    let is_free = |phase: &Phase| {
-        let mounted = mounts.mounted.iter().map(|mounted| &mounted.attachment);
-        let orphans = mounts.orphans.iter();
-        let mut attachments = mounted.chain(orphans);
-        !attachments.any(|a| a.phases.contains(*phase) && a.container_path == *path)
-            && !options.iter().any(|f| f.is_current && f.phase == *phase && f.mounts_at(path))
-    };
-    let phases: Vec<Phase> = [Phase::Deploy, Phase::Run].into_iter().filter(is_free).collect();
-    Ok(phases.contains(&Phase::Deploy).then(|| Phases::or_default(phases)))
 }
 
 /// Registers the entries, moves their directories to their places and mounts them, in one step.

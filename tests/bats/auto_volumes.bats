@@ -40,14 +40,20 @@ nothing_is_left_of_filling() {
 }
 
 @test "off unless it is set; what is set is shown" {
+  dokku storage:mount "$APP" /srv:/srv:ro
   deploy "$APP"
-  assert_equal "/cache volume /var/lib/db volume" "$(destinations)"
+  assert_equal "/cache volume /srv bind /var/lib/db volume" "$(destinations)"
   [ ! -e "$ENTRIES/$DB.json" ]
+  run dokku storage:doctor "$APP" --format json
+  assert_success
+  assert_equal '["forgotten-volume /cache","forgotten-volume /var/lib/db"]' "$(jq -c '[.[] | .code + " " + .path]' <<<"$output")"
   run dokku storage:app:report "$APP" --storage-app-auto-volumes
   assert_output false
   on
   run dokku storage:app:report "$APP" --storage-app-auto-volumes
   assert_output true
+  run dokku storage:doctor "$APP" --format json
+  assert_output "[]"
   run dokku storage:app:set "$APP" auto-volumes yes
   assert_status 1
   assert_has 'it can be false, true'

@@ -246,7 +246,7 @@ assert_status() { [ "$status" -eq "$1" ] || fail "expected exit status $1" "$(sh
 assert_output() { [ "$output" = "$1" ] || fail "expected output: $1" "$(shown)"; }
 assert_has() { [[ $output == *"$1"* ]] || fail "expected in the output: $1" "$(shown)"; }
 assert_has_not() { [[ $output != *"$1"* ]] || fail "not expected in the output: $1" "$(shown)"; }
-assert_equal() { [ "$1" = "$2" ] || fail "expected: $2" "but got:  $1"; }
+assert_equal() { [ "$1" = "$2" ] || fail "expected: $1" "but got:  $2"; }
 
 # Lines of the output, each of which has all the words.
 lines_with() {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Environment, client};
+use super::{Environment, ask, client};
 use crate::host::process;
 
 /// A block of a tar archive, in bytes.
@@ -53,17 +53,37 @@ pub struct Image<'a> {
     container: String,
 }
 
+/// The paths that the first of the images that Docker has declares as volumes; nothing where it has none of them.
+#[must_use]
+pub fn volumes(environment: &Environment, names: &[String]) -> Vec<String> {
+    let config = names.iter().find_map(|name| config(environment, name));
+    config.map(|config| config.volumes()).unwrap_or_default()
+}
+
+/// What an image is set to; `None` where Docker does not have it.
+fn config(environment: &Environment, name: &str) -> Option<Config> {
+    if let Some(answer) = ask(environment, "GET", &format!("/images/{name}/json"), "") {
+        let is_here = answer.status == 200;
+        return Config::deserialize(&answer.body["Config"]).ok().filter(|_| is_here);
+    }
+    let words = ["image", "inspect", "-f", "{{json .Config}}", name];
+    let answer = process::output(&client(environment), &words).ok()?;
+    serde_json::from_str(&answer.stdout).ok()
+}
+
+impl Config {
+    fn volumes(&self) -> Vec<String> {
+        self.volumes.iter().flatten().map(|(path, _)| path.clone()).collect()
+    }
+}
+
 impl<'a> Image<'a> {
     /// Opens the first of the images that Docker has; `None` where it has none of them or does not answer.
     #[must_use]
     pub fn open(environment: &'a Environment, names: &[String]) -> Option<Self> {
         let docker = client(environment);
         for name in names {
-            let words = ["image", "inspect", "-f", "{{json .Config}}", name];
-            let Ok(answer) = process::output(&docker, &words) else {
-                continue;
-            };
-            let Ok(config) = serde_json::from_str(&answer.stdout) else {
+            let Some(config) = config(environment, name) else {
                 continue;
             };
             let made =
@@ -136,7 +156,7 @@ impl<'a> Image<'a> {
     /// The paths that the image declares as volumes.
     #[must_use]
     pub fn volumes(&self) -> Vec<String> {
-        self.config.volumes.iter().flatten().map(|(path, _)| path.clone()).collect()
+        self.config.volumes()
     }
 
     /// The text of a file in the image; empty where there is none.
