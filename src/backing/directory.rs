@@ -79,12 +79,7 @@ impl Backing for Directory {
     fn form(&self, entry: &Entry, what: &str, context: &Context) -> Result<Form> {
         let default_path = storage_root::default_path(context, entry.name.as_str());
         let path = entry.shown_source();
-        if sized::size(entry).is_some() {
-            return Err(Error::refused(format!(
-                "storage entry \"{}\" has a size; {what} can only be made of a directory without one",
-                entry.name
-            )));
-        }
+        let form = sized::size(entry).map_or(Form::Directory, Form::Sized);
         if path != default_path {
             return Err(Error::refused(format!(
                 "storage entry \"{}\" is at {path}; {what} can only be made of an entry at its default host path ({default_path})",
@@ -92,9 +87,9 @@ impl Backing for Directory {
             )));
         }
         match std::fs::symlink_metadata(&default_path) {
-            Ok(found) if found.is_dir() => Ok(Form::Directory),
+            Ok(found) if found.is_dir() => Ok(form),
             // A snapshot can be restored to where nothing is.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Form::Directory),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(form),
             Ok(_) => Err(Error::refused(format!(
                 "{default_path} is not a directory but a link or a file; storage entry \"{}\" has no data there",
                 entry.name

@@ -1,5 +1,8 @@
 //! `file`: one file of this host.
 
+use std::path::Path;
+
+use super::snapshots::Form;
 use super::{
     Abilities, Backing, Description, Place, Problem, Reach, Removal, Request, storage_file,
 };
@@ -26,7 +29,7 @@ impl Backing for File {
                 any_option: false,
                 flags: &["--from", "--mode", "--chown"],
                 connector: None,
-                can: Abilities { exclusive: true, chown: true, ..Abilities::NONE },
+                can: Abilities { exclusive: true, snapshot: true, chown: true, ..Abilities::NONE },
             }
         }
     }
@@ -39,6 +42,11 @@ impl Backing for File {
 
     fn place(&self) -> Place {
         Place::File
+    }
+
+    fn form(&self, entry: &Entry, _what: &str, _context: &Context) -> Result<Form> {
+        // A snapshot can be restored to where nothing is.
+        storage_file::find(Path::new(entry.shown_source())).map(|_| Form::File)
     }
 
     fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Directories with a size: what is asked of the helper that makes them (`src/helpers/sized.rs`).
 
+pub mod filling;
+
 use std::path::Path;
 
 use super::{Problem, Request, storage_root};
@@ -96,8 +98,11 @@ fn existing(context: &Context) -> &Path {
     folder
 }
 
-/// Refuses a size that the disk does not have.
-fn must_fit(more: u64, context: &Context) -> Result<()> {
+/// Refuses so many bytes more that the disk does not have.
+///
+/// # Errors
+/// With both numbers.
+pub fn must_fit(more: u64, context: &Context) -> Result<()> {
     let free = space::free(existing(context))?;
     if more <= free {
         return Ok(());
@@ -208,9 +213,7 @@ fn ask(entry: &Entry, words: &[&str], context: &Context) -> Result<()> {
 fn is_attached(entry: &Entry, context: &Context) -> bool {
     let path = Path::new(entry.shown_source());
     if image::is_btrfs(existing(context)) {
-        // The top of a subvolume has this number (btrfs(5)).
-        return std::fs::metadata(path)
-            .is_ok_and(|found| std::os::unix::fs::MetadataExt::ino(&found) == 256);
+        return subvolume::is_one(path);
     }
     image::attached_at(path).is_some()
 }

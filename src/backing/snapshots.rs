@@ -3,10 +3,12 @@
 //! A type that has snapshots says in which [`Form`]; all the rest, names, notes, access and the steps in which a copy takes
 //! its place, is the same for all of them.
 
-use super::{of, storage_root};
+use std::path::PathBuf;
+
+use super::{of, sized, storage_root};
 use crate::context::Context;
 use crate::domain::entry::Entry;
-use crate::domain::size::readable;
+use crate::domain::size::{ByteSize, readable};
 use crate::domain::snapshot::Made;
 use crate::error::{Error, Result};
 use crate::host::mount_points;
@@ -17,18 +19,66 @@ use crate::host::tree::Copied;
 pub enum Form {
     /// A directory with the data in it.
     Directory,
+    /// A file with the data.
+    File,
+    /// A directory that holds so much, an image or a subvolume. Its snapshots are plain directories, or subvolumes.
+    Sized(ByteSize),
 }
 
 impl Form {
-    /// Makes a copy of one name in the storage root under another, which is hidden: of an entry for a snapshot, and of a
-    /// snapshot for an entry. It is complete, or nothing is left of it.
+    /// Makes a copy of an entry's data under another name of the storage root, which is hidden. It is complete, or nothing
+    /// is left of it.
     ///
     /// # Errors
     /// Where it cannot be made.
-    pub fn copy(self, from: &str, to: &str, context: &mut Context) -> Result<Copied> {
+    pub fn taken(self, entry: &Entry, to: &str, context: &mut Context) -> Result<Copied> {
+        self.ready(entry, context)?;
+        storage_root::copy(entry.name.as_str(), to, context)
+    }
+
+    /// Has the data of an entry where it can be copied.
+    ///
+    /// # Errors
+    /// Where it cannot be put there.
+    pub fn ready(self, entry: &Entry, context: &Context) -> Result<()> {
         match self {
-            Self::Directory => storage_root::copy(from, to, context),
+            Self::Directory | Self::File => Ok(()),
+            Self::Sized(_) => sized::attach(entry, context),
         }
+    }
+
+    /// Makes of a snapshot what takes the place of its entry's data, under a hidden name; it holds as much as
+    /// the entry does.
+    ///
+    /// # Errors
+    /// Where it cannot be made; what there is of it is the caller's to remove.
+    pub fn restored(
+        self,
+        entry: &Entry,
+        from: &str,
+        to: &str,
+        context: &mut Context,
+    ) -> Result<Copied> {
+        let Self::Sized(size) = self else {
+            return storage_root::copy(from, to, context);
+        };
+        let from = sized::filling::Original { name: from, what: "the snapshot", is_bounded: true };
+        let copied = sized::filling::fill(entry, size, from, to, context)?;
+        sized::filling::close(entry, to, context)?;
+        Ok(copied)
+    }
+
+    /// Whether what is in the entry's place is mounted there, so that it is not the name in the storage root that is
+    /// replaced.
+    #[must_use]
+    pub fn is_mounted(self, context: &Context) -> bool {
+        matches!(self, Self::Sized(_)) && sized::filling::is_image(context)
+    }
+
+    /// Whether a new entry can be filled from what is of another form.
+    #[must_use]
+    pub fn takes(self, other: Self) -> bool {
+        (self == Self::File) == (other == Self::File)
     }
 
     /// Refuses to put something else in the place of an entry's data where that cannot be moved away.
@@ -36,9 +86,10 @@ impl Form {
     /// # Errors
     /// Says what is in the way.
     pub fn must_be_movable(self, entry: &Entry, context: &Context) -> Result<()> {
-        let Self::Directory = self;
         let path = context.store.layout().directory(entry.name.as_str());
-        match mount_points::below(&path).first() {
+        let is_own =
+            |point: &PathBuf| self.is_mounted(context) && mount_points::is_same(point, &path);
+        match mount_points::below(&path).iter().find(|point| !is_own(point)) {
             None => Ok(()),
             Some(point) => Err(Error::refused(format!(
                 "{} is a mount point, so that the directory of storage entry \"{}\" cannot be replaced; unmount it first, or make a new entry: dokku storage:create NAME --from snapshot:{}@SNAPSHOT",

@@ -14,8 +14,7 @@ use crate::host::{mount_points, process};
 use crate::render::progress;
 use crate::store::{Change, files};
 
-/// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
-pub const LEAVING: &str = ".destroyed-";
+pub use crate::domain::names::LEAVING;
 
 /// The name of an entry's directory on its way out or in: with this process's number, and one that no other
 /// directory has.
@@ -230,6 +229,28 @@ pub fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
         )?
     };
     warn_of_losses(&copied, context);
+    Ok(copied)
+}
+
+/// Copies the directory `from` of the storage root into `into`, a hidden one that is empty, and says what could not be kept.
+/// `None` where there is not enough room in it.
+///
+/// # Errors
+/// Where it cannot be copied; some of it may be left.
+pub fn copy_into(from: &str, into: &str, context: &mut Context) -> Result<Option<Copied>> {
+    context.out.flush()?;
+    let (environment, layout) = (&context.environment, context.store.layout());
+    let copied = if ownership::needs_sudo(environment) {
+        ownership::copy_into_by_sudo(environment, layout, from, into)?
+    } else {
+        progress::of_copying(
+            |is_over| tree::count(&layout.directory(from), is_over),
+            |seen| ownership::copy_into(layout, from, into, seen),
+        )?
+    };
+    if let Some(copied) = &copied {
+        warn_of_losses(copied, context);
+    }
     Ok(copied)
 }
 

@@ -190,9 +190,9 @@ fn missing_snapshots(context: &Context) -> Result<Vec<Finding>> {
         findings.extend(problems.iter().map(|problem| unreadable(problem, Severity::Person)));
         for note in notes {
             let path = context.store.layout().snapshot_directory(&entry, &note.name);
-            if !path.is_dir() {
+            if std::fs::symlink_metadata(&path).is_err() {
                 let sentence = format!(
-                    "snapshot {} of storage entry \"{entry}\" is gone: there is no directory {}",
+                    "snapshot {} of storage entry \"{entry}\" is gone: there is no {}",
                     note.name,
                     path.display()
                 );

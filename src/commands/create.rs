@@ -100,10 +100,8 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let sum = given(arguments.sha256.as_deref()).map(Sha256::parse).transpose()?;
     let (mut entry, request) = entry(&arguments, context)?;
     let source = match &request.from {
-        Some(from) if backing::of(&entry).place() == Place::Directory => {
-            Some(filled_from(from, &entry, &request)?)
-        }
-        _ => None,
+        Some(from) => filled_from(from, &entry, &request)?,
+        None => None,
     };
     if sum.is_some() && !matches!(source, Some(source::Source::Web(_))) {
         return Err(Error::refused("--sha256 goes with --from https://… or http://…").into());
@@ -286,20 +284,20 @@ fn request(kind: &str, typed: Option<&str>, arguments: &Arguments) -> Result<Req
     Ok(request)
 }
 
-/// What a directory is to be filled from.
-fn filled_from(from: &str, entry: &Entry, request: &Request) -> Result<source::Source> {
-    let source = source::Source::parse(from)?;
-    if request.size.is_some() {
-        return Err(Error::refused(
-            "--from and --size do not go together yet; leave one of them out",
-        ));
+/// What a directory is to be filled from, or a file from a snapshot; any other content of a file is read by itself.
+fn filled_from(from: &str, entry: &Entry, request: &Request) -> Result<Option<source::Source>> {
+    match backing::of(entry).place() {
+        Place::Directory => {}
+        Place::File if from.starts_with("snapshot:") => {}
+        _ => return Ok(None),
     }
+    let source = source::Source::parse(from)?;
     if !entry.is_docker_local() || request.place.is_some() {
         return Err(Error::refused(format!(
             "--from {from} fills the directory of a new storage entry at its default host path; leave the path and --scheduler out"
         )));
     }
-    Ok(source)
+    Ok(Some(source))
 }
 
 fn bad_source(name: &EntryName, scheduler: &str, typed: &str, reason: &Error) -> Error {

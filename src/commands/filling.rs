@@ -1,15 +1,18 @@
-//! Filling the directory of a new entry: once, before anything mounts it, with all of it or nothing.
+//! Filling the directory or the file of a new entry: once, before anything mounts it, with all of it or nothing.
 
 use std::path::{Path, PathBuf};
 
 use super::snapshots::{existing, forget};
 use super::web::Web;
+use crate::backing::sized::filling::Original;
 use crate::backing::snapshots::{Form, form, said};
 use crate::backing::storage_root::{self, Wanted, leaving_name};
+use crate::backing::{self, Place, sized};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::names::EntryName;
 use crate::domain::paths;
+use crate::domain::size::ByteSize;
 use crate::domain::snapshot::directory_name;
 use crate::domain::source::Source;
 use crate::domain::web::Sha256;
@@ -58,9 +61,13 @@ impl Origin {
                 if entry.scope.is_empty() {
                     entry.scope.clone_from(&original.scope);
                 }
+                let name = directory_name(&note.entry, &note.name);
+                let path = context.store.layout().directory(&name);
+                let found = std::fs::symlink_metadata(&path);
+                let found = found.map_err(Error::system("read", &path))?;
                 Ok(Self::StorageRoot {
-                    name: directory_name(&note.entry, &note.name),
-                    form: Form::Directory,
+                    name,
+                    form: if found.is_file() { Form::File } else { Form::Directory },
                     what: format!("snapshot {} of storage entry {}", note.name, note.entry),
                 })
             }
@@ -102,9 +109,11 @@ impl Origin {
     /// # Errors
     /// Where it is of a type of which there are no copies.
     pub fn of_entry(entry: &Entry, context: &Context) -> Result<Self> {
+        let form = form(entry, "a clone", context)?;
+        form.ready(entry, context)?;
         Ok(Self::StorageRoot {
             name: entry.name.to_string(),
-            form: form(entry, "a clone", context)?,
+            form,
             what: format!("storage entry {}", entry.name),
         })
     }
@@ -112,8 +121,8 @@ impl Origin {
     /// Copies it to a hidden name of the storage root. The owners are the originals' unless others are chosen afterwards.
     fn copy(&self, hidden: &str, keeps_owners: bool, context: &mut Context) -> Result<String> {
         let (copied, what) = match self {
-            Self::StorageRoot { name, form, what } => {
-                (form.copy(name, hidden, context)?, what.clone())
+            Self::StorageRoot { name, what, .. } => {
+                (storage_root::copy(name, hidden, context)?, what.clone())
             }
             Self::Web(web) => return web.fill(hidden, context),
             Self::Directory(path) => (
@@ -123,30 +132,108 @@ impl Origin {
         };
         Ok(format!("{} from {what}", said(&copied)))
     }
+
+    /// The same for an entry with a size. What is not in the storage root already is had there first, outside of the
+    /// limit; only all of it is of use.
+    fn copy_sized(
+        &self,
+        entry: &Entry,
+        size: ByteSize,
+        hidden: &str,
+        keeps_owners: bool,
+        context: &mut Context,
+    ) -> Result<String> {
+        sized::must_fit(size.bytes(), context)?;
+        if let Self::StorageRoot { name, form, what } = self {
+            // A clone is as large as its original.
+            let is_bounded = *form == Form::Sized(size);
+            let from = Original { name, what, is_bounded };
+            let copied = sized::filling::fill(entry, size, from, hidden, context)?;
+            return Ok(format!("{} from {what}", said(&copied)));
+        }
+        let staged = leaving_name(entry.name.as_str());
+        let filled = self.copy(&staged, keeps_owners, context).and_then(|said| {
+            let from = Original { name: &staged, what: &self.shown(), is_bounded: false };
+            sized::filling::fill(entry, size, from, hidden, context).map(|_| said)
+        });
+        forget(&staged, context);
+        filled
+    }
+
+    /// What it is, for people.
+    fn shown(&self) -> String {
+        match self {
+            Self::StorageRoot { what, .. } => what.clone(),
+            Self::Directory(path) => path.display().to_string(),
+            Self::Web(Web::Git { address, .. } | Web::File { address, .. }) => address.to_string(),
+        }
+    }
+
+    fn must_suit(&self, entry: &Entry) -> Result<()> {
+        let is_of_file = backing::of(entry).place() == Place::File;
+        let own = if is_of_file { Form::File } else { Form::Directory };
+        match self {
+            Self::StorageRoot { form, what, .. } if !own.takes(*form) => {
+                let [is, wanted] = if is_of_file {
+                    ["a directory", "leave --type file out"]
+                } else {
+                    ["a file", "add --type file"]
+                };
+                Err(Error::refused(format!("{what} is {is}; {wanted}")))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
-/// Fills the directory of a new entry and registers the entry, in one step at the end. What `wants` says of owner and mode
-/// is given to the copy.
+/// Fills the directory or the file of a new entry and registers the entry, in one step at the end. What `wants` says of
+/// owner and mode is given to the copy.
 ///
 /// # Errors
 /// Where the name is taken or the data cannot be copied; there is no entry then, and nothing of its directory.
 pub fn create(entry: &Entry, wants: &Entry, origin: &Origin, context: &mut Context) -> Result<()> {
     must_be_new(&entry.name, &context.store)?;
+    origin.must_suit(entry)?;
     storage_root::clear_leaving(context);
     // A new store has none yet.
     let storage = context.store.layout().storage().to_path_buf();
     storage_root::make(&storage, context)?;
     let hidden = leaving_name(entry.name.as_str());
-    let wanted = Wanted::of(wants, true, context)?.under(hidden.clone());
-    let filled = origin.copy(&hidden, !wanted.has_owner(), context).and_then(|said| {
+    let recursive = backing::of(entry).place() != Place::File;
+    let wanted = Wanted::of(wants, recursive, context)?.under(hidden.clone());
+    let size = sized::size(entry);
+    let copied = match size {
+        Some(size) => origin.copy_sized(entry, size, &hidden, !wanted.has_owner(), context),
+        None => origin.copy(&hidden, !wanted.has_owner(), context),
+    };
+    let filled = copied.and_then(|said| {
         context.out.detail(&said);
         wanted.apply(wants, context)?;
-        register(entry, &hidden, context)
+        if size.is_some() {
+            sized::filling::close(entry, &hidden, context)?;
+            sized::filling::adopt(entry, &hidden, context)?;
+        }
+        register(entry, &hidden, context)?;
+        sized::make(entry, context).inspect_err(|_| {
+            let _ = take_back(entry, &hidden, context);
+        })
     });
     if filled.is_err() {
         forget(&hidden, context);
     }
     filled
+}
+
+/// Has an entry not be registered any more that cannot be used.
+fn take_back(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        if change.store().entry(&entry.name)?.as_ref() == Some(entry) {
+            let layout = change.store().layout().clone();
+            change.move_folder(layout.directory(entry.name.as_str()), layout.directory(hidden));
+            change.remove_entry(&entry.name);
+        }
+        Ok(())
+    })
 }
 
 fn register(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {

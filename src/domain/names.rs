@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::text::checked_text;
 use crate::error::{Error, Result};
 
+/// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
+pub const LEAVING: &str = ".destroyed-";
+
 /// The longest name an entry may have, in bytes: Dokku puts `storage-NAME` into a Helm release.
 pub const ENTRY_NAME_MAX: usize = 45;
 

@@ -12,6 +12,7 @@ use crate::domain::paths::Subpath;
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
 use crate::error::{Error, Result};
+use crate::host::image;
 use crate::host::ownership::Ids;
 use crate::host::tree::{self, Depth};
 use crate::host::users::all_subordinate_ids;
@@ -91,19 +92,36 @@ pub fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = name(words, 0, "destroy")?;
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
+    if name.starts_with(LEAVING) {
+        // What is behind a directory that was being filled goes with it.
+        image::discard(root::store(context)?.layout(), &root, &name)?;
+    }
     Ok(tree::remove(&root, &name)?)
 }
 
-/// `copy-storage-dir FROM TO`: copies a folder, a file or a snapshot, with owners, modes, times, links and holes, to one
-/// that is not there yet, and says as JSON what was copied.
+/// `copy-storage-dir FROM TO [--into]`: copies a folder, a file or a snapshot, with owners, modes, times, links and holes, to
+/// one that is not there yet, or with `--into` a folder into an empty, hidden one, and says as JSON what was copied: null
+/// where there is not enough room in it.
 ///
 /// # Errors
 /// For a name that is not allowed, and where something cannot be copied; nothing is left of the copy then.
 pub fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let from = source(words)?;
+    let is_into = word(words, 2) == "--into";
+    let from = source(words, is_into)?;
     let to = name(words, 1, "copy to")?;
-    no_more_than(words, 2)?;
+    no_more_than(words, if is_into { 3 } else { 2 })?;
     let root = root::storage(context)?;
+    if is_into {
+        if !to.starts_with(LEAVING) {
+            return Err(Error::refused(format!("{to:?} is not a hidden directory")).into());
+        }
+        let copied = progress::of_copying(
+            |is_over| tree::count(&root.join(from), is_over),
+            |seen| tree::copy_into(&root, from, &to, seen),
+        )?;
+        context.out.json(&copied);
+        return Ok(());
+    }
     let hidden = leaving_name(to.strip_prefix(LEAVING).unwrap_or(&to));
     let copied = progress::of_copying(
         |is_over| tree::count(&root.join(from), is_over),
@@ -113,7 +131,7 @@ pub fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `usage-storage-dir NAME`: prints how many bytes and files are in a folder, which may be in the trash, and when something
+/// `usage-storage-dir NAME`: prints how many bytes and files are in a folder, which may be in the trash, a snapshot or out of sight, and when something
 /// in it was changed last (seconds since the beginning of 1970).
 ///
 /// # Errors
@@ -121,7 +139,9 @@ pub fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 pub fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = word(words, 0);
     let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
-    if !is_trashed {
+    let is_hidden =
+        name.strip_prefix(LEAVING).is_some_and(|name| DirectoryName::parse(name).is_ok());
+    if !is_trashed && !is_hidden && of_directory_name(name).is_none() {
         DirectoryName::parse_for(name, "count")?;
     }
     no_more_than(words, 1)?;
@@ -132,10 +152,12 @@ pub fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is copied: a folder directly below the root, or a snapshot.
-fn source(words: &[String]) -> Result<&str> {
+/// What is copied: a folder directly below the root, or a snapshot; or one that a command keeps out of sight.
+fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
     let text = word(words, 0);
-    if !text.starts_with(SNAPSHOT) {
+    if may_be_hidden && text.starts_with(LEAVING) {
+        name(words, 0, "copy")?;
+    } else if !text.starts_with(SNAPSHOT) {
         DirectoryName::parse_for(text, "copy")?;
     } else if of_directory_name(text).is_none() {
         return Err(Error::refused(format!("{text:?} is not the name of a snapshot's directory")));

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::{mounting::systemd, root};
+use crate::backing::storage_root::LEAVING;
 use crate::context::Context;
-use crate::domain::names::EntryName;
+use crate::domain::names::{DirectoryName, EntryName};
 use crate::domain::size::ByteSize;
 use crate::error::{Error, Result};
 use crate::host::image::{self, Image};
@@ -13,6 +14,9 @@ use crate::store::Store;
 
 /// What a caller may say behind a size.
 const PREALLOCATE: &str = "--preallocate";
+
+/// What is done with what is filled for an entry under a hidden name.
+const HIDDEN: [&str; 4] = ["new", "close", "adopt", "replace"];
 
 /// An entry's directory.
 struct Subject {
@@ -24,6 +28,10 @@ struct Subject {
 /// `size-storage-dir NAME make|grow SIZE [--preallocate]`, `… attach`, `… detach`, `… remove`: makes the directory one that holds
 /// SIZE; has it hold more; attaches or detaches what is behind it; or removes that.
 ///
+/// `NAME new HIDDEN SIZE [--preallocate]`, `… close HIDDEN`, `… adopt HIDDEN`, `… replace HIDDEN`: makes a hidden directory
+/// of NAME's hold SIZE, empty; has all that was written to it on the disk; makes it what is behind NAME, which has nothing
+/// yet; or puts it in the place of what NAME has. `NAME limit HIDDEN SIZE` has a hidden subvolume hold SIZE.
+///
 /// # Errors
 /// For arguments that do not fit, and where it cannot be done.
 pub fn size(words: &[String], context: &mut Context) -> anyhow::Result<()> {
@@ -33,21 +41,41 @@ pub fn size(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         storage: root::storage(context)?,
         store: root::store(context)?,
     };
-    let preallocate = word(3) == PREALLOCATE;
+    let preallocate = words.last().is_some_and(|word| word == PREALLOCATE);
     let most = match (word(1), preallocate) {
-        ("make" | "grow", false) => 3,
-        ("make" | "grow", true) => 4,
+        ("make" | "grow" | "close" | "adopt" | "replace", false) => 3,
+        ("make" | "grow", true) | ("new" | "limit", false) => 4,
+        ("new", true) => 5,
         _ => 2,
     };
     if let Some(word) = words.get(most) {
         return Err(Error::refused(format!("unexpected argument {word:?}")).into());
+    }
+    if word(1) == "limit" {
+        let hidden = subject.hidden(word(2))?;
+        return Ok(subvolume::limit(&subject.storage, hidden, ByteSize::parse(word(3))?)?);
+    }
+    if HIDDEN.contains(&word(1)) {
+        let hidden = subject.hidden(word(2))?;
+        match word(1) {
+            "new" => subject.new_hidden(hidden, ByteSize::parse(word(3))?, preallocate)?,
+            // A subvolume is what it is under any name.
+            _ if image::is_btrfs(&subject.storage) => {}
+            "close" => subject.image(hidden)?.close(&subject.storage, hidden)?,
+            "adopt" => subject.image(hidden)?.adopt(&subject.image(subject.name())?)?,
+            _ => {
+                let own = subject.image(subject.name())?;
+                subject.image(hidden)?.replace(&own, &subject.storage, subject.name())?;
+            }
+        }
+        return Ok(());
     }
     match word(1) {
         "make" => subject.make(ByteSize::parse(word(2))?, preallocate)?,
         "grow" => subject.grow(ByteSize::parse(word(2))?, preallocate)?,
         "attach" => subject.attach()?,
         "detach" => subject.detach()?,
-        "remove" => Image::of(subject.store.layout(), subject.name.as_str())?.remove()?,
+        "remove" => subject.image(subject.name())?.remove()?,
         other => return Err(Error::refused(format!("unexpected argument {other:?}")).into()),
     }
     Ok(())
@@ -62,13 +90,54 @@ impl Subject {
         self.storage.join(self.name())
     }
 
+    fn image(&self, name: &str) -> Result<Image> {
+        Image::of(self.store.layout(), name)
+    }
+
+    /// A hidden name of this entry's, as commands give them.
+    fn hidden<'a>(&self, text: &'a str) -> Result<&'a str> {
+        let is_own = text
+            .strip_prefix(LEAVING)
+            .and_then(|plain| Some((plain, plain.strip_prefix(self.name())?)))
+            .is_some_and(|(plain, rest)| {
+                rest.starts_with('-') && DirectoryName::parse(plain).is_ok()
+            });
+        if is_own {
+            return Ok(text);
+        }
+        Err(Error::refused(format!(
+            "{text:?} is not the name of a directory that is filled for {}",
+            self.name
+        )))
+    }
+
+    /// Makes a hidden directory, which is there and empty, hold this much. Only root can enter it until it is filled.
+    fn new_hidden(&self, hidden: &str, size: ByteSize, preallocate: bool) -> Result<()> {
+        if image::is_btrfs(&self.storage) {
+            return subvolume::make(&self.storage, hidden, size, (0, 0));
+        }
+        let own = self.image(self.name())?;
+        let is_attached = image::attached_at(&self.target()).is_some();
+        if own.size()?.is_some() && !is_attached {
+            return Err(own.is_in_the_way());
+        }
+        if !tree::is_empty(&self.storage, hidden)?
+            || !mount_points::at(&self.storage.join(hidden)).is_empty()
+        {
+            return Err(Error::refused(format!("{hidden} is not an empty directory")));
+        }
+        let image = self.image(hidden)?;
+        image.make(size, preallocate, (0, 0))?;
+        image.attach(&self.storage, hidden)
+    }
+
     /// Makes what is behind the directory, unless it is there from an earlier time, and attaches it.
     fn make(&self, size: ByteSize, preallocate: bool) -> Result<()> {
         let owner = self.store.owner().get().unwrap_or((0, 0));
         if image::is_btrfs(&self.storage) {
             return subvolume::make(&self.storage, self.name(), size, owner);
         }
-        let image = Image::of(self.store.layout(), self.name())?;
+        let image = self.image(self.name())?;
         match image.size()? {
             Some(present) if present != size.bytes() => {
                 return Err(Error::refused(format!(
@@ -78,7 +147,12 @@ impl Subject {
                     ByteSize::of(present)
                 )));
             }
-            Some(_) => self.attach()?,
+            Some(_) => {
+                self.attach().inspect_err(|_| {
+                    tree::set_immutable(&self.storage, self.name(), false);
+                })?;
+                image.drop_other_names()?;
+            }
             None => {
                 image.make(size, preallocate, owner)?;
                 if let Err(error) = self.attach() {
@@ -98,7 +172,7 @@ impl Subject {
         if image::is_btrfs(&self.storage) {
             return subvolume::limit(&self.storage, self.name(), size);
         }
-        let image = Image::of(self.store.layout(), self.name())?;
+        let image = self.image(self.name())?;
         image.grow(size, preallocate, &self.storage, self.name())
     }
 
@@ -114,7 +188,7 @@ impl Subject {
         }
         // Nobody writes under what is not attached.
         tree::set_immutable(&self.storage, self.name(), true);
-        Image::of(self.store.layout(), self.name())?.attach(&self.storage, self.name())
+        self.image(self.name())?.attach(&self.storage, self.name())
     }
 
     fn detach(&self) -> Result<()> {

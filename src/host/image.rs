@@ -2,11 +2,15 @@
 //!
 //! All of it is root's work. The images lie beside the storage root, in a folder that only root can enter.
 
+mod filling;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+pub use filling::discard;
 
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::FdFlags;
@@ -187,12 +191,7 @@ impl Image {
     /// Grows it while it is not attached, where root may not do that to a file system in use (`CAP_SYS_RESOURCE`).
     fn grow_detached(&self, file: &File, device: &str, storage: &Path, name: &str) -> Result<()> {
         detach(storage, name)?;
-        let is_used = || Path::new("/sys/block").join(&device[5..]).join("loop").exists();
-        let begin = std::time::Instant::now();
-        while is_used() && begin.elapsed() < LETTING_GO {
-            std::thread::sleep(LETTING_GO / 20);
-        }
-        let grown = if is_used() {
+        let grown = if is_kept(device) {
             Err(Error::refused(format!(
                 "this host does not let root resize a file system that is in use (the capability CAP_SYS_RESOURCE is missing); stop the containers that use {} first",
                 storage.join(name).display()
@@ -256,6 +255,7 @@ impl Image {
     /// # Errors
     /// Where it cannot be removed.
     pub fn remove(&self) -> Result<()> {
+        self.drop_other_names()?;
         match rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(error) => Err(Error::system("remove", &self.shown)(error)),
@@ -268,6 +268,17 @@ impl Image {
 pub fn attached_at(target: &Path) -> Option<String> {
     let point = mount_points::at(target).pop()?;
     point.source.starts_with("/dev/loop").then_some(point.source)
+}
+
+/// Whether something still uses a loop device after its mount was taken away, once it had the time to let go of it.
+fn is_kept(device: &str) -> bool {
+    let name = device.strip_prefix("/dev/").unwrap_or(device);
+    let is_used = || Path::new("/sys/block").join(name).join("loop").exists();
+    let begin = std::time::Instant::now();
+    while is_used() && begin.elapsed() < LETTING_GO {
+        std::thread::sleep(LETTING_GO / 20);
+    }
+    is_used()
 }
 
 /// Takes away what is mounted at a place.

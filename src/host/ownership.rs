@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::docker::{self, IdMap};
 use super::environment::Environment;
-use super::process;
 use super::tree::{self, Copied, Depth, Usage};
 use super::users::is_root;
+use super::{image, process};
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::error::{Error, Result};
@@ -167,6 +167,10 @@ pub fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<
     let root = storage(layout)?;
     // A name in the store's own folder is the caller's to take away, whoever owns the file.
     if is_root() || !environment.is_dokku() || tree::is_file(&root, name) {
+        if is_root() {
+            // What is behind a directory that was being filled goes with it.
+            image::discard(layout, &root, name)?;
+        }
         return tree::remove(&root, name);
     }
     helper(environment, layout, "destroy-storage-dir", &[name])
@@ -189,7 +193,29 @@ pub fn copy_by_sudo(
     from: &str,
     to: &str,
 ) -> Result<Copied> {
-    let (program, words) = helper_call(environment, layout, "copy-storage-dir", &[from, to])?;
+    asked_to_copy(environment, layout, &[from, to])
+}
+
+/// Has root copy the folder `from` of the storage root into `into`, a hidden one, which is empty. `None` where there is not
+/// enough room in it.
+///
+/// # Errors
+/// Where it cannot be done; some of it may be left.
+pub fn copy_into_by_sudo(
+    environment: &Environment,
+    layout: &Layout,
+    from: &str,
+    into: &str,
+) -> Result<Option<Copied>> {
+    asked_to_copy(environment, layout, &[from, into, "--into"])
+}
+
+fn asked_to_copy<T: serde::de::DeserializeOwned>(
+    environment: &Environment,
+    layout: &Layout,
+    words: &[&str],
+) -> Result<T> {
+    let (program, words) = helper_call(environment, layout, "copy-storage-dir", words)?;
     let answer =
         process::ask("sudo", &words, "").map_err(Error::system("run sudo for", &program))?;
     if answer.status != 0 {
@@ -197,6 +223,19 @@ pub fn copy_by_sudo(
         return Err(Error::Status(1));
     }
     serde_json::from_str(&answer.stdout).map_err(Error::system("understand", program))
+}
+
+/// The same for root itself.
+///
+/// # Errors
+/// Where it cannot be done; some of it may be left.
+pub fn copy_into(
+    layout: &Layout,
+    from: &str,
+    into: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Option<Copied>> {
+    tree::copy_into(&storage(layout)?, from, into, progress)
 }
 
 /// Copies the folder or the file `from` of the storage root to `to`, with the caller's own rights.
@@ -245,7 +284,13 @@ fn unless_root(error: Error) -> Error {
     }
 }
 
-/// What a directory holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;
+/// What a file is that is counted for itself.
+fn usage_of_file(path: &Path) -> Option<Usage> {
+    let found = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some(Usage { bytes: found.blocks() * 512, files: 1, newest: found.mtime() })
+}
+
+/// What a directory or a file holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;
 /// none where it is not there or cannot be known.
 ///
 /// # Errors
@@ -256,6 +301,9 @@ pub fn usage(
     name: Option<&str>,
     path: &Path,
 ) -> Result<Option<Usage>> {
+    if let Some(usage) = usage_of_file(path) {
+        return Ok(Some(usage));
+    }
     let opened = match name {
         Some(name) => storage(layout).and_then(|root| tree::enter(&root, name)),
         None => std::fs::File::open(path).map(Into::into).map_err(Error::system("open", path)),

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::AtFlags;
@@ -49,6 +50,12 @@ pub fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)) -> Re
 pub fn limit(storage: &Path, name: &str, size: ByteSize) -> Result<()> {
     let root = open(storage)?;
     btrfs(&["qgroup", "limit", &size.bytes().to_string(), &inherited(&root, name)?])
+}
+
+/// Whether a path is the top of a subvolume, as far as its number says (btrfs(5)); only asked on a btrfs.
+#[must_use]
+pub fn is_one(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.ino() == 256)
 }
 
 fn open(storage: &Path) -> Result<File> {

@@ -157,3 +157,79 @@ create() { dokku storage:create "$CONF" --type file --from - "$@" <<<one; }
   assert_equal "fine $(id -u dokku)" "$(cat "$FILE") $(stat -c %u "$FILE")"
   dokku storage:policy:set allowed-paths
 }
+
+# same FILE FILE: there is no difference between two files.
+same() { assert_equal "" "$(rsync -aAXH --numeric-ids --checksum --dry-run -n -i "$1" "$2")"; }
+
+snapshots() { dokku storage:snapshots:list "$CONF" --format json | jq -r ".[] | select($1).name"; }
+
+drop_snapshots() {
+  local name
+  for name in $(snapshots true); do dokku storage:snapshots:destroy "$CONF" "$name" --force >/dev/null; done
+}
+
+@test "a snapshot of a file is all of it, comes back, and fills others" {
+  standin_only
+  create --mode 0640 --chown heroku
+  setfattr -n user.mine -v yes "$FILE"
+  setfacl -m u:4321:rw "$FILE"
+  touch -d '2001-02-03 04:05:06.789' "$FILE"
+  run dokku storage:snapshots:create "$CONF" first
+  assert_success
+  same "$FILE" "$ROOT/.snapshot-$CONF@first"
+  assert_equal '["copy",4,1]' "$(dokku storage:snapshots:list "$CONF" --format json | jq -c '.[0]|[(.made|sub("reflink";"copy")),.bytes,.files]')"
+  run_apart dokku storage:destroy "$CONF" --force
+  assert_refused
+  assert_stderr_has "dokku storage:snapshots:destroy $CONF first"
+  dokku storage:clone "$CONF" "$CONF-twin"
+  same "$FILE" "$ROOT/$CONF-twin"
+  dokku storage:create "$CONF-from" --type file --from "snapshot:$CONF@first"
+  same "$FILE" "$ROOT/$CONF-from"
+  dokku storage:create "$CONF-given" --type file --from "snapshot:$CONF@first" --chown 2000 --mode 0604
+  assert_equal "2000:2000 604 one" "$(stat -c '%u:%g %a' "$ROOT/$CONF-given") $(cat "$ROOT/$CONF-given")"
+  run_apart dokku storage:create "$CONF-dir" --from "snapshot:$CONF@first"
+  assert_refused
+  assert_stderr_has "is a file; add --type file"
+  dokku storage:set "$CONF" content - <<<two
+  dokku storage:set "$CONF" mode 0600
+  run dokku storage:snapshots:restore "$CONF" first
+  assert_success
+  same "$ROOT/.snapshot-$CONF@first" "$FILE"
+  assert_equal "two 600" "$(cd "$ROOT" && cat ".snapshot-$CONF@$(snapshots '.made=="moved"')") $(stat -c %a "$ROOT/.snapshot-$CONF@$(snapshots '.made=="moved"')")"
+  # One that is gone comes back.
+  rm "$FILE"
+  dokku storage:snapshots:restore "$CONF" first
+  same "$ROOT/.snapshot-$CONF@first" "$FILE"
+  run dokku storage:doctor
+  assert_has_not "missing-snapshot"
+  drop_snapshots
+  # Nor does a directory become a file.
+  dokku storage:create "$CONF-dir"
+  dokku storage:snapshots:create "$CONF-dir" first
+  run_apart dokku storage:create "$CONF-file" --type file --from "snapshot:$CONF-dir@first"
+  assert_refused
+  assert_stderr_has "is a directory; leave --type file out"
+  dokku storage:snapshots:destroy "$CONF-dir" first --force
+  assert_equal "" "$(find "$ROOT" -name ".*$CONF*")"
+}
+
+@test "a file that containers have is not restored under them" {
+  standin_only
+  needs_docker
+  create
+  dokku storage:mount "$APP" "$CONF" --container-dir /etc/app.conf
+  deploy "$APP"
+  dokku storage:snapshots:create "$CONF" first --pause
+  dokku storage:set "$CONF" content - <<<two
+  deploy "$APP"
+  assert_equal two "$(inside "$APP" web cat /etc/app.conf)"
+  run_apart dokku storage:snapshots:restore "$CONF" first
+  assert_refused
+  assert_stderr_has "running containers"
+  run dokku storage:snapshots:restore "$CONF" first --stop
+  assert_success
+  assert_has "dokku ps:start $APP"
+  deploy "$APP"
+  assert_equal one "$(inside "$APP" web cat /etc/app.conf)"
+  drop_snapshots
+}

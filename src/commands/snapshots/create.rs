@@ -44,7 +44,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let copied = if arguments.pause {
         copy_while_paused(&entry, form, &hidden, context)
     } else {
-        form.copy(entry.name.as_str(), &hidden, context)
+        form.taken(&entry, &hidden, context)
     };
     let registered = copied.and_then(|copied| {
         register(&entry, &note(&entry, name.clone(), created, &copied), &hidden, context)?;
@@ -87,7 +87,7 @@ fn copy_while_paused(
     for container in &running {
         context.out.detail(&format!("Paused {}", container.name));
     }
-    let copied = form.copy(entry.name.as_str(), hidden, context);
+    let copied = form.taken(entry, hidden, context);
     paused.resume()?;
     copied
 }

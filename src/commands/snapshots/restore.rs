@@ -3,8 +3,8 @@
 use clap::Parser;
 
 use super::{containers_with, existing, forget, must_be_free, must_be_unchanged, named};
-use crate::backing::snapshots;
-use crate::backing::storage_root::{clear_leaving, leaving_name};
+use crate::backing::storage_root::{self, clear_leaving, leaving_name};
+use crate::backing::{sized, snapshots};
 use crate::commands::arguments::{self, at, no_more_than};
 use crate::context::Context;
 use crate::domain::entry::Entry;
@@ -35,7 +35,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let note = existing(&entry.name, at(positional, 1), &context.store)?;
     let form = snapshots::form(&entry, "a snapshot", context)?;
     form.must_be_movable(&entry, context)?;
-    let before = before(&entry, &context.store)?;
+    let mut before = before(&entry, &context.store)?;
     if arguments.stop {
         using(&entry, context)?;
     } else if !must_be_unused(&entry, context)? {
@@ -46,20 +46,25 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     }
     clear_leaving(context);
     let hidden = leaving_name(entry.name.as_str());
-    let restored =
-        form.copy(&directory_name(&entry.name, &note.name), &hidden, context).and_then(|copied| {
-            context.out.detail(&snapshots::said(&copied));
-            // Copying may have taken long: a deploy may have started containers meanwhile.
-            let stopped = if arguments.stop {
-                stop(&entry, context)?
-            } else {
-                must_be_unused(&entry, context)?;
-                Vec::new()
-            };
-            let replaced = replace(&entry, &note, &before, &hidden, context);
-            say_how_to_start(&stopped, context);
-            replaced
-        });
+    form.ready(&entry, context)?;
+    let snapshot = directory_name(&entry.name, &note.name);
+    let restored = form.restored(&entry, &snapshot, &hidden, context).and_then(|copied| {
+        context.out.detail(&snapshots::said(&copied));
+        // Copying may have taken long: a deploy may have started containers meanwhile.
+        let stopped = if arguments.stop {
+            stop(&entry, context)?
+        } else {
+            must_be_unused(&entry, context)?;
+            Vec::new()
+        };
+        let replaced = if form.is_mounted(context) {
+            replace_image(&entry, &note, &mut before, &hidden, context)
+        } else {
+            replace(&entry, &note, &before, &hidden, context)
+        };
+        say_how_to_start(&stopped, context);
+        replaced
+    });
     match restored {
         Err(error) => {
             forget(&hidden, context);
@@ -117,6 +122,48 @@ fn replace(
         change.write_snapshot(before)?;
         Ok(true)
     })
+}
+
+/// The same where the entry's place is a mount point: what was there is copied first, and then the image is replaced.
+/// Where that fails, the entry has what it had, and the copy goes.
+fn replace_image(
+    entry: &Entry,
+    note: &Snapshot,
+    before: &mut Snapshot,
+    hidden: &str,
+    context: &mut Context,
+) -> Result<bool> {
+    let aside = leaving_name(entry.name.as_str());
+    let kept = storage_root::copy(entry.name.as_str(), &aside, context).and_then(|copied| {
+        before.made = copied.made;
+        (before.bytes, before.files) = (Some(copied.bytes), Some(copied.copied));
+        context.store.change(|change| {
+            must_be_unchanged(entry, change.store())?;
+            existing(&entry.name, note.name.as_str(), change.store())?;
+            must_be_free(&entry.name, &before.name, change.store())?;
+            let layout = change.store().layout().clone();
+            let place = layout.snapshot_directory(&entry.name, &before.name);
+            change.move_folder(layout.directory(&aside), place);
+            change.write_snapshot(before)
+        })
+    });
+    if let Err(error) = kept {
+        forget(&aside, context);
+        return Err(error);
+    }
+    if let Err(error) = sized::filling::replace(entry, hidden, context) {
+        context.store.change(|change| {
+            let layout = change.store().layout().clone();
+            let place = layout.snapshot_directory(&entry.name, &before.name);
+            change.move_folder(place, layout.directory(&aside));
+            change.remove_snapshot(&entry.name, &before.name)
+        })?;
+        forget(&aside, context);
+        return Err(error);
+    }
+    // The directory in which it was filled.
+    forget(hidden, context);
+    Ok(true)
 }
 
 /// Refuses where a running container has the entry mounted: it would go on with the data that is put aside. False where

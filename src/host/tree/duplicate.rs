@@ -5,11 +5,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{CWD, Mode, RenameFlags, mkdirat, renameat_with};
+use rustix::fs::{
+    CWD, IFlags, Mode, RenameFlags, fchmod, fchown, ioctl_getflags, mkdirat, renameat_with,
+};
 
 use super::{
-    BENEATH, Copied, FOLDER, Owners, btrfs, copy, enter, file, is_file, open_below,
-    open_without_links, remove,
+    BENEATH, Copied, FOLDER, Owners, btrfs, copy, enter, file, is_file, is_folder_empty,
+    open_below, open_without_links, remove,
 };
 use crate::domain::snapshot::Made;
 use crate::error::{Error, Result};
@@ -27,10 +29,10 @@ pub fn duplicate(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Copied> {
     if is_file(root, from) {
-        file::duplicate_file(root, from, to, hidden)?;
-        return Ok(Copied { copied: 1, ..Copied::default() });
+        return file::duplicate_file(root, from, to, hidden);
     }
     let folder = enter(root, from)?;
+    must_be_attached(&folder, root, from)?;
     let source = Source { folder, by_file_system: true, owners: Owners::Kept };
     place(root, source, to, hidden, progress)
 }
@@ -50,6 +52,54 @@ pub fn take_in(
 ) -> Result<Copied> {
     let owners = if keeps_owners { Owners::Kept } else { Owners::Callers };
     place(root, Source { folder: from, by_file_system: false, owners }, to, hidden, progress)
+}
+
+/// Copies the folder `from` directly below `root` into the folder `into` beside it, which is empty and root's alone while
+/// that goes on; what is in `into` in the end is whole, or of no use. `None` where there is not enough room in it.
+///
+/// # Errors
+/// Where it cannot be copied.
+pub fn copy_into(
+    root: &Path,
+    from: &str,
+    into: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Option<Copied>> {
+    let failed = || Error::system("copy to", root.join(into));
+    let (source, target) = (enter(root, from)?, enter(root, into)?);
+    must_be_attached(&source, root, from)?;
+    close(&target).map_err(failed())?;
+    if !is_folder_empty(&target).map_err(failed())? {
+        return Err(Error::refused(format!("{} is not empty", root.join(into).display())));
+    }
+    match copy(source, target, Owners::Kept, progress) {
+        Ok(copied) => Ok(Some(copied)),
+        Err(error) if is_lack_of_room(&error) => Ok(None),
+        Err(error) => Err(failed()(error)),
+    }
+}
+
+/// Refuses the place of an entry with a size in which its image is not: nobody can write there, and nothing is in it.
+fn must_be_attached(folder: &OwnedFd, root: &Path, name: &str) -> Result<()> {
+    let is_immutable = ioctl_getflags(folder).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE));
+    if is_immutable && is_folder_empty(folder).is_ok_and(|is_empty| is_empty) {
+        return Err(Error::refused(format!(
+            "nothing is attached at {}; run the command again",
+            root.join(name).display()
+        )));
+    }
+    Ok(())
+}
+
+/// Has nobody else enter a folder, not even who has it open.
+fn close(folder: &OwnedFd) -> io::Result<()> {
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    fchown(folder, Some(uid), Some(gid))?;
+    Ok(fchmod(folder, Mode::RWXU)?)
+}
+
+fn is_lack_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 struct Source {

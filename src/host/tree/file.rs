@@ -15,7 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::{BENEATH, copy, open_below, open_without_links};
+use super::{BENEATH, Copied, copy, open_below, open_without_links};
 use crate::error::{Error, Result};
 
 /// The permissions that a file may be given. Who fills a file must not choose as whom it runs.
@@ -81,12 +81,15 @@ pub fn read_file(root: &Path, name: &str, most: u64) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// Where it cannot be copied; nothing is left of the copy then.
-pub fn duplicate_file(root: &Path, from: &str, to: &str, hidden: &str) -> Result<()> {
+pub fn duplicate_file(root: &Path, from: &str, to: &str, hidden: &str) -> Result<Copied> {
     let (root_fd, source) = enter_file(root, from, READING)?;
     let copied = CString::new(hidden)
         .map_err(io::Error::from)
         .and_then(|name| copy::copy_file(&source, &root_fd, &name))
-        .and_then(|()| Ok(renameat_with(&root_fd, hidden, &root_fd, to, RenameFlags::NOREPLACE)?));
+        .and_then(|copied| {
+            renameat_with(&root_fd, hidden, &root_fd, to, RenameFlags::NOREPLACE)?;
+            Ok(copied)
+        });
     copied.map_err(|error| {
         let _ = unlinkat(&root_fd, hidden, AtFlags::empty());
         Error::system("copy to", root.join(to))(error)

@@ -27,7 +27,7 @@ use rustix::fs::{
 use rustix::path::Arg;
 
 pub use copy::{Copied, Owners, copy, count};
-pub use duplicate::{duplicate, take_in};
+pub use duplicate::{copy_into, duplicate, take_in};
 pub use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
 pub use own::{Depth, Owned, own};
 pub use remove::remove;
@@ -88,8 +88,12 @@ pub fn set_immutable(root: &Path, name: &str, wanted: bool) {
 /// Where it cannot be opened or read.
 pub fn is_empty(root: &Path, name: &str) -> Result<bool> {
     let folder = enter(root, name)?;
-    let path = root.join(name);
-    let mut names = rustix::fs::Dir::read_from(&folder).map_err(Error::system("read", &path))?;
+    is_folder_empty(&folder).map_err(Error::system("read", root.join(name)))
+}
+
+/// Whether nothing is in a folder.
+fn is_folder_empty(folder: &OwnedFd) -> io::Result<bool> {
+    let mut names = rustix::fs::Dir::read_from(folder)?;
     let is_content = |name: &CStr| name != c"." && name != c"..";
     Ok(!names.any(|entry| entry.is_ok_and(|entry| is_content(entry.file_name()))))
 }

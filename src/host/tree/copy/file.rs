@@ -15,7 +15,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::Owners;
+use super::{Copied, Owners};
+use crate::domain::snapshot::Made;
 
 /// How much is read at once where blocks cannot be shared, in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -25,6 +26,9 @@ const LONGEST: usize = 64 * 1024;
 
 /// The attributes in which ACLs are.
 const ACLS: [&CStr; 2] = [c"system.posix_acl_access", c"system.posix_acl_default"];
+
+/// What xfs calls its ACLs besides; they are copied by their usual names, and these mean nothing to other file systems.
+const XFS_ACLS: &[u8] = b"trusted.SGI_ACL_";
 
 /// Whether blocks can be shared, and what was found out about that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,18 +197,23 @@ impl Buffers {
     }
 }
 
-/// Copies a file that is open to a name that is not there yet.
+/// Copies a file that is open to a name that is not there yet, and says what was copied.
 ///
 /// # Errors
 /// Where it cannot be copied; some of it may be left.
-pub fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<()> {
+pub fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<Copied> {
     let source = File::from(source.try_clone()?);
     let stat = fstat(&source)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let target = File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?);
     let mut buffers = Buffers::new(Owners::Kept);
-    buffers.data(&source, &target, &stat, true)?;
-    buffers.finish(&source, &target, &stat).map(drop)
+    let is_shared = buffers.data(&source, &target, &stat, true)? == Shared::Yes;
+    let lost = buffers.finish(&source, &target, &stat)?;
+    let length = u64::try_from(stat.st_size).unwrap_or(0);
+    let made = if is_shared && length > 0 { Made::Reflink } else { Made::Copy };
+    // Holes take nothing.
+    let bytes = length.min(u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
+    Ok(Copied { copied: 1, bytes, lost, made, ..Copied::default() })
 }
 
 /// Takes the ACLs away that a new folder has from the folder it was made in.
@@ -226,7 +235,7 @@ fn by_folder(folder: &OwnedFd, name: &CStr) -> PathBuf {
 }
 
 fn names(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|&byte| byte == 0).filter(|name| !name.is_empty())
+    list.split(|&byte| byte == 0).filter(|name| !name.is_empty() && !name.starts_with(XFS_ACLS))
 }
 
 /// One where an attribute cannot be kept, because the file system does not know it or it is only root's to give.
