@@ -466,7 +466,7 @@ pub static ROWS: &[Row] = &[
         "Sets a folder's owner",
         helpers::chown,
     ),
-    row(Helper, "copy-storage-dir", "FROM TO", "Copies a folder", helpers::copy),
+    row(Helper, "copy-storage-dir", "FROM TO [--into]", "Copies a folder", helpers::copy),
     row(Helper, "destroy-storage-dir", "NAME", "Removes a folder", helpers::destroy),
     row(
         Helper,
@@ -478,7 +478,7 @@ pub static ROWS: &[Row] = &[
     row(
         Helper,
         "size-storage-dir",
-        "NAME make|grow|attach|detach|remove [SIZE [--preallocate]]",
+        "NAME make|grow|attach|detach|remove|new|close|adopt|replace|limit [HIDDEN] [SIZE [--preallocate]]",
         "Sets how much a folder holds",
         helpers::size,
     ),

@@ -111,6 +111,9 @@ there_and_back() {
   umount "$ROOT/$DATA"
   run touch "$ROOT/$DATA/below"
   [ "$status" -ne 0 ] || fail "something was written under the mount point"
+  run sudo -u dokku sudo -n "$HELPERS/storage/bin/copy-storage-dir" "$DATA" ".destroyed-$DATA-1-1"
+  [ "$status" -ne 0 ] || fail "an empty mount point was taken for the data"
+  assert_has "nothing is attached at $ROOT/$DATA"
   # What is not attached is attached for a snapshot.
   dokku storage:snapshots:create "$DATA" second
   same "$ROOT/.snapshot-$DATA@first" "$ROOT/.snapshot-$DATA@second"

@@ -163,3 +163,29 @@ nothing_is_left() {
   assert_equal "" "$(find "$STORAGE" -maxdepth 1 -name '.destroyed-*')"
   [ ! -e "$DOKKU_LIB_ROOT/data/storage-registry/entries/$DATA.json" ]
 }
+
+@test "what comes from the web or git is within the size, or is not there at all" {
+  standin_only
+  local of images="$DOKKU_LIB_ROOT/data/storage-images"
+  for of in "git+$URL/cgi-bin/git/site.git#v1" "$URL/good.tar.gz" "$URL/plain.txt"; do
+    run dokku storage:create "$DATA" --size 16M --from "$of" --chown 1234
+    assert_success
+    assert_equal "$STORAGE/$DATA" "$(findmnt -no TARGET "$STORAGE/$DATA")"
+    assert_equal "1234:1234 755" "$(stat -c '%u:%g %a' "$STORAGE/$DATA")"
+    [ ! -e "$STORAGE/$DATA/.git" ]
+    [ -e "$STORAGE/$DATA/file" ] || [ -e "$STORAGE/$DATA/folder/file" ] || [ -e "$STORAGE/$DATA/plain.txt" ]
+    dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
+    assert_equal "" "$(ls -A "$images")"
+  done
+  mkdir "$HOST/large"
+  head -c 18000000 /dev/urandom >"$HOST/large/data"
+  tar -C "$HOST/large" -czf "$SERVED/large.tar.gz" data
+  rm -r "$HOST/large"
+  for of in "$URL/large.tar.gz" "$URL/dots.tar" "git+$URL/cgi-bin/git/site.git#nowhere"; do
+    run_apart dokku storage:create "$DATA" --size 16M --from "$of"
+    assert_status 1
+    [ "$of" != "$URL/large.tar.gz" ] || assert_stderr_has "holds 17.2M and does not fit into 16M"
+    nothing_is_left
+    assert_equal "" "$(ls -A "$images")"
+  done
+}

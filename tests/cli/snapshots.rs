@@ -221,8 +221,30 @@ fn what_cannot_be_fetched_is_refused_at_once() {
     }
     session.run(&["storage:create", "data", "--from", "https://example.com/a", "--sha256", "abc"]);
     session.run(&["storage:create", "data", "--sha256", &"a".repeat(64)]);
-    let with_size = ["storage:create", "data", "--from", "https://example.com/a", "--size", "1G"];
-    session.run(&with_size);
     session.show_tree("lib/data");
+    assert_timeless!(session);
+}
+
+#[test]
+fn files_have_snapshots_too() {
+    let mut session = Session::dokku(&["blog"]);
+    session.host.file("one.conf", "one\n");
+    session.prepare(&["storage:create", "conf", "--type", "file", "--from", "{ROOT}/one.conf"]);
+    session.prepare(&["storage:create", "data"]);
+    session.run(&["storage:snapshots:create", "conf", "first"]);
+    session.prepare(&["storage:snapshots:create", "data", "first"]);
+    session.run(&["storage:clone", "conf", "twin"]);
+    let from = ["--from", "snapshot:conf@first"];
+    session.run(&["storage:create", "other", "--type", "file", "--mode", "0600", from[0], from[1]]);
+    session.remark("a file does not become a directory, nor a directory a file");
+    session.run(&["storage:create", "wrong", from[0], from[1]]);
+    session.run(&["storage:create", "wrong", "--type", "file", "--from", "snapshot:data@first"]);
+    session.remark("back again");
+    session.host.file("two.conf", "two\n");
+    session.prepare(&["storage:set", "conf", "content", "{ROOT}/two.conf"]);
+    session.run(&["storage:snapshots:restore", "conf", "first"]);
+    session.show_file("lib/data/storage/conf");
+    session.run(&["storage:doctor"]);
+    session.show_tree("lib/data/storage");
     assert_timeless!(session);
 }

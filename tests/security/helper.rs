@@ -16,6 +16,7 @@ pub fn install(host: &Host) {
         "chmod-storage-dir",
         "copy-storage-dir",
         "destroy-storage-dir",
+        "size-storage-dir",
         "usage-storage-dir",
     ] {
         symlink(PROGRAM, host.path("bin").join(name)).unwrap();

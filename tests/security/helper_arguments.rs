@@ -179,7 +179,23 @@ fn copy_takes_two_names_and_nothing_else() {
     calls.push(vec!["app".into()]);
     calls.push(vec![]);
     calls.push(["app", "fresh", "more"].map(OsString::from).into());
+    // Into a folder that is there: only a hidden one, which is empty.
+    fs::create_dir_all(host.path("lib/data/storage/.destroyed-full-1-1/inside")).unwrap();
+    for words in [
+        ["app", "app", "--into"],
+        ["app", "fresh", "--into"],
+        ["app", ".destroyed-none-1-1", "--into"],
+        ["app", ".destroyed-../app", "--into"],
+        [".destroyed-../../outside", ".destroyed-none-1-1", "--into"],
+        ["../outside", ".destroyed-none-1-1", "--into"],
+    ] {
+        calls.push(words.map(OsString::from).into());
+    }
     refuse(&host, "copy-storage-dir", &calls);
+    let full = ["app", ".destroyed-full-1-1", "--into"];
+    let answer = helper::run(&host, "copy-storage-dir", &full);
+    assert_refused("copying into a folder with something in it", &answer);
+    assert!(answer.stderr.contains("is not empty"), "{answer:?}");
     say(&format!("security: {} calls of copy-storage-dir refused", calls.len()));
 }
 
@@ -203,6 +219,42 @@ fn destroy_takes_a_name_and_nothing_else() {
     let answer = helper::run(&host, "destroy-storage-dir", &["no-such-folder"]);
     assert_eq!((answer.status, answer.stderr.as_str()), (0, ""), "{answer:?}");
     say(&format!("security: {} calls of destroy-storage-dir refused", calls.len()));
+}
+
+#[test]
+fn size_takes_an_entry_and_hidden_names_of_its_own() {
+    if !as_root("the helpers' arguments") {
+        return;
+    }
+    let host = host();
+    let mut calls: Vec<Vec<OsString>> = Vec::new();
+    for verb in ["new", "close", "adopt", "replace", "limit"] {
+        for hidden in [
+            "",
+            "app",
+            "../app",
+            ".destroyed-",
+            ".destroyed-app",
+            ".destroyed-apps-1-1",
+            ".destroyed-other-1-1",
+            ".destroyed-app-../x",
+            ".destroyed-app-1/../../app",
+            ".snapshot-app@one",
+            ".trash-app-1-1",
+            "/etc",
+        ] {
+            let mut words: Vec<OsString> = ["app", verb, hidden].map(OsString::from).into();
+            if ["new", "limit"].contains(&verb) {
+                words.push("16M".into());
+            }
+            calls.push(words);
+        }
+        calls.push(["../app", verb, ".destroyed-app-1-1", "16M"].map(OsString::from).into());
+        let many = ["app", verb, ".destroyed-app-1-1", "16M", "more", "--preallocate"];
+        calls.push(many.map(OsString::from).into());
+    }
+    refuse(&host, "size-storage-dir", &calls);
+    say(&format!("security: {} calls of size-storage-dir refused", calls.len()));
 }
 
 #[test]
