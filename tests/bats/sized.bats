@@ -130,18 +130,26 @@ there_and_back() {
   there_and_back
   assert_equal btrfs "$(made first)"
   btrfs subvolume show "$ROOT/$DATA" >/dev/null
+  # What it holds is the entry's size of now, and nothing of it is for an entry without one.
+  dokku storage:set "$DATA" size 48M
+  dokku storage:snapshots:restore "$DATA" first
+  dd if=/dev/zero of="$ROOT/$DATA/fill" bs=1M count=30 status=none
+  rm "$ROOT/$DATA/fill"
+  dokku storage:create "$DATA-plain" --from "snapshot:$DATA@first"
+  dd if=/dev/zero of="$ROOT/$DATA-plain/fill" bs=1M count=60 status=none
+  rm "$ROOT/$DATA-plain/fill"
   # One with another subvolume in it is copied, and comes back with a quota too.
   btrfs subvolume create "$ROOT/$DATA/inner" >/dev/null
   echo precious >"$ROOT/$DATA/inner/file"
   dokku storage:snapshots:create "$DATA" nested
   dokku storage:snapshots:restore "$DATA" nested
   assert_equal precious "$(cat "$ROOT/$DATA/inner/file")"
-  run dd if=/dev/zero of="$ROOT/$DATA/fill" bs=1M count=30
-  [ "$status" -ne 0 ] || fail "30 MiB fit into 24M"
+  run dd if=/dev/zero of="$ROOT/$DATA/fill" bs=1M count=60
+  [ "$status" -ne 0 ] || fail "60 MiB fit into 48M"
   rm "$ROOT/$DATA/fill"
   dokku storage:clone "$DATA" "$DATA-twin"
-  run dd if=/dev/zero of="$ROOT/$DATA-twin/fill" bs=1M count=30
-  [ "$status" -ne 0 ] || fail "30 MiB fit into 24M"
+  run dd if=/dev/zero of="$ROOT/$DATA-twin/fill" bs=1M count=60
+  [ "$status" -ne 0 ] || fail "60 MiB fit into 48M"
   nothing_hidden
 }
 
@@ -307,6 +315,27 @@ killed() {
   done
   rm -rf "$HOST/original"
   assert_equal 1 "$(losetup -a | grep -c "$IMAGES")"
+}
+
+@test "a create that is killed right before its entry is registered leaves no image" {
+  local hidden=".destroyed-$DATA-1-4194305" # a process that there is not
+  local size=(sudo -u dokku sudo -n "$HELPERS/storage/bin/size-storage-dir" "$DATA")
+  sudo -u dokku mkdir "$ROOT/$hidden"
+  "${size[@]}" new "$hidden" 16M
+  "${size[@]}" close "$hidden"
+  "${size[@]}" adopt "$hidden"
+  assert_equal 2 "$(stat -c %h "$IMAGES/$DATA.img")"
+  dokku storage:create "$DATA-any"
+  assert_equal "" "$(ls -A "$IMAGES")"
+  nothing_hidden
+  # One that is registered stays.
+  dokku storage:create "$DATA" --size 16M
+  echo kept >"$ROOT/$DATA/file"
+  sudo -u dokku mkdir "$ROOT/$hidden"
+  ln "$IMAGES/$DATA.img" "$IMAGES/$hidden.img"
+  dokku storage:create "$DATA-other"
+  assert_equal "$DATA.img" "$(ls -A "$IMAGES")"
+  assert_equal kept "$(cat "$ROOT/$DATA/file")"
 }
 
 @test "on a disk that is full a snapshot is refused, of a directory and of an image, and nothing is left" {

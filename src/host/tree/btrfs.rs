@@ -34,5 +34,10 @@ fn take(from: &OwnedFd, to: &OwnedFd, name: &str) -> Option<()> {
         return None;
     }
     let taken = process::output("btrfs", &["subvolume", "snapshot", &from, &to]).ok()?;
-    (taken.status == 0).then_some(())
+    if taken.status != 0 {
+        return None;
+    }
+    // It has the original's limit, which is not for what is made of it. Without quotas there is none.
+    let _ = process::output("btrfs", &["qgroup", "limit", "none", &to]);
+    Some(())
 }
