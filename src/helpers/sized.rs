@@ -151,7 +151,6 @@ impl Subject {
                 self.attach().inspect_err(|_| {
                     tree::set_immutable(&self.storage, self.name(), false);
                 })?;
-                image.drop_other_names()?;
             }
             None => {
                 image.make(size, preallocate, owner)?;
@@ -188,7 +187,10 @@ impl Subject {
         }
         // Nobody writes under what is not attached.
         tree::set_immutable(&self.storage, self.name(), true);
-        self.image(self.name())?.attach(&self.storage, self.name())
+        let image = self.image(self.name())?;
+        image.attach(&self.storage, self.name())?;
+        // It was filled under another.
+        image.drop_other_names()
     }
 
     fn detach(&self) -> Result<()> {
