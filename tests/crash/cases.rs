@@ -161,6 +161,24 @@ pub const CASES: &[Case] = &[
         },
         "storage:snapshots:restore named one",
     ),
+    case(
+        "take a snapshot of a file",
+        &["storage:create named --type file --mode 0640"],
+        NOTHING,
+        "storage:snapshots:create named one",
+    ),
+    case(
+        "restore a snapshot of a file",
+        &["storage:create named --type file --mode 0640", "storage:snapshots:create named one"],
+        |host| host.write("lib/data/storage/named", "after"),
+        "storage:snapshots:restore named one",
+    ),
+    case(
+        "create a file from a snapshot",
+        &["storage:create named --type file", "storage:snapshots:create named one"],
+        NOTHING,
+        "storage:create fresh --type file --from snapshot:named@one",
+    ),
     Case {
         emptied: Some("lib/data/storage/.snapshot-named@one/"),
         ..case(
