@@ -2,7 +2,9 @@
 
 use super::image::names;
 use super::{Finding, Severity};
+use crate::commands::scheduler;
 use crate::context::Context;
+use crate::domain::entry::DOCKER_LOCAL;
 use crate::domain::names::AppName;
 use crate::domain::paths::ContainerPath;
 use crate::domain::phases::{Phase, Phases};
@@ -32,7 +34,8 @@ pub fn free_phases(app: &AppName, path: &ContainerPath, store: &Store) -> Result
 #[must_use]
 pub fn forgotten(app: &AppName, context: &Context) -> Vec<Finding> {
     let settings = context.store.app_settings(app);
-    if settings.is_ok_and(|settings| settings.auto_volumes) {
+    let is_elsewhere = scheduler::of_app(app, context) != DOCKER_LOCAL;
+    if is_elsewhere || settings.is_ok_and(|settings| settings.auto_volumes) {
         return Vec::new();
     }
     let volumes = images::volumes(&context.environment, &names(app, "", context));

@@ -9,11 +9,12 @@ use crate::backing;
 use crate::backing::storage_root::{self, Wanted};
 use crate::checks::image::Fitting;
 use crate::checks::{Finding, Severity, sources};
+use crate::commands::scheduler;
 use crate::commands::usage::{NEARLY_FULL, share_of};
 use crate::context::Context;
 use crate::domain::app_settings::{MissingSource, UnwritableSource};
 use crate::domain::docker_args::quoted;
-use crate::domain::entry::Entry;
+use crate::domain::entry::{DOCKER_LOCAL, Entry};
 use crate::domain::names::AppName;
 use crate::domain::paths::{Source, Subpath};
 use crate::domain::phases::Phase;
@@ -69,7 +70,9 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
             (Some(finding), MissingSource::Ignore) => context.out.warn(&finding.line()),
         }
     }
-    let needs_image = !deployed.is_empty() || settings.auto_volumes;
+    // What another scheduler runs finds no directories of this host.
+    let makes_volumes = settings.auto_volumes && scheduler::of_app(&app, context) == DOCKER_LOCAL;
+    let needs_image = !deployed.is_empty() || makes_volumes;
     let fitting = if needs_image { Fitting::open(&app, word(arguments, 1), context) } else { None };
     let owners = owners(&app, &deployed, fitting.as_ref(), context)?;
     let reads_only = settings.unwritable_source == UnwritableSource::Ignore;
@@ -87,12 +90,12 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     }
     stop_for(&findings)?;
     let uncovered = match &fitting {
-        Some(fitting) if settings.auto_volumes => Some(Uncovered::of(&app, fitting, context)?),
+        Some(fitting) if makes_volumes => Some(Uncovered::of(&app, fitting, context)?),
         _ => None,
     };
     let has_image = fitting.is_some();
     drop(fitting);
-    if settings.auto_volumes && !has_image {
+    if makes_volumes && !has_image {
         context.out.warn(&format!(
             "{app}: Docker does not show the image, so that its volumes get no storage entries (auto-volumes)"
         ));

@@ -59,6 +59,17 @@ nothing_is_left_of_filling() {
   assert_has 'it can be false, true'
 }
 
+@test "an app of another scheduler gets none" {
+  on
+  sudo -u dokku mkdir -p "$DOKKU_LIB_ROOT/config/scheduler/$APP"
+  echo k3s | sudo -u dokku tee "$DOKKU_LIB_ROOT/config/scheduler/$APP/selected" >/dev/null
+  deploy "$APP"
+  [ ! -e "$ENTRIES/$DB.json" ]
+  rm -r "$DOKKU_LIB_ROOT/config/scheduler/$APP"
+  deploy "$APP"
+  [ -e "$ENTRIES/$DB.json" ]
+}
+
 @test "each volume gets an entry, filled as the image has it, and keeps its data over deploys" {
   on
   run deploy "$APP" web=1 worker=1
