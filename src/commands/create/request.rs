@@ -1,13 +1,9 @@
-//! `storage:create`: registers an entry.
+//! What `storage:create` was asked for: its flags, and the entry that they describe.
 
 use clap::Parser;
 
-use super::arguments::{self, at, given, no_more_than, pairs};
-use super::filling::{self, Origin};
-use super::{content, scheduler};
-use crate::backing::storage_file::Filling;
-use crate::backing::storage_root::{self, Wanted};
-use crate::backing::{self, Place, Request};
+use crate::backing::{self, Place, Request, storage_root};
+use crate::commands::arguments::{self, at, given, no_more_than, pairs};
 use crate::context::Context;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S, unsupported_scheduler};
 use crate::domain::mode::Mode;
@@ -17,7 +13,6 @@ use crate::domain::ownership::Ownership;
 use crate::domain::paths::{Source, as_typed};
 use crate::domain::scope::Scope;
 use crate::domain::source;
-use crate::domain::web::Sha256;
 use crate::error::{Error, Result};
 use crate::host::environment;
 
@@ -25,7 +20,7 @@ use crate::host::environment;
 const DIRECTORY: &str = "directory";
 
 #[derive(Debug, Parser)]
-struct Arguments {
+pub(super) struct Arguments {
     /// --access-mode: PVC access mode (k3s only)
     #[arg(long, value_name = "string")]
     access_mode: Option<String>,
@@ -40,7 +35,7 @@ struct Arguments {
     chown: Option<String>,
     /// --chown-recursive: also change the owner of what is already in the directory
     #[arg(long, help_heading = arguments::OWN)]
-    chown_recursive: bool,
+    pub(super) chown_recursive: bool,
     /// --driver: the volume driver (type volume)
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     driver: Option<String>,
@@ -76,7 +71,7 @@ struct Arguments {
     scope: Vec<String>,
     /// --sha256: the SHA-256 sum that what --from downloads must have
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
-    sha256: Option<String>,
+    pub(super) sha256: Option<String>,
     /// --size: PVC size (k3s only, e.g. 2Gi)
     #[arg(long, value_name = "string")]
     size: Option<String>,
@@ -89,83 +84,8 @@ struct Arguments {
     positional: Vec<String>,
 }
 
-/// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
-///
-/// # Errors
-/// For values that do not fit, with nothing changed; and where the directory or the claim cannot be made,
-/// with all put back.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:create", words, context)?;
-    let recursive = arguments.chown_recursive;
-    let sum = given(arguments.sha256.as_deref()).map(Sha256::parse).transpose()?;
-    let (mut entry, request) = entry(&arguments, context)?;
-    let source = match &request.from {
-        Some(from) => filled_from(from, &entry, &request)?,
-        None => None,
-    };
-    if sum.is_some() && !matches!(source, Some(source::Source::Web(_))) {
-        return Err(Error::refused("--sha256 goes with --from https://… or http://…").into());
-    }
-    if entry.connector.is_some() {
-        super::access::must_see_every_app("a connector's credentials are the host's", context)?;
-    }
-    let existing = context.store.entry(&entry.name)?;
-    if let Some(existing) = &existing {
-        if !super::access::may_touch(existing, context)? {
-            return Err(Error::refused(format!(
-                "storage entry name \"{}\" is taken; choose another",
-                entry.name
-            ))
-            .into());
-        }
-        check_existing(existing, &mut entry)?;
-        entry.complete_from(existing);
-    }
-    if let Some(source) = &entry.host_path {
-        super::access::source(source, Some(&entry.name), None, context)?;
-    }
-    super::access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
-    if let Some(source) = source {
-        let origin = Origin::of(&source, sum.as_ref(), &mut entry, context)?;
-        filling::create(&entry, &entry, &origin, context)?;
-        context.out.headline(&format!("Storage entry {} created", entry.name));
-        return Ok(());
-    }
-    let from = request.from.as_ref().map(|from| content::read(from, &entry.name, context));
-    let bytes = from.transpose()?;
-    storage_root::clear_leaving(context);
-    let wanted = Wanted::of(&entry, recursive, context)?;
-    let filling = if backing::of(&entry).place() == Place::File {
-        let is_registered = existing.is_some();
-        Some(Filling::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)
-    } else {
-        None
-    };
-    let registered = register(entry, &wanted, filling.as_ref(), context);
-    let (entry, before) = registered.map_err(|error| super::access::told(error, context))?;
-    if before.is_some() {
-        context.out.headline_unless_quiet(&format!(
-            "Storage entry {} already exists, leaving in place",
-            entry.name
-        ));
-    }
-    if filling.as_ref().is_some_and(Filling::is_new) {
-        context.out.detail(&format!("Created {}", entry.shown_source()));
-    }
-    let made = finish(&entry, &request, &wanted, context);
-    if let Err(error) = made {
-        take_back(&entry, before.as_ref(), &wanted, filling.as_ref(), context)?;
-        return Err(error.into());
-    }
-    if let (Some(Source::Volume(volume)), true) = (&entry.host_path, entry.kind.is_empty()) {
-        context.out.detail(&format!("Uses the Docker volume {volume}"));
-    }
-    context.out.headline(&format!("Storage entry {} created", entry.name));
-    Ok(())
-}
-
 /// The entry that was asked for, and what was said for its type.
-fn entry(arguments: &Arguments, context: &mut Context) -> Result<(Entry, Request)> {
+pub(super) fn entry(arguments: &Arguments, context: &mut Context) -> Result<(Entry, Request)> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let annotations = pairs(&arguments.annotation)?;
     let labels = pairs(&arguments.label)?;
@@ -285,7 +205,11 @@ fn request(kind: &str, typed: Option<&str>, arguments: &Arguments) -> Result<Req
 }
 
 /// What a directory is to be filled from, or a file from a snapshot; any other content of a file is read by itself.
-fn filled_from(from: &str, entry: &Entry, request: &Request) -> Result<Option<source::Source>> {
+pub(super) fn filled_from(
+    from: &str,
+    entry: &Entry,
+    request: &Request,
+) -> Result<Option<source::Source>> {
     match backing::of(entry).place() {
         Place::Directory => {}
         Place::File if from.starts_with("snapshot:") => {}
@@ -310,124 +234,4 @@ fn bad_source(name: &EntryName, scheduler: &str, typed: &str, reason: &Error) ->
         return Error::refused(reason.to_string());
     }
     Error::refused(format!("storage entry \"{name}\" host_path must be {kind}, got {typed:?}"))
-}
-
-/// Refuses to make something else of an entry; what its type chose for it the first time stays.
-fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
-    if existing.scheduler != entry.scheduler {
-        return Err(Error::refused(format!(
-            "storage entry \"{}\" already exists with scheduler {:?}; refusing to redefine",
-            entry.name, existing.scheduler
-        )));
-    }
-    let (kind, wanted) = (backing::name_of(existing), backing::name_of(entry));
-    let is_typed = !existing.kind.is_empty() || !entry.kind.is_empty();
-    if kind != wanted && is_typed {
-        return Err(Error::refused(format!(
-            "storage entry \"{}\" already exists with type {kind}; refusing to make it {wanted}",
-            entry.name
-        )));
-    }
-    let is_same = existing.options == entry.options
-        && existing.connector == entry.connector
-        && existing.driver == entry.driver;
-    if !entry.kind.is_empty() && !existing.kind.is_empty() {
-        if !is_same {
-            return Err(Error::refused(format!(
-                "storage entry \"{}\" already exists with other options; dokku storage:info {} shows them",
-                entry.name, entry.name
-            )));
-        }
-        if kind != "volume" {
-            entry.host_path.clone_from(&existing.host_path);
-        }
-    }
-    if existing.host_path != entry.host_path {
-        return Err(Error::refused(format!(
-            "storage entry \"{}\" already exists at {}; unmount and destroy it first, its data stays",
-            entry.name,
-            existing.shown_source()
-        )));
-    }
-    Ok(())
-}
-
-/// Writes the entry and makes its directory or file in one step; returns the entry as written, and the one before.
-fn register(
-    entry: Entry,
-    wanted: &Wanted,
-    filling: Option<&Filling>,
-    context: &Context,
-) -> Result<(Entry, Option<Entry>)> {
-    let registered = context.store.change(|change| {
-        if let Some(connector) = &entry.connector {
-            change.store().existing_connector(connector.as_str())?;
-        }
-        let before = change.store().entry(&entry.name)?;
-        let mut entry = entry;
-        if let Some(before) = &before {
-            check_existing(before, &mut entry)?;
-            entry.complete_from(before);
-        }
-        if entry.exclusive && before.as_ref().is_none_or(|before| !before.exclusive) {
-            change.store().refuse_several(&entry)?;
-        }
-        wanted.prepare(&entry, change);
-        if let Some(filling) = filling {
-            filling.put(change)?;
-        }
-        if before.as_ref() != Some(&entry) {
-            change.write_entry(&entry)?;
-        }
-        Ok((entry, before))
-    });
-    if let (Err(_), Some(filling)) = (&registered, filling) {
-        filling.abandon(context);
-    }
-    registered
-}
-
-fn finish(entry: &Entry, request: &Request, wanted: &Wanted, context: &mut Context) -> Result<()> {
-    if wanted.missing().is_some() {
-        context.out.detail(&format!("Created {}", entry.shown_source()));
-    }
-    backing::of(entry).make(entry, request, context)?;
-    wanted.apply(entry, context)?;
-    if scheduler::is_elsewhere(entry) && scheduler::tell("storage-create", entry, context)?.is_err()
-    {
-        return Err(Error::refused(format!(
-            "scheduler refused storage entry \"{}\"; nothing was registered",
-            entry.name
-        )));
-    }
-    Ok(())
-}
-
-/// Puts back what was there before, unless somebody changed or mounted the entry meanwhile: then it stays, and
-/// the next call of the same command has another try.
-fn take_back(
-    entry: &Entry,
-    before: Option<&Entry>,
-    wanted: &Wanted,
-    filling: Option<&Filling>,
-    context: &Context,
-) -> Result<()> {
-    let taken = context.store.change(|change| {
-        let now = change.store().entry(&entry.name)?;
-        if now.as_ref() != Some(entry) || !change.store().apps_mounting(&entry.name)?.is_empty() {
-            return Ok(false);
-        }
-        match before {
-            Some(before) => change.write_entry(before)?,
-            None => change.remove_entry(&entry.name),
-        }
-        if let Some(filling) = filling {
-            filling.take_back(change);
-        }
-        Ok(true)
-    })?;
-    if taken {
-        wanted.unmake();
-    }
-    Ok(())
 }

@@ -1,0 +1,213 @@
+//! `storage:create`: registers an entry.
+
+mod request;
+
+use request::Arguments;
+
+use super::arguments::{self, given};
+use super::filling::{self, Origin};
+use super::{access, content, scheduler};
+use crate::backing::storage_file::Filling;
+use crate::backing::storage_root::{self, Wanted};
+use crate::backing::{self, Place, Request};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::paths::Source;
+use crate::domain::source;
+use crate::domain::web::Sha256;
+use crate::error::{Error, Result};
+
+/// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
+///
+/// # Errors
+/// For values that do not fit, with nothing changed; and where the directory or the claim cannot be made,
+/// with all put back.
+pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let arguments: Arguments = arguments::parse("storage:create", words, context)?;
+    let recursive = arguments.chown_recursive;
+    let sum = given(arguments.sha256.as_deref()).map(Sha256::parse).transpose()?;
+    let (mut entry, request) = request::entry(&arguments, context)?;
+    let source = match &request.from {
+        Some(from) => request::filled_from(from, &entry, &request)?,
+        None => None,
+    };
+    if sum.is_some() && !matches!(source, Some(source::Source::Web(_))) {
+        return Err(Error::refused("--sha256 goes with --from https://… or http://…").into());
+    }
+    if entry.connector.is_some() {
+        access::must_see_every_app("a connector's credentials are the host's", context)?;
+    }
+    let existing = context.store.entry(&entry.name)?;
+    if let Some(existing) = &existing {
+        if !access::may_touch(existing, context)? {
+            return Err(Error::refused(format!(
+                "storage entry name \"{}\" is taken; choose another",
+                entry.name
+            ))
+            .into());
+        }
+        check_existing(existing, &mut entry)?;
+        entry.complete_from(existing);
+    }
+    if let Some(source) = &entry.host_path {
+        access::source(source, Some(&entry.name), None, context)?;
+    }
+    access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
+    if let Some(source) = source {
+        let origin = Origin::of(&source, sum.as_ref(), &mut entry, context)?;
+        filling::create(&entry, &entry, &origin, context)?;
+        context.out.headline(&format!("Storage entry {} created", entry.name));
+        return Ok(());
+    }
+    let from = request.from.as_ref().map(|from| content::read(from, &entry.name, context));
+    let bytes = from.transpose()?;
+    storage_root::clear_leaving(context);
+    let wanted = Wanted::of(&entry, recursive, context)?;
+    let filling = if backing::of(&entry).place() == Place::File {
+        let is_registered = existing.is_some();
+        Some(Filling::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)
+    } else {
+        None
+    };
+    let registered = register(entry, &wanted, filling.as_ref(), context);
+    let (entry, before) = registered.map_err(|error| access::told(error, context))?;
+    if before.is_some() {
+        context.out.headline_unless_quiet(&format!(
+            "Storage entry {} already exists, leaving in place",
+            entry.name
+        ));
+    }
+    if filling.as_ref().is_some_and(Filling::is_new) {
+        context.out.detail(&format!("Created {}", entry.shown_source()));
+    }
+    let made = finish(&entry, &request, &wanted, context);
+    if let Err(error) = made {
+        take_back(&entry, before.as_ref(), &wanted, filling.as_ref(), context)?;
+        return Err(error.into());
+    }
+    if let (Some(Source::Volume(volume)), true) = (&entry.host_path, entry.kind.is_empty()) {
+        context.out.detail(&format!("Uses the Docker volume {volume}"));
+    }
+    context.out.headline(&format!("Storage entry {} created", entry.name));
+    Ok(())
+}
+
+/// Refuses to make something else of an entry; what its type chose for it the first time stays.
+fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
+    if existing.scheduler != entry.scheduler {
+        return Err(Error::refused(format!(
+            "storage entry \"{}\" already exists with scheduler {:?}; refusing to redefine",
+            entry.name, existing.scheduler
+        )));
+    }
+    let (kind, wanted) = (backing::name_of(existing), backing::name_of(entry));
+    let is_typed = !existing.kind.is_empty() || !entry.kind.is_empty();
+    if kind != wanted && is_typed {
+        return Err(Error::refused(format!(
+            "storage entry \"{}\" already exists with type {kind}; refusing to make it {wanted}",
+            entry.name
+        )));
+    }
+    let is_same = existing.options == entry.options
+        && existing.connector == entry.connector
+        && existing.driver == entry.driver;
+    if !entry.kind.is_empty() && !existing.kind.is_empty() {
+        if !is_same {
+            return Err(Error::refused(format!(
+                "storage entry \"{}\" already exists with other options; dokku storage:info {} shows them",
+                entry.name, entry.name
+            )));
+        }
+        if kind != "volume" {
+            entry.host_path.clone_from(&existing.host_path);
+        }
+    }
+    if existing.host_path != entry.host_path {
+        return Err(Error::refused(format!(
+            "storage entry \"{}\" already exists at {}; unmount and destroy it first, its data stays",
+            entry.name,
+            existing.shown_source()
+        )));
+    }
+    Ok(())
+}
+
+/// Writes the entry and makes its directory or file in one step; returns the entry as written, and the one before.
+fn register(
+    entry: Entry,
+    wanted: &Wanted,
+    filling: Option<&Filling>,
+    context: &Context,
+) -> Result<(Entry, Option<Entry>)> {
+    let registered = context.store.change(|change| {
+        if let Some(connector) = &entry.connector {
+            change.store().existing_connector(connector.as_str())?;
+        }
+        let before = change.store().entry(&entry.name)?;
+        let mut entry = entry;
+        if let Some(before) = &before {
+            check_existing(before, &mut entry)?;
+            entry.complete_from(before);
+        }
+        if entry.exclusive && before.as_ref().is_none_or(|before| !before.exclusive) {
+            change.store().refuse_several(&entry)?;
+        }
+        wanted.prepare(&entry, change);
+        if let Some(filling) = filling {
+            filling.put(change)?;
+        }
+        if before.as_ref() != Some(&entry) {
+            change.write_entry(&entry)?;
+        }
+        Ok((entry, before))
+    });
+    if let (Err(_), Some(filling)) = (&registered, filling) {
+        filling.abandon(context);
+    }
+    registered
+}
+
+fn finish(entry: &Entry, request: &Request, wanted: &Wanted, context: &mut Context) -> Result<()> {
+    if wanted.missing().is_some() {
+        context.out.detail(&format!("Created {}", entry.shown_source()));
+    }
+    backing::of(entry).make(entry, request, context)?;
+    wanted.apply(entry, context)?;
+    if scheduler::is_elsewhere(entry) && scheduler::tell("storage-create", entry, context)?.is_err()
+    {
+        return Err(Error::refused(format!(
+            "scheduler refused storage entry \"{}\"; nothing was registered",
+            entry.name
+        )));
+    }
+    Ok(())
+}
+
+/// Puts back what was there before, unless somebody changed or mounted the entry meanwhile: then it stays, and
+/// the next call of the same command has another try.
+fn take_back(
+    entry: &Entry,
+    before: Option<&Entry>,
+    wanted: &Wanted,
+    filling: Option<&Filling>,
+    context: &Context,
+) -> Result<()> {
+    let taken = context.store.change(|change| {
+        let now = change.store().entry(&entry.name)?;
+        if now.as_ref() != Some(entry) || !change.store().apps_mounting(&entry.name)?.is_empty() {
+            return Ok(false);
+        }
+        match before {
+            Some(before) => change.write_entry(before)?,
+            None => change.remove_entry(&entry.name),
+        }
+        if let Some(filling) = filling {
+            filling.take_back(change);
+        }
+        Ok(true)
+    })?;
+    if taken {
+        wanted.unmake();
+    }
+    Ok(())
+}
