@@ -128,7 +128,8 @@ impl Subject {
         }
         let image = self.image(hidden)?;
         image.make(size, preallocate, (0, 0))?;
-        image.attach(&self.storage, hidden)
+        // The command may have been killed meanwhile, and the directory cleared away.
+        image.attach(&self.storage, hidden).or_else(|error| image.remove().and(Err(error)))
     }
 
     /// Makes what is behind the directory, unless it is there from an earlier time, and attaches it.

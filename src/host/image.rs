@@ -106,11 +106,7 @@ impl Image {
     /// # Errors
     /// Where it cannot be made; nothing is left of it then.
     pub fn make(&self, size: ByteSize, preallocate: bool, owner: (u32, u32)) -> Result<()> {
-        let unfinished = Self {
-            folder: self.folder.try_clone().map_err(Error::system("open", &self.shown))?,
-            name: format!(".{}.new", self.name),
-            shown: self.shown.clone(),
-        };
+        let unfinished = self.unfinished()?;
         unfinished.remove()?;
         let made = unfinished.fill(size, preallocate, owner).and_then(|()| {
             let renamed = rustix::fs::renameat_with(
@@ -126,6 +122,15 @@ impl Image {
             unfinished.remove()?;
         }
         made
+    }
+
+    /// What it is before it is whole.
+    fn unfinished(&self) -> Result<Self> {
+        Ok(Self {
+            folder: self.folder.try_clone().map_err(Error::system("open", &self.shown))?,
+            name: format!(".{}.new", self.name),
+            shown: self.shown.clone(),
+        })
     }
 
     fn fill(&self, size: ByteSize, preallocate: bool, (uid, gid): (u32, u32)) -> Result<()> {

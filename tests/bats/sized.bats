@@ -324,6 +324,8 @@ killed() {
   "${size[@]}" new "$hidden" 16M
   "${size[@]}" close "$hidden"
   "${size[@]}" adopt "$hidden"
+  # And one that was killed while it made the file system.
+  : >"$IMAGES/.$hidden.img.new"
   assert_equal 2 "$(stat -c %h "$IMAGES/$DATA.img")"
   dokku storage:create "$DATA-any"
   assert_equal "" "$(ls -A "$IMAGES")"

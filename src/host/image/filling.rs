@@ -153,6 +153,7 @@ pub fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
     }
     detach(storage, hidden)?;
     let image = Image::of(layout, hidden)?;
+    image.unfinished()?.remove()?;
     if image.size()?.is_none() {
         return Ok(());
     }
