@@ -107,11 +107,26 @@ run_shell() {
     tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]*
 }
 
+# beside STEP COMMAND…: starts a command whose end is waited for later. Its status goes to a file: a shell forgets that of a
+# process whose number was given to another one meanwhile.
+beside() {
+  local step=$1
+  shift
+  rm -f "$logs/$step.status"
+  { "$@" >"$logs/$step.log" 2>&1; echo $? >"$logs/$step.status"; } &
+}
+
+# ended PROCESS STEP: waits for it; its status.
+ended() {
+  wait "$1" 2>/dev/null
+  return "$(cat "$logs/$2.status" 2>/dev/null || echo 1)"
+}
+
 # The suites mostly wait, and so run beside the tests of cargo.
 bats_run=""
 prepare_bats() {
   command -v bats >/dev/null && can_be_root || return 0
-  as_root env "BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900}" bats --timing tests/bats >"$logs/bats.log" 2>&1 &
+  beside bats as_root env "BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900}" bats --timing tests/bats
   bats_run=$!
 }
 
@@ -121,7 +136,7 @@ run_bats() {
     return
   fi
   local status=0 ok bad skipped
-  wait "$bats_run" || status=$?
+  ended "$bats_run" bats || status=$?
   bats_run=""
   skipped=$(grep -c '^ok .* # skip' "$logs/bats.log")
   ok=$(($(grep -c '^ok ' "$logs/bats.log") - skipped))
@@ -143,7 +158,7 @@ run_bats() {
 fuzz_run=""
 prepare_fuzz() {
   command -v c++ >/dev/null || return 0
-  nice fuzz/run.sh "${FUZZ_SECONDS:-5}" >"$logs/fuzz.log" 2>&1 &
+  beside fuzz nice fuzz/run.sh "${FUZZ_SECONDS:-5}"
   fuzz_run=$!
 }
 
@@ -152,7 +167,7 @@ run_fuzz() {
     skip fuzz "a C++ compiler is needed (Debian: apt-get install g++)"
     return
   fi
-  if wait "$fuzz_run"; then pass fuzz "$(tail -n 1 "$logs/fuzz.log")"; else lose fuzz "fuzz/run.sh"; fi
+  if ended "$fuzz_run" fuzz; then pass fuzz "$(tail -n 1 "$logs/fuzz.log")"; else lose fuzz "fuzz/run.sh"; fi
   fuzz_run=""
 }
 
@@ -162,14 +177,13 @@ deny_build=""
 prepare_deny() {
   command -v cargo-deny >/dev/null && return
   [ ! -x "$deny_root/bin/cargo-deny" ] || return 0
-  nice cargo install --locked --debug --quiet --no-default-features --version 0.20.2 --root "$deny_root" cargo-deny \
-    >"$logs/deny-build.log" 2>&1 &
+  beside deny-build nice cargo install --locked --debug --quiet --no-default-features --version 0.20.2 --root "$deny_root" cargo-deny
   deny_build=$!
 }
 
 run_deny() {
   local deny
-  if [ -n "$deny_build" ] && ! wait "$deny_build"; then
+  if [ -n "$deny_build" ] && ! ended "$deny_build" deny-build; then
     cp "$logs/deny-build.log" "$logs/deny.log"
     lose deny "cargo-deny cannot be built"
     return
@@ -189,7 +203,10 @@ wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
 
 finish() {
   local job
-  for job in $deny_build $fuzz_run $bats_run; do kill "$job" 2>/dev/null; done
+  for job in $deny_build $fuzz_run $bats_run; do
+    pkill -TERM -P "$job" 2>/dev/null
+    kill "$job" 2>/dev/null
+  done
 }
 trap finish EXIT
 

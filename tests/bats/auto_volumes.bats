@@ -23,7 +23,7 @@ setup() {
   new_app
   ROOT="$DOKKU_LIB_ROOT/data/storage"
   ENTRIES="$DOKKU_LIB_ROOT/data/storage-registry/entries"
-  IMAGE=$WITH_VOLUMES
+  export IMAGE=$WITH_VOLUMES
   DB="$APP-var-lib-db"
   CACHE="$APP-cache"
   ANONYMOUS=$(anonymous)
