@@ -1,6 +1,7 @@
 //! Which entries a caller may touch, and which an app may mount: access to an entry follows access to the
 //! apps that mount it, its scope, and the host's policy.
 
+use std::cell::LazyCell;
 use std::path::Path;
 
 use crate::context::Context;
@@ -11,8 +12,8 @@ use crate::domain::policy::Policy;
 use crate::domain::snapshot::of_directory_name;
 use crate::error::{Error, Result};
 use crate::host::{apps, jail};
+use crate::store::RealPath;
 use crate::store::entries::no_such_entry;
-use crate::store::overlap;
 
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
 /// cannot see does not exist for the caller.
@@ -53,16 +54,30 @@ pub fn source(
     context: &Context,
 ) -> Result<()> {
     let is_restricted = apps::are_restricted(&context.environment);
+    let place = LazyCell::new(|| RealPath::of(Path::new(source.as_str())));
+    let storage = LazyCell::new(|| RealPath::of(context.store.layout().storage()));
     let overlaps = |other: &Source| match (source, other) {
-        (Source::Path(a), Source::Path(b)) => overlap(Path::new(a.as_str()), Path::new(b.as_str())),
+        (Source::Path(_), Source::Path(other)) => {
+            place.overlaps(&RealPath::of(Path::new(other.as_str())))
+        }
         (Source::Volume(a), Source::Volume(b)) => a == b,
         _ => false,
     };
-    for entry in context.store.entries()?.entries {
+    let is_path = matches!(source, Source::Path(_));
+    // Without a plugin that decides who sees what, only the entries with a scope are out of anybody's reach.
+    let entries = if is_restricted {
+        context.store.entries()?.entries
+    } else {
+        context.store.entries_mentioning("scope")?
+    };
+    for entry in entries {
         let is_open = entry.scope.is_empty() && !is_restricted;
+        if is_open || own == Some(&entry.name) {
+            continue;
+        }
         let is_of_entry = entry.host_path.as_ref().is_some_and(overlaps)
-            || is_in_snapshot(source, &entry.name, context);
-        if is_open || own == Some(&entry.name) || !is_of_entry {
+            || (is_path && is_in_snapshot(&place, &storage, &entry.name));
+        if !is_of_entry {
             continue;
         }
         if is_restricted && !is_shared(&entry, context)? {
@@ -84,13 +99,8 @@ pub fn source(
 }
 
 /// Whether a path is in a snapshot of an entry.
-fn is_in_snapshot(source: &Source, entry: &EntryName, context: &Context) -> bool {
-    let Source::Path(path) = source else {
-        return false;
-    };
-    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let path = real(Path::new(path.as_str()));
-    let Ok(inside) = path.strip_prefix(real(context.store.layout().storage())) else {
+fn is_in_snapshot(path: &RealPath, storage: &RealPath, entry: &EntryName) -> bool {
+    let Some(inside) = path.below(storage) else {
         return false;
     };
     let first = inside.iter().next().and_then(|name| name.to_str());

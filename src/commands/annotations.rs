@@ -115,7 +115,7 @@ fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
             "{command} requires a storage entry name when an info flag is specified"
         )));
     }
-    let found = super::list_entries::visible(context)?;
+    let found = super::list_entries::visible(false, context)?;
     if found.entries.is_empty() {
         context.out.headline_unless_quiet("No storage entries registered");
     }

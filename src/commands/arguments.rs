@@ -18,16 +18,14 @@ const WRONG_FLAGS: i32 = 2;
 /// # Errors
 /// With the usage and what is wrong already said; status 2, or 0 where help was asked for.
 pub fn parse<A: Parser>(name: &str, words: &[String], context: &mut Context) -> Result<A, Error> {
-    let command = command::<A>();
-    let said = command
-        .clone()
+    let said = command::<A>()
         .try_get_matches_from(words)
         .and_then(|matches| A::from_arg_matches(&matches));
     let error = match said {
         Ok(arguments) => return Ok(arguments),
         Err(error) => error,
     };
-    for line in usage(name, &command) {
+    for line in usage(name, &command::<A>()) {
         context.out.error_line(&line);
     }
     if error.kind() == ErrorKind::UnknownArgument && ["--help", "-h"].contains(&named(&error)) {

@@ -36,11 +36,12 @@ pub(super) struct Visible {
     pub(super) problems: Vec<Error>,
 }
 
-/// Reads every entry and every app's file once. An entry that only apps mount which the caller may not see
-/// is not there for the caller.
-pub(super) fn visible(context: &Context) -> Result<Visible> {
+/// Reads every entry once, and every app's file where it is wanted or decides. An entry that only apps mount which the
+/// caller may not see is not there for the caller.
+pub(super) fn visible(apps_are_wanted: bool, context: &Context) -> Result<Visible> {
+    let apps_are_wanted = apps_are_wanted || apps::are_restricted(&context.environment);
     let (all, mut mounted_by, mut found) = context.store.snapshot(|store| {
-        let all = store.apps()?;
+        let all = if apps_are_wanted { store.apps()? } else { Vec::new() };
         let mounted_by = mounted_by(&all, store);
         Ok((all, mounted_by, store.entries()?))
     })?;
@@ -52,7 +53,7 @@ pub(super) fn visible(context: &Context) -> Result<Visible> {
         let mut apps = mounted_by.remove(&entry.name).unwrap_or_default();
         let is_free = apps.is_empty();
         if !sees_all {
-            apps.retain(|app| seen.contains(app));
+            apps.retain(|app| seen.binary_search(app).is_ok());
         }
         if is_free || !apps.is_empty() {
             entries.push((entry, apps));
@@ -102,7 +103,8 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:list-entries", words, context)?;
     // Any other format is text, as in Dokku.
     let json = arguments.format == "json";
-    let mut found = visible(context)?;
+    let apps_are_wanted = arguments.unused || arguments.format == "table";
+    let mut found = visible(apps_are_wanted, context)?;
     found.entries.retain(|(entry, _)| {
         arguments.scheduler.is_empty() || entry.scheduler == arguments.scheduler
     });

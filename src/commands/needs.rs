@@ -264,7 +264,7 @@ fn ask(app: &AppName, context: &mut Context) -> Result<()> {
             "name the need and the storage entry: dokku storage:needs:link {app} NEED ENTRY (dokku storage:needs:list {app})"
         )));
     }
-    let entries = super::list_entries::visible(context)?.entries;
+    let entries = super::list_entries::visible(false, context)?.entries;
     let names: Vec<String> = entries
         .iter()
         .filter(|(entry, _)| entry.scope.includes(app))

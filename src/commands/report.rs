@@ -1,5 +1,7 @@
 //! `storage:report`: what one app, every app, or every entry is about.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::arguments::{at, with_app};
@@ -121,7 +123,8 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     if seen.is_empty() {
         context.out.warn("You haven't deployed any applications yet");
     }
-    for (app, mounts) in all.iter().filter(|(app, _)| seen.contains(app)) {
+    // Both are in order.
+    for (app, mounts) in all.iter().filter(|(app, _)| seen.binary_search(app).is_ok()) {
         one(app, mounts, &request, context)?;
     }
     Ok(())
@@ -168,24 +171,24 @@ pub fn warn_of_orphans(app: &AppName, mounts: &Mounts, context: &mut Context) {
     }
 }
 
-fn report(mounts: &Mounts, context: &Context) -> Result<Report> {
+fn report<'a>(mounts: &'a Mounts, context: &Context) -> Result<Report<'a>> {
     let mut report = Report::default();
     for (index, mounted) in mounts.mounted.iter().enumerate() {
         let (entry, attachment) = (&mounted.entry, &mounted.attachment);
-        let mut add = |key: &str, value: String| {
-            report.add(&format!("attachment.{}.{key}", index + 1), value);
-        };
-        add("container-path", attachment.container_path.to_string());
-        add("entry-name", entry.name.to_string());
-        add("host-path", or_empty(entry.host_path.as_ref()).to_owned());
-        add("phases", attachment.phases.to_string());
-        add("process-type", attachment.process_type.to_string());
-        add("readonly", attachment.readonly.to_string());
-        add("subpath", or_empty(attachment.subpath.as_ref()).to_owned());
-        add("volume-chown", or_empty(attachment.volume_chown.as_ref()).to_owned());
-        add("volume-options", or_empty(attachment.volume_options.as_ref()).to_owned());
+        let prefix = format!("attachment.{}.", index + 1);
+        let mut add =
+            |key: &str, value: Cow<'a, str>| report.add([prefix.as_str(), key].concat(), value);
+        add("container-path", attachment.container_path.as_str().into());
+        add("entry-name", entry.name.as_str().into());
+        add("host-path", or_empty(entry.host_path.as_ref()).into());
+        add("phases", attachment.phases.to_string().into());
+        add("process-type", attachment.process_type.as_ref().into());
+        add("readonly", if attachment.readonly { "true" } else { "false" }.into());
+        add("subpath", or_empty(attachment.subpath.as_ref()).into());
+        add("volume-chown", or_empty(attachment.volume_chown.as_ref()).into());
+        add("volume-options", or_empty(attachment.volume_options.as_ref()).into());
         if let Some(from) = super::list::shared_from(mounted, context)? {
-            add("shared-from", from);
+            add("shared-from", from.into());
         }
     }
     let sorted = mounts.sorted();
@@ -198,7 +201,7 @@ fn report(mounts: &Mounts, context: &Context) -> Result<Report> {
                 backing::of(&mounted.entry).words(&source, &mounted.entry, &mounted.attachment)
             })
             .collect();
-        report.add(&format!("{}-mounts", phase.as_str()), docker_args::line(&words));
+        report.add(format!("{}-mounts", phase.as_str()), docker_args::line(&words));
     }
     Ok(report)
 }
@@ -210,7 +213,7 @@ struct GlobalRow<'a> {
 }
 
 fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
-    let found = super::list_entries::visible(context)?;
+    let found = super::list_entries::visible(true, context)?;
     let rows: Vec<GlobalRow> = found
         .entries
         .iter()

@@ -88,7 +88,7 @@ fn asked(arguments: &Arguments, context: &Context) -> Result<Vec<Entry>> {
     let name = at(&arguments.positional, 0);
     match (name, given(arguments.app.as_deref())) {
         ("", None) => {
-            let found = super::list_entries::visible(context)?;
+            let found = super::list_entries::visible(false, context)?;
             Ok(found.entries.into_iter().map(|(entry, _)| entry).collect())
         }
         ("", Some(app)) => {

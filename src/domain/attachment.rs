@@ -158,8 +158,8 @@ impl Attachment {
     /// The order in which mounts are listed and printed: by entry, then by container path.
     #[must_use]
     pub fn order(a: &Self, b: &Self) -> std::cmp::Ordering {
-        let key = |x: &Self| (x.entry_name.clone(), x.container_path.as_str().to_owned());
-        key(a).cmp(&key(b))
+        let by_path = || a.container_path.as_str().cmp(b.container_path.as_str());
+        a.entry_name.cmp(&b.entry_name).then_with(by_path)
     }
 }
 

@@ -18,7 +18,7 @@ pub fn mounted_source(entry: &Entry, attachment: &Attachment) -> String {
 /// `host:container[:options]`, the argument of `-v`, for a source as Docker sees it.
 #[must_use]
 pub fn volume_argument(source: &str, attachment: &Attachment) -> String {
-    let mut argument = format!("{source}:{}", attachment.container_path);
+    let mut argument = [source, ":", attachment.container_path.as_str()].concat();
     if let Some(options) = attachment.options() {
         argument.push(':');
         argument.push_str(&options);
@@ -66,19 +66,38 @@ fn comma_separated(fields: &[String]) -> String {
 /// Writes a word so that both `xargs` and a shell read exactly this word.
 #[must_use]
 pub fn quoted(word: &str) -> String {
+    let mut text = String::with_capacity(word.len() + 2);
+    quote(word, &mut text);
+    text
+}
+
+fn quote(word: &str, text: &mut String) {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:,=@%+".contains(&b);
     if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
+        text.push_str(word);
+        return;
     }
+    text.push('\'');
+    for (index, part) in word.split('\'').enumerate() {
+        if index > 0 {
+            text.push_str("'\\''");
+        }
+        text.push_str(part);
+    }
+    text.push('\'');
 }
 
 /// Words on one line, each quoted as it needs.
 #[must_use]
 pub fn line<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
-    let quoted: Vec<String> = words.into_iter().map(|word| quoted(word)).collect();
-    quoted.join(" ")
+    let mut text = String::new();
+    for word in words {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        quote(word, &mut text);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ impl Printer {
 
     /// `-----> text`, said also when quiet.
     pub fn headline(&mut self, text: &str) {
-        self.line(&format!("-----> {text}"));
+        self.push(&["-----> ", text, "\n"]);
     }
 
     /// `-----> text`, unless quiet.
@@ -64,13 +64,20 @@ impl Printer {
     /// `=====> text`, unless quiet.
     pub fn report_headline(&mut self, text: &str) {
         if !self.quiet {
-            self.line(&format!("=====> {text}"));
+            self.push(&["=====> ", text, "\n"]);
         }
     }
 
     /// Seven spaces and the text.
     pub fn detail(&mut self, text: &str) {
-        self.line(&format!("       {text}"));
+        self.details(&[text]);
+    }
+
+    /// Seven spaces and the parts of the text.
+    pub fn details(&mut self, parts: &[&str]) {
+        self.push(&["       "]);
+        self.push(parts);
+        self.push(&["\n"]);
     }
 
     /// Seven spaces and the text, unless quiet.
@@ -82,13 +89,18 @@ impl Printer {
 
     /// A line as it is.
     pub fn line(&mut self, text: &str) {
-        self.text(text);
-        self.text("\n");
+        self.push(&[text, "\n"]);
     }
 
     /// Text as it is, without an end of line.
     pub fn text(&mut self, text: &str) {
-        self.pending.extend_from_slice(text.as_bytes());
+        self.push(&[text]);
+    }
+
+    fn push(&mut self, parts: &[&str]) {
+        for part in parts {
+            self.pending.extend_from_slice(part.as_bytes());
+        }
         if self.pending.len() >= BLOCK {
             self.write_pending();
         }

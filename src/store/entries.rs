@@ -72,30 +72,71 @@ impl Store {
     /// # Errors
     /// Where the folder of the entries cannot be read; a single file that cannot is among the problems.
     pub fn entries(&self) -> Result<Entries> {
-        let folder = self.layout().entries();
         let mut found = Entries::default();
+        self.each_entry_file(|name, path, content| match content {
+            Ok(content) => match parse(path, name, &content) {
+                Ok(entry) => found.entries.push(entry),
+                Err(problem) => found.problems.push(problem),
+            },
+            Err(problem) => found.problems.push(problem),
+        })?;
+        found.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// The entries whose file has a field of this name; only these are taken apart. A file that cannot be read says
+    /// nothing: whoever wants that entry is told.
+    ///
+    /// # Errors
+    /// Where the folder of the entries cannot be read.
+    pub fn entries_mentioning(&self, field: &str) -> Result<Vec<Entry>> {
+        let mut found = Vec::new();
+        self.each_entry_file(|name, path, content| {
+            if let Ok(content) = content
+                && mentions(&content, field.as_bytes())
+                && let Ok(entry) = parse(path, name, &content)
+            {
+                found.push(entry);
+            }
+        })?;
+        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// Reads the file of each entry once.
+    fn each_entry_file(
+        &self,
+        mut read: impl FnMut(&EntryName, &Path, Result<Vec<u8>>),
+    ) -> Result<()> {
+        let folder = self.layout().entries();
         let files = match fs::read_dir(folder) {
             Ok(files) => files,
-            Err(error) if files::is_absent(&error) => return Ok(found),
+            Err(error) if files::is_absent(&error) => return Ok(()),
             Err(error) => return Err(Error::system("read", folder)(error)),
         };
         for file in files {
             let file = file.map_err(Error::system("read", folder))?;
             let file_name = file.file_name();
-            let Some(name) = file_name.to_str().and_then(|name| name.strip_suffix(".json")) else {
+            let name = file_name.to_str().and_then(|name| name.strip_suffix(".json"));
+            let Some(name) = name.and_then(|name| EntryName::parse(name).ok()) else {
                 continue;
             };
-            let Ok(name) = EntryName::parse(name) else {
-                continue;
-            };
-            match self.entry(&name) {
-                Ok(entry) => found.entries.extend(entry),
-                Err(problem) => found.problems.push(problem),
+            let path = file.path();
+            if let Some(content) = files::read(&path).transpose() {
+                read(&name, &path, content);
             }
         }
-        found.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(found)
+        Ok(())
     }
+}
+
+/// Whether a field of this name may be in a file: an escape could hide it.
+fn mentions(content: &[u8], field: &[u8]) -> bool {
+    let is_named = |place: &[u8]| {
+        place.starts_with(b"\\")
+            || place.strip_prefix(b"\"").is_some_and(|rest| rest.starts_with(field))
+    };
+    (0..content.len()).any(|at| matches!(content[at], b'"' | b'\\') && is_named(&content[at..]))
 }
 
 /// The refusal of a name that no entry has.

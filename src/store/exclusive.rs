@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Store, files, overlap};
+use super::{Store, overlap};
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
@@ -10,7 +10,7 @@ use crate::domain::paths::Source;
 use crate::error::{Error, Result};
 
 /// The name of the field in an entry's file.
-const FIELD: &[u8] = b"\"exclusive\"";
+const FIELD: &str = "exclusive";
 
 impl Store {
     /// Refuses an attachment of an app that would share with another app what belongs to an exclusive entry: that
@@ -124,32 +124,10 @@ impl Store {
         Ok(others.map(|other| other.name).collect())
     }
 
-    /// The exclusive entries. Only files that mention the field are taken apart: every mount asks for this.
+    /// The exclusive entries: every mount asks for them.
     fn exclusive_entries(&self) -> Result<Vec<Entry>> {
-        let folder = self.layout().entries();
-        let files = match std::fs::read_dir(folder) {
-            Ok(files) => files,
-            Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(Error::system("read", folder)(error)),
-        };
-        let mut found = Vec::new();
-        for file in files {
-            let file = file.map_err(Error::system("read", folder))?;
-            let name = file.file_name();
-            let name = name.to_str().and_then(|name| name.strip_suffix(".json"));
-            let Some(name) = name.and_then(|name| EntryName::parse(name).ok()) else {
-                continue;
-            };
-            // A file that cannot be read says nothing of being exclusive; who mounts that entry is told.
-            let content = files::read(&file.path()).ok().flatten().unwrap_or_default();
-            if content.windows(FIELD.len()).any(|window| window == FIELD)
-                && let Ok(Some(entry)) = self.entry(&name)
-            {
-                found.push(entry);
-            }
-        }
+        let mut found = self.entries_mentioning(FIELD)?;
         found.retain(|entry| entry.exclusive);
-        found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
 }

@@ -1,11 +1,14 @@
 //! The single steps on files: written beside, flushed, renamed, and owned by whom Dokku expects.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::buffer::spare_capacity;
+use rustix::fs::{FileType, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 
@@ -14,9 +17,6 @@ const FILE_MODE: u32 = 0o600;
 
 /// The largest file that the store reads, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
-
-/// Opens without waiting for anybody.
-const NONBLOCK: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// The mode of every folder that the store makes.
 pub const FOLDER_MODE: u32 = 0o755;
@@ -58,23 +58,50 @@ impl Owner {
 /// Where the file is there and cannot be read.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     // A FIFO in the file's place must not keep anybody waiting.
-    let opened = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(path);
-    let file = match opened {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match retried(|| rustix::fs::open(path, flags, Mode::empty())) {
         Ok(file) => file,
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(Error::system("read", path)(error)),
     };
-    let metadata = file.metadata().map_err(Error::system("read", path))?;
+    let stat = rustix::fs::fstat(&file).map_err(Error::system("read", path))?;
     let unreadable = |reason: String| Error::Unreadable { path: path.into(), line: None, reason };
-    if !metadata.is_file() {
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(unreadable("it is not a regular file".to_owned()));
     }
-    if metadata.len() > LARGEST {
-        return Err(unreadable(format!("it has {} bytes (max {LARGEST})", metadata.len())));
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    if size > LARGEST {
+        return Err(unreadable(format!("it has {size} bytes (max {LARGEST})")));
     }
-    let mut content = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0) + 1);
-    file.take(LARGEST + 1).read_to_end(&mut content).map_err(Error::system("read", path))?;
-    Ok(Some(content))
+    let size = usize::try_from(size).unwrap_or(0);
+    content_of(&file, size).map(Some).map_err(Error::system("read", path))
+}
+
+/// What is in a file of about this size, up to a little more than the store reads.
+fn content_of(file: &OwnedFd, size: usize) -> io::Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(size + 1);
+    while (content.len() as u64) <= LARGEST {
+        if content.len() == content.capacity() {
+            content.reserve(content.len().max(4096));
+        }
+        let room = content.capacity() - content.len();
+        let read = retried(|| rustix::io::read(file, spare_capacity(&mut content)))?;
+        // There is room for one byte more than the file had: where that is left over, this was the end.
+        if read == 0 || (read < room && content.len() == size) {
+            break;
+        }
+    }
+    Ok(content)
+}
+
+/// Calls again what a signal interrupted.
+fn retried<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other.map_err(Into::into),
+        }
+    }
 }
 
 /// Whether an error says that a path is not there.

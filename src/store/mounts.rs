@@ -186,8 +186,10 @@ impl Store {
     /// # Errors
     /// Where the entries or the apps cannot be listed.
     pub fn apps_mounting_path(&self, path: &Path) -> Result<Vec<AppName>> {
+        let path = RealPath::of(path);
+        let is_meant = |other: &str| RealPath::of(Path::new(other)).overlaps(&path);
         self.apps_mounting_where(
-            |source| matches!(source, Source::Path(other) if overlap(path, Path::new(other.as_str()))),
+            |source| matches!(source, Source::Path(other) if is_meant(other.as_str())),
         )
     }
 
@@ -227,12 +229,34 @@ impl Store {
     }
 }
 
+/// A path with the links in it resolved, as far as it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealPath(PathBuf);
+
+impl RealPath {
+    /// Looks a path up.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        Self(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
+    }
+
+    /// Whether one of two is, holds or lies in the other.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0) || other.0.starts_with(&self.0)
+    }
+
+    /// What comes behind a folder that it lies in.
+    #[must_use]
+    pub fn below(&self, folder: &Self) -> Option<&Path> {
+        self.0.strip_prefix(&folder.0).ok()
+    }
+}
+
 /// Whether one of two paths is, holds or lies in the other, with the links in them resolved.
 #[must_use]
 pub fn overlap(a: &Path, b: &Path) -> bool {
-    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let (a, b) = (real(a), real(b));
-    a.starts_with(&b) || b.starts_with(&a)
+    RealPath::of(a).overlaps(&RealPath::of(b))
 }
 
 /// An attachment has only text keys and plain values, which always are JSON; a line that could not be written
