@@ -5,6 +5,7 @@
 #   fmt     cargo fmt --check
 #   clippy  cargo clippy, warnings are errors
 #   build   the release binary, built once as install.sh builds it and used by the bats suites
+#   budget  instructions and system calls of each call against tests/budget/budget.txt
 #   unit    cargo test: unit, conformance replay, command-line snapshots
 #   fuzz    each fuzz target for some seconds, beside the other steps (FUZZ_SECONDS, 5 unless said otherwise)
 #   shell   shellcheck over the shell files
@@ -17,7 +18,7 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 steps=("$@")
-[ ${#steps[@]} -gt 0 ] || steps=(setup fmt clippy build unit shell bats fuzz deny)
+[ ${#steps[@]} -gt 0 ] || steps=(setup fmt clippy build budget unit shell bats fuzz deny)
 logs=$PWD/target/test-logs
 mkdir -p "$logs"
 passed=0 failed=0 summary=()
@@ -79,6 +80,16 @@ run_clippy() { simple clippy "cargo clippy" cargo clippy --quiet --locked --all-
 
 run_build() { simple build "release binary and plugin folder" ./install.sh --assemble target/test-plugin; }
 
+# Costs are counted, not timed, so this may run beside anything.
+run_budget() {
+  if ! command -v valgrind >/dev/null || ! command -v strace >/dev/null; then
+    skip budget "valgrind and strace are needed (Debian: apt-get install valgrind strace)"
+    return
+  fi
+  [ -x target/test-plugin/dokku-storage ] || run_build
+  simple budget "cost of calls" tests/budget/check.sh target/test-plugin
+}
+
 # Adds up what cargo test says of each of its programs.
 sum_of() { awk -v what="$1;" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i == what) sum += $(i - 1) } END { print sum + 0 }' "$logs/unit.log"; }
 
@@ -103,7 +114,7 @@ run_shell() {
     skip shell "shellcheck is missing"
     return
   fi
-  simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/commands tests/setup.sh tests/bats/*.bash \
+  simple shell "shellcheck" shellcheck -x install.sh test.sh .ci/run commands/commands tests/setup.sh benches/*.sh tests/budget/check.sh tests/bats/*.bash \
     tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]*
 }
 
@@ -212,7 +223,7 @@ trap finish EXIT
 
 for step in "${steps[@]}"; do
   if ! declare -F "run_$step" >/dev/null; then
-    echo " !     unknown step $step: setup fmt clippy build unit shell bats fuzz deny" >&2
+    echo " !     unknown step $step: setup fmt clippy build budget unit shell bats fuzz deny" >&2
     exit 1
   fi
 done

@@ -50,7 +50,7 @@ round() {
   [ -z "$is_change" ] || prepare=(--prepare "$root/reset")
   for folder in "${plugins[@]}"; do commands+=("$folder/${call[*]}"); done
   env -i "${environment[@]}" hyperfine -N --style none --warmup 1 --runs "$count" "${prepare[@]}" \
-    --export-json "$root/times" "${commands[@]}" /bin/true >/dev/null
+    --export-json "$root/times" "${commands[@]}" /bin/true >"$root/said" 2>&1 || { cat "$root/said" >&2; return 1; }
   jq -r '[.results[].median * 1000] | . + [.[0] / .[-1], .[0] / .[1]] | @tsv' "$root/times"
 }
 

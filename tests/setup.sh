@@ -2,7 +2,7 @@
 # Makes a machine ready for test.sh: installs the Debian packages that are missing, makes the user `dokku`.
 #
 # Packages: bats, an SSH server (it is not started: the tests start one of their own), sudo, a static busybox
-# for the test image, jq, shellcheck, gcc and g++, strace, tools for file systems and to compare trees, git and curl; Docker where there is none; rclone and FUSE for object
+# for the test image, jq, shellcheck, gcc and g++, strace and valgrind, tools for file systems and to compare trees, git and curl; Docker where there is none; rclone and FUSE for object
 # stores, Samba and an NFS server for shares, and Python's venv, into which an S3 server is put. No package
 # starts a service. Needs root.
 set -euo pipefail
@@ -23,6 +23,7 @@ need shellcheck shellcheck
 need cc gcc
 need c++ g++
 need strace strace
+need valgrind valgrind
 need mkfs.ext4 e2fsprogs
 need mkfs.btrfs btrfs-progs
 need mkfs.xfs xfsprogs

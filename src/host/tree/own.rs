@@ -37,6 +37,8 @@ pub struct Owned {
 
 type Identity = (u32, u32, u64);
 
+const WANTED: StatxFlags = StatxFlags::BASIC_STATS;
+
 /// Gives a folder, or the whole tree, to a uid and a gid.
 ///
 /// Left alone are device files, what is mounted in the tree, and files that have hard links which are not
@@ -55,7 +57,9 @@ pub fn own(
 ) -> Result<Owned> {
     let mut walk = Walk::new(uid, gid, progress);
     if depth == Depth::Folder {
-        walk.folder_itself(&folder);
+        let mut counts = Counts::default();
+        walk.folder_itself(&folder, &mut counts);
+        walk.finished_folder(&mut counts);
         return walk.result(shown);
     }
     walk.started = settled_time();
@@ -74,6 +78,16 @@ pub fn own(
         walk.seen = AtomicU64::new(seen);
     }
     walk.result(shown)
+}
+
+/// What one thread did in one folder.
+#[derive(Default)]
+struct Counts {
+    seen: u64,
+    changed: u64,
+    left_alone: u64,
+    /// Whether the last file had to be changed: then the next will have to be, too.
+    expects_change: bool,
 }
 
 struct Links {
@@ -128,8 +142,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn folder_itself(&self, folder: &OwnedFd) {
-        self.seen.fetch_add(1, Ordering::Relaxed);
+    fn folder_itself(&self, folder: &OwnedFd, counts: &mut Counts) {
+        counts.seen += 1;
         let changed = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::GID)
             .map(|stat| stat.stx_uid != self.uid || stat.stx_gid != self.gid)
             .and_then(|wrong| {
@@ -139,10 +153,14 @@ impl<'a> Walk<'a> {
                 Ok(wrong)
             });
         match changed {
-            Ok(true) => drop(self.changed.fetch_add(1, Ordering::Relaxed)),
+            Ok(true) => counts.changed += 1,
             Ok(false) => {}
             Err(error) => self.fail(error.into()),
         }
+    }
+
+    fn is_right(&self, stat: &rustix::fs::Statx) -> bool {
+        stat.stx_uid == self.uid && stat.stx_gid == self.gid
     }
 
     /// Whether every link of a file is known to be in the tree. The first walk only counts.
@@ -170,48 +188,61 @@ impl<'a> Walk<'a> {
 }
 
 impl Visitor for Walk<'_> {
-    fn folder(&self, folder: &OwnedFd) {
-        self.folder_itself(folder);
+    type Own = Counts;
+
+    fn folder(&self, folder: &OwnedFd, own: &mut Counts) {
+        self.folder_itself(folder, own);
     }
 
     /// Changes one name of a folder; true where it is a folder itself, which is changed when it is entered.
-    fn child(&self, folder: &OwnedFd, name: &CStr, kind: FileType) -> io::Result<bool> {
+    fn child(
+        &self,
+        folder: &OwnedFd,
+        name: &CStr,
+        kind: FileType,
+        own: &mut Counts,
+    ) -> io::Result<bool> {
         if kind == FileType::Directory {
             return Ok(true);
         }
-        let wanted = StatxFlags::BASIC_STATS;
-        let stat = statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, wanted)?;
+        if !own.expects_change {
+            let stat = statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
+            if FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::Directory {
+                return Ok(true);
+            }
+            if self.is_right(&stat) {
+                own.seen += 1;
+                return Ok(false);
+            }
+        }
+        // By descriptor: what is checked is what is changed.
+        let file = match open_any(folder, name) {
+            Err(_) if own.expects_change => {
+                // What is mounted here may be right.
+                own.expects_change = false;
+                return self.child(folder, name, kind, own);
+            }
+            file => file?,
+        };
+        let stat = statx(&file, c"", AtFlags::EMPTY_PATH, WANTED)?;
         let kind = FileType::from_raw_mode(u32::from(stat.stx_mode));
         if kind == FileType::Directory {
             return Ok(true);
         }
-        self.seen.fetch_add(1, Ordering::Relaxed);
-        if stat.stx_uid == self.uid && stat.stx_gid == self.gid {
-            return Ok(false);
-        }
-        if matches!(kind, FileType::BlockDevice | FileType::CharacterDevice) {
-            self.left_alone.fetch_add(1, Ordering::Relaxed);
-            return Ok(false);
-        }
-        // From here on by descriptor: what is checked is what is changed.
-        let file = open_any(folder, name)?;
-        let stat = statx(&file, c"", AtFlags::EMPTY_PATH, wanted)?;
-        let kind = FileType::from_raw_mode(u32::from(stat.stx_mode));
-        if kind == FileType::Directory {
-            return Ok(true);
-        }
-        // Another thread may have been here by another name of the file.
-        if stat.stx_uid == self.uid && stat.stx_gid == self.gid {
+        own.seen += 1;
+        // It may be, too, where another thread was here by another name of the file.
+        own.expects_change = !self.is_right(&stat);
+        if !own.expects_change {
             return Ok(false);
         }
         let device = matches!(kind, FileType::BlockDevice | FileType::CharacterDevice);
         if device || (stat.stx_nlink > 1 && !self.has_all_links(&stat)) {
-            self.left_alone.fetch_add(1, Ordering::Relaxed);
+            own.left_alone += 1;
             return Ok(false);
         }
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         chownat(file.as_fd(), c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
-        self.changed.fetch_add(1, Ordering::Relaxed);
+        own.changed += 1;
         Ok(false)
     }
 
@@ -228,8 +259,13 @@ impl Visitor for Walk<'_> {
         }
     }
 
-    fn finished_folder(&self) {
-        (self.progress)(self.seen.load(Ordering::Relaxed));
+    fn finished_folder(&self, own: &mut Counts) {
+        let Counts { seen, changed, left_alone, expects_change } = std::mem::take(own);
+        own.expects_change = expects_change;
+        self.changed.fetch_add(changed, Ordering::Relaxed);
+        self.left_alone.fetch_add(left_alone, Ordering::Relaxed);
+        let before = self.seen.fetch_add(seen, Ordering::Relaxed);
+        (self.progress)(before + seen);
     }
 }
 

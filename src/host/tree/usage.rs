@@ -54,11 +54,19 @@ struct Count {
     failure: Mutex<Option<io::Error>>,
 }
 
-impl Count {
-    fn add(&self, stat: &Statx) {
-        self.bytes.fetch_add(stat.stx_blocks * BLOCK, Ordering::Relaxed);
-        self.files.fetch_add(1, Ordering::Relaxed);
-        self.newest.fetch_max(stat.stx_mtime.tv_sec, Ordering::Relaxed);
+/// What one thread counted in one folder.
+#[derive(Default)]
+struct Folder {
+    bytes: u64,
+    files: u64,
+    newest: i64,
+}
+
+impl Folder {
+    fn add(&mut self, stat: &Statx) {
+        self.bytes += stat.stx_blocks * BLOCK;
+        self.files += 1;
+        self.newest = self.newest.max(stat.stx_mtime.tv_sec);
     }
 }
 
@@ -69,14 +77,22 @@ const WANTED: StatxFlags = StatxFlags::TYPE
     .union(StatxFlags::MTIME);
 
 impl Visitor for Count {
-    fn folder(&self, folder: &OwnedFd) {
+    type Own = Folder;
+
+    fn folder(&self, folder: &OwnedFd, own: &mut Folder) {
         match statx(folder.as_fd(), c"", AtFlags::EMPTY_PATH, WANTED) {
-            Ok(stat) => self.add(&stat),
+            Ok(stat) => own.add(&stat),
             Err(error) => self.failed(error.into()),
         }
     }
 
-    fn child(&self, folder: &OwnedFd, name: &CStr, kind: FileType) -> io::Result<bool> {
+    fn child(
+        &self,
+        folder: &OwnedFd,
+        name: &CStr,
+        kind: FileType,
+        own: &mut Folder,
+    ) -> io::Result<bool> {
         if kind == FileType::Directory {
             return Ok(true);
         }
@@ -86,7 +102,7 @@ impl Visitor for Count {
         }
         let identity = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
         if stat.stx_nlink < 2 || lock(&self.linked).insert(identity) {
-            self.add(&stat);
+            own.add(&stat);
         }
         Ok(false)
     }
@@ -98,6 +114,13 @@ impl Visitor for Count {
             return;
         }
         lock(&self.failure).get_or_insert(error);
+    }
+
+    fn finished_folder(&self, own: &mut Folder) {
+        let counted = std::mem::take(own);
+        self.bytes.fetch_add(counted.bytes, Ordering::Relaxed);
+        self.files.fetch_add(counted.files, Ordering::Relaxed);
+        self.newest.fetch_max(counted.newest, Ordering::Relaxed);
     }
 }
 

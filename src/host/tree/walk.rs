@@ -16,22 +16,34 @@ const WAITING: usize = 16;
 /// The most threads that walk: with what each keeps open, all of them stay far below any limit on descriptors.
 const THREADS: usize = 4;
 
+/// Room for the names that the kernel tells at once, in bytes.
+const BUFFER: usize = 32 * 1024;
+
 /// What is done on the way. Several threads call it at once.
 pub trait Visitor: Sync {
+    /// What a thread keeps to itself while it is in a folder, so that threads do not wait for each other's counts.
+    type Own: Default;
+
     /// Looks at a folder that was entered, before what is in it.
-    fn folder(&self, folder: &OwnedFd);
+    fn folder(&self, folder: &OwnedFd, own: &mut Self::Own);
 
     /// Looks at a name in a folder; true where it is a folder, which is then entered.
     ///
     /// # Errors
     /// Handed to [`Visitor::failed`]; the walk goes on.
-    fn child(&self, folder: &OwnedFd, name: &CStr, kind: FileType) -> io::Result<bool>;
+    fn child(
+        &self,
+        folder: &OwnedFd,
+        name: &CStr,
+        kind: FileType,
+        own: &mut Self::Own,
+    ) -> io::Result<bool>;
 
     /// Learns that a name could not be looked at, or a folder not be entered.
     fn failed(&self, error: io::Error);
 
-    /// Learns that all names of a folder were looked at.
-    fn finished_folder(&self) {}
+    /// Learns that the names of a folder were looked at, and takes what the thread counted in it.
+    fn finished_folder(&self, own: &mut Self::Own);
 }
 
 /// Walks a tree from its top, following no link and crossing no mount point. Memory and open descriptors do not grow
@@ -64,8 +76,10 @@ struct Queue {
 
 impl<V: Visitor> Walk<'_, V> {
     fn work(&self) {
+        let mut own = V::Own::default();
+        let mut buffer = Vec::with_capacity(BUFFER);
         while let Some(folder) = self.next() {
-            if let Err(error) = self.tree(folder) {
+            if let Err(error) = self.tree(folder, &mut own, &mut buffer) {
                 self.visitor.failed(error);
             }
             let mut queue = lock(&self.queue);
@@ -91,9 +105,9 @@ impl<V: Visitor> Walk<'_, V> {
         }
     }
 
-    fn tree(&self, top: OwnedFd) -> io::Result<()> {
+    fn tree(&self, top: OwnedFd, own: &mut V::Own, buffer: &mut Vec<u8>) -> io::Result<()> {
         let mut way = Descent::default();
-        let pending = self.folder(&top)?;
+        let pending = self.folder(&top, own, buffer)?;
         way.push(top, pending)?;
         while way.is_inside() {
             let Some(name) = way.next_pending() else {
@@ -103,7 +117,7 @@ impl<V: Visitor> Walk<'_, V> {
             match open_folder(&way.current()?, &name) {
                 Ok(child) => {
                     if let Some(child) = self.offer(child) {
-                        match self.folder(&child) {
+                        match self.folder(&child, own, buffer) {
                             Ok(pending) => way.push(child, pending)?,
                             Err(error) => self.visitor.failed(error),
                         }
@@ -127,10 +141,25 @@ impl<V: Visitor> Walk<'_, V> {
     }
 
     /// Looks at a folder and the names in it, and returns those of the folders in it.
-    fn folder(&self, folder: &OwnedFd) -> io::Result<Vec<CString>> {
-        self.visitor.folder(folder);
+    fn folder(
+        &self,
+        folder: &OwnedFd,
+        own: &mut V::Own,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Vec<CString>> {
+        self.visitor.folder(folder, own);
+        let folders = self.names(folder, own, buffer);
+        self.visitor.finished_folder(own);
+        folders
+    }
+
+    fn names(
+        &self,
+        folder: &OwnedFd,
+        own: &mut V::Own,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<Vec<CString>> {
         let mut folders = Vec::new();
-        let mut buffer = Vec::with_capacity(32 * 1024);
         let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
         while let Some(entry) = names.next() {
             let entry = entry?;
@@ -138,13 +167,12 @@ impl<V: Visitor> Walk<'_, V> {
             if name == c"." || name == c".." {
                 continue;
             }
-            match self.visitor.child(folder, name, entry.file_type()) {
+            match self.visitor.child(folder, name, entry.file_type(), own) {
                 Ok(true) => folders.push(name.to_owned()),
                 Ok(false) => {}
                 Err(error) => self.visitor.failed(error),
             }
         }
-        self.visitor.finished_folder();
         Ok(folders)
     }
 }
