@@ -7,16 +7,16 @@ use crate::domain::mount_string::MountString;
 use crate::domain::names::{AppName, ProcessType};
 use crate::domain::paths::ContainerPath;
 use crate::domain::phases::Phase;
-use crate::host::docker::containers::{Container, running};
+use crate::host::docker::containers::Container;
 use crate::store::docker_options::OptionsFile;
 use crate::store::{Mounted, Mounts};
 
-/// The app's containers that have a process type: those of a deploy.
+/// Those of the running containers that have a process type of the app: those of a deploy.
 #[must_use]
-pub fn deployed(app: &AppName, context: &Context) -> Vec<Container> {
-    let mut containers = running(&context.environment, app);
-    containers.retain(|container| container.process_type.is_some());
-    containers
+pub fn deployed<'a>(app: &AppName, everywhere: &'a [Container]) -> Vec<&'a Container> {
+    let is_deployed =
+        |container: &&Container| container.app == app.as_str() && container.process_type.is_some();
+    everywhere.iter().filter(is_deployed).collect()
 }
 
 /// Containers whose mounts are not those that are declared.
@@ -24,7 +24,7 @@ pub fn deployed(app: &AppName, context: &Context) -> Vec<Container> {
 pub fn stale(
     app: &AppName,
     mounts: &Mounts,
-    containers: &[Container],
+    containers: &[&Container],
     context: &Context,
 ) -> Vec<Finding> {
     let by_options = paths_of_docker_options(app, context);

@@ -9,7 +9,7 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
 use crate::error::{Error, Result};
-use crate::store::{Mounts, overlap};
+use crate::store::{Entries, Mounts, RealPath, RealPaths};
 
 /// Attachments without an entry, and lines that cannot be read.
 #[must_use]
@@ -76,20 +76,23 @@ fn unreadable(problem: &Error, severity: Severity) -> Finding {
     finding.at(path.to_string_lossy())
 }
 
-/// Entries, directories and folders of the store that nothing refers to.
+/// Entries, directories and folders of the store that nothing refers to. `found` are all entries, and `apps` all apps, in
+/// order.
 ///
 /// # Errors
 /// Where the store cannot be listed.
-pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
+pub fn unreferred(
+    found: &Entries,
+    apps: &[(AppName, Mounts)],
+    context: &Context,
+) -> Result<Vec<Finding>> {
     let layout = context.store.layout();
-    let (apps, found) = context.store.snapshot(|store| Ok((store.apps()?, store.entries()?)))?;
     let mut findings: Vec<Finding> =
         found.problems.iter().map(|p| unreadable(p, Severity::Person)).collect();
-    let mut used: std::collections::HashSet<EntryName> = std::collections::HashSet::new();
-    for app in &apps {
-        if let Ok(mounts) = context.store.mounts_file(app) {
-            used.extend(mounts.attachments().map(|a| a.entry_name.clone()));
-        }
+    let mut used: std::collections::HashSet<&EntryName> = std::collections::HashSet::new();
+    for (_, mounts) in apps {
+        used.extend(mounts.mounted.iter().map(|mounted| &mounted.entry.name));
+        used.extend(mounts.orphans.iter().map(|orphan| &orphan.entry_name));
     }
     for entry in &found.entries {
         let name = &entry.name;
@@ -124,9 +127,10 @@ pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
         let remedy = format!("dokku storage:destroy {name}{fate}");
         findings.push(Finding::new(code, Severity::Note, sentence, remedy).of_entry(name));
     }
+    let sources = found.entries.iter().map(|entry| std::path::Path::new(entry.shown_source()));
+    let sources = RealPaths::of(sources);
     for directory in std::fs::read_dir(layout.storage()).into_iter().flatten().flatten() {
         let path = directory.path();
-        let is_ours = |source: &str| overlap(&path, std::path::Path::new(source));
         let name = directory.file_name();
         let name = name.to_string_lossy();
         if name.starts_with(SNAPSHOT) {
@@ -137,14 +141,15 @@ pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
         let is_leaving = name.starts_with(LEAVING) || is_trashed;
         // What carries the name of an entry whose file is gone or broken is that entry's data; of the others it is known
         // where their data is.
-        let is_readable = |name: &EntryName| found.entries.iter().any(|entry| entry.name == *name);
+        let is_readable =
+            |name: &EntryName| found.entries.binary_search_by(|entry| entry.name.cmp(name)).is_ok();
         let carries_name = directory
             .file_name()
             .to_str()
             .and_then(|name| EntryName::parse(name).ok())
             .filter(|name| !is_readable(name))
             .is_some_and(|name| used.contains(&name) || layout.entry(&name).exists());
-        let known = carries_name || found.entries.iter().any(|entry| is_ours(entry.shown_source()));
+        let known = carries_name || sources.overlap(&RealPath::of(&path));
         if is_leaving || known || !path.is_dir() {
             continue;
         }
@@ -155,7 +160,8 @@ pub fn unreferred(context: &Context) -> Result<Vec<Finding>> {
     }
     findings.extend(missing_snapshots(context)?);
     if context.environment.is_dokku() {
-        for app in crate::store::app_folders(layout.apps())?.iter().filter(|a| !apps.contains(a)) {
+        let is_there = |app: &AppName| apps.binary_search_by(|(other, _)| other.cmp(app)).is_ok();
+        for app in crate::store::app_folders(layout.apps())?.iter().filter(|app| !is_there(app)) {
             let folder = layout.app(app);
             let sentence =
                 format!("{} is of the app {app}, which does not exist", folder.display());

@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than, with_app};
+use super::report::loaded;
 use crate::checks::exclusive;
 use crate::checks::image::Fitting;
 use crate::checks::{Finding, Severity, declared, running, sources, store};
@@ -12,7 +13,8 @@ use crate::domain::phases::Phase;
 use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::host::docker::containers::{self, Container};
-use crate::store::Mounts;
+use crate::store::reading::Remembering;
+use crate::store::{Entries, Mounts};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -36,15 +38,20 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let everywhere = containers::all(&context.environment);
     let mut findings = Vec::new();
     if positional.is_empty() {
-        for app in apps::all(&context.environment, &context.store)? {
-            findings.extend(of_app(&app, &everywhere, context)?);
+        let (entries, all) = read(context)?;
+        let names = all.iter().map(|(app, _)| app.clone()).collect();
+        let seen = apps::visible(&context.environment, names)?;
+        // Both are in order.
+        for (app, mounts) in all.iter().filter(|(app, _)| seen.binary_search(app).is_ok()) {
+            findings.extend(of_app(app, mounts, &everywhere, context)?);
         }
         if !apps::are_restricted(&context.environment) {
-            findings.extend(store::unreferred(context)?);
+            findings.extend(store::unreferred(&entries, &all, context)?);
         }
     } else {
         let app = apps::existing(&context.environment, at(&positional, 0))?;
-        findings.extend(of_app(&app, &everywhere, context)?);
+        let mounts = loaded(context.store.mounts(&app));
+        findings.extend(of_app(&app, &mounts, &everywhere, context)?);
     }
     findings.sort_by_key(|finding| finding.severity);
     if arguments.format == "json" {
@@ -74,16 +81,31 @@ fn tell(findings: &[Finding], context: &mut Context) {
     }
 }
 
-fn of_app(app: &AppName, everywhere: &[Container], context: &Context) -> Result<Vec<Finding>> {
-    let mounts = context.store.mounts(app).unwrap_or_else(|error| {
-        let problems = vec![error];
-        Mounts { problems, ..Mounts::default() }
-    });
-    let mut findings = store::of_app(app, &mounts, context);
+/// Every entry, and every app with what it mounts, each file read once and all of them at one moment.
+fn read(context: &Context) -> Result<(Entries, Vec<(AppName, Mounts)>)> {
+    context.store.snapshot(|store| {
+        let entries = store.entries()?;
+        let mut remembered = Remembering::of(&entries);
+        let apps = store.apps()?.into_iter().map(|app| {
+            let mounts = loaded(store.mounts_with(&app, &mut remembered));
+            (app, mounts)
+        });
+        let apps = apps.collect();
+        Ok((entries, apps))
+    })
+}
+
+fn of_app(
+    app: &AppName,
+    mounts: &Mounts,
+    everywhere: &[Container],
+    context: &Context,
+) -> Result<Vec<Finding>> {
+    let mut findings = store::of_app(app, mounts, context);
     findings.extend(super::needs::missing(app, context)?);
-    findings.extend(sources::collisions(app, &mounts));
-    findings.extend(sources::taken_by_options(app, &mounts, context));
-    let containers = running::deployed(app, context);
+    findings.extend(sources::collisions(app, mounts));
+    findings.extend(sources::taken_by_options(app, mounts, context));
+    let containers = running::deployed(app, everywhere);
     let of_this_host = mounts.mounted.iter().filter(|mounted| mounted.entry.is_docker_local());
     let deployed: Vec<_> = of_this_host
         .filter(|m| {
@@ -104,7 +126,7 @@ fn of_app(app: &AppName, everywhere: &[Container], context: &Context) -> Result<
         findings.extend(exclusive::in_the_way(app, entry, everywhere, context));
         findings.extend(exclusive::several(app, entry, everywhere, context));
     }
-    findings.extend(running::stale(app, &mounts, &containers, context));
+    findings.extend(running::stale(app, mounts, &containers, context));
     findings.extend(declared::forgotten(app, context));
     if !deployed.is_empty()
         && let Some(fitting) = Fitting::open(app, "latest", context)

@@ -140,7 +140,7 @@ pub fn of_app(app: &AppName, context: &mut Context) -> Result<()> {
 }
 
 /// What an app mounts; a file that cannot be read is among its problems.
-fn loaded(mounts: Result<Mounts>) -> Mounts {
+pub(super) fn loaded(mounts: Result<Mounts>) -> Mounts {
     mounts.unwrap_or_else(|error| Mounts { problems: vec![error], ..Mounts::default() })
 }
 

@@ -26,7 +26,7 @@ pub use change::{Change, OWN_FOLDERS};
 pub use entries::Entries;
 pub use files::Owner;
 pub use layout::Layout;
-pub use mounts::{Line, MountsFile, RealPath, overlap};
+pub use mounts::{Line, MountsFile, RealPath, RealPaths, overlap};
 pub use reading::{Mounted, Mounts};
 pub use rights::Rights;
 

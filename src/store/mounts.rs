@@ -1,5 +1,6 @@
 //! An app's `mounts` file: one attachment a line.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Store, files};
@@ -253,6 +254,25 @@ impl RealPath {
     }
 }
 
+/// Several paths, with the links in them resolved.
+#[derive(Debug, Default)]
+pub struct RealPaths(BTreeSet<PathBuf>);
+
+impl RealPaths {
+    /// Looks the paths up.
+    pub fn of<'a>(paths: impl Iterator<Item = &'a Path>) -> Self {
+        Self(paths.map(|path| RealPath::of(path).0).collect())
+    }
+
+    /// Whether one of them is, holds or lies in another path.
+    #[must_use]
+    pub fn overlap(&self, other: &RealPath) -> bool {
+        // In the order of paths, what lies in one comes right behind it.
+        other.0.ancestors().any(|above| self.0.contains(above))
+            || self.0.range(other.0.clone()..).next().is_some_and(|next| next.starts_with(&other.0))
+    }
+}
+
 /// Whether one of two paths is, holds or lies in the other, with the links in them resolved.
 #[must_use]
 pub fn overlap(a: &Path, b: &Path) -> bool {
@@ -271,5 +291,25 @@ fn reason(error: &serde_json::Error) -> String {
     match text.find(" at line ") {
         Some(at) => format!("{} (column {})", &text[..at], error.column()),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_paths_overlap_as_each_of_them_does() {
+        let paths =
+            ["/a/b", "/a/b c", "/a/bc/d", "/a/b-e", "/x", "/x/y/z", "/q.d/r"].map(Path::new);
+        let all = RealPaths::of(paths.into_iter());
+        let asked = [
+            "/", "/a", "/a/b", "/a/b/c", "/a/bc", "/a/b ", "/a/c", "/x/y", "/xy", "/q", "/q.d", "",
+        ];
+        for asked in asked {
+            let asked = RealPath(PathBuf::from(asked));
+            let one_by_one = paths.iter().any(|path| RealPath(path.to_path_buf()).overlaps(&asked));
+            assert_eq!(all.overlap(&asked), one_by_one, "{asked:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::fs::OFlags;
 
 use super::shares::LeftOut;
-use super::{Line, Store};
+use super::{Entries, Line, Store};
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::names::{AppName, EntryName};
@@ -95,6 +95,13 @@ impl Mounts {
 pub struct Remembering(std::collections::HashMap<EntryName, Entry>);
 
 impl Remembering {
+    /// Entries that were read already.
+    #[must_use]
+    pub fn of(entries: &Entries) -> Self {
+        let known = entries.entries.iter().map(|entry| (entry.name.clone(), entry.clone()));
+        Self(known.collect())
+    }
+
     pub(super) fn find(&mut self, store: &Store, name: &EntryName) -> Result<Option<Entry>> {
         if let Some(entry) = self.0.get(name) {
             return Ok(Some(entry.clone()));

@@ -1,6 +1,6 @@
 //! Going down a tree of any depth with few descriptors, and coming back up to where one was.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -11,12 +11,32 @@ use super::FOLDER;
 /// How many folders on the way down are kept open.
 const KEPT_OPEN: usize = 12;
 
+/// Names of folders, one behind the other: a folder may hold a million of them.
+#[derive(Default)]
+pub struct Names(Vec<u8>);
+
+impl Names {
+    /// Adds a name.
+    pub fn push(&mut self, name: &CStr) {
+        self.0.extend_from_slice(name.to_bytes_with_nul());
+    }
+
+    /// Takes the last name.
+    fn pop(&mut self) -> Option<CString> {
+        let end = self.0.len().checked_sub(1)?;
+        let begin = self.0[..end].iter().rposition(|&byte| byte == 0).map_or(0, |nul| nul + 1);
+        let name = CStr::from_bytes_with_nul(&self.0[begin..]).ok()?.to_owned();
+        self.0.truncate(begin);
+        Some(name)
+    }
+}
+
 /// A folder on the way, and the folders in it that are still to be visited.
-pub struct Stage {
+struct Stage {
     folder: Option<OwnedFd>,
     identity: (u64, u64),
     /// The names of folders in it that are still to be visited.
-    pub pending: Vec<CString>,
+    pending: Names,
 }
 
 /// The way down from the top of a tree.
@@ -38,7 +58,7 @@ impl Descent {
     }
 
     /// Goes into a folder; far up the way, folders are closed.
-    pub fn push(&mut self, folder: OwnedFd, pending: Vec<CString>) -> io::Result<()> {
+    pub fn push(&mut self, folder: OwnedFd, pending: Names) -> io::Result<()> {
         let stat = fstat(&folder)?;
         self.stages.push(Stage {
             folder: Some(folder),
@@ -95,4 +115,20 @@ impl Descent {
 
 fn moved() -> io::Error {
     io::Error::other("a folder was moved while it was being visited; run the command again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_come_back_last_first() {
+        let mut names = Names::default();
+        assert_eq!(names.pop(), None);
+        for name in [c"a", c"", c"long name", c"z"] {
+            names.push(name);
+        }
+        let back: Vec<CString> = std::iter::from_fn(|| names.pop()).collect();
+        assert_eq!(back, [c"z", c"long name", c"", c"a"].map(CStr::to_owned));
+    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, RawDir, unlinkat};
 
-use super::descent::Descent;
+use super::descent::{Descent, Names};
 use super::file::{is_file, remove_file};
 use super::{enter, open_folder, open_without_links};
 use crate::error::{Error, Result};
@@ -67,8 +67,8 @@ fn empty(top: OwnedFd) -> io::Result<()> {
 }
 
 /// Removes every name of a folder that is no folder, and returns the names that are.
-fn remove_files(folder: &OwnedFd) -> io::Result<Vec<CString>> {
-    let mut folders = Vec::new();
+fn remove_files(folder: &OwnedFd) -> io::Result<Names> {
+    let mut folders = Names::default();
     let mut buffer = Vec::with_capacity(32 * 1024);
     let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
     while let Some(entry) = names.next() {
@@ -82,7 +82,7 @@ fn remove_files(folder: &OwnedFd) -> io::Result<Vec<CString>> {
             continue;
         }
         if is_folder(folder, name, entry.file_type())? {
-            folders.push(name.to_owned());
+            folders.push(name);
         } else {
             gone(unlinkat(folder, name, AtFlags::empty()))?;
         }

@@ -1,13 +1,13 @@
 //! Walking a tree in parallel, by descriptors alone.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{FileType, RawDir};
 
-use super::descent::Descent;
+use super::descent::{Descent, Names};
 use super::open_folder;
 
 /// How many folders may wait, open, for a thread that has nothing to do.
@@ -146,20 +146,15 @@ impl<V: Visitor> Walk<'_, V> {
         folder: &OwnedFd,
         own: &mut V::Own,
         buffer: &mut Vec<u8>,
-    ) -> io::Result<Vec<CString>> {
+    ) -> io::Result<Names> {
         self.visitor.folder(folder, own);
         let folders = self.names(folder, own, buffer);
         self.visitor.finished_folder(own);
         folders
     }
 
-    fn names(
-        &self,
-        folder: &OwnedFd,
-        own: &mut V::Own,
-        buffer: &mut Vec<u8>,
-    ) -> io::Result<Vec<CString>> {
-        let mut folders = Vec::new();
+    fn names(&self, folder: &OwnedFd, own: &mut V::Own, buffer: &mut Vec<u8>) -> io::Result<Names> {
+        let mut folders = Names::default();
         let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
         while let Some(entry) = names.next() {
             let entry = entry?;
@@ -168,7 +163,7 @@ impl<V: Visitor> Walk<'_, V> {
                 continue;
             }
             match self.visitor.child(folder, name, entry.file_type(), own) {
-                Ok(true) => folders.push(name.to_owned()),
+                Ok(true) => folders.push(name),
                 Ok(false) => {}
                 Err(error) => self.visitor.failed(error),
             }

@@ -1,6 +1,5 @@
 //! Counting the files of a tree, to know how far copying it is.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{FileType, RawDir};
 
-use super::super::descent::Descent;
+use super::super::descent::{Descent, Names};
 use super::super::open_folder;
 use super::KEPT_OPEN;
 
@@ -38,8 +37,8 @@ pub fn count(folder: &Path, stop: &AtomicBool) -> Option<u64> {
 }
 
 /// Counts the names in a folder, and returns those of folders.
-fn names_in(folder: &OwnedFd, count: &mut u64) -> io::Result<Vec<CString>> {
-    let mut folders = Vec::new();
+fn names_in(folder: &OwnedFd, count: &mut u64) -> io::Result<Names> {
+    let mut folders = Names::default();
     let mut buffer = Vec::with_capacity(32 * 1024);
     let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
     while let Some(entry) = names.next() {
@@ -48,7 +47,7 @@ fn names_in(folder: &OwnedFd, count: &mut u64) -> io::Result<Vec<CString>> {
         if name != c"." && name != c".." {
             *count += 1;
             if entry.file_type() == FileType::Directory {
-                folders.push(name.to_owned());
+                folders.push(name);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! A thread that copies: folder by folder, each with what is in it.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,7 +12,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::super::descent::Descent;
+use super::super::descent::{Descent, Names};
 use super::super::{BENEATH, FOLDER, open_below, open_folder};
 use super::file::{Buffers, Shared};
 use super::{KEPT_OPEN, Walk};
@@ -35,7 +35,7 @@ impl Worker<'_, '_> {
         let (mut sources, mut targets) = (Descent::keeping(KEPT_OPEN), Descent::keeping(KEPT_OPEN));
         let pending = self.folder(&from, &to, is_top)?;
         sources.push(from, pending)?;
-        targets.push(to, Vec::new())?;
+        targets.push(to, Names::default())?;
         while sources.is_inside() && !self.walk.is_over.load(Ordering::Relaxed) {
             let Some(name) = sources.next_pending() else {
                 sources.pop()?;
@@ -65,7 +65,7 @@ impl Worker<'_, '_> {
                 Some((source, target)) => {
                     let pending = self.folder(&source, &target, false)?;
                     sources.push(source, pending)?;
-                    targets.push(target, Vec::new())?;
+                    targets.push(target, Names::default())?;
                 }
             }
         }
@@ -74,8 +74,8 @@ impl Worker<'_, '_> {
 
     /// Copies all of a folder but what is in the folders in it: these are made, and their names returned. Nothing
     /// changes a folder's times behind that, so it gets them here; the top gets them last of all.
-    fn folder(&mut self, from: &OwnedFd, to: &OwnedFd, is_top: bool) -> io::Result<Vec<CString>> {
-        let mut folders = Vec::new();
+    fn folder(&mut self, from: &OwnedFd, to: &OwnedFd, is_top: bool) -> io::Result<Names> {
+        let mut folders = Names::default();
         let mut buffer = Vec::with_capacity(32 * 1024);
         let mut names = RawDir::new(from, buffer.spare_capacity_mut());
         while let Some(entry) = names.next() {
@@ -85,12 +85,12 @@ impl Worker<'_, '_> {
                 continue;
             }
             if self.walk.is_over.load(Ordering::Relaxed) {
-                return Ok(Vec::new());
+                return Ok(Names::default());
             }
             self.enter(name);
             if self.child(from, to, name, entry.file_type())? {
                 mkdirat(to, name, Mode::RWXU)?;
-                folders.push(name.to_owned());
+                folders.push(name);
             }
             self.leave();
         }
