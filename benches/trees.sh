@@ -18,7 +18,7 @@ if [ $# != 1 ] || ! [ -x "$1/dokku-storage" ] || [ "$(id -u)" != 0 ]; then
   exit 2
 fi
 program=$(cd "$1" && pwd)/dokku-storage
-sizes=${SIZES:-100000 1000000} most_copied=${COPIES:-100000} large=${LARGE:-4096} rounds=${ROUNDS:-5}
+sizes=${SIZES-100000 1000000} most_copied=${COPIES:-100000} large=${LARGE:-4096} rounds=${ROUNDS:-5}
 work=$(mktemp -d "${PLACE:-/var/tmp}/storage-trees-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export DOKKU_STORAGE_ROOT=$work/store
