@@ -284,7 +284,7 @@ killed() {
   dokku storage:snapshots:create "$DATA" first
   cp -a --preserve=all "$ROOT/$DATA/." "$HOST/original"
   local delay
-  for delay in 0.03 0.06 0.08 0.1 0.12 0.14 0.17 0.22 0.4; do
+  for delay in 0.03 0.08 0.12 0.17 0.3; do
     echo "$delay" >"$ROOT/$DATA/changed"
     cp -a --preserve=all "$ROOT/$DATA/." "$HOST/changed"
     killed "$delay" storage:snapshots:restore "$DATA" first

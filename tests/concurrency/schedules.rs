@@ -8,7 +8,7 @@ use crate::common::{Answer, Host, Problems, Running, Snapshot, rounds, say};
 use crate::scenario::{CHANGES, Expected, Outcome, READERS, host, picture};
 
 /// Of the pairs of changes, one in so many is tried by default.
-const SHARE: usize = 5;
+const SHARE: usize = 7;
 
 /// Of the places at which a command is stopped, one in so many, in turn with the pairs.
 const STEP: usize = 4;

@@ -32,6 +32,10 @@ fn try_all(failing: Failing) {
     for case in CASES {
         let stage = Stage::new(Host::for_anybody(), *case);
         for (number, call) in changing(&stage).into_iter().enumerate() {
+            // A disk that goes on failing is tried at every second call; TRUST_ROUNDS=2 tries it at each.
+            if failing == Failing::FromThenOn && number % 2 == 1 && rounds() == 1 {
+                continue;
+            }
             let errors = if rounds() > 1 { &ERRORS[..] } else { &ERRORS[number % 4..=number % 4] };
             for error in errors {
                 points += 1;
