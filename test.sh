@@ -78,7 +78,20 @@ run_fmt() { simple fmt "cargo fmt --check" cargo fmt --check; }
 
 run_clippy() { simple clippy "cargo clippy" cargo clippy --quiet --locked --all-targets -- -D warnings; }
 
-run_build() { simple build "release binary and plugin folder" ./install.sh --assemble target/test-plugin; }
+# The end of the release build is one thread's work: the other core lints and builds the tests meanwhile.
+build_run=""
+prepare_build() {
+  beside build ./install.sh --assemble target/test-plugin
+  build_run=$!
+}
+
+run_build() {
+  [ -n "$build_run" ] || prepare_build
+  # What cannot be built is told by the step itself.
+  ! wants unit || cargo test --quiet --locked --no-run >"$logs/unit-build.log" 2>&1
+  if ended "$build_run" build; then pass build "release binary and plugin folder"; else lose build "release binary and plugin folder"; fi
+  build_run=""
+}
 
 # Costs are counted, not timed, so this may run beside anything.
 run_budget() {
@@ -215,7 +228,7 @@ wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
 
 finish() {
   local job
-  for job in $deny_build $fuzz_run $bats_run; do
+  for job in $deny_build $build_run $fuzz_run $bats_run; do
     pkill -TERM -P "$job" 2>/dev/null
     kill "$job" 2>/dev/null
   done
@@ -235,7 +248,10 @@ fi
 for step in "${steps[@]}"; do
   # What the linker needs comes with the setup.
   [ "$step" = setup ] || [ -n "$deny_build" ] || ! wants deny || prepare_deny
-  # The linter and the release build need both cores; what follows mostly waits.
+  case $step in
+    clippy | build) [ -n "$build_run" ] || ! wants build || prepare_build ;;
+  esac
+  # What follows the builds mostly waits.
   case $step in
     unit | shell | bats) [ -n "$bats_run" ] || ! wants bats || prepare_bats ;;
   esac
