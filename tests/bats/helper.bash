@@ -116,7 +116,7 @@ remove_test_containers() {
   local ids
   ids=$(docker ps -aq --filter "label=$TEST_LABEL")
   # shellcheck disable=SC2086
-  [ -z "$ids" ] || docker rm -f $ids >/dev/null
+  [ -z "$ids" ] || docker rm -f -v $ids >/dev/null
 }
 
 # deploy APP [TYPE=COUNT…]: puts the test image, or the one that IMAGE names, into containers, on either kind of host.

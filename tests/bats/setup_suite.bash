@@ -28,7 +28,7 @@ take_turn() {
 # each look at the volumes.
 clear_docker() {
   local name seconds=$SECONDS
-  docker ps -aq --filter label=org.dokku-storage.test | xargs -r docker rm -f >/dev/null
+  docker ps -aq --filter label=org.dokku-storage.test | xargs -r docker rm -f -v >/dev/null
   for name in $(docker plugin ls --format '{{.Name}}' | grep '^dokku-storage-test/'); do
     docker plugin rm -f "$name" >/dev/null || echo "# the plugin $name, which another run left, cannot be removed" >&3
   done
@@ -79,7 +79,7 @@ teardown_suite() {
     local ids
     ids=$(docker ps -aq --filter "label=$TEST_LABEL")
     # shellcheck disable=SC2086
-    [ -z "$ids" ] || docker rm -f $ids >/dev/null
+    [ -z "$ids" ] || docker rm -f -v $ids >/dev/null
     ids=$(docker volume ls -q --filter "label=$TEST_LABEL")
     # shellcheck disable=SC2086
     [ -z "$ids" ] || docker volume rm $ids >/dev/null
