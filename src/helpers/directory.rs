@@ -51,7 +51,7 @@ pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     }
     let folder = tree::enter_part(&root, &name, part)?;
     let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
-    let owned = progress::shown(|seen| tree::own(folder, &shown, ids.uid, ids.gid, depth, seen))?;
+    let owned = progress::shown(|seen| tree::own(&folder, &shown, ids.uid, ids.gid, depth, seen))?;
     if owned.left_alone > 0 {
         context.out.warn(&format!(
             "{} files below {shown} were left alone: device files, other file systems, and files with links outside of it",
@@ -146,7 +146,7 @@ pub fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     }
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
-    let usage = tree::usage(tree::enter(&root, name)?)?;
+    let usage = tree::usage(&tree::enter(&root, name)?)?;
     let newest = usage.newest.max(0);
     context.out.line(&format!("{} {} {newest}", usage.bytes, usage.files));
     Ok(())

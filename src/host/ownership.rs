@@ -88,7 +88,7 @@ pub fn give(
             tree::own_file(&root, folder.name, ids.uid, ids.gid)
         } else {
             let opened = tree::enter_part(&root, folder.name, folder.part)?;
-            tree::own(opened, &shown, ids.uid, ids.gid, depth, progress).map(drop)
+            tree::own(&opened, &shown, ids.uid, ids.gid, depth, progress).map(drop)
         };
         return owned.map_err(|error| {
             if is_root() {
@@ -308,7 +308,7 @@ pub fn usage(
         Some(name) => storage(layout).and_then(|root| tree::enter(&root, name)),
         None => std::fs::File::open(path).map(Into::into).map_err(Error::system("open", path)),
     };
-    let mine = opened.and_then(tree::usage);
+    let mine = opened.and_then(|folder| tree::usage(&folder));
     match (mine, name) {
         (Ok(usage), _) => Ok(Some(usage)),
         // What is in it may not be the caller's to read.

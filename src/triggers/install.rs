@@ -82,7 +82,7 @@ fn mend_owners(context: &Context) -> Result<()> {
         ("data/storage", Depth::Folder),
     ] {
         let folder = tree::enter_path(root, path)?;
-        tree::own(folder, path, uid, gid, depth, &|_| {})?;
+        tree::own(&folder, path, uid, gid, depth, &|_| {})?;
     }
     Ok(())
 }

@@ -2,41 +2,105 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Mode, fstat, openat};
+use rustix::fs::{FileType, Mode, RawDir, SeekFrom, fstat, openat, seek};
 
 use super::FOLDER;
 
 /// How many folders on the way down are kept open.
 const KEPT_OPEN: usize = 12;
 
-/// Names of folders, one behind the other: a folder may hold a million of them.
+/// Room for the names that the kernel tells at once, in bytes.
+const BUFFER: usize = 32 * 1024;
+
+/// How many bytes of the names of folders are remembered before these are visited, and the rest is read afterwards.
+const ENOUGH: usize = 16 * 1024;
+
+/// From how many folders down it is less, since each folder on the way has such names.
+const DEEP: usize = 64;
+
+/// The same as [`BUFFER`] there.
+const SMALL_BUFFER: usize = 2 * 1024;
+
+/// The names of folders in a folder that are still to be visited, one behind the other. It may hold a million of them: then
+/// these are the next ones, and the folder is read on once they were visited.
 #[derive(Default)]
-pub struct Names(Vec<u8>);
+pub struct Names {
+    list: Vec<u8>,
+    is_more_to_read: bool,
+}
 
 impl Names {
-    /// Adds a name.
-    pub fn push(&mut self, name: &CStr) {
-        self.0.extend_from_slice(name.to_bytes_with_nul());
+    /// Whether the folder was not read to its end.
+    pub fn is_more_to_read(&self) -> bool {
+        self.is_more_to_read
+    }
+
+    fn push(&mut self, name: &CStr) {
+        self.list.extend_from_slice(name.to_bytes_with_nul());
     }
 
     /// Takes the last name.
     fn pop(&mut self) -> Option<CString> {
-        let end = self.0.len().checked_sub(1)?;
-        let begin = self.0[..end].iter().rposition(|&byte| byte == 0).map_or(0, |nul| nul + 1);
-        let name = CStr::from_bytes_with_nul(&self.0[begin..]).ok()?.to_owned();
-        self.0.truncate(begin);
+        let end = self.list.len().checked_sub(1)?;
+        let begin = self.list[..end].iter().rposition(|&byte| byte == 0).map_or(0, |nul| nul + 1);
+        let name = CStr::from_bytes_with_nul(&self.list[begin..]).ok()?.to_owned();
+        self.list.truncate(begin);
         Some(name)
     }
 }
 
-/// A folder on the way, and the folders in it that are still to be visited.
+/// Reads folders, in the same memory again and again.
+#[derive(Default)]
+pub struct Reader(Vec<u8>);
+
+impl Reader {
+    /// Reads a folder, from where it was read to, and looks at each name in it. Returns the names for which `look` says
+    /// that they are folders to be visited: all of them, or so many that they have to be visited first.
+    ///
+    /// # Errors
+    /// The system's own, and those of `look`.
+    pub fn read(
+        &mut self,
+        way: &Descent,
+        folder: &impl AsFd,
+        mut look: impl FnMut(&CStr, FileType) -> io::Result<bool>,
+    ) -> io::Result<Names> {
+        let mut folders = Names::default();
+        let is_deep = way.depth() >= DEEP;
+        let (room, enough) = if is_deep { (SMALL_BUFFER, 0) } else { (BUFFER, ENOUGH) };
+        self.0.reserve(BUFFER);
+        let buffer: &mut [MaybeUninit<u8>] = self.0.spare_capacity_mut();
+        let mut names = RawDir::new(folder.as_fd(), &mut buffer[..room]);
+        while let Some(entry) = names.next() {
+            let entry = match entry {
+                // Somebody removed the folder meanwhile.
+                Err(rustix::io::Errno::NOENT) => break,
+                other => other?,
+            };
+            let name = entry.file_name();
+            if name != c"." && name != c".." && look(name, entry.file_type())? {
+                folders.push(name);
+            }
+            if names.is_buffer_empty() && folders.list.len() > enough {
+                folders.is_more_to_read = true;
+                break;
+            }
+        }
+        Ok(folders)
+    }
+}
+
+/// A folder on the way.
 struct Stage {
     folder: Option<OwnedFd>,
     identity: (u64, u64),
     /// The names of folders in it that are still to be visited.
     pending: Names,
+    /// How far it was read when it was closed, as the file system counts that.
+    read_to: u64,
 }
 
 /// The way down from the top of a tree.
@@ -64,11 +128,32 @@ impl Descent {
             folder: Some(folder),
             identity: (stat.st_dev, stat.st_ino),
             pending,
+            read_to: 0,
         });
         if let Some(far) = self.stages.len().checked_sub(self.kept_open + 1) {
-            self.stages[far].folder = None;
+            let far = &mut self.stages[far];
+            if let Some(folder) = far.folder.take().filter(|_| far.pending.is_more_to_read) {
+                far.read_to = seek(&folder, SeekFrom::Current(0))?;
+            }
         }
         Ok(())
+    }
+
+    /// Whether the current folder is to be read on, now that all of its folders that were found are visited.
+    pub fn is_more_to_read(&self) -> bool {
+        self.stages.last().is_some_and(|stage| stage.pending.is_more_to_read)
+    }
+
+    /// How many folders down the current one is, the top being the first.
+    pub fn depth(&self) -> usize {
+        self.stages.len()
+    }
+
+    /// Has what was read of the current folder since visited, too.
+    pub fn read_on(&mut self, names: Names) {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.pending = names;
+        }
     }
 
     /// The next folder to visit in the current one; `None` where there is none left.
@@ -102,6 +187,9 @@ impl Descent {
         let stat = fstat(&folder)?;
         if (stat.st_dev, stat.st_ino) != above.identity {
             return Err(moved());
+        }
+        if above.pending.is_more_to_read {
+            seek(&folder, SeekFrom::Start(above.read_to))?;
         }
         above.folder = Some(folder);
         Ok(())

@@ -8,6 +8,7 @@ mod copy;
 mod descent;
 mod duplicate;
 mod file;
+mod found;
 mod own;
 mod remove;
 mod unpack;

@@ -1,16 +1,15 @@
 //! Changing who owns a tree, in parallel, touching only what is not right yet.
 
-use std::collections::HashMap;
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, StatxFlags, Uid, chownat, fchown, statx};
-
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Statx, StatxFlags, Uid, chownat, fchown, statx};
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
+use super::found::{Found, Part};
 use super::walk::{self, Visitor, lock};
 use super::{FOLDER, open_any};
 use crate::error::{Error, Result};
@@ -35,8 +34,6 @@ pub struct Owned {
     pub left_alone: u64,
 }
 
-type Identity = (u32, u32, u64);
-
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS;
 
 /// Gives a folder, or the whole tree, to a uid and a gid.
@@ -48,159 +45,172 @@ const WANTED: StatxFlags = StatxFlags::BASIC_STATS;
 /// # Errors
 /// The first thing that could not be changed; everything else was.
 pub fn own(
-    folder: OwnedFd,
+    folder: &OwnedFd,
     shown: &str,
     uid: u32,
     gid: u32,
     depth: Depth,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Owned> {
-    let mut walk = Walk::new(uid, gid, progress);
+    let mut owned = Owned::default();
+    let mut failures = Failures::default();
     if depth == Depth::Folder {
-        let mut counts = Counts::default();
-        walk.folder_itself(&folder, &mut counts);
-        walk.finished_folder(&mut counts);
-        return walk.result(shown);
+        let walk = Walk::new(uid, gid, None, progress);
+        let mut own = Own::default();
+        walk.folder(folder, &mut own);
+        walk.finished_folder(&mut own);
+        walk.add_to(&mut owned, &mut failures);
+        return failures.none_or(owned, shown);
     }
-    walk.started = settled_time();
-    // A descriptor of its own: a copy would stand where the first walk ended.
-    let again = rustix::fs::openat(&folder, c".", FOLDER, Mode::empty())
-        .map_err(Error::system("open", shown))?;
-    walk::walk(folder, &walk);
-    let linked =
-        std::mem::take(walk.linked.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner));
-    let complete = linked.values().any(|links| links.found == links.expected);
-    if complete {
-        walk.known = linked;
-        let seen = walk.seen.load(Ordering::Relaxed);
-        walk.left_alone = AtomicU64::new(0);
-        walk::walk(again, &walk);
-        walk.seen = AtomicU64::new(seen);
+    let mut todo = vec![Part::ALL];
+    let mut is_first = true;
+    while let Some(part) = todo.pop() {
+        // A descriptor of its own: a copy would stand where the walk before ended.
+        let top = rustix::fs::openat(folder, c".", FOLDER, Mode::empty())
+            .map_err(Error::system("open", shown))?;
+        let no_progress = |_| {};
+        let links = Links { is_first, since: settled_time(), found: Mutex::new(Found::of(part)) };
+        let walk = Walk::new(uid, gid, Some(links), if is_first { progress } else { &no_progress });
+        walk::walk(top, &walk);
+        let was_too_much = walk.links.as_ref().is_some_and(|links| lock(&links.found).is_full());
+        if was_too_much {
+            todo.extend(part.halves());
+        }
+        walk.add_to(&mut owned, &mut failures);
+        is_first = false;
     }
-    walk.result(shown)
+    failures.none_or(owned, shown)
+}
+
+/// What could not be changed.
+#[derive(Default)]
+struct Failures {
+    count: u64,
+    first: Option<io::Error>,
+}
+
+impl Failures {
+    fn none_or(self, owned: Owned, shown: &str) -> Result<Owned> {
+        let Self { count, first } = self;
+        first.map_or(Ok(owned), |error| {
+            Err(Error::refused(format!(
+                "unable to change the ownership of {count} files or folders below {shown}: {error}"
+            )))
+        })
+    }
 }
 
 /// What one thread did in one folder.
 #[derive(Default)]
-struct Counts {
-    seen: u64,
-    changed: u64,
-    left_alone: u64,
+struct Own {
+    owned: Owned,
     /// Whether the last file had to be changed: then the next will have to be, too.
     expects_change: bool,
 }
 
+/// What is to be known to give a file with several names away: whether all of them are in the tree.
 struct Links {
-    found: u64,
-    expected: u64,
+    /// Whether all is changed, not only files with several names.
+    is_first: bool,
+    /// When the walk began, in seconds and nanoseconds of the clock that the file system uses.
+    since: (i64, u32),
+    found: Mutex<Found>,
 }
 
 struct Walk<'a> {
     uid: u32,
     gid: u32,
+    links: Option<Links>,
     progress: &'a (dyn Fn(u64) + Sync),
+    /// Whether a folder may have been moved about since the walk began, and what is in it been counted twice.
+    was_moved: AtomicBool,
     seen: AtomicU64,
     changed: AtomicU64,
     left_alone: AtomicU64,
-    failure: Mutex<Option<(u64, io::Error)>>,
-    /// Files with several links, as they are found.
-    linked: Mutex<HashMap<Identity, Links>>,
-    /// The same from an earlier walk of the tree, which is then known to the end.
-    known: HashMap<Identity, Links>,
-    /// When the walk began, in seconds and nanoseconds of the clock that the file system uses.
-    started: (i64, u32),
+    failures: Mutex<Failures>,
 }
 
 impl<'a> Walk<'a> {
-    fn new(uid: u32, gid: u32, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
+    fn new(uid: u32, gid: u32, links: Option<Links>, progress: &'a (dyn Fn(u64) + Sync)) -> Self {
         Self {
             uid,
             gid,
+            links,
             progress,
+            was_moved: AtomicBool::new(false),
             seen: AtomicU64::new(0),
             changed: AtomicU64::new(0),
             left_alone: AtomicU64::new(0),
-            failure: Mutex::new(None),
-            linked: Mutex::new(HashMap::new()),
-            known: HashMap::new(),
-            started: (0, 0),
+            failures: Mutex::new(Failures::default()),
         }
     }
 
-    fn result(self, shown: &str) -> Result<Owned> {
-        let owned = Owned {
-            seen: self.seen.into_inner(),
-            changed: self.changed.into_inner(),
-            left_alone: self.left_alone.into_inner(),
-        };
-        let failure = self.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        match failure {
-            None => Ok(owned),
-            Some((count, error)) => Err(Error::refused(format!(
-                "unable to change the ownership of {count} files or folders below {shown}: {error}"
-            ))),
-        }
+    /// Adds what was done to what was done before.
+    fn add_to(self, owned: &mut Owned, failures: &mut Failures) {
+        let incomplete = self.links.as_ref().map_or(0, |links| lock(&links.found).of_incomplete());
+        owned.seen += self.seen.into_inner();
+        owned.changed += self.changed.into_inner();
+        owned.left_alone += self.left_alone.into_inner() + incomplete;
+        let failed = std::mem::take(&mut *lock(&self.failures));
+        failures.count += failed.count;
+        failures.first = failures.first.take().or(failed.first);
     }
 
-    fn folder_itself(&self, folder: &OwnedFd, counts: &mut Counts) {
-        counts.seen += 1;
-        let changed = statx(folder, c"", AtFlags::EMPTY_PATH, StatxFlags::UID | StatxFlags::GID)
-            .map(|stat| stat.stx_uid != self.uid || stat.stx_gid != self.gid)
-            .and_then(|wrong| {
-                if wrong {
-                    fchown(folder, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
-                }
-                Ok(wrong)
-            });
-        match changed {
-            Ok(true) => counts.changed += 1,
-            Ok(false) => {}
-            Err(error) => self.fail(error.into()),
-        }
+    fn is_first(&self) -> bool {
+        self.links.as_ref().is_none_or(|links| links.is_first)
     }
 
-    fn is_right(&self, stat: &rustix::fs::Statx) -> bool {
+    fn folder_itself(&self, folder: &OwnedFd) -> io::Result<bool> {
+        let stat = statx(folder, c"", AtFlags::EMPTY_PATH, WANTED)?;
+        if self.links.as_ref().is_some_and(|links| links.was_changed(&stat)) {
+            self.was_moved.store(true, Ordering::SeqCst);
+        }
+        if self.is_right(&stat) {
+            return Ok(false);
+        }
+        fchown(folder, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
+        Ok(true)
+    }
+
+    fn is_right(&self, stat: &Statx) -> bool {
         stat.stx_uid == self.uid && stat.stx_gid == self.gid
     }
 
-    /// Whether every link of a file is known to be in the tree. The first walk only counts.
-    fn has_all_links(&self, stat: &rustix::fs::Statx) -> bool {
-        let identity = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
-        let expected = u64::from(stat.stx_nlink);
-        if let Some(links) = self.known.get(&identity) {
-            // A name that was moved about during the walk may have been counted twice.
-            let touched = (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) > self.started;
-            return links.found == expected && links.expected == expected && !touched;
-        }
-        let mut linked = lock(&self.linked);
-        let links = linked.entry(identity).or_insert(Links { found: 0, expected });
-        links.found += 1;
-        false
+    /// Whether a file with several names can be given away: this is the last of them, and none can have been counted
+    /// twice. Where this is not the last one, nothing is to be done yet.
+    fn has_all_links(&self, stat: &Statx) -> Option<bool> {
+        let links = self.links.as_ref()?;
+        let found = lock(&links.found).one_more(stat)?;
+        let is_sure = !links.was_changed(stat) && !self.was_moved.load(Ordering::SeqCst);
+        (found == stat.stx_nlink).then_some(is_sure)
     }
+}
 
-    fn fail(&self, error: io::Error) {
-        let mut failure = lock(&self.failure);
-        match &mut *failure {
-            Some((count, _)) => *count += 1,
-            None => *failure = Some((1, error)),
-        }
+impl Links {
+    /// Whether this was changed since the walk began; what gets another name or another place is.
+    fn was_changed(&self, stat: &Statx) -> bool {
+        (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) > self.since
     }
 }
 
 impl Visitor for Walk<'_> {
-    type Own = Counts;
+    type Own = Own;
 
-    fn folder(&self, folder: &OwnedFd, own: &mut Counts) {
-        self.folder_itself(folder, own);
+    fn folder(&self, folder: &OwnedFd, own: &mut Own) {
+        own.owned.seen += u64::from(self.is_first());
+        match self.folder_itself(folder) {
+            Ok(is_changed) => own.owned.changed += u64::from(is_changed),
+            Err(error) => self.failed(error),
+        }
     }
 
     /// Changes one name of a folder; true where it is a folder itself, which is changed when it is entered.
     fn child(
         &self,
-        folder: &OwnedFd,
+        folder: BorrowedFd<'_>,
         name: &CStr,
         kind: FileType,
-        own: &mut Counts,
+        own: &mut Own,
     ) -> io::Result<bool> {
         if kind == FileType::Directory {
             return Ok(true);
@@ -211,12 +221,15 @@ impl Visitor for Walk<'_> {
                 return Ok(true);
             }
             if self.is_right(&stat) {
-                own.seen += 1;
+                own.owned.seen += u64::from(self.is_first());
+                return Ok(false);
+            }
+            if !self.is_first() && stat.stx_nlink < 2 {
                 return Ok(false);
             }
         }
         // By descriptor: what is checked is what is changed.
-        let file = match open_any(folder, name) {
+        let file = match open_any(&folder, name) {
             Err(_) if own.expects_change => {
                 // What is mounted here may be right.
                 own.expects_change = false;
@@ -229,20 +242,33 @@ impl Visitor for Walk<'_> {
         if kind == FileType::Directory {
             return Ok(true);
         }
-        own.seen += 1;
+        let is_first = self.is_first();
+        own.owned.seen += u64::from(is_first);
         // It may be, too, where another thread was here by another name of the file.
-        own.expects_change = !self.is_right(&stat);
-        if !own.expects_change {
+        let is_right = self.is_right(&stat);
+        own.expects_change = is_first && !is_right;
+        if is_right {
             return Ok(false);
         }
-        let device = matches!(kind, FileType::BlockDevice | FileType::CharacterDevice);
-        if device || (stat.stx_nlink > 1 && !self.has_all_links(&stat)) {
-            own.left_alone += 1;
+        if matches!(kind, FileType::BlockDevice | FileType::CharacterDevice) {
+            own.owned.left_alone += u64::from(is_first);
+            return Ok(false);
+        }
+        if stat.stx_nlink > 1 {
+            match self.has_all_links(&stat) {
+                Some(true) => {}
+                Some(false) => {
+                    own.owned.left_alone += u64::from(stat.stx_nlink);
+                    return Ok(false);
+                }
+                None => return Ok(false),
+            }
+        } else if !is_first {
             return Ok(false);
         }
         let (uid, gid) = (Uid::from_raw(self.uid), Gid::from_raw(self.gid));
         chownat(file.as_fd(), c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
-        own.changed += 1;
+        own.owned.changed += 1;
         Ok(false)
     }
 
@@ -253,15 +279,18 @@ impl Visitor for Walk<'_> {
         match Errno::from_io_error(&error) {
             Some(Errno::NOENT) => {}
             Some(Errno::XDEV | Errno::LOOP | Errno::NOTDIR) => {
-                self.left_alone.fetch_add(1, Ordering::Relaxed);
+                self.left_alone.fetch_add(u64::from(self.is_first()), Ordering::Relaxed);
             }
-            _ => self.fail(error),
+            _ => {
+                let mut failures = lock(&self.failures);
+                failures.count += 1;
+                failures.first.get_or_insert(error);
+            }
         }
     }
 
-    fn finished_folder(&self, own: &mut Counts) {
-        let Counts { seen, changed, left_alone, expects_change } = std::mem::take(own);
-        own.expects_change = expects_change;
+    fn finished_folder(&self, own: &mut Own) {
+        let Owned { seen, changed, left_alone } = std::mem::take(&mut own.owned);
         self.changed.fetch_add(changed, Ordering::Relaxed);
         self.left_alone.fetch_add(left_alone, Ordering::Relaxed);
         let before = self.seen.fetch_add(seen, Ordering::Relaxed);
@@ -269,12 +298,101 @@ impl Visitor for Walk<'_> {
     }
 }
 
-/// The time as a file system writes it. Its clock ticks coarsely, so this waits for the next ticks: what
-/// changes afterwards bears a later time.
+/// A time between what was changed before and what will be. A file system's clock ticks coarsely, so this waits for its
+/// next ticks.
 fn settled_time() -> (i64, u32) {
-    let clock = ClockId::RealtimeCoarse;
-    let now = clock_gettime(clock);
-    let tick = u64::try_from(clock_getres(clock).tv_nsec).unwrap_or(0);
+    let now = clock_gettime(ClockId::Realtime);
+    let tick = u64::try_from(clock_getres(ClockId::RealtimeCoarse).tv_nsec).unwrap_or(0);
     std::thread::sleep(std::time::Duration::from_nanos(2 * tick));
     (now.tv_sec, u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::MetadataExt;
+    use std::path::Path;
+
+    use super::*;
+
+    const UID: u32 = 4000;
+
+    fn given(tree: &Path, progress: &(dyn Fn(u64) + Sync)) -> Owned {
+        let top = OwnedFd::from(File::open(tree).unwrap());
+        own(&top, "tree", UID, UID, Depth::Tree, progress).unwrap()
+    }
+
+    fn uid(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().uid()
+    }
+
+    #[test]
+    fn a_file_is_given_with_its_last_name_if_all_are_in_the_tree() {
+        if !crate::host::users::is_root() {
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let tree = root.path().join("tree");
+        for folder in ["a", "b", "c"] {
+            fs::create_dir_all(tree.join(folder)).unwrap();
+        }
+        for (names, number) in [(2, 3), (20, 2)] {
+            for number in 0..number {
+                let first = tree.join(format!("a/{names}-{number}"));
+                fs::write(&first, "").unwrap();
+                for name in 1..names {
+                    let folder = if name % 2 == 0 { "b" } else { "c" };
+                    let name = tree.join(format!("{folder}/{names}-{number}-{name}"));
+                    fs::hard_link(&first, name).unwrap();
+                }
+            }
+        }
+        for name in ["a/out", "b/out"] {
+            fs::write(root.path().join("outside"), "").unwrap();
+            fs::hard_link(root.path().join("outside"), tree.join(name)).unwrap();
+            fs::remove_file(root.path().join("outside")).unwrap();
+        }
+        let outside = root.path().join("outside");
+        fs::hard_link(tree.join("a/out"), &outside).unwrap();
+        fs::hard_link(tree.join("a/out"), tree.join("c/out")).unwrap();
+        let names = 4 + 3 * 2 + 2 * 20 + 3;
+        let first = given(&tree, &|_| {});
+        assert_eq!(first, Owned { seen: names, changed: 4 + 3 + 2 + 1, left_alone: 2 });
+        assert_eq!((uid(&outside), uid(&tree.join("b/out"))), (0, UID));
+        assert_eq!((uid(&tree.join("c/2-0-1")), uid(&tree.join("b/20-1-18"))), (UID, UID));
+        let again = given(&tree, &|_| {});
+        assert_eq!(again, Owned { seen: names, changed: 0, left_alone: 2 });
+        fs::remove_file(&outside).unwrap();
+        assert_eq!(given(&tree, &|_| {}), Owned { seen: names, changed: 1, left_alone: 0 });
+    }
+
+    #[test]
+    fn a_folder_that_is_moved_about_does_not_make_a_name_count_twice() {
+        if !crate::host::users::is_root() {
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let tree = root.path().join("tree");
+        let outside = |number: u32| root.path().join(format!("outside-{number}"));
+        let folder = |number: u32| tree.join(format!("{number}"));
+        let below = |number: u32| folder(number).join("1/2/3/4/5");
+        for number in 0..40 {
+            fs::create_dir_all(below(number)).unwrap();
+            fs::write(outside(number), "").unwrap();
+            fs::hard_link(outside(number), folder(number).join("in")).unwrap();
+        }
+        // The first folder that was visited goes to where it will be visited again.
+        let moved = Mutex::new(false);
+        let owned = given(&tree, &|_| {
+            let mut moved = lock(&moved);
+            let first = (0..40).find(|&number| !*moved && uid(&folder(number)) == UID);
+            let next = first.and_then(|_| (0..40).find(|&number| uid(&below(number)) != UID));
+            if let (Some(first), Some(next)) = (first, next) {
+                *moved = first != next;
+                let _ = fs::rename(folder(first), below(next).join("moved"));
+            }
+        });
+        assert!(*lock(&moved) && owned.left_alone > 0, "{owned:?}");
+        assert!((0..40).all(|number| uid(&outside(number)) == 0));
+    }
 }

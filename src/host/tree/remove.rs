@@ -2,12 +2,12 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, RawDir, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, unlinkat};
 
-use super::descent::{Descent, Names};
+use super::descent::{Descent, Names, Reader};
 use super::file::{is_file, remove_file};
 use super::{enter, open_folder, open_without_links};
 use crate::error::{Error, Result};
@@ -39,14 +39,15 @@ pub fn remove(root: &Path, name: &str) -> Result<()> {
 
 fn empty(top: OwnedFd) -> io::Result<()> {
     let mut way = Descent::default();
+    let mut reader = Reader::default();
     let mut names: Vec<CString> = Vec::new();
-    let pending = remove_files(&top)?;
+    let pending = remove_files(&mut reader, &way, &top)?;
     way.push(top, pending)?;
     while way.is_inside() {
         if let Some(name) = way.next_pending() {
             match open_folder(&way.current()?, &name) {
                 Ok(child) => {
-                    let pending = remove_files(&child)?;
+                    let pending = remove_files(&mut reader, &way, &child)?;
                     names.push(name);
                     way.push(child, pending)?;
                 }
@@ -58,6 +59,11 @@ fn empty(top: OwnedFd) -> io::Result<()> {
             }
             continue;
         }
+        if way.is_more_to_read() {
+            let pending = remove_files(&mut reader, &way, &way.current()?)?;
+            way.read_on(pending);
+            continue;
+        }
         way.pop()?;
         if let Some(name) = names.pop() {
             gone(unlinkat(way.current()?, &name, AtFlags::REMOVEDIR))?;
@@ -67,30 +73,18 @@ fn empty(top: OwnedFd) -> io::Result<()> {
 }
 
 /// Removes every name of a folder that is no folder, and returns the names that are.
-fn remove_files(folder: &OwnedFd) -> io::Result<Names> {
-    let mut folders = Names::default();
-    let mut buffer = Vec::with_capacity(32 * 1024);
-    let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
-    while let Some(entry) = names.next() {
-        let entry = match entry {
-            // Somebody else removed the folder meanwhile.
-            Err(rustix::io::Errno::NOENT) => break,
-            other => other?,
-        };
-        let name = entry.file_name();
-        if name == c"." || name == c".." {
-            continue;
-        }
-        if is_folder(folder, name, entry.file_type())? {
-            folders.push(name);
-        } else {
+fn remove_files(reader: &mut Reader, way: &Descent, folder: &impl AsFd) -> io::Result<Names> {
+    let folder = folder.as_fd();
+    reader.read(way, &folder, |name, kind| {
+        let is_folder = is_folder(folder, name, kind)?;
+        if !is_folder {
             gone(unlinkat(folder, name, AtFlags::empty()))?;
         }
-    }
-    Ok(folders)
+        Ok(is_folder)
+    })
 }
 
-fn is_folder(folder: &OwnedFd, name: &CStr, kind: FileType) -> io::Result<bool> {
+fn is_folder(folder: BorrowedFd<'_>, name: &CStr, kind: FileType) -> io::Result<bool> {
     if kind != FileType::Unknown {
         return Ok(kind == FileType::Directory);
     }

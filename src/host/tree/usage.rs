@@ -1,15 +1,15 @@
 //! How much a tree takes, counted in parallel.
 
-use std::collections::HashSet;
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
+use rustix::fs::{AtFlags, FileType, Mode, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
+use super::FOLDER;
+use super::found::{Found, Part};
 use super::walk::{self, Visitor, lock};
 use crate::error::{Error, Result};
 
@@ -31,43 +31,73 @@ const BLOCK: u64 = 512;
 ///
 /// # Errors
 /// The first thing that cannot be looked at, once all else was.
-pub fn usage(folder: OwnedFd) -> Result<Usage> {
-    let count = Count::default();
-    walk::walk(folder, &count);
-    match count.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
-        None => Ok(Usage {
-            bytes: count.bytes.into_inner(),
-            files: count.files.into_inner(),
-            newest: count.newest.into_inner(),
-        }),
-        Some(error) => Err(Error::refused(format!("unable to count all of it: {error}"))),
+pub fn usage(folder: &OwnedFd) -> Result<Usage> {
+    let mut usage = Usage::default();
+    let mut todo = vec![Part::ALL];
+    let mut is_first = true;
+    while let Some(part) = todo.pop() {
+        let walk = Walk {
+            is_first,
+            found: Mutex::new(Found::of(part)),
+            sum: Mutex::new(Sum::default()),
+            failure: Mutex::new(None),
+        };
+        // A descriptor of its own: a copy would stand where the walk before ended.
+        let top = rustix::fs::openat(folder, c".", FOLDER, Mode::empty())
+            .map_err(|error| uncountable(&error.into()))?;
+        walk::walk(top, &walk);
+        if let Some(error) = lock(&walk.failure).take() {
+            return Err(uncountable(&error));
+        }
+        let sum = std::mem::take(&mut *lock(&walk.sum));
+        usage = usage.and(sum.of_one);
+        if lock(&walk.found).is_full() {
+            todo.extend(part.halves());
+        } else {
+            usage = usage.and(sum.of_several);
+        }
+        is_first = false;
     }
+    Ok(usage)
 }
 
-#[derive(Default)]
-struct Count {
-    bytes: AtomicU64,
-    files: AtomicU64,
-    newest: AtomicI64,
-    /// Files with several names that were counted.
-    linked: Mutex<HashSet<(u32, u32, u64)>>,
-    failure: Mutex<Option<io::Error>>,
+fn uncountable(error: &io::Error) -> Error {
+    Error::refused(format!("unable to count all of it: {error}"))
 }
 
-/// What one thread counted in one folder.
-#[derive(Default)]
-struct Folder {
-    bytes: u64,
-    files: u64,
-    newest: i64,
-}
-
-impl Folder {
+impl Usage {
     fn add(&mut self, stat: &Statx) {
-        self.bytes += stat.stx_blocks * BLOCK;
-        self.files += 1;
-        self.newest = self.newest.max(stat.stx_mtime.tv_sec);
+        *self = self.and(Self {
+            bytes: stat.stx_blocks * BLOCK,
+            files: 1,
+            newest: stat.stx_mtime.tv_sec,
+        });
     }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            files: self.files + other.files,
+            newest: self.newest.max(other.newest),
+        }
+    }
+}
+
+/// What was counted.
+#[derive(Default)]
+struct Sum {
+    /// Files with one name, and folders.
+    of_one: Usage,
+    /// Files with several names, by the first that was found.
+    of_several: Usage,
+}
+
+struct Walk {
+    /// Whether all is counted, not only files with several names.
+    is_first: bool,
+    found: Mutex<Found>,
+    sum: Mutex<Sum>,
+    failure: Mutex<Option<io::Error>>,
 }
 
 const WANTED: StatxFlags = StatxFlags::TYPE
@@ -76,22 +106,25 @@ const WANTED: StatxFlags = StatxFlags::TYPE
     .union(StatxFlags::INO)
     .union(StatxFlags::MTIME);
 
-impl Visitor for Count {
-    type Own = Folder;
+impl Visitor for Walk {
+    type Own = Sum;
 
-    fn folder(&self, folder: &OwnedFd, own: &mut Folder) {
+    fn folder(&self, folder: &OwnedFd, own: &mut Sum) {
+        if !self.is_first {
+            return;
+        }
         match statx(folder.as_fd(), c"", AtFlags::EMPTY_PATH, WANTED) {
-            Ok(stat) => own.add(&stat),
+            Ok(stat) => own.of_one.add(&stat),
             Err(error) => self.failed(error.into()),
         }
     }
 
     fn child(
         &self,
-        folder: &OwnedFd,
+        folder: BorrowedFd<'_>,
         name: &CStr,
         kind: FileType,
-        own: &mut Folder,
+        own: &mut Sum,
     ) -> io::Result<bool> {
         if kind == FileType::Directory {
             return Ok(true);
@@ -100,9 +133,12 @@ impl Visitor for Count {
         if FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::Directory {
             return Ok(true);
         }
-        let identity = (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino);
-        if stat.stx_nlink < 2 || lock(&self.linked).insert(identity) {
-            own.add(&stat);
+        if stat.stx_nlink < 2 {
+            if self.is_first {
+                own.of_one.add(&stat);
+            }
+        } else if lock(&self.found).one_more(&stat) == Some(1) {
+            own.of_several.add(&stat);
         }
         Ok(false)
     }
@@ -116,11 +152,11 @@ impl Visitor for Count {
         lock(&self.failure).get_or_insert(error);
     }
 
-    fn finished_folder(&self, own: &mut Folder) {
+    fn finished_folder(&self, own: &mut Sum) {
         let counted = std::mem::take(own);
-        self.bytes.fetch_add(counted.bytes, Ordering::Relaxed);
-        self.files.fetch_add(counted.files, Ordering::Relaxed);
-        self.newest.fetch_max(counted.newest, Ordering::Relaxed);
+        let mut sum = lock(&self.sum);
+        sum.of_one = sum.of_one.and(counted.of_one);
+        sum.of_several = sum.of_several.and(counted.of_several);
     }
 }
 
@@ -149,7 +185,7 @@ mod tests {
         let file = fs::File::options().write(true).open(inner.join("one")).unwrap();
         file.set_modified(newest).unwrap();
         let top = fs::File::open(folder.path()).unwrap();
-        let usage = usage(top.into()).unwrap();
+        let usage = usage(&top.into()).unwrap();
         assert_eq!(usage, Usage { bytes: expected * BLOCK, files: 5, newest: 5_000_000_000 });
     }
 }

@@ -2,12 +2,12 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{FileType, RawDir};
+use rustix::fs::FileType;
 
-use super::descent::{Descent, Names};
+use super::descent::{Descent, Names, Reader};
 use super::open_folder;
 
 /// How many folders may wait, open, for a thread that has nothing to do.
@@ -15,9 +15,6 @@ const WAITING: usize = 16;
 
 /// The most threads that walk: with what each keeps open, all of them stay far below any limit on descriptors.
 const THREADS: usize = 4;
-
-/// Room for the names that the kernel tells at once, in bytes.
-const BUFFER: usize = 32 * 1024;
 
 /// What is done on the way. Several threads call it at once.
 pub trait Visitor: Sync {
@@ -33,7 +30,7 @@ pub trait Visitor: Sync {
     /// Handed to [`Visitor::failed`]; the walk goes on.
     fn child(
         &self,
-        folder: &OwnedFd,
+        folder: BorrowedFd<'_>,
         name: &CStr,
         kind: FileType,
         own: &mut Self::Own,
@@ -42,7 +39,7 @@ pub trait Visitor: Sync {
     /// Learns that a name could not be looked at, or a folder not be entered.
     fn failed(&self, error: io::Error);
 
-    /// Learns that the names of a folder were looked at, and takes what the thread counted in it.
+    /// Learns that the names of a folder, or many of them, were looked at, and takes what the thread counted in it.
     fn finished_folder(&self, own: &mut Self::Own);
 }
 
@@ -77,9 +74,9 @@ struct Queue {
 impl<V: Visitor> Walk<'_, V> {
     fn work(&self) {
         let mut own = V::Own::default();
-        let mut buffer = Vec::with_capacity(BUFFER);
+        let mut reader = Reader::default();
         while let Some(folder) = self.next() {
-            if let Err(error) = self.tree(folder, &mut own, &mut buffer) {
+            if let Err(error) = self.tree(folder, &mut own, &mut reader) {
                 self.visitor.failed(error);
             }
             let mut queue = lock(&self.queue);
@@ -105,19 +102,26 @@ impl<V: Visitor> Walk<'_, V> {
         }
     }
 
-    fn tree(&self, top: OwnedFd, own: &mut V::Own, buffer: &mut Vec<u8>) -> io::Result<()> {
+    fn tree(&self, top: OwnedFd, own: &mut V::Own, reader: &mut Reader) -> io::Result<()> {
         let mut way = Descent::default();
-        let pending = self.folder(&top, own, buffer)?;
+        self.visitor.folder(&top, own);
+        let pending = self.names(&way, &top, own, reader)?;
         way.push(top, pending)?;
         while way.is_inside() {
             let Some(name) = way.next_pending() else {
-                way.pop()?;
+                if way.is_more_to_read() {
+                    let pending = self.names(&way, &way.current()?, own, reader)?;
+                    way.read_on(pending);
+                } else {
+                    way.pop()?;
+                }
                 continue;
             };
             match open_folder(&way.current()?, &name) {
                 Ok(child) => {
                     if let Some(child) = self.offer(child) {
-                        match self.folder(&child, own, buffer) {
+                        self.visitor.folder(&child, own);
+                        match self.names(&way, &child, own, reader) {
                             Ok(pending) => way.push(child, pending)?,
                             Err(error) => self.visitor.failed(error),
                         }
@@ -140,35 +144,23 @@ impl<V: Visitor> Walk<'_, V> {
         None
     }
 
-    /// Looks at a folder and the names in it, and returns those of the folders in it.
-    fn folder(
+    /// Looks at the names in a folder, and returns those of the folders in it.
+    fn names(
         &self,
-        folder: &OwnedFd,
+        way: &Descent,
+        folder: &impl AsFd,
         own: &mut V::Own,
-        buffer: &mut Vec<u8>,
+        reader: &mut Reader,
     ) -> io::Result<Names> {
-        self.visitor.folder(folder, own);
-        let folders = self.names(folder, own, buffer);
+        let folder = folder.as_fd();
+        let folders = reader.read(way, &folder, |name, kind| {
+            Ok(self.visitor.child(folder, name, kind, own).unwrap_or_else(|error| {
+                self.visitor.failed(error);
+                false
+            }))
+        });
         self.visitor.finished_folder(own);
         folders
-    }
-
-    fn names(&self, folder: &OwnedFd, own: &mut V::Own, buffer: &mut Vec<u8>) -> io::Result<Names> {
-        let mut folders = Names::default();
-        let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
-        while let Some(entry) = names.next() {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
-            match self.visitor.child(folder, name, entry.file_type(), own) {
-                Ok(true) => folders.push(name),
-                Ok(false) => {}
-                Err(error) => self.visitor.failed(error),
-            }
-        }
-        Ok(folders)
     }
 }
 

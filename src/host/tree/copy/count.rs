@@ -1,14 +1,13 @@
 //! Counting the files of a tree, to know how far copying it is.
 
 use std::fs::File;
-use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{FileType, RawDir};
+use rustix::fs::FileType;
 
-use super::super::descent::{Descent, Names};
+use super::super::descent::{Descent, Reader};
 use super::super::open_folder;
 use super::KEPT_OPEN;
 
@@ -17,39 +16,33 @@ use super::KEPT_OPEN;
 pub fn count(folder: &Path, stop: &AtomicBool) -> Option<u64> {
     let top = OwnedFd::from(File::open(folder).ok()?);
     let mut way = Descent::keeping(KEPT_OPEN);
+    let mut reader = Reader::default();
     let mut count = 1;
-    let pending = names_in(&top, &mut count).ok()?;
+    let mut names = |way: &Descent, folder: BorrowedFd<'_>| {
+        reader.read(way, &folder, |_, kind| {
+            count += 1;
+            Ok(kind == FileType::Directory)
+        })
+    };
+    let pending = names(&way, top.as_fd()).ok()?;
     way.push(top, pending).ok()?;
     while way.is_inside() {
         if stop.load(Ordering::Relaxed) {
             return None;
         }
         let Some(name) = way.next_pending() else {
-            way.pop().ok()?;
+            if way.is_more_to_read() {
+                let pending = names(&way, way.current().ok()?).ok()?;
+                way.read_on(pending);
+            } else {
+                way.pop().ok()?;
+            }
             continue;
         };
         if let Ok(child) = open_folder(&way.current().ok()?, &name) {
-            let pending = names_in(&child, &mut count).ok()?;
+            let pending = names(&way, child.as_fd()).ok()?;
             way.push(child, pending).ok()?;
         }
     }
     Some(count)
-}
-
-/// Counts the names in a folder, and returns those of folders.
-fn names_in(folder: &OwnedFd, count: &mut u64) -> io::Result<Names> {
-    let mut folders = Names::default();
-    let mut buffer = Vec::with_capacity(32 * 1024);
-    let mut names = RawDir::new(folder, buffer.spare_capacity_mut());
-    while let Some(entry) = names.next() {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name != c"." && name != c".." {
-            *count += 1;
-            if entry.file_type() == FileType::Directory {
-                folders.push(name);
-            }
-        }
-    }
-    Ok(folders)
 }

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -158,8 +158,8 @@ impl Buffers {
     /// The same for what cannot be opened: links, pipes, sockets and whiteouts.
     pub fn finish_by_name(
         &mut self,
-        from: &OwnedFd,
-        to: &OwnedFd,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
         name: &CStr,
         stat: &Stat,
         is_link: bool,
@@ -228,8 +228,8 @@ pub fn forget_acls(folder: &OwnedFd) -> io::Result<()> {
 }
 
 /// The path of a name in an open folder; the folder is the one that is open, whatever it is called now.
-fn by_folder(folder: &OwnedFd, name: &CStr) -> PathBuf {
-    let mut path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_fd().as_raw_fd()));
+fn by_folder(folder: BorrowedFd<'_>, name: &CStr) -> PathBuf {
+    let mut path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
     path.push(std::ffi::OsStr::from_bytes(name.to_bytes()));
     path
 }

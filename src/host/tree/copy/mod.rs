@@ -21,6 +21,7 @@ use self::file::Buffers;
 pub use self::file::copy_file;
 use self::links::Links;
 use self::worker::Worker;
+use super::descent::Reader;
 use super::walk::lock;
 use crate::domain::snapshot::Made;
 
@@ -77,10 +78,9 @@ pub fn copy(
     file::forget_acls(&to)?;
     let (top, target) = (from.try_clone()?, to.try_clone()?);
     let walk = Walk {
-        top: to,
         owners,
         progress,
-        links: Links::default(),
+        links: Links::below(to),
         count: Count::default(),
         failure: Mutex::new(None),
         is_over: AtomicBool::new(false),
@@ -89,12 +89,13 @@ pub fn copy(
     };
     let first = Pair { from, to: target, path: Vec::new(), is_top: true };
     walk.run(first);
-    let (top_of_copy, copied, failure) = walk.result();
+    let (links, copied, failure) = walk.result();
     if let Some((path, error)) = failure {
         let path = String::from_utf8_lossy(&path).into_owned();
         return Err(io::Error::new(error.kind(), format!("{path}: {error}")));
     }
     let stat = fstat(&top)?;
+    let top_of_copy = links.end()?;
     let lost = Buffers::new(owners).finish(&top, &top_of_copy, &stat)?;
     Ok(Copied { lost: copied.lost + lost, ..copied })
 }
@@ -125,7 +126,6 @@ struct Count {
 }
 
 struct Walk<'a> {
-    top: OwnedFd,
     owners: Owners,
     progress: &'a (dyn Fn(u64) + Sync),
     links: Links,
@@ -137,7 +137,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn result(self) -> (OwnedFd, Copied, Option<(Vec<u8>, io::Error)>) {
+    fn result(self) -> (Links, Copied, Option<(Vec<u8>, io::Error)>) {
         let count = self.count;
         let shares = count.with_shared_blocks.into_inner() > 0;
         let is_shared = shares && count.with_own_blocks.into_inner() == 0;
@@ -149,7 +149,7 @@ impl Walk<'_> {
             made: if is_shared { Made::Reflink } else { Made::Copy },
         };
         let failure = self.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        (self.top, copied, failure)
+        (self.links, copied, failure)
     }
 
     fn run(&self, first: Pair) {
@@ -165,14 +165,14 @@ impl Walk<'_> {
     }
 
     fn work(&self, first: Option<Pair>) {
-        let mut buffers = Buffers::new(self.owners);
+        let (mut buffers, mut reader) = (Buffers::new(self.owners), Reader::default());
         let mut next = first.or_else(|| self.next());
         while let Some(pair) = next {
-            let mut worker = Worker { walk: self, path: pair.path, buffers };
+            let mut worker = Worker { walk: self, path: pair.path, buffers, reader };
             if let Err(error) = worker.tree(pair.from, pair.to, pair.is_top) {
                 self.fail(worker.path, error);
             }
-            buffers = worker.buffers;
+            (buffers, reader) = (worker.buffers, worker.reader);
             let mut queue = lock(&self.queue);
             queue.busy -= 1;
             if queue.busy == 0 {
@@ -288,6 +288,38 @@ mod tests {
         fs::write(path.join("file"), b"x").unwrap();
         fs::create_dir(&to).unwrap();
         assert_eq!(copied(&from, &to).copied, 202);
+    }
+
+    #[test]
+    fn a_folder_of_many_folders_is_read_part_by_part() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        // Deep enough that the folder is closed and opened again while its folders are visited.
+        let deep = from.join("1/2/3");
+        let mut expected = 4;
+        for number in 0..3000 {
+            let folder = deep.join(format!("a folder with a long name, which is number {number}"));
+            let is_deep = number % 300 == 0;
+            let below = if is_deep { "1/2/3/4/5/6/7/8/9/10/11/12/13" } else { "" };
+            fs::create_dir_all(folder.join(below)).unwrap();
+            expected += if is_deep { 14 } else { 1 };
+        }
+        fs::create_dir(&to).unwrap();
+        let old = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
+        File::open(&deep).unwrap().set_times(old).unwrap();
+        assert_eq!(copied(&from, &to).copied, expected);
+        assert_eq!(fs::metadata(to.join("1/2/3")).unwrap().mtime(), 0);
+        let open = |path: &Path| OwnedFd::from(File::open(path).unwrap());
+        for tree in [&from, &to] {
+            assert_eq!(count(tree, &AtomicBool::new(false)), Some(expected));
+            assert_eq!(super::super::usage(&open(tree)).unwrap().files, expected);
+        }
+        let (uid, gid) = (users::get_effective_uid(), users::get_effective_gid());
+        let depth = super::super::Depth::Tree;
+        let owned = super::super::own(&open(&to), "to", uid, gid, depth, &|_| {}).unwrap();
+        assert_eq!(owned.seen, expected);
+        super::super::remove(root.path(), "to").unwrap();
+        assert!(!to.exists());
     }
 
     #[test]

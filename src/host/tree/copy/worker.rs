@@ -3,16 +3,16 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::Ordering;
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, Stat, fstat, mkdirat, mknodat, openat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, mknodat, openat,
     readlinkat, statat, symlinkat,
 };
 use rustix::io::Errno;
 
-use super::super::descent::{Descent, Names};
+use super::super::descent::{Descent, Names, Reader};
 use super::super::{BENEATH, FOLDER, open_below, open_folder};
 use super::file::{Buffers, Shared};
 use super::{KEPT_OPEN, Walk};
@@ -27,17 +27,26 @@ pub struct Worker<'a, 'b> {
     pub path: Vec<u8>,
     /// Room for what it reads.
     pub buffers: Buffers,
+    /// The same for the names of a folder.
+    pub reader: Reader,
 }
 
 impl Worker<'_, '_> {
     /// Copies a folder and all that is below it, but what other threads take over.
     pub fn tree(&mut self, from: OwnedFd, to: OwnedFd, is_top: bool) -> io::Result<()> {
         let (mut sources, mut targets) = (Descent::keeping(KEPT_OPEN), Descent::keeping(KEPT_OPEN));
-        let pending = self.folder(&from, &to, is_top)?;
+        let pending = self.folder(&sources, &from, &to, is_top)?;
         sources.push(from, pending)?;
         targets.push(to, Names::default())?;
         while sources.is_inside() && !self.walk.is_over.load(Ordering::Relaxed) {
             let Some(name) = sources.next_pending() else {
+                if sources.is_more_to_read() {
+                    let is_top = is_top && sources.depth() == 1;
+                    let (source, target) = (sources.current()?, targets.current()?);
+                    let pending = self.folder(&sources, &source, &target, is_top)?;
+                    sources.read_on(pending);
+                    continue;
+                }
                 sources.pop()?;
                 targets.pop()?;
                 if sources.is_inside() {
@@ -63,7 +72,7 @@ impl Worker<'_, '_> {
             match self.walk.offer(source, target, &self.path) {
                 None => self.leave(),
                 Some((source, target)) => {
-                    let pending = self.folder(&source, &target, false)?;
+                    let pending = self.folder(&sources, &source, &target, false)?;
                     sources.push(source, pending)?;
                     targets.push(target, Names::default())?;
                 }
@@ -72,39 +81,44 @@ impl Worker<'_, '_> {
         Ok(())
     }
 
-    /// Copies all of a folder but what is in the folders in it: these are made, and their names returned. Nothing
-    /// changes a folder's times behind that, so it gets them here; the top gets them last of all.
-    fn folder(&mut self, from: &OwnedFd, to: &OwnedFd, is_top: bool) -> io::Result<Names> {
-        let mut folders = Names::default();
-        let mut buffer = Vec::with_capacity(32 * 1024);
-        let mut names = RawDir::new(from, buffer.spare_capacity_mut());
-        while let Some(entry) = names.next() {
-            let entry = entry?;
-            let name = entry.file_name();
-            if name == c"." || name == c".." {
-                continue;
-            }
+    /// Copies all of a folder, or much of it, but what is in the folders in it: these are made, and their names returned.
+    /// Once it is read to its end nothing changes its times any more, so it gets them here; the top gets them last of all.
+    fn folder(
+        &mut self,
+        way: &Descent,
+        from: &impl AsFd,
+        to: &impl AsFd,
+        is_top: bool,
+    ) -> io::Result<Names> {
+        let (from, to) = (from.as_fd(), to.as_fd());
+        let mut reader = std::mem::take(&mut self.reader);
+        let folders = reader.read(way, &from, |name, kind| {
             if self.walk.is_over.load(Ordering::Relaxed) {
-                return Ok(Names::default());
+                return Ok(false);
             }
             self.enter(name);
-            if self.child(from, to, name, entry.file_type())? {
+            let is_folder = self.child(from, to, name, kind)?;
+            if is_folder {
                 mkdirat(to, name, Mode::RWXU)?;
-                folders.push(name);
             }
             self.leave();
+            Ok(is_folder)
+        });
+        self.reader = reader;
+        let folders = folders?;
+        if !folders.is_more_to_read() {
+            let stat = fstat(from)?;
+            let lost = if is_top { 0 } else { self.buffers.finish(&from, &to, &stat)? };
+            self.walk.add(lost);
         }
-        let stat = fstat(from)?;
-        let lost = if is_top { 0 } else { self.buffers.finish(from, to, &stat)? };
-        self.walk.add(lost);
         Ok(folders)
     }
 
     /// Copies one name; true where it is a folder. One that is gone is no failure.
     fn child(
         &mut self,
-        from: &OwnedFd,
-        to: &OwnedFd,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
         name: &CStr,
         kind: FileType,
     ) -> io::Result<bool> {
@@ -125,9 +139,9 @@ impl Worker<'_, '_> {
         Err(io::Error::other("it is replaced again and again; stop what writes there"))
     }
 
-    fn file(&mut self, from: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<Done> {
+    fn file(&mut self, from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> io::Result<Done> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let source = match open_below(from, name, flags, BENEATH | ResolveFlags::NO_XDEV) {
+        let source = match open_below(&from, name, flags, BENEATH | ResolveFlags::NO_XDEV) {
             Ok(source) => File::from(source),
             Err(error) => {
                 return match Errno::from_io_error(&error) {
@@ -151,9 +165,7 @@ impl Worker<'_, '_> {
                 OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             Ok(File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?))
         };
-        let Some(target) =
-            self.walk.links.first(&self.walk.top, to, name, &self.path, &stat, create)?
-        else {
+        let Some(target) = self.walk.links.first(to, name, &self.path, &stat, create)? else {
             self.walk.add(0);
             return Ok(Done::Yes);
         };
@@ -178,7 +190,12 @@ impl Worker<'_, '_> {
     }
 
     /// Copies what cannot be opened.
-    fn by_name(&mut self, from: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<Done> {
+    fn by_name(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        name: &CStr,
+    ) -> io::Result<Done> {
         let stat = match statat(from, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => return Ok(Done::Yes),
@@ -203,7 +220,7 @@ impl Worker<'_, '_> {
             Some(leads_to) => Ok(symlinkat(leads_to, to, name)?),
             None => Ok(mknodat(to, name, kind, Mode::RUSR | Mode::WUSR, 0)?),
         };
-        let made = self.walk.links.first(&self.walk.top, to, name, &self.path, &stat, create)?;
+        let made = self.walk.links.first(to, name, &self.path, &stat, create)?;
         let lost = match made {
             Some(()) => self.buffers.finish_by_name(from, to, name, &stat, is_link)?,
             None => 0,
