@@ -330,6 +330,37 @@ mod tests {
     }
 
     #[test]
+    fn folders_have_the_times_of_the_archive_whatever_is_made_in_them_later() {
+        use EntryType as Kind;
+        let at = |mut bytes: Vec<u8>, seconds: u64| {
+            let mut header = Header::from_byte_slice(&bytes[..512]).clone();
+            header.set_mtime(seconds);
+            header.set_cksum();
+            bytes[..512].copy_from_slice(header.as_bytes());
+            bytes
+        };
+        let folder =
+            |path: &str, seconds| at(member(Kind::Directory, path, "", 0o755, b""), seconds);
+        let file = |path: &str| at(member(Kind::Regular, path, "", 0o644, b"x"), 7);
+        let (root, done) = unpacked(&[
+            file("d/before"),
+            folder("d/", 1000),
+            folder("d/e/", 2000),
+            file("d/f/g/h"),
+            file("d/e/one"),
+            file("d/two"),
+            file("d/two"),
+            member(Kind::Link, "d/e/three", "d/two", 0o644, b""),
+            member(Kind::Symlink, "d/e/four", "one", 0o777, b""),
+            folder("d/f/", 3000),
+        ]);
+        done.unwrap();
+        let changed = |name: &str| std::fs::metadata(root.path().join("into").join(name)).unwrap();
+        let times = ["d", "d/e", "d/f", "d/f/g/h"].map(|name| changed(name).mtime());
+        assert_eq!(times, [1000, 2000, 3000, 7]);
+    }
+
+    #[test]
     fn archives_are_told_by_their_content() {
         let mut plain = member(EntryType::Regular, "a", "", 0o644, b"x");
         plain.extend([0; 1024]);

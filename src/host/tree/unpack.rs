@@ -9,9 +9,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, Mode, OFlags, fchmod, linkat, mkdirat, symlinkat, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, OFlags, Timestamps, fchmod, fstat, futimens, linkat, mkdirat, symlinkat,
+    unlinkat,
+};
 use rustix::io::Errno;
 
+use super::copy::times;
 use super::{BENEATH, FOLDER, ResolveFlags, enter, open_folder};
 use crate::error::{Error, Result};
 
@@ -21,9 +25,6 @@ const LONGEST_PATH: usize = 4096;
 /// The folders that a path may lead through.
 const DEEPEST: usize = 256;
 
-/// How many bytes of folders' paths are remembered until their modes are set.
-const MOST_REMEMBERED: usize = 64 << 20;
-
 /// How many bytes are copied at once.
 const AT_ONCE: usize = 64 * 1024;
 
@@ -31,9 +32,15 @@ const AT_ONCE: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Unpacking {
     top: OwnedFd,
-    folders: Vec<(PathBuf, u32, u64)>,
-    remembered: usize,
-    current: Option<(PathBuf, OwnedFd)>,
+    current: Option<Current>,
+}
+
+/// The folder that members are made in. What is made changes its time, so it gets the one back that it had.
+#[derive(Debug)]
+struct Current {
+    path: PathBuf,
+    folder: OwnedFd,
+    times: Timestamps,
 }
 
 /// The mode, of which nine bits are taken, and the time of a member, in seconds since 1970.
@@ -51,25 +58,22 @@ impl Unpacking {
     /// # Errors
     /// Where it cannot be entered.
     pub fn into(root: &Path, name: &str) -> Result<Self> {
-        Ok(Self { top: enter(root, name)?, folders: Vec::new(), remembered: 0, current: None })
+        Ok(Self { top: enter(root, name)?, current: None })
     }
 
-    /// Makes a folder, and those on the way to it.
+    /// Makes a folder, and those on the way to it. Its owner can always enter and empty it.
     ///
     /// # Errors
     /// Where the path leads out, or something else is in its place.
     pub fn folder(&mut self, path: &[u8], attributes: Attributes) -> io::Result<()> {
         let path = inner(path)?;
-        self.current = None;
-        self.make(&path)?;
+        self.leave()?;
+        let folder = self.make(&path)?;
         // The top is the entry's own folder, whose mode the entry says.
         if path.file_name().is_some() {
-            self.remembered += path.as_os_str().len();
-            if self.remembered > MOST_REMEMBERED {
-                return Err(refused("there are too many folders before it"));
-            }
-            // Modes come last: a folder that cannot be written is still to be filled.
-            self.folders.push((path, attributes.mode, attributes.changed));
+            fchmod(&folder, Mode::from_raw_mode((attributes.mode & 0o777) | 0o700))?;
+            let changed = FileTimes::new().set_modified(time(attributes.changed));
+            File::from(folder).set_times(changed)?;
         }
         Ok(())
     }
@@ -135,17 +139,19 @@ impl Unpacking {
         Ok(())
     }
 
-    /// Gives the folders their modes and times. Their owner can always enter and empty them.
+    /// Ends with the last member.
     ///
     /// # Errors
-    /// Where that fails.
+    /// Where a folder cannot be given its time.
     pub fn finish(mut self) -> io::Result<()> {
-        for (path, mode, changed) in std::mem::take(&mut self.folders).into_iter().rev() {
-            let folder = self.make(&path)?;
-            fchmod(&folder, Mode::from_raw_mode((mode & 0o777) | 0o700))?;
-            File::from(folder).set_times(FileTimes::new().set_modified(time(changed)))?;
+        self.leave()
+    }
+
+    fn leave(&mut self) -> io::Result<()> {
+        match self.current.take() {
+            Some(current) => Ok(futimens(&current.folder, &current.times)?),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The folder that a member is in, and its name there.
@@ -155,14 +161,17 @@ impl Unpacking {
             return Err(refused("it has no name"));
         };
         let name = CString::new(name.as_bytes())?;
-        let parent = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        let known = self.current.take().filter(|(known, _)| *known == parent);
-        let folder = match known {
-            Some((_, folder)) => folder,
-            None => self.make(&parent)?,
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let known = self.current.take_if(|current| current.path == parent);
+        let current = if let Some(current) = known {
+            current
+        } else {
+            self.leave()?;
+            let folder = self.make(parent)?;
+            let times = times(&fstat(&folder)?);
+            Current { path: parent.to_path_buf(), folder, times }
         };
-        let (_, folder) = self.current.insert((parent, folder));
-        Ok((folder, name))
+        Ok((&self.current.insert(current).folder, name))
     }
 
     /// Opens a folder, and makes what is missing of it.
@@ -170,17 +179,18 @@ impl Unpacking {
         let mut folder = rustix::fs::openat(&self.top, c".", FOLDER, Mode::empty())?;
         for name in path {
             let name = CString::new(name.as_bytes())?;
-            match mkdirat(&folder, &name, Mode::from_raw_mode(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
+            let mut opened = open_folder(&folder, &name);
+            if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                let times = times(&fstat(&folder)?);
+                mkdirat(&folder, &name, Mode::from_raw_mode(0o755))?;
+                futimens(&folder, &times)?;
+                opened = open_folder(&folder, &name);
             }
-            folder = open_folder(&folder, &name).map_err(|error| {
-                match Errno::from_io_error(&error) {
-                    Some(Errno::NOTDIR | Errno::LOOP) => {
-                        refused("it leads through a link or a file of the archive")
-                    }
-                    _ => error,
+            folder = opened.map_err(|error| match Errno::from_io_error(&error) {
+                Some(Errno::NOTDIR | Errno::LOOP) => {
+                    refused("it leads through a link or a file of the archive")
                 }
+                _ => error,
             })?;
         }
         Ok(folder)

@@ -247,7 +247,8 @@ fn kept(set: rustix::io::Result<()>) -> io::Result<u64> {
     }
 }
 
-fn times(stat: &Stat) -> Timestamps {
+/// When a file was read and changed last.
+pub fn times(stat: &Stat) -> Timestamps {
     let time = |seconds: i64, nanoseconds: u64| Timespec {
         tv_sec: seconds,
         tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::count::count;
 use self::file::Buffers;
-pub use self::file::copy_file;
+pub use self::file::{copy_file, times};
 use self::links::Links;
 use self::worker::Worker;
 use super::descent::Reader;
