@@ -21,6 +21,9 @@ const LONGEST: usize = 4000;
 /// How many bytes are kept in memory.
 const MOST: usize = 2 << 20;
 
+/// Into how many parts the files are divided, so that threads seldom wait for each other.
+const PARTS: usize = 16;
+
 /// What a file takes there beside its path, in bytes.
 const EACH: usize = 96;
 
@@ -32,8 +35,8 @@ struct First {
     to_come: usize,
 }
 
-/// A folder at the top of the copy, which is there only while it is made: it has a name for each file that there is no room
-/// for in memory.
+/// A folder at the top of the copy, which is there only while it is made: it has a name for each file of a part that there is
+/// no room for in memory.
 struct Beside {
     folder: OwnedFd,
     name: CString,
@@ -50,14 +53,15 @@ struct Known {
 pub struct Links {
     /// The top of the copy.
     top: OwnedFd,
+    /// The most of a part, in bytes.
     most: usize,
-    known: Mutex<Known>,
+    parts: [Mutex<Known>; PARTS],
 }
 
 impl Links {
     /// None yet, of a copy with this top.
     pub fn below(top: OwnedFd) -> Self {
-        Self { top, most: MOST, known: Mutex::default() }
+        Self { top, most: MOST / PARTS, parts: Default::default() }
     }
 
     /// Makes a file by its first name and returns what was made. By each other name it becomes a link to the first, and
@@ -75,7 +79,7 @@ impl Links {
         }
         let identity = (stat.st_dev, stat.st_ino);
         // Another thread may find the second name before this one made the first.
-        let mut known = lock(&self.known);
+        let mut known = lock(self.part_of(identity));
         if let Some(first) = known.files.get_mut(&identity) {
             link(self.top.as_fd(), &first.path, to, name)?;
             first.to_come = first.to_come.saturating_sub(1);
@@ -104,6 +108,10 @@ impl Links {
         Ok(Some(made))
     }
 
+    fn part_of(&self, (_, number): Identity) -> &Mutex<Known> {
+        &self.parts[usize::try_from(number % PARTS as u64).unwrap_or(0)]
+    }
+
     /// Gives a file that was made a name for the time of the copying; false where it has as many names as it can have.
     fn put_beside(
         &self,
@@ -128,9 +136,10 @@ impl Links {
     /// # Errors
     /// The system's own.
     pub fn end(self) -> io::Result<OwnedFd> {
-        let known = self.known.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(beside) = known.beside {
-            let (way, mut reader) = (Descent::default(), Reader::default());
+        let (way, mut reader) = (Descent::default(), Reader::default());
+        for part in self.parts {
+            let known = part.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let Some(beside) = known.beside else { continue };
             reader.read(&way, &beside.folder, |name, _| {
                 unlinkat(&beside.folder, name, AtFlags::empty())?;
                 Ok(false)
@@ -187,8 +196,8 @@ mod tests {
         let open = |path| OwnedFd::from(fs::File::open(path).unwrap());
         let target = open(&to);
         let mut links = Links::below(open(&to));
-        links.most = 450;
-        for number in 0..20 {
+        links.most = 60;
+        for number in 0..200 {
             fs::write(from.join(format!("{number}")), "").unwrap();
             fs::hard_link(from.join(format!("{number}")), from.join("other")).unwrap();
             let stat = rustix::fs::stat(from.join("other")).unwrap();
@@ -196,7 +205,7 @@ mod tests {
             for (name, is_made) in [(format!("a{number}"), true), (format!("b{number}"), false)] {
                 let create = || fs::write(to.join(&name), &name);
                 let as_c = CString::new(name.clone()).unwrap();
-                if !is_made && number < 5 {
+                if !is_made && number < 50 {
                     // The first ones are never complete, and stay in memory.
                     continue;
                 }
@@ -204,11 +213,12 @@ mod tests {
                 assert_eq!(made.unwrap().is_some(), is_made, "{name}");
             }
         }
-        assert!(lock(&links.known).beside.is_some());
-        assert!(lock(&links.known).bytes < 700);
+        assert!(links.parts.iter().any(|part| lock(part).beside.is_some()));
+        let bytes: usize = links.parts.iter().map(|part| lock(part).bytes).sum();
+        assert!(bytes <= PARTS * (60 + EACH + 4), "{bytes} bytes");
         links.end().unwrap();
-        assert_eq!(fs::read_dir(&to).unwrap().count(), 5 + 2 * 15);
-        for number in 5..20 {
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 50 + 2 * 150);
+        for number in 50..200 {
             let number_of = |name: &str| fs::metadata(to.join(format!("{name}{number}"))).unwrap();
             assert_eq!(number_of("a").ino(), number_of("b").ino());
             assert_eq!(number_of("a").nlink(), 2);
