@@ -18,7 +18,7 @@ const BUFFER: usize = 32 * 1024;
 /// How many bytes of the names of folders are remembered before these are visited, and the rest is read afterwards.
 const ENOUGH: usize = 16 * 1024;
 
-/// From how many folders down it is less, since each folder on the way has such names.
+/// From how many folders down on it is one folder that is visited before the rest is read: each folder on the way takes memory.
 const DEEP: usize = 64;
 
 /// The same as [`BUFFER`] there.
@@ -70,7 +70,7 @@ impl Reader {
     ) -> io::Result<Names> {
         let mut folders = Names::default();
         let is_deep = way.depth() >= DEEP;
-        let (room, enough) = if is_deep { (SMALL_BUFFER, 0) } else { (BUFFER, ENOUGH) };
+        let room = if is_deep { SMALL_BUFFER } else { BUFFER };
         self.0.reserve(BUFFER);
         let buffer: &mut [MaybeUninit<u8>] = self.0.spare_capacity_mut();
         let mut names = RawDir::new(folder.as_fd(), &mut buffer[..room]);
@@ -83,8 +83,13 @@ impl Reader {
             let name = entry.file_name();
             if name != c"." && name != c".." && look(name, entry.file_type())? {
                 folders.push(name);
+                if is_deep {
+                    seek(folder, SeekFrom::Start(entry.next_entry_cookie()))?;
+                    folders.is_more_to_read = true;
+                    break;
+                }
             }
-            if names.is_buffer_empty() && folders.list.len() > enough {
+            if names.is_buffer_empty() && folders.list.len() > ENOUGH {
                 folders.is_more_to_read = true;
                 break;
             }

@@ -283,11 +283,23 @@ mod tests {
         let mut path = from.clone();
         for _ in 0..200 {
             path.push("d");
+            fs::create_dir_all(&path).unwrap();
+            for beside in 0..50 {
+                let beside = path.join(format!("{beside}"));
+                if path.as_os_str().len() % 3 == 0 {
+                    fs::create_dir(beside)
+                } else {
+                    fs::write(beside, "x")
+                }
+                .unwrap();
+            }
         }
-        fs::create_dir_all(&path).unwrap();
-        fs::write(path.join("file"), b"x").unwrap();
         fs::create_dir(&to).unwrap();
-        assert_eq!(copied(&from, &to).copied, 202);
+        let expected = 1 + 200 * 51;
+        assert_eq!(copied(&from, &to).copied, expected);
+        assert_eq!(count(&to, &AtomicBool::new(false)), Some(expected));
+        super::super::remove(root.path(), "to").unwrap();
+        assert!(!to.exists());
     }
 
     #[test]
