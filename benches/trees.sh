@@ -9,6 +9,8 @@
 #   SIZES="100000 1000000"   how many files the trees have, 1 KiB each, 100 a folder
 #   COPIES=100000            trees of more files are not copied
 #   LARGE=4096               the size of the one large file, in MiB
+#   SHAPES="linked wide deep" the memory that odd trees take: a million names of files with two each, a folder with
+#                            300,000 folders in it, and 10,000 folders in each other, each with 20 more
 #   ROUNDS=5                 how many rounds
 #   PLACE=DIR                where the trees are made (default: /var/tmp); about 5 GiB for each million files
 set -euo pipefail
@@ -18,7 +20,7 @@ if [ $# != 1 ] || ! [ -x "$1/dokku-storage" ] || [ "$(id -u)" != 0 ]; then
   exit 2
 fi
 program=$(cd "$1" && pwd)/dokku-storage
-sizes=${SIZES-100000 1000000} most_copied=${COPIES:-100000} large=${LARGE:-4096} rounds=${ROUNDS:-5}
+sizes=${SIZES-100000 1000000} most_copied=${COPIES:-100000} large=${LARGE:-4096} shapes=${SHAPES-linked wide deep} rounds=${ROUNDS:-5}
 work=$(mktemp -d "${PLACE:-/var/tmp}/storage-trees-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 export DOKKU_STORAGE_ROOT=$work/store
@@ -111,6 +113,19 @@ other_tar() { mkdir "$work/copy" && tar -C "$data" -cf - . | tar -C "$work/copy"
 copies=(other_cp other_cp_never other_tar)
 command -v rsync >/dev/null && copies+=(other_rsync)
 
+linked() {
+  make_tree 500000
+  mkdir "$data/first"
+  mv "$data"/[0-9]* "$data/first"
+  cp -al "$data/first" "$data/second"
+}
+long="a folder whose name is rather long so that remembering it takes some memory"
+wide() { perl -e 'my ($top, $name) = @ARGV; mkdir "$top/$name $_" or die "$_: $!" for 1 .. 300_000' "$data" "$long"; }
+deep() {
+  perl -e 'my ($top, $name) = @ARGV; chdir $top or die $!;
+    for (1 .. 10_000) { mkdir "$name $_" or die $! for 1 .. 20; mkdir "d" or die $!; chdir "d" or die $! }' "$data" "$long"
+}
+
 # Old values of the options must not stay.
 fresh() {
   rm -rf "$work/store"
@@ -129,6 +144,15 @@ for size in $sizes; do
     compare "clone of $size" without_copies clone "${copies[@]}"
   fi
   without_copies
+done
+for shape in $shapes; do
+  fresh
+  "$shape"
+  for call in usage own snapshot; do
+    printf '%-34s %6d KiB\n' "$call of a $shape tree" "$(peak "$call")"
+  done
+  ours storage:snapshots:destroy data copy --force
+  ours storage:destroy data --destroy-host-dir --no-trash --force
 done
 if [ "$large" != 0 ]; then
   fresh

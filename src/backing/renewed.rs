@@ -135,12 +135,7 @@ fn free_name(entry: &Entry, wanted: &Volume, context: &Context) -> Result<String
 fn point_to(entry: &Entry, name: &str, context: &Context) -> Result<()> {
     let source = Source::parse(name)?;
     context.store.change(|change| {
-        if change.store().entry(&entry.name)?.as_ref() != Some(entry) {
-            return Err(Error::refused(format!(
-                "storage entry \"{}\" was changed meanwhile; run the command again",
-                entry.name
-            )));
-        }
+        change.store().must_be_unchanged(entry)?;
         let mut after = entry.clone();
         after.host_path = Some(source);
         change.write_entry(&after)

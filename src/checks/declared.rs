@@ -10,24 +10,37 @@ use crate::domain::paths::ContainerPath;
 use crate::domain::phases::{Phase, Phases};
 use crate::error::Result;
 use crate::host::docker::images;
-use crate::store::Store;
+use crate::store::docker_options::OptionsFile;
+use crate::store::{Mounts, Store};
 
-/// The phases in which nothing is mounted at a path; none where there is something when the app runs.
-///
-/// # Errors
-/// Where the app's mounts or its docker-options cannot be read.
-pub fn free_phases(app: &AppName, path: &ContainerPath, store: &Store) -> Result<Option<Phases>> {
-    let mounts = store.mounts(app)?.readable()?;
-    let options = store.docker_options(app)?;
-    let is_free = |phase: &Phase| {
-        let mounted = mounts.mounted.iter().map(|mounted| &mounted.attachment);
-        let orphans = mounts.orphans.iter();
-        let mut attachments = mounted.chain(orphans);
-        !attachments.any(|a| a.phases.contains(*phase) && a.container_path == *path)
-            && !options.iter().any(|f| f.is_current && f.phase == *phase && f.mounts_at(path))
-    };
-    let phases: Vec<Phase> = [Phase::Deploy, Phase::Run].into_iter().filter(is_free).collect();
-    Ok(phases.contains(&Phase::Deploy).then(|| Phases::or_default(phases)))
+/// What an app has mounted, through storage and through docker-options.
+pub struct Covered {
+    mounts: Mounts,
+    options: Vec<OptionsFile>,
+}
+
+impl Covered {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Where the app's mounts or its docker-options cannot be read.
+    pub fn of(app: &AppName, store: &Store) -> Result<Self> {
+        Ok(Self { mounts: store.mounts(app)?.readable()?, options: store.docker_options(app)? })
+    }
+
+    /// The phases in which nothing is mounted at a path; none where there is something when the app runs.
+    #[must_use]
+    pub fn free_phases(&self, path: &ContainerPath) -> Option<Phases> {
+        let is_free = |phase: &Phase| {
+            let mounted = self.mounts.mounted.iter().map(|mounted| &mounted.attachment);
+            let mut attachments = mounted.chain(&self.mounts.orphans);
+            let mut options = self.options.iter().filter(|file| file.is_current);
+            !attachments.any(|a| a.phases.contains(*phase) && a.container_path == *path)
+                && !options.any(|file| file.phase == *phase && file.mounts_at(path))
+        };
+        let phases: Vec<Phase> = [Phase::Deploy, Phase::Run].into_iter().filter(is_free).collect();
+        phases.contains(&Phase::Deploy).then(|| Phases::or_default(phases))
+    }
 }
 
 /// Volumes whose data goes with the container, unless the next deploy makes entries for them.
@@ -39,10 +52,15 @@ pub fn forgotten(app: &AppName, context: &Context) -> Vec<Finding> {
         return Vec::new();
     }
     let volumes = images::volumes(&context.environment, &names(app, "", context));
+    if volumes.is_empty() {
+        return Vec::new();
+    }
     let paths = volumes.iter().filter_map(|path| ContainerPath::parse(path).ok());
-    // What cannot be read is told already.
-    let is_free =
-        |path: &ContainerPath| matches!(free_phases(app, path, &context.store), Ok(Some(_)));
+    let Ok(covered) = Covered::of(app, &context.store) else {
+        // What cannot be read is told already.
+        return Vec::new();
+    };
+    let is_free = |path: &ContainerPath| covered.free_phases(path).is_some();
     let finding = |path: ContainerPath| {
         let sentence = format!(
             "the image of {app} declares a volume at {path}, and nothing is mounted there: what the app writes there is gone with the next deploy"

@@ -21,7 +21,7 @@ use crate::domain::volume_options::VolumeOptions;
 use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::store::MountsFile;
-use crate::store::entries::no_such_entry;
+use crate::store::entries::{changed_meanwhile, no_such_entry};
 
 /// The largest document, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -93,12 +93,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
             match change.store().entry(&entry.name)? {
                 Some(now) if now == *entry => {}
                 None if entry.name.is_legacy() => change.write_entry(entry)?,
-                _ => {
-                    return Err(Error::refused(format!(
-                        "storage entry \"{}\" was changed meanwhile; run the command again",
-                        entry.name
-                    )));
-                }
+                _ => return Err(changed_meanwhile(&entry.name)),
             }
         }
         let before: Vec<EntryName> = mounts.attachments().map(|a| a.entry_name.clone()).collect();

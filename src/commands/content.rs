@@ -16,7 +16,6 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{Source, as_typed};
 use crate::error::{Error, Result};
 use crate::host::{apps, jail};
-use crate::store::entries::no_such_entry;
 
 /// What stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -90,12 +89,9 @@ pub fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
     };
     let bytes = read(from, &entry.name, context)?;
     let filling = Filling::replace(&entry, &bytes, context)?;
-    let replaced = context.store.change(|change| match change.store().entry(&entry.name)? {
-        Some(now) if now == entry => filling.put(change),
-        Some(_) => Err(Error::refused(format!(
-            "storage entry \"{name}\" was changed meanwhile; run the command again"
-        ))),
-        None => Err(no_such_entry(name)),
+    let replaced = context.store.change(|change| {
+        change.store().must_be_unchanged(&entry)?;
+        filling.put(change)
     });
     replaced.inspect_err(|_| filling.abandon(context))?;
     if !filling.changes() {

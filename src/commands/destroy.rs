@@ -13,7 +13,6 @@ use crate::domain::trash::{Caller, Trashed};
 use crate::error::{Error, Result};
 use crate::host::{mount_points, ownership};
 use crate::store::Store;
-use crate::store::entries::no_such_entry;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -286,16 +285,7 @@ fn unregister(
         if !using.is_empty() {
             return Ok(Unregistered::Used(using));
         }
-        match change.store().entry(&entry.name)? {
-            None => return Err(no_such_entry(entry.name.as_str())),
-            Some(now) if now != *entry => {
-                return Err(Error::refused(format!(
-                    "storage entry \"{}\" was changed meanwhile; run the command again",
-                    entry.name
-                )));
-            }
-            Some(_) => {}
-        }
+        change.store().must_be_unchanged(entry)?;
         must_have_no_snapshots(&entry.name, change.store())?;
         let mut aside = Aside::Nothing;
         match std::fs::symlink_metadata(&path) {

@@ -161,11 +161,7 @@ fn mount_entry(
     check(app, &entry, &attachment, context)?;
     let mounted = context.store.change(|change| {
         let store = change.store();
-        if store.entry(&entry.name)?.as_ref() != Some(&entry) {
-            return Err(Error::refused(format!(
-                "storage entry {name:?} was changed meanwhile; run the command again"
-            )));
-        }
+        store.must_be_unchanged(&entry)?;
         let mut mounts = store.mounts_file(app)?.whole()?;
         let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
         refuse_collision(app, &attachment, others)?;

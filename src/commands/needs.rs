@@ -202,11 +202,7 @@ fn link_one(app: &AppName, id: &str, name: &str, context: &mut Context) -> Resul
     access::must_be_in_scope(&entry, app)?;
     access::must_be_allowed(&entry, Some(app), &context.store.policy()?, context)?;
     let linked = context.store.change(|change| {
-        if change.store().entry(&entry.name)?.as_ref() != Some(&entry) {
-            return Err(Error::refused(format!(
-                "storage entry {name:?} was changed meanwhile; run the command again"
-            )));
-        }
+        change.store().must_be_unchanged(&entry)?;
         if !change.store().needs(app)?.contains(&need) {
             return Err(Error::refused(format!(
                 "{app} declares {:?} differently now; run the command again",

@@ -32,26 +32,13 @@ pub fn program() -> Result<PathBuf> {
 /// # Errors
 /// For a secret that the file cannot carry; its value is not named.
 pub fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<String> {
-    let mut lines = vec![
-        format!("[{REMOTE}]"),
-        "type = s3".to_owned(),
-        "env_auth = false".to_owned(),
-        "no_check_bucket = true".to_owned(),
-    ];
-    if connector.endpoint.is_empty() {
-        lines.push("provider = AWS".to_owned());
-    } else {
-        lines.push("provider = Other".to_owned());
-        lines.push("force_path_style = true".to_owned());
-        lines.push(format!("endpoint = {}", carried("endpoint", &connector.endpoint)?));
+    let mut lines = vec![format!("[{REMOTE}]")];
+    for (key, value) in settings(connector) {
+        lines.push(format!("{key} = {}", carried(key, value)?));
     }
-    for (key, name, value) in [
-        ("region", "region", &connector.region),
-        ("access_key_id", "access-key-id", &connector.access_key_id),
-    ] {
-        if !value.is_empty() {
-            lines.push(format!("{key} = {}", carried(name, value)?));
-        }
+    if !connector.access_key_id.is_empty() {
+        let id = carried("access-key-id", &connector.access_key_id)?;
+        lines.push(format!("access_key_id = {id}"));
     }
     if connector.has_secret() {
         let secret = secret.ok_or_else(|| {
@@ -63,6 +50,21 @@ pub fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<S
         lines.push(format!("secret_access_key = {}", carried("secret", secret.reveal())?));
     }
     Ok(lines.join("\n") + "\n")
+}
+
+/// How an object store is spoken to, by rclone's names, without the keys.
+fn settings(connector: &Connector) -> Vec<(&'static str, &str)> {
+    let mut settings = vec![("type", "s3"), ("env_auth", "false"), ("no_check_bucket", "true")];
+    if connector.endpoint.is_empty() {
+        settings.push(("provider", "AWS"));
+    } else {
+        settings.extend([("provider", "Other"), ("force_path_style", "true")]);
+        settings.push(("endpoint", &connector.endpoint));
+    }
+    if !connector.region.is_empty() {
+        settings.push(("region", &connector.region));
+    }
+    settings
 }
 
 /// Refuses a value that rclone would read as another.

@@ -42,6 +42,18 @@ impl Store {
         entry.ok_or_else(|| no_such_entry(name))
     }
 
+    /// Refuses to go on where an entry is not any more what it was when the command began.
+    ///
+    /// # Errors
+    /// Where it is another one now, or none, or its file cannot be read.
+    pub fn must_be_unchanged(&self, entry: &Entry) -> Result<()> {
+        match self.entry(&entry.name)? {
+            Some(now) if now == *entry => Ok(()),
+            Some(_) => Err(changed_meanwhile(&entry.name)),
+            None => Err(no_such_entry(entry.name.as_str())),
+        }
+    }
+
     /// A name for a new entry that neither an entry nor a directory of the storage root has: the wanted one, or the same with
     /// a number behind it; shortened where it is too long. `is_taken` says which others are taken.
     ///
@@ -143,6 +155,12 @@ fn mentions(content: &[u8], field: &[u8]) -> bool {
 #[must_use]
 pub fn no_such_entry(name: &str) -> Error {
     Error::refused(format!("storage entry {name:?} does not exist"))
+}
+
+/// The refusal of an entry that somebody else changed while the command was running.
+#[must_use]
+pub fn changed_meanwhile(name: &EntryName) -> Error {
+    Error::refused(format!("storage entry \"{name}\" was changed meanwhile; run the command again"))
 }
 
 fn parse(path: &Path, name: &EntryName, content: &[u8]) -> Result<Entry> {

@@ -2,7 +2,7 @@
 //! becomes an entry of the app's own.
 
 use crate::backing::storage_root::{self, leaving_name};
-use crate::checks::declared::free_phases;
+use crate::checks::declared::Covered;
 use crate::checks::image::Fitting;
 use crate::commands::snapshots::forget;
 use crate::commands::{access, destroy};
@@ -44,6 +44,19 @@ struct Own {
 }
 
 impl Declared {
+    /// The volume at a path, where nothing is mounted there.
+    fn of(app: &AppName, path: &str, covered: &Covered, context: &Context) -> Result<Option<Self>> {
+        let path = ContainerPath::parse(path)?;
+        let Some(phases) = covered.free_phases(&path) else {
+            return Ok(None);
+        };
+        let declared = Self { path, phases };
+        // Whoever shares from the app would get it, too.
+        let suits = declared.must_suit_sharers(app, &context.store);
+        suits.map_err(|error| access::told(error, context))?;
+        Ok(Some(declared))
+    }
+
     fn attachment(&self, entry: &EntryName) -> Attachment {
         let mut attachment = Attachment::new(entry.clone(), self.path.clone());
         attachment.phases = self.phases.clone();
@@ -64,31 +77,15 @@ impl Uncovered {
     /// Where the app's mounts cannot be read.
     pub fn of(app: &AppName, fitting: &Fitting<'_>, context: &Context) -> Result<Self> {
         let image = fitting.image();
+        let covered = Covered::of(app, &context.store)?;
         let mut volumes = Vec::new();
         for text in image.volumes() {
-            let path = match ContainerPath::parse(&text) {
-                Ok(path) => path,
-                Err(error) => {
-                    crate::render::Printer::new(false).warn(&format!(
-                        "{app}: the volume {text:?} of the image gets no storage entry: {error}"
-                    ));
-                    continue;
-                }
-            };
-            let Some(phases) = free_phases(app, &path, &context.store)? else {
-                continue;
-            };
-            let declared = Declared { path, phases };
-            // Whoever shares from the app would get it, too.
-            if let Err(error) = declared.must_suit_sharers(app, &context.store) {
-                let error = access::told(error, context);
-                crate::render::Printer::new(false).warn(&format!(
-                    "{app}: the volume {} of the image gets no storage entry: {error}",
-                    declared.path
-                ));
-                continue;
+            match Declared::of(app, &text, &covered, context) {
+                Ok(declared) => volumes.extend(declared),
+                Err(error) => crate::render::Printer::new(false).warn(&format!(
+                    "{app}: the volume {text:?} of the image gets no storage entry: {error}"
+                )),
             }
-            volumes.push(declared);
         }
         let user = fitting.host_ids().map(|(uid, gid)| Ids { uid, gid });
         Ok(Self { image: image.name().to_owned(), user, volumes })
@@ -221,10 +218,10 @@ fn meanwhile(app: &AppName, what: &str) -> Error {
 /// The entries that were made for volumes of an app's image.
 ///
 /// # Errors
-/// Where the entries cannot be listed. One that cannot be read is nobody's.
+/// Where the folder of the entries cannot be read. An entry that cannot be read is nobody's.
 pub fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
     let is_its = |entry: &Entry| entry.auto_volume.as_ref().is_some_and(|v| v.app == *app);
-    Ok(store.entries()?.entries.into_iter().filter(is_its).collect())
+    Ok(store.entries_mentioning("auto_volume")?.into_iter().filter(is_its).collect())
 }
 
 /// Makes ordinary entries of those that were made for an app that is deleted. Returns them.

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::{containers_with, forget, must_be_free, must_be_unchanged, named};
+use super::{containers_with, forget, must_be_free, named};
 use crate::backing::snapshots::{self, Form};
 use crate::backing::storage_root::{clear_leaving, leaving_name};
 use crate::commands::arguments::{self, at, no_more_than};
@@ -108,7 +108,7 @@ fn note(entry: &Entry, name: SnapshotName, created: Moment, copied: &Copied) -> 
 /// Gives the copy its name and notes it, in one step.
 fn register(entry: &Entry, note: &Snapshot, hidden: &str, context: &Context) -> Result<()> {
     context.store.change(|change| {
-        must_be_unchanged(entry, change.store())?;
+        change.store().must_be_unchanged(entry)?;
         must_be_free(&entry.name, &note.name, change.store())?;
         let layout = change.store().layout().clone();
         let place = layout.snapshot_directory(&entry.name, &note.name);

@@ -69,18 +69,6 @@ fn must_be_free(entry: &EntryName, name: &SnapshotName, store: &Store) -> Result
     Ok(())
 }
 
-/// Refuses to go on where an entry is not any more what it was when the command began.
-fn must_be_unchanged(entry: &Entry, store: &Store) -> Result<()> {
-    match store.entry(&entry.name)? {
-        Some(now) if now == *entry => Ok(()),
-        Some(_) => Err(Error::refused(format!(
-            "storage entry \"{}\" was changed meanwhile; run the command again",
-            entry.name
-        ))),
-        None => Err(crate::store::entries::no_such_entry(entry.name.as_str())),
-    }
-}
-
 /// The running containers that have an entry mounted, or a part of it; `None` where Docker does not answer.
 fn containers_with(entry: &Entry, context: &Context) -> Option<Vec<Container>> {
     let layout = context.store.layout();

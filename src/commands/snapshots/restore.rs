@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::{containers_with, existing, forget, must_be_free, must_be_unchanged, named};
+use super::{containers_with, existing, forget, must_be_free, named};
 use crate::backing::storage_root::{self, clear_leaving, leaving_name};
 use crate::backing::{sized, snapshots};
 use crate::commands::arguments::{self, at, no_more_than};
@@ -109,7 +109,7 @@ fn replace(
     context: &Context,
 ) -> Result<bool> {
     context.store.change(|change| {
-        must_be_unchanged(entry, change.store())?;
+        change.store().must_be_unchanged(entry)?;
         existing(&entry.name, note.name.as_str(), change.store())?;
         must_be_free(&entry.name, &before.name, change.store())?;
         let layout = change.store().layout().clone();
@@ -138,7 +138,7 @@ fn replace_image(
         before.made = copied.made;
         (before.bytes, before.files) = (Some(copied.bytes), Some(copied.copied));
         context.store.change(|change| {
-            must_be_unchanged(entry, change.store())?;
+            change.store().must_be_unchanged(entry)?;
             existing(&entry.name, note.name.as_str(), change.store())?;
             must_be_free(&entry.name, &before.name, change.store())?;
             let layout = change.store().layout().clone();

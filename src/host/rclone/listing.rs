@@ -60,22 +60,10 @@ impl Remote {
     }
 
     fn s3(connector: &Connector, secret: Option<&Secret>, path: &str) -> Self {
-        let is_amazon = connector.endpoint.is_empty();
-        let mut values = vec![
-            ("TYPE", "s3"),
-            ("PROVIDER", if is_amazon { "AWS" } else { "Other" }),
-            ("ENV_AUTH", "false"),
-            ("NO_CHECK_BUCKET", "true"),
-        ];
-        if !is_amazon {
-            values.extend([("ENDPOINT", &*connector.endpoint), ("FORCE_PATH_STYLE", "true")]);
-        }
-        if !connector.region.is_empty() {
-            values.push(("REGION", &connector.region));
-        }
+        let mut values = super::settings(connector);
         if let Some(secret) = secret {
-            values.push(("ACCESS_KEY_ID", &connector.access_key_id));
-            values.push(("SECRET_ACCESS_KEY", secret.reveal()));
+            values.push(("access_key_id", &connector.access_key_id));
+            values.push(("secret_access_key", secret.reveal()));
         }
         Self::new(&values, path, secret, None)
     }
@@ -83,12 +71,12 @@ impl Remote {
     fn cifs(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
         let obscured = secret.map(obscure).transpose()?;
         let user = if connector.username.is_empty() { "guest" } else { &connector.username };
-        let mut values = vec![("TYPE", "smb"), ("HOST", &*connector.server), ("USER", user)];
+        let mut values = vec![("type", "smb"), ("host", &*connector.server), ("user", user)];
         if !connector.domain.is_empty() {
-            values.push(("DOMAIN", &connector.domain));
+            values.push(("domain", &connector.domain));
         }
         if let Some(obscured) = &obscured {
-            values.push(("PASS", obscured));
+            values.push(("pass", obscured));
         }
         Ok(Self::new(&values, path, secret, obscured.as_deref()))
     }
@@ -100,7 +88,7 @@ impl Remote {
         obscured: Option<&str>,
     ) -> Self {
         let variable = |(key, value): &(&str, &str)| {
-            (format!("RCLONE_CONFIG_{NAME}_{key}"), (*value).to_owned())
+            (format!("RCLONE_CONFIG_{NAME}_{}", key.to_uppercase()), (*value).to_owned())
         };
         let mut environment: Vec<_> = values.iter().map(variable).collect();
         environment.push(("RCLONE_CONFIG".to_owned(), "/dev/null".to_owned()));
