@@ -58,12 +58,15 @@ median() { sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[i
 compare() {
   local what=$1 prepare=$2 name round
   shift 2
+  local order=("$@")
   : >"$work/times"
   for ((round = 0; round < rounds; round++)); do
-    for name in "$@"; do
+    # Who begins meets memory that the machine has not used lately: each begins in turn.
+    for name in "${order[@]}"; do
       "$prepare" >/dev/null
       took "$name" >>"$work/times-$name"
     done
+    order=("${order[@]:1}" "${order[0]}")
   done
   local memory
   "$prepare" >/dev/null

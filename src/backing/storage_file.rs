@@ -189,6 +189,7 @@ impl Filling {
         let folder = Folder { name: &name, part: None };
         let given = ids.map_or(Ok(()), |ids| {
             ownership::give(&context.environment, layout, folder, ids, Depth::Folder, &|_| {})
+                .map(drop)
         });
         given.inspect_err(|_| self.abandon(context))
     }

@@ -200,9 +200,12 @@ pub fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Res
     let depth = if recursive { Depth::Tree } else { Depth::Folder };
     context.out.flush()?;
     let layout = context.store.layout();
-    progress::shown(|seen| {
+    let warning = progress::shown(|seen| {
         ownership::give(&context.environment, layout, Folder { name, part: None }, ids, depth, seen)
     })?;
+    if let Some(warning) = warning {
+        context.out.warn(&warning);
+    }
     let path = context.store.layout().directory(name);
     if !recursive && std::fs::read_dir(&path).is_ok_and(|mut names| names.next().is_some()) {
         context.out.detail_unless_quiet(

@@ -52,11 +52,8 @@ pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let folder = tree::enter_part(&root, &name, part)?;
     let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
     let owned = progress::shown(|seen| tree::own(&folder, &shown, ids.uid, ids.gid, depth, seen))?;
-    if owned.left_alone > 0 {
-        context.out.warn(&format!(
-            "{} files below {shown} were left alone: device files, other file systems, and files with links outside of it",
-            owned.left_alone
-        ));
+    if let Some(warning) = owned.warning(&shown) {
+        context.out.warn(&warning);
     }
     Ok(())
 }

@@ -64,7 +64,8 @@ pub struct Folder<'a> {
     pub part: Option<&'a str>,
 }
 
-/// Gives a folder of the storage root, or all that is in it too, or a file of the storage root to the ids.
+/// Gives a folder of the storage root, or all that is in it too, or a file of the storage root to the ids. Returns a warning
+/// where some of it was left alone; a helper says that itself.
 ///
 /// # Errors
 /// Where it cannot be done, with what would help.
@@ -75,20 +76,21 @@ pub fn give(
     ids: Ids,
     depth: Depth,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<()> {
+) -> Result<Option<String>> {
     let whole = layout.directory(folder.name);
     let path = folder.part.map_or_else(|| whole.clone(), |part| whole.join(part));
     if depth == Depth::Folder && is_owned(&path, ids) {
-        return Ok(());
+        return Ok(None);
     }
     if is_root() || !environment.is_dokku() {
         let root = storage(layout)?;
         let shown = path.display().to_string();
         let owned = if folder.part.is_none() && tree::is_file(&root, folder.name) {
-            tree::own_file(&root, folder.name, ids.uid, ids.gid)
+            tree::own_file(&root, folder.name, ids.uid, ids.gid).map(|()| None)
         } else {
             let opened = tree::enter_part(&root, folder.name, folder.part)?;
-            tree::own(&opened, &shown, ids.uid, ids.gid, depth, progress).map(drop)
+            tree::own(&opened, &shown, ids.uid, ids.gid, depth, progress)
+                .map(|owned| owned.warning(&shown))
         };
         return owned.map_err(|error| {
             if is_root() {
@@ -107,11 +109,11 @@ pub fn give(
         let (_, words) = helper_call(environment, layout, "chown-storage-dir", &words)?;
         let status =
             process::hand_over("sudo", &words).map_err(Error::system("run sudo for", &path))?;
-        return if status == 0 { Ok(()) } else { Err(Error::Status(1)) };
+        return if status == 0 { Ok(None) } else { Err(Error::Status(1)) };
     }
     words.push("--folder-only");
     words.extend(folder.part);
-    helper(environment, layout, "chown-storage-dir", &words)
+    helper(environment, layout, "chown-storage-dir", &words).map(|()| None)
 }
 
 /// Makes a part of the folder `name` of the storage root, and gives what is made to the ids.
@@ -359,7 +361,7 @@ pub fn read_file(
     let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
     let folder = Folder { name: copied, part: None };
     let content = give(environment, layout, folder, ids, Depth::Folder, &|_| {})
-        .and_then(|()| tree::read_file(&root, copied, most));
+        .and_then(|_| tree::read_file(&root, copied, most));
     remove(environment, layout, copied)?;
     content
 }

@@ -235,5 +235,5 @@ fn give(mounted: &Mounted, ids: Ids, context: &Context) -> Result<()> {
     let part = mounted.attachment.subpath.as_ref().map(Subpath::as_str);
     let folder = Folder { name: mounted.entry.name.as_str(), part };
     let layout = context.store.layout();
-    ownership::give(&context.environment, layout, folder, ids, Depth::Folder, &|_| {})
+    ownership::give(&context.environment, layout, folder, ids, Depth::Folder, &|_| {}).map(drop)
 }

@@ -31,6 +31,10 @@ fn what_is_in_it_keeps_its_owners_unless_asked() {
     session.show_tree("lib/data/storage");
     session.run(&["storage:ensure-directory", "full", "--chown", "heroku", "--chown-recursive"]);
     session.show_tree("lib/data/storage");
+    session.host.file("outside/linked", "");
+    let inside = session.host.path("lib/data/storage/full/deep/linked");
+    std::fs::hard_link(session.host.path("outside/linked"), inside).unwrap();
+    session.run(&["storage:ensure-directory", "full", "--chown", "heroku", "--chown-recursive"]);
     assert_transcript!(session);
 }
 

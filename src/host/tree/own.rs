@@ -36,6 +36,19 @@ pub struct Owned {
 
 const WANTED: StatxFlags = StatxFlags::BASIC_STATS;
 
+impl Owned {
+    /// What to say of what was left alone.
+    #[must_use]
+    pub fn warning(&self, shown: &str) -> Option<String> {
+        (self.left_alone > 0).then(|| {
+            format!(
+                "{} files below {shown} were left alone: device files, other file systems, and files with links outside of it",
+                self.left_alone
+            )
+        })
+    }
+}
+
 /// Gives a folder, or the whole tree, to a uid and a gid.
 ///
 /// Left alone are device files, what is mounted in the tree, and files that have hard links which are not
