@@ -11,6 +11,7 @@ use crate::domain::entry::Entry;
 use crate::domain::paths::Source;
 use crate::error::{Error, Result};
 use crate::host::docker::volumes::{self, Found, LOCAL, Volume};
+use crate::store::entries::changed_meanwhile;
 
 /// The label with the entry's name.
 const ENTRY: &str = "org.dokku-storage.entry";
@@ -135,7 +136,9 @@ fn free_name(entry: &Entry, wanted: &Volume, context: &Context) -> Result<String
 fn point_to(entry: &Entry, name: &str, context: &Context) -> Result<()> {
     let source = Source::parse(name)?;
     context.store.change(|change| {
-        change.store().must_be_unchanged(entry)?;
+        if change.store().entry(&entry.name)?.as_ref() != Some(entry) {
+            return Err(changed_meanwhile(&entry.name));
+        }
         let mut after = entry.clone();
         after.host_path = Some(source);
         change.write_entry(&after)

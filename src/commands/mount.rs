@@ -16,7 +16,7 @@ use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
 use crate::error::{Error, Result};
 use crate::host::{apps, docker};
-use crate::store::entries::no_such_entry;
+use crate::store::entries::{changed_meanwhile, no_such_entry};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -161,7 +161,9 @@ fn mount_entry(
     check(app, &entry, &attachment, context)?;
     let mounted = context.store.change(|change| {
         let store = change.store();
-        store.must_be_unchanged(&entry)?;
+        if store.entry(&entry.name)?.as_ref() != Some(&entry) {
+            return Err(changed_meanwhile(&entry.name));
+        }
         let mut mounts = store.mounts_file(app)?.whole()?;
         let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
         refuse_collision(app, &attachment, others)?;

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::host::apps;
 use crate::render::table::table;
 use crate::store::Change;
+use crate::store::entries::changed_meanwhile;
 
 /// The largest document of needs, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -202,7 +203,9 @@ fn link_one(app: &AppName, id: &str, name: &str, context: &mut Context) -> Resul
     access::must_be_in_scope(&entry, app)?;
     access::must_be_allowed(&entry, Some(app), &context.store.policy()?, context)?;
     let linked = context.store.change(|change| {
-        change.store().must_be_unchanged(&entry)?;
+        if change.store().entry(&entry.name)?.as_ref() != Some(&entry) {
+            return Err(changed_meanwhile(&entry.name));
+        }
         if !change.store().needs(app)?.contains(&need) {
             return Err(Error::refused(format!(
                 "{app} declares {:?} differently now; run the command again",
