@@ -41,8 +41,9 @@ impl Owned {
     #[must_use]
     pub fn warning(&self, shown: &str) -> Option<String> {
         (self.left_alone > 0).then(|| {
+            let files = if self.left_alone == 1 { "file" } else { "files" };
             format!(
-                "{} files below {shown} were left alone: device files, other file systems, and files with links outside of it",
+                "{} {files} below {shown} left alone: device files, other file systems, and files that have links outside of it, or may have got some meanwhile",
                 self.left_alone
             )
         })
