@@ -14,6 +14,7 @@ use crate::store::docker_options::OptionsFile;
 use crate::store::{Mounts, Store};
 
 /// What an app has mounted, through storage and through docker-options.
+#[derive(Default)]
 pub struct Covered {
     mounts: Mounts,
     options: Vec<OptionsFile>,

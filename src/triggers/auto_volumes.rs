@@ -77,9 +77,13 @@ impl Uncovered {
     /// Where the app's mounts cannot be read.
     pub fn of(app: &AppName, fitting: &Fitting<'_>, context: &Context) -> Result<Self> {
         let image = fitting.image();
-        let covered = Covered::of(app, &context.store)?;
+        let declared = image.volumes();
+        let covered = match &declared[..] {
+            [] => Covered::default(),
+            _ => Covered::of(app, &context.store)?,
+        };
         let mut volumes = Vec::new();
-        for text in image.volumes() {
+        for text in declared {
             match Declared::of(app, &text, &covered, context) {
                 Ok(declared) => volumes.extend(declared),
                 Err(error) => crate::render::Printer::new(false).warn(&format!(
