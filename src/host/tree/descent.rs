@@ -57,19 +57,19 @@ impl Names {
 pub struct Reader(Vec<u8>);
 
 impl Reader {
-    /// Reads a folder, from where it was read to, and looks at each name in it. Returns the names for which `look` says
+    /// Reads a folder so many folders down, from where it was read to, and looks at each name in it. Returns the names for which `look` says
     /// that they are folders to be visited: all of them, or so many that they have to be visited first.
     ///
     /// # Errors
     /// The system's own, and those of `look`.
     pub fn read(
         &mut self,
-        way: &Descent,
+        depth: usize,
         folder: &impl AsFd,
         mut look: impl FnMut(&CStr, FileType) -> io::Result<bool>,
     ) -> io::Result<Names> {
         let mut folders = Names::default();
-        let is_deep = way.depth() >= DEEP;
+        let is_deep = depth >= DEEP;
         let room = if is_deep { SMALL_BUFFER } else { BUFFER };
         self.0.reserve(BUFFER);
         let buffer: &mut [MaybeUninit<u8>] = self.0.spare_capacity_mut();

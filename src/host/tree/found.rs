@@ -4,8 +4,12 @@
 //! times, and each walk counts a part of them.
 
 use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
 
-use rustix::fs::Statx;
+use rustix::fs::{Mode, Statx, openat};
+
+use super::FOLDER;
 
 /// The most that is remembered at once: some 3 MiB.
 const MOST: usize = 100_000;
@@ -28,10 +32,10 @@ pub struct Part {
 
 impl Part {
     /// All files.
-    pub const ALL: Self = Self { number: 0, of: 1 };
+    const ALL: Self = Self { number: 0, of: 1 };
 
     /// Two parts that are this one together.
-    pub fn halves(self) -> [Self; 2] {
+    fn halves(self) -> [Self; 2] {
         let of = self.of * 2;
         [Self { number: self.number, of }, Self { number: self.number + self.of, of }]
     }
@@ -41,6 +45,28 @@ impl Part {
         let mixed = (number ^ device.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         mixed % self.of == self.number
     }
+}
+
+/// Has a tree walked once, and where there are too many files with several names for that, again for each part of them.
+/// `walk` gets the top, opened anew, the part, and whether it is the first walk; it says whether there were too many.
+///
+/// # Errors
+/// Where the top cannot be opened, and those of `walk`.
+pub fn in_parts<E: From<io::Error>>(
+    top: &OwnedFd,
+    mut walk: impl FnMut(OwnedFd, Part, bool) -> Result<bool, E>,
+) -> Result<(), E> {
+    let mut todo = vec![Part::ALL];
+    let mut is_first = true;
+    while let Some(part) = todo.pop() {
+        // A descriptor of its own: a copy would stand where the walk before ended.
+        let top = openat(top, c".", FOLDER, Mode::empty()).map_err(io::Error::from)?;
+        if walk(top, part, is_first)? {
+            todo.extend(part.halves());
+        }
+        is_first = false;
+    }
+    Ok(())
 }
 
 /// A device, and the number of a file on it or of some files together.

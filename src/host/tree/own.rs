@@ -6,12 +6,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, Statx, StatxFlags, Uid, chownat, fchown, statx};
+use rustix::fs::{AtFlags, FileType, Gid, Statx, StatxFlags, Uid, chownat, fchown, statx};
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
-use super::found::{Found, Part};
+use super::found::{self, Found};
+use super::open_any;
 use super::walk::{self, Visitor, lock};
-use super::{FOLDER, open_any};
 use crate::error::{Error, Result};
 
 /// How far down ownership is changed.
@@ -76,23 +76,16 @@ pub fn own(
         walk.add_to(&mut owned, &mut failures);
         return failures.none_or(owned, shown);
     }
-    let mut todo = vec![Part::ALL];
-    let mut is_first = true;
-    while let Some(part) = todo.pop() {
-        // A descriptor of its own: a copy would stand where the walk before ended.
-        let top = rustix::fs::openat(folder, c".", FOLDER, Mode::empty())
-            .map_err(Error::system("open", shown))?;
+    let walked = found::in_parts(folder, |top, part, is_first| {
         let no_progress = |_| {};
         let links = Links { is_first, since: settled_time(), found: Mutex::new(Found::of(part)) };
         let walk = Walk::new(uid, gid, Some(links), if is_first { progress } else { &no_progress });
         walk::walk(top, &walk);
-        let was_too_much = walk.links.as_ref().is_some_and(|links| lock(&links.found).is_full());
-        if was_too_much {
-            todo.extend(part.halves());
-        }
+        let is_full = walk.links.as_ref().is_some_and(|links| lock(&links.found).is_full());
         walk.add_to(&mut owned, &mut failures);
-        is_first = false;
-    }
+        Ok::<_, io::Error>(is_full)
+    });
+    walked.map_err(Error::system("open", shown))?;
     failures.none_or(owned, shown)
 }
 

@@ -75,7 +75,7 @@ fn empty(top: OwnedFd) -> io::Result<()> {
 /// Removes every name of a folder that is no folder, and returns the names that are.
 fn remove_files(reader: &mut Reader, way: &Descent, folder: &impl AsFd) -> io::Result<Names> {
     let folder = folder.as_fd();
-    reader.read(way, &folder, |name, kind| {
+    reader.read(way.depth(), &folder, |name, kind| {
         let is_folder = is_folder(folder, name, kind)?;
         if !is_folder {
             gone(unlinkat(folder, name, AtFlags::empty()))?;

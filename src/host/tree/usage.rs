@@ -5,11 +5,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Mutex;
 
-use rustix::fs::{AtFlags, FileType, Mode, Statx, StatxFlags, statx};
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
-use super::FOLDER;
-use super::found::{Found, Part};
+use super::found::{self, Found};
 use super::walk::{self, Visitor, lock};
 use crate::error::{Error, Result};
 
@@ -33,36 +32,29 @@ const BLOCK: u64 = 512;
 /// The first thing that cannot be looked at, once all else was.
 pub fn usage(folder: &OwnedFd) -> Result<Usage> {
     let mut usage = Usage::default();
-    let mut todo = vec![Part::ALL];
-    let mut is_first = true;
-    while let Some(part) = todo.pop() {
+    let counted = found::in_parts(folder, |top, part, is_first| {
         let walk = Walk {
             is_first,
             found: Mutex::new(Found::of(part)),
             sum: Mutex::new(Sum::default()),
             failure: Mutex::new(None),
         };
-        // A descriptor of its own: a copy would stand where the walk before ended.
-        let top = rustix::fs::openat(folder, c".", FOLDER, Mode::empty())
-            .map_err(|error| uncountable(&error.into()))?;
         walk::walk(top, &walk);
         if let Some(error) = lock(&walk.failure).take() {
-            return Err(uncountable(&error));
+            return Err(error);
         }
         let sum = std::mem::take(&mut *lock(&walk.sum));
         usage = usage.and(sum.of_one);
-        if lock(&walk.found).is_full() {
-            todo.extend(part.halves());
-        } else {
+        let is_full = lock(&walk.found).is_full();
+        if !is_full {
             usage = usage.and(sum.of_several);
         }
-        is_first = false;
+        Ok(is_full)
+    });
+    match counted {
+        Ok(()) => Ok(usage),
+        Err(error) => Err(Error::refused(format!("unable to count all of it: {error}"))),
     }
-    Ok(usage)
-}
-
-fn uncountable(error: &io::Error) -> Error {
-    Error::refused(format!("unable to count all of it: {error}"))
 }
 
 impl Usage {

@@ -153,7 +153,7 @@ impl<V: Visitor> Walk<'_, V> {
         reader: &mut Reader,
     ) -> io::Result<Names> {
         let folder = folder.as_fd();
-        let folders = reader.read(way, &folder, |name, kind| {
+        let folders = reader.read(way.depth(), &folder, |name, kind| {
             Ok(self.visitor.child(folder, name, kind, own).unwrap_or_else(|error| {
                 self.visitor.failed(error);
                 false

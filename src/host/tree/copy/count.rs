@@ -19,7 +19,7 @@ pub fn count(folder: &Path, stop: &AtomicBool) -> Option<u64> {
     let mut reader = Reader::default();
     let mut count = 1;
     let mut names = |way: &Descent, folder: BorrowedFd<'_>| {
-        reader.read(way, &folder, |_, kind| {
+        reader.read(way.depth(), &folder, |_, kind| {
             count += 1;
             Ok(kind == FileType::Directory)
         })

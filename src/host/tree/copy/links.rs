@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, Mode, ResolveFlags, Stat, linkat, mkdirat, openat2, unlinkat};
 use rustix::io::Errno;
 
-use super::super::descent::{Descent, Reader};
+use super::super::descent::Reader;
 use super::super::walk::lock;
 use super::super::{BENEATH, FOLDER, open_folder};
 
@@ -136,11 +136,11 @@ impl Links {
     /// # Errors
     /// The system's own.
     pub fn end(self) -> io::Result<OwnedFd> {
-        let (way, mut reader) = (Descent::default(), Reader::default());
+        let mut reader = Reader::default();
         for part in self.parts {
             let known = part.into_inner().unwrap_or_else(PoisonError::into_inner);
             let Some(beside) = known.beside else { continue };
-            reader.read(&way, &beside.folder, |name, _| {
+            reader.read(0, &beside.folder, |name, _| {
                 unlinkat(&beside.folder, name, AtFlags::empty())?;
                 Ok(false)
             })?;

@@ -87,7 +87,7 @@ pub fn copy(
         queue: Mutex::new(Queue::default()),
         changed_queue: Condvar::new(),
     };
-    let first = Pair { from, to: target, path: Vec::new(), is_top: true };
+    let first = Pair { from, to: target, path: Vec::new() };
     walk.run(first);
     let (links, copied, failure) = walk.result();
     if let Some((path, error)) = failure {
@@ -105,7 +105,6 @@ struct Pair {
     from: OwnedFd,
     to: OwnedFd,
     path: Vec<u8>,
-    is_top: bool,
 }
 
 #[derive(Default)]
@@ -169,7 +168,7 @@ impl Walk<'_> {
         let mut next = first.or_else(|| self.next());
         while let Some(pair) = next {
             let mut worker = Worker { walk: self, path: pair.path, buffers, reader };
-            if let Err(error) = worker.tree(pair.from, pair.to, pair.is_top) {
+            if let Err(error) = worker.tree(pair.from, pair.to) {
                 self.fail(worker.path, error);
             }
             (buffers, reader) = (worker.buffers, worker.reader);
@@ -206,7 +205,7 @@ impl Walk<'_> {
         if !is_worth_it || queue.waiting.len() >= WAITING {
             return Some((from, to));
         }
-        queue.waiting.push(Pair { from, to, path: path.to_vec(), is_top: false });
+        queue.waiting.push(Pair { from, to, path: path.to_vec() });
         self.changed_queue.notify_one();
         None
     }

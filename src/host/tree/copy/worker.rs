@@ -33,17 +33,16 @@ pub struct Worker<'a, 'b> {
 
 impl Worker<'_, '_> {
     /// Copies a folder and all that is below it, but what other threads take over.
-    pub fn tree(&mut self, from: OwnedFd, to: OwnedFd, is_top: bool) -> io::Result<()> {
+    pub fn tree(&mut self, from: OwnedFd, to: OwnedFd) -> io::Result<()> {
         let (mut sources, mut targets) = (Descent::keeping(KEPT_OPEN), Descent::keeping(KEPT_OPEN));
-        let pending = self.folder(&sources, &from, &to, is_top)?;
+        let pending = self.folder(&sources, &from, &to)?;
         sources.push(from, pending)?;
         targets.push(to, Names::default())?;
         while sources.is_inside() && !self.walk.is_over.load(Ordering::Relaxed) {
             let Some(name) = sources.next_pending() else {
                 if sources.is_more_to_read() {
-                    let is_top = is_top && sources.depth() == 1;
                     let (source, target) = (sources.current()?, targets.current()?);
-                    let pending = self.folder(&sources, &source, &target, is_top)?;
+                    let pending = self.folder(&sources, &source, &target)?;
                     sources.read_on(pending);
                     continue;
                 }
@@ -72,7 +71,7 @@ impl Worker<'_, '_> {
             match self.walk.offer(source, target, &self.path) {
                 None => self.leave(),
                 Some((source, target)) => {
-                    let pending = self.folder(&sources, &source, &target, false)?;
+                    let pending = self.folder(&sources, &source, &target)?;
                     sources.push(source, pending)?;
                     targets.push(target, Names::default())?;
                 }
@@ -83,16 +82,11 @@ impl Worker<'_, '_> {
 
     /// Copies all of a folder, or much of it, but what is in the folders in it: these are made, and their names returned.
     /// Once it is read to its end nothing changes its times any more, so it gets them here; the top gets them last of all.
-    fn folder(
-        &mut self,
-        way: &Descent,
-        from: &impl AsFd,
-        to: &impl AsFd,
-        is_top: bool,
-    ) -> io::Result<Names> {
+    fn folder(&mut self, way: &Descent, from: &impl AsFd, to: &impl AsFd) -> io::Result<Names> {
         let (from, to) = (from.as_fd(), to.as_fd());
+        let is_top = self.path.is_empty();
         let mut reader = std::mem::take(&mut self.reader);
-        let folders = reader.read(way, &from, |name, kind| {
+        let folders = reader.read(way.depth(), &from, |name, kind| {
             if self.walk.is_over.load(Ordering::Relaxed) {
                 return Ok(false);
             }
