@@ -12,7 +12,7 @@ use rustix::fs::{Mode, Statx, openat};
 use super::FOLDER;
 
 /// The most that is remembered at once: some 3 MiB.
-const MOST: usize = 100_000;
+pub const MOST: usize = 100_000;
 
 /// How many files are counted together: those made one after the other have numbers one after the other.
 const TOGETHER: u64 = 16;
@@ -25,7 +25,7 @@ const FEW: u32 = (1 << BITS) - 1;
 
 /// A part of all files.
 #[derive(Debug, Clone, Copy)]
-pub struct Part {
+struct Part {
     number: u64,
     of: u64,
 }
@@ -48,20 +48,22 @@ impl Part {
 }
 
 /// Has a tree walked once, and where there are too many files with several names for that, again for each part of them.
-/// `walk` gets the top, opened anew, the part, and whether it is the first walk; it says whether there were too many.
+/// `walk` gets the top, opened anew, what counts the files of the part, `most` at once, and whether it is the first walk; it
+/// says whether there were too many.
 ///
 /// # Errors
 /// Where the top cannot be opened, and those of `walk`.
 pub fn in_parts<E: From<io::Error>>(
     top: &OwnedFd,
-    mut walk: impl FnMut(OwnedFd, Part, bool) -> Result<bool, E>,
+    most: usize,
+    mut walk: impl FnMut(OwnedFd, Found, bool) -> Result<bool, E>,
 ) -> Result<(), E> {
     let mut todo = vec![Part::ALL];
     let mut is_first = true;
     while let Some(part) = todo.pop() {
         // A descriptor of its own: a copy would stand where the walk before ended.
         let top = openat(top, c".", FOLDER, Mode::empty()).map_err(io::Error::from)?;
-        if walk(top, part, is_first)? {
+        if walk(top, Found::of(part, most), is_first)? {
             todo.extend(part.halves());
         }
         is_first = false;
@@ -84,11 +86,7 @@ pub struct Found {
 
 impl Found {
     /// Nothing yet of this part.
-    pub fn of(part: Part) -> Self {
-        Self::keeping(MOST, part)
-    }
-
-    fn keeping(most: usize, part: Part) -> Self {
+    fn of(part: Part, most: usize) -> Self {
         Self { part, most, few: HashMap::new(), many: HashMap::new(), is_full: false }
     }
 
@@ -159,7 +157,7 @@ mod tests {
 
     #[test]
     fn each_file_is_counted_for_itself() {
-        let mut found = Found::of(Part::ALL);
+        let mut found = Found::of(Part::ALL, MOST);
         for links in [2, 3, 15, 16, 1000] {
             for name in 1..=links {
                 for number in [0, 1, 15, 16, 1 << 40] {
@@ -183,7 +181,7 @@ mod tests {
         let (mut todo, mut walks, mut counted) = (vec![Part::ALL], 0, Vec::new());
         while let Some(part) = todo.pop() {
             walks += 1;
-            let mut found = Found::keeping(100, part);
+            let mut found = Found::of(part, 100);
             let in_part: Vec<u64> = numbers
                 .clone()
                 .filter(|&number| found.one_more(&stat(number, 2)) == Some(1))

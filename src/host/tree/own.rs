@@ -66,6 +66,17 @@ pub fn own(
     depth: Depth,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Owned> {
+    own_within(found::MOST, folder, shown, (uid, gid), depth, progress)
+}
+
+fn own_within(
+    most: usize,
+    folder: &OwnedFd,
+    shown: &str,
+    (uid, gid): (u32, u32),
+    depth: Depth,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Owned> {
     let mut owned = Owned::default();
     let mut failures = Failures::default();
     if depth == Depth::Folder {
@@ -76,9 +87,14 @@ pub fn own(
         walk.add_to(&mut owned, &mut failures);
         return failures.none_or(owned, shown);
     }
-    let walked = found::in_parts(folder, |top, part, is_first| {
+    let walked = found::in_parts(folder, most, |top, found, is_first| {
         let no_progress = |_| {};
-        let links = Links { is_first, since: settled_time(), found: Mutex::new(Found::of(part)) };
+        let links = Links {
+            is_first,
+            since: settled_time(),
+            found: Mutex::new(found),
+            unsure: AtomicU64::new(0),
+        };
         let walk = Walk::new(uid, gid, Some(links), if is_first { progress } else { &no_progress });
         walk::walk(top, &walk);
         let is_full = walk.links.as_ref().is_some_and(|links| lock(&links.found).is_full());
@@ -122,6 +138,8 @@ struct Links {
     /// When the walk began, in seconds and nanoseconds of the clock that the file system uses.
     since: (i64, u32),
     found: Mutex<Found>,
+    /// The names of files whose names may not have been counted right.
+    unsure: AtomicU64,
 }
 
 struct Walk<'a> {
@@ -154,10 +172,10 @@ impl<'a> Walk<'a> {
 
     /// Adds what was done to what was done before.
     fn add_to(self, owned: &mut Owned, failures: &mut Failures) {
-        let incomplete = self.links.as_ref().map_or(0, |links| lock(&links.found).of_incomplete());
+        let of_several = self.links.as_ref().map_or(0, Links::left_alone);
         owned.seen += self.seen.into_inner();
         owned.changed += self.changed.into_inner();
-        owned.left_alone += self.left_alone.into_inner() + incomplete;
+        owned.left_alone += self.left_alone.into_inner() + of_several;
         let failed = std::mem::take(&mut *lock(&self.failures));
         failures.count += failed.count;
         failures.first = failures.first.take().or(failed.first);
@@ -194,6 +212,15 @@ impl<'a> Walk<'a> {
 }
 
 impl Links {
+    /// How many names were left alone; none where there were too many for this walk, since others count them.
+    fn left_alone(&self) -> u64 {
+        let found = lock(&self.found);
+        if found.is_full() {
+            return 0;
+        }
+        found.of_incomplete() + self.unsure.load(Ordering::Relaxed)
+    }
+
     /// Whether this was changed since the walk began; what gets another name or another place is.
     fn was_changed(&self, stat: &Statx) -> bool {
         (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) > self.since
@@ -265,7 +292,9 @@ impl Visitor for Walk<'_> {
             match self.has_all_links(&stat) {
                 Some(true) => {}
                 Some(false) => {
-                    own.owned.left_alone += u64::from(stat.stx_nlink);
+                    if let Some(links) = &self.links {
+                        links.unsure.fetch_add(stat.stx_nlink.into(), Ordering::Relaxed);
+                    }
                     return Ok(false);
                 }
                 None => return Ok(false),
@@ -371,6 +400,42 @@ mod tests {
         assert_eq!(again, Owned { seen: names, changed: 0, left_alone: 2 });
         fs::remove_file(&outside).unwrap();
         assert_eq!(given(&tree, &|_| {}), Owned { seen: names, changed: 1, left_alone: 0 });
+    }
+
+    #[test]
+    fn more_files_than_are_remembered_are_given_in_several_walks() {
+        if !crate::host::users::is_root() {
+            return;
+        }
+        let root = tempfile::tempdir().unwrap();
+        let tree = root.path().join("tree");
+        // The second names are visited when all of the first were.
+        fs::create_dir_all(tree.join("a/b/c")).unwrap();
+        for number in 0..1000 {
+            let first = tree.join(format!("a/b/{number}"));
+            fs::write(&first, "").unwrap();
+            fs::hard_link(&first, tree.join(format!("a/b/c/{number}"))).unwrap();
+            if number % 10 == 0 {
+                fs::hard_link(&first, root.path().join(format!("{number}"))).unwrap();
+            }
+        }
+        fs::write(tree.join("a/one"), "").unwrap();
+        fs::hard_link(tree.join("a/one"), tree.join("a/two")).unwrap();
+        let top = OwnedFd::from(File::open(&tree).unwrap());
+        let give = |progress: &(dyn Fn(u64) + Sync)| {
+            own_within(5, &top, "tree", (UID, UID), Depth::Tree, progress).unwrap()
+        };
+        // What the first walk cannot be sure of is for another to decide.
+        let touched = Mutex::new(false);
+        let owned = give(&|_| {
+            if !std::mem::replace(&mut *lock(&touched), true) {
+                let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+                fs::set_permissions(tree.join("a/one"), mode).unwrap();
+            }
+        });
+        assert_eq!(owned, Owned { seen: 2006, changed: 4 + 900 + 1, left_alone: 200 });
+        assert_eq!(give(&|_| {}), Owned { seen: 2006, changed: 0, left_alone: 200 });
+        assert!((0..1000).all(|n| (uid(&tree.join(format!("a/b/c/{n}"))) == UID) == (n % 10 != 0)));
     }
 
     #[test]

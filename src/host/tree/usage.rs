@@ -31,11 +31,15 @@ const BLOCK: u64 = 512;
 /// # Errors
 /// The first thing that cannot be looked at, once all else was.
 pub fn usage(folder: &OwnedFd) -> Result<Usage> {
+    usage_within(found::MOST, folder)
+}
+
+fn usage_within(most: usize, folder: &OwnedFd) -> Result<Usage> {
     let mut usage = Usage::default();
-    let counted = found::in_parts(folder, |top, part, is_first| {
+    let counted = found::in_parts(folder, most, |top, found, is_first| {
         let walk = Walk {
             is_first,
-            found: Mutex::new(Found::of(part)),
+            found: Mutex::new(found),
             sum: Mutex::new(Sum::default()),
             failure: Mutex::new(None),
         };
@@ -179,5 +183,21 @@ mod tests {
         let top = fs::File::open(folder.path()).unwrap();
         let usage = usage(&top.into()).unwrap();
         assert_eq!(usage, Usage { bytes: expected * BLOCK, files: 5, newest: 5_000_000_000 });
+    }
+
+    #[test]
+    fn more_files_than_are_remembered_are_counted_in_several_walks() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("again")).unwrap();
+        for number in 0..1000 {
+            let file = folder.path().join(format!("{number}"));
+            fs::write(&file, "x").unwrap();
+            fs::hard_link(&file, folder.path().join(format!("again/{number}"))).unwrap();
+        }
+        fs::write(folder.path().join("one"), "x").unwrap();
+        let top = fs::File::open(folder.path()).unwrap().into();
+        let all = usage(&top).unwrap();
+        assert_eq!(all.files, 1003);
+        assert_eq!(usage_within(5, &top).unwrap(), all);
     }
 }
