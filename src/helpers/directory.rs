@@ -12,17 +12,11 @@ use crate::domain::paths::Subpath;
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
 use crate::error::{Error, Result};
+use crate::host::docker::{self, IdMap};
 use crate::host::image;
-use crate::host::ownership::Ids;
+use crate::host::ownership::{Ids, must_be_a_containers};
 use crate::host::tree::{self, Depth};
-use crate::host::users::all_subordinate_ids;
 use crate::render::progress;
-
-/// The uids that a container's users have without user namespaces.
-const PLAIN: std::ops::RangeInclusive<u32> = 0..=65_535;
-
-/// The same with the shift that Dokku assumes.
-const SHIFTED: std::ops::RangeInclusive<u32> = 165_536..=231_071;
 
 /// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a folder and all that is in it to a
 /// user, or only the folder itself or a part of it; or makes a part of it, which is that user's. A file directly below the
@@ -32,7 +26,7 @@ const SHIFTED: std::ops::RangeInclusive<u32> = 165_536..=231_071;
 /// For a name or an id that is not allowed, and where something could not be changed.
 pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = name(words, 0, "create")?;
-    let ids = ids(word(words, 1))?;
+    let ids = ids(word(words, 1), context)?;
     let depth = match word(words, 2) {
         "" | "--recursive" => Depth::Tree,
         "--folder-only" | "--make" => Depth::Folder,
@@ -170,29 +164,33 @@ fn name(words: &[String], index: usize, verb: &str) -> Result<String> {
     Ok(text.to_owned())
 }
 
-fn ids(text: &str) -> Result<Ids> {
+fn ids(text: &str, context: &Context) -> Result<Ids> {
     let (uid, gid) = text.split_once(':').unwrap_or((text, text));
-    Ok(Ids { uid: id(uid, "/etc/subuid")?, gid: id(gid, "/etc/subgid")? })
+    let ids = Ids { uid: id(uid)?, gid: id(gid)? };
+    let map = std::cell::LazyCell::new(|| id_map(context));
+    must_be_a_containers(ids.uid, || map.map(|map| map.uid))?;
+    must_be_a_containers(ids.gid, || map.map(|map| map.gid))?;
+    Ok(ids)
 }
 
-fn id(text: &str, subordinate: &str) -> Result<u32> {
+fn id(text: &str) -> Result<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let id = text.parse::<u32>().ok().filter(|_| digits);
     if !digits {
         return Err(Error::refused(
             "Unsupported chown permissions. Value must be a non-negative integer.",
         ));
     }
-    let mapped = |id: u32| {
-        all_subordinate_ids(subordinate)
-            .any(|(first, count)| (first..first.saturating_add(count)).contains(&id))
-    };
-    id.filter(|id| PLAIN.contains(id) || SHIFTED.contains(id) || mapped(*id))
-        .ok_or_else(|| {
-            Error::refused(
-                "Unsupported chown permissions. Supported values: 0-65535 (and user namespace offset variants, 165536-231071)",
-            )
-        })
+    // What is more than an id can be is none of a container's.
+    Ok(text.parse().unwrap_or(u32::MAX))
+}
+
+/// How this host's engine maps ids. What comes through sudo may be from somebody who says that another one is to be asked.
+fn id_map(context: &Context) -> Option<IdMap> {
+    if root::is_own_call() {
+        docker::id_map(&context.environment)
+    } else {
+        docker::id_map_of_this_host()
+    }
 }
 
 fn word(words: &[String], index: usize) -> &str {

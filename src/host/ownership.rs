@@ -3,7 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::docker::{self, IdMap};
+use super::docker::{self, CONTAINER_IDS, IdMap};
 use super::environment::Environment;
 use super::tree::{self, Copied, Depth, Usage};
 use super::users::is_root;
@@ -21,6 +21,9 @@ pub const LIB_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/lib-root";
 
 /// The root-owned file that says where the storage root is, with every link in its path resolved.
 pub const STORAGE_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/storage-root";
+
+/// The ids that Dokku takes for those of user namespaces, on every host.
+const ASSUMED_IDS: std::ops::RangeInclusive<u32> = 165_536..=231_071;
 
 /// Ids on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,41 @@ pub fn on_host(environment: &Environment, ownership: &Ownership) -> (Option<Ids>
     };
     let ids = Ids { uid: uid + map.uid, gid: gid + map.gid };
     (Some(ids), warning)
+}
+
+/// Refuses an id of the host that no container of this engine has; `first` is the first one that it maps to, 0 where it maps
+/// none, and none where it does not answer.
+///
+/// # Errors
+/// Names the ids that containers have.
+pub fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>) -> Result<()> {
+    let (begin, end) = (*CONTAINER_IDS.start(), *CONTAINER_IDS.end());
+    if CONTAINER_IDS.contains(&id) {
+        return Ok(());
+    }
+    let why = match first() {
+        None => format!(
+            "Docker does not answer, so it is not known whether it maps ids to {id}: start it, or type a number from {begin} to {end}"
+        ),
+        Some(0) if !ASSUMED_IDS.contains(&id) => {
+            "Supported values: 0-65535 (and user namespace offset variants, 165536-231071)"
+                .to_owned()
+        }
+        Some(0) => format!(
+            "{id} is an id of user namespaces, which this host's Docker does not use: type a number from {begin} to {end}"
+        ),
+        Some(first) => {
+            let mapped = first..=first.saturating_add(end);
+            if mapped.contains(&id) {
+                return Ok(());
+            }
+            format!(
+                "{id} is no id of this host's containers: type a number from {begin} to {end}, or from {first} to {}",
+                mapped.end()
+            )
+        }
+    };
+    Err(Error::refused(format!("Unsupported chown permissions. {why}")))
 }
 
 /// A folder of the storage root or a part of one, or a file directly below it.

@@ -68,19 +68,6 @@ pub fn subordinate_ids(file: &str, user: &str) -> Option<(u32, u32)> {
     })
 }
 
-/// The ranges of every user in `/etc/subuid` or `/etc/subgid`: Docker may map to any of them.
-pub fn all_subordinate_ids(file: &str) -> impl Iterator<Item = (u32, u32)> {
-    let lines = fs::read_to_string(file).unwrap_or_default();
-    let ranges: Vec<_> = lines
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split(':').skip(1);
-            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-        })
-        .collect();
-    ranges.into_iter()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -62,6 +62,12 @@ setup() {
 }
 teardown() { drop_apps; }
 
+# The helpers ask the host's own engine, whatever DOCKER_HOST says: here this suite's is that, for what dokku runs.
+dokku() {
+  # shellcheck disable=SC2016 # for the inner shell
+  unshare --mount bash -c 'mount --bind "$0" /var/run/docker.sock && exec "$@"' "$HOST/engine/socket" "$DOKKU" "$@"
+}
+
 owner() { stat -c %u:%g "$1"; }
 shifted() { echo "$((UID_0 + $1)):$((GID_0 + $2))"; }
 
@@ -76,6 +82,19 @@ shifted() { echo "$((UID_0 + $1)):$((GID_0 + $2))"; }
   deploy "$APP"
   inside "$APP" web sh -c 'echo mine > /data/a'
   assert_equal "0:0 1000:33" "$(inside "$APP" web stat -c %u:%g /data/a /ids | xargs)"
+}
+
+@test "chown-storage-dir takes the ids of this engine, and no others that /etc/subuid has" {
+  dokku storage:create "$APP-data" --chown root
+  run dokku storage:ensure-directory --chown herokuish "$APP-data"
+  assert_success
+  assert_equal "$(shifted 32767 32767)" "$(owner "$ROOT/$APP-data")"
+  give() { sudo --user=dokku sudo -n /usr/local/lib/dokku-storage/storage/bin/chown-storage-dir "$APP-data" "$1"; }
+  # The machine's own engine maps nothing.
+  run give "$UID_0:$GID_0"
+  assert_status 1
+  assert_has "Unsupported chown permissions"
+  assert_equal "$(shifted 32767 32767)" "$(owner "$ROOT/$APP-data")"
 }
 
 @test "--volume-chown, auto too: a container of uid 1000 can write" {

@@ -19,6 +19,43 @@ fn installed(call: Call<'_>) -> Call<'_> {
     )
 }
 
+/// The same with lines for other users in `/etc/subuid` and `/etc/subgid`, as Debian's `useradd` writes them.
+fn with_other_users(call: Call<'_>) -> Call<'_> {
+    call.around(
+        "unshare --mount bash -c 'mount -t tmpfs -o mode=755 none /usr/local/lib &&
+           mount -t tmpfs -o mode=755 none /mnt && cp -a /etc/. /mnt/ &&
+           for file in subuid subgid; do printf %s\\\\n dokku:100000:65536 ada:165536:65536 >/mnt/$file; done &&
+           mount --move /mnt /etc && exec \"$@\"' bash \"$@\"",
+    )
+}
+
+#[test]
+fn ids_are_those_of_this_engines_containers() {
+    if !is_root() {
+        return skipped("helpers::ids_are_those_of_this_engines_containers", "they run as root");
+    }
+    let mut session = Session::dokku(&[]);
+    session.host.folder("lib/data/storage/ok");
+    let give = |session: &mut Session, engine: &str, ids: &[&str]| {
+        for id in ids {
+            session.run_with(engine, &["bin/chown-storage-dir", "ok", id], with_other_users);
+        }
+    };
+    session.host.answer("docker-info", " /var/lib/docker\n");
+    let shifted = ["65535", "65536", "100000", "165536", "166536:33"];
+    give(&mut session, "no user namespaces", &shifted);
+    session.host.answer("docker-info", "true /var/lib/docker/300000.400000\n");
+    let shifted = ["32767", "332767:432767", "301000:400033", "302000:402000", "365535:465535"];
+    give(&mut session, "300000.400000", &shifted);
+    session.show_tree("lib/data/storage");
+    let others = ["100000", "165536", "299999", "300000", "365536:400000", "300000:465536"];
+    give(&mut session, "300000.400000", &others);
+    session.host.answer("docker-info.exit", "1");
+    give(&mut session, "Docker does not answer", &["1000", "165536", "300000:400000"]);
+    session.show_tree("lib/data/storage");
+    assert_transcript!(session);
+}
+
 #[test]
 fn owner_mode_and_removal() {
     if !is_root() {
@@ -29,7 +66,7 @@ fn owner_mode_and_removal() {
     for words in [
         &["bin/chown-storage-dir", "full", "1000", "--folder-only"][..],
         &["bin/chown-storage-dir", "full", "1000:2000"],
-        &["bin/chown-storage-dir", "full", "165536"],
+        &["bin/chown-storage-dir", "full", "65535"],
         &["bin/chmod-storage-dir", "full", "2770"],
         &["bin/chmod-storage-dir", "full", "755"],
         &["bin/chmod-storage-dir", "missing", "755"],

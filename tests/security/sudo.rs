@@ -4,6 +4,7 @@
 //! groups are the test's, and gone when it ends.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::chown;
 use std::path::Path;
 
@@ -166,4 +167,72 @@ fn a_user_gets_directories_through_sudo() {
     assert!(said.contains("1000:1000\nliar 600\n"), "{said}");
     assert!(said.ends_with("app\n") && !said.contains(".destroyed"), "{said}");
     let _ = Running::start(host.program("/bin/true"), "true").finish();
+}
+
+/// Answers as the engine of a host: with user namespaces that begin at these ids, or with none.
+fn engine(socket: &Path, root: &'static str) {
+    let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+    fs::set_permissions(socket, open).unwrap();
+    let options = if root.contains('.') { r#"["name=seccomp","name=userns"]"# } else { "[]" };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let info = format!(r#"{{"SecurityOptions":{options},"DockerRootDir":"{root}"}}"#);
+            let _ = write!(stream, "HTTP/1.0 200 OK\r\n\r\n{info}");
+        }
+    });
+}
+
+#[test]
+fn which_ids_containers_have_is_asked_of_the_hosts_own_engine() {
+    let Some(host) = host() else { return };
+    engine(&host.path("plain"), "/var/lib/docker");
+    engine(&host.path("remapped"), "/var/lib/docker/300000.400000");
+    engine(&host.path("evil/socket"), "/home/liar/500000.500000");
+    let script = r#"
+        export DOKKU_LIB_ROOT="$root/lib"
+        mount -t tmpfs -o mode=755 none /mnt; cp -a /etc/. /mnt/
+        for file in subuid subgid; do printf '%s\n' liar:500000:65536 ada:165536:65536 >/mnt/$file; done
+        mount --move /mnt /etc
+        for file in passwd group shadow; do mount --bind "$root/etc/$file" "/etc/$file"; done
+        mount -t tmpfs -o mode=755 none /etc/sudoers.d
+        printf 'Defaults !env_reset\nliar ALL=(root) NOPASSWD:SETENV: %s/*\n' "$helpers" >/etc/sudoers.d/test
+        chmod 0440 /etc/sudoers.d/test
+        mount -t tmpfs -o mode=755 none /run
+        printf '#!/bin/sh\necho true /home/liar/500000.500000\n' >"$root/evil/docker"; chmod 0755 "$root/evil/docker"
+        export DOCKER_HOST="unix://$root/evil/socket" DOCKER_BIN="$root/evil/docker"
+        try() {
+            local said; said=$(liar sudo -n -E "$helpers/chown-storage-dir" app "$1" --folder-only 2>&1) || true
+            echo "$1 $(stat -c %u:%g "$root/lib/data/storage/app") $said"
+        }
+        all() { for ids in 1000 165536 300033:401000 500000; do try "$ids"; done; }
+        echo "no engine"; all
+        ln -s "$root/plain" /run/docker.sock; echo plain; all
+        ln -sfn "$root/remapped" /run/docker.sock; echo remapped; all
+    "#;
+    let Some(said) = run(&host, script) else { return };
+    let gist: Vec<String> =
+        said.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect();
+    let wanted = [
+        "no engine",
+        "1000 1000:1000",
+        "165536 1000:1000",
+        "300033:401000 1000:1000",
+        "500000 1000:1000",
+        "plain",
+        "1000 1000:1000",
+        "165536 1000:1000",
+        "300033:401000 1000:1000",
+        "500000 1000:1000",
+        "remapped",
+        "1000 1000:1000",
+        "165536 1000:1000",
+        "300033:401000 300033:401000",
+        "500000 300033:401000",
+    ];
+    assert_eq!(gist, wanted, "{said}");
+    assert!(said.contains("Docker does not answer"), "{said}");
+    say("security: 12 calls of chown-storage-dir against engines that map ids, and one that lies");
 }

@@ -8,6 +8,7 @@ mod stopping;
 pub mod volumes;
 
 use std::io::{Read, Write};
+use std::ops::RangeInclusive;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::environment::Environment;
 use super::{process, users};
 use crate::error::{Error, Result};
 
-/// The engine's socket unless `DOCKER_HOST` says otherwise.
+/// The engine's socket unless `DOCKER_HOST` says otherwise. Only root can put something in its place.
 const SOCKET: &str = "/var/run/docker.sock";
 
 /// How long the engine has to answer a question. Where a volume driver is down, it looks for it for 15 s.
@@ -28,6 +29,9 @@ const CHANGING: Duration = Duration::from_secs(150);
 
 /// The first id that Docker maps to where nothing says which: Dokku's assumption.
 const ASSUMED_FIRST_ID: u32 = 165_536;
+
+/// The ids that users of a container have inside of it.
+pub const CONTAINER_IDS: RangeInclusive<u32> = 0..=65_535;
 
 /// How uids and gids in a container appear on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +57,7 @@ pub fn client(environment: &Environment) -> String {
 #[must_use]
 pub fn id_map(environment: &Environment) -> Option<IdMap> {
     if let Some(info) = get(environment, "/info") {
-        let options = info["SecurityOptions"].as_array().map_or(&[][..], Vec::as_slice);
-        let remapped = options.iter().any(|option| {
-            option.as_str().is_some_and(|o| o.split(',').any(|o| o == "name=userns"))
-        });
-        let root = info["DockerRootDir"].as_str().unwrap_or_default();
-        return Some(if remapped { map_of(root) } else { IdMap::SAME });
+        return Some(map_in(&info));
     }
     let format = "{{range .SecurityOptions}}{{if eq . \"name=userns\"}}true{{end}}{{end}} {{.DockerRootDir}}";
     let answer = process::output(&client(environment), &["info", "-f", format]).ok()?;
@@ -70,6 +69,23 @@ pub fn id_map(environment: &Environment) -> Option<IdMap> {
         Some("true") => Some(map_of(words.next().unwrap_or_default())),
         _ => Some(IdMap::SAME),
     }
+}
+
+/// The same, asked of the engine behind this host's own socket, whatever the environment says: for what root does for
+/// somebody else.
+#[must_use]
+pub fn id_map_of_this_host() -> Option<IdMap> {
+    let answer = speak(SOCKET, "GET", "/info", "", LOOKING)?;
+    (answer.status == 200).then(|| map_in(&answer.body))
+}
+
+/// How an engine maps ids that answered this to `/info`.
+fn map_in(info: &Value) -> IdMap {
+    let options = info["SecurityOptions"].as_array().map_or(&[][..], Vec::as_slice);
+    let remapped = options
+        .iter()
+        .any(|option| option.as_str().is_some_and(|o| o.split(',').any(|o| o == "name=userns")));
+    if remapped { map_of(info["DockerRootDir"].as_str().unwrap_or_default()) } else { IdMap::SAME }
 }
 
 /// With user namespaces, the engine's folder is named after the first uid and gid (`…/100000.100000`).
@@ -150,6 +166,17 @@ fn ask_patiently(
         Some(host) => host.strip_prefix("unix://")?.to_owned(),
         None => SOCKET.to_owned(),
     };
+    speak(&socket, method, path, body, patience)
+}
+
+/// Asks the engine behind a socket.
+fn speak(
+    socket: &str,
+    method: &str,
+    path: &str,
+    body: &str,
+    patience: Duration,
+) -> Option<EngineAnswer> {
     let mut stream = UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(patience)).ok()?;
     stream.set_write_timeout(Some(patience)).ok()?;
