@@ -11,7 +11,7 @@ use crate::domain::names::{AppName, EntryName, VolumeName};
 use crate::domain::paths::Source;
 use crate::domain::trash::{Caller, Trashed};
 use crate::error::{Error, Result};
-use crate::host::{mount_points, ownership};
+use crate::host::{apps, mount_points, ownership};
 use crate::store::Store;
 
 #[derive(Debug, Parser)]
@@ -39,9 +39,14 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         return Err(Error::refused("storage entry name is required").into());
     }
     no_more_than(&arguments.positional, 1)?;
+    let is_forced = arguments.force || context.environment.is_forced();
+    if is_forced && !arguments.destroy_host_dir && went_with_its_mount(name, context)? {
+        context.out.headline(&format!("Storage entry {name} is gone: it went with its last mount"));
+        return Ok(());
+    }
     let entry = super::access::entry(name, context)?;
     let removal = plan(&entry, arguments.destroy_host_dir, context)?;
-    if !arguments.force && !context.environment.is_forced() {
+    if !is_forced {
         let loses_data = match removal {
             Removal::Place => holds_data(&entry),
             Removal::Outside => backing::name_of(&entry) == "volume",
@@ -57,6 +62,19 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     trash::empty_expired(context)?;
     trash::make_room(trashed.as_ref(), usize::MAX, context);
     Ok(())
+}
+
+/// Whether a name is that of a colon mount's entry that is not there any more: with Dokku's own plugin it would still be, and
+/// scripts destroy it. What only apps mount that the caller cannot see is not there either.
+fn went_with_its_mount(name: &str, context: &Context) -> Result<bool> {
+    let Some(name) = EntryName::parse(name).ok().filter(EntryName::is_of_colon_mount) else {
+        return Ok(false);
+    };
+    if let Some(entry) = context.store.entry(&name)? {
+        return Ok(!super::access::may_touch(&entry, context)?);
+    }
+    let using = context.store.apps_mounting(&name)?;
+    Ok(using.is_empty() || apps::visible(&context.environment, using)?.is_empty())
 }
 
 /// Whether the storage root has the entry's data under its name.

@@ -108,6 +108,15 @@ impl EntryName {
         Self(name)
     }
 
+    /// Whether this is a name that the entry of a colon mount has: with the prefix and ten hex digits, as [`EntryName::legacy`]
+    /// makes it.
+    #[must_use]
+    pub fn is_of_colon_mount(&self) -> bool {
+        self.0.strip_prefix(LEGACY_PREFIX).is_some_and(|hash| {
+            hash.len() == 10 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+        })
+    }
+
     /// Whether the entry was made for a colon mount.
     #[must_use]
     pub fn is_legacy(&self) -> bool {

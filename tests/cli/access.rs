@@ -73,6 +73,21 @@ fn entries() {
 }
 
 #[test]
+fn a_legacy_entry_of_others_is_gone_like_any_other() {
+    let mut session = host("blog\n");
+    session.host.answer("user-auth-app", "blog\nwiki\n");
+    session.prepare(&["storage:mount", "wiki", "/srv/a:/a"]);
+    session.host.answer("user-auth-app", "blog\n");
+    for name in ["legacy-ad9cda397b", "legacy-0123456789"] {
+        session.run(&["storage:destroy", name, "--force"]);
+        session.run(&["storage:destroy", name]);
+        session.run(&["storage:destroy", name, "--force", "--destroy-host-dir"]);
+    }
+    session.show_tree("lib/data/storage-registry/entries");
+    assert_transcript!(session);
+}
+
+#[test]
 fn an_access_control_plugin_that_fails_shows_nothing() {
     let mut session = host("blog\n");
     session.host.answer("user-auth-app.exit", "1");

@@ -64,6 +64,39 @@ fn refusals() {
 }
 
 #[test]
+fn an_entry_that_went_with_its_last_mount() {
+    let mut session = Session::dokku(&["blog", "wiki"]);
+    session.run(&["storage:mount", "blog", "/srv/a:/a"]);
+    let name = "legacy-ad9cda397b";
+    session.run(&["storage:destroy", name, "--force"]);
+    session.run(&["storage:unmount", "blog", name, "--container-dir", "/a"]);
+    session.run(&["storage:destroy", name]);
+    session.run(&["storage:destroy", name, "--force"]);
+    session.run_with("the global --force", &["storage:destroy", name], |call| {
+        call.env("DOKKU_APPS_FORCE_DELETE", "1")
+    });
+    session.run_with("--quiet", &["storage:destroy", name, "--force"], |call| {
+        call.env("DOKKU_QUIET_OUTPUT", "1")
+    });
+    for other in ["legacy-", "legacy-ad9cda397", "legacy-ad9cda397b5", "legacy-AD9CDA397B"] {
+        session.run(&["storage:destroy", other, "--force"]);
+    }
+    session.run(&["storage:destroy", "legacy-data", "--force"]);
+    session.run(&["storage:destroy", "ad9cda397b", "--force"]);
+    session.run(&["storage:destroy", name, "more", "--force"]);
+    // What is to be removed too is not removed by it.
+    session.run(&["storage:destroy", name, "--force", "--destroy-host-dir"]);
+    // An app says that it mounts it, and its file is missing: that is another matter.
+    session.prepare(&["storage:mount", "wiki", "/srv/a:/a"]);
+    std::fs::remove_file(
+        session.host.path(&format!("lib/data/storage-registry/entries/{name}.json")),
+    )
+    .unwrap();
+    session.run(&["storage:destroy", name, "--force"]);
+    assert_transcript!(session);
+}
+
+#[test]
 fn a_link_in_the_directorys_place() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "data"]);
