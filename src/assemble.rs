@@ -33,7 +33,10 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
     }
     copy(Path::new("/proc/self/exe"), &folder.join("dokku-storage"), 0o755)?;
-    copy(&arguments.repo.join("plugin.toml"), &folder.join("plugin.toml"), 0o644)?;
+    let about = folder.join("plugin.toml");
+    let text = with_version(&arguments.repo.join("plugin.toml"))?;
+    write(&about, text.as_bytes(), 0o644)
+        .with_context(|| format!("unable to write {}", about.display()))?;
     copy(&arguments.repo.join("commands/commands"), &folder.join("commands"), 0o755)?;
     for (kind, sub, target) in LINKS {
         write_links(kind, &folder.join(sub), Path::new(target))?;
@@ -88,13 +91,26 @@ pub fn write_links(kind: Kind, folder: &Path, target: &Path) -> anyhow::Result<(
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path, mode: u32) -> anyhow::Result<()> {
-    let copied = || {
-        let content = fs::read(from)?;
-        let temporary = crate::store::files::temporary(to);
-        fs::write(&temporary, content)?;
-        fs::set_permissions(&temporary, Permissions::from_mode(mode))?;
-        fs::rename(temporary, to)
+/// The text of a `plugin.toml`, with the version of this program.
+fn with_version(file: &Path) -> anyhow::Result<String> {
+    let text =
+        fs::read_to_string(file).with_context(|| format!("unable to read {}", file.display()))?;
+    let is_version = |line: &&str| line.starts_with("version = ");
+    let Some(line) = text.lines().find(is_version) else {
+        bail!("{} has no line that begins with: version = ", file.display());
     };
-    copied().with_context(|| format!("unable to copy {} to {}", from.display(), to.display()))
+    Ok(text.replacen(line, &format!("version = {:?}", env!("CARGO_PKG_VERSION")), 1))
+}
+
+fn copy(from: &Path, to: &Path, mode: u32) -> anyhow::Result<()> {
+    fs::read(from)
+        .and_then(|content| write(to, &content, mode))
+        .with_context(|| format!("unable to copy {} to {}", from.display(), to.display()))
+}
+
+fn write(to: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+    let temporary = crate::store::files::temporary(to);
+    fs::write(&temporary, content)?;
+    fs::set_permissions(&temporary, Permissions::from_mode(mode))?;
+    fs::rename(temporary, to)
 }

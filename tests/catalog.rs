@@ -139,6 +139,33 @@ fn the_assembled_folder_has_what_dokku_wants_and_no_more() {
     assert!(text.starts_with("[plugin]\n") && text.contains("description = "), "{text}");
 }
 
+/// `dokku plugin:list` shows it.
+#[test]
+fn plugin_toml_says_the_version_of_the_program() {
+    let wanted = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
+    let has = |text: &str| text.lines().filter(|line| line.starts_with("version")).eq([&wanted]);
+    let text = fs::read_to_string(repository().join("plugin.toml")).unwrap();
+    assert!(has(&text), "plugin.toml lacks the version of Cargo.toml, {wanted}:\n{text}");
+    // A repository that is not the program's own.
+    let other = tempfile::TempDir::with_prefix("storage-other-").unwrap();
+    fs::create_dir(other.path().join("commands")).unwrap();
+    let commands = fs::read(repository().join("commands/commands")).unwrap();
+    fs::write(other.path().join("commands/commands"), commands).unwrap();
+    fs::write(other.path().join("plugin.toml"), text.replace(&wanted, "version = \"9.9.9\""))
+        .unwrap();
+    let folder = other.path().join("storage");
+    assert_cmd::Command::new(env!("CARGO_BIN_EXE_dokku-storage"))
+        .arg("assemble")
+        .arg(&folder)
+        .arg("--repo")
+        .arg(other.path())
+        .env("DOKKU_STORAGE_ROOT", other.path())
+        .assert()
+        .success();
+    let assembled = fs::read_to_string(folder.join("plugin.toml")).unwrap();
+    assert_eq!(assembled, text);
+}
+
 #[test]
 fn the_commands_file_works_without_the_program() {
     let plugin = std::sync::Arc::new(Plugin::assemble());
