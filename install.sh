@@ -32,9 +32,13 @@ fail() {
 repo=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lib=${DOKKU_LIB_ROOT:-/var/lib/dokku}
 core="$lib/core-plugins/available/storage"
-base="$lib/dokku-storage" # all that we put on a Dokku host, apart from the helpers of the install trigger
-ours="$base/storage"
-memory="$base/links-before"
+# Dokku tells a core plugin by "core-plugins" in its real path. Beside available/ and enabled/ nothing looks for plugins,
+# and Dokku's package has nothing there that it would replace.
+home="$lib/core-plugins/dokku-storage"
+ours="$home/storage"
+notes="$lib/dokku-storage" # what is not the plugin: our lock, and where the links pointed
+former="$notes/storage" # where earlier installations have the plugin
+memory="$notes/links-before"
 links=("$lib/core-plugins/enabled/storage" "$lib/plugins/available/storage" "$lib/plugins/enabled/storage")
 helpers=/usr/local/lib/dokku-storage
 sudoers=/etc/sudoers.d/dokku-storage
@@ -164,8 +168,8 @@ check_dokku_host() {
     [ -L "$link" ] || [ ! -e "$link" ] ||
       fail "$link is not a link, as Dokku makes it, but a folder or file of its own: move it away and run this again"
   done
-  mkdir -p "$base"
-  exec 9>"$base/.lock"
+  mkdir -p "$notes"
+  exec 9>"$notes/.lock"
   flock -n 9 || fail "Another install.sh is at work on this host: wait for it to end, then run this again"
 }
 
@@ -181,7 +185,11 @@ point_all() {
   for link in "${links[@]}"; do point "$1" "$link"; done
 }
 
-is_ours() { [[ "$(readlink "$1" 2>/dev/null)" == "$base"/* ]]; }
+is_ours() {
+  local target
+  target=$(readlink "$1") || return 1
+  [[ $target == "$home"/* || $target == "$notes"/* ]]
+}
 
 # Notes where the links point before we change them: once, and never our own.
 remember_links() {
@@ -223,15 +231,18 @@ install_on_dokku() {
 
   # The new folder is made beside the old one. While it takes the old one's place, the links point to a
   # copy of the old one: a deploy that runs meanwhile finds the one or the other, always whole.
+  # An installation in the place of before stays whole until the links point to the new one.
   local fresh old=""
-  fresh=$(mktemp -d "$base/.fresh-XXXXXX")
+  mkdir -p "$home"
+  chown "$system_user:$system_group" "$home"
+  fresh=$(mktemp -d "$home/.fresh-XXXXXX")
   scratch+=("$fresh")
   chmod 0755 "$fresh"
   assemble "$fresh"
   chown -R "$system_user:$system_group" "$fresh"
   remember_links
   if [ -d "$ours" ]; then
-    old=$(mktemp -d "$base/.old-XXXXXX")
+    old=$(mktemp -d "$home/.old-XXXXXX")
     cp -aT "$ours" "$old"
     local link
     for link in "${links[@]}"; do
@@ -244,6 +255,12 @@ install_on_dokku() {
 
   say "Running the plugin's install trigger"
   if ! run_trigger "$ours/install"; then
+    if [ -z "$old" ] && [ -d "$former" ]; then
+      point_all "$former"
+      rm -rf "$home"
+      run_trigger "$former/install" || true
+      fail "The install trigger failed (see above): the links point to the dokku-storage that was installed before"
+    fi
     if [ -n "$old" ]; then
       point_all "$old"
       rm -rf "$ours"
@@ -255,11 +272,11 @@ install_on_dokku() {
     fi
     put_links_back
     remove_helpers
-    rm -rf "$base"
+    rm -rf "$home" "$notes"
     run_core_install
     fail "The install trigger failed (see above): the links point to Dokku's own plugin again"
   fi
-  rm -rf "$base"/.fresh-* "$base"/.old-*
+  rm -rf "$home"/.fresh-* "$home"/.old-* "$former" "$notes"/.fresh-* "$notes"/.old-*
 
   say "dokku-storage stands in the place of Dokku's storage plugin"
   show_links
@@ -270,10 +287,12 @@ install_on_dokku() {
 
 # Takes away what the install trigger put outside of Dokku's folder; without the binary, by hand.
 remove_helpers() {
-  if [ -x "$ours/uninstall" ]; then
-    run_trigger "$ours/uninstall" storage || warn "the plugin's uninstall trigger failed (see above); going on without it"
+  local plugin
+  for plugin in "$ours" "$former"; do
+    [ -x "$plugin/uninstall" ] || continue
+    run_trigger "$plugin/uninstall" storage || warn "the plugin's uninstall trigger failed (see above); going on without it"
     return
-  fi
+  done
   rm -rf "$helpers"
   if [ -f "$sudoers" ] && grep -qF "$helpers/" "$sudoers"; then rm -f "$sudoers"; fi
 }
@@ -284,15 +303,15 @@ uninstall_on_dokku() {
   for link in "${links[@]}"; do
     if is_ours "$link"; then linked=true; fi
   done
-  if [ "$linked" = false ] && [ ! -d "$ours" ] && [ ! -e "$memory" ]; then
-    rm -rf "$base"
+  if [ "$linked" = false ] && [ ! -d "$ours" ] && [ ! -d "$former" ] && [ ! -e "$memory" ]; then
+    rm -rf "$home" "$notes"
     say "Nothing to do: Dokku's own storage plugin is in place"
     show_links
     return
   fi
   put_links_back
   remove_helpers
-  rm -rf "$base"
+  rm -rf "$home" "$notes"
   run_core_install
   say "Dokku's own storage plugin is back, storage entries, mounts and data are as they were"
   show_links

@@ -168,6 +168,21 @@ pub fn with_app(positional: Vec<String>, wanted: usize, context: &Context) -> Ve
     std::iter::once(app).chain(positional).collect()
 }
 
+/// The positional arguments of a command that takes no app among them, without the app of the global `--app` that Dokku put in front
+/// of them; and that app.
+#[must_use]
+pub fn without_app(
+    mut positional: Vec<String>,
+    context: &Context,
+) -> (Vec<String>, Option<String>) {
+    let app = context.environment.app_name().filter(|_| context.is_core_plugin());
+    let app = app.filter(|app| positional.first() == Some(app));
+    if app.is_some() {
+        positional.remove(0);
+    }
+    (positional, app)
+}
+
 /// The argument at a place, or the empty text.
 #[must_use]
 pub fn at(positional: &[String], index: usize) -> &str {

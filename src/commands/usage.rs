@@ -63,7 +63,13 @@ impl Row {
 /// # Errors
 /// For an entry or an app that is not there.
 pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:usage", words, context)?;
+    let mut arguments: Arguments = arguments::parse("storage:usage", words, context)?;
+    let (positional, app) = arguments::without_app(arguments.positional, context);
+    arguments.positional = positional;
+    if arguments.positional.is_empty() {
+        // An entry that is named says enough.
+        arguments.app = arguments.app.or(app);
+    }
     no_more_than(&arguments.positional, 1)?;
     if !["text", "json"].contains(&arguments.format.as_str()) {
         return Err(Error::refused("Invalid --format value specified").into());

@@ -27,7 +27,7 @@ OTHER
 
 # Takes the binary out of the installed plugin while a command runs.
 without_binary() {
-  local binary="$DOKKU_LIB_ROOT/dokku-storage/storage/dokku-storage" result=0
+  local binary="$DOKKU_LIB_ROOT/core-plugins/dokku-storage/storage/dokku-storage" result=0
   mv "$binary" "$binary.away"
   "$@" || result=$?
   mv "$binary.away" "$binary"

@@ -31,8 +31,8 @@ make_host() {
   fi
   bare_host
   export DOKKU="$HOST/bin/dokku"
-  local ours="$DOKKU_LIB_ROOT/dokku-storage/storage" link
-  mkdir -p "$DOKKU_LIB_ROOT/dokku-storage"
+  local ours="$DOKKU_LIB_ROOT/core-plugins/dokku-storage/storage" link
+  mkdir -p "${ours%/*}"
   cp -a "$PLUGIN" "$ours"
   chown -R dokku:dokku "$ours"
   for link in core-plugins/enabled plugins/available plugins/enabled; do

@@ -7,7 +7,9 @@ setup() {
   standin_only
   bare_host
   CORE="$DOKKU_LIB_ROOT/core-plugins/available/storage"
-  OURS="$DOKKU_LIB_ROOT/dokku-storage/storage"
+  OURS="$DOKKU_LIB_ROOT/core-plugins/dokku-storage/storage"
+  NOTES="$DOKKU_LIB_ROOT/dokku-storage" # the lock, and where the links pointed
+  OLD="$NOTES/storage" # where the plugin was before
   LINKS=("$DOKKU_LIB_ROOT/core-plugins/enabled/storage" "$DOKKU_LIB_ROOT/plugins/available/storage" "$DOKKU_LIB_ROOT/plugins/enabled/storage")
   mkdir -p "$HOST/user"
 }
@@ -25,6 +27,45 @@ install_sh() {
 install_for_user() {
   env -u DOKKU_ROOT -u DOKKU_STORAGE_ROOT DOKKU_LIB_ROOT="$HOST/no-dokku-here" HOME="$HOST/user" \
     DOKKU_STORAGE_PREFIX="$HOST/user/.local" DOKKU_STORAGE_BINARY="$BINARY" PATH="$1:$PATH" "$REPO/install.sh" "${@:2}"
+}
+
+nothing_is_left() {
+  local folder
+  for folder in "$NOTES" "${OURS%/*}"; do [ ! -e "$folder" ] || fail "our folder is still there: $(find "$folder")"; done
+}
+
+# A snapshot in which links are Dokku's, whoever made them: their owner has no effect.
+snapshot_as_dokkus() { snapshot "$1" | sed 's/ l 777 root:root / l 777 dokku:dokku /'; }
+
+# An installation as it was made before: the folder beside its notes, the links to it.
+install_the_old_way() {
+  local link
+  install_sh >/dev/null
+  mv "$OURS" "$OLD"
+  rm -rf "${OURS%/*}"
+  for link in "${LINKS[@]}"; do ln -sfn "$OLD" "$link"; done
+  dokku_environment "$OLD/install" >/dev/null
+}
+
+# Looks for the plugin while a command runs, which is told to be done by a file.
+misses_during() {
+  local stop="$HOST/stop" plugin="${LINKS[2]}" misses looks
+  rm -f "$stop"
+  (
+    misses=0 looks=0
+    while [ ! -e "$stop" ]; do
+      looks=$((looks + 1))
+      [ -x "$plugin/docker-args-deploy" ] || misses=$((misses + 1))
+    done
+    echo "$misses $looks" >"$HOST/misses"
+  ) 3>&- &
+  local watcher=$!
+  "$@"
+  touch "$stop"
+  wait "$watcher"
+  read -r misses looks <"$HOST/misses"
+  [ "$looks" -gt 100 ] || fail "looked only $looks times"
+  assert_equal 0 "$misses"
 }
 
 link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
@@ -61,7 +102,7 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   assert_equal "$links" "$(link_targets)"
   assert_equal "$core" "$(snapshot "$CORE")"
   assert_equal "$data" "$(snapshot "$DOKKU_LIB_ROOT/config" && snapshot "$DOKKU_LIB_ROOT/data")"
-  [ ! -e "$DOKKU_LIB_ROOT/dokku-storage" ] || fail "our folder is still there: $(find "$DOKKU_LIB_ROOT/dokku-storage")"
+  nothing_is_left
   [ ! -e "$SUDOERS" ] || fail "our $SUDOERS is still there"
   [ ! -e "$HELPERS/storage" ] || fail "our helpers are still there"
   run cat "$DOKKU_LIB_ROOT/core-install-ran"
@@ -84,13 +125,14 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   install_sh >/dev/null
   echo "left by an older version" >"$OURS/old-file"
   local links
-  links=$(cat "$DOKKU_LIB_ROOT/dokku-storage/links-before")
+  links=$(cat "$NOTES/links-before")
   run install_sh
   assert_success
   [ ! -e "$OURS/old-file" ] || fail "a file of the version before is still there"
-  assert_equal "$links" "$(cat "$DOKKU_LIB_ROOT/dokku-storage/links-before")"
+  assert_equal "$links" "$(cat "$NOTES/links-before")"
   assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
-  assert_equal ".lock links-before storage" "$(find "$DOKKU_LIB_ROOT/dokku-storage" -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | xargs)"
+  assert_equal ".lock links-before" "$(find "$NOTES" -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | xargs)"
+  assert_equal storage "$(find "${OURS%/*}" -mindepth 1 -maxdepth 1 -printf '%f\n' | LC_ALL=C sort | xargs)"
   run install_sh --uninstall
   assert_success
   assert_equal "$CORE" "$(readlink "${LINKS[1]}")"
@@ -123,7 +165,7 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
 
 @test "--uninstall works without the binary and without its memory of the links" {
   install_sh >/dev/null
-  rm -rf "$OURS/dokku-storage" "$DOKKU_LIB_ROOT/dokku-storage/links-before"
+  rm -rf "$OURS/dokku-storage" "$NOTES/links-before"
   run install_sh --uninstall
   assert_success
   assert_equal "$(printf '%s\n' "$CORE" "$CORE" "$DOKKU_LIB_ROOT/plugins/available/storage")" "$(link_targets)"
@@ -155,22 +197,84 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
 
 @test "a deploy that runs during an upgrade finds the plugin at every moment" {
   install_sh >/dev/null
-  local stop="$HOST/stop" plugin="${LINKS[2]}"
-  (
-    misses=0 looks=0
-    while [ ! -e "$stop" ]; do
-      looks=$((looks + 1))
-      [ -x "$plugin/docker-args-deploy" ] || misses=$((misses + 1))
-    done
-    echo "$misses $looks" >"$HOST/misses"
-  ) 3>&- &
-  local watcher=$!
-  for _ in 1 2 3; do DOCKER_BIN=no-such-docker install_sh >/dev/null 2>&1; done
-  touch "$stop"
-  wait "$watcher"
-  read -r misses looks <"$HOST/misses"
-  [ "$looks" -gt 100 ] || fail "looked only $looks times"
-  assert_equal 0 "$misses"
+  upgrades() { for _ in 1 2 3; do DOCKER_BIN=no-such-docker install_sh >/dev/null 2>&1; done; }
+  misses_during upgrades
+}
+
+@test "an older installation moves to the core plugins, and a deploy finds it at every moment" {
+  local links
+  links=$(link_targets)
+  install_the_old_way
+  "$HOST/bin/dokku" storage:create blog-data
+  moves() { DOCKER_BIN=no-such-docker install_sh >"$HOST/moved.log" 2>&1; }
+  misses_during moves
+  assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
+  [ ! -e "$OLD" ] || fail "the folder is still in the old place"
+  assert_equal /usr/local/lib/dokku-storage/storage/bin/chown-storage-dir "$(readlink "$OURS/bin/chown-storage-dir")"
+  run "$HOST/bin/dokku" storage:list-entries
+  assert_has blog-data
+  run install_sh --uninstall
+  assert_success
+  assert_equal "$links" "$(link_targets)"
+  nothing_is_left
+}
+
+@test "an older installation can be uninstalled as it is, and stays where the new one fails" {
+  local links
+  links=$(link_targets)
+  install_the_old_way
+  # A file where the trigger needs a folder.
+  mv "$DOKKU_LIB_ROOT/data" "$DOKKU_LIB_ROOT/data-away"
+  touch "$DOKKU_LIB_ROOT/data"
+  run install_sh
+  assert_status 1
+  assert_has "that was installed before"
+  assert_equal "$(printf '%s\n' "$OLD" "$OLD" "$OLD")" "$(link_targets)"
+  [ -x "$OLD/docker-args-deploy" ] && [ ! -e "${OURS%/*}" ] || fail "not as it was before"
+  rm "$DOKKU_LIB_ROOT/data"
+  mv "$DOKKU_LIB_ROOT/data-away" "$DOKKU_LIB_ROOT/data"
+  run install_sh --uninstall
+  assert_success
+  assert_equal "$links" "$(link_targets)"
+  nothing_is_left
+  [ ! -e "$SUDOERS" ] || fail "our $SUDOERS is still there"
+}
+
+@test "Dokku takes ours for the core plugin: help, --app, plugin:list" {
+  install_sh >/dev/null
+  # What `dokku help` does to find core plugins.
+  run find -L "$DOKKU_LIB_ROOT/plugins/enabled" -name commands
+  assert_output "${LINKS[2]}/commands"
+  [[ $(readlink -f "${LINKS[2]}/commands") == *core-plugins* ]] || fail "help lists it among the community's"
+  [ -L "${LINKS[0]}" ] || fail "plugin:list has it for no core plugin"
+  grep -qx "version = \"$("$BINARY" --version | awk '{print $NF}')\"" "${LINKS[1]}/plugin.toml" || fail "plugin:list has another version"
+  # With --app Dokku inserts the app itself; an entry of the app's name is still an entry.
+  "$HOST/bin/dokku" apps:create blog
+  "$HOST/bin/dokku" storage:create blog
+  DOKKU_APP_NAME=blog "$HOST/bin/dokku" storage:mount blog --container-dir /data
+  DOKKU_APP_NAME=blog run "$HOST/bin/dokku" storage:list
+  assert_has "/lib/data/storage/blog:/data"
+  # Nothing else takes the folder for a plugin of its own.
+  assert_equal storage "$(ls "$DOKKU_LIB_ROOT/core-plugins/available")"
+  assert_equal storage "$(ls "$DOKKU_LIB_ROOT/core-plugins/enabled")"
+}
+
+@test "what an upgrade of Dokku's package does to core plugins leaves ours alone" {
+  install_sh >/dev/null
+  local before folder name
+  before=$(snapshot_as_dokkus "$OURS")
+  # The package's files come anew; then as its postinst: plugins that are missing are linked, dangling links and foreign owners go.
+  rm -rf "$CORE"
+  cp -a "$REPO/tests/bats/host/plugins/core-storage" "$CORE"
+  for folder in "$DOKKU_LIB_ROOT"/core-plugins/available/*/; do
+    name=$(basename "$folder")
+    [ -d "$DOKKU_LIB_ROOT/plugins/available/$name" ] || ln -s "$folder" "$DOKKU_LIB_ROOT/plugins/available/$name"
+  done
+  find -L "$DOKKU_LIB_ROOT/core-plugins" -type l -delete
+  find -L "$DOKKU_LIB_ROOT/plugins" -type l -delete
+  chown dokku:dokku -R "$DOKKU_LIB_ROOT/plugins" "$DOKKU_LIB_ROOT/core-plugins"
+  assert_equal "$before" "$(snapshot_as_dokkus "$OURS")"
+  assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
 }
 
 @test "an upgrade of Dokku's package runs our install trigger, and the links stay" {

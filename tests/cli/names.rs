@@ -69,6 +69,28 @@ fn below_core_plugins_dokku_has_always_inserted_the_app() {
     assert_transcript!(session);
 }
 
+/// Dokku inserts the app also where `--app` stands behind the command, and leaves that there.
+#[test]
+fn below_core_plugins_the_inserted_app_is_not_taken_for_an_entry() {
+    let plugin = Plugin::assemble_below("core-plugins-");
+    let session = Session::with_plugin(plugin, &["blog"]);
+    session.prepare(&["storage:create", "blog"]);
+    session.prepare(&["storage:create", "photos"]);
+    session.prepare(&["storage:mount", "blog", "photos", "--container-dir", "/data"]);
+    let names = |words: &[&str]| {
+        let words = [&["storage:usage"], words, &["--format", "json"]].concat();
+        let call = session.host.call("subcommands/usage").words(&words);
+        let answer = call.env("DOKKU_APP_NAME", "blog").run();
+        assert_eq!(answer.status, 0, "{words:?}: {answer:?}");
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&answer.stdout).unwrap();
+        rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&["blog", "--app", "blog"]), ["photos"]);
+    assert_eq!(names(&["blog"]), ["photos"]);
+    assert_eq!(names(&["blog", "blog"]), ["blog"]);
+    assert_eq!(names(&["photos"]), ["photos"]);
+}
+
 #[test]
 fn an_entry_with_the_name_of_the_app() {
     let mut session = Session::dokku(&["blog"]);
