@@ -63,12 +63,19 @@ case $1 in
 esac
 "#;
 
-/// What plugn would find in other plugins: a scheduler that runs a command where the entry's data is.
+/// What plugn would find in other plugins: a scheduler that runs a command where the entry's data is at `/data`, and that sets no working
+/// directory.
 const PLUGN: &str = r#"#!/bin/bash
 if [[ $2 == scheduler-storage-exec ]]; then
-  cd "$DOKKU_LIB_ROOT/data/storage/$4" || exit
+  data=$DOKKU_LIB_ROOT/data/storage/$4
   while [[ $# -gt 0 && $1 != -- ]]; do shift; done
-  exec "${@:2}"
+  cd /proc || exit # where nobody can write
+  words=()
+  for word in "${@:2}"; do
+    [[ $word != /data && $word != /data/* ]] || word=$data${word#/data}
+    words+=("$word")
+  done
+  exec "${words[@]}"
 fi
 exec "$STUB_DIR/bin/plugn" "$@"
 "#;

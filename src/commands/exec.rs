@@ -44,7 +44,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     super::wait::must_be_usable(&entry, context)?;
     let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
     context.out.flush()?;
-    // Dokku's scheduler mounts at /data and works there, where a file cannot be.
+    // Dokku's scheduler mounts at /data as a directory, which a file cannot be.
     let is_file = backing::of(&entry).place() == Place::File;
     let status = if context.environment.is_dokku() && !is_file {
         through_scheduler(&entry, image, &arguments)?
@@ -89,8 +89,8 @@ fn through_scheduler(entry: &Entry, image: &str, arguments: &Arguments) -> Resul
     plugn::hand_over("scheduler-storage-exec", &words)
 }
 
-/// Without Dokku, and for a file, this host's Docker runs it: with the entry at `/data`, as Dokku's scheduler does, and
-/// a file at `/data/NAME`.
+/// Without Dokku, and for a file, this host's Docker runs it: with the entry at `/data` and no working directory of its own, as
+/// Dokku's scheduler does, and a file at `/data/NAME`.
 fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context) -> Result<i32> {
     if !entry.is_docker_local() {
         return Err(Error::refused(format!(
@@ -99,7 +99,7 @@ fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context
         )));
     }
     let (interactive, tty) = stdin_modes();
-    let mut words: Vec<String> = ["run", "--rm", "--workdir", "/data"].map(str::to_owned).into();
+    let mut words: Vec<String> = ["run", "--rm"].map(str::to_owned).into();
     if interactive {
         words.push("--interactive".to_owned());
     }

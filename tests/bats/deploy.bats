@@ -148,6 +148,20 @@ ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*'
   run dokku storage:exec "$APP-entry" --image "$TEST_IMAGE" --as-user 1000 -- id -u </dev/null
   assert_success
   assert_has 1000
+  # It begins where the image says, also without Dokku.
+  run dokku storage:exec "$APP-entry" --image "$TEST_IMAGE" -- pwd </dev/null
+  assert_output /app
+  if ! is_real; then
+    # The test machine's containers have no network.
+    printf '#!/bin/sh\n[ "$1" != run ] || { shift; set -- run --network none "$@"; }\nexec docker "$@"\n' >"$BATS_TEST_TMPDIR/docker"
+    chmod 0755 "$BATS_TEST_TMPDIR/docker"
+    alone() {
+      env -i PATH="$PATH" HOME="$HOST/alone" DOKKU_STORAGE_ROOT="$HOST/alone" DOCKER_BIN="$BATS_TEST_TMPDIR/docker" "$BINARY" "$@"
+    }
+    alone storage:create data
+    run alone storage:exec data --image "$TEST_IMAGE" -- sh -c 'pwd; ls -d /data' </dev/null
+    assert_output "$(printf '/app\n/data')"
+  fi
   run dokku storage:exec "$APP-entry" --image "$TEST_IMAGE" -- sh -c 'exit 7' </dev/null
   assert_status 7
 }

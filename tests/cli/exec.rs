@@ -52,7 +52,7 @@ fn without_dokku() {
     let mut session = Session::standalone();
     session.prepare(&["storage:create", "data"]);
     session.prepare(&["storage:create", "volume", "pgdata"]);
-    session.run(&["storage:exec", "data", "--as-user", "1000", "--", "ls", "-la"]);
+    session.run(&["storage:exec", "data", "--as-user", "1000", "--", "ls", "-la", "/data"]);
     session.run_with("no input", &["storage:exec", "volume", "--image", "busybox"], |call| {
         call.around("\"$@\" </dev/null")
     });
