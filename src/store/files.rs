@@ -110,28 +110,28 @@ pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The name under which a file's next content is prepared. It is always the same one for a file: the lock
-/// is held while it exists, and what a killed process left is overwritten by the next.
+/// The name beside a file under which its next content is prepared, where it is on another file system than the
+/// registry. It is always the same one for a file: the lock is held while it exists.
 #[must_use]
 pub fn temporary(target: &Path) -> PathBuf {
     hidden(target, ".new")
 }
 
-/// The second name that a file has while it is being replaced or removed.
+/// The second name beside a file that it has while it is being replaced or removed, where it is on another file
+/// system than the registry.
 #[must_use]
 pub fn second_name(target: &Path) -> PathBuf {
     hidden(target, ".old")
 }
 
-/// Gives a file its second name; false where there is no such file.
+/// Gives a file a second name; false where there is no such file.
 ///
 /// # Errors
 /// Where the file cannot be linked.
-pub fn give_second_name(target: &Path) -> Result<bool> {
-    let second = second_name(target);
-    let linked = match fs::hard_link(target, &second) {
+pub fn give_second_name(target: &Path, second: &Path) -> Result<bool> {
+    let linked = match fs::hard_link(target, second) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            unless_absent(fs::remove_file(&second)).and_then(|()| fs::hard_link(target, &second))
+            unless_absent(fs::remove_file(second)).and_then(|()| fs::hard_link(target, second))
         }
         other => other,
     };
@@ -223,13 +223,23 @@ pub fn make_file(path: &Path, content: &[u8], owner: &Owner, mode: u32) -> Resul
 /// The folders on the way to `path`, itself included, that do not exist yet, outermost first.
 #[must_use]
 pub fn missing_folders(path: &Path) -> Vec<PathBuf> {
-    let mut missing: Vec<PathBuf> = path
-        .ancestors()
-        .take_while(|folder| !folder.as_os_str().is_empty() && fs::metadata(folder).is_err())
-        .map(Path::to_path_buf)
-        .collect();
+    way_to(path).0
+}
+
+/// The same, and the number of the file system that the folder is on, or will be.
+#[must_use]
+pub fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
+    let mut missing = Vec::new();
+    let mut device = None;
+    for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Ok(found) = fs::metadata(folder) {
+            device = Some(found.dev());
+            break;
+        }
+        missing.push(folder.to_path_buf());
+    }
     missing.reverse();
-    missing
+    (missing, device)
 }
 
 /// Makes one folder of this mode and of the store's owner; one that is there already is left as it is.
