@@ -1,13 +1,15 @@
 //! The single steps on files: written beside, flushed, renamed, and owned by whom Dokku expects.
 
+use std::ffi::CStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -17,6 +19,12 @@ const FILE_MODE: u32 = 0o600;
 
 /// The largest file that the store reads, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// The room for a file of a folder that is read file by file, in bytes.
+const SMALL: usize = 16 * 1024;
+
+/// The room for the names in it.
+const NAMES: usize = 32 * 1024;
 
 /// The mode of every folder that the store makes.
 pub const FOLDER_MODE: u32 = 0o755;
@@ -75,6 +83,86 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     }
     let size = usize::try_from(size).unwrap_or(0);
     content_of(&file, size).map(Some).map_err(Error::system("read", path))
+}
+
+/// A folder of small files that are read one after the other: the way to it is walked once.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    names: OwnedFd,
+    room: Vec<u8>,
+}
+
+impl Folder {
+    /// Opens a folder; none where there is no such folder.
+    ///
+    /// # Errors
+    /// Where it is there and cannot be opened.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match retried(|| rustix::fs::open(path, flags, Mode::empty())) {
+            Ok(names) => {
+                let path = path.to_path_buf();
+                Ok(Some(Self { path, names, room: Vec::with_capacity(SMALL) }))
+            }
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(Error::system("read", path)(error)),
+        }
+    }
+
+    /// Whether there is nothing of this name in it.
+    #[must_use]
+    pub fn lacks(&self, name: &str) -> bool {
+        let found = retried(|| rustix::fs::statat(&self.names, name, AtFlags::empty()));
+        found.is_err_and(|error| is_absent(&error))
+    }
+
+    /// Reads every file whose name `take` makes something of.
+    ///
+    /// # Errors
+    /// Where the names cannot be read.
+    pub fn each_file<T>(
+        &mut self,
+        mut take: impl FnMut(&str) -> Option<T>,
+        mut see: impl FnMut(T, Result<&[u8]>),
+    ) -> Result<()> {
+        let Self { path, names: folder, room } = self;
+        let mut names = Vec::with_capacity(NAMES);
+        let mut names = RawDir::new(&*folder, names.spare_capacity_mut());
+        while let Some(found) = names.next() {
+            let found = match found {
+                // Somebody removed the folder meanwhile.
+                Err(Errno::NOENT) => break,
+                other => other.map_err(Error::system("read", &*path))?,
+            };
+            let Some(taken) = found.file_name().to_str().ok().and_then(&mut take) else {
+                continue;
+            };
+            if found.file_type() == FileType::RegularFile
+                && let Some(content) = small(folder, found.file_name(), room)
+            {
+                see(taken, Ok(content));
+                continue;
+            }
+            let name = std::ffi::OsStr::from_bytes(found.file_name().to_bytes());
+            match read(&path.join(name)) {
+                Ok(Some(content)) => see(taken, Ok(&content)),
+                Ok(None) => {}
+                Err(problem) => see(taken, Err(problem)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is in a small regular file; none where that cannot be told in one look. A regular file is read short at its end
+/// only, so nobody has to ask how long it is.
+fn small<'a>(folder: &OwnedFd, name: &CStr, room: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, name, flags, Mode::empty()).ok()?;
+    room.clear();
+    let read = rustix::io::read(&file, spare_capacity(room)).ok()?;
+    (0 < read && read < room.capacity()).then_some(&**room)
 }
 
 /// What is in a file of about this size, up to a little more than the store reads.
