@@ -374,3 +374,41 @@ pub fn unless_absent(result: io::Result<()>) -> io::Result<()> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_a_folder_is_read_as_by_its_path() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        for (name, size) in
+            [("empty", 0), ("one", 1), ("all", SMALL), ("most", SMALL - 1), ("more", 3 * SMALL)]
+        {
+            fs::write(path(name), vec![b'x'; size]).unwrap();
+        }
+        symlink(path("more"), path("link")).unwrap();
+        symlink(path("nothing"), path("dangling")).unwrap();
+        fs::create_dir(path("folder")).unwrap();
+        fs::write(path("not asked for"), "x").unwrap();
+        let mut seen = Vec::new();
+        let is_asked_for = |name: &str| {
+            (!name.starts_with('.') && name != "not asked for").then(|| name.to_owned())
+        };
+        let mut folder = Folder::open(root.path()).unwrap().unwrap();
+        folder
+            .each_file(is_asked_for, |name, content| {
+                let by_path = read(&path(&name)).ok().flatten();
+                assert_eq!(content.ok(), by_path.as_deref(), "{name}");
+                seen.push(name);
+            })
+            .unwrap();
+        seen.sort_unstable();
+        assert_eq!(seen, ["all", "empty", "folder", "link", "more", "most", "one"]);
+        assert!(folder.lacks("none") && folder.lacks("one/none") && !folder.lacks("link"));
+        assert!(Folder::open(&path("none")).unwrap().is_none());
+    }
+}
