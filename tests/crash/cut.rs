@@ -11,6 +11,9 @@ use crate::common::{Host, Snapshot};
 
 const STAGING: &str = "lib/data/storage-registry/.change";
 
+/// Leaves something in the staging place.
+type Leave = fn(&Path);
+
 /// Commands, how often each flushes, and whether it writes a note.
 const FLUSHES: [(&str, usize, bool); 8] = [
     ("storage:create named", 4, true),
@@ -46,7 +49,7 @@ const LOCK: &str = "lib/data/storage-registry/.lock";
 
 #[test]
 fn what_is_staged_is_removed_by_the_next_change_and_read_by_nobody() {
-    let leave: [(&str, fn(&Path)); 3] = [
+    let leave: [(&str, Leave); 3] = [
         ("a file", |place| fs::write(place, "{\"name\": \"tor").unwrap()),
         ("what several steps need", |place| {
             fs::create_dir(place).unwrap();
