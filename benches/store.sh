@@ -31,10 +31,12 @@ make_store() {
   # The first app was deployed.
   echo 0123456789ab >"$root/home/app-00001/CONTAINER.web.1"
   cp -p "$root/lib/config/storage/app-00001/mounts" "$root/app-before"
+  cp -p "$root/lib/data/storage-registry/entries/entry-00001.json" "$root/entry-before"
   cat >"$root/reset" <<RESET
-#!/bin/sh
+#!/bin/bash
 cp -p "$root/app-before" "$root/lib/config/storage/app-00001/mounts"
-rm -rf "$root/lib/data/storage/fresh" "$root/lib/data/storage-registry/entries/fresh.json"
+cp -p "$root/entry-before" "$root/lib/data/storage-registry/entries/entry-00001.json"
+rm -rf "$root/lib/data/storage/fresh" "$root"/lib/data/storage-registry/entries/{fresh,legacy-*}.json
 RESET
   chmod 755 "$root/bin/plugn" "$root/reset"
 }
@@ -67,6 +69,18 @@ call_of() {
     docker-args-deploy) call=(docker-args-deploy app-00001 latest) ;;
     mount)
       call=(subcommands/mount storage:mount app-00001 entry-00300 --container-dir /mounted)
+      is_change=yes
+      ;;
+    mount-path)
+      call=(subcommands/mount storage:mount app-00001 /srv/mounted:/mounted)
+      is_change=yes
+      ;;
+    unmount)
+      call=(subcommands/unmount storage:unmount app-00001 entry-00001)
+      is_change=yes
+      ;;
+    set)
+      call=(subcommands/set storage:set entry-00001 reclaim-policy Delete)
       is_change=yes
       ;;
     create)

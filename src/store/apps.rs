@@ -12,7 +12,12 @@ use crate::domain::needs::Need;
 use crate::error::{Error, Result};
 
 fn settings_file(layout: &Layout, app: &AppName) -> PathBuf {
-    layout.app(app).join("settings")
+    layout.apps().join(settings_within(app))
+}
+
+/// Where an app's settings are within the folder of all apps.
+pub(super) fn settings_within(app: &AppName) -> String {
+    format!("{app}/settings")
 }
 
 fn needs_file(layout: &Layout, app: &AppName) -> PathBuf {

@@ -23,24 +23,37 @@ pub const OWN_FOLDERS: [&str; 4] = [
 /// What a change is going to do; nothing of it is done before [`Store::change`] carries it out.
 #[derive(Debug)]
 pub struct Change<'a> {
-    store: &'a Store,
-    writes: Vec<Write>,
-    folders: Vec<Folder>,
-    steps: Vec<Step>,
+    pub(super) store: &'a Store,
+    /// The number of the file system that the registry is on.
+    device: Option<u64>,
+    pub(super) folders: Vec<Folder>,
+    pub(super) steps: Vec<Planned>,
 }
 
 /// A folder that is to be made.
 #[derive(Debug)]
-struct Folder {
-    path: PathBuf,
-    mode: u32,
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    pub(super) mode: u32,
 }
 
+/// A step, with all that is made for it beside its target.
 #[derive(Debug)]
-struct Write {
-    target: PathBuf,
-    content: Vec<u8>,
-    foreign: bool,
+pub(super) struct Planned {
+    pub(super) step: Step,
+    /// What is to be in the file, where the step installs one that is made for it.
+    pub(super) content: Option<Content>,
+    /// Whether it can be made in the staging place: it seems to be on the same file system.
+    pub(super) is_near: bool,
+    /// Whether the target is, or is going to be, a folder.
+    pub(super) is_folder: bool,
+}
+
+/// What is to be in a file.
+#[derive(Debug)]
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_foreign: bool,
 }
 
 impl Store {
@@ -51,14 +64,12 @@ impl Store {
     pub fn change<T>(&self, plan: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
         self.make_own_folders()?;
         let _rights = Rights::of(self.owner(), self.layout())?;
-        let registry = self.layout().registry();
-        let made = files::missing_folders(&registry);
+        let (made, device) = files::way_to(&self.layout().registry());
         for folder in &made {
             files::make_folder(folder, self.owner(), FOLDER_MODE)?;
         }
-        let mut journal = Journal::lock(&self.layout().lock(), &self.roots(), self.owner())?;
-        let mut change =
-            Change { store: self, writes: Vec::new(), folders: Vec::new(), steps: Vec::new() };
+        let mut journal = Journal::lock(self.layout(), &self.roots(), self.owner())?;
+        let mut change = Change { store: self, device, folders: Vec::new(), steps: Vec::new() };
         let result = plan(&mut change)?;
         change.carry_out(&mut journal)?;
         Ok(result)
@@ -88,7 +99,7 @@ impl Store {
             return Ok(());
         }
         let _rights = Rights::of(self.owner(), self.layout())?;
-        Journal::settle_if_abandoned(&lock, &self.roots(), self.owner())
+        Journal::settle_if_abandoned(self.layout(), &self.roots(), self.owner())
     }
 
     /// Whether a change is noted that is under way, or that could not be finished.
@@ -146,26 +157,44 @@ impl Change<'_> {
     /// Puts a file that was made under another name of the same folder into its place. Where the change fails, it is
     /// removed.
     pub fn put_file(&mut self, prepared: PathBuf, target: PathBuf) {
-        let before = second_name_if_there(&target);
-        self.steps.push(Step::Install { temporary: prepared, target, before });
+        let before = Before::of(&target);
+        self.steps.push(Planned {
+            step: Step::Install {
+                temporary: prepared,
+                before: before.second_name(&target),
+                target,
+            },
+            content: None,
+            is_near: false,
+            is_folder: before.is_folder(),
+        });
     }
 
-    fn push_write(&mut self, target: PathBuf, content: Vec<u8>, foreign: bool) {
-        if let Some(folder) = target.parent() {
-            self.make_folder(folder);
-        }
-        self.steps.push(Step::Install {
-            temporary: files::temporary(&target),
-            before: second_name_if_there(&target),
-            target: target.clone(),
+    fn push_write(&mut self, target: PathBuf, bytes: Vec<u8>, is_foreign: bool) {
+        let device = target.parent().and_then(|folder| self.have_folder(folder));
+        let before = Before::of(&target);
+        self.steps.push(Planned {
+            step: Step::Install {
+                temporary: files::temporary(&target),
+                before: before.second_name(&target),
+                target,
+            },
+            content: Some(Content { bytes, is_foreign }),
+            is_near: device.is_some() && device == self.device,
+            is_folder: before.is_folder(),
         });
-        self.writes.push(Write { target, content, foreign });
     }
 
     /// Removes a file; one that is not there is no error.
     pub fn remove(&mut self, target: PathBuf) {
-        if let Some(before) = second_name_if_there(&target) {
-            self.steps.push(Step::Remove { target, before: Some(before) });
+        let before = Before::of(&target);
+        if let Some(second) = before.second_name(&target) {
+            self.steps.push(Planned {
+                step: Step::Remove { target, before: Some(second) },
+                content: None,
+                is_near: before.device() == self.device,
+                is_folder: before.is_folder(),
+            });
         }
     }
 
@@ -178,10 +207,12 @@ impl Change<'_> {
     /// Removes a folder in which only the store keeps something, with all that is in it.
     pub fn discard_folder(&mut self, folder: PathBuf) {
         match fs::symlink_metadata(&folder) {
-            Ok(found) if found.is_dir() => {
-                let aside = files::second_name(&folder);
-                self.steps.push(Step::Discard { target: folder, aside });
-            }
+            Ok(found) if found.is_dir() => self.steps.push(Planned {
+                is_near: Some(found.dev()) == self.device,
+                step: Step::Discard { aside: files::second_name(&folder), target: folder },
+                content: None,
+                is_folder: true,
+            }),
             Ok(_) => self.remove(folder),
             Err(_) => {}
         }
@@ -189,11 +220,18 @@ impl Change<'_> {
 
     /// Makes a folder and those on the way to it.
     pub fn make_folder(&mut self, path: &Path) {
-        for folder in files::missing_folders(path) {
+        self.have_folder(path);
+    }
+
+    /// The same; says the number of the file system that it is on, or will be.
+    fn have_folder(&mut self, path: &Path) -> Option<u64> {
+        let (missing, device) = files::way_to(path);
+        for folder in missing {
             if !self.folders.iter().any(|made| made.path == folder) {
                 self.folders.push(Folder { path: folder, mode: FOLDER_MODE });
             }
         }
+        device
     }
 
     /// Makes a folder of a certain mode, or gives one that is there that mode; one that belongs to somebody
@@ -211,108 +249,43 @@ impl Change<'_> {
             && found.mode() & 0o7777 != mode
         {
             let before = found.mode() & 0o7777;
-            self.steps.push(Step::SetMode { target: path.to_path_buf(), mode, before });
+            self.push_move(Step::SetMode { target: path.to_path_buf(), mode, before });
         }
     }
 
     /// Moves a folder within the storage root.
     pub fn move_folder(&mut self, from: PathBuf, to: PathBuf) {
-        self.steps.push(Step::Move { from, to });
+        self.push_move(Step::Move { from, to });
     }
 
     /// Puts a folder of the storage root aside, and another one in its place.
     pub fn replace_folder(&mut self, target: PathBuf, next: PathBuf, aside: PathBuf) {
-        self.steps.push(Step::Replace { target, next, aside });
+        self.push_move(Step::Replace { target, next, aside });
     }
 
-    fn carry_out(&self, journal: &mut Journal) -> Result<()> {
-        if self.steps.is_empty() && self.folders.is_empty() {
-            return Ok(());
-        }
-        let folders: Vec<PathBuf> = self.folders.iter().map(|made| made.path.clone()).collect();
-        let passing: Vec<PathBuf> =
-            self.steps.iter().flat_map(Step::passing).map(Path::to_path_buf).collect();
-        // A single step is all or nothing by itself, unless it needs a folder to be there.
-        let is_single = self.steps.len() == 1 && folders.is_empty();
-        let mut done: Vec<&Step> = Vec::new();
-        let result = journal
-            .preparing(passing.clone(), folders.clone())
-            .and_then(|()| self.prepare())
-            .and_then(|()| if is_single { Ok(()) } else { journal.steps(&self.steps) })
-            .and_then(|()| self.apply(&mut done))
-            .and_then(|()| self.flush());
-        if let Err(error) = result {
-            // Where something cannot be taken back, the steps stay noted and the next command finishes them.
-            if done.iter().rev().try_for_each(|step| step.take_back()).is_ok() {
-                // Steps that stayed noted would be carried out after all.
-                if journal.preparing(passing.clone(), folders.clone()).is_ok()
-                    || journal.clear().is_ok()
-                {
-                    tidy(journal, &passing, &folders);
-                }
-            }
-            return Err(error);
-        }
-        // Where this cannot be noted, the steps stay noted: they can be done twice.
-        if journal.preparing(passing.clone(), Vec::new()).is_ok() {
-            tidy(journal, &passing, &[]);
-        }
-        Ok(())
-    }
-
-    fn prepare(&self) -> Result<()> {
-        let owner = self.store.owner();
-        for made in &self.folders {
-            files::make_folder(&made.path, owner, made.mode)?;
-        }
-        for write in &self.writes {
-            let temporary = files::temporary(&write.target);
-            files::prepare(&temporary, &write.target, &write.content, owner, write.foreign)?;
-        }
-        for step in &self.steps {
-            if let Step::Install { target, before: Some(_), .. }
-            | Step::Remove { target, before: Some(_) } = step
-            {
-                files::give_second_name(target)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn apply<'b>(&'b self, done: &mut Vec<&'b Step>) -> Result<()> {
-        for step in &self.steps {
-            let applied = step.apply();
-            if applied.is_ok() || step.may_be_half_done() {
-                done.push(step);
-            }
-            applied?;
-        }
-        Ok(())
-    }
-
-    fn flush(&self) -> Result<()> {
-        let mut flushed: Vec<&Path> = Vec::new();
-        let made = self.folders.iter().filter_map(|made| made.path.parent());
-        for folder in self.steps.iter().flat_map(Step::folders).chain(made) {
-            if !flushed.contains(&folder) {
-                files::flush_folder(folder)?;
-                flushed.push(folder);
-            }
-        }
-        Ok(())
+    /// A step for which nothing is made.
+    fn push_move(&mut self, step: Step) {
+        self.steps.push(Planned { step, content: None, is_near: false, is_folder: true });
     }
 }
 
-/// Removes what a change needed while it went on, after it was done or taken back and its steps are no longer
-/// noted. What cannot be removed stays noted for the next command.
-fn tidy(journal: &mut Journal, passing: &[PathBuf], folders: &[PathBuf]) {
-    if journal::undo(passing, folders) {
-        let _ = journal.clear();
-    }
-}
+/// What is in a file's place before it is changed. The lock is held: nobody makes or removes it meanwhile.
+struct Before(Option<fs::Metadata>);
 
-/// The second name for a file, where there is such a file. The lock is held: nobody makes or removes it
-/// meanwhile.
-fn second_name_if_there(target: &Path) -> Option<PathBuf> {
-    fs::symlink_metadata(target).is_ok().then(|| files::second_name(target))
+impl Before {
+    fn of(target: &Path) -> Self {
+        Self(fs::symlink_metadata(target).ok())
+    }
+
+    fn second_name(&self, target: &Path) -> Option<PathBuf> {
+        self.0.is_some().then(|| files::second_name(target))
+    }
+
+    fn device(&self) -> Option<u64> {
+        self.0.as_ref().map(MetadataExt::dev)
+    }
+
+    fn is_folder(&self) -> bool {
+        self.0.as_ref().is_some_and(fs::Metadata::is_dir)
+    }
 }

@@ -85,12 +85,11 @@ impl Store {
     /// Where the folder of the entries cannot be read; a single file that cannot is among the problems.
     pub fn entries(&self) -> Result<Entries> {
         let mut found = Entries::default();
-        self.each_entry_file(|name, path, content| match content {
-            Ok(content) => match parse(path, name, &content) {
+        self.each_entry_file(|name, content| {
+            match content.and_then(|content| parse(&self.layout().entry(&name), &name, content)) {
                 Ok(entry) => found.entries.push(entry),
                 Err(problem) => found.problems.push(problem),
-            },
-            Err(problem) => found.problems.push(problem),
+            }
         })?;
         found.entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
@@ -102,11 +101,12 @@ impl Store {
     /// # Errors
     /// Where the folder of the entries cannot be read.
     pub fn entries_mentioning(&self, field: &str) -> Result<Vec<Entry>> {
+        let field = format!("\"{field}");
         let mut found = Vec::new();
-        self.each_entry_file(|name, path, content| {
+        self.each_entry_file(|name, content| {
             if let Ok(content) = content
-                && mentions(&content, field.as_bytes())
-                && let Ok(entry) = parse(path, name, &content)
+                && mentions(content, &field)
+                && let Ok(entry) = parse(&self.layout().entry(&name), &name, content)
             {
                 found.push(entry);
             }
@@ -116,39 +116,21 @@ impl Store {
     }
 
     /// Reads the file of each entry once.
-    fn each_entry_file(
-        &self,
-        mut read: impl FnMut(&EntryName, &Path, Result<Vec<u8>>),
-    ) -> Result<()> {
-        let folder = self.layout().entries();
-        let files = match fs::read_dir(folder) {
-            Ok(files) => files,
-            Err(error) if files::is_absent(&error) => return Ok(()),
-            Err(error) => return Err(Error::system("read", folder)(error)),
+    fn each_entry_file(&self, read: impl FnMut(EntryName, Result<&[u8]>)) -> Result<()> {
+        let Some(mut folder) = files::Folder::open(self.layout().entries())? else {
+            return Ok(());
         };
-        for file in files {
-            let file = file.map_err(Error::system("read", folder))?;
-            let file_name = file.file_name();
-            let name = file_name.to_str().and_then(|name| name.strip_suffix(".json"));
-            let Some(name) = name.and_then(|name| EntryName::parse(name).ok()) else {
-                continue;
-            };
-            let path = file.path();
-            if let Some(content) = files::read(&path).transpose() {
-                read(&name, &path, content);
-            }
-        }
-        Ok(())
+        let name = |file: &str| EntryName::parse(file.strip_suffix(".json")?).ok();
+        folder.each_file(name, read)
     }
 }
 
-/// Whether a field of this name may be in a file: an escape could hide it.
-fn mentions(content: &[u8], field: &[u8]) -> bool {
-    let is_named = |place: &[u8]| {
-        place.starts_with(b"\\")
-            || place.strip_prefix(b"\"").is_some_and(|rest| rest.starts_with(field))
-    };
-    (0..content.len()).any(|at| matches!(content[at], b'"' | b'\\') && is_named(&content[at..]))
+/// Whether a field may be in a file, whose name is given with the quote before it: an escape could hide it.
+fn mentions(content: &[u8], field: &str) -> bool {
+    match str::from_utf8(content) {
+        Ok(text) => text.contains('\\') || text.contains(field),
+        Err(_) => true,
+    }
 }
 
 /// The refusal of a name that no entry has.

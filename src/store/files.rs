@@ -1,13 +1,15 @@
 //! The single steps on files: written beside, flushed, renamed, and owned by whom Dokku expects.
 
+use std::ffi::CStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -17,6 +19,12 @@ const FILE_MODE: u32 = 0o600;
 
 /// The largest file that the store reads, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// The room for a file of a folder that is read file by file, in bytes.
+const SMALL: usize = 16 * 1024;
+
+/// The room for the names in it.
+const NAMES: usize = 32 * 1024;
 
 /// The mode of every folder that the store makes.
 pub const FOLDER_MODE: u32 = 0o755;
@@ -77,6 +85,86 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     content_of(&file, size).map(Some).map_err(Error::system("read", path))
 }
 
+/// A folder of small files that are read one after the other: the way to it is walked once.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    names: OwnedFd,
+    room: Vec<u8>,
+}
+
+impl Folder {
+    /// Opens a folder; none where there is no such folder.
+    ///
+    /// # Errors
+    /// Where it is there and cannot be opened.
+    pub fn open(path: &Path) -> Result<Option<Self>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match retried(|| rustix::fs::open(path, flags, Mode::empty())) {
+            Ok(names) => {
+                let path = path.to_path_buf();
+                Ok(Some(Self { path, names, room: Vec::with_capacity(SMALL) }))
+            }
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(Error::system("read", path)(error)),
+        }
+    }
+
+    /// Whether there is nothing of this name in it.
+    #[must_use]
+    pub fn lacks(&self, name: &str) -> bool {
+        let found = retried(|| rustix::fs::statat(&self.names, name, AtFlags::empty()));
+        found.is_err_and(|error| is_absent(&error))
+    }
+
+    /// Reads every file whose name `take` makes something of.
+    ///
+    /// # Errors
+    /// Where the names cannot be read.
+    pub fn each_file<T>(
+        &mut self,
+        mut take: impl FnMut(&str) -> Option<T>,
+        mut see: impl FnMut(T, Result<&[u8]>),
+    ) -> Result<()> {
+        let Self { path, names: folder, room } = self;
+        let mut names = Vec::with_capacity(NAMES);
+        let mut names = RawDir::new(&*folder, names.spare_capacity_mut());
+        while let Some(found) = names.next() {
+            let found = match found {
+                // Somebody removed the folder meanwhile.
+                Err(Errno::NOENT) => break,
+                other => other.map_err(Error::system("read", &*path))?,
+            };
+            let Some(taken) = found.file_name().to_str().ok().and_then(&mut take) else {
+                continue;
+            };
+            if found.file_type() == FileType::RegularFile
+                && let Some(content) = small(folder, found.file_name(), room)
+            {
+                see(taken, Ok(content));
+                continue;
+            }
+            let name = std::ffi::OsStr::from_bytes(found.file_name().to_bytes());
+            match read(&path.join(name)) {
+                Ok(Some(content)) => see(taken, Ok(&content)),
+                Ok(None) => {}
+                Err(problem) => see(taken, Err(problem)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is in a small regular file; none where that cannot be told in one look. A regular file is read short at its end
+/// only, so nobody has to ask how long it is.
+fn small<'a>(folder: &OwnedFd, name: &CStr, room: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, name, flags, Mode::empty()).ok()?;
+    room.clear();
+    let read = rustix::io::read(&file, spare_capacity(room)).ok()?;
+    (0 < read && read < room.capacity()).then_some(&**room)
+}
+
 /// What is in a file of about this size, up to a little more than the store reads.
 fn content_of(file: &OwnedFd, size: usize) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(size + 1);
@@ -110,28 +198,28 @@ pub fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The name under which a file's next content is prepared. It is always the same one for a file: the lock
-/// is held while it exists, and what a killed process left is overwritten by the next.
+/// The name beside a file under which its next content is prepared, where it is on another file system than the
+/// registry. It is always the same one for a file: the lock is held while it exists.
 #[must_use]
 pub fn temporary(target: &Path) -> PathBuf {
     hidden(target, ".new")
 }
 
-/// The second name that a file has while it is being replaced or removed.
+/// The second name beside a file that it has while it is being replaced or removed, where it is on another file
+/// system than the registry.
 #[must_use]
 pub fn second_name(target: &Path) -> PathBuf {
     hidden(target, ".old")
 }
 
-/// Gives a file its second name; false where there is no such file.
+/// Gives a file a second name; false where there is no such file.
 ///
 /// # Errors
 /// Where the file cannot be linked.
-pub fn give_second_name(target: &Path) -> Result<bool> {
-    let second = second_name(target);
-    let linked = match fs::hard_link(target, &second) {
+pub fn give_second_name(target: &Path, second: &Path) -> Result<bool> {
+    let linked = match fs::hard_link(target, second) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            unless_absent(fs::remove_file(&second)).and_then(|()| fs::hard_link(target, &second))
+            unless_absent(fs::remove_file(second)).and_then(|()| fs::hard_link(target, second))
         }
         other => other,
     };
@@ -223,13 +311,23 @@ pub fn make_file(path: &Path, content: &[u8], owner: &Owner, mode: u32) -> Resul
 /// The folders on the way to `path`, itself included, that do not exist yet, outermost first.
 #[must_use]
 pub fn missing_folders(path: &Path) -> Vec<PathBuf> {
-    let mut missing: Vec<PathBuf> = path
-        .ancestors()
-        .take_while(|folder| !folder.as_os_str().is_empty() && fs::metadata(folder).is_err())
-        .map(Path::to_path_buf)
-        .collect();
+    way_to(path).0
+}
+
+/// The same, and the number of the file system that the folder is on, or will be.
+#[must_use]
+pub fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
+    let mut missing = Vec::new();
+    let mut device = None;
+    for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
+        if let Ok(found) = fs::metadata(folder) {
+            device = Some(found.dev());
+            break;
+        }
+        missing.push(folder.to_path_buf());
+    }
     missing.reverse();
-    missing
+    (missing, device)
 }
 
 /// Makes one folder of this mode and of the store's owner; one that is there already is left as it is.
@@ -274,5 +372,43 @@ pub fn unless_absent(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if is_absent(&error) => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_a_folder_is_read_as_by_its_path() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        for (name, size) in
+            [("empty", 0), ("one", 1), ("all", SMALL), ("most", SMALL - 1), ("more", 3 * SMALL)]
+        {
+            fs::write(path(name), vec![b'x'; size]).unwrap();
+        }
+        symlink(path("more"), path("link")).unwrap();
+        symlink(path("nothing"), path("dangling")).unwrap();
+        fs::create_dir(path("folder")).unwrap();
+        fs::write(path("not asked for"), "x").unwrap();
+        let mut seen = Vec::new();
+        let is_asked_for = |name: &str| {
+            (!name.starts_with('.') && name != "not asked for").then(|| name.to_owned())
+        };
+        let mut folder = Folder::open(root.path()).unwrap().unwrap();
+        folder
+            .each_file(is_asked_for, |name, content| {
+                let by_path = read(&path(&name)).ok().flatten();
+                assert_eq!(content.ok(), by_path.as_deref(), "{name}");
+                seen.push(name);
+            })
+            .unwrap();
+        seen.sort_unstable();
+        assert_eq!(seen, ["all", "empty", "folder", "link", "more", "most", "one"]);
+        assert!(folder.lacks("none") && folder.lacks("one/none") && !folder.lacks("link"));
+        assert!(Folder::open(&path("none")).unwrap().is_none());
     }
 }

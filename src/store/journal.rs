@@ -1,9 +1,26 @@
 //! The lock file, which is also the note of what its holder is about to do.
 //!
-//! An empty file means that nothing is going on. A holder first notes which temporary files and folders it
-//! will make, and, once all of them are flushed, the steps that put them in place. Who takes the lock after
-//! a holder that was killed finds the note and finishes the steps, or clears away what was prepared. A holder
-//! that fails takes its steps back itself; while it does, each of them can still be finished.
+//! An empty file means that nothing is going on, and readers go by that. A holder first marks the file: its length
+//! becomes one byte, which says nothing but that a change is under way. What it makes is in the staging place beside
+//! the lock file, which has one name for all changes: whoever takes the lock removes what is there, noted or not. What
+//! has to be elsewhere (new folders; temporary files on another file system) is noted. Once all of it is flushed, the
+//! steps are noted that put it in place, and flushed. Who takes the lock after a holder that was killed finds the note
+//! and finishes the steps, or clears away what was prepared. A holder that fails takes its steps back itself; while it
+//! does, each of them can still be finished.
+//!
+//! Which flush promises what, where the power is cut:
+//!
+//! - Temporary files, before the steps are noted: what a step puts in place is whole. (The flush of a file that was
+//!   just made keeps its name, too: ext4, XFS and btrfs do that.)
+//! - The folders that hold new folders, before the steps are noted: a step finds the folder that it needs.
+//! - The steps, before the first of them is done: all of them are done in the end, or none.
+//! - The folders in which names change, each once, after the steps: what was said to be done stays done.
+//! - The emptied note: steps that came back would be done to what came after them. Not where all of them put staged
+//!   files in place: those have names that never come again, and the flush of the folders that they were put into has
+//!   made their staged names go (a rename is one thing, both names or none), so such steps find nothing to do.
+//! - A note of temporary files on another file system, before they are made: nobody would find them by their names.
+//!   Other notes are not flushed before. A cut may leave a new folder, empty: the next change that needs it takes it.
+//! - Neither the mark nor what the staging place loses is flushed: it may come back, and is found by its name.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,6 +30,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
+use super::Layout;
 use super::files::{self, Owner, unless_absent};
 use crate::error::{Error, Result};
 
@@ -142,6 +160,24 @@ impl Step {
         matches!(self, Self::Replace { .. })
     }
 
+    /// The same step with what is made for it below a folder, under names that begin so.
+    #[must_use]
+    pub fn staged(self, folder: &Path, name: &str) -> Self {
+        let staged = |suffix: &str| folder.join(format!("{name}{suffix}"));
+        match self {
+            Self::Install { target, before, .. } => Self::Install {
+                temporary: staged(".new"),
+                target,
+                before: before.map(|_| staged(".old")),
+            },
+            Self::Remove { target, before } => {
+                Self::Remove { target, before: before.map(|_| staged(".old")) }
+            }
+            Self::Discard { target, .. } => Self::Discard { target, aside: staged(".old") },
+            other => other,
+        }
+    }
+
     /// The names that exist only while the step is prepared or under way.
     pub fn passing(&self) -> impl Iterator<Item = &Path> {
         let (one, other) = match self {
@@ -213,8 +249,8 @@ enum Note {
 pub struct Journal {
     file: File,
     path: PathBuf,
+    staging: PathBuf,
     is_trusted: bool,
-    has_steps: bool,
 }
 
 impl Journal {
@@ -222,19 +258,16 @@ impl Journal {
     ///
     /// # Errors
     /// Where the lock file cannot be made or read.
-    pub fn lock(path: &Path, roots: &[PathBuf], owner: &Owner) -> Result<Self> {
-        let file = open(path, owner).map_err(Error::system("open", path))?;
-        wait(|| file.lock()).map_err(Error::system("lock", path))?;
-        let mut journal = Self {
-            file,
-            path: path.to_path_buf(),
-            is_trusted: is_trusted(owner),
-            has_steps: false,
-        };
+    pub fn lock(layout: &Layout, roots: &[PathBuf], owner: &Owner) -> Result<Self> {
+        let path = layout.lock();
+        let file = open(&path, owner).map_err(Error::system("open", &path))?;
+        wait(|| file.lock()).map_err(Error::system("lock", &path))?;
+        let mut journal =
+            Self { file, path, staging: layout.staging(), is_trusted: is_trusted(owner) };
         journal.settle(roots).map_err(|error| {
             Error::refused(format!(
                 "an earlier change that was interrupted is in the way, noted in {}: {error}",
-                path.display()
+                journal.path.display()
             ))
         })?;
         Ok(journal)
@@ -244,20 +277,32 @@ impl Journal {
     ///
     /// # Errors
     /// Where what was left can be neither finished nor cleared away.
-    pub fn settle_if_abandoned(path: &Path, roots: &[PathBuf], owner: &Owner) -> Result<()> {
-        let Ok(file) = open_existing(path, owner) else {
+    pub fn settle_if_abandoned(layout: &Layout, roots: &[PathBuf], owner: &Owner) -> Result<()> {
+        let path = layout.lock();
+        let Ok(file) = open_existing(&path, owner) else {
             return Ok(());
         };
         if file.try_lock().is_err() {
             return Ok(());
         }
-        let mut journal = Self {
-            file,
-            path: path.to_path_buf(),
-            is_trusted: is_trusted(owner),
-            has_steps: false,
-        };
+        let mut journal =
+            Self { file, path, staging: layout.staging(), is_trusted: is_trusted(owner) };
         journal.settle(roots)
+    }
+
+    /// Where a change has what is only there while it goes on.
+    #[must_use]
+    pub fn staging(&self) -> &Path {
+        &self.staging
+    }
+
+    /// Says that a change is under way of which nothing is noted, or not any more: nothing is written, the file only
+    /// gets a length.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn mark(&self) -> Result<()> {
+        self.file.set_len(1).map_err(Error::system("write", &self.path))
     }
 
     /// Notes what is about to be prepared.
@@ -268,14 +313,21 @@ impl Journal {
         self.note(&Note::Preparing { files, folders })
     }
 
+    /// Has what is noted survive a power loss.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn flush(&self) -> Result<()> {
+        self.file.sync_data().map_err(Error::system("write", &self.path))
+    }
+
     /// Notes the steps that follow, so that they survive a power loss.
     ///
     /// # Errors
     /// Where the note cannot be written and flushed.
     pub fn steps(&mut self, steps: &[Step]) -> Result<()> {
-        self.has_steps = true;
         self.note(&Note::Steps(steps.to_vec()))?;
-        self.file.sync_data().map_err(Error::system("write", &self.path))
+        self.flush()
     }
 
     /// Says that nothing is going on any more.
@@ -283,13 +335,25 @@ impl Journal {
     /// # Errors
     /// Where the note cannot be emptied.
     pub fn clear(&mut self) -> Result<()> {
-        let flush = std::mem::take(&mut self.has_steps);
         self.file
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)).map(drop))
-            // Steps that came back after a power loss would be done to what came after them.
-            .and_then(|()| if flush { self.file.sync_data() } else { Ok(()) })
             .map_err(Error::system("write", &self.path))
+    }
+
+    /// Removes what is in the staging place.
+    ///
+    /// # Errors
+    /// Where it stays.
+    #[expect(clippy::disallowed_methods, reason = "the folder holds only what the store put there")]
+    pub fn sweep(&self) -> Result<()> {
+        let removed = match fs::remove_file(&self.staging) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                fs::remove_dir_all(&self.staging)
+            }
+            other => other,
+        };
+        unless_absent(removed).map_err(Error::system("remove", &self.staging))
     }
 
     fn note(&mut self, note: &Note) -> Result<()> {
@@ -307,7 +371,7 @@ impl Journal {
             .read_to_end(&mut text)
             .map_err(Error::system("read", &self.path))?;
         if text.is_empty() {
-            return Ok(());
+            return self.sweep();
         }
         let mut prepared = (Vec::new(), Vec::new());
         let mut steps = None;
@@ -325,7 +389,6 @@ impl Journal {
             }
         }
         if let Some(steps) = steps {
-            self.has_steps = true;
             finish(&steps, roots)?;
         } else {
             let (files, folders) = prepared;
@@ -341,7 +404,9 @@ impl Journal {
                 )));
             }
         }
-        self.clear()
+        self.sweep()?;
+        self.clear()?;
+        self.flush()
     }
 }
 
@@ -352,15 +417,26 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
         step.apply()?;
     }
     let left = steps.iter().flat_map(|step| step.passing()).filter(|path| !discard(path)).count();
-    for step in &steps {
-        for folder in step.folders() {
-            files::flush_folder(folder)?;
-        }
-    }
+    flush_folders(steps.iter().flat_map(|step| step.folders()))?;
     if left == 0 {
         return Ok(());
     }
     Err(Error::refused(format!("{left} files of an earlier change cannot be removed")))
+}
+
+/// Flushes folders, each once.
+///
+/// # Errors
+/// Where one of them cannot be flushed.
+pub fn flush_folders<'a>(folders: impl Iterator<Item = &'a Path>) -> Result<()> {
+    let mut flushed: Vec<&Path> = Vec::new();
+    for folder in folders {
+        if !flushed.contains(&folder) {
+            files::flush_folder(folder)?;
+            flushed.push(folder);
+        }
+    }
+    Ok(())
 }
 
 /// Treats an error that says "there already" as success.

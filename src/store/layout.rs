@@ -55,6 +55,13 @@ impl Layout {
         self.root.join("data/storage-registry/.lock")
     }
 
+    /// Where a change has what is only there while it goes on: one name for all, so that what a killed or cut off
+    /// change left is found by it.
+    #[must_use]
+    pub fn staging(&self) -> PathBuf {
+        self.root.join("data/storage-registry/.change")
+    }
+
     /// The folder of the entry files.
     #[must_use]
     pub fn entries(&self) -> &Path {

@@ -4,6 +4,7 @@
 //! holds the one lock of the store, lets everything be checked first and then carries out all steps or none.
 
 mod apps;
+mod carrying;
 mod change;
 mod connectors;
 pub mod docker_options;

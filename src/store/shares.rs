@@ -1,7 +1,8 @@
 //! What an app gets of what another app mounts, derived whenever mounts are read.
 
+use super::apps::settings_within;
 use super::reading::Remembering;
-use super::{Change, Mounted, Mounts, Store};
+use super::{Change, Mounted, Mounts, Store, files};
 use crate::domain::app_settings::Share;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
@@ -34,7 +35,14 @@ impl Store {
     /// Where the apps cannot be listed, or the settings of one cannot be read.
     pub fn apps_sharing_from(&self, from: &AppName) -> Result<Vec<AppName>> {
         let mut sharing = Vec::new();
+        let Some(folder) = files::Folder::open(self.layout().apps())? else {
+            return Ok(sharing);
+        };
         for app in self.apps()? {
+            // Most apps have no settings.
+            if folder.lacks(&settings_within(&app)) {
+                continue;
+            }
             if self.app_settings(&app)?.share(from).is_some() {
                 sharing.push(app);
             }

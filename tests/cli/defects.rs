@@ -24,10 +24,10 @@ fn parallel_mounts_are_all_there() {
     let mut found = Session::dokku(&["blog"]);
     found.remark("a mount that was interrupted before its file was in place");
     found.prepare(&["storage:mount", "blog", "/srv/a:/a"]);
-    found.host.file("lib/config/storage/blog/.mounts.new", "{\"entry_name\":\"tru");
+    found.host.file("lib/data/storage-registry/.change", "{\"entry_name\":\"tru");
     found.run(&["storage:list", "blog"]);
     found.run(&["storage:mount", "blog", "/srv/b:/b"]);
-    found.show_tree("lib/config");
+    found.show_tree("lib");
     assert_transcript!(found);
 }
 

@@ -14,6 +14,7 @@
 mod common;
 
 mod cases;
+mod cut;
 mod errors;
 mod full;
 mod install;
