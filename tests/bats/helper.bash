@@ -48,7 +48,7 @@ bare_host() {
   mkdir -p "$HOST/bin" "$HOST/log" "$DOKKU_ROOT" "$DOKKU_LIB_ROOT"/{config,data} \
     "$DOKKU_LIB_ROOT"/{plugins,core-plugins}/{available,enabled}
   cp -r "$REPO"/tests/bats/host/{dokku,plugn,lifecycle} "$HOST/bin/"
-  cp -r "${TRACES:-$REPO/tests/bats/host/traces}" "$HOST/bin/traces"
+  cp -r "$REPO/tests/bats/host/traces" "$HOST/bin/traces"
   /usr/bin/python3 -I -m compileall -q "$HOST/bin/lifecycle"
   touch "$HOST/log/triggers.jsonl"
   cat >"$HOST/dokkurc" <<SETTINGS
@@ -133,16 +133,16 @@ deploy() {
   fi
 }
 
-# deploy_source APP DIR: deploys the image with a folder as the app's source.
+# deploy_source APP DIR: deploys the image with a directory as the app's source.
 deploy_source() { dokku git:from-image --build-dir "$2" "$1" "${IMAGE:-$TEST_IMAGE}"; }
 
 # add_trigger NAME [PLUGIN]: reads a trigger's file from standard input, into an enabled plugin (`test-plugin`, unless another is named).
 add_trigger() {
-  local folder="$DOKKU_LIB_ROOT/plugins/enabled/${2:-test-plugin}"
-  mkdir -p "$folder"
-  cat >"$folder/$1"
-  chmod -R u=rwX,go=rX "$folder"
-  chmod 0755 "$folder/$1"
+  local directory="$DOKKU_LIB_ROOT/plugins/enabled/${2:-test-plugin}"
+  mkdir -p "$directory"
+  cat >"$directory/$1"
+  chmod -R u=rwX,go=rX "$directory"
+  chmod 0755 "$directory/$1"
 }
 drop_triggers() { rm -rf "$DOKKU_LIB_ROOT/plugins/enabled/${1:-test-plugin}"; }
 

@@ -1,4 +1,4 @@
-"""The stand-in's commands that change apps and containers. `dokku`, beside this folder, starts it and has set the environment."""
+"""The stand-in's commands that change apps and containers. `dokku`, beside this directory, starts it and has set the environment."""
 
 import os
 import re
@@ -55,7 +55,7 @@ class Commands:
         app = App(name)
         if app.exists():
             raise Fail("Name is already taken")
-        os.mkdir(app.folder)
+        os.mkdir(app.directory)
         return app
 
     def apps_create(self, name=""):
@@ -87,7 +87,7 @@ class Commands:
         old.copy_to(new)
         new.forget("DEPLOYED")
         if not moves:
-            for name in [name for name in os.listdir(new.folder) if name.startswith("CONTAINER.")]:
+            for name in [name for name in os.listdir(new.directory) if name.startswith("CONTAINER.")]:
                 new.forget(name)
         rest = calls[setup:]
         if "--skip-deploy" in words or not new.has_code:
@@ -108,24 +108,24 @@ class Commands:
             say(f"=====> Application deployed: {app.name}")
 
     def git_from_image(self, *words):
-        words, folder = list(words), ""
+        words, directory = list(words), ""
         if "--build-dir" in words:
             at = words.index("--build-dir")
-            folder = words[at + 1]
+            directory = words[at + 1]
             del words[at : at + 2]
         words = [word for word in words if word != "--force"]
         app = self.app(words[0] if words else "")
         image = words[1] if len(words) > 1 else ""
         if not image:
             raise Fail("Please specify a docker image")
-        if folder and not os.path.isdir(folder):
+        if directory and not os.path.isdir(directory):
             raise Fail("Invalid BUILD_DIR specified for docker build context")
         if inspect(image) is None:
             raise Fail(f"Failed to pull image: {image}")
-        app.take_source(image, folder)
+        app.take_source(image, directory)
         calls = self.recorded()
         call = find(calls, "git-from-image")
-        call.args[2] = folder
+        call.args[2] = directory
         self.deploy(app, calls, APP=app.name, IMAGE=image)
 
     def ps_rebuild(self, name=""):

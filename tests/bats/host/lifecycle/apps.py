@@ -7,33 +7,33 @@ import shutil
 class App:
     def __init__(self, name):
         self.name = name
-        self.folder = os.path.join(os.environ["DOKKU_ROOT"], name)
+        self.directory = os.path.join(os.environ["DOKKU_ROOT"], name)
         self.config = os.path.join(os.environ["DOKKU_LIB_ROOT"], "config", "ps", name)
-        self.source = os.path.join(self.folder, "SOURCE")
+        self.source = os.path.join(self.directory, "SOURCE")
         self.built = f"dokku/{name}:latest"
 
     def exists(self):
-        return os.path.isdir(self.folder)
+        return os.path.isdir(self.directory)
 
     def read(self, name, default=""):
         try:
-            with open(os.path.join(self.folder, name), encoding="utf-8") as file:
+            with open(os.path.join(self.directory, name), encoding="utf-8") as file:
                 return file.read()
         except FileNotFoundError:
             return default
 
     def write(self, name, text):
-        with open(os.path.join(self.folder, name), "w", encoding="utf-8") as file:
+        with open(os.path.join(self.directory, name), "w", encoding="utf-8") as file:
             file.write(text)
 
     def forget(self, name):
-        path = os.path.join(self.folder, name)
+        path = os.path.join(self.directory, name)
         if os.path.exists(path):
             os.remove(path)
 
     @property
     def is_deployed(self):
-        return os.path.exists(os.path.join(self.folder, "DEPLOYED"))
+        return os.path.exists(os.path.join(self.directory, "DEPLOYED"))
 
     @property
     def image(self):
@@ -43,10 +43,10 @@ class App:
     def has_code(self):
         return os.path.isdir(self.source)
 
-    def take_source(self, image, folder):
+    def take_source(self, image, directory):
         shutil.rmtree(self.source, ignore_errors=True)
-        if folder:
-            shutil.copytree(folder, self.source, symlinks=True)
+        if directory:
+            shutil.copytree(directory, self.source, symlinks=True)
         os.makedirs(self.source, exist_ok=True)
         with open(os.path.join(self.source, "Dockerfile"), "w", encoding="utf-8") as file:
             file.write(f"FROM {image}\n")
@@ -77,12 +77,12 @@ class App:
         self.write("ENV", "".join(f"export {key}='{value}'\n" for key, value in changed.items()))
 
     def copy_to(self, other):
-        shutil.copytree(self.folder, other.folder, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(self.directory, other.directory, symlinks=True, dirs_exist_ok=True)
         if os.path.isdir(self.config):
             shutil.copytree(self.config, other.config, dirs_exist_ok=True)
 
     def drop(self):
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def drop_config(self):
         shutil.rmtree(self.config, ignore_errors=True)

@@ -43,7 +43,7 @@ class Play:
     def __init__(self, command, app, triggers, containers, recordings):
         self.command, self.app = command, app
         self.triggers, self.containers, self.recordings = triggers, containers, recordings
-        self.words, self.printed, self.status, self.folders, self.old = None, b"", 0, [], []
+        self.words, self.printed, self.status, self.directories, self.old = None, b"", 0, [], []
         self.run_words = []
 
     def play(self, calls, **names):
@@ -55,8 +55,8 @@ class Play:
                 self.fire(call)
         finally:
             os.chdir(home)
-            for folder in self.folders:
-                shutil.rmtree(folder, ignore_errors=True)
+            for directory in self.directories:
+                shutil.rmtree(directory, ignore_errors=True)
 
     def fire(self, call):
         self.at("before", call.trigger, call)
@@ -93,22 +93,22 @@ class Play:
     def before_builds_generate_id(self, _call):
         self.words.values["BUILD"] = uuid.uuid4().hex
 
-    def make_work_folder(self):
-        folder = tempfile.mkdtemp(prefix=f"dokku-{os.environ['DOKKU_PID']}-git_build_app_repo.", dir="/tmp")
-        os.chmod(folder, 0o755)
-        self.folders.append(folder)
-        self.words.values["WORKDIR"] = folder
-        return folder
+    def make_work_directory(self):
+        directory = tempfile.mkdtemp(prefix=f"dokku-{os.environ['DOKKU_PID']}-git_build_app_repo.", dir="/tmp")
+        os.chmod(directory, 0o755)
+        self.directories.append(directory)
+        self.words.values["WORKDIR"] = directory
+        return directory
 
     def before_git_from_directory(self, call):
-        folder = self.make_work_folder()
-        self.folders.append(call.args[1].replace("WORKDIR", folder))
-        shutil.copytree(self.app.source, self.folders[-1], symlinks=True)
+        directory = self.make_work_directory()
+        self.directories.append(call.args[1].replace("WORKDIR", directory))
+        shutil.copytree(self.app.source, self.directories[-1], symlinks=True)
 
     def before_core_post_extract(self, _call):
-        folder = self.words.values.get("WORKDIR") or self.make_work_folder()
-        shutil.copytree(self.app.source, folder, symlinks=True, dirs_exist_ok=True)
-        os.chdir(folder)
+        directory = self.words.values.get("WORKDIR") or self.make_work_directory()
+        shutil.copytree(self.app.source, directory, symlinks=True, dirs_exist_ok=True)
+        os.chdir(directory)
 
     def after_docker_args_build(self, _args, printed):
         self.printed = printed
@@ -223,7 +223,7 @@ class Play:
 
     def own_scheduler_post_deploy_process(self, args):
         kept = {self.id_file(args[1], index) for index in range(1, self.counts[args[1]] + 1)}
-        for name in os.listdir(self.app.folder):
+        for name in os.listdir(self.app.directory):
             if name.startswith(f"CONTAINER.{args[1]}.") and name not in kept:
                 self.app.forget(name)
 
