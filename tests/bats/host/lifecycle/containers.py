@@ -31,9 +31,15 @@ def split(printed):
     return [word.decode(errors="surrogateescape") for word in answer.stdout.split(b"\0")[:-1]]
 
 
+# What this program has read or made: nobody else changes an app's images meanwhile.
+known = {}
+
+
 def inspect(image):
-    answer = docker("image", "inspect", image, stderr=subprocess.DEVNULL)
-    return json.loads(answer.stdout)[0] if answer.returncode == 0 else None
+    if image not in known:
+        answer = docker("image", "inspect", image, stderr=subprocess.DEVNULL)
+        known[image] = json.loads(answer.stdout)[0] if answer.returncode == 0 else None
+    return known[image]
 
 
 def relabel(source, name, labels):
@@ -55,6 +61,7 @@ def relabel(source, name, labels):
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content))
     loaded = subprocess.run([DOCKER, "load", "-q"], input=archive.getvalue(), capture_output=True, check=False)
+    known[name] = {**image, "Config": config}
     if loaded.returncode:
         # Another image store than Docker's classic one wants the layers as well.
         words = [f"--label={key}={value}" for key, value in labels.items()]

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import uuid
 
 from apps import App, all_apps
 from containers import Refused, attached, docker, inspect, relabel, split
@@ -21,7 +20,7 @@ class Words:
     """What stands for the placeholders of a recording."""
 
     def __init__(self, names, calls):
-        self.values = {"PID": os.environ["DOKKU_PID"], "IP": ADDRESS, "REVISION": (uuid.uuid4().hex * 2)[:40], **names}
+        self.values = {"PID": os.environ["DOKKU_PID"], "IP": ADDRESS, "REVISION": os.urandom(20).hex(), **names}
         apps = [name for name in all_apps() if name not in names.values()] or ["no-other-app"]
         # An app that an earlier command of the recording has made is one of the host's here.
         wanted = set().union(*(call.names() for call in calls))
@@ -91,7 +90,7 @@ class Play:
     # --- the source and the image -------------------------------------------------------------------------
 
     def before_builds_generate_id(self, _call):
-        self.words.values["BUILD"] = uuid.uuid4().hex
+        self.words.values["BUILD"] = os.urandom(16).hex()
 
     def make_work_directory(self):
         directory = tempfile.mkdtemp(prefix=f"dokku-{os.environ['DOKKU_PID']}-git_build_app_repo.", dir="/tmp")
@@ -174,15 +173,15 @@ class Play:
     def id_file(process, index):
         return f"CONTAINER.{process}.{index}"
 
-    def after_docker_args_deploy(self, args, printed):
-        split(printed)
+    def after_docker_args_deploy(self, _args, printed):
         self.printed = printed
 
     def after_docker_args_process_deploy(self, args, printed):
         self.printed += b" " + printed
-        split(self.printed)
         if len(args) > 4:
             self.dyno = args[3], args[4]
+        else:
+            split(self.printed)
 
     def after_docker_args_run(self, _args, printed):
         self.printed = printed
