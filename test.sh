@@ -129,7 +129,7 @@ run_shell() {
   fi
   simple shell "shellcheck of what is measured" shellcheck -x benches/*.sh tests/budget/check.sh
   simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/commands tests/setup.sh tests/bats/*.bash \
-    tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]*
+    tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]* tests/bats/host/plugins/ps/*
 }
 
 # beside STEP COMMAND…: starts a command whose end is waited for later. Its status goes to a file: a shell forgets that of a

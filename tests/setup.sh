@@ -3,7 +3,7 @@
 #
 # Packages: bats, an SSH server (it is not started: the tests start one of their own), sudo, a static busybox
 # for the test image, jq, shellcheck, gcc and g++, strace and valgrind, tools for file systems and to compare trees, git and curl; Docker where there is none; rclone and FUSE for object
-# stores, Samba and an NFS server for shares, and Python's venv, into which an S3 server is put. No package
+# stores, Samba and an NFS server for shares, and Python for the stand-in host, with venv, into which an S3 server is put. No package
 # starts a service. Needs root.
 set -euo pipefail
 

@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 
 const PLUGN: &str = "plugn";
 
+/// The plugin of every Dokku host that has a file for nearly every trigger, which only notes the event.
+const EVENTS: &str = "20_events";
+
 /// Whether an enabled plugin answers a trigger.
 #[must_use]
 pub fn is_answered(environment: &Environment, trigger: &str) -> bool {
@@ -16,7 +19,7 @@ pub fn is_answered(environment: &Environment, trigger: &str) -> bool {
     else {
         return false;
     };
-    plugins.flatten().any(|plugin| {
+    plugins.flatten().filter(|plugin| plugin.file_name() != EVENTS).any(|plugin| {
         fs::metadata(plugin.path().join(trigger))
             .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     })

@@ -255,7 +255,7 @@ ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*'
   deploy "$APP"
   local before
   before=$(container "$APP")
-  run dokku deploy "$APP" no-such-image-here
+  run dokku git:from-image "$APP" no-such-image-here
   [ "$status" -ne 0 ] || fail "the deploy was taken" "$(shown)"
   assert_equal "$before" "$(container "$APP")"
 }

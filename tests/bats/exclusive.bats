@@ -78,7 +78,7 @@ most_at_once() { awk -v now="$1" -v most="$1" '$1 == "start" { now++ } $1 == "di
   run_apart trigger docker-args-deploy "$APP" latest web 2
   assert_refused
   assert_stderr_has "there cannot be a container web.2"
-  dokku ps:scale "$APP" web=1
+  dokku ps:scale --skip-deploy "$APP" web=1
   dokku storage:mount "$APP" "$HOST/missing:/missing"
   run deploy "$APP"
   assert_status 1
@@ -169,7 +169,7 @@ most_at_once() { awk -v now="$1" -v most="$1" '$1 == "start" { now++ } $1 == "di
   dokku storage:set "$DATA" exclusive false
   deploy "$APP" web=2
   dokku storage:set "$DATA" exclusive true
-  dokku ps:scale "$APP" web=1
+  dokku ps:scale --skip-deploy "$APP" web=1
   run dokku storage:doctor "$APP"
   assert_status 1
   assert_has "2 running containers can write to it: $APP.web."

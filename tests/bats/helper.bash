@@ -47,18 +47,15 @@ bare_host() {
   export HOST DOKKU_ROOT="$HOST/home" DOKKU_LIB_ROOT="$HOST/lib"
   mkdir -p "$HOST/bin" "$HOST/log" "$DOKKU_ROOT" "$DOKKU_LIB_ROOT"/{config,data} \
     "$DOKKU_LIB_ROOT"/{plugins,core-plugins}/{available,enabled}
-  cp "$REPO/tests/bats/host/dokku" "$REPO/tests/bats/host/plugn" "$HOST/bin/"
+  cp -r "$REPO"/tests/bats/host/{dokku,plugn,lifecycle} "$HOST/bin/"
+  cp -r "$REPO/tests/bats/host/traces" "$HOST/bin/traces"
+  /usr/bin/python3 -I -m compileall -q "$HOST/bin/lifecycle"
+  touch "$HOST/log/triggers.jsonl"
   cat >"$HOST/dokkurc" <<SETTINGS
 export DOKKU_TEST_ROOT=$HOST DOKKU_ROOT=$DOKKU_ROOT DOKKU_LIB_ROOT=$DOKKU_LIB_ROOT
 export DOKKU_TEST_LABEL=$TEST_LABEL
 SETTINGS
-  local core="$DOKKU_LIB_ROOT/core-plugins/available/storage"
-  cp -a "$REPO/tests/bats/host/plugins/core-storage" "$core"
-  cp -a "$REPO/tests/bats/host/plugins/scheduler-docker-local" "$DOKKU_LIB_ROOT/plugins/available/"
-  ln -s "$core" "$DOKKU_LIB_ROOT/core-plugins/enabled/storage"
-  ln -s "$core" "$DOKKU_LIB_ROOT/plugins/available/storage"
-  ln -s "$DOKKU_LIB_ROOT/plugins/available/storage" "$DOKKU_LIB_ROOT/plugins/enabled/storage"
-  ln -s "$DOKKU_LIB_ROOT/plugins/available/scheduler-docker-local" "$DOKKU_LIB_ROOT/plugins/enabled/scheduler-docker-local"
+  "$REPO/tests/bats/host/make-plugins" "$REPO/tests/bats/host" "$DOKKU_LIB_ROOT"
   chmod 0755 "$HOST"
   chmod -R u=rwX,go=rX "$HOST/bin" "$DOKKU_LIB_ROOT"
   chown -R dokku:dokku "$DOKKU_ROOT" "$DOKKU_LIB_ROOT" "$HOST/log"
@@ -117,33 +114,40 @@ remove_test_containers() {
   ids=$(docker ps -aq --filter "label=$TEST_LABEL")
   # shellcheck disable=SC2086
   [ -z "$ids" ] || docker rm -f -v $ids >/dev/null
+  remove_app_images "$TEST_LABEL"
 }
+
+# remove_app_images LABEL: the images that the stand-in made for apps.
+remove_app_images() { docker image ls -aq --filter "label=$1" | sort -u | xargs -r docker image rm -f >/dev/null 2>&1 || true; }
 
 # deploy APP [TYPE=COUNT…]: puts the test image, or the one that IMAGE names, into containers, on either kind of host.
 deploy() {
-  local app=$1 scale=() type image=${IMAGE:-$TEST_IMAGE}
+  local app=$1 image=${IMAGE:-$TEST_IMAGE}
   shift
-  if ! is_real; then
-    for type; do scale+=(--proc "$type"); done
-    dokku deploy "$app" "$image" ${scale[@]+"${scale[@]}"}
-    return
-  fi
   [ $# -eq 0 ] || dokku ps:scale --skip-deploy "$app" "$@"
-  if [ -z "${IMAGE:-}" ] && [ "$(dokku ps:report "$app" --deployed)" = true ]; then
+  # A real host does not deploy the image again that it has deployed.
+  if is_real && [ -z "${IMAGE:-}" ] && [ "$(dokku ps:report "$app" --deployed)" = true ]; then
     dokku ps:rebuild "$app"
   else
     dokku git:from-image "$app" "$image"
   fi
 }
 
-# deploy_source APP DIR: deploys the image with a folder as the app's source.
-deploy_source() {
-  if is_real; then
-    dokku git:from-image --build-dir "$2" "$1" "${IMAGE:-$TEST_IMAGE}"
-  else
-    dokku deploy "$1" "${IMAGE:-$TEST_IMAGE}" --source "$2"
-  fi
+# deploy_source APP DIR: deploys the image with a directory as the app's source.
+deploy_source() { dokku git:from-image --build-dir "$2" "$1" "${IMAGE:-$TEST_IMAGE}"; }
+
+# add_trigger NAME [PLUGIN]: reads a trigger's file from standard input, into an enabled plugin (`test-plugin`, unless another is named).
+add_trigger() {
+  local directory="$DOKKU_LIB_ROOT/plugins/enabled/${2:-test-plugin}"
+  mkdir -p "$directory"
+  cat >"$directory/$1"
+  chmod -R u=rwX,go=rX "$directory"
+  chmod 0755 "$directory/$1"
 }
+drop_triggers() { rm -rf "$DOKKU_LIB_ROOT/plugins/enabled/${1:-test-plugin}"; }
+
+# fired TRIGGER: the arguments of each time that the stand-in fired a trigger, a line each.
+fired() { jq -r --arg trigger "$1" 'select(.trigger == $trigger) | .args | join(" ")' "$HOST/log/triggers.jsonl"; }
 
 # --- containers -----------------------------------------------------------------------------------------
 

@@ -247,7 +247,7 @@ fetch() { inside "$1" web wget -q -O - "http://127.0.0.1:5000/$2"; }
   standin_only
   dokku storage:create "$APP-cache" --chown root
   declare_needs "[$CACHE]"
-  run at_terminal "$APP-cache\n" "$DOKKU" deploy "$APP" "$TEST_IMAGE" --source "$SOURCE"
+  run at_terminal "$APP-cache\n" "$DOKKU" git:from-image --build-dir "$SOURCE" "$APP" "$TEST_IMAGE"
   assert_success
   assert_has "Small pictures"
   inside "$APP" web sh -c 'echo a > /cache/a'

@@ -29,6 +29,7 @@ take_turn() {
 clear_docker() {
   local name seconds=$SECONDS
   docker ps -aq --filter label=org.dokku-storage.test | xargs -r docker rm -f -v >/dev/null
+  remove_app_images org.dokku-storage.test
   for name in $(docker plugin ls --format '{{.Name}}' | grep '^dokku-storage-test/'); do
     docker plugin rm -f "$name" >/dev/null || echo "# the plugin $name, which another run left, cannot be removed" >&3
   done
@@ -80,6 +81,7 @@ teardown_suite() {
     ids=$(docker ps -aq --filter "label=$TEST_LABEL")
     # shellcheck disable=SC2086
     [ -z "$ids" ] || docker rm -f -v $ids >/dev/null
+    remove_app_images "$TEST_LABEL"
     ids=$(docker volume ls -q --filter "label=$TEST_LABEL")
     # shellcheck disable=SC2086
     [ -z "$ids" ] || docker volume rm $ids >/dev/null

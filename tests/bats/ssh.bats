@@ -57,7 +57,7 @@ over_ssh() {
     -o UserKnownHostsFile="$HOST/ssh/known_hosts" -o StrictHostKeyChecking=yes dokku@127.0.0.1 "$@"
 }
 
-deploy_over_ssh() { if is_real; then deploy "$1"; else over_ssh deploy "$1" "$TEST_IMAGE"; fi; }
+deploy_over_ssh() { if is_real; then deploy "$1"; else over_ssh git:from-image "$1" "$TEST_IMAGE"; fi; }
 
 @test "create, mount, deploy, write, replace the container, read it back, unmount, deploy, gone" {
   needs_docker
