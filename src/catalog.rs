@@ -8,7 +8,7 @@ use crate::commands::{
 };
 use crate::context::Context;
 use crate::triggers::{
-    app_clone, app_life, app_mounts, build, cron, docker_args, idle, install, pre_deploy, uninstall,
+    app_clone, app_life, app_mounts, build, cron, docker_args, idle, install, uninstall,
 };
 use crate::{assemble, helpers, triggers};
 
@@ -404,7 +404,13 @@ pub static ROWS: &[Row] = &[
         usage::run,
     ),
     row(Commands, "commands", "help|storage:help", "Answers dokku help", default::commands),
-    row(Trigger, "core-post-deploy", "APP PORT IP TAG", "Nothing to do after a deploy", idle::run),
+    row(
+        Trigger,
+        "core-post-deploy",
+        "APP PORT IP TAG",
+        "Forgets what the deploy has checked",
+        build::deployed,
+    ),
     row(
         Trigger,
         "core-post-extract",
@@ -447,7 +453,13 @@ pub static ROWS: &[Row] = &[
         "Remembers the image that was built",
         build::released,
     ),
-    row(Trigger, "pre-deploy", "APP TAG", "Checks that all is there, sets owners", pre_deploy::run),
+    row(
+        Trigger,
+        "pre-release-builder",
+        "BUILDER APP IMAGE",
+        "Checks that all is there, sets owners",
+        build::checked,
+    ),
     row(Trigger, "report", "APP", "The app's part of dokku report", triggers::report::app),
     row(
         Trigger,

@@ -13,6 +13,7 @@ pub mod domain;
 pub mod error;
 pub mod helpers;
 pub mod host;
+pub mod ops;
 pub mod render;
 pub mod store;
 pub mod triggers;

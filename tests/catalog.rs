@@ -50,7 +50,7 @@ const TRIGGERS: [&str; 18] = [
     "post-deploy",
     "post-extract",
     "post-release-builder",
-    "pre-deploy",
+    "pre-release-builder",
     "report",
     "storage-app-mounts",
     "storage-list",

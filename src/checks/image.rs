@@ -1,50 +1,88 @@
 //! Whether the mounts fit the image: files where it has files, and a user who can write.
 
+use std::cell::{OnceCell, RefCell};
 use std::os::unix::fs::MetadataExt;
 
 use super::{Finding, Severity};
 use crate::backing::{self, Place};
 use crate::context::Context;
+use crate::domain::app_image::{Content, ImageFacts, User};
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::names::AppName;
 use crate::domain::paths::Source;
-use crate::host::docker::images::{Content, Image, User};
+use crate::host::docker::images::Image;
 use crate::host::docker::{self, IdMap};
 use crate::store::Mounted;
 
-/// The image of an app, its user, and how the host sees that user.
+/// The image of an app: its user, and what it has at the paths at which the app mounts something. What was seen in it once
+/// is not looked up again, as long as the app has that image.
 #[derive(Debug)]
-pub struct Fitting<'a> {
+pub struct AppImage<'a> {
+    app: AppName,
+    context: &'a Context,
+    app_user: Option<String>,
     image: Image<'a>,
-    user: Option<User>,
-    map: IdMap,
+    facts: RefCell<ImageFacts>,
+    map: OnceCell<IdMap>,
 }
 
 /// The names that an app's image may have: what it was built into last, or what Dokku calls it by the tag.
-pub(super) fn names(app: &AppName, tag: &str, context: &Context) -> Vec<String> {
+pub fn names(app: &AppName, tag: &str, context: &Context) -> Vec<String> {
     let tag = if tag.is_empty() { "latest" } else { tag };
     let built = context.store.app_settings(app).map(|settings| settings.image);
     let built = built.ok().filter(|image| !image.is_empty());
     built.into_iter().chain([format!("dokku/{app}:{tag}")]).collect()
 }
 
-impl<'a> Fitting<'a> {
-    /// Opens the image that the app was built into last, or the one that Dokku names so by the tag.
+impl<'a> AppImage<'a> {
+    /// The first of the images that Docker has; `None` where it has none of them, or does not answer.
     #[must_use]
-    pub fn open(app: &AppName, tag: &str, context: &'a Context) -> Option<Self> {
-        let image = Image::open(&context.environment, &names(app, tag, context))?;
+    pub fn find(app: &AppName, names: &[String], context: &'a Context) -> Option<Self> {
+        let image = Image::find(&context.environment, names)?;
         let app_user = context.environment.app_config(app, "DOKKU_APP_USER");
-        Some(Self {
-            user: image.user(app_user.as_deref()),
-            map: docker::id_map(&context.environment).unwrap_or(IdMap::SAME),
-            image,
+        let identity = image.identity(app_user.as_deref());
+        let mut facts = context.store.image_facts(app);
+        if facts.identity != identity {
+            facts = ImageFacts { identity, ..ImageFacts::default() };
+        }
+        let (facts, map) = (RefCell::new(facts), OnceCell::new());
+        Some(Self { app: app.clone(), context, app_user, image, facts, map })
+    }
+
+    /// What was seen in the image so far.
+    #[must_use]
+    pub fn into_facts(self) -> ImageFacts {
+        self.facts.take()
+    }
+
+    fn user(&self) -> Option<User> {
+        let known = self.facts.borrow().user.clone();
+        known.or_else(|| {
+            let user = self.image.user(self.app_user.as_deref());
+            self.facts.borrow_mut().user.clone_from(&user);
+            user
         })
+    }
+
+    fn content(&self, path: &str) -> Option<Content> {
+        let known = self.facts.borrow().contents.get(path).copied();
+        known.or_else(|| {
+            let content = self.image.content(path)?;
+            self.facts.borrow_mut().contents.insert(path.to_owned(), content);
+            Some(content)
+        })
+    }
+
+    /// How the host sees the ids of the image.
+    fn map(&self) -> IdMap {
+        *self.map.get_or_init(|| docker::id_map(&self.context.environment).unwrap_or(IdMap::SAME))
     }
 
     /// The uid and the gid of the image's user on the host.
     #[must_use]
     pub fn host_ids(&self) -> Option<(u32, u32)> {
-        self.user.as_ref().map(|user| (user.uid + self.map.uid, user.gid + self.map.gid))
+        let user = self.user()?;
+        Some((user.uid.saturating_add(self.map().uid), user.gid.saturating_add(self.map().gid)))
     }
 
     /// The image.
@@ -53,9 +91,18 @@ impl<'a> Fitting<'a> {
         &self.image
     }
 
+    /// Looks at all that a check of these mounts would ask.
+    pub fn look_at(&self, mounts: &[&Mounted]) {
+        self.user();
+        for mounted in mounts {
+            self.content(mounted.attachment.container_path.as_str());
+        }
+    }
+
     /// What is wrong with a mount in this image.
     #[must_use]
-    pub fn check(&self, app: &AppName, mounted: &Mounted) -> Vec<Finding> {
+    pub fn check(&self, mounted: &Mounted) -> Vec<Finding> {
+        let app = &self.app;
         let (entry, attachment) = (&mounted.entry, &mounted.attachment);
         let source = mounted_source(entry, attachment);
         // A volume is a directory; so is what is yet to be made.
@@ -72,11 +119,11 @@ impl<'a> Fitting<'a> {
         let is_directory = metadata.as_ref().is_none_or(std::fs::Metadata::is_dir);
         let about = |finding: Finding| finding.of_app(app).of_entry(&entry.name).at(source.clone());
         let path = &attachment.container_path;
-        let content = self.image.content(path.as_str());
+        let content = self.content(path.as_str());
         let mut findings = Vec::new();
         let wrong = match (is_directory, content) {
-            (true, Content::File) => Some("is a directory, and the image has a file"),
-            (false, Content::Folder | Content::EmptyFolder) => {
+            (true, Some(Content::File)) => Some("is a directory, and the image has a file"),
+            (false, Some(Content::Directory | Content::EmptyDirectory)) => {
                 Some("is a file, and the image has a directory")
             }
             _ => None,
@@ -97,7 +144,7 @@ impl<'a> Fitting<'a> {
         let Some(metadata) = metadata else {
             return findings;
         };
-        if is_directory && content == Content::Folder {
+        if is_directory && content == Some(Content::Directory) {
             let sentence =
                 format!("{app} mounts {source} at {path}, which hides what the image has there");
             let remedy = "that is as it should be where the app expects its own data there";
@@ -107,7 +154,7 @@ impl<'a> Fitting<'a> {
             let name = &entry.name;
             let sentence = format!(
                 "{app} mounts {source} at {path}, which the image's user {} cannot read (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
-                self.user.as_ref().map_or(0, |user| user.uid),
+                self.user().map_or(0, |user| user.uid),
                 metadata.uid(),
                 metadata.gid(),
                 metadata.mode() & 0o7777,
@@ -124,7 +171,7 @@ impl<'a> Fitting<'a> {
         if must_write && let Some((uid, gid)) = self.unable_to(0o3, &metadata) {
             let sentence = format!(
                 "{app} mounts {source} at {path}, which the image's user {} cannot write (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
-                self.user.as_ref().map_or(0, |user| user.uid),
+                self.user().map_or(0, |user| user.uid),
                 metadata.uid(),
                 metadata.gid(),
                 metadata.mode() & 0o7777,
@@ -151,10 +198,14 @@ impl<'a> Fitting<'a> {
     /// `None` where the user has them, or it is not known.
     fn unable_to(&self, wanted: u32, found: &std::fs::Metadata) -> Option<(u32, u32)> {
         let (uid, gid) = self.host_ids()?;
+        let groups = self.user().map(|user| user.groups).unwrap_or_default();
+        let has_group = |group: u32| {
+            group == gid || groups.iter().any(|other| other.saturating_add(self.map().gid) == group)
+        };
         let bits = found.mode();
         let granted = if found.uid() == uid {
             bits >> 6
-        } else if found.gid() == gid {
+        } else if has_group(found.gid()) {
             bits >> 3
         } else {
             bits

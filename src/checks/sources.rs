@@ -5,10 +5,12 @@ use std::path::Path;
 use super::{Finding, Severity};
 use crate::backing;
 use crate::backing::storage_root::default_path;
+use crate::commands::access;
 use crate::context::Context;
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::names::AppName;
 use crate::domain::paths::Source;
+use crate::domain::policy::Policy;
 use crate::host::docker::containers::Container;
 use crate::host::{docker, environment};
 use crate::store::files::is_absent;
@@ -22,6 +24,27 @@ fn told(app: &AppName, mounted: &Mounted) -> String {
         mounted.attachment.container_path,
         mounted.entry.name
     )
+}
+
+/// Sources that the host's policy does not allow, or that are not for the app.
+pub fn not_allowed(
+    app: &AppName,
+    mounted: &Mounted,
+    policy: &Policy,
+    context: &Context,
+) -> Option<Finding> {
+    let (entry, name) = (&mounted.entry, &mounted.entry.name);
+    let place = quoted(mounted.attachment.container_path.as_str());
+    let unmount = format!("dokku storage:unmount {app} {name} --container-dir {place}");
+    let (code, sentence) = if entry.scope.includes(app) {
+        let reason = access::must_be_allowed(entry, Some(app), policy, context).err()?;
+        ("not-allowed", format!("{}, but {reason}", told(app, mounted)))
+    } else {
+        let sentence = format!("{}, which is for {} only", told(app, mounted), entry.scope);
+        ("out-of-scope", sentence)
+    };
+    let finding = Finding::new(code, Severity::Stops, sentence, unmount);
+    Some(finding.of_app(app).of_entry(name).at(entry.shown_source()))
 }
 
 /// Sources that are missing.

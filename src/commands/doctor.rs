@@ -5,7 +5,7 @@ use clap::Parser;
 use super::arguments::{self, at, no_more_than, with_app};
 use super::report::loaded;
 use crate::checks::exclusive;
-use crate::checks::image::Fitting;
+use crate::checks::image::{self, AppImage};
 use crate::checks::{Finding, Severity, declared, running, sources, store};
 use crate::context::Context;
 use crate::domain::names::AppName;
@@ -129,10 +129,10 @@ fn of_app(
     findings.extend(running::stale(app, mounts, &containers, context));
     findings.extend(declared::forgotten(app, context));
     if !deployed.is_empty()
-        && let Some(fitting) = Fitting::open(app, "latest", context)
+        && let Some(image) = AppImage::find(app, &image::names(app, "", context), context)
     {
         for mounted in &deployed {
-            findings.extend(fitting.check(app, mounted));
+            findings.extend(image.check(mounted));
         }
     }
     Ok(findings)

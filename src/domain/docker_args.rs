@@ -51,6 +51,20 @@ pub fn words(source: &str, entry: &Entry, attachment: &Attachment) -> [String; 2
     }
 }
 
+/// The words of a mount of a path that is not there, which Docker refuses, container and all: `-v` would make the path.
+#[must_use]
+pub fn refused(missing: &str, attachment: &Attachment) -> [String; 2] {
+    let mut fields = vec![
+        "type=bind".to_owned(),
+        format!("source={missing}"),
+        format!("target={}", attachment.container_path),
+    ];
+    if attachment.is_readonly() {
+        fields.push("readonly".to_owned());
+    }
+    ["--mount".to_owned(), comma_separated(&fields)]
+}
+
 /// One record of comma-separated values, which is how Docker reads `--mount`.
 fn comma_separated(fields: &[String]) -> String {
     let quoted = fields.iter().map(|field| {

@@ -1,5 +1,6 @@
 //! Names, paths, entries and attachments: what they are and which values they can have. No I/O.
 
+pub mod app_image;
 pub mod app_settings;
 pub mod attachment;
 pub mod auto_volume;

@@ -240,6 +240,18 @@ impl Environment {
     }
 }
 
+/// What tells this deploy from any other: the `dokku` process that runs it, and all that it fires. `None` where there is no
+/// such process.
+#[must_use]
+pub fn deploy() -> Option<String> {
+    let process: u32 = var("DOKKU_PID")?.parse().ok()?;
+    let line = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Behind the name in parentheses: the 22nd field is when it started (proc(5)).
+    let started = line.rsplit(')').next()?.split_whitespace().nth(19)?;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(format!("{process} {started} {}", boot.trim()))
+}
+
 /// The name of this host.
 #[must_use]
 pub fn node() -> String {

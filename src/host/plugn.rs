@@ -9,17 +9,17 @@ use crate::error::{Error, Result};
 
 const PLUGN: &str = "plugn";
 
-/// The plugin of every Dokku host that has a file for nearly every trigger, which only notes the event.
-const EVENTS: &str = "20_events";
+/// Dokku's plugin that logs events. It has a file for nearly every trigger, on every host, and answers none of them.
+const LOGGER: &str = "20_events";
 
-/// Whether an enabled plugin answers a trigger.
+/// Whether an enabled plugin answers a trigger, by Dokku's own rule: any but `20_events`.
 #[must_use]
 pub fn is_answered(environment: &Environment, trigger: &str) -> bool {
     let Some(plugins) = environment.enabled_plugins().and_then(|path| fs::read_dir(path).ok())
     else {
         return false;
     };
-    plugins.flatten().filter(|plugin| plugin.file_name() != EVENTS).any(|plugin| {
+    plugins.flatten().filter(|plugin| plugin.file_name() != LOGGER).any(|plugin| {
         fs::metadata(plugin.path().join(trigger))
             .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     })

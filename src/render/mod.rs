@@ -24,6 +24,7 @@ const SIGPIPE_STATUS: i32 = 141;
 pub struct Printer {
     pending: Vec<u8>,
     quiet: bool,
+    is_aside: bool,
     failure: Option<io::Error>,
 }
 
@@ -40,7 +41,13 @@ impl Printer {
     /// A printer that leaves headlines out where it is quiet.
     #[must_use]
     pub fn new(quiet: bool) -> Self {
-        Self { pending: Vec::new(), quiet, failure: None }
+        Self { pending: Vec::new(), quiet, is_aside: false, failure: None }
+    }
+
+    /// Has whatever is said go to standard error, while standard output is for a program; or ends that.
+    pub fn speak_aside(&mut self, is_aside: bool) {
+        self.write_pending();
+        self.is_aside = is_aside;
     }
 
     /// Whether headlines are left out.
@@ -161,7 +168,10 @@ impl Printer {
     }
 
     fn write_pending(&mut self) {
-        if !self.pending.is_empty() && self.failure.is_none() {
+        if self.is_aside {
+            // There is nobody left to tell where this fails.
+            let _ = io::stderr().write_all(&self.pending);
+        } else if !self.pending.is_empty() && self.failure.is_none() {
             let mut stdout = io::stdout().lock();
             self.failure = stdout.write_all(&self.pending).and_then(|()| stdout.flush()).err();
         }

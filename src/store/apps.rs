@@ -1,4 +1,4 @@
-//! What the store keeps of an app besides its mounts: its settings and its needs.
+//! What the store keeps of an app besides its mounts: its settings, its needs, and what is known of its image.
 
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Change, Layout, Store, files};
+use crate::domain::app_image::{CheckedMounts, ImageFacts};
 use crate::domain::app_settings::AppSettings;
 use crate::domain::names::AppName;
 use crate::domain::needs::Need;
@@ -24,7 +25,28 @@ fn needs_file(layout: &Layout, app: &AppName) -> PathBuf {
     layout.app(app).join("needs")
 }
 
+fn image_file(layout: &Layout, app: &AppName) -> PathBuf {
+    layout.app(app).join("image")
+}
+
+fn checked_file(layout: &Layout, app: &AppName) -> PathBuf {
+    layout.app(app).join("checked")
+}
+
 impl Store {
+    /// What was seen in an app's image; nothing where that is not known, or cannot be read: it can be seen again.
+    #[must_use]
+    pub fn image_facts(&self, app: &AppName) -> ImageFacts {
+        read(image_file(self.layout(), app)).unwrap_or_default()
+    }
+
+    /// Which mounts the latest deploy of an app has checked; none where that is not known, or cannot be read: they can be
+    /// checked again.
+    #[must_use]
+    pub fn checked_mounts(&self, app: &AppName) -> CheckedMounts {
+        read(checked_file(self.layout(), app)).unwrap_or_default()
+    }
+
     /// An app's settings; the defaults where nothing was set.
     ///
     /// # Errors
@@ -43,6 +65,29 @@ impl Store {
 }
 
 impl Change<'_> {
+    /// Writes what was seen in an app's image.
+    ///
+    /// # Errors
+    /// Where it cannot be written as JSON.
+    pub fn write_image_facts(&mut self, app: &AppName, facts: &ImageFacts) -> Result<()> {
+        let path = image_file(self.store().layout(), app);
+        self.write_json(path, facts)
+    }
+
+    /// Writes which mounts a deploy of an app has checked.
+    ///
+    /// # Errors
+    /// Where it cannot be written as JSON.
+    pub fn write_checked_mounts(&mut self, app: &AppName, checked: &CheckedMounts) -> Result<()> {
+        let path = checked_file(self.store().layout(), app);
+        self.write_json(path, checked)
+    }
+
+    /// Forgets which mounts a deploy of an app has checked.
+    pub fn remove_checked_mounts(&mut self, app: &AppName) {
+        self.remove(checked_file(self.store().layout(), app));
+    }
+
     /// Writes an app's settings.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 
 use crate::backing::storage_root::{self, leaving_name};
 use crate::checks::declared::Covered;
-use crate::checks::image::Fitting;
+use crate::checks::image::AppImage;
 use crate::commands::snapshots::forget;
 use crate::commands::{access, destroy};
 use crate::context::Context;
@@ -75,8 +75,8 @@ impl Uncovered {
     ///
     /// # Errors
     /// Where the app's mounts cannot be read.
-    pub fn of(app: &AppName, fitting: &Fitting<'_>, context: &Context) -> Result<Self> {
-        let image = fitting.image();
+    pub fn of(app: &AppName, app_image: &AppImage<'_>, context: &Context) -> Result<Self> {
+        let image = app_image.image();
         let declared = image.volumes();
         let covered = match &declared[..] {
             [] => Covered::default(),
@@ -91,7 +91,7 @@ impl Uncovered {
                 )),
             }
         }
-        let user = fitting.host_ids().map(|(uid, gid)| Ids { uid, gid });
+        let user = app_image.host_ids().map(|(uid, gid)| Ids { uid, gid });
         Ok(Self { image: image.name().to_owned(), user, volumes })
     }
 

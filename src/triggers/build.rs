@@ -13,6 +13,7 @@ use crate::domain::needs::parse;
 use crate::domain::phases::Phase;
 use crate::error::{Error, Result};
 use crate::host::tree;
+use crate::ops::prepare;
 use crate::store::files::{self, is_absent};
 
 /// The largest `app.json` that is read, in bytes.
@@ -95,15 +96,40 @@ pub fn released(arguments: &[String], context: &mut Context) -> anyhow::Result<(
     let app = AppName::parse(name)?;
     let now = context.store.app_settings(&app)?;
     // Only apps that have to do with storage get a folder in the store.
-    let concerned = context.store.layout().app(&app).exists();
-    if !concerned || (now.image == image && now.builder == builder) {
+    if !context.store.layout().app(&app).exists() {
         return Ok(());
     }
-    context.store.change(|change| {
-        let mut settings = change.store().app_settings(&app)?;
-        image.clone_into(&mut settings.image);
-        builder.clone_into(&mut settings.builder);
-        change.write_app_settings(&app, &settings)
-    })?;
+    if now.image != image || now.builder != builder {
+        context.store.change(|change| {
+            let mut settings = change.store().app_settings(&app)?;
+            image.clone_into(&mut settings.image);
+            builder.clone_into(&mut settings.builder);
+            change.write_app_settings(&app, &settings)
+        })?;
+    }
+    prepare::look_at_image(&app, image, context);
     Ok(())
+}
+
+/// Checks what the app mounts before the image is released and containers start; the refusal stops the deploy.
+///
+/// # Errors
+/// Where something is wrong: one line each, with the app, the path and the command that mends it.
+pub fn checked(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let (name, image) = (word(arguments, 1), word(arguments, 2));
+    if name.is_empty() {
+        return Ok(());
+    }
+    Ok(prepare::release(&AppName::parse(name)?, image, context)?)
+}
+
+/// Forgets what the deploy has checked.
+///
+/// # Errors
+/// Where the store cannot be changed.
+pub fn deployed(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let Some(app) = app(arguments)? else {
+        return Ok(());
+    };
+    Ok(prepare::end(&app, context)?)
 }

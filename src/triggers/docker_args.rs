@@ -2,29 +2,49 @@
 
 use super::{app, one_writer, word};
 use crate::backing::{self, Place};
-use crate::commands::access::must_be_allowed;
+use crate::checks::sources;
+use crate::commands::access::{must_be_allowed, must_be_in_scope};
 use crate::context::Context;
-use crate::domain::docker_args::{line, mounted_source};
+use crate::domain::app_settings::MissingSource;
+use crate::domain::attachment::Attachment;
+use crate::domain::docker_args::{line, mounted_source, refused};
 use crate::domain::entry::{DOCKER_LOCAL, K3S};
-use crate::domain::names::{AppName, ProcessType};
-use crate::domain::paths::Source;
+use crate::domain::names::{AppName, EntryName, ProcessType};
+use crate::domain::paths::{ContainerPath, Source};
 use crate::domain::phases::Phase;
+use crate::domain::policy::Policy;
 use crate::error::{Error, Result};
+use crate::ops::prepare;
 use crate::store::Mounted;
 
 /// The builders whose build containers can mount.
 const BUILDERS: [&str; 3] = ["herokuish", "pack", "cnb"];
 
-/// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted.
+/// Below the storage root, what is never there: the source of a mount that Docker has to refuse.
+const REFUSED: &str = ".refused";
+
+/// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted. Dokku builds
+/// on whatever this says, so what must not be built is told to Docker.
 ///
 /// # Errors
-/// As [`deploy`].
+/// None but for an app that cannot be one.
 pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
-    let mounts = mounts(&app, Phase::Build, &ProcessType::default(), context)?;
     let builder = word(arguments, 1);
+    let can_mount = builder.is_empty() || BUILDERS.contains(&builder);
+    let words = build_words(&app, builder, can_mount, context);
+    print_or_refuse(&app, words, can_mount, context)
+}
+
+fn build_words(
+    app: &AppName,
+    builder: &str,
+    can_mount: bool,
+    context: &mut Context,
+) -> Result<Vec<String>> {
+    let mounts = mounts(app, Phase::Build, &ProcessType::default(), true, context)?;
     let emptied = |m: &&Mounted| m.attachment.container_path.parts().first() == Some(&"app");
     if matches!(builder, "" | "herokuish")
         && let Some(mounted) = mounts.iter().find(emptied)
@@ -32,13 +52,10 @@ pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
         return Err(Error::refused(format!(
             "{app}: the build mount of storage entry \"{}\" at {} is in /app, which herokuish empties, your data with it; unmount it, or leave the build phase out",
             mounted.entry.name, mounted.attachment.container_path
-        ))
-        .into());
+        )));
     }
-    if builder.is_empty() || BUILDERS.contains(&builder) {
-        let words = words(&app, &mounts, context)?;
-        print(&words, context);
-        return Ok(());
+    if can_mount {
+        return words(app, &mounts, true, context);
     }
     for mounted in &mounts {
         context.out.warn(&format!(
@@ -46,24 +63,36 @@ pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
             mounted.attachment.container_path, mounted.entry.name
         ));
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
-/// Prints the mounts of the deploy phase for a process type; without one, those of every process type's.
+/// Prints the mounts of the deploy phase for a process type; without one, those of every process type's, for a deploy task.
 ///
-/// With the number of a container, that is about to start: what has an exclusive entry before it is stopped.
+/// Dokku asks without the number of a container first: then what the process type mounts is checked and prepared. With a
+/// number, the container is about to start: what has an exclusive entry before it is stopped.
 ///
 /// # Errors
-/// Where a store file cannot be read: an app must not come up without its data; and where an exclusive entry is not to be
-/// had.
+/// Where a store file cannot be read, something is wrong with a mount, or an exclusive entry is not to be had: the old
+/// containers run on. A deploy task would be run without mounts, so there Docker is told.
 pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
+    if word(arguments, 2).is_empty() {
+        let words = words_of(&app, Phase::Deploy, context);
+        return print_or_refuse(&app, words, true, context);
+    }
     let process_type = ProcessType::parse(word(arguments, 2))?;
-    let mounts = mounts(&app, Phase::Deploy, &process_type, context)?;
-    let words = words(&app, &mounts, context)?;
-    if let Ok(index) = word(arguments, 3).parse() {
+    let index = word(arguments, 3);
+    if index.is_empty() {
+        context.out.speak_aside(true);
+        let ready = prepare::restart(&app, word(arguments, 1), &process_type, context);
+        context.out.speak_aside(false);
+        ready?;
+    }
+    let mounts = mounts(&app, Phase::Deploy, &process_type, false, context)?;
+    let words = words(&app, &mounts, false, context)?;
+    if let Ok(index) = index.parse() {
         // Last: nothing stops for a container that cannot be made.
         one_writer::make_way(&app, &process_type, index, &mounts, context)?;
     }
@@ -71,32 +100,76 @@ pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Prints the mounts of one-off containers.
+/// Prints the mounts of one-off containers. Dokku starts them whatever this says, so what must not start is told to Docker.
 ///
 /// # Errors
-/// As [`deploy`].
+/// None but for an app that cannot be one.
 pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
-    let mounts = mounts(&app, Phase::Run, &ProcessType::default(), context)?;
-    let words = words(&app, &mounts, context)?;
-    print(&words, context);
+    let words = words_of(&app, Phase::Run, context);
+    print_or_refuse(&app, words, true, context)
+}
+
+/// The words for a container that nothing was checked for.
+fn words_of(app: &AppName, phase: Phase, context: &mut Context) -> Result<Vec<String>> {
+    let mounts = mounts(app, phase, &ProcessType::default(), true, context)?;
+    context.out.speak_aside(true);
+    let words = words(app, &mounts, true, context);
+    context.out.speak_aside(false);
+    words
+}
+
+/// Prints the words, or why there are none, and a mount that Docker refuses: the container must not start without its data.
+fn print_or_refuse(
+    app: &AppName,
+    words: Result<Vec<String>>,
+    can_mount: bool,
+    context: &mut Context,
+) -> anyhow::Result<()> {
+    match words {
+        Ok(words) => print(&words, context),
+        Err(error) => {
+            context.out.warn(&error.to_string());
+            if can_mount {
+                let entry = EntryName::parse("refused")?;
+                let attachment = Attachment::new(entry, ContainerPath::parse("/storage")?);
+                print(&refused(&refused_source(app.as_str(), context)?, &attachment), context);
+            }
+        }
+    }
     Ok(())
 }
 
-/// The mounts that this host's Docker makes for a container, in order.
+/// Whether containers of the app can be started with Docker. Of an app that was never released none can be, and where another
+/// client is named it is not known what that refuses: then the words are Dokku's own, whatever is there.
+fn can_start(app: &AppName, context: &Context) -> bool {
+    context.environment.docker_bin().is_none_or(|client| client == "docker")
+        || context.store.app_settings(app).is_ok_and(|settings| !settings.image.is_empty())
+}
+
+/// A path that is never there, as Docker sees it; its last part says what it is about.
+fn refused_source(about: &str, context: &Context) -> Result<String> {
+    let path = context.store.layout().directory(REFUSED).join(about);
+    context.as_docker_sees_it(&path.to_string_lossy())
+}
+
+/// The mounts that this host's Docker makes for a container, in order. What is left out is said where nobody did before.
 fn mounts(
     app: &AppName,
     phase: Phase,
     process_type: &ProcessType,
+    is_said: bool,
     context: &mut Context,
 ) -> Result<Vec<Mounted>> {
     let mounts = context.store.mounts(app)?.readable()?;
-    crate::commands::report::warn_of_orphans(app, &mounts, context);
+    if is_said {
+        crate::commands::report::warn_of_orphans(app, &mounts, context);
+    }
     let known =
         |mounted: &&Mounted| [DOCKER_LOCAL, K3S].contains(&mounted.entry.scheduler.as_str());
-    for mounted in mounts.mounted.iter().filter(|mounted| !known(mounted)) {
+    for mounted in mounts.mounted.iter().filter(|mounted| is_said && !known(mounted)) {
         let entry = &mounted.entry;
         context.out.warn(&format!(
             "{app}: storage entry \"{}\" has scheduler {:?}, which this host's Docker does not serve; it is not mounted",
@@ -116,23 +189,68 @@ fn print(words: &[String], context: &mut Context) {
     }
 }
 
-fn words(app: &AppName, mounts: &[Mounted], context: &mut Context) -> Result<Vec<String>> {
+/// The words of the mounts. Where the caller starts a container whatever this says (`is_unstoppable`), a mount that cannot
+/// be had becomes one that Docker refuses, and what was checked nowhere is mended first.
+fn words(
+    app: &AppName,
+    mounts: &[Mounted],
+    is_unstoppable: bool,
+    context: &mut Context,
+) -> Result<Vec<String>> {
     if mounts.is_empty() {
         return Ok(Vec::new());
     }
     let policy = context.store.policy()?;
     let mut all = Vec::with_capacity(mounts.len() * 2);
     for mounted in mounts {
-        must_be_allowed(&mounted.entry, Some(app), &policy, context)?;
-        let source = as_docker_sees_it(mounted, context)?;
-        let backing = backing::of(&mounted.entry);
-        if backing.must_be_mounted(&mounted.entry) || backing.place() == Place::File {
-            // Nothing is written under an empty mount point, and Docker makes no directory in a file's place.
-            crate::commands::wait::must_be_usable(&mounted.entry, context)?;
+        match words_of_mount(app, mounted, &policy, is_unstoppable, context) {
+            Ok(words) => all.extend(words),
+            Err(error) if is_unstoppable => {
+                context.out.warn(&error.to_string());
+                let source = refused_source(mounted.entry.name.as_str(), context)?;
+                all.extend(refused(&source, &mounted.attachment));
+            }
+            Err(error) => return Err(error),
         }
-        all.extend(backing.words(&source, &mounted.entry, &mounted.attachment));
     }
     Ok(all)
+}
+
+fn words_of_mount(
+    app: &AppName,
+    mounted: &Mounted,
+    policy: &Policy,
+    is_unstoppable: bool,
+    context: &mut Context,
+) -> Result<[String; 2]> {
+    let (entry, attachment) = (&mounted.entry, &mounted.attachment);
+    must_be_allowed(entry, Some(app), policy, context)?;
+    must_be_in_scope(entry, app)?;
+    let source = as_docker_sees_it(mounted, context)?;
+    let backing = backing::of(entry);
+    if is_unstoppable && !entry.kind.is_empty() {
+        if let Some(finding) = prepare::mend(app, mounted, context) {
+            return Err(Error::refused(finding.line()));
+        }
+    } else if backing.must_be_mounted(entry) || backing.place() == Place::File {
+        // Nothing is written under an empty mount point, and Docker makes no directory in a file's place.
+        crate::commands::wait::must_be_usable(entry, context)?;
+    }
+    let missing = sources::missing(app, mounted, context);
+    if let Some(missing) = missing.filter(|_| can_start(app, context)) {
+        match context.store.app_settings(app)?.missing_source {
+            MissingSource::Ignore => {}
+            MissingSource::Create => prepare::make(app, mounted, context)?,
+            MissingSource::Fail => {
+                context.out.warn(&missing.line());
+                let is_path = matches!(entry.host_path, Some(Source::Path(_)));
+                let source =
+                    if is_path { source } else { refused_source(entry.shown_source(), context)? };
+                return Ok(refused(&source, attachment));
+            }
+        }
+    }
+    Ok(backing.words(&source, entry, attachment))
 }
 
 /// The source of a mount on the host of Docker, which sees Dokku's folders elsewhere where Dokku itself runs

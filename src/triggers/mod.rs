@@ -3,14 +3,13 @@
 pub mod app_clone;
 pub mod app_life;
 pub mod app_mounts;
-mod auto_volumes;
+pub mod auto_volumes;
 pub mod build;
 pub mod cron;
 pub mod docker_args;
 pub mod idle;
 pub mod install;
-mod one_writer;
-pub mod pre_deploy;
+pub mod one_writer;
 pub mod report;
 pub mod uninstall;
 

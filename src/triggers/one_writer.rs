@@ -2,7 +2,7 @@
 //!
 //! Dokku asks for the words of a container (`docker-args-deploy APP TAG PROC INDEX`) right before it makes it, so that is
 //! when its predecessor has to go: no sooner, since a deploy may still be stopped, or be about another process type
-//! alone, whose containers `pre-deploy` is not told.
+//! alone.
 
 use crate::checks::exclusive::{can_write, declared, in_the_way, written_by};
 use crate::checks::{Finding, Severity};
@@ -14,12 +14,17 @@ use crate::error::{Error, Result};
 use crate::host::docker::containers::{self, Container};
 use crate::store::Mounted;
 
-/// What keeps an app from being deployed with its exclusive entries.
+/// What keeps the containers of an app that get some of its mounts from being started with its exclusive entries.
 ///
 /// # Errors
 /// Where the store cannot be read, or Docker does not answer.
-pub fn findings(app: &AppName, mounts: &[Mounted], context: &Context) -> Result<Vec<Finding>> {
-    let entries = written_by(mounts);
+pub fn findings(
+    app: &AppName,
+    mounts: &[Mounted],
+    some: &[&Mounted],
+    context: &Context,
+) -> Result<Vec<Finding>> {
+    let entries = written_by(some.iter().copied());
     if entries.is_empty() {
         return Ok(Vec::new());
     }

@@ -109,6 +109,6 @@ fn triggers_are_dokkus_own_calls() {
     let mut session = host("");
     session.run(&["docker-args-deploy", "blog", "latest", "web"]);
     session.run(&["storage-app-mounts", "blog"]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     assert_transcript!(session);
 }

@@ -35,12 +35,12 @@ fn a_missing_source_is_made_or_ignored() {
     session.prepare(&["storage:create", "data", "--mode", "0750"]);
     session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/data"]);
     std::fs::remove_dir(session.host.path("lib/data/storage/data")).unwrap();
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.prepare(&["storage:app:set", "blog", "missing-source", "ignore"]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.show_tree("lib/data/storage");
     session.prepare(&["storage:app:set", "blog", "missing-source", "create"]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.show_tree("lib/data/storage");
     assert_transcript!(session);
 }

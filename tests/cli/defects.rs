@@ -35,6 +35,7 @@ fn parallel_mounts_are_all_there() {
 #[test]
 fn a_mount_is_one_word() {
     let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:app:set", "blog", "missing-source", "ignore"]);
     session.run(&["storage:mount", "blog", "/tmp:/x --privileged"]);
     session.run(&["storage:create", "a", "{ROOT}/srv/my data"]);
     session.run(&["storage:create", "b", "{ROOT}/srv/x --privileged"]);
@@ -89,7 +90,7 @@ fn what_is_stored_is_done() {
     ]);
     session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
     session.run(&["docker-args-deploy", "blog", "latest", "worker", "1"]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.show_tree("lib/data/storage");
     session.run(&["storage:mount", "blog", "/srv/x:/data/"]);
     assert_transcript!(session);
@@ -100,14 +101,18 @@ fn what_is_stored_is_done() {
 fn a_missing_path_stops_the_deploy() {
     let session = Session::dokku(&["blog"]);
     session.prepare(&["storage:mount", "blog", "{ROOT}/srv/settings.json:/app/settings.json"]);
-    let answer = session.call(&["pre-deploy", "blog", "latest"]).run();
+    let answer =
+        session.call(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]).run();
     assert_eq!((answer.status, answer.stdout.as_str()), (1, ""), "{answer:?}");
     for word in ["blog", "{ROOT}/srv/settings.json", "/app/settings.json", "mkdir"] {
         assert!(answer.stderr.contains(word), "{word} is not named: {answer:?}");
     }
     assert!(!session.host.path("srv").exists(), "something was made");
     session.host.file("srv/settings.json", "{}");
-    assert_eq!(args(&session, &["pre-deploy", "blog", "latest"]), "");
+    assert_eq!(
+        args(&session, &["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]),
+        ""
+    );
 }
 
 /// 6: `chown -R` always, on everything.

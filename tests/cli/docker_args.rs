@@ -31,6 +31,7 @@ fn herokuish_empties_the_apps_folder() {
 #[test]
 fn process_types() {
     let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:app:set", "blog", "missing-source", "ignore"]);
     session.prepare(&["storage:mount", "blog", "/srv/all:/all"]);
     session.prepare(&["storage:mount", "blog", "/srv/web:/own", "--process-type", "web"]);
     session.prepare(&["storage:mount", "blog", "/srv/worker:/own", "--process-type", "worker"]);
@@ -66,6 +67,7 @@ fn apps_that_mount_nothing_and_apps_that_are_none() {
 #[test]
 fn dokku_in_a_container() {
     let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:app:set", "blog", "missing-source", "ignore"]);
     session.prepare(&["storage:create", "data"]);
     session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/data"]);
     session.prepare(&["storage:create", "deep", "{ROOT}/lib/data/storage/x/y"]);
@@ -102,6 +104,7 @@ fn a_host_root_that_docker_cannot_take() {
 #[test]
 fn a_part_of_a_directory() {
     let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:app:set", "blog", "missing-source", "ignore"]);
     session.prepare(&["storage:create", "data"]);
     session.prepare(&[
         "storage:mount",

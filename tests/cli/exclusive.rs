@@ -142,7 +142,7 @@ fn the_scale() {
     let mut session = host();
     let scale = "lib/config/ps/blog/scale";
     session.host.file(scale, "web=2\nworker=0");
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web", "2"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
     session.remark("two process types, by Dokku's ps plugin");
@@ -150,7 +150,7 @@ fn the_scale() {
     session.host.folder("lib/plugins/enabled/ps");
     crate::support::stubs::script(&file, "#!/bin/sh\n");
     session.host.answer("ps-current-scale", "web=1\nworker=1");
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["storage:doctor", "blog"]);
     session.remark("one of which only reads");
     session.prepare(&["storage:unmount", "blog", "data"]);
@@ -158,7 +158,7 @@ fn the_scale() {
     session.prepare(&[&mount[..], &["web"]].concat());
     session.prepare(&[&mount[..], &["worker", "--volume-readonly"]].concat());
     session.host.answer("ps-current-scale", "web=1\nworker=3");
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["docker-args-deploy", "blog", "latest", "worker", "3"]);
     assert_transcript!(session);
 }
@@ -167,7 +167,7 @@ fn the_scale() {
 fn what_runs_makes_way() {
     let mut session = host();
     runs(&session, &[("blog", "web.1", DATA), ("shop", "web.1", "/srv/shop")]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
     session.host.file("lib/config/ps/blog/stop-timeout-seconds", "7");
@@ -175,7 +175,7 @@ fn what_runs_makes_way() {
     assert_eq!(stops(&session), ["-t 30 000000000000", "-t 7 000000000000"]);
     session.remark("what another app has, and what cannot be stopped");
     runs(&session, &[("blog", "web.1", DATA), ("shop", "web.1", DATA), ("gone", "web.1", DATA)]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
     session.run(&["storage:doctor", "blog"]);
     runs(&session, &[("blog", "web.1", DATA)]);
@@ -183,7 +183,7 @@ fn what_runs_makes_way() {
     session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
     session.remark("Docker does not answer");
     session.host.answer("docker-ps.exit", "1");
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
     assert_transcript!(session);
 }

@@ -119,7 +119,7 @@ fn owners() {
     session.run(&["storage:set", "conf", "chown", "heroku", "--chown-recursive"]);
     session.run(&[&CREATE[..], &["--chown", "heroku", "--chown-recursive"]].concat());
     session.run(&["storage:mount", "blog", "conf", "--container-dir", "/c", "--volume-chown", "5"]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.show_tree("lib/data/storage");
     assert_transcript!(session);
 }
@@ -184,7 +184,7 @@ fn what_is_in_its_place() {
             _ => {}
         }
         session.run(&["storage:wait", "conf"]);
-        session.run(&["pre-deploy", "blog", "latest"]);
+        session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
         session.run(&["docker-args-deploy", "blog", "latest"]);
         session.run(&["storage:doctor", "blog"]);
         session.run(&["storage:exec", "conf", "--", "cat"]);

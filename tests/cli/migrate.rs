@@ -19,6 +19,7 @@ fn lines_of_docker_options() {
     session.show_tree("lib/config");
     session.run(&["storage:list-entries"]);
     session.run(&["storage:migrate", "--all"]);
+    session.prepare(&["storage:app:set", "blog", "missing-source", "ignore"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web"]);
     session.run(&["docker-args-run", "blog", "latest"]);
     assert_transcript!(session);

@@ -22,14 +22,14 @@ fn import_link_unlink() {
     session.run_with("needs.json", &["storage:needs:import", "blog"], |call| call.stdin(NEEDS));
     session.run_with("the same", &["storage:needs:import", "blog"], |call| call.stdin(NEEDS));
     session.run(&["storage:needs:list", "blog"]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["storage:needs:link", "blog", "uploads", "uploads-prod"]);
     session.run(&["storage:needs:link", "blog", "uploads", "uploads-prod"]);
     session.run(&["storage:needs:link", "blog", "assets", "uploads-test"]);
     session.run(&["storage:needs:list", "blog"]);
     session.run(&["storage:needs:list", "blog", "--format", "json"]);
     session.run(&["storage:list", "blog"]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["storage:needs:link", "blog", "uploads", "uploads-test"]);
     session.run(&["storage:needs:unlink", "blog", "assets"]);
     session.run(&["storage:needs:unlink", "blog", "assets"]);

@@ -78,6 +78,7 @@ fn options_that_ride_along() {
 #[test]
 fn unusual_paths_are_one_word() {
     let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:app:set", "blog", "missing-source", "ignore"]);
     for mount in [
         "/srv/my data:/my data",
         "/srv/it's:/it's",

@@ -34,7 +34,7 @@ fn now_and_later() {
     session.run(&["storage:app:report", "shop"]);
     session.run(&["storage-app-mounts", "shop", "deploy"]);
     session.run(&["docker-args-run", "shop", "latest"]);
-    session.run(&["pre-deploy", "shop", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "shop", "dokku/shop:latest"]);
     session.remark("an app of its own is as it was");
     session.run(&["storage:list", "blog", "--format", "json"]);
     session.remark("the entries say who has them");
@@ -90,7 +90,7 @@ fn refusals() {
     session.remark("another program's file is found at the deploy");
     let line = r#"{"entry_name":"other","container_path":"/data","phases":["deploy"]}"#;
     session.host.file("lib/config/storage/shop/mounts", format!("{line}\n"));
-    session.run(&["pre-deploy", "shop", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "shop", "dokku/shop:latest"]);
     session.remark("in use through the other app");
     session.run(&["storage:destroy", "data", "--force"]);
     session.run(&["storage:set", "data", "exclusive", "true"]);
@@ -109,7 +109,7 @@ fn what_is_left_out() {
     session.prepare(&["storage:mount", "blog", "alias", "--container-dir", "/alias"]);
     session.run(&["storage:share", "blog", "shop"]);
     session.run(&["storage:list", "shop"]);
-    session.run(&["pre-deploy", "shop", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "shop", "dokku/shop:latest"]);
     session.run(&["docker-args-deploy", "shop", "latest", "web"]);
     session.remark("the exclusive entry has one app still");
     session.run(&["storage:set", "alone", "exclusive", "true"]);

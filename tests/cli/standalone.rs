@@ -17,7 +17,7 @@ fn the_tour() {
     session.run(&["storage:report"]);
     session.run(&["docker-args-run", "blog"]);
     session.run(&["docker-args-deploy", "blog", "", "web"]);
-    session.run(&["pre-deploy", "blog"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["storage:unmount", "blog", "/srv/it's here:/x"]);
     session.run(&["storage:migrate", "--all"]);
     session.run(&["post-delete", "blog"]);

@@ -73,8 +73,8 @@ fn pre_deploy() {
     session.prepare(&["storage:create", "data"]);
     session.prepare(&["storage:mount", "fine", "data", "--container-dir", "/data"]);
     session.prepare(&["storage:mount", "fine", "vol-ume:/volume"]);
-    session.run(&["pre-deploy", "fine", "latest"]);
-    session.run(&["pre-deploy", "empty", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "fine", "dokku/fine:latest"]);
+    session.run(&["pre-release-builder", "herokuish", "empty", "dokku/empty:latest"]);
     for (name, path) in [
         ("a", "{ROOT}/srv/a b"),
         ("b", "{ROOT}/lib/data/storage/ensured"),
@@ -97,14 +97,16 @@ fn pre_deploy() {
         "--volume-subpath",
         "part",
     ]);
-    session.run(&["pre-deploy", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.remark("nothing was made");
     session.show_tree("lib/data/storage");
     session.show_tree("srv");
     session.remark("Dokku in a container sees only its own folders of the host");
-    session.run_with("DOKKU_LIB_HOST_ROOT=/host", &["pre-deploy", "blog", "latest"], |call| {
-        call.env("DOKKU_LIB_HOST_ROOT", "/host")
-    });
+    session.run_with(
+        "DOKKU_LIB_HOST_ROOT=/host",
+        &["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"],
+        |call| call.env("DOKKU_LIB_HOST_ROOT", "/host"),
+    );
     assert_transcript!(session);
 }
 

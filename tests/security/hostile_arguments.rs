@@ -117,7 +117,7 @@ fn names_of_apps_lead_nowhere_else() {
             refuse.call(&of(&["post-app-clone-setup", "a"], &[]));
             refuse.call(&of(&["post-app-rename-setup", "a"], &[]));
             refuse.call(&of(&["post-app-rename-setup"], &["b"]));
-            refuse.call(&of(&["pre-deploy"], &["latest"]));
+            refuse.call(&of(&["pre-release-builder", "herokuish"], &["latest"]));
         }
     }
     say(&format!(

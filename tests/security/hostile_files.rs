@@ -64,7 +64,7 @@ const LINES: [&str; 19] = [
     "storage-app-mounts a",
     "docker-args-deploy a latest",
     "docker-args-run a latest",
-    "pre-deploy a latest",
+    "pre-release-builder herokuish a dokku/a:latest",
     "storage:mount a /srv/z:/z",
     "storage:mount a victim --container-dir /victim2",
     "storage:unmount a /srv/z:/z",

@@ -1,8 +1,13 @@
 //! What an image is: its user, and what it has at a path.
 
+use std::cell::OnceCell;
+
 use serde::Deserialize;
+use serde_json::Value;
+use sha1::{Digest, Sha1};
 
 use super::{Environment, ask, client};
+use crate::domain::app_image::{Content, User};
 use crate::host::process;
 
 /// A block of a tar archive, in bytes.
@@ -11,140 +16,141 @@ const BLOCK: usize = 512;
 /// The most of an archive that is read to look at a path, in bytes.
 const GLANCE: usize = 64 * 1024;
 
-/// The uid and the gids of a process in a container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
-    /// The uid in the container.
-    pub uid: u32,
-    /// The primary gid in the container.
-    pub gid: u32,
-}
-
-/// What an image has at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
-    /// Nothing.
-    Nothing,
-    /// A file.
-    File,
-    /// A folder without anything in it.
-    EmptyFolder,
-    /// A folder with something in it.
-    Folder,
-    /// A link, or something of another kind.
-    Other,
-}
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Config {
     user: String,
     env: Option<Vec<String>>,
-    volumes: Option<std::collections::BTreeMap<String, serde_json::Value>>,
-}
-
-/// An image with a container of it that is never started, through which its files can be seen. The container
-/// is removed when this is dropped.
-#[derive(Debug)]
-pub struct Image<'a> {
-    environment: &'a Environment,
-    name: String,
-    config: Config,
-    container: String,
-}
-
-/// The paths that the first of the images that Docker has declares as volumes; nothing where it has none of them.
-#[must_use]
-pub fn volumes(environment: &Environment, names: &[String]) -> Vec<String> {
-    let config = names.iter().find_map(|name| config(environment, name));
-    config.map(|config| config.volumes()).unwrap_or_default()
-}
-
-/// What an image is set to; `None` where Docker does not have it.
-fn config(environment: &Environment, name: &str) -> Option<Config> {
-    if let Some(answer) = ask(environment, "GET", &format!("/images/{name}/json"), "") {
-        let is_here = answer.status == 200;
-        return Config::deserialize(&answer.body["Config"]).ok().filter(|_| is_here);
-    }
-    let words = ["image", "inspect", "-f", "{{json .Config}}", name];
-    let answer = process::output(&client(environment), &words).ok()?;
-    serde_json::from_str(&answer.stdout).ok()
+    volumes: Option<std::collections::BTreeMap<String, Value>>,
 }
 
 impl Config {
+    fn is_herokuish(&self) -> bool {
+        self.env.iter().flatten().any(|variable| variable == "USER=herokuishuser")
+    }
+
     fn volumes(&self) -> Vec<String> {
         self.volumes.iter().flatten().map(|(path, _)| path.clone()).collect()
     }
 }
 
+/// An image, and what its files are. They are seen through a container that is never started; it is made when the first
+/// of them is asked for, and removed when this is dropped.
+#[derive(Debug)]
+pub struct Image<'a> {
+    environment: &'a Environment,
+    name: String,
+    layers: String,
+    config: Config,
+    container: OnceCell<Option<String>>,
+}
+
+/// The paths that the first of the images that Docker has declares as volumes; nothing where it has none of them.
+#[must_use]
+pub fn volumes(environment: &Environment, names: &[String]) -> Vec<String> {
+    let image = Image::find(environment, names);
+    image.map(|image| image.volumes()).unwrap_or_default()
+}
+
+/// What Docker says of an image; `None` where it does not have it.
+fn inspect(environment: &Environment, name: &str) -> Option<Value> {
+    if let Some(answer) = ask(environment, "GET", &format!("/images/{name}/json"), "") {
+        return Some(answer.body).filter(|_| answer.status == 200);
+    }
+    let answer = process::output(&client(environment), &["image", "inspect", name]).ok()?;
+    let images: Value = serde_json::from_str(&answer.stdout).ok()?;
+    images.get(0).cloned()
+}
+
 impl<'a> Image<'a> {
-    /// Opens the first of the images that Docker has; `None` where it has none of them or does not answer.
+    /// The first of the images that Docker has; `None` where it has none of them or does not answer.
     #[must_use]
-    pub fn open(environment: &'a Environment, names: &[String]) -> Option<Self> {
-        let docker = client(environment);
-        for name in names {
-            let Some(config) = config(environment, name) else {
-                continue;
-            };
-            let made =
-                process::output(&docker, &["create", "--network", "none", name, "true"]).ok()?;
-            let container = made.stdout.trim().to_owned();
-            if made.status == 0 && !container.is_empty() {
-                return Some(Self { environment, name: name.clone(), config, container });
-            }
-        }
-        None
+    pub fn find(environment: &'a Environment, names: &[String]) -> Option<Self> {
+        let (name, found) =
+            names.iter().find_map(|name| Some((name, inspect(environment, name)?)))?;
+        let layers = found["RootFS"]["Layers"].as_array().map_or(&[][..], Vec::as_slice);
+        let layers: Vec<&str> = layers.iter().filter_map(Value::as_str).collect();
+        Some(Self {
+            environment,
+            name: name.clone(),
+            layers: layers.join(" "),
+            config: Config::deserialize(&found["Config"]).ok()?,
+            container: OnceCell::new(),
+        })
     }
 
-    /// What the image has at a path.
+    /// What tells images apart that differ in their files or in their user: the layers, and who is set as the user. Labels
+    /// make another image id, and are no difference.
     #[must_use]
-    pub fn content(&self, path: &str) -> Content {
-        let archive = self.archive(path, GLANCE);
-        let Some(header) = archive.get(..BLOCK) else {
-            return Content::Nothing;
+    pub fn identity(&self, app_user: Option<&str>) -> String {
+        let mut hash = Sha1::new();
+        let app_user = app_user.filter(|_| self.config.is_herokuish()).unwrap_or_default();
+        for part in [&self.layers, &self.config.user, app_user] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        format!("{:x}", hash.finalize())
+    }
+
+    /// The container through which the files are seen; `None` where Docker does not make one.
+    fn container(&self) -> Option<&str> {
+        let make = || {
+            let words = ["create", "--network", "none", &self.name, "true"];
+            let made = process::output(&client(self.environment), &words).ok()?;
+            let container = made.stdout.trim().to_owned();
+            (made.status == 0 && !container.is_empty()).then_some(container)
         };
-        match header[156] {
+        self.container.get_or_init(make).as_deref()
+    }
+
+    /// What the image has at a path; `None` where Docker does not show it.
+    #[must_use]
+    pub fn content(&self, path: &str) -> Option<Content> {
+        let archive = self.archive(path, GLANCE)?;
+        let Some(header) = archive.get(..BLOCK) else {
+            return Some(Content::Nothing);
+        };
+        Some(match header[156] {
             b'5' => match archive.get(BLOCK) {
-                Some(&byte) if byte != 0 => Content::Folder,
-                _ => Content::EmptyFolder,
+                Some(&byte) if byte != 0 => Content::Directory,
+                _ => Content::EmptyDirectory,
             },
             b'0' | 0 => Content::File,
             _ => Content::Other,
-        }
+        })
     }
 
-    /// The user that the app's processes run as. An image of herokuish starts as root and then becomes
-    /// `app_user`, or `herokuishuser`.
+    /// The user that the app's processes run as; `None` where it is not known. An image of herokuish starts as root and
+    /// then becomes `app_user`, or `herokuishuser`.
     #[must_use]
     pub fn user(&self, app_user: Option<&str>) -> Option<User> {
-        let is_herokuish = self.config.env.iter().flatten().any(|v| v == "USER=herokuishuser");
         let named = match self.config.user.as_str() {
-            "" if is_herokuish => app_user.unwrap_or("herokuishuser"),
+            "" if self.config.is_herokuish() => app_user.unwrap_or("herokuishuser"),
             "" => "0",
             user => user,
         };
         let (user, group) = named.split_once(':').unwrap_or((named, ""));
-        let passwd = self.file("/etc/passwd");
-        let fields = |line: &str| {
-            let fields: Vec<&str> = line.split(':').collect();
-            let id = |index: usize| fields.get(index).and_then(|f| f.parse::<u32>().ok());
-            (fields.first().copied().unwrap_or_default().to_owned(), id(2), id(3))
-        };
-        let known = passwd.lines().map(fields).find(|(name, uid, _)| {
-            name == user || user.parse::<u32>().is_ok_and(|wanted| *uid == Some(wanted))
+        let passwd = self.file("/etc/passwd")?;
+        let known = passwd.lines().map(Account::of).find(|account| {
+            account.name == user || user.parse::<u32>().is_ok_and(|uid| account.id == Some(uid))
         });
-        let uid = match &known {
-            Some((_, Some(uid), _)) => *uid,
-            _ => user.parse().ok()?,
-        };
+        let uid = known.as_ref().and_then(|known| known.id).or_else(|| user.parse().ok())?;
+        let lines = self.file("/etc/group")?;
         let gid = match group {
-            "" => known.and_then(|(_, _, gid)| gid).unwrap_or(0),
+            "" => known.as_ref().and_then(|known| known.group).unwrap_or(0),
             group => group.parse().ok().or_else(|| {
-                let groups = self.file("/etc/group");
-                groups.lines().map(fields).find(|(name, ..)| name == group)?.1
+                lines.lines().map(Account::of).find(|account| account.name == group)?.id
             })?,
         };
-        Some(User { uid, gid })
+        // As Docker does: who names a group has that one only.
+        let is_member = |line: &&str| {
+            let members = line.split(':').nth(3).unwrap_or_default();
+            group.is_empty()
+                && known.as_ref().is_some_and(|k| members.split(',').any(|m| m == k.name))
+        };
+        let groups = lines.lines().filter(is_member).filter_map(|line| Account::of(line).id);
+        let groups = groups.filter(|group| *group != gid).collect();
+        Some(User { uid, gid, groups })
     }
 
     /// The name that the image was found by.
@@ -159,29 +165,46 @@ impl<'a> Image<'a> {
         self.config.volumes()
     }
 
-    /// The text of a file in the image; empty where there is none.
-    fn file(&self, path: &str) -> String {
-        let archive = self.archive(path, 1024 * 1024);
+    /// The text of a file in the image; empty where there is none, `None` where Docker does not show it.
+    fn file(&self, path: &str) -> Option<String> {
+        let archive = self.archive(path, 1024 * 1024)?;
         let Some(header) = archive.get(..BLOCK) else {
-            return String::new();
+            return Some(String::new());
         };
         let digits = String::from_utf8_lossy(&header[124..136]).into_owned();
         let digits = digits.trim_matches(|c: char| !c.is_digit(8));
         let size = usize::from_str_radix(digits, 8).unwrap_or(0);
         let end = archive.len().min(BLOCK + size);
-        String::from_utf8_lossy(&archive[BLOCK.min(end)..end]).into_owned()
+        Some(String::from_utf8_lossy(&archive[BLOCK.min(end)..end]).into_owned())
     }
 
-    /// The beginning of the archive that Docker makes of a path.
-    fn archive(&self, path: &str, most: usize) -> Vec<u8> {
-        let place = format!("{}:{path}", self.container);
-        process::beginning(&client(self.environment), &["cp", &place, "-"], most)
-            .unwrap_or_default()
+    /// The beginning of the archive that Docker makes of a path; empty where there is no such path.
+    fn archive(&self, path: &str, most: usize) -> Option<Vec<u8>> {
+        let source = format!("{}:{path}", self.container()?);
+        process::beginning(&client(self.environment), &["cp", &source, "-"], most).ok()
     }
 }
 
 impl Drop for Image<'_> {
     fn drop(&mut self) {
-        let _ = process::output(&client(self.environment), &["rm", "-f", "-v", &self.container]);
+        if let Some(Some(container)) = self.container.get() {
+            let _ = process::output(&client(self.environment), &["rm", "-f", "-v", container]);
+        }
+    }
+}
+
+/// A line of `/etc/passwd` or `/etc/group`: a name, its id, and for a user that of its group.
+struct Account {
+    name: String,
+    id: Option<u32>,
+    group: Option<u32>,
+}
+
+impl Account {
+    fn of(line: &str) -> Self {
+        let fields: Vec<&str> = line.split(':').collect();
+        let id = |index: usize| fields.get(index).and_then(|field| field.parse().ok());
+        let name = fields.first().copied().unwrap_or_default().to_owned();
+        Self { name, id: id(2), group: id(3) }
     }
 }

@@ -1,0 +1,3 @@
+//! What commands and triggers have in common: one file an operation.
+
+pub mod prepare;

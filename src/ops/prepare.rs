@@ -1,0 +1,382 @@
+//! What is checked and done before containers start: for all that an app mounts when an image is released, and for what
+//! a process type mounts when it is restarted.
+//!
+//! Dokku fires `pre-release-builder` at a deploy, and at a restart or a change of scale only `docker-args-deploy`. So that
+//! a deploy, which fires both, checks nothing twice, it notes which mounts it has checked.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+
+use crate::backing;
+use crate::backing::storage_root::{self, Wanted};
+use crate::checks::image::{self, AppImage};
+use crate::checks::{Finding, Severity, sources};
+use crate::commands::scheduler;
+use crate::commands::usage::{NEARLY_FULL, share_of};
+use crate::context::Context;
+use crate::domain::app_image::{CheckedMounts, ImageFacts};
+use crate::domain::app_settings::{MissingSource, UnwritableSource};
+use crate::domain::attachment::Attachment;
+use crate::domain::docker_args::quoted;
+use crate::domain::entry::{DOCKER_LOCAL, Entry};
+use crate::domain::names::{AppName, ProcessType};
+use crate::domain::paths::{Source, Subpath};
+use crate::domain::phases::Phase;
+use crate::error::{Error, Result};
+use crate::host::docker::volumes::{self, Volume};
+use crate::host::environment;
+use crate::host::ownership::{self, Folder, Ids};
+use crate::host::tree::Depth;
+use crate::store::{Mounted, Mounts};
+use crate::triggers::auto_volumes::Uncovered;
+use crate::triggers::one_writer;
+
+/// Checks every mount of the phases deploy and run against an image that is about to be released, and sets the owners that
+/// were asked for.
+///
+/// # Errors
+/// Where something is wrong: one line each, with the app, the path and the command that mends it.
+pub fn release(app: &AppName, image: &str, context: &mut Context) -> Result<()> {
+    crate::commands::needs::settle(app, context)?;
+    let mounts = context.store.mounts(app)?.readable()?;
+    for left in &mounts.left_out {
+        context.out.warn(&left.told(app));
+    }
+    // What only one-off containers have is checked, too: nothing could stop them when they start.
+    let is_asked = |m: &&Mounted| {
+        m.attachment.phases.contains(Phase::Deploy) || m.attachment.phases.contains(Phase::Run)
+    };
+    let asked: Vec<&Mounted> = mounts.mounted.iter().filter(is_asked).collect();
+    let mut names = image::names(app, "", context);
+    if !image.is_empty() {
+        names.insert(0, image.to_owned());
+    }
+    let orphans: Vec<&Attachment> = mounts.orphans.iter().collect();
+    let mut findings = crate::commands::needs::missing(app, context)?;
+    // What another scheduler runs finds no directories of this host.
+    let makes_volumes = context.store.app_settings(app)?.auto_volumes
+        && scheduler::of_app(app, context) == DOCKER_LOCAL;
+    let subject = Subject { app, all: &mounts, asked: &asked, orphans: &orphans, makes_volumes };
+    prepare(&subject, &names, &mut findings, context)?;
+    let lines = asked.iter().map(|m| line(&m.attachment)).chain(orphans.iter().map(|o| line(o)));
+    note_checked(app, lines.collect(), context);
+    one_writer::announce(app, &mounts.mounted, context);
+    // A deploy does not wait for more than one removal, and only where it needs the room.
+    crate::commands::trash::make_room(None, 1, context);
+    Ok(())
+}
+
+/// Checks what containers of a process type are about to mount, unless the same deploy has, and sets the owners that were
+/// asked for. Whatever is said goes to standard error.
+///
+/// # Errors
+/// As [`release`].
+pub fn restart(
+    app: &AppName,
+    tag: &str,
+    process_type: &ProcessType,
+    context: &mut Context,
+) -> Result<()> {
+    let mounts = context.store.mounts(app)?.readable()?;
+    let checked = checked_by_this_deploy(app, context);
+    let is_new = |line: String| !checked.contains(&line);
+    let is_asked = |m: &&Mounted| {
+        m.attachment.applies(Phase::Deploy, process_type) && is_new(line(&m.attachment))
+    };
+    let asked: Vec<&Mounted> = mounts.mounted.iter().filter(is_asked).collect();
+    let is_asked = |o: &&Attachment| o.applies(Phase::Deploy, process_type) && is_new(line(o));
+    let orphans: Vec<&Attachment> = mounts.orphans.iter().filter(is_asked).collect();
+    if asked.is_empty() && orphans.is_empty() {
+        return Ok(());
+    }
+    let names = image::names(app, tag, context);
+    let subject =
+        Subject { app, all: &mounts, asked: &asked, orphans: &orphans, makes_volumes: false };
+    prepare(&subject, &names, &mut Vec::new(), context)?;
+    let lines = asked.iter().map(|m| line(&m.attachment)).chain(orphans.iter().map(|o| line(o)));
+    note_checked(app, lines.chain(checked).collect(), context);
+    Ok(())
+}
+
+/// Forgets what a deploy has checked, once that has ended.
+///
+/// # Errors
+/// Where the store cannot be changed.
+pub fn end(app: &AppName, context: &Context) -> Result<()> {
+    if context.store.checked_mounts(app) == CheckedMounts::default() {
+        return Ok(());
+    }
+    context.store.change(|change| {
+        change.remove_checked_mounts(app);
+        Ok(())
+    })
+}
+
+/// Looks at an image once it has been released, so that a restart need not: what a builder added to it since it was checked
+/// may be another layer.
+pub fn look_at_image(app: &AppName, image: &str, context: &Context) {
+    let Ok(mounts) = context.store.mounts(app) else {
+        return;
+    };
+    let mounted: Vec<&Mounted> = mounts.mounted.iter().collect();
+    if mounted.is_empty() {
+        return;
+    }
+    if let Some(image) = AppImage::find(app, &[image.to_owned()], context) {
+        image.look_at(&mounted);
+        note_facts(app, &image.into_facts(), context);
+    }
+}
+
+/// The mounts that this deploy has checked; none in another one.
+fn checked_by_this_deploy(app: &AppName, context: &Context) -> Vec<String> {
+    let checked = context.store.checked_mounts(app);
+    match environment::deploy() {
+        Some(deploy) if checked.deploy == deploy => checked.mounts,
+        _ => Vec::new(),
+    }
+}
+
+/// Notes what this deploy has checked. Where that fails, it is checked again.
+fn note_checked(app: &AppName, mounts: Vec<String>, context: &Context) {
+    if let (false, Some(deploy)) = (mounts.is_empty(), environment::deploy()) {
+        let checked = CheckedMounts { deploy, mounts };
+        let _ = context.store.change(|change| change.write_checked_mounts(app, &checked));
+    }
+}
+
+/// Notes what was seen of an image. Where that fails, it is looked at again.
+fn note_facts(app: &AppName, facts: &ImageFacts, context: &Context) {
+    if *facts != context.store.image_facts(app) {
+        let _ = context.store.change(|change| change.write_image_facts(app, facts));
+    }
+}
+
+fn line(attachment: &Attachment) -> String {
+    serde_json::to_string(attachment).unwrap_or_default()
+}
+
+/// What is prepared.
+struct Subject<'a> {
+    app: &'a AppName,
+    /// All that the app mounts.
+    all: &'a Mounts,
+    /// The mounts that are checked.
+    asked: &'a [&'a Mounted],
+    /// The attachments without an entry that containers would get.
+    orphans: &'a [&'a Attachment],
+    /// Whether the volumes of the image get entries.
+    makes_volumes: bool,
+}
+
+fn prepare(
+    subject: &Subject<'_>,
+    names: &[String],
+    findings: &mut Vec<Finding>,
+    context: &mut Context,
+) -> Result<()> {
+    let Subject { app, all, asked, makes_volumes, .. } = *subject;
+    let settings = context.store.app_settings(app)?;
+    warn_of_orphans(app, subject.orphans, context);
+    let local: Vec<&Mounted> =
+        asked.iter().copied().filter(|mounted| mounted.entry.is_docker_local()).collect();
+    let is_asked = |finding: &Finding| {
+        finding.entry.as_ref().is_none_or(|name| asked.iter().any(|m| m.entry.name == *name))
+    };
+    let mut of_app = sources::collisions(app, all);
+    of_app.extend(sources::taken_by_options(app, all, context));
+    of_app.extend(one_writer::findings(app, &all.mounted, asked, context)?);
+    findings.extend(of_app.into_iter().filter(is_asked));
+    let policy = context.store.policy()?;
+    let mut to_make = Vec::new();
+    let mut is_missing = Vec::new();
+    for &mounted in &local {
+        findings.extend(sources::not_allowed(app, mounted, &policy, context));
+        findings.extend(sources::elsewhere(app, mounted));
+        findings.extend(sources::unknown_option(app, mounted, context));
+        findings.extend(mend(app, mounted, context));
+        let missing = sources::missing(app, mounted, context);
+        is_missing.push(missing.is_some());
+        match (missing, settings.missing_source) {
+            (None, _) => {}
+            (Some(finding), MissingSource::Fail) => findings.push(finding),
+            (Some(_), MissingSource::Create) => to_make.push(mounted),
+            (Some(finding), MissingSource::Ignore) => context.out.warn(&finding.line()),
+        }
+    }
+    let needs_image = !local.is_empty() || makes_volumes;
+    let image = if needs_image { AppImage::find(app, names, context) } else { None };
+    let owners = owners(app, &local, image.as_ref(), context)?;
+    let reads_only = settings.unwritable_source == UnwritableSource::Ignore;
+    if let Some(image) = &image {
+        let stays_missing =
+            |index: usize| is_missing[index] && settings.missing_source != MissingSource::Create;
+        for (index, mounted) in local.iter().enumerate().filter(|(i, _)| !stays_missing(*i)) {
+            let is_settled = |finding: &Finding| {
+                finding.severity != Severity::Stops
+                    || (["not-writable", "not-readable"].contains(&finding.code)
+                        && (owners[index].is_some() || reads_only))
+            };
+            findings.extend(image.check(mounted).into_iter().filter(|f| !is_settled(f)));
+        }
+    }
+    stop_for(findings)?;
+    let uncovered = match &image {
+        Some(image) if makes_volumes => Some(Uncovered::of(app, image, context)?),
+        _ => None,
+    };
+    let facts = image.map(AppImage::into_facts);
+    if makes_volumes && facts.is_none() {
+        context.out.warn(&format!(
+            "{app}: Docker does not show the image, so that its volumes get no storage entries (auto-volumes)"
+        ));
+    }
+    if let (Some(facts), false) = (facts, local.is_empty()) {
+        note_facts(app, &facts, context);
+    }
+    warn_of_full(app, &local, context);
+    for mounted in to_make {
+        make(app, mounted, context)?;
+    }
+    for (mounted, owner) in local.iter().zip(owners) {
+        if let Some(ids) = owner {
+            give(mounted, ids, context)?;
+        }
+    }
+    match uncovered {
+        Some(uncovered) => uncovered.make(app, context),
+        None => Ok(()),
+    }
+}
+
+/// Why containers cannot use what is behind a mount, after it was tried to mend it: a mount that came down may come up again.
+pub fn mend(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
+    sources::unusable(app, mounted, context)?;
+    if let Err(error) = backing::of(&mounted.entry).revive(&mounted.entry, context) {
+        context.out.warn(&error.to_string());
+    }
+    sources::unusable(app, mounted, context)
+}
+
+/// Says which entries with a size are nearly full.
+fn warn_of_full(app: &AppName, deployed: &[&Mounted], context: &mut Context) {
+    for mounted in deployed {
+        let entry = &mounted.entry;
+        if let Some(share) = share_of(entry).filter(|&share| share >= NEARLY_FULL) {
+            context.out.warn(&format!(
+                "{app}: storage entry \"{}\" ({}) is {share} % full; to have it hold more: dokku storage:set {} size SIZE",
+                entry.name,
+                entry.option("size"),
+                entry.name
+            ));
+        }
+    }
+}
+
+fn stop_for(findings: &[Finding]) -> Result<()> {
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = findings.iter().map(Finding::line).collect();
+    Err(Error::refused(lines.join("\n")))
+}
+
+/// An attachment without an entry is left out of the containers; that must not go unnoticed.
+fn warn_of_orphans(app: &AppName, orphans: &[&Attachment], context: &mut Context) {
+    for orphan in orphans {
+        let path = quoted(orphan.container_path.as_str());
+        context.out.warn(&format!(
+            "{app} is deployed without storage entry \"{name}\" at {path}, whose file is gone; put back {file}, or drop the mount: dokku storage:unmount {app} {name} --container-dir {path}",
+            name = orphan.entry_name,
+            file = context.store.layout().entry(&orphan.entry_name).display(),
+        ));
+    }
+}
+
+/// The ids to which each mount's directory is to be given, as `--volume-chown` says.
+fn owners(
+    app: &AppName,
+    deployed: &[&Mounted],
+    image: Option<&AppImage<'_>>,
+    context: &Context,
+) -> Result<Vec<Option<Ids>>> {
+    let owner = |mounted: &&Mounted| -> Result<Option<Ids>> {
+        let Some(ownership) = &mounted.attachment.volume_chown else {
+            return Ok(None);
+        };
+        let name = mounted.entry.name.as_str();
+        if mounted.entry.shown_source() != storage_root::default_path(context, name) {
+            crate::render::Printer::new(false).warn(&format!(
+                "{app}: --volume-chown {} is not applied to {}, which is not in the storage root; set its owner yourself",
+                ownership.as_str(),
+                mounted.entry.shown_source()
+            ));
+            return Ok(None);
+        }
+        if !ownership.is_auto() {
+            return Ok(ownership::on_host(&context.environment, ownership).0);
+        }
+        match image.and_then(AppImage::host_ids) {
+            Some((uid, gid)) => Ok(Some(Ids { uid, gid })),
+            None => Err(Error::refused(format!(
+                "{app}: the user of the image is not known, so --volume-chown auto cannot be applied to {}; name the uid: dokku storage:mount {app} {name} --container-dir {} --volume-chown UID",
+                mounted.entry.shown_source(),
+                quoted(mounted.attachment.container_path.as_str())
+            ))),
+        }
+    };
+    deployed.iter().map(owner).collect()
+}
+
+/// Makes what is missing: the entry's directory with its owner and mode, or the volume.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
+    let entry = &mounted.entry;
+    let source = crate::domain::docker_args::mounted_source(entry, &mounted.attachment);
+    let path = std::path::Path::new(&source);
+    match (&entry.host_path, &mounted.attachment.subpath) {
+        (Some(Source::Volume(volume)), _) => {
+            let plain = Volume {
+                driver: volumes::LOCAL.to_owned(),
+                options: BTreeMap::new(),
+                labels: BTreeMap::new(),
+            };
+            volumes::make(&context.environment, volume.as_str(), &plain)?;
+        }
+        (_, Some(part)) if is_ours(entry, context) => make_part(entry, part, context)?,
+        _ => {
+            let wanted = Wanted::of(entry, false, context)?;
+            storage_root::make(path, context)?;
+            wanted.apply(entry, context)?;
+        }
+    }
+    context.out.detail(&format!("Created {source} for {app}"));
+    Ok(())
+}
+
+fn is_ours(entry: &Entry, context: &Context) -> bool {
+    entry.shown_source() == storage_root::default_path(context, entry.name.as_str())
+}
+
+/// Makes a part of an entry's directory, and that where it is missing too, for the entry's owner.
+fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()> {
+    let name = entry.name.as_str();
+    let directory = context.store.layout().directory(name);
+    let wanted = Wanted::of(entry, false, context)?;
+    storage_root::make(&directory, context)?;
+    wanted.apply(entry, context)?;
+    let found = std::fs::metadata(&directory).map_err(Error::system("read", &directory))?;
+    let ids = Ids { uid: found.uid(), gid: found.gid() };
+    let layout = context.store.layout();
+    ownership::make_part(&context.environment, layout, name, part.as_str(), ids)
+}
+
+/// Gives an entry's directory, or the part of it that is mounted, to the ids.
+fn give(mounted: &Mounted, ids: Ids, context: &Context) -> Result<()> {
+    let part = mounted.attachment.subpath.as_ref().map(Subpath::as_str);
+    let folder = Folder { name: mounted.entry.name.as_str(), part };
+    let layout = context.store.layout();
+    ownership::give(&context.environment, layout, folder, ids, Depth::Folder, &|_| {}).map(drop)
+}
