@@ -37,7 +37,7 @@ put() { sudo -u dokku sh -c 'mkdir -p "$(dirname "$1")" && umask 077 && cat > "$
   assert_refused
   assert_stderr_has "$MOUNTS"
   assert_equal "$broken" "$(sha256sum "$MOUNTS")"
-  run_apart trigger pre-deploy "$APP" latest
+  run_apart trigger pre-release-builder dockerfile "$APP" "dokku/$APP:latest"
   if [ "$status" -eq 0 ]; then run_apart trigger docker-args-deploy "$APP" latest web 1; fi
   [ "$status" -ne 0 ] || fail "an app whose mounts cannot be read would be deployed without them" "$(shown)"
 

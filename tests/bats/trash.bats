@@ -155,12 +155,12 @@ small_disk() {
   head -c "$(($(df --output=avail -B1 "$ROOT" | tail -n 1) - 1048576))" /dev/zero >"$ROOT/filler"
 
   # A deploy makes room by one of them.
-  run trigger pre-deploy "$APP" latest
+  run trigger pre-release-builder dockerfile "$APP" "dokku/$APP:latest"
   assert_success
   assert_line_with "has only" "% left" "$NAME-1-"
   assert_equal "$(ids_of "$NAME-1")" ""
   assert_equal "$(ids_of "$NAME-2" | wc -l)" 1
-  run trigger pre-deploy "$APP" latest
+  run trigger pre-release-builder dockerfile "$APP" "dokku/$APP:latest"
   assert_output ""
 
   # On a disk that is really full, the trash can still be emptied.

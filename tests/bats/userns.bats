@@ -20,7 +20,8 @@ setup_file() {
   GID_0=$(sed -n 's/^dokku:\([0-9]*\):.*/\1/p' /etc/subgid | head -n 1)
   export UID_0 GID_0
   echo '{}' >"$HOST/engine/settings.json"
-  dockerd --config-file "$HOST/engine/settings.json" --host "unix://$HOST/engine/socket" --group docker \
+  # Without a bridge of its own an engine removes docker0, from under the machine's containers: so it has no network but its own.
+  unshare --net dockerd --config-file "$HOST/engine/settings.json" --host "unix://$HOST/engine/socket" --group docker \
     --data-root "$HOST/engine/data" --exec-root "$HOST/engine/exec" --pidfile "$HOST/engine/pid" --bridge none \
     --iptables=false --ip-forward=false --storage-driver "$(docker info --format '{{.Driver}}')" --userns-remap dokku:dokku \
     >"$HOST/engine/log" 2>&1 3>&- &
