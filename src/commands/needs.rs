@@ -270,10 +270,11 @@ fn ask(app: &AppName, context: &mut Context) -> Result<()> {
         .map(|(entry, _)| entry.name.to_string())
         .collect();
     for need in unserved(app, context)? {
-        context.out.line(&format!("{} ({}): {}", need.id, need.path, need.description));
-        context.out.detail(&format!("entries: {}", names.join(", ")));
-        context.out.text(&format!("Which entry is to serve {}? (empty: none for now) ", need.id));
-        context.out.flush()?;
+        context.out.question_line(&format!("{} ({}): {}", need.id, need.path, need.description));
+        context.out.question_line(&format!("       entries: {}", names.join(", ")));
+        context
+            .out
+            .question(&format!("Which entry is to serve {}? (empty: none for now) ", need.id));
         let mut answer = String::new();
         std::io::stdin()
             .lock()
@@ -287,9 +288,10 @@ fn ask(app: &AppName, context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Whether somebody can read a question and answer it.
+/// Whether somebody can answer a question. In a deploy standard output and standard error are pipes of Dokku's; the question
+/// goes to the terminal all the same.
 fn is_interactive() -> bool {
-    std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+    std::io::stdin().is_terminal()
 }
 
 /// Takes the entry away that serves a need.

@@ -4,7 +4,7 @@ pub mod progress;
 pub mod report;
 pub mod table;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
@@ -139,10 +139,22 @@ impl Printer {
         }
     }
 
-    /// A question on standard error, without an end of line.
+    /// A question without an end of line, on standard error; where that is no terminal, on the one that it is answered at.
     pub fn question(&mut self, text: &str) {
+        self.ask(&harmless(text));
+    }
+
+    /// A line that belongs to a question.
+    pub fn question_line(&mut self, text: &str) {
+        self.ask(&format!("{}\n", harmless(text)));
+    }
+
+    fn ask(&mut self, text: &str) {
         self.write_pending();
-        let _ = write!(io::stderr(), "{}", harmless(text));
+        let is_hidden = io::stdin().is_terminal() && !io::stderr().is_terminal();
+        if !is_hidden || rustix::io::write(io::stdin(), text.as_bytes()).is_err() {
+            let _ = write!(io::stderr(), "{text}");
+        }
     }
 
     /// A line on standard error as it is.

@@ -97,7 +97,9 @@ as_admin() { SSH_NAME="admin" dokku "$@"; }
 }
 
 @test "deploys of a hidden app go on: triggers are not asked for access" {
+  mkdir -p "/srv/hidden-$APP"
   run trigger docker-args-deploy "$HIDDEN" latest web 1
+  rmdir "/srv/hidden-$APP"
   assert_success
   assert_has "/srv/hidden-$APP:/hidden"
 }

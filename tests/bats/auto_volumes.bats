@@ -224,7 +224,7 @@ nothing_is_left_of_filling() {
     sleep 0.1
   done
   [ -e "$reached" ] || fail "it was never filled"
-  pkill -KILL -f "pre-deploy $APP latest"
+  pkill -KILL -f "pre-release-builder dockerfile $APP"
   wait "$pid" || true
   [ ! -e "$ENTRIES/$DB.json" ]
   [ -n "$(docker volume ls -q --filter label=org.dokku-storage.filling)" ] || fail "the kill came too late"

@@ -174,7 +174,7 @@ secret_nowhere() {
   secret_nowhere "second one"
   assert_equal "second one" "$(password_of "$entry-2")"
   assert_equal "first one" "$(password_of "$entry")"
-  run trigger docker-args-deploy "$APP" latest
+  run trigger docker-args-deploy "$APP" latest web 1
   assert_has "$entry-2:/media"
   run dokku storage:create "$entry" --type cifs --connector "$NAME" --option share=media
   assert_success

@@ -81,7 +81,7 @@ create() { dokku storage:create "$CONF" --type file --from - "$@" <<<one; }
   [ ! -e "$FILE" ] || fail "something was made in the file's place"
   # Nor do one-off containers have Docker make a directory.
   run dokku run "$APP" true
-  [ "$status" -ne 0 ] || fail "the one-off container was started"
+  [ "$status" -ne 0 ] || fail "the one-off container was started" "$(shown)"
   [ ! -e "$FILE" ] || fail "something was made in the file's place"
   mkdir "$FILE"
   run deploy "$APP"

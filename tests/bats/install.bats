@@ -244,7 +244,7 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   install_sh >/dev/null
   # What `dokku help` does to find core plugins.
   run find -L "$DOKKU_LIB_ROOT/plugins/enabled" -name commands
-  assert_output "${LINKS[2]}/commands"
+  assert_line_with "${LINKS[2]}/commands"
   [[ $(readlink -f "${LINKS[2]}/commands") == *core-plugins* ]] || fail "help lists it among the community's"
   [ -L "${LINKS[0]}" ] || fail "plugin:list has it for no core plugin"
   grep -qx "version = \"$("$BINARY" --version | awk '{print $NF}')\"" "${LINKS[1]}/plugin.toml" || fail "plugin:list has another version"
@@ -255,8 +255,8 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   DOKKU_APP_NAME=blog run "$HOST/bin/dokku" storage:list
   assert_has "/lib/data/storage/blog:/data"
   # Nothing else takes the folder for a plugin of its own.
-  assert_equal storage "$(ls "$DOKKU_LIB_ROOT/core-plugins/available")"
-  assert_equal storage "$(ls "$DOKKU_LIB_ROOT/core-plugins/enabled")"
+  [ ! -e "$DOKKU_LIB_ROOT/core-plugins/available/dokku-storage" ] || fail "it is among the core plugins that plugn looks at"
+  [ ! -e "$DOKKU_LIB_ROOT/core-plugins/enabled/dokku-storage" ] || fail "it is among the core plugins that are enabled"
 }
 
 @test "what an upgrade of Dokku's package does to core plugins leaves ours alone" {
@@ -356,7 +356,7 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   assert_equal "$before" "$(snapshot "$DOKKU_LIB_ROOT")"
   [ -f "$HOST/plugin/commands" ] && [ ! -L "$HOST/plugin/commands" ]
   for file in commands plugin.toml dokku-storage install uninstall docker-args-build docker-args-deploy docker-args-run storage-list \
-    storage-app-mounts post-delete post-app-clone-setup post-app-rename-setup pre-deploy bin/chown-storage-dir bin/chmod-storage-dir \
+    storage-app-mounts post-delete post-app-clone-setup post-app-rename-setup pre-release-builder bin/chown-storage-dir bin/chmod-storage-dir \
     bin/destroy-storage-dir subcommands/default subcommands/mount subcommands/labels:report; do
     [ -e "$HOST/plugin/$file" ] || fail "the plugin folder lacks $file"
   done

@@ -189,10 +189,12 @@ keeper_of() { pgrep -f "mount-storage $NAME --keep"; }
   [ "$status" -ne 0 ]
   assert_line_with "$APP" "$ROOT/$NAME" "refused"
   assert_equal "$running" "$(what_runs "$APP")"
-  run trigger docker-args-deploy "$APP" latest
+  run trigger docker-args-deploy "$APP" latest web
   assert_status 1
+  # Dokku starts one-off containers whatever the status is: Docker has to refuse them.
   run trigger docker-args-run "$APP" latest
-  assert_status 1
+  assert_success
+  assert_has " --mount type=bind,source=$ROOT/.refused/$NAME,target=/films"
   run_apart dokku storage:wait "$NAME" --timeout 1
   assert_refused
   run touch "$ROOT/$NAME/below"

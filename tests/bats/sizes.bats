@@ -138,7 +138,7 @@ size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
   [ "$status" -ne 0 ]
   assert_has "is not attached"
   assert_equal "$running" "$(what_runs "$APP")"
-  run trigger docker-args-deploy "$APP" latest
+  run trigger docker-args-deploy "$APP" latest web 1
   assert_status 1
   run touch "$ROOT/$APP-db/below"
   [ "$status" -ne 0 ] || fail "something was written under the mount point"

@@ -87,8 +87,8 @@ fn expected(mounts: &[Accepted], phase: Phase, process_type: &str) -> Vec<String
 /// Has the words be printed although nothing of what is mounted is there.
 fn ignore_missing_sources(root: &Path, app: &str) {
     let folder = root.join("config/storage").join(app);
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("settings"), r#"{"missing_source":"ignore"}"#).unwrap();
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("settings"), r#"{"missing_source":"ignore"}"#).unwrap();
 }
 
 #[test]

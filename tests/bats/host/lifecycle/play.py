@@ -113,7 +113,11 @@ class Play:
         self.printed = printed
 
     def after_docker_args_process_build(self, _args, printed):
-        self.app.write("BUILD_ARGS", "\n".join(split(self.printed + b" " + printed)))
+        words = split(self.printed + b" " + printed)
+        self.app.write("BUILD_ARGS", "\n".join(words))
+        if self.words.builder == "herokuish":
+            # It builds in a container; the others hand the words to a build, which mounts nothing.
+            self.containers.remove([self.containers.create(self.app.name, "build", words, self.app.image, ["true"])])
 
     def own_builder_build(self, _args):
         self.label("build", self.app.image)
