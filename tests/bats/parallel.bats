@@ -33,6 +33,7 @@ mounts_file() { echo "$DOKKU_LIB_ROOT/config/storage/$APP/mounts"; }
   assert_equal 200 "$(dokku storage:list-entries --format json | jq '[.[] | select(.host_path | startswith("/srv/data-"))] | length')"
   # And Docker would be given each of them.
   standin_only
+  dokku storage:app:set "$APP" missing-source ignore
   assert_equal 200 "$(trigger docker-args-deploy "$APP" latest web 1 | split_words | grep -c '^/srv/data-')"
 }
 

@@ -71,7 +71,8 @@ put() { sudo -u dokku sh -c 'mkdir -p "$(dirname "$1")" && umask 077 && cat > "$
   dokku storage:create "$APP-lost"
   dokku storage:mount "$APP" "$APP-lost" --container-dir /lost
   rm "$ENTRIES/$APP-lost.json"
-  run_apart trigger docker-args-deploy "$APP" latest web 1
+  dokku storage:app:set "$APP" missing-source ignore
+  run_apart trigger docker-args-deploy "$APP" latest web
   assert_success
   assert_equal "/srv/kept:/kept" "$(split_words <<<"$output" | grep -v -- -v)"
   assert_stderr_has "$APP-lost"
