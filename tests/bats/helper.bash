@@ -25,7 +25,7 @@ make_host() {
   if is_real; then
     HOST=$(mktemp -d /tmp/dokku-storage-host-XXXXXX)
     chmod 0755 "$HOST"
-    DOKKU=$(command -v dokku) || fail "DOKKU_HOST=real, but there is no dokku on the PATH"
+    DOKKU=$(type -P dokku) || fail "DOKKU_HOST=real, but there is no dokku on the PATH"
     export HOST DOKKU DOKKU_ROOT=/home/dokku DOKKU_LIB_ROOT=/var/lib/dokku
     return
   fi
