@@ -29,7 +29,8 @@ pub fn output(program: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<Answ
     command(program, arguments).stdin(Stdio::null()).output().map(Answer::from)
 }
 
-/// Runs a program without input and returns the beginning of what it says; it is ended once that is there.
+/// Runs a program without input and returns the beginning of what it says; it is ended once that is there. Where it ends by
+/// itself, its status and its errors are there too.
 ///
 /// # Errors
 /// Where it cannot be started or read from.
@@ -37,21 +38,26 @@ pub fn beginning(
     program: &str,
     arguments: &[impl AsRef<OsStr>],
     most: usize,
-) -> io::Result<Vec<u8>> {
+) -> io::Result<(Vec<u8>, Answer)> {
     let mut child = command(program, arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()?;
     let mut said = Vec::new();
     let read = match child.stdout.take() {
         Some(stdout) => stdout.take(most as u64).read_to_end(&mut said),
         None => Ok(0),
     };
-    // It may still have much to say.
-    let _ = child.kill();
-    child.wait()?;
-    read.map(|_| said)
+    if said.len() >= most {
+        // It may still have much to say.
+        let _ = child.kill();
+    }
+    let ended = child.wait_with_output()?;
+    read?;
+    let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let status = if said.len() >= most { 0 } else { ended.status.code().unwrap_or(1) };
+    Ok((said, Answer { status, stdout: String::new(), stderr }))
 }
 
 /// Runs a program with `input`, hands its output and its errors through, and returns its status.

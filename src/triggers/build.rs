@@ -123,13 +123,16 @@ pub fn checked(arguments: &[String], context: &mut Context) -> anyhow::Result<()
     Ok(prepare::release(&AppName::parse(name)?, image, context)?)
 }
 
-/// Forgets what the deploy has checked.
+/// Forgets what the deploy has checked. The new containers run: where that fails, it is said, and no more.
 ///
 /// # Errors
-/// Where the store cannot be changed.
+/// None but for an app that cannot be one.
 pub fn deployed(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
-    Ok(prepare::end(&app, context)?)
+    if let Err(error) = prepare::end(&app, context) {
+        context.out.warn(&error.to_string());
+    }
+    Ok(())
 }

@@ -115,10 +115,7 @@ pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
 /// The words for a container that nothing was checked for.
 fn words_of(app: &AppName, phase: Phase, context: &mut Context) -> Result<Vec<String>> {
     let mounts = mounts(app, phase, &ProcessType::default(), true, context)?;
-    context.out.speak_aside(true);
-    let words = words(app, &mounts, true, context);
-    context.out.speak_aside(false);
-    words
+    words(app, &mounts, true, context)
 }
 
 /// Prints the words, or why there are none, and a mount that Docker refuses: the container must not start without its data.
@@ -135,7 +132,7 @@ fn print_or_refuse(
             if can_mount {
                 let entry = EntryName::parse("refused")?;
                 let attachment = Attachment::new(entry, ContainerPath::parse("/storage")?);
-                print(&refused(&refused_source(app.as_str(), context)?, &attachment), context);
+                print(&refused(&refused_source(app.as_str(), context), &attachment), context);
             }
         }
     }
@@ -150,9 +147,11 @@ fn can_start(app: &AppName, context: &Context) -> bool {
 }
 
 /// A path that is never there, as Docker sees it; its last part says what it is about.
-fn refused_source(about: &str, context: &Context) -> Result<String> {
+fn refused_source(about: &str, context: &Context) -> String {
     let path = context.store.layout().directory(REFUSED).join(about);
-    context.as_docker_sees_it(&path.to_string_lossy())
+    let path = path.to_string_lossy();
+    // Whatever is wrong with how Docker sees it: it is there for neither.
+    context.as_docker_sees_it(&path).unwrap_or_else(|_| path.into_owned())
 }
 
 /// The mounts that this host's Docker makes for a container, in order. What is left out is said where nobody did before.
@@ -189,9 +188,22 @@ fn print(words: &[String], context: &mut Context) {
     }
 }
 
+/// The words of the mounts; whatever is said meanwhile goes to standard error.
+fn words(
+    app: &AppName,
+    mounts: &[Mounted],
+    is_unstoppable: bool,
+    context: &mut Context,
+) -> Result<Vec<String>> {
+    context.out.speak_aside(true);
+    let words = all_words(app, mounts, is_unstoppable, context);
+    context.out.speak_aside(false);
+    words
+}
+
 /// The words of the mounts. Where the caller starts a container whatever this says (`is_unstoppable`), a mount that cannot
 /// be had becomes one that Docker refuses, and what was checked nowhere is mended first.
-fn words(
+fn all_words(
     app: &AppName,
     mounts: &[Mounted],
     is_unstoppable: bool,
@@ -207,7 +219,7 @@ fn words(
             Ok(words) => all.extend(words),
             Err(error) if is_unstoppable => {
                 context.out.warn(&error.to_string());
-                let source = refused_source(mounted.entry.name.as_str(), context)?;
+                let source = refused_source(mounted.entry.name.as_str(), context);
                 all.extend(refused(&source, &mounted.attachment));
             }
             Err(error) => return Err(error),
@@ -245,7 +257,7 @@ fn words_of_mount(
                 context.out.warn(&missing.line());
                 let is_path = matches!(entry.host_path, Some(Source::Path(_)));
                 let source =
-                    if is_path { source } else { refused_source(entry.shown_source(), context)? };
+                    if is_path { source } else { refused_source(entry.shown_source(), context) };
                 return Ok(refused(&source, attachment));
             }
         }

@@ -128,3 +128,38 @@ fn a_part_of_a_directory() {
     session.run(&words);
     assert_transcript!(session);
 }
+
+/// Dokku takes every word of standard output for an option.
+#[test]
+fn what_is_made_on_the_way_is_not_said_on_standard_output() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&[
+        "storage:mount",
+        "blog",
+        "data",
+        "--container-dir",
+        "/d",
+        "--phase",
+        "build",
+    ]);
+    session.prepare(&["storage:app:set", "blog", "missing-source", "create"]);
+    // Where another client is named, only of a released app containers can start.
+    session.prepare(&["post-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
+    std::fs::remove_dir(session.host.path("lib/data/storage/data")).unwrap();
+    let answer = session.call(&["docker-args-build", "blog", "herokuish"]).run();
+    assert_eq!(answer.status, 0, "{answer:?}");
+    assert!(answer.stdout.starts_with(" -v "), "{answer:?}");
+    assert!(answer.stderr.contains("Created"), "{answer:?}");
+}
+
+/// A container must not start without its data because the way to refuse it fails, too.
+#[test]
+fn a_refusal_needs_nothing_that_can_fail() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:mount", "blog", "/srv/all:/all"]);
+    let call = session.call(&["docker-args-run", "blog", "latest"]);
+    let answer = call.env("DOKKU_LIB_HOST_ROOT", "no/absolute/path").run();
+    assert_eq!(answer.status, 0, "{answer:?}");
+    assert!(answer.stdout.starts_with(" --mount type=bind,source="), "{answer:?}");
+}

@@ -34,6 +34,9 @@ impl Config {
     }
 }
 
+/// What Docker's client says of a path that a container does not have, in its versions.
+const ABSENT: [&str; 2] = ["Could not find the file", "No such container:path"];
+
 /// An image, and what its files are. They are seen through a container that is never started; it is made when the first
 /// of them is asked for, and removed when this is dropped.
 #[derive(Debug)]
@@ -178,10 +181,14 @@ impl<'a> Image<'a> {
         Some(String::from_utf8_lossy(&archive[BLOCK.min(end)..end]).into_owned())
     }
 
-    /// The beginning of the archive that Docker makes of a path; empty where there is no such path.
+    /// The beginning of the archive that Docker makes of a path; empty where there is no such path, `None` where Docker does
+    /// not show it.
     fn archive(&self, path: &str, most: usize) -> Option<Vec<u8>> {
         let source = format!("{}:{path}", self.container()?);
-        process::beginning(&client(self.environment), &["cp", &source, "-"], most).ok()
+        let words = ["cp", &source, "-"];
+        let (archive, ended) = process::beginning(&client(self.environment), &words, most).ok()?;
+        let is_absent = || ABSENT.iter().any(|words| ended.stderr.contains(words));
+        (ended.status == 0 || is_absent()).then_some(archive)
     }
 }
 
