@@ -23,7 +23,6 @@
 //! - Neither the mark nor what the staging place loses is flushed: it may come back, and is found by its name.
 
 use std::fs::{self, File, OpenOptions};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
@@ -354,12 +353,7 @@ impl Journal {
             }
             other => other,
         };
-        // What cannot be removed, such as a folder of root's in an app's, must not be in the way of every later change.
-        let is_gone = unless_absent(removed).or_else(|error| {
-            let left = self.staging.with_file_name(format!(".left-{}", unique()));
-            fs::rename(&self.staging, left).map_err(|_| error)
-        });
-        is_gone.map_err(Error::system("remove", &self.staging))
+        unless_absent(removed).map_err(Error::system("remove", &self.staging))
     }
 
     fn note(&mut self, note: &Note) -> Result<()> {
@@ -540,12 +534,6 @@ fn wait(mut lock: impl FnMut() -> io::Result<()>) -> io::Result<()> {
             other => return other,
         }
     }
-}
-
-/// A name that does not come again.
-fn unique() -> String {
-    let number = RandomState::new().build_hasher().finish();
-    format!("{}-{number:016x}", std::process::id())
 }
 
 #[cfg(test)]
