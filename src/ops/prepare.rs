@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
+use super::auto_volumes::Uncovered;
+use super::one_writer;
 use crate::backing;
 use crate::backing::storage_root::{self, Wanted};
 use crate::checks::image::{self, AppImage};
@@ -28,8 +30,6 @@ use crate::host::environment;
 use crate::host::ownership::{self, Folder, Ids};
 use crate::host::tree::Depth;
 use crate::store::{Mounted, Mounts};
-use crate::triggers::auto_volumes::Uncovered;
-use crate::triggers::one_writer;
 
 /// Checks every mount of the phases deploy and run against an image that is about to be released, and sets the owners that
 /// were asked for.

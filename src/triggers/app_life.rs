@@ -1,11 +1,12 @@
 //! `post-delete` and `post-app-rename-setup`: what the store has of an app goes with it.
 
-use super::{app, auto_volumes, word};
+use super::{app, word};
 use crate::commands::unmount::{legacy_entries, remove_if_unused};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::names::AppName;
 use crate::error::{Error, Result};
+use crate::ops::auto_volumes;
 use crate::store::files;
 
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go

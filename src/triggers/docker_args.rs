@@ -1,6 +1,6 @@
 //! `docker-args-build`, `docker-args-deploy`, `docker-args-run`: the words that mount an app's storage.
 
-use super::{app, one_writer, word};
+use super::{app, word};
 use crate::backing::{self, Place};
 use crate::checks::sources;
 use crate::commands::access::{must_be_allowed, must_be_in_scope};
@@ -14,7 +14,7 @@ use crate::domain::paths::{ContainerPath, Source};
 use crate::domain::phases::Phase;
 use crate::domain::policy::Policy;
 use crate::error::{Error, Result};
-use crate::ops::prepare;
+use crate::ops::{one_writer, prepare};
 use crate::store::Mounted;
 
 /// The builders whose build containers can mount.

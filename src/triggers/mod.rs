@@ -3,13 +3,11 @@
 pub mod app_clone;
 pub mod app_life;
 pub mod app_mounts;
-pub mod auto_volumes;
 pub mod build;
 pub mod cron;
 pub mod docker_args;
 pub mod idle;
 pub mod install;
-pub mod one_writer;
 pub mod report;
 pub mod uninstall;
 
