@@ -153,6 +153,7 @@ pub fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
     }
     detach(storage, hidden)?;
     let image = Image::of(layout, hidden)?;
+    end_stray_devices(&layout.root().join(FOLDER))?;
     image.unfinished()?.remove()?;
     if image.size()?.is_none() {
         return Ok(());
@@ -167,4 +168,18 @@ pub fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
     }
     unlinkat(&image.folder, &image.name, AtFlags::empty())
         .map_err(Error::system("remove", &image.shown))
+}
+
+/// Ends the loop devices of images that are gone: a helper that was killed between making the device and mounting it left
+/// them, after another command had removed the image. Where one is mounted, it ends with its mount, as all do.
+fn end_stray_devices(folder: &Path) -> Result<()> {
+    let words = ["--noheadings", "--raw", "--output", "NAME,BACK-FILE"];
+    let answer = process::output("losetup", &words).map_err(Error::system("run", "losetup"))?;
+    for (device, file) in answer.stdout.lines().filter_map(|line| line.split_once(' ')) {
+        // The kernel adds this to the path of a file that has no name any more, and losetup writes blanks as it likes.
+        if Path::new(file).starts_with(folder) && file.trim_end().ends_with("(deleted)") {
+            run("losetup", &["--detach", device])?;
+        }
+    }
+    Ok(())
 }
