@@ -20,10 +20,7 @@ struct Arguments {
 }
 
 /// Writes the plugin's folder, or writes it again: the program, and a link to it for every row.
-///
-/// # Errors
-/// Where a file of the repository is missing or the folder cannot be written.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("assemble", words, context)?;
     let [folder] = arguments.positional.as_slice() else {
         bail!("assemble needs the folder to write, and nothing else");
@@ -46,10 +43,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// Writes the repository's own links, `subcommands/NAME` and `triggers/NAME`, into a folder.
-///
-/// # Errors
-/// Where they cannot be made.
-pub fn links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("links", words, context)?;
     let [folder] = arguments.positional.as_slice() else {
         bail!("links needs the repository's folder, and nothing else");
@@ -75,10 +69,7 @@ pub const LINKS: [(Kind, &str, &str); 4] = [
 ];
 
 /// Writes a link for each row of a kind.
-///
-/// # Errors
-/// Where one cannot be made.
-pub fn write_links(kind: Kind, folder: &Path, target: &Path) -> anyhow::Result<()> {
+pub(crate) fn write_links(kind: Kind, folder: &Path, target: &Path) -> anyhow::Result<()> {
     for row in catalog::of_kind(kind) {
         let link = folder.join(row.name);
         if fs::read_link(&link).is_ok_and(|present| present == target) {

@@ -51,7 +51,6 @@ pub struct Row {
 
 impl Row {
     /// The command with its arguments, as the help shows it.
-    #[must_use]
     pub fn synopsis(&self) -> String {
         let separator = if self.arguments.is_empty() { "" } else { " " };
         format!("storage:{}{separator}{}", self.name, self.arguments)
@@ -517,13 +516,11 @@ pub static ROWS: &[Row] = &[
 ];
 
 /// The row that is called so.
-#[must_use]
 pub fn find(kind: Kind, name: &str) -> Option<&'static Row> {
     ROWS.iter().find(|row| row.kind == kind && row.name == name)
 }
 
 /// The subcommand `storage:NAME`.
-#[must_use]
 pub fn subcommand(name: &str) -> Option<&'static Row> {
     find(Subcommand, name).or_else(|| find(Addition, name))
 }

@@ -22,9 +22,6 @@ pub struct Context {
 
 impl Context {
     /// The context of this process.
-    ///
-    /// # Errors
-    /// Where no store can be found.
     pub fn of_this_process(called_as: PathBuf) -> Result<Self> {
         let environment = Environment::of_this_process()?;
         Ok(Self {
@@ -36,9 +33,6 @@ impl Context {
     }
 
     /// A host path as Docker sees it, which has Dokku's folders elsewhere where Dokku itself runs in a container.
-    ///
-    /// # Errors
-    /// Where the environment names no usable place for them.
     pub fn as_docker_sees_it(&self, path: &str) -> Result<String> {
         let inside = Path::new(path).strip_prefix(self.store.layout().root());
         Ok(match (self.environment.host_lib_root()?, inside) {
@@ -48,7 +42,6 @@ impl Context {
     }
 
     /// Whether Dokku takes this plugin for a core plugin, by its real path.
-    #[must_use]
     pub fn is_core_plugin(&self) -> bool {
         let folder = self.called_as.parent().map(std::fs::canonicalize);
         matches!(folder, Some(Ok(path)) if path.to_string_lossy().contains("core-plugins"))

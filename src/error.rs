@@ -79,7 +79,6 @@ impl Error {
     }
 
     /// The exit status of the process, 0 to 255.
-    #[must_use]
     pub fn status(&self) -> i32 {
         match self {
             Self::UnknownApp(_) => 20,

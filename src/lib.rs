@@ -3,20 +3,40 @@
 //! One program is every executable of the plugin. [`run`] finds out by which name it was called, looks the
 //! name up in the [`catalog`], runs what stands there and turns the result into an exit status.
 
-pub mod assemble;
-pub mod backing;
+#![warn(unreachable_pub)]
+
+mod assemble;
+mod backing;
+#[doc(hidden)]
 pub mod catalog;
-pub mod checks;
-pub mod commands;
-pub mod context;
+mod checks;
+mod commands;
+mod context;
+#[doc(hidden)]
 pub mod domain;
-pub mod error;
-pub mod helpers;
-pub mod host;
-pub mod ops;
-pub mod render;
-pub mod store;
-pub mod triggers;
+mod error;
+mod helpers;
+mod host;
+mod ops;
+mod render;
+mod store;
+mod triggers;
+
+/// What this project's tests, benches and fuzz targets call beside the domain and the catalog. Nobody else does.
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::assemble::LINKS;
+    pub use crate::commands::arguments;
+    pub use crate::error::{Error, Result};
+    pub use crate::host::environment::node;
+    pub use crate::render::{Printer, report::Report};
+    pub use crate::store::{Layout, MountsFile, Owner, Store};
+
+    /// The names of the storage types.
+    pub fn type_names() -> Vec<&'static str> {
+        crate::backing::ALL.iter().map(|kind| kind.description().name).collect()
+    }
+}
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -27,7 +47,6 @@ use error::Error;
 
 /// Runs what the arguments say; the first is the path by which the program was called. Returns the exit
 /// status.
-#[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let mut words = arguments.into_iter();
     let called_as = PathBuf::from(words.next().unwrap_or_default());

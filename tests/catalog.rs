@@ -9,8 +9,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use dokku_storage::assemble::LINKS;
 use dokku_storage::catalog::{Kind, ROWS, of_kind};
+use dokku_storage::testing::LINKS;
 use support::{Host, Plugin, repository};
 
 /// The subcommands of Dokku 0.38.27.

@@ -18,8 +18,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use assert_cmd::Command;
-use dokku_storage::backing;
 use dokku_storage::catalog::{self, Kind, Row};
+use dokku_storage::testing::type_names;
 use support::{Host, repository, say, stubs};
 
 /// How long an example may take; one of them installs the program and tries it out.
@@ -316,7 +316,7 @@ fn is_same(expected: &str, got: &str) -> bool {
 fn with_all_types(line: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     match words[..] {
-        [name, _, "no", ..] if backing::find(name).is_ok() => line.replacen(" no  ", " yes ", 1),
+        [name, _, "no", ..] if type_names().contains(&name) => line.replacen(" no  ", " yes ", 1),
         _ => line.to_owned(),
     }
 }
@@ -392,7 +392,7 @@ impl Machine {
         }
         text = text.replace(repository().to_str().unwrap(), REPOSITORY);
         // README's host has a name of its own.
-        let node = dokku_storage::host::environment::node();
+        let node = dokku_storage::testing::node();
         text = text
             .replace(&format!("\"node\": \"{node}\""), "\"node\": \"dokku-host\"")
             .replace(&format!("Node:             {node}"), "Node:             dokku-host");

@@ -8,9 +8,9 @@ use divan::{Bencher, black_box};
 use dokku_storage::domain::attachment::Attachment;
 use dokku_storage::domain::docker_args;
 use dokku_storage::domain::entry::Entry;
-use dokku_storage::render::Printer;
-use dokku_storage::render::report::Report;
-use dokku_storage::store::MountsFile;
+use dokku_storage::testing::Printer;
+use dokku_storage::testing::Report;
+use dokku_storage::testing::MountsFile;
 
 fn main() {
     divan::main();

@@ -7,7 +7,7 @@ mod scratch;
 use std::ffi::OsString;
 use std::sync::Once;
 
-use dokku_storage::commands::arguments::{list, pairs};
+use dokku_storage::testing::arguments::{list, pairs};
 use libfuzzer_sys::fuzz_target;
 use scratch::folder;
 

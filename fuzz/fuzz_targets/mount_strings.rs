@@ -6,7 +6,7 @@ use std::path::Path;
 
 use dokku_storage::domain::entry::Entry;
 use dokku_storage::domain::mount_string::MountString;
-use dokku_storage::store::MountsFile;
+use dokku_storage::testing::MountsFile;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use dokku_storage::domain::names::EntryName;
-use dokku_storage::store::MountsFile;
+use dokku_storage::testing::MountsFile;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|content: &[u8]| {

@@ -18,7 +18,7 @@ use dokku_storage::domain::policy::Jail;
 use dokku_storage::domain::scope::Scope;
 use dokku_storage::domain::size::ByteSize;
 use dokku_storage::domain::volume_options::VolumeOptions;
-use dokku_storage::error::Result;
+use dokku_storage::testing::Result;
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

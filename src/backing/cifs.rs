@@ -20,7 +20,7 @@ use crate::host::environment::Environment;
 /// The kernel takes a share's password as a mount option only, and Docker keeps the options of a volume: whoever may
 /// talk to Docker can read it there.
 #[derive(Debug)]
-pub struct Cifs;
+pub(crate) struct Cifs;
 
 /// The port of a CIFS server.
 const PORT: u16 = 445;

@@ -9,7 +9,7 @@ use crate::domain::names::ConnectorName;
 /// From where the data can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Reach {
+pub(crate) enum Reach {
     /// Only from this host.
     Host,
     /// From the nodes of a cluster.
@@ -20,8 +20,7 @@ pub enum Reach {
 
 impl Reach {
     /// The word that is shown for it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",
             Self::Cluster => "cluster",
@@ -32,7 +31,7 @@ impl Reach {
 
 /// An option of a type.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// Its name.
     pub name: &'static str,
     /// What it has to be, or does.
@@ -46,14 +45,12 @@ pub struct Choice {
 
 impl Choice {
     /// An option that has to be given.
-    #[must_use]
-    pub const fn required(name: &'static str, help: &'static str) -> Self {
+    pub(crate) const fn required(name: &'static str, help: &'static str) -> Self {
         Self { name, help, default: None, required: true }
     }
 
     /// An option that may be left out.
-    #[must_use]
-    pub const fn optional(
+    pub(crate) const fn optional(
         name: &'static str,
         help: &'static str,
         default: Option<&'static str>,
@@ -65,7 +62,7 @@ impl Choice {
 /// What a type can do.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "they are answers to separate questions")]
-pub struct Abilities {
+pub(crate) struct Abilities {
     /// Its size can be set later.
     pub resize: bool,
     /// Snapshots can be taken.
@@ -80,12 +77,11 @@ pub struct Abilities {
 
 impl Abilities {
     /// Nothing but being mounted.
-    pub const NONE: Self =
+    pub(crate) const NONE: Self =
         Self { resize: false, snapshot: false, exclusive: false, subpath: false, chown: false };
 
     /// Each with its name.
-    #[must_use]
-    pub fn named(&self) -> [(&'static str, bool); 5] {
+    pub(crate) fn named(self) -> [(&'static str, bool); 5] {
         [
             ("resize", self.resize),
             ("snapshot", self.snapshot),
@@ -98,7 +94,7 @@ impl Abilities {
 
 /// What there is to know of a type.
 #[derive(Debug, Clone, Copy, Serialize)]
-pub struct Description {
+pub(crate) struct Description {
     /// Its name, as `--type` takes it.
     pub name: &'static str,
     /// What it is, in a sentence.
@@ -122,7 +118,7 @@ pub struct Description {
 
 /// Something that a type needs on this host.
 #[derive(Debug, Clone, Serialize)]
-pub struct Requirement {
+pub(crate) struct Requirement {
     /// What it is.
     pub what: String,
     /// Whether it is here.
@@ -133,7 +129,7 @@ pub struct Requirement {
 
 /// What was said about a new entry that not every type takes.
 #[derive(Debug, Default, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The path or the name behind the entry's name.
     pub place: Option<String>,
     /// `--driver`.
@@ -156,7 +152,7 @@ pub struct Request {
 
 /// Why containers cannot use an entry as it is now.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// What kind it is of; it stays the same over versions.
     pub code: &'static str,
     /// What is the matter with the entry; completes "… mounts X (storage entry "NAME"), but ".
@@ -169,7 +165,7 @@ pub struct Problem {
 
 /// What is in the storage root under the entry's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// A directory with the data.
     Directory,
     /// A directory at which something is mounted.
@@ -182,7 +178,7 @@ pub enum Place {
 
 /// What is to go with an entry that is destroyed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Removal {
+pub(crate) enum Removal {
     /// Nothing: the data stays.
     Nothing,
     /// What the storage root has under the entry's name.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 
 /// The type `directory`.
 #[derive(Debug)]
-pub struct Directory;
+pub(crate) struct Directory;
 
 impl Backing for Directory {
     fn description(&self) -> &'static Description {

@@ -15,7 +15,7 @@ use crate::store::files::is_absent;
 
 /// The type `file`.
 #[derive(Debug)]
-pub struct File;
+pub(crate) struct File;
 
 impl Backing for File {
     fn description(&self) -> &'static Description {
@@ -85,10 +85,7 @@ impl Backing for File {
 }
 
 /// Refuses a mode that is none for a file: who fills it must not choose as whom it runs.
-///
-/// # Errors
-/// Names the mode.
-pub fn check_mode(entry: &Entry) -> Result<()> {
+pub(crate) fn check_mode(entry: &Entry) -> Result<()> {
     match &entry.mode {
         Some(mode) if mode.bits() & !FILE_MODES != 0 => Err(Error::refused(format!(
             "mode {mode} is not for a file: set-uid, set-gid and sticky bits are only for directories"

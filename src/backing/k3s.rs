@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 
 /// The type `k3s`, the same as `--scheduler k3s`.
 #[derive(Debug)]
-pub struct K3s;
+pub(crate) struct K3s;
 
 impl Backing for K3s {
     fn description(&self) -> &'static Description {

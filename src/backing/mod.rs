@@ -3,23 +3,23 @@
 //! A new type is a new file and a line in [`ALL`]. Whatever the type is, the entry's `host_path` is what `-v` needs, so
 //! that Dokku's own plugin and its schedulers can go on with the same entries.
 
-pub mod cifs;
+pub(crate) mod cifs;
 mod description;
-pub mod directory;
-pub mod file;
-pub mod k3s;
-pub mod nfs;
+pub(crate) mod directory;
+pub(crate) mod file;
+pub(crate) mod k3s;
+pub(crate) mod nfs;
 mod remote;
 mod renewed;
-pub mod s3;
-pub mod sized;
-pub mod snapshots;
-pub mod storage_file;
-pub mod storage_root;
-pub mod tmpfs;
-pub mod volume;
+pub(crate) mod s3;
+pub(crate) mod sized;
+pub(crate) mod snapshots;
+pub(crate) mod storage_file;
+pub(crate) mod storage_root;
+pub(crate) mod tmpfs;
+pub(crate) mod volume;
 
-pub use description::{
+pub(crate) use description::{
     Abilities, Choice, Description, Place, Problem, Reach, Removal, Request, Requirement,
 };
 
@@ -35,7 +35,7 @@ use crate::error::{Error, Result};
 use crate::host::environment::Environment;
 
 /// Every type, in the order in which they are listed.
-pub static ALL: &[&dyn Backing] = &[
+pub(crate) static ALL: &[&dyn Backing] = &[
     &directory::Directory,
     &volume::Volume,
     &file::File,
@@ -47,7 +47,7 @@ pub static ALL: &[&dyn Backing] = &[
 ];
 
 /// A type of entries.
-pub trait Backing: Sync {
+pub(crate) trait Backing: Sync {
     /// What there is to know of it.
     fn description(&self) -> &'static Description;
 
@@ -58,9 +58,6 @@ pub trait Backing: Sync {
     }
 
     /// Completes a new entry by what was said for its type, and refuses what cannot be. Nothing is changed.
-    ///
-    /// # Errors
-    /// Names the flag or the option that does not fit, or what is missing here.
     fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()>;
 
     /// Makes what is behind the entry outside of the store. It may be there already.
@@ -84,9 +81,6 @@ pub trait Backing: Sync {
     }
 
     /// Has the entry hold more, before the new size is noted in it.
-    ///
-    /// # Errors
-    /// Where it cannot.
     fn resize(&self, entry: &Entry, size: ByteSize, context: &mut Context) -> Result<()> {
         let _ = (size, context);
         Err(Error::refused(format!(
@@ -108,17 +102,11 @@ pub trait Backing: Sync {
     }
 
     /// Refuses an attachment that this type cannot make.
-    ///
-    /// # Errors
-    /// Says what it cannot do.
     fn check_attachment(&self, attachment: &Attachment) -> Result<()> {
         refuse_what_it_cannot(self, attachment)
     }
 
     /// Refuses to change a property that this type does not have, or only takes at the beginning.
-    ///
-    /// # Errors
-    /// Names the property and the type.
     fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {
         let of_every_type = ["exclusive", "scope", "node", "reclaim-policy"];
         if entry.kind.is_empty() || of_every_type.contains(&property) {
@@ -132,9 +120,6 @@ pub trait Backing: Sync {
     }
 
     /// Refuses a reclaim policy that this type cannot follow.
-    ///
-    /// # Errors
-    /// Says why.
     fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
         let _ = entry;
         Ok(())
@@ -156,9 +141,6 @@ pub trait Backing: Sync {
     }
 
     /// What snapshots and clones of the entry's data are made of; `what` is wanted ("a snapshot", "a clone").
-    ///
-    /// # Errors
-    /// Says why there are none of this type, or of this entry.
     fn form(&self, entry: &Entry, what: &str, context: &Context) -> Result<snapshots::Form> {
         let _ = context;
         Err(Error::refused(format!(
@@ -177,18 +159,12 @@ pub trait Backing: Sync {
 
     /// Tries to mend what can be mended without anybody: starts what keeps the entry mounted, makes again what holds no
     /// data.
-    ///
-    /// # Errors
-    /// Where that fails.
     fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let _ = (entry, context);
         Ok(())
     }
 
     /// What is to go with the entry; `asked` where `--destroy-host-dir` was given.
-    ///
-    /// # Errors
-    /// Where that was asked for and cannot be.
     fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal>;
 
     /// Lets go of what the entry holds on this host before it is destroyed.
@@ -210,9 +186,6 @@ pub trait Backing: Sync {
     }
 
     /// Takes up the values of the entry's connector, which may have changed; it may have taken them up already.
-    ///
-    /// # Errors
-    /// Where the new values cannot be taken.
     fn connector_changed(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let _ = (entry, context);
         Ok(())
@@ -220,9 +193,6 @@ pub trait Backing: Sync {
 }
 
 /// Refuses an attachment that asks for what a type cannot do.
-///
-/// # Errors
-/// Says what it cannot do.
 fn refuse_what_it_cannot<B: Backing + ?Sized>(backing: &B, attachment: &Attachment) -> Result<()> {
     let description = backing.description();
     let asks_owner = attachment
@@ -245,10 +215,7 @@ fn refuse_what_it_cannot<B: Backing + ?Sized>(backing: &B, attachment: &Attachme
 }
 
 /// The type of that name.
-///
-/// # Errors
-/// Lists those that there are, nearest first.
-pub fn find(name: &str) -> Result<&'static dyn Backing> {
+pub(crate) fn find(name: &str) -> Result<&'static dyn Backing> {
     let found = ALL.iter().find(|backing| backing.description().name == name);
     found.copied().ok_or_else(|| {
         let all = nearest_first(name, ALL.iter().map(|backing| backing.description().name));
@@ -257,8 +224,7 @@ pub fn find(name: &str) -> Result<&'static dyn Backing> {
 }
 
 /// The type of an entry. Where its file names none, or one that a newer version has, the source says it.
-#[must_use]
-pub fn of(entry: &Entry) -> &'static dyn Backing {
+pub(crate) fn of(entry: &Entry) -> &'static dyn Backing {
     let named = ALL.iter().find(|backing| backing.description().name == entry.kind);
     match (named, &entry.host_path) {
         (Some(named), _) => *named,
@@ -269,16 +235,12 @@ pub fn of(entry: &Entry) -> &'static dyn Backing {
 }
 
 /// The name of an entry's type.
-#[must_use]
-pub fn name_of(entry: &Entry) -> &'static str {
+pub(crate) fn name_of(entry: &Entry) -> &'static str {
     of(entry).description().name
 }
 
 /// Refuses flags and options that a type does not take, and the lack of what it needs.
-///
-/// # Errors
-/// Names the first of them, and what there is instead.
-pub fn check_request(backing: &dyn Backing, request: &Request) -> Result<()> {
+pub(crate) fn check_request(backing: &dyn Backing, request: &Request) -> Result<()> {
     let description = backing.description();
     let name = description.name;
     let given = [
@@ -333,10 +295,7 @@ pub fn check_request(backing: &dyn Backing, request: &Request) -> Result<()> {
 }
 
 /// Refuses a type whose programs are not on this host.
-///
-/// # Errors
-/// Names what is missing and what brings it.
-pub fn must_be_here(backing: &dyn Backing, environment: &Environment) -> Result<()> {
+pub(crate) fn must_be_here(backing: &dyn Backing, environment: &Environment) -> Result<()> {
     match backing.requirements(environment).into_iter().find(|needed| !needed.is_here) {
         None => Ok(()),
         Some(missing) => Err(Error::refused(format!(
@@ -349,10 +308,7 @@ pub fn must_be_here(backing: &dyn Backing, environment: &Environment) -> Result<
 }
 
 /// Refuses to make an entry exclusive whose type cannot be.
-///
-/// # Errors
-/// Names the type.
-pub fn must_be_able_to_be_exclusive(entry: &Entry) -> Result<()> {
+pub(crate) fn must_be_able_to_be_exclusive(entry: &Entry) -> Result<()> {
     let description = of(entry).description();
     if description.can.exclusive {
         return Ok(());
@@ -364,16 +320,13 @@ pub fn must_be_able_to_be_exclusive(entry: &Entry) -> Result<()> {
 }
 
 /// Names, those first that look most like what somebody wrote.
-pub fn nearest_first<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn nearest_first<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = names.collect();
     names.sort_by_key(|name| strsim::damerau_levenshtein(written, name));
     names.join(", ")
 }
 
 /// The connector of an entry, which must be of this type.
-///
-/// # Errors
-/// Where it is not there, is of another type, or cannot be read.
 fn connector(entry: &Entry, kind: &str, context: &Context) -> Result<Connector> {
     let name = entry.connector.as_ref().map_or("", ConnectorName::as_str);
     let connector = context.store.existing_connector(name)?;

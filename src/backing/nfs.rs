@@ -15,7 +15,7 @@ use crate::host::environment::Environment;
 
 /// The type `nfs`.
 #[derive(Debug)]
-pub struct Nfs;
+pub(crate) struct Nfs;
 
 /// The port of an NFS server.
 const PORT: u16 = 2049;

@@ -37,9 +37,6 @@ pub(super) fn kernel(file_system: &'static str, package: &str) -> Requirement {
 }
 
 /// A server's name or address, as it can stand in a mount option.
-///
-/// # Errors
-/// Names the value.
 pub(super) fn server(text: &str) -> Result<&str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
@@ -51,9 +48,6 @@ pub(super) fn server(text: &str) -> Result<&str> {
 }
 
 /// Mount options that somebody added, which must not take the place of others.
-///
-/// # Errors
-/// Names the one that has an option of its own.
 pub(super) fn further<'a>(text: &'a str, own: &[&str]) -> Result<Vec<&'a str>> {
     let parts: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
     let taken = parts.iter().find(|part| {
@@ -69,9 +63,6 @@ pub(super) fn further<'a>(text: &'a str, own: &[&str]) -> Result<Vec<&'a str>> {
 }
 
 /// A port that somebody chose.
-///
-/// # Errors
-/// Names the value.
 pub(super) fn port(text: &str, default: u16) -> Result<u16> {
     if text.is_empty() {
         return Ok(default);

@@ -23,9 +23,6 @@ const STORE: &str = "org.dokku-storage.store";
 const NAMES: usize = 1000;
 
 /// Makes an entry's volume with these options, unless it is there.
-///
-/// # Errors
-/// Where it is there with other options, and where Docker refuses, with its words.
 pub(super) fn make(
     entry: &Entry,
     options: BTreeMap<String, String>,
@@ -153,9 +150,6 @@ fn clear(entry: &Entry, current: &str, context: &Context) {
 }
 
 /// Removes the entry's volume, and those that it had before.
-///
-/// # Errors
-/// Where Docker refuses, with its words: a container may be using one of them.
 pub(super) fn remove(entry: &Entry, context: &Context) -> Result<()> {
     let current = entry.shown_source();
     for name in earlier(entry, current, context) {

@@ -25,7 +25,7 @@ use crate::host::{fuse, mount_points, rclone};
 
 /// The type `s3`.
 #[derive(Debug)]
-pub struct S3;
+pub(crate) struct S3;
 
 /// How long a new entry has to be mounted.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -234,8 +234,7 @@ fn changed(file: &Path) -> Option<std::time::SystemTime> {
 }
 
 /// What rclone is to show of an entry's remote.
-#[must_use]
-pub fn remote_path(entry: &Entry) -> String {
+pub(crate) fn remote_path(entry: &Entry) -> String {
     let prefix = entry.option("prefix").trim_matches('/');
     let separator = if prefix.is_empty() { "" } else { "/" };
     format!("{}:{}{separator}{prefix}", rclone::REMOTE, entry.option("bucket"))

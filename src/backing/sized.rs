@@ -1,6 +1,6 @@
 //! Directories with a size: what is asked of the helper that makes them (`src/helpers/sized.rs`).
 
-pub mod filling;
+pub(crate) mod filling;
 
 use std::path::Path;
 
@@ -18,8 +18,7 @@ use crate::host::{mount_points, ownership, space, subvolume};
 const HELPER: &str = "size-storage-dir";
 
 /// The size of an entry's directory, where it has one.
-#[must_use]
-pub fn size(entry: &Entry) -> Option<ByteSize> {
+pub(crate) fn size(entry: &Entry) -> Option<ByteSize> {
     if entry.kind != "directory" {
         return None;
     }
@@ -32,10 +31,7 @@ fn is_preallocated(entry: &Entry) -> bool {
 }
 
 /// Completes an entry with a size.
-///
-/// # Errors
-/// Where this host cannot make it, with what is missing.
-pub fn plan(entry: &mut Entry, request: &Request, context: &Context) -> Result<()> {
+pub(crate) fn plan(entry: &mut Entry, request: &Request, context: &Context) -> Result<()> {
     let path = storage_root::default_path(context, entry.name.as_str());
     if request.place.as_deref().is_some_and(|place| place != path) {
         return Err(Error::refused(format!(
@@ -99,10 +95,7 @@ fn existing(context: &Context) -> &Path {
 }
 
 /// Refuses so many bytes more that the disk does not have.
-///
-/// # Errors
-/// With both numbers.
-pub fn must_fit(more: u64, context: &Context) -> Result<()> {
+pub(crate) fn must_fit(more: u64, context: &Context) -> Result<()> {
     let free = space::free(existing(context))?;
     if more <= free {
         return Ok(());
@@ -128,10 +121,7 @@ fn must_be_empty(path: &Path) -> Result<()> {
 }
 
 /// Makes what is behind an entry, with its size.
-///
-/// # Errors
-/// With the helper's own words.
-pub fn make(entry: &Entry, context: &mut Context) -> Result<()> {
+pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
     let Some(size) = size(entry) else {
         return Ok(());
     };
@@ -148,7 +138,7 @@ pub fn make(entry: &Entry, context: &mut Context) -> Result<()> {
 ///
 /// # Errors
 /// For a size that is smaller than it is, or that the disk does not have; with the helper's own words otherwise.
-pub fn grow(entry: &Entry, wanted: ByteSize, context: &mut Context) -> Result<()> {
+pub(crate) fn grow(entry: &Entry, wanted: ByteSize, context: &mut Context) -> Result<()> {
     let now = size(entry).map_or(0, ByteSize::bytes);
     if wanted.bytes() < now {
         return Err(Error::refused(format!(
@@ -172,10 +162,7 @@ fn sized(entry: &Entry, what: &str, size: ByteSize, context: &Context) -> Result
 }
 
 /// Attaches what is behind an entry, where it is not.
-///
-/// # Errors
-/// With the helper's own words.
-pub fn attach(entry: &Entry, context: &Context) -> Result<()> {
+pub(crate) fn attach(entry: &Entry, context: &Context) -> Result<()> {
     if size(entry).is_none() || is_attached(entry, context) {
         return Ok(());
     }
@@ -183,10 +170,7 @@ pub fn attach(entry: &Entry, context: &Context) -> Result<()> {
 }
 
 /// Detaches it; the data stays in the image.
-///
-/// # Errors
-/// With the helper's own words.
-pub fn detach(entry: &Entry, context: &Context) -> Result<()> {
+pub(crate) fn detach(entry: &Entry, context: &Context) -> Result<()> {
     if size(entry).is_none() {
         return Ok(());
     }
@@ -194,10 +178,7 @@ pub fn detach(entry: &Entry, context: &Context) -> Result<()> {
 }
 
 /// Removes the image.
-///
-/// # Errors
-/// With the helper's own words.
-pub fn remove(entry: &Entry, context: &Context) -> Result<()> {
+pub(crate) fn remove(entry: &Entry, context: &Context) -> Result<()> {
     if size(entry).is_none() {
         return Ok(());
     }
@@ -219,8 +200,7 @@ fn is_attached(entry: &Entry, context: &Context) -> bool {
 }
 
 /// What keeps containers from using an entry with a size.
-#[must_use]
-pub fn problem(entry: &Entry, context: &Context) -> Option<Problem> {
+pub(crate) fn problem(entry: &Entry, context: &Context) -> Option<Problem> {
     let size = size(entry)?;
     if is_attached(entry, context) {
         return None;

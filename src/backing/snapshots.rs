@@ -16,7 +16,7 @@ use crate::host::tree::Copied;
 
 /// What the storage root has under an entry's name, and so what a snapshot of it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// A directory with the data in it.
     Directory,
     /// A file with the data.
@@ -28,19 +28,13 @@ pub enum Form {
 impl Form {
     /// Makes a copy of an entry's data under another name of the storage root, which is hidden. It is complete, or nothing
     /// is left of it.
-    ///
-    /// # Errors
-    /// Where it cannot be made.
-    pub fn taken(self, entry: &Entry, to: &str, context: &mut Context) -> Result<Copied> {
+    pub(crate) fn taken(self, entry: &Entry, to: &str, context: &mut Context) -> Result<Copied> {
         self.ready(entry, context)?;
         storage_root::copy(entry.name.as_str(), to, context)
     }
 
     /// Has the data of an entry where it can be copied.
-    ///
-    /// # Errors
-    /// Where it cannot be put there.
-    pub fn ready(self, entry: &Entry, context: &Context) -> Result<()> {
+    pub(crate) fn ready(self, entry: &Entry, context: &Context) -> Result<()> {
         match self {
             Self::Directory | Self::File => Ok(()),
             Self::Sized(_) => sized::attach(entry, context),
@@ -52,7 +46,7 @@ impl Form {
     ///
     /// # Errors
     /// Where it cannot be made; what there is of it is the caller's to remove.
-    pub fn restored(
+    pub(crate) fn restored(
         self,
         entry: &Entry,
         from: &str,
@@ -70,22 +64,17 @@ impl Form {
 
     /// Whether what is in the entry's place is mounted there, so that it is not the name in the storage root that is
     /// replaced.
-    #[must_use]
-    pub fn is_mounted(self, context: &Context) -> bool {
+    pub(crate) fn is_mounted(self, context: &Context) -> bool {
         matches!(self, Self::Sized(_)) && sized::filling::is_image(context)
     }
 
     /// Whether a new entry can be filled from what is of another form.
-    #[must_use]
-    pub fn takes(self, other: Self) -> bool {
+    pub(crate) fn takes(self, other: Self) -> bool {
         (self == Self::File) == (other == Self::File)
     }
 
     /// Refuses to put something else in the place of an entry's data where that cannot be moved away.
-    ///
-    /// # Errors
-    /// Says what is in the way.
-    pub fn must_be_movable(self, entry: &Entry, context: &Context) -> Result<()> {
+    pub(crate) fn must_be_movable(self, entry: &Entry, context: &Context) -> Result<()> {
         let path = context.store.layout().directory(entry.name.as_str());
         let is_own =
             |point: &PathBuf| self.is_mounted(context) && mount_points::is_same(point, &path);
@@ -102,21 +91,17 @@ impl Form {
 }
 
 /// What copies of an entry's data are made of; `what` is wanted ("a snapshot", "a clone").
-///
-/// # Errors
-/// Says why there can be none.
-pub fn form(entry: &Entry, what: &str, context: &Context) -> Result<Form> {
+pub(crate) fn form(entry: &Entry, what: &str, context: &Context) -> Result<Form> {
     of(entry).form(entry, what, context)
 }
 
 /// What was copied and how, in a sentence.
-#[must_use]
-pub fn said(copied: &Copied) -> String {
+pub(crate) fn said(copied: &Copied) -> String {
     let count = |count: u64| match count {
         1 => "1 file or folder".to_owned(),
         count => format!("{count} files and folders"),
     };
-    let amount = format!("{} ({})", count(copied.copied), readable(copied.bytes));
+    let amount = format!("{} ({})", count(copied.files), readable(copied.bytes));
     match copied.made {
         Made::Btrfs => "Taken by btrfs at once".to_owned(),
         Made::Reflink => format!("Copied {amount}, which share their blocks with the originals"),

@@ -15,14 +15,14 @@ use crate::store::files::{self, is_absent};
 use crate::store::{Change, Rights};
 
 /// The largest file, in bytes: 64 MiB.
-pub const LARGEST: u64 = 64 * 1024 * 1024;
+pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// The mode of a file where none is given: the apps' users have to read it.
 const MODE: u32 = 0o644;
 
 /// A file as it was seen in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     identity: (u64, u64),
     changed: (i64, i64),
     length: u64,
@@ -31,10 +31,7 @@ pub struct Found {
 }
 
 /// The file at this path, or none where nothing is there.
-///
-/// # Errors
-/// Where something else is in its place, or the file has other names.
-pub fn find(path: &Path) -> Result<Option<Found>> {
+pub(crate) fn find(path: &Path) -> Result<Option<Found>> {
     let found = match std::fs::symlink_metadata(path) {
         Ok(found) => found,
         Err(error) if is_absent(&error) => return Ok(None),
@@ -56,8 +53,7 @@ pub fn find(path: &Path) -> Result<Option<Found>> {
 }
 
 /// What is in a file's place where that is not a regular file with one name.
-#[must_use]
-pub fn no_plain_file(found: &Metadata) -> Option<&'static str> {
+pub(crate) fn no_plain_file(found: &Metadata) -> Option<&'static str> {
     match found {
         _ if found.is_dir() => Some("not a file but a directory"),
         _ if found.is_symlink() => Some("not a file but a link"),
@@ -75,7 +71,7 @@ fn mode_of(entry: &Entry) -> u32 {
 /// A file of the storage root as a change is to leave it: what was there is kept, or what was made under a hidden name
 /// takes its place.
 #[derive(Debug)]
-pub struct Filling {
+pub(crate) struct Filling {
     name: String,
     path: PathBuf,
     before: Option<Found>,
@@ -86,10 +82,7 @@ pub struct Filling {
 impl Filling {
     /// For an entry that is created, perhaps once more: a file that is there is kept, and may not have another content
     /// than what was given. Without any, the file is made empty.
-    ///
-    /// # Errors
-    /// Where something else is in the file's place, or it has another content.
-    pub fn create(
+    pub(crate) fn create(
         entry: &Entry,
         is_registered: bool,
         bytes: Option<&[u8]>,
@@ -120,10 +113,7 @@ impl Filling {
     }
 
     /// For an entry whose file gets this content, with the owner and the mode that the file has.
-    ///
-    /// # Errors
-    /// Where something else is in the file's place, or the file cannot be made.
-    pub fn replace(entry: &Entry, bytes: &[u8], context: &mut Context) -> Result<Self> {
+    pub(crate) fn replace(entry: &Entry, bytes: &[u8], context: &mut Context) -> Result<Self> {
         let mut filling = Self::of(entry, context)?;
         match filling.before.clone() {
             None => {
@@ -149,21 +139,19 @@ impl Filling {
     }
 
     /// Takes a file away again that was not there before; what was there stays.
-    pub fn take_back(&self, change: &mut Change<'_>) {
+    pub(crate) fn take_back(&self, change: &mut Change<'_>) {
         if self.is_new() {
             change.remove(self.path.clone());
         }
     }
 
     /// Whether the file was not there.
-    #[must_use]
-    pub fn is_new(&self) -> bool {
+    pub(crate) fn is_new(&self) -> bool {
         self.before.is_none()
     }
 
     /// Whether the file is not what it was.
-    #[must_use]
-    pub fn changes(&self) -> bool {
+    pub(crate) fn changes(&self) -> bool {
         self.hidden.is_some()
     }
 
@@ -195,10 +183,7 @@ impl Filling {
     }
 
     /// Has the file put in its place in the step that writes the entry.
-    ///
-    /// # Errors
-    /// Where the place is not as it was when this was decided.
-    pub fn put(&self, change: &mut Change<'_>) -> Result<()> {
+    pub(crate) fn put(&self, change: &mut Change<'_>) -> Result<()> {
         let now = find(&self.path)?;
         match &self.hidden {
             Some(hidden) if now == self.before => {
@@ -215,7 +200,7 @@ impl Filling {
     }
 
     /// Removes what was made, after a change that did not put it in its place.
-    pub fn abandon(&self, context: &Context) {
+    pub(crate) fn abandon(&self, context: &Context) {
         // Steps that could not be taken back are finished by the next command, with this file.
         if context.store.is_changing() {
             return;

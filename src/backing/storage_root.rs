@@ -14,11 +14,11 @@ use crate::host::{mount_points, process};
 use crate::render::progress;
 use crate::store::{Change, files};
 
-pub use crate::domain::names::LEAVING;
+pub(crate) use crate::domain::names::LEAVING;
 
 /// The name of an entry's directory on its way out or in: with this process's number, and one that no other
 /// directory has.
-pub fn leaving_name(entry: &str) -> String {
+pub(crate) fn leaving_name(entry: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_nanos());
     format!("{LEAVING}{entry}-{now}-{}", std::process::id())
@@ -31,12 +31,12 @@ fn is_at_work(name: &str) -> bool {
 }
 
 /// The path of the directory that an entry has unless another was chosen.
-pub fn default_path(context: &Context, name: &str) -> String {
+pub(crate) fn default_path(context: &Context, name: &str) -> String {
     context.store.layout().directory(name).to_string_lossy().into_owned()
 }
 
 /// The host's ids for an owner, with what there is to say about it.
-pub fn ids(ownership: &Ownership, context: &mut Context) -> Option<Ids> {
+pub(crate) fn ids(ownership: &Ownership, context: &mut Context) -> Option<Ids> {
     if ownership.is_old_spelling() {
         context.out.detail(
             "Detected deprecated chown flag 'packeto'. Using 'paketo' instead. Please update your configuration.",
@@ -56,7 +56,7 @@ fn is_taken(place: Place, path: &str) -> bool {
 
 /// What an entry's directory, or the owner and the mode of its file, are to become: decided before anything changes.
 #[derive(Debug)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     name: String,
     place: Place,
     path: Option<PathBuf>,
@@ -68,10 +68,7 @@ pub struct Wanted {
 
 impl Wanted {
     /// What a docker-local entry wants of its directory or file; a Docker volume wants nothing.
-    ///
-    /// # Errors
-    /// Where something else is in its place, and for what only a directory can have.
-    pub fn of(entry: &Entry, recursive: bool, context: &mut Context) -> Result<Self> {
+    pub(crate) fn of(entry: &Entry, recursive: bool, context: &mut Context) -> Result<Self> {
         let place = super::of(entry).place();
         if place == Place::File {
             return Self::of_file(entry, recursive, context);
@@ -129,32 +126,28 @@ impl Wanted {
     }
 
     /// The ids that the directory or the file is given to.
-    #[must_use]
-    pub fn ids(&self) -> Option<Ids> {
+    pub(crate) fn ids(&self) -> Option<Ids> {
         self.ids
     }
 
     /// The directory, where it did not exist yet.
-    #[must_use]
-    pub fn missing(&self) -> Option<&PathBuf> {
+    pub(crate) fn missing(&self) -> Option<&PathBuf> {
         self.path.as_ref().filter(|_| !self.missing.is_empty())
     }
 
     /// Whether an owner is to be set.
-    #[must_use]
-    pub fn has_owner(&self) -> bool {
+    pub(crate) fn has_owner(&self) -> bool {
         self.ids.is_some()
     }
 
     /// The same for a directory that is made under another name first.
-    #[must_use]
-    pub fn under(self, name: String) -> Self {
+    pub(crate) fn under(self, name: String) -> Self {
         Self { name, ..self }
     }
 
     /// Has the directory made with its mode, or its mode set, in the step that writes the entry. What belongs
     /// to somebody else already is left for [`Wanted::apply`].
-    pub fn prepare(&self, entry: &Entry, change: &mut Change<'_>) {
+    pub(crate) fn prepare(&self, entry: &Entry, change: &mut Change<'_>) {
         if self.place == Place::File {
             return;
         }
@@ -167,15 +160,12 @@ impl Wanted {
     }
 
     /// Removes the directories that were made for it, as far as they are still empty.
-    pub fn unmake(&self) {
+    pub(crate) fn unmake(&self) {
         unmake(&self.missing);
     }
 
     /// Sets the mode and the owner.
-    ///
-    /// # Errors
-    /// Where that is not possible.
-    pub fn apply(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    pub(crate) fn apply(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         if self.path.is_none() || !self.is_ours {
             return Ok(());
         }
@@ -193,10 +183,7 @@ impl Wanted {
 }
 
 /// Gives a directory of the storage root to the ids; what is in it too where that was asked for.
-///
-/// # Errors
-/// Where that is not possible.
-pub fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
+pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
     let depth = if recursive { Depth::Tree } else { Depth::Folder };
     context.out.flush()?;
     let layout = context.store.layout();
@@ -219,7 +206,7 @@ pub fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Res
 ///
 /// # Errors
 /// Where it cannot be copied; nothing is left of the copy then.
-pub fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
+pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
     context.out.flush()?;
     let (environment, layout) = (&context.environment, context.store.layout());
     let copied = if ownership::needs_sudo(environment) {
@@ -240,7 +227,7 @@ pub fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
 ///
 /// # Errors
 /// Where it cannot be copied; some of it may be left.
-pub fn copy_into(from: &str, into: &str, context: &mut Context) -> Result<Option<Copied>> {
+pub(crate) fn copy_into(from: &str, into: &str, context: &mut Context) -> Result<Option<Copied>> {
     context.out.flush()?;
     let (environment, layout) = (&context.environment, context.store.layout());
     let copied = if ownership::needs_sudo(environment) {
@@ -262,7 +249,7 @@ pub fn copy_into(from: &str, into: &str, context: &mut Context) -> Result<Option
 ///
 /// # Errors
 /// Where it cannot be copied; nothing is left of the copy then.
-pub fn take_in(
+pub(crate) fn take_in(
     from: &std::path::Path,
     to: &str,
     keeps_owners: bool,
@@ -298,7 +285,7 @@ fn warn_of_losses(copied: &Copied, context: &mut Context) {
 ///
 /// # Errors
 /// Where one cannot be made; those that were made are removed again.
-pub fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
+pub(crate) fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
     let missing = files::missing_folders(path);
     if missing.is_empty() && !path.is_dir() {
         return Err(Error::refused(format!(
@@ -316,14 +303,14 @@ pub fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
 }
 
 /// Removes directories that were just made, as far as they are still empty.
-pub fn unmake(made: &[PathBuf]) {
+pub(crate) fn unmake(made: &[PathBuf]) {
     for folder in made.iter().rev() {
         let _ = std::fs::remove_dir(folder);
     }
 }
 
 /// Removes what commands that were killed left on its way out, or on its way in.
-pub fn clear_leaving(context: &Context) {
+pub(crate) fn clear_leaving(context: &Context) {
     let layout = context.store.layout();
     // A change that is still to be finished may move one of them to its place.
     if context.store.is_changing() {

@@ -14,7 +14,7 @@ use crate::host::docker::volumes::{self, Found, LOCAL};
 
 /// The type `volume`.
 #[derive(Debug)]
-pub struct Volume;
+pub(crate) struct Volume;
 
 impl Backing for Volume {
     fn description(&self) -> &'static Description {
@@ -170,9 +170,6 @@ fn shown(given: &BTreeMap<String, String>) -> String {
 }
 
 /// Makes an entry's volume with these options, unless it is there.
-///
-/// # Errors
-/// Where Docker refuses, with its words.
 pub(super) fn make(
     entry: &Entry,
     options: BTreeMap<String, String>,

@@ -15,23 +15,19 @@ use crate::store::{Mounts, Store};
 
 /// What an app has mounted, through storage and through docker-options.
 #[derive(Default)]
-pub struct Covered {
+pub(crate) struct Covered {
     mounts: Mounts,
     options: Vec<OptionsFile>,
 }
 
 impl Covered {
     /// Reads it.
-    ///
-    /// # Errors
-    /// Where the app's mounts or its docker-options cannot be read.
-    pub fn of(app: &AppName, store: &Store) -> Result<Self> {
+    pub(crate) fn of(app: &AppName, store: &Store) -> Result<Self> {
         Ok(Self { mounts: store.mounts(app)?.readable()?, options: store.docker_options(app)? })
     }
 
     /// The phases in which nothing is mounted at a path; none where there is something when the app runs.
-    #[must_use]
-    pub fn free_phases(&self, path: &ContainerPath) -> Option<Phases> {
+    pub(crate) fn free_phases(&self, path: &ContainerPath) -> Option<Phases> {
         let is_free = |phase: &Phase| {
             let mounted = self.mounts.mounted.iter().map(|mounted| &mounted.attachment);
             let mut attachments = mounted.chain(&self.mounts.orphans);
@@ -45,8 +41,7 @@ impl Covered {
 }
 
 /// Volumes whose data goes with the container, unless the next deploy makes entries for them.
-#[must_use]
-pub fn forgotten(app: &AppName, context: &Context) -> Vec<Finding> {
+pub(crate) fn forgotten(app: &AppName, context: &Context) -> Vec<Finding> {
     let settings = context.store.app_settings(app);
     let is_elsewhere = scheduler::of_app(app, context) != DOCKER_LOCAL;
     if is_elsewhere || settings.is_ok_and(|settings| settings.auto_volumes) {

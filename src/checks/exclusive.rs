@@ -15,14 +15,12 @@ use crate::host::docker::containers::{Container, Mount};
 use crate::store::{Mounted, overlap};
 
 /// Whether a container can write to what is behind an entry.
-#[must_use]
-pub fn can_write(container: &Container, entry: &Entry, context: &Context) -> bool {
+pub(crate) fn can_write(container: &Container, entry: &Entry, context: &Context) -> bool {
     container.mounts.iter().any(|mount| mount.is_writable && is_of(mount, entry, context))
 }
 
 /// Whether a container has what is behind an entry.
-#[must_use]
-pub fn has(container: &Container, entry: &Entry, context: &Context) -> bool {
+pub(crate) fn has(container: &Container, entry: &Entry, context: &Context) -> bool {
     container.mounts.iter().any(|mount| is_of(mount, entry, context))
 }
 
@@ -39,8 +37,7 @@ fn is_of(mount: &Mount, entry: &Entry, context: &Context) -> bool {
 }
 
 /// The exclusive entries to which an app's deployed containers can write, each once.
-#[must_use]
-pub fn written_by<'a>(mounts: impl IntoIterator<Item = &'a Mounted>) -> Vec<&'a Entry> {
+pub(crate) fn written_by<'a>(mounts: impl IntoIterator<Item = &'a Mounted>) -> Vec<&'a Entry> {
     let mut entries: Vec<&Entry> = Vec::new();
     for Mounted { entry, attachment, .. } in mounts {
         let is_written = entry.exclusive
@@ -56,10 +53,11 @@ pub fn written_by<'a>(mounts: impl IntoIterator<Item = &'a Mounted>) -> Vec<&'a 
 
 /// What is declared against an entry's being exclusive: another app that mounts it, or more than one container of this
 /// app that could write to it. The plugin refuses the one; a file that another program wrote may have it.
-///
-/// # Errors
-/// Where the store cannot be read.
-pub fn declared(app: &AppName, mounts: &[Mounted], context: &Context) -> Result<Vec<Finding>> {
+pub(crate) fn declared(
+    app: &AppName,
+    mounts: &[Mounted],
+    context: &Context,
+) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for entry in written_by(mounts) {
         let name = &entry.name;
@@ -116,8 +114,7 @@ fn too_many(
 }
 
 /// Containers of other apps that can write to an entry that this app has.
-#[must_use]
-pub fn in_the_way(
+pub(crate) fn in_the_way(
     app: &AppName,
     entry: &Entry,
     everywhere: &[Container],
@@ -156,8 +153,7 @@ fn shown_and_stopped(container: &Container, context: &Context) -> (String, Strin
 }
 
 /// Several running containers that can write to an exclusive entry of an app.
-#[must_use]
-pub fn several(
+pub(crate) fn several(
     app: &AppName,
     entry: &Entry,
     everywhere: &[Container],

@@ -17,7 +17,7 @@ use crate::store::Mounted;
 /// The image of an app: its user, and what it has at the paths at which the app mounts something. What was seen in it once
 /// is not looked up again, as long as the app has that image.
 #[derive(Debug)]
-pub struct AppImage<'a> {
+pub(crate) struct AppImage<'a> {
     app: AppName,
     context: &'a Context,
     app_user: Option<String>,
@@ -27,7 +27,7 @@ pub struct AppImage<'a> {
 }
 
 /// The names that an app's image may have: what it was built into last, or what Dokku calls it by the tag.
-pub fn names(app: &AppName, tag: &str, context: &Context) -> Vec<String> {
+pub(crate) fn names(app: &AppName, tag: &str, context: &Context) -> Vec<String> {
     let tag = if tag.is_empty() { "latest" } else { tag };
     let built = context.store.app_settings(app).map(|settings| settings.image);
     let built = built.ok().filter(|image| !image.is_empty());
@@ -36,8 +36,7 @@ pub fn names(app: &AppName, tag: &str, context: &Context) -> Vec<String> {
 
 impl<'a> AppImage<'a> {
     /// The first of the images that Docker has; `None` where it has none of them, or does not answer.
-    #[must_use]
-    pub fn find(app: &AppName, names: &[String], context: &'a Context) -> Option<Self> {
+    pub(crate) fn find(app: &AppName, names: &[String], context: &'a Context) -> Option<Self> {
         let image = Image::find(&context.environment, names)?;
         let app_user = context.environment.app_config(app, "DOKKU_APP_USER");
         let identity = image.identity(app_user.as_deref());
@@ -50,8 +49,7 @@ impl<'a> AppImage<'a> {
     }
 
     /// What was seen in the image so far.
-    #[must_use]
-    pub fn into_facts(self) -> ImageFacts {
+    pub(crate) fn into_facts(self) -> ImageFacts {
         self.facts.take()
     }
 
@@ -79,20 +77,18 @@ impl<'a> AppImage<'a> {
     }
 
     /// The uid and the gid of the image's user on the host.
-    #[must_use]
-    pub fn host_ids(&self) -> Option<(u32, u32)> {
+    pub(crate) fn host_ids(&self) -> Option<(u32, u32)> {
         let user = self.user()?;
         Some((user.uid.saturating_add(self.map().uid), user.gid.saturating_add(self.map().gid)))
     }
 
     /// The image.
-    #[must_use]
-    pub fn image(&self) -> &Image<'a> {
+    pub(crate) fn image(&self) -> &Image<'a> {
         &self.image
     }
 
     /// Looks at all that a check of these mounts would ask.
-    pub fn look_at(&self, mounts: &[&Mounted]) {
+    pub(crate) fn look_at(&self, mounts: &[&Mounted]) {
         self.user();
         for mounted in mounts {
             self.content(mounted.attachment.container_path.as_str());
@@ -100,8 +96,7 @@ impl<'a> AppImage<'a> {
     }
 
     /// What is wrong with a mount in this image.
-    #[must_use]
-    pub fn check(&self, mounted: &Mounted) -> Vec<Finding> {
+    pub(crate) fn check(&self, mounted: &Mounted) -> Vec<Finding> {
         let app = &self.app;
         let (entry, attachment) = (&mounted.entry, &mounted.attachment);
         let source = mounted_source(entry, attachment);

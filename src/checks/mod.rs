@@ -1,11 +1,11 @@
 //! What can be wrong with an app's storage: found before a deploy, and by `storage:doctor`.
 
-pub mod declared;
-pub mod exclusive;
-pub mod image;
-pub mod running;
-pub mod sources;
-pub mod store;
+pub(crate) mod declared;
+pub(crate) mod exclusive;
+pub(crate) mod image;
+pub(crate) mod running;
+pub(crate) mod sources;
+pub(crate) mod store;
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::domain::names::{AppName, EntryName};
 /// What a finding asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub(crate) enum Severity {
     /// A deploy would go wrong, and is stopped.
     Stops,
     /// Somebody has to look.
@@ -25,7 +25,7 @@ pub enum Severity {
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, Serialize)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// What kind it is of; it stays the same over versions.
     pub code: &'static str,
     /// What it asks for.
@@ -47,8 +47,7 @@ pub struct Finding {
 
 impl Finding {
     /// A finding about nothing in particular yet.
-    #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         code: &'static str,
         severity: Severity,
         sentence: impl Into<String>,
@@ -66,29 +65,25 @@ impl Finding {
     }
 
     /// The same about an app.
-    #[must_use]
-    pub fn of_app(mut self, app: &AppName) -> Self {
+    pub(crate) fn of_app(mut self, app: &AppName) -> Self {
         self.app = Some(app.clone());
         self
     }
 
     /// The same about an entry.
-    #[must_use]
-    pub fn of_entry(mut self, entry: &EntryName) -> Self {
+    pub(crate) fn of_entry(mut self, entry: &EntryName) -> Self {
         self.entry = Some(entry.clone());
         self
     }
 
     /// The same about a path.
-    #[must_use]
-    pub fn at(mut self, path: impl Into<String>) -> Self {
+    pub(crate) fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
     /// The finding on one line.
-    #[must_use]
-    pub fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         format!("{}; {}", self.sentence, self.remedy)
     }
 }

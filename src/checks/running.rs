@@ -12,16 +12,14 @@ use crate::store::docker_options::OptionsFile;
 use crate::store::{Mounted, Mounts};
 
 /// Those of the running containers that have a process type of the app: those of a deploy.
-#[must_use]
-pub fn deployed<'a>(app: &AppName, everywhere: &'a [Container]) -> Vec<&'a Container> {
+pub(crate) fn deployed<'a>(app: &AppName, everywhere: &'a [Container]) -> Vec<&'a Container> {
     let is_deployed =
         |container: &&Container| container.app == app.as_str() && container.process_type.is_some();
     everywhere.iter().filter(is_deployed).collect()
 }
 
 /// Containers whose mounts are not those that are declared.
-#[must_use]
-pub fn stale(
+pub(crate) fn stale(
     app: &AppName,
     mounts: &Mounts,
     containers: &[&Container],
@@ -90,8 +88,7 @@ fn difference(
 }
 
 /// A path on this host as the host's Docker sees it, where Dokku itself runs in a container.
-#[must_use]
-pub fn as_docker_sees_it(source: &str, context: &Context) -> String {
+pub(crate) fn as_docker_sees_it(source: &str, context: &Context) -> String {
     let inside = std::path::Path::new(source).strip_prefix(context.store.layout().root());
     match (context.environment.host_lib_root(), inside) {
         (Ok(Some(root)), Ok(inside)) => root.join(inside).to_string_lossy().into_owned(),

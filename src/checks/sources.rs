@@ -27,7 +27,7 @@ fn told(app: &AppName, mounted: &Mounted) -> String {
 }
 
 /// Sources that the host's policy does not allow, or that are not for the app.
-pub fn not_allowed(
+pub(crate) fn not_allowed(
     app: &AppName,
     mounted: &Mounted,
     policy: &Policy,
@@ -48,7 +48,7 @@ pub fn not_allowed(
 }
 
 /// Sources that are missing.
-pub fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
+pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     let name = &mounted.entry.name;
     let (what, remedy) = match mounted.entry.host_path.as_ref()? {
@@ -85,7 +85,7 @@ pub fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Fi
 }
 
 /// What keeps containers from using what is behind an entry of a type.
-pub fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
+pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let entry = &mounted.entry;
     let problem = backing::of(entry).problem(entry, context)?;
     let sentence = format!("{}, but {}", told(app, mounted), problem.sentence);
@@ -94,13 +94,13 @@ pub fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<F
 }
 
 /// From inside a container only Dokku's own folders are the host's; nothing is known of the others.
-pub fn is_seen_from_here(path: &Path, context: &Context) -> bool {
+pub(crate) fn is_seen_from_here(path: &Path, context: &Context) -> bool {
     let is_in_container = matches!(context.environment.host_lib_root(), Ok(Some(_)));
     !is_in_container || path.starts_with(context.store.layout().root())
 }
 
 /// Data that is on another host.
-pub fn elsewhere(app: &AppName, mounted: &Mounted) -> Option<Finding> {
+pub(crate) fn elsewhere(app: &AppName, mounted: &Mounted) -> Option<Finding> {
     let node = &mounted.entry.node;
     let here = environment::node();
     if node.is_empty() || here.is_empty() || *node == here {
@@ -118,7 +118,7 @@ pub fn elsewhere(app: &AppName, mounted: &Mounted) -> Option<Finding> {
 
 /// Container paths that two mounts claim. A mount is refused for this; a file that another program wrote may
 /// have it.
-pub fn collisions(app: &AppName, mounts: &Mounts) -> Vec<Finding> {
+pub(crate) fn collisions(app: &AppName, mounts: &Mounts) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (index, one) in mounts.mounted.iter().enumerate() {
         let earlier = mounts.mounted[..index].iter().map(|mounted| &mounted.attachment);
@@ -145,7 +145,7 @@ pub fn collisions(app: &AppName, mounts: &Mounts) -> Vec<Finding> {
 
 /// Mounts whose container path has a `-v` line in docker-options, too: Docker takes one of both. A file of
 /// docker-options that cannot be read is no matter of a deploy's storage.
-pub fn taken_by_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
+pub(crate) fn taken_by_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
     let files = context.store.docker_options(app).unwrap_or_default();
     for file in files.into_iter().filter(|file| file.is_current) {
@@ -195,7 +195,11 @@ const MODES: [&str; 15] = [
 ];
 
 /// Options that Docker does not take: it would refuse the container, with fewer words.
-pub fn unknown_option(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
+pub(crate) fn unknown_option(
+    app: &AppName,
+    mounted: &Mounted,
+    context: &Context,
+) -> Option<Finding> {
     let is_docker = context.environment.docker_bin().is_none_or(|bin| bin == "docker");
     // What is not a mount of a source has options of its own.
     let [flag, _] = backing::of(&mounted.entry).words("", &mounted.entry, &mounted.attachment);
@@ -210,7 +214,7 @@ pub fn unknown_option(app: &AppName, mounted: &Mounted, context: &Context) -> Op
 }
 
 /// Directories that hold what only one process may write, mounted writable by several.
-pub fn several_writers(
+pub(crate) fn several_writers(
     app: &AppName,
     mounted: &Mounted,
     containers: &[Container],

@@ -12,8 +12,7 @@ use crate::error::{Error, Result};
 use crate::store::{Entries, Mounts, RealPath, RealPaths};
 
 /// Attachments without an entry, and lines that cannot be read.
-#[must_use]
-pub fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
+pub(crate) fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         mounts.problems.iter().map(|p| unreadable(p, Severity::Stops).of_app(app)).collect();
     for orphan in &mounts.orphans {
@@ -78,10 +77,7 @@ fn unreadable(problem: &Error, severity: Severity) -> Finding {
 
 /// Entries, directories and folders of the store that nothing refers to. `found` are all entries, and `apps` all apps, in
 /// order.
-///
-/// # Errors
-/// Where the store cannot be listed.
-pub fn unreferred(
+pub(crate) fn unreferred(
     found: &Entries,
     apps: &[(AppName, Mounts)],
     context: &Context,

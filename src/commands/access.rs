@@ -17,19 +17,13 @@ use crate::store::entries::no_such_entry;
 
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
 /// cannot see does not exist for the caller.
-///
-/// # Errors
-/// Where there is none of that name for this caller, or its file cannot be read.
-pub fn entry(name: &str, context: &Context) -> Result<Entry> {
+pub(crate) fn entry(name: &str, context: &Context) -> Result<Entry> {
     let entry = context.store.existing_entry(name)?;
     if may_touch(&entry, context)? { Ok(entry) } else { Err(no_such_entry(name)) }
 }
 
 /// Whether the caller may touch an entry.
-///
-/// # Errors
-/// Where the apps that mount it cannot be found out.
-pub fn may_touch(entry: &Entry, context: &Context) -> Result<bool> {
+pub(crate) fn may_touch(entry: &Entry, context: &Context) -> Result<bool> {
     Ok(!apps::are_restricted(&context.environment) || is_shared(entry, context)?)
 }
 
@@ -44,10 +38,7 @@ fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
 /// Naming the place instead of the entry gives no more access.
 ///
 /// `app` is the app that is to mount it; none where an entry is to be registered for it.
-///
-/// # Errors
-/// Names the source, and the entry where its scope is the reason.
-pub fn source(
+pub(crate) fn source(
     source: &Source,
     own: Option<&EntryName>,
     app: Option<&AppName>,
@@ -108,10 +99,7 @@ fn is_in_snapshot(path: &RealPath, storage: &RealPath, entry: &EntryName) -> boo
 }
 
 /// Refuses an app that the entry's scope leaves out.
-///
-/// # Errors
-/// Names the app and the scope.
-pub fn must_be_in_scope(entry: &Entry, app: &AppName) -> Result<()> {
+pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName) -> Result<()> {
     if entry.scope.includes(app) {
         return Ok(());
     }
@@ -122,7 +110,7 @@ pub fn must_be_in_scope(entry: &Entry, app: &AppName) -> Result<()> {
 }
 
 /// The host path of an entry that the policy has a say in: one that somebody chose.
-pub fn judged_path(entry: &Entry, context: &Context) -> Option<String> {
+pub(crate) fn judged_path(entry: &Entry, context: &Context) -> Option<String> {
     let Some(Source::Path(path)) = &entry.host_path else {
         return None;
     };
@@ -131,10 +119,7 @@ pub fn judged_path(entry: &Entry, context: &Context) -> Option<String> {
 }
 
 /// Refuses an entry for an app where the host's policy does not allow its path.
-///
-/// # Errors
-/// Names the path and what is allowed.
-pub fn must_be_allowed(
+pub(crate) fn must_be_allowed(
     entry: &Entry,
     app: Option<&AppName>,
     policy: &Policy,
@@ -144,10 +129,7 @@ pub fn must_be_allowed(
 }
 
 /// The names of apps as far as the caller may see them, and that there are others.
-///
-/// # Errors
-/// Where plugn cannot be run.
-pub fn names(all: Vec<AppName>, context: &Context) -> Result<Vec<String>> {
+pub(crate) fn names(all: Vec<AppName>, context: &Context) -> Result<Vec<String>> {
     let count = all.len();
     let seen = apps::visible(&context.environment, all)?;
     let mut names: Vec<String> = seen.iter().map(AppName::to_string).collect();
@@ -159,8 +141,7 @@ pub fn names(all: Vec<AppName>, context: &Context) -> Result<Vec<String>> {
 
 /// An error as it is told: what is because of an app, with its name where the caller may see it; where others hold what belongs to an exclusive entry, with their names as far as the
 /// caller may see them, and the way out. Programs are asked for that, so it is not done under the store's lock.
-#[must_use]
-pub fn told(error: Error, context: &Context) -> Error {
+pub(crate) fn told(error: Error, context: &Context) -> Error {
     if let Error::BecauseOf { app, sentence, hidden } = error {
         return match names(vec![app.clone()], context) {
             Ok(names) if names == [app.as_str()] => Error::refused(sentence),
@@ -194,10 +175,7 @@ pub fn told(error: Error, context: &Context) -> Error {
 }
 
 /// Refuses a caller who may not see every app.
-///
-/// # Errors
-/// Says what it would have been for.
-pub fn must_see_every_app(why: &str, context: &Context) -> Result<()> {
+pub(crate) fn must_see_every_app(why: &str, context: &Context) -> Result<()> {
     let all = context.store.apps()?;
     let count = all.len();
     if apps::visible(&context.environment, all)?.len() == count {

@@ -41,34 +41,22 @@ const LABELS: Map = Map {
 };
 
 /// Sets or takes away one annotation.
-///
-/// # Errors
-/// Where the entry is not there, no key is given, or the scheduler refuses.
-pub fn set_annotation(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn set_annotation(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(set(&ANNOTATIONS, words, context)?)
 }
 
 /// Sets or takes away one label.
-///
-/// # Errors
-/// As [`set_annotation`].
-pub fn set_label(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn set_label(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(set(&LABELS, words, context)?)
 }
 
 /// Shows the annotations of one entry or of all.
-///
-/// # Errors
-/// Where the entry or the flag is not there, or an entry cannot be read.
-pub fn report_annotations(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn report_annotations(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(report(&ANNOTATIONS, words, context)?)
 }
 
 /// Shows the labels of one entry or of all.
-///
-/// # Errors
-/// As [`report_annotations`].
-pub fn report_labels(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn report_labels(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     Ok(report(&LABELS, words, context)?)
 }
 

@@ -16,10 +16,7 @@ struct Arguments {
 }
 
 /// Sets a property of an app, or takes it back to its default.
-///
-/// # Errors
-/// For an app, a property or a value that there is not.
-pub fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:app:set", words, context)?;
     let positional = with_app(arguments.positional, 3, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -53,10 +50,7 @@ pub fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// Shows what is decided for an app.
-///
-/// # Errors
-/// For an app or a flag that there is not.
-pub fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let request = Request::parse("storage:app:report", words, context)?;
     let positional = with_app(request.positional.clone(), 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;

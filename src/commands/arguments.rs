@@ -155,7 +155,6 @@ fn reason(error: &clap::Error, words: &[String]) -> String {
 /// The positional arguments, with the app of the global `--app` in front of them where it is not there yet.
 ///
 /// Dokku puts it there itself for a plugin below `core-plugins`; `wanted` is how many a complete call has.
-#[must_use]
 pub fn with_app(positional: Vec<String>, wanted: usize, context: &Context) -> Vec<String> {
     let Some(app) = context.environment.app_name() else {
         return positional;
@@ -170,7 +169,6 @@ pub fn with_app(positional: Vec<String>, wanted: usize, context: &Context) -> Ve
 
 /// The positional arguments of a command that takes no app among them, without the app of the global `--app` that Dokku put in front
 /// of them; and that app.
-#[must_use]
 pub fn without_app(
     mut positional: Vec<String>,
     context: &Context,
@@ -184,22 +182,17 @@ pub fn without_app(
 }
 
 /// The argument at a place, or the empty text.
-#[must_use]
 pub fn at(positional: &[String], index: usize) -> &str {
     positional.get(index).map_or("", String::as_str)
 }
 
 /// The value of a flag, where it was given and is not empty.
-#[must_use]
 pub fn given(value: Option<&str>) -> Option<&str> {
     value.filter(|value| !value.is_empty())
 }
 
 /// Refuses arguments behind the last one that a command takes which changes something: what is said is done,
 /// or refused. Commands that only show something ignore them, as Dokku's do.
-///
-/// # Errors
-/// Names the first one too many.
 pub fn no_more_than(positional: &[String], most: usize) -> Result<(), Error> {
     let Some(word) = positional.get(most) else {
         return Ok(());
@@ -211,7 +204,6 @@ pub fn no_more_than(positional: &[String], most: usize) -> Result<(), Error> {
 
 /// The values of a flag that may be repeated and may hold several values divided by commas; a value with a
 /// comma of its own stands in double quotes.
-#[must_use]
 pub fn list(given: &[String]) -> Vec<String> {
     let mut values = Vec::new();
     for text in given.iter().filter(|text| !text.is_empty()) {
@@ -235,9 +227,6 @@ pub fn list(given: &[String]) -> Vec<String> {
 }
 
 /// `KEY=VALUE` pairs.
-///
-/// # Errors
-/// Names the first that is none.
 pub fn pairs(given: &[String]) -> Result<std::collections::BTreeMap<String, String>, Error> {
     list(given)
         .into_iter()

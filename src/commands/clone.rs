@@ -21,7 +21,7 @@ struct Arguments {
 /// # Errors
 /// Where the new name is taken, the entry is of a type of which there are no copies, or the data cannot be copied; there
 /// is no new entry then.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:clone", words, context)?;
     no_more_than(&arguments.positional, 2)?;
     let original = super::snapshots::named(&arguments.positional, context)?;

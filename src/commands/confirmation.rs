@@ -6,10 +6,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 
 /// Has the caller type the name of what is to be destroyed; `kind` says what it is ("storage entry").
-///
-/// # Errors
-/// Status 1 where something else is typed, or nothing.
-pub fn ask(kind: &str, name: &str, context: &mut Context) -> Result<()> {
+pub(crate) fn ask(kind: &str, name: &str, context: &mut Context) -> Result<()> {
     context.out.warn("WARNING: Potentially Destructive Action");
     context.out.warn(&format!("This command will destroy {kind} {name}."));
     context.out.warn(&format!("To proceed, type \"{name}\""));

@@ -21,10 +21,7 @@ use crate::host::{apps, jail};
 const STANDARD_INPUT: &str = "-";
 
 /// Reads the content for an entry to its end: from a path of this host, or from standard input for `-`.
-///
-/// # Errors
-/// For a path that the caller could not mount, what is no regular file, and what is too large.
-pub fn read(from: &str, entry: &EntryName, context: &Context) -> Result<Vec<u8>> {
+pub(crate) fn read(from: &str, entry: &EntryName, context: &Context) -> Result<Vec<u8>> {
     if from == STANDARD_INPUT {
         let bytes = limited(std::io::stdin().lock(), "standard input")?;
         if bytes.is_empty() && std::io::stdin().is_terminal() {
@@ -76,10 +73,7 @@ fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
 }
 
 /// Gives the file of an entry another content, and says which apps have to be restarted to see it.
-///
-/// # Errors
-/// For an entry of another type and what [`read`] refuses, with nothing changed.
-pub fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
+pub(crate) fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
     let entry = access::entry(name, context)?;
     must_be_a_file(&entry)?;
     let Some(from) = arguments::given(Some(from)) else {

@@ -10,10 +10,7 @@ const HEADER: &str =
     "Usage: dokku storage[:COMMAND]\n\nManage mounted volumes\n\nAdditional commands:";
 
 /// Shows Dokku's own commands, each with a line; with `--all` this plugin's own, too.
-///
-/// # Errors
-/// None.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     context.out.line(HEADER);
     show(catalog::of_dokku(), context);
     if words.iter().any(|word| word == "--all") {
@@ -24,10 +21,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// Shows all that the program can be called for by its own name.
-///
-/// # Errors
-/// None.
-pub fn own_help(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn own_help(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
     context.out.line("Usage: dokku-storage COMMAND [ARGUMENT...]\n\nStorage commands:");
     show(catalog::of_dokku().chain(catalog::of_kind(Kind::Addition)), context);
     context.out.line(
@@ -57,10 +51,7 @@ fn show_columns(rows: Vec<(String, &str)>, context: &mut Context) {
 }
 
 /// Answers for the plugin's `commands` file: `help`, `storage` and `storage:help`.
-///
-/// # Errors
-/// Every other command is not this plugin's, which is said with a status of its own.
-pub fn commands(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn commands(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     match words.first().map(String::as_str) {
         Some("storage" | "storage:help") => run(&[], context),
         Some("help") => {
@@ -76,10 +67,7 @@ pub fn commands(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// Shows the program's version.
-///
-/// # Errors
-/// None.
-pub fn version(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn version(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
     context.out.line(concat!("dokku-storage ", env!("CARGO_PKG_VERSION")));
     Ok(())
 }

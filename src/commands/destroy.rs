@@ -32,7 +32,7 @@ struct Arguments {
 ///
 /// # Errors
 /// Where it is mounted, unknown, not confirmed, or its data cannot be removed; the entry is kept then.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:destroy", words, context)?;
     let name = at(&arguments.positional, 0);
     if name.is_empty() {
@@ -83,10 +83,7 @@ fn holds_data(entry: &Entry) -> bool {
 }
 
 /// What is to go with an entry; `asked` where its data is to go too.
-///
-/// # Errors
-/// Where an app mounts it, or its data cannot be removed.
-pub fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
+pub(crate) fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
     must_be_unused(&entry.name, context)?;
     must_have_no_snapshots(&entry.name, &context.store)?;
     let removal = backing::of(entry).removal(entry, asked, context)?;
@@ -114,7 +111,7 @@ fn volume_of<'a>(entry: &'a Entry, removal: &Removal) -> Option<&'a VolumeName> 
 ///
 /// # Errors
 /// Where it was mounted or changed meanwhile, or its data cannot be removed; the entry is kept then.
-pub fn carry_out(
+pub(crate) fn carry_out(
     entry: &Entry,
     removal: &Removal,
     no_trash: bool,

@@ -28,7 +28,7 @@ struct Arguments {
 ///
 /// # Errors
 /// For an app that is not there; status 1 where something needs a person.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:doctor", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     no_more_than(&positional, 1)?;

@@ -24,7 +24,7 @@ struct Arguments {
 ///
 /// # Errors
 /// For a bad name or owner, with nothing changed; and where the directory cannot be made or given away.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:ensure-directory", words, context)?;
     context
         .out

@@ -30,10 +30,7 @@ struct Arguments {
 }
 
 /// Runs a command, or a shell, through the entry's scheduler. The exit status is the command's.
-///
-/// # Errors
-/// Where the entry is not there or a value does not fit, and with the status of the command.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mut arguments: Arguments = arguments::parse("storage:exec", words, context)?;
     if arguments.positional.is_empty() {
         return Err(Error::refused("storage:exec requires a storage entry name").into());

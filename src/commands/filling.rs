@@ -26,7 +26,7 @@ const FROM_THE_HOST: &str =
 
 /// Where the data is, after it was looked at that it may be taken.
 #[derive(Debug)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// A name in the storage root: an entry's, or a snapshot's.
     StorageRoot {
         /// The name.
@@ -45,10 +45,7 @@ pub enum Origin {
 impl Origin {
     /// The origin that `--from` says. An entry made of a snapshot is for the apps that the snapshot's entry is for,
     /// unless it says for which.
-    ///
-    /// # Errors
-    /// Where it is not there, or out of the caller's reach.
-    pub fn of(
+    pub(crate) fn of(
         source: &Source,
         sum: Option<&Sha256>,
         entry: &mut Entry,
@@ -105,10 +102,7 @@ impl Origin {
     }
 
     /// The data of another entry, as it is now.
-    ///
-    /// # Errors
-    /// Where it is of a type of which there are no copies.
-    pub fn of_entry(entry: &Entry, context: &Context) -> Result<Self> {
+    pub(crate) fn of_entry(entry: &Entry, context: &Context) -> Result<Self> {
         let form = form(entry, "a clone", context)?;
         form.ready(entry, context)?;
         Ok(Self::StorageRoot {
@@ -191,7 +185,12 @@ impl Origin {
 ///
 /// # Errors
 /// Where the name is taken or the data cannot be copied; there is no entry then, and nothing of its directory.
-pub fn create(entry: &Entry, wants: &Entry, origin: &Origin, context: &mut Context) -> Result<()> {
+pub(crate) fn create(
+    entry: &Entry,
+    wants: &Entry,
+    origin: &Origin,
+    context: &mut Context,
+) -> Result<()> {
     must_be_new(&entry.name, &context.store)?;
     origin.must_suit(entry)?;
     storage_root::clear_leaving(context);

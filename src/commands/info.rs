@@ -17,10 +17,7 @@ struct Arguments {
 }
 
 /// Shows an entry.
-///
-/// # Errors
-/// Where there is none of that name, or its file cannot be read.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:info", words, context)?;
     let name = at(&arguments.positional, 0);
     if name.is_empty() {

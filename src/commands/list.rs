@@ -24,7 +24,7 @@ struct Arguments {
 
 /// A mount as `--format json` shows it: Dokku's fields first, then those that make it complete.
 #[derive(Debug, Serialize)]
-pub struct Row<'a> {
+pub(crate) struct Row<'a> {
     entry_name: &'a str,
     host_path: &'a str,
     container_path: &'a str,
@@ -46,18 +46,14 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// Says from whom it is shared, where it is.
-    #[must_use]
-    pub fn shared_from(mut self, from: Option<String>) -> Self {
+    pub(crate) fn shared_from(mut self, from: Option<String>) -> Self {
         self.shared_from = from;
         self
     }
 }
 
 /// The app that shares a mount, as far as the caller may see it.
-///
-/// # Errors
-/// Where plugn cannot be run.
-pub fn shared_from(mounted: &Mounted, context: &Context) -> Result<Option<String>> {
+pub(crate) fn shared_from(mounted: &Mounted, context: &Context) -> Result<Option<String>> {
     mounted.shared_from.as_ref().map(|from| super::share::name(from, context)).transpose()
 }
 
@@ -91,17 +87,13 @@ impl<'a> From<&'a Mounted> for Row<'a> {
 }
 
 /// A mount as `host:container[:options]`.
-#[must_use]
-pub fn colon_form(mounted: &Mounted) -> String {
+pub(crate) fn colon_form(mounted: &Mounted) -> String {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     volume_argument(&source, &mounted.attachment)
 }
 
 /// Lists the mounts of an app, of every phase.
-///
-/// # Errors
-/// For an app that is not there, another format, and a store file that cannot be read.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:list", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;

@@ -85,9 +85,6 @@ fn mounted_by(apps: &[AppName], store: &Store) -> HashMap<EntryName, Vec<AppName
 }
 
 /// Says which files could not be read.
-///
-/// # Errors
-/// Status 1 where there were any: the list is not complete.
 pub(super) fn tell_problems(problems: &[Error], context: &mut Context) -> Result<()> {
     for problem in problems {
         context.out.warn(&problem.to_string());
@@ -96,10 +93,7 @@ pub(super) fn tell_problems(problems: &[Error], context: &mut Context) -> Result
 }
 
 /// Lists the entries, those of one scheduler where it is named.
-///
-/// # Errors
-/// For another format, and, after the others were listed, for entries that cannot be read.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:list-entries", words, context)?;
     // Any other format is text, as in Dokku.
     let json = arguments.format == "json";

@@ -21,10 +21,7 @@ struct Arguments {
 }
 
 /// Takes the lines of one app, or of every app of the caller.
-///
-/// # Errors
-/// For an app that is not there, and for files that cannot be read or written.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:migrate", words, context)?;
     let mut positional = arguments.positional;
     if !arguments.all {
@@ -60,10 +57,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 /// Takes an app's lines over: entries, attachments and docker-options' files change in one step.
 ///
 /// Lines that are no mount stay where they are; they are named.
-///
-/// # Errors
-/// For files that cannot be read or written, with nothing changed.
-pub fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
+pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
     let mut left = Vec::new();
     let mut held = Vec::new();
     context.store.change(|change| {

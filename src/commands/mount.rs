@@ -45,10 +45,7 @@ struct Arguments {
 }
 
 /// Mounts an entry by its name, or a host path or a Docker volume as `host:container[:options]`.
-///
-/// # Errors
-/// For values that do not fit, an entry or an app that is not there, and a container path that is taken.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mut arguments: Arguments = arguments::parse("storage:mount", words, context)?;
     arguments.positional = with_app(std::mem::take(&mut arguments.positional), 2, context);
     let app = apps::existing(&context.environment, at(&arguments.positional, 0))?;
@@ -236,10 +233,7 @@ fn settle(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
 }
 
 /// Refuses what this host could not do, or does not allow, when the app is deployed.
-///
-/// # Errors
-/// Names what it is.
-pub fn check(
+pub(crate) fn check(
     app: &AppName,
     entry: &Entry,
     attachment: &Attachment,
@@ -274,9 +268,6 @@ pub fn check(
 }
 
 /// Refuses a mount that a build with herokuish would delete the content of: it empties `/app` first.
-///
-/// # Errors
-/// Names the path, and what to do instead.
 fn refuse_deleted_by_build(
     app: &AppName,
     attachment: &Attachment,
@@ -297,10 +288,7 @@ fn refuse_deleted_by_build(
 }
 
 /// Refuses a container path that another attachment claims.
-///
-/// # Errors
-/// Names the other, and the way out.
-pub fn refuse_collision<'a>(
+pub(crate) fn refuse_collision<'a>(
     app: &AppName,
     attachment: &Attachment,
     others: impl IntoIterator<Item = &'a Attachment>,

@@ -37,7 +37,7 @@ struct Move {
 /// # Errors
 /// Where the entry or an app is not there, the other app cannot have it, or a container cannot be stopped; the mounts
 /// stay where they are then.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:move", words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 3)?;

@@ -45,10 +45,7 @@ struct Row<'a> {
 }
 
 /// Lists what an app needs, and which entry serves it.
-///
-/// # Errors
-/// Where the app is not there or its files cannot be read.
-pub fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: ListArguments = arguments::parse("storage:needs:list", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -95,10 +92,7 @@ fn linked<'a>(need: &Need, attachments: &[&'a Attachment]) -> Option<&'a Attachm
 }
 
 /// Takes what an app needs from standard input, for apps without a repository.
-///
-/// # Errors
-/// Where the app is not there or the document cannot be understood, with nothing changed.
-pub fn import(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn import(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:needs:import", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -123,10 +117,7 @@ pub fn import(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// Remembers what an app needs, and has its links follow; false where nothing changed.
-///
-/// # Errors
-/// Where the store cannot be read or changed, or a link's new path is taken.
-pub fn declare(app: &AppName, declared: &[Need], context: &Context) -> Result<bool> {
+pub(crate) fn declare(app: &AppName, declared: &[Need], context: &Context) -> Result<bool> {
     if context.store.needs(app)? == declared {
         return Ok(false);
     }
@@ -177,10 +168,7 @@ fn follow(app: &AppName, declared: &[Need], change: &mut Change<'_>) -> Result<(
 }
 
 /// Has an entry serve a need; without a need, asks for each that is not served yet.
-///
-/// # Errors
-/// Where there is no such need or entry, or the path is taken.
-pub fn link(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn link(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:needs:link", words, context)?;
     let positional = with_app(arguments.positional, 3, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -295,10 +283,7 @@ fn is_interactive() -> bool {
 }
 
 /// Takes the entry away that serves a need.
-///
-/// # Errors
-/// Where none serves it.
-pub fn unlink(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn unlink(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:needs:unlink", words, context)?;
     let positional = with_app(arguments.positional, 2, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -333,10 +318,7 @@ fn unserved(app: &AppName, context: &Context) -> Result<Vec<Need>> {
 }
 
 /// A finding for each need that must be served and is not.
-///
-/// # Errors
-/// Where the app's files cannot be read.
-pub fn missing(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
+pub(crate) fn missing(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
     let unserved = unserved(app, context)?.into_iter().filter(|need| !need.optional);
     let finding = |need: Need| {
         let what = if need.description.is_empty() { "no description" } else { &need.description };
@@ -354,10 +336,7 @@ pub fn missing(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
 }
 
 /// Before a deploy: asks on a terminal for what is not served yet.
-///
-/// # Errors
-/// Where the store cannot be read or changed.
-pub fn settle(app: &AppName, context: &mut Context) -> Result<()> {
+pub(crate) fn settle(app: &AppName, context: &mut Context) -> Result<()> {
     if is_interactive() && !missing(app, context)?.is_empty() {
         ask(app, context)?;
     }

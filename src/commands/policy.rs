@@ -21,10 +21,7 @@ struct Arguments {
 const KEYS: &str = "allowed-paths, jail, trash-hours";
 
 /// Sets a value of the policy, or takes it away where none is given.
-///
-/// # Errors
-/// For a value that does not fit, and for a caller who may not see every app.
-pub fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:policy:set", words, context)?;
     let positional = &arguments.positional;
     let key = at(positional, 0);
@@ -122,10 +119,7 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
 }
 
 /// Shows the policy.
-///
-/// # Errors
-/// For a flag that is none, and where the policy cannot be read.
-pub fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let request = Request::parse("storage:policy:report", words, context)?;
     no_more_than(&request.positional, 0)?;
     let policy = context.store.policy()?;

@@ -94,10 +94,7 @@ impl Format {
 }
 
 /// Reports an app, every app of the caller, or with `--global` every entry and who mounts it.
-///
-/// # Errors
-/// For an app that is not there, a flag that is none, and with `--global` for entries that cannot be read.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mut request = Request::parse("storage:report", words, context)?;
     if request.global {
         return global(&request, context);
@@ -131,10 +128,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// The report of one app on standard output, as `dokku report` shows it.
-///
-/// # Errors
-/// None but those of a flag, which is not given here.
-pub fn of_app(app: &AppName, context: &mut Context) -> Result<()> {
+pub(crate) fn of_app(app: &AppName, context: &mut Context) -> Result<()> {
     let mounts = loaded(context.store.mounts(app));
     one(app, &mounts, &Request::default(), context)
 }
@@ -161,7 +155,7 @@ fn one(app: &AppName, mounts: &Mounts, request: &Request, context: &mut Context)
 }
 
 /// Says which attachments have no entry, and how to get rid of them.
-pub fn warn_of_orphans(app: &AppName, mounts: &Mounts, context: &mut Context) {
+pub(crate) fn warn_of_orphans(app: &AppName, mounts: &Mounts, context: &mut Context) {
     for orphan in &mounts.orphans {
         let name = &orphan.entry_name;
         context.out.warn(&format!(

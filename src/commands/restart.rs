@@ -5,7 +5,7 @@ use crate::domain::names::AppName;
 use crate::host::docker::containers;
 
 /// Says it on one line, where the app runs.
-pub fn say(app: &AppName, context: &mut Context) {
+pub(crate) fn say(app: &AppName, context: &mut Context) {
     if is_running(app, context) {
         context.out.detail_unless_quiet(&format!(
             "{app} is running without this change; to apply it: dokku ps:restart {app}"

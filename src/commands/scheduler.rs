@@ -8,7 +8,7 @@ use crate::host::plugn;
 use crate::store::files;
 
 /// The scheduler that an app, or else every app, was given; Dokku's default where none was.
-pub fn of_app(app: &AppName, context: &Context) -> String {
+pub(crate) fn of_app(app: &AppName, context: &Context) -> String {
     selected("scheduler", app.as_str(), context)
         .or_else(|| selected("scheduler", "--global", context))
         .unwrap_or_else(|| DOCKER_LOCAL.to_owned())
@@ -16,7 +16,7 @@ pub fn of_app(app: &AppName, context: &Context) -> String {
 
 /// The builder that an app, or else every app, was given, or that built it last; Dokku's default where nothing
 /// is known.
-pub fn builder_of_app(app: &AppName, context: &Context) -> String {
+pub(crate) fn builder_of_app(app: &AppName, context: &Context) -> String {
     let built = || context.store.app_settings(app).map(|settings| settings.builder).ok();
     selected("builder", app.as_str(), context)
         .or_else(|| selected("builder", "--global", context))
@@ -25,7 +25,7 @@ pub fn builder_of_app(app: &AppName, context: &Context) -> String {
 }
 
 /// How many containers of each process type the app is to have, as Dokku's `ps` plugin says; none where nobody says it.
-pub fn scale_of_app(app: &AppName, context: &Context) -> Vec<(ProcessType, u32)> {
+pub(crate) fn scale_of_app(app: &AppName, context: &Context) -> Vec<(ProcessType, u32)> {
     let trigger = "ps-current-scale";
     let answer = if plugn::is_answered(&context.environment, trigger) {
         plugn::output(trigger, &[app.to_string()]).ok().filter(|answer| answer.status == 0)
@@ -48,7 +48,7 @@ pub fn scale_of_app(app: &AppName, context: &Context) -> Vec<(ProcessType, u32)>
 }
 
 /// How many seconds a container of the app may take to stop, where that was set for it or for every app.
-pub fn stop_seconds_of_app(app: &str, context: &Context) -> Option<u32> {
+pub(crate) fn stop_seconds_of_app(app: &str, context: &Context) -> Option<u32> {
     let property = |app: &str| {
         let file = context.store.layout().property("ps", app, "stop-timeout-seconds");
         String::from_utf8(files::read(&file).ok()??).ok()?.trim().parse().ok()
@@ -65,10 +65,7 @@ fn selected(plugin: &str, app: &str, context: &Context) -> Option<String> {
 }
 
 /// Refuses an entry that the app's scheduler cannot mount.
-///
-/// # Errors
-/// Names both schedulers.
-pub fn must_match(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
+pub(crate) fn must_match(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
     let scheduler = of_app(app, context);
     if entry.scheduler == scheduler {
         return Ok(());
@@ -80,25 +77,19 @@ pub fn must_match(entry: &Entry, app: &AppName, context: &Context) -> Result<()>
 }
 
 /// Whether the entry's storage is made by a cluster's plugin.
-pub fn is_elsewhere(entry: &Entry) -> bool {
+pub(crate) fn is_elsewhere(entry: &Entry) -> bool {
     entry.scheduler == K3S
 }
 
 /// Fires `storage-create` or `storage-destroy` for an entry and says whether the scheduler agreed.
-///
-/// # Errors
-/// Where plugn cannot be run.
-pub fn tell(trigger: &str, entry: &Entry, context: &mut Context) -> Result<Result<(), i32>> {
+pub(crate) fn tell(trigger: &str, entry: &Entry, context: &mut Context) -> Result<Result<(), i32>> {
     context.out.flush()?;
     let status = plugn::feed(trigger, &[entry.name.to_string()], &json(entry)?)?;
     Ok(if status == 0 { Ok(()) } else { Err(status) })
 }
 
 /// Asks the scheduler how the entry's storage is doing (`Bound`, `Pending`, `Lost`).
-///
-/// # Errors
-/// Where plugn cannot be run or the scheduler fails.
-pub fn status(entry: &Entry) -> Result<String> {
+pub(crate) fn status(entry: &Entry) -> Result<String> {
     let answer = plugn::ask("storage-status", &[entry.name.to_string()], &json(entry)?)?;
     if answer.status != 0 {
         return Err(Error::refused(format!(

@@ -219,7 +219,7 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
 ///
 /// # Errors
 /// For values that do not fit, with nothing changed; where the scheduler refuses, with all put back.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:set", words, context)?;
     let changes = Changes::of(&arguments)?;
     no_more_than(&arguments.positional, 3)?;
@@ -264,9 +264,6 @@ fn warn_of_flags(changes: &Changes, context: &mut Context) {
 }
 
 /// Changes an entry under the lock, then its directory or the cluster; puts the entry back where these refuse.
-///
-/// # Errors
-/// What `change` refuses, what the directory does not allow, and what the scheduler says.
 pub(super) fn update(
     name: &str,
     change: impl Fn(&mut Entry) -> Result<()>,

@@ -26,10 +26,7 @@ struct UnshareArguments {
 }
 
 /// Lets an app have whatever another mounts. An app can get from several.
-///
-/// # Errors
-/// Where an app is not there, the two are in a chain or a circle, or the app cannot have one of the mounts.
-pub fn share(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn share(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: ShareArguments = arguments::parse("storage:share", words, context)?;
     let (from, app) = both("storage:share", &arguments.positional)?;
     let from = apps::existing(&context.environment, from)?;
@@ -80,10 +77,7 @@ pub fn share(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// Takes away what an app gets from another.
-///
-/// # Errors
-/// Where the app is not there or does not share from the other.
-pub fn unshare(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn unshare(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: UnshareArguments = arguments::parse("storage:unshare", words, context)?;
     let (from, app) = both("storage:unshare", &arguments.positional)?;
     let app = apps::existing(&context.environment, app)?;
@@ -163,10 +157,7 @@ fn refuse_chain(from: &AppName, app: &AppName, context: &Context) -> Result<()> 
 }
 
 /// The name of an app, as far as the caller may see it.
-///
-/// # Errors
-/// Where plugn cannot be run.
-pub fn name(app: &AppName, context: &Context) -> Result<String> {
+pub(crate) fn name(app: &AppName, context: &Context) -> Result<String> {
     let names = access::names(vec![app.clone()], context)?;
     Ok(names.into_iter().next().map_or_else(String::new, |name| match name {
         name if name == app.as_str() => name,

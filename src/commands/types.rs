@@ -35,10 +35,7 @@ impl Shown {
 }
 
 /// Lists the types.
-///
-/// # Errors
-/// For a format that is none.
-pub fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:types:list", words, context)?;
     no_more_than(&arguments.positional, 0)?;
     let json = is_json(&arguments.format)?;
@@ -63,10 +60,7 @@ pub fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// Shows a type.
-///
-/// # Errors
-/// For a type that there is not, with those that there are.
-pub fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:types:info", words, context)?;
     no_more_than(&arguments.positional, 1)?;
     let json = is_json(&arguments.format)?;

@@ -40,10 +40,7 @@ impl Which<'_> {
 }
 
 /// Unmounts an entry by its name, or what is mounted as `host:container[:options]`.
-///
-/// # Errors
-/// Where that is not mounted, or mounted at several places and none is named.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:unmount", words, context)?;
     let positional = with_app(arguments.positional, 2, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -199,7 +196,7 @@ fn remove(
 }
 
 /// The entries made for colon mounts that an app mounts; none where its file cannot be read.
-pub fn legacy_entries(app: &AppName, store: &Store) -> Vec<EntryName> {
+pub(crate) fn legacy_entries(app: &AppName, store: &Store) -> Vec<EntryName> {
     let mounts = store.mounts_file(app);
     let mut legacy: Vec<EntryName> = mounts
         .iter()
@@ -213,10 +210,7 @@ pub fn legacy_entries(app: &AppName, store: &Store) -> Vec<EntryName> {
 }
 
 /// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it.
-///
-/// # Errors
-/// Where the apps cannot be listed.
-pub fn remove_if_unused(
+pub(crate) fn remove_if_unused(
     name: &EntryName,
     leaving: &AppName,
     change: &mut Change<'_>,

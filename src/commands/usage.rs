@@ -24,7 +24,7 @@ use crate::render::table::table;
 const BAR: usize = 20;
 
 /// From how many percent on a deploy says that an entry is nearly full.
-pub const NEARLY_FULL: u64 = 90;
+pub(crate) const NEARLY_FULL: u64 = 90;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -59,10 +59,7 @@ impl Row {
 }
 
 /// Shows what an entry, an app's entries, or all of them hold.
-///
-/// # Errors
-/// For an entry or an app that is not there.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let mut arguments: Arguments = arguments::parse("storage:usage", words, context)?;
     let (positional, app) = arguments::without_app(arguments.positional, context);
     arguments.positional = positional;
@@ -198,8 +195,7 @@ fn bar(percent: u64) -> String {
 }
 
 /// How full an entry with a size is, in percent, where that is a look at its file system alone.
-#[must_use]
-pub fn share_of(entry: &Entry) -> Option<u64> {
+pub(crate) fn share_of(entry: &Entry) -> Option<u64> {
     let path = Path::new(entry.shown_source());
     sized::size(entry)?;
     image::attached_at(path)?;

@@ -31,10 +31,7 @@ struct Arguments {
 
 /// Succeeds once the entry's directory is there, what is behind it is mounted and answers, or the cluster has bound
 /// its claim.
-///
-/// # Errors
-/// Where it is not within the time, with what is missing.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:wait", words, context)?;
     let entry = super::access::entry(at(&arguments.positional, 0), context)?;
     let patience = given(arguments.timeout.as_deref()).map(seconds).transpose()?;
@@ -108,10 +105,7 @@ fn sentence(entry: &Entry, problem: &Problem) -> String {
 }
 
 /// Refuses an entry that containers cannot use as it is now.
-///
-/// # Errors
-/// Says why.
-pub fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
+pub(crate) fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
     match backing::of(entry).problem(entry, context) {
         Some(problem) if entry.is_docker_local() => Err(Error::refused(sentence(entry, &problem))),
         _ => Ok(()),

@@ -26,7 +26,7 @@ const OPEN: u32 = 0o755;
 
 /// Something on the web.
 #[derive(Debug)]
-pub enum Web {
+pub(crate) enum Web {
     /// A git repository.
     Git {
         /// Where it is.
@@ -49,7 +49,7 @@ impl Web {
     ///
     /// # Errors
     /// Where it cannot be had as it should be; what there is of the directory then is the caller's to remove.
-    pub fn fill(&self, hidden: &str, context: &mut Context) -> Result<String> {
+    pub(crate) fn fill(&self, hidden: &str, context: &mut Context) -> Result<String> {
         context.out.flush()?;
         let storage = context.store.layout().storage();
         let root = std::fs::canonicalize(storage).map_err(Error::system("open", storage))?;

@@ -58,7 +58,6 @@ pub struct Share {
 
 impl Share {
     /// A share of what an app mounts.
-    #[must_use]
     pub fn new(app: AppName, read_only: bool) -> Self {
         Self { app, read_only, unknown: Map::new() }
     }
@@ -108,7 +107,6 @@ pub const PROPERTIES: [(&str, &[&str]); 4] = [
 
 impl AppSettings {
     /// The share of what another app mounts, where there is one.
-    #[must_use]
     pub fn share(&self, from: &AppName) -> Option<&Share> {
         self.shared_from.iter().find(|share| share.app == *from)
     }

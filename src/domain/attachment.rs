@@ -56,7 +56,6 @@ fn process_type_or_default<'de, D: serde::Deserializer<'de>>(
 
 impl Attachment {
     /// An attachment to the deploy and run phases of every process type.
-    #[must_use]
     pub fn new(entry_name: EntryName, container_path: ContainerPath) -> Self {
         Self {
             entry_name,
@@ -73,7 +72,6 @@ impl Attachment {
     }
 
     /// Whether `other` is the same mount, perhaps with other settings: entry, container path and process type.
-    #[must_use]
     pub fn is_same_mount(&self, other: &Self) -> bool {
         self.entry_name == other.entry_name
             && self.container_path == other.container_path
@@ -89,7 +87,6 @@ impl Attachment {
 
     /// The attachment as an app gets it that shares it: without what is the other app's alone, its need and the owner
     /// that its deploys set.
-    #[must_use]
     pub fn shared(&self, read_only: bool) -> Self {
         let mut shared = self.clone();
         shared.need = None;
@@ -103,19 +100,16 @@ impl Attachment {
 
     /// Whether a container of this phase and process type gets the mount. A container without a process type
     /// (a one-off, a build) gets what is meant for all of them.
-    #[must_use]
     pub fn applies(&self, phase: Phase, process_type: &ProcessType) -> bool {
         self.phases.contains(phase) && self.process_type.covers(process_type)
     }
 
     /// Whether the container can only read it, by whichever of the two ways it was said.
-    #[must_use]
     pub fn is_readonly(&self) -> bool {
         self.readonly || self.volume_options.as_ref().is_some_and(|o| o.contains("ro"))
     }
 
     /// The options behind the second colon: `ro` first, then the others; none where there are none.
-    #[must_use]
     pub fn options(&self) -> Option<String> {
         let others = self.volume_options.as_ref().map(VolumeOptions::as_str);
         match (self.readonly, others) {
@@ -130,9 +124,6 @@ impl Attachment {
     }
 
     /// Refuses settings that contradict each other.
-    ///
-    /// # Errors
-    /// Names the two.
     pub fn check(&self) -> Result<()> {
         let writable = self.volume_options.as_ref().is_some_and(|o| o.contains("rw"));
         if self.is_readonly() && writable {
@@ -144,7 +135,6 @@ impl Attachment {
     }
 
     /// The first of `others` that claims the same container path in a phase and a process type of this one.
-    #[must_use]
     pub fn collision<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Option<&'a Self> {
         others.into_iter().find(|other| {
             let together = self.process_type.covers(&other.process_type)
@@ -156,7 +146,6 @@ impl Attachment {
     }
 
     /// The order in which mounts are listed and printed: by entry, then by container path.
-    #[must_use]
     pub fn order(a: &Self, b: &Self) -> std::cmp::Ordering {
         let by_path = || a.container_path.as_str().cmp(b.container_path.as_str());
         a.entry_name.cmp(&b.entry_name).then_with(by_path)

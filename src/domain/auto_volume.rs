@@ -17,7 +17,6 @@ pub struct AutoVolume {
 impl AutoVolume {
     /// What the entry would like to be called: the app and the path, in the letters that an entry's name has. It may be
     /// too long, and taken.
-    #[must_use]
     pub fn wanted_name(&self) -> String {
         let text = format!("{}-{}", self.app, self.path.parts().join("-")).to_ascii_lowercase();
         let letters: String =

@@ -99,7 +99,6 @@ const VALUE_MAX: usize = 1024;
 
 impl Connector {
     /// A connector with nothing but a name and a kind.
-    #[must_use]
     pub fn new(name: ConnectorName, kind: &Kind) -> Self {
         Self {
             name,
@@ -116,13 +115,11 @@ impl Connector {
     }
 
     /// What there is to know of its kind; none for one of a newer version.
-    #[must_use]
     pub fn known_kind(&self) -> Option<&'static Kind> {
         KINDS.iter().find(|kind| kind.name == self.kind)
     }
 
     /// A property by its name; the empty text where it was not given.
-    #[must_use]
     pub fn property(&self, name: &str) -> &str {
         match name {
             "endpoint" => &self.endpoint,
@@ -136,9 +133,6 @@ impl Connector {
     }
 
     /// Sets a property; the empty value takes it away.
-    ///
-    /// # Errors
-    /// For a property that the kind does not have, and for a value that does not fit.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let properties = self.known_kind().map_or(&[][..], |kind| kind.properties);
         if !properties.iter().any(|(property, _)| *property == name) {
@@ -163,9 +157,6 @@ impl Connector {
     }
 
     /// Refuses a connector that lacks what its kind needs, or has values that do not fit.
-    ///
-    /// # Errors
-    /// Names the flag, or the property and its value.
     pub fn check(&self) -> Result<()> {
         let Some(kind) = self.known_kind() else {
             return Ok(());
@@ -184,19 +175,16 @@ impl Connector {
     }
 
     /// Whether it has a secret: where somebody asks, not everybody.
-    #[must_use]
     pub fn has_secret(&self) -> bool {
         self.known_kind().is_some_and(|kind| !self.property(kind.who).is_empty())
     }
 
     /// What its secret is called.
-    #[must_use]
     pub fn secret_name(&self) -> &'static str {
         self.known_kind().map_or("secret", |kind| kind.secret)
     }
 
     /// Where its server is, for people.
-    #[must_use]
     pub fn place(&self) -> &str {
         match (self.server.as_str(), self.endpoint.as_str()) {
             ("", "") => "Amazon S3",
@@ -206,9 +194,6 @@ impl Connector {
     }
 
     /// Refuses a secret that cannot be passed on.
-    ///
-    /// # Errors
-    /// Says what is wrong with it, without the secret.
     pub fn check_secret(&self, secret: &Secret) -> Result<()> {
         if self.kind == "cifs" && secret.reveal().contains(',') {
             return Err(Error::refused(format!(
@@ -276,7 +261,6 @@ impl Secret {
     }
 
     /// The secret itself, for whom it is passed on to.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -5,7 +5,6 @@ use super::entry::Entry;
 use super::paths::Source;
 
 /// The source of a mount as Docker is to see it: the entry's own, with the subpath below it.
-#[must_use]
 pub fn mounted_source(entry: &Entry, attachment: &Attachment) -> String {
     match (&entry.host_path, &attachment.subpath) {
         (Some(Source::Path(path)), Some(subpath)) => {
@@ -16,7 +15,6 @@ pub fn mounted_source(entry: &Entry, attachment: &Attachment) -> String {
 }
 
 /// `host:container[:options]`, the argument of `-v`, for a source as Docker sees it.
-#[must_use]
 pub fn volume_argument(source: &str, attachment: &Attachment) -> String {
     let mut argument = [source, ":", attachment.container_path.as_str()].concat();
     if let Some(options) = attachment.options() {
@@ -29,7 +27,6 @@ pub fn volume_argument(source: &str, attachment: &Attachment) -> String {
 /// The words that mount an attachment, for a source as Docker sees it.
 ///
 /// A part of a Docker volume can only be told with `--mount`; everything else is `-v`.
-#[must_use]
 pub fn words(source: &str, entry: &Entry, attachment: &Attachment) -> [String; 2] {
     match (&entry.host_path, &attachment.subpath) {
         (Some(Source::Volume(volume)), Some(subpath)) => {
@@ -52,7 +49,6 @@ pub fn words(source: &str, entry: &Entry, attachment: &Attachment) -> [String; 2
 }
 
 /// The words of a mount of a path that is not there, which Docker refuses, container and all: `-v` would make the path.
-#[must_use]
 pub fn refused(missing: &str, attachment: &Attachment) -> [String; 2] {
     let mut fields = vec![
         "type=bind".to_owned(),
@@ -78,7 +74,6 @@ fn comma_separated(fields: &[String]) -> String {
 }
 
 /// Writes a word so that both `xargs` and a shell read exactly this word.
-#[must_use]
 pub fn quoted(word: &str) -> String {
     let mut text = String::with_capacity(word.len() + 2);
     quote(word, &mut text);
@@ -102,7 +97,6 @@ fn quote(word: &str, text: &mut String) {
 }
 
 /// Words on one line, each quoted as it needs.
-#[must_use]
 pub fn line<'a>(words: impl IntoIterator<Item = &'a String>) -> String {
     let mut text = String::new();
     for word in words {

@@ -150,7 +150,6 @@ pub struct Entry {
 
 impl Entry {
     /// An entry of this host with nothing but a name and a source.
-    #[must_use]
     pub fn new(name: EntryName, source: Option<Source>) -> Self {
         Self {
             name,
@@ -180,7 +179,6 @@ impl Entry {
 
     /// The entry of a colon mount: `legacy-` and the first ten hex digits of the SHA-1 of the host path,
     /// or of `vol:` and the volume's name.
-    #[must_use]
     pub fn legacy(source: Source) -> Self {
         let hash = match &source {
             Source::Path(path) => Sha1::digest(path.as_str()),
@@ -231,31 +229,26 @@ impl Entry {
     }
 
     /// The same without what must not be shown: the values of options that look like secrets.
-    #[must_use]
     pub fn shown(&self) -> Self {
         Self { options: options::masked(&self.options), ..self.clone() }
     }
 
     /// An option of its type; the empty text where it was not given.
-    #[must_use]
     pub fn option(&self, key: &str) -> &str {
         self.options.get(key).map_or("", String::as_str)
     }
 
     /// Whether this host's Docker mounts it.
-    #[must_use]
     pub fn is_docker_local(&self) -> bool {
         self.scheduler == DOCKER_LOCAL
     }
 
     /// What `host:container` shows on the left: the source, or the name where there is none.
-    #[must_use]
     pub fn shown_source(&self) -> &str {
         self.host_path.as_ref().map_or(self.name.as_str(), Source::as_str)
     }
 
     /// Whether the data goes when the entry goes.
-    #[must_use]
     pub fn is_deleted_with_entry(&self) -> bool {
         self.reclaim_policy == "Delete"
     }
@@ -263,9 +256,6 @@ impl Entry {
     /// Checks the fields against each other, by Dokku's rules for the entry's scheduler.
     ///
     /// `default_path` is where the entry's directory is unless somebody chose another place.
-    ///
-    /// # Errors
-    /// The first rule that is broken, in the words of the flag that broke it.
     pub fn check(&self, default_path: &str) -> Result<()> {
         let name = &self.name;
         if !["", "Retain", "Delete"].contains(&self.reclaim_policy.as_str()) {
@@ -310,9 +300,6 @@ impl Entry {
 
     /// Refuses an owner and a mode where the plugin does not look after the directory. Entries that have them
     /// all the same, from another version, stay as they are.
-    ///
-    /// # Errors
-    /// Names the flag and the path.
     pub fn check_directory(&self, default_path: &str) -> Result<()> {
         if !self.is_docker_local() {
             return Ok(());
@@ -359,7 +346,6 @@ impl Entry {
 }
 
 /// The refusal of a scheduler that is neither of the two.
-#[must_use]
 pub fn unsupported_scheduler(name: &EntryName, scheduler: &str) -> Error {
     Error::refused(format!(
         "storage entry \"{name}\" has unsupported scheduler {scheduler:?} (supported: docker-local, k3s)"
@@ -367,7 +353,6 @@ pub fn unsupported_scheduler(name: &EntryName, scheduler: &str) -> Error {
 }
 
 /// The refusal of a flag that only works where the plugin itself owns the directory.
-#[must_use]
 pub fn only_on_default_path(flag: &str, default_path: &str, path: &str) -> Error {
     Error::refused(format!(
         "{flag} is only supported when the storage entry uses the default host path ({default_path}); omit {flag} and manage {path} manually"

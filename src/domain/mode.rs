@@ -10,9 +10,6 @@ checked_text!(Mode);
 
 impl Mode {
     /// Reads a mode such as `750` or `2775`.
-    ///
-    /// # Errors
-    /// Names the value and the form that is wanted.
     pub fn parse(text: &str) -> Result<Self> {
         let octal = text.bytes().all(|b| (b'0'..=b'7').contains(&b));
         if octal && (text.len() == 3 || text.len() == 4) {
@@ -25,7 +22,6 @@ impl Mode {
     }
 
     /// The permission bits, set-uid, set-gid and sticky included.
-    #[must_use]
     pub fn bits(&self) -> u32 {
         self.0.bytes().fold(0, |bits, digit| bits * 8 + u32::from(digit - b'0'))
     }

@@ -16,32 +16,27 @@ pub struct Moment(i64);
 
 impl Moment {
     /// Now, by this host's clock.
-    #[must_use]
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
     /// The moment so many seconds after the beginning of 1970.
-    #[must_use]
     pub fn of_seconds(seconds: i64) -> Self {
         Self(seconds)
     }
 
     /// The seconds since the beginning of 1970.
-    #[must_use]
     pub fn seconds(self) -> i64 {
         self.0
     }
 
     /// So many hours later.
-    #[must_use]
     pub fn plus_hours(self, hours: u64) -> Self {
         let seconds = i64::try_from(hours.saturating_mul(60 * 60)).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(seconds))
     }
 
     /// As people read it, to the minute: `2026-11-21 05:45 UTC`.
-    #[must_use]
     pub fn shown(self) -> String {
         let (year, month, day) = self.date();
         let second = self.0.rem_euclid(DAY);
@@ -50,7 +45,6 @@ impl Moment {
     }
 
     /// As programs read it (RFC 3339): `2026-11-21T05:45:08Z`.
-    #[must_use]
     pub fn to_rfc3339(self) -> String {
         let (year, month, day) = self.date();
         let second = self.0.rem_euclid(DAY);
@@ -59,7 +53,6 @@ impl Moment {
     }
 
     /// As a part of a name: `20261121-054508`.
-    #[must_use]
     pub fn stamp(self) -> String {
         let (year, month, day) = self.date();
         let second = self.0.rem_euclid(DAY);
@@ -68,7 +61,6 @@ impl Moment {
     }
 
     /// Reads a time as Docker writes it (RFC 3339, with parts of seconds and any offset); none where it is no time.
-    #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
         let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);

@@ -25,9 +25,6 @@ pub struct MountString {
 
 impl MountString {
     /// Takes a colon mount apart, as it may stand in a file.
-    ///
-    /// # Errors
-    /// Dokku's own sentences where the form is wrong, ours where Dokku would have let it through.
     pub fn parse(text: &str) -> Result<Self> {
         let is_path = text.starts_with('/');
         let wrong_form = || Error::refused(if is_path { BAD_PATHS } else { BAD_VOLUME });
@@ -50,9 +47,6 @@ impl MountString {
     }
 
     /// Takes a colon mount apart that somebody typed for a new mount.
-    ///
-    /// # Errors
-    /// As [`MountString::parse`], and where an option stands in one of the paths.
     pub fn parse_typed(text: &str) -> Result<Self> {
         let mount = Self::parse(text)?;
         as_typed("host path", mount.source.as_str())?;
@@ -61,7 +55,6 @@ impl MountString {
     }
 
     /// The entry that stands for the source, and the attachment to it.
-    #[must_use]
     pub fn into_entry_and_attachment(self) -> (Entry, Attachment) {
         let entry = Entry::legacy(self.source);
         let mut attachment = Attachment::new(entry.name.clone(), self.container_path);

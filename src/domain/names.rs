@@ -56,9 +56,6 @@ checked_text!(EntryName);
 
 impl EntryName {
     /// Reads the name of an entry that is registered, the ones made for colon mounts included.
-    ///
-    /// # Errors
-    /// Says which rule the name breaks.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::refused("storage entry name is required"));
@@ -83,9 +80,6 @@ impl EntryName {
     }
 
     /// Reads the name that somebody chose for a new entry.
-    ///
-    /// # Errors
-    /// As [`EntryName::parse`], and for names with the reserved prefix.
     pub fn parse_new(text: &str) -> Result<Self> {
         let name = Self::parse(text)?;
         if name.is_legacy() {
@@ -97,7 +91,6 @@ impl EntryName {
     }
 
     /// The name of a colon mount's entry: the prefix and the first ten hex digits of a hash.
-    #[must_use]
     pub fn legacy(hash: &[u8]) -> Self {
         let mut name = LEGACY_PREFIX.to_owned();
         for byte in hash.iter().take(5) {
@@ -110,7 +103,6 @@ impl EntryName {
 
     /// Whether this is a name that the entry of a colon mount has: with the prefix and ten hex digits, as [`EntryName::legacy`]
     /// makes it.
-    #[must_use]
     pub fn is_of_colon_mount(&self) -> bool {
         self.0.strip_prefix(LEGACY_PREFIX).is_some_and(|hash| {
             hash.len() == 10 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -118,7 +110,6 @@ impl EntryName {
     }
 
     /// Whether the entry was made for a colon mount.
-    #[must_use]
     pub fn is_legacy(&self) -> bool {
         self.0.starts_with(LEGACY_PREFIX)
     }
@@ -131,9 +122,6 @@ checked_text!(ConnectorName);
 
 impl ConnectorName {
     /// Reads a connector's name.
-    ///
-    /// # Errors
-    /// Says which rule the name breaks.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::refused("connector name is required"));
@@ -154,9 +142,6 @@ checked_text!(DirectoryName);
 
 impl DirectoryName {
     /// Reads a folder's name. `verb` completes the sentence for a missing one ("create", "chmod", "destroy").
-    ///
-    /// # Errors
-    /// Says that it is missing, or which characters are allowed.
     pub fn parse_for(text: &str, verb: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::refused(format!("Please specify a directory to {verb}")));
@@ -171,9 +156,6 @@ impl DirectoryName {
     }
 
     /// Reads a folder's name that is to be made.
-    ///
-    /// # Errors
-    /// As [`DirectoryName::parse_for`].
     pub fn parse(text: &str) -> Result<Self> {
         Self::parse_for(text, "create")
     }
@@ -186,9 +168,6 @@ checked_text!(VolumeName);
 
 impl VolumeName {
     /// Reads a volume's name.
-    ///
-    /// # Errors
-    /// Says what a volume's name has to be.
     pub fn parse(text: &str) -> Result<Self> {
         let rest = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
         let bytes = text.as_bytes();
@@ -214,9 +193,6 @@ pub struct ProcessType(String);
 
 impl ProcessType {
     /// Reads a process type; the empty text is `_default_`.
-    ///
-    /// # Errors
-    /// Says which characters are allowed.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Ok(Self::default());
@@ -232,13 +208,11 @@ impl ProcessType {
     }
 
     /// Whether this stands for every process type.
-    #[must_use]
     pub fn is_default(&self) -> bool {
         self.0 == DEFAULT_PROCESS_TYPE
     }
 
     /// Whether a container of `other` gets what is meant for this process type.
-    #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         self.is_default() || self == other
     }

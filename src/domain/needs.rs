@@ -14,9 +14,6 @@ checked_text!(NeedId);
 
 impl NeedId {
     /// Reads a need's name.
-    ///
-    /// # Errors
-    /// Names the value and what it can be.
     pub fn parse(text: &str) -> Result<Self> {
         let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if valid && !text.is_empty() && !text.starts_with('-') && text.len() <= 63 {
@@ -59,9 +56,6 @@ pub struct Need {
 }
 
 /// Reads needs from an `app.json`, from its `storage` part, or from a bare list.
-///
-/// # Errors
-/// Names what cannot be understood. A document that says nothing of storage has no needs.
 pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
     let value: Value = serde_json::from_slice(document)
         .map_err(|error| Error::refused(format!("the needs are not JSON: {error}")))?;

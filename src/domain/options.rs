@@ -25,9 +25,6 @@ const SECRETS: [&str; 10] = [
 const VALUE_MAX: usize = 4096;
 
 /// Reads options; a value may contain anything but control characters, commas and equals signs included.
-///
-/// # Errors
-/// Names the option that has no name, no value, or one that cannot be passed on.
 pub fn parse(given: &[String]) -> Result<BTreeMap<String, String>> {
     let mut options = BTreeMap::new();
     for text in given {
@@ -53,14 +50,12 @@ pub fn parse(given: &[String]) -> Result<BTreeMap<String, String>> {
 }
 
 /// The same with what looks like a secret left out, also inside of a list such as `user=a,password=b`.
-#[must_use]
 pub fn masked(options: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mask = |(key, value): (&String, &String)| (key.clone(), masked_value(key, value));
     options.iter().map(mask).collect()
 }
 
 /// Whether a name says that its value is a secret.
-#[must_use]
 pub fn is_secret(key: &str) -> bool {
     let key = key.trim().to_ascii_lowercase().replace(['-', '.', '_'], "");
     key == "pass" || SECRETS.iter().any(|secret| key.contains(secret))

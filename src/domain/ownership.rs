@@ -21,9 +21,6 @@ const PRESETS: [(&str, u32); 5] =
 
 impl Ownership {
     /// Reads what `--chown` was given.
-    ///
-    /// # Errors
-    /// For anything but a preset, a uid with or without a gid, or `false`.
     pub fn parse(text: &str) -> Result<Self> {
         let owner = Self(text.to_owned());
         if text == "false" || owner.container_ids().is_some() {
@@ -44,13 +41,11 @@ impl Ownership {
     }
 
     /// The text as it was given.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The uid and the gid inside the container; `None` where ownership is left alone, or not known yet.
-    #[must_use]
     pub fn container_ids(&self) -> Option<(u32, u32)> {
         if let Some((_, id)) = PRESETS.iter().find(|(name, _)| *name == self.0) {
             return Some((*id, *id));
@@ -62,13 +57,11 @@ impl Ownership {
     }
 
     /// Whether the owner is the user of the app's image.
-    #[must_use]
     pub fn is_auto(&self) -> bool {
         self.0 == AUTO
     }
 
     /// Whether this is `packeto`, the old spelling of `paketo`.
-    #[must_use]
     pub fn is_old_spelling(&self) -> bool {
         self.0 == "packeto"
     }

@@ -14,9 +14,6 @@ checked_text!(HostPath);
 
 impl HostPath {
     /// Reads a host path.
-    ///
-    /// # Errors
-    /// Names the path and what is wrong with it.
     pub fn parse(text: &str) -> Result<Self> {
         if !text.starts_with('/') {
             return Err(Error::refused(format!("host path {text:?} must be absolute")));
@@ -33,9 +30,6 @@ checked_text!(ContainerPath);
 
 impl ContainerPath {
     /// Reads a container path.
-    ///
-    /// # Errors
-    /// Names the path and what is wrong with it.
     pub fn parse(text: &str) -> Result<Self> {
         if !text.starts_with('/') {
             return Err(Error::refused(format!(
@@ -54,7 +48,6 @@ impl ContainerPath {
 
     /// The names along the path, without `.` and with `..` taken away, as Docker reads it; two paths with the same
     /// names are the same place.
-    #[must_use]
     pub fn parts(&self) -> Vec<&str> {
         let mut parts = Vec::new();
         for part in self.0.split('/') {
@@ -83,9 +76,6 @@ checked_text!(Subpath);
 
 impl Subpath {
     /// Reads a subpath.
-    ///
-    /// # Errors
-    /// Names the path and what is wrong with it.
     pub fn parse(text: &str) -> Result<Self> {
         carried_by_docker("subpath", text)?;
         let leads_out = text.starts_with('/') || text.split('/').any(|part| part == "..");
@@ -109,9 +99,6 @@ pub enum Source {
 
 impl Source {
     /// Reads an absolute path or a volume's name.
-    ///
-    /// # Errors
-    /// Says why it is neither.
     pub fn parse(text: &str) -> Result<Self> {
         if text.starts_with('/') {
             HostPath::parse(text).map(Self::Path)
@@ -121,7 +108,6 @@ impl Source {
     }
 
     /// The path or the name.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Path(path) => path.as_str(),
@@ -172,9 +158,6 @@ fn carried_by_docker(what: &str, text: &str) -> Result<()> {
 ///
 /// Blanks are fine in a path, and every path reaches Docker as one word; a word that begins with a dash
 /// is far more likely a mistake, or an attempt, than a folder's name. The same goes for `..` in a host path.
-///
-/// # Errors
-/// Names the path and the word.
 pub fn as_typed(what: &str, text: &str) -> Result<()> {
     let word = text
         .split(char::is_whitespace)

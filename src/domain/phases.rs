@@ -21,7 +21,6 @@ impl Phase {
     pub const ALL: [Self; 3] = [Self::Build, Self::Deploy, Self::Run];
 
     /// The phase's name in files, flags and reports.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Build => "build",
@@ -31,9 +30,6 @@ impl Phase {
     }
 
     /// Reads a phase's name.
-    ///
-    /// # Errors
-    /// Names the value and the phases there are.
     pub fn parse(text: &str) -> Result<Self> {
         Self::ALL
             .into_iter()
@@ -52,7 +48,6 @@ pub struct Phases(Vec<Phase>);
 
 impl Phases {
     /// Takes the phases given; none given means deploy and run.
-    #[must_use]
     pub fn or_default(given: Vec<Phase>) -> Self {
         if given.is_empty() { Self::default() } else { Self::unique(given) }
     }
@@ -68,7 +63,6 @@ impl Phases {
     }
 
     /// Whether the mount is there in this phase.
-    #[must_use]
     pub fn contains(&self, phase: Phase) -> bool {
         self.0.contains(&phase)
     }
@@ -79,7 +73,6 @@ impl Phases {
     }
 
     /// These phases and those of `other` that are missing here.
-    #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self::unique(self.0.iter().chain(&other.0).copied().collect())
     }

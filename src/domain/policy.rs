@@ -19,9 +19,6 @@ checked_text!(Jail);
 
 impl Jail {
     /// Reads a jail's path.
-    ///
-    /// # Errors
-    /// Names the value and what is wrong with it.
     pub fn parse(text: &str) -> Result<Self> {
         as_typed("jail", text)?;
         let filled = text.replace(APP, "app");
@@ -38,15 +35,11 @@ impl Jail {
     }
 
     /// The folder of an app.
-    #[must_use]
     pub fn folder(&self, app: &AppName) -> String {
         self.0.replace(APP, app.as_str())
     }
 
     /// Where a host path lands for an app: below its folder, unless it names a place there already.
-    ///
-    /// # Errors
-    /// Where the path becomes too long.
     pub fn land(&self, app: &AppName, path: &HostPath) -> Result<HostPath> {
         let folder = self.folder(app);
         if is_below(path.as_str(), &folder) {
@@ -79,9 +72,6 @@ pub struct Policy {
 }
 
 /// Reads for how many hours what is destroyed stays in the trash.
-///
-/// # Errors
-/// Names the value and what is allowed.
 pub fn parse_trash_hours(text: &str) -> Result<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let hours = text.parse().ok().filter(|&hours| is_number && hours <= MOST_HOURS);
@@ -94,19 +84,16 @@ pub fn parse_trash_hours(text: &str) -> Result<u64> {
 
 impl Policy {
     /// For how many hours what is destroyed stays in the trash; 0 where there is none.
-    #[must_use]
     pub fn trash_hours(&self) -> u64 {
         self.trash_hours.unwrap_or(TRASH_HOURS)
     }
 
     /// Whether host paths are restricted at all.
-    #[must_use]
     pub fn restricts_paths(&self) -> bool {
         !self.allowed_paths.is_empty() || self.jail.is_some()
     }
 
     /// The folders below which an app's host paths must be.
-    #[must_use]
     pub fn folders(&self, app: Option<&AppName>) -> Vec<String> {
         let jail = self.jail.as_ref().zip(app).map(|(jail, app)| jail.folder(app));
         self.allowed_paths.iter().map(ToString::to_string).chain(jail).collect()

@@ -13,9 +13,6 @@ checked_text!(AppPattern);
 
 impl AppPattern {
     /// Reads a name or a pattern.
-    ///
-    /// # Errors
-    /// Names the value and what it can be.
     pub fn parse(text: &str) -> Result<Self> {
         let valid = text
             .bytes()
@@ -55,22 +52,17 @@ pub struct Scope(Vec<AppPattern>);
 
 impl Scope {
     /// Reads names and patterns.
-    ///
-    /// # Errors
-    /// Names the first that is neither.
     pub fn parse(given: &[String]) -> Result<Self> {
         let words = given.iter().flat_map(|text| text.split([',', ' '])).filter(|w| !w.is_empty());
         words.map(AppPattern::parse).collect::<Result<_>>().map(Self)
     }
 
     /// Whether every app may mount the entry.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether an app may mount the entry.
-    #[must_use]
     pub fn includes(&self, app: &AppName) -> bool {
         self.0.is_empty() || self.0.iter().any(|pattern| pattern.matches(app.as_str()))
     }

@@ -13,9 +13,6 @@ const UNITS: [char; 5] = ['k', 'm', 'g', 't', 'p'];
 
 impl ByteSize {
     /// Reads a size such as `512M`, `10G`, `1.5G` or `1048576`.
-    ///
-    /// # Errors
-    /// Names the value and the form that is wanted.
     pub fn parse(text: &str) -> Result<Self> {
         Self::read(text).ok_or_else(|| {
             Error::refused(format!(
@@ -52,13 +49,11 @@ impl ByteSize {
     }
 
     /// A number of bytes; 0 becomes 1.
-    #[must_use]
     pub fn of(bytes: u64) -> Self {
         Self(bytes.max(1))
     }
 
     /// The number of bytes.
-    #[must_use]
     pub fn bytes(self) -> u64 {
         self.0
     }
@@ -78,7 +73,6 @@ impl fmt::Display for ByteSize {
 }
 
 /// A number of bytes with one digit behind the point, for people.
-#[must_use]
 pub fn readable(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["B", "k", "M", "G", "T", "P"];
     let mut unit = 0;

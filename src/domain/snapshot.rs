@@ -17,9 +17,6 @@ checked_text!(SnapshotName);
 
 impl SnapshotName {
     /// Reads a snapshot's name.
-    ///
-    /// # Errors
-    /// Says which rule the name breaks.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::refused("snapshot name is required"));
@@ -33,7 +30,6 @@ impl SnapshotName {
     }
 
     /// The name that a snapshot has of itself: the time, as `20261121-054500`.
-    #[must_use]
     pub fn of_time(time: Moment) -> Self {
         Self(time.stamp())
     }
@@ -50,13 +46,11 @@ impl SnapshotName {
 
 /// The name that a snapshot has in the storage root. Neither of the two names can contain what is between them, so
 /// that no two snapshots have the same.
-#[must_use]
 pub fn directory_name(entry: &EntryName, name: &SnapshotName) -> String {
     format!("{SNAPSHOT}{entry}@{name}")
 }
 
 /// The entry and the snapshot whose name in the storage root this is.
-#[must_use]
 pub fn of_directory_name(text: &str) -> Option<(EntryName, SnapshotName)> {
     let (entry, name) = text.strip_prefix(SNAPSHOT)?.split_once('@')?;
     Some((EntryName::parse(entry).ok()?, SnapshotName::parse(name).ok()?))
@@ -79,7 +73,6 @@ pub enum Made {
 
 impl Made {
     /// The word that is shown for it.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Copy => "copy",
@@ -120,11 +113,16 @@ mod written {
     use crate::domain::moment::Moment;
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-    pub fn serialize<S: Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        moment: &Moment,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&moment.to_rfc3339())
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Moment, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
         Moment::parse_rfc3339(&text)
             .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a time")))

@@ -34,9 +34,6 @@ pub enum Source {
 
 impl Source {
     /// Reads a source.
-    ///
-    /// # Errors
-    /// Names the text, and what there can be.
     pub fn parse(text: &str) -> Result<Self> {
         let unknown = || {
             Error::refused(format!(

@@ -6,7 +6,6 @@ macro_rules! checked_text {
     ($name:ident) => {
         impl $name {
             /// The text as it was given.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -42,7 +41,6 @@ macro_rules! checked_text {
 pub(crate) use checked_text;
 
 /// The text of a value that may be missing; the empty text where it is.
-#[must_use]
 pub fn or_empty<T: AsRef<str>>(value: Option<&T>) -> &str {
     value.map_or("", AsRef::as_ref)
 }

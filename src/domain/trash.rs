@@ -28,17 +28,11 @@ checked_text!(TrashId);
 
 impl TrashId {
     /// The id of a directory that goes to the trash.
-    ///
-    /// # Errors
-    /// For a name that no directory of an entry can have.
     pub fn new(name: &str, when: Moment, process: u32) -> Result<Self> {
         Self::parse(&format!("{name}-{}-{process}", when.seconds()))
     }
 
     /// Reads an id.
-    ///
-    /// # Errors
-    /// Names the value.
     pub fn parse(text: &str) -> Result<Self> {
         let is_number = |text: &str| {
             !text.is_empty() && text.len() < 19 && text.bytes().all(|b| b.is_ascii_digit())
@@ -56,20 +50,17 @@ impl TrashId {
     }
 
     /// The name of the entry, or of the directory that had none.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.0.rsplitn(3, '-').nth(2).unwrap_or_default()
     }
 
     /// When it went to the trash.
-    #[must_use]
     pub fn when(&self) -> Moment {
         let seconds = self.0.rsplit('-').nth(1).and_then(|seconds| seconds.parse().ok());
         Moment::of_seconds(seconds.unwrap_or_default())
     }
 
     /// The name of its directory in the storage root.
-    #[must_use]
     pub fn directory(&self) -> String {
         format!("{TRASH}{self}")
     }
@@ -114,26 +105,22 @@ pub struct Trashed {
 
 impl Trashed {
     /// Something that goes to the trash now.
-    #[must_use]
     pub fn new(id: TrashId, entry: Option<Entry>, path: String, by: Option<Caller>) -> Self {
         let when = id.when();
         Self { id, entry, path, when, by, unknown: Map::new() }
     }
 
     /// The name of the entry, or of the directory that had none.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.id.name()
     }
 
     /// When it is removed for good, where what is destroyed stays for so many hours.
-    #[must_use]
     pub fn end(&self, hours: u64) -> Moment {
         self.when.plus_hours(hours)
     }
 
     /// Whether a word names it, by its id or its name.
-    #[must_use]
     pub fn is_called(&self, word: &str) -> bool {
         self.id.as_str() == word || self.name() == word
     }

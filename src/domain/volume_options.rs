@@ -10,9 +10,6 @@ checked_text!(VolumeOptions);
 
 impl VolumeOptions {
     /// Reads a list of options.
-    ///
-    /// # Errors
-    /// Names the first one that Docker could not take as one option.
     pub fn parse(text: &str) -> Result<Self> {
         for option in text.split(',') {
             let valid = option
@@ -31,14 +28,12 @@ impl VolumeOptions {
     }
 
     /// The others; none where this is the only one.
-    #[must_use]
     pub fn without(&self, option: &str) -> Option<Self> {
         let others: Vec<&str> = self.0.split(',').filter(|o| *o != option).collect();
         (!others.is_empty()).then(|| Self(others.join(",")))
     }
 
     /// Whether one of the options is this one.
-    #[must_use]
     pub fn contains(&self, option: &str) -> bool {
         self.0.split(',').any(|o| o == option)
     }

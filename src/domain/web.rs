@@ -47,13 +47,11 @@ impl WebAddress {
     }
 
     /// The address, with all that is in it.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The last name of its path, where that can be a file's name.
-    #[must_use]
     pub fn file_name(&self) -> Option<&str> {
         let path = self.without_query().split_once("://")?.1.split_once('/')?.1;
         let name = path.rsplit('/').next()?;
@@ -79,9 +77,6 @@ pub struct GitReference(String);
 
 impl GitReference {
     /// Reads a reference.
-    ///
-    /// # Errors
-    /// Names what git would read as something else.
     pub fn parse(text: &str) -> Result<Self> {
         let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !":^~?*[\\+".contains(c);
         let is_usable = !text.is_empty()
@@ -98,7 +93,6 @@ impl GitReference {
     }
 
     /// The reference.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -110,9 +104,6 @@ pub struct Sha256(String);
 
 impl Sha256 {
     /// Reads a sum.
-    ///
-    /// # Errors
-    /// Names the text.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self(text.to_ascii_lowercase()));
@@ -123,7 +114,6 @@ impl Sha256 {
     }
 
     /// The sum of bytes that were counted.
-    #[must_use]
     pub fn of(sum: &[u8]) -> Self {
         use std::fmt::Write;
         let mut text = String::new();

@@ -21,10 +21,7 @@ use crate::render::progress;
 /// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a folder and all that is in it to a
 /// user, or only the folder itself or a part of it; or makes a part of it, which is that user's. A file directly below the
 /// root is given as it is.
-///
-/// # Errors
-/// For a name or an id that is not allowed, and where something could not be changed.
-pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = name(words, 0, "create")?;
     let ids = ids(word(words, 1), context)?;
     let depth = match word(words, 2) {
@@ -53,10 +50,7 @@ pub fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// `chmod-storage-dir NAME MODE`: sets a folder's or a file's mode; a file gets no set-uid, set-gid or sticky bit.
-///
-/// # Errors
-/// For a name or a mode that is not allowed, and where it cannot be set.
-pub fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = name(words, 0, "chmod")?;
     let mode = Mode::parse(word(words, 1)).map_err(|_| {
         Error::refused(
@@ -76,10 +70,7 @@ pub fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// `destroy-storage-dir NAME`: removes a folder and all that is in it, or a file. One that is not there is no error.
-///
-/// # Errors
-/// For a name that is not allowed, and where something cannot be removed.
-pub fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = name(words, 0, "destroy")?;
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
@@ -96,7 +87,7 @@ pub fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// For a name that is not allowed, and where something cannot be copied; nothing is left of the copy then.
-pub fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let is_into = word(words, 2) == "--into";
     let from = source(words, is_into)?;
     let to = name(words, 1, "copy to")?;
@@ -124,10 +115,7 @@ pub fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 
 /// `usage-storage-dir NAME`: prints how many bytes and files are in a folder, which may be in the trash, a snapshot or out of sight, and when something
 /// in it was changed last (seconds since the beginning of 1970).
-///
-/// # Errors
-/// For a name that is not allowed, and where something cannot be looked at.
-pub fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = word(words, 0);
     let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
     let is_hidden =

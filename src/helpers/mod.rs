@@ -4,11 +4,11 @@
 mod directory;
 mod mounting;
 mod pausing;
-pub mod root;
+pub(crate) mod root;
 mod sized;
 
-pub use directory::{chmod, chown, copy, destroy, usage};
-pub use mounting::systemd::{ATTACHING, UNIT};
-pub use mounting::{fusermount, run as mount};
-pub use pausing::keep_paused;
-pub use sized::size;
+pub(crate) use directory::{chmod, chown, copy, destroy, usage};
+pub(crate) use mounting::systemd::{ATTACHING, UNIT};
+pub(crate) use mounting::{fusermount, run as mount};
+pub(crate) use pausing::keep_paused;
+pub(crate) use sized::size;

@@ -12,7 +12,7 @@ use crate::host::docker::pausing;
 ///
 /// # Errors
 /// Where a container cannot be paused; none is then.
-pub fn keep_paused(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn keep_paused(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
     // Fails only where it has a session of its own already.
     let _ = rustix::process::setsid();
     let mut lines = stdin().lock().lines();

@@ -12,16 +12,13 @@ use crate::host::ownership::{LIB_ROOT_FILE, STORAGE_ROOT_FILE};
 use crate::store::{Layout, Owner, Store, files};
 
 /// The root-owned folder of what `install` puts outside the plugin.
-pub const INSTALLED: &str = "/usr/local/lib/dokku-storage";
+pub(crate) const INSTALLED: &str = "/usr/local/lib/dokku-storage";
 
 /// The storage root, as `install` noted it.
 ///
 /// A copy in the plugin's own folder that root calls directly, not through sudo, works for root's own
 /// environment: what comes through sudo is the word of somebody who is not root.
-///
-/// # Errors
-/// Where the note is missing, or not only root's to write.
-pub fn storage(context: &Context) -> Result<PathBuf> {
+pub(crate) fn storage(context: &Context) -> Result<PathBuf> {
     if is_own_call() {
         let root = context.store.layout().storage();
         return fs::canonicalize(root).map_err(Error::system("open", root));
@@ -30,10 +27,7 @@ pub fn storage(context: &Context) -> Result<PathBuf> {
 }
 
 /// The store, found in the same way.
-///
-/// # Errors
-/// As [`storage`].
-pub fn store(context: &Context) -> Result<Store> {
+pub(crate) fn store(context: &Context) -> Result<Store> {
     if is_own_call() {
         return Ok(context.store.clone());
     }
@@ -49,17 +43,13 @@ pub fn store(context: &Context) -> Result<Store> {
 }
 
 /// Whether root itself calls a copy of the program for its own environment.
-#[must_use]
-pub fn is_own_call() -> bool {
+pub(crate) fn is_own_call() -> bool {
     let program = fs::read_link("/proc/self/exe").unwrap_or_default();
     !program.starts_with(INSTALLED) && !is_under_sudo()
 }
 
 /// The storage root that the installed helpers work below.
-///
-/// # Errors
-/// Where the note is missing, or not only root's to write.
-pub fn noted() -> Result<PathBuf> {
+pub(crate) fn noted() -> Result<PathBuf> {
     noted_in(STORAGE_ROOT_FILE)
 }
 
@@ -86,7 +76,7 @@ fn noted_in(file: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 /// Where it cannot be written; it is as it was then.
-pub fn replace(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) -> Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) -> Result<()> {
     let temporary = files::temporary(path);
     let written = || {
         files::unless_absent(fs::remove_file(&temporary))?;
@@ -105,7 +95,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) -> Resu
 ///
 /// # Errors
 /// Where it cannot be made; it points where it did then.
-pub fn link(target: &Path, link: &Path) -> Result<()> {
+pub(crate) fn link(target: &Path, link: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|present| present == target) {
         return Ok(());
     }

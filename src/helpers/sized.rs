@@ -31,10 +31,7 @@ struct Subject {
 /// `NAME new HIDDEN SIZE [--preallocate]`, `… close HIDDEN`, `… adopt HIDDEN`, `… replace HIDDEN`: makes a hidden directory
 /// of NAME's hold SIZE, empty; has all that was written to it on the disk; makes it what is behind NAME, which has nothing
 /// yet; or puts it in the place of what NAME has. `NAME limit HIDDEN SIZE` has a hidden subvolume hold SIZE.
-///
-/// # Errors
-/// For arguments that do not fit, and where it cannot be done.
-pub fn size(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn size(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let word = |index: usize| words.get(index).map_or("", String::as_str);
     let subject = Subject {
         name: EntryName::parse(word(0))?,

@@ -12,10 +12,7 @@ const ACCESS: &str = "user-auth-app";
 /// The app of that name, where it exists and the caller may see it.
 ///
 /// Without Dokku every valid name is an app.
-///
-/// # Errors
-/// For a name that cannot be one, and for an app that does not exist for this caller.
-pub fn existing(environment: &Environment, name: &str) -> Result<AppName> {
+pub(crate) fn existing(environment: &Environment, name: &str) -> Result<AppName> {
     let app = AppName::parse(name)?;
     let Some(root) = environment.apps_root() else {
         return Ok(app);
@@ -28,18 +25,12 @@ pub fn existing(environment: &Environment, name: &str) -> Result<AppName> {
 }
 
 /// Every app that the caller may see, in order.
-///
-/// # Errors
-/// Where the apps cannot be listed.
-pub fn all(environment: &Environment, store: &Store) -> Result<Vec<AppName>> {
+pub(crate) fn all(environment: &Environment, store: &Store) -> Result<Vec<AppName>> {
     visible(environment, store.apps()?)
 }
 
 /// Those of the apps that the caller may see. Where an access-control plugin fails, that is none.
-///
-/// # Errors
-/// Where plugn cannot be run.
-pub fn visible(environment: &Environment, apps: Vec<AppName>) -> Result<Vec<AppName>> {
+pub(crate) fn visible(environment: &Environment, apps: Vec<AppName>) -> Result<Vec<AppName>> {
     if apps.is_empty() || !are_restricted(environment) {
         return Ok(apps);
     }
@@ -54,7 +45,6 @@ pub fn visible(environment: &Environment, apps: Vec<AppName>) -> Result<Vec<AppN
 }
 
 /// Whether an access-control plugin decides which apps a caller sees.
-#[must_use]
-pub fn are_restricted(environment: &Environment) -> bool {
+pub(crate) fn are_restricted(environment: &Environment) -> bool {
     environment.is_dokku() && plugn::is_answered(environment, ACCESS)
 }

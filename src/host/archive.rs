@@ -29,7 +29,7 @@ enum Compression {
 
 /// What was unpacked.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Unpacked {
+pub(crate) struct Unpacked {
     /// Files, folders and links.
     pub members: u64,
     /// The bytes of the files.
@@ -37,10 +37,7 @@ pub struct Unpacked {
 }
 
 /// Whether this is a tar archive, as it is or compressed with gzip or zstd.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn is_archive(data: &mut (impl Read + Seek)) -> io::Result<bool> {
+pub(crate) fn is_archive(data: &mut (impl Read + Seek)) -> io::Result<bool> {
     data.rewind()?;
     let mut block = [0; 512];
     // What cannot be decompressed to one block is none.
@@ -63,7 +60,7 @@ pub fn is_archive(data: &mut (impl Read + Seek)) -> io::Result<bool> {
 ///
 /// # Errors
 /// Names the first member that is refused, and why; what was unpacked before stays, for the caller to remove.
-pub fn unpack(data: &mut (impl Read + Seek), root: &Path, name: &str) -> Result<Unpacked> {
+pub(crate) fn unpack(data: &mut (impl Read + Seek), root: &Path, name: &str) -> Result<Unpacked> {
     let broken = |error: io::Error| Error::refused(format!("the archive cannot be read: {error}"));
     data.rewind().map_err(broken)?;
     let free = rustix::fs::statvfs(root).map_err(Error::system("look at", root))?;

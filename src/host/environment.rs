@@ -11,7 +11,7 @@ use super::ownership::{HELPERS, LIB_ROOT_FILE};
 use super::users;
 
 /// Where Dokku keeps its state unless `DOKKU_LIB_ROOT` says otherwise.
-pub const DOKKU_LIB_ROOT: &str = "/var/lib/dokku";
+pub(crate) const DOKKU_LIB_ROOT: &str = "/var/lib/dokku";
 
 /// Where Dokku writes its logs unless `DOKKU_LOGS_DIR` says otherwise.
 const DOKKU_LOGS: &str = "/var/log/dokku";
@@ -29,9 +29,6 @@ pub struct Environment {
 impl Environment {
     /// Reads where the store is. `DOKKU_LIB_ROOT`, or Dokku's own folder where nothing else is said, makes it
     /// a Dokku host; otherwise the store is `DOKKU_STORAGE_ROOT`, or below the caller's home.
-    ///
-    /// # Errors
-    /// Where no place for the store can be found.
     pub fn of_this_process() -> Result<Self> {
         let dokku = |lib_root: PathBuf| Self {
             lib_root,
@@ -60,27 +57,21 @@ impl Environment {
     }
 
     /// Whether there is a Dokku.
-    #[must_use]
     pub fn is_dokku(&self) -> bool {
         self.apps_root.is_some()
     }
 
     /// The root of the store.
-    #[must_use]
     pub fn lib_root(&self) -> &Path {
         &self.lib_root
     }
 
     /// The folder of Dokku's apps; none without Dokku.
-    #[must_use]
     pub fn apps_root(&self) -> Option<&Path> {
         self.apps_root.as_deref()
     }
 
     /// The store that this environment says.
-    ///
-    /// # Errors
-    /// Where root calls and Dokku's user does not exist.
     pub fn store(&self) -> Result<Store> {
         let layout = Layout::new(self.lib_root.clone());
         Ok(Store::new(layout, self.owner()?, self.apps_root.clone()))
@@ -99,7 +90,6 @@ impl Environment {
     }
 
     /// The group of Dokku's user.
-    #[must_use]
     pub fn system_group(&self) -> String {
         let group = var("DOKKU_SYSTEM_GROUP").or_else(|| var("DOKKU_SYSTEM_USER"));
         group.unwrap_or_else(|| "dokku".to_owned())
@@ -107,9 +97,6 @@ impl Environment {
 
     /// The store's folders as the *host's* Docker sees them, where Dokku itself runs in a container and that
     /// differs from what it sees.
-    ///
-    /// # Errors
-    /// Where `DOKKU_LIB_HOST_ROOT` is no path that Docker could mount.
     pub fn host_lib_root(&self) -> Result<Option<PathBuf>> {
         let Some(root) = path("DOKKU_LIB_HOST_ROOT").filter(|root| *root != self.lib_root) else {
             return Ok(None);
@@ -121,37 +108,31 @@ impl Environment {
     }
 
     /// Whether headlines are to be left out (`--quiet`).
-    #[must_use]
     pub fn is_quiet(&self) -> bool {
         var("DOKKU_QUIET_OUTPUT").is_some()
     }
 
     /// Whether somebody called over SSH.
-    #[must_use]
     pub fn is_over_ssh(&self) -> bool {
         var("SSH_CLIENT").is_some()
     }
 
     /// Whether confirmation was given with the global `--force`.
-    #[must_use]
     pub fn is_forced(&self) -> bool {
         var("DOKKU_APPS_FORCE_DELETE").as_deref() == Some("1")
     }
 
     /// The app of the global `--app`.
-    #[must_use]
     pub fn app_name(&self) -> Option<String> {
         var("DOKKU_APP_NAME")
     }
 
     /// The status with which `commands` says that a command is not its own.
-    #[must_use]
     pub fn not_implemented_status(&self) -> i32 {
         var("DOKKU_NOT_IMPLEMENTED_EXIT").and_then(|status| status.parse().ok()).unwrap_or(10)
     }
 
     /// Who calls, as access-control plugins are told: the SSH user, and the name of the SSH key.
-    #[must_use]
     pub fn caller(&self) -> [String; 2] {
         let user = var("SSH_USER").or_else(|| var("USER")).unwrap_or_default();
         let name = var("SSH_NAME").or_else(|| var("NAME"));
@@ -159,13 +140,11 @@ impl Environment {
     }
 
     /// The folder of Dokku's logs.
-    #[must_use]
     pub fn logs(&self) -> PathBuf {
         path("DOKKU_LOGS_DIR").unwrap_or_else(|| PathBuf::from(DOKKU_LOGS))
     }
 
     /// The folders of enabled plugins, as plugn looks them up.
-    #[must_use]
     pub fn enabled_plugins(&self) -> Option<PathBuf> {
         path("PLUGIN_PATH")
             .map(|plugins| plugins.join("enabled"))
@@ -173,25 +152,21 @@ impl Environment {
     }
 
     /// The folder of this plugin.
-    #[must_use]
     pub fn plugin(&self) -> Option<PathBuf> {
         path("PLUGIN_AVAILABLE_PATH").map(|plugins| plugins.join("storage"))
     }
 
     /// The Docker client to run, where one was named.
-    #[must_use]
     pub fn docker_bin(&self) -> Option<String> {
         var("DOCKER_BIN")
     }
 
     /// Which Docker the client talks to (`DOCKER_HOST`).
-    #[must_use]
     pub fn docker_host(&self) -> Option<String> {
         var("DOCKER_HOST")
     }
 
     /// A value of an app's configuration, from the file in which Dokku keeps it.
-    #[must_use]
     pub fn app_config(&self, app: &AppName, key: &str) -> Option<String> {
         let file = self.apps_root.as_ref()?.join(app.as_str()).join("ENV");
         let text = std::fs::read_to_string(file).ok()?;
@@ -204,7 +179,6 @@ impl Environment {
     }
 
     /// The variables that say where the store is, for a program of this one's that is started with no others.
-    #[must_use]
     pub fn of_store(&self) -> Vec<(String, String)> {
         let names = [
             "DOKKU_LIB_ROOT",
@@ -219,14 +193,12 @@ impl Environment {
     }
 
     /// The numbers of the descriptors of a mount and of the socket over which a serving program waits for it.
-    #[must_use]
     pub fn fuse_descriptors(&self) -> Option<(i32, i32)> {
         let number = |name: &str| var(name)?.parse().ok();
         Some((number(super::fuse::DESCRIPTOR)?, number("_FUSE_COMMFD")?))
     }
 
     /// The folders in which programs are looked for.
-    #[must_use]
     pub fn search_path() -> String {
         var("PATH").unwrap_or_else(|| {
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()
@@ -234,7 +206,6 @@ impl Environment {
     }
 
     /// Whether every program that is run is to be shown (`--trace`).
-    #[must_use]
     pub fn is_traced() -> bool {
         var("DOKKU_TRACE").is_some()
     }
@@ -242,8 +213,7 @@ impl Environment {
 
 /// What tells this deploy from any other: the `dokku` process that runs it, and all that it fires. `None` where there is no
 /// such process.
-#[must_use]
-pub fn deploy() -> Option<String> {
+pub(crate) fn deploy() -> Option<String> {
     let process: u32 = var("DOKKU_PID")?.parse().ok()?;
     let line = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // Behind the name in parentheses: the 22nd field is when it started (proc(5)).
@@ -253,20 +223,17 @@ pub fn deploy() -> Option<String> {
 }
 
 /// The name of this host.
-#[must_use]
 pub fn node() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// Where systemd wants to be told that a service is ready (`sd_notify(3)`).
-#[must_use]
-pub fn notify_socket() -> Option<String> {
+pub(crate) fn notify_socket() -> Option<String> {
     var("NOTIFY_SOCKET")
 }
 
 /// Whether `sudo` started this process: it sets this variable in every program that it runs.
-#[must_use]
-pub fn is_under_sudo() -> bool {
+pub(crate) fn is_under_sudo() -> bool {
     var("SUDO_UID").is_some()
 }
 

@@ -21,17 +21,17 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 /// What the mounts are called where they are listed.
-pub const SOURCE: &str = "dokku-storage";
+pub(crate) const SOURCE: &str = "dokku-storage";
 
 /// The device of FUSE.
-pub const DEVICE: &str = "/dev/fuse";
+pub(crate) const DEVICE: &str = "/dev/fuse";
 
 /// In which variable the serving program is told which descriptor is the mount's.
-pub const DESCRIPTOR: &str = "DOKKU_STORAGE_FUSE";
+pub(crate) const DESCRIPTOR: &str = "DOKKU_STORAGE_FUSE";
 
 /// A mount that is not anywhere yet.
 #[derive(Debug)]
-pub struct Detached {
+pub(crate) struct Detached {
     device: OwnedFd,
     mount: OwnedFd,
 }
@@ -39,10 +39,7 @@ pub struct Detached {
 impl Detached {
     /// Makes a mount that is served by a program of this user; everybody may use it, without set-uid programs and
     /// devices.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn new(uid: u32, gid: u32) -> io::Result<Self> {
+    pub(crate) fn new(uid: u32, gid: u32) -> io::Result<Self> {
         let device = rustix::fs::open(DEVICE, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
         let kind = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
         for (key, value) in [
@@ -62,19 +59,13 @@ impl Detached {
     }
 
     /// Has programs that are started from now on inherit the descriptor; returns its number.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn let_inherit(&self) -> io::Result<i32> {
+    pub(crate) fn let_inherit(&self) -> io::Result<i32> {
         rustix::io::fcntl_setfd(&self.device, FdFlags::empty())?;
         Ok(self.device.as_raw_fd())
     }
 
     /// Waits until the program answers. From now on the mount is the program's: it ends with it.
-    ///
-    /// # Errors
-    /// Where it does not answer within this time, or has ended.
-    pub fn wait(self, patience: Duration) -> io::Result<Served> {
+    pub(crate) fn wait(self, patience: Duration) -> io::Result<Served> {
         drop(self.device);
         let probe = self.mount.try_clone()?;
         let (sender, receiver) = mpsc::channel();
@@ -89,26 +80,20 @@ impl Detached {
 
 /// A mount whose program answers.
 #[derive(Debug)]
-pub struct Served {
+pub(crate) struct Served {
     mount: OwnedFd,
 }
 
 impl Served {
     /// Puts it on top of what is at a place, given by a descriptor of it. Containers that have the place as a slave see
     /// it too.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn attach(&self, place: impl AsFd) -> io::Result<()> {
+    pub(crate) fn attach(&self, place: impl AsFd) -> io::Result<()> {
         put(&self.mount, place)
     }
 }
 
 /// Puts a mount that is nowhere yet on top of what is at a place.
-///
-/// # Errors
-/// The system's own.
-pub fn put(mount: impl AsFd, place: impl AsFd) -> io::Result<()> {
+pub(crate) fn put(mount: impl AsFd, place: impl AsFd) -> io::Result<()> {
     Ok(attach(mount, place)?)
 }
 
@@ -118,10 +103,7 @@ fn attach(mount: impl AsFd, place: impl AsFd) -> rustix::io::Result<()> {
 }
 
 /// Mounts a directory on itself and shares what will be mounted there with the containers that have it.
-///
-/// # Errors
-/// The system's own.
-pub fn share(place: impl AsFd) -> io::Result<()> {
+pub(crate) fn share(place: impl AsFd) -> io::Result<()> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE
         | OpenTreeFlags::OPEN_TREE_CLOEXEC
         | OpenTreeFlags::AT_EMPTY_PATH;
@@ -135,10 +117,7 @@ pub fn share(place: impl AsFd) -> io::Result<()> {
 }
 
 /// Takes away what is mounted at a place, given by a descriptor of it; whoever uses it keeps it until the end.
-///
-/// # Errors
-/// The system's own.
-pub fn detach(place: impl AsFd) -> io::Result<()> {
+pub(crate) fn detach(place: impl AsFd) -> io::Result<()> {
     Ok(unmount(by_descriptor(place.as_fd()), UnmountFlags::DETACH)?)
 }
 
@@ -148,10 +127,7 @@ fn by_descriptor(descriptor: BorrowedFd<'_>) -> String {
 
 /// Does what a serving program calls `fusermount` for: sends the mount's descriptor over the socket that the program
 /// says in `_FUSE_COMMFD`. Both are inherited by number.
-///
-/// # Errors
-/// Where one of them is missing.
-pub fn hand_over(descriptor: i32, socket: i32) -> io::Result<()> {
+pub(crate) fn hand_over(descriptor: i32, socket: i32) -> io::Result<()> {
     let this = pidfd_open(rustix::process::getpid(), PidfdFlags::empty())?;
     let mine = |number: i32| pidfd_getfd(&this, number, PidfdGetfdFlags::empty());
     let (device, socket) = (mine(descriptor)?, mine(socket)?);

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub use filling::discard;
+pub(crate) use filling::discard;
 
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::FdFlags;
@@ -24,7 +24,7 @@ use crate::store::Layout;
 const FOLDER: &str = "data/storage-images";
 
 /// The least that a file system is made for, in bytes: less than this ext4 cannot use well.
-pub const LEAST: u64 = 8 << 20;
+pub(crate) const LEAST: u64 = 8 << 20;
 
 /// How long the kernel has to let go of a file system that nobody uses any more.
 const LETTING_GO: std::time::Duration = std::time::Duration::from_secs(2);
@@ -33,27 +33,25 @@ const LETTING_GO: std::time::Duration = std::time::Duration::from_secs(2);
 const BTRFS: u64 = 0x9123_683e;
 
 /// The programs that make and resize images, and what brings them.
-pub const PROGRAMS: [(&str, &str); 3] =
+pub(crate) const PROGRAMS: [(&str, &str); 3] =
     [("mkfs.ext4", "e2fsprogs"), ("resize2fs", "e2fsprogs"), ("losetup", "util-linux")];
 
 /// Where programs of root's are looked for.
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 
 /// Whether a program is on this host.
-#[must_use]
-pub fn has_program(name: &str) -> bool {
+pub(crate) fn has_program(name: &str) -> bool {
     PATH.iter().any(|folder| Path::new(folder).join(name).is_file())
 }
 
 /// Whether a folder is on a btrfs.
-#[must_use]
-pub fn is_btrfs(folder: &Path) -> bool {
+pub(crate) fn is_btrfs(folder: &Path) -> bool {
     rustix::fs::statfs(folder).is_ok_and(|found| u64::try_from(found.f_type) == Ok(BTRFS))
 }
 
 /// The image of one entry.
 #[derive(Debug)]
-pub struct Image {
+pub(crate) struct Image {
     folder: OwnedFd,
     name: String,
     /// Where it is, for people.
@@ -62,10 +60,7 @@ pub struct Image {
 
 impl Image {
     /// The image of an entry below the root of a store, whether or not it is there.
-    ///
-    /// # Errors
-    /// Where the folder of the images cannot be made, or is not only root's.
-    pub fn of(layout: &Layout, entry: &str) -> Result<Self> {
+    pub(crate) fn of(layout: &Layout, entry: &str) -> Result<Self> {
         tree::make_path(layout.root(), FOLDER, 0, 0)?;
         let folder = tree::enter_path(layout.root(), FOLDER)?;
         let shown = layout.root().join(FOLDER);
@@ -79,8 +74,7 @@ impl Image {
     }
 
     /// Where it is.
-    #[must_use]
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.shown
     }
 
@@ -90,10 +84,7 @@ impl Image {
     }
 
     /// Its size in bytes; none where it is not there.
-    ///
-    /// # Errors
-    /// Where it cannot be looked at.
-    pub fn size(&self) -> Result<Option<u64>> {
+    pub(crate) fn size(&self) -> Result<Option<u64>> {
         match rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(u64::try_from(found.st_size).unwrap_or(0))),
             Err(rustix::io::Errno::NOENT) => Ok(None),
@@ -105,7 +96,7 @@ impl Image {
     ///
     /// # Errors
     /// Where it cannot be made; nothing is left of it then.
-    pub fn make(&self, size: ByteSize, preallocate: bool, owner: (u32, u32)) -> Result<()> {
+    pub(crate) fn make(&self, size: ByteSize, preallocate: bool, owner: (u32, u32)) -> Result<()> {
         let unfinished = self.unfinished()?;
         unfinished.remove()?;
         let made = unfinished.fill(size, preallocate, owner).and_then(|()| {
@@ -153,7 +144,7 @@ impl Image {
     ///
     /// # Errors
     /// Where it cannot grow; it is as large as before then.
-    pub fn grow(
+    pub(crate) fn grow(
         &self,
         size: ByteSize,
         preallocate: bool,
@@ -210,10 +201,7 @@ impl Image {
     }
 
     /// Attaches it at a place, given by a folder and a name in it.
-    ///
-    /// # Errors
-    /// Where it cannot be attached.
-    pub fn attach(&self, storage: &Path, name: &str) -> Result<()> {
+    pub(crate) fn attach(&self, storage: &Path, name: &str) -> Result<()> {
         let target = storage.join(name);
         let file = self.open(OFlags::RDWR).map_err(Error::system("open", &self.shown))?;
         let device = self.loop_device(&file)?;
@@ -256,10 +244,7 @@ impl Image {
     }
 
     /// Removes it. One that is not there is no error.
-    ///
-    /// # Errors
-    /// Where it cannot be removed.
-    pub fn remove(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         self.drop_other_names()?;
         match rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
@@ -269,8 +254,7 @@ impl Image {
 }
 
 /// The loop device that is mounted at a place.
-#[must_use]
-pub fn attached_at(target: &Path) -> Option<String> {
+pub(crate) fn attached_at(target: &Path) -> Option<String> {
     let point = mount_points::at(target).pop()?;
     point.source.starts_with("/dev/loop").then_some(point.source)
 }
@@ -287,10 +271,7 @@ fn is_kept(device: &str) -> bool {
 }
 
 /// Takes away what is mounted at a place.
-///
-/// # Errors
-/// Where something uses it.
-pub fn detach(storage: &Path, name: &str) -> Result<()> {
+pub(crate) fn detach(storage: &Path, name: &str) -> Result<()> {
     let target = storage.join(name);
     while attached_at(&target).is_some() {
         tree::locate(storage, name)

@@ -9,10 +9,7 @@ use crate::error::{Error, Result};
 
 /// Refuses a host path that the policy does not allow. Links are resolved first, as far as the path exists,
 /// in the path and in the folders of the policy alike.
-///
-/// # Errors
-/// Names the path, where it leads, and the folders that are allowed.
-pub fn judge(policy: &Policy, app: Option<&AppName>, path: &str) -> Result<()> {
+pub(crate) fn judge(policy: &Policy, app: Option<&AppName>, path: &str) -> Result<()> {
     if !policy.restricts_paths() {
         return Ok(());
     }

@@ -18,11 +18,11 @@ const RUN: &str = "/run/dokku-storage";
 const CACHE: &str = "/var/cache/dokku-storage";
 
 /// The helper that starts and stops them.
-pub const HELPER: &str = "mount-storage";
+pub(crate) const HELPER: &str = "mount-storage";
 
 /// The places of one entry's keeper.
 #[derive(Debug, Clone)]
-pub struct Places {
+pub(crate) struct Places {
     /// The folder of all keepers of the same storage root.
     pub folder: PathBuf,
     /// The file that a keeper holds locked, with its process id in it.
@@ -45,8 +45,7 @@ pub struct Places {
 
 impl Places {
     /// The places of an entry below a storage root, whose path is given without links.
-    #[must_use]
-    pub fn of(storage: &Path, name: &str) -> Self {
+    pub(crate) fn of(storage: &Path, name: &str) -> Self {
         let digest = Sha1::digest(storage.as_os_str().as_encoded_bytes());
         let number =
             digest.iter().take(8).fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
@@ -67,8 +66,7 @@ impl Places {
     }
 
     /// Whether a keeper is at work.
-    #[must_use]
-    pub fn is_kept(&self) -> bool {
+    pub(crate) fn is_kept(&self) -> bool {
         let Ok(lock) = std::fs::File::open(&self.lock) else {
             return false;
         };
@@ -76,32 +74,24 @@ impl Places {
     }
 
     /// Why it could not be mounted at the last try.
-    #[must_use]
-    pub fn last_reason(&self) -> Option<String> {
+    pub(crate) fn last_reason(&self) -> Option<String> {
         let reason = std::fs::read_to_string(&self.reason).ok()?;
         Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty())
     }
 }
 
 /// Whether what one sees at a path is a mount of a keeper.
-#[must_use]
-pub fn is_mounted(path: &Path) -> bool {
+pub(crate) fn is_mounted(path: &Path) -> bool {
     mount_points::at(path).last().is_some_and(|point| point.source == fuse::SOURCE)
 }
 
 /// Has an entry kept mounted from now on; it may take a moment until it is.
-///
-/// # Errors
-/// Where the keeper cannot be started.
-pub fn start(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
+pub(crate) fn start(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
     ask(environment, layout, &[name])
 }
 
 /// Has an entry mounted anew, with what its connector says now.
-///
-/// # Errors
-/// Where the keeper cannot be asked.
-pub fn again(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
+pub(crate) fn again(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
     ask(environment, layout, &[name, "--again"])
 }
 
@@ -109,7 +99,7 @@ pub fn again(environment: &Environment, layout: &Layout, name: &str) -> Result<(
 ///
 /// # Errors
 /// Where something was not sent in time; it stays mounted then.
-pub fn stop(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
+pub(crate) fn stop(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
     ask(environment, layout, &[name, "--stop"])
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// Something that is mounted, as a line of `/proc/self/mountinfo` says (proc(5)).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountPoint {
+pub(crate) struct MountPoint {
     /// The mount's id.
     pub id: u64,
     /// Where it is.
@@ -20,8 +20,7 @@ pub struct MountPoint {
 }
 
 /// All that is mounted, in the order in which it was.
-#[must_use]
-pub fn all() -> Vec<MountPoint> {
+pub(crate) fn all() -> Vec<MountPoint> {
     let lines = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
     lines.split(|&byte| byte == b'\n').filter_map(parse).collect()
 }
@@ -40,22 +39,19 @@ fn parse(line: &[u8]) -> Option<MountPoint> {
 }
 
 /// The mount points at or below a path.
-#[must_use]
-pub fn below(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn below(path: &Path) -> Vec<PathBuf> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let places = all().into_iter().map(|point| point.place);
     places.filter(|place| place.starts_with(&path)).collect()
 }
 
 /// Whether a mount point is at a path, whose links are resolved.
-#[must_use]
-pub fn is_same(point: &Path, path: &Path) -> bool {
+pub(crate) fn is_same(point: &Path, path: &Path) -> bool {
     std::fs::canonicalize(path).is_ok_and(|real| real == point)
 }
 
 /// What is mounted at a path, what one sees last; the path itself is not looked at, since it may not answer.
-#[must_use]
-pub fn at(path: &Path) -> Vec<MountPoint> {
+pub(crate) fn at(path: &Path) -> Vec<MountPoint> {
     let real = path.parent().and_then(|parent| std::fs::canonicalize(parent).ok());
     let real = match (real, path.file_name()) {
         (Some(parent), Some(name)) => parent.join(name),

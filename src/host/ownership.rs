@@ -14,20 +14,20 @@ use crate::error::{Error, Result};
 use crate::store::Layout;
 
 /// The root-owned folder of the programs that sudo may run; Dokku looks for a path that ends in `storage/bin`.
-pub const HELPERS: &str = "/usr/local/lib/dokku-storage/storage/bin";
+pub(crate) const HELPERS: &str = "/usr/local/lib/dokku-storage/storage/bin";
 
 /// The root-owned file that says where the store is.
-pub const LIB_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/lib-root";
+pub(crate) const LIB_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/lib-root";
 
 /// The root-owned file that says where the storage root is, with every link in its path resolved.
-pub const STORAGE_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/storage-root";
+pub(crate) const STORAGE_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/storage-root";
 
 /// The ids that Dokku takes for those of user namespaces, on every host.
 const ASSUMED_IDS: std::ops::RangeInclusive<u32> = 165_536..=231_071;
 
 /// Ids on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ids {
+pub(crate) struct Ids {
     /// The uid.
     pub uid: u32,
     /// The gid.
@@ -42,8 +42,10 @@ impl std::fmt::Display for Ids {
 
 /// The host's ids for an owner, with the shift of user namespaces; `None` where ownership is left alone.
 /// The second value is a warning where Docker did not say whether there are any.
-#[must_use]
-pub fn on_host(environment: &Environment, ownership: &Ownership) -> (Option<Ids>, Option<String>) {
+pub(crate) fn on_host(
+    environment: &Environment,
+    ownership: &Ownership,
+) -> (Option<Ids>, Option<String>) {
     let Some((uid, gid)) = ownership.container_ids() else {
         return (None, None);
     };
@@ -60,10 +62,7 @@ pub fn on_host(environment: &Environment, ownership: &Ownership) -> (Option<Ids>
 
 /// Refuses an id of the host that no container of this engine has; `first` is the first one that it maps to, 0 where it maps
 /// none, and none where it does not answer.
-///
-/// # Errors
-/// Names the ids that containers have.
-pub fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>) -> Result<()> {
+pub(crate) fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>) -> Result<()> {
     let (begin, end) = (*CONTAINER_IDS.start(), *CONTAINER_IDS.end());
     if CONTAINER_IDS.contains(&id) {
         return Ok(());
@@ -95,7 +94,7 @@ pub fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>) -> Res
 
 /// A folder of the storage root or a part of one, or a file directly below it.
 #[derive(Debug, Clone, Copy)]
-pub struct Folder<'a> {
+pub(crate) struct Folder<'a> {
     /// The name of the folder, or of the file.
     pub name: &'a str,
     /// A path inside it; all of it where there is none.
@@ -104,10 +103,7 @@ pub struct Folder<'a> {
 
 /// Gives a folder of the storage root, or all that is in it too, or a file of the storage root to the ids. Returns a warning
 /// where some of it was left alone; a helper says that itself.
-///
-/// # Errors
-/// Where it cannot be done, with what would help.
-pub fn give(
+pub(crate) fn give(
     environment: &Environment,
     layout: &Layout,
     folder: Folder<'_>,
@@ -155,10 +151,7 @@ pub fn give(
 }
 
 /// Makes a part of the folder `name` of the storage root, and gives what is made to the ids.
-///
-/// # Errors
-/// Where it cannot be done.
-pub fn make_part(
+pub(crate) fn make_part(
     environment: &Environment,
     layout: &Layout,
     name: &str,
@@ -172,10 +165,12 @@ pub fn make_part(
 }
 
 /// Sets the mode of the folder or the file `name` of the storage root.
-///
-/// # Errors
-/// Where it cannot be done.
-pub fn set_mode(environment: &Environment, layout: &Layout, name: &str, mode: &Mode) -> Result<()> {
+pub(crate) fn set_mode(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    mode: &Mode,
+) -> Result<()> {
     let path = layout.directory(name);
     let is_right = std::fs::metadata(&path).is_ok_and(|m| m.mode() & 0o7777 == mode.bits());
     if is_right {
@@ -200,10 +195,7 @@ pub fn set_mode(environment: &Environment, layout: &Layout, name: &str, mode: &M
 }
 
 /// Removes the folder `name` of the storage root with all that is in it, or the file of that name.
-///
-/// # Errors
-/// Where it cannot be done.
-pub fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
+pub(crate) fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
     let root = storage(layout)?;
     // A name in the store's own folder is the caller's to take away, whoever owns the file.
     if is_root() || !environment.is_dokku() || tree::is_file(&root, name) {
@@ -217,8 +209,7 @@ pub fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<
 }
 
 /// Whether root's work has to be asked of sudo.
-#[must_use]
-pub fn needs_sudo(environment: &Environment) -> bool {
+pub(crate) fn needs_sudo(environment: &Environment) -> bool {
     !is_root() && environment.is_dokku()
 }
 
@@ -227,7 +218,7 @@ pub fn needs_sudo(environment: &Environment) -> bool {
 ///
 /// # Errors
 /// Where it cannot be done; nothing is left of the copy then.
-pub fn copy_by_sudo(
+pub(crate) fn copy_by_sudo(
     environment: &Environment,
     layout: &Layout,
     from: &str,
@@ -241,7 +232,7 @@ pub fn copy_by_sudo(
 ///
 /// # Errors
 /// Where it cannot be done; some of it may be left.
-pub fn copy_into_by_sudo(
+pub(crate) fn copy_into_by_sudo(
     environment: &Environment,
     layout: &Layout,
     from: &str,
@@ -269,7 +260,7 @@ fn asked_to_copy<T: serde::de::DeserializeOwned>(
 ///
 /// # Errors
 /// Where it cannot be done; some of it may be left.
-pub fn copy_into(
+pub(crate) fn copy_into(
     layout: &Layout,
     from: &str,
     into: &str,
@@ -282,7 +273,7 @@ pub fn copy_into(
 ///
 /// # Errors
 /// Where it cannot be done; nothing is left of the copy then.
-pub fn copy(
+pub(crate) fn copy(
     layout: &Layout,
     from: &str,
     to: &str,
@@ -297,7 +288,7 @@ pub fn copy(
 ///
 /// # Errors
 /// Where it cannot be done; nothing is left of the copy then.
-pub fn take_in(
+pub(crate) fn take_in(
     layout: &Layout,
     from: &Path,
     to: &str,
@@ -332,10 +323,7 @@ fn usage_of_file(path: &Path) -> Option<Usage> {
 
 /// What a directory or a file holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;
 /// none where it is not there or cannot be known.
-///
-/// # Errors
-/// Where a helper fails.
-pub fn usage(
+pub(crate) fn usage(
     environment: &Environment,
     layout: &Layout,
     name: Option<&str>,
@@ -372,10 +360,7 @@ pub fn usage(
 
 /// Reads the file `name` of the storage root, up to `most` bytes and one more. What the caller may not read is read as a
 /// copy that is the caller's for a moment, under the name `hidden`.
-///
-/// # Errors
-/// Where it cannot be read.
-pub fn read_file(
+pub(crate) fn read_file(
     environment: &Environment,
     layout: &Layout,
     name: &str,
@@ -433,10 +418,7 @@ fn helper(
 
 /// Runs a helper with root's rights: through sudo, or as a process of its own where root calls, since it changes its
 /// rights.
-///
-/// # Errors
-/// With the helper's own words.
-pub fn as_root(
+pub(crate) fn as_root(
     environment: &Environment,
     layout: &Layout,
     name: &str,

@@ -13,8 +13,7 @@ const PLUGN: &str = "plugn";
 const LOGGER: &str = "20_events";
 
 /// Whether an enabled plugin answers a trigger, by Dokku's own rule: any but `20_events`.
-#[must_use]
-pub fn is_answered(environment: &Environment, trigger: &str) -> bool {
+pub(crate) fn is_answered(environment: &Environment, trigger: &str) -> bool {
     let Some(plugins) = environment.enabled_plugins().and_then(|path| fs::read_dir(path).ok())
     else {
         return false;
@@ -26,36 +25,24 @@ pub fn is_answered(environment: &Environment, trigger: &str) -> bool {
 }
 
 /// Fires a trigger and collects what is said on standard output.
-///
-/// # Errors
-/// Where plugn cannot be run.
-pub fn output(trigger: &str, arguments: &[String]) -> Result<Answer> {
+pub(crate) fn output(trigger: &str, arguments: &[String]) -> Result<Answer> {
     process::output(PLUGN, &with_trigger(trigger, arguments)).map_err(|error| cannot_run(&error))
 }
 
 /// Fires a trigger with `input`, and collects what is said on standard output.
-///
-/// # Errors
-/// Where plugn cannot be run.
-pub fn ask(trigger: &str, arguments: &[String], input: &str) -> Result<Answer> {
+pub(crate) fn ask(trigger: &str, arguments: &[String], input: &str) -> Result<Answer> {
     process::ask(PLUGN, &with_trigger(trigger, arguments), input)
         .map_err(|error| cannot_run(&error))
 }
 
 /// Fires a trigger with `input`, lets it speak to the caller, and returns its status.
-///
-/// # Errors
-/// Where plugn cannot be run.
-pub fn feed(trigger: &str, arguments: &[String], input: &str) -> Result<i32> {
+pub(crate) fn feed(trigger: &str, arguments: &[String], input: &str) -> Result<i32> {
     process::feed(PLUGN, &with_trigger(trigger, arguments), input)
         .map_err(|error| cannot_run(&error))
 }
 
 /// Fires a trigger with the caller's own input, output and errors, and returns its status.
-///
-/// # Errors
-/// Where plugn cannot be run.
-pub fn hand_over(trigger: &str, arguments: &[String]) -> Result<i32> {
+pub(crate) fn hand_over(trigger: &str, arguments: &[String]) -> Result<i32> {
     process::hand_over(PLUGN, &with_trigger(trigger, arguments)).map_err(|error| cannot_run(&error))
 }
 
@@ -63,8 +50,7 @@ pub fn hand_over(trigger: &str, arguments: &[String]) -> Result<i32> {
 const GENERATIONS: usize = 4;
 
 /// Whether plugn fired the trigger that this process answers: it, or the shell it runs, is an ancestor.
-#[must_use]
-pub fn is_ancestor() -> bool {
+pub(crate) fn is_ancestor() -> bool {
     let mut process = std::os::unix::process::parent_id();
     for _ in 0..GENERATIONS {
         let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();

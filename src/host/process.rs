@@ -12,7 +12,7 @@ use super::environment::Environment;
 
 /// What a program said, and how it ended.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Its exit status; 128 and the signal where a signal ended it.
     pub status: i32,
     /// Its standard output.
@@ -22,19 +22,13 @@ pub struct Answer {
 }
 
 /// Runs a program without input and collects what it says.
-///
-/// # Errors
-/// Where it cannot be started.
-pub fn output(program: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<Answer> {
+pub(crate) fn output(program: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<Answer> {
     command(program, arguments).stdin(Stdio::null()).output().map(Answer::from)
 }
 
 /// Runs a program without input and returns the beginning of what it says; it is ended once that is there. Where it ends by
 /// itself, its status and its errors are there too.
-///
-/// # Errors
-/// Where it cannot be started or read from.
-pub fn beginning(
+pub(crate) fn beginning(
     program: &str,
     arguments: &[impl AsRef<OsStr>],
     most: usize,
@@ -61,20 +55,18 @@ pub fn beginning(
 }
 
 /// Runs a program with `input`, hands its output and its errors through, and returns its status.
-///
-/// # Errors
-/// Where it cannot be started.
-pub fn feed(program: &str, arguments: &[impl AsRef<OsStr>], input: &str) -> io::Result<i32> {
+pub(crate) fn feed(program: &str, arguments: &[impl AsRef<OsStr>], input: &str) -> io::Result<i32> {
     let mut child = command(program, arguments).stdin(Stdio::piped()).spawn()?;
     give(&mut child, input);
     child.wait().map(status)
 }
 
 /// Runs a program with `input` and collects what it says.
-///
-/// # Errors
-/// Where it cannot be started.
-pub fn ask(program: &str, arguments: &[impl AsRef<OsStr>], input: &str) -> io::Result<Answer> {
+pub(crate) fn ask(
+    program: &str,
+    arguments: &[impl AsRef<OsStr>],
+    input: &str,
+) -> io::Result<Answer> {
     let mut child = command(program, arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -85,19 +77,13 @@ pub fn ask(program: &str, arguments: &[impl AsRef<OsStr>], input: &str) -> io::R
 }
 
 /// Runs a program in this one's place, with all that it reads and writes, and returns its status.
-///
-/// # Errors
-/// Where it cannot be started.
-pub fn hand_over(program: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<i32> {
+pub(crate) fn hand_over(program: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<i32> {
     command(program, arguments).status().map(status)
 }
 
 /// Runs this program again as one of its helpers, with the same environment, and collects what it says.
-///
-/// # Errors
-/// Where it cannot be started.
 #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-pub fn own_helper(words: &[String]) -> io::Result<Answer> {
+pub(crate) fn own_helper(words: &[String]) -> io::Result<Answer> {
     let mut command = Command::new("/proc/self/exe");
     if let Some((name, arguments)) = words.split_first() {
         command.arg0(name).args(arguments);
@@ -107,11 +93,8 @@ pub fn own_helper(words: &[String]) -> io::Result<Answer> {
 
 /// Starts this program again as something that watches over it: its input ends when this process does, however that
 /// comes. It says how it goes on its standard output.
-///
-/// # Errors
-/// Where it cannot be started.
 #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-pub fn watcher(name: &str) -> io::Result<Child> {
+pub(crate) fn watcher(name: &str) -> io::Result<Child> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(name).current_dir("/");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
@@ -119,7 +102,7 @@ pub fn watcher(name: &str) -> io::Result<Child> {
 
 /// A program that goes on by itself, with nothing of this one's environment.
 #[derive(Debug)]
-pub struct Service<'a> {
+pub(crate) struct Service<'a> {
     /// The program.
     pub program: &'a Path,
     /// The name by which it is called, where that is another.
@@ -149,20 +132,14 @@ impl Service<'_> {
     }
 
     /// Starts it; what it says goes to the end of a file.
-    ///
-    /// # Errors
-    /// Where it cannot be started.
-    pub fn start(&self, log: File) -> io::Result<Child> {
+    pub(crate) fn start(&self, log: File) -> io::Result<Child> {
         let also = log.try_clone()?;
         self.command().stdout(log).stderr(also).spawn()
     }
 
     /// Runs it until it says something or ends: the beginning of what it says, and how it ended where it did so without
     /// a word.
-    ///
-    /// # Errors
-    /// Where it cannot be started.
-    pub fn first_words(&self) -> io::Result<Answer> {
+    pub(crate) fn first_words(&self) -> io::Result<Answer> {
         let mut child = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         let mut first = [0; 1];
         let said = match &mut child.stdout {
@@ -183,10 +160,7 @@ impl Service<'_> {
 impl Service<'_> {
     /// Runs it with `input` while `receive` reads what it writes; it is left alone with what it still has once that
     /// returns. What it said on standard error is in the answer, up to 64 KiB.
-    ///
-    /// # Errors
-    /// Where it cannot be started.
-    pub fn received<T>(
+    pub(crate) fn received<T>(
         &self,
         input: &str,
         receive: impl FnOnce(&mut dyn Read) -> T,
@@ -219,10 +193,7 @@ impl Service<'_> {
 
 /// Runs a program with nothing of this one's environment but what is given, hands it `input`, and collects what it
 /// says; `None` where it had to be ended because it took longer than `patience`.
-///
-/// # Errors
-/// Where it cannot be started.
-pub fn ask_within(
+pub(crate) fn ask_within(
     patience: Duration,
     program: &str,
     arguments: &[impl AsRef<OsStr>],
@@ -277,8 +248,7 @@ fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<std::process
 }
 
 /// Where a program is that would be run by its name; none where it is not on this host.
-#[must_use]
-pub fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let search = Environment::search_path();
     let places = std::env::split_paths(&search).map(|folder| folder.join(program));
     let mut programs = places.filter(|place| {
@@ -288,8 +258,7 @@ pub fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// Whether a process is at work: one that has ended, and that nobody has asked how, is not (proc(5), `stat`).
-#[must_use]
-pub fn is_alive(number: &str) -> bool {
+pub(crate) fn is_alive(number: &str) -> bool {
     let file = Path::new("/proc").join(number).join("stat");
     let state = std::fs::read_to_string(file).unwrap_or_default();
     // The state stands behind the name, which may have anything in it.

@@ -1,6 +1,6 @@
 //! rclone, which speaks to object stores: what it is told, and what it says.
 
-pub mod listing;
+pub(crate) mod listing;
 
 use std::path::{Path, PathBuf};
 
@@ -9,19 +9,16 @@ use crate::domain::connector::{Connector, Secret};
 use crate::error::{Error, Result};
 
 /// Where programs are looked for.
-pub const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What the remote is called in a configuration.
-pub const REMOTE: &str = "store";
+pub(crate) const REMOTE: &str = "store";
 
 /// What brings it.
-pub const REMEDY: &str = "install it (on Debian: apt-get install rclone)";
+pub(crate) const REMEDY: &str = "install it (on Debian: apt-get install rclone)";
 
 /// The program.
-///
-/// # Errors
-/// Where it is not on this host, with what brings it.
-pub fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     let found =
         PATH.split(':').map(|folder| Path::new(folder).join("rclone")).find(|p| p.is_file());
     found.ok_or_else(|| Error::refused(format!("rclone is not here; {REMEDY}")))
@@ -31,7 +28,7 @@ pub fn program() -> Result<PathBuf> {
 ///
 /// # Errors
 /// For a secret that the file cannot carry; its value is not named.
-pub fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<String> {
+pub(crate) fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<String> {
     let mut lines = vec![format!("[{REMOTE}]")];
     for (key, value) in settings(connector) {
         lines.push(format!("{key} = {}", carried(key, value)?));
@@ -79,8 +76,7 @@ fn carried<'a>(name: &str, value: &'a str) -> Result<&'a str> {
 }
 
 /// The environment in which it runs: nothing of the caller's.
-#[must_use]
-pub fn environment(configuration: &Path, more: &[(&str, String)]) -> Vec<(String, String)> {
+pub(crate) fn environment(configuration: &Path, more: &[(&str, String)]) -> Vec<(String, String)> {
     let mut environment = vec![
         ("PATH".to_owned(), PATH.to_owned()),
         ("HOME".to_owned(), "/nonexistent".to_owned()),
@@ -94,10 +90,7 @@ pub fn environment(configuration: &Path, more: &[(&str, String)]) -> Vec<(String
 }
 
 /// Asks the server for what is at a path of the remote, and is content with the beginning of it.
-///
-/// # Errors
-/// With the server's own words.
-pub fn must_list(configuration: &Path, path: &str, ids: Option<(u32, u32)>) -> Result<()> {
+pub(crate) fn must_list(configuration: &Path, path: &str, ids: Option<(u32, u32)>) -> Result<()> {
     let program = program()?;
     let words = [
         "lsf",
@@ -123,8 +116,7 @@ pub fn must_list(configuration: &Path, path: &str, ids: Option<(u32, u32)>) -> R
 }
 
 /// The server's words in what rclone says about a bucket.
-#[must_use]
-pub fn reason(answer: &Answer) -> String {
+pub(crate) fn reason(answer: &Answer) -> String {
     match words(answer).as_str() {
         "" => format!("rclone ended with status {} and said nothing", answer.status),
         "directory not found" => "the bucket does not exist".to_owned(),

@@ -8,8 +8,7 @@ use rustix::fs::StatVfs;
 use crate::error::{Error, Result};
 
 /// The share of a path's file system that is free for users who are not root, in percent; none where nobody knows.
-#[must_use]
-pub fn free_percent(path: &Path) -> Option<u64> {
+pub(crate) fn free_percent(path: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(path).ok()?;
     let all = found.f_blocks;
     let free = u128::from(found.f_bavail) * 100;
@@ -18,17 +17,14 @@ pub fn free_percent(path: &Path) -> Option<u64> {
 }
 
 /// What is free for everybody on the file system of a folder, in bytes.
-///
-/// # Errors
-/// Where it cannot be found out.
-pub fn free(folder: &Path) -> Result<u64> {
+pub(crate) fn free(folder: &Path) -> Result<u64> {
     let found = rustix::fs::statvfs(folder).map_err(Error::system("look at", folder))?;
     Ok(found.f_bavail * found.f_frsize)
 }
 
 /// How full a file system is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Filling {
+pub(crate) struct Filling {
     /// What is used, in bytes.
     pub used: u64,
     /// What is left, in bytes.
@@ -41,10 +37,7 @@ pub struct Filling {
 
 impl Filling {
     /// The file system that a path is on.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn of(path: &Path) -> io::Result<Self> {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let found: StatVfs = rustix::fs::statvfs(path)?;
         Ok(Self {
             used: found.f_blocks.saturating_sub(found.f_bfree) * found.f_frsize,

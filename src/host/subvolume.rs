@@ -13,13 +13,10 @@ use crate::domain::size::ByteSize;
 use crate::error::{Error, Result};
 
 /// The program, and what brings it.
-pub const PROGRAM: (&str, &str) = ("btrfs", "btrfs-progs");
+pub(crate) const PROGRAM: (&str, &str) = ("btrfs", "btrfs-progs");
 
 /// Makes a directory of the storage root a subvolume that holds this much; an empty one that is there is replaced.
-///
-/// # Errors
-/// Where it cannot be made, or something is in the directory.
-pub fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)) -> Result<()> {
+pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)) -> Result<()> {
     let target = storage.join(name);
     let root = open(storage)?;
     match rustix::fs::unlinkat(&root, name, AtFlags::REMOVEDIR) {
@@ -44,17 +41,13 @@ pub fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)) -> Re
 }
 
 /// Sets how much a subvolume holds.
-///
-/// # Errors
-/// Where that cannot be set.
-pub fn limit(storage: &Path, name: &str, size: ByteSize) -> Result<()> {
+pub(crate) fn limit(storage: &Path, name: &str, size: ByteSize) -> Result<()> {
     let root = open(storage)?;
     btrfs(&["qgroup", "limit", &size.bytes().to_string(), &inherited(&root, name)?])
 }
 
 /// Whether a path is the top of a subvolume, as far as its number says (btrfs(5)); only asked on a btrfs.
-#[must_use]
-pub fn is_one(path: &Path) -> bool {
+pub(crate) fn is_one(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.ino() == 256)
 }
 

@@ -14,7 +14,7 @@ const ENDING: [Signal; 5] =
 
 /// What came of asking.
 #[derive(Debug)]
-pub enum Asked {
+pub(crate) enum Asked {
     /// A line, with its end.
     Line(Vec<u8>),
     /// The signal of this number was to end the process.
@@ -22,17 +22,13 @@ pub enum Asked {
 }
 
 /// Whether standard input is a terminal.
-#[must_use]
-pub fn is_at_standard_input() -> bool {
+pub(crate) fn is_at_standard_input() -> bool {
     isatty(io::stdin())
 }
 
 /// Reads a line at the terminal on standard input, `most` bytes of it at most, while the terminal does not show what
 /// is typed. Whatever happens, the terminal is as before afterwards.
-///
-/// # Errors
-/// Where the terminal cannot be read, or cannot be kept from showing.
-pub fn read_unseen(most: usize) -> io::Result<Asked> {
+pub(crate) fn read_unseen(most: usize) -> io::Result<Asked> {
     let stdin = io::stdin();
     // Signals wait until the terminal is as it was.
     let signals: SigSet = ENDING.into_iter().collect();

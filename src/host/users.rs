@@ -8,24 +8,17 @@ use super::process;
 use crate::error::{Error, Result};
 
 /// Whether this process works as root.
-#[must_use]
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     users::get_effective_uid() == 0
 }
 
 /// A user's uid.
-///
-/// # Errors
-/// Where there is no such user.
-pub fn uid_of(user: &str) -> Result<u32> {
+pub(crate) fn uid_of(user: &str) -> Result<u32> {
     look_up("passwd", user).ok_or_else(|| no_such("user", user))
 }
 
 /// A group's gid.
-///
-/// # Errors
-/// Where there is no such group.
-pub fn gid_of(group: &str) -> Result<u32> {
+pub(crate) fn gid_of(group: &str) -> Result<u32> {
     look_up("group", group).ok_or_else(|| no_such("group", group))
 }
 
@@ -56,8 +49,7 @@ fn id_in(lines: &str, name: &str) -> Option<u32> {
 
 /// The range of ids that a user's containers are mapped to: the first id and how many, from `/etc/subuid`
 /// or `/etc/subgid` (subuid(5)).
-#[must_use]
-pub fn subordinate_ids(file: &str, user: &str) -> Option<(u32, u32)> {
+pub(crate) fn subordinate_ids(file: &str, user: &str) -> Option<(u32, u32)> {
     let lines = fs::read_to_string(file).ok()?;
     lines.lines().find_map(|line| {
         let mut fields = line.split(':');

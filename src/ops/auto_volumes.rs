@@ -22,7 +22,7 @@ use crate::store::{Change, Store};
 
 /// What an image declares and nothing is mounted at.
 #[derive(Debug)]
-pub struct Uncovered {
+pub(crate) struct Uncovered {
     image: String,
     user: Option<Ids>,
     volumes: Vec<Declared>,
@@ -72,10 +72,7 @@ impl Declared {
 
 impl Uncovered {
     /// The volumes of an app's image that nothing is mounted at.
-    ///
-    /// # Errors
-    /// Where the app's mounts cannot be read.
-    pub fn of(app: &AppName, app_image: &AppImage<'_>, context: &Context) -> Result<Self> {
+    pub(crate) fn of(app: &AppName, app_image: &AppImage<'_>, context: &Context) -> Result<Self> {
         let image = app_image.image();
         let declared = image.volumes();
         let covered = match &declared[..] {
@@ -99,7 +96,7 @@ impl Uncovered {
     ///
     /// # Errors
     /// Where one cannot be made or filled; nothing is left of any of them then.
-    pub fn make(self, app: &AppName, context: &mut Context) -> Result<()> {
+    pub(crate) fn make(self, app: &AppName, context: &mut Context) -> Result<()> {
         if self.volumes.is_empty() {
             return Ok(());
         }
@@ -220,19 +217,13 @@ fn meanwhile(app: &AppName, what: &str) -> Error {
 }
 
 /// The entries that were made for volumes of an app's image.
-///
-/// # Errors
-/// Where the folder of the entries cannot be read. An entry that cannot be read is nobody's.
-pub fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
+pub(crate) fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
     let is_its = |entry: &Entry| entry.auto_volume.as_ref().is_some_and(|v| v.app == *app);
     Ok(store.entries_mentioning("auto_volume")?.into_iter().filter(is_its).collect())
 }
 
 /// Makes ordinary entries of those that were made for an app that is deleted. Returns them.
-///
-/// # Errors
-/// Where the store cannot be read or changed.
-pub fn release(app: &AppName, change: &mut Change<'_>) -> Result<Vec<Entry>> {
+pub(crate) fn release(app: &AppName, change: &mut Change<'_>) -> Result<Vec<Entry>> {
     let mut released = made_for(app, change.store())?;
     for entry in &mut released {
         entry.auto_volume = None;
@@ -242,10 +233,7 @@ pub fn release(app: &AppName, change: &mut Change<'_>) -> Result<Vec<Entry>> {
 }
 
 /// Has the entries follow an app to its new name.
-///
-/// # Errors
-/// Where the store cannot be read or changed.
-pub fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
+pub(crate) fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
     for mut entry in made_for(old, change.store())? {
         if let Some(volume) = &mut entry.auto_volume {
             volume.app = new.clone();
@@ -257,7 +245,7 @@ pub fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<(
 
 /// Destroys what an app that is deleted leaves of its image's volumes, as their reclaim policy says. What somebody else
 /// mounts, or has snapshots, stays, and is said.
-pub fn destroy_released(released: Vec<Entry>, context: &mut Context) {
+pub(crate) fn destroy_released(released: Vec<Entry>, context: &mut Context) {
     for entry in released.into_iter().filter(|entry| entry.reclaim_policy == "Delete") {
         let destroyed = destroy::plan(&entry, false, context)
             .and_then(|removal| destroy::carry_out(&entry, &removal, false, context));

@@ -1,5 +1,5 @@
 //! What commands and triggers have in common: one file an operation.
 
-pub mod auto_volumes;
-pub mod one_writer;
-pub mod prepare;
+pub(crate) mod auto_volumes;
+pub(crate) mod one_writer;
+pub(crate) mod prepare;

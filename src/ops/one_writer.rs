@@ -15,10 +15,7 @@ use crate::host::docker::containers::{self, Container};
 use crate::store::Mounted;
 
 /// What keeps the containers of an app that get some of its mounts from being started with its exclusive entries.
-///
-/// # Errors
-/// Where the store cannot be read, or Docker does not answer.
-pub fn findings(
+pub(crate) fn findings(
     app: &AppName,
     mounts: &[Mounted],
     some: &[&Mounted],
@@ -45,7 +42,7 @@ pub fn findings(
 }
 
 /// Says which containers of the app will make way, and what to do should the deploy fail behind that.
-pub fn announce(app: &AppName, mounts: &[Mounted], context: &mut Context) {
+pub(crate) fn announce(app: &AppName, mounts: &[Mounted], context: &mut Context) {
     let entries = written_by(mounts);
     if entries.is_empty() {
         return;
@@ -86,7 +83,7 @@ pub fn announce(app: &AppName, mounts: &[Mounted], context: &mut Context) {
 /// # Errors
 /// For a second container of a process type; where another app has a container with it, or one cannot be stopped. The
 /// container must not start then.
-pub fn make_way(
+pub(crate) fn make_way(
     app: &AppName,
     process_type: &ProcessType,
     index: u32,

@@ -33,10 +33,7 @@ use crate::store::{Mounted, Mounts};
 
 /// Checks every mount of the phases deploy and run against an image that is about to be released, and sets the owners that
 /// were asked for.
-///
-/// # Errors
-/// Where something is wrong: one line each, with the app, the path and the command that mends it.
-pub fn release(app: &AppName, image: &str, context: &mut Context) -> Result<()> {
+pub(crate) fn release(app: &AppName, image: &str, context: &mut Context) -> Result<()> {
     crate::commands::needs::settle(app, context)?;
     let mounts = context.store.mounts(app)?.readable()?;
     for left in &mounts.left_out {
@@ -68,10 +65,7 @@ pub fn release(app: &AppName, image: &str, context: &mut Context) -> Result<()> 
 
 /// Checks what containers of a process type are about to mount, unless the same deploy has, and sets the owners that were
 /// asked for. Whatever is said goes to standard error.
-///
-/// # Errors
-/// As [`release`].
-pub fn restart(
+pub(crate) fn restart(
     app: &AppName,
     tag: &str,
     process_type: &ProcessType,
@@ -99,10 +93,7 @@ pub fn restart(
 }
 
 /// Forgets what a deploy has checked, once that has ended.
-///
-/// # Errors
-/// Where the store cannot be changed.
-pub fn end(app: &AppName, context: &Context) -> Result<()> {
+pub(crate) fn end(app: &AppName, context: &Context) -> Result<()> {
     if context.store.checked_mounts(app) == CheckedMounts::default() {
         return Ok(());
     }
@@ -114,7 +105,7 @@ pub fn end(app: &AppName, context: &Context) -> Result<()> {
 
 /// Looks at an image once it has been released, so that a restart need not: what a builder added to it since it was checked
 /// may be another layer.
-pub fn look_at_image(app: &AppName, image: &str, context: &Context) {
+pub(crate) fn look_at_image(app: &AppName, image: &str, context: &Context) {
     let Ok(mounts) = context.store.mounts(app) else {
         return;
     };
@@ -250,7 +241,7 @@ fn prepare(
 }
 
 /// Why containers cannot use what is behind a mount, after it was tried to mend it: a mount that came down may come up again.
-pub fn mend(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
+pub(crate) fn mend(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
     sources::unusable(app, mounted, context)?;
     if let Err(error) = backing::of(&mounted.entry).revive(&mounted.entry, context) {
         context.out.warn(&error.to_string());
@@ -329,10 +320,7 @@ fn owners(
 }
 
 /// Makes what is missing: the entry's directory with its owner and mode, or the volume.
-///
-/// # Errors
-/// Where it cannot be made.
-pub fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
+pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
     let entry = &mounted.entry;
     let source = crate::domain::docker_args::mounted_source(entry, &mounted.attachment);
     let path = std::path::Path::new(&source);

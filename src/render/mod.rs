@@ -1,8 +1,8 @@
 //! The only place that prints: Dokku's headlines, details and warnings, and reports.
 
-pub mod progress;
-pub mod report;
-pub mod table;
+pub(crate) mod progress;
+pub(crate) mod report;
+pub(crate) mod table;
 
 use std::io::{self, IsTerminal, Write};
 
@@ -39,7 +39,6 @@ fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
 
 impl Printer {
     /// A printer that leaves headlines out where it is quiet.
-    #[must_use]
     pub fn new(quiet: bool) -> Self {
         Self { pending: Vec::new(), quiet, is_aside: false, failure: None }
     }
@@ -51,7 +50,6 @@ impl Printer {
     }
 
     /// Whether headlines are left out.
-    #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.quiet
     }
@@ -165,9 +163,6 @@ impl Printer {
     }
 
     /// Writes all that was said so far, before somebody else speaks or the process ends.
-    ///
-    /// # Errors
-    /// Where standard output cannot be written. A reader that went away is no failure, but an end.
     pub fn flush(&mut self) -> Result<()> {
         self.write_pending();
         match self.failure.take() {

@@ -11,7 +11,7 @@ const BAR: &str = "{bar:40} {pos} of {len} files and folders copied, {eta} to go
 
 /// Runs something that says now and then how many files it has seen, and shows the number on standard error
 /// where that is a terminal.
-pub fn shown<T>(run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T) -> T {
+pub(crate) fn shown<T>(run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T) -> T {
     if !stderr().is_terminal() {
         return run(&|_| {});
     }
@@ -23,7 +23,7 @@ pub fn shown<T>(run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T) -> T {
 }
 
 /// Runs something that says now and then how many bytes there are, and shows the number, with `what` behind it.
-pub fn of_bytes<T>(what: &str, run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T) -> T {
+pub(crate) fn of_bytes<T>(what: &str, run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T) -> T {
     if !stderr().is_terminal() {
         return run(&|_| {});
     }
@@ -37,7 +37,7 @@ pub fn of_bytes<T>(what: &str, run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T) -> 
 
 /// Runs something that copies files and says now and then how many it has copied. On a terminal a bar shows how far it
 /// is, once `count` has counted them, which happens meanwhile; it is told when nobody waits for it any more.
-pub fn of_copying<T>(
+pub(crate) fn of_copying<T>(
     count: impl FnOnce(&AtomicBool) -> Option<u64> + Send,
     run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T,
 ) -> T {

@@ -4,8 +4,7 @@ use tabled::builder::Builder;
 use tabled::settings::{Padding, Style, object::Columns};
 
 /// Rows below their headings, as wide as they need to be.
-#[must_use]
-pub fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut builder = Builder::default();
     builder.push_record(headings.iter().copied());
     for row in rows {

@@ -35,30 +35,22 @@ fn checked_file(layout: &Layout, app: &AppName) -> PathBuf {
 
 impl Store {
     /// What was seen in an app's image; nothing where that is not known, or cannot be read: it can be seen again.
-    #[must_use]
     pub fn image_facts(&self, app: &AppName) -> ImageFacts {
         read(image_file(self.layout(), app)).unwrap_or_default()
     }
 
     /// Which mounts the latest deploy of an app has checked; none where that is not known, or cannot be read: they can be
     /// checked again.
-    #[must_use]
     pub fn checked_mounts(&self, app: &AppName) -> CheckedMounts {
         read(checked_file(self.layout(), app)).unwrap_or_default()
     }
 
     /// An app's settings; the defaults where nothing was set.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or understood.
     pub fn app_settings(&self, app: &AppName) -> Result<AppSettings> {
         read(settings_file(self.layout(), app))
     }
 
     /// What an app needs; nothing where it declared nothing.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or understood.
     pub fn needs(&self, app: &AppName) -> Result<Vec<Need>> {
         read(needs_file(self.layout(), app))
     }
@@ -66,18 +58,12 @@ impl Store {
 
 impl Change<'_> {
     /// Writes what was seen in an app's image.
-    ///
-    /// # Errors
-    /// Where it cannot be written as JSON.
     pub fn write_image_facts(&mut self, app: &AppName, facts: &ImageFacts) -> Result<()> {
         let path = image_file(self.store().layout(), app);
         self.write_json(path, facts)
     }
 
     /// Writes which mounts a deploy of an app has checked.
-    ///
-    /// # Errors
-    /// Where it cannot be written as JSON.
     pub fn write_checked_mounts(&mut self, app: &AppName, checked: &CheckedMounts) -> Result<()> {
         let path = checked_file(self.store().layout(), app);
         self.write_json(path, checked)
@@ -89,18 +75,12 @@ impl Change<'_> {
     }
 
     /// Writes an app's settings.
-    ///
-    /// # Errors
-    /// Where they cannot be written as JSON.
     pub fn write_app_settings(&mut self, app: &AppName, settings: &AppSettings) -> Result<()> {
         let path = settings_file(self.store().layout(), app);
         self.write_json(path, settings)
     }
 
     /// Writes what an app needs.
-    ///
-    /// # Errors
-    /// Where it cannot be written as JSON.
     pub fn write_needs(&mut self, app: &AppName, needs: &[Need]) -> Result<()> {
         let path = needs_file(self.store().layout(), app);
         self.write_json(path, &needs)

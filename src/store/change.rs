@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::host::tree;
 
 /// The store's own folders below `$DOKKU_LIB_ROOT`.
-pub const OWN_FOLDERS: [&str; 4] = [
+pub(crate) const OWN_FOLDERS: [&str; 4] = [
     "data/storage",
     "config/storage",
     "data/storage-registry/entries",
@@ -90,9 +90,6 @@ impl Store {
     }
 
     /// Finishes or clears away what a killed command left, before the store is read.
-    ///
-    /// # Errors
-    /// Where that is not possible.
     pub fn settle(&self) -> Result<()> {
         let lock = self.layout().lock();
         if !journal::is_noted(&lock) {
@@ -103,7 +100,6 @@ impl Store {
     }
 
     /// Whether a change is noted that is under way, or that could not be finished.
-    #[must_use]
     pub fn is_changing(&self) -> bool {
         journal::is_noted(&self.layout().lock())
     }
@@ -118,15 +114,11 @@ impl Store {
 
 impl Change<'_> {
     /// The store, as it is while the lock is held.
-    #[must_use]
     pub fn store(&self) -> &Store {
         self.store
     }
 
     /// Writes an entry's file.
-    ///
-    /// # Errors
-    /// Where the entry cannot be written as JSON.
     pub fn write_entry(&mut self, entry: &Entry) -> Result<()> {
         let path = self.store.layout().entry(&entry.name);
         let content = serde_json::to_vec_pretty(entry).map_err(Error::system("write", &path))?;

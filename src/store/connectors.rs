@@ -22,9 +22,6 @@ fn secret_path(layout: &Layout, name: &ConnectorName) -> PathBuf {
 
 impl Store {
     /// The connector of that name, or none.
-    ///
-    /// # Errors
-    /// Where its file cannot be read or understood.
     pub fn connector(&self, name: &ConnectorName) -> Result<Option<Connector>> {
         let path = path(self.layout(), name);
         let Some(content) = files::read(&path)? else {
@@ -50,9 +47,6 @@ impl Store {
     }
 
     /// The connector of that name.
-    ///
-    /// # Errors
-    /// Where there is none, or its file cannot be read or understood.
     pub fn existing_connector(&self, name: &str) -> Result<Connector> {
         let connector = match ConnectorName::parse(name) {
             Ok(name) => self.connector(&name)?,
@@ -80,9 +74,6 @@ impl Store {
     }
 
     /// Every connector, in the order of their names, and what was wrong with the files of others.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read.
     pub fn connectors(&self) -> Result<(Vec<Connector>, Vec<Error>)> {
         let folder = folder(self.layout());
         let (mut connectors, mut problems) = (Vec::new(), Vec::new());
@@ -107,9 +98,6 @@ impl Store {
     }
 
     /// The entries that use a connector.
-    ///
-    /// # Errors
-    /// Where the entries cannot be listed, or one of them cannot be read: it may use the connector.
     pub fn entries_over(&self, name: &ConnectorName) -> Result<Vec<Entry>> {
         let found = self.entries()?;
         if let Some(problem) = found.problems.into_iter().next() {
@@ -122,9 +110,6 @@ impl Store {
 
 impl Change<'_> {
     /// Writes a connector.
-    ///
-    /// # Errors
-    /// Where it cannot be written as JSON.
     pub fn write_connector(&mut self, connector: &Connector) -> Result<()> {
         let path = path(self.store().layout(), &connector.name);
         let content =

@@ -32,7 +32,6 @@ pub struct VolumeLine {
 
 impl OptionsFile {
     /// The file's `-v` lines.
-    #[must_use]
     pub fn volume_lines(&self) -> Vec<VolumeLine> {
         let texts = self.lines.iter().filter_map(|line| volume_text(line));
         texts
@@ -41,7 +40,6 @@ impl OptionsFile {
     }
 
     /// Whether an option mounts something at a container path.
-    #[must_use]
     pub fn mounts_at(&self, path: &ContainerPath) -> bool {
         let is_here = |text: &str| ContainerPath::parse(text).is_ok_and(|found| found == *path);
         self.lines.iter().any(|line| {
@@ -61,7 +59,6 @@ impl OptionsFile {
     }
 
     /// The content without the `-v` lines whose text is `gone`.
-    #[must_use]
     pub fn without(&self, gone: impl Fn(&str) -> bool) -> Vec<u8> {
         let mut content = Vec::new();
         for line in &self.lines {
@@ -80,9 +77,6 @@ fn volume_text(line: &str) -> Option<&str> {
 
 impl Store {
     /// The files with docker-options' lines for an app's deploy and run phases: Dokku's, and those of before 0.38.
-    ///
-    /// # Errors
-    /// Where one is there and cannot be read.
     pub fn docker_options(&self, app: &AppName) -> Result<Vec<OptionsFile>> {
         let mut found = Vec::new();
         for phase in [Phase::Deploy, Phase::Run] {

@@ -19,9 +19,6 @@ pub struct Entries {
 
 impl Store {
     /// The entry of that name, or none.
-    ///
-    /// # Errors
-    /// Where its file cannot be read or understood.
     pub fn entry(&self, name: &EntryName) -> Result<Option<Entry>> {
         let path = self.layout().entry(name);
         match files::read(&path)? {
@@ -31,9 +28,6 @@ impl Store {
     }
 
     /// The entry of that name.
-    ///
-    /// # Errors
-    /// Where there is none, or its file cannot be read or understood.
     pub fn existing_entry(&self, name: &str) -> Result<Entry> {
         let entry = match EntryName::parse(name) {
             Ok(name) => self.entry(&name)?,
@@ -43,9 +37,6 @@ impl Store {
     }
 
     /// Refuses to go on where an entry is not any more what it was when the command began.
-    ///
-    /// # Errors
-    /// Where it is another one now, or none, or its file cannot be read.
     pub fn must_be_unchanged(&self, entry: &Entry) -> Result<()> {
         match self.entry(&entry.name)? {
             Some(now) if now == *entry => Ok(()),
@@ -56,9 +47,6 @@ impl Store {
 
     /// A name for a new entry that neither an entry nor a directory of the storage root has: the wanted one, or the same with
     /// a number behind it; shortened where it is too long. `is_taken` says which others are taken.
-    ///
-    /// # Errors
-    /// Where a file cannot be read, and where no name is left.
     pub fn free_entry_name(
         &self,
         wanted: &str,
@@ -97,9 +85,6 @@ impl Store {
 
     /// The entries whose file has a field of this name; only these are taken apart. A file that cannot be read says
     /// nothing: whoever wants that entry is told.
-    ///
-    /// # Errors
-    /// Where the folder of the entries cannot be read.
     pub fn entries_mentioning(&self, field: &str) -> Result<Vec<Entry>> {
         let field = format!("\"{field}");
         let mut found = Vec::new();
@@ -134,14 +119,12 @@ fn mentions(content: &[u8], field: &str) -> bool {
 }
 
 /// The refusal of a name that no entry has.
-#[must_use]
-pub fn no_such_entry(name: &str) -> Error {
+pub(crate) fn no_such_entry(name: &str) -> Error {
     Error::refused(format!("storage entry {name:?} does not exist"))
 }
 
 /// The refusal of an entry that somebody else changed while the command was running.
-#[must_use]
-pub fn changed_meanwhile(name: &EntryName) -> Error {
+pub(crate) fn changed_meanwhile(name: &EntryName) -> Error {
     Error::refused(format!("storage entry \"{name}\" was changed meanwhile; run the command again"))
 }
 

@@ -28,9 +28,6 @@ impl Store {
     }
 
     /// The same where `leaving` gives the entry up in the same step.
-    ///
-    /// # Errors
-    /// As [`Store::refuse_second`].
     pub fn refuse_while_leaving(
         &self,
         app: &AppName,
@@ -82,9 +79,6 @@ impl Store {
     }
 
     /// The apps that mount an entry, or can write to its place by the name of another.
-    ///
-    /// # Errors
-    /// Where the entries, the apps or a file that may mention the entry cannot be read.
     pub fn apps_holding(&self, entry: &Entry) -> Result<Vec<AppName>> {
         self.holders(entry, &self.others_at_its_place(entry)?, None)
     }

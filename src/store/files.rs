@@ -27,7 +27,7 @@ const SMALL: usize = 16 * 1024;
 const NAMES: usize = 32 * 1024;
 
 /// The mode of every folder that the store makes.
-pub const FOLDER_MODE: u32 = 0o755;
+pub(crate) const FOLDER_MODE: u32 = 0o755;
 
 /// Who owns new files and folders: the caller, or, where root calls, somebody else.
 #[derive(Debug, Clone, Default)]
@@ -35,19 +35,16 @@ pub struct Owner(Option<(u32, u32)>);
 
 impl Owner {
     /// The caller itself.
-    #[must_use]
     pub fn caller() -> Self {
         Self(None)
     }
 
     /// A uid and a gid; only root may say so.
-    #[must_use]
     pub fn ids(uid: u32, gid: u32) -> Self {
         Self(Some((uid, gid)))
     }
 
     /// The uid and the gid, where they are not simply the caller's.
-    #[must_use]
     pub fn get(&self) -> Option<(u32, u32)> {
         self.0
     }
@@ -61,10 +58,7 @@ impl Owner {
 }
 
 /// A file's content, or none where there is no such file.
-///
-/// # Errors
-/// Where the file is there and cannot be read.
-pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     // A FIFO in the file's place must not keep anybody waiting.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match retried(|| rustix::fs::open(path, flags, Mode::empty())) {
@@ -87,7 +81,7 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 
 /// A folder of small files that are read one after the other: the way to it is walked once.
 #[derive(Debug)]
-pub struct Folder {
+pub(crate) struct Folder {
     path: PathBuf,
     names: OwnedFd,
     room: Vec<u8>,
@@ -95,10 +89,7 @@ pub struct Folder {
 
 impl Folder {
     /// Opens a folder; none where there is no such folder.
-    ///
-    /// # Errors
-    /// Where it is there and cannot be opened.
-    pub fn open(path: &Path) -> Result<Option<Self>> {
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match retried(|| rustix::fs::open(path, flags, Mode::empty())) {
             Ok(names) => {
@@ -111,17 +102,13 @@ impl Folder {
     }
 
     /// Whether there is nothing of this name in it.
-    #[must_use]
-    pub fn lacks(&self, name: &str) -> bool {
+    pub(crate) fn lacks(&self, name: &str) -> bool {
         let found = retried(|| rustix::fs::statat(&self.names, name, AtFlags::empty()));
         found.is_err_and(|error| is_absent(&error))
     }
 
     /// Reads every file whose name `take` makes something of.
-    ///
-    /// # Errors
-    /// Where the names cannot be read.
-    pub fn each_file<T>(
+    pub(crate) fn each_file<T>(
         &mut self,
         mut take: impl FnMut(&str) -> Option<T>,
         mut see: impl FnMut(T, Result<&[u8]>),
@@ -193,30 +180,24 @@ fn retried<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> 
 }
 
 /// Whether an error says that a path is not there.
-#[must_use]
-pub fn is_absent(error: &io::Error) -> bool {
+pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// The name beside a file under which its next content is prepared, where it is on another file system than the
 /// registry. It is always the same one for a file: the lock is held while it exists.
-#[must_use]
-pub fn temporary(target: &Path) -> PathBuf {
+pub(crate) fn temporary(target: &Path) -> PathBuf {
     hidden(target, ".new")
 }
 
 /// The second name beside a file that it has while it is being replaced or removed, where it is on another file
 /// system than the registry.
-#[must_use]
-pub fn second_name(target: &Path) -> PathBuf {
+pub(crate) fn second_name(target: &Path) -> PathBuf {
     hidden(target, ".old")
 }
 
 /// Gives a file a second name; false where there is no such file.
-///
-/// # Errors
-/// Where the file cannot be linked.
-pub fn give_second_name(target: &Path, second: &Path) -> Result<bool> {
+pub(crate) fn give_second_name(target: &Path, second: &Path) -> Result<bool> {
     let linked = match fs::hard_link(target, second) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             unless_absent(fs::remove_file(second)).and_then(|()| fs::hard_link(target, second))
@@ -244,7 +225,7 @@ fn hidden(target: &Path, suffix: &str) -> PathBuf {
 ///
 /// # Errors
 /// Where anything fails; what was written is removed again.
-pub fn prepare(
+pub(crate) fn prepare(
     temporary: &Path,
     target: &Path,
     content: &[u8],
@@ -294,7 +275,7 @@ fn write_new(
 ///
 /// # Errors
 /// Where it is there, or anything fails; what was written is removed again.
-pub fn make_file(path: &Path, content: &[u8], owner: &Owner, mode: u32) -> Result<()> {
+pub(crate) fn make_file(path: &Path, content: &[u8], owner: &Owner, mode: u32) -> Result<()> {
     let created = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
     let mut file = created.map_err(Error::system("write", path))?;
     let written = owner
@@ -309,14 +290,12 @@ pub fn make_file(path: &Path, content: &[u8], owner: &Owner, mode: u32) -> Resul
 }
 
 /// The folders on the way to `path`, itself included, that do not exist yet, outermost first.
-#[must_use]
-pub fn missing_folders(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn missing_folders(path: &Path) -> Vec<PathBuf> {
     way_to(path).0
 }
 
 /// The same, and the number of the file system that the folder is on, or will be.
-#[must_use]
-pub fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
+pub(crate) fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
     let mut missing = Vec::new();
     let mut device = None;
     for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -331,10 +310,7 @@ pub fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
 }
 
 /// Makes one folder of this mode and of the store's owner; one that is there already is left as it is.
-///
-/// # Errors
-/// Where it cannot be made, or something else is in its place.
-pub fn make_folder(path: &Path, owner: &Owner, mode: u32) -> Result<()> {
+pub(crate) fn make_folder(path: &Path, owner: &Owner, mode: u32) -> Result<()> {
     let created = DirBuilder::new().mode(mode).create(path);
     let result = match created {
         Ok(()) => finish_folder(path, owner, mode).inspect_err(|_| drop(fs::remove_dir(path))),
@@ -357,7 +333,7 @@ fn finish_folder(path: &Path, owner: &Owner, mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// Where the folder cannot be flushed; a folder that is gone needs none.
-pub fn flush_folder(path: &Path) -> Result<()> {
+pub(crate) fn flush_folder(path: &Path) -> Result<()> {
     match File::open(path).and_then(|folder| folder.sync_all()) {
         Err(error) if !is_absent(&error) => Err(Error::system("flush", path)(error)),
         _ => Ok(()),
@@ -365,10 +341,7 @@ pub fn flush_folder(path: &Path) -> Result<()> {
 }
 
 /// Treats an error that says "not there" as success.
-///
-/// # Errors
-/// Any other error.
-pub fn unless_absent(result: io::Result<()>) -> io::Result<()> {
+pub(crate) fn unless_absent(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if is_absent(&error) => Ok(()),
         other => other,

@@ -40,7 +40,7 @@ const LARGEST_NOTE: u64 = 16 * 1024 * 1024;
 /// One step of a change. Each can be repeated after it was done, and taken back as often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Step {
+pub(super) enum Step {
     /// Puts a prepared file in its place.
     Install {
         /// The prepared file.
@@ -94,10 +94,7 @@ pub enum Step {
 
 impl Step {
     /// Carries the step out.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn apply(&self) -> Result<()> {
+    pub(super) fn apply(&self) -> Result<()> {
         match self {
             Self::Install { temporary, target, .. } => {
                 unless_absent(fs::rename(temporary, target)).map_err(Error::system("write", target))
@@ -124,10 +121,7 @@ impl Step {
 
     /// Takes the step back, so that all is as it was prepared, and could be carried out once more. Nothing is
     /// written: it works on a full disk, too.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn take_back(&self) -> Result<()> {
+    pub(super) fn take_back(&self) -> Result<()> {
         match self {
             Self::Install { temporary, target, before: Some(before) } => {
                 unless_exists(fs::hard_link(target, temporary))
@@ -156,13 +150,12 @@ impl Step {
     }
 
     /// Whether a step that failed may have done a part of what it does, which can be taken back too.
-    pub fn may_be_half_done(&self) -> bool {
+    pub(super) fn may_be_half_done(&self) -> bool {
         matches!(self, Self::Replace { .. })
     }
 
     /// The same step with what is made for it below a folder, under names that begin so.
-    #[must_use]
-    pub fn staged(self, folder: &Path, name: &str) -> Self {
+    pub(super) fn staged(self, folder: &Path, name: &str) -> Self {
         let staged = |suffix: &str| folder.join(format!("{name}{suffix}"));
         match self {
             Self::Install { target, before, .. } => Self::Install {
@@ -179,7 +172,7 @@ impl Step {
     }
 
     /// The names that exist only while the step is prepared or under way.
-    pub fn passing(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn passing(&self) -> impl Iterator<Item = &Path> {
         let (one, other) = match self {
             Self::Install { temporary, before, .. } => (Some(temporary), before.as_ref()),
             Self::Remove { before, .. } => (None, before.as_ref()),
@@ -190,7 +183,7 @@ impl Step {
     }
 
     /// The folders whose names the step changes.
-    pub fn folders(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         let (one, other) = match self {
             Self::Install { target, .. }
             | Self::Remove { target, .. }
@@ -246,7 +239,7 @@ enum Note {
 
 /// The lock, held until dropped.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     file: File,
     path: PathBuf,
     staging: PathBuf,
@@ -255,10 +248,7 @@ pub struct Journal {
 
 impl Journal {
     /// Waits for the lock, and finishes or clears away what a killed holder left.
-    ///
-    /// # Errors
-    /// Where the lock file cannot be made or read.
-    pub fn lock(layout: &Layout, roots: &[PathBuf], owner: &Owner) -> Result<Self> {
+    pub(super) fn lock(layout: &Layout, roots: &[PathBuf], owner: &Owner) -> Result<Self> {
         let path = layout.lock();
         let file = open(&path, owner).map_err(Error::system("open", &path))?;
         wait(|| file.lock()).map_err(Error::system("lock", &path))?;
@@ -274,10 +264,11 @@ impl Journal {
     }
 
     /// Settles what a killed holder left, unless a living one has the lock.
-    ///
-    /// # Errors
-    /// Where what was left can be neither finished nor cleared away.
-    pub fn settle_if_abandoned(layout: &Layout, roots: &[PathBuf], owner: &Owner) -> Result<()> {
+    pub(super) fn settle_if_abandoned(
+        layout: &Layout,
+        roots: &[PathBuf],
+        owner: &Owner,
+    ) -> Result<()> {
         let path = layout.lock();
         let Ok(file) = open_existing(&path, owner) else {
             return Ok(());
@@ -291,50 +282,34 @@ impl Journal {
     }
 
     /// Where a change has what is only there while it goes on.
-    #[must_use]
-    pub fn staging(&self) -> &Path {
+    pub(super) fn staging(&self) -> &Path {
         &self.staging
     }
 
     /// Says that a change is under way of which nothing is noted, or not any more: nothing is written, the file only
     /// gets a length.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn mark(&self) -> Result<()> {
+    pub(super) fn mark(&self) -> Result<()> {
         self.file.set_len(1).map_err(Error::system("write", &self.path))
     }
 
     /// Notes what is about to be prepared.
-    ///
-    /// # Errors
-    /// Where the note cannot be written.
-    pub fn preparing(&mut self, files: Vec<PathBuf>, folders: Vec<PathBuf>) -> Result<()> {
+    pub(super) fn preparing(&mut self, files: Vec<PathBuf>, folders: Vec<PathBuf>) -> Result<()> {
         self.note(&Note::Preparing { files, folders })
     }
 
     /// Has what is noted survive a power loss.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn flush(&self) -> Result<()> {
+    pub(super) fn flush(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::system("write", &self.path))
     }
 
     /// Notes the steps that follow, so that they survive a power loss.
-    ///
-    /// # Errors
-    /// Where the note cannot be written and flushed.
-    pub fn steps(&mut self, steps: &[Step]) -> Result<()> {
+    pub(super) fn steps(&mut self, steps: &[Step]) -> Result<()> {
         self.note(&Note::Steps(steps.to_vec()))?;
         self.flush()
     }
 
     /// Says that nothing is going on any more.
-    ///
-    /// # Errors
-    /// Where the note cannot be emptied.
-    pub fn clear(&mut self) -> Result<()> {
+    pub(super) fn clear(&mut self) -> Result<()> {
         self.file
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)).map(drop))
@@ -342,11 +317,8 @@ impl Journal {
     }
 
     /// Removes what is in the staging place.
-    ///
-    /// # Errors
-    /// Where it stays.
     #[expect(clippy::disallowed_methods, reason = "the folder holds only what the store put there")]
-    pub fn sweep(&self) -> Result<()> {
+    pub(super) fn sweep(&self) -> Result<()> {
         let removed = match fs::remove_file(&self.staging) {
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
                 fs::remove_dir_all(&self.staging)
@@ -425,10 +397,7 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
 }
 
 /// Flushes folders, each once.
-///
-/// # Errors
-/// Where one of them cannot be flushed.
-pub fn flush_folders<'a>(folders: impl Iterator<Item = &'a Path>) -> Result<()> {
+pub(super) fn flush_folders<'a>(folders: impl Iterator<Item = &'a Path>) -> Result<()> {
     let mut flushed: Vec<&Path> = Vec::new();
     for folder in folders {
         if !flushed.contains(&folder) {
@@ -449,8 +418,7 @@ fn unless_exists(result: io::Result<()>) -> io::Result<()> {
 
 /// Removes prepared files, and folders as far as they are empty, innermost first; false where something stays
 /// that should be gone.
-#[must_use]
-pub fn undo(prepared: &[PathBuf], folders: &[PathBuf]) -> bool {
+pub(super) fn undo(prepared: &[PathBuf], folders: &[PathBuf]) -> bool {
     let mut all = true;
     for path in prepared {
         all &= discard(path);
@@ -484,8 +452,7 @@ fn is_below(path: &Path, roots: &[PathBuf]) -> bool {
 }
 
 /// Whether something is noted.
-#[must_use]
-pub fn is_noted(path: &Path) -> bool {
+pub(super) fn is_noted(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|lock| lock.len() > 0)
 }
 

@@ -15,7 +15,6 @@ pub struct Layout {
 
 impl Layout {
     /// The layout below a root, which is `$DOKKU_LIB_ROOT` on a Dokku host.
-    #[must_use]
     pub fn new(root: PathBuf) -> Self {
         Self {
             apps: root.join("config/storage"),
@@ -26,68 +25,57 @@ impl Layout {
     }
 
     /// The root of all of it.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// The storage root: the recommended place for host folders.
-    #[must_use]
     pub fn storage(&self) -> &Path {
         &self.storage
     }
 
     /// The directory that an entry, or `storage:ensure-directory`, has of itself.
-    #[must_use]
     pub fn directory(&self, name: &str) -> PathBuf {
         self.storage.join(name)
     }
 
     /// The folder of the plugin's own state.
-    #[must_use]
     pub fn registry(&self) -> PathBuf {
         self.root.join("data/storage-registry")
     }
 
     /// The lock and, while something is being changed, the note of what.
-    #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.root.join("data/storage-registry/.lock")
     }
 
     /// Where a change has what is only there while it goes on: one name for all, so that what a killed or cut off
     /// change left is found by it.
-    #[must_use]
     pub fn staging(&self) -> PathBuf {
         self.root.join("data/storage-registry/.change")
     }
 
     /// The folder of the entry files.
-    #[must_use]
     pub fn entries(&self) -> &Path {
         &self.entries
     }
 
     /// An entry's file.
-    #[must_use]
     pub fn entry(&self, name: &EntryName) -> PathBuf {
         self.entries.join(format!("{name}.json"))
     }
 
     /// The folder of the apps' attachments.
-    #[must_use]
     pub fn apps(&self) -> &Path {
         &self.apps
     }
 
     /// An app's folder.
-    #[must_use]
     pub fn app(&self, app: &AppName) -> PathBuf {
         self.apps.join(app.as_str())
     }
 
     /// An app's attachments, one a line.
-    #[must_use]
     pub fn mounts(&self, app: &AppName) -> PathBuf {
         let mut path = PathBuf::with_capacity(self.apps.as_os_str().len() + 64);
         path.push(&self.apps);
@@ -97,25 +85,21 @@ impl Layout {
     }
 
     /// `true` once the app's `-v` lines were taken over from docker-options.
-    #[must_use]
     pub fn migrated(&self, app: &AppName) -> PathBuf {
         self.app(app).join("legacy-mounts-migrated")
     }
 
     /// The older place of the same flag.
-    #[must_use]
     pub fn migrated_before(&self, app: &AppName) -> PathBuf {
         self.migrations().join(app.as_str())
     }
 
     /// The folder of the older flags.
-    #[must_use]
     pub fn migrations(&self) -> PathBuf {
         self.root.join("data/storage-registry/migrations")
     }
 
     /// A property that another of Dokku's plugins keeps for an app (or `--global`).
-    #[must_use]
     pub fn property(&self, plugin: &str, app: &str, name: &str) -> PathBuf {
         self.root.join("config").join(plugin).join(app).join(name)
     }

@@ -7,15 +7,15 @@ mod apps;
 mod carrying;
 mod change;
 mod connectors;
-pub mod docker_options;
-pub mod entries;
+pub(crate) mod docker_options;
+pub(crate) mod entries;
 mod exclusive;
-pub mod files;
+pub(crate) mod files;
 mod journal;
-pub mod layout;
+pub(crate) mod layout;
 mod mounts;
 mod policy;
-pub mod reading;
+pub(crate) mod reading;
 mod rights;
 mod shares;
 mod snapshots;
@@ -23,13 +23,14 @@ mod trash;
 
 use std::path::{Path, PathBuf};
 
-pub use change::{Change, OWN_FOLDERS};
-pub use entries::Entries;
+pub(crate) use change::{Change, OWN_FOLDERS};
+pub(crate) use entries::Entries;
 pub use files::Owner;
 pub use layout::Layout;
-pub use mounts::{Line, MountsFile, RealPath, RealPaths, overlap};
-pub use reading::{Mounted, Mounts};
-pub use rights::Rights;
+pub use mounts::MountsFile;
+pub(crate) use mounts::{Line, RealPath, RealPaths, overlap};
+pub(crate) use reading::{Mounted, Mounts};
+pub(crate) use rights::Rights;
 
 use crate::domain::names::AppName;
 use crate::error::{Error, Result};
@@ -44,43 +45,33 @@ pub struct Store {
 
 impl Store {
     /// Opens the store. Nothing is read or made yet.
-    #[must_use]
     pub fn new(layout: Layout, owner: Owner, apps_root: Option<PathBuf>) -> Self {
         Self { layout, owner, apps_root }
     }
 
     /// The folder of Dokku's apps (`$DOKKU_ROOT`); none without Dokku.
-    #[must_use]
     pub fn apps_root(&self) -> Option<&Path> {
         self.apps_root.as_deref()
     }
 
     /// Where everything is.
-    #[must_use]
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
     /// Who owns what the store writes.
-    #[must_use]
     pub fn owner(&self) -> &Owner {
         &self.owner
     }
 
     /// Every app there is, whoever asks: the folders of `$DOKKU_ROOT`, or without Dokku those of the store.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read.
     pub fn apps(&self) -> Result<Vec<AppName>> {
         app_folders(self.apps_root().unwrap_or(self.layout.apps()))
     }
 }
 
 /// The folders below `root` that can be apps, in order; none where there is no such folder.
-///
-/// # Errors
-/// Where the folder cannot be read.
-pub fn app_folders(root: &Path) -> Result<Vec<AppName>> {
+pub(crate) fn app_folders(root: &Path) -> Result<Vec<AppName>> {
     let entries = match std::fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -19,7 +19,6 @@ pub struct Line {
 
 impl Line {
     /// The attachment, where the line could be understood.
-    #[must_use]
     pub fn attachment(&self) -> Option<&Attachment> {
         self.content.as_ref().ok()
     }
@@ -31,7 +30,6 @@ impl Line {
     }
 
     /// Whether the line is, or seems to be, about this entry.
-    #[must_use]
     pub fn is_about(&self, entry: &str) -> bool {
         match &self.content {
             Ok(attachment) => attachment.entry_name.as_str() == entry,
@@ -40,7 +38,6 @@ impl Line {
     }
 
     /// The container path, as far as the line can be understood.
-    #[must_use]
     pub fn container_path(&self) -> Option<String> {
         match &self.content {
             Ok(attachment) => Some(attachment.container_path.to_string()),
@@ -67,9 +64,6 @@ pub struct MountsFile {
 
 impl MountsFile {
     /// Takes the file's content apart.
-    ///
-    /// # Errors
-    /// Where it is not text.
     pub fn parse(path: &Path, content: &[u8]) -> Result<Self> {
         let text = std::str::from_utf8(content).map_err(|error| Error::Unreadable {
             path: path.to_path_buf(),
@@ -90,7 +84,6 @@ impl MountsFile {
     }
 
     /// The file's content.
-    #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.lines.len() * 128);
         for line in &self.lines {
@@ -101,7 +94,6 @@ impl MountsFile {
     }
 
     /// Every line.
-    #[must_use]
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
@@ -112,7 +104,6 @@ impl MountsFile {
     }
 
     /// What is wrong with the first line that could not be understood.
-    #[must_use]
     pub fn problem(&self) -> Option<Error> {
         self.lines.iter().find_map(|line| {
             line.content.as_ref().err().map(|reason| Error::Unreadable {
@@ -129,9 +120,6 @@ impl MountsFile {
     }
 
     /// The file itself, where every line could be understood.
-    ///
-    /// # Errors
-    /// Names the first line that could not.
     pub fn whole(self) -> Result<Self> {
         match self.problem() {
             Some(problem) => Err(problem),
@@ -165,7 +153,6 @@ impl MountsFile {
     }
 
     /// Whether an entry of this name is, or may be, mounted.
-    #[must_use]
     pub fn may_mention(&self, name: &EntryName) -> bool {
         self.lines.iter().any(|line| line.may_mention(name))
     }
@@ -173,9 +160,6 @@ impl MountsFile {
 
 impl Store {
     /// An app's attachments as they are on disk; an app without the file has none.
-    ///
-    /// # Errors
-    /// Where the file cannot be read as text. Lines that cannot be understood are in it as such.
     pub fn mounts_file(&self, app: &AppName) -> Result<MountsFile> {
         let path = self.layout().mounts(app);
         let content = files::read(&path)?.unwrap_or_default();
@@ -183,9 +167,6 @@ impl Store {
     }
 
     /// The apps that mount a path, or what it holds or lies in, under whichever entry's name.
-    ///
-    /// # Errors
-    /// Where the entries or the apps cannot be listed.
     pub fn apps_mounting_path(&self, path: &Path) -> Result<Vec<AppName>> {
         let path = RealPath::of(path);
         let is_meant = |other: &str| RealPath::of(Path::new(other)).overlaps(&path);
@@ -195,9 +176,6 @@ impl Store {
     }
 
     /// The apps that mount a Docker volume, by whichever entry.
-    ///
-    /// # Errors
-    /// As [`Store::apps_mounting_path`].
     pub fn apps_mounting_volume(&self, volume: &VolumeName) -> Result<Vec<AppName>> {
         self.apps_mounting_where(
             |source| matches!(source, Source::Volume(other) if other == volume),
@@ -217,9 +195,6 @@ impl Store {
     }
 
     /// The apps that mount an entry, or whose file cannot be read well enough to say that they do not.
-    ///
-    /// # Errors
-    /// Where the apps cannot be listed.
     pub fn apps_mounting(&self, name: &EntryName) -> Result<Vec<AppName>> {
         let mut apps = self.apps()?;
         apps.retain(|app| match self.mounts_file(app) {
@@ -232,41 +207,37 @@ impl Store {
 
 /// A path with the links in it resolved, as far as it is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RealPath(PathBuf);
+pub(crate) struct RealPath(PathBuf);
 
 impl RealPath {
     /// Looks a path up.
-    #[must_use]
-    pub fn of(path: &Path) -> Self {
+    pub(crate) fn of(path: &Path) -> Self {
         Self(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
     }
 
     /// Whether one of two is, holds or lies in the other.
-    #[must_use]
-    pub fn overlaps(&self, other: &Self) -> bool {
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0) || other.0.starts_with(&self.0)
     }
 
     /// What comes behind a folder that it lies in.
-    #[must_use]
-    pub fn below(&self, folder: &Self) -> Option<&Path> {
+    pub(crate) fn below(&self, folder: &Self) -> Option<&Path> {
         self.0.strip_prefix(&folder.0).ok()
     }
 }
 
 /// Several paths, with the links in them resolved.
 #[derive(Debug, Default)]
-pub struct RealPaths(BTreeSet<PathBuf>);
+pub(crate) struct RealPaths(BTreeSet<PathBuf>);
 
 impl RealPaths {
     /// Looks the paths up.
-    pub fn of<'a>(paths: impl Iterator<Item = &'a Path>) -> Self {
+    pub(crate) fn of<'a>(paths: impl Iterator<Item = &'a Path>) -> Self {
         Self(paths.map(|path| RealPath::of(path).0).collect())
     }
 
     /// Whether one of them is, holds or lies in another path.
-    #[must_use]
-    pub fn overlap(&self, other: &RealPath) -> bool {
+    pub(crate) fn overlap(&self, other: &RealPath) -> bool {
         // In the order of paths, what lies in one comes right behind it.
         other.0.ancestors().any(|above| self.0.contains(above))
             || self.0.range(other.0.clone()..).next().is_some_and(|next| next.starts_with(&other.0))
@@ -274,8 +245,7 @@ impl RealPaths {
 }
 
 /// Whether one of two paths is, holds or lies in the other, with the links in them resolved.
-#[must_use]
-pub fn overlap(a: &Path, b: &Path) -> bool {
+pub(crate) fn overlap(a: &Path, b: &Path) -> bool {
     RealPath::of(a).overlaps(&RealPath::of(b))
 }
 

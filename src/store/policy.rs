@@ -12,9 +12,6 @@ fn path(layout: &Layout) -> PathBuf {
 
 impl Store {
     /// The host's policy; none was set where there is no file.
-    ///
-    /// # Errors
-    /// Where the file cannot be read or understood: what is allowed is not guessed.
     pub fn policy(&self) -> Result<Policy> {
         let path = path(self.layout());
         let Some(content) = files::read(&path)? else {
@@ -30,9 +27,6 @@ impl Store {
 
 impl Change<'_> {
     /// Writes the host's policy.
-    ///
-    /// # Errors
-    /// Where it cannot be written as JSON.
     pub fn write_policy(&mut self, policy: &Policy) -> Result<()> {
         let path = path(self.store().layout());
         let content = serde_json::to_vec_pretty(policy).map_err(Error::system("write", &path))?;

@@ -74,7 +74,6 @@ pub struct Mounts {
 
 impl Mounts {
     /// The mounts in the order in which they are listed and printed.
-    #[must_use]
     pub fn sorted(&self) -> Vec<&Mounted> {
         let mut sorted: Vec<&Mounted> = self.mounted.iter().collect();
         sorted.sort_by(|a, b| Attachment::order(&a.attachment, &b.attachment));
@@ -82,9 +81,6 @@ impl Mounts {
     }
 
     /// Itself, where everything could be read; orphans are no hindrance.
-    ///
-    /// # Errors
-    /// The first problem.
     pub fn readable(mut self) -> Result<Self> {
         if self.problems.is_empty() { Ok(self) } else { Err(self.problems.remove(0)) }
     }
@@ -96,7 +92,6 @@ pub struct Remembering(std::collections::HashMap<EntryName, Entry>);
 
 impl Remembering {
     /// Entries that were read already.
-    #[must_use]
     pub fn of(entries: &Entries) -> Self {
         let known = entries.entries.iter().map(|entry| (entry.name.clone(), entry.clone()));
         Self(known.collect())
@@ -120,9 +115,6 @@ impl Store {
     /// A writer notes in the lock file what it does: where that was empty and did not change while `read` was at
     /// work, nothing else changed either. Right after a change the file's time is too coarse to tell; then, and where
     /// writers do not stop, it reads while it keeps them out.
-    ///
-    /// # Errors
-    /// What `read` says.
     pub fn snapshot<T>(&self, mut read: impl FnMut(&Self) -> Result<T>) -> Result<T> {
         let lock = self.layout().lock();
         let stamp = || {
@@ -159,17 +151,11 @@ impl Store {
 
     /// What an app mounts, with its entries as they are at the same moment. Not while a change is under way in
     /// this process: it would wait for itself.
-    ///
-    /// # Errors
-    /// Where the app's file cannot be read as text.
     pub fn mounts(&self, app: &AppName) -> Result<Mounts> {
         self.snapshot(|store| store.mounts_with(app, &mut Remembering::default()))
     }
 
     /// As [`Store::mounts`], for one of several apps within a [`Store::snapshot`].
-    ///
-    /// # Errors
-    /// As [`Store::mounts`].
     pub fn mounts_with(&self, app: &AppName, entries: &mut Remembering) -> Result<Mounts> {
         let mut mounts = Mounts::default();
         let file = self.mounts_file(app)?;

@@ -11,17 +11,14 @@ use crate::error::{Error, Result};
 
 /// The owner's rights, until dropped.
 #[derive(Debug)]
-pub struct Rights {
+pub(crate) struct Rights {
     groups: Option<Vec<Gid>>,
 }
 
 impl Rights {
     /// Takes the owner's rights where root calls and the owner can reach the store; otherwise all stays as it
     /// is: what the owner cannot reach the owner cannot have prepared.
-    ///
-    /// # Errors
-    /// Where the system refuses.
-    pub fn of(owner: &Owner, layout: &Layout) -> Result<Self> {
+    pub(crate) fn of(owner: &Owner, layout: &Layout) -> Result<Self> {
         let Some((uid, gid)) = owner.get() else {
             return Ok(Self { groups: None });
         };

@@ -22,7 +22,6 @@ pub struct LeftOut {
 
 impl LeftOut {
     /// The sentence that says so for the app that does not get it.
-    #[must_use]
     pub fn told(&self, app: &AppName) -> String {
         format!("{app} does not get storage entry \"{}\": {}", self.entry, self.why)
     }
@@ -30,9 +29,6 @@ impl LeftOut {
 
 impl Store {
     /// The apps that get what an app mounts.
-    ///
-    /// # Errors
-    /// Where the apps cannot be listed, or the settings of one cannot be read.
     pub fn apps_sharing_from(&self, from: &AppName) -> Result<Vec<AppName>> {
         let mut sharing = Vec::new();
         let Some(folder) = files::Folder::open(self.layout().apps())? else {
@@ -51,9 +47,6 @@ impl Store {
     }
 
     /// The apps that mount an entry, or may, and those that get it from one of them.
-    ///
-    /// # Errors
-    /// Where the apps cannot be listed, or the settings of one cannot be read.
     pub fn apps_with(&self, name: &EntryName) -> Result<Vec<AppName>> {
         let mut apps = self.apps_mounting(name)?;
         if apps.is_empty() {
@@ -85,9 +78,6 @@ impl Store {
     }
 
     /// The apps that would lose an entry where it became exclusive: those that get it from another app.
-    ///
-    /// # Errors
-    /// As [`Store::apps_with`].
     pub fn apps_getting_entry(&self, name: &EntryName) -> Result<Vec<AppName>> {
         let mounting = self.apps_mounting(name)?;
         if mounting.is_empty() { Ok(mounting) } else { self.apps_getting(name, &mounting) }
@@ -240,9 +230,6 @@ fn taken<'a>(
 
 impl Change<'_> {
     /// Ends the sharing from an app that goes. Returns the apps that got what it mounts.
-    ///
-    /// # Errors
-    /// Where an app's settings cannot be read.
     pub fn end_sharing_from(&mut self, from: &AppName) -> Result<Vec<AppName>> {
         let sharing = self.store().apps_sharing_from(from)?;
         for app in &sharing {
@@ -254,9 +241,6 @@ impl Change<'_> {
     }
 
     /// Has the apps that share from an app do so by its new name.
-    ///
-    /// # Errors
-    /// As [`Change::end_sharing_from`].
     pub fn rename_sharing_from(&mut self, old: &AppName, new: &AppName) -> Result<()> {
         for app in self.store().apps_sharing_from(old)? {
             let mut settings = self.store().app_settings(&app)?;

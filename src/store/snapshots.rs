@@ -17,13 +17,11 @@ fn folder(layout: &Layout, entry: &EntryName) -> PathBuf {
 
 impl Layout {
     /// The directory of a snapshot.
-    #[must_use]
     pub fn snapshot_directory(&self, entry: &EntryName, name: &SnapshotName) -> PathBuf {
         self.directory(&directory_name(entry, name))
     }
 
     /// The file with what is noted of a snapshot.
-    #[must_use]
     pub fn snapshot_note(&self, entry: &EntryName, name: &SnapshotName) -> PathBuf {
         folder(self, entry).join(format!("{name}.json"))
     }
@@ -31,9 +29,6 @@ impl Layout {
 
 impl Store {
     /// What is noted of a snapshot, or none.
-    ///
-    /// # Errors
-    /// Where the note cannot be read or understood.
     pub fn snapshot_note(
         &self,
         entry: &EntryName,
@@ -59,9 +54,6 @@ impl Store {
     }
 
     /// The snapshots of an entry, oldest first, and what was wrong with the notes of others.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read.
     pub fn snapshots_of(&self, entry: &EntryName) -> Result<(Vec<Snapshot>, Vec<Error>)> {
         let (mut notes, mut problems) = (Vec::new(), Vec::new());
         for file in names(&folder(self.layout(), entry))? {
@@ -79,9 +71,6 @@ impl Store {
     }
 
     /// The entries that have snapshots, in the order of their names.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read.
     pub fn entries_with_snapshots(&self) -> Result<Vec<EntryName>> {
         let names = names(&all(self.layout()))?;
         let mut entries: Vec<EntryName> =
@@ -93,9 +82,6 @@ impl Store {
 
 impl Change<'_> {
     /// Writes what is noted of a snapshot.
-    ///
-    /// # Errors
-    /// Where it cannot be written as JSON.
     pub fn write_snapshot(&mut self, note: &Snapshot) -> Result<()> {
         let path = self.store().layout().snapshot_note(&note.entry, &note.name);
         let content = serde_json::to_vec_pretty(note).map_err(Error::system("write", &path))?;
@@ -104,9 +90,6 @@ impl Change<'_> {
     }
 
     /// Removes the note of a snapshot, and its entry's folder with the last one.
-    ///
-    /// # Errors
-    /// Where the folder cannot be read.
     pub fn remove_snapshot(&mut self, entry: &EntryName, name: &SnapshotName) -> Result<()> {
         let note = self.store().layout().snapshot_note(entry, name);
         let folder = folder(self.store().layout(), entry);

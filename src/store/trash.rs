@@ -37,16 +37,12 @@ fn ids(folder: &Path, prefix: &str, suffix: &str) -> Result<Vec<TrashId>> {
 
 impl Store {
     /// Where a directory is while it is in the trash.
-    #[must_use]
     pub fn trashed_directory(&self, id: &TrashId) -> PathBuf {
         self.layout().directory(&id.directory())
     }
 
     /// What is in the trash under an id, or none. A directory whose note is gone or cannot be understood is there
     /// without an entry.
-    ///
-    /// # Errors
-    /// Where the note cannot be read from the disk.
     pub fn trashed(&self, id: &TrashId) -> Result<Option<Trashed>> {
         if std::fs::symlink_metadata(self.trashed_directory(id)).is_err() {
             return Ok(None);
@@ -62,9 +58,6 @@ impl Store {
     }
 
     /// All that is in the trash, what was destroyed first at the beginning.
-    ///
-    /// # Errors
-    /// Where the trash cannot be read.
     pub fn trash(&self) -> Result<Vec<Trashed>> {
         let mut trash = Vec::new();
         for id in ids(self.layout().storage(), TRASH, "")? {
@@ -75,16 +68,12 @@ impl Store {
     }
 
     /// Whether nothing is in the trash.
-    #[must_use]
     pub fn is_trash_empty(&self) -> bool {
         ids(self.layout().storage(), TRASH, "").is_ok_and(|ids| ids.is_empty())
     }
 
     /// Moves something between the trash and another place in the storage root, while the store's lock is held. It is
     /// one rename, and nothing is written: a full disk is what the trash is emptied for.
-    ///
-    /// # Errors
-    /// Where it cannot be moved.
     pub fn rename_trashed(&self, from: &Path, to: &Path) -> Result<()> {
         std::fs::rename(from, to).map_err(Error::system("move", from))?;
         files::flush_folder(self.layout().storage()).inspect_err(|_| {
@@ -114,9 +103,6 @@ impl Store {
 
 impl Change<'_> {
     /// Moves something in the storage root to the trash, with its note.
-    ///
-    /// # Errors
-    /// Where the note cannot be written as JSON.
     pub fn move_to_trash(&mut self, trashed: &Trashed, from: PathBuf) -> Result<()> {
         let store = self.store();
         let to = store.trashed_directory(&trashed.id);

@@ -21,7 +21,7 @@ use crate::store::{Change, Mounted, Store};
 ///
 /// # Errors
 /// Where the store cannot be read or changed, or data cannot be copied; the clone has no mounts then.
-pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some((old, new)) = both(arguments)? else {
         return Ok(());
     };

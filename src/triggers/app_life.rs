@@ -11,10 +11,7 @@ use crate::store::files;
 
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
 /// where no other app mounts them.
-///
-/// # Errors
-/// Where the store cannot be changed.
-pub fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -30,7 +27,7 @@ pub fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
 
 /// What is left of an app that was forgotten.
 #[derive(Debug)]
-pub struct Forgotten {
+pub(crate) struct Forgotten {
     /// The apps that shared what it mounted.
     pub sharing: Vec<AppName>,
     /// The entries that were made for volumes of its image: ordinary ones now.
@@ -38,10 +35,7 @@ pub struct Forgotten {
 }
 
 /// Forgets what an app mounted.
-///
-/// # Errors
-/// Where the store cannot be changed.
-pub fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
+pub(crate) fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
     context.store.change(|change| {
         let legacy = legacy_entries(app, change.store());
         let sharing = change.end_sharing_from(app)?;
@@ -53,10 +47,7 @@ pub fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
 }
 
 /// Moves what the store has of an app to its new name.
-///
-/// # Errors
-/// Where the store cannot be read or changed.
-pub fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some((old, new)) = both(arguments)? else {
         return Ok(());
     };
@@ -99,9 +90,6 @@ pub fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
 }
 
 /// The old and the new name of an app; none where one is missing.
-///
-/// # Errors
-/// For names that no app can have.
 pub(super) fn both(arguments: &[String]) -> Result<Option<(AppName, AppName)>> {
     let new = match word(arguments, 1) {
         "" => None,

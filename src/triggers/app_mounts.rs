@@ -21,10 +21,7 @@ struct Pair<'a> {
 }
 
 /// Prints the pairs of entry and attachment of a phase (deploy unless another is named) as JSON.
-///
-/// # Errors
-/// For a phase that there is not, and for store files that cannot be read.
-pub fn pairs(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn pairs(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let (phase, mounts) = read(arguments, context)?;
     let pairs: Vec<Pair> = mounts
         .sorted()
@@ -40,10 +37,7 @@ pub fn pairs(arguments: &[String], context: &mut Context) -> anyhow::Result<()> 
 }
 
 /// Prints the mounts of a phase as `host:container[:options]`, or as JSON; warns that it is deprecated.
-///
-/// # Errors
-/// As [`pairs`].
-pub fn list(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn list(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     context.out.warn(
         "Deprecated: please use the 'storage-app-mounts' plugn trigger or the storage Go package directly instead of 'storage-list'",
     );

@@ -21,10 +21,7 @@ const LARGEST: u64 = 1024 * 1024;
 
 /// Reads what an app needs from the `app.json` in its source. An app whose `app.json` says nothing of storage
 /// keeps what was imported.
-///
-/// # Errors
-/// Where the needs cannot be understood: the deploy stops before anything is built.
-pub fn extracted(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -84,10 +81,7 @@ fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Ve
 }
 
 /// Remembers which image was built, and by which builder: the next deploy is checked against it.
-///
-/// # Errors
-/// Where the store cannot be changed.
-pub fn released(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn released(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let (builder, image) = (word(arguments, 0), word(arguments, 2));
     let name = word(arguments, 1);
     if name.is_empty() || image.is_empty() {
@@ -112,10 +106,7 @@ pub fn released(arguments: &[String], context: &mut Context) -> anyhow::Result<(
 }
 
 /// Checks what the app mounts before the image is released and containers start; the refusal stops the deploy.
-///
-/// # Errors
-/// Where something is wrong: one line each, with the app, the path and the command that mends it.
-pub fn checked(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn checked(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let (name, image) = (word(arguments, 1), word(arguments, 2));
     if name.is_empty() {
         return Ok(());
@@ -124,10 +115,7 @@ pub fn checked(arguments: &[String], context: &mut Context) -> anyhow::Result<()
 }
 
 /// Forgets what the deploy has checked. The new containers run: where that fails, it is said, and no more.
-///
-/// # Errors
-/// None but for an app that cannot be one.
-pub fn deployed(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn deployed(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };

@@ -8,10 +8,7 @@ use crate::domain::entry::DOCKER_LOCAL;
 const SCHEDULE: &str = "23 * * * *";
 
 /// Prints `schedule;command;logfile` for the trash, while there is something in it.
-///
-/// # Errors
-/// None.
-pub fn entries(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn entries(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     if word(arguments, 0) != DOCKER_LOCAL || context.store.is_trash_empty() {
         return Ok(());
     }

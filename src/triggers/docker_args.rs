@@ -25,10 +25,7 @@ const REFUSED: &str = ".refused";
 
 /// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted. Dokku builds
 /// on whatever this says, so what must not be built is told to Docker.
-///
-/// # Errors
-/// None but for an app that cannot be one.
-pub fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -70,11 +67,7 @@ fn build_words(
 ///
 /// Dokku asks without the number of a container first: then what the process type mounts is checked and prepared. With a
 /// number, the container is about to start: what has an exclusive entry before it is stopped.
-///
-/// # Errors
-/// Where a store file cannot be read, something is wrong with a mount, or an exclusive entry is not to be had: the old
-/// containers run on. A deploy task would be run without mounts, so there Docker is told.
-pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -101,10 +94,7 @@ pub fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()>
 }
 
 /// Prints the mounts of one-off containers. Dokku starts them whatever this says, so what must not start is told to Docker.
-///
-/// # Errors
-/// None but for an app that cannot be one.
-pub fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };

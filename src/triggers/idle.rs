@@ -3,9 +3,6 @@
 use crate::context::Context;
 
 /// Does nothing, and says that all is well.
-///
-/// # Errors
-/// None.
-pub fn run(_arguments: &[String], _context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(_arguments: &[String], _context: &mut Context) -> anyhow::Result<()> {
     Ok(())
 }

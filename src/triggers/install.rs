@@ -21,7 +21,7 @@ use crate::host::users::is_root;
 use crate::store::{OWN_FOLDERS, app_folders, files};
 
 /// Where sudo reads which programs Dokku's user may run as root.
-pub const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
+pub(crate) const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
 
 /// The group of what only root writes.
 const ROOTS: Option<u32> = Some(0);
@@ -30,7 +30,7 @@ const ROOTS: Option<u32> = Some(0);
 ///
 /// # Errors
 /// Where something cannot be made; it can be run again.
-pub fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     folders(context)?;
     if is_root() && context.environment.is_dokku() {
         mend_owners(context)?;

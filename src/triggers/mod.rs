@@ -1,15 +1,15 @@
 //! The plugn triggers: one file each, or one for a family of them.
 
-pub mod app_clone;
-pub mod app_life;
-pub mod app_mounts;
-pub mod build;
-pub mod cron;
-pub mod docker_args;
-pub mod idle;
-pub mod install;
-pub mod report;
-pub mod uninstall;
+pub(crate) mod app_clone;
+pub(crate) mod app_life;
+pub(crate) mod app_mounts;
+pub(crate) mod build;
+pub(crate) mod cron;
+pub(crate) mod docker_args;
+pub(crate) mod idle;
+pub(crate) mod install;
+pub(crate) mod report;
+pub(crate) mod uninstall;
 
 use crate::domain::names::AppName;
 use crate::error::Result;

@@ -4,10 +4,7 @@ use crate::context::Context;
 use crate::host::apps;
 
 /// The app's part of `dokku report`.
-///
-/// # Errors
-/// Where the app is not there for this caller.
-pub fn app(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn app(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let app = apps::existing(&context.environment, super::word(arguments, 0))?;
     Ok(crate::commands::report::of_app(&app, context)?)
 }

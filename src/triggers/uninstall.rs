@@ -14,10 +14,7 @@ use crate::host::tree;
 use crate::host::users::is_root;
 
 /// Removes the helpers and, where they are this plugin's, sudo's rules for them. The store stays.
-///
-/// # Errors
-/// Where they cannot be removed.
-pub fn run(arguments: &[String], _context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &[String], _context: &mut Context) -> anyhow::Result<()> {
     if word(arguments, 0) != "storage" || !is_root() {
         return Ok(());
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use dokku_storage::domain::attachment::Attachment;
 use dokku_storage::domain::entry::Entry;
 use dokku_storage::domain::names::{AppName, EntryName};
-use dokku_storage::store::{Layout, MountsFile, Owner, Store};
+use dokku_storage::testing::{Layout, MountsFile, Owner, Store};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;

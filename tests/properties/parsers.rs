@@ -2,7 +2,6 @@
 
 use std::fmt::Debug;
 
-use dokku_storage::commands::arguments;
 use dokku_storage::domain::attachment::Attachment;
 use dokku_storage::domain::entry::Entry;
 use dokku_storage::domain::mode::Mode;
@@ -14,7 +13,8 @@ use dokku_storage::domain::phases::Phase;
 use dokku_storage::domain::policy::Jail;
 use dokku_storage::domain::scope::Scope;
 use dokku_storage::domain::volume_options::VolumeOptions;
-use dokku_storage::error::Result;
+use dokku_storage::testing::Result;
+use dokku_storage::testing::arguments;
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde::Serialize;

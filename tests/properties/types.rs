@@ -9,7 +9,7 @@ use dokku_storage::domain::mode::Mode;
 use dokku_storage::domain::names::{AppName, ConnectorName};
 use dokku_storage::domain::options::{HIDDEN, is_secret, masked, parse};
 use dokku_storage::domain::size::ByteSize;
-use dokku_storage::store::{Layout, MountsFile};
+use dokku_storage::testing::{Layout, MountsFile};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

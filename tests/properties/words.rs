@@ -8,7 +8,7 @@ use std::path::Path;
 use assert_cmd::Command;
 use dokku_storage::domain::names::AppName;
 use dokku_storage::domain::phases::Phase;
-use dokku_storage::store::{Layout, MountsFile};
+use dokku_storage::testing::{Layout, MountsFile};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

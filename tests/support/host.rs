@@ -103,7 +103,7 @@ impl Host {
 
     /// Puts `{PLUGIN}` and `{ROOT}` in the places of this host's paths.
     pub fn fold(&self, text: &str) -> String {
-        let node = dokku_storage::host::environment::node();
+        let node = dokku_storage::testing::node();
         text.replace(&format!("\"node\":\"{node}\""), "\"node\":\"{NODE}\"")
             .replace(&format!("\"node\": \"{node}\""), "\"node\": \"{NODE}\"")
             .replace(&format!("Node:             {node}"), "Node:             {NODE}")

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use dokku_storage::store::{Layout, Owner, Store};
+use dokku_storage::testing::{Layout, Owner, Store};
 use tempfile::TempDir;
 
 static FOLDER: OnceLock<TempDir> = OnceLock::new();

@@ -12,7 +12,7 @@ use crate::host::{image, ownership, subvolume};
 
 /// A directory of the storage root that something with a size is filled from.
 #[derive(Debug, Clone, Copy)]
-pub struct Original<'a> {
+pub(crate) struct Original<'a> {
     /// Its name.
     pub name: &'a str,
     /// What it is, for people.
@@ -23,10 +23,7 @@ pub struct Original<'a> {
 
 /// Makes a hidden directory that holds as much as an entry, and fills it. It is the caller's to remove, also where that
 /// fails.
-///
-/// # Errors
-/// Where this host cannot make it, or all of it does not fit in.
-pub fn fill(
+pub(crate) fn fill(
     entry: &Entry,
     size: ByteSize,
     from: Original<'_>,
@@ -59,8 +56,7 @@ pub fn fill(
 }
 
 /// Whether entries with a size have an image, rather than a subvolume.
-#[must_use]
-pub fn is_image(context: &Context) -> bool {
+pub(crate) fn is_image(context: &Context) -> bool {
     !image::is_btrfs(existing(context))
 }
 
@@ -82,18 +78,12 @@ fn does_not_fit(from: Original<'_>, size: ByteSize, context: &Context) -> Error 
 }
 
 /// Has all that was filled in on the disk, and takes the hidden directory's content out of sight.
-///
-/// # Errors
-/// Where something could not be written.
-pub fn close(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+pub(crate) fn close(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
     ask(entry, &["close", hidden], context)
 }
 
 /// Makes what was filled what is behind a new entry, which is registered afterwards.
-///
-/// # Errors
-/// Where there is data of an earlier entry of the name.
-pub fn adopt(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+pub(crate) fn adopt(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
     ask(entry, &["adopt", hidden], context)
 }
 
@@ -101,6 +91,6 @@ pub fn adopt(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
 ///
 /// # Errors
 /// Where somebody uses that; the entry has what it had then.
-pub fn replace(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+pub(crate) fn replace(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
     ask(entry, &["replace", hidden], context)
 }

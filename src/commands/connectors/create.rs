@@ -43,7 +43,7 @@ struct Arguments {
 ///
 /// # Errors
 /// For values that do not fit, and where there is one of that name with other values; nothing is changed.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     no_secret_among(words)?;
     let arguments: Arguments = arguments::parse("storage:connectors:create", words, context)?;
     super::must_be_allowed(context)?;

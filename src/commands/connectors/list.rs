@@ -63,11 +63,7 @@ impl Shown {
 }
 
 /// Lists the connectors.
-///
-/// # Errors
-/// For a format that is none, for a caller who may not see every app, and, after the others were listed, for files that
-/// cannot be read.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:connectors:list", words, context)?;
     super::must_be_allowed(context)?;
     no_more_than(&arguments.positional, 0)?;
@@ -102,10 +98,7 @@ pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 /// Shows a connector.
-///
-/// # Errors
-/// Where there is none of that name, for a format that is none, and for a caller who may not see every app.
-pub fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:connectors:info", words, context)?;
     let connector = super::existing(&arguments.positional, context)?;
     no_more_than(&arguments.positional, 1)?;

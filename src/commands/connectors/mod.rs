@@ -1,12 +1,12 @@
 //! `storage:connectors:*`: where servers are and who asks them. The credentials are the host's, so they are for callers
 //! who may see every app.
 
-pub mod create;
-pub mod destroy;
-pub mod list;
+pub(crate) mod create;
+pub(crate) mod destroy;
+pub(crate) mod list;
 mod secret;
-pub mod set;
-pub mod test;
+pub(crate) mod set;
+pub(crate) mod test;
 
 use super::access;
 use super::arguments::at;
@@ -23,9 +23,6 @@ const SECRET_FILE: &str = "--secret-file";
 const SECRET: &str = "secret";
 
 /// The connector that is named, for a caller who may see it.
-///
-/// # Errors
-/// Where there is none of that name, and for a caller who may not see every app.
 fn existing(positional: &[String], context: &Context) -> Result<Connector> {
     must_be_allowed(context)?;
     let name = at(positional, 0);
@@ -39,9 +36,6 @@ fn must_be_allowed(context: &Context) -> Result<()> {
 }
 
 /// Refuses a secret among the arguments, which everybody on the host can see. It is not repeated.
-///
-/// # Errors
-/// Says how to give it instead.
 fn no_secret_among(words: &[String]) -> Result<()> {
     let name = |word: &str| {
         let flag = word.strip_prefix("--")?.split('=').next().unwrap_or_default();
@@ -55,9 +49,6 @@ fn no_secret_among(words: &[String]) -> Result<()> {
 }
 
 /// Refuses arguments too many without repeating them: one may be a secret.
-///
-/// # Errors
-/// Says how a secret is given.
 fn no_more_than(positional: &[String], most: usize) -> Result<()> {
     if positional.len() <= most {
         return Ok(());
@@ -70,9 +61,6 @@ fn no_more_than(positional: &[String], most: usize) -> Result<()> {
 }
 
 /// The secret of a connector, where it has one.
-///
-/// # Errors
-/// Where its file cannot be read, or is not there.
 fn stored_secret(connector: &Connector, context: &Context) -> Result<Option<Secret>> {
     if !connector.has_secret() {
         return Ok(None);

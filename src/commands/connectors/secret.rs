@@ -19,9 +19,6 @@ const MOST: usize = 4096;
 
 /// The secret of a connector: from the file that was named (`-` is standard input), else from whoever is at the
 /// terminal, else from standard input.
-///
-/// # Errors
-/// Where there is none, or it cannot be one. It is not repeated.
 pub(super) fn take(
     connector: &Connector,
     file: Option<&str>,

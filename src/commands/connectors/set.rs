@@ -113,11 +113,7 @@ impl Changes {
 }
 
 /// Changes a connector. What is mounted over it takes up the new values.
-///
-/// # Errors
-/// For values that do not fit, with nothing changed. Where an entry cannot take up the new values: status 1, with them
-/// kept.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     no_secret_among(words)?;
     let arguments: Arguments = arguments::parse("storage:connectors:set", words, context)?;
     let before = super::existing(&arguments.positional, context)?;

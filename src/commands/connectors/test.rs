@@ -21,7 +21,7 @@ struct Arguments {
 ///
 /// # Errors
 /// Where the server refuses or does not answer, with its own words; where rclone is missing.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:connectors:test", words, context)?;
     let connector = super::existing(&arguments.positional, context)?;
     no_more_than(&arguments.positional, 2)?;

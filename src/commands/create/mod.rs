@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 /// # Errors
 /// For values that do not fit, with nothing changed; and where the directory or the claim cannot be made,
 /// with all put back.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:create", words, context)?;
     let recursive = arguments.chown_recursive;
     let sum = given(arguments.sha256.as_deref()).map(Sha256::parse).transpose()?;

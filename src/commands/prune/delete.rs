@@ -22,7 +22,7 @@ use crate::triggers::app_life;
 ///
 /// # Errors
 /// Where it is used by now, or cannot be deleted; it stays then.
-pub fn one(unused: &Unused, context: &mut Context) -> Result<()> {
+pub(super) fn one(unused: &Unused, context: &mut Context) -> Result<()> {
     match unused.kind {
         Kind::Entry => entry(unused, context),
         Kind::Directory => directory(unused, context),

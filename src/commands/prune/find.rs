@@ -22,10 +22,7 @@ use crate::render::progress;
 use crate::store::overlap;
 
 /// All that nothing uses, and what of it is left alone all the same.
-///
-/// # Errors
-/// Where the store cannot be read.
-pub fn unused(context: &mut Context) -> Result<Vec<Unused>> {
+pub(super) fn unused(context: &mut Context) -> Result<Vec<Unused>> {
     let uses = Uses::of_this_host(context)?;
     let problems: Vec<String> = uses.problems().collect();
     for problem in problems {
@@ -236,7 +233,7 @@ impl Search<'_> {
 }
 
 /// Whether a Docker volume of an entry is deleted with it: one that the plugin was asked to make.
-pub fn deletes_volume(entry: &Entry) -> bool {
+pub(super) fn deletes_volume(entry: &Entry) -> bool {
     !entry.kind.is_empty() && backing::name_of(entry) == "volume"
 }
 

@@ -118,10 +118,7 @@ impl Unused {
 }
 
 /// Lists what nothing uses, and deletes what is confirmed.
-///
-/// # Errors
-/// For a caller who does not see every app, where the store cannot be read, and where something cannot be deleted.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:prune", words, context)?;
     no_more_than(&arguments.positional, 0)?;
     let json = match arguments.format.as_str() {

@@ -15,7 +15,7 @@ use crate::store::docker_options::OptionsFile;
 use crate::store::{Entries, MountsFile, app_folders, overlap};
 
 /// All that may use something.
-pub struct Uses {
+pub(super) struct Uses {
     /// The apps that there are.
     pub apps: Vec<AppName>,
     /// The apps of which only the store still has something.
@@ -32,10 +32,7 @@ pub struct Uses {
 
 impl Uses {
     /// Looks at everything.
-    ///
-    /// # Errors
-    /// Where the apps or the entries cannot be listed, or docker-options' files cannot be read.
-    pub fn of_this_host(context: &Context) -> Result<Self> {
+    pub(super) fn of_this_host(context: &Context) -> Result<Self> {
         let (apps, folders, entries, mounts) = context.store.snapshot(|store| {
             let apps = store.apps()?;
             let folders = app_folders(store.layout().apps())?;
@@ -58,7 +55,7 @@ impl Uses {
     }
 
     /// What could not be read, and may be about anything.
-    pub fn problems(&self) -> impl Iterator<Item = String> {
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
         let unreadable = self.mounts.iter().filter_map(|(_, mounts)| match mounts {
             Ok(mounts) => mounts.problem().map(|problem| problem.to_string()),
             Err(error) => Some(error.to_string()),
@@ -67,14 +64,14 @@ impl Uses {
     }
 
     /// Whether an app mounts an entry of this name, or may mount it.
-    pub fn is_mounted(&self, name: &EntryName) -> bool {
+    pub(super) fn is_mounted(&self, name: &EntryName) -> bool {
         self.mounts
             .iter()
             .any(|(_, mounts)| mounts.as_ref().map_or(true, |mounts| mounts.may_mention(name)))
     }
 
     /// Why a path of this host is not to be touched; `own` is the entry that it belongs to.
-    pub fn of_path(
+    pub(super) fn of_path(
         &self,
         path: &Path,
         own: Option<&EntryName>,
@@ -120,7 +117,7 @@ impl Uses {
     }
 
     /// Why a Docker volume is not to be touched; `own` is the entry that it belongs to.
-    pub fn of_volume(&self, name: &str, own: Option<&EntryName>) -> Option<String> {
+    pub(super) fn of_volume(&self, name: &str, own: Option<&EntryName>) -> Option<String> {
         let is_it =
             |source: &Source| matches!(source, Source::Volume(volume) if volume.as_str() == name);
         for entry in &self.entries.entries {

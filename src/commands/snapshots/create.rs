@@ -27,7 +27,7 @@ struct Arguments {
 /// # Errors
 /// Where the name is taken, the entry is of a type without snapshots, or the data cannot be copied; there is no snapshot
 /// then.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:snapshots:create", words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 2)?;
@@ -100,7 +100,7 @@ fn note(entry: &Entry, name: SnapshotName, created: Moment, copied: &Copied) -> 
         created,
         made: copied.made,
         bytes: is_counted.then_some(copied.bytes),
-        files: is_counted.then_some(copied.copied),
+        files: is_counted.then_some(copied.files),
         unknown: serde_json::Map::new(),
     }
 }

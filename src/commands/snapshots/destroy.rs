@@ -22,10 +22,7 @@ struct Arguments {
 }
 
 /// Removes a snapshot with its data.
-///
-/// # Errors
-/// Where there is none of that name, it is not confirmed, or the store cannot be changed. Data that cannot be removed is left to the next command.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:snapshots:destroy", words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 2)?;

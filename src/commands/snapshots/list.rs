@@ -20,10 +20,7 @@ struct Arguments {
 }
 
 /// Lists the snapshots of an entry, or of all that the caller may touch.
-///
-/// # Errors
-/// For an unknown entry or format, and where a note cannot be read.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:snapshots:list", words, context)?;
     let is_json = match arguments.format.as_str() {
         "text" => false,

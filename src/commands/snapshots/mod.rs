@@ -1,9 +1,9 @@
 //! `storage:snapshots:*`: copies of an entry's data as it was at a moment.
 
-pub mod create;
-pub mod destroy;
-pub mod list;
-pub mod restore;
+pub(crate) mod create;
+pub(crate) mod destroy;
+pub(crate) mod list;
+pub(crate) mod restore;
 
 use std::path::Path;
 
@@ -20,10 +20,7 @@ use crate::host::ownership;
 use crate::store::Store;
 
 /// The entry that the first argument names.
-///
-/// # Errors
-/// Where there is none of that name for this caller.
-pub fn named(positional: &[String], context: &Context) -> Result<Entry> {
+pub(crate) fn named(positional: &[String], context: &Context) -> Result<Entry> {
     match at(positional, 0) {
         "" => Err(Error::refused("storage entry name is required")),
         name => access::entry(name, context),
@@ -31,10 +28,7 @@ pub fn named(positional: &[String], context: &Context) -> Result<Entry> {
 }
 
 /// The snapshot of that name, with its directory.
-///
-/// # Errors
-/// Names the snapshots that there are, where there is none of that name.
-pub fn existing(entry: &EntryName, name: &str, store: &Store) -> Result<Snapshot> {
+pub(crate) fn existing(entry: &EntryName, name: &str, store: &Store) -> Result<Snapshot> {
     let parsed = match SnapshotName::parse(name) {
         Err(error) if name.is_empty() => return Err(error),
         parsed => parsed.ok(),
@@ -80,7 +74,7 @@ fn containers_with(entry: &Entry, context: &Context) -> Option<Vec<Container>> {
 
 /// Removes a directory that is of no use to anybody, unless the store could not be put back: then the next command
 /// moves it to its place.
-pub fn forget(hidden: &str, context: &Context) {
+pub(crate) fn forget(hidden: &str, context: &Context) {
     if !context.store.is_changing() {
         let _ = ownership::remove(&context.environment, context.store.layout(), hidden);
     }

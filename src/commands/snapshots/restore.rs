@@ -27,7 +27,7 @@ struct Arguments {
 /// # Errors
 /// Where there is none of that name, a running container has the entry mounted, or the data cannot be copied; the entry
 /// is as it was then.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:snapshots:restore", words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 2)?;
@@ -136,7 +136,7 @@ fn replace_image(
     let aside = leaving_name(entry.name.as_str());
     let kept = storage_root::copy(entry.name.as_str(), &aside, context).and_then(|copied| {
         before.made = copied.made;
-        (before.bytes, before.files) = (Some(copied.bytes), Some(copied.copied));
+        (before.bytes, before.files) = (Some(copied.bytes), Some(copied.files));
         context.store.change(|change| {
             change.store().must_be_unchanged(entry)?;
             existing(&entry.name, note.name.as_str(), change.store())?;

@@ -25,10 +25,7 @@ struct Arguments {
 }
 
 /// Empties the trash, or removes what a word names, after it was confirmed.
-///
-/// # Errors
-/// Where it is not in the trash, not confirmed, or cannot be removed.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:trash:empty", words, context)?;
     no_more_than(&arguments.positional, 1)?;
     let word = at(&arguments.positional, 0);

@@ -22,10 +22,7 @@ struct Arguments {
 }
 
 /// Lists what is in the trash for this caller.
-///
-/// # Errors
-/// For another format, and where the trash cannot be read.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:trash:list", words, context)?;
     no_more_than(&arguments.positional, 0)?;
     if !["text", "json"].contains(&arguments.format.as_str()) {

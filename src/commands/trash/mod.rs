@@ -1,8 +1,8 @@
 //! `storage:trash:*`: what was destroyed with its data, and can be had back for a while.
 
-pub mod empty;
-pub mod list;
-pub mod restore;
+pub(crate) mod empty;
+pub(crate) mod list;
+pub(crate) mod restore;
 
 use crate::backing::{self, sized, storage_root};
 use crate::context::Context;
@@ -20,9 +20,6 @@ const SCARCE: u64 = 5;
 
 /// What is in the trash for this caller, what was destroyed first at the beginning. Who sees every app sees all of it;
 /// others see what they destroyed themselves.
-///
-/// # Errors
-/// Where the trash cannot be read.
 fn visible(context: &Context) -> Result<Vec<Trashed>> {
     let mut trash = context.store.snapshot(Store::trash)?;
     if !trash.is_empty() && super::access::must_see_every_app("", context).is_err() {
@@ -33,9 +30,6 @@ fn visible(context: &Context) -> Result<Vec<Trashed>> {
 }
 
 /// Those that a word names, by id or by name; at least one.
-///
-/// # Errors
-/// Where there is none, with what there is.
 fn called(word: &str, trash: Vec<Trashed>) -> Result<Vec<Trashed>> {
     let (found, others): (Vec<_>, Vec<_>) =
         trash.into_iter().partition(|item| item.is_called(word));
@@ -64,9 +58,6 @@ pub(super) fn shown_size(usage: Option<Usage>) -> String {
 }
 
 /// An id for what goes to the trash now. The store's lock is held.
-///
-/// # Errors
-/// For a name that no directory of an entry can have.
 pub(super) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
     let mut second = Moment::now().seconds();
     loop {
@@ -79,9 +70,6 @@ pub(super) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
 }
 
 /// Removes something in the trash for good; false where somebody else has it out of the trash already.
-///
-/// # Errors
-/// Where an app mounts its path, or it cannot be removed: what is left of it is in the trash again.
 pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
     let leaving = storage_root::leaving_name(item.name());
     let store = &context.store;
@@ -129,9 +117,6 @@ pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
 }
 
 /// Removes for good what was in the trash for as long as the policy says, and says what it cannot. Returns how many.
-///
-/// # Errors
-/// Where the policy or the trash cannot be read.
 pub(crate) fn empty_expired(context: &mut Context) -> Result<usize> {
     if context.store.is_trash_empty() {
         return Ok(0);

@@ -27,10 +27,7 @@ struct Wanted {
 }
 
 /// Takes something out of the trash: by its id, or the last one that was destroyed under a name.
-///
-/// # Errors
-/// Where it is not in the trash, or its name is taken.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:trash:restore", words, context)?;
     let word = at(&arguments.positional, 0);
     if word.is_empty() {

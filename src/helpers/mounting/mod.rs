@@ -2,7 +2,7 @@
 
 mod keeper;
 mod remote;
-pub mod systemd;
+pub(super) mod systemd;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -39,10 +39,7 @@ struct Subject {
 }
 
 /// `mount-storage NAME [--again|--stop|--keep]`: starts the entry's keeper; or has it mount anew; or ends it; or is it.
-///
-/// # Errors
-/// For a name that is no entry's, and where the keeper cannot be started or ended.
-pub fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let word = |index: usize| words.get(index).map_or("", String::as_str);
     let name = EntryName::parse(word(0))?;
     if let Some(word) = words.get(2) {
@@ -192,10 +189,7 @@ impl Subject {
 }
 
 /// `fusermount`, as the serving program calls it.
-///
-/// # Errors
-/// Where nothing was handed down.
-pub fn fusermount(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn fusermount(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     // Unmounting is the keeper's.
     if words.iter().any(|word| word == "-u") {
         return Ok(());

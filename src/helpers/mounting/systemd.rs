@@ -9,17 +9,15 @@ use crate::host::ownership::HELPERS;
 use crate::host::{keeping, process};
 
 /// The unit of every keeper; the entry's name stands behind the `@`.
-pub const UNIT: &str = "/etc/systemd/system/dokku-storage-mount@.service";
+pub(crate) const UNIT: &str = "/etc/systemd/system/dokku-storage-mount@.service";
 
 /// Whether systemd runs this host's services (`sd_booted(3)`).
-#[must_use]
-pub fn is_in_charge() -> bool {
+pub(crate) fn is_in_charge() -> bool {
     Path::new("/run/systemd/system").is_dir()
 }
 
 /// The unit's text.
-#[must_use]
-pub fn unit() -> String {
+pub(crate) fn unit() -> String {
     format!(
         "[Unit]
 Description=Storage entry %i, kept mounted
@@ -45,11 +43,10 @@ WantedBy=multi-user.target
 }
 
 /// The unit that attaches the image of an entry with a size when the host starts.
-pub const ATTACHING: &str = "/etc/systemd/system/dokku-storage-attach@.service";
+pub(crate) const ATTACHING: &str = "/etc/systemd/system/dokku-storage-attach@.service";
 
 /// The text of that unit.
-#[must_use]
-pub fn attaching() -> String {
+pub(crate) fn attaching() -> String {
     format!(
         "[Unit]
 Description=Storage entry %i, attached
@@ -68,13 +65,13 @@ WantedBy=multi-user.target
 }
 
 /// Has the image of an entry attached at every start of the host.
-pub fn attach_at_boot(name: &EntryName) -> Result<()> {
+pub(crate) fn attach_at_boot(name: &EntryName) -> Result<()> {
     write_unit(ATTACHING, &attaching())?;
     systemctl(&["enable", "--quiet", &attaching_service(name)])
 }
 
 /// Ends that.
-pub fn forget(name: &EntryName) -> Result<()> {
+pub(crate) fn forget(name: &EntryName) -> Result<()> {
     if !Path::new(ATTACHING).exists() {
         return Ok(());
     }

@@ -21,11 +21,11 @@ const DYNO_LABEL: &str = "com.dokku.dyno";
 /// The label by which Dokku tells deployed containers (`deploy`) from one-off ones (`run`, `cron`).
 const KIND_LABEL: &str = "com.dokku.container-type";
 
-pub use super::stopping::stop;
+pub(crate) use super::stopping::stop;
 
 /// A running container of an app.
 #[derive(Debug, Clone)]
-pub struct Container {
+pub(crate) struct Container {
     /// Its id, as short as Docker shows it.
     pub id: String,
     /// Its name, as Docker shows it.
@@ -47,7 +47,7 @@ pub struct Container {
 /// Something mounted into a container, as Docker sees it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Mount {
+pub(crate) struct Mount {
     /// The path on the host; of a volume, where Docker keeps it.
     #[serde(default)]
     pub source: String,
@@ -63,8 +63,7 @@ pub struct Mount {
 
 impl Container {
     /// What it is called in a sentence: by its process type and number where they are known.
-    #[must_use]
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         match (&self.dyno, &self.process_type) {
             (Some(dyno), _) => format!("{}.{dyno}", self.app),
             (None, Some(process_type)) => {
@@ -77,8 +76,7 @@ impl Container {
 
 impl Mount {
     /// What `-v` would name as the source: the volume, or the path.
-    #[must_use]
-    pub fn source(&self) -> &str {
+    pub(crate) fn source(&self) -> &str {
         if self.name.is_empty() { &self.source } else { &self.name }
     }
 }
@@ -123,30 +121,24 @@ struct Config {
 }
 
 /// The running containers of an app; none where Docker does not answer.
-#[must_use]
-pub fn running(environment: &Environment, app: &AppName) -> Vec<Container> {
+pub(crate) fn running(environment: &Environment, app: &AppName) -> Vec<Container> {
     listed(environment, Some(&format!("{APP_LABEL}={app}"))).unwrap_or_default()
 }
 
 /// The running containers of every app; none where Docker does not answer.
-#[must_use]
-pub fn all(environment: &Environment) -> Vec<Container> {
+pub(crate) fn all(environment: &Environment) -> Vec<Container> {
     listed(environment, Some(APP_LABEL)).unwrap_or_default()
 }
 
 /// The running containers of every app, where what is not seen would be a mistake.
-///
-/// # Errors
-/// Where Docker does not answer.
-pub fn all_for_certain(environment: &Environment) -> Result<Vec<Container>> {
+pub(crate) fn all_for_certain(environment: &Environment) -> Result<Vec<Container>> {
     listed(environment, Some(APP_LABEL)).ok_or_else(|| {
         Error::refused("Docker does not answer, so it is not known which containers run; try again once docker ps works")
     })
 }
 
 /// Every container of this host, running or not, Dokku's or not; `None` where Docker does not answer.
-#[must_use]
-pub fn every(environment: &Environment) -> Option<Vec<Container>> {
+pub(crate) fn every(environment: &Environment) -> Option<Vec<Container>> {
     if let Some(listed) = get(environment, "/containers/json?all=1") {
         let listed: Vec<Listed> = serde_json::from_value(listed).ok()?;
         return Some(listed.into_iter().map(Container::from).collect());
@@ -163,8 +155,7 @@ pub fn every(environment: &Environment) -> Option<Vec<Container>> {
 
 /// The running containers, paused ones and those that are not of apps included, that have a directory mounted, or a part
 /// of it, or all of the storage root that it is in; `None` where Docker does not answer. The paths are as Docker has them.
-#[must_use]
-pub fn mounting(
+pub(crate) fn mounting(
     environment: &Environment,
     directory: &Path,
     storage_root: &Path,

@@ -12,7 +12,7 @@ const LABEL: &str = "org.dokku-storage.filling";
 
 /// What is to be filled.
 #[derive(Debug)]
-pub struct Vessel {
+pub(crate) struct Vessel {
     /// The path in the image.
     pub path: String,
     /// The directory, as the engine's host sees it. It is there, and empty.
@@ -24,7 +24,7 @@ pub struct Vessel {
 ///
 /// # Errors
 /// Where Docker refuses, with its words. What was filled by then is left.
-pub fn fill(environment: &Environment, image: &str, vessels: &[Vessel]) -> Result<()> {
+pub(crate) fn fill(environment: &Environment, image: &str, vessels: &[Vessel]) -> Result<()> {
     let own = std::process::id().to_string();
     clear(environment, |of| !process::is_alive(of));
     let result = copy(environment, image, vessels, &own);

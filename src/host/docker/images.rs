@@ -40,7 +40,7 @@ const ABSENT: [&str; 2] = ["Could not find the file", "No such container:path"];
 /// An image, and what its files are. They are seen through a container that is never started; it is made when the first
 /// of them is asked for, and removed when this is dropped.
 #[derive(Debug)]
-pub struct Image<'a> {
+pub(crate) struct Image<'a> {
     environment: &'a Environment,
     name: String,
     layers: String,
@@ -49,8 +49,7 @@ pub struct Image<'a> {
 }
 
 /// The paths that the first of the images that Docker has declares as volumes; nothing where it has none of them.
-#[must_use]
-pub fn volumes(environment: &Environment, names: &[String]) -> Vec<String> {
+pub(crate) fn volumes(environment: &Environment, names: &[String]) -> Vec<String> {
     let image = Image::find(environment, names);
     image.map(|image| image.volumes()).unwrap_or_default()
 }
@@ -67,8 +66,7 @@ fn inspect(environment: &Environment, name: &str) -> Option<Value> {
 
 impl<'a> Image<'a> {
     /// The first of the images that Docker has; `None` where it has none of them or does not answer.
-    #[must_use]
-    pub fn find(environment: &'a Environment, names: &[String]) -> Option<Self> {
+    pub(crate) fn find(environment: &'a Environment, names: &[String]) -> Option<Self> {
         let (name, found) =
             names.iter().find_map(|name| Some((name, inspect(environment, name)?)))?;
         let layers = found["RootFS"]["Layers"].as_array().map_or(&[][..], Vec::as_slice);
@@ -84,8 +82,7 @@ impl<'a> Image<'a> {
 
     /// What tells images apart that differ in their files or in their user: the layers, and who is set as the user. Labels
     /// make another image id, and are no difference.
-    #[must_use]
-    pub fn identity(&self, app_user: Option<&str>) -> String {
+    pub(crate) fn identity(&self, app_user: Option<&str>) -> String {
         let mut hash = Sha1::new();
         let app_user = app_user.filter(|_| self.config.is_herokuish()).unwrap_or_default();
         for part in [&self.layers, &self.config.user, app_user] {
@@ -107,8 +104,7 @@ impl<'a> Image<'a> {
     }
 
     /// What the image has at a path; `None` where Docker does not show it.
-    #[must_use]
-    pub fn content(&self, path: &str) -> Option<Content> {
+    pub(crate) fn content(&self, path: &str) -> Option<Content> {
         let archive = self.archive(path, GLANCE)?;
         let Some(header) = archive.get(..BLOCK) else {
             return Some(Content::Nothing);
@@ -125,8 +121,7 @@ impl<'a> Image<'a> {
 
     /// The user that the app's processes run as; `None` where it is not known. An image of herokuish starts as root and
     /// then becomes `app_user`, or `herokuishuser`.
-    #[must_use]
-    pub fn user(&self, app_user: Option<&str>) -> Option<User> {
+    pub(crate) fn user(&self, app_user: Option<&str>) -> Option<User> {
         let named = match self.config.user.as_str() {
             "" if self.config.is_herokuish() => app_user.unwrap_or("herokuishuser"),
             "" => "0",
@@ -157,14 +152,12 @@ impl<'a> Image<'a> {
     }
 
     /// The name that the image was found by.
-    #[must_use]
-    pub fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The paths that the image declares as volumes.
-    #[must_use]
-    pub fn volumes(&self) -> Vec<String> {
+    pub(crate) fn volumes(&self) -> Vec<String> {
         self.config.volumes()
     }
 

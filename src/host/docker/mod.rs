@@ -1,11 +1,11 @@
 //! Asking Docker: over the engine's socket, and through its client where there is no socket.
 
-pub mod containers;
-pub mod filling;
-pub mod images;
-pub mod pausing;
+pub(crate) mod containers;
+pub(crate) mod filling;
+pub(crate) mod images;
+pub(crate) mod pausing;
 mod stopping;
-pub mod volumes;
+pub(crate) mod volumes;
 
 use std::io::{Read, Write};
 use std::ops::RangeInclusive;
@@ -31,11 +31,11 @@ const CHANGING: Duration = Duration::from_secs(150);
 const ASSUMED_FIRST_ID: u32 = 165_536;
 
 /// The ids that users of a container have inside of it.
-pub const CONTAINER_IDS: RangeInclusive<u32> = 0..=65_535;
+pub(crate) const CONTAINER_IDS: RangeInclusive<u32> = 0..=65_535;
 
 /// How uids and gids in a container appear on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IdMap {
+pub(crate) struct IdMap {
     /// Added to a uid.
     pub uid: u32,
     /// Added to a gid.
@@ -44,18 +44,16 @@ pub struct IdMap {
 
 impl IdMap {
     /// The same ids inside and outside.
-    pub const SAME: Self = Self { uid: 0, gid: 0 };
+    pub(crate) const SAME: Self = Self { uid: 0, gid: 0 };
 }
 
 /// The client to run where the socket is no help.
-#[must_use]
-pub fn client(environment: &Environment) -> String {
+pub(crate) fn client(environment: &Environment) -> String {
     environment.docker_bin().unwrap_or_else(|| "docker".to_owned())
 }
 
 /// How this host's Docker maps ids; `None` where Docker does not answer.
-#[must_use]
-pub fn id_map(environment: &Environment) -> Option<IdMap> {
+pub(crate) fn id_map(environment: &Environment) -> Option<IdMap> {
     if let Some(info) = get(environment, "/info") {
         return Some(map_in(&info));
     }
@@ -73,8 +71,7 @@ pub fn id_map(environment: &Environment) -> Option<IdMap> {
 
 /// The same, asked of the engine behind this host's own socket, whatever the environment says: for what root does for
 /// somebody else.
-#[must_use]
-pub fn id_map_of_this_host() -> Option<IdMap> {
+pub(crate) fn id_map_of_this_host() -> Option<IdMap> {
     let answer = speak(SOCKET, "GET", "/info", "", LOOKING)?;
     (answer.status == 200).then(|| map_in(&answer.body))
 }
@@ -102,10 +99,7 @@ fn map_of(docker_root: &str) -> IdMap {
 }
 
 /// Whether this host's engine can mount a part of a volume, which came with Docker 26 (API 1.45).
-///
-/// # Errors
-/// Where Docker does not answer.
-pub fn can_mount_volume_subpath(environment: &Environment) -> Result<bool> {
+pub(crate) fn can_mount_volume_subpath(environment: &Environment) -> Result<bool> {
     let version = if let Some(version) = get(environment, "/version") {
         version["ApiVersion"].as_str().unwrap_or_default().to_owned()
     } else {

@@ -13,7 +13,7 @@ use crate::host::environment::Environment;
 use crate::host::process;
 
 /// What the process says once all containers are paused.
-pub const DONE: &str = "paused";
+pub(crate) const DONE: &str = "paused";
 
 /// The name by which this program is called for it.
 const NAME: &str = "keep-paused";
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Containers that are paused until this is dropped.
 #[derive(Debug)]
-pub struct Paused<'a> {
+pub(crate) struct Paused<'a> {
     environment: &'a Environment,
     ids: Vec<String>,
     watcher: Option<(Child, ChildStdin)>,
@@ -37,7 +37,7 @@ impl<'a> Paused<'a> {
     ///
     /// # Errors
     /// Where one cannot be paused, with Docker's words; none is paused then.
-    pub fn of(environment: &'a Environment, ids: Vec<String>) -> Result<Self> {
+    pub(crate) fn of(environment: &'a Environment, ids: Vec<String>) -> Result<Self> {
         if ids.is_empty() {
             return Ok(Self { environment, ids, watcher: None });
         }
@@ -67,10 +67,7 @@ impl<'a> Paused<'a> {
     }
 
     /// Lets the containers go.
-    ///
-    /// # Errors
-    /// Names those that are still paused, and what to do.
-    pub fn resume(mut self) -> Result<()> {
+    pub(crate) fn resume(mut self) -> Result<()> {
         self.let_go()
     }
 
@@ -96,10 +93,7 @@ impl Drop for Paused<'_> {
 }
 
 /// Pauses a container.
-///
-/// # Errors
-/// With Docker's words.
-pub fn pause(environment: &Environment, id: &str) -> Result<()> {
+pub(crate) fn pause(environment: &Environment, id: &str) -> Result<()> {
     let why = match ask(environment, "POST", &format!("/containers/{id}/pause"), "") {
         Some(answer) if answer.status < 300 => return Ok(()),
         Some(answer) => answer.message(),
@@ -118,10 +112,7 @@ pub fn pause(environment: &Environment, id: &str) -> Result<()> {
 }
 
 /// Lets containers go. One that is gone, or that somebody let go already, is none of our business any more.
-///
-/// # Errors
-/// Names those that are still paused where Docker does not answer.
-pub fn resume_all(environment: &Environment, ids: &[&str]) -> Result<()> {
+pub(crate) fn resume_all(environment: &Environment, ids: &[&str]) -> Result<()> {
     let begin = Instant::now();
     let mut left = ids.to_vec();
     loop {

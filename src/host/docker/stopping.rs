@@ -19,10 +19,11 @@ const GRACE: u64 = 20;
 /// a container that starts again by itself would not have made way. One that is gone already is stopped.
 ///
 /// `seconds` is how long it may take before it is killed; without, it is what the container was made with.
-///
-/// # Errors
-/// Where Docker does not stop it, with its words.
-pub fn stop(environment: &Environment, container: &Container, seconds: Option<u32>) -> Result<()> {
+pub(crate) fn stop(
+    environment: &Environment,
+    container: &Container,
+    seconds: Option<u32>,
+) -> Result<()> {
     let id = &container.id;
     let seconds = seconds.or_else(|| own_seconds(environment, id)).unwrap_or(DEFAULT_SECONDS);
     let refused = |why: &str| {

@@ -15,14 +15,14 @@ use crate::host::environment::Environment;
 use crate::host::process;
 
 /// The driver that the engine has itself.
-pub const LOCAL: &str = "local";
+pub(crate) const LOCAL: &str = "local";
 
 /// The label of the volumes that this plugin makes; its value is the root of the store that they are for.
-pub const LABEL: &str = "org.dokku-storage.made";
+pub(crate) const LABEL: &str = "org.dokku-storage.made";
 
 /// A Docker volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Volume {
+pub(crate) struct Volume {
     /// The name of the driver that keeps it.
     pub driver: String,
     /// What the driver was told.
@@ -48,7 +48,7 @@ impl Volume {
 
 /// What was found of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// It is there.
     Here(Volume),
     /// There is none of that name.
@@ -60,8 +60,7 @@ pub enum Found {
 }
 
 /// Looks for a volume.
-#[must_use]
-pub fn find(environment: &Environment, name: &str) -> Found {
+pub(crate) fn find(environment: &Environment, name: &str) -> Found {
     if let Some(answer) = ask(environment, "GET", &format!("/volumes/{name}"), "") {
         return match answer.status {
             200 => Found::Here(Volume::of(&answer.body)),
@@ -88,8 +87,7 @@ pub fn find(environment: &Environment, name: &str) -> Found {
 }
 
 /// Whether a volume exists; `None` where Docker does not answer.
-#[must_use]
-pub fn exists(environment: &Environment, name: &str) -> Option<bool> {
+pub(crate) fn exists(environment: &Environment, name: &str) -> Option<bool> {
     match find(environment, name) {
         Found::Here(_) => Some(true),
         Found::Missing => Some(false),
@@ -101,7 +99,7 @@ pub fn exists(environment: &Environment, name: &str) -> Option<bool> {
 ///
 /// # Errors
 /// Where Docker refuses, with its words; and where a secret would have to be shown.
-pub fn make(environment: &Environment, name: &str, volume: &Volume) -> Result<()> {
+pub(crate) fn make(environment: &Environment, name: &str, volume: &Volume) -> Result<()> {
     let mut labels = volume.labels.clone();
     labels.insert(LABEL.to_owned(), environment.lib_root().to_string_lossy().into_owned());
     let body = json!({
@@ -137,8 +135,7 @@ pub fn make(environment: &Environment, name: &str, volume: &Volume) -> Result<()
 }
 
 /// The names of the volumes with all of these labels; `None` where Docker does not answer.
-#[must_use]
-pub fn with_labels(
+pub(crate) fn with_labels(
     environment: &Environment,
     labels: &BTreeMap<String, String>,
 ) -> Option<Vec<String>> {
@@ -169,10 +166,7 @@ fn encoded(text: &str) -> String {
 }
 
 /// Removes a volume with what is in it. One that is not there is no error.
-///
-/// # Errors
-/// Where Docker refuses, with its words: a container may be using it.
-pub fn remove(environment: &Environment, name: &str) -> Result<()> {
+pub(crate) fn remove(environment: &Environment, name: &str) -> Result<()> {
     let refused = |why: &str| {
         Err(Error::refused(format!("Docker did not remove the volume {name}: {}", why.trim())))
     };
@@ -189,8 +183,7 @@ pub fn remove(environment: &Environment, name: &str) -> Result<()> {
 
 /// The names of the volumes that this plugin made for this store and that no container has, running or not, each with
 /// when it was made, as Docker writes it; `None` where Docker does not answer.
-#[must_use]
-pub fn left_over(environment: &Environment) -> Option<Vec<(String, String)>> {
+pub(crate) fn left_over(environment: &Environment) -> Option<Vec<(String, String)>> {
     let label = format!("{LABEL}={}", environment.lib_root().display());
     let filters = json!({"dangling": ["true"], "label": [label]}).to_string();
     if let Some(listed) = get(environment, &format!("/volumes?filters={}", encoded(&filters))) {
@@ -207,8 +200,7 @@ pub fn left_over(environment: &Environment) -> Option<Vec<(String, String)>> {
 }
 
 /// How many bytes each volume holds, as the engine counts them; nothing where it is not asked or does not say.
-#[must_use]
-pub fn used(environment: &Environment, is_asked: bool) -> Vec<(String, u64)> {
+pub(crate) fn used(environment: &Environment, is_asked: bool) -> Vec<(String, u64)> {
     if !is_asked {
         return Vec::new();
     }
@@ -222,8 +214,7 @@ pub fn used(environment: &Environment, is_asked: bool) -> Vec<(String, u64)> {
 }
 
 /// The volume drivers that the engine has; `None` where it does not say.
-#[must_use]
-pub fn drivers(environment: &Environment) -> Option<Vec<String>> {
+pub(crate) fn drivers(environment: &Environment) -> Option<Vec<String>> {
     let plugins = match ask(environment, "GET", "/info", "") {
         Some(answer) if answer.status == 200 => answer.body["Plugins"]["Volume"].clone(),
         _ => {
@@ -245,8 +236,7 @@ const FOLDERS: [(&str, &[&str]); 3] = [
 
 /// Whether the engine knows a driver, or would find it; `None` where it is not this host's, or does not say. Asking
 /// it to make a volume with a driver that is not there takes 15 seconds.
-#[must_use]
-pub fn has_driver(environment: &Environment, driver: &str) -> Option<bool> {
+pub(crate) fn has_driver(environment: &Environment, driver: &str) -> Option<bool> {
     let is_here =
         environment.docker_host().is_none() && environment.host_lib_root().ok()?.is_none();
     let plugins = ask(environment, "GET", "/plugins", "").filter(|_| is_here)?;

@@ -28,7 +28,7 @@ enum Stop {
 ///
 /// # Errors
 /// With curl's own words, which have the server's status; and where the disk cannot hold it.
-pub fn download(
+pub(crate) fn download(
     address: &WebAddress,
     to: &mut File,
     root: &Path,

@@ -37,7 +37,7 @@ const SETTINGS: [&str; 8] = [
 ///
 /// # Errors
 /// With git's own words, and for links that lead out of the folder; what was fetched stays, for the caller to remove.
-pub fn fetch(
+pub(crate) fn fetch(
     root: &Path,
     name: &str,
     address: &WebAddress,

@@ -5,8 +5,8 @@ mod git;
 
 use std::path::PathBuf;
 
-pub use download::download;
-pub use git::fetch as fetch_git;
+pub(crate) use download::download;
+pub(crate) use git::fetch as fetch_git;
 
 use super::process;
 use super::users::is_root;
@@ -18,8 +18,7 @@ const NOBODY: (u32, u32) = (65534, 65534);
 /// Who fetches.
 ///
 /// As root it is `owner`, or a user without rights where there is none; as somebody else it is the caller.
-#[must_use]
-pub fn fetcher(owner: Option<(u32, u32)>) -> Option<(u32, u32)> {
+pub(crate) fn fetcher(owner: Option<(u32, u32)>) -> Option<(u32, u32)> {
     is_root().then(|| owner.filter(|(uid, _)| *uid != 0).unwrap_or(NOBODY))
 }
 

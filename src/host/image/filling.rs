@@ -20,10 +20,7 @@ const SUFFIX: &str = ".img";
 
 impl Image {
     /// Has all that was written to it on the disk, and detaches it from the place where it was filled.
-    ///
-    /// # Errors
-    /// Where something could not be written, or somebody still uses it.
-    pub fn close(&self, storage: &Path, name: &str) -> Result<()> {
+    pub(crate) fn close(&self, storage: &Path, name: &str) -> Result<()> {
         let target = storage.join(name);
         if let Some(device) = attached_at(&target) {
             let top = tree::enter(storage, name)?;
@@ -39,10 +36,7 @@ impl Image {
     }
 
     /// Gives it a second name, as the image of an entry.
-    ///
-    /// # Errors
-    /// Where the entry has an image already.
-    pub fn adopt(&self, of_entry: &Self) -> Result<()> {
+    pub(crate) fn adopt(&self, of_entry: &Self) -> Result<()> {
         rustix::fs::linkat(
             &self.folder,
             &self.name,
@@ -58,8 +52,7 @@ impl Image {
     }
 
     /// Says that an image of an earlier entry is there.
-    #[must_use]
-    pub fn is_in_the_way(&self) -> Error {
+    pub(crate) fn is_in_the_way(&self) -> Error {
         Error::refused(format!(
             "{} is there with data of an earlier entry; choose another name, or have that data back without --from",
             self.shown.display()
@@ -71,7 +64,7 @@ impl Image {
     ///
     /// # Errors
     /// Where somebody uses what is to be replaced, or the sizes differ; the entry has what it had then.
-    pub fn replace(&self, of_entry: &Self, storage: &Path, name: &str) -> Result<()> {
+    pub(crate) fn replace(&self, of_entry: &Self, storage: &Path, name: &str) -> Result<()> {
         if self.size()? != of_entry.size()? {
             return Err(Error::refused(format!(
                 "{} was resized meanwhile; run the command again",
@@ -95,10 +88,7 @@ impl Image {
     }
 
     /// Removes every other name that it has, of a command that was killed or has just put it in its place.
-    ///
-    /// # Errors
-    /// Where one cannot be removed.
-    pub fn drop_other_names(&self) -> Result<()> {
+    pub(crate) fn drop_other_names(&self) -> Result<()> {
         for other in self.other_names()? {
             unlinkat(&self.folder, &other, AtFlags::empty())
                 .map_err(Error::system("remove", self.shown.with_file_name(&other)))?;
@@ -144,10 +134,7 @@ impl Image {
 
 /// Removes the image that was being filled under a hidden name, and detaches it. The second name that it may have as an
 /// entry's image stays where that entry is registered. Where there is none, nothing is done.
-///
-/// # Errors
-/// Where it cannot be detached or removed.
-pub fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
+pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
     if !hidden.starts_with(LEAVING) || !layout.root().join(FOLDER).exists() {
         return Ok(());
     }

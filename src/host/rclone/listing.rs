@@ -27,7 +27,7 @@ const BRIEFLY: [&str; 6] =
 
 /// A place on a server, with all that is needed to get there.
 #[derive(Clone)]
-pub struct Remote {
+pub(crate) struct Remote {
     environment: Vec<(String, String)>,
     path: String,
     /// What must not be shown.
@@ -42,11 +42,7 @@ impl fmt::Debug for Remote {
 
 impl Remote {
     /// What a connector leads to: a bucket or a share, with a folder in it; all there are where the path is empty.
-    ///
-    /// # Errors
-    /// For a path that could mean something else, where rclone is missing, and for a kind of connectors that it does
-    /// not know.
-    pub fn of(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
+    pub(crate) fn of(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
         must_be_here()?;
         check_path(path)?;
         match connector.kind.as_str() {
@@ -101,15 +97,8 @@ impl Remote {
         }
     }
 
-    /// The whole environment that rclone needs besides `PATH`; there are secrets in it.
-    #[must_use]
-    pub fn environment(&self) -> &[(String, String)] {
-        &self.environment
-    }
-
     /// The path as rclone takes it, which holds no secret.
-    #[must_use]
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
@@ -145,10 +134,7 @@ fn must_be_here() -> Result<()> {
 }
 
 /// The names of what is there, folders without the slash behind them, in order.
-///
-/// # Errors
-/// Where the server refuses or does not answer, with its own words.
-pub fn list(remote: &Remote) -> Result<Vec<String>> {
+pub(crate) fn list(remote: &Remote) -> Result<Vec<String>> {
     let answer = remote.run(&["lsf", "--max-depth=1", "--", remote.path()])?;
     if answer.status == 0 {
         let name = |line: &str| line.strip_suffix('/').unwrap_or(line).to_owned();
@@ -212,14 +198,14 @@ mod tests {
         connector.set("access-key-id", "AKIA").unwrap();
         let secret = Secret::parse("s3cr3t").unwrap();
         let remote = Remote::s3(&connector, Some(&secret), "films");
-        assert!(remote.environment().iter().any(|(_, value)| value == "s3cr3t"));
+        assert!(remote.environment.iter().any(|(_, value)| value == "s3cr3t"));
         assert!(!format!("{remote:?}").contains("s3cr3t"));
         assert_eq!(remote.path(), "STORE:films");
         let said = "2026/11/21 05:31:14 ERROR : : error listing: AccessDenied: s3cr3t is bad\n\tstatus code: 403, request id: x";
         let answer = Answer { status: 1, stdout: String::new(), stderr: said.to_owned() };
         assert_eq!(remote.words(&answer), "AccessDenied: *** is bad, status code: 403");
         let provider = |remote: &Remote| {
-            let mut variables = remote.environment().iter();
+            let mut variables = remote.environment.iter();
             variables.find(|(key, _)| key.ends_with("PROVIDER")).unwrap().1.clone()
         };
         assert_eq!(provider(&remote), "AWS");

@@ -15,7 +15,7 @@ const TOP: u64 = 256;
 
 /// Has btrfs take a snapshot of a folder, as `name` in another one; false where it cannot: the folder is no subvolume,
 /// there are others in it, which would be missing, or the program for it is not here.
-pub fn snapshot(from: &OwnedFd, to: &OwnedFd, name: &str) -> bool {
+pub(super) fn snapshot(from: &OwnedFd, to: &OwnedFd, name: &str) -> bool {
     is_root() && is_subvolume(from) && take(from, to, name).is_some()
 }
 

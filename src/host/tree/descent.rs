@@ -27,14 +27,14 @@ const SMALL_BUFFER: usize = 2 * 1024;
 /// The names of folders in a folder that are still to be visited, one behind the other. It may hold a million of them: then
 /// these are the next ones, and the folder is read on once they were visited.
 #[derive(Default)]
-pub struct Names {
+pub(super) struct Names {
     list: Vec<u8>,
     is_more_to_read: bool,
 }
 
 impl Names {
     /// Whether the folder was not read to its end.
-    pub fn is_more_to_read(&self) -> bool {
+    pub(super) fn is_more_to_read(&self) -> bool {
         self.is_more_to_read
     }
 
@@ -54,15 +54,12 @@ impl Names {
 
 /// Reads folders, in the same memory again and again.
 #[derive(Default)]
-pub struct Reader(Vec<u8>);
+pub(super) struct Reader(Vec<u8>);
 
 impl Reader {
     /// Reads a folder so many folders down, from where it was read to, and looks at each name in it. Returns the names for which `look` says
     /// that they are folders to be visited: all of them, or so many that they have to be visited first.
-    ///
-    /// # Errors
-    /// The system's own, and those of `look`.
-    pub fn read(
+    pub(super) fn read(
         &mut self,
         depth: usize,
         folder: &impl AsFd,
@@ -109,7 +106,7 @@ struct Stage {
 }
 
 /// The way down from the top of a tree.
-pub struct Descent {
+pub(super) struct Descent {
     stages: Vec<Stage>,
     kept_open: usize,
 }
@@ -122,12 +119,12 @@ impl Default for Descent {
 
 impl Descent {
     /// A way on which so many folders are kept open.
-    pub fn keeping(kept_open: usize) -> Self {
+    pub(super) fn keeping(kept_open: usize) -> Self {
         Self { stages: Vec::new(), kept_open }
     }
 
     /// Goes into a folder; far up the way, folders are closed.
-    pub fn push(&mut self, folder: OwnedFd, pending: Names) -> io::Result<()> {
+    pub(super) fn push(&mut self, folder: OwnedFd, pending: Names) -> io::Result<()> {
         let stat = fstat(&folder)?;
         self.stages.push(Stage {
             folder: Some(folder),
@@ -145,39 +142,36 @@ impl Descent {
     }
 
     /// Whether the current folder is to be read on, now that all of its folders that were found are visited.
-    pub fn is_more_to_read(&self) -> bool {
+    pub(super) fn is_more_to_read(&self) -> bool {
         self.stages.last().is_some_and(|stage| stage.pending.is_more_to_read)
     }
 
     /// How many folders down the current one is, the top being the first.
-    pub fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.stages.len()
     }
 
     /// Has what was read of the current folder since visited, too.
-    pub fn read_on(&mut self, names: Names) {
+    pub(super) fn read_on(&mut self, names: Names) {
         if let Some(stage) = self.stages.last_mut() {
             stage.pending = names;
         }
     }
 
     /// The next folder to visit in the current one; `None` where there is none left.
-    pub fn next_pending(&mut self) -> Option<CString> {
+    pub(super) fn next_pending(&mut self) -> Option<CString> {
         self.stages.last_mut()?.pending.pop()
     }
 
     /// The current folder.
-    ///
-    /// # Errors
-    /// Where the top was left.
-    pub fn current(&self) -> io::Result<BorrowedFd<'_>> {
+    pub(super) fn current(&self) -> io::Result<BorrowedFd<'_>> {
         let folder = self.stages.last().and_then(|stage| stage.folder.as_ref());
         folder.map(AsFd::as_fd).ok_or_else(moved)
     }
 
     /// Leaves the current folder for the one above. One that was closed is opened again by its child, and
     /// must still be the same: somebody may have moved the child out of the tree.
-    pub fn pop(&mut self) -> io::Result<()> {
+    pub(super) fn pop(&mut self) -> io::Result<()> {
         let Some(left) = self.stages.pop() else {
             return Ok(());
         };
@@ -201,7 +195,7 @@ impl Descent {
     }
 
     /// Whether there is a current folder.
-    pub fn is_inside(&self) -> bool {
+    pub(super) fn is_inside(&self) -> bool {
         !self.stages.is_empty()
     }
 }

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 ///
 /// # Errors
 /// Where it cannot be copied; nothing is left of it then.
-pub fn duplicate(
+pub(crate) fn duplicate(
     root: &Path,
     from: &str,
     to: &str,
@@ -42,7 +42,7 @@ pub fn duplicate(
 ///
 /// # Errors
 /// Where it cannot be copied; nothing is left of it then.
-pub fn take_in(
+pub(crate) fn take_in(
     root: &Path,
     from: OwnedFd,
     to: &str,
@@ -56,10 +56,7 @@ pub fn take_in(
 
 /// Copies the folder `from` directly below `root` into the folder `into` beside it, which is empty and root's alone while
 /// that goes on; what is in `into` in the end is whole, or of no use. `None` where there is not enough room in it.
-///
-/// # Errors
-/// Where it cannot be copied.
-pub fn copy_into(
+pub(crate) fn copy_into(
     root: &Path,
     from: &str,
     into: &str,

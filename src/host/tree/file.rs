@@ -19,14 +19,13 @@ use super::{BENEATH, Copied, copy, open_below, open_without_links};
 use crate::error::{Error, Result};
 
 /// The permissions that a file may be given. Who fills a file must not choose as whom it runs.
-pub const FILE_MODES: u32 = 0o777;
+pub(crate) const FILE_MODES: u32 = 0o777;
 
 /// How a file is opened to read it; a pipe in its place is not waited for.
 const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 
 /// Whether a regular file has this name directly below `root`.
-#[must_use]
-pub fn is_file(root: &Path, name: &str) -> bool {
+pub(crate) fn is_file(root: &Path, name: &str) -> bool {
     let found = open_without_links(&CWD, root)
         .and_then(|root| Ok(statat(&root, name, AtFlags::SYMLINK_NOFOLLOW)?));
     !name.contains('/')
@@ -34,10 +33,7 @@ pub fn is_file(root: &Path, name: &str) -> bool {
 }
 
 /// Gives the file `name` directly below `root` to a uid and a gid.
-///
-/// # Errors
-/// Where it is not a regular file with one name, and where the system refuses.
-pub fn own_file(root: &Path, name: &str, uid: u32, gid: u32) -> Result<()> {
+pub(crate) fn own_file(root: &Path, name: &str, uid: u32, gid: u32) -> Result<()> {
     let (_, file) = enter_file(root, name, OFlags::PATH)?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     chownat(file.as_fd(), c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
@@ -45,11 +41,7 @@ pub fn own_file(root: &Path, name: &str, uid: u32, gid: u32) -> Result<()> {
 }
 
 /// Sets the mode of the file `name` directly below `root`.
-///
-/// # Errors
-/// For a mode with set-uid, set-gid or sticky bits, where it is not a regular file with one name, and where the system
-/// refuses.
-pub fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
+pub(crate) fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
     let path = root.join(name);
     if mode & !FILE_MODES != 0 {
         return Err(Error::refused(format!(
@@ -64,10 +56,7 @@ pub fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
 }
 
 /// Reads the file `name` directly below `root`, up to `most` bytes and one more.
-///
-/// # Errors
-/// Where it is not a regular file with one name, and where it cannot be read.
-pub fn read_file(root: &Path, name: &str, most: u64) -> Result<Vec<u8>> {
+pub(crate) fn read_file(root: &Path, name: &str, most: u64) -> Result<Vec<u8>> {
     let (_, file) = enter_file(root, name, READING)?;
     let mut content = Vec::new();
     File::from(file)
@@ -81,7 +70,7 @@ pub fn read_file(root: &Path, name: &str, most: u64) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// Where it cannot be copied; nothing is left of the copy then.
-pub fn duplicate_file(root: &Path, from: &str, to: &str, hidden: &str) -> Result<Copied> {
+pub(super) fn duplicate_file(root: &Path, from: &str, to: &str, hidden: &str) -> Result<Copied> {
     let (root_fd, source) = enter_file(root, from, READING)?;
     let copied = CString::new(hidden)
         .map_err(io::Error::from)
@@ -97,10 +86,7 @@ pub fn duplicate_file(root: &Path, from: &str, to: &str, hidden: &str) -> Result
 }
 
 /// Removes the file `name` directly below `root`. One that is not there is removed already.
-///
-/// # Errors
-/// Where it cannot be removed.
-pub fn remove_file(root: &Path, name: &str) -> Result<()> {
+pub(super) fn remove_file(root: &Path, name: &str) -> Result<()> {
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
     match unlinkat(&root_fd, name, AtFlags::empty()) {
         Err(Errno::NOENT) | Ok(()) => Ok(()),

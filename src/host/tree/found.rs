@@ -12,7 +12,7 @@ use rustix::fs::{Mode, Statx, openat};
 use super::FOLDER;
 
 /// The most that is remembered at once: some 3 MiB.
-pub const MOST: usize = 100_000;
+pub(super) const MOST: usize = 100_000;
 
 /// How many files are counted together: those made one after the other have numbers one after the other.
 const TOGETHER: u64 = 16;
@@ -50,10 +50,7 @@ impl Part {
 /// Has a tree walked once, and where there are too many files with several names for that, again for each part of them.
 /// `walk` gets the top, opened anew, what counts the files of the part, `most` at once, and whether it is the first walk; it
 /// says whether there were too many.
-///
-/// # Errors
-/// Where the top cannot be opened, and those of `walk`.
-pub fn in_parts<E: From<io::Error>>(
+pub(super) fn in_parts<E: From<io::Error>>(
     top: &OwnedFd,
     most: usize,
     mut walk: impl FnMut(OwnedFd, Found, bool) -> Result<bool, E>,
@@ -75,7 +72,7 @@ pub fn in_parts<E: From<io::Error>>(
 type Key = (u64, u64);
 
 /// The names that were found of the files of a part.
-pub struct Found {
+pub(super) struct Found {
     part: Part,
     most: usize,
     /// The counts of files with few names, of some files together.
@@ -92,7 +89,7 @@ impl Found {
 
     /// Counts a name of a file with several; returns how many were found by now. A file whose names are all found is
     /// forgotten. None where the file is not of this part, or there are too many of them.
-    pub fn one_more(&mut self, stat: &Statx) -> Option<u32> {
+    pub(super) fn one_more(&mut self, stat: &Statx) -> Option<u32> {
         let device = u64::from(stat.stx_dev_major) << 32 | u64::from(stat.stx_dev_minor);
         let together = (device, stat.stx_ino / TOGETHER);
         if self.is_full || !self.part.has(together) {
@@ -130,12 +127,12 @@ impl Found {
     }
 
     /// Whether there were too many: then what was counted is not to be used.
-    pub fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.is_full
     }
 
     /// How many names were found of files of which others are missing.
-    pub fn of_incomplete(&self) -> u64 {
+    pub(super) fn of_incomplete(&self) -> u64 {
         let few = self.few.values().flat_map(|counts| {
             (0..TOGETHER).map(move |place| counts >> (place * BITS) & u64::from(FEW))
         });

@@ -27,13 +27,13 @@ use rustix::fs::{
 };
 use rustix::path::Arg;
 
-pub use copy::{Copied, Owners, copy, count};
-pub use duplicate::{copy_into, duplicate, take_in};
-pub use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
-pub use own::{Depth, Owned, own};
-pub use remove::remove;
-pub use unpack::{Attributes, Unpacking, must_stay_inside};
-pub use usage::{Usage, usage};
+pub(crate) use copy::{Copied, Owners, copy, count};
+pub(crate) use duplicate::{copy_into, duplicate, take_in};
+pub(crate) use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
+pub(crate) use own::{Depth, own};
+pub(crate) use remove::remove;
+pub(crate) use unpack::{Attributes, Unpacking, must_stay_inside};
+pub(crate) use usage::{Usage, usage};
 
 use crate::error::{Error, Result};
 use crate::host::users::is_root;
@@ -49,10 +49,7 @@ const BENEATH: ResolveFlags =
 
 /// Opens the folder `name` directly below `root`, a path without links. The operator may have mounted
 /// something there, so this step alone may cross a mount point; it follows no link.
-///
-/// # Errors
-/// Where the root or the folder cannot be opened, or a link or a file is in the folder's place.
-pub fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
+pub(crate) fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
     let path = root.join(name);
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
     let name = CString::new(name)
@@ -62,10 +59,7 @@ pub fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
 
 /// Opens what is called `name` directly below `root` without looking at it, so that it does not matter whether what is
 /// mounted there answers. No link is followed.
-///
-/// # Errors
-/// The system's own.
-pub fn locate(root: &Path, name: &str) -> io::Result<OwnedFd> {
+pub(crate) fn locate(root: &Path, name: &str) -> io::Result<OwnedFd> {
     let root = open_without_links(&CWD, root)?;
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     open_below(&root, &CString::new(name)?, flags, BENEATH)
@@ -73,7 +67,7 @@ pub fn locate(root: &Path, name: &str) -> io::Result<OwnedFd> {
 
 /// Has nobody write into the folder `name` directly below `root`, or takes that back. Not every file system can do that;
 /// where it cannot, nothing is changed.
-pub fn set_immutable(root: &Path, name: &str, wanted: bool) {
+pub(crate) fn set_immutable(root: &Path, name: &str, wanted: bool) {
     let Ok(folder) = enter(root, name) else {
         return;
     };
@@ -84,10 +78,7 @@ pub fn set_immutable(root: &Path, name: &str, wanted: bool) {
 }
 
 /// Whether nothing is in the folder `name` directly below `root`.
-///
-/// # Errors
-/// Where it cannot be opened or read.
-pub fn is_empty(root: &Path, name: &str) -> Result<bool> {
+pub(crate) fn is_empty(root: &Path, name: &str) -> Result<bool> {
     let folder = enter(root, name)?;
     is_folder_empty(&folder).map_err(Error::system("read", root.join(name)))
 }
@@ -101,10 +92,7 @@ fn is_folder_empty(folder: &OwnedFd) -> io::Result<bool> {
 
 /// Opens a folder inside the folder `name` directly below `root`. On the way from `name` on, no link is followed
 /// and no mount point crossed.
-///
-/// # Errors
-/// Where one of them cannot be opened.
-pub fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<OwnedFd> {
+pub(crate) fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<OwnedFd> {
     let mut folder = enter(root, name)?;
     let path = root.join(name).join(part.unwrap_or_default());
     let names = part.unwrap_or_default().split('/').filter(|n| !n.is_empty() && *n != ".");
@@ -118,10 +106,7 @@ pub fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<OwnedFd
 
 /// Opens a folder some names below `root`. A link on the way is followed only where root made it: the
 /// operator may have put a part of Dokku's folders elsewhere, but nobody else may.
-///
-/// # Errors
-/// Where the root or a folder cannot be opened, or something else is in a folder's place.
-pub fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
+pub(crate) fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
     let path = root.join(names);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut folder =
@@ -134,10 +119,7 @@ pub fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
 
 /// Makes a folder inside the folder `name` directly below `root`, and those on the way to it, each of this
 /// owner; those that are there stay as they are. No link is followed and no mount point crossed.
-///
-/// # Errors
-/// Where one of them cannot be made or entered.
-pub fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32) -> Result<()> {
+pub(crate) fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32) -> Result<()> {
     let path = root.join(name).join(part);
     let mut folder = enter(root, name)?;
     for name in part.split('/').filter(|name| !name.is_empty() && *name != ".") {
@@ -164,10 +146,7 @@ fn owned(folder: OwnedFd, uid: u32, gid: u32) -> io::Result<OwnedFd> {
 
 /// Makes a folder some names below `root`, and those on the way to it, each of this owner. Like
 /// [`enter_path`], it follows a link only where root made it.
-///
-/// # Errors
-/// Where one of them cannot be made or entered.
-pub fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
+pub(crate) fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
     let path = root.join(names);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut folder =
@@ -185,10 +164,7 @@ pub fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
 }
 
 /// Opens a folder by its path, in which no link may be.
-///
-/// # Errors
-/// Where it cannot be opened, or somebody put a link on the way.
-pub fn enter_real(path: &Path) -> Result<OwnedFd> {
+pub(crate) fn enter_real(path: &Path) -> Result<OwnedFd> {
     open_without_links(&CWD, path).map_err(Error::system("open", path))
 }
 
@@ -224,7 +200,7 @@ fn open_folder(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// The system's own; of the kind [`io::ErrorKind::CrossesDevices`] where a link leads out of the folder.
-pub fn open_within(folder: &Path, name: &Path) -> io::Result<File> {
+pub(crate) fn open_within(folder: &Path, name: &Path) -> io::Result<File> {
     let folder = File::open(folder)?;
     let name = CString::new(name.as_os_str().as_bytes())?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;

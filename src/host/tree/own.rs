@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 
 /// How far down ownership is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Depth {
+pub(crate) enum Depth {
     /// The folder itself.
     Folder,
     /// All that is in it, too.
@@ -25,7 +25,7 @@ pub enum Depth {
 
 /// What was done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Owned {
+pub(crate) struct Owned {
     /// How many files and folders were looked at.
     pub seen: u64,
     /// How many were given to the new owner.
@@ -38,8 +38,7 @@ const WANTED: StatxFlags = StatxFlags::BASIC_STATS;
 
 impl Owned {
     /// What to say of what was left alone.
-    #[must_use]
-    pub fn warning(&self, shown: &str) -> Option<String> {
+    pub(crate) fn warning(&self, shown: &str) -> Option<String> {
         (self.left_alone > 0).then(|| {
             let files = if self.left_alone == 1 { "file" } else { "files" };
             format!(
@@ -58,7 +57,7 @@ impl Owned {
 ///
 /// # Errors
 /// The first thing that could not be changed; everything else was.
-pub fn own(
+pub(crate) fn own(
     folder: &OwnedFd,
     shown: &str,
     uid: u32,

@@ -14,10 +14,7 @@ use crate::error::{Error, Result};
 
 /// Removes the folder `name` directly below `root` with all that is in it, or the file of that name. What is not there
 /// is removed already. What is mounted in the tree stays, and with it the folders above it.
-///
-/// # Errors
-/// The first thing that could not be removed.
-pub fn remove(root: &Path, name: &str) -> Result<()> {
+pub(crate) fn remove(root: &Path, name: &str) -> Result<()> {
     if is_file(root, name) {
         return remove_file(root, name);
     }

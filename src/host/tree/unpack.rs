@@ -30,7 +30,7 @@ const AT_ONCE: usize = 64 * 1024;
 
 /// A folder that is being filled.
 #[derive(Debug)]
-pub struct Unpacking {
+pub(crate) struct Unpacking {
     top: OwnedFd,
     current: Option<Current>,
 }
@@ -45,7 +45,7 @@ struct Current {
 
 /// The mode, of which nine bits are taken, and the time of a member, in seconds since 1970.
 #[derive(Debug, Clone, Copy)]
-pub struct Attributes {
+pub(crate) struct Attributes {
     /// The mode.
     pub mode: u32,
     /// When it was changed.
@@ -54,18 +54,12 @@ pub struct Attributes {
 
 impl Unpacking {
     /// Begins with the empty folder `name` directly below `root`.
-    ///
-    /// # Errors
-    /// Where it cannot be entered.
-    pub fn into(root: &Path, name: &str) -> Result<Self> {
+    pub(crate) fn into(root: &Path, name: &str) -> Result<Self> {
         Ok(Self { top: enter(root, name)?, current: None })
     }
 
     /// Makes a folder, and those on the way to it. Its owner can always enter and empty it.
-    ///
-    /// # Errors
-    /// Where the path leads out, or something else is in its place.
-    pub fn folder(&mut self, path: &[u8], attributes: Attributes) -> io::Result<()> {
+    pub(crate) fn folder(&mut self, path: &[u8], attributes: Attributes) -> io::Result<()> {
         let path = inner(path)?;
         self.leave()?;
         let folder = self.make(&path)?;
@@ -79,10 +73,7 @@ impl Unpacking {
     }
 
     /// Makes a file with the content, in the place of an earlier one of that name; returns how many bytes it has.
-    ///
-    /// # Errors
-    /// Where the path leads out, the content cannot be read or the disk is full.
-    pub fn file(
+    pub(crate) fn file(
         &mut self,
         path: &[u8],
         attributes: Attributes,
@@ -111,10 +102,7 @@ impl Unpacking {
     }
 
     /// Makes a symbolic link, which must stay inside.
-    ///
-    /// # Errors
-    /// Where it, or what it leads to, is outside.
-    pub fn link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
+    pub(crate) fn link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
         must_stay_inside(&inner(path)?, target)?;
         let (folder, name) = self.place(path)?;
         clear(folder, &name)?;
@@ -123,10 +111,7 @@ impl Unpacking {
     }
 
     /// Gives a file that was unpacked before another name.
-    ///
-    /// # Errors
-    /// Where one of them is outside, or the first is not a file.
-    pub fn hard_link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
+    pub(crate) fn hard_link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
         let (first, first_name) = self.place(target)?;
         let first = first.try_clone()?;
         let stat = rustix::fs::statat(&first, &first_name, AtFlags::SYMLINK_NOFOLLOW)?;
@@ -140,10 +125,7 @@ impl Unpacking {
     }
 
     /// Ends with the last member.
-    ///
-    /// # Errors
-    /// Where a folder cannot be given its time.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.leave()
     }
 
@@ -199,10 +181,7 @@ impl Unpacking {
 
 /// Why a link of this target, at this path, is refused: it leads out, or could. Each `..` stands at the beginning, where
 /// it is known which folder it means; behind a name, which may be another link, it is not.
-///
-/// # Errors
-/// Says that it leads out.
-pub fn must_stay_inside(path: &Path, target: &[u8]) -> io::Result<()> {
+pub(crate) fn must_stay_inside(path: &Path, target: &[u8]) -> io::Result<()> {
     let shown = String::from_utf8_lossy(target).into_owned();
     let leads_out =
         || refused(&format!("it is a link to {shown:?}, which leads out of the directory"));

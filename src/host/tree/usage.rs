@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 
 /// What a tree takes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// The bytes that are allocated for it, a file with several names counted once.
     pub bytes: u64,
     /// How many files, folders and links there are, a file with several names counted once.
@@ -27,10 +27,7 @@ pub struct Usage {
 const BLOCK: u64 = 512;
 
 /// Counts what a tree takes, the folder itself included. No link is followed and no mount point crossed.
-///
-/// # Errors
-/// The first thing that cannot be looked at, once all else was.
-pub fn usage(folder: &OwnedFd) -> Result<Usage> {
+pub(crate) fn usage(folder: &OwnedFd) -> Result<Usage> {
     usage_within(found::MOST, folder)
 }
 

@@ -17,7 +17,7 @@ const WAITING: usize = 16;
 const THREADS: usize = 4;
 
 /// What is done on the way. Several threads call it at once.
-pub trait Visitor: Sync {
+pub(super) trait Visitor: Sync {
     /// What a thread keeps to itself while it is in a folder, so that threads do not wait for each other's counts.
     type Own: Default;
 
@@ -45,7 +45,7 @@ pub trait Visitor: Sync {
 
 /// Walks a tree from its top, following no link and crossing no mount point. Memory and open descriptors do not grow
 /// with the tree.
-pub fn walk(top: OwnedFd, visitor: &impl Visitor) {
+pub(super) fn walk(top: OwnedFd, visitor: &impl Visitor) {
     let walk = Walk {
         visitor,
         queue: Mutex::new(Queue { waiting: vec![top], busy: 0 }),
@@ -165,6 +165,6 @@ impl<V: Visitor> Walk<'_, V> {
 }
 
 /// The content of a mutex, also of one that a thread left in a panic.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

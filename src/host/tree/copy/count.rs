@@ -12,8 +12,7 @@ use super::super::open_folder;
 use super::KEPT_OPEN;
 
 /// How many files and folders are in a tree, as far as that can be seen; none where it is said to stop.
-#[must_use]
-pub fn count(folder: &Path, stop: &AtomicBool) -> Option<u64> {
+pub(crate) fn count(folder: &Path, stop: &AtomicBool) -> Option<u64> {
     let top = OwnedFd::from(File::open(folder).ok()?);
     let mut way = Descent::keeping(KEPT_OPEN);
     let mut reader = Reader::default();

@@ -32,7 +32,7 @@ const XFS_ACLS: &[u8] = b"trusted.SGI_ACL_";
 
 /// Whether blocks can be shared, and what was found out about that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shared {
+pub(super) enum Shared {
     /// All blocks of the file are.
     Yes,
     /// Those of this file are not.
@@ -42,7 +42,7 @@ pub enum Shared {
 }
 
 /// Room for what is read, used again for each file.
-pub struct Buffers {
+pub(super) struct Buffers {
     owners: Owners,
     data: Vec<u8>,
     names: Vec<u8>,
@@ -50,12 +50,12 @@ pub struct Buffers {
 }
 
 impl Buffers {
-    pub fn new(owners: Owners) -> Self {
+    pub(super) fn new(owners: Owners) -> Self {
         Self { owners, data: vec![0; CHUNK], names: vec![0; LONGEST], value: vec![0; LONGEST] }
     }
 
     /// Copies a file's data; the blocks are shared where the file system can do that.
-    pub fn data(
+    pub(super) fn data(
         &mut self,
         source: &File,
         target: &File,
@@ -127,7 +127,7 @@ impl Buffers {
 
     /// Gives a file or a folder the owner, the mode, the extended attributes and the times, in this order: each may
     /// change what comes behind it. Returns how many attributes could not be kept.
-    pub fn finish(
+    pub(super) fn finish(
         &mut self,
         source: &impl AsFd,
         target: &impl AsFd,
@@ -156,7 +156,7 @@ impl Buffers {
     }
 
     /// The same for what cannot be opened: links, pipes, sockets and whiteouts.
-    pub fn finish_by_name(
+    pub(super) fn finish_by_name(
         &mut self,
         from: BorrowedFd<'_>,
         to: BorrowedFd<'_>,
@@ -201,7 +201,7 @@ impl Buffers {
 ///
 /// # Errors
 /// Where it cannot be copied; some of it may be left.
-pub fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<Copied> {
+pub(crate) fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<Copied> {
     let source = File::from(source.try_clone()?);
     let stat = fstat(&source)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -213,11 +213,11 @@ pub fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<Copi
     let made = if is_shared && length > 0 { Made::Reflink } else { Made::Copy };
     // Holes take nothing.
     let bytes = length.min(u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
-    Ok(Copied { copied: 1, bytes, lost, made, ..Copied::default() })
+    Ok(Copied { files: 1, bytes, lost, made, ..Copied::default() })
 }
 
 /// Takes the ACLs away that a new folder has from the folder it was made in.
-pub fn forget_acls(folder: &OwnedFd) -> io::Result<()> {
+pub(super) fn forget_acls(folder: &OwnedFd) -> io::Result<()> {
     for name in ACLS {
         match fremovexattr(folder, name) {
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
@@ -248,7 +248,7 @@ fn kept(set: rustix::io::Result<()>) -> io::Result<u64> {
 }
 
 /// When a file was read and changed last.
-pub fn times(stat: &Stat) -> Timestamps {
+pub(crate) fn times(stat: &Stat) -> Timestamps {
     let time = |seconds: i64, nanoseconds: u64| Timespec {
         tv_sec: seconds,
         tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),

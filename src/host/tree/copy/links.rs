@@ -50,7 +50,7 @@ struct Known {
 }
 
 /// The files with several names that were found so far; one whose names are all copied is forgotten.
-pub struct Links {
+pub(super) struct Links {
     /// The top of the copy.
     top: OwnedFd,
     /// The most of a part, in bytes.
@@ -60,13 +60,13 @@ pub struct Links {
 
 impl Links {
     /// None yet, of a copy with this top.
-    pub fn below(top: OwnedFd) -> Self {
+    pub(super) fn below(top: OwnedFd) -> Self {
         Self { top, most: MOST / PARTS, parts: Default::default() }
     }
 
     /// Makes a file by its first name and returns what was made. By each other name it becomes a link to the first, and
     /// nothing is returned.
-    pub fn first<T>(
+    pub(super) fn first<T>(
         &self,
         to: BorrowedFd<'_>,
         name: &CStr,
@@ -132,10 +132,7 @@ impl Links {
     }
 
     /// Takes the names away that were for the time of the copying, and returns the top of the copy.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn end(self) -> io::Result<OwnedFd> {
+    pub(super) fn end(self) -> io::Result<OwnedFd> {
         let mut reader = Reader::default();
         for part in self.parts {
             let known = part.into_inner().unwrap_or_else(PoisonError::into_inner);

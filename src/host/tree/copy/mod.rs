@@ -16,9 +16,9 @@ use std::sync::{Condvar, Mutex};
 use rustix::fs::fstat;
 use serde::{Deserialize, Serialize};
 
-pub use self::count::count;
+pub(crate) use self::count::count;
 use self::file::Buffers;
-pub use self::file::{copy_file, times};
+pub(super) use self::file::{copy_file, times};
 use self::links::Links;
 use self::worker::Worker;
 use super::descent::Reader;
@@ -42,9 +42,9 @@ const SAID_EVERY: u64 = 64;
 
 /// What was copied.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Copied {
+pub(crate) struct Copied {
     /// Files, folders and links; none where the file system made a snapshot.
-    pub copied: u64,
+    pub files: u64,
     /// How many bytes the files have, without their holes.
     pub bytes: u64,
     /// Device files, and what is mounted in the tree.
@@ -57,7 +57,7 @@ pub struct Copied {
 
 /// To whom copies belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owners {
+pub(crate) enum Owners {
     /// To whom the originals belong.
     Kept,
     /// To the caller, which takes set-uid and set-gid bits away.
@@ -66,10 +66,7 @@ pub enum Owners {
 
 /// Copies all that is in `from`, and what `from` itself is, into the empty folder `to`, which nobody else can enter: it
 /// takes its owner and its mode last.
-///
-/// # Errors
-/// The first thing that cannot be copied, with its path.
-pub fn copy(
+pub(crate) fn copy(
     from: OwnedFd,
     to: OwnedFd,
     owners: Owners,
@@ -115,7 +112,7 @@ struct Queue {
 
 #[derive(Default)]
 struct Count {
-    copied: AtomicU64,
+    files: AtomicU64,
     bytes: AtomicU64,
     left_out: AtomicU64,
     lost: AtomicU64,
@@ -141,7 +138,7 @@ impl Walk<'_> {
         let shares = count.with_shared_blocks.into_inner() > 0;
         let is_shared = shares && count.with_own_blocks.into_inner() == 0;
         let copied = Copied {
-            copied: count.copied.into_inner(),
+            files: count.files.into_inner(),
             bytes: count.bytes.into_inner(),
             left_out: count.left_out.into_inner(),
             lost: count.lost.into_inner(),
@@ -200,7 +197,7 @@ impl Walk<'_> {
 
     /// Leaves a folder to another thread where one may be waiting; otherwise gives it back.
     fn offer(&self, from: OwnedFd, to: OwnedFd, path: &[u8]) -> Option<(OwnedFd, OwnedFd)> {
-        let is_worth_it = self.count.copied.load(Ordering::Relaxed) >= ALONE;
+        let is_worth_it = self.count.files.load(Ordering::Relaxed) >= ALONE;
         let mut queue = lock(&self.queue);
         if !is_worth_it || queue.waiting.len() >= WAITING {
             return Some((from, to));
@@ -217,7 +214,7 @@ impl Walk<'_> {
 
     fn add(&self, lost: u64) {
         self.count.lost.fetch_add(lost, Ordering::Relaxed);
-        let before = self.count.copied.fetch_add(1, Ordering::Relaxed);
+        let before = self.count.files.fetch_add(1, Ordering::Relaxed);
         if before.is_multiple_of(SAID_EVERY) {
             (self.progress)(before + 1);
         }
@@ -262,7 +259,7 @@ mod tests {
         File::open(from.join("deep/er")).unwrap().set_times(old).unwrap();
 
         let done = copied(&from, &to);
-        assert_eq!((done.copied, done.left_out, done.lost), (7, 0, 0));
+        assert_eq!((done.files, done.left_out, done.lost), (7, 0, 0));
 
         let seen = |name: &str| fs::symlink_metadata(to.join(name)).unwrap();
         assert_eq!(fs::read(to.join("deep/er/file")).unwrap(), b"content");
@@ -295,7 +292,7 @@ mod tests {
         }
         fs::create_dir(&to).unwrap();
         let expected = 1 + 200 * 51;
-        assert_eq!(copied(&from, &to).copied, expected);
+        assert_eq!(copied(&from, &to).files, expected);
         assert_eq!(count(&to, &AtomicBool::new(false)), Some(expected));
         super::super::remove(root.path(), "to").unwrap();
         assert!(!to.exists());
@@ -318,7 +315,7 @@ mod tests {
         fs::create_dir(&to).unwrap();
         let old = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
         File::open(&deep).unwrap().set_times(old).unwrap();
-        assert_eq!(copied(&from, &to).copied, expected);
+        assert_eq!(copied(&from, &to).files, expected);
         assert_eq!(fs::metadata(to.join("1/2/3")).unwrap().mtime(), 0);
         let open = |path: &Path| OwnedFd::from(File::open(path).unwrap());
         for tree in [&from, &to] {
@@ -349,8 +346,8 @@ mod tests {
         }
         fs::create_dir(&to).unwrap();
         let done = copied(&from, &to);
-        assert_eq!(done.copied, count(&from, &AtomicBool::new(false)).unwrap());
-        assert_eq!(count(&to, &AtomicBool::new(false)), Some(done.copied));
+        assert_eq!(done.files, count(&from, &AtomicBool::new(false)).unwrap());
+        assert_eq!(count(&to, &AtomicBool::new(false)), Some(done.files));
         for folder in 0..60 {
             let place = to.join(format!("{}/{folder}", folder % 7));
             assert_eq!(fs::metadata(&place).unwrap().mtime(), 0, "{}", place.display());

@@ -21,7 +21,7 @@ use super::{KEPT_OPEN, Walk};
 const TRIES: u32 = 3;
 
 /// A thread on its way through a part of the tree.
-pub struct Worker<'a, 'b> {
+pub(super) struct Worker<'a, 'b> {
     pub walk: &'a Walk<'b>,
     /// Where it is, from the top.
     pub path: Vec<u8>,
@@ -33,7 +33,7 @@ pub struct Worker<'a, 'b> {
 
 impl Worker<'_, '_> {
     /// Copies a folder and all that is below it, but what other threads take over.
-    pub fn tree(&mut self, from: OwnedFd, to: OwnedFd) -> io::Result<()> {
+    pub(super) fn tree(&mut self, from: OwnedFd, to: OwnedFd) -> io::Result<()> {
         let (mut sources, mut targets) = (Descent::keeping(KEPT_OPEN), Descent::keeping(KEPT_OPEN));
         let pending = self.folder(&sources, &from, &to)?;
         sources.push(from, pending)?;
