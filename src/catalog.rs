@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::triggers::{
     app_clone, app_life, app_mounts, build, cron, docker_args, idle, install, uninstall,
 };
-use crate::{assemble, helpers, triggers};
+use crate::{assemble, privileged, triggers};
 
 /// In which role a row is called, and so how: by which file of the plugin's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -469,45 +469,45 @@ pub static ROWS: &[Row] = &[
     ),
     row(Trigger, "storage-list", "APP PHASE FORMAT", "Mounts, deprecated", app_mounts::list),
     row(Trigger, "uninstall", "PLUGIN", "Removes the sudo helpers", uninstall::run),
-    row(Helper, "chmod-storage-dir", "NAME MODE", "Sets a folder's mode", helpers::chmod),
+    row(Helper, "chmod-storage-dir", "NAME MODE", "Sets a folder's mode", privileged::chmod),
     row(
         Helper,
         "chown-storage-dir",
         "NAME UID[:GID] [--folder-only]",
         "Sets a folder's owner",
-        helpers::chown,
+        privileged::chown,
     ),
-    row(Helper, "copy-storage-dir", "FROM TO [--into]", "Copies a folder", helpers::copy),
-    row(Helper, "destroy-storage-dir", "NAME", "Removes a folder", helpers::destroy),
+    row(Helper, "copy-storage-dir", "FROM TO [--into]", "Copies a folder", privileged::copy),
+    row(Helper, "destroy-storage-dir", "NAME", "Removes a folder", privileged::destroy),
     row(
         Helper,
         "mount-storage",
         "NAME [--again|--stop|--keep]",
         "Keeps what is behind an entry mounted",
-        helpers::mount,
+        privileged::mount,
     ),
     row(
         Helper,
         "size-storage-dir",
         "NAME make|grow|attach|detach|remove|new|close|adopt|replace|limit [HIDDEN] [SIZE [--preallocate]]",
         "Sets how much a folder holds",
-        helpers::size,
+        privileged::size,
     ),
-    row(Helper, "usage-storage-dir", "NAME", "Counts what a folder holds", helpers::usage),
+    row(Helper, "usage-storage-dir", "NAME", "Counts what a folder holds", privileged::usage),
     row(
         Called,
         "fusermount",
         "",
         "Hands a mount to the program that serves it",
-        helpers::fusermount,
+        privileged::fusermount,
     ),
-    row(Called, "fusermount3", "", "The same", helpers::fusermount),
+    row(Called, "fusermount3", "", "The same", privileged::fusermount),
     row(
         Called,
         "keep-paused",
         "< IDS",
         "Pauses containers for as long as a command is at work",
-        helpers::keep_paused,
+        privileged::keep_paused,
     ),
     row(Own, "help", "", "Shows what there is", default::own_help),
     row(Own, "version", "", "Shows the version", default::version),

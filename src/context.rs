@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
+use crate::domain::error::Result;
+use crate::domain::layout::Layout;
 use crate::host::environment::Environment;
+use crate::host::users;
 use crate::render::Printer;
-use crate::store::Store;
+use crate::store::{Owner, Store};
 
 /// The surroundings of one call.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ impl Context {
     pub fn of_this_process(called_as: PathBuf) -> Result<Self> {
         let environment = Environment::of_this_process()?;
         Ok(Self {
-            store: environment.store()?,
+            store: store_of(&environment)?,
             out: Printer::new(environment.is_quiet()),
             environment,
             called_as,
@@ -46,4 +48,23 @@ impl Context {
         let folder = self.called_as.parent().map(std::fs::canonicalize);
         matches!(folder, Some(Ok(path)) if path.to_string_lossy().contains("core-plugins"))
     }
+}
+
+/// The store that an environment names.
+pub(crate) fn store_of(environment: &Environment) -> Result<Store> {
+    let layout = Layout::new(environment.lib_root().to_owned());
+    let apps_root = environment.apps_root().map(Path::to_owned);
+    Ok(Store::new(layout, owner(environment)?, apps_root))
+}
+
+/// To whom the store's files belong: Dokku's user, whoever calls.
+fn owner(environment: &Environment) -> Result<Owner> {
+    if !environment.is_dokku() || !users::is_root() {
+        return Ok(Owner::caller());
+    }
+    let (user, group) = (environment.system_user(), environment.system_group());
+    if user == "root" && group == "root" {
+        return Ok(Owner::caller());
+    }
+    Ok(Owner::ids(users::uid_of(&user)?, users::gid_of(&group)?))
 }

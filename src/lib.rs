@@ -6,44 +6,47 @@
 #![warn(unreachable_pub)]
 
 mod assemble;
-mod backing;
 #[doc(hidden)]
 pub mod catalog;
 mod checks;
 mod commands;
 mod context;
+mod docker;
 #[doc(hidden)]
 pub mod domain;
-mod error;
-mod helpers;
+mod fs;
 mod host;
 mod ops;
+mod privileged;
 mod render;
+mod storage;
 mod store;
 mod triggers;
+mod types;
 
 /// What this project's tests, benches and fuzz targets call beside the domain and the catalog. Nobody else does.
 #[doc(hidden)]
 pub mod testing {
     pub use crate::assemble::LINKS;
     pub use crate::commands::arguments;
-    pub use crate::error::{Error, Result};
+    pub use crate::domain::error::{Error, Result};
+    pub use crate::domain::layout::Layout;
     pub use crate::host::environment::node;
     pub use crate::render::{Printer, report::Report};
-    pub use crate::store::{Layout, MountsFile, Owner, Store};
+    pub use crate::store::{MountsFile, Owner, Store};
 
     /// The names of the storage types.
     pub fn type_names() -> Vec<&'static str> {
-        crate::backing::ALL.iter().map(|kind| kind.description().name).collect()
+        crate::types::ALL.iter().map(|kind| kind.description().name).collect()
     }
 }
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::Error;
 use catalog::{Kind, Row};
 use context::Context;
-use error::Error;
 
 /// Runs what the arguments say; the first is the path by which the program was called. Returns the exit
 /// status.

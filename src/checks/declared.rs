@@ -1,15 +1,15 @@
 //! The volumes that an image declares (`VOLUME`): what nothing is mounted at is forgotten with the container.
 
 use super::image::names;
-use super::{Finding, Severity};
-use crate::commands::scheduler;
 use crate::context::Context;
+use crate::docker::images;
 use crate::domain::entry::DOCKER_LOCAL;
+use crate::domain::error::Result;
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;
 use crate::domain::paths::ContainerPath;
 use crate::domain::phases::{Phase, Phases};
-use crate::error::Result;
-use crate::host::docker::images;
+use crate::ops::scheduler;
 use crate::store::docker_options::OptionsFile;
 use crate::store::{Mounts, Store};
 

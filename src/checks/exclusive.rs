@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use super::running::as_docker_sees_it;
-use super::{Finding, Severity};
-use crate::commands::{access, scheduler};
 use crate::context::Context;
+use crate::docker::containers::{Container, Mount};
 use crate::domain::entry::Entry;
+use crate::domain::error::Result;
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::{AppName, ProcessType};
 use crate::domain::paths::Source;
 use crate::domain::phases::Phase;
-use crate::error::Result;
-use crate::host::docker::containers::{Container, Mount};
+use crate::ops::{access, scheduler};
 use crate::store::{Mounted, overlap};
 
 /// Whether a container can write to what is behind an entry.

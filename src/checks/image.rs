@@ -3,16 +3,18 @@
 use std::cell::{OnceCell, RefCell};
 use std::os::unix::fs::MetadataExt;
 
-use super::{Finding, Severity};
-use crate::backing::{self, Place};
 use crate::context::Context;
+use crate::docker;
+use crate::docker::IdMap;
+use crate::docker::images::Image;
 use crate::domain::app_image::{Content, ImageFacts, User};
 use crate::domain::docker_args::{mounted_source, quoted};
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;
 use crate::domain::paths::Source;
-use crate::host::docker::images::Image;
-use crate::host::docker::{self, IdMap};
+use crate::storage::root::Place;
 use crate::store::Mounted;
+use crate::types;
 
 /// The image of an app: its user, and what it has at the paths at which the app mounts something. What was seen in it once
 /// is not looked up again, as long as the app has that image.
@@ -106,7 +108,7 @@ impl<'a> AppImage<'a> {
             Some(Source::Volume(_)) => None,
             None => return Vec::new(),
         };
-        let is_file_entry = backing::of(entry).place() == Place::File;
+        let is_file_entry = types::of(entry).place() == Place::File;
         if is_file_entry && !metadata.as_ref().is_some_and(std::fs::Metadata::is_file) {
             // The type itself says what is the matter.
             return Vec::new();

@@ -1,13 +1,13 @@
 //! Whether the running containers have the mounts that are declared.
 
-use super::{Finding, Severity};
 use crate::context::Context;
+use crate::docker::containers::Container;
 use crate::domain::docker_args::mounted_source;
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::mount_string::MountString;
 use crate::domain::names::{AppName, ProcessType};
 use crate::domain::paths::ContainerPath;
 use crate::domain::phases::Phase;
-use crate::host::docker::containers::Container;
 use crate::store::docker_options::OptionsFile;
 use crate::store::{Mounted, Mounts};
 

@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use super::{Finding, Severity};
-use crate::backing;
-use crate::backing::storage_root::default_path;
-use crate::commands::access;
 use crate::context::Context;
+use crate::docker;
+use crate::docker::containers::Container;
 use crate::domain::docker_args::{mounted_source, quoted};
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;
 use crate::domain::paths::Source;
 use crate::domain::policy::Policy;
-use crate::host::docker::containers::Container;
-use crate::host::{docker, environment};
+use crate::host::environment;
+use crate::ops::access;
+use crate::storage::root::default_path;
 use crate::store::files::is_absent;
 use crate::store::{Mounted, Mounts, overlap};
+use crate::types;
 
 /// The mount as it is told in a finding: the source, the container path and the entry.
 fn told(app: &AppName, mounted: &Mounted) -> String {
@@ -87,7 +88,7 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
 /// What keeps containers from using what is behind an entry of a type.
 pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let entry = &mounted.entry;
-    let problem = backing::of(entry).problem(entry, context)?;
+    let problem = types::of(entry).problem(entry, context)?;
     let sentence = format!("{}, but {}", told(app, mounted), problem.sentence);
     let finding = Finding::new(problem.code, Severity::Stops, sentence, problem.remedy);
     Some(finding.of_app(app).of_entry(&entry.name).at(entry.shown_source()))
@@ -202,7 +203,7 @@ pub(crate) fn unknown_option(
 ) -> Option<Finding> {
     let is_docker = context.environment.docker_bin().is_none_or(|bin| bin == "docker");
     // What is not a mount of a source has options of its own.
-    let [flag, _] = backing::of(&mounted.entry).words("", &mounted.entry, &mounted.attachment);
+    let [flag, _] = types::of(&mounted.entry).words("", &mounted.entry, &mounted.attachment);
     let is_judged = is_docker && flag == "-v";
     let options = mounted.attachment.volume_options.as_ref().filter(|_| is_judged)?;
     let unknown = options.as_str().split(',').find(|option| !MODES.contains(option))?;

@@ -1,15 +1,16 @@
 //! What is wrong with the store itself: files that cannot be read, and what nothing refers to.
 
-use super::{Finding, Severity};
-use crate::backing::storage_root::{LEAVING, default_path};
-use crate::backing::{self, Place};
 use crate::context::Context;
 use crate::domain::docker_args::quoted;
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
-use crate::error::{Error, Result};
+use crate::storage::root::Place;
+use crate::storage::root::{LEAVING, default_path};
 use crate::store::{Entries, Mounts, RealPath, RealPaths};
+use crate::types;
 
 /// Attachments without an entry, and lines that cannot be read.
 pub(crate) fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
@@ -98,7 +99,7 @@ pub(crate) fn unreferred(
         let source = entry.shown_source();
         let is_ours = source == default_path(context, name.as_str());
         let is_gone = is_ours && !std::path::Path::new(source).exists();
-        let backing = backing::of(entry);
+        let backing = types::of(entry);
         // What is mounted comes and goes, and volumes have nothing in the storage root.
         let gone = match backing.place() {
             Place::Directory if is_gone => Some("directory"),

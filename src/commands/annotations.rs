@@ -8,7 +8,8 @@ use super::arguments::{self, at, no_more_than};
 use super::report::{Format, Request};
 use crate::context::Context;
 use crate::domain::entry::Entry;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
+use crate::ops::access;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -72,7 +73,7 @@ fn set(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
         return Err(Error::refused(format!("No {} key specified", map.singular)));
     }
     no_more_than(positional, 3)?;
-    let entry = super::access::entry(name, context)?;
+    let entry = access::entry(name, context)?;
     context.out.report_headline(&if value.is_empty() {
         format!("Unsetting {} {key}", map.singular)
     } else {
@@ -95,7 +96,7 @@ fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse(&command, words, context)?;
     let name = at(&request.positional, 0);
     if !name.is_empty() {
-        let entry = super::access::entry(name, context)?;
+        let entry = access::entry(name, context)?;
         return one(map, &entry, &request, context);
     }
     if request.flag.is_some() {

@@ -6,8 +6,8 @@ use super::arguments::{self, at, no_more_than, with_app};
 use super::report::{Format, Request};
 use crate::context::Context;
 use crate::domain::app_settings::PROPERTIES;
-use crate::error::{Error, Result};
-use crate::host::apps;
+use crate::domain::error::{Error, Result};
+use crate::ops::apps;
 use crate::render::report::Report;
 
 #[derive(Debug, Parser)]

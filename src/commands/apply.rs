@@ -5,21 +5,22 @@ use std::io::Read;
 use clap::Parser;
 use serde::Deserialize;
 
-use super::access;
 use super::arguments::{self, at, no_more_than, with_app};
-use super::scheduler;
 use super::unmount::remove_if_unused;
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName, ProcessType};
 use crate::domain::needs::NeedId;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
-use crate::error::{Error, Result};
-use crate::host::apps;
+use crate::ops::access;
+use crate::ops::apps;
+use crate::ops::restart;
+use crate::ops::scheduler;
 use crate::store::MountsFile;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 
@@ -115,7 +116,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         context.out.detail(line);
     }
     context.out.headline(&format!("Storage mounts of {app} changed: {}", lines.len()));
-    super::restart::say(&app, context);
+    restart::say(&app, context);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, Parser};
 
 use crate::context::Context;
-use crate::error::Error;
+use crate::domain::error::Error;
 
 /// The heading of flags that Dokku's own commands do not have.
 pub const OWN: &str = "own";

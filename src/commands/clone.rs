@@ -3,13 +3,14 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use super::filling::{self, Origin};
-use crate::backing::storage_root;
 use crate::context::Context;
+use crate::domain::error::Error;
 use crate::domain::names::EntryName;
 use crate::domain::paths::Source;
-use crate::error::Error;
 use crate::host::environment;
+use crate::ops::populate;
+use crate::ops::populate::Origin;
+use crate::storage::root;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -31,13 +32,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     let mut entry = original.clone();
     entry.name = EntryName::parse_new(name)?;
-    entry.host_path = Some(Source::parse(&storage_root::default_path(context, name))?);
+    entry.host_path = Some(Source::parse(&root::default_path(context, name))?);
     entry.node = environment::node();
     let origin = Origin::of_entry(&original, context)?;
     // The copy has its owners and its mode already.
     let mut as_copied = entry.clone();
     (as_copied.chown, as_copied.mode) = (None, None);
-    filling::create(&entry, &as_copied, &origin, context)?;
+    populate::create(&entry, &as_copied, &origin, context)?;
     context.out.headline(&format!("Storage entry {name} created as a clone of {}", original.name));
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::catalog::{self, Kind, Row};
 use crate::context::Context;
-use crate::error::Error;
+use crate::domain::error::Error;
 
 const HEADER: &str =
     "Usage: dokku storage[:COMMAND]\n\nManage mounted volumes\n\nAdditional commands:";

@@ -3,16 +3,24 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use super::{scheduler, trash};
-use crate::backing::{self, Place, Removal, storage_root};
+use crate::commands::trash;
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName, VolumeName};
 use crate::domain::paths::Source;
 use crate::domain::trash::{Caller, Trashed};
-use crate::error::{Error, Result};
-use crate::host::{apps, mount_points, ownership};
+use crate::fs::mount_points;
+use crate::ops::access;
+use crate::ops::apps;
+use crate::ops::confirmation;
+use crate::ops::scheduler;
+use crate::storage::ownership;
+use crate::storage::root;
+use crate::storage::root::Place;
 use crate::store::Store;
+use crate::types;
+use crate::types::Removal;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -44,18 +52,18 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         context.out.headline(&format!("Storage entry {name} is gone: it went with its last mount"));
         return Ok(());
     }
-    let entry = super::access::entry(name, context)?;
+    let entry = access::entry(name, context)?;
     let removal = plan(&entry, arguments.destroy_host_dir, context)?;
     if !is_forced {
         let loses_data = match removal {
             Removal::Place => holds_data(&entry),
-            Removal::Outside => backing::name_of(&entry) == "volume",
+            Removal::Outside => types::name_of(&entry) == "volume",
             Removal::Nothing => false,
         };
         confirm(&entry, loses_data, context)?;
     }
     let trashed = carry_out(&entry, &removal, arguments.no_trash, context)?;
-    storage_root::clear_leaving(context);
+    root::clear_leaving(context);
     context.out.headline(&format!("Storage entry {name} destroyed"));
     // What takes long comes last.
     context.out.flush()?;
@@ -71,7 +79,7 @@ fn went_with_its_mount(name: &str, context: &Context) -> Result<bool> {
         return Ok(false);
     };
     if let Some(entry) = context.store.entry(&name)? {
-        return Ok(!super::access::may_touch(&entry, context)?);
+        return Ok(!access::may_touch(&entry, context)?);
     }
     let using = context.store.apps_mounting(&name)?;
     Ok(using.is_empty() || apps::visible(&context.environment, using)?.is_empty())
@@ -79,14 +87,14 @@ fn went_with_its_mount(name: &str, context: &Context) -> Result<bool> {
 
 /// Whether the storage root has the entry's data under its name.
 fn holds_data(entry: &Entry) -> bool {
-    matches!(backing::of(entry).place(), Place::Directory | Place::File)
+    matches!(types::of(entry).place(), Place::Directory | Place::File)
 }
 
 /// What is to go with an entry; `asked` where its data is to go too.
 pub(crate) fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
     must_be_unused(&entry.name, context)?;
     must_have_no_snapshots(&entry.name, &context.store)?;
-    let removal = backing::of(entry).removal(entry, asked, context)?;
+    let removal = types::of(entry).removal(entry, asked, context)?;
     if removal == Removal::Place && holds_data(entry) {
         must_be_removable(entry, context)?;
     }
@@ -117,7 +125,7 @@ pub(crate) fn carry_out(
     no_trash: bool,
     context: &mut Context,
 ) -> Result<Option<Trashed>> {
-    let backing = backing::of(entry);
+    let backing = types::of(entry);
     let hours = context.store.policy()?.trash_hours();
     let way = match removal {
         Removal::Place if holds_data(entry) && !no_trash && hours > 0 => Way::Trash,
@@ -212,7 +220,7 @@ fn still_used(name: &EntryName, using: Vec<AppName>, context: &Context) -> Resul
     }
     Ok(Error::refused(format!(
         "storage entry \"{name}\" is still mounted by app(s): {}",
-        super::access::names(using, context)?.join(", ")
+        access::names(using, context)?.join(", ")
     )))
 }
 
@@ -225,7 +233,7 @@ fn must_be_removable(entry: &Entry, context: &Context) -> Result<()> {
     }
     // What is mounted in its own place goes first.
     let is_own = |point: &std::path::PathBuf| {
-        backing::of(entry).must_be_mounted(entry) && mount_points::is_same(point, &path)
+        types::of(entry).must_be_mounted(entry) && mount_points::is_same(point, &path)
     };
     match mount_points::below(&path).iter().find(|point| !is_own(point)) {
         None => Ok(()),
@@ -245,7 +253,7 @@ fn confirm(entry: &Entry, removes_data: bool, context: &mut Context) -> Result<(
             entry.shown_source()
         ));
     }
-    super::confirmation::ask("storage entry", name.as_str(), context)
+    confirmation::ask("storage entry", name.as_str(), context)
 }
 
 /// Where what the storage root has of an entry goes.
@@ -305,7 +313,7 @@ fn unregister(
         let mut aside = Aside::Nothing;
         match std::fs::symlink_metadata(&path) {
             Ok(found) if removes_data && !is_right_kind(entry, &found) => {
-                let what = match backing::of(entry).place() {
+                let what = match types::of(entry).place() {
                     Place::File => "a file but a directory or a link",
                     _ => "a directory but a link or a file",
                 };
@@ -322,7 +330,7 @@ fn unregister(
                 aside = Aside::Trashed(Box::new(trashed));
             }
             Ok(_) if way == Way::Out => {
-                let name = storage_root::leaving_name(entry.name.as_str());
+                let name = root::leaving_name(entry.name.as_str());
                 let to = change.store().layout().directory(&name);
                 change.move_folder(path, to);
                 aside = Aside::Leaving(name);
@@ -336,7 +344,7 @@ fn unregister(
 
 /// Whether what is in the entry's place is what its type puts there.
 fn is_right_kind(entry: &Entry, found: &std::fs::Metadata) -> bool {
-    match backing::of(entry).place() {
+    match types::of(entry).place() {
         Place::File => found.is_file(),
         _ => found.is_dir(),
     }

@@ -3,11 +3,12 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use crate::backing::storage_root;
 use crate::context::Context;
 use crate::domain::names::DirectoryName;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
+use crate::ops::access;
+use crate::storage::root;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -32,19 +33,17 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let name = DirectoryName::parse(at(&arguments.positional, 0))?;
     no_more_than(&arguments.positional, 1)?;
     let ownership = Ownership::parse(&arguments.chown)?;
-    let own = storage_root::default_path(context, name.as_str());
-    super::access::source(&Source::parse(&own)?, None, None, context)?;
-    let ids = storage_root::ids(&ownership, context);
-    storage_root::clear_leaving(context);
+    let own = root::default_path(context, name.as_str());
+    access::source(&Source::parse(&own)?, None, None, context)?;
+    let ids = root::ids(&ownership, context);
+    root::clear_leaving(context);
     let path = context.store.layout().directory(name.as_str());
     context.out.headline(&format!("Ensuring {} exists", path.display()));
-    let made = storage_root::make(&path, context)?;
+    let made = root::make(&path, context)?;
     if let Some(ids) = ids {
         context.out.detail_unless_quiet(&format!("Setting directory ownership to {ids}"));
-        if let Err(error) =
-            storage_root::give(name.as_str(), ids, arguments.chown_recursive, context)
-        {
-            storage_root::unmake(&made);
+        if let Err(error) = root::give(name.as_str(), ids, arguments.chown_recursive, context) {
+            root::unmake(&made);
             return Err(error.into());
         }
     }

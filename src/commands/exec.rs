@@ -6,14 +6,17 @@ use std::os::unix::fs::FileTypeExt;
 use clap::Parser;
 
 use super::arguments;
-use crate::backing::{self, Place};
 use crate::context::Context;
+use crate::docker;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source};
-use crate::error::{Error, Result};
-use crate::host::{docker, plugn, process};
+use crate::host::{plugn, process};
+use crate::ops::access;
+use crate::storage::root::Place;
+use crate::types;
 
 /// The image unless another is named.
 const IMAGE: &str = "alpine:3";
@@ -36,13 +39,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         return Err(Error::refused("storage:exec requires a storage entry name").into());
     }
     let name = arguments.positional.remove(0);
-    let entry = super::access::entry(&name, context)?;
+    let entry = access::entry(&name, context)?;
     check(&arguments)?;
     super::wait::must_be_usable(&entry, context)?;
     let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
     context.out.flush()?;
     // Dokku's scheduler mounts at /data as a directory, which a file cannot be.
-    let is_file = backing::of(&entry).place() == Place::File;
+    let is_file = types::of(&entry).place() == Place::File;
     let status = if context.environment.is_dokku() && !is_file {
         through_scheduler(&entry, image, &arguments)?
     } else {
@@ -111,7 +114,7 @@ fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context
     if let Some(user) = user {
         words.extend(["--user".to_owned(), user]);
     }
-    let backing = backing::of(entry);
+    let backing = types::of(entry);
     let place = match backing.place() {
         Place::File => format!("/data/{}", entry.name),
         _ => "/data".to_owned(),

@@ -3,10 +3,11 @@
 use clap::Parser;
 
 use super::arguments::{self, at};
-use crate::backing;
 use crate::context::Context;
+use crate::domain::error::Error;
 use crate::domain::text::or_empty;
-use crate::error::Error;
+use crate::ops::access;
+use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -23,7 +24,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     if name.is_empty() {
         return Err(Error::refused("storage entry name is required").into());
     }
-    let entry = super::access::entry(name, context)?;
+    let entry = access::entry(name, context)?;
     if arguments.format == "json" {
         context.out.json_pretty(&entry.shown());
         return Ok(());
@@ -55,7 +56,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         context.out.detail(&row("Option", &format!("{key}={value}")));
     }
     if !entry.kind.is_empty() {
-        let state = match backing::of(&entry).problem(&entry, context) {
+        let state = match types::of(&entry).problem(&entry, context) {
             None => "ready".to_owned(),
             Some(problem) => format!("{}; {}", problem.sentence, problem.remedy),
         };

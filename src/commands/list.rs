@@ -7,10 +7,10 @@ use super::arguments::{self, at, with_app};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::{mounted_source, volume_argument};
+use crate::domain::error::{Error, Result};
 use crate::domain::names::ProcessType;
 use crate::domain::phases::Phases;
-use crate::error::{Error, Result};
-use crate::host::apps;
+use crate::ops::apps;
 use crate::render::table::table;
 use crate::store::Mounted;
 

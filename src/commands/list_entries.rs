@@ -5,16 +5,16 @@ use std::collections::HashMap;
 use clap::Parser;
 
 use super::arguments;
-use crate::backing;
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::text::or_empty;
-use crate::error::{Error, Result};
-use crate::host::apps;
+use crate::ops::apps;
 use crate::render::table::table;
 use crate::store::Store;
 use crate::store::reading::Remembering;
+use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -118,7 +118,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
                 vec![
                     entry.name.to_string(),
                     entry.scheduler.clone(),
-                    backing::name_of(entry).to_owned(),
+                    types::name_of(entry).to_owned(),
                     source(entry),
                     apps.join(", "),
                 ]

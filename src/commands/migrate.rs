@@ -6,10 +6,11 @@ use super::arguments::{self, at, no_more_than};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 use crate::domain::phases::Phases;
-use crate::error::{Error, Result};
-use crate::host::apps;
+use crate::ops::access;
+use crate::ops::apps;
 use crate::store::{MountsFile, files};
 
 #[derive(Debug, Parser)]
@@ -140,7 +141,7 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
         Ok(())
     })?;
     for (text, error) in held {
-        left.push(format!("-v {text}: {}", super::access::told(error, context)));
+        left.push(format!("-v {text}: {}", access::told(error, context)));
     }
     for line in left {
         context.out.warn(&format!("Left in docker-options of {app}: {line}"));

@@ -1,21 +1,17 @@
 //! The subcommands: one file each.
 
-pub(crate) mod access;
 pub(crate) mod annotations;
 pub(crate) mod app;
 pub(crate) mod apply;
 pub mod arguments;
 pub(crate) mod clone;
-pub(crate) mod confirmation;
 pub(crate) mod connectors;
-pub(crate) mod content;
 pub(crate) mod create;
 pub(crate) mod default;
 pub(crate) mod destroy;
 pub(crate) mod doctor;
 pub(crate) mod ensure_directory;
 pub(crate) mod exec;
-pub(crate) mod filling;
 pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod list_entries;
@@ -26,8 +22,6 @@ pub(crate) mod needs;
 pub(crate) mod policy;
 pub(crate) mod prune;
 pub(crate) mod report;
-pub(crate) mod restart;
-pub(crate) mod scheduler;
 pub(crate) mod set;
 pub(crate) mod share;
 pub(crate) mod snapshots;
@@ -36,4 +30,3 @@ pub(crate) mod types;
 pub(crate) mod unmount;
 pub(crate) mod usage;
 pub(crate) mod wait;
-mod web;

@@ -3,20 +3,24 @@
 use clap::Parser;
 
 use super::arguments::{self, at, given, list, no_more_than, with_app};
-use super::scheduler;
-use crate::backing::{self, storage_root};
 use crate::context::Context;
+use crate::docker;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, only_on_default_path};
+use crate::domain::error::{Error, Result};
 use crate::domain::mount_string::MountString;
 use crate::domain::names::{AppName, ProcessType};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
-use crate::error::{Error, Result};
-use crate::host::{apps, docker};
+use crate::ops::access;
+use crate::ops::apps;
+use crate::ops::restart;
+use crate::ops::scheduler;
+use crate::storage::root;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
+use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -74,7 +78,7 @@ fn mount_colon_form(
     context: &mut Context,
 ) -> Result<()> {
     let mut mount = MountString::parse_typed(target)?;
-    super::access::source(&mount.source, None, Some(app), context)?;
+    access::source(&mount.source, None, Some(app), context)?;
     if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
         mount.source = Source::Path(jail.land(app, path)?);
     }
@@ -113,9 +117,9 @@ fn mount_colon_form(
         change.write_mounts(app, &mounts);
         Ok(())
     });
-    mounted.map_err(|error| super::access::told(error, context))?;
+    mounted.map_err(|error| access::told(error, context))?;
     warn_of_namesake(app, &typed_source, context);
-    super::restart::say(app, context);
+    restart::say(app, context);
     Ok(())
 }
 
@@ -124,7 +128,7 @@ fn warn_of_namesake(app: &AppName, source: &Source, context: &mut Context) {
     let Source::Volume(volume) = source else {
         return;
     };
-    if super::access::entry(volume.as_str(), context).is_ok() {
+    if access::entry(volume.as_str(), context).is_ok() {
         context.out.warn(&format!(
             "This mounts the Docker volume {volume}, not the storage entry of that name; for the entry: dokku storage:mount {app} {volume} --container-dir PATH"
         ));
@@ -137,7 +141,7 @@ fn mount_entry(
     arguments: &Arguments,
     context: &mut Context,
 ) -> Result<()> {
-    let entry = match super::access::entry(name, context) {
+    let entry = match access::entry(name, context) {
         Err(Error::Refused(_)) => {
             return Err(Error::refused(format!(
                 "{}; create it first with `dokku storage:create`",
@@ -186,14 +190,14 @@ fn mount_entry(
         }
         Ok((is_new, is_changed))
     });
-    let (is_new, is_changed) = mounted.map_err(|error| super::access::told(error, context))?;
+    let (is_new, is_changed) = mounted.map_err(|error| access::told(error, context))?;
     let place = format!("at {container_dir} on {app}");
     context.out.headline(&if is_new {
         format!("Storage entry {name} mounted {place}")
     } else {
         format!("Storage entry {name} mount {place} updated")
     });
-    let missing = backing::of(&entry).requirements(&context.environment);
+    let missing = types::of(&entry).requirements(&context.environment);
     if let Some(missing) = missing.into_iter().find(|needed| !needed.is_here) {
         context.out.warn(&format!(
             "{app} cannot be deployed with it yet: it needs {}, which is not here; {}",
@@ -201,7 +205,7 @@ fn mount_entry(
         ));
     }
     if is_changed {
-        super::restart::say(app, context);
+        restart::say(app, context);
     }
     Ok(())
 }
@@ -239,17 +243,17 @@ pub(crate) fn check(
     attachment: &Attachment,
     context: &Context,
 ) -> Result<()> {
-    super::access::must_be_in_scope(entry, app)?;
-    super::access::must_be_allowed(entry, Some(app), &context.store.policy()?, context)?;
+    access::must_be_in_scope(entry, app)?;
+    access::must_be_allowed(entry, Some(app), &context.store.policy()?, context)?;
     if !entry.is_docker_local() {
         return Ok(());
     }
     refuse_deleted_by_build(app, attachment, context)?;
     if !entry.kind.is_empty() {
-        backing::of(entry).check_attachment(attachment)?;
+        types::of(entry).check_attachment(attachment)?;
     }
     let source = entry.shown_source();
-    let default_path = storage_root::default_path(context, entry.name.as_str());
+    let default_path = root::default_path(context, entry.name.as_str());
     let chowns = attachment
         .volume_chown
         .as_ref()

@@ -6,15 +6,18 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use super::{access, mount, scheduler};
 use crate::checks::exclusive;
+use crate::commands::mount;
 use crate::context::Context;
+use crate::docker::containers;
+use crate::docker::containers::Container;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
-use crate::error::{Error, Result};
-use crate::host::apps;
-use crate::host::docker::containers::{self, Container};
+use crate::ops::apps;
+use crate::ops::restart;
+use crate::ops::{access, scheduler};
 use crate::store::{MountsFile, Store};
 
 #[derive(Debug, Parser)]
@@ -204,10 +207,10 @@ impl Move {
         } else if is_new && did_stop {
             context.out.detail(&format!("Nothing of {from} ran with it"));
         } else if is_new {
-            super::restart::say(from, context);
+            restart::say(from, context);
         }
         if is_new {
-            super::restart::say(to, context);
+            restart::say(to, context);
         }
         Ok(())
     }

@@ -6,16 +6,17 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::arguments::{self, at, no_more_than, with_app};
-use super::{access, scheduler};
-use crate::checks::{Finding, Severity};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::quoted;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;
 use crate::domain::needs::{self, Mode, Need, NeedId};
-use crate::error::{Error, Result};
-use crate::host::apps;
+use crate::ops::apps;
+use crate::ops::restart;
+use crate::ops::{access, scheduler};
 use crate::render::table::table;
 use crate::store::Change;
 use crate::store::entries::changed_meanwhile;
@@ -222,7 +223,7 @@ fn link_one(app: &AppName, id: &str, name: &str, context: &mut Context) -> Resul
         format!("Storage entry {name} serves {} of {app} already", need.id)
     });
     if changed {
-        super::restart::say(app, context);
+        restart::say(app, context);
     }
     Ok(())
 }
@@ -303,7 +304,7 @@ pub(crate) fn unlink(words: &[String], context: &mut Context) -> anyhow::Result<
         Ok(())
     })?;
     context.out.headline(&format!("{id} of {app} is not served any more; the data stays"));
-    super::restart::say(&app, context);
+    restart::say(&app, context);
     Ok(())
 }
 

@@ -5,11 +5,12 @@ use clap::Parser;
 use super::arguments::{self, at, no_more_than};
 use super::report::{Format, Request};
 use crate::context::Context;
+use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::paths::{HostPath, as_typed};
 use crate::domain::policy::{Jail, Policy, parse_trash_hours};
-use crate::error::{Error, Result};
-use crate::host::jail;
+use crate::fs::jail;
+use crate::ops::access;
 use crate::store::Store;
 
 #[derive(Debug, Parser)]
@@ -25,7 +26,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let arguments: Arguments = arguments::parse("storage:policy:set", words, context)?;
     let positional = &arguments.positional;
     let key = at(positional, 0);
-    super::access::must_see_every_app("the policy is for every app", context)?;
+    access::must_see_every_app("the policy is for every app", context)?;
     let values = positional.get(1..).unwrap_or_default();
     let change = change(key, values)?;
     context.store.change(|transaction| {
@@ -108,7 +109,7 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
             continue;
         };
         for mounted in mounts.mounted {
-            if let Some(path) = super::access::judged_path(&mounted.entry, context)
+            if let Some(path) = access::judged_path(&mounted.entry, context)
                 && let Err(reason) = jail::judge(&policy, Some(&app), &path)
             {
                 context.out.warn(&format!("{app} cannot be deployed with its mounts: {reason}"));

@@ -5,18 +5,18 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::arguments::{at, with_app};
-use crate::backing;
 use crate::context::Context;
 use crate::domain::docker_args;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 use crate::domain::phases::Phase;
 use crate::domain::text::or_empty;
-use crate::error::{Error, Result};
-use crate::host::apps;
+use crate::ops::apps;
 use crate::render::report::Report;
 use crate::store::Mounts;
 use crate::store::reading::Remembering;
+use crate::types;
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -192,7 +192,7 @@ fn report<'a>(mounts: &'a Mounts, context: &Context) -> Result<Report<'a>> {
             .filter(|mounted| mounted.attachment.phases.contains(phase))
             .flat_map(|mounted| {
                 let source = docker_args::mounted_source(&mounted.entry, &mounted.attachment);
-                backing::of(&mounted.entry).words(&source, &mounted.entry, &mounted.attachment)
+                types::of(&mounted.entry).words(&source, &mounted.entry, &mounted.attachment)
             })
             .collect();
         report.add(format!("{}-mounts", phase.as_str()), docker_args::line(&words));

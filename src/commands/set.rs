@@ -6,18 +6,22 @@ use clap::Parser;
 use serde_json::Value;
 
 use super::arguments::{self, at, no_more_than, pairs};
-use super::{content, scheduler, wait};
-use crate::backing::storage_root::{self, Wanted};
-use crate::backing::{self, Place};
+use crate::commands::wait;
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::domain::scope::Scope;
 use crate::domain::size::ByteSize;
-use crate::error::{Error, Result};
+use crate::ops::access;
+use crate::ops::{content, scheduler};
+use crate::storage::root;
+use crate::storage::root::Place;
+use crate::storage::root::Wanted;
 use crate::store::Store;
 use crate::store::entries::no_such_entry;
+use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -134,11 +138,11 @@ impl Changes {
 
     fn apply(&self, entry: &mut Entry, default_path: &str) -> Result<()> {
         for (property, value) in &self.properties {
-            backing::of(entry).check_property(entry, property)?;
+            types::of(entry).check_property(entry, property)?;
             set(entry, property, value)?;
         }
         if entry.exclusive {
-            backing::must_be_able_to_be_exclusive(entry)?;
+            types::must_be_able_to_be_exclusive(entry)?;
         }
         for (given, values) in
             [(&self.annotations, &mut entry.annotations), (&self.labels, &mut entry.labels)]
@@ -149,7 +153,7 @@ impl Changes {
             }
         }
         if self.properties.iter().any(|(name, _)| name == "reclaim-policy") {
-            backing::of(entry).check_reclaim_policy(entry)?;
+            types::of(entry).check_reclaim_policy(entry)?;
         }
         entry.check(default_path)?;
         if self.touch_directory() && entry.kind.is_empty() {
@@ -163,9 +167,9 @@ impl Changes {
     fn resize(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let size = self.properties.iter().find(|(name, _)| name == SIZE);
         match size {
-            Some((_, value)) if backing::of(entry).must_be_mounted(entry) => {
+            Some((_, value)) if types::of(entry).must_be_mounted(entry) => {
                 let size = ByteSize::parse(value)?;
-                backing::of(entry).resize(entry, size, context)
+                types::of(entry).resize(entry, size, context)
             }
             _ => Ok(()),
         }
@@ -190,7 +194,7 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
         "access-mode" => fixed(&entry.access_mode)?,
         "storage-class-name" => fixed(&entry.storage_class)?,
         // What has a size of its own was given it before.
-        SIZE if backing::of(entry).must_be_mounted(entry) => {
+        SIZE if types::of(entry).must_be_mounted(entry) => {
             let size = ByteSize::parse(value)?.to_string();
             entry.options.insert(SIZE.to_owned(), size);
         }
@@ -230,22 +234,22 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         let [name, from] = [0, 2].map(|index| at(&arguments.positional, index));
         return Ok(content::set(name, from, context)?);
     }
-    let entry = super::access::entry(at(&arguments.positional, 0), context)?;
-    let default_path = storage_root::default_path(context, entry.name.as_str());
+    let entry = access::entry(at(&arguments.positional, 0), context)?;
+    let default_path = root::default_path(context, entry.name.as_str());
     changes.resize(&entry, context)?;
     let mut planned = entry.clone();
     changes.apply(&mut planned, &default_path)?;
-    if changes.touch_directory() && backing::of(&entry).place() == Place::File {
+    if changes.touch_directory() && types::of(&entry).place() == Place::File {
         wait::must_be_usable(&entry, context)?;
     }
     let wanted = if changes.touch_directory() {
-        Some(Wanted::of(&planned, arguments.chown_recursive, context)?)
+        Some(Wanted::of(&planned, types::of(&planned).place(), arguments.chown_recursive, context)?)
     } else {
         None
     };
     let change = |entry: &mut Entry| changes.apply(entry, &default_path);
     let updated = update(entry.name.as_str(), change, wanted.as_ref(), context);
-    updated.map_err(|error| super::access::told(error, context))?;
+    updated.map_err(|error| access::told(error, context))?;
     context.out.headline(&format!("Storage entry {} updated", entry.name));
     Ok(())
 }

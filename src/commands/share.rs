@@ -3,12 +3,14 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use super::{access, mount, scheduler};
+use crate::commands::mount;
 use crate::context::Context;
 use crate::domain::app_settings::Share;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
-use crate::error::{Error, Result};
-use crate::host::apps;
+use crate::ops::apps;
+use crate::ops::restart;
+use crate::ops::{access, scheduler};
 use crate::store::reading::Remembering;
 use crate::store::{Mounted, Mounts, Store};
 
@@ -71,7 +73,7 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> anyhow::Result<(
         context.out.detail(&super::list::colon_form(mounted));
     }
     if is_changed {
-        super::restart::say(&app, context);
+        restart::say(&app, context);
     }
     Ok(())
 }
@@ -98,7 +100,7 @@ pub(crate) fn unshare(words: &[String], context: &mut Context) -> anyhow::Result
         change.write_app_settings(&app, &settings)
     })?;
     context.out.headline(&format!("{app} does not share the storage of {from} any more"));
-    super::restart::say(&app, context);
+    restart::say(&app, context);
     Ok(())
 }
 

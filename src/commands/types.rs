@@ -4,10 +4,11 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::arguments::{self, at, no_more_than};
-use crate::backing::{self, ALL, Backing, Description, Requirement};
 use crate::context::Context;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 use crate::render::table::table;
+use crate::types;
+use crate::types::{ALL, Backing, Description, Requirement};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -68,7 +69,7 @@ pub(crate) fn info(words: &[String], context: &mut Context) -> anyhow::Result<()
     if name.is_empty() {
         return Err(Error::refused("a type is required, as storage:types:list shows them").into());
     }
-    let shown = Shown::of(backing::find(name)?, context);
+    let shown = Shown::of(types::find(name)?, context);
     if json {
         context.out.json_pretty(&shown);
     } else {

@@ -6,11 +6,12 @@ use super::arguments::{self, at, given, no_more_than, with_app};
 use crate::context::Context;
 use crate::domain::docker_args::mounted_source;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::mount_string::MountString;
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{ContainerPath, Source};
-use crate::error::{Error, Result};
-use crate::host::apps;
+use crate::ops::apps;
+use crate::ops::restart;
 use crate::store::{Change, Line, Mounted, MountsFile, Store};
 
 #[derive(Debug, Parser)]
@@ -55,7 +56,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     } else {
         unmount_entry(&app, target, which, context)?;
     }
-    super::restart::say(&app, context);
+    restart::say(&app, context);
     Ok(())
 }
 

@@ -7,18 +7,24 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::arguments::{self, at, given, no_more_than};
-use crate::backing::sized;
-use crate::backing::{self, Place};
 use crate::context::Context;
+use crate::docker::volumes;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
 use crate::domain::paths::Source;
 use crate::domain::size::{ByteSize, readable};
-use crate::error::{Error, Result};
-use crate::host::docker::volumes;
-use crate::host::space::{self, Filling};
-use crate::host::{apps, image, ownership};
+use crate::fs::image;
+use crate::fs::space;
+use crate::fs::space::Filling;
+use crate::ops::access;
+use crate::ops::apps;
 use crate::render::table::table;
+use crate::storage;
+use crate::storage::ownership;
+use crate::storage::root::Place;
+use crate::storage::sized;
+use crate::types;
 
 /// How wide a bar is, in characters.
 const BAR: usize = 20;
@@ -102,20 +108,20 @@ fn asked(arguments: &Arguments, context: &Context) -> Result<Vec<Entry>> {
             entries.dedup_by(|a, b| a.name == b.name);
             Ok(entries)
         }
-        (name, None) => Ok(vec![super::access::entry(name, context)?]),
+        (name, None) => Ok(vec![access::entry(name, context)?]),
         (_, Some(_)) => Err(Error::refused("name an entry or --app, not both")),
     }
 }
 
 fn is_volume(entry: &Entry) -> bool {
-    matches!(entry.host_path, Some(Source::Volume(_))) && backing::name_of(entry) == "volume"
+    matches!(entry.host_path, Some(Source::Volume(_))) && types::name_of(entry) == "volume"
 }
 
 fn row(entry: &Entry, of_docker: &[(String, u64)], context: &Context) -> Result<Row> {
     let path = Path::new(entry.shown_source());
     let mut row = Row {
         name: entry.name.clone(),
-        kind: backing::name_of(entry),
+        kind: types::name_of(entry),
         path: entry.shown_source().to_owned(),
         used: None,
         limit: None,
@@ -127,7 +133,7 @@ fn row(entry: &Entry, of_docker: &[(String, u64)], context: &Context) -> Result<
         row.used = of_docker.iter().find(|(name, _)| *name == row.path).map(|(_, used)| *used);
         return Ok(row);
     }
-    match backing::of(entry).place() {
+    match types::of(entry).place() {
         Place::File => row.used = std::fs::metadata(path).ok().map(|found| found.len()),
         Place::Directory => fill(&mut row, entry, path, context)?,
         Place::MountPoint | Place::None => {}
@@ -148,7 +154,7 @@ fn fill(row: &mut Row, entry: &Entry, path: &Path, context: &Context) -> Result<
         }
         return Ok(());
     }
-    let is_ours = row.path == backing::storage_root::default_path(context, entry.name.as_str());
+    let is_ours = row.path == storage::root::default_path(context, entry.name.as_str());
     let name = is_ours.then_some(entry.name.as_str());
     let layout = context.store.layout();
     if let Some(usage) = ownership::usage(&context.environment, layout, name, path)? {

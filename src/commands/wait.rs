@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 
 use super::arguments::{self, at, given};
-use super::scheduler;
-use crate::backing::{self, Problem};
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::Problem;
 use crate::domain::paths::Source;
-use crate::error::{Error, Result};
+use crate::ops::access;
+use crate::ops::scheduler;
+use crate::types;
 
 /// How long it waits for what may come by itself, unless somebody says.
 const PATIENCE: u64 = 60;
@@ -33,11 +35,11 @@ struct Arguments {
 /// its claim.
 pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:wait", words, context)?;
-    let entry = super::access::entry(at(&arguments.positional, 0), context)?;
+    let entry = access::entry(at(&arguments.positional, 0), context)?;
     let patience = given(arguments.timeout.as_deref()).map(seconds).transpose()?;
     let begin = Instant::now();
     if !scheduler::is_elsewhere(&entry) {
-        backing::of(&entry).revive(&entry, context)?;
+        types::of(&entry).revive(&entry, context)?;
     }
     while let Err(reason) = look(&entry, context)? {
         // Dokku's own command looks once; what a server or a helper brings is worth waiting for.
@@ -82,13 +84,13 @@ fn look(entry: &Entry, context: &Context) -> Result<Result<(), NotYet>> {
         }
         return Ok(Ok(()));
     }
-    if let Some(problem) = backing::of(entry).problem(entry, context) {
+    if let Some(problem) = types::of(entry).problem(entry, context) {
         let may_pass = problem.may_pass;
         return Ok(Err(NotYet { sentence: sentence(entry, &problem), may_pass }));
     }
     match &entry.host_path {
         Some(Source::Path(path))
-            if backing::of(entry).place() == backing::Place::Directory
+            if types::of(entry).place() == types::Place::Directory
                 && !std::path::Path::new(path.as_str()).is_dir() =>
         {
             not_yet(format!("storage entry \"{name}\" host path {path} is not present"))
@@ -106,7 +108,7 @@ fn sentence(entry: &Entry, problem: &Problem) -> String {
 
 /// Refuses an entry that containers cannot use as it is now.
 pub(crate) fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
-    match backing::of(entry).problem(entry, context) {
+    match types::of(entry).problem(entry, context) {
         Some(problem) if entry.is_docker_local() => Err(Error::refused(sentence(entry, &problem))),
         _ => Ok(()),
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::names::AppName;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// What happens at a deploy where the source of a mount is missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

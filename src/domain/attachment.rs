@@ -10,7 +10,7 @@ use super::ownership::Ownership;
 use super::paths::{ContainerPath, Subpath};
 use super::phases::{Phase, Phases};
 use super::volume_options::VolumeOptions;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// An attachment, in the shape and the field order of a line of Dokku's `config/storage/APP/mounts`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::entry::{SCHEMA_VERSION, null_as_default};
 use super::names::ConnectorName;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// A connector, in the shape of `connectors/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use super::options;
 use super::ownership::Ownership;
 use super::paths::Source;
 use super::scope::Scope;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// The version of the entry files, Dokku's own.
 pub const SCHEMA_VERSION: u64 = 1;

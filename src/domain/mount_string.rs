@@ -5,7 +5,7 @@ use super::entry::Entry;
 use super::names::VolumeName;
 use super::paths::{ContainerPath, HostPath, Source, as_typed};
 use super::volume_options::VolumeOptions;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 const BAD_PATHS: &str = "Storage path must be two valid paths divided by colon.";
 const BAD_VOLUME: &str = "Volume name must be two characters or more. Volume name must not contain invalid characters. Storage path must be two valid paths divided by colon.";

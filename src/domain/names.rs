@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::text::checked_text;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
 pub const LEAVING: &str = ".destroyed-";

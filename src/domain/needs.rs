@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::paths::{ContainerPath, as_typed};
 use super::text::checked_text;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// The name of a need: letters, digits, dashes and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

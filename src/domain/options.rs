@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// What stands in the place of a value that is not shown.
 pub const HIDDEN: &str = "***";

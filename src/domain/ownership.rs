@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// An owner as `--chown` takes it: a preset, `UID` or `UID:GID` from 0 to 65535, or `false` for leaving it
 /// alone; for a mount also `auto`, the user of the app's image.

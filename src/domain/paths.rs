@@ -2,7 +2,7 @@
 
 use super::names::VolumeName;
 use super::text::checked_text;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// The longest path that Linux takes, in bytes.
 const PATH_MAX: usize = 4095;

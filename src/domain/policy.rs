@@ -7,7 +7,7 @@ use super::names::AppName;
 use super::paths::{HostPath, as_typed};
 use super::text::checked_text;
 use super::trash::{MOST_HOURS, TRASH_HOURS};
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// What stands for the app's name in a jail's path.
 const APP: &str = "{app}";

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::AppName;
 use super::text::checked_text;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// An app's name, or a pattern for names in which `*` stands for any characters (`web-*`).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::moment::Moment;
 use super::names::EntryName;
 use super::text::checked_text;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// Names in the storage root that begin like this are snapshots: `.snapshot-ENTRY@NAME`.
 pub const SNAPSHOT: &str = ".snapshot-";

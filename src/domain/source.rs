@@ -4,7 +4,7 @@ use super::names::EntryName;
 use super::paths::{HostPath, as_typed};
 use super::snapshot::SnapshotName;
 use super::web::{GitReference, WebAddress};
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// The ways of writing a source, as refusals show them.
 const KINDS: &str = "snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF], https://…";

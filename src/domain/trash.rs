@@ -7,7 +7,7 @@ use super::entry::Entry;
 use super::moment::Moment;
 use super::names::DirectoryName;
 use super::text::checked_text;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// Names in the storage root that begin like this are directories in the trash.
 pub const TRASH: &str = ".trash-";

@@ -1,6 +1,6 @@
 //! Addresses on the web that something is fetched from, and what is said about them.
 
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// The longest address that is taken.
 const LONGEST: usize = 2048;

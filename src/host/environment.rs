@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 use crate::domain::paths::HostPath;
-use crate::error::{Error, Result};
-use crate::store::{Layout, Owner, Store};
 
-use super::ownership::{HELPERS, LIB_ROOT_FILE};
-use super::users;
+use crate::domain::layout::{HELPERS, LIB_ROOT_FILE};
+
+/// In which variable the serving program is told which descriptor is the mount's.
+pub(crate) const FUSE_DESCRIPTOR: &str = "DOKKU_STORAGE_FUSE";
 
 /// Where Dokku keeps its state unless `DOKKU_LIB_ROOT` says otherwise.
 pub(crate) const DOKKU_LIB_ROOT: &str = "/var/lib/dokku";
@@ -71,22 +72,9 @@ impl Environment {
         self.apps_root.as_deref()
     }
 
-    /// The store that this environment says.
-    pub fn store(&self) -> Result<Store> {
-        let layout = Layout::new(self.lib_root.clone());
-        Ok(Store::new(layout, self.owner()?, self.apps_root.clone()))
-    }
-
-    fn owner(&self) -> Result<Owner> {
-        if !self.is_dokku() || !users::is_root() {
-            return Ok(Owner::caller());
-        }
-        let user = var("DOKKU_SYSTEM_USER").unwrap_or_else(|| "dokku".to_owned());
-        let group = self.system_group();
-        if user == "root" && group == "root" {
-            return Ok(Owner::caller());
-        }
-        Ok(Owner::ids(users::uid_of(&user)?, users::gid_of(&group)?))
+    /// Dokku's user.
+    pub(crate) fn system_user(&self) -> String {
+        var("DOKKU_SYSTEM_USER").unwrap_or_else(|| "dokku".to_owned())
     }
 
     /// The group of Dokku's user.
@@ -195,7 +183,7 @@ impl Environment {
     /// The numbers of the descriptors of a mount and of the socket over which a serving program waits for it.
     pub fn fuse_descriptors(&self) -> Option<(i32, i32)> {
         let number = |name: &str| var(name)?.parse().ok();
-        Some((number(super::fuse::DESCRIPTOR)?, number("_FUSE_COMMFD")?))
+        Some((number(FUSE_DESCRIPTOR)?, number("_FUSE_COMMFD")?))
     }
 
     /// The folders in which programs are looked for.

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::environment::Environment;
 use super::process::{self, Answer};
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 const PLUGN: &str = "plugn";
 

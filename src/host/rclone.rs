@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::process::{Answer, Service};
 use crate::domain::connector::{Connector, Secret};
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// Where programs are looked for.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";

@@ -5,7 +5,7 @@
 use std::fs;
 
 use super::process;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// Whether this process works as root.
 pub(crate) fn is_root() -> bool {

@@ -1,23 +1,27 @@
 //! `storage:app:set APP auto-volumes true`: each volume that an app's image declares, and that nothing is mounted at,
 //! becomes an entry of the app's own.
 
-use crate::backing::storage_root::{self, leaving_name};
 use crate::checks::declared::Covered;
 use crate::checks::image::AppImage;
+use crate::commands::destroy;
 use crate::commands::snapshots::forget;
-use crate::commands::{access, destroy};
 use crate::context::Context;
+use crate::docker::filling;
+use crate::docker::filling::Vessel;
 use crate::domain::attachment::Attachment;
 use crate::domain::auto_volume::AutoVolume;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{ContainerPath, Source};
 use crate::domain::phases::Phases;
-use crate::error::{Error, Result};
-use crate::host::docker::filling::{self, Vessel};
+use crate::fs::tree::Depth;
 use crate::host::environment;
-use crate::host::ownership::{self, Folder, Ids};
-use crate::host::tree::Depth;
+use crate::ops::access;
+use crate::storage::ownership;
+use crate::storage::ownership::{Folder, Ids};
+use crate::storage::root;
+use crate::storage::root::leaving_name;
 use crate::store::{Change, Store};
 
 /// What an image declares and nothing is mounted at.
@@ -100,7 +104,7 @@ impl Uncovered {
         if self.volumes.is_empty() {
             return Ok(());
         }
-        storage_root::clear_leaving(context);
+        root::clear_leaving(context);
         let mut own: Vec<Own> = Vec::new();
         let made = self
             .prepare(app, &mut own, context)
@@ -139,7 +143,7 @@ impl Uncovered {
             let directory = hidden.as_deref().map(|name| context.store.layout().directory(name));
             own.push(Own { entry, attachment, hidden });
             if let Some(directory) = directory {
-                storage_root::make(&directory, context)?;
+                root::make(&directory, context)?;
             }
         }
         Ok(())
@@ -148,7 +152,7 @@ impl Uncovered {
     fn new_entry(volume: AutoVolume, own: &[Own], context: &Context) -> Result<Entry> {
         let is_taken = |name: &EntryName| own.iter().any(|own| own.entry.name == *name);
         let name = context.store.free_entry_name(&volume.wanted_name(), is_taken)?;
-        let path = storage_root::default_path(context, name.as_str());
+        let path = root::default_path(context, name.as_str());
         Ok(Entry {
             reclaim_policy: "Delete".to_owned(),
             node: environment::node(),

@@ -5,13 +5,14 @@
 //! alone.
 
 use crate::checks::exclusive::{can_write, declared, in_the_way, written_by};
-use crate::checks::{Finding, Severity};
-use crate::commands::scheduler;
 use crate::context::Context;
+use crate::docker::containers;
+use crate::docker::containers::Container;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::{AppName, ProcessType};
-use crate::error::{Error, Result};
-use crate::host::docker::containers::{self, Container};
+use crate::ops::scheduler;
 use crate::store::Mounted;
 
 /// What keeps the containers of an app that get some of its mounts from being started with its exclusive entries.

@@ -9,27 +9,31 @@ use std::os::unix::fs::MetadataExt;
 
 use super::auto_volumes::Uncovered;
 use super::one_writer;
-use crate::backing;
-use crate::backing::storage_root::{self, Wanted};
 use crate::checks::image::{self, AppImage};
-use crate::checks::{Finding, Severity, sources};
-use crate::commands::scheduler;
+use crate::checks::sources;
 use crate::commands::usage::{NEARLY_FULL, share_of};
 use crate::context::Context;
+use crate::docker::volumes;
+use crate::docker::volumes::Volume;
 use crate::domain::app_image::{CheckedMounts, ImageFacts};
 use crate::domain::app_settings::{MissingSource, UnwritableSource};
 use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::quoted;
 use crate::domain::entry::{DOCKER_LOCAL, Entry};
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::{AppName, ProcessType};
 use crate::domain::paths::{Source, Subpath};
 use crate::domain::phases::Phase;
-use crate::error::{Error, Result};
-use crate::host::docker::volumes::{self, Volume};
+use crate::fs::tree::Depth;
 use crate::host::environment;
-use crate::host::ownership::{self, Folder, Ids};
-use crate::host::tree::Depth;
+use crate::ops::scheduler;
+use crate::storage::ownership;
+use crate::storage::ownership::{Folder, Ids};
+use crate::storage::root;
+use crate::storage::root::Wanted;
 use crate::store::{Mounted, Mounts};
+use crate::types;
 
 /// Checks every mount of the phases deploy and run against an image that is about to be released, and sets the owners that
 /// were asked for.
@@ -243,7 +247,7 @@ fn prepare(
 /// Why containers cannot use what is behind a mount, after it was tried to mend it: a mount that came down may come up again.
 pub(crate) fn mend(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
     sources::unusable(app, mounted, context)?;
-    if let Err(error) = backing::of(&mounted.entry).revive(&mounted.entry, context) {
+    if let Err(error) = types::of(&mounted.entry).revive(&mounted.entry, context) {
         context.out.warn(&error.to_string());
     }
     sources::unusable(app, mounted, context)
@@ -296,7 +300,7 @@ fn owners(
             return Ok(None);
         };
         let name = mounted.entry.name.as_str();
-        if mounted.entry.shown_source() != storage_root::default_path(context, name) {
+        if mounted.entry.shown_source() != root::default_path(context, name) {
             crate::render::Printer::new(false).warn(&format!(
                 "{app}: --volume-chown {} is not applied to {}, which is not in the storage root; set its owner yourself",
                 ownership.as_str(),
@@ -335,8 +339,8 @@ pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> R
         }
         (_, Some(part)) if is_ours(entry, context) => make_part(entry, part, context)?,
         _ => {
-            let wanted = Wanted::of(entry, false, context)?;
-            storage_root::make(path, context)?;
+            let wanted = Wanted::of(entry, types::of(entry).place(), false, context)?;
+            root::make(path, context)?;
             wanted.apply(entry, context)?;
         }
     }
@@ -345,15 +349,15 @@ pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> R
 }
 
 fn is_ours(entry: &Entry, context: &Context) -> bool {
-    entry.shown_source() == storage_root::default_path(context, entry.name.as_str())
+    entry.shown_source() == root::default_path(context, entry.name.as_str())
 }
 
 /// Makes a part of an entry's directory, and that where it is missing too, for the entry's owner.
 fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()> {
     let name = entry.name.as_str();
     let directory = context.store.layout().directory(name);
-    let wanted = Wanted::of(entry, false, context)?;
-    storage_root::make(&directory, context)?;
+    let wanted = Wanted::of(entry, types::of(entry).place(), false, context)?;
+    root::make(&directory, context)?;
     wanted.apply(entry, context)?;
     let found = std::fs::metadata(&directory).map_err(Error::system("read", &directory))?;
     let ids = Ids { uid: found.uid(), gid: found.gid() };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::Printer;
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// The width of a report's first column, unless a label needs more.
 const WIDTH: usize = 31;

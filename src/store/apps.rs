@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Change, Layout, Store, files};
 use crate::domain::app_image::{CheckedMounts, ImageFacts};
 use crate::domain::app_settings::AppSettings;
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
 use crate::domain::names::AppName;
 use crate::domain::needs::Need;
-use crate::error::{Error, Result};
+use crate::store::{Change, Store, files};
 
 fn settings_file(layout: &Layout, app: &AppName) -> PathBuf {
     layout.apps().join(settings_within(app))

@@ -20,7 +20,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::change::{Change, Planned};
 use super::files::{self, is_absent, unless_absent};
 use super::journal::{self, Journal, Step, flush_folders};
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// The mode of the folder in the staging place.
 const STAGING_MODE: u32 = 0o700;

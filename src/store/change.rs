@@ -8,9 +8,9 @@ use super::files::{self, FOLDER_MODE};
 use super::journal::{self, Journal, Step};
 use super::{MountsFile, Rights, Store};
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
-use crate::error::{Error, Result};
-use crate::host::tree;
+use crate::fs::tree;
 
 /// The store's own folders below `$DOKKU_LIB_ROOT`.
 pub(crate) const OWN_FOLDERS: [&str; 4] = [

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Change, Layout, Store, files};
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
 use crate::domain::names::ConnectorName;
-use crate::error::{Error, Result};
+use crate::store::{Change, Store, files};
 
 fn folder(layout: &Layout) -> PathBuf {
     layout.registry().join("connectors")

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use super::{Store, files};
+use crate::domain::error::{Error, Result};
 use crate::domain::mount_string::MountString;
 use crate::domain::names::AppName;
 use crate::domain::paths::ContainerPath;
 use crate::domain::phases::Phase;
-use crate::error::{Error, Result};
 
 /// One of docker-options' files.
 #[derive(Debug)]

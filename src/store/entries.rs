@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{Store, files};
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{ENTRY_NAME_MAX, EntryName, LEGACY_PREFIX};
-use crate::error::{Error, Result};
 
 /// All entries that could be read, in the order of their names, and what was wrong with the others.
 #[derive(Debug, Default)]

@@ -5,9 +5,9 @@ use std::path::Path;
 use super::{Store, overlap};
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
-use crate::error::{Error, Result};
 
 /// The name of the field in an entry's file.
 const FIELD: &str = "exclusive";

@@ -12,7 +12,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 
 /// The mode of every store file.
 const FILE_MODE: u32 = 0o600;

@@ -30,9 +30,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::Layout;
 use super::files::{self, Owner, unless_absent};
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
 
 /// The largest note that is read, in bytes.
 const LARGEST_NOTE: u64 = 16 * 1024 * 1024;

@@ -12,7 +12,6 @@ pub(crate) mod entries;
 mod exclusive;
 pub(crate) mod files;
 mod journal;
-pub(crate) mod layout;
 mod mounts;
 mod policy;
 pub(crate) mod reading;
@@ -26,14 +25,14 @@ use std::path::{Path, PathBuf};
 pub(crate) use change::{Change, OWN_FOLDERS};
 pub(crate) use entries::Entries;
 pub use files::Owner;
-pub use layout::Layout;
 pub use mounts::MountsFile;
 pub(crate) use mounts::{Line, RealPath, RealPaths, overlap};
 pub(crate) use reading::{Mounted, Mounts};
 pub(crate) use rights::Rights;
 
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
 use crate::domain::names::AppName;
-use crate::error::{Error, Result};
 
 /// The store of one host.
 #[derive(Debug, Clone)]

@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Change, Layout, Store, files};
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
 use crate::domain::policy::Policy;
-use crate::error::{Error, Result};
+use crate::store::{Change, Store, files};
 
 fn path(layout: &Layout) -> PathBuf {
     layout.registry().join("policy.json")

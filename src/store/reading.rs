@@ -9,8 +9,8 @@ use super::shares::LeftOut;
 use super::{Entries, Line, Store};
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
-use crate::error::{Error, Result};
 
 /// How often a reader of several files tries before it keeps writers out.
 const TRIES: u32 = 20;

@@ -6,8 +6,9 @@
 use nix::unistd::{Gid, Uid, getgroups, setegid, seteuid, setgroups};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use super::{Layout, Owner};
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
+use crate::store::Owner;
 
 /// The owner's rights, until dropped.
 #[derive(Debug)]

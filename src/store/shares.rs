@@ -6,8 +6,8 @@ use super::{Change, Mounted, Mounts, Store, files};
 use crate::domain::app_settings::Share;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
-use crate::error::{Error, Result};
 
 /// A mount that is not shared, and why.
 #[derive(Debug, Clone)]

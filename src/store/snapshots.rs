@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Change, Layout, Store, files};
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
 use crate::domain::names::EntryName;
 use crate::domain::snapshot::{Snapshot, SnapshotName, directory_name};
-use crate::error::{Error, Result};
+use crate::store::{Change, Store, files};
 
 fn all(layout: &Layout) -> PathBuf {
     layout.registry().join("snapshots")

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Map;
 
-use super::{Change, Layout, Store, files};
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
 use crate::domain::trash::{TRASH, TrashId, Trashed};
-use crate::error::{Error, Result};
+use crate::store::{Change, Store, files};
 
 fn folder(layout: &Layout) -> PathBuf {
     layout.registry().join("trash")

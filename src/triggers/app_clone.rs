@@ -3,19 +3,22 @@
 use std::io::IsTerminal;
 
 use super::app_life::both;
-use crate::backing::storage_root::{self, Wanted, leaving_name};
-use crate::backing::{self, Place};
 use crate::commands::unmount::{legacy_entries, remove_if_unused};
 use crate::context::Context;
 use crate::domain::app_settings::{AppSettings, CloneMode};
 use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::mounted_source;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
-use crate::error::{Error, Result};
-use crate::host::{ownership, plugn};
+use crate::host::plugn;
+use crate::storage::ownership;
+use crate::storage::root;
+use crate::storage::root::Place;
+use crate::storage::root::{Wanted, leaving_name};
 use crate::store::{Change, Mounted, Store};
+use crate::types;
 
 /// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not given.
 ///
@@ -161,8 +164,7 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
         if !own.iter().any(|(original, _)| *original == entry.name) {
             let name = free_name(entry, old, new, &own, &context.store)?;
             let mut copy = entry.clone();
-            copy.host_path =
-                Some(Source::parse(&storage_root::default_path(context, name.as_str()))?);
+            copy.host_path = Some(Source::parse(&root::default_path(context, name.as_str()))?);
             copy.name = name;
             if let Some(volume) = &mut copy.auto_volume {
                 volume.app = new.clone();
@@ -198,16 +200,16 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
 /// Whether a clone gets what the original has. An app finds its files at its start: one that is empty would only be in
 /// its way, so they are copied whatever is said for directories.
 fn is_copied(entry: &Entry, mode: CloneMode) -> bool {
-    mode == CloneMode::Copy || backing::of(entry).place() == Place::File
+    mode == CloneMode::Copy || types::of(entry).place() == Place::File
 }
 
 fn is_ours(mounted: &Mounted, context: &Context) -> bool {
     let entry = &mounted.entry;
     entry.is_docker_local()
-        && matches!(backing::of(entry).place(), Place::Directory | Place::File)
-        && !backing::of(entry).must_be_mounted(entry)
+        && matches!(types::of(entry).place(), Place::Directory | Place::File)
+        && !types::of(entry).must_be_mounted(entry)
         && !entry.name.is_legacy()
-        && entry.shown_source() == storage_root::default_path(context, entry.name.as_str())
+        && entry.shown_source() == root::default_path(context, entry.name.as_str())
 }
 
 /// Makes each entry's directory or file under a hidden name, which is noted in `hidden` first.
@@ -221,10 +223,12 @@ fn make_directories(
         let name = leaving_name(entry.name.as_str());
         hidden.push(name.clone());
         if is_copied(entry, mode) {
-            storage_root::copy(original.as_str(), &name, context)?;
+            root::copy(original.as_str(), &name, context)?;
         } else {
-            storage_root::make(&context.store.layout().directory(&name), context)?;
-            Wanted::of(entry, false, context)?.under(name).apply(entry, context)?;
+            root::make(&context.store.layout().directory(&name), context)?;
+            Wanted::of(entry, types::of(entry).place(), false, context)?
+                .under(name)
+                .apply(entry, context)?;
         }
     }
     Ok(())

@@ -4,8 +4,8 @@ use super::{app, word};
 use crate::commands::unmount::{legacy_entries, remove_if_unused};
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
-use crate::error::{Error, Result};
 use crate::ops::auto_volumes;
 use crate::store::files;
 

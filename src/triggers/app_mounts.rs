@@ -8,8 +8,8 @@ use crate::commands::report::warn_of_orphans;
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
+use crate::domain::error::Result;
 use crate::domain::phases::Phase;
-use crate::error::Result;
 use crate::store::Mounts;
 
 #[derive(Serialize)]

@@ -8,11 +8,11 @@ use crate::checks::sources;
 use crate::commands::needs;
 use crate::context::Context;
 use crate::domain::app_settings::MissingSource;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 use crate::domain::needs::parse;
 use crate::domain::phases::Phase;
-use crate::error::{Error, Result};
-use crate::host::tree;
+use crate::fs::tree;
 use crate::ops::prepare;
 use crate::store::files::{self, is_absent};
 

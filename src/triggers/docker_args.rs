@@ -1,21 +1,22 @@
 //! `docker-args-build`, `docker-args-deploy`, `docker-args-run`: the words that mount an app's storage.
 
 use super::{app, word};
-use crate::backing::{self, Place};
 use crate::checks::sources;
-use crate::commands::access::{must_be_allowed, must_be_in_scope};
 use crate::context::Context;
 use crate::domain::app_settings::MissingSource;
 use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::{line, mounted_source, refused};
 use crate::domain::entry::{DOCKER_LOCAL, K3S};
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName, ProcessType};
 use crate::domain::paths::{ContainerPath, Source};
 use crate::domain::phases::Phase;
 use crate::domain::policy::Policy;
-use crate::error::{Error, Result};
+use crate::ops::access::{must_be_allowed, must_be_in_scope};
 use crate::ops::{one_writer, prepare};
+use crate::storage::root::Place;
 use crate::store::Mounted;
+use crate::types;
 
 /// The builders whose build containers can mount.
 const BUILDERS: [&str; 3] = ["herokuish", "pack", "cnb"];
@@ -229,7 +230,7 @@ fn words_of_mount(
     must_be_allowed(entry, Some(app), policy, context)?;
     must_be_in_scope(entry, app)?;
     let source = as_docker_sees_it(mounted, context)?;
-    let backing = backing::of(entry);
+    let backing = types::of(entry);
     if is_unstoppable && !entry.kind.is_empty() {
         if let Some(finding) = prepare::mend(app, mounted, context) {
             return Err(Error::refused(finding.line()));

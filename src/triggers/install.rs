@@ -7,18 +7,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::backing;
 use crate::catalog;
 use crate::commands::{migrate, trash};
 use crate::context::Context;
+use crate::domain::error::Result;
+use crate::domain::layout::INSTALLED;
+use crate::domain::layout::{HELPERS, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
 use crate::domain::names::AppName;
-use crate::error::Result;
-use crate::helpers::root::{self, INSTALLED};
-use crate::host::ownership::{HELPERS, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
+use crate::fs::tree;
+use crate::fs::tree::Depth;
 use crate::host::process;
-use crate::host::tree::{self, Depth};
 use crate::host::users::is_root;
+use crate::privileged::root;
+use crate::storage;
 use crate::store::{OWN_FOLDERS, app_folders, files};
+use crate::types;
 
 /// Where sudo reads which programs Dokku's user may run as root.
 pub(crate) const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
@@ -36,7 +39,7 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> anyhow::Resul
         mend_owners(context)?;
         helpers(context).context("unable to install the helpers for sudo")?;
     }
-    backing::storage_root::clear_leaving(context);
+    storage::root::clear_leaving(context);
     keep_mounted(context);
     if let Err(error) = trash::empty_expired(context) {
         context.out.warn(&error.to_string());
@@ -63,8 +66,8 @@ fn folders(context: &Context) -> Result<()> {
 /// Has mounted again what is kept mounted. What cannot be is told; the apps' next deploys say it, too.
 fn keep_mounted(context: &mut Context) {
     let entries = context.store.entries().unwrap_or_default().entries;
-    for entry in entries.iter().filter(|entry| backing::of(entry).must_be_mounted(entry)) {
-        if let Err(error) = backing::of(entry).revive(entry, context) {
+    for entry in entries.iter().filter(|entry| types::of(entry).must_be_mounted(entry)) {
+        if let Err(error) = types::of(entry).revive(entry, context) {
             context.out.warn(&format!("storage entry \"{}\" is not mounted: {error}", entry.name));
         }
     }

@@ -1,7 +1,7 @@
 //! `report` and `cron-entries`: the plugin's part of what Dokku shows and schedules.
 
 use crate::context::Context;
-use crate::host::apps;
+use crate::ops::apps;
 
 /// The app's part of `dokku report`.
 pub(crate) fn app(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {

@@ -6,12 +6,12 @@ use std::path::Path;
 use super::install::SUDOERS;
 use super::word;
 use crate::context::Context;
-use crate::error::Error;
-use crate::helpers::root::INSTALLED;
-use crate::helpers::{ATTACHING, UNIT};
-use crate::host::ownership::HELPERS;
-use crate::host::tree;
+use crate::domain::error::Error;
+use crate::domain::layout::HELPERS;
+use crate::domain::layout::INSTALLED;
+use crate::fs::tree;
 use crate::host::users::is_root;
+use crate::privileged::{ATTACHING, UNIT};
 
 /// Removes the helpers and, where they are this plugin's, sudo's rules for them. The store stays.
 pub(crate) fn run(arguments: &[String], _context: &mut Context) -> anyhow::Result<()> {

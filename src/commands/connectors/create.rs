@@ -3,12 +3,12 @@
 use clap::Parser;
 
 use super::{no_more_than, no_secret_among, secret};
-use crate::backing::nearest_first;
 use crate::commands::arguments::{self, at, given};
 use crate::context::Context;
 use crate::domain::connector::{Connector, KINDS, Kind, Secret};
+use crate::domain::error::{Error, Result};
 use crate::domain::names::ConnectorName;
-use crate::error::{Error, Result};
+use crate::types::nearest_first;
 
 #[derive(Debug, Parser)]
 struct Arguments {

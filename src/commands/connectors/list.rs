@@ -10,8 +10,8 @@ use crate::commands::types::is_json;
 use crate::context::Context;
 use crate::domain::connector::Connector;
 use crate::domain::entry::Entry;
+use crate::domain::error::Result;
 use crate::domain::names::EntryName;
-use crate::error::Result;
 use crate::render::table::table;
 use crate::store::Entries;
 

@@ -8,13 +8,13 @@ mod secret;
 pub(crate) mod set;
 pub(crate) mod test;
 
-use super::access;
 use super::arguments::at;
 use crate::context::Context;
 use crate::domain::connector::{Connector, Secret};
+use crate::domain::error::{Error, Result};
 use crate::domain::names::ConnectorName;
 use crate::domain::options;
-use crate::error::{Error, Result};
+use crate::ops::access;
 
 /// The flag that says where the secret is.
 const SECRET_FILE: &str = "--secret-file";

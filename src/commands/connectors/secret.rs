@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 
 use crate::context::Context;
 use crate::domain::connector::{Connector, Secret};
-use crate::error::{Error, Result};
+use crate::domain::error::{Error, Result};
 use crate::host::terminal::{self, Asked};
 
 /// How a secret is given.

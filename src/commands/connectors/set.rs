@@ -3,15 +3,16 @@
 use clap::Parser;
 
 use super::{SECRET, no_more_than, no_secret_among, secret};
-use crate::backing::{self, Place};
 use crate::commands::arguments::{self, at, given};
 use crate::commands::list_entries::tell_problems;
-use crate::commands::restart;
 use crate::context::Context;
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::options;
-use crate::error::{Error, Result};
+use crate::ops::restart;
+use crate::storage::root::Place;
+use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -186,7 +187,7 @@ fn follow(connector: &Connector, is_changed: bool, context: &mut Context) -> Res
     let mut problems = found.problems;
     let uses = |entry: &&Entry| entry.connector.as_ref() == Some(name);
     for entry in found.entries.iter().filter(uses) {
-        let backing = backing::of(entry);
+        let backing = types::of(entry);
         if !is_changed
             && backing.place() == Place::MountPoint
             && backing.problem(entry, context).is_none()

@@ -6,7 +6,7 @@ use super::no_more_than;
 use crate::commands::arguments::{self, at};
 use crate::context::Context;
 use crate::domain::connector::Connector;
-use crate::error::Error;
+use crate::domain::error::Error;
 use crate::host::rclone::listing::{self, Remote};
 
 /// How many names are shown.

@@ -5,17 +5,21 @@ mod request;
 use request::Arguments;
 
 use super::arguments::{self, given};
-use super::filling::{self, Origin};
-use super::{access, content, scheduler};
-use crate::backing::storage_file::Filling;
-use crate::backing::storage_root::{self, Wanted};
-use crate::backing::{self, Place, Request};
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::paths::Source;
 use crate::domain::source;
 use crate::domain::web::Sha256;
-use crate::error::{Error, Result};
+use crate::ops::populate;
+use crate::ops::populate::Origin;
+use crate::ops::{access, content, scheduler};
+use crate::storage::file::Filling;
+use crate::storage::root;
+use crate::storage::root::Place;
+use crate::storage::root::Wanted;
+use crate::types;
+use crate::types::Request;
 
 /// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
 ///
@@ -55,15 +59,15 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
     if let Some(source) = source {
         let origin = Origin::of(&source, sum.as_ref(), &mut entry, context)?;
-        filling::create(&entry, &entry, &origin, context)?;
+        populate::create(&entry, &entry, &origin, context)?;
         context.out.headline(&format!("Storage entry {} created", entry.name));
         return Ok(());
     }
     let from = request.from.as_ref().map(|from| content::read(from, &entry.name, context));
     let bytes = from.transpose()?;
-    storage_root::clear_leaving(context);
-    let wanted = Wanted::of(&entry, recursive, context)?;
-    let filling = if backing::of(&entry).place() == Place::File {
+    root::clear_leaving(context);
+    let wanted = Wanted::of(&entry, types::of(&entry).place(), recursive, context)?;
+    let filling = if types::of(&entry).place() == Place::File {
         let is_registered = existing.is_some();
         Some(Filling::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)
     } else {
@@ -100,7 +104,7 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
             entry.name, existing.scheduler
         )));
     }
-    let (kind, wanted) = (backing::name_of(existing), backing::name_of(entry));
+    let (kind, wanted) = (types::name_of(existing), types::name_of(entry));
     let is_typed = !existing.kind.is_empty() || !entry.kind.is_empty();
     if kind != wanted && is_typed {
         return Err(Error::refused(format!(
@@ -171,7 +175,7 @@ fn finish(entry: &Entry, request: &Request, wanted: &Wanted, context: &mut Conte
     if wanted.missing().is_some() {
         context.out.detail(&format!("Created {}", entry.shown_source()));
     }
-    backing::of(entry).make(entry, request, context)?;
+    types::of(entry).make(entry, request, context)?;
     wanted.apply(entry, context)?;
     if scheduler::is_elsewhere(entry) && scheduler::tell("storage-create", entry, context)?.is_err()
     {

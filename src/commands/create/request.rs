@@ -2,10 +2,10 @@
 
 use clap::Parser;
 
-use crate::backing::{self, Place, Request, storage_root};
 use crate::commands::arguments::{self, at, given, no_more_than, pairs};
 use crate::context::Context;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S, unsupported_scheduler};
+use crate::domain::error::{Error, Result};
 use crate::domain::mode::Mode;
 use crate::domain::names::{ConnectorName, EntryName};
 use crate::domain::options;
@@ -13,8 +13,11 @@ use crate::domain::ownership::Ownership;
 use crate::domain::paths::{Source, as_typed};
 use crate::domain::scope::Scope;
 use crate::domain::source;
-use crate::error::{Error, Result};
 use crate::host::environment;
+use crate::storage::root;
+use crate::storage::root::Place;
+use crate::types;
+use crate::types::Request;
 
 /// The type that an entry has of itself.
 const DIRECTORY: &str = "directory";
@@ -91,7 +94,7 @@ pub(super) fn entry(arguments: &Arguments, context: &mut Context) -> Result<(Ent
     let labels = pairs(&arguments.label)?;
     let name = EntryName::parse_new(at(&arguments.positional, 0))?;
     no_more_than(&arguments.positional, 2)?;
-    let default_path = storage_root::default_path(context, name.as_str());
+    let default_path = root::default_path(context, name.as_str());
     let (kind, scheduler) = kind_and_scheduler(arguments)?;
     let typed = Some(at(&arguments.positional, 1)).filter(|typed| !typed.is_empty());
     let request = request(kind, typed, arguments)?;
@@ -123,16 +126,16 @@ pub(super) fn entry(arguments: &Arguments, context: &mut Context) -> Result<(Ent
     if !kind.is_empty() {
         kind.clone_into(&mut entry.kind);
         entry.size.clear();
-        let backing = backing::find(kind)?;
-        backing::check_request(backing, &request)?;
+        let backing = types::find(kind)?;
+        types::check_request(backing, &request)?;
         backing.plan(&mut entry, &request, context)?;
     }
     let is_here = matches!(entry.host_path, Some(Source::Path(_))) || !kind.is_empty();
-    if scheduler == DOCKER_LOCAL && is_here && backing::of(&entry).is_on_one_host(&entry) {
+    if scheduler == DOCKER_LOCAL && is_here && types::of(&entry).is_on_one_host(&entry) {
         entry.node = environment::node();
     }
     if entry.exclusive {
-        backing::must_be_able_to_be_exclusive(&entry)?;
+        types::must_be_able_to_be_exclusive(&entry)?;
     }
     entry.check(&default_path)?;
     if kind.is_empty() {
@@ -150,7 +153,7 @@ fn kind_and_scheduler(arguments: &Arguments) -> Result<(&str, &str)> {
     let Some(kind) = given(arguments.r#type.as_deref()) else {
         return Ok((if scheduler == DOCKER_LOCAL { sized } else { "" }, scheduler));
     };
-    backing::find(kind)?;
+    types::find(kind)?;
     match (kind, scheduler) {
         (K3S, _) => Ok(("", K3S)),
         (_, DOCKER_LOCAL) if kind == DIRECTORY => Ok((sized, scheduler)),
@@ -210,7 +213,7 @@ pub(super) fn filled_from(
     entry: &Entry,
     request: &Request,
 ) -> Result<Option<source::Source>> {
-    match backing::of(entry).place() {
+    match types::of(entry).place() {
         Place::Directory => {}
         Place::File if from.starts_with("snapshot:") => {}
         _ => return Ok(None),

@@ -3,16 +3,18 @@
 use clap::Parser;
 
 use super::{containers_with, forget, must_be_free, named};
-use crate::backing::snapshots::{self, Form};
-use crate::backing::storage_root::{clear_leaving, leaving_name};
 use crate::commands::arguments::{self, at, no_more_than};
 use crate::context::Context;
+use crate::docker::pausing::Paused;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::snapshot::{Made, Snapshot, SnapshotName};
-use crate::error::{Error, Result};
-use crate::host::docker::pausing::Paused;
-use crate::host::tree::Copied;
+use crate::fs::tree::Copied;
+use crate::storage::root::{clear_leaving, leaving_name};
+use crate::storage::snapshots;
+use crate::storage::snapshots::Form;
+use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -37,7 +39,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         "" => SnapshotName::of_time(created),
         name => SnapshotName::parse(name)?,
     };
-    let form = snapshots::form(&entry, "a snapshot", context)?;
+    let form = types::form(&entry, "a snapshot", context)?;
     must_be_free(&entry.name, &name, &context.store)?;
     clear_leaving(context);
     let hidden = leaving_name(entry.name.as_str());

@@ -3,14 +3,14 @@
 use clap::Parser;
 
 use super::{existing, named};
-use crate::backing::storage_root::{clear_leaving, leaving_name};
 use crate::commands::arguments::{self, at, no_more_than};
-use crate::commands::confirmation;
 use crate::context::Context;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 use crate::domain::snapshot::Snapshot;
-use crate::error::{Error, Result};
-use crate::host::ownership;
+use crate::ops::confirmation;
+use crate::storage::ownership;
+use crate::storage::root::{clear_leaving, leaving_name};
 use crate::store::Store;
 
 #[derive(Debug, Parser)]

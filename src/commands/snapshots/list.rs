@@ -2,13 +2,13 @@
 
 use clap::Parser;
 
-use crate::commands::access;
 use crate::commands::arguments::{self, at};
 use crate::context::Context;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
 use crate::domain::size::readable;
 use crate::domain::snapshot::Snapshot;
-use crate::error::{Error, Result};
+use crate::ops::access;
 use crate::render::table::table;
 
 #[derive(Debug, Parser)]

@@ -8,15 +8,16 @@ pub(crate) mod restore;
 use std::path::Path;
 
 use crate::checks::running::as_docker_sees_it;
-use crate::commands::access;
 use crate::commands::arguments::at;
 use crate::context::Context;
+use crate::docker::containers;
+use crate::docker::containers::Container;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
 use crate::domain::snapshot::{Snapshot, SnapshotName};
-use crate::error::{Error, Result};
-use crate::host::docker::containers::{self, Container};
-use crate::host::ownership;
+use crate::ops::access;
+use crate::storage::ownership;
 use crate::store::Store;
 
 /// The entry that the first argument names.

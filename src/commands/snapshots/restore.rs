@@ -3,16 +3,19 @@
 use clap::Parser;
 
 use super::{containers_with, existing, forget, must_be_free, named};
-use crate::backing::storage_root::{self, clear_leaving, leaving_name};
-use crate::backing::{sized, snapshots};
 use crate::commands::arguments::{self, at, no_more_than};
 use crate::context::Context;
+use crate::docker::containers;
+use crate::docker::containers::Container;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::snapshot::{Made, Snapshot, SnapshotName, directory_name};
-use crate::error::{Error, Result};
-use crate::host::docker::containers::{self, Container};
+use crate::storage::root;
+use crate::storage::root::{clear_leaving, leaving_name};
+use crate::storage::{sized, snapshots};
 use crate::store::Store;
+use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -33,7 +36,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     no_more_than(positional, 2)?;
     let entry = named(positional, context)?;
     let note = existing(&entry.name, at(positional, 1), &context.store)?;
-    let form = snapshots::form(&entry, "a snapshot", context)?;
+    let form = types::form(&entry, "a snapshot", context)?;
     form.must_be_movable(&entry, context)?;
     let mut before = before(&entry, &context.store)?;
     if arguments.stop {
@@ -134,7 +137,7 @@ fn replace_image(
     context: &mut Context,
 ) -> Result<bool> {
     let aside = leaving_name(entry.name.as_str());
-    let kept = storage_root::copy(entry.name.as_str(), &aside, context).and_then(|copied| {
+    let kept = root::copy(entry.name.as_str(), &aside, context).and_then(|copied| {
         before.made = copied.made;
         (before.bytes, before.files) = (Some(copied.bytes), Some(copied.files));
         context.store.change(|change| {

@@ -4,10 +4,10 @@ use clap::Parser;
 
 use super::{called, empty_expired, remove, shown_size, usage, visible};
 use crate::commands::arguments::{self, at, no_more_than};
-use crate::commands::confirmation;
 use crate::context::Context;
+use crate::domain::error::Error;
 use crate::domain::trash::Trashed;
-use crate::error::Error;
+use crate::ops::confirmation;
 use crate::render::table::table;
 
 #[derive(Debug, Parser)]

@@ -7,7 +7,7 @@ use super::{shown_size, usage, visible};
 use crate::commands::arguments::{self, no_more_than};
 use crate::context::Context;
 use crate::domain::entry::Entry;
-use crate::error::Error;
+use crate::domain::error::Error;
 use crate::render::table::table;
 
 #[derive(Debug, Parser)]

@@ -4,16 +4,20 @@ pub(crate) mod empty;
 pub(crate) mod list;
 pub(crate) mod restore;
 
-use crate::backing::{self, sized, storage_root};
 use crate::context::Context;
+use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::names::EntryName;
 use crate::domain::size::readable;
 use crate::domain::trash::{Caller, TrashId, Trashed};
-use crate::error::{Error, Result};
-use crate::host::tree::Usage;
-use crate::host::{apps, ownership, space};
+use crate::fs::space;
+use crate::fs::tree::Usage;
+use crate::ops::access;
+use crate::ops::apps;
+use crate::storage::ownership;
+use crate::storage::{root, sized};
 use crate::store::Store;
+use crate::types;
 
 /// Below this share of free space, in percent, the trash makes room.
 const SCARCE: u64 = 5;
@@ -22,7 +26,7 @@ const SCARCE: u64 = 5;
 /// others see what they destroyed themselves.
 fn visible(context: &Context) -> Result<Vec<Trashed>> {
     let mut trash = context.store.snapshot(Store::trash)?;
-    if !trash.is_empty() && super::access::must_see_every_app("", context).is_err() {
+    if !trash.is_empty() && access::must_see_every_app("", context).is_err() {
         let caller = Caller::from(context.environment.caller());
         trash.retain(|item| item.by.as_ref() == Some(&caller));
     }
@@ -58,7 +62,7 @@ pub(super) fn shown_size(usage: Option<Usage>) -> String {
 }
 
 /// An id for what goes to the trash now. The store's lock is held.
-pub(super) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
+pub(crate) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
     let mut second = Moment::now().seconds();
     loop {
         let id = TrashId::new(name, Moment::of_seconds(second), std::process::id())?;
@@ -71,7 +75,7 @@ pub(super) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
 
 /// Removes something in the trash for good; false where somebody else has it out of the trash already.
 pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
-    let leaving = storage_root::leaving_name(item.name());
+    let leaving = root::leaving_name(item.name());
     let store = &context.store;
     let place = store.trashed_directory(&item.id);
     let aside = store.layout().directory(&leaving);
@@ -99,7 +103,7 @@ pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
     }
     let of_item = item.entry.as_ref().filter(|_| !is_claimed);
     let removed = match of_item {
-        Some(entry) => backing::of(entry).remove(entry, context),
+        Some(entry) => types::of(entry).remove(entry, context),
         None => Ok(()),
     };
     let store = &context.store;

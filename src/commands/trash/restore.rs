@@ -3,14 +3,15 @@
 use clap::Parser;
 
 use super::{called, visible};
-use crate::backing::{self, sized};
 use crate::commands::arguments::{self, at, given, no_more_than};
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::{DirectoryName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::trash::Trashed;
-use crate::error::{Error, Result};
+use crate::storage::sized;
+use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -48,7 +49,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let wanted = wanted(&item, given(arguments.new_name.as_deref()), context)?;
     if let Some(Source::Path(path)) = wanted.entry.as_ref().and_then(|e| e.host_path.as_ref()) {
         let own = wanted.entry.as_ref().map(|entry| &entry.name);
-        crate::commands::access::source(&Source::Path(path.clone()), own, None, context)?;
+        crate::ops::access::source(&Source::Path(path.clone()), own, None, context)?;
     }
     restore(&item, &wanted, context)?;
     let path = context.store.layout().directory(&wanted.name);
@@ -59,7 +60,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     if let Some(entry) = &wanted.entry {
         // What it had behind it is there, and put in its place again.
-        if let Err(error) = backing::of(entry).make(entry, &backing::Request::default(), context) {
+        if let Err(error) = types::of(entry).make(entry, &types::Request::default(), context) {
             context.out.warn(&error.to_string());
         }
         context.out.headline(&format!("Storage entry {} restored", entry.name));

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::words;
 use crate::domain::connector::{Connector, Secret};
+use crate::domain::error::{Error, Result};
 use crate::domain::options::HIDDEN;
-use crate::error::{Error, Result};
 use crate::host::process::{self, Answer};
 
 /// The program.

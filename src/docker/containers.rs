@@ -1,0 +1,236 @@
+//! The containers of an app, and what is mounted into them.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::docker::{Environment, client, get};
+use crate::domain::error::{Error, Result};
+use crate::domain::names::AppName;
+use crate::host::process;
+
+/// The label by which Dokku marks an app's containers.
+const APP_LABEL: &str = "com.dokku.app-name";
+
+/// The label by which Dokku marks a container's process type.
+const PROCESS_LABEL: &str = "com.dokku.process-type";
+
+/// The label by which Dokku marks a container's process type and number, such as `web.1`.
+const DYNO_LABEL: &str = "com.dokku.dyno";
+
+/// The label by which Dokku tells deployed containers (`deploy`) from one-off ones (`run`, `cron`).
+const KIND_LABEL: &str = "com.dokku.container-type";
+
+pub(crate) use crate::docker::stopping::stop;
+
+/// A running container of an app.
+#[derive(Debug, Clone)]
+pub(crate) struct Container {
+    /// Its id, as short as Docker shows it.
+    pub id: String,
+    /// Its name, as Docker shows it.
+    pub name: String,
+    /// The app whose it is, as its label says.
+    pub app: String,
+    /// Its process type and number; none for a one-off, and where no label says it.
+    pub dyno: Option<String>,
+    /// Whether it is paused.
+    pub is_paused: bool,
+    /// Whether it runs one command and does not belong to a deploy.
+    pub is_one_off: bool,
+    /// Its process type; none for a one-off.
+    pub process_type: Option<String>,
+    /// What is mounted into it.
+    pub mounts: Vec<Mount>,
+}
+
+/// Something mounted into a container, as Docker sees it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Mount {
+    /// The path on the host; of a volume, where Docker keeps it.
+    #[serde(default)]
+    pub source: String,
+    /// The volume's name, where it is one.
+    #[serde(default)]
+    pub name: String,
+    /// The path in the container.
+    pub destination: String,
+    /// Whether the container can write to it.
+    #[serde(rename = "RW", default)]
+    pub is_writable: bool,
+}
+
+impl Container {
+    /// What it is called in a sentence: by its process type and number where they are known.
+    pub(crate) fn shown(&self) -> String {
+        match (&self.dyno, &self.process_type) {
+            (Some(dyno), _) => format!("{}.{dyno}", self.app),
+            (None, Some(process_type)) => {
+                format!("{}'s {process_type} container {}", self.app, self.id)
+            }
+            (None, None) => format!("{}'s container {}", self.app, self.id),
+        }
+    }
+}
+
+impl Mount {
+    /// What `-v` would name as the source: the volume, or the path.
+    pub(crate) fn source(&self) -> &str {
+        if self.name.is_empty() { &self.source } else { &self.name }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    id: String,
+    #[serde(default)]
+    names: Vec<String>,
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    labels: std::collections::HashMap<String, String>,
+    #[serde(default)]
+    mounts: Vec<Mount>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Inspected {
+    id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    state: State,
+    config: Config,
+    #[serde(default)]
+    mounts: Vec<Mount>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct State {
+    status: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Config {
+    labels: Option<std::collections::HashMap<String, String>>,
+}
+
+/// The running containers of an app; none where Docker does not answer.
+pub(crate) fn running(environment: &Environment, app: &AppName) -> Vec<Container> {
+    listed(environment, Some(&format!("{APP_LABEL}={app}"))).unwrap_or_default()
+}
+
+/// The running containers of every app; none where Docker does not answer.
+pub(crate) fn all(environment: &Environment) -> Vec<Container> {
+    listed(environment, Some(APP_LABEL)).unwrap_or_default()
+}
+
+/// The running containers of every app, where what is not seen would be a mistake.
+pub(crate) fn all_for_certain(environment: &Environment) -> Result<Vec<Container>> {
+    listed(environment, Some(APP_LABEL)).ok_or_else(|| {
+        Error::refused("Docker does not answer, so it is not known which containers run; try again once docker ps works")
+    })
+}
+
+/// Every container of this host, running or not, Dokku's or not; `None` where Docker does not answer.
+pub(crate) fn every(environment: &Environment) -> Option<Vec<Container>> {
+    if let Some(listed) = get(environment, "/containers/json?all=1") {
+        let listed: Vec<Listed> = serde_json::from_value(listed).ok()?;
+        return Some(listed.into_iter().map(Container::from).collect());
+    }
+    let answer = process::output(&client(environment), &["ps", "-aq", "--no-trunc"]).ok()?;
+    if answer.status != 0 {
+        return None;
+    }
+    let ids: Vec<&str> = answer.stdout.split_whitespace().collect();
+    let containers = inspected(environment, &ids)?;
+    // One that is gone meanwhile, or cannot be looked at, may be the one that matters.
+    (containers.len() == ids.len()).then(|| containers.into_iter().map(Container::from).collect())
+}
+
+/// The running containers, paused ones and those that are not of apps included, that have a directory mounted, or a part
+/// of it, or all of the storage root that it is in; `None` where Docker does not answer. The paths are as Docker has them.
+pub(crate) fn mounting(
+    environment: &Environment,
+    directory: &Path,
+    storage_root: &Path,
+) -> Option<Vec<Container>> {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let (directory, storage_root) = (real(directory), real(storage_root));
+    let has_it = |mount: &Mount| {
+        let source = real(Path::new(&mount.source));
+        source.starts_with(&directory) || source == storage_root
+    };
+    let mut containers = listed(environment, None)?;
+    containers.retain(|container| container.mounts.iter().any(has_it));
+    Some(containers)
+}
+
+/// The running containers with a label, or all; `None` where Docker does not answer.
+fn listed(environment: &Environment, label: Option<&str>) -> Option<Vec<Container>> {
+    let filter = label.map(|label| {
+        let encoded = label.replace('=', "%3D");
+        format!("?filters=%7B%22label%22%3A%5B%22{encoded}%22%5D%7D")
+    });
+    let path = format!("/containers/json{}", filter.unwrap_or_default());
+    let listed = match get(environment, &path) {
+        Some(listed) => serde_json::from_value(listed).ok()?,
+        None => by_client(environment, label)?,
+    };
+    let listed: Vec<Listed> = listed;
+    Some(listed.into_iter().map(Container::from).collect())
+}
+
+impl From<Listed> for Container {
+    fn from(listed: Listed) -> Self {
+        Self {
+            id: listed.id.chars().take(12).collect(),
+            name: listed.names.first().map_or("", |name| name.trim_start_matches('/')).to_owned(),
+            app: listed.labels.get(APP_LABEL).cloned().unwrap_or_default(),
+            dyno: listed.labels.get(DYNO_LABEL).cloned(),
+            is_paused: listed.state == "paused",
+            is_one_off: match listed.labels.get(KIND_LABEL) {
+                Some(kind) => kind != "deploy",
+                None => !listed.labels.contains_key(PROCESS_LABEL),
+            },
+            process_type: listed.labels.get(PROCESS_LABEL).cloned(),
+            mounts: listed.mounts,
+        }
+    }
+}
+
+fn by_client(environment: &Environment, label: Option<&str>) -> Option<Vec<Listed>> {
+    let docker = client(environment);
+    let filter = label.map(|label| format!("label={label}"));
+    let mut words = vec!["ps", "-q", "--no-trunc"];
+    words.extend(filter.iter().flat_map(|filter| ["--filter", filter]));
+    let ids = process::output(&docker, &words).ok()?;
+    if ids.status != 0 {
+        return None;
+    }
+    let ids: Vec<&str> = ids.stdout.split_whitespace().collect();
+    inspected(environment, &ids)
+}
+
+fn inspected(environment: &Environment, ids: &[&str]) -> Option<Vec<Listed>> {
+    if ids.is_empty() {
+        return Some(Vec::new());
+    }
+    let words: Vec<&str> = ["inspect"].iter().chain(ids).copied().collect();
+    // Where one is gone meanwhile, the others are told all the same.
+    let inspected = process::output(&client(environment), &words).ok()?.stdout;
+    let inspected: Vec<Inspected> = serde_json::from_str(&inspected).ok()?;
+    let listed = |inspected: Inspected| Listed {
+        id: inspected.id,
+        names: vec![inspected.name],
+        state: inspected.state.status,
+        labels: inspected.config.labels.unwrap_or_default(),
+        mounts: inspected.mounts,
+    };
+    Some(inspected.into_iter().map(listed).collect())
+}

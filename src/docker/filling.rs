@@ -1,0 +1,81 @@
+//! Directories filled with what an image has at a path, by Docker itself: as it fills a new volume.
+
+use std::collections::BTreeMap;
+
+use crate::docker::volumes;
+use crate::docker::volumes::{LOCAL, Volume};
+use crate::docker::{Environment, client};
+use crate::domain::error::{Error, Result};
+use crate::host::process;
+
+/// The label of the containers and volumes that are there for a moment; its value is the process that needs them.
+const LABEL: &str = "org.dokku-storage.filling";
+
+/// What is to be filled.
+#[derive(Debug)]
+pub(crate) struct Vessel {
+    /// The path in the image.
+    pub path: String,
+    /// The directory, as the engine's host sees it. It is there, and empty.
+    pub directory: String,
+}
+
+/// Fills directories with what an image has at the paths: owners, modes, links and extended attributes with it. Where
+/// the image has nothing at a path, the directory stays as it is.
+///
+/// # Errors
+/// Where Docker refuses, with its words. What was filled by then is left.
+pub(crate) fn fill(environment: &Environment, image: &str, vessels: &[Vessel]) -> Result<()> {
+    let own = std::process::id().to_string();
+    clear(environment, |of| !process::is_alive(of));
+    let result = copy(environment, image, vessels, &own);
+    clear(environment, |of| of == own);
+    result
+}
+
+fn copy(environment: &Environment, image: &str, vessels: &[Vessel], own: &str) -> Result<()> {
+    let label = format!("{LABEL}={own}");
+    let mut words: Vec<String> =
+        ["create", "--network", "none", "--label", &label].map(str::to_owned).to_vec();
+    for (index, vessel) in vessels.iter().enumerate() {
+        // A volume that is a directory: Docker fills it at the first container that has it.
+        let name = format!("dokku-storage-filling-{own}-{index}");
+        let options = [("type", "none"), ("o", "bind"), ("device", &vessel.directory)];
+        let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let labels = BTreeMap::from([(LABEL.to_owned(), own.to_owned())]);
+        let volume = Volume { driver: LOCAL.to_owned(), options: options.into(), labels };
+        volumes::make(environment, &name, &volume)?;
+        words.extend(["-v".to_owned(), format!("{name}:{}", vessel.path)]);
+    }
+    words.extend([image.to_owned(), "true".to_owned()]);
+    let docker = client(environment);
+    let answer =
+        process::output(&docker, &words).map_err(|error| Error::system("run", docker)(error))?;
+    if answer.status != 0 {
+        return Err(Error::refused(format!(
+            "Docker did not copy what {image} has at its volumes: {}",
+            answer.stderr.trim()
+        )));
+    }
+    Ok(())
+}
+
+/// Removes the containers and the volumes of the processes that are chosen; what cannot be removed stays for the next time.
+fn clear(environment: &Environment, is_chosen: impl Fn(&str) -> bool) {
+    let docker = client(environment);
+    let chosen = |words: &[&str]| -> Vec<String> {
+        let filter = format!("label={LABEL}");
+        let words = [words, &["--filter", &filter]].concat();
+        let lines = process::output(&docker, &words).map(|answer| answer.stdout);
+        let lines = lines.unwrap_or_default();
+        let pairs = lines.lines().filter_map(|line| line.split_once(' '));
+        pairs.filter(|(_, of)| is_chosen(of)).map(|(name, _)| name.to_owned()).collect()
+    };
+    let value = |name: &str| format!("{{{{.{name}}}}} {{{{.Label \"{LABEL}\"}}}}");
+    for container in chosen(&["ps", "-a", "--format", &value("ID")]) {
+        let _ = process::output(&docker, &["rm", "-f", "-v", &container]);
+    }
+    for volume in chosen(&["volume", "ls", "--format", &value("Name")]) {
+        let _ = volumes::remove(environment, &volume);
+    }
+}

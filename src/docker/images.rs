@@ -1,0 +1,210 @@
+//! What an image is: its user, and what it has at a path.
+
+use std::cell::OnceCell;
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha1::{Digest, Sha1};
+
+use crate::docker::{Environment, ask, client};
+use crate::domain::app_image::{Content, User};
+use crate::host::process;
+
+/// A block of a tar archive, in bytes.
+const BLOCK: usize = 512;
+
+/// The most of an archive that is read to look at a path, in bytes.
+const GLANCE: usize = 64 * 1024;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Config {
+    user: String,
+    env: Option<Vec<String>>,
+    volumes: Option<std::collections::BTreeMap<String, Value>>,
+}
+
+impl Config {
+    fn is_herokuish(&self) -> bool {
+        self.env.iter().flatten().any(|variable| variable == "USER=herokuishuser")
+    }
+
+    fn volumes(&self) -> Vec<String> {
+        self.volumes.iter().flatten().map(|(path, _)| path.clone()).collect()
+    }
+}
+
+/// What Docker's client says of a path that a container does not have, in its versions.
+const ABSENT: [&str; 2] = ["Could not find the file", "No such container:path"];
+
+/// An image, and what its files are. They are seen through a container that is never started; it is made when the first
+/// of them is asked for, and removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Image<'a> {
+    environment: &'a Environment,
+    name: String,
+    layers: String,
+    config: Config,
+    container: OnceCell<Option<String>>,
+}
+
+/// The paths that the first of the images that Docker has declares as volumes; nothing where it has none of them.
+pub(crate) fn volumes(environment: &Environment, names: &[String]) -> Vec<String> {
+    let image = Image::find(environment, names);
+    image.map(|image| image.volumes()).unwrap_or_default()
+}
+
+/// What Docker says of an image; `None` where it does not have it.
+fn inspect(environment: &Environment, name: &str) -> Option<Value> {
+    if let Some(answer) = ask(environment, "GET", &format!("/images/{name}/json"), "") {
+        return Some(answer.body).filter(|_| answer.status == 200);
+    }
+    let answer = process::output(&client(environment), &["image", "inspect", name]).ok()?;
+    let images: Value = serde_json::from_str(&answer.stdout).ok()?;
+    images.get(0).cloned()
+}
+
+impl<'a> Image<'a> {
+    /// The first of the images that Docker has; `None` where it has none of them or does not answer.
+    pub(crate) fn find(environment: &'a Environment, names: &[String]) -> Option<Self> {
+        let (name, found) =
+            names.iter().find_map(|name| Some((name, inspect(environment, name)?)))?;
+        let layers = found["RootFS"]["Layers"].as_array().map_or(&[][..], Vec::as_slice);
+        let layers: Vec<&str> = layers.iter().filter_map(Value::as_str).collect();
+        Some(Self {
+            environment,
+            name: name.clone(),
+            layers: layers.join(" "),
+            config: Config::deserialize(&found["Config"]).ok()?,
+            container: OnceCell::new(),
+        })
+    }
+
+    /// What tells images apart that differ in their files or in their user: the layers, and who is set as the user. Labels
+    /// make another image id, and are no difference.
+    pub(crate) fn identity(&self, app_user: Option<&str>) -> String {
+        let mut hash = Sha1::new();
+        let app_user = app_user.filter(|_| self.config.is_herokuish()).unwrap_or_default();
+        for part in [&self.layers, &self.config.user, app_user] {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        format!("{:x}", hash.finalize())
+    }
+
+    /// The container through which the files are seen; `None` where Docker does not make one.
+    fn container(&self) -> Option<&str> {
+        let make = || {
+            let words = ["create", "--network", "none", &self.name, "true"];
+            let made = process::output(&client(self.environment), &words).ok()?;
+            let container = made.stdout.trim().to_owned();
+            (made.status == 0 && !container.is_empty()).then_some(container)
+        };
+        self.container.get_or_init(make).as_deref()
+    }
+
+    /// What the image has at a path; `None` where Docker does not show it.
+    pub(crate) fn content(&self, path: &str) -> Option<Content> {
+        let archive = self.archive(path, GLANCE)?;
+        let Some(header) = archive.get(..BLOCK) else {
+            return Some(Content::Nothing);
+        };
+        Some(match header[156] {
+            b'5' => match archive.get(BLOCK) {
+                Some(&byte) if byte != 0 => Content::Directory,
+                _ => Content::EmptyDirectory,
+            },
+            b'0' | 0 => Content::File,
+            _ => Content::Other,
+        })
+    }
+
+    /// The user that the app's processes run as; `None` where it is not known. An image of herokuish starts as root and
+    /// then becomes `app_user`, or `herokuishuser`.
+    pub(crate) fn user(&self, app_user: Option<&str>) -> Option<User> {
+        let named = match self.config.user.as_str() {
+            "" if self.config.is_herokuish() => app_user.unwrap_or("herokuishuser"),
+            "" => "0",
+            user => user,
+        };
+        let (user, group) = named.split_once(':').unwrap_or((named, ""));
+        let passwd = self.file("/etc/passwd")?;
+        let known = passwd.lines().map(Account::of).find(|account| {
+            account.name == user || user.parse::<u32>().is_ok_and(|uid| account.id == Some(uid))
+        });
+        let uid = known.as_ref().and_then(|known| known.id).or_else(|| user.parse().ok())?;
+        let lines = self.file("/etc/group")?;
+        let gid = match group {
+            "" => known.as_ref().and_then(|known| known.group).unwrap_or(0),
+            group => group.parse().ok().or_else(|| {
+                lines.lines().map(Account::of).find(|account| account.name == group)?.id
+            })?,
+        };
+        // As Docker does: who names a group has that one only.
+        let is_member = |line: &&str| {
+            let members = line.split(':').nth(3).unwrap_or_default();
+            group.is_empty()
+                && known.as_ref().is_some_and(|k| members.split(',').any(|m| m == k.name))
+        };
+        let groups = lines.lines().filter(is_member).filter_map(|line| Account::of(line).id);
+        let groups = groups.filter(|group| *group != gid).collect();
+        Some(User { uid, gid, groups })
+    }
+
+    /// The name that the image was found by.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The paths that the image declares as volumes.
+    pub(crate) fn volumes(&self) -> Vec<String> {
+        self.config.volumes()
+    }
+
+    /// The text of a file in the image; empty where there is none, `None` where Docker does not show it.
+    fn file(&self, path: &str) -> Option<String> {
+        let archive = self.archive(path, 1024 * 1024)?;
+        let Some(header) = archive.get(..BLOCK) else {
+            return Some(String::new());
+        };
+        let digits = String::from_utf8_lossy(&header[124..136]).into_owned();
+        let digits = digits.trim_matches(|c: char| !c.is_digit(8));
+        let size = usize::from_str_radix(digits, 8).unwrap_or(0);
+        let end = archive.len().min(BLOCK + size);
+        Some(String::from_utf8_lossy(&archive[BLOCK.min(end)..end]).into_owned())
+    }
+
+    /// The beginning of the archive that Docker makes of a path; empty where there is no such path, `None` where Docker does
+    /// not show it.
+    fn archive(&self, path: &str, most: usize) -> Option<Vec<u8>> {
+        let source = format!("{}:{path}", self.container()?);
+        let words = ["cp", &source, "-"];
+        let (archive, ended) = process::beginning(&client(self.environment), &words, most).ok()?;
+        let is_absent = || ABSENT.iter().any(|words| ended.stderr.contains(words));
+        (ended.status == 0 || is_absent()).then_some(archive)
+    }
+}
+
+impl Drop for Image<'_> {
+    fn drop(&mut self) {
+        if let Some(Some(container)) = self.container.get() {
+            let _ = process::output(&client(self.environment), &["rm", "-f", "-v", container]);
+        }
+    }
+}
+
+/// A line of `/etc/passwd` or `/etc/group`: a name, its id, and for a user that of its group.
+struct Account {
+    name: String,
+    id: Option<u32>,
+    group: Option<u32>,
+}
+
+impl Account {
+    fn of(line: &str) -> Self {
+        let fields: Vec<&str> = line.split(':').collect();
+        let id = |index: usize| fields.get(index).and_then(|field| field.parse().ok());
+        let name = fields.first().copied().unwrap_or_default().to_owned();
+        Self { name, id: id(2), group: id(3) }
+    }
+}

@@ -1,0 +1,382 @@
+//! Archives from anywhere: told by their content, and unpacked whole or not at all.
+
+use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::path::Path;
+
+use flate2::read::MultiGzDecoder;
+use ruzstd::decoding::StreamingDecoder;
+use tar::{Archive, EntryType, Header, PaxExtensions};
+
+use crate::domain::error::{Error, Result};
+use crate::fs::tree::{Attributes, Unpacking};
+
+/// The longest name that stands in a member of its own.
+const LONGEST_EXTENSION: u64 = 64 * 1024;
+
+/// The most members that are unpacked.
+const MOST_MEMBERS: u64 = 1_000_000;
+
+/// What is left free on the disk, in bytes.
+const RESERVE: u64 = 64 << 20;
+
+/// What something is compressed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// What was unpacked.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unpacked {
+    /// Files, folders and links.
+    pub members: u64,
+    /// The bytes of the files.
+    pub bytes: u64,
+}
+
+/// Whether this is a tar archive, as it is or compressed with gzip or zstd.
+pub(crate) fn is_archive(data: &mut (impl Read + Seek)) -> io::Result<bool> {
+    data.rewind()?;
+    let mut block = [0; 512];
+    // What cannot be decompressed to one block is none.
+    let is_whole = content(&mut *data).and_then(|mut content| content.read_exact(&mut block));
+    data.rewind()?;
+    let header = Header::from_byte_slice(&block);
+    let sum: u32 = block
+        .iter()
+        .enumerate()
+        .map(|(at, byte)| match at {
+            148..156 => u32::from(b' '),
+            _ => u32::from(*byte),
+        })
+        .sum();
+    Ok(is_whole.is_ok() && sum > 256 && header.cksum().is_ok_and(|said| said == sum))
+}
+
+/// Unpacks an archive into the empty folder `name` directly below `root`. Owners are not taken from it, nor extended
+/// attributes.
+///
+/// # Errors
+/// Names the first member that is refused, and why; what was unpacked before stays, for the caller to remove.
+pub(crate) fn unpack(data: &mut (impl Read + Seek), root: &Path, name: &str) -> Result<Unpacked> {
+    let broken = |error: io::Error| Error::refused(format!("the archive cannot be read: {error}"));
+    data.rewind().map_err(broken)?;
+    let free = rustix::fs::statvfs(root).map_err(Error::system("look at", root))?;
+    let most = (free.f_bavail * free.f_frsize).saturating_sub(RESERVE);
+    let mut archive = Archive::new(content(data).map_err(broken)?);
+    let mut unpacking = Unpacking::into(root, name)?;
+    let mut unpacked = Unpacked::default();
+    let mut said = Said::default();
+    // Names that are members of their own are read here, where their length has a bound.
+    for member in archive.entries().map_err(broken)?.raw(true) {
+        let mut member = member.map_err(broken)?;
+        if said.takes(&mut member)? {
+            continue;
+        }
+        let Said { path, link } = std::mem::take(&mut said);
+        let path = path.unwrap_or_else(|| member.path_bytes().into_owned());
+        let refused = |error: io::Error| {
+            let path = String::from_utf8_lossy(&path);
+            Error::refused(format!("the archive's member {path:?} is refused: {error}"))
+        };
+        unpacked.members += 1;
+        let size = member.header().size().map_err(broken)?;
+        if unpacked.members > MOST_MEMBERS {
+            return Err(Error::refused(format!(
+                "the archive has more than {MOST_MEMBERS} members"
+            )));
+        }
+        let takes_room = is_file(member.header().entry_type());
+        if takes_room && size > most.saturating_sub(unpacked.bytes) {
+            return Err(Error::refused(format!(
+                "the archive is larger than what the disk has free ({most} bytes)"
+            )));
+        }
+        let link = link.or_else(|| member.link_name_bytes().map(std::borrow::Cow::into_owned));
+        unpacked.bytes += one(&mut member, &path, link, &mut unpacking).map_err(refused)?;
+    }
+    unpacking.finish().map_err(|error| Error::refused(format!("unable to unpack: {error}")))?;
+    Ok(unpacked)
+}
+
+fn is_file(kind: EntryType) -> bool {
+    matches!(kind, EntryType::Regular | EntryType::Continuous)
+}
+
+/// Unpacks one member; returns how many bytes it took.
+fn one(
+    member: &mut tar::Entry<'_, impl Read>,
+    path: &[u8],
+    link: Option<Vec<u8>>,
+    unpacking: &mut Unpacking,
+) -> io::Result<u64> {
+    let header = member.header();
+    let kind = header.entry_type();
+    let mode = header.mode()?;
+    let attributes = Attributes { mode, changed: header.mtime().unwrap_or(0) };
+    if mode & 0o6000 != 0 && kind != EntryType::Symlink {
+        return Err(io::Error::other("it has a set-uid or a set-gid bit"));
+    }
+    let without = || io::Error::other("it is a link to nothing");
+    match kind {
+        // Old archives end a folder's name with a slash and say nothing else.
+        EntryType::Regular if path.ends_with(b"/") => unpacking.folder(path, attributes)?,
+        EntryType::Directory => unpacking.folder(path, attributes)?,
+        EntryType::Symlink => unpacking.link(path, &link.ok_or_else(without)?)?,
+        EntryType::Link => unpacking.hard_link(path, &link.ok_or_else(without)?)?,
+        _ if is_file(kind) => return unpacking.file(path, attributes, member),
+        EntryType::Char | EntryType::Block => return Err(io::Error::other("it is a device")),
+        EntryType::Fifo => return Err(io::Error::other("it is a pipe")),
+        EntryType::GNUSparse => {
+            return Err(io::Error::other(
+                "it is stored with holes; make the archive without --sparse",
+            ));
+        }
+        _ => return Err(io::Error::other("it is of a kind that is not known")),
+    }
+    Ok(0)
+}
+
+/// What members that are no files said about the next one.
+#[derive(Debug, Default)]
+struct Said {
+    path: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+}
+
+impl Said {
+    /// Reads a member that is about the next one, or about all; says whether it was one.
+    fn takes(&mut self, member: &mut tar::Entry<'_, impl Read>) -> Result<bool> {
+        let kind = member.header().entry_type();
+        let is_about_others = kind.is_gnu_longname()
+            || kind.is_gnu_longlink()
+            || kind.is_pax_local_extensions()
+            || kind.is_pax_global_extensions();
+        if !is_about_others {
+            return Ok(false);
+        }
+        let mut text = Vec::new();
+        let read = member.take(LONGEST_EXTENSION + 1).read_to_end(&mut text);
+        let read =
+            read.map_err(|error| Error::refused(format!("the archive cannot be read: {error}")))?;
+        if read as u64 > LONGEST_EXTENSION {
+            return Err(Error::refused("the archive has a name of more than 64 KiB in it"));
+        }
+        if kind.is_pax_local_extensions() {
+            self.read_pax(&text)?;
+        } else if !kind.is_pax_global_extensions() {
+            while text.last() == Some(&0) {
+                text.pop();
+            }
+            let place = if kind.is_gnu_longname() { &mut self.path } else { &mut self.link };
+            *place = Some(text);
+        }
+        Ok(true)
+    }
+
+    fn read_pax(&mut self, text: &[u8]) -> Result<()> {
+        for extension in PaxExtensions::new(text) {
+            let extension = extension
+                .map_err(|error| Error::refused(format!("the archive cannot be read: {error}")))?;
+            match extension.key_bytes() {
+                b"path" => self.path = Some(extension.value_bytes().to_vec()),
+                b"linkpath" => self.link = Some(extension.value_bytes().to_vec()),
+                b"size" => {
+                    return Err(Error::refused(
+                        "the archive has a file of 8 GiB or more in it, which is not unpacked yet",
+                    ));
+                }
+                key if key.starts_with(b"GNU.sparse") => {
+                    return Err(Error::refused(
+                        "the archive has a file that is stored with holes in it; make it without --sparse",
+                    ));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is in it once it is decompressed.
+fn content<'a>(data: &'a mut (impl Read + Seek)) -> io::Result<Box<dyn Read + 'a>> {
+    let mut buffered = BufReader::new(data);
+    let compression = match buffered.fill_buf()? {
+        [0x1f, 0x8b, ..] => Compression::Gzip,
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+        _ => Compression::None,
+    };
+    Ok(match compression {
+        Compression::None => Box::new(buffered),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(buffered)),
+        Compression::Zstd => Box::new(Frames(Some(frame(buffered)?))),
+    })
+}
+
+type Frame<R> = StreamingDecoder<R, ruzstd::decoding::FrameDecoder>;
+
+fn frame<R: Read>(data: R) -> io::Result<Frame<R>> {
+    StreamingDecoder::new(data).map_err(io::Error::other)
+}
+
+/// zstd's frames, one after the other.
+struct Frames<R: BufRead>(Option<Frame<R>>);
+
+impl<R: BufRead> Read for Frames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(current) = &mut self.0 {
+            let read = current.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            let mut rest = match self.0.take() {
+                Some(ended) => ended.into_inner(),
+                None => return Ok(0),
+            };
+            if !rest.fill_buf()?.is_empty() {
+                self.0 = Some(frame(rest)?);
+            }
+        }
+        Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Cursor, Write};
+    use std::os::unix::fs::MetadataExt;
+
+    /// A member of an archive: its kind, path, target, mode and content.
+    fn member(kind: EntryType, path: &str, target: &str, mode: u32, content: &[u8]) -> Vec<u8> {
+        let mut header = Header::new_gnu();
+        header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());
+        header.as_mut_bytes()[157..157 + target.len()].copy_from_slice(target.as_bytes());
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        header.set_cksum();
+        let mut bytes = header.as_bytes().to_vec();
+        bytes.extend(content);
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+        bytes
+    }
+
+    fn unpacked(members: &[Vec<u8>]) -> (tempfile::TempDir, Result<Unpacked>) {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("into")).unwrap();
+        let mut archive = members.concat();
+        archive.extend([0; 1024]);
+        let real = root.path().canonicalize().unwrap();
+        let done = unpack(&mut Cursor::new(archive), &real, "into");
+        (root, done)
+    }
+
+    #[test]
+    fn what_reaches_out_or_has_rights_is_refused_by_name() {
+        use EntryType as Kind;
+        let file = |path: &str| member(Kind::Regular, path, "", 0o644, b"x");
+        let link = |path: &str, target: &str| member(Kind::Symlink, path, target, 0o777, b"");
+        for (members, why) in [
+            (vec![file("/abs")], "absolute"),
+            (vec![file("a/../../out")], ".."),
+            (vec![link("l", "/etc")], "leads out"),
+            (vec![link("l", "../x")], "leads out"),
+            (vec![link("d/a", ".."), link("d/l", "a/../x")], "leads out"),
+            (vec![link("l", "d"), file("l/x")], "through a link"),
+            (vec![member(Kind::Link, "h", "../out", 0o644, b"")], ".."),
+            (vec![link("l", "f"), member(Kind::Link, "h", "l", 0o644, b"")], "hard link"),
+            (vec![member(Kind::Char, "dev", "", 0o644, b"")], "a device"),
+            (vec![member(Kind::Block, "dev", "", 0o644, b"")], "a device"),
+            (vec![member(Kind::Fifo, "pipe", "", 0o644, b"")], "a pipe"),
+            (vec![member(Kind::Regular, "su", "", 0o4755, b"x")], "set-uid"),
+            (vec![member(Kind::Directory, "sg", "", 0o2755, b"")], "set-gid"),
+        ] {
+            let (root, done) = unpacked(&members);
+            let said = done.unwrap_err().to_string();
+            assert!(said.contains(why) && said.contains("member"), "{said} without {why}");
+            assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1, "{why}");
+        }
+    }
+
+    #[test]
+    fn names_of_any_length_are_not_kept_in_memory() {
+        let long = member(EntryType::GNULongName, "x", "", 0o644, &vec![b'a'; 70_000]);
+        let (_root, done) = unpacked(&[long]);
+        assert!(done.unwrap_err().to_string().contains("64 KiB"));
+    }
+
+    #[test]
+    fn an_archive_is_unpacked_with_its_links_modes_and_later_members() {
+        use EntryType as Kind;
+        let (root, done) = unpacked(&[
+            member(Kind::Directory, "./", "", 0o700, b""),
+            member(Kind::Directory, "d/", "", 0o555, b""),
+            member(Kind::Regular, "d/file", "", 0o640, b"first"),
+            member(Kind::Regular, "d/file", "", 0o750, b"second"),
+            member(Kind::Link, "hard", "d/file", 0o644, b""),
+            member(Kind::Symlink, "d/link", "../hard", 0o777, b""),
+        ]);
+        assert_eq!(done.unwrap(), Unpacked { members: 6, bytes: 11 });
+        let seen = |name: &str| std::fs::metadata(root.path().join("into").join(name)).unwrap();
+        assert_eq!(std::fs::read(root.path().join("into/d/link")).unwrap(), b"second");
+        assert_eq!(seen("hard").ino(), seen("d/file").ino());
+        assert_eq!((seen("d").mode() & 0o777, seen("hard").mode() & 0o777), (0o755, 0o750));
+    }
+
+    #[test]
+    fn folders_have_the_times_of_the_archive_whatever_is_made_in_them_later() {
+        use EntryType as Kind;
+        let at = |mut bytes: Vec<u8>, seconds: u64| {
+            let mut header = Header::from_byte_slice(&bytes[..512]).clone();
+            header.set_mtime(seconds);
+            header.set_cksum();
+            bytes[..512].copy_from_slice(header.as_bytes());
+            bytes
+        };
+        let folder =
+            |path: &str, seconds| at(member(Kind::Directory, path, "", 0o755, b""), seconds);
+        let file = |path: &str| at(member(Kind::Regular, path, "", 0o644, b"x"), 7);
+        let (root, done) = unpacked(&[
+            file("d/before"),
+            folder("d/", 1000),
+            folder("d/e/", 2000),
+            file("d/f/g/h"),
+            file("d/e/one"),
+            file("d/two"),
+            file("d/two"),
+            member(Kind::Link, "d/e/three", "d/two", 0o644, b""),
+            member(Kind::Symlink, "d/e/four", "one", 0o777, b""),
+            folder("d/f/", 3000),
+        ]);
+        done.unwrap();
+        let changed = |name: &str| std::fs::metadata(root.path().join("into").join(name)).unwrap();
+        let times = ["d", "d/e", "d/f", "d/f/g/h"].map(|name| changed(name).mtime());
+        assert_eq!(times, [1000, 2000, 3000, 7]);
+    }
+
+    #[test]
+    fn archives_are_told_by_their_content() {
+        let mut plain = member(EntryType::Regular, "a", "", 0o644, b"x");
+        plain.extend([0; 1024]);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(&plain).unwrap();
+        let level = ruzstd::encoding::CompressionLevel::Fastest;
+        let mut zstd = ruzstd::encoding::compress_to_vec(plain.as_slice(), level);
+        // A second frame goes on where the first ends.
+        zstd.extend(ruzstd::encoding::compress_to_vec([0_u8; 512].as_slice(), level));
+        for archive in [plain.clone(), gzip.finish().unwrap(), zstd] {
+            let root = tempfile::tempdir().unwrap();
+            std::fs::create_dir(root.path().join("into")).unwrap();
+            let mut archive = Cursor::new(archive);
+            assert!(is_archive(&mut archive).unwrap());
+            let real = root.path().canonicalize().unwrap();
+            assert_eq!(unpack(&mut archive, &real, "into").unwrap().members, 1);
+        }
+        for other in [vec![], vec![0; 4096], b"PK\x03\x04".to_vec(), vec![0x1f, 0x8b, 8, 0]] {
+            assert!(!is_archive(&mut Cursor::new(other)).unwrap());
+        }
+    }
+}

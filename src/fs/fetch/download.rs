@@ -1,0 +1,111 @@
+//! Downloading a file, by `curl`.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use sha2::{Digest, Sha256 as Sum};
+
+use crate::domain::error::{Error, Result};
+use crate::domain::web::{Sha256, WebAddress};
+use crate::fs::fetch::{environment, program, words};
+use crate::host::process::Service;
+
+/// What is left free on the disk, in bytes.
+const RESERVE: u64 = 64 << 20;
+
+/// How many bytes are taken at once.
+const AT_ONCE: usize = 64 * 1024;
+
+/// Why a download did not go on.
+enum Stop {
+    Full,
+    Write(io::Error),
+}
+
+/// Downloads what is at an address into a file in the folder `root`, and tells now and then how many bytes there are;
+/// returns how many there were, and their sum.
+///
+/// # Errors
+/// With curl's own words, which have the server's status; and where the disk cannot hold it.
+pub(crate) fn download(
+    address: &WebAddress,
+    to: &mut File,
+    root: &Path,
+    ids: Option<(u32, u32)>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(u64, Sha256)> {
+    let program = program("curl")?;
+    let free = rustix::fs::statvfs(root).map_err(Error::system("look at", root))?;
+    let most = (free.f_bavail * free.f_frsize).saturating_sub(RESERVE);
+    // The first word, so that no file of settings is read.
+    let words_of_curl = [
+        "--disable",
+        "--silent",
+        "--show-error",
+        "--fail",
+        "--location",
+        "--max-redirs",
+        "5",
+        "--globoff",
+        "--proto",
+        "=https,http",
+        "--proto-redir",
+        "=https,http",
+        "--connect-timeout",
+        "20",
+        "--speed-limit",
+        "1",
+        "--speed-time",
+        "60",
+        "--max-filesize",
+        &most.max(1).to_string(),
+        // The address is not among the arguments, which others can see.
+        "--config",
+        "-",
+    ]
+    .map(str::to_owned);
+    let service = Service {
+        program: &program,
+        name: None,
+        arguments: &words_of_curl,
+        environment: &environment(&[]),
+        ids,
+    };
+    let configuration = format!("url = \"{}\"\n", address.as_str());
+    let mut sum = Sum::new();
+    let mut received = 0;
+    let (stopped, answer) = service
+        .received(&configuration, |stdout| {
+            let mut buffer = vec![0; AT_ONCE];
+            loop {
+                let read = match stdout.read(&mut buffer) {
+                    Ok(0) => return None,
+                    Ok(read) => read,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => return Some(Stop::Write(error)),
+                };
+                received += read as u64;
+                if received > most {
+                    return Some(Stop::Full);
+                }
+                sum.update(&buffer[..read]);
+                if let Err(error) = to.write_all(&buffer[..read]) {
+                    return Some(Stop::Write(error));
+                }
+                progress(received);
+            }
+        })
+        .map_err(Error::system("run", &program))?;
+    match stopped {
+        Some(Stop::Full) => Err(Error::refused(format!(
+            "{address} is larger than what the disk has free ({most} bytes)"
+        ))),
+        Some(Stop::Write(error)) => Err(Error::system("write to", root)(error)),
+        None if answer.status != 0 => {
+            let said = answer.stderr.replace(address.as_str(), &address.to_string());
+            Err(Error::refused(format!("unable to download {address}: {}", words(&said))))
+        }
+        None => Ok((received, Sha256::of(&sum.finalize()))),
+    }
+}

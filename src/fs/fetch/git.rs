@@ -1,0 +1,143 @@
+//! The content of a git repository, by `git`.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::domain::error::{Error, Result};
+use crate::domain::web::{GitReference, WebAddress};
+use crate::fs::fetch::{environment, program, words};
+use crate::fs::tree;
+use crate::host::process::{self, Answer, Service};
+
+/// What git may do: nothing that the repository or this host's configuration says.
+const ENVIRONMENT: [(&str, &str); 6] = [
+    ("GIT_CONFIG_NOSYSTEM", "1"),
+    ("GIT_CONFIG_GLOBAL", "/dev/null"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_ASKPASS", "/bin/false"),
+    ("GIT_ALLOW_PROTOCOL", "https:http"),
+    ("GIT_LFS_SKIP_SMUDGE", "1"),
+];
+
+/// Its settings.
+const SETTINGS: [&str; 8] = [
+    "protocol.ext.allow=never",
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "http.followRedirects=initial",
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
+    "transfer.fsckObjects=true",
+    "gc.auto=0",
+];
+
+/// Fills the folder `name` directly below `root`, which belongs to `ids` and nobody else may enter, with what is in the
+/// repository; its history stays away. Returns the commit.
+///
+/// # Errors
+/// With git's own words, and for links that lead out of the folder; what was fetched stays, for the caller to remove.
+pub(crate) fn fetch(
+    root: &Path,
+    name: &str,
+    address: &WebAddress,
+    reference: Option<&GitReference>,
+    ids: Option<(u32, u32)>,
+) -> Result<String> {
+    let git = Git { program: program("git")?, folder: root.join(name), ids };
+    let folder = git.folder.display().to_string();
+    git.must(&["init", "--quiet", "--template=", "--", &folder], address)?;
+    let wanted = reference.map_or("HEAD", GitReference::as_str);
+    git.must(
+        &[
+            "fetch",
+            "--quiet",
+            "--depth=1",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--",
+            address.as_str(),
+            wanted,
+        ],
+        address,
+    )?;
+    git.must(
+        &["checkout", "--quiet", "--detach", "--no-recurse-submodules", "FETCH_HEAD"],
+        address,
+    )?;
+    let commit = git.must(&["rev-parse", "--short=12", "HEAD"], address)?.stdout;
+    tree::remove(&git.folder, ".git")?;
+    check_links(&git.folder)?;
+    Ok(commit.trim().to_owned())
+}
+
+struct Git {
+    program: PathBuf,
+    folder: PathBuf,
+    ids: Option<(u32, u32)>,
+}
+
+impl Git {
+    fn must(&self, command: &[&str], address: &WebAddress) -> Result<Answer> {
+        let mut arguments: Vec<String> = vec!["-C".to_owned(), self.folder.display().to_string()];
+        for setting in SETTINGS {
+            arguments.extend(["-c".to_owned(), setting.to_owned()]);
+        }
+        arguments.extend(command.iter().map(|&word| word.to_owned()));
+        // It ends with this process, however that does.
+        let guard = process::find("setpriv");
+        let mut runs = self.program.as_path();
+        if let Some(guard) = &guard {
+            let begin = ["--pdeathsig", "KILL", "--"].map(str::to_owned);
+            arguments.splice(0..0, begin.into_iter().chain([self.program.display().to_string()]));
+            runs = guard;
+        }
+        let service = Service {
+            program: runs,
+            name: None,
+            arguments: &arguments,
+            environment: &environment(&ENVIRONMENT),
+            ids: self.ids,
+        };
+        let (said, mut answer) = service
+            .received("", |stdout| {
+                let mut said = String::new();
+                stdout.take(4096).read_to_string(&mut said).map(|_| said)
+            })
+            .map_err(Error::system("run", &self.program))?;
+        if answer.status != 0 {
+            // An address may have a key behind a question mark.
+            let told = answer.stderr.replace(address.as_str(), &address.to_string());
+            return Err(Error::refused(format!("git did not fetch {address}: {}", words(&told))));
+        }
+        answer.stdout = said.unwrap_or_default();
+        Ok(answer)
+    }
+}
+
+/// Refuses links that lead out. Nobody else can be in the folder, and git has ended.
+fn check_links(top: &Path) -> Result<()> {
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let path = top.join(&folder);
+        let names = fs::read_dir(&path).map_err(Error::system("read", &path))?;
+        for found in names {
+            let found = found.map_err(Error::system("read", &path))?;
+            let kind = found.file_type().map_err(Error::system("read", &path))?;
+            let inner = folder.join(found.file_name());
+            if kind.is_dir() {
+                folders.push(inner);
+            } else if kind.is_symlink() {
+                let target = fs::read_link(found.path()).map_err(Error::system("read", &path))?;
+                let target = std::os::unix::ffi::OsStrExt::as_bytes(target.as_os_str());
+                tree::must_stay_inside(&inner, target).map_err(|error| {
+                    Error::refused(format!(
+                        "the repository's member {:?} is refused: {error}",
+                        inner.to_string_lossy()
+                    ))
+                })?;
+            }
+        }
+    }
+    Ok(())
+}

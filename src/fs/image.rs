@@ -1,0 +1,322 @@
+//! Directories with a size: a file system in an image file, attached by a loop device; a subvolume with a quota on btrfs.
+//!
+//! All of it is root's work. The images lie beside the storage root, in a folder that only root can enter.
+
+mod filling;
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+pub(crate) use filling::discard;
+
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::io::FdFlags;
+
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
+use crate::domain::size::ByteSize;
+use crate::fs::{fuse, mount_points, tree};
+use crate::host::process;
+
+/// The folder of the images, below the root of the store.
+const FOLDER: &str = "data/storage-images";
+
+/// The least that a file system is made for, in bytes: less than this ext4 cannot use well.
+pub(crate) const LEAST: u64 = 8 << 20;
+
+/// How long the kernel has to let go of a file system that nobody uses any more.
+const LETTING_GO: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The kind of a btrfs, as `statfs(2)` tells it.
+const BTRFS: u64 = 0x9123_683e;
+
+/// The programs that make and resize images, and what brings them.
+pub(crate) const PROGRAMS: [(&str, &str); 3] =
+    [("mkfs.ext4", "e2fsprogs"), ("resize2fs", "e2fsprogs"), ("losetup", "util-linux")];
+
+/// Where programs of root's are looked for.
+const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
+
+/// Whether a program is on this host.
+pub(crate) fn has_program(name: &str) -> bool {
+    PATH.iter().any(|folder| Path::new(folder).join(name).is_file())
+}
+
+/// Whether a folder is on a btrfs.
+pub(crate) fn is_btrfs(folder: &Path) -> bool {
+    rustix::fs::statfs(folder).is_ok_and(|found| u64::try_from(found.f_type) == Ok(BTRFS))
+}
+
+/// The image of one entry.
+#[derive(Debug)]
+pub(crate) struct Image {
+    folder: OwnedFd,
+    name: String,
+    /// Where it is, for people.
+    shown: PathBuf,
+}
+
+impl Image {
+    /// The image of an entry below the root of a store, whether or not it is there.
+    pub(crate) fn of(layout: &Layout, entry: &str) -> Result<Self> {
+        tree::make_path(layout.root(), FOLDER, 0, 0)?;
+        let folder = tree::enter_path(layout.root(), FOLDER)?;
+        let shown = layout.root().join(FOLDER);
+        let found = rustix::fs::fstat(&folder).map_err(Error::system("read", &shown))?;
+        if found.st_uid != 0 {
+            return Err(Error::refused(format!("{} does not belong to root", shown.display())));
+        }
+        rustix::fs::fchmod(&folder, Mode::RWXU).map_err(Error::system("change", &shown))?;
+        let name = format!("{entry}.img");
+        Ok(Self { folder, shown: shown.join(&name), name })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.shown
+    }
+
+    fn open(&self, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        Ok(rustix::fs::openat(&self.folder, &self.name, flags, Mode::RUSR | Mode::WUSR)?.into())
+    }
+
+    /// Its size in bytes; none where it is not there.
+    pub(crate) fn size(&self) -> Result<Option<u64>> {
+        match rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some(u64::try_from(found.st_size).unwrap_or(0))),
+            Err(rustix::io::Errno::NOENT) => Ok(None),
+            Err(error) => Err(Error::system("read", &self.shown)(error)),
+        }
+    }
+
+    /// Makes it, with a file system whose top directory belongs to these ids. One that was not finished is made anew.
+    ///
+    /// # Errors
+    /// Where it cannot be made; nothing is left of it then.
+    pub(crate) fn make(&self, size: ByteSize, preallocate: bool, owner: (u32, u32)) -> Result<()> {
+        let unfinished = self.unfinished()?;
+        unfinished.remove()?;
+        let made = unfinished.fill(size, preallocate, owner).and_then(|()| {
+            let renamed = rustix::fs::renameat_with(
+                &self.folder,
+                &unfinished.name,
+                &self.folder,
+                &self.name,
+                rustix::fs::RenameFlags::NOREPLACE,
+            );
+            renamed.map_err(Error::system("create", &self.shown))
+        });
+        if made.is_err() {
+            unfinished.remove()?;
+        }
+        made
+    }
+
+    /// What it is before it is whole.
+    fn unfinished(&self) -> Result<Self> {
+        Ok(Self {
+            folder: self.folder.try_clone().map_err(Error::system("open", &self.shown))?,
+            name: format!(".{}.new", self.name),
+            shown: self.shown.clone(),
+        })
+    }
+
+    fn fill(&self, size: ByteSize, preallocate: bool, (uid, gid): (u32, u32)) -> Result<()> {
+        let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let file = self.open(create).map_err(Error::system("create", &self.shown))?;
+        file.set_len(size.bytes()).map_err(Error::system("create", &self.shown))?;
+        if preallocate {
+            rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size.bytes())
+                .map_err(Error::system("reserve the room for", &self.shown))?;
+        }
+        let keep = if preallocate { "nodiscard," } else { "" };
+        let owner = format!("{keep}root_owner={uid}:{gid}");
+        // A descriptor cannot be replaced by anybody, a path could.
+        let words = ["-q", "-F", "-m", "0", "-E", &owner, &by_descriptor(&file)?];
+        run("mkfs.ext4", &words)?;
+        file.sync_all().map_err(Error::system("write", &self.shown))
+    }
+
+    /// Has it hold more. What it holds stays, and containers that use it go on.
+    ///
+    /// # Errors
+    /// Where it cannot grow; it is as large as before then.
+    pub(crate) fn grow(
+        &self,
+        size: ByteSize,
+        preallocate: bool,
+        storage: &Path,
+        name: &str,
+    ) -> Result<()> {
+        let target = storage.join(name);
+        let device = attached_at(&target)
+            .ok_or_else(|| Error::refused(format!("{} is not mounted", target.display())))?;
+        let file = self.open(OFlags::RDWR).map_err(Error::system("open", &self.shown))?;
+        let before = file.metadata().map_err(Error::system("read", &self.shown))?.len();
+        let grown = self.make_room(&file, size, preallocate).and_then(|()| {
+            run("losetup", &["--set-capacity", &device])?;
+            match run("resize2fs", &[&device]) {
+                Err(error) if error.to_string().contains("Permission denied") => {
+                    self.grow_detached(&file, &device, storage, name)
+                }
+                other => other,
+            }
+        });
+        if grown.is_err() && before < size.bytes() {
+            let _ = file.set_len(before);
+            let _ = run("losetup", &["--set-capacity", &device]);
+        }
+        grown
+    }
+
+    fn make_room(&self, file: &File, size: ByteSize, preallocate: bool) -> Result<()> {
+        let before = file.metadata().map_err(Error::system("read", &self.shown))?.len();
+        if size.bytes() > before {
+            file.set_len(size.bytes()).map_err(Error::system("grow", &self.shown))?;
+        }
+        if preallocate {
+            rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size.bytes())
+                .map_err(Error::system("reserve the room for", &self.shown))?;
+        }
+        file.sync_all().map_err(Error::system("write", &self.shown))
+    }
+
+    /// Grows it while it is not attached, where root may not do that to a file system in use (`CAP_SYS_RESOURCE`).
+    fn grow_detached(&self, file: &File, device: &str, storage: &Path, name: &str) -> Result<()> {
+        detach(storage, name)?;
+        let grown = if is_kept(device) {
+            Err(Error::refused(format!(
+                "this host does not let root resize a file system that is in use (the capability CAP_SYS_RESOURCE is missing); stop the containers that use {} first",
+                storage.join(name).display()
+            )))
+        } else {
+            let path = by_descriptor(file)?;
+            check(&path).and_then(|()| run("resize2fs", &[&path]))
+        };
+        self.attach(storage, name)?;
+        grown
+    }
+
+    /// Attaches it at a place, given by a folder and a name in it.
+    pub(crate) fn attach(&self, storage: &Path, name: &str) -> Result<()> {
+        let target = storage.join(name);
+        let file = self.open(OFlags::RDWR).map_err(Error::system("open", &self.shown))?;
+        let device = self.loop_device(&file)?;
+        let attached = mount(&device).and_then(|mount| {
+            let top = rustix::fs::openat(&mount, ".", OFlags::RDONLY, Mode::empty())?;
+            // A new volume is empty; what a check of the file system needs it makes anew.
+            let _ = rustix::fs::unlinkat(&top, "lost+found", AtFlags::REMOVEDIR);
+            drop(top);
+            fuse::put(&mount, tree::locate(storage, name)?)
+        });
+        if let Err(error) = attached {
+            let _ = run("losetup", &["--detach", &device]);
+            return Err(Error::system("mount at", target)(error));
+        }
+        // From now on it goes with its last mount.
+        run("losetup", &["--detach", &device])
+    }
+
+    /// The loop device of the image, a new one where it has none.
+    fn loop_device(&self, file: &File) -> Result<String> {
+        let path = by_descriptor(file)?;
+        let answer = process::output("losetup", &["--find", "--nooverlap", "--show", &path])
+            .map_err(Error::system("run", "losetup"))?;
+        if answer.status != 0 {
+            return Err(Error::refused(format!("losetup failed: {}", answer.stderr.trim())));
+        }
+        let device = answer.stdout.trim().to_owned();
+        // losetup opens it by its path once more, which somebody could have replaced.
+        let words = ["--noheadings", "--output", "BACK-INO,BACK-MAJ:MIN", &device];
+        let behind =
+            process::output("losetup", &words).map_err(Error::system("run", "losetup"))?.stdout;
+        let found = file.metadata().map_err(Error::system("read", &self.shown))?;
+        let (major, minor) = (rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
+        let fields: Vec<&str> = behind.split_whitespace().collect();
+        if fields != [found.ino().to_string(), format!("{major}:{minor}")] {
+            let _ = run("losetup", &["--detach", &device]);
+            return Err(Error::refused(format!("{} was replaced meanwhile", self.shown.display())));
+        }
+        Ok(device)
+    }
+
+    /// Removes it. One that is not there is no error.
+    pub(crate) fn remove(&self) -> Result<()> {
+        self.drop_other_names()?;
+        match rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()) {
+            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(error) => Err(Error::system("remove", &self.shown)(error)),
+        }
+    }
+}
+
+/// The loop device that is mounted at a place.
+pub(crate) fn attached_at(target: &Path) -> Option<String> {
+    let point = mount_points::at(target).pop()?;
+    point.source.starts_with("/dev/loop").then_some(point.source)
+}
+
+/// Whether something still uses a loop device after its mount was taken away, once it had the time to let go of it.
+fn is_kept(device: &str) -> bool {
+    let name = device.strip_prefix("/dev/").unwrap_or(device);
+    let is_used = || Path::new("/sys/block").join(name).join("loop").exists();
+    let begin = std::time::Instant::now();
+    while is_used() && begin.elapsed() < LETTING_GO {
+        std::thread::sleep(LETTING_GO / 20);
+    }
+    is_used()
+}
+
+/// Takes away what is mounted at a place.
+pub(crate) fn detach(storage: &Path, name: &str) -> Result<()> {
+    let target = storage.join(name);
+    while attached_at(&target).is_some() {
+        tree::locate(storage, name)
+            .and_then(fuse::detach)
+            .map_err(Error::system("unmount", &target))?;
+    }
+    Ok(())
+}
+
+/// Mounts an ext4, nowhere yet.
+fn mount(device: &str) -> io::Result<OwnedFd> {
+    use rustix::mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
+        fsopen,
+    };
+    let kind = fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&kind, "source", device)?;
+    fsconfig_create(&kind)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    Ok(fsmount(&kind, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+}
+
+/// A path of an open file that programs which are started from now on can open.
+fn by_descriptor(file: &File) -> Result<String> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::io::fcntl_setfd(file, FdFlags::empty()).map_err(Error::system("open", &path))?;
+    Ok(path)
+}
+
+/// Checks a file system that is not mounted; what could be corrected is no failure (e2fsck(8)).
+fn check(path: &str) -> Result<()> {
+    let answer =
+        process::output("e2fsck", &["-f", "-p", path]).map_err(Error::system("run", "e2fsck"))?;
+    match answer.status {
+        0 | 1 => Ok(()),
+        _ => Err(Error::refused(format!("e2fsck failed: {}", answer.stdout.trim()))),
+    }
+}
+
+fn run(program: &str, words: &[&str]) -> Result<()> {
+    let answer = process::output(program, words).map_err(Error::system("run", program))?;
+    if answer.status == 0 {
+        return Ok(());
+    }
+    let said = if answer.stderr.trim().is_empty() { answer.stdout } else { answer.stderr };
+    Err(Error::refused(format!("{program} failed: {}", said.trim())))
+}

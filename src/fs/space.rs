@@ -1,0 +1,62 @@
+//! How much room a file system has left.
+
+use std::io;
+use std::path::Path;
+
+use rustix::fs::StatVfs;
+
+use crate::domain::error::{Error, Result};
+
+/// The share of a path's file system that is free for users who are not root, in percent; none where nobody knows.
+pub(crate) fn free_percent(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    let all = found.f_blocks;
+    let free = u128::from(found.f_bavail) * 100;
+    // Some file systems do not say how large they are.
+    (all > 0).then(|| u64::try_from(free / u128::from(all)).unwrap_or(u64::MAX))
+}
+
+/// What is free for everybody on the file system of a folder, in bytes.
+pub(crate) fn free(folder: &Path) -> Result<u64> {
+    let found = rustix::fs::statvfs(folder).map_err(Error::system("look at", folder))?;
+    Ok(found.f_bavail * found.f_frsize)
+}
+
+/// How full a file system is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Filling {
+    /// What is used, in bytes.
+    pub used: u64,
+    /// What is left, in bytes.
+    pub free: u64,
+    /// How many files there are.
+    pub files: u64,
+    /// How many there can be; 0 where there is no limit.
+    pub most_files: u64,
+}
+
+impl Filling {
+    /// The file system that a path is on.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let found: StatVfs = rustix::fs::statvfs(path)?;
+        Ok(Self {
+            used: found.f_blocks.saturating_sub(found.f_bfree) * found.f_frsize,
+            free: found.f_bavail * found.f_frsize,
+            files: found.f_files.saturating_sub(found.f_ffree),
+            most_files: found.f_files,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_is_at_most_all_of_it() {
+        assert!(free_percent(Path::new("/")).is_some_and(|free| free <= 100));
+        assert_eq!(free_percent(Path::new("/no/such/path")), None);
+        // proc(5) has no blocks.
+        assert_eq!(free_percent(Path::new("/proc")), None);
+    }
+}

@@ -1,0 +1,260 @@
+//! Copying one file: its data, with shared blocks where that can be, and all that is known of it.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat,
+    chownat, fchmod, fchown, fgetxattr, flistxattr, fremovexattr, fsetxattr, fstat, ftruncate,
+    futimens, ioctl_ficlone, lgetxattr, llistxattr, lsetxattr, openat, seek, utimensat,
+};
+use rustix::io::Errno;
+
+use crate::domain::snapshot::Made;
+use crate::fs::tree::copy::{Copied, Owners};
+
+/// How much is read at once where blocks cannot be shared, in bytes.
+const CHUNK: usize = 256 * 1024;
+
+/// The longest list of attributes' names, and the longest value, in bytes: the kernel's own limits.
+const LONGEST: usize = 64 * 1024;
+
+/// The attributes in which ACLs are.
+const ACLS: [&CStr; 2] = [c"system.posix_acl_access", c"system.posix_acl_default"];
+
+/// What xfs calls its ACLs besides; they are copied by their usual names, and these mean nothing to other file systems.
+const XFS_ACLS: &[u8] = b"trusted.SGI_ACL_";
+
+/// Whether blocks can be shared, and what was found out about that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shared {
+    /// All blocks of the file are.
+    Yes,
+    /// Those of this file are not.
+    No,
+    /// The file systems cannot do that for any file.
+    Never,
+}
+
+/// Room for what is read, used again for each file.
+pub(crate) struct Buffers {
+    owners: Owners,
+    data: Vec<u8>,
+    names: Vec<u8>,
+    value: Vec<u8>,
+}
+
+impl Buffers {
+    pub(crate) fn new(owners: Owners) -> Self {
+        Self { owners, data: vec![0; CHUNK], names: vec![0; LONGEST], value: vec![0; LONGEST] }
+    }
+
+    /// Copies a file's data; the blocks are shared where the file system can do that.
+    pub(crate) fn data(
+        &mut self,
+        source: &File,
+        target: &File,
+        stat: &Stat,
+        try_sharing: bool,
+    ) -> io::Result<Shared> {
+        if stat.st_size == 0 {
+            return Ok(Shared::Yes);
+        }
+        let mut shared = Shared::Never;
+        if try_sharing {
+            match ioctl_ficlone(target, source) {
+                Ok(()) => return Ok(Shared::Yes),
+                Err(Errno::OPNOTSUPP | Errno::XDEV | Errno::NOTTY | Errno::NOSYS) => {}
+                Err(_) => shared = Shared::No,
+            }
+        }
+        let length = u64::try_from(stat.st_size).unwrap_or(0);
+        if length <= CHUNK as u64 && u64::try_from(stat.st_blocks).unwrap_or(0) * 512 >= length {
+            // Small, and without holes.
+            if self.range(source, target, 0, length)? == length {
+                return Ok(shared);
+            }
+        }
+        let end = self.extents(source, target, length)?;
+        ftruncate(target, end)?;
+        Ok(shared)
+    }
+
+    /// Copies what is data and leaves the holes holes; returns where the file ends.
+    fn extents(&mut self, source: &File, target: &File, length: u64) -> io::Result<u64> {
+        let mut at = 0;
+        while at < length {
+            let data = match seek(source, SeekFrom::Data(at)) {
+                Ok(data) => data,
+                // Nothing but a hole up to the end.
+                Err(Errno::NXIO) => break,
+                // A file system that does not know of holes.
+                Err(Errno::INVAL | Errno::OPNOTSUPP) => at,
+                Err(error) => return Err(error.into()),
+            };
+            let hole = seek(source, SeekFrom::Hole(data)).unwrap_or(length).clamp(data, length);
+            if data >= length {
+                break;
+            }
+            at = self.range(source, target, data, hole)?;
+            if at < hole {
+                // It was cut off meanwhile.
+                return Ok(at);
+            }
+        }
+        Ok(length)
+    }
+
+    /// Copies what is between two places; returns how far it came.
+    fn range(&mut self, source: &File, target: &File, from: u64, to: u64) -> io::Result<u64> {
+        let mut at = from;
+        while at < to {
+            let want = usize::try_from(to - at).unwrap_or(CHUNK).min(CHUNK);
+            let read = source.read_at(&mut self.data[..want], at)?;
+            if read == 0 {
+                break;
+            }
+            target.write_all_at(&self.data[..read], at)?;
+            at += read as u64;
+        }
+        Ok(at)
+    }
+
+    /// Gives a file or a folder the owner, the mode, the extended attributes and the times, in this order: each may
+    /// change what comes behind it. Returns how many attributes could not be kept.
+    pub(crate) fn finish(
+        &mut self,
+        source: &impl AsFd,
+        target: &impl AsFd,
+        stat: &Stat,
+    ) -> io::Result<u64> {
+        if self.owners == Owners::Kept {
+            fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+        }
+        fchmod(target, self.mode(stat))?;
+        let length = match flistxattr(source, &mut self.names[..]) {
+            Ok(length) => length,
+            Err(Errno::OPNOTSUPP) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        let mut lost = 0;
+        for name in names(&self.names[..length]) {
+            let length = match fgetxattr(source, name, &mut self.value[..]) {
+                Ok(length) => length,
+                Err(Errno::NODATA) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            lost += kept(fsetxattr(target, name, &self.value[..length], XattrFlags::empty()))?;
+        }
+        futimens(target, &times(stat))?;
+        Ok(lost)
+    }
+
+    /// The same for what cannot be opened: links, pipes, sockets and whiteouts.
+    pub(crate) fn finish_by_name(
+        &mut self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        name: &CStr,
+        stat: &Stat,
+        is_link: bool,
+    ) -> io::Result<u64> {
+        if self.owners == Owners::Kept {
+            let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+            chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        if !is_link {
+            // In a folder that nobody else can reach yet, the name is what it was made as.
+            chmodat(to, name, self.mode(stat), AtFlags::empty())?;
+        }
+        let (source, target) = (by_folder(from, name), by_folder(to, name));
+        let length = match llistxattr(&source, &mut self.names[..]) {
+            Ok(length) => length,
+            Err(Errno::OPNOTSUPP | Errno::NOENT) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        let mut lost = 0;
+        for key in names(&self.names[..length]) {
+            let length = match lgetxattr(&source, key, &mut self.value[..]) {
+                Ok(length) => length,
+                Err(Errno::NODATA | Errno::NOENT) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            lost += kept(lsetxattr(&target, key, &self.value[..length], XattrFlags::empty()))?;
+        }
+        utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(lost)
+    }
+
+    fn mode(&self, stat: &Stat) -> Mode {
+        let bits = if self.owners == Owners::Kept { 0o7777 } else { 0o1777 };
+        Mode::from_raw_mode(stat.st_mode & bits)
+    }
+}
+
+/// Copies a file that is open to a name that is not there yet, and says what was copied.
+///
+/// # Errors
+/// Where it cannot be copied; some of it may be left.
+pub(crate) fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<Copied> {
+    let source = File::from(source.try_clone()?);
+    let stat = fstat(&source)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let target = File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?);
+    let mut buffers = Buffers::new(Owners::Kept);
+    let is_shared = buffers.data(&source, &target, &stat, true)? == Shared::Yes;
+    let lost = buffers.finish(&source, &target, &stat)?;
+    let length = u64::try_from(stat.st_size).unwrap_or(0);
+    let made = if is_shared && length > 0 { Made::Reflink } else { Made::Copy };
+    // Holes take nothing.
+    let bytes = length.min(u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
+    Ok(Copied { files: 1, bytes, lost, made, ..Copied::default() })
+}
+
+/// Takes the ACLs away that a new folder has from the folder it was made in.
+pub(crate) fn forget_acls(folder: &OwnedFd) -> io::Result<()> {
+    for name in ACLS {
+        match fremovexattr(folder, name) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The path of a name in an open folder; the folder is the one that is open, whatever it is called now.
+fn by_folder(folder: BorrowedFd<'_>, name: &CStr) -> PathBuf {
+    let mut path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+    path.push(std::ffi::OsStr::from_bytes(name.to_bytes()));
+    path
+}
+
+fn names(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|&byte| byte == 0).filter(|name| !name.is_empty() && !name.starts_with(XFS_ACLS))
+}
+
+/// One where an attribute cannot be kept, because the file system does not know it or it is only root's to give.
+fn kept(set: rustix::io::Result<()>) -> io::Result<u64> {
+    match set {
+        Ok(()) => Ok(0),
+        Err(Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS) => Ok(1),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// When a file was read and changed last.
+pub(crate) fn times(stat: &Stat) -> Timestamps {
+    let time = |seconds: i64, nanoseconds: u64| Timespec {
+        tv_sec: seconds,
+        tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),
+    };
+    Timestamps {
+        last_access: time(stat.st_atime, stat.st_atime_nsec),
+        last_modification: time(stat.st_mtime, stat.st_mtime_nsec),
+    }
+}

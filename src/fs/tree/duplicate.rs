@@ -1,0 +1,142 @@
+//! A folder of the storage root that becomes a second one, complete or not at all.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{
+    CWD, IFlags, Mode, RenameFlags, fchmod, fchown, ioctl_getflags, mkdirat, renameat_with,
+};
+
+use crate::domain::error::{Error, Result};
+use crate::domain::snapshot::Made;
+use crate::fs::tree::{
+    BENEATH, Copied, FOLDER, Owners, btrfs, copy, enter, file, is_file, is_folder_empty,
+    open_below, open_without_links, remove,
+};
+
+/// Copies the folder or the file `from` directly below `root` to `to`, which must not be there yet. The copy is made
+/// under a hidden name and takes its own once it is complete. Where the file system can take a snapshot, it does.
+///
+/// # Errors
+/// Where it cannot be copied; nothing is left of it then.
+pub(crate) fn duplicate(
+    root: &Path,
+    from: &str,
+    to: &str,
+    hidden: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    if is_file(root, from) {
+        return file::duplicate_file(root, from, to, hidden);
+    }
+    let folder = enter(root, from)?;
+    must_be_attached(&folder, root, from)?;
+    let source = Source { folder, by_file_system: true, owners: Owners::Kept };
+    place(root, source, to, hidden, progress)
+}
+
+/// Copies a folder of anywhere to the folder `to` directly below `root`, in the same way; the owners too where they are to
+/// be kept.
+///
+/// # Errors
+/// Where it cannot be copied; nothing is left of it then.
+pub(crate) fn take_in(
+    root: &Path,
+    from: OwnedFd,
+    to: &str,
+    hidden: &str,
+    keeps_owners: bool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let owners = if keeps_owners { Owners::Kept } else { Owners::Callers };
+    place(root, Source { folder: from, by_file_system: false, owners }, to, hidden, progress)
+}
+
+/// Copies the folder `from` directly below `root` into the folder `into` beside it, which is empty and root's alone while
+/// that goes on; what is in `into` in the end is whole, or of no use. `None` where there is not enough room in it.
+pub(crate) fn copy_into(
+    root: &Path,
+    from: &str,
+    into: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Option<Copied>> {
+    let failed = || Error::system("copy to", root.join(into));
+    let (source, target) = (enter(root, from)?, enter(root, into)?);
+    must_be_attached(&source, root, from)?;
+    close(&target).map_err(failed())?;
+    if !is_folder_empty(&target).map_err(failed())? {
+        return Err(Error::refused(format!("{} is not empty", root.join(into).display())));
+    }
+    match copy(source, target, Owners::Kept, progress) {
+        Ok(copied) => Ok(Some(copied)),
+        Err(error) if is_lack_of_room(&error) => Ok(None),
+        Err(error) => Err(failed()(error)),
+    }
+}
+
+/// Refuses the place of an entry with a size in which its image is not: nobody can write there, and nothing is in it.
+fn must_be_attached(folder: &OwnedFd, root: &Path, name: &str) -> Result<()> {
+    let is_immutable = ioctl_getflags(folder).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE));
+    if is_immutable && is_folder_empty(folder).is_ok_and(|is_empty| is_empty) {
+        return Err(Error::refused(format!(
+            "nothing is attached at {}; run the command again",
+            root.join(name).display()
+        )));
+    }
+    Ok(())
+}
+
+/// Has nobody else enter a folder, not even who has it open.
+fn close(folder: &OwnedFd) -> io::Result<()> {
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    fchown(folder, Some(uid), Some(gid))?;
+    Ok(fchmod(folder, Mode::RWXU)?)
+}
+
+fn is_lack_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+struct Source {
+    folder: OwnedFd,
+    by_file_system: bool,
+    owners: Owners,
+}
+
+fn place(
+    root: &Path,
+    source: Source,
+    to: &str,
+    hidden: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let path = root.join(to);
+    let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
+    let copied = if source.by_file_system && btrfs::snapshot(&source.folder, &root_fd, hidden) {
+        Ok(Copied { made: Made::Btrfs, ..Copied::default() })
+    } else {
+        fill(&root_fd, source, hidden, progress)
+    };
+    let copied = copied.and_then(|copied| {
+        renameat_with(&root_fd, hidden, &root_fd, to, RenameFlags::NOREPLACE)?;
+        Ok(copied)
+    });
+    copied.map_err(|error| {
+        let _ = remove(root, hidden);
+        Error::system("copy to", path)(error)
+    })
+}
+
+fn fill(
+    root: &OwnedFd,
+    source: Source,
+    hidden: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> io::Result<Copied> {
+    mkdirat(root, hidden, Mode::RWXU)?;
+    let name = CString::new(hidden)?;
+    let target = open_below(root, &name, FOLDER, BENEATH)?;
+    copy(source.folder, target, source.owners, progress)
+}

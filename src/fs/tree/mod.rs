@@ -1,0 +1,230 @@
+//! Directory trees whose content is not trusted: an app may have put anything into them, at any moment.
+//!
+//! A tree is entered by one name below a root that was opened before, and from there on by descriptors
+//! alone: no link is followed and no mount point crossed, whatever is renamed or replaced meanwhile.
+
+mod btrfs;
+mod copy;
+mod descent;
+mod duplicate;
+mod file;
+mod found;
+mod own;
+mod remove;
+mod unpack;
+mod usage;
+mod walk;
+
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, IFlags, Mode, OFlags, ResolveFlags, ioctl_getflags, ioctl_setflags,
+};
+use rustix::path::Arg;
+
+pub(crate) use copy::{Copied, Owners, copy, count};
+pub(crate) use duplicate::{copy_into, duplicate, take_in};
+pub(crate) use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
+pub(crate) use own::{Depth, own};
+pub(crate) use remove::remove;
+pub(crate) use unpack::{Attributes, Unpacking, must_stay_inside};
+pub(crate) use usage::{Usage, usage};
+
+use crate::domain::error::{Error, Result};
+use crate::host::users::is_root;
+
+const FOLDER: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::NOFOLLOW)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::CLOEXEC);
+
+const BENEATH: ResolveFlags =
+    ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
+
+/// Opens the folder `name` directly below `root`, a path without links. The operator may have mounted
+/// something there, so this step alone may cross a mount point; it follows no link.
+pub(crate) fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
+    let path = root.join(name);
+    let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
+    let name = CString::new(name)
+        .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
+    open_below(&root_fd, &name, FOLDER, BENEATH).map_err(Error::system("open", path))
+}
+
+/// Opens what is called `name` directly below `root` without looking at it, so that it does not matter whether what is
+/// mounted there answers. No link is followed.
+pub(crate) fn locate(root: &Path, name: &str) -> io::Result<OwnedFd> {
+    let root = open_without_links(&CWD, root)?;
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    open_below(&root, &CString::new(name)?, flags, BENEATH)
+}
+
+/// Has nobody write into the folder `name` directly below `root`, or takes that back. Not every file system can do that;
+/// where it cannot, nothing is changed.
+pub(crate) fn set_immutable(root: &Path, name: &str, wanted: bool) {
+    let Ok(folder) = enter(root, name) else {
+        return;
+    };
+    if let Ok(mut flags) = ioctl_getflags(&folder) {
+        flags.set(IFlags::IMMUTABLE, wanted);
+        let _ = ioctl_setflags(&folder, flags);
+    }
+}
+
+/// Whether nothing is in the folder `name` directly below `root`.
+pub(crate) fn is_empty(root: &Path, name: &str) -> Result<bool> {
+    let folder = enter(root, name)?;
+    is_folder_empty(&folder).map_err(Error::system("read", root.join(name)))
+}
+
+/// Whether nothing is in a folder.
+fn is_folder_empty(folder: &OwnedFd) -> io::Result<bool> {
+    let mut names = rustix::fs::Dir::read_from(folder)?;
+    let is_content = |name: &CStr| name != c"." && name != c"..";
+    Ok(!names.any(|entry| entry.is_ok_and(|entry| is_content(entry.file_name()))))
+}
+
+/// Opens a folder inside the folder `name` directly below `root`. On the way from `name` on, no link is followed
+/// and no mount point crossed.
+pub(crate) fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<OwnedFd> {
+    let mut folder = enter(root, name)?;
+    let path = root.join(name).join(part.unwrap_or_default());
+    let names = part.unwrap_or_default().split('/').filter(|n| !n.is_empty() && *n != ".");
+    for name in names {
+        let name = CString::new(name)
+            .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
+        folder = open_folder(&folder, &name).map_err(Error::system("open", &path))?;
+    }
+    Ok(folder)
+}
+
+/// Opens a folder some names below `root`. A link on the way is followed only where root made it: the
+/// operator may have put a part of Dokku's folders elsewhere, but nobody else may.
+pub(crate) fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
+    let path = root.join(names);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut folder =
+        rustix::fs::open(root, flags, Mode::empty()).map_err(Error::system("open", root))?;
+    for name in names.split('/') {
+        folder = enter_one(&folder, name).map_err(Error::system("open", &path))?;
+    }
+    Ok(folder)
+}
+
+/// Makes a folder inside the folder `name` directly below `root`, and those on the way to it, each of this
+/// owner; those that are there stay as they are. No link is followed and no mount point crossed.
+pub(crate) fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32) -> Result<()> {
+    let path = root.join(name).join(part);
+    let mut folder = enter(root, name)?;
+    for name in part.split('/').filter(|name| !name.is_empty() && *name != ".") {
+        let name = CString::new(name)
+            .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
+        let made = rustix::fs::mkdirat(&folder, &name, Mode::from_raw_mode(0o755));
+        let entered = match made {
+            Ok(()) => open_folder(&folder, &name).and_then(|made| owned(made, uid, gid)),
+            Err(rustix::io::Errno::EXIST) => open_folder(&folder, &name),
+            Err(error) => Err(error.into()),
+        };
+        folder = entered.map_err(Error::system("create", &path))?;
+    }
+    Ok(())
+}
+
+/// Gives a folder that was just made its mode and its owner.
+fn owned(folder: OwnedFd, uid: u32, gid: u32) -> io::Result<OwnedFd> {
+    rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o755))?;
+    let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+    rustix::fs::fchown(&folder, Some(uid), Some(gid))?;
+    Ok(folder)
+}
+
+/// Makes a folder some names below `root`, and those on the way to it, each of this owner. Like
+/// [`enter_path`], it follows a link only where root made it.
+pub(crate) fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
+    let path = root.join(names);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut folder =
+        rustix::fs::open(root, flags, Mode::empty()).map_err(Error::system("open", root))?;
+    for name in names.split('/') {
+        let made = rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755));
+        let entered = match made {
+            Ok(()) => enter_one(&folder, name).and_then(|made| owned(made, uid, gid)),
+            Err(rustix::io::Errno::EXIST) => enter_one(&folder, name),
+            Err(error) => Err(error.into()),
+        };
+        folder = entered.map_err(Error::system("create", &path))?;
+    }
+    Ok(())
+}
+
+/// Opens a folder by its path, in which no link may be.
+pub(crate) fn enter_real(path: &Path) -> Result<OwnedFd> {
+    open_without_links(&CWD, path).map_err(Error::system("open", path))
+}
+
+/// Opens a folder by a path in which no link may be.
+fn open_without_links(from: &impl AsFd, path: impl Arg) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    Ok(rustix::fs::openat2(from, path, flags, Mode::empty(), resolve)?)
+}
+
+fn enter_one(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    let name = CString::new(name)?;
+    let entered = open_below(folder, &name, FOLDER, BENEATH);
+    let Err(error) = entered else {
+        return entered;
+    };
+    let link = rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let is_roots = FileType::from_raw_mode(link.st_mode) == FileType::Symlink && link.st_uid == 0;
+    let is_unprivileged = !is_root();
+    if !is_roots || is_unprivileged {
+        return Err(error);
+    }
+    let target = rustix::fs::readlinkat(folder, &name, Vec::new())?;
+    open_without_links(folder, &target)
+}
+
+/// Opens a folder inside the tree.
+fn open_folder(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    open_below(folder, name, FOLDER, BENEATH | ResolveFlags::NO_XDEV)
+}
+
+/// Opens a file below a folder to read it, following links as long as they stay below it. A pipe is not waited for.
+///
+/// # Errors
+/// The system's own; of the kind [`io::ErrorKind::CrossesDevices`] where a link leads out of the folder.
+pub(crate) fn open_within(folder: &Path, name: &Path) -> io::Result<File> {
+    let folder = File::open(folder)?;
+    let name = CString::new(name.as_os_str().as_bytes())?;
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    open_below(&folder, &name, flags, resolve).map(File::from)
+}
+
+/// Opens whatever has this name inside the tree, a link itself included, without reading it.
+fn open_any(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    open_below(folder, name, flags, BENEATH | ResolveFlags::NO_XDEV)
+}
+
+fn open_below(
+    folder: &impl AsFd,
+    name: &CStr,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> io::Result<OwnedFd> {
+    loop {
+        match rustix::fs::openat2(folder, name, flags, Mode::empty(), resolve) {
+            // The kernel could not be sure that nothing moved meanwhile.
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            other => return other.map_err(Into::into),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Filling a folder with the members of an archive from anywhere: all that is made is made beneath the folder, through
+//! no link, and what could reach out of it or have rights of its own is refused.
+
+use std::ffi::{CString, OsStr};
+use std::fs::{File, FileTimes};
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use rustix::fs::{
+    AtFlags, Mode, OFlags, Timestamps, fchmod, fstat, futimens, linkat, mkdirat, symlinkat,
+    unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::domain::error::{Error, Result};
+use crate::fs::tree::copy::times;
+use crate::fs::tree::{BENEATH, FOLDER, ResolveFlags, enter, open_folder};
+
+/// The longest path of a member, in bytes.
+const LONGEST_PATH: usize = 4096;
+
+/// The folders that a path may lead through.
+const DEEPEST: usize = 256;
+
+/// How many bytes are copied at once.
+const AT_ONCE: usize = 64 * 1024;
+
+/// A folder that is being filled.
+#[derive(Debug)]
+pub(crate) struct Unpacking {
+    top: OwnedFd,
+    current: Option<Current>,
+}
+
+/// The folder that members are made in. What is made changes its time, so it gets the one back that it had.
+#[derive(Debug)]
+struct Current {
+    path: PathBuf,
+    folder: OwnedFd,
+    times: Timestamps,
+}
+
+/// The mode, of which nine bits are taken, and the time of a member, in seconds since 1970.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attributes {
+    /// The mode.
+    pub mode: u32,
+    /// When it was changed.
+    pub changed: u64,
+}
+
+impl Unpacking {
+    /// Begins with the empty folder `name` directly below `root`.
+    pub(crate) fn into(root: &Path, name: &str) -> Result<Self> {
+        Ok(Self { top: enter(root, name)?, current: None })
+    }
+
+    /// Makes a folder, and those on the way to it. Its owner can always enter and empty it.
+    pub(crate) fn folder(&mut self, path: &[u8], attributes: Attributes) -> io::Result<()> {
+        let path = inner(path)?;
+        self.leave()?;
+        let folder = self.make(&path)?;
+        // The top is the entry's own folder, whose mode the entry says.
+        if path.file_name().is_some() {
+            fchmod(&folder, Mode::from_raw_mode((attributes.mode & 0o777) | 0o700))?;
+            let changed = FileTimes::new().set_modified(time(attributes.changed));
+            File::from(folder).set_times(changed)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a file with the content, in the place of an earlier one of that name; returns how many bytes it has.
+    pub(crate) fn file(
+        &mut self,
+        path: &[u8],
+        attributes: Attributes,
+        content: &mut impl Read,
+    ) -> io::Result<u64> {
+        let (folder, name) = self.place(path)?;
+        clear(folder, &name)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let resolve = BENEATH | ResolveFlags::NO_XDEV;
+        let made = rustix::fs::openat2(folder, &name, flags, Mode::RUSR | Mode::WUSR, resolve)?;
+        let mut file = File::from(made);
+        let mut buffer = vec![0; AT_ONCE];
+        let mut written = 0;
+        loop {
+            let read = content.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            file.write_all(&buffer[..read])?;
+            written += read as u64;
+        }
+        fchmod(&file, Mode::from_raw_mode(attributes.mode & 0o777))?;
+        let changed = FileTimes::new().set_modified(time(attributes.changed));
+        file.set_times(changed)?;
+        Ok(written)
+    }
+
+    /// Makes a symbolic link, which must stay inside.
+    pub(crate) fn link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
+        must_stay_inside(&inner(path)?, target)?;
+        let (folder, name) = self.place(path)?;
+        clear(folder, &name)?;
+        symlinkat(CString::new(target)?.as_c_str(), folder, &name)?;
+        Ok(())
+    }
+
+    /// Gives a file that was unpacked before another name.
+    pub(crate) fn hard_link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
+        let (first, first_name) = self.place(target)?;
+        let first = first.try_clone()?;
+        let stat = rustix::fs::statat(&first, &first_name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
+            return Err(refused("it is a hard link to something else than a file of the archive"));
+        }
+        let (folder, name) = self.place(path)?;
+        clear(folder, &name)?;
+        linkat(&first, &first_name, folder, &name, AtFlags::empty())?;
+        Ok(())
+    }
+
+    /// Ends with the last member.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.leave()
+    }
+
+    fn leave(&mut self) -> io::Result<()> {
+        match self.current.take() {
+            Some(current) => Ok(futimens(&current.folder, &current.times)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The folder that a member is in, and its name there.
+    fn place(&mut self, path: &[u8]) -> io::Result<(&OwnedFd, CString)> {
+        let path = inner(path)?;
+        let Some(name) = path.file_name() else {
+            return Err(refused("it has no name"));
+        };
+        let name = CString::new(name.as_bytes())?;
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let known = self.current.take_if(|current| current.path == parent);
+        let current = if let Some(current) = known {
+            current
+        } else {
+            self.leave()?;
+            let folder = self.make(parent)?;
+            let times = times(&fstat(&folder)?);
+            Current { path: parent.to_path_buf(), folder, times }
+        };
+        Ok((&self.current.insert(current).folder, name))
+    }
+
+    /// Opens a folder, and makes what is missing of it.
+    fn make(&self, path: &Path) -> io::Result<OwnedFd> {
+        let mut folder = rustix::fs::openat(&self.top, c".", FOLDER, Mode::empty())?;
+        for name in path {
+            let name = CString::new(name.as_bytes())?;
+            let mut opened = open_folder(&folder, &name);
+            if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+                let times = times(&fstat(&folder)?);
+                mkdirat(&folder, &name, Mode::from_raw_mode(0o755))?;
+                futimens(&folder, &times)?;
+                opened = open_folder(&folder, &name);
+            }
+            folder = opened.map_err(|error| match Errno::from_io_error(&error) {
+                Some(Errno::NOTDIR | Errno::LOOP) => {
+                    refused("it leads through a link or a file of the archive")
+                }
+                _ => error,
+            })?;
+        }
+        Ok(folder)
+    }
+}
+
+/// Why a link of this target, at this path, is refused: it leads out, or could. Each `..` stands at the beginning, where
+/// it is known which folder it means; behind a name, which may be another link, it is not.
+pub(crate) fn must_stay_inside(path: &Path, target: &[u8]) -> io::Result<()> {
+    let shown = String::from_utf8_lossy(target).into_owned();
+    let leads_out =
+        || refused(&format!("it is a link to {shown:?}, which leads out of the directory"));
+    let mut above = path.components().count().saturating_sub(1);
+    let mut is_beginning = true;
+    for part in Path::new(OsStr::from_bytes(target)).components() {
+        match part {
+            Component::ParentDir if is_beginning && above > 0 => above -= 1,
+            Component::CurDir => {}
+            Component::Normal(_) => is_beginning = false,
+            _ => return Err(leads_out()),
+        }
+    }
+    Ok(())
+}
+
+/// A member's path without what means nothing.
+fn inner(path: &[u8]) -> io::Result<PathBuf> {
+    if path.len() > LONGEST_PATH || path.contains(&0) {
+        return Err(refused("its path is too long, or no path"));
+    }
+    let mut inner = PathBuf::new();
+    for part in Path::new(OsStr::from_bytes(path)).components() {
+        match part {
+            Component::Normal(name) => inner.push(name),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => {
+                return Err(refused("its path is absolute"));
+            }
+            Component::ParentDir => return Err(refused("its path leads out with \"..\"")),
+        }
+    }
+    if inner.components().count() > DEEPEST {
+        return Err(refused("it is too many folders deep"));
+    }
+    Ok(inner)
+}
+
+/// Takes an earlier member of that name away.
+fn clear(folder: &OwnedFd, name: &CString) -> io::Result<()> {
+    match unlinkat(folder, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(Errno::ISDIR) => Err(refused("a folder of the archive is in its place")),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn time(seconds: u64) -> std::time::SystemTime {
+    // What no file system can keep is as good as the beginning.
+    UNIX_EPOCH + Duration::from_secs(if seconds < 1 << 33 { seconds } else { 0 })
+}
+
+/// A refusal as an error of reading.
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, Error::refused(why))
+}

@@ -1,0 +1,50 @@
+//! Which apps there are for this caller.
+
+use crate::domain::error::{Error, Result};
+use crate::domain::names::AppName;
+use crate::host::environment::Environment;
+use crate::host::plugn;
+use crate::store::Store;
+
+/// The trigger that decides which apps a caller sees.
+const ACCESS: &str = "user-auth-app";
+
+/// The app of that name, where it exists and the caller may see it.
+///
+/// Without Dokku every valid name is an app.
+pub(crate) fn existing(environment: &Environment, name: &str) -> Result<AppName> {
+    let app = AppName::parse(name)?;
+    let Some(root) = environment.apps_root() else {
+        return Ok(app);
+    };
+    if !root.join(app.as_str()).is_dir() {
+        return Err(Error::UnknownApp(name.to_owned()));
+    }
+    let seen = visible(environment, vec![app])?;
+    seen.into_iter().next().ok_or_else(|| Error::UnknownApp(name.to_owned()))
+}
+
+/// Every app that the caller may see, in order.
+pub(crate) fn all(environment: &Environment, store: &Store) -> Result<Vec<AppName>> {
+    visible(environment, store.apps()?)
+}
+
+/// Those of the apps that the caller may see. Where an access-control plugin fails, that is none.
+pub(crate) fn visible(environment: &Environment, apps: Vec<AppName>) -> Result<Vec<AppName>> {
+    if apps.is_empty() || !are_restricted(environment) {
+        return Ok(apps);
+    }
+    let mut arguments = environment.caller().to_vec();
+    arguments.extend(apps.iter().map(ToString::to_string));
+    let answer = plugn::output(ACCESS, &arguments)?;
+    if answer.status != 0 {
+        return Ok(Vec::new());
+    }
+    let granted: std::collections::HashSet<&str> = answer.stdout.split_whitespace().collect();
+    Ok(apps.into_iter().filter(|app| granted.contains(app.as_str())).collect())
+}
+
+/// Whether an access-control plugin decides which apps a caller sees.
+pub(crate) fn are_restricted(environment: &Environment) -> bool {
+    environment.is_dokku() && plugn::is_answered(environment, ACCESS)
+}

@@ -1,0 +1,23 @@
+//! Asking before something is destroyed.
+
+use std::io::BufRead;
+
+use crate::context::Context;
+use crate::domain::error::{Error, Result};
+
+/// Has the caller type the name of what is to be destroyed; `kind` says what it is ("storage entry").
+pub(crate) fn ask(kind: &str, name: &str, context: &mut Context) -> Result<()> {
+    context.out.warn("WARNING: Potentially Destructive Action");
+    context.out.warn(&format!("This command will destroy {kind} {name}."));
+    context.out.warn(&format!("To proceed, type \"{name}\""));
+    context.out.text("> ");
+    context.out.flush()?;
+    let mut answer = String::new();
+    // No answer is no confirmation.
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    if answer.trim() == name {
+        return Ok(());
+    }
+    context.out.error_line(&format!("Confirmation did not match {name}. Aborted."));
+    Err(Error::Status(1))
+}

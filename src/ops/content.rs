@@ -1,0 +1,127 @@
+//! The content of an entry of type file: read from a path of the host or from standard input, and replaced.
+
+use std::fs::OpenOptions;
+use std::io::{IsTerminal, Read};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+
+use rustix::fs::OFlags;
+
+use crate::commands::arguments;
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::{AppName, EntryName};
+use crate::domain::paths::{Source, as_typed};
+use crate::fs::jail;
+use crate::ops::apps;
+use crate::ops::{access, restart};
+use crate::storage::file::{Filling, LARGEST};
+use crate::storage::root::Place;
+use crate::types;
+
+/// What stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Reads the content for an entry to its end: from a path of this host, or from standard input for `-`.
+pub(crate) fn read(from: &str, entry: &EntryName, context: &Context) -> Result<Vec<u8>> {
+    if from == STANDARD_INPUT {
+        let bytes = limited(std::io::stdin().lock(), "standard input")?;
+        if bytes.is_empty() && std::io::stdin().is_terminal() {
+            return Err(Error::refused(
+                "nothing was typed; name a path, or type the content and end it with Ctrl-D",
+            ));
+        }
+        return Ok(bytes);
+    }
+    as_typed("path", from)?;
+    let Ok(source @ Source::Path(_)) = Source::parse(from) else {
+        return Err(Error::refused(format!(
+            "the content comes from an absolute path of this host, or from standard input (-), not from {from:?}"
+        )));
+    };
+    may_read(&source, entry, context)?;
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags.bits().cast_signed())
+        .open(from)
+        .map_err(Error::system("read", from))?;
+    if !file.metadata().map_err(Error::system("read", from))?.is_file() {
+        return Err(Error::refused(format!("{from} is not a regular file")));
+    }
+    // Links may have changed since: what counts is what is open.
+    let opened = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+        .map_err(Error::system("read", from))?;
+    may_read(&Source::parse(&opened.to_string_lossy())?, entry, context)?;
+    limited(file, from)
+}
+
+/// Refuses a path that the caller could not mount.
+fn may_read(source: &Source, entry: &EntryName, context: &Context) -> Result<()> {
+    access::source(source, Some(entry), None, context)?;
+    jail::judge(&context.store.policy()?, None, source.as_str())
+}
+
+fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(LARGEST + 1).read_to_end(&mut bytes).map_err(Error::system("read", name))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Error::refused(format!(
+            "{name} has more than {} MiB, the most that a file entry takes; use a directory",
+            LARGEST / 1024 / 1024
+        )));
+    }
+    Ok(bytes)
+}
+
+/// Gives the file of an entry another content, and says which apps have to be restarted to see it.
+pub(crate) fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
+    let entry = access::entry(name, context)?;
+    must_be_a_file(&entry)?;
+    let Some(from) = arguments::given(Some(from)) else {
+        return Err(Error::refused(format!(
+            "content needs a path of this host, or - for standard input: dokku storage:set {name} content PATH"
+        )));
+    };
+    let bytes = read(from, &entry.name, context)?;
+    let filling = Filling::replace(&entry, &bytes, context)?;
+    let replaced = context.store.change(|change| {
+        change.store().must_be_unchanged(&entry)?;
+        filling.put(change)
+    });
+    replaced.inspect_err(|_| filling.abandon(context))?;
+    if !filling.changes() {
+        context.out.headline(&format!("Storage entry {name} has this content already"));
+        return Ok(());
+    }
+    context.out.headline(&format!("Storage entry {name} has new content"));
+    for app in apps::visible(&context.environment, mounting(&entry, context)?)? {
+        restart::say(&app, context);
+    }
+    Ok(())
+}
+
+/// The apps that mount the file, by the entry or by its path.
+fn mounting(entry: &Entry, context: &Context) -> Result<Vec<AppName>> {
+    let mut using = Vec::new();
+    for other in context.store.entries()?.entries {
+        if other.host_path == entry.host_path {
+            using.extend(context.store.apps_with(&other.name)?);
+        }
+    }
+    using.sort_unstable();
+    using.dedup();
+    Ok(using)
+}
+
+fn must_be_a_file(entry: &Entry) -> Result<()> {
+    if types::of(entry).place() == Place::File {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "storage entry \"{}\" is of type {}; only type file has a content that can be set",
+        entry.name,
+        types::name_of(entry)
+    )))
+}

@@ -1,0 +1,266 @@
+//! Filling the directory or the file of a new entry: once, before anything mounts it, with all of it or nothing.
+
+use std::path::{Path, PathBuf};
+
+use crate::commands::snapshots::{existing, forget};
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::EntryName;
+use crate::domain::paths;
+use crate::domain::size::ByteSize;
+use crate::domain::snapshot::directory_name;
+use crate::domain::source::Source;
+use crate::domain::web::Sha256;
+use crate::fs::jail;
+use crate::ops::access;
+use crate::ops::web::Web;
+use crate::storage::root;
+use crate::storage::root::Place;
+use crate::storage::root::{Wanted, leaving_name};
+use crate::storage::sized;
+use crate::storage::sized::filling::Original;
+use crate::storage::snapshots::{Form, said};
+use crate::store::Store;
+use crate::types;
+use crate::types::form;
+
+/// Why not everybody may fetch something.
+const FROM_THE_HOST: &str =
+    "the host reaches more than its apps do, so that not everybody can have it fetch something";
+
+/// Where the data is, after it was looked at that it may be taken.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// A name in the storage root: an entry's, or a snapshot's.
+    StorageRoot {
+        /// The name.
+        name: String,
+        /// What it is made of.
+        form: Form,
+        /// What it is, for people.
+        what: String,
+    },
+    /// A directory of this host, its path without links.
+    Directory(PathBuf),
+    /// Something on the web.
+    Web(Web),
+}
+
+impl Origin {
+    /// The origin that `--from` says. An entry made of a snapshot is for the apps that the snapshot's entry is for,
+    /// unless it says for which.
+    pub(crate) fn of(
+        source: &Source,
+        sum: Option<&Sha256>,
+        entry: &mut Entry,
+        context: &Context,
+    ) -> Result<Self> {
+        match source {
+            Source::Snapshot { entry: of, name } => {
+                let original = access::entry(of.as_str(), context)?;
+                let note = existing(&original.name, name.as_str(), &context.store)?;
+                if entry.scope.is_empty() {
+                    entry.scope.clone_from(&original.scope);
+                }
+                let name = directory_name(&note.entry, &note.name);
+                let path = context.store.layout().directory(&name);
+                let found = std::fs::symlink_metadata(&path);
+                let found = found.map_err(Error::system("read", &path))?;
+                Ok(Self::StorageRoot {
+                    name,
+                    form: if found.is_file() { Form::File } else { Form::Directory },
+                    what: format!("snapshot {} of storage entry {}", note.name, note.entry),
+                })
+            }
+            Source::Directory(path) => {
+                let real = std::fs::canonicalize(path.as_str())
+                    .map_err(Error::system("read", path.as_str()))?;
+                if !real.is_dir() {
+                    return Err(Error::refused(format!(
+                        "--from dir:{path} is not a directory; for a file: --type file --from {path}"
+                    )));
+                }
+                let root = context.store.layout().storage();
+                let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+                if root.starts_with(&real) {
+                    return Err(Error::refused(format!(
+                        "--from dir:{path} holds the storage root {}, which the copy would be in",
+                        root.display()
+                    )));
+                }
+                let shown = real.to_string_lossy();
+                let as_source = paths::Source::parse(&shown)?;
+                access::source(&as_source, None, None, context)?;
+                jail::judge(&context.store.policy()?, None, &shown)?;
+                Ok(Self::Directory(real))
+            }
+            Source::Git { address, reference } => {
+                access::must_see_every_app(FROM_THE_HOST, context)?;
+                Ok(Self::Web(Web::Git { address: address.clone(), reference: reference.clone() }))
+            }
+            Source::Web(address) => {
+                access::must_see_every_app(FROM_THE_HOST, context)?;
+                Ok(Self::Web(Web::File { address: address.clone(), sum: sum.cloned() }))
+            }
+        }
+    }
+
+    /// The data of another entry, as it is now.
+    pub(crate) fn of_entry(entry: &Entry, context: &Context) -> Result<Self> {
+        let form = form(entry, "a clone", context)?;
+        form.ready(entry, context)?;
+        Ok(Self::StorageRoot {
+            name: entry.name.to_string(),
+            form,
+            what: format!("storage entry {}", entry.name),
+        })
+    }
+
+    /// Copies it to a hidden name of the storage root. The owners are the originals' unless others are chosen afterwards.
+    fn copy(&self, hidden: &str, keeps_owners: bool, context: &mut Context) -> Result<String> {
+        let (copied, what) = match self {
+            Self::StorageRoot { name, what, .. } => {
+                (root::copy(name, hidden, context)?, what.clone())
+            }
+            Self::Web(web) => return web.fill(hidden, context),
+            Self::Directory(path) => {
+                (root::take_in(path, hidden, keeps_owners, context)?, path.display().to_string())
+            }
+        };
+        Ok(format!("{} from {what}", said(&copied)))
+    }
+
+    /// The same for an entry with a size. What is not in the storage root already is had there first, outside of the
+    /// limit; only all of it is of use.
+    fn copy_sized(
+        &self,
+        entry: &Entry,
+        size: ByteSize,
+        hidden: &str,
+        keeps_owners: bool,
+        context: &mut Context,
+    ) -> Result<String> {
+        sized::must_fit(size.bytes(), context)?;
+        if let Self::StorageRoot { name, form, what } = self {
+            // A clone is as large as its original.
+            let is_bounded = *form == Form::Sized(size);
+            let from = Original { name, what, is_bounded };
+            let copied = sized::filling::fill(entry, size, from, hidden, context)?;
+            return Ok(format!("{} from {what}", said(&copied)));
+        }
+        let staged = leaving_name(entry.name.as_str());
+        let filled = self.copy(&staged, keeps_owners, context).and_then(|said| {
+            let from = Original { name: &staged, what: &self.shown(), is_bounded: false };
+            sized::filling::fill(entry, size, from, hidden, context).map(|_| said)
+        });
+        forget(&staged, context);
+        filled
+    }
+
+    /// What it is, for people.
+    fn shown(&self) -> String {
+        match self {
+            Self::StorageRoot { what, .. } => what.clone(),
+            Self::Directory(path) => path.display().to_string(),
+            Self::Web(Web::Git { address, .. } | Web::File { address, .. }) => address.to_string(),
+        }
+    }
+
+    fn must_suit(&self, entry: &Entry) -> Result<()> {
+        let is_of_file = types::of(entry).place() == Place::File;
+        let own = if is_of_file { Form::File } else { Form::Directory };
+        match self {
+            Self::StorageRoot { form, what, .. } if !own.takes(*form) => {
+                let [is, wanted] = if is_of_file {
+                    ["a directory", "leave --type file out"]
+                } else {
+                    ["a file", "add --type file"]
+                };
+                Err(Error::refused(format!("{what} is {is}; {wanted}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Fills the directory or the file of a new entry and registers the entry, in one step at the end. What `wants` says of
+/// owner and mode is given to the copy.
+///
+/// # Errors
+/// Where the name is taken or the data cannot be copied; there is no entry then, and nothing of its directory.
+pub(crate) fn create(
+    entry: &Entry,
+    wants: &Entry,
+    origin: &Origin,
+    context: &mut Context,
+) -> Result<()> {
+    must_be_new(&entry.name, &context.store)?;
+    origin.must_suit(entry)?;
+    root::clear_leaving(context);
+    // A new store has none yet.
+    let storage = context.store.layout().storage().to_path_buf();
+    root::make(&storage, context)?;
+    let hidden = leaving_name(entry.name.as_str());
+    let recursive = types::of(entry).place() != Place::File;
+    let wanted =
+        Wanted::of(wants, types::of(wants).place(), recursive, context)?.under(hidden.clone());
+    let size = sized::size(entry);
+    let copied = match size {
+        Some(size) => origin.copy_sized(entry, size, &hidden, !wanted.has_owner(), context),
+        None => origin.copy(&hidden, !wanted.has_owner(), context),
+    };
+    let filled = copied.and_then(|said| {
+        context.out.detail(&said);
+        wanted.apply(wants, context)?;
+        if size.is_some() {
+            sized::filling::close(entry, &hidden, context)?;
+            sized::filling::adopt(entry, &hidden, context)?;
+        }
+        register(entry, &hidden, context)?;
+        sized::make(entry, context).inspect_err(|_| {
+            let _ = take_back(entry, &hidden, context);
+        })
+    });
+    if filled.is_err() {
+        forget(&hidden, context);
+    }
+    filled
+}
+
+/// Has an entry not be registered any more that cannot be used.
+fn take_back(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        if change.store().entry(&entry.name)?.as_ref() == Some(entry) {
+            let layout = change.store().layout().clone();
+            change.move_folder(layout.directory(entry.name.as_str()), layout.directory(hidden));
+            change.remove_entry(&entry.name);
+        }
+        Ok(())
+    })
+}
+
+fn register(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        must_be_new(&entry.name, change.store())?;
+        let layout = change.store().layout().clone();
+        change.move_folder(layout.directory(hidden), layout.directory(entry.name.as_str()));
+        change.write_entry(entry)
+    })
+}
+
+fn must_be_new(name: &EntryName, store: &Store) -> Result<()> {
+    if store.entry(name)?.is_some() {
+        return Err(Error::refused(format!(
+            "storage entry \"{name}\" exists already; only a new one can be filled"
+        )));
+    }
+    let directory: &Path = &store.layout().directory(name.as_str());
+    if std::fs::symlink_metadata(directory).is_ok() {
+        return Err(Error::refused(format!(
+            "{} is there already; only a new directory can be filled",
+            directory.display()
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Deleting what nothing uses. Whatever was found is looked at again under the store's lock.
+
+use std::path::Path;
+
+use crate::commands::{destroy, trash};
+use crate::context::Context;
+use crate::docker::volumes;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::{AppName, EntryName};
+use crate::domain::paths::Source;
+use crate::domain::snapshot::of_directory_name;
+use crate::domain::trash::{Caller, Trashed};
+use crate::ops::prune::find::deletes_volume;
+use crate::ops::prune::uses::Uses;
+use crate::ops::prune::{Fate, Kind, Unused};
+use crate::storage::ownership;
+use crate::storage::root;
+use crate::store::{Store, overlap};
+use crate::triggers::app_life;
+
+/// Deletes something.
+///
+/// # Errors
+/// Where it is used by now, or cannot be deleted; it stays then.
+pub(crate) fn one(unused: &Unused, context: &mut Context) -> Result<()> {
+    match unused.kind {
+        Kind::Entry => entry(unused, context),
+        Kind::Directory => directory(unused, context),
+        Kind::Volume => volume(unused, context),
+        Kind::Snapshot => snapshot(unused, context),
+        Kind::App => app(unused, context),
+    }
+}
+
+fn entry(unused: &Unused, context: &mut Context) -> Result<()> {
+    let entry = context.store.existing_entry(&unused.name)?;
+    let takes_data = unused.data != Fate::Stays || deletes_volume(&entry);
+    if takes_data {
+        must_be_unused(unused, context)?;
+    }
+    let removal = destroy::plan(&entry, takes_data, context)?;
+    destroy::carry_out(&entry, &removal, false, context)?;
+    context.out.detail(&format!("Storage entry {} destroyed", entry.name));
+    Ok(())
+}
+
+/// Looks again at who uses something: a person may have taken a while to answer.
+fn must_be_unused(unused: &Unused, context: &Context) -> Result<()> {
+    let uses = Uses::of_this_host(context)?;
+    let own = EntryName::parse(&unused.name).ok();
+    let own = own.as_ref().filter(|_| unused.kind == Kind::Entry);
+    let reason = if unused.place.starts_with('/') {
+        uses.of_path(Path::new(&unused.place), own, context)
+    } else {
+        uses.of_volume(&unused.place, own)
+    };
+    reason.map_or(Ok(()), |reason| Err(Error::refused(reason)))
+}
+
+fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
+    must_be_unused(unused, context)?;
+    let hours = context.store.policy()?.trash_hours();
+    let caller = Caller::from(context.environment.caller());
+    let path = context.store.layout().directory(&unused.name);
+    let leaving = root::leaving_name(&unused.name);
+    let aside = context.store.layout().directory(&leaving);
+    let id = context.store.change(|change| {
+        must_be_nobodys(&path, change.store())?;
+        if hours == 0 {
+            change.move_folder(path.clone(), aside.clone());
+            return Ok(None);
+        }
+        let id = trash::free_id(&unused.name, change.store())?;
+        let source = path.to_string_lossy().into_owned();
+        let trashed = Trashed::new(id, None, source, Some(caller.clone()));
+        change.move_to_trash(&trashed, path.clone())?;
+        Ok(Some(trashed.id))
+    })?;
+    if id.is_none() {
+        remove_aside(&leaving, &path, context)?;
+    }
+    context.out.detail(&format!("Removed {}", path.display()));
+    if let Some(id) = id {
+        context.out.detail(&format!(
+            "It is in the trash for {hours} h; to have it back: dokku storage:trash:restore {}",
+            id.name()
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a directory that is an entry's by now, or not there any more.
+fn must_be_nobodys(path: &Path, store: &Store) -> Result<()> {
+    if !std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        return Err(Error::refused(format!("{} is not there any more", path.display())));
+    }
+    let found = store.entries()?;
+    if let Some(problem) = found.problems.into_iter().next() {
+        return Err(problem);
+    }
+    for entry in found.entries {
+        if let Some(Source::Path(other)) = &entry.host_path
+            && overlap(path, Path::new(other.as_str()))
+        {
+            return Err(Error::refused(format!(
+                "storage entry \"{}\" refers to {} by now",
+                entry.name,
+                path.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Removes what is aside; where that fails, what is left of it gets its name back.
+fn remove_aside(leaving: &str, path: &Path, context: &Context) -> Result<()> {
+    let layout = context.store.layout();
+    let removed = ownership::remove(&context.environment, layout, leaving);
+    if removed.is_err() {
+        let aside = layout.directory(leaving);
+        context.store.change(|change| {
+            if std::fs::symlink_metadata(path).is_err() {
+                change.move_folder(aside.clone(), path.to_path_buf());
+            }
+            Ok(())
+        })?;
+    }
+    removed
+}
+
+fn volume(unused: &Unused, context: &mut Context) -> Result<()> {
+    must_be_unused(unused, context)?;
+    volumes::remove(&context.environment, &unused.name)?;
+    context.out.detail(&format!("Removed the Docker volume {}", unused.name));
+    Ok(())
+}
+
+fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
+    must_be_unused(unused, context)?;
+    let name = Path::new(&unused.place).file_name().unwrap_or_default();
+    let Some((entry, snapshot)) = name.to_str().and_then(of_directory_name) else {
+        return Err(Error::refused(format!("{} is not a snapshot", unused.place)));
+    };
+    let path = context.store.layout().snapshot_directory(&entry, &snapshot);
+    let leaving = root::leaving_name(entry.as_str());
+    let aside = context.store.layout().directory(&leaving);
+    context.store.change(|change| {
+        if change.store().layout().entry(&entry).exists() {
+            return Err(Error::refused(format!("storage entry \"{entry}\" is registered by now")));
+        }
+        change.move_folder(path.clone(), aside.clone());
+        change.remove_snapshot(&entry, &snapshot)
+    })?;
+    // It is cleared away by the next command where that fails now.
+    ownership::remove(&context.environment, context.store.layout(), &leaving)?;
+    context.out.detail(&format!("Removed {}", path.display()));
+    Ok(())
+}
+
+fn app(unused: &Unused, context: &mut Context) -> Result<()> {
+    let name = AppName::parse(&unused.name)?;
+    if context.store.apps()?.contains(&name) {
+        return Err(Error::refused(format!("the app {name} exists by now")));
+    }
+    app_life::forget(&name, context)?;
+    context.out.detail(&format!("Removed {}", unused.place));
+    Ok(())
+}

@@ -1,0 +1,244 @@
+//! Finding what nothing uses.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::context::Context;
+use crate::docker::volumes;
+use crate::domain::entry::Entry;
+use crate::domain::error::Result;
+use crate::domain::moment::Moment;
+use crate::domain::names::{AppName, DirectoryName, EntryName};
+use crate::domain::paths::Source;
+use crate::domain::snapshot::of_directory_name;
+use crate::domain::trash::LONGEST_NAME;
+use crate::fs::tree::Usage;
+use crate::ops::prune::uses::Uses;
+use crate::ops::prune::{Fate, Kind, LastUse, Unused};
+use crate::render::progress;
+use crate::storage::ownership;
+use crate::storage::root::Place;
+use crate::storage::root::default_path;
+use crate::store::overlap;
+use crate::types;
+
+/// All that nothing uses, and what of it is left alone all the same.
+pub(crate) fn unused(context: &mut Context) -> Result<Vec<Unused>> {
+    let uses = Uses::of_this_host(context)?;
+    let problems: Vec<String> = uses.problems().collect();
+    for problem in problems {
+        context.out.warn(&format!("What this may be about is left alone: {problem}"));
+    }
+    context.out.flush()?;
+    let removed = match context.store.policy()?.trash_hours() {
+        0 => Fate::Removed,
+        _ => Fate::Trash,
+    };
+    let search = Search { uses: &uses, context, removed };
+    progress::shown(|_| {
+        let mut found = search.entries();
+        found.extend(search.directories());
+        found.extend(search.volumes());
+        found.extend(search.snapshots()?);
+        found.extend(search.apps());
+        Ok(found)
+    })
+}
+
+struct Search<'a> {
+    uses: &'a Uses,
+    context: &'a Context,
+    /// What becomes of a directory.
+    removed: Fate,
+}
+
+impl Search<'_> {
+    fn entries(&self) -> Vec<Unused> {
+        let volumes = self.sizes();
+        let entries = self.uses.entries.entries.iter();
+        entries
+            .filter(|entry| entry.is_docker_local() && !self.uses.is_mounted(&entry.name))
+            .map(|entry| self.entry(entry, &volumes))
+            .collect()
+    }
+
+    fn entry(&self, entry: &Entry, volumes: &BTreeMap<String, u64>) -> Unused {
+        let mut unused = Unused {
+            kind: Kind::Entry,
+            name: entry.name.to_string(),
+            place: entry.shown_source().to_owned(),
+            bytes: None,
+            last_use: written(&self.context.store.layout().entry(&entry.name), "entry written"),
+            data: Fate::Stays,
+            left_alone: None,
+        };
+        let place = types::of(entry).place();
+        let is_ours = unused.place == default_path(self.context, entry.name.as_str());
+        if is_ours && matches!(place, Place::Directory | Place::File) {
+            let path = Path::new(&unused.place);
+            if std::fs::symlink_metadata(path).is_err() {
+                unused.bytes = Some(0);
+                return unused;
+            }
+            unused.data = self.removed;
+            unused.left_alone = self.uses.of_path(path, Some(&entry.name), self.context);
+            self.measure(&mut unused);
+        } else if deletes_volume(entry) {
+            unused.data = Fate::Removed;
+            unused.left_alone = self.uses.of_volume(&unused.place, Some(&entry.name));
+            unused.bytes = volumes.get(&unused.place).copied();
+        } else {
+            // Only the entry goes, which takes nothing.
+            unused.bytes = Some(0);
+        }
+        unused
+    }
+
+    /// Directories of the storage root that no entry refers to.
+    fn directories(&self) -> Vec<Unused> {
+        let layout = self.context.store.layout();
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(layout.storage()).into_iter().flatten().flatten() {
+            let file_name = file.file_name();
+            let name = file_name.to_string_lossy();
+            let path = file.path();
+            let is_folder = file.file_type().is_ok_and(|kind| kind.is_dir());
+            // What begins with a dot is on its way, in the trash, or a snapshot.
+            if name.starts_with('.') || !is_folder || self.is_known(&name, &path) {
+                continue;
+            }
+            let is_plain = DirectoryName::parse(&name).is_ok() && name.len() <= LONGEST_NAME;
+            let left_alone = if is_plain {
+                self.uses.of_path(&path, None, self.context)
+            } else {
+                Some("its name is not one that this plugin gives; remove it yourself".to_owned())
+            };
+            let mut unused = Unused {
+                kind: Kind::Directory,
+                name: name.into_owned(),
+                place: path.to_string_lossy().into_owned(),
+                bytes: None,
+                last_use: None,
+                data: self.removed,
+                left_alone,
+            };
+            self.measure(&mut unused);
+            found.push(unused);
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        found
+    }
+
+    /// Whether a directory belongs to an entry, also to one whose file is gone or cannot be read.
+    fn is_known(&self, name: &str, path: &Path) -> bool {
+        let layout = self.context.store.layout();
+        let carries_name = EntryName::parse(name)
+            .is_ok_and(|name| layout.entry(&name).exists() || self.uses.is_mounted(&name));
+        let is_of = |entry: &Entry| matches!(&entry.host_path, Some(Source::Path(other)) if overlap(path, Path::new(other.as_str())));
+        carries_name || self.uses.entries.entries.iter().any(is_of)
+    }
+
+    fn measure(&self, unused: &mut Unused) {
+        let layout = self.context.store.layout();
+        let (name, path) = (Some(unused.name.as_str()), Path::new(&unused.place));
+        let usage = ownership::usage(&self.context.environment, layout, name, path).ok().flatten();
+        unused.bytes = usage.map(|usage: Usage| usage.bytes);
+        if let Some(usage) = usage {
+            let when = Moment::of_seconds(usage.newest);
+            unused.last_use = Some(LastUse { when, what: "newest file" });
+        }
+    }
+
+    /// What the engine says of volumes, where there is a volume to tell of.
+    fn sizes(&self) -> BTreeMap<String, u64> {
+        let is_asked = self.uses.entries.entries.iter().any(deletes_volume);
+        volumes::used(&self.context.environment, is_asked).into_iter().collect()
+    }
+
+    /// Docker volumes that this plugin made, and that no entry has any more.
+    fn volumes(&self) -> Vec<Unused> {
+        let left = volumes::left_over(&self.context.environment).unwrap_or_default();
+        let belongs = |name: &str| {
+            let entries = &self.uses.entries.entries;
+            entries.iter().any(|entry| {
+                matches!(&entry.host_path, Some(Source::Volume(volume)) if volume.as_str() == name)
+            })
+        };
+        let left: Vec<_> = left.into_iter().filter(|(name, _)| !belongs(name)).collect();
+        if left.is_empty() {
+            return Vec::new();
+        }
+        let sizes: BTreeMap<String, u64> =
+            volumes::used(&self.context.environment, true).into_iter().collect();
+        let unused = |(name, made): (String, String)| Unused {
+            kind: Kind::Volume,
+            bytes: sizes.get(&name).copied(),
+            last_use: Moment::parse_rfc3339(&made)
+                .map(|when| LastUse { when, what: "volume made" }),
+            data: Fate::Removed,
+            left_alone: self.uses.of_volume(&name, None),
+            place: name.clone(),
+            name,
+        };
+        left.into_iter().map(unused).collect()
+    }
+
+    /// Snapshots whose entry is neither registered nor in the trash.
+    fn snapshots(&self) -> Result<Vec<Unused>> {
+        let store = &self.context.store;
+        let trash = store.trash()?;
+        let mut found = Vec::new();
+        for file in std::fs::read_dir(store.layout().storage()).into_iter().flatten().flatten() {
+            let name = file.file_name();
+            let Some((entry, snapshot)) = name.to_str().and_then(of_directory_name) else {
+                continue;
+            };
+            let comes_back = trash.iter().any(|item| item.name() == entry.as_str());
+            if comes_back || store.layout().entry(&entry).exists() || self.uses.is_mounted(&entry) {
+                continue;
+            }
+            let note = store.layout().snapshot_note(&entry, &snapshot);
+            let path = file.path();
+            let (environment, name) = (&self.context.environment, name.to_string_lossy());
+            let usage = ownership::usage(environment, store.layout(), Some(&name), &path);
+            found.push(Unused {
+                kind: Kind::Snapshot,
+                name: format!("{entry}@{snapshot}"),
+                bytes: usage.ok().flatten().map(|usage| usage.bytes),
+                last_use: written(&note, "taken").or_else(|| written(&path, "newest file")),
+                data: Fate::Removed,
+                left_alone: self.uses.of_path(&path, None, self.context),
+                place: path.to_string_lossy().into_owned(),
+            });
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// What the store has of apps that are gone.
+    fn apps(&self) -> Vec<Unused> {
+        let layout = self.context.store.layout();
+        let reason =
+            "Dokku has no app at all, which it would not be for long; look at its folder of apps";
+        let unused = |app: &AppName| Unused {
+            kind: Kind::App,
+            name: app.to_string(),
+            place: layout.app(app).to_string_lossy().into_owned(),
+            bytes: Some(0),
+            last_use: written(&layout.mounts(app), "mounts written"),
+            data: Fate::Stays,
+            left_alone: self.uses.apps.is_empty().then(|| reason.to_owned()),
+        };
+        self.uses.abandoned.iter().map(unused).collect()
+    }
+}
+
+/// Whether a Docker volume of an entry is deleted with it: one that the plugin was asked to make.
+pub(crate) fn deletes_volume(entry: &Entry) -> bool {
+    !entry.kind.is_empty() && types::name_of(entry) == "volume"
+}
+
+fn written(path: &Path, what: &'static str) -> Option<LastUse> {
+    let modified = std::fs::symlink_metadata(path).ok()?.modified().ok()?;
+    Some(LastUse { when: modified.into(), what })
+}

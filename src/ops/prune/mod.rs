@@ -1,0 +1,100 @@
+//! What nothing uses: entries that no app mounts, directories and volumes that no entry refers to, and what is left of
+//! apps and entries that are gone.
+
+pub(crate) mod delete;
+pub(crate) mod find;
+mod uses;
+
+use serde::{Serialize, Serializer};
+
+use crate::domain::moment::Moment;
+
+/// What kind of thing is not used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// An entry that no app mounts.
+    Entry,
+    /// A directory of the storage root that no entry refers to.
+    Directory,
+    /// A Docker volume that this plugin made, for an entry that is gone.
+    Volume,
+    /// A snapshot whose entry is gone.
+    Snapshot,
+    /// What the store has of an app that is gone.
+    App,
+}
+
+impl Kind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Entry => "entry",
+            Self::Directory => "directory",
+            Self::Volume => "volume",
+            Self::Snapshot => "snapshot",
+            Self::App => "app",
+        }
+    }
+}
+
+/// What becomes of the data where something is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) enum Fate {
+    /// It goes to the trash.
+    #[serde(rename = "trash")]
+    Trash,
+    /// It is removed at once.
+    #[serde(rename = "removed")]
+    Removed,
+    /// It stays where it is.
+    #[serde(rename = "stays")]
+    Stays,
+}
+
+impl Fate {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Trash => "to the trash",
+            Self::Removed => "for good",
+            Self::Stays => "its data stays",
+        }
+    }
+}
+
+/// When something was used last, as far as can be told, and by what.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct LastUse {
+    /// When.
+    #[serde(serialize_with = "rfc3339")]
+    pub(crate) when: Moment,
+    /// What of it is that old.
+    pub(crate) what: &'static str,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a field over so")]
+fn rfc3339<S: Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&moment.to_rfc3339())
+}
+
+/// Something that nothing uses.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Unused {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+    /// The path, or the volume's name.
+    pub(crate) place: String,
+    /// What it takes, in bytes; none where that is not known.
+    pub(crate) bytes: Option<u64>,
+    pub(crate) last_use: Option<LastUse>,
+    /// What becomes of its data.
+    pub(crate) data: Fate,
+    /// Why it is left alone all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) left_alone: Option<String>,
+}
+
+impl Unused {
+    pub(crate) fn shown(&self) -> String {
+        format!("{} {}", self.kind.as_str(), self.name)
+    }
+}

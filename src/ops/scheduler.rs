@@ -1,0 +1,105 @@
+//! The scheduler's part: which one an app has, and what a cluster's plugin is told about an entry.
+
+use crate::context::Context;
+use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S};
+use crate::domain::error::{Error, Result};
+use crate::domain::names::{AppName, ProcessType};
+use crate::host::plugn;
+use crate::store::files;
+
+/// The scheduler that an app, or else every app, was given; Dokku's default where none was.
+pub(crate) fn of_app(app: &AppName, context: &Context) -> String {
+    selected("scheduler", app.as_str(), context)
+        .or_else(|| selected("scheduler", "--global", context))
+        .unwrap_or_else(|| DOCKER_LOCAL.to_owned())
+}
+
+/// The builder that an app, or else every app, was given, or that built it last; Dokku's default where nothing
+/// is known.
+pub(crate) fn builder_of_app(app: &AppName, context: &Context) -> String {
+    let built = || context.store.app_settings(app).map(|settings| settings.builder).ok();
+    selected("builder", app.as_str(), context)
+        .or_else(|| selected("builder", "--global", context))
+        .or_else(|| built().filter(|builder| !builder.is_empty()))
+        .unwrap_or_else(|| "herokuish".to_owned())
+}
+
+/// How many containers of each process type the app is to have, as Dokku's `ps` plugin says; none where nobody says it.
+pub(crate) fn scale_of_app(app: &AppName, context: &Context) -> Vec<(ProcessType, u32)> {
+    let trigger = "ps-current-scale";
+    let answer = if plugn::is_answered(&context.environment, trigger) {
+        plugn::output(trigger, &[app.to_string()]).ok().filter(|answer| answer.status == 0)
+    } else {
+        None
+    };
+    let text = answer.map_or_else(
+        || {
+            let file = context.store.layout().property("ps", app.as_str(), "scale");
+            let bytes = files::read(&file).ok().flatten().unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        },
+        |answer| answer.stdout,
+    );
+    let count = |line: &str| {
+        let (process_type, count) = line.split_once('=')?;
+        Some((ProcessType::parse(process_type.trim()).ok()?, count.trim().parse().ok()?))
+    };
+    text.lines().filter_map(count).collect()
+}
+
+/// How many seconds a container of the app may take to stop, where that was set for it or for every app.
+pub(crate) fn stop_seconds_of_app(app: &str, context: &Context) -> Option<u32> {
+    let property = |app: &str| {
+        let file = context.store.layout().property("ps", app, "stop-timeout-seconds");
+        String::from_utf8(files::read(&file).ok()??).ok()?.trim().parse().ok()
+    };
+    property(app).or_else(|| property("--global"))
+}
+
+fn selected(plugin: &str, app: &str, context: &Context) -> Option<String> {
+    let file = context.store.layout().property(plugin, app, "selected");
+    let text = String::from_utf8(files::read(&file).ok()??).ok()?;
+    let name = text.trim();
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (!name.is_empty() && name.len() < 64 && name.bytes().all(plain)).then(|| name.to_owned())
+}
+
+/// Refuses an entry that the app's scheduler cannot mount.
+pub(crate) fn must_match(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
+    let scheduler = of_app(app, context);
+    if entry.scheduler == scheduler {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "storage entry \"{}\" is scheduler={} but cannot be mounted on a {scheduler} app; recreate it with --scheduler {scheduler}",
+        entry.name, entry.scheduler
+    )))
+}
+
+/// Whether the entry's storage is made by a cluster's plugin.
+pub(crate) fn is_elsewhere(entry: &Entry) -> bool {
+    entry.scheduler == K3S
+}
+
+/// Fires `storage-create` or `storage-destroy` for an entry and says whether the scheduler agreed.
+pub(crate) fn tell(trigger: &str, entry: &Entry, context: &mut Context) -> Result<Result<(), i32>> {
+    context.out.flush()?;
+    let status = plugn::feed(trigger, &[entry.name.to_string()], &json(entry)?)?;
+    Ok(if status == 0 { Ok(()) } else { Err(status) })
+}
+
+/// Asks the scheduler how the entry's storage is doing (`Bound`, `Pending`, `Lost`).
+pub(crate) fn status(entry: &Entry) -> Result<String> {
+    let answer = plugn::ask("storage-status", &[entry.name.to_string()], &json(entry)?)?;
+    if answer.status != 0 {
+        return Err(Error::refused(format!(
+            "the scheduler cannot say how storage entry \"{}\" is doing (exit status {})",
+            entry.name, answer.status
+        )));
+    }
+    Ok(answer.stdout.trim().to_owned())
+}
+
+fn json(entry: &Entry) -> Result<String> {
+    serde_json::to_string(entry).map_err(Error::system("write", entry.name.as_str()))
+}

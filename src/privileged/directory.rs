@@ -1,0 +1,196 @@
+//! `chown-storage-dir`, `chmod-storage-dir`, `destroy-storage-dir`, `copy-storage-dir` and `usage-storage-dir`.
+
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+
+use crate::context::Context;
+use crate::docker;
+use crate::docker::IdMap;
+use crate::domain::error::{Error, Result};
+use crate::domain::mode::Mode;
+use crate::domain::names::DirectoryName;
+use crate::domain::paths::Subpath;
+use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
+use crate::domain::trash::{TRASH, TrashId};
+use crate::fs::image;
+use crate::fs::tree;
+use crate::fs::tree::Depth;
+use crate::privileged::root;
+use crate::render::progress;
+use crate::storage::ownership::{Ids, must_be_a_containers};
+use crate::storage::root::{LEAVING, leaving_name};
+
+/// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a folder and all that is in it to a
+/// user, or only the folder itself or a part of it; or makes a part of it, which is that user's. A file directly below the
+/// root is given as it is.
+pub(crate) fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let name = name(words, 0, "create")?;
+    let ids = ids(word(words, 1), context)?;
+    let depth = match word(words, 2) {
+        "" | "--recursive" => Depth::Tree,
+        "--folder-only" | "--make" => Depth::Folder,
+        other => return Err(unknown(other).into()),
+    };
+    no_more_than(words, 4)?;
+    let part = words.get(3).map(|part| Subpath::parse(part)).transpose()?;
+    let part = part.as_ref().map(Subpath::as_str);
+    let root = root::storage(context)?;
+    if word(words, 2) == "--make" {
+        let part = part.ok_or_else(|| Error::refused("--make needs the path to make"))?;
+        return Ok(tree::make_part(&root, &name, part, ids.uid, ids.gid)?);
+    }
+    if part.is_none() && tree::is_file(&root, &name) {
+        return Ok(tree::own_file(&root, &name, ids.uid, ids.gid)?);
+    }
+    let folder = tree::enter_part(&root, &name, part)?;
+    let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
+    let owned = progress::shown(|seen| tree::own(&folder, &shown, ids.uid, ids.gid, depth, seen))?;
+    if let Some(warning) = owned.warning(&shown) {
+        context.out.warn(&warning);
+    }
+    Ok(())
+}
+
+/// `chmod-storage-dir NAME MODE`: sets a folder's or a file's mode; a file gets no set-uid, set-gid or sticky bit.
+pub(crate) fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let name = name(words, 0, "chmod")?;
+    let mode = Mode::parse(word(words, 1)).map_err(|_| {
+        Error::refused(
+            "Unsupported directory mode. Value must be a 3 or 4 digit octal mode, such as 0755",
+        )
+    })?;
+    no_more_than(words, 2)?;
+    let root = root::storage(context)?;
+    if tree::is_file(&root, &name) {
+        return Ok(tree::set_file_mode(&root, &name, mode.bits())?);
+    }
+    let folder = File::from(tree::enter(&root, &name)?);
+    folder
+        .set_permissions(Permissions::from_mode(mode.bits()))
+        .map_err(Error::system("change the mode of", root.join(&name)))?;
+    Ok(())
+}
+
+/// `destroy-storage-dir NAME`: removes a folder and all that is in it, or a file. One that is not there is no error.
+pub(crate) fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let name = name(words, 0, "destroy")?;
+    no_more_than(words, 1)?;
+    let root = root::storage(context)?;
+    if name.starts_with(LEAVING) {
+        // What is behind a directory that was being filled goes with it.
+        image::discard(root::store(context)?.layout(), &root, &name)?;
+    }
+    Ok(tree::remove(&root, &name)?)
+}
+
+/// `copy-storage-dir FROM TO [--into]`: copies a folder, a file or a snapshot, with owners, modes, times, links and holes, to
+/// one that is not there yet, or with `--into` a folder into an empty, hidden one, and says as JSON what was copied: null
+/// where there is not enough room in it.
+///
+/// # Errors
+/// For a name that is not allowed, and where something cannot be copied; nothing is left of the copy then.
+pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let is_into = word(words, 2) == "--into";
+    let from = source(words, is_into)?;
+    let to = name(words, 1, "copy to")?;
+    no_more_than(words, if is_into { 3 } else { 2 })?;
+    let root = root::storage(context)?;
+    if is_into {
+        if !to.starts_with(LEAVING) {
+            return Err(Error::refused(format!("{to:?} is not a hidden directory")).into());
+        }
+        let copied = progress::of_copying(
+            |is_over| tree::count(&root.join(from), is_over),
+            |seen| tree::copy_into(&root, from, &to, seen),
+        )?;
+        context.out.json(&copied);
+        return Ok(());
+    }
+    let hidden = leaving_name(to.strip_prefix(LEAVING).unwrap_or(&to));
+    let copied = progress::of_copying(
+        |is_over| tree::count(&root.join(from), is_over),
+        |seen| tree::duplicate(&root, from, &to, &hidden, seen),
+    )?;
+    context.out.json(&copied);
+    Ok(())
+}
+
+/// `usage-storage-dir NAME`: prints how many bytes and files are in a folder, which may be in the trash, a snapshot or out of sight, and when something
+/// in it was changed last (seconds since the beginning of 1970).
+pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let name = word(words, 0);
+    let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
+    let is_hidden =
+        name.strip_prefix(LEAVING).is_some_and(|name| DirectoryName::parse(name).is_ok());
+    if !is_trashed && !is_hidden && of_directory_name(name).is_none() {
+        DirectoryName::parse_for(name, "count")?;
+    }
+    no_more_than(words, 1)?;
+    let root = root::storage(context)?;
+    let usage = tree::usage(&tree::enter(&root, name)?)?;
+    let newest = usage.newest.max(0);
+    context.out.line(&format!("{} {} {newest}", usage.bytes, usage.files));
+    Ok(())
+}
+
+/// What is copied: a folder directly below the root, or a snapshot; or one that a command keeps out of sight.
+fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
+    let text = word(words, 0);
+    if may_be_hidden && text.starts_with(LEAVING) {
+        name(words, 0, "copy")?;
+    } else if !text.starts_with(SNAPSHOT) {
+        DirectoryName::parse_for(text, "copy")?;
+    } else if of_directory_name(text).is_none() {
+        return Err(Error::refused(format!("{text:?} is not the name of a snapshot's directory")));
+    }
+    Ok(text)
+}
+
+/// The name of a folder directly below the root; also of one that a command keeps out of sight.
+fn name(words: &[String], index: usize, verb: &str) -> Result<String> {
+    let text = word(words, index);
+    let plain = text.strip_prefix(LEAVING).unwrap_or(text);
+    DirectoryName::parse_for(plain, verb)?;
+    Ok(text.to_owned())
+}
+
+fn ids(text: &str, context: &Context) -> Result<Ids> {
+    let (uid, gid) = text.split_once(':').unwrap_or((text, text));
+    let ids = Ids { uid: id(uid)?, gid: id(gid)? };
+    let map = std::cell::LazyCell::new(|| id_map(context));
+    must_be_a_containers(ids.uid, || map.map(|map| map.uid))?;
+    must_be_a_containers(ids.gid, || map.map(|map| map.gid))?;
+    Ok(ids)
+}
+
+fn id(text: &str) -> Result<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits {
+        return Err(Error::refused(
+            "Unsupported chown permissions. Value must be a non-negative integer.",
+        ));
+    }
+    // What is more than an id can be is none of a container's.
+    Ok(text.parse().unwrap_or(u32::MAX))
+}
+
+/// How this host's engine maps ids. What comes through sudo may be from somebody who says that another one is to be asked.
+fn id_map(context: &Context) -> Option<IdMap> {
+    if root::is_own_call() {
+        docker::id_map(&context.environment)
+    } else {
+        docker::id_map_of_this_host()
+    }
+}
+
+fn word(words: &[String], index: usize) -> &str {
+    words.get(index).map_or("", String::as_str)
+}
+
+fn no_more_than(words: &[String], most: usize) -> Result<()> {
+    words.get(most).map_or(Ok(()), |word| Err(unknown(word)))
+}
+
+fn unknown(word: &str) -> Error {
+    Error::refused(format!("unexpected argument {word:?}"))
+}

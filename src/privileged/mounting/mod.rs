@@ -1,0 +1,226 @@
+//! `mount-storage`: starts, renews and ends the keeping of what an entry has mounted on this host.
+
+mod keeper;
+mod remote;
+pub(crate) mod systemd;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::context::Context;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::EntryName;
+use crate::fs::{fuse, mount_points, tree};
+use crate::host::process;
+use crate::privileged::root;
+use crate::storage::keeping;
+use crate::storage::keeping::Places;
+use crate::store::Store;
+
+/// How long a keeper has to begin, and to end.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How long what was written has to be sent before a mount is taken away.
+const SENDING: Duration = Duration::from_secs(60);
+
+/// How long between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// An entry and where it is mounted.
+#[derive(Debug)]
+struct Subject {
+    store: Store,
+    /// The storage root, without links in its path.
+    storage: PathBuf,
+    name: EntryName,
+    places: Places,
+}
+
+/// `mount-storage NAME [--again|--stop|--keep]`: starts the entry's keeper; or has it mount anew; or ends it; or is it.
+pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let word = |index: usize| words.get(index).map_or("", String::as_str);
+    let name = EntryName::parse(word(0))?;
+    if let Some(word) = words.get(2) {
+        return Err(Error::refused(format!("unexpected argument {word:?}")).into());
+    }
+    let storage = root::storage(context)?;
+    let places = Places::of(&storage, name.as_str());
+    let subject = Subject { store: root::store(context)?, storage, name, places };
+    match word(1) {
+        "" => Ok(subject.start(context)?),
+        "--again" => Ok(subject.again(context)?),
+        "--stop" => Ok(subject.stop()?),
+        "--keep" => Ok(keeper::run(&subject, &context.environment)?),
+        other => Err(Error::refused(format!("unexpected argument {other:?}")).into()),
+    }
+}
+
+impl Subject {
+    /// Starts the keeper, unless one is at work.
+    fn start(&self, context: &Context) -> Result<()> {
+        if self.places.is_kept() {
+            return Ok(());
+        }
+        self.make_folders()?;
+        if systemd::is_in_charge() && !root::is_own_call() {
+            return systemd::start(&self.name);
+        }
+        let words = [self.name.to_string(), "--keep".to_owned()];
+        let environment =
+            if root::is_own_call() { context.environment.of_store() } else { Vec::new() };
+        let service = process::Service {
+            program: Path::new("/proc/self/exe"),
+            name: Some(keeping::HELPER),
+            arguments: &words,
+            environment: &environment,
+            ids: None,
+        };
+        let child = service.start(self.log()?).map_err(Error::system("start", keeping::HELPER))?;
+        drop(child);
+        // Whoever called may be gone before it has a session of its own.
+        wait_until(PATIENCE, || self.places.is_kept())
+            .then_some(())
+            .ok_or_else(|| Error::refused("the process that keeps it mounted did not start"))
+    }
+
+    fn again(&self, context: &Context) -> Result<()> {
+        match self.keeper() {
+            Some(keeper) => signal(keeper, Signal::HUP),
+            None => self.start(context),
+        }
+    }
+
+    fn stop(&self) -> Result<()> {
+        if !wait_until(SENDING, || keeper::unsent(self) == 0) {
+            return Err(Error::refused(format!(
+                "{} files that were written to storage entry \"{}\" were not sent to the server within {} s; they stay in {} until they are",
+                keeper::unsent(self),
+                self.name,
+                SENDING.as_secs(),
+                self.places.cache.display()
+            )));
+        }
+        if systemd::is_in_charge() && !root::is_own_call() {
+            systemd::stop(&self.name)?;
+        }
+        if let Some(keeper) = self.keeper() {
+            signal(keeper, Signal::TERM)?;
+        }
+        if !wait_until(PATIENCE, || !self.places.is_kept()) {
+            return Err(Error::refused("the process that keeps it mounted does not end"));
+        }
+        self.detach_all()?;
+        tree::set_immutable(&self.storage, self.name.as_str(), false);
+        for file in [&self.places.reason, &self.places.log, &self.places.served_by] {
+            let _ = fs::remove_file(file);
+        }
+        let _ = fs::remove_file(&self.places.configuration);
+        let _ = fs::remove_dir(&self.places.stand_in);
+        if let (Some(parent), Some(name)) =
+            (self.places.cache.parent(), self.places.cache.file_name().and_then(|n| n.to_str()))
+            && parent.exists()
+        {
+            tree::remove(parent, name)?;
+        }
+        let _ = fs::remove_file(&self.places.lock);
+        Ok(())
+    }
+
+    /// The keeper's process, where one is at work.
+    fn keeper(&self) -> Option<Pid> {
+        if !self.places.is_kept() {
+            return None;
+        }
+        let id = fs::read_to_string(&self.places.lock).ok()?.trim().parse().ok()?;
+        Pid::from_raw(id)
+    }
+
+    /// Where the entry is mounted.
+    fn target(&self) -> PathBuf {
+        self.storage.join(self.name.as_str())
+    }
+
+    /// Takes away every mount of a keeper's at the entry's place, and the base below them.
+    fn detach_all(&self) -> Result<()> {
+        let below = fs::metadata(&self.storage).map_err(Error::system("read", &self.storage))?;
+        let device = device_of(&below);
+        loop {
+            let Some(top) = mount_points::at(&self.target()).pop() else {
+                return Ok(());
+            };
+            let is_ours = top.source == fuse::SOURCE || top.device == device;
+            if !is_ours {
+                return Err(Error::refused(format!(
+                    "{} is mounted at {}, which is not of this program; unmount it first",
+                    top.source,
+                    self.target().display()
+                )));
+            }
+            let place = tree::locate(&self.storage, self.name.as_str());
+            place.and_then(fuse::detach).map_err(Error::system("unmount", self.target()))?;
+        }
+    }
+
+    /// The folders that only root can write.
+    fn make_folders(&self) -> Result<()> {
+        let make = |folder: &Path| {
+            let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
+            made.map_err(Error::system("create", folder))
+        };
+        make(&self.places.folder)?;
+        make(&self.places.stand_in)?;
+        make(&self.places.programs)?;
+        for name in ["fusermount", "fusermount3"] {
+            let link = self.places.programs.join(name);
+            let program = fs::read_link("/proc/self/exe").map_err(Error::system("find", &link))?;
+            root::link(&program, &link)?;
+        }
+        Ok(())
+    }
+
+    /// What a keeper and the serving program say goes here.
+    fn log(&self) -> Result<File> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true).mode(0o640);
+        options.open(&self.places.log).map_err(Error::system("open", &self.places.log))
+    }
+}
+
+/// `fusermount`, as the serving program calls it.
+pub(crate) fn fusermount(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    // Unmounting is the keeper's.
+    if words.iter().any(|word| word == "-u") {
+        return Ok(());
+    }
+    let (descriptor, socket) = context.environment.fuse_descriptors().ok_or_else(|| {
+        Error::refused("this is only called by a program that the keeper of a mount started")
+    })?;
+    Ok(fuse::hand_over(descriptor, socket).map_err(Error::system("hand over", fuse::DEVICE))?)
+}
+
+fn signal(process: Pid, signal: Signal) -> Result<()> {
+    kill_process(process, signal).map_err(Error::system("signal", keeping::HELPER))
+}
+
+fn wait_until(patience: Duration, is_so: impl Fn() -> bool) -> bool {
+    let begin = Instant::now();
+    loop {
+        if is_so() {
+            return true;
+        }
+        if begin.elapsed() >= patience {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// The device of a file's file system, as mountinfo writes it.
+fn device_of(metadata: &fs::Metadata) -> String {
+    let device = metadata.dev();
+    format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device))
+}

@@ -1,0 +1,70 @@
+//! What a keeper mounts, read with the rights of the store's owner, and the words that rclone is called with.
+
+use crate::domain::connector::{Connector, Secret};
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::host::environment::Environment;
+use crate::privileged::mounting::Subject;
+use crate::storage::ownership::on_host;
+use crate::store::Rights;
+use crate::types;
+
+/// An entry with what its connector says.
+#[derive(Debug)]
+pub(crate) struct Remote {
+    pub(crate) entry: Entry,
+    connector: Connector,
+    secret: Option<Secret>,
+}
+
+/// The entry as it is now; none where there is nothing to keep mounted any more.
+pub(crate) fn read(subject: &Subject) -> Result<Option<Remote>> {
+    let store = &subject.store;
+    // The store belongs to somebody else, who may have put links in it.
+    let _rights = Rights::of(store.owner(), store.layout())?;
+    let Some(entry) = store.entry(&subject.name)? else {
+        return Ok(None);
+    };
+    if entry.kind != "s3" {
+        return Ok(None);
+    }
+    let connector =
+        store.existing_connector(entry.connector.as_ref().map_or("", |n| n.as_str()))?;
+    if connector.kind != "s3" {
+        return Err(Error::refused(format!("connector {} is not of type s3", connector.name)));
+    }
+    let secret = store.secret(&connector.name)?;
+    Ok(Some(Remote { entry, connector, secret }))
+}
+
+impl Remote {
+    /// rclone's configuration.
+    ///
+    /// The remote has a name in a file, not in the environment: what was written and not sent yet is found again by that
+    /// name after the key was changed.
+    pub(crate) fn configuration(&self) -> Result<String> {
+        crate::host::rclone::configuration(&self.connector, self.secret.as_ref())
+    }
+
+    /// What rclone is to show: a bucket, or a folder in it.
+    pub(crate) fn path(&self) -> String {
+        types::s3::remote_path(&self.entry)
+    }
+
+    /// The remote's path, and how the mount is to look.
+    pub(crate) fn words(&self, environment: &Environment) -> Vec<String> {
+        let owner = self.entry.chown.as_ref().and_then(|owner| on_host(environment, owner).0);
+        let mut words = vec![
+            self.path(),
+            format!("--uid={}", owner.map_or(0, |ids| ids.uid)),
+            format!("--gid={}", owner.map_or(0, |ids| ids.gid)),
+            // The kernel does not ask for permissions here; what is shown should say so.
+            "--umask=000".to_owned(),
+        ];
+        let limit = self.entry.option("cache-size");
+        if !limit.is_empty() {
+            words.push(format!("--vfs-cache-max-size={limit}"));
+        }
+        words
+    }
+}

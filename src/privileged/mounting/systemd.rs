@@ -1,0 +1,147 @@
+//! Keepers as services of systemd, where that runs: it starts them again, and before Docker when the host starts.
+
+use std::path::Path;
+
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::HELPERS;
+use crate::domain::names::EntryName;
+use crate::host::process;
+use crate::privileged::root;
+use crate::storage::keeping;
+
+/// The unit of every keeper; the entry's name stands behind the `@`.
+pub(crate) const UNIT: &str = "/etc/systemd/system/dokku-storage-mount@.service";
+
+/// Whether systemd runs this host's services (`sd_booted(3)`).
+pub(crate) fn is_in_charge() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// The unit's text.
+pub(crate) fn unit() -> String {
+    format!(
+        "[Unit]
+Description=Storage entry %i, kept mounted
+Wants=network-online.target
+After=network-online.target
+Before=docker.service
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={HELPERS}/{} %i --keep
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=2
+TimeoutStartSec=60
+KillMode=mixed
+
+[Install]
+WantedBy=multi-user.target
+",
+        keeping::HELPER
+    )
+}
+
+/// The unit that attaches the image of an entry with a size when the host starts.
+pub(crate) const ATTACHING: &str = "/etc/systemd/system/dokku-storage-attach@.service";
+
+/// The text of that unit.
+pub(crate) fn attaching() -> String {
+    format!(
+        "[Unit]
+Description=Storage entry %i, attached
+After=local-fs.target
+Before=docker.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={HELPERS}/size-storage-dir %i attach
+
+[Install]
+WantedBy=multi-user.target
+"
+    )
+}
+
+/// Has the image of an entry attached at every start of the host.
+pub(crate) fn attach_at_boot(name: &EntryName) -> Result<()> {
+    write_unit(ATTACHING, &attaching())?;
+    systemctl(&["enable", "--quiet", &attaching_service(name)])
+}
+
+/// Ends that.
+pub(crate) fn forget(name: &EntryName) -> Result<()> {
+    if !Path::new(ATTACHING).exists() {
+        return Ok(());
+    }
+    systemctl(&["disable", "--quiet", &attaching_service(name)])
+}
+
+fn attaching_service(name: &EntryName) -> String {
+    format!("dokku-storage-attach@{name}.service")
+}
+
+fn write_unit(path: &str, text: &str) -> Result<()> {
+    if std::fs::read_to_string(path).ok().as_deref() == Some(text) {
+        return Ok(());
+    }
+    root::replace(Path::new(path), text.as_bytes(), 0o644, None)?;
+    systemctl(&["daemon-reload"])
+}
+
+/// Starts an entry's keeper, now and at every start of the host.
+pub(crate) fn start(name: &EntryName) -> Result<()> {
+    write_unit(UNIT, &unit())?;
+    systemctl(&["enable", "--quiet", &service(name)])?;
+    systemctl(&["start", "--no-block", &service(name)])
+}
+
+/// Ends an entry's keeper, now and at every start of the host.
+pub(crate) fn stop(name: &EntryName) -> Result<()> {
+    if !Path::new(UNIT).exists() {
+        return Ok(());
+    }
+    systemctl(&["disable", "--quiet", "--now", &service(name)])
+}
+
+fn service(name: &EntryName) -> String {
+    format!("dokku-storage-mount@{name}.service")
+}
+
+fn systemctl(words: &[&str]) -> Result<()> {
+    let answer = process::output("systemctl", words).map_err(Error::system("run", "systemctl"))?;
+    if answer.status == 0 {
+        return Ok(());
+    }
+    Err(Error::refused(format!("systemctl {} failed: {}", words.join(" "), answer.stderr.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test asks systemd itself")]
+    fn systemd_takes_the_units() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("mount", unit()), ("attach", attaching())] {
+            // The program is not installed where the test runs.
+            let text = text.replace(HELPERS, "/bin");
+            let text = text.replace(keeping::HELPER, "true").replace("size-storage-dir", "true");
+            let path = folder.path().join(format!("dokku-storage-{name}@x.service"));
+            std::fs::write(&path, text).unwrap();
+            let verify = std::process::Command::new("systemd-analyze")
+                .args(["verify", "--recursive-errors=no"])
+                .arg(&path)
+                .output();
+            // Where there is no systemd, nobody reads the units either.
+            let said = verify.map(|verify| verify.stderr).unwrap_or_default();
+            let said = String::from_utf8_lossy(&said).into_owned();
+            let about: Vec<&str> =
+                said.lines().filter(|line| line.contains("dokku-storage-")).collect();
+            assert!(about.is_empty(), "{about:?}");
+        }
+    }
+}

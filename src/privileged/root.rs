@@ -1,0 +1,108 @@
+//! Below which folder the helpers work, and how they write what only root can write.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::INSTALLED;
+use crate::domain::layout::Layout;
+use crate::domain::layout::{LIB_ROOT_FILE, STORAGE_ROOT_FILE};
+use crate::host::environment::is_under_sudo;
+use crate::store::{Owner, Store, files};
+
+/// The storage root, as `install` noted it.
+///
+/// A copy in the plugin's own folder that root calls directly, not through sudo, works for root's own
+/// environment: what comes through sudo is the word of somebody who is not root.
+pub(crate) fn storage(context: &Context) -> Result<PathBuf> {
+    if is_own_call() {
+        let root = context.store.layout().storage();
+        return fs::canonicalize(root).map_err(Error::system("open", root));
+    }
+    noted()
+}
+
+/// The store, found in the same way.
+pub(crate) fn store(context: &Context) -> Result<Store> {
+    if is_own_call() {
+        return Ok(context.store.clone());
+    }
+    let layout = Layout::new(noted_in(LIB_ROOT_FILE)?);
+    // The store belongs to Dokku's user, whatever the caller says who that is.
+    let registry = layout.registry();
+    let found = fs::metadata(&registry).map_err(Error::system("read", registry))?;
+    let owner = match (found.uid(), found.gid()) {
+        (0, _) => Owner::caller(),
+        (uid, gid) => Owner::ids(uid, gid),
+    };
+    Ok(Store::new(layout, owner, None))
+}
+
+/// Whether root itself calls a copy of the program for its own environment.
+pub(crate) fn is_own_call() -> bool {
+    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
+    !program.starts_with(INSTALLED) && !is_under_sudo()
+}
+
+/// The storage root that the installed helpers work below.
+pub(crate) fn noted() -> Result<PathBuf> {
+    noted_in(STORAGE_ROOT_FILE)
+}
+
+fn noted_in(file: &str) -> Result<PathBuf> {
+    let text = fs::read_to_string(file).map_err(Error::system("read", file))?;
+    for path in [Path::new(file), Path::new(INSTALLED)] {
+        let metadata = fs::symlink_metadata(path).map_err(Error::system("read", path))?;
+        if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 || metadata.is_symlink() {
+            return Err(Error::refused(format!(
+                "{} can be written by others than root; run dokku plugin:trigger install as root",
+                path.display()
+            )));
+        }
+    }
+    let root = PathBuf::from(text);
+    if root.is_absolute() {
+        Ok(root)
+    } else {
+        Err(Error::refused(format!("{file} does not hold an absolute path")))
+    }
+}
+
+/// Replaces a file that only root can write, as a whole.
+///
+/// # Errors
+/// Where it cannot be written; it is as it was then.
+pub(crate) fn replace(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) -> Result<()> {
+    let temporary = files::temporary(path);
+    let written = || {
+        files::unless_absent(fs::remove_file(&temporary))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(content)?;
+        fchown(&file, None, gid)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    written().map_err(Error::system("write", path))
+}
+
+/// Points a link that only root can write somewhere, at once.
+///
+/// # Errors
+/// Where it cannot be made; it points where it did then.
+pub(crate) fn link(target: &Path, link: &Path) -> Result<()> {
+    if fs::read_link(link).is_ok_and(|present| present == target) {
+        return Ok(());
+    }
+    let temporary = files::temporary(link);
+    let made = || {
+        files::unless_absent(fs::remove_file(&temporary))?;
+        symlink(target, &temporary)?;
+        fs::rename(&temporary, link)
+    };
+    made().map_err(Error::system("link", link))
+}

@@ -1,0 +1,244 @@
+//! The files of the storage root: looked at, made under a hidden name, and put in their places.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::mode::Mode;
+use crate::fs::tree::{Depth, FILE_MODES};
+use crate::storage::ownership;
+use crate::storage::ownership::{Folder, Ids};
+use crate::storage::root;
+use crate::storage::root::leaving_name;
+use crate::store::files::{self, is_absent};
+use crate::store::{Change, Rights};
+
+/// The largest file, in bytes: 64 MiB.
+pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;
+
+/// The mode of a file where none is given: the apps' users have to read it.
+const MODE: u32 = 0o644;
+
+/// A file as it was seen in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    identity: (u64, u64),
+    changed: (i64, i64),
+    length: u64,
+    mode: u32,
+    ids: Ids,
+}
+
+/// The file at this path, or none where nothing is there.
+pub(crate) fn find(path: &Path) -> Result<Option<Found>> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(Error::system("read", path)(error)),
+    };
+    if let Some(what) = no_plain_file(&found) {
+        return Err(Error::refused(format!(
+            "{} is {what}; move it away and run the command again",
+            path.display()
+        )));
+    }
+    Ok(Some(Found {
+        identity: (found.dev(), found.ino()),
+        changed: (found.mtime(), found.mtime_nsec()),
+        length: found.len(),
+        mode: found.mode() & FILE_MODES,
+        ids: Ids { uid: found.uid(), gid: found.gid() },
+    }))
+}
+
+/// What is in a file's place where that is not a regular file with one name.
+pub(crate) fn no_plain_file(found: &Metadata) -> Option<&'static str> {
+    match found {
+        _ if found.is_dir() => Some("not a file but a directory"),
+        _ if found.is_symlink() => Some("not a file but a link"),
+        _ if !found.is_file() => Some("not a regular file"),
+        _ if found.nlink() > 1 => Some("a file with other names (hard links)"),
+        _ => None,
+    }
+}
+
+/// The mode that a new file of an entry has.
+fn mode_of(entry: &Entry) -> u32 {
+    entry.mode.as_ref().map_or(MODE, Mode::bits)
+}
+
+/// A file of the storage root as a change is to leave it: what was there is kept, or what was made under a hidden name
+/// takes its place.
+#[derive(Debug)]
+pub(crate) struct Filling {
+    name: String,
+    path: PathBuf,
+    before: Option<Found>,
+    hidden: Option<String>,
+    folders: Vec<PathBuf>,
+}
+
+impl Filling {
+    /// For an entry that is created, perhaps once more: a file that is there is kept, and may not have another content
+    /// than what was given. Without any, the file is made empty.
+    pub(crate) fn create(
+        entry: &Entry,
+        is_registered: bool,
+        bytes: Option<&[u8]>,
+        ids: Option<Ids>,
+        context: &Context,
+    ) -> Result<Self> {
+        let mut filling = Self::of(entry, context)?;
+        let name = &entry.name;
+        match (&filling.before, bytes) {
+            (Some(found), Some(bytes)) if !filling.holds(found, bytes, context)? => {
+                Err(Error::refused(if is_registered {
+                    format!(
+                        "storage entry \"{name}\" already exists with other content; to replace it: dokku storage:set {name} content PATH (or - for standard input)"
+                    )
+                } else {
+                    format!(
+                        "{} exists with other content; leave --from out to take it as it is, or move it away",
+                        filling.path.display()
+                    )
+                }))
+            }
+            (Some(_), _) => Ok(filling),
+            (None, bytes) => {
+                filling.make(bytes.unwrap_or_default(), mode_of(entry), ids, context)?;
+                Ok(filling)
+            }
+        }
+    }
+
+    /// For an entry whose file gets this content, with the owner and the mode that the file has.
+    pub(crate) fn replace(entry: &Entry, bytes: &[u8], context: &mut Context) -> Result<Self> {
+        let mut filling = Self::of(entry, context)?;
+        match filling.before.clone() {
+            None => {
+                let owner = entry.chown.as_ref();
+                let ids = owner.and_then(|owner| root::ids(owner, context));
+                filling.make(bytes, mode_of(entry), ids, context)?;
+            }
+            Some(found) if filling.holds(&found, bytes, context)? => {}
+            Some(found) => filling.make(bytes, found.mode, Some(found.ids), context)?,
+        }
+        Ok(filling)
+    }
+
+    fn of(entry: &Entry, context: &Context) -> Result<Self> {
+        let path = context.store.layout().directory(entry.name.as_str());
+        Ok(Self {
+            name: entry.name.to_string(),
+            before: find(&path)?,
+            path,
+            hidden: None,
+            folders: Vec::new(),
+        })
+    }
+
+    /// Takes a file away again that was not there before; what was there stays.
+    pub(crate) fn take_back(&self, change: &mut Change<'_>) {
+        if self.is_new() {
+            change.remove(self.path.clone());
+        }
+    }
+
+    /// Whether the file was not there.
+    pub(crate) fn is_new(&self) -> bool {
+        self.before.is_none()
+    }
+
+    /// Whether the file is not what it was.
+    pub(crate) fn changes(&self) -> bool {
+        self.hidden.is_some()
+    }
+
+    fn holds(&self, found: &Found, bytes: &[u8], context: &Context) -> Result<bool> {
+        if found.length != bytes.len() as u64 {
+            return Ok(false);
+        }
+        let [copied, unfinished] = [leaving_name(&self.name), leaving_name(&self.name)];
+        let hidden = [copied.as_str(), unfinished.as_str()];
+        let (environment, layout) = (&context.environment, context.store.layout());
+        Ok(ownership::read_file(environment, layout, &self.name, LARGEST, hidden)? == bytes)
+    }
+
+    fn make(&mut self, bytes: &[u8], mode: u32, ids: Option<Ids>, context: &Context) -> Result<()> {
+        let layout = context.store.layout();
+        self.folders = root::make(layout.storage(), context)?;
+        let hidden = leaving_name(&self.name);
+        {
+            let _rights = Rights::of(context.store.owner(), layout)?;
+            files::make_file(&layout.directory(&hidden), bytes, context.store.owner(), mode)?;
+        }
+        let name = self.hidden.insert(hidden).clone();
+        let folder = Folder { name: &name, part: None };
+        let given = ids.map_or(Ok(()), |ids| {
+            ownership::give(&context.environment, layout, folder, ids, Depth::Folder, &|_| {})
+                .map(drop)
+        });
+        given.inspect_err(|_| self.abandon(context))
+    }
+
+    /// Has the file put in its place in the step that writes the entry.
+    pub(crate) fn put(&self, change: &mut Change<'_>) -> Result<()> {
+        let now = find(&self.path)?;
+        match &self.hidden {
+            Some(hidden) if now == self.before => {
+                let prepared = change.store().layout().directory(hidden);
+                change.put_file(prepared, self.path.clone());
+                Ok(())
+            }
+            None if now.is_some() => Ok(()),
+            _ => Err(Error::refused(format!(
+                "{} was changed meanwhile; run the command again",
+                self.path.display()
+            ))),
+        }
+    }
+
+    /// Removes what was made, after a change that did not put it in its place.
+    pub(crate) fn abandon(&self, context: &Context) {
+        // Steps that could not be taken back are finished by the next command, with this file.
+        if context.store.is_changing() {
+            return;
+        }
+        if let Some(hidden) = &self.hidden {
+            let _ = ownership::remove(&context.environment, context.store.layout(), hidden);
+        }
+        root::unmake(&self.folders);
+    }
+}
+
+/// Refuses a mode that is none for a file: who fills it must not choose as whom it runs.
+pub(crate) fn check_mode(entry: &Entry) -> Result<()> {
+    match &entry.mode {
+        Some(mode) if mode.bits() & !FILE_MODES != 0 => Err(Error::refused(format!(
+            "mode {mode} is not for a file: set-uid, set-gid and sticky bits are only for directories"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::mode::Mode;
+    use crate::domain::names::EntryName;
+
+    #[test]
+    fn modes_with_set_uid_bits_are_refused() {
+        let mut entry = Entry::new(EntryName::parse_new("conf").unwrap(), None);
+        assert!(check_mode(&entry).is_ok());
+        for (mode, is_fine) in
+            [("0640", true), ("777", true), ("4755", false), ("2644", false), ("1777", false)]
+        {
+            entry.mode = Some(Mode::parse(mode).unwrap());
+            assert_eq!(check_mode(&entry).is_ok(), is_fine, "{mode}");
+        }
+    }
+}

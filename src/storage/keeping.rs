@@ -1,0 +1,109 @@
+//! What is kept mounted by a process of its own: where that keeps its notes, and how it is asked for.
+//!
+//! The process, the keeper, works as root (`src/helpers/keeper.rs`). It is started through sudo, or by root itself.
+
+use std::path::{Path, PathBuf};
+
+use sha1::{Digest, Sha1};
+
+use crate::domain::error::Result;
+use crate::domain::layout::Layout;
+use crate::fs::{fuse, mount_points};
+use crate::host::environment::Environment;
+use crate::storage::ownership;
+
+/// Where the keepers have what is forgotten at the next start of the host.
+const RUN: &str = "/run/dokku-storage";
+
+/// Where they have what is not: written data that the server does not have yet.
+const CACHE: &str = "/var/cache/dokku-storage";
+
+/// The helper that starts and stops them.
+pub(crate) const HELPER: &str = "mount-storage";
+
+/// The places of one entry's keeper.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// The folder of all keepers of the same storage root.
+    pub folder: PathBuf,
+    /// The file that a keeper holds locked, with its process id in it.
+    pub lock: PathBuf,
+    /// Why it could not mount it at the last try; not there once it could.
+    pub reason: PathBuf,
+    /// What the serving program says.
+    pub log: PathBuf,
+    /// The serving program's process id.
+    pub served_by: PathBuf,
+    /// The serving program's configuration.
+    pub configuration: PathBuf,
+    /// An empty folder that the serving program takes for its mount point.
+    pub stand_in: PathBuf,
+    /// The folder with what is called in the place of `fusermount`.
+    pub programs: PathBuf,
+    /// The folder of what was written and not sent yet.
+    pub cache: PathBuf,
+}
+
+impl Places {
+    /// The places of an entry below a storage root, whose path is given without links.
+    pub(crate) fn of(storage: &Path, name: &str) -> Self {
+        let digest = Sha1::digest(storage.as_os_str().as_encoded_bytes());
+        let number =
+            digest.iter().take(8).fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+        let root = format!("{number:016x}");
+        let folder = Path::new(RUN).join(&root);
+        let file = |suffix: &str| folder.join(format!("{name}.{suffix}"));
+        Self {
+            lock: file("lock"),
+            reason: file("reason"),
+            log: file("log"),
+            served_by: file("served-by"),
+            configuration: file("conf"),
+            stand_in: file("mount"),
+            programs: folder.join("bin"),
+            cache: Path::new(CACHE).join(root).join(name),
+            folder,
+        }
+    }
+
+    /// Whether a keeper is at work.
+    pub(crate) fn is_kept(&self) -> bool {
+        let Ok(lock) = std::fs::File::open(&self.lock) else {
+            return false;
+        };
+        matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+    }
+
+    /// Why it could not be mounted at the last try.
+    pub(crate) fn last_reason(&self) -> Option<String> {
+        let reason = std::fs::read_to_string(&self.reason).ok()?;
+        Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty())
+    }
+}
+
+/// Whether what one sees at a path is a mount of a keeper.
+pub(crate) fn is_mounted(path: &Path) -> bool {
+    mount_points::at(path).last().is_some_and(|point| point.source == fuse::SOURCE)
+}
+
+/// Has an entry kept mounted from now on; it may take a moment until it is.
+pub(crate) fn start(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
+    ask(environment, layout, &[name])
+}
+
+/// Has an entry mounted anew, with what its connector says now.
+pub(crate) fn again(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
+    ask(environment, layout, &[name, "--again"])
+}
+
+/// Ends the keeping and takes the mount away, once all that was written is sent.
+///
+/// # Errors
+/// Where something was not sent in time; it stays mounted then.
+pub(crate) fn stop(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
+    ask(environment, layout, &[name, "--stop"])
+}
+
+fn ask(environment: &Environment, layout: &Layout, words: &[&str]) -> Result<()> {
+    ownership::as_root(environment, layout, HELPER, words)
+}

@@ -1,0 +1,468 @@
+//! Giving a directory of the storage root to an app's user: directly as root, through sudo as anybody else.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::docker;
+use crate::docker::{CONTAINER_IDS, IdMap};
+use crate::domain::error::{Error, Result};
+use crate::domain::layout::Layout;
+use crate::domain::layout::{HELPERS, STORAGE_ROOT_FILE};
+use crate::domain::mode::Mode;
+use crate::domain::ownership::Ownership;
+use crate::fs::image;
+use crate::fs::tree;
+use crate::fs::tree::{Copied, Depth, Usage};
+use crate::host::environment::Environment;
+use crate::host::process;
+use crate::host::users::is_root;
+
+/// The ids that Dokku takes for those of user namespaces, on every host.
+const ASSUMED_IDS: std::ops::RangeInclusive<u32> = 165_536..=231_071;
+
+/// Ids on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ids {
+    /// The uid.
+    pub uid: u32,
+    /// The gid.
+    pub gid: u32,
+}
+
+impl std::fmt::Display for Ids {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.uid, self.gid)
+    }
+}
+
+/// The host's ids for an owner, with the shift of user namespaces; `None` where ownership is left alone.
+/// The second value is a warning where Docker did not say whether there are any.
+pub(crate) fn on_host(
+    environment: &Environment,
+    ownership: &Ownership,
+) -> (Option<Ids>, Option<String>) {
+    let Some((uid, gid)) = ownership.container_ids() else {
+        return (None, None);
+    };
+    let (map, warning) = match docker::id_map(environment) {
+        Some(map) => (map, None),
+        None => (
+            IdMap::SAME,
+            Some("Docker does not answer; assuming that it uses no user namespaces".to_owned()),
+        ),
+    };
+    let ids = Ids { uid: uid + map.uid, gid: gid + map.gid };
+    (Some(ids), warning)
+}
+
+/// Refuses an id of the host that no container of this engine has; `first` is the first one that it maps to, 0 where it maps
+/// none, and none where it does not answer.
+pub(crate) fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>) -> Result<()> {
+    let (begin, end) = (*CONTAINER_IDS.start(), *CONTAINER_IDS.end());
+    if CONTAINER_IDS.contains(&id) {
+        return Ok(());
+    }
+    let why = match first() {
+        None => format!(
+            "Docker does not answer, so it is not known whether it maps ids to {id}: start it, or type a number from {begin} to {end}"
+        ),
+        Some(0) if !ASSUMED_IDS.contains(&id) => {
+            "Supported values: 0-65535 (and user namespace offset variants, 165536-231071)"
+                .to_owned()
+        }
+        Some(0) => format!(
+            "{id} is an id of user namespaces, which this host's Docker does not use: type a number from {begin} to {end}"
+        ),
+        Some(first) => {
+            let mapped = first..=first.saturating_add(end);
+            if mapped.contains(&id) {
+                return Ok(());
+            }
+            format!(
+                "{id} is no id of this host's containers: type a number from {begin} to {end}, or from {first} to {}",
+                mapped.end()
+            )
+        }
+    };
+    Err(Error::refused(format!("Unsupported chown permissions. {why}")))
+}
+
+/// A folder of the storage root or a part of one, or a file directly below it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Folder<'a> {
+    /// The name of the folder, or of the file.
+    pub name: &'a str,
+    /// A path inside it; all of it where there is none.
+    pub part: Option<&'a str>,
+}
+
+/// Gives a folder of the storage root, or all that is in it too, or a file of the storage root to the ids. Returns a warning
+/// where some of it was left alone; a helper says that itself.
+pub(crate) fn give(
+    environment: &Environment,
+    layout: &Layout,
+    folder: Folder<'_>,
+    ids: Ids,
+    depth: Depth,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Option<String>> {
+    let whole = layout.directory(folder.name);
+    let path = folder.part.map_or_else(|| whole.clone(), |part| whole.join(part));
+    if depth == Depth::Folder && is_owned(&path, ids) {
+        return Ok(None);
+    }
+    if is_root() || !environment.is_dokku() {
+        let root = storage(layout)?;
+        let shown = path.display().to_string();
+        let owned = if folder.part.is_none() && tree::is_file(&root, folder.name) {
+            tree::own_file(&root, folder.name, ids.uid, ids.gid).map(|()| None)
+        } else {
+            let opened = tree::enter_part(&root, folder.name, folder.part)?;
+            tree::own(&opened, &shown, ids.uid, ids.gid, depth, progress)
+                .map(|owned| owned.warning(&shown))
+        };
+        return owned.map_err(|error| {
+            if is_root() {
+                error
+            } else {
+                Error::refused(format!(
+                    "unable to give {shown} to {ids}: only root can; run the command as root, or leave ownership alone with --chown false"
+                ))
+            }
+        });
+    }
+    let ids = ids.to_string();
+    let mut words = vec![folder.name, &ids];
+    if depth == Depth::Tree {
+        // It may take long, and shows how far it is itself.
+        let (_, words) = helper_call(environment, layout, "chown-storage-dir", &words)?;
+        let status =
+            process::hand_over("sudo", &words).map_err(Error::system("run sudo for", &path))?;
+        return if status == 0 { Ok(None) } else { Err(Error::Status(1)) };
+    }
+    words.push("--folder-only");
+    words.extend(folder.part);
+    helper(environment, layout, "chown-storage-dir", &words).map(|()| None)
+}
+
+/// Makes a part of the folder `name` of the storage root, and gives what is made to the ids.
+pub(crate) fn make_part(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    part: &str,
+    ids: Ids,
+) -> Result<()> {
+    if is_root() || !environment.is_dokku() {
+        return tree::make_part(&storage(layout)?, name, part, ids.uid, ids.gid);
+    }
+    helper(environment, layout, "chown-storage-dir", &[name, &ids.to_string(), "--make", part])
+}
+
+/// Sets the mode of the folder or the file `name` of the storage root.
+pub(crate) fn set_mode(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    mode: &Mode,
+) -> Result<()> {
+    let path = layout.directory(name);
+    let is_right = std::fs::metadata(&path).is_ok_and(|m| m.mode() & 0o7777 == mode.bits());
+    if is_right {
+        return Ok(());
+    }
+    let changed = storage(layout).and_then(|root| {
+        if tree::is_file(&root, name) {
+            return tree::set_file_mode(&root, name, mode.bits());
+        }
+        let folder = std::fs::File::from(tree::enter(&root, name)?);
+        folder
+            .set_permissions(PermissionsExt::from_mode(mode.bits()))
+            .map_err(Error::system("change the mode of", path))
+    });
+    match changed {
+        // Somebody else's directory, which may not even be opened.
+        Err(_) if !is_root() && environment.is_dokku() => {
+            helper(environment, layout, "chmod-storage-dir", &[name, mode.as_str()])
+        }
+        other => other,
+    }
+}
+
+/// Removes the folder `name` of the storage root with all that is in it, or the file of that name.
+pub(crate) fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
+    let root = storage(layout)?;
+    // A name in the store's own folder is the caller's to take away, whoever owns the file.
+    if is_root() || !environment.is_dokku() || tree::is_file(&root, name) {
+        if is_root() {
+            // What is behind a directory that was being filled goes with it.
+            image::discard(layout, &root, name)?;
+        }
+        return tree::remove(&root, name);
+    }
+    helper(environment, layout, "destroy-storage-dir", &[name])
+}
+
+/// Whether root's work has to be asked of sudo.
+pub(crate) fn needs_sudo(environment: &Environment) -> bool {
+    !is_root() && environment.is_dokku()
+}
+
+/// Has root copy the folder or the file `from` of the storage root to `to`, which must not be there yet; the helper shows on a
+/// terminal how far it is.
+///
+/// # Errors
+/// Where it cannot be done; nothing is left of the copy then.
+pub(crate) fn copy_by_sudo(
+    environment: &Environment,
+    layout: &Layout,
+    from: &str,
+    to: &str,
+) -> Result<Copied> {
+    asked_to_copy(environment, layout, &[from, to])
+}
+
+/// Has root copy the folder `from` of the storage root into `into`, a hidden one, which is empty. `None` where there is not
+/// enough room in it.
+///
+/// # Errors
+/// Where it cannot be done; some of it may be left.
+pub(crate) fn copy_into_by_sudo(
+    environment: &Environment,
+    layout: &Layout,
+    from: &str,
+    into: &str,
+) -> Result<Option<Copied>> {
+    asked_to_copy(environment, layout, &[from, into, "--into"])
+}
+
+fn asked_to_copy<T: serde::de::DeserializeOwned>(
+    environment: &Environment,
+    layout: &Layout,
+    words: &[&str],
+) -> Result<T> {
+    let (program, words) = helper_call(environment, layout, "copy-storage-dir", words)?;
+    let answer =
+        process::ask("sudo", &words, "").map_err(Error::system("run sudo for", &program))?;
+    if answer.status != 0 {
+        // It has said why.
+        return Err(Error::Status(1));
+    }
+    serde_json::from_str(&answer.stdout).map_err(Error::system("understand", program))
+}
+
+/// The same for root itself.
+///
+/// # Errors
+/// Where it cannot be done; some of it may be left.
+pub(crate) fn copy_into(
+    layout: &Layout,
+    from: &str,
+    into: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Option<Copied>> {
+    tree::copy_into(&storage(layout)?, from, into, progress)
+}
+
+/// Copies the folder or the file `from` of the storage root to `to`, with the caller's own rights.
+///
+/// # Errors
+/// Where it cannot be done; nothing is left of the copy then.
+pub(crate) fn copy(
+    layout: &Layout,
+    from: &str,
+    to: &str,
+    hidden: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    tree::duplicate(&storage(layout)?, from, to, hidden, progress).map_err(unless_root)
+}
+
+/// Copies a folder of anywhere, by its path without links, to the folder `to` of the storage root, with the caller's own
+/// rights; the owners too where they are to be kept.
+///
+/// # Errors
+/// Where it cannot be done; nothing is left of the copy then.
+pub(crate) fn take_in(
+    layout: &Layout,
+    from: &Path,
+    to: &str,
+    hidden: &str,
+    keeps_owners: bool,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let source = tree::enter_real(from)?;
+    tree::take_in(&storage(layout)?, source, to, hidden, keeps_owners, progress)
+        .map_err(unless_root)
+}
+
+/// Says who could do what the system refused to somebody else than root.
+fn unless_root(error: Error) -> Error {
+    match error {
+        Error::System { cause, .. }
+            if !is_root() && cause.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            Error::refused(format!(
+                "unable to copy {cause}; only root can read what belongs to others, and give them their copies"
+            ))
+        }
+        other => other,
+    }
+}
+
+/// What a file is that is counted for itself.
+fn usage_of_file(path: &Path) -> Option<Usage> {
+    let found = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+    Some(Usage { bytes: found.blocks() * 512, files: 1, newest: found.mtime() })
+}
+
+/// What a directory or a file holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;
+/// none where it is not there or cannot be known.
+pub(crate) fn usage(
+    environment: &Environment,
+    layout: &Layout,
+    name: Option<&str>,
+    path: &Path,
+) -> Result<Option<Usage>> {
+    if let Some(usage) = usage_of_file(path) {
+        return Ok(Some(usage));
+    }
+    let opened = match name {
+        Some(name) => storage(layout).and_then(|root| tree::enter(&root, name)),
+        None => std::fs::File::open(path).map(Into::into).map_err(Error::system("open", path)),
+    };
+    let mine = opened.and_then(|folder| tree::usage(&folder));
+    match (mine, name) {
+        (Ok(usage), _) => Ok(Some(usage)),
+        // What is in it may not be the caller's to read.
+        (Err(_), Some(name)) if !is_root() && environment.is_dokku() && path.exists() => {
+            let (program, words) = helper_call(environment, layout, "usage-storage-dir", &[name])?;
+            let answer =
+                process::output("sudo", &words).map_err(Error::system("run sudo for", program))?;
+            let said = answer.stdout.trim();
+            let numbers: Vec<u64> = said.split_whitespace().flat_map(str::parse).collect();
+            match numbers[..] {
+                [bytes, files, newest] => {
+                    let newest = i64::try_from(newest).unwrap_or(i64::MAX);
+                    Ok(Some(Usage { bytes, files, newest }))
+                }
+                _ => Ok(None),
+            }
+        }
+        (Err(_), _) => Ok(None),
+    }
+}
+
+/// Reads the file `name` of the storage root, up to `most` bytes and one more. What the caller may not read is read as a
+/// copy that is the caller's for a moment, under the name `hidden`.
+pub(crate) fn read_file(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    most: u64,
+    hidden: [&str; 2],
+) -> Result<Vec<u8>> {
+    let root = storage(layout)?;
+    match tree::read_file(&root, name, most) {
+        Err(Error::System { cause, .. })
+            if cause.kind() == std::io::ErrorKind::PermissionDenied
+                && !is_root()
+                && environment.is_dokku() => {}
+        other => return other,
+    }
+    let [copied, unfinished] = hidden;
+    if needs_sudo(environment) {
+        copy_by_sudo(environment, layout, name, copied)?;
+    } else {
+        copy(layout, name, copied, unfinished, &|_| {})?;
+    }
+    let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
+    let folder = Folder { name: copied, part: None };
+    let content = give(environment, layout, folder, ids, Depth::Folder, &|_| {})
+        .and_then(|_| tree::read_file(&root, copied, most));
+    remove(environment, layout, copied)?;
+    content
+}
+
+/// The storage root with every link in its path resolved: the operator may have put it elsewhere.
+fn storage(layout: &Layout) -> Result<PathBuf> {
+    let root = layout.storage();
+    std::fs::canonicalize(root).map_err(Error::system("open", root))
+}
+
+/// Runs a helper through sudo and says what it said where it fails.
+fn helper(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    arguments: &[&str],
+) -> Result<()> {
+    let (program, words) = helper_call(environment, layout, name, arguments)?;
+    let answer =
+        process::output("sudo", &words).map_err(Error::system("run sudo for", &program))?;
+    if answer.status == 0 {
+        return Ok(());
+    }
+    let said = answer.stderr.trim().trim_start_matches('!').trim();
+    let said = if said.is_empty() { "it did not say why" } else { said };
+    Err(Error::refused(format!(
+        "sudo {} failed: {said} (root can mend the sudo rules with: dokku plugin:trigger install)",
+        program.display()
+    )))
+}
+
+/// Runs a helper with root's rights: through sudo, or as a process of its own where root calls, since it changes its
+/// rights.
+pub(crate) fn as_root(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    arguments: &[&str],
+) -> Result<()> {
+    if !is_root() {
+        return helper(environment, layout, name, arguments);
+    }
+    let words: Vec<String> = [&[name], arguments].concat().into_iter().map(str::to_owned).collect();
+    let answer = process::own_helper(&words).map_err(Error::system("run", name))?;
+    if answer.status == 0 {
+        return Ok(());
+    }
+    Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
+}
+
+/// The helper's path, and the words that sudo is to be called with.
+///
+/// The installed helpers work below one root. Where that is not this store's, they are not asked: they would
+/// do to a folder of the same name there what is wanted here.
+fn helper_call(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    arguments: &[&str],
+) -> Result<(PathBuf, Vec<String>)> {
+    let installed = Path::new(HELPERS).join(name);
+    let noted = std::fs::read_to_string(STORAGE_ROOT_FILE);
+    let program = match noted {
+        Ok(noted) if installed.exists() => {
+            if storage(layout)? != Path::new(&noted) {
+                return Err(Error::refused(format!(
+                    "the helpers for sudo are installed for {noted} and not for {}; as root, run: dokku plugin:trigger install",
+                    layout.storage().display()
+                )));
+            }
+            installed
+        }
+        _ => {
+            let plugin = environment.plugin().unwrap_or_else(|| PathBuf::from("/usr/local/bin"));
+            plugin.join("bin").join(name)
+        }
+    };
+    let mut words = vec!["-n".to_owned(), program.display().to_string()];
+    words.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    Ok((program, words))
+}
+
+fn is_owned(path: &Path, ids: Ids) -> bool {
+    std::fs::symlink_metadata(path)
+        .is_ok_and(|m| !m.is_symlink() && m.uid() == ids.uid && m.gid() == ids.gid)
+}

@@ -1,0 +1,351 @@
+//! The directories of the storage root, and its files as far as they are alike: made, given to an app's user, and removed.
+
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::ownership::Ownership;
+use crate::domain::paths::Source;
+use crate::fs::mount_points;
+use crate::fs::tree;
+use crate::fs::tree::{Copied, Depth};
+use crate::host::process;
+use crate::render::progress;
+use crate::storage::file;
+use crate::storage::ownership;
+use crate::storage::ownership::{Folder, Ids};
+use crate::store::{Change, files};
+
+pub(crate) use crate::domain::names::LEAVING;
+
+/// The name of an entry's directory on its way out or in: with this process's number, and one that no other
+/// directory has.
+pub(crate) fn leaving_name(entry: &str) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |now| now.as_nanos());
+    format!("{LEAVING}{entry}-{now}-{}", std::process::id())
+}
+
+/// Whether the process that took a directory out of sight is still at work on it.
+fn is_at_work(name: &str) -> bool {
+    let by = name.rsplit('-').next().unwrap_or_default();
+    by != std::process::id().to_string() && process::is_alive(by)
+}
+
+/// The path of the directory that an entry has unless another was chosen.
+pub(crate) fn default_path(context: &Context, name: &str) -> String {
+    context.store.layout().directory(name).to_string_lossy().into_owned()
+}
+
+/// The host's ids for an owner, with what there is to say about it.
+pub(crate) fn ids(ownership: &Ownership, context: &mut Context) -> Option<Ids> {
+    if ownership.is_old_spelling() {
+        context.out.detail(
+            "Detected deprecated chown flag 'packeto'. Using 'paketo' instead. Please update your configuration.",
+        );
+    }
+    let (ids, warning) = ownership::on_host(&context.environment, ownership);
+    if let Some(warning) = warning {
+        context.out.warn(&warning);
+    }
+    ids
+}
+
+/// Whether something is mounted already where an entry is mounted: it is there then, and may not answer.
+fn is_taken(place: Place, path: &str) -> bool {
+    place == Place::MountPoint && !mount_points::at(std::path::Path::new(path)).is_empty()
+}
+
+/// What is in the storage root under the entry's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A directory with the data.
+    Directory,
+    /// A directory at which something is mounted.
+    MountPoint,
+    /// A file with the data.
+    File,
+    /// Nothing.
+    None,
+}
+
+/// What an entry's directory, or the owner and the mode of its file, are to become: decided before anything changes.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    name: String,
+    place: Place,
+    path: Option<PathBuf>,
+    is_ours: bool,
+    ids: Option<Ids>,
+    recursive: bool,
+    missing: Vec<PathBuf>,
+}
+
+impl Wanted {
+    /// What a docker-local entry wants of its directory or file; a Docker volume wants nothing.
+    pub(crate) fn of(
+        entry: &Entry,
+        place: Place,
+        recursive: bool,
+        context: &mut Context,
+    ) -> Result<Self> {
+        if place == Place::File {
+            return Self::of_file(entry, recursive, context);
+        }
+        let path = match (&entry.host_path, place) {
+            (Some(Source::Path(path)), Place::Directory | Place::MountPoint)
+                if entry.is_docker_local() && !is_taken(place, path.as_str()) =>
+            {
+                Some(PathBuf::from(path.as_str()))
+            }
+            _ => None,
+        };
+        if let Some(path) = &path
+            && std::fs::metadata(path).is_ok_and(|found| !found.is_dir())
+        {
+            return Err(Error::refused(format!(
+                "storage entry path {} exists but is not a directory",
+                path.display()
+            )));
+        }
+        // What is mounted has the owner and the mode that it is mounted with.
+        let is_ours = place == Place::Directory
+            && entry.shown_source() == default_path(context, entry.name.as_str());
+        let ownership = entry.chown.as_ref().filter(|_| path.is_some() && is_ours);
+        Ok(Self {
+            name: entry.name.to_string(),
+            place,
+            ids: ownership.and_then(|ownership| ids(ownership, context)),
+            missing: path.as_deref().map(files::missing_folders).unwrap_or_default(),
+            path,
+            is_ours,
+            recursive,
+        })
+    }
+
+    fn of_file(entry: &Entry, recursive: bool, context: &mut Context) -> Result<Self> {
+        if recursive {
+            return Err(Error::refused(format!(
+                "storage entry \"{}\" is of type file, in which there is nothing for --chown-recursive",
+                entry.name
+            )));
+        }
+        file::check_mode(entry)?;
+        let path = context.store.layout().directory(entry.name.as_str());
+        file::find(&path)?;
+        Ok(Self {
+            name: entry.name.to_string(),
+            place: Place::File,
+            path: Some(path),
+            is_ours: true,
+            ids: entry.chown.as_ref().and_then(|ownership| ids(ownership, context)),
+            recursive,
+            missing: Vec::new(),
+        })
+    }
+
+    /// The ids that the directory or the file is given to.
+    pub(crate) fn ids(&self) -> Option<Ids> {
+        self.ids
+    }
+
+    /// The directory, where it did not exist yet.
+    pub(crate) fn missing(&self) -> Option<&PathBuf> {
+        self.path.as_ref().filter(|_| !self.missing.is_empty())
+    }
+
+    /// Whether an owner is to be set.
+    pub(crate) fn has_owner(&self) -> bool {
+        self.ids.is_some()
+    }
+
+    /// The same for a directory that is made under another name first.
+    pub(crate) fn under(self, name: String) -> Self {
+        Self { name, ..self }
+    }
+
+    /// Has the directory made with its mode, or its mode set, in the step that writes the entry. What belongs
+    /// to somebody else already is left for [`Wanted::apply`].
+    pub(crate) fn prepare(&self, entry: &Entry, change: &mut Change<'_>) {
+        if self.place == Place::File {
+            return;
+        }
+        let mode = entry.mode.as_ref().filter(|_| self.is_ours);
+        match (&self.path, mode) {
+            (Some(path), Some(mode)) => change.make_folder_with_mode(path, mode.bits()),
+            (Some(path), None) => change.make_folder(path),
+            (None, _) => {}
+        }
+    }
+
+    /// Removes the directories that were made for it, as far as they are still empty.
+    pub(crate) fn unmake(&self) {
+        unmake(&self.missing);
+    }
+
+    /// Sets the mode and the owner.
+    pub(crate) fn apply(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        if self.path.is_none() || !self.is_ours {
+            return Ok(());
+        }
+        let what = if self.place == Place::File { "file" } else { "directory" };
+        if let Some(mode) = &entry.mode {
+            context.out.detail(&format!("Setting {what} mode to {mode}"));
+            ownership::set_mode(&context.environment, context.store.layout(), &self.name, mode)?;
+        }
+        if let Some(ids) = self.ids {
+            context.out.detail(&format!("Setting {what} ownership to {ids}"));
+            give(&self.name, ids, self.recursive, context)?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives a directory of the storage root to the ids; what is in it too where that was asked for.
+pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
+    let depth = if recursive { Depth::Tree } else { Depth::Folder };
+    context.out.flush()?;
+    let layout = context.store.layout();
+    let warning = progress::shown(|seen| {
+        ownership::give(&context.environment, layout, Folder { name, part: None }, ids, depth, seen)
+    })?;
+    if let Some(warning) = warning {
+        context.out.warn(&warning);
+    }
+    let path = context.store.layout().directory(name);
+    if !recursive && std::fs::read_dir(&path).is_ok_and(|mut names| names.next().is_some()) {
+        context.out.detail_unless_quiet(
+            "What is in the directory keeps its owners; --chown-recursive changes them too",
+        );
+    }
+    Ok(())
+}
+
+/// Copies the directory `from` of the storage root to `to`, a hidden name, and says what could not be kept.
+///
+/// # Errors
+/// Where it cannot be copied; nothing is left of the copy then.
+pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
+    context.out.flush()?;
+    let (environment, layout) = (&context.environment, context.store.layout());
+    let copied = if ownership::needs_sudo(environment) {
+        ownership::copy_by_sudo(environment, layout, from, to)?
+    } else {
+        let unfinished = leaving_name(to.trim_start_matches(LEAVING));
+        progress::of_copying(
+            |is_over| tree::count(&layout.directory(from), is_over),
+            |seen| ownership::copy(layout, from, to, &unfinished, seen),
+        )?
+    };
+    warn_of_losses(&copied, context);
+    Ok(copied)
+}
+
+/// Copies the directory `from` of the storage root into `into`, a hidden one that is empty, and says what could not be kept.
+/// `None` where there is not enough room in it.
+///
+/// # Errors
+/// Where it cannot be copied; some of it may be left.
+pub(crate) fn copy_into(from: &str, into: &str, context: &mut Context) -> Result<Option<Copied>> {
+    context.out.flush()?;
+    let (environment, layout) = (&context.environment, context.store.layout());
+    let copied = if ownership::needs_sudo(environment) {
+        ownership::copy_into_by_sudo(environment, layout, from, into)?
+    } else {
+        progress::of_copying(
+            |is_over| tree::count(&layout.directory(from), is_over),
+            |seen| ownership::copy_into(layout, from, into, seen),
+        )?
+    };
+    if let Some(copied) = &copied {
+        warn_of_losses(copied, context);
+    }
+    Ok(copied)
+}
+
+/// Copies a directory of anywhere, by its path without links, to `to`, a hidden name of the storage root, with the caller's
+/// own rights; the owners too where they are to be kept.
+///
+/// # Errors
+/// Where it cannot be copied; nothing is left of the copy then.
+pub(crate) fn take_in(
+    from: &std::path::Path,
+    to: &str,
+    keeps_owners: bool,
+    context: &mut Context,
+) -> Result<Copied> {
+    context.out.flush()?;
+    let unfinished = leaving_name(to.trim_start_matches(LEAVING));
+    let layout = context.store.layout();
+    let copied = progress::of_copying(
+        |is_over| tree::count(from, is_over),
+        |seen| ownership::take_in(layout, from, to, &unfinished, keeps_owners, seen),
+    )?;
+    warn_of_losses(&copied, context);
+    Ok(copied)
+}
+
+fn warn_of_losses(copied: &Copied, context: &mut Context) {
+    if copied.left_out > 0 {
+        context.out.warn(&format!(
+            "{} device files or mount points were left out of the copy",
+            copied.left_out
+        ));
+    }
+    if copied.lost > 0 {
+        context.out.warn(&format!(
+            "{} extended attributes could not be kept: the file system does not know them, or only root can set them",
+            copied.lost
+        ));
+    }
+}
+
+/// Makes a directory and those on the way to it; returns the ones it made, outermost first.
+///
+/// # Errors
+/// Where one cannot be made; those that were made are removed again.
+pub(crate) fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
+    let missing = files::missing_folders(path);
+    if missing.is_empty() && !path.is_dir() {
+        return Err(Error::refused(format!(
+            "Unable to create directory: {} exists but is not a directory",
+            path.display()
+        )));
+    }
+    for (index, folder) in missing.iter().enumerate() {
+        if let Err(error) = files::make_folder(folder, context.store.owner(), files::FOLDER_MODE) {
+            unmake(&missing[..index]);
+            return Err(error);
+        }
+    }
+    Ok(missing)
+}
+
+/// Removes directories that were just made, as far as they are still empty.
+pub(crate) fn unmake(made: &[PathBuf]) {
+    for folder in made.iter().rev() {
+        let _ = std::fs::remove_dir(folder);
+    }
+}
+
+/// Removes what commands that were killed left on its way out, or on its way in.
+pub(crate) fn clear_leaving(context: &Context) {
+    let layout = context.store.layout();
+    // A change that is still to be finished may move one of them to its place.
+    if context.store.is_changing() {
+        return;
+    }
+    let Ok(names) = std::fs::read_dir(layout.storage()) else {
+        return;
+    };
+    for name in names.flatten() {
+        let name = name.file_name();
+        let leaving = name.to_str().filter(|name| name.starts_with(LEAVING));
+        if let Some(name) = leaving.filter(|name| !is_at_work(name)) {
+            // The next command tries again.
+            let _ = ownership::remove(&context.environment, layout, name);
+        }
+    }
+    context.store.forget_what_is_gone();
+}

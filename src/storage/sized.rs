@@ -1,0 +1,223 @@
+//! Directories with a size: what is asked of the helper that makes them (`src/helpers/sized.rs`).
+
+pub(crate) mod filling;
+
+use std::path::Path;
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::Problem;
+use crate::domain::paths::Source;
+use crate::domain::size::{ByteSize, readable};
+use crate::fs::image;
+use crate::fs::image::{LEAST, PROGRAMS};
+use crate::fs::{mount_points, space, subvolume};
+use crate::host::users::is_root;
+use crate::storage::ownership;
+use crate::storage::root;
+
+/// The helper.
+const HELPER: &str = "size-storage-dir";
+
+/// The size of an entry's directory, where it has one.
+pub(crate) fn size(entry: &Entry) -> Option<ByteSize> {
+    if entry.kind != "directory" {
+        return None;
+    }
+    ByteSize::parse(entry.option("size")).ok()
+}
+
+/// Whether the whole size is taken from the disk at once.
+fn is_preallocated(entry: &Entry) -> bool {
+    entry.option("preallocate") == "true"
+}
+
+/// Completes an entry with a size, as `--size` gives it.
+pub(crate) fn plan(
+    entry: &mut Entry,
+    size: &str,
+    path: Option<&str>,
+    preallocate: bool,
+    context: &Context,
+) -> Result<()> {
+    let default_path = root::default_path(context, entry.name.as_str());
+    if path.is_some_and(|path| path != default_path) {
+        return Err(Error::refused(format!(
+            "--size is only supported on the default host path ({default_path}); leave the path out"
+        )));
+    }
+    let size = ByteSize::parse(size)?;
+    if size.bytes() < LEAST {
+        return Err(Error::refused(format!(
+            "size {size} is too small for a file system; the least is {}",
+            ByteSize::of(LEAST)
+        )));
+    }
+    entry.host_path = Some(Source::parse(&default_path)?);
+    entry.options.insert("size".to_owned(), size.to_string());
+    if preallocate {
+        entry.options.insert("preallocate".to_owned(), "true".to_owned());
+    }
+    let known = context.store.entry(&entry.name)?;
+    if known.as_ref().is_some_and(|known| self::size(known).is_some()) {
+        return Ok(());
+    }
+    if known.is_some() {
+        return Err(Error::refused(format!(
+            "storage entry \"{}\" already exists without a size; create another with one and copy the data over",
+            entry.name
+        )));
+    }
+    must_be_possible(context)?;
+    must_fit(size.bytes(), context)?;
+    must_be_empty(Path::new(&default_path))
+}
+
+/// Refuses a host that cannot make directories with a size.
+fn must_be_possible(context: &Context) -> Result<()> {
+    if !context.environment.is_dokku() && !is_root() {
+        return Err(Error::refused("--size needs root; run the command with sudo"));
+    }
+    if context.environment.host_lib_root()?.is_some() {
+        return Err(Error::refused(
+            "--size mounts on the host, which Dokku in a container cannot; leave --size out",
+        ));
+    }
+    let needed: &[(&str, &str)] =
+        if image::is_btrfs(existing(context)) { &[subvolume::PROGRAM] } else { &PROGRAMS };
+    match needed.iter().find(|(program, _)| !image::has_program(program)) {
+        None => Ok(()),
+        Some((program, package)) => Err(Error::refused(format!(
+            "--size needs {program}, which is not here; install it (on Debian: apt-get install {package})"
+        ))),
+    }
+}
+
+/// The storage root, or what of the way to it there is.
+fn existing(context: &Context) -> &Path {
+    let mut folder = context.store.layout().storage();
+    while !folder.exists() {
+        folder = folder.parent().unwrap_or(Path::new("/"));
+    }
+    folder
+}
+
+/// Refuses so many bytes more that the disk does not have.
+pub(crate) fn must_fit(more: u64, context: &Context) -> Result<()> {
+    let free = space::free(existing(context))?;
+    if more <= free {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{} do not fit: {} has {} free",
+        ByteSize::of(more),
+        context.store.layout().storage().display(),
+        readable(free)
+    )))
+}
+
+fn must_be_empty(path: &Path) -> Result<()> {
+    let mut names = std::fs::read_dir(path).into_iter().flatten();
+    let is_taken = names.next().is_some() || !mount_points::at(path).is_empty();
+    if is_taken || std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()) {
+        return Err(Error::refused(format!(
+            "{} is there and not an empty directory; choose another name and copy the data over",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// Makes what is behind an entry, with its size.
+pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
+    let Some(size) = size(entry) else {
+        return Ok(());
+    };
+    if is_attached(entry, context) {
+        return Ok(());
+    }
+    context.out.flush()?;
+    sized(entry, "make", size, context)?;
+    context.out.detail(&format!("Made {} hold {size}", entry.shown_source()));
+    Ok(())
+}
+
+/// Has an entry hold more; the entry itself is changed by the caller.
+///
+/// # Errors
+/// For a size that is smaller than it is, or that the disk does not have; with the helper's own words otherwise.
+pub(crate) fn grow(entry: &Entry, wanted: ByteSize, context: &mut Context) -> Result<()> {
+    let now = size(entry).map_or(0, ByteSize::bytes);
+    if wanted.bytes() < now {
+        return Err(Error::refused(format!(
+            "storage entry \"{}\" cannot shrink from {} to {wanted}; create a smaller one, copy the data over, and mount that instead",
+            entry.name,
+            ByteSize::of(now)
+        )));
+    }
+    must_fit(wanted.bytes() - now, context)?;
+    attach(entry, context)?;
+    sized(entry, "grow", wanted, context)
+}
+
+fn sized(entry: &Entry, what: &str, size: ByteSize, context: &Context) -> Result<()> {
+    let bytes = size.bytes().to_string();
+    let mut words = vec![what, &bytes];
+    if is_preallocated(entry) {
+        words.push("--preallocate");
+    }
+    ask(entry, &words, context)
+}
+
+/// Attaches what is behind an entry, where it is not.
+pub(crate) fn attach(entry: &Entry, context: &Context) -> Result<()> {
+    if size(entry).is_none() || is_attached(entry, context) {
+        return Ok(());
+    }
+    ask(entry, &["attach"], context)
+}
+
+/// Detaches it; the data stays in the image.
+pub(crate) fn detach(entry: &Entry, context: &Context) -> Result<()> {
+    if size(entry).is_none() {
+        return Ok(());
+    }
+    ask(entry, &["detach"], context)
+}
+
+/// Removes the image.
+pub(crate) fn remove(entry: &Entry, context: &Context) -> Result<()> {
+    if size(entry).is_none() {
+        return Ok(());
+    }
+    ask(entry, &["remove"], context)
+}
+
+fn ask(entry: &Entry, words: &[&str], context: &Context) -> Result<()> {
+    let words = [&[entry.name.as_str()], words].concat();
+    ownership::as_root(&context.environment, context.store.layout(), HELPER, &words)
+}
+
+/// Whether what is behind an entry is in its place. A subvolume always is.
+fn is_attached(entry: &Entry, context: &Context) -> bool {
+    let path = Path::new(entry.shown_source());
+    if image::is_btrfs(existing(context)) {
+        return subvolume::is_one(path);
+    }
+    image::attached_at(path).is_some()
+}
+
+/// What keeps containers from using an entry with a size.
+pub(crate) fn problem(entry: &Entry, context: &Context) -> Option<Problem> {
+    let size = size(entry)?;
+    if is_attached(entry, context) {
+        return None;
+    }
+    Some(Problem {
+        code: "not-mounted",
+        sentence: format!("{} of {size} is not attached", entry.shown_source()),
+        remedy: format!("attach it: dokku storage:wait {}", entry.name),
+        may_pass: false,
+    })
+}

@@ -1,0 +1,97 @@
+//! What is behind an entry with a size, filled under a hidden name before the entry has it.
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::size::{ByteSize, readable};
+use crate::domain::snapshot::Made;
+use crate::fs::tree::Copied;
+use crate::fs::{image, subvolume};
+use crate::storage::ownership;
+use crate::storage::root;
+use crate::storage::sized::{ask, existing, is_preallocated, must_be_possible};
+
+/// A directory of the storage root that something with a size is filled from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Original<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it is, for people.
+    pub what: &'a str,
+    /// Whether it was bounded by the entry's size, or by less.
+    pub is_bounded: bool,
+}
+
+/// Makes a hidden directory that holds as much as an entry, and fills it. It is the caller's to remove, also where that
+/// fails.
+pub(crate) fn fill(
+    entry: &Entry,
+    size: ByteSize,
+    from: Original<'_>,
+    hidden: &str,
+    context: &mut Context,
+) -> Result<Copied> {
+    must_be_possible(context)?;
+    let bytes = size.bytes().to_string();
+    let original = context.store.layout().directory(from.name);
+    if from.is_bounded && !is_image(context) && subvolume::is_one(&original) {
+        let copied = root::copy(from.name, hidden, context)?;
+        if copied.made == Made::Btrfs {
+            ask(entry, &["limit", hidden, &bytes], context)?;
+            return Ok(copied);
+        }
+        // There are others in it, so that its files were copied to a plain directory.
+        ownership::remove(&context.environment, context.store.layout(), hidden)?;
+    }
+    root::make(&context.store.layout().directory(hidden), context)?;
+    let mut words = vec!["new", hidden, &bytes];
+    if is_preallocated(entry) {
+        words.push("--preallocate");
+    }
+    ask(entry, &words, context)?;
+    match root::copy_into(from.name, hidden, context)? {
+        // Blocks that are shared are not held against a quota before they are on the disk.
+        Some(copied) if copied.bytes <= size.bytes() => Ok(copied),
+        _ => Err(does_not_fit(from, size, context)),
+    }
+}
+
+/// Whether entries with a size have an image, rather than a subvolume.
+pub(crate) fn is_image(context: &Context) -> bool {
+    !image::is_btrfs(existing(context))
+}
+
+fn does_not_fit(from: Original<'_>, size: ByteSize, context: &Context) -> Error {
+    let layout = context.store.layout();
+    let path = layout.directory(from.name);
+    let usage = ownership::usage(&context.environment, layout, Some(from.name), &path);
+    let what = from.what;
+    Error::refused(match usage.ok().flatten() {
+        Some(usage) if usage.bytes > size.bytes() => {
+            format!("{what} holds {} and does not fit into {size}", readable(usage.bytes))
+        }
+        Some(usage) => format!(
+            "{what} holds {} and does not fit into {size}, of which the file system needs some itself",
+            readable(usage.bytes)
+        ),
+        None => format!("{what} does not fit into {size}"),
+    })
+}
+
+/// Has all that was filled in on the disk, and takes the hidden directory's content out of sight.
+pub(crate) fn close(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+    ask(entry, &["close", hidden], context)
+}
+
+/// Makes what was filled what is behind a new entry, which is registered afterwards.
+pub(crate) fn adopt(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+    ask(entry, &["adopt", hidden], context)
+}
+
+/// Puts the image that was filled in the place of the entry's own.
+///
+/// # Errors
+/// Where somebody uses that; the entry has what it had then.
+pub(crate) fn replace(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+    ask(entry, &["replace", hidden], context)
+}

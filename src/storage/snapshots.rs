@@ -1,0 +1,105 @@
+//! Copies of entries' data: what they are made of, and how they are made and put in an entry's place.
+//!
+//! A type that has snapshots says in which [`Form`]; all the rest, names, notes, access and the steps in which a copy takes
+//! its place, is the same for all of them.
+
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::size::{ByteSize, readable};
+use crate::domain::snapshot::Made;
+use crate::fs::mount_points;
+use crate::fs::tree::Copied;
+use crate::storage::{root, sized};
+
+/// What the storage root has under an entry's name, and so what a snapshot of it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A directory with the data in it.
+    Directory,
+    /// A file with the data.
+    File,
+    /// A directory that holds so much, an image or a subvolume. Its snapshots are plain directories, or subvolumes.
+    Sized(ByteSize),
+}
+
+impl Form {
+    /// Makes a copy of an entry's data under another name of the storage root, which is hidden. It is complete, or nothing
+    /// is left of it.
+    pub(crate) fn taken(self, entry: &Entry, to: &str, context: &mut Context) -> Result<Copied> {
+        self.ready(entry, context)?;
+        root::copy(entry.name.as_str(), to, context)
+    }
+
+    /// Has the data of an entry where it can be copied.
+    pub(crate) fn ready(self, entry: &Entry, context: &Context) -> Result<()> {
+        match self {
+            Self::Directory | Self::File => Ok(()),
+            Self::Sized(_) => sized::attach(entry, context),
+        }
+    }
+
+    /// Makes of a snapshot what takes the place of its entry's data, under a hidden name; it holds as much as
+    /// the entry does.
+    ///
+    /// # Errors
+    /// Where it cannot be made; what there is of it is the caller's to remove.
+    pub(crate) fn restored(
+        self,
+        entry: &Entry,
+        from: &str,
+        to: &str,
+        context: &mut Context,
+    ) -> Result<Copied> {
+        let Self::Sized(size) = self else {
+            return root::copy(from, to, context);
+        };
+        let from = sized::filling::Original { name: from, what: "the snapshot", is_bounded: true };
+        let copied = sized::filling::fill(entry, size, from, to, context)?;
+        sized::filling::close(entry, to, context)?;
+        Ok(copied)
+    }
+
+    /// Whether what is in the entry's place is mounted there, so that it is not the name in the storage root that is
+    /// replaced.
+    pub(crate) fn is_mounted(self, context: &Context) -> bool {
+        matches!(self, Self::Sized(_)) && sized::filling::is_image(context)
+    }
+
+    /// Whether a new entry can be filled from what is of another form.
+    pub(crate) fn takes(self, other: Self) -> bool {
+        (self == Self::File) == (other == Self::File)
+    }
+
+    /// Refuses to put something else in the place of an entry's data where that cannot be moved away.
+    pub(crate) fn must_be_movable(self, entry: &Entry, context: &Context) -> Result<()> {
+        let path = context.store.layout().directory(entry.name.as_str());
+        let is_own =
+            |point: &PathBuf| self.is_mounted(context) && mount_points::is_same(point, &path);
+        match mount_points::below(&path).iter().find(|point| !is_own(point)) {
+            None => Ok(()),
+            Some(point) => Err(Error::refused(format!(
+                "{} is a mount point, so that the directory of storage entry \"{}\" cannot be replaced; unmount it first, or make a new entry: dokku storage:create NAME --from snapshot:{}@SNAPSHOT",
+                point.display(),
+                entry.name,
+                entry.name
+            ))),
+        }
+    }
+}
+
+/// What was copied and how, in a sentence.
+pub(crate) fn said(copied: &Copied) -> String {
+    let count = |count: u64| match count {
+        1 => "1 file or folder".to_owned(),
+        count => format!("{count} files and folders"),
+    };
+    let amount = format!("{} ({})", count(copied.files), readable(copied.bytes));
+    match copied.made {
+        Made::Btrfs => "Taken by btrfs at once".to_owned(),
+        Made::Reflink => format!("Copied {amount}, which share their blocks with the originals"),
+        Made::Copy | Made::Moved => format!("Copied {amount}"),
+    }
+}

@@ -1,0 +1,227 @@
+//! `cifs`: a share of a Windows or Samba server, mounted by Docker's `local` driver.
+
+use std::collections::BTreeMap;
+
+use crate::context::Context;
+use crate::domain::connector::Connector;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::Problem;
+use crate::domain::mode::Mode;
+use crate::domain::ownership::Ownership;
+use crate::domain::paths::Source;
+use crate::host::environment::Environment;
+use crate::types::{
+    Abilities, Backing, Choice, Description, Reach, Removal, Request, Requirement, remote, renewed,
+};
+
+/// The type `cifs`.
+///
+/// The kernel takes a share's password as a mount option only, and Docker keeps the options of a volume: whoever may
+/// talk to Docker can read it there.
+#[derive(Debug)]
+pub(crate) struct Cifs;
+
+/// The port of a CIFS server.
+const PORT: u16 = 445;
+
+/// The version where none is given.
+const VERSION: &str = "3.0";
+
+impl Backing for Cifs {
+    fn description(&self) -> &'static Description {
+        const {
+            &Description {
+                name: "cifs",
+                summary: "a share of a Windows or Samba server, mounted by Docker",
+                reach: Reach::Anywhere,
+                caveat: "owners and modes are those of the mount, not of the files; Docker keeps the password among the volume's options; exclusive counts the apps of this host alone",
+                options: &[
+                    Choice::required(
+                        "share",
+                        "the share's name, with a path in it where only that is wanted",
+                    ),
+                    Choice::optional("version", "2.0, 2.1, 3.0, 3.0.2 or 3.1.1", Some(VERSION)),
+                    Choice::optional("port", "the server's port", Some("445")),
+                    Choice::optional(
+                        "file-mode",
+                        "the permissions of files, in octal",
+                        Some("0664"),
+                    ),
+                    Choice::optional(
+                        "dir-mode",
+                        "the permissions of directories, in octal",
+                        Some("0775"),
+                    ),
+                    Choice::optional(
+                        "mount-options",
+                        "more mount options, such as nobrl,seal",
+                        None,
+                    ),
+                ],
+                any_option: false,
+                flags: &["--chown"],
+                connector: Some("cifs"),
+                can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
+            }
+        }
+    }
+
+    fn requirements(&self, _environment: &Environment) -> Vec<Requirement> {
+        vec![remote::kernel("cifs", "cifs-utils")]
+    }
+
+    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
+        entry.options.clone_from(&request.options);
+        entry.connector.clone_from(&request.connector);
+        shared_options(entry, &connector(entry, context)?)?;
+        self.check_reclaim_policy(entry)?;
+        entry.host_path = Some(Source::parse(entry.name.as_str())?);
+        Ok(())
+    }
+
+    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        let options = volume_options(entry, context)?;
+        renewed::make(entry, options, context)
+    }
+
+    fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
+        super::refuse_delete_policy(entry)
+    }
+
+    fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
+        let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
+        match connector(entry, context) {
+            Ok(connector) => {
+                remote::problem(entry, ("cifs", "cifs-utils"), &connector.server, port, context)
+            }
+            Err(error) => Some(Problem {
+                code: "missing-connector",
+                sentence: error.to_string(),
+                remedy: format!(
+                    "make it: dokku storage:connectors:create {} --type cifs",
+                    entry.connector.as_ref().map_or("NAME", |name| name.as_str())
+                ),
+                may_pass: false,
+            }),
+        }
+    }
+
+    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        self.make(entry, &Request::default(), context)
+    }
+
+    fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
+        super::volume_removal(entry, asked)
+    }
+
+    fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        renewed::remove(entry, context)
+    }
+
+    fn connector_changed(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        let options = volume_options(entry, context)?;
+        renewed::renew(entry, options, context)
+    }
+}
+
+fn connector(entry: &Entry, context: &Context) -> Result<Connector> {
+    super::connector(entry, "cifs", context)
+}
+
+/// The options without the secret (mount.cifs(8)).
+fn shared_options(entry: &Entry, connector: &Connector) -> Result<Vec<String>> {
+    let server = remote::server(&connector.server)?;
+    let version = match entry.option("version") {
+        "" => VERSION,
+        given @ ("2.0" | "2.1" | "3.0" | "3.0.2" | "3.1.1") => given,
+        other => {
+            return Err(Error::refused(format!(
+                "version {other:?} is not a version of CIFS; there are: 2.0, 2.1, 3.0, 3.0.2, 3.1.1"
+            )));
+        }
+    };
+    let mut options = vec![format!("addr={server}"), format!("vers={version}")];
+    let port = remote::port(entry.option("port"), PORT)?;
+    if port != PORT {
+        options.push(format!("port={port}"));
+    }
+    if connector.username.is_empty() {
+        options.push("guest".to_owned());
+    } else {
+        options.push(format!("username={}", connector.username));
+    }
+    if !connector.domain.is_empty() {
+        options.push(format!("domain={}", connector.domain));
+    }
+    for (key, name, default) in
+        [("file-mode", "file_mode", "0664"), ("dir-mode", "dir_mode", "0775")]
+    {
+        let given = entry.option(key);
+        let mode = Mode::parse(if given.is_empty() { default } else { given })?;
+        options.push(format!("{name}={mode}"));
+    }
+    if let Some((uid, gid)) = entry.chown.as_ref().and_then(Ownership::container_ids) {
+        options.extend([format!("uid={uid}"), format!("gid={gid}")]);
+    }
+    let own = [
+        "addr",
+        "ip",
+        "vers",
+        "port",
+        "username",
+        "user",
+        "password",
+        "pass",
+        "password2",
+        "domain",
+        "dom",
+        "workgroup",
+        "credentials",
+        "cred",
+        "file_mode",
+        "dir_mode",
+        "uid",
+        "gid",
+        "guest",
+    ];
+    let further = remote::further(entry.option("mount-options"), &own)?;
+    options.extend(further.into_iter().map(str::to_owned));
+    share(entry)?;
+    Ok(options)
+}
+
+fn share(entry: &Entry) -> Result<&str> {
+    let share = entry.option("share").trim_start_matches('/');
+    let is_plain = |c: char| !c.is_control() && !"\\:*?\"<>|".contains(c);
+    if share.is_empty() || !share.chars().all(is_plain) || share.split('/').any(|part| part == "..")
+    {
+        return Err(Error::refused(format!(
+            "share {:?} is not the name of a share, such as media or media/films",
+            entry.option("share")
+        )));
+    }
+    Ok(share)
+}
+
+/// What Docker's `local` driver is told, the password included.
+fn volume_options(entry: &Entry, context: &Context) -> Result<BTreeMap<String, String>> {
+    let connector = connector(entry, context)?;
+    let mut options = shared_options(entry, &connector)?;
+    if connector.has_secret() {
+        let secret = context.store.secret(&connector.name)?.ok_or_else(|| {
+            Error::refused(format!(
+                "connector {} has no password; set it: dokku storage:connectors:set {} secret",
+                connector.name, connector.name
+            ))
+        })?;
+        connector.check_secret(&secret)?;
+        options.push(format!("password={}", secret.reveal()));
+    }
+    Ok([
+        ("type".to_owned(), "cifs".to_owned()),
+        ("device".to_owned(), format!("//{}/{}", connector.server, share(entry)?)),
+        ("o".to_owned(), options.join(",")),
+    ]
+    .into())
+}

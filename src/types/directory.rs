@@ -1,0 +1,125 @@
+//! `directory`: a directory of this host, the plugin's own or any other.
+
+use crate::context::Context;
+use crate::domain::entry::{Entry, only_on_default_path};
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::Problem;
+use crate::domain::size::ByteSize;
+use crate::storage::root::Place;
+use crate::storage::snapshots::Form;
+use crate::storage::{root, sized};
+use crate::types::{Abilities, Backing, Description, Reach, Removal, Request};
+
+/// The type `directory`.
+#[derive(Debug)]
+pub(crate) struct Directory;
+
+impl Backing for Directory {
+    fn description(&self) -> &'static Description {
+        const {
+            &Description {
+                name: "directory",
+                summary: "a directory of this host, by default below the storage root",
+                reach: Reach::Host,
+                caveat: "the data is on this host alone; it can be resized where it was made with --size",
+                options: &[],
+                any_option: false,
+                flags: &["PATH", "--mode", "--chown", "--size", "--preallocate", "--from"],
+                connector: None,
+                can: Abilities {
+                    resize: true,
+                    exclusive: true,
+                    snapshot: true,
+                    subpath: true,
+                    chown: true,
+                },
+            }
+        }
+    }
+
+    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
+        sized::plan(
+            entry,
+            request.size.as_deref().unwrap_or_default(),
+            request.place.as_deref(),
+            request.preallocate,
+            context,
+        )
+    }
+
+    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        sized::make(entry, context)
+    }
+
+    fn check_property(&self, _entry: &Entry, _property: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn must_be_mounted(&self, entry: &Entry) -> bool {
+        sized::size(entry).is_some()
+    }
+
+    fn resize(&self, entry: &Entry, size: ByteSize, context: &mut Context) -> Result<()> {
+        sized::grow(entry, size, context)
+    }
+
+    fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
+        sized::problem(entry, context)
+    }
+
+    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        sized::attach(entry, context)
+    }
+
+    fn let_go(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        sized::detach(entry, context)
+    }
+
+    fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        sized::remove(entry, context)
+    }
+
+    fn place(&self) -> Place {
+        Place::Directory
+    }
+
+    fn form(&self, entry: &Entry, what: &str, context: &Context) -> Result<Form> {
+        let default_path = root::default_path(context, entry.name.as_str());
+        let path = entry.shown_source();
+        let form = sized::size(entry).map_or(Form::Directory, Form::Sized);
+        if path != default_path {
+            return Err(Error::refused(format!(
+                "storage entry \"{}\" is at {path}; {what} can only be made of an entry at its default host path ({default_path})",
+                entry.name
+            )));
+        }
+        match std::fs::symlink_metadata(&default_path) {
+            Ok(found) if found.is_dir() => Ok(form),
+            // A snapshot can be restored to where nothing is.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(form),
+            Ok(_) => Err(Error::refused(format!(
+                "{default_path} is not a directory but a link or a file; storage entry \"{}\" has no data there",
+                entry.name
+            ))),
+            Err(error) => Err(Error::system("read", default_path)(error)),
+        }
+    }
+
+    fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
+        if !(asked || entry.is_deleted_with_entry()) {
+            return Ok(Removal::Nothing);
+        }
+        let default_path = root::default_path(context, entry.name.as_str());
+        let path = entry.shown_source();
+        if path == default_path {
+            return Ok(Removal::Place);
+        }
+        if asked {
+            return Err(only_on_default_path("--destroy-host-dir", &default_path, path));
+        }
+        context.out.warn(&format!(
+            "Leaving {path} in place; reclaim policy Delete only removes the default host path"
+        ));
+        Ok(Removal::Nothing)
+    }
+}

@@ -1,0 +1,86 @@
+//! `file`: one file of this host.
+
+use std::path::Path;
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::Problem;
+use crate::domain::paths::Source;
+use crate::storage;
+use crate::storage::file;
+use crate::storage::root::Place;
+use crate::storage::snapshots::Form;
+use crate::store::files::is_absent;
+use crate::types::{Abilities, Backing, Description, Reach, Removal, Request};
+
+/// The type `file`.
+#[derive(Debug)]
+pub(crate) struct File;
+
+impl Backing for File {
+    fn description(&self) -> &'static Description {
+        const {
+            &Description {
+                name: "file",
+                summary: "one file of this host, filled from a path or standard input",
+                reach: Reach::Host,
+                caveat: "a container sees the file that was there when it started: after its content was replaced, restart the app",
+                options: &[],
+                any_option: false,
+                flags: &["--from", "--mode", "--chown"],
+                connector: None,
+                can: Abilities { exclusive: true, snapshot: true, chown: true, ..Abilities::NONE },
+            }
+        }
+    }
+
+    fn plan(&self, entry: &mut Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        let path = storage::root::default_path(context, entry.name.as_str());
+        entry.host_path = Some(Source::parse(&path)?);
+        file::check_mode(entry)
+    }
+
+    fn place(&self) -> Place {
+        Place::File
+    }
+
+    fn form(&self, entry: &Entry, _what: &str, _context: &Context) -> Result<Form> {
+        // A snapshot can be restored to where nothing is.
+        file::find(Path::new(entry.shown_source())).map(|_| Form::File)
+    }
+
+    fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {
+        let known = ["scope", "node", "reclaim-policy", "chown", "mode"];
+        if known.contains(&property) {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "{property} cannot be set for type file; storage entry \"{}\" has content, {}",
+            entry.name,
+            known.join(", ")
+        )))
+    }
+
+    fn problem(&self, entry: &Entry, _context: &Context) -> Option<Problem> {
+        let path = entry.shown_source();
+        let fill = format!("dokku storage:set {} content PATH", entry.name);
+        let (code, sentence, remedy) = match std::fs::symlink_metadata(path) {
+            Err(error) if is_absent(&error) => {
+                ("missing-source", format!("{path} does not exist"), format!("fill it: {fill}"))
+            }
+            Err(_) => return None,
+            Ok(found) => {
+                let what = file::no_plain_file(&found)?;
+                let remedy = format!("move that away and fill the file: {fill}");
+                ("wrong-kind", format!("{path} is {what}"), remedy)
+            }
+        };
+        Some(Problem { code, sentence, remedy, may_pass: false })
+    }
+
+    fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
+        let goes = asked || entry.is_deleted_with_entry();
+        Ok(if goes { Removal::Place } else { Removal::Nothing })
+    }
+}

@@ -1,0 +1,42 @@
+//! `k3s`: a claim in a Kubernetes cluster, which Dokku's k3s plugin makes.
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::types::{Abilities, Backing, Description, Reach, Removal, Request};
+
+/// The type `k3s`, the same as `--scheduler k3s`.
+#[derive(Debug)]
+pub(crate) struct K3s;
+
+impl Backing for K3s {
+    fn description(&self) -> &'static Description {
+        const {
+            &Description {
+                name: "k3s",
+                summary: "a claim in a Kubernetes cluster, made by Dokku's k3s plugin; the same as --scheduler k3s",
+                reach: Reach::Cluster,
+                caveat: "for apps of the scheduler k3s alone; its size is set with --size",
+                options: &[],
+                any_option: false,
+                flags: &["PATH", "--size"],
+                connector: None,
+                can: Abilities { resize: true, subpath: true, chown: true, ..Abilities::NONE },
+            }
+        }
+    }
+
+    fn plan(&self, _entry: &mut Entry, _request: &Request, _context: &mut Context) -> Result<()> {
+        Ok(())
+    }
+
+    fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
+        if asked {
+            return Err(Error::refused(format!(
+                "--destroy-host-dir only applies to docker-local storage entries; \"{}\" is scheduler {:?} and follows --reclaim-policy",
+                entry.name, entry.scheduler
+            )));
+        }
+        Ok(Removal::Nothing)
+    }
+}

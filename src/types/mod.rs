@@ -1,0 +1,396 @@
+//! What can stand behind an entry: one trait, and one file for each type.
+//!
+//! A new type is a new file and a line in [`ALL`]. Whatever the type is, the entry's `host_path` is what `-v` needs, so
+//! that Dokku's own plugin and its schedulers can go on with the same entries.
+
+pub(crate) mod cifs;
+mod description;
+pub(crate) mod directory;
+pub(crate) mod file;
+pub(crate) mod k3s;
+pub(crate) mod nfs;
+mod remote;
+mod renewed;
+pub(crate) mod s3;
+pub(crate) mod tmpfs;
+pub(crate) mod volume;
+
+pub(crate) use crate::domain::finding::Problem;
+pub(crate) use crate::storage::root::Place;
+pub(crate) use description::Abilities;
+pub(crate) use description::Choice;
+pub(crate) use description::Description;
+pub(crate) use description::Reach;
+pub(crate) use description::Removal;
+pub(crate) use description::Request;
+pub(crate) use description::Requirement;
+
+use crate::context::Context;
+use crate::domain::attachment::Attachment;
+use crate::domain::connector::Connector;
+use crate::domain::docker_args;
+use crate::domain::entry::{Entry, K3S};
+use crate::domain::error::{Error, Result};
+use crate::domain::names::ConnectorName;
+use crate::domain::paths::Source;
+use crate::domain::size::ByteSize;
+use crate::host::environment::Environment;
+use crate::storage::snapshots::Form;
+
+/// Every type, in the order in which they are listed.
+pub(crate) static ALL: &[&dyn Backing] = &[
+    &directory::Directory,
+    &volume::Volume,
+    &file::File,
+    &tmpfs::Tmpfs,
+    &nfs::Nfs,
+    &cifs::Cifs,
+    &s3::S3,
+    &k3s::K3s,
+];
+
+/// A type of entries.
+pub(crate) trait Backing: Sync {
+    /// What there is to know of it.
+    fn description(&self) -> &'static Description;
+
+    /// What it needs on this host.
+    fn requirements(&self, environment: &Environment) -> Vec<Requirement> {
+        let _ = environment;
+        Vec::new()
+    }
+
+    /// Completes a new entry by what was said for its type, and refuses what cannot be. Nothing is changed.
+    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()>;
+
+    /// Makes what is behind the entry outside of the store. It may be there already.
+    ///
+    /// # Errors
+    /// Where it cannot be made; what was made of it is gone again.
+    fn make(&self, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
+        let _ = (entry, request, context);
+        Ok(())
+    }
+
+    /// What the storage root has under the entry's name.
+    fn place(&self) -> Place {
+        Place::None
+    }
+
+    /// Whether something is mounted in the entry's place: then nothing may be written there before it is.
+    fn must_be_mounted(&self, entry: &Entry) -> bool {
+        let _ = entry;
+        self.place() == Place::MountPoint
+    }
+
+    /// Has the entry hold more, before the new size is noted in it.
+    fn resize(&self, entry: &Entry, size: ByteSize, context: &mut Context) -> Result<()> {
+        let _ = (size, context);
+        Err(Error::refused(format!(
+            "type {} has no size that could be changed; create storage entry \"{}\" anew",
+            self.description().name,
+            entry.name
+        )))
+    }
+
+    /// Whether what is written stays, rather than going with the container.
+    fn keeps_data(&self) -> bool {
+        true
+    }
+
+    /// Whether the data is on this host, which the entry then notes.
+    fn is_on_one_host(&self, entry: &Entry) -> bool {
+        let _ = entry;
+        self.description().reach == Reach::Host
+    }
+
+    /// Refuses an attachment that this type cannot make.
+    fn check_attachment(&self, attachment: &Attachment) -> Result<()> {
+        refuse_what_it_cannot(self, attachment)
+    }
+
+    /// Refuses to change a property that this type does not have, or only takes at the beginning.
+    fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {
+        let of_every_type = ["exclusive", "scope", "node", "reclaim-policy"];
+        if entry.kind.is_empty() || of_every_type.contains(&property) {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "{property} cannot be changed for type {}; destroy storage entry \"{}\" and create it anew",
+            self.description().name,
+            entry.name
+        )))
+    }
+
+    /// Refuses a reclaim policy that this type cannot follow.
+    fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
+        let _ = entry;
+        Ok(())
+    }
+
+    /// The words that mount an attachment of an entry, for a source as Docker sees it.
+    fn words(&self, source: &str, entry: &Entry, attachment: &Attachment) -> [String; 2] {
+        docker_args::words(source, entry, attachment)
+    }
+
+    /// Where the data of a type is of which there are no copies here, and what can be done instead of making `what`
+    /// ("a snapshot", "a clone"); completes "… is of type X, which ".
+    fn no_copies(&self, what: &str) -> String {
+        match self.description().reach {
+            Reach::Anywhere => format!("has its data on a server; make {what} there"),
+            Reach::Cluster => format!("has its data in a cluster; make {what} there"),
+            Reach::Host => format!("has nothing that {what} could be made of"),
+        }
+    }
+
+    /// What snapshots and clones of the entry's data are made of; `what` is wanted ("a snapshot", "a clone").
+    fn form(&self, entry: &Entry, what: &str, context: &Context) -> Result<Form> {
+        let _ = context;
+        Err(Error::refused(format!(
+            "storage entry \"{}\" is of type {}, which {}",
+            entry.name,
+            self.description().name,
+            self.no_copies(what)
+        )))
+    }
+
+    /// Why containers cannot use the entry as it is now; none where they can, or where nobody knows.
+    fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
+        let _ = (entry, context);
+        None
+    }
+
+    /// Tries to mend what can be mended without anybody: starts what keeps the entry mounted, makes again what holds no
+    /// data.
+    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        let _ = (entry, context);
+        Ok(())
+    }
+
+    /// What is to go with the entry; `asked` where `--destroy-host-dir` was given.
+    fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal>;
+
+    /// Lets go of what the entry holds on this host before it is destroyed.
+    ///
+    /// # Errors
+    /// Where that fails; the entry stays.
+    fn let_go(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        let _ = (entry, context);
+        Ok(())
+    }
+
+    /// Removes what is outside of the storage root, after the entry is gone.
+    ///
+    /// # Errors
+    /// Where that fails; the entry is put back.
+    fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        let _ = (entry, context);
+        Ok(())
+    }
+
+    /// Takes up the values of the entry's connector, which may have changed; it may have taken them up already.
+    fn connector_changed(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        let _ = (entry, context);
+        Ok(())
+    }
+}
+
+/// Refuses an attachment that asks for what a type cannot do.
+fn refuse_what_it_cannot<B: Backing + ?Sized>(backing: &B, attachment: &Attachment) -> Result<()> {
+    let description = backing.description();
+    let asks_owner = attachment
+        .volume_chown
+        .as_ref()
+        .is_some_and(|owner| owner.is_auto() || owner.container_ids().is_some());
+    let refused = |what: &str| {
+        Err(Error::refused(format!(
+            "storage entry \"{}\" is of type {}, which {what}",
+            attachment.entry_name, description.name
+        )))
+    };
+    if attachment.subpath.is_some() && !description.can.subpath {
+        return refused("cannot mount a part of it; leave --volume-subpath out");
+    }
+    if asks_owner && !description.can.chown {
+        return refused("has no owner that could be set; leave --volume-chown out");
+    }
+    Ok(())
+}
+
+/// The type of that name.
+pub(crate) fn find(name: &str) -> Result<&'static dyn Backing> {
+    let found = ALL.iter().find(|backing| backing.description().name == name);
+    found.copied().ok_or_else(|| {
+        let all = nearest_first(name, ALL.iter().map(|backing| backing.description().name));
+        Error::refused(format!("{name:?} is not a type of storage; there are: {all}"))
+    })
+}
+
+/// What copies of an entry's data are made of; `what` is wanted ("a snapshot", "a clone").
+pub(crate) fn form(entry: &Entry, what: &str, context: &Context) -> Result<Form> {
+    of(entry).form(entry, what, context)
+}
+
+/// The type of an entry. Where its file names none, or one that a newer version has, the source says it.
+pub(crate) fn of(entry: &Entry) -> &'static dyn Backing {
+    let named = ALL.iter().find(|backing| backing.description().name == entry.kind);
+    match (named, &entry.host_path) {
+        (Some(named), _) => *named,
+        _ if entry.scheduler == K3S => &k3s::K3s,
+        (None, Some(Source::Volume(_))) => &volume::Volume,
+        (None, _) => &directory::Directory,
+    }
+}
+
+/// The name of an entry's type.
+pub(crate) fn name_of(entry: &Entry) -> &'static str {
+    of(entry).description().name
+}
+
+/// Refuses flags and options that a type does not take, and the lack of what it needs.
+pub(crate) fn check_request(backing: &dyn Backing, request: &Request) -> Result<()> {
+    let description = backing.description();
+    let name = description.name;
+    let given = [
+        ("PATH", request.place.is_some()),
+        ("--driver", request.driver.is_some()),
+        ("--connector", request.connector.is_some()),
+        ("--option", !request.options.is_empty()),
+        ("--size", request.size.is_some()),
+        ("--mode", request.mode.is_some()),
+        ("--from", request.from.is_some()),
+        ("--chown", request.chown.is_some()),
+        ("--preallocate", request.preallocate),
+    ];
+    for (flag, _) in given.iter().filter(|(_, is_given)| *is_given) {
+        let takes = match *flag {
+            "--option" => description.any_option || !description.options.is_empty(),
+            "--connector" => description.connector.is_some(),
+            flag => description.flags.contains(&flag),
+        };
+        if !takes {
+            let what = if *flag == "PATH" { "a path" } else { flag };
+            return Err(Error::refused(format!(
+                "type {name} does not take {what}; dokku storage:types:info {name} shows what it takes"
+            )));
+        }
+    }
+    let is_known = |key: &str| description.options.iter().any(|choice| choice.name == key);
+    if let Some(key) = request.options.keys().find(|key| !description.any_option && !is_known(key))
+    {
+        let names = nearest_first(key, description.options.iter().map(|choice| choice.name));
+        return Err(Error::refused(format!(
+            "{key:?} is not an option of type {name}; there are: {names}"
+        )));
+    }
+    let is_missing = |choice: &&Choice| {
+        choice.required && request.options.get(choice.name).is_none_or(String::is_empty)
+    };
+    if let Some(choice) = description.options.iter().find(is_missing) {
+        return Err(Error::refused(format!(
+            "type {name} needs --option {}=…: {}",
+            choice.name, choice.help
+        )));
+    }
+    if let Some(kind) = description.connector
+        && request.connector.is_none()
+    {
+        return Err(Error::refused(format!(
+            "type {name} needs --connector NAME; dokku storage:connectors:create NAME --type {kind} makes one"
+        )));
+    }
+    Ok(())
+}
+
+/// Refuses a type whose programs are not on this host.
+pub(crate) fn must_be_here(backing: &dyn Backing, environment: &Environment) -> Result<()> {
+    match backing.requirements(environment).into_iter().find(|needed| !needed.is_here) {
+        None => Ok(()),
+        Some(missing) => Err(Error::refused(format!(
+            "type {} needs {}, which is not here; {}",
+            backing.description().name,
+            missing.what,
+            missing.remedy
+        ))),
+    }
+}
+
+/// Refuses to make an entry exclusive whose type cannot be.
+pub(crate) fn must_be_able_to_be_exclusive(entry: &Entry) -> Result<()> {
+    let description = of(entry).description();
+    if description.can.exclusive {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "storage entry \"{}\" is of type {}, which cannot be exclusive; dokku storage:types:list shows the types",
+        entry.name, description.name
+    )))
+}
+
+/// Names, those first that look most like what somebody wrote.
+pub(crate) fn nearest_first<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_by_key(|name| strsim::damerau_levenshtein(written, name));
+    names.join(", ")
+}
+
+/// The connector of an entry, which must be of this type.
+fn connector(entry: &Entry, kind: &str, context: &Context) -> Result<Connector> {
+    let name = entry.connector.as_ref().map_or("", ConnectorName::as_str);
+    let connector = context.store.existing_connector(name)?;
+    if connector.kind == kind {
+        return Ok(connector);
+    }
+    Err(Error::refused(format!(
+        "connector {name:?} is of type {}, and type {} needs one of type {kind}",
+        connector.kind,
+        name_of(entry)
+    )))
+}
+
+/// Refuses to remove data that is on a server, where `flag` asks for it.
+fn refuse_to_remove(entry: &Entry, flag: &str, asked: bool) -> Result<()> {
+    if !asked {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "storage entry \"{}\" is of type {}, whose data is not on this host; {flag} cannot remove it",
+        entry.name,
+        name_of(entry)
+    )))
+}
+
+/// Refuses reclaim policy Delete for an entry whose data is on a server.
+fn refuse_delete_policy(entry: &Entry) -> Result<()> {
+    refuse_to_remove(entry, "reclaim policy Delete", entry.is_deleted_with_entry())
+}
+
+/// What goes with an entry that is a Docker volume without data on this host.
+fn volume_removal(entry: &Entry, asked: bool) -> Result<Removal> {
+    refuse_to_remove(entry, "--destroy-host-dir", asked).map(|()| Removal::Outside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_the_nearest_is_first() {
+        let error = find("direktory").map(drop).unwrap_err().to_string();
+        assert!(error.contains("there are: directory,"), "{error}");
+        let names: std::collections::BTreeSet<_> =
+            ALL.iter().map(|backing| backing.description().name).collect();
+        assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn unknown_and_missing_options_are_refused() {
+        let nfs = find("nfs").unwrap();
+        let mut request = Request::default();
+        let error = check_request(nfs, &request).unwrap_err().to_string();
+        assert!(error.contains("--option server="), "{error}");
+        request.options.insert("sever".to_owned(), "x".to_owned());
+        let error = check_request(nfs, &request).unwrap_err().to_string();
+        assert!(error.contains("there are: server,"), "{error}");
+    }
+}

@@ -1,0 +1,123 @@
+//! `nfs`: a directory of an NFS server, mounted by Docker's `local` driver.
+
+use std::collections::BTreeMap;
+
+use crate::context::Context;
+use crate::docker::volumes;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::Problem;
+use crate::domain::paths::{HostPath, Source};
+use crate::host::environment::Environment;
+use crate::types::{
+    Abilities, Backing, Choice, Description, Reach, Removal, Request, Requirement, remote, volume,
+};
+
+/// The type `nfs`.
+#[derive(Debug)]
+pub(crate) struct Nfs;
+
+/// The port of an NFS server.
+const PORT: u16 = 2049;
+
+/// The version where none is given.
+const VERSION: &str = "4";
+
+impl Backing for Nfs {
+    fn description(&self) -> &'static Description {
+        const {
+            &Description {
+                name: "nfs",
+                summary: "a directory of an NFS server, mounted by Docker",
+                reach: Reach::Anywhere,
+                caveat: "databases that lock files or map them into memory, SQLite among them, do not belong here; exclusive counts the apps of this host alone",
+                options: &[
+                    Choice::required("server", "the server's name or address"),
+                    Choice::required("path", "the directory that the server exports"),
+                    Choice::optional("version", "3, 4, 4.0, 4.1 or 4.2", Some(VERSION)),
+                    Choice::optional("port", "the server's port", Some("2049")),
+                    Choice::optional(
+                        "mount-options",
+                        "more mount options, such as soft,timeo=50",
+                        None,
+                    ),
+                ],
+                any_option: false,
+                flags: &[],
+                connector: None,
+                can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
+            }
+        }
+    }
+
+    fn requirements(&self, _environment: &Environment) -> Vec<Requirement> {
+        vec![remote::kernel("nfs", "nfs-common")]
+    }
+
+    fn plan(&self, entry: &mut Entry, request: &Request, _context: &mut Context) -> Result<()> {
+        entry.options.clone_from(&request.options);
+        volume_options(entry)?;
+        self.check_reclaim_policy(entry)?;
+        entry.host_path = Some(Source::parse(entry.name.as_str())?);
+        Ok(())
+    }
+
+    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        volume::make(entry, volume_options(entry)?, context)
+    }
+
+    fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
+        super::refuse_delete_policy(entry)
+    }
+
+    fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
+        let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
+        remote::problem(entry, ("nfs", "nfs-common"), entry.option("server"), port, context)
+    }
+
+    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        self.make(entry, &Request::default(), context)
+    }
+
+    fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
+        super::volume_removal(entry, asked)
+    }
+
+    fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        volumes::remove(&context.environment, entry.shown_source())
+    }
+}
+
+/// What Docker's `local` driver is told (nfs(5)).
+fn volume_options(entry: &Entry) -> Result<BTreeMap<String, String>> {
+    let server = remote::server(entry.option("server"))?;
+    let path = HostPath::parse(entry.option("path")).map_err(|_| {
+        Error::refused(format!(
+            "path {:?} is not the path of a directory, such as /srv/data",
+            entry.option("path")
+        ))
+    })?;
+    let version = match entry.option("version") {
+        "" => VERSION,
+        given @ ("3" | "4" | "4.0" | "4.1" | "4.2") => given,
+        other => {
+            return Err(Error::refused(format!(
+                "version {other:?} is not a version of NFS; there are: 3, 4, 4.0, 4.1, 4.2"
+            )));
+        }
+    };
+    let port = remote::port(entry.option("port"), PORT)?;
+    let own = ["addr", "nfsvers", "vers", "port"];
+    let further = remote::further(entry.option("mount-options"), &own)?;
+    let mut options = vec![format!("addr={server}"), format!("nfsvers={version}")];
+    if port != PORT {
+        options.push(format!("port={port}"));
+    }
+    options.extend(further.into_iter().map(str::to_owned));
+    Ok([
+        ("type".to_owned(), "nfs".to_owned()),
+        ("device".to_owned(), format!(":{path}")),
+        ("o".to_owned(), options.join(",")),
+    ]
+    .into())
+}

@@ -1,0 +1,119 @@
+//! What the types have in common whose data is on a server: Docker's `local` driver mounts it.
+
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::Problem;
+use crate::types::{Requirement, volume};
+
+/// How long a server has to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whether the kernel knows a file system, or has it as a module.
+pub(crate) fn kernel_has(file_system: &str) -> bool {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let is_known =
+        known.lines().any(|line| line.split_whitespace().next_back() == Some(file_system));
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let folder = format!("/lib/modules/{release}");
+    let module = |name: &str| {
+        std::fs::read_to_string(format!("{folder}/{name}"))
+            .is_ok_and(|list| list.lines().any(|line| line.contains(&format!("/{file_system}.ko"))))
+    };
+    is_known || module("modules.dep") || module("modules.builtin")
+}
+
+/// What the type needs: its file system in the kernel.
+pub(crate) fn kernel(file_system: &'static str, package: &str) -> Requirement {
+    Requirement {
+        what: format!("the file system {file_system} in this host's kernel"),
+        is_here: kernel_has(file_system),
+        remedy: format!(
+            "boot a kernel that has it (on Debian: apt-get install linux-image-amd64 {package})"
+        ),
+    }
+}
+
+/// A server's name or address, as it can stand in a mount option.
+pub(crate) fn server(text: &str) -> Result<&str> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
+    if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
+        return Err(Error::refused(format!(
+            "server {text:?} is not the name or address of a host"
+        )));
+    }
+    Ok(text)
+}
+
+/// Mount options that somebody added, which must not take the place of others.
+pub(crate) fn further<'a>(text: &'a str, own: &[&str]) -> Result<Vec<&'a str>> {
+    let parts: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
+    let taken = parts.iter().find(|part| {
+        let key = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        own.contains(&key.as_str())
+    });
+    match taken {
+        Some(part) => Err(Error::refused(format!(
+            "mount option {part:?} is set by the type itself; use its own option or the connector"
+        ))),
+        None => Ok(parts),
+    }
+}
+
+/// A port that somebody chose.
+pub(crate) fn port(text: &str, default: u16) -> Result<u16> {
+    if text.is_empty() {
+        return Ok(default);
+    }
+    let port = text.parse().ok().filter(|&port| port != 0);
+    port.ok_or_else(|| Error::refused(format!("port {text:?} is not a number from 1 to 65535")))
+}
+
+/// Why a server does not answer; none where it does.
+pub(crate) fn unreachable(server: &str, port: u16) -> Option<String> {
+    let addresses = match (server, port).to_socket_addrs() {
+        Ok(addresses) => addresses,
+        Err(error) => return Some(format!("{server} has no address: {error}")),
+    };
+    let mut reason = format!("{server} has no address");
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
+            Ok(_) => return None,
+            Err(error) => reason = format!("{server} does not answer on port {port}: {error}"),
+        }
+    }
+    Some(reason)
+}
+
+/// What keeps containers from mounting what a server has: the volume, the kernel, or the server.
+pub(crate) fn problem(
+    entry: &Entry,
+    (file_system, package): (&'static str, &str),
+    server: &str,
+    port: u16,
+    context: &Context,
+) -> Option<Problem> {
+    if let Some(missing) = volume::missing(entry, context) {
+        if missing.may_pass {
+            return Some(missing);
+        }
+        let remedy = format!("make it again: dokku storage:wait {}", entry.name);
+        return Some(Problem { remedy, ..missing });
+    }
+    if let Some(sentence) = unreachable(server, port) {
+        let remedy = format!(
+            "start the server or mend the way to it, then run: dokku storage:wait {}",
+            entry.name
+        );
+        return Some(Problem { code: "unreachable-server", sentence, remedy, may_pass: true });
+    }
+    (!kernel_has(file_system)).then(|| Problem {
+        code: "missing-file-system",
+        sentence: format!("this host's kernel has no file system {file_system}"),
+        remedy: kernel(file_system, package).remedy,
+        may_pass: false,
+    })
+}

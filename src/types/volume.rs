@@ -1,0 +1,225 @@
+//! `volume`: a Docker volume, kept by the engine itself or by a volume driver.
+
+use std::collections::BTreeMap;
+
+use crate::context::Context;
+use crate::docker::volumes;
+use crate::docker::volumes::{Found, LOCAL};
+use crate::domain::docker_args::quoted;
+use crate::domain::entry::{Entry, only_on_default_path};
+use crate::domain::error::{Error, Result};
+use crate::domain::finding::Problem;
+use crate::domain::names::VolumeName;
+use crate::domain::options;
+use crate::domain::paths::Source;
+use crate::storage::root;
+use crate::types::{Abilities, Backing, Description, Reach, Removal, Request};
+
+/// The type `volume`.
+#[derive(Debug)]
+pub(crate) struct Volume;
+
+impl Backing for Volume {
+    fn description(&self) -> &'static Description {
+        const {
+            &Description {
+                name: "volume",
+                summary: "a Docker volume, made by the engine or by one of its volume drivers",
+                reach: Reach::Host,
+                caveat: "an empty volume takes over what the image has at its path; where the data is, the driver decides; exclusive counts the apps of this host alone",
+                options: &[],
+                any_option: true,
+                flags: &["PATH", "--driver"],
+                connector: None,
+                can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
+            }
+        }
+    }
+
+    fn is_on_one_host(&self, entry: &Entry) -> bool {
+        // What another driver does, or a device that is mounted, may be anywhere.
+        !entry.kind.is_empty() && driver(entry) == LOCAL && entry.options.is_empty()
+    }
+
+    fn no_copies(&self, what: &str) -> String {
+        format!("has its data with its driver; make {what} there")
+    }
+
+    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
+        let name = request.place.as_deref().unwrap_or(entry.name.as_str());
+        VolumeName::parse(name)?;
+        entry.host_path = Some(Source::parse(name)?);
+        let driver = request.driver.as_deref().unwrap_or(LOCAL);
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
+        if !driver.chars().all(is_plain) || driver.starts_with('-') {
+            return Err(Error::refused(format!("driver {driver:?} is not the name of a driver")));
+        }
+        if driver != LOCAL {
+            driver.clone_into(&mut entry.driver);
+        }
+        entry.options.clone_from(&request.options);
+        match volumes::find(&context.environment, name) {
+            Found::Here(present) => adopt(entry, &present, request),
+            Found::Missing => must_have(driver, context),
+            Found::Failing(words) => Err(out_of_reach(name, &words)),
+            Found::Unknown => Err(no_answer()),
+        }
+    }
+
+    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        if entry.kind.is_empty() {
+            return Ok(());
+        }
+        make(entry, entry.options.clone(), context)
+    }
+
+    fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
+        // What Dokku's own plugin registers Docker makes by itself.
+        if entry.kind.is_empty() {
+            return None;
+        }
+        missing(entry, context).map(|problem| {
+            if problem.may_pass {
+                return problem;
+            }
+            let name = entry.shown_source();
+            let mut command = vec!["docker volume create".to_owned()];
+            if !entry.driver.is_empty() {
+                command.extend(["--driver".to_owned(), quoted(&entry.driver)]);
+            }
+            for (key, value) in options::masked(&entry.options) {
+                command.extend(["--opt".to_owned(), quoted(&format!("{key}={value}"))]);
+            }
+            let command = command.join(" ");
+            Problem { remedy: format!("create it: {command} {name}"), ..problem }
+        })
+    }
+
+    fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
+        if entry.kind.is_empty() && asked {
+            let default_path = root::default_path(context, entry.name.as_str());
+            return Err(only_on_default_path(
+                "--destroy-host-dir",
+                &default_path,
+                entry.shown_source(),
+            ));
+        }
+        let goes = !entry.kind.is_empty() && (asked || entry.is_deleted_with_entry());
+        Ok(if goes { Removal::Outside } else { Removal::Nothing })
+    }
+
+    fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        volumes::remove(&context.environment, entry.shown_source())
+    }
+}
+
+fn driver(entry: &Entry) -> &str {
+    if entry.driver.is_empty() { LOCAL } else { &entry.driver }
+}
+
+/// The refusal where Docker has to be asked and does not answer.
+pub(crate) fn no_answer() -> Error {
+    Error::refused("Docker does not answer; start it and run the command again")
+}
+
+/// The refusal where Docker cannot look at a volume, in its words.
+pub(crate) fn out_of_reach(name: &str, words: &str) -> Error {
+    Error::refused(format!("Docker does not get at the volume {name}: {words}"))
+}
+
+/// Refuses a driver that Docker does not have; where nobody knows, Docker itself will say it.
+fn must_have(driver: &str, context: &Context) -> Result<()> {
+    if driver == LOCAL || volumes::has_driver(&context.environment, driver) != Some(false) {
+        return Ok(());
+    }
+    let known = volumes::drivers(&context.environment).unwrap_or_default();
+    let known = super::nearest_first(driver, known.iter().map(String::as_str));
+    Err(Error::refused(format!(
+        "Docker has no volume driver {driver:?}; it has: {known}; one that is a Docker plugin comes with: docker plugin install {driver}; another has to be started before it has a socket in /run/docker/plugins"
+    )))
+}
+
+/// Takes a volume that is there as the entry's, unless something else was asked for.
+fn adopt(entry: &mut Entry, present: &volumes::Volume, request: &Request) -> Result<()> {
+    let name = entry.shown_source();
+    if request.driver.is_some() && present.driver != driver(entry) {
+        return Err(Error::refused(format!(
+            "the Docker volume {name} exists with driver {}, not {}; choose another name, or leave --driver out to take it as it is",
+            present.driver,
+            driver(entry)
+        )));
+    }
+    if !request.options.is_empty() && present.options != request.options {
+        return Err(Error::refused(format!(
+            "the Docker volume {name} exists with other options ({}); choose another name, or leave --option out to take it as it is",
+            shown(&present.options)
+        )));
+    }
+    entry.driver.clear();
+    if present.driver != LOCAL {
+        entry.driver.clone_from(&present.driver);
+    }
+    entry.options.clone_from(&present.options);
+    Ok(())
+}
+
+/// Options on one line, secrets left out.
+fn shown(given: &BTreeMap<String, String>) -> String {
+    if given.is_empty() {
+        return "none".to_owned();
+    }
+    let pairs = options::masked(given).into_iter().map(|(key, value)| format!("{key}={value}"));
+    pairs.collect::<Vec<_>>().join(" ")
+}
+
+/// Makes an entry's volume with these options, unless it is there.
+pub(crate) fn make(
+    entry: &Entry,
+    options: BTreeMap<String, String>,
+    context: &mut Context,
+) -> Result<()> {
+    let name = entry.shown_source();
+    let driver = driver(entry).to_owned();
+    if let Found::Here(present) = volumes::find(&context.environment, name) {
+        if present.options != options || present.driver != driver {
+            return Err(Error::refused(format!(
+                "the Docker volume {name} exists with driver {} and other options ({}); remove it, or choose another name",
+                present.driver,
+                shown(&present.options)
+            )));
+        }
+        // The other types' volumes are their own matter, and are looked for again before each deploy.
+        if entry.kind == Volume.description().name {
+            context.out.detail(&format!("Uses the Docker volume {name}"));
+        }
+        return Ok(());
+    }
+    let volume = volumes::Volume { driver, options, labels: BTreeMap::new() };
+    volumes::make(&context.environment, name, &volume)?;
+    context.out.detail(&format!("Created the Docker volume {name}"));
+    Ok(())
+}
+
+/// What is the matter where an entry's volume is not there, or its driver is down.
+pub(crate) fn missing(entry: &Entry, context: &Context) -> Option<Problem> {
+    let name = entry.shown_source();
+    match volumes::find(&context.environment, name) {
+        Found::Here(_) | Found::Unknown => None,
+        Found::Missing => Some(Problem {
+            code: "missing-volume",
+            sentence: format!("the Docker volume {name} does not exist"),
+            remedy: String::new(),
+            may_pass: false,
+        }),
+        Found::Failing(words) => Some(Problem {
+            code: "unreachable-driver",
+            sentence: format!("Docker does not get at the volume {name}: {words}"),
+            remedy: format!(
+                "start the volume driver {}, then run: dokku storage:wait {}",
+                driver(entry),
+                entry.name
+            ),
+            may_pass: true,
+        }),
+    }
+}
