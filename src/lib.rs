@@ -72,7 +72,7 @@ fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> anyhow
     // Helpers and the commands file do not read the store.
     if matches!(row.kind, Kind::Subcommand | Kind::Addition | Kind::Trigger) {
         // What cannot be settled hinders nobody from reading; who writes is told.
-        let _ = context.store.settle();
+        let _ = context.store.recover();
     }
     let result = (row.run)(&words, &mut context);
     match context.out.flush() {

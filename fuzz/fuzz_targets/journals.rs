@@ -131,9 +131,9 @@ fuzz_target!(|lines: Vec<Line>| {
             let text = format!("{line:?}");
             text.contains("Lock") || text.contains("Root")
         };
-        if store.settle().is_ok() && !lines.iter().any(names_lock) {
+        if store.recover().is_ok() && !lines.iter().any(names_lock) {
             assert!(fs::read(&lock).unwrap_or_default().is_empty(), "the note is still there");
-            store.settle().unwrap();
+            store.recover().unwrap();
         }
     });
     let left: Vec<_> = fs::read_dir(&outside).unwrap().map(|entry| entry.unwrap().path()).collect();

@@ -8,7 +8,7 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
 use crate::storage::root::Place;
-use crate::storage::root::{LEAVING, default_path};
+use crate::storage::root::{STAGED, default_path};
 use crate::store::{Entries, Mounts, RealPath, RealPaths};
 use crate::types;
 
@@ -135,7 +135,7 @@ pub(crate) fn unreferred(
             continue;
         }
         let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
-        let is_leaving = name.starts_with(LEAVING) || is_trashed;
+        let is_leaving = name.starts_with(STAGED) || is_trashed;
         // What carries the name of an entry whose file is gone or broken is that entry's data; of the others it is known
         // where their data is.
         let is_readable =

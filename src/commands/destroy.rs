@@ -63,7 +63,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         confirm(&entry, loses_data, context)?;
     }
     let trashed = carry_out(&entry, &removal, arguments.no_trash, context)?;
-    root::clear_leaving(context);
+    root::clear_staged(context);
     context.out.headline(&format!("Storage entry {name} destroyed"));
     // What takes long comes last.
     context.out.flush()?;
@@ -132,15 +132,15 @@ pub(crate) fn carry_out(
         Removal::Place => Way::Out,
         _ => Way::Nowhere,
     };
-    backing.let_go(entry, context)?;
+    backing.detach(entry, context)?;
     let aside = match unregister(entry, way, volume_of(entry, removal), context) {
         Ok(Unregistered::Gone(aside)) => aside,
         Ok(Unregistered::Used(apps)) => {
-            backing.revive(entry, context)?;
+            backing.attach(entry, context)?;
             return Err(still_used(&entry.name, apps, context)?);
         }
         Err(error) => {
-            backing.revive(entry, context)?;
+            backing.attach(entry, context)?;
             return Err(error);
         }
     };
@@ -330,7 +330,7 @@ fn unregister(
                 aside = Aside::Trashed(Box::new(trashed));
             }
             Ok(_) if way == Way::Out => {
-                let name = root::leaving_name(entry.name.as_str());
+                let name = root::staged_name(entry.name.as_str());
                 let to = change.store().layout().directory(&name);
                 change.move_folder(path, to);
                 aside = Aside::Leaving(name);

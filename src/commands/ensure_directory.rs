@@ -36,7 +36,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let own = root::default_path(context, name.as_str());
     access::source(&Source::parse(&own)?, None, None, context)?;
     let ids = root::ids(&ownership, context);
-    root::clear_leaving(context);
+    root::clear_staged(context);
     let path = context.store.layout().directory(name.as_str());
     context.out.headline(&format!("Ensuring {} exists", path.display()));
     let made = root::make(&path, context)?;

@@ -97,7 +97,7 @@ fn mount_colon_form(
             "--container-dir {given:?} and {target:?} name two different container paths"
         )));
     }
-    settle(&mut attachment, arguments)?;
+    recover(&mut attachment, arguments)?;
     check(app, &entry, &attachment, context)?;
     let mounted = context.store.change(|change| {
         let store = change.store();
@@ -158,7 +158,7 @@ fn mount_entry(
     as_typed("container path", container_dir)?;
     scheduler::must_match(&entry, app, context)?;
     let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
-    settle(&mut attachment, arguments)?;
+    recover(&mut attachment, arguments)?;
     check(app, &entry, &attachment, context)?;
     let mounted = context.store.change(|change| {
         let store = change.store();
@@ -211,7 +211,7 @@ fn mount_entry(
 }
 
 /// Takes what the flags say into the attachment.
-fn settle(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
+fn recover(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
     let phases: Result<Vec<Phase>> =
         list(&arguments.phase).iter().map(|p| Phase::parse(p)).collect();
     attachment.phases = Phases::or_default(phases?);

@@ -337,7 +337,7 @@ pub(crate) fn missing(app: &AppName, context: &Context) -> Result<Vec<Finding>> 
 }
 
 /// Before a deploy: asks on a terminal for what is not served yet.
-pub(crate) fn settle(app: &AppName, context: &mut Context) -> Result<()> {
+pub(crate) fn recover(app: &AppName, context: &mut Context) -> Result<()> {
     if is_interactive() && !missing(app, context)?.is_empty() {
         ask(app, context)?;
     }

@@ -17,8 +17,8 @@ use crate::domain::size::ByteSize;
 use crate::ops::access;
 use crate::ops::{content, scheduler};
 use crate::storage::root;
+use crate::storage::root::DirectorySpec;
 use crate::storage::root::Place;
-use crate::storage::root::Wanted;
 use crate::store::Store;
 use crate::store::entries::no_such_entry;
 use crate::types;
@@ -243,7 +243,12 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         wait::must_be_usable(&entry, context)?;
     }
     let wanted = if changes.touch_directory() {
-        Some(Wanted::of(&planned, types::of(&planned).place(), arguments.chown_recursive, context)?)
+        Some(DirectorySpec::of(
+            &planned,
+            types::of(&planned).place(),
+            arguments.chown_recursive,
+            context,
+        )?)
     } else {
         None
     };
@@ -271,7 +276,7 @@ fn warn_of_flags(changes: &Changes, context: &mut Context) {
 pub(super) fn update(
     name: &str,
     change: impl Fn(&mut Entry) -> Result<()>,
-    wanted: Option<&Wanted>,
+    wanted: Option<&DirectorySpec>,
     context: &mut Context,
 ) -> Result<()> {
     let (before, after) = context.store.change(|transaction| {
@@ -350,7 +355,7 @@ fn keep_mounts_in_scope(entry: &Entry, store: &Store) -> Result<()> {
     }
 }
 
-fn follow(entry: &Entry, wanted: Option<&Wanted>, context: &mut Context) -> Result<()> {
+fn follow(entry: &Entry, wanted: Option<&DirectorySpec>, context: &mut Context) -> Result<()> {
     if let Some(wanted) = wanted {
         if wanted.missing().is_some() {
             context.out.detail(&format!("Created {}", entry.shown_source()));

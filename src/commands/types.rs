@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::render::table::table;
 use crate::types;
-use crate::types::{ALL, Backing, Description, Requirement};
+use crate::types::{ALL, Description, Requirement, StorageType};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -28,7 +28,7 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(backing: &dyn Backing, context: &Context) -> Self {
+    fn of(backing: &dyn StorageType, context: &Context) -> Self {
         let needs = backing.requirements(&context.environment);
         let available = needs.iter().all(|needed| needed.is_here);
         Self { description: backing.description(), needs, available }

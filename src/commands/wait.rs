@@ -39,7 +39,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let patience = given(arguments.timeout.as_deref()).map(seconds).transpose()?;
     let begin = Instant::now();
     if !scheduler::is_elsewhere(&entry) {
-        types::of(&entry).revive(&entry, context)?;
+        types::of(&entry).attach(&entry, context)?;
     }
     while let Err(reason) = look(&entry, context)? {
         // Dokku's own command looks once; what a server or a helper brings is worth waiting for.

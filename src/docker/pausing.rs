@@ -68,10 +68,10 @@ impl<'a> Paused<'a> {
 
     /// Lets the containers go.
     pub(crate) fn resume(mut self) -> Result<()> {
-        self.let_go()
+        self.detach()
     }
 
-    fn let_go(&mut self) -> Result<()> {
+    fn detach(&mut self) -> Result<()> {
         let Some((mut child, input)) = self.watcher.take() else {
             return Ok(());
         };
@@ -88,7 +88,7 @@ impl<'a> Paused<'a> {
 impl Drop for Paused<'_> {
     fn drop(&mut self) {
         // Who wants to know whether it fails, calls `resume`.
-        let _ = self.let_go();
+        let _ = self.detach();
     }
 }
 

@@ -6,7 +6,7 @@ use super::text::checked_text;
 use crate::domain::error::{Error, Result};
 
 /// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
-pub const LEAVING: &str = ".destroyed-";
+pub const STAGED: &str = ".destroyed-";
 
 /// The longest name an entry may have, in bytes: Dokku puts `storage-NAME` into a Helm release.
 pub const ENTRY_NAME_MAX: usize = 45;

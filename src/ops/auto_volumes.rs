@@ -21,7 +21,7 @@ use crate::ops::access;
 use crate::storage::ownership;
 use crate::storage::ownership::{Folder, Ids};
 use crate::storage::root;
-use crate::storage::root::leaving_name;
+use crate::storage::root::staged_name;
 use crate::store::{Change, Store};
 
 /// What an image declares and nothing is mounted at.
@@ -104,7 +104,7 @@ impl Uncovered {
         if self.volumes.is_empty() {
             return Ok(());
         }
-        root::clear_leaving(context);
+        root::clear_staged(context);
         let mut own: Vec<Own> = Vec::new();
         let made = self
             .prepare(app, &mut own, context)
@@ -136,7 +136,7 @@ impl Uncovered {
                 (entry.clone(), None)
             } else {
                 let entry = Self::new_entry(volume, own, context)?;
-                let hidden = leaving_name(entry.name.as_str());
+                let hidden = staged_name(entry.name.as_str());
                 (entry, Some(hidden))
             };
             let attachment = declared.attachment(&entry.name);

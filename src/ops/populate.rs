@@ -17,13 +17,13 @@ use crate::ops::access;
 use crate::ops::web::Web;
 use crate::storage::root;
 use crate::storage::root::Place;
-use crate::storage::root::{Wanted, leaving_name};
+use crate::storage::root::{DirectorySpec, staged_name};
 use crate::storage::sized;
 use crate::storage::sized::filling::Original;
-use crate::storage::snapshots::{Form, said};
+use crate::storage::snapshots::{SnapshotKind, said};
 use crate::store::Store;
 use crate::types;
-use crate::types::form;
+use crate::types::snapshot_kind;
 
 /// Why not everybody may fetch something.
 const FROM_THE_HOST: &str =
@@ -37,7 +37,7 @@ pub(crate) enum Origin {
         /// The name.
         name: String,
         /// What it is made of.
-        form: Form,
+        snapshot_kind: SnapshotKind,
         /// What it is, for people.
         what: String,
     },
@@ -69,7 +69,11 @@ impl Origin {
                 let found = found.map_err(Error::system("read", &path))?;
                 Ok(Self::StorageRoot {
                     name,
-                    form: if found.is_file() { Form::File } else { Form::Directory },
+                    snapshot_kind: if found.is_file() {
+                        SnapshotKind::File
+                    } else {
+                        SnapshotKind::Directory
+                    },
                     what: format!("snapshot {} of storage entry {}", note.name, note.entry),
                 })
             }
@@ -108,11 +112,11 @@ impl Origin {
 
     /// The data of another entry, as it is now.
     pub(crate) fn of_entry(entry: &Entry, context: &Context) -> Result<Self> {
-        let form = form(entry, "a clone", context)?;
-        form.ready(entry, context)?;
+        let snapshot_kind = snapshot_kind(entry, "a clone", context)?;
+        snapshot_kind.ready(entry, context)?;
         Ok(Self::StorageRoot {
             name: entry.name.to_string(),
-            form,
+            snapshot_kind,
             what: format!("storage entry {}", entry.name),
         })
     }
@@ -142,14 +146,14 @@ impl Origin {
         context: &mut Context,
     ) -> Result<String> {
         sized::must_fit(size.bytes(), context)?;
-        if let Self::StorageRoot { name, form, what } = self {
+        if let Self::StorageRoot { name, snapshot_kind, what } = self {
             // A clone is as large as its original.
-            let is_bounded = *form == Form::Sized(size);
+            let is_bounded = *snapshot_kind == SnapshotKind::Sized(size);
             let from = Original { name, what, is_bounded };
             let copied = sized::filling::fill(entry, size, from, hidden, context)?;
             return Ok(format!("{} from {what}", said(&copied)));
         }
-        let staged = leaving_name(entry.name.as_str());
+        let staged = staged_name(entry.name.as_str());
         let filled = self.copy(&staged, keeps_owners, context).and_then(|said| {
             let from = Original { name: &staged, what: &self.shown(), is_bounded: false };
             sized::filling::fill(entry, size, from, hidden, context).map(|_| said)
@@ -169,9 +173,9 @@ impl Origin {
 
     fn must_suit(&self, entry: &Entry) -> Result<()> {
         let is_of_file = types::of(entry).place() == Place::File;
-        let own = if is_of_file { Form::File } else { Form::Directory };
+        let own = if is_of_file { SnapshotKind::File } else { SnapshotKind::Directory };
         match self {
-            Self::StorageRoot { form, what, .. } if !own.takes(*form) => {
+            Self::StorageRoot { snapshot_kind, what, .. } if !own.takes(*snapshot_kind) => {
                 let [is, wanted] = if is_of_file {
                     ["a directory", "leave --type file out"]
                 } else {
@@ -197,14 +201,14 @@ pub(crate) fn create(
 ) -> Result<()> {
     must_be_new(&entry.name, &context.store)?;
     origin.must_suit(entry)?;
-    root::clear_leaving(context);
+    root::clear_staged(context);
     // A new store has none yet.
     let storage = context.store.layout().storage().to_path_buf();
     root::make(&storage, context)?;
-    let hidden = leaving_name(entry.name.as_str());
+    let hidden = staged_name(entry.name.as_str());
     let recursive = types::of(entry).place() != Place::File;
-    let wanted =
-        Wanted::of(wants, types::of(wants).place(), recursive, context)?.under(hidden.clone());
+    let wanted = DirectorySpec::of(wants, types::of(wants).place(), recursive, context)?
+        .under(hidden.clone());
     let size = sized::size(entry);
     let copied = match size {
         Some(size) => origin.copy_sized(entry, size, &hidden, !wanted.has_owner(), context),
@@ -219,7 +223,7 @@ pub(crate) fn create(
         }
         register(entry, &hidden, context)?;
         sized::make(entry, context).inspect_err(|_| {
-            let _ = take_back(entry, &hidden, context);
+            let _ = roll_back(entry, &hidden, context);
         })
     });
     if filled.is_err() {
@@ -229,7 +233,7 @@ pub(crate) fn create(
 }
 
 /// Has an entry not be registered any more that cannot be used.
-fn take_back(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+fn roll_back(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
     context.store.change(|change| {
         if change.store().entry(&entry.name)?.as_ref() == Some(entry) {
             let layout = change.store().layout().clone();

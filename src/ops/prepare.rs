@@ -31,14 +31,14 @@ use crate::ops::scheduler;
 use crate::storage::ownership;
 use crate::storage::ownership::{Folder, Ids};
 use crate::storage::root;
-use crate::storage::root::Wanted;
+use crate::storage::root::DirectorySpec;
 use crate::store::{Mounted, Mounts};
 use crate::types;
 
 /// Checks every mount of the phases deploy and run against an image that is about to be released, and sets the owners that
 /// were asked for.
 pub(crate) fn release(app: &AppName, image: &str, context: &mut Context) -> Result<()> {
-    crate::commands::needs::settle(app, context)?;
+    crate::commands::needs::recover(app, context)?;
     let mounts = context.store.mounts(app)?.readable()?;
     for left in &mounts.left_out {
         context.out.warn(&left.told(app));
@@ -247,7 +247,7 @@ fn prepare(
 /// Why containers cannot use what is behind a mount, after it was tried to mend it: a mount that came down may come up again.
 pub(crate) fn mend(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
     sources::unusable(app, mounted, context)?;
-    if let Err(error) = types::of(&mounted.entry).revive(&mounted.entry, context) {
+    if let Err(error) = types::of(&mounted.entry).attach(&mounted.entry, context) {
         context.out.warn(&error.to_string());
     }
     sources::unusable(app, mounted, context)
@@ -339,7 +339,7 @@ pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> R
         }
         (_, Some(part)) if is_ours(entry, context) => make_part(entry, part, context)?,
         _ => {
-            let wanted = Wanted::of(entry, types::of(entry).place(), false, context)?;
+            let wanted = DirectorySpec::of(entry, types::of(entry).place(), false, context)?;
             root::make(path, context)?;
             wanted.apply(entry, context)?;
         }
@@ -356,7 +356,7 @@ fn is_ours(entry: &Entry, context: &Context) -> bool {
 fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()> {
     let name = entry.name.as_str();
     let directory = context.store.layout().directory(name);
-    let wanted = Wanted::of(entry, types::of(entry).place(), false, context)?;
+    let wanted = DirectorySpec::of(entry, types::of(entry).place(), false, context)?;
     root::make(&directory, context)?;
     wanted.apply(entry, context)?;
     let found = std::fs::metadata(&directory).map_err(Error::system("read", &directory))?;

@@ -15,7 +15,7 @@ use crate::fs::tree::Depth;
 use crate::render::progress;
 use crate::storage::ownership;
 use crate::storage::ownership::{Folder, Ids};
-use crate::storage::root::leaving_name;
+use crate::storage::root::staged_name;
 
 /// What a file is called whose address has no name.
 const NAMELESS: &str = "download";
@@ -126,7 +126,7 @@ fn download(
 
 /// A file in the storage root that has no name any more: it is gone with this process.
 fn nameless(root: &Path) -> Result<File> {
-    let path = root.join(leaving_name(NAMELESS));
+    let path = root.join(staged_name(NAMELESS));
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);
     let file = options.open(&path).map_err(Error::system("create", &path))?;

@@ -18,7 +18,7 @@ use crate::fs::tree::Depth;
 use crate::privileged::root;
 use crate::render::progress;
 use crate::storage::ownership::{Ids, must_be_a_containers};
-use crate::storage::root::{LEAVING, leaving_name};
+use crate::storage::root::{STAGED, staged_name};
 
 /// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a folder and all that is in it to a
 /// user, or only the folder itself or a part of it; or makes a part of it, which is that user's. A file directly below the
@@ -76,7 +76,7 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> anyhow::Result
     let name = name(words, 0, "destroy")?;
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
-    if name.starts_with(LEAVING) {
+    if name.starts_with(STAGED) {
         // What is behind a directory that was being filled goes with it.
         image::discard(root::store(context)?.layout(), &root, &name)?;
     }
@@ -96,7 +96,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
     no_more_than(words, if is_into { 3 } else { 2 })?;
     let root = root::storage(context)?;
     if is_into {
-        if !to.starts_with(LEAVING) {
+        if !to.starts_with(STAGED) {
             return Err(Error::refused(format!("{to:?} is not a hidden directory")).into());
         }
         let copied = progress::of_copying(
@@ -106,7 +106,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
         context.out.json(&copied);
         return Ok(());
     }
-    let hidden = leaving_name(to.strip_prefix(LEAVING).unwrap_or(&to));
+    let hidden = staged_name(to.strip_prefix(STAGED).unwrap_or(&to));
     let copied = progress::of_copying(
         |is_over| tree::count(&root.join(from), is_over),
         |seen| tree::duplicate(&root, from, &to, &hidden, seen),
@@ -121,7 +121,7 @@ pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<(
     let name = word(words, 0);
     let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
     let is_hidden =
-        name.strip_prefix(LEAVING).is_some_and(|name| DirectoryName::parse(name).is_ok());
+        name.strip_prefix(STAGED).is_some_and(|name| DirectoryName::parse(name).is_ok());
     if !is_trashed && !is_hidden && of_directory_name(name).is_none() {
         DirectoryName::parse_for(name, "count")?;
     }
@@ -136,7 +136,7 @@ pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<(
 /// What is copied: a folder directly below the root, or a snapshot; or one that a command keeps out of sight.
 fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
     let text = word(words, 0);
-    if may_be_hidden && text.starts_with(LEAVING) {
+    if may_be_hidden && text.starts_with(STAGED) {
         name(words, 0, "copy")?;
     } else if !text.starts_with(SNAPSHOT) {
         DirectoryName::parse_for(text, "copy")?;
@@ -149,7 +149,7 @@ fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
 /// The name of a folder directly below the root; also of one that a command keeps out of sight.
 fn name(words: &[String], index: usize, verb: &str) -> Result<String> {
     let text = word(words, index);
-    let plain = text.strip_prefix(LEAVING).unwrap_or(text);
+    let plain = text.strip_prefix(STAGED).unwrap_or(text);
     DirectoryName::parse_for(plain, verb)?;
     Ok(text.to_owned())
 }

@@ -11,7 +11,7 @@ use crate::fs::image::Image;
 use crate::fs::{mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
 use crate::privileged::root;
-use crate::storage::root::LEAVING;
+use crate::storage::root::STAGED;
 use crate::store::Store;
 
 /// What a caller may say behind a size.
@@ -96,7 +96,7 @@ impl Subject {
     /// A hidden name of this entry's, as commands give them.
     fn hidden<'a>(&self, text: &'a str) -> Result<&'a str> {
         let is_own = text
-            .strip_prefix(LEAVING)
+            .strip_prefix(STAGED)
             .and_then(|plain| Some((plain, plain.strip_prefix(self.name())?)))
             .is_some_and(|(plain, rest)| {
                 rest.starts_with('-') && DirectoryName::parse(plain).is_ok()

@@ -12,7 +12,7 @@ use crate::fs::tree::{Depth, FILE_MODES};
 use crate::storage::ownership;
 use crate::storage::ownership::{Folder, Ids};
 use crate::storage::root;
-use crate::storage::root::leaving_name;
+use crate::storage::root::staged_name;
 use crate::store::files::{self, is_absent};
 use crate::store::{Change, Rights};
 
@@ -141,7 +141,7 @@ impl Filling {
     }
 
     /// Takes a file away again that was not there before; what was there stays.
-    pub(crate) fn take_back(&self, change: &mut Change<'_>) {
+    pub(crate) fn roll_back(&self, change: &mut Change<'_>) {
         if self.is_new() {
             change.remove(self.path.clone());
         }
@@ -161,7 +161,7 @@ impl Filling {
         if found.length != bytes.len() as u64 {
             return Ok(false);
         }
-        let [copied, unfinished] = [leaving_name(&self.name), leaving_name(&self.name)];
+        let [copied, unfinished] = [staged_name(&self.name), staged_name(&self.name)];
         let hidden = [copied.as_str(), unfinished.as_str()];
         let (environment, layout) = (&context.environment, context.store.layout());
         Ok(ownership::read_file(environment, layout, &self.name, LARGEST, hidden)? == bytes)
@@ -170,7 +170,7 @@ impl Filling {
     fn make(&mut self, bytes: &[u8], mode: u32, ids: Option<Ids>, context: &Context) -> Result<()> {
         let layout = context.store.layout();
         self.folders = root::make(layout.storage(), context)?;
-        let hidden = leaving_name(&self.name);
+        let hidden = staged_name(&self.name);
         {
             let _rights = Rights::of(context.store.owner(), layout)?;
             files::make_file(&layout.directory(&hidden), bytes, context.store.owner(), mode)?;

@@ -23,7 +23,7 @@ pub(crate) const HELPER: &str = "mount-storage";
 
 /// The places of one entry's keeper.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct RuntimePaths {
     /// The folder of all keepers of the same storage root.
     pub folder: PathBuf,
     /// The file that a keeper holds locked, with its process id in it.
@@ -44,7 +44,7 @@ pub(crate) struct Places {
     pub cache: PathBuf,
 }
 
-impl Places {
+impl RuntimePaths {
     /// The places of an entry below a storage root, whose path is given without links.
     pub(crate) fn of(storage: &Path, name: &str) -> Self {
         let digest = Sha1::digest(storage.as_os_str().as_encoded_bytes());

@@ -17,14 +17,14 @@ use crate::storage::ownership;
 use crate::storage::ownership::{Folder, Ids};
 use crate::store::{Change, files};
 
-pub(crate) use crate::domain::names::LEAVING;
+pub(crate) use crate::domain::names::STAGED;
 
 /// The name of an entry's directory on its way out or in: with this process's number, and one that no other
 /// directory has.
-pub(crate) fn leaving_name(entry: &str) -> String {
+pub(crate) fn staged_name(entry: &str) -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let now = now.map_or(0, |now| now.as_nanos());
-    format!("{LEAVING}{entry}-{now}-{}", std::process::id())
+    format!("{STAGED}{entry}-{now}-{}", std::process::id())
 }
 
 /// Whether the process that took a directory out of sight is still at work on it.
@@ -72,7 +72,7 @@ pub(crate) enum Place {
 
 /// What an entry's directory, or the owner and the mode of its file, are to become: decided before anything changes.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct DirectorySpec {
     name: String,
     place: Place,
     path: Option<PathBuf>,
@@ -82,7 +82,7 @@ pub(crate) struct Wanted {
     missing: Vec<PathBuf>,
 }
 
-impl Wanted {
+impl DirectorySpec {
     /// What a docker-local entry wants of its directory or file; a Docker volume wants nothing.
     pub(crate) fn of(
         entry: &Entry,
@@ -166,7 +166,7 @@ impl Wanted {
     }
 
     /// Has the directory made with its mode, or its mode set, in the step that writes the entry. What belongs
-    /// to somebody else already is left for [`Wanted::apply`].
+    /// to somebody else already is left for [`DirectorySpec::apply`].
     pub(crate) fn prepare(&self, entry: &Entry, change: &mut Change<'_>) {
         if self.place == Place::File {
             return;
@@ -232,7 +232,7 @@ pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied
     let copied = if ownership::needs_sudo(environment) {
         ownership::copy_by_sudo(environment, layout, from, to)?
     } else {
-        let unfinished = leaving_name(to.trim_start_matches(LEAVING));
+        let unfinished = staged_name(to.trim_start_matches(STAGED));
         progress::of_copying(
             |is_over| tree::count(&layout.directory(from), is_over),
             |seen| ownership::copy(layout, from, to, &unfinished, seen),
@@ -276,7 +276,7 @@ pub(crate) fn take_in(
     context: &mut Context,
 ) -> Result<Copied> {
     context.out.flush()?;
-    let unfinished = leaving_name(to.trim_start_matches(LEAVING));
+    let unfinished = staged_name(to.trim_start_matches(STAGED));
     let layout = context.store.layout();
     let copied = progress::of_copying(
         |is_over| tree::count(from, is_over),
@@ -330,7 +330,7 @@ pub(crate) fn unmake(made: &[PathBuf]) {
 }
 
 /// Removes what commands that were killed left on its way out, or on its way in.
-pub(crate) fn clear_leaving(context: &Context) {
+pub(crate) fn clear_staged(context: &Context) {
     let layout = context.store.layout();
     // A change that is still to be finished may move one of them to its place.
     if context.store.is_changing() {
@@ -341,7 +341,7 @@ pub(crate) fn clear_leaving(context: &Context) {
     };
     for name in names.flatten() {
         let name = name.file_name();
-        let leaving = name.to_str().filter(|name| name.starts_with(LEAVING));
+        let leaving = name.to_str().filter(|name| name.starts_with(STAGED));
         if let Some(name) = leaving.filter(|name| !is_at_work(name)) {
             // The next command tries again.
             let _ = ownership::remove(&context.environment, layout, name);

@@ -1,6 +1,6 @@
 //! Copies of entries' data: what they are made of, and how they are made and put in an entry's place.
 //!
-//! A type that has snapshots says in which [`Form`]; all the rest, names, notes, access and the steps in which a copy takes
+//! A type that has snapshots says in which [`SnapshotKind`]; all the rest, names, notes, access and the steps in which a copy takes
 //! its place, is the same for all of them.
 
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use crate::storage::{root, sized};
 
 /// What the storage root has under an entry's name, and so what a snapshot of it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub(crate) enum SnapshotKind {
     /// A directory with the data in it.
     Directory,
     /// A file with the data.
@@ -25,7 +25,7 @@ pub(crate) enum Form {
     Sized(ByteSize),
 }
 
-impl Form {
+impl SnapshotKind {
     /// Makes a copy of an entry's data under another name of the storage root, which is hidden. It is complete, or nothing
     /// is left of it.
     pub(crate) fn taken(self, entry: &Entry, to: &str, context: &mut Context) -> Result<Copied> {
@@ -68,7 +68,7 @@ impl Form {
         matches!(self, Self::Sized(_)) && sized::filling::is_image(context)
     }
 
-    /// Whether a new entry can be filled from what is of another form.
+    /// Whether a new entry can be filled from what is of another kind.
     pub(crate) fn takes(self, other: Self) -> bool {
         (self == Self::File) == (other == Self::File)
     }

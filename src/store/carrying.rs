@@ -106,7 +106,7 @@ impl Change<'_> {
         if let Err(error) = result {
             // Where something cannot be taken back, the steps stay noted and the next command finishes them.
             let mut is_undone = false;
-            if done.iter().rev().try_for_each(|step| step.take_back()).is_ok() {
+            if done.iter().rev().try_for_each(|step| step.roll_back()).is_ok() {
                 // Steps that stayed noted would be carried out after all.
                 if note_over(&beside, folders.clone(), journal).is_ok() || journal.clear().is_ok() {
                     is_undone = tidy(journal, &beside, &folders, !is_single);

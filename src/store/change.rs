@@ -90,7 +90,7 @@ impl Store {
     }
 
     /// Finishes or clears away what a killed command left, before the store is read.
-    pub fn settle(&self) -> Result<()> {
+    pub fn recover(&self) -> Result<()> {
         let lock = self.layout().lock();
         if !journal::is_noted(&lock) {
             return Ok(());

@@ -121,7 +121,7 @@ impl Step {
 
     /// Takes the step back, so that all is as it was prepared, and could be carried out once more. Nothing is
     /// written: it works on a full disk, too.
-    pub(super) fn take_back(&self) -> Result<()> {
+    pub(super) fn roll_back(&self) -> Result<()> {
         match self {
             Self::Install { temporary, target, before: Some(before) } => {
                 unless_exists(fs::hard_link(target, temporary))
@@ -254,7 +254,7 @@ impl Journal {
         wait(|| file.lock()).map_err(Error::system("lock", &path))?;
         let mut journal =
             Self { file, path, staging: layout.staging(), is_trusted: is_trusted(owner) };
-        journal.settle(roots).map_err(|error| {
+        journal.recover(roots).map_err(|error| {
             Error::refused(format!(
                 "an earlier change that was interrupted is in the way, noted in {}: {error}",
                 journal.path.display()
@@ -278,7 +278,7 @@ impl Journal {
         }
         let mut journal =
             Self { file, path, staging: layout.staging(), is_trusted: is_trusted(owner) };
-        journal.settle(roots)
+        journal.recover(roots)
     }
 
     /// Where a change has what is only there while it goes on.
@@ -336,7 +336,7 @@ impl Journal {
     }
 
     /// Finishes the steps that were noted; without any, clears away what was prepared.
-    fn settle(&mut self, roots: &[PathBuf]) -> Result<()> {
+    fn recover(&mut self, roots: &[PathBuf]) -> Result<()> {
         let mut text = Vec::new();
         (&self.file)
             .take(LARGEST_NOTE)
@@ -537,7 +537,7 @@ mod tests {
             let step = Step::Replace { target, next, aside };
             let wanted = if is_taken_back { &begin } else { &end };
             for _ in 0..2 {
-                if is_taken_back { step.take_back() } else { step.apply() }.unwrap();
+                if is_taken_back { step.roll_back() } else { step.apply() }.unwrap();
                 assert_eq!(seen(root.path()), *wanted, "from {from:?}");
             }
         }

@@ -16,7 +16,7 @@ use crate::host::plugn;
 use crate::storage::ownership;
 use crate::storage::root;
 use crate::storage::root::Place;
-use crate::storage::root::{Wanted, leaving_name};
+use crate::storage::root::{DirectorySpec, staged_name};
 use crate::store::{Change, Mounted, Store};
 use crate::types;
 
@@ -220,13 +220,13 @@ fn make_directories(
     context: &mut Context,
 ) -> Result<()> {
     for (original, entry) in own {
-        let name = leaving_name(entry.name.as_str());
+        let name = staged_name(entry.name.as_str());
         hidden.push(name.clone());
         if is_copied(entry, mode) {
             root::copy(original.as_str(), &name, context)?;
         } else {
             root::make(&context.store.layout().directory(&name), context)?;
-            Wanted::of(entry, types::of(entry).place(), false, context)?
+            DirectorySpec::of(entry, types::of(entry).place(), false, context)?
                 .under(name)
                 .apply(entry, context)?;
         }

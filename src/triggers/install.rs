@@ -39,7 +39,7 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> anyhow::Resul
         mend_owners(context)?;
         helpers(context).context("unable to install the helpers for sudo")?;
     }
-    storage::root::clear_leaving(context);
+    storage::root::clear_staged(context);
     keep_mounted(context);
     if let Err(error) = trash::empty_expired(context) {
         context.out.warn(&error.to_string());
@@ -67,7 +67,7 @@ fn folders(context: &Context) -> Result<()> {
 fn keep_mounted(context: &mut Context) {
     let entries = context.store.entries().unwrap_or_default().entries;
     for entry in entries.iter().filter(|entry| types::of(entry).must_be_mounted(entry)) {
-        if let Err(error) = types::of(entry).revive(entry, context) {
+        if let Err(error) = types::of(entry).attach(entry, context) {
             context.out.warn(&format!("storage entry \"{}\" is not mounted: {error}", entry.name));
         }
     }

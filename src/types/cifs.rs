@@ -12,7 +12,8 @@ use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::host::environment::Environment;
 use crate::types::{
-    Abilities, Backing, Choice, Description, Reach, Removal, Request, Requirement, remote, renewed,
+    Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType, remote,
+    renewed,
 };
 
 /// The type `cifs`.
@@ -28,7 +29,7 @@ const PORT: u16 = 445;
 /// The version where none is given.
 const VERSION: &str = "3.0";
 
-impl Backing for Cifs {
+impl StorageType for Cifs {
     fn description(&self) -> &'static Description {
         const {
             &Description {
@@ -107,7 +108,7 @@ impl Backing for Cifs {
         }
     }
 
-    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         self.make(entry, &Request::default(), context)
     }
 

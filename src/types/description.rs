@@ -157,6 +157,6 @@ pub(crate) enum Removal {
     Nothing,
     /// What the storage root has under the entry's name.
     Place,
-    /// Something outside of the storage root, which [`Backing::remove`] removes.
+    /// Something outside of the storage root, which [`StorageType::remove`] removes.
     Outside,
 }

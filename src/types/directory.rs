@@ -6,15 +6,15 @@ use crate::domain::error::{Error, Result};
 use crate::domain::finding::Problem;
 use crate::domain::size::ByteSize;
 use crate::storage::root::Place;
-use crate::storage::snapshots::Form;
+use crate::storage::snapshots::SnapshotKind;
 use crate::storage::{root, sized};
-use crate::types::{Abilities, Backing, Description, Reach, Removal, Request};
+use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
 /// The type `directory`.
 #[derive(Debug)]
 pub(crate) struct Directory;
 
-impl Backing for Directory {
+impl StorageType for Directory {
     fn description(&self) -> &'static Description {
         const {
             &Description {
@@ -67,11 +67,11 @@ impl Backing for Directory {
         sized::problem(entry, context)
     }
 
-    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         sized::attach(entry, context)
     }
 
-    fn let_go(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    fn detach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         sized::detach(entry, context)
     }
 
@@ -83,10 +83,10 @@ impl Backing for Directory {
         Place::Directory
     }
 
-    fn form(&self, entry: &Entry, what: &str, context: &Context) -> Result<Form> {
+    fn snapshot_kind(&self, entry: &Entry, what: &str, context: &Context) -> Result<SnapshotKind> {
         let default_path = root::default_path(context, entry.name.as_str());
         let path = entry.shown_source();
-        let form = sized::size(entry).map_or(Form::Directory, Form::Sized);
+        let snapshot_kind = sized::size(entry).map_or(SnapshotKind::Directory, SnapshotKind::Sized);
         if path != default_path {
             return Err(Error::refused(format!(
                 "storage entry \"{}\" is at {path}; {what} can only be made of an entry at its default host path ({default_path})",
@@ -94,9 +94,9 @@ impl Backing for Directory {
             )));
         }
         match std::fs::symlink_metadata(&default_path) {
-            Ok(found) if found.is_dir() => Ok(form),
+            Ok(found) if found.is_dir() => Ok(snapshot_kind),
             // A snapshot can be restored to where nothing is.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(form),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(snapshot_kind),
             Ok(_) => Err(Error::refused(format!(
                 "{default_path} is not a directory but a link or a file; storage entry \"{}\" has no data there",
                 entry.name

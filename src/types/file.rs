@@ -10,15 +10,15 @@ use crate::domain::paths::Source;
 use crate::storage;
 use crate::storage::file;
 use crate::storage::root::Place;
-use crate::storage::snapshots::Form;
+use crate::storage::snapshots::SnapshotKind;
 use crate::store::files::is_absent;
-use crate::types::{Abilities, Backing, Description, Reach, Removal, Request};
+use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
 /// The type `file`.
 #[derive(Debug)]
 pub(crate) struct File;
 
-impl Backing for File {
+impl StorageType for File {
     fn description(&self) -> &'static Description {
         const {
             &Description {
@@ -45,9 +45,14 @@ impl Backing for File {
         Place::File
     }
 
-    fn form(&self, entry: &Entry, _what: &str, _context: &Context) -> Result<Form> {
+    fn snapshot_kind(
+        &self,
+        entry: &Entry,
+        _what: &str,
+        _context: &Context,
+    ) -> Result<SnapshotKind> {
         // A snapshot can be restored to where nothing is.
-        file::find(Path::new(entry.shown_source())).map(|_| Form::File)
+        file::find(Path::new(entry.shown_source())).map(|_| SnapshotKind::File)
     }
 
     fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {

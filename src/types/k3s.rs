@@ -3,13 +3,13 @@
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
-use crate::types::{Abilities, Backing, Description, Reach, Removal, Request};
+use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
 /// The type `k3s`, the same as `--scheduler k3s`.
 #[derive(Debug)]
 pub(crate) struct K3s;
 
-impl Backing for K3s {
+impl StorageType for K3s {
     fn description(&self) -> &'static Description {
         const {
             &Description {

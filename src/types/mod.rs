@@ -35,10 +35,10 @@ use crate::domain::names::ConnectorName;
 use crate::domain::paths::Source;
 use crate::domain::size::ByteSize;
 use crate::host::environment::Environment;
-use crate::storage::snapshots::Form;
+use crate::storage::snapshots::SnapshotKind;
 
 /// Every type, in the order in which they are listed.
-pub(crate) static ALL: &[&dyn Backing] = &[
+pub(crate) static ALL: &[&dyn StorageType] = &[
     &directory::Directory,
     &volume::Volume,
     &file::File,
@@ -50,7 +50,7 @@ pub(crate) static ALL: &[&dyn Backing] = &[
 ];
 
 /// A type of entries.
-pub(crate) trait Backing: Sync {
+pub(crate) trait StorageType: Sync {
     /// What there is to know of it.
     fn description(&self) -> &'static Description;
 
@@ -144,7 +144,7 @@ pub(crate) trait Backing: Sync {
     }
 
     /// What snapshots and clones of the entry's data are made of; `what` is wanted ("a snapshot", "a clone").
-    fn form(&self, entry: &Entry, what: &str, context: &Context) -> Result<Form> {
+    fn snapshot_kind(&self, entry: &Entry, what: &str, context: &Context) -> Result<SnapshotKind> {
         let _ = context;
         Err(Error::refused(format!(
             "storage entry \"{}\" is of type {}, which {}",
@@ -162,7 +162,7 @@ pub(crate) trait Backing: Sync {
 
     /// Tries to mend what can be mended without anybody: starts what keeps the entry mounted, makes again what holds no
     /// data.
-    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let _ = (entry, context);
         Ok(())
     }
@@ -174,7 +174,7 @@ pub(crate) trait Backing: Sync {
     ///
     /// # Errors
     /// Where that fails; the entry stays.
-    fn let_go(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    fn detach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let _ = (entry, context);
         Ok(())
     }
@@ -196,7 +196,10 @@ pub(crate) trait Backing: Sync {
 }
 
 /// Refuses an attachment that asks for what a type cannot do.
-fn refuse_what_it_cannot<B: Backing + ?Sized>(backing: &B, attachment: &Attachment) -> Result<()> {
+fn refuse_what_it_cannot<B: StorageType + ?Sized>(
+    backing: &B,
+    attachment: &Attachment,
+) -> Result<()> {
     let description = backing.description();
     let asks_owner = attachment
         .volume_chown
@@ -218,7 +221,7 @@ fn refuse_what_it_cannot<B: Backing + ?Sized>(backing: &B, attachment: &Attachme
 }
 
 /// The type of that name.
-pub(crate) fn find(name: &str) -> Result<&'static dyn Backing> {
+pub(crate) fn find(name: &str) -> Result<&'static dyn StorageType> {
     let found = ALL.iter().find(|backing| backing.description().name == name);
     found.copied().ok_or_else(|| {
         let all = nearest_first(name, ALL.iter().map(|backing| backing.description().name));
@@ -227,12 +230,12 @@ pub(crate) fn find(name: &str) -> Result<&'static dyn Backing> {
 }
 
 /// What copies of an entry's data are made of; `what` is wanted ("a snapshot", "a clone").
-pub(crate) fn form(entry: &Entry, what: &str, context: &Context) -> Result<Form> {
-    of(entry).form(entry, what, context)
+pub(crate) fn snapshot_kind(entry: &Entry, what: &str, context: &Context) -> Result<SnapshotKind> {
+    of(entry).snapshot_kind(entry, what, context)
 }
 
 /// The type of an entry. Where its file names none, or one that a newer version has, the source says it.
-pub(crate) fn of(entry: &Entry) -> &'static dyn Backing {
+pub(crate) fn of(entry: &Entry) -> &'static dyn StorageType {
     let named = ALL.iter().find(|backing| backing.description().name == entry.kind);
     match (named, &entry.host_path) {
         (Some(named), _) => *named,
@@ -248,7 +251,7 @@ pub(crate) fn name_of(entry: &Entry) -> &'static str {
 }
 
 /// Refuses flags and options that a type does not take, and the lack of what it needs.
-pub(crate) fn check_request(backing: &dyn Backing, request: &Request) -> Result<()> {
+pub(crate) fn check_request(backing: &dyn StorageType, request: &Request) -> Result<()> {
     let description = backing.description();
     let name = description.name;
     let given = [
@@ -303,7 +306,7 @@ pub(crate) fn check_request(backing: &dyn Backing, request: &Request) -> Result<
 }
 
 /// Refuses a type whose programs are not on this host.
-pub(crate) fn must_be_here(backing: &dyn Backing, environment: &Environment) -> Result<()> {
+pub(crate) fn must_be_here(backing: &dyn StorageType, environment: &Environment) -> Result<()> {
     match backing.requirements(environment).into_iter().find(|needed| !needed.is_here) {
         None => Ok(()),
         Some(missing) => Err(Error::refused(format!(

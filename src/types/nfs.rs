@@ -10,7 +10,8 @@ use crate::domain::finding::Problem;
 use crate::domain::paths::{HostPath, Source};
 use crate::host::environment::Environment;
 use crate::types::{
-    Abilities, Backing, Choice, Description, Reach, Removal, Request, Requirement, remote, volume,
+    Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType, remote,
+    volume,
 };
 
 /// The type `nfs`.
@@ -23,7 +24,7 @@ const PORT: u16 = 2049;
 /// The version where none is given.
 const VERSION: &str = "4";
 
-impl Backing for Nfs {
+impl StorageType for Nfs {
     fn description(&self) -> &'static Description {
         const {
             &Description {
@@ -75,7 +76,7 @@ impl Backing for Nfs {
         remote::problem(entry, ("nfs", "nfs-common"), entry.option("server"), port, context)
     }
 
-    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         self.make(entry, &Request::default(), context)
     }
 

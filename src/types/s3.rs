@@ -21,10 +21,12 @@ use crate::host::environment::Environment;
 use crate::host::rclone;
 use crate::host::users::is_root;
 use crate::storage::keeping;
-use crate::storage::keeping::Places;
+use crate::storage::keeping::RuntimePaths;
 use crate::storage::root;
 use crate::storage::root::Place;
-use crate::types::{Abilities, Backing, Choice, Description, Reach, Removal, Request, Requirement};
+use crate::types::{
+    Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType,
+};
 
 /// The type `s3`.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How a mount that comes later reaches containers that run (`mount_namespaces(7)`).
 const PROPAGATION: &str = "rslave";
 
-impl Backing for S3 {
+impl StorageType for S3 {
     fn description(&self) -> &'static Description {
         const {
             &Description {
@@ -178,7 +180,7 @@ impl Backing for S3 {
         Some(Problem { code, sentence, remedy, may_pass: true })
     }
 
-    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let layout = context.store.layout().clone();
         keeping::start(&context.environment, &layout, entry.name.as_str())?;
         // It may be at it right now; what the server refuses is known soon, too.
@@ -196,7 +198,7 @@ impl Backing for S3 {
         Ok(Removal::Place)
     }
 
-    fn let_go(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    fn detach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let layout = context.store.layout().clone();
         keeping::stop(&context.environment, &layout, entry.name.as_str())
     }
@@ -244,9 +246,9 @@ pub(crate) fn remote_path(entry: &Entry) -> String {
 }
 
 /// The places of the entry's keeper.
-fn places(entry: &Entry, context: &Context) -> Option<Places> {
+fn places(entry: &Entry, context: &Context) -> Option<RuntimePaths> {
     let storage = std::fs::canonicalize(context.store.layout().storage()).ok()?;
-    Some(Places::of(&storage, entry.name.as_str()))
+    Some(RuntimePaths::of(&storage, entry.name.as_str()))
 }
 
 fn check_options(entry: &Entry) -> Result<()> {

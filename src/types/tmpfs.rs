@@ -11,7 +11,7 @@ use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::domain::size::ByteSize;
-use crate::types::{Abilities, Backing, Choice, Description, Reach, Removal, Request, volume};
+use crate::types::{Abilities, Choice, Description, Reach, Removal, Request, StorageType, volume};
 
 /// The type `tmpfs`.
 ///
@@ -48,7 +48,7 @@ const FLAGS: [&str; 15] = [
 /// Its options with a value, besides those that the entry has.
 const LIMITS: [&str; 3] = ["nr_blocks=", "nr_inodes=", "mpol="];
 
-impl Backing for Tmpfs {
+impl StorageType for Tmpfs {
     fn description(&self) -> &'static Description {
         const {
             &Description {
@@ -156,7 +156,7 @@ impl Backing for Tmpfs {
         ["--tmpfs".to_owned(), format!("{}:{}", attachment.container_path, options.join(","))]
     }
 
-    fn revive(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         self.make(entry, &Request::default(), context)
     }
 

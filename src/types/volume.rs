@@ -13,13 +13,13 @@ use crate::domain::names::VolumeName;
 use crate::domain::options;
 use crate::domain::paths::Source;
 use crate::storage::root;
-use crate::types::{Abilities, Backing, Description, Reach, Removal, Request};
+use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
 /// The type `volume`.
 #[derive(Debug)]
 pub(crate) struct Volume;
 
-impl Backing for Volume {
+impl StorageType for Volume {
     fn description(&self) -> &'static Description {
         const {
             &Description {

@@ -1,6 +1,6 @@
 //! `storage:destroy`.
 
-use crate::trash::{LATER, settle};
+use crate::trash::{LATER, recover};
 use crate::{Session, assert_transcript};
 
 #[test]
@@ -21,7 +21,7 @@ fn the_data_too() {
     session.run(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
     session.prepare(&["storage:create", "doomed", "--reclaim-policy", "Delete"]);
     session.run(&["storage:destroy", "doomed", "--force"]);
-    settle(&session.host, LATER);
+    recover(&session.host, LATER);
     session.show_tree("lib/data");
     assert_transcript!(session);
 }

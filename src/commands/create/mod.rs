@@ -16,8 +16,8 @@ use crate::ops::populate::Origin;
 use crate::ops::{access, content, scheduler};
 use crate::storage::file::Filling;
 use crate::storage::root;
+use crate::storage::root::DirectorySpec;
 use crate::storage::root::Place;
-use crate::storage::root::Wanted;
 use crate::types;
 use crate::types::Request;
 
@@ -65,8 +65,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     let from = request.from.as_ref().map(|from| content::read(from, &entry.name, context));
     let bytes = from.transpose()?;
-    root::clear_leaving(context);
-    let wanted = Wanted::of(&entry, types::of(&entry).place(), recursive, context)?;
+    root::clear_staged(context);
+    let wanted = DirectorySpec::of(&entry, types::of(&entry).place(), recursive, context)?;
     let filling = if types::of(&entry).place() == Place::File {
         let is_registered = existing.is_some();
         Some(Filling::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)
@@ -86,7 +86,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     let made = finish(&entry, &request, &wanted, context);
     if let Err(error) = made {
-        take_back(&entry, before.as_ref(), &wanted, filling.as_ref(), context)?;
+        roll_back(&entry, before.as_ref(), &wanted, filling.as_ref(), context)?;
         return Err(error.into());
     }
     if let (Some(Source::Volume(volume)), true) = (&entry.host_path, entry.kind.is_empty()) {
@@ -139,7 +139,7 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
 /// Writes the entry and makes its directory or file in one step; returns the entry as written, and the one before.
 fn register(
     entry: Entry,
-    wanted: &Wanted,
+    wanted: &DirectorySpec,
     filling: Option<&Filling>,
     context: &Context,
 ) -> Result<(Entry, Option<Entry>)> {
@@ -171,7 +171,12 @@ fn register(
     registered
 }
 
-fn finish(entry: &Entry, request: &Request, wanted: &Wanted, context: &mut Context) -> Result<()> {
+fn finish(
+    entry: &Entry,
+    request: &Request,
+    wanted: &DirectorySpec,
+    context: &mut Context,
+) -> Result<()> {
     if wanted.missing().is_some() {
         context.out.detail(&format!("Created {}", entry.shown_source()));
     }
@@ -189,10 +194,10 @@ fn finish(entry: &Entry, request: &Request, wanted: &Wanted, context: &mut Conte
 
 /// Puts back what was there before, unless somebody changed or mounted the entry meanwhile: then it stays, and
 /// the next call of the same command has another try.
-fn take_back(
+fn roll_back(
     entry: &Entry,
     before: Option<&Entry>,
-    wanted: &Wanted,
+    wanted: &DirectorySpec,
     filling: Option<&Filling>,
     context: &Context,
 ) -> Result<()> {
@@ -206,7 +211,7 @@ fn take_back(
             None => change.remove_entry(&entry.name),
         }
         if let Some(filling) = filling {
-            filling.take_back(change);
+            filling.roll_back(change);
         }
         Ok(true)
     })?;

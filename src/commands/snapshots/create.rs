@@ -11,9 +11,9 @@ use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::snapshot::{Made, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
-use crate::storage::root::{clear_leaving, leaving_name};
+use crate::storage::root::{clear_staged, staged_name};
 use crate::storage::snapshots;
-use crate::storage::snapshots::Form;
+use crate::storage::snapshots::SnapshotKind;
 use crate::types;
 
 #[derive(Debug, Parser)]
@@ -39,14 +39,14 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         "" => SnapshotName::of_time(created),
         name => SnapshotName::parse(name)?,
     };
-    let form = types::form(&entry, "a snapshot", context)?;
+    let snapshot_kind = types::snapshot_kind(&entry, "a snapshot", context)?;
     must_be_free(&entry.name, &name, &context.store)?;
-    clear_leaving(context);
-    let hidden = leaving_name(entry.name.as_str());
+    clear_staged(context);
+    let hidden = staged_name(entry.name.as_str());
     let copied = if arguments.pause {
-        copy_while_paused(&entry, form, &hidden, context)
+        copy_while_paused(&entry, snapshot_kind, &hidden, context)
     } else {
-        form.taken(&entry, &hidden, context)
+        snapshot_kind.taken(&entry, &hidden, context)
     };
     let registered = copied.and_then(|copied| {
         register(&entry, &note(&entry, name.clone(), created, &copied), &hidden, context)?;
@@ -69,7 +69,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
 
 fn copy_while_paused(
     entry: &Entry,
-    form: Form,
+    snapshot_kind: SnapshotKind,
     hidden: &str,
     context: &mut Context,
 ) -> Result<Copied> {
@@ -89,7 +89,7 @@ fn copy_while_paused(
     for container in &running {
         context.out.detail(&format!("Paused {}", container.name));
     }
-    let copied = form.taken(entry, hidden, context);
+    let copied = snapshot_kind.taken(entry, hidden, context);
     paused.resume()?;
     copied
 }

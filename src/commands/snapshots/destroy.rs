@@ -10,7 +10,7 @@ use crate::domain::names::AppName;
 use crate::domain::snapshot::Snapshot;
 use crate::ops::confirmation;
 use crate::storage::ownership;
-use crate::storage::root::{clear_leaving, leaving_name};
+use crate::storage::root::{clear_staged, staged_name};
 use crate::store::Store;
 
 #[derive(Debug, Parser)]
@@ -34,7 +34,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         let kind = format!("storage entry {}'s snapshot", entry.name);
         confirmation::ask(&kind, name.as_str(), context)?;
     }
-    let hidden = leaving_name(entry.name.as_str());
+    let hidden = staged_name(entry.name.as_str());
     let is_there = context.store.change(|change| {
         existing(&entry.name, name.as_str(), change.store())?;
         must_be_unmounted(&note, change.store())?;
@@ -54,7 +54,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             "Not all of the data is removed yet, which the next command tries again: {error}"
         ));
     } else {
-        clear_leaving(context);
+        clear_staged(context);
     }
     context.out.headline(&format!("Snapshot {name} of storage entry {} destroyed", entry.name));
     Ok(())

@@ -12,7 +12,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::snapshot::{Made, Snapshot, SnapshotName, directory_name};
 use crate::storage::root;
-use crate::storage::root::{clear_leaving, leaving_name};
+use crate::storage::root::{clear_staged, staged_name};
 use crate::storage::{sized, snapshots};
 use crate::store::Store;
 use crate::types;
@@ -36,7 +36,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     no_more_than(positional, 2)?;
     let entry = named(positional, context)?;
     let note = existing(&entry.name, at(positional, 1), &context.store)?;
-    let form = types::form(&entry, "a snapshot", context)?;
+    let form = types::snapshot_kind(&entry, "a snapshot", context)?;
     form.must_be_movable(&entry, context)?;
     let mut before = before(&entry, &context.store)?;
     if arguments.stop {
@@ -47,8 +47,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             entry.name
         ));
     }
-    clear_leaving(context);
-    let hidden = leaving_name(entry.name.as_str());
+    clear_staged(context);
+    let hidden = staged_name(entry.name.as_str());
     form.ready(&entry, context)?;
     let snapshot = directory_name(&entry.name, &note.name);
     let restored = form.restored(&entry, &snapshot, &hidden, context).and_then(|copied| {
@@ -136,7 +136,7 @@ fn replace_image(
     hidden: &str,
     context: &mut Context,
 ) -> Result<bool> {
-    let aside = leaving_name(entry.name.as_str());
+    let aside = staged_name(entry.name.as_str());
     let kept = root::copy(entry.name.as_str(), &aside, context).and_then(|copied| {
         before.made = copied.made;
         (before.bytes, before.files) = (Some(copied.bytes), Some(copied.files));

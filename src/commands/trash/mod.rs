@@ -75,7 +75,7 @@ pub(crate) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
 
 /// Removes something in the trash for good; false where somebody else has it out of the trash already.
 pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
-    let leaving = root::leaving_name(item.name());
+    let leaving = root::staged_name(item.name());
     let store = &context.store;
     let place = store.trashed_directory(&item.id);
     let aside = store.layout().directory(&leaving);

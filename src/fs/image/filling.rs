@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
-use crate::domain::names::{EntryName, LEAVING};
+use crate::domain::names::{EntryName, STAGED};
 use crate::fs::image::{FOLDER, Image, attached_at, by_descriptor, detach, is_kept, run};
 use crate::fs::tree;
 use crate::host::process;
@@ -118,7 +118,7 @@ impl Image {
     }
 
     /// Ends the loop device that a command left which was killed before it had mounted it.
-    fn let_go(&self) -> Result<()> {
+    fn detach(&self) -> Result<()> {
         let file = match self.open(OFlags::RDWR) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -136,7 +136,7 @@ impl Image {
 /// Removes the image that was being filled under a hidden name, and detaches it. The second name that it may have as an
 /// entry's image stays where that entry is registered. Where there is none, nothing is done.
 pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
-    if !hidden.starts_with(LEAVING) || !layout.root().join(FOLDER).exists() {
+    if !hidden.starts_with(STAGED) || !layout.root().join(FOLDER).exists() {
         return Ok(());
     }
     detach(storage, hidden)?;
@@ -146,7 +146,7 @@ pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<(
     if image.size()?.is_none() {
         return Ok(());
     }
-    image.let_go()?;
+    image.detach()?;
     for other in image.other_names()? {
         let entry = other.strip_suffix(SUFFIX).and_then(|name| EntryName::parse(name).ok());
         if entry.is_some_and(|entry| !layout.entry(&entry).exists()) {

@@ -62,7 +62,7 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
     let hours = context.store.policy()?.trash_hours();
     let caller = Caller::from(context.environment.caller());
     let path = context.store.layout().directory(&unused.name);
-    let leaving = root::leaving_name(&unused.name);
+    let leaving = root::staged_name(&unused.name);
     let aside = context.store.layout().directory(&leaving);
     let id = context.store.change(|change| {
         must_be_nobodys(&path, change.store())?;
@@ -142,7 +142,7 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
         return Err(Error::refused(format!("{} is not a snapshot", unused.place)));
     };
     let path = context.store.layout().snapshot_directory(&entry, &snapshot);
-    let leaving = root::leaving_name(entry.as_str());
+    let leaving = root::staged_name(entry.as_str());
     let aside = context.store.layout().directory(&leaving);
     context.store.change(|change| {
         if change.store().layout().entry(&entry).exists() {

@@ -18,7 +18,7 @@ use crate::fs::{fuse, mount_points, tree};
 use crate::host::process;
 use crate::privileged::root;
 use crate::storage::keeping;
-use crate::storage::keeping::Places;
+use crate::storage::keeping::RuntimePaths;
 use crate::store::Store;
 
 /// How long a keeper has to begin, and to end.
@@ -37,7 +37,7 @@ struct Subject {
     /// The storage root, without links in its path.
     storage: PathBuf,
     name: EntryName,
-    places: Places,
+    places: RuntimePaths,
 }
 
 /// `mount-storage NAME [--again|--stop|--keep]`: starts the entry's keeper; or has it mount anew; or ends it; or is it.
@@ -48,7 +48,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         return Err(Error::refused(format!("unexpected argument {word:?}")).into());
     }
     let storage = root::storage(context)?;
-    let places = Places::of(&storage, name.as_str());
+    let places = RuntimePaths::of(&storage, name.as_str());
     let subject = Subject { store: root::store(context)?, storage, name, places };
     match word(1) {
         "" => Ok(subject.start(context)?),
