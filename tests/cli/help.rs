@@ -92,7 +92,7 @@ fn called_by_a_name_that_is_none() {
     let session = Session::dokku(&["blog"]);
     let link = session.host.path("no-such-trigger");
     std::os::unix::fs::symlink(session.host.plugin().join("dokku-storage"), &link).unwrap();
-    let answer = crate::support::Call::new(&session.host, link, Vec::new())
+    let answer = crate::harness::Call::new(&session.host, link, Vec::new())
         .env("DOKKU_STORAGE_ROOT", "{ROOT}/store")
         .run();
     assert_eq!((answer.status, answer.stdout.as_str()), (1, ""), "{answer:?}");

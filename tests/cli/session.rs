@@ -1,13 +1,14 @@
 //! A session on a throw-away host: calls one after the other, and a transcript of all that came of them.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::support::plugin::program;
-use crate::support::{Answer, Call, Host, Plugin};
+use crate::harness::PROGRAM;
+use crate::harness::{Answer, Call, Host, Plugin};
 
 /// A host and its transcript.
 pub struct Session {
@@ -61,7 +62,7 @@ impl Session {
     pub fn call(&self, words: &[&str]) -> Call<'_> {
         if !self.with_dokku {
             let environment = self.plain_environment();
-            return Call::new(&self.host, program().to_path_buf(), environment).words(words);
+            return Call::new(&self.host, PROGRAM.into(), environment).words(words);
         }
         let (first, rest) = words.split_first().unwrap();
         match first.strip_prefix("storage:") {
@@ -72,7 +73,7 @@ impl Session {
         }
     }
 
-    fn plain_environment(&self) -> Vec<(String, String)> {
+    fn plain_environment(&self) -> Vec<(String, OsString)> {
         let root = self.host.root().display();
         [
             ("PATH", format!("{root}/stub/bin:/usr/local/bin:/usr/bin:/bin")),
@@ -82,7 +83,7 @@ impl Session {
             ("DOCKER_BIN", format!("{root}/stub/bin/docker")),
             ("LANG", "C.UTF-8".to_owned()),
         ]
-        .map(|(name, value)| (name.to_owned(), value))
+        .map(|(name, value)| (name.to_owned(), value.into()))
         .into()
     }
 
