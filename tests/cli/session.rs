@@ -48,8 +48,20 @@ impl Session {
         how: impl FnOnce(Call<'_>) -> Call<'_>,
     ) -> Answer {
         let answer = how(self.call(words)).run();
-        self.write(note, words, &answer);
+        self.note(note, words, &self.without_help(words, &answer));
         answer
+    }
+
+    /// The answer to a wrong flag without the command's help, which has a snapshot of its own.
+    fn without_help(&self, words: &[&str], answer: &Answer) -> Answer {
+        let mut shown = answer.clone();
+        if answer.status == 2 && words[0].starts_with("storage:") {
+            let help = self.call(&[words[0], "--help"]).run().stderr;
+            if let Some(rest) = answer.stderr.strip_prefix(&help) {
+                shown.stderr = format!("(what {} --help shows)\n{rest}", words[0]);
+            }
+        }
+        shown
     }
 
     /// Calls something that the transcript does not show; it has to succeed.
@@ -87,7 +99,8 @@ impl Session {
         .into()
     }
 
-    fn write(&mut self, note: &str, words: &[&str], answer: &Answer) {
+    /// Writes a call and its answer into the transcript.
+    pub fn note(&mut self, note: &str, words: &[&str], answer: &Answer) {
         let shown: Vec<String> = words.iter().map(|word| shown(word)).collect();
         let note = if note.is_empty() { String::new() } else { format!("  ({note})") };
         let _ = writeln!(self.transcript, "$ {}{note}", shown.join(" "));
@@ -160,6 +173,11 @@ impl Session {
     pub fn fold_sizes(&mut self) {
         let lines: Vec<String> = self.transcript.lines().map(without_sizes).collect();
         self.transcript = lines.join("\n") + "\n";
+    }
+
+    /// The transcript of what was done since the last time.
+    pub fn take_transcript(&mut self) -> String {
+        std::mem::take(&mut self.transcript)
     }
 
     /// The transcript.
