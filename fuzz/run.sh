@@ -29,7 +29,7 @@ if ! command -v c++ >/dev/null; then
 fi
 if ! cargo fuzz --version >/dev/null 2>&1; then
   echo "-----> Installing cargo-fuzz"
-  cargo install --locked --quiet --version 0.13.2 cargo-fuzz
+  cargo install --locked --debug --quiet --version 0.13.2 cargo-fuzz
 fi
 export RUST_BACKTRACE=0
 

@@ -1,8 +1,8 @@
 //! What is written from the catalog is as the catalog says: links, the assembled folder, the README.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
-#[path = "support/mod.rs"]
-mod support;
+#[path = "harness/mod.rs"]
+mod harness;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use dokku_storage::catalog::{Kind, ROWS, of_kind};
 use dokku_storage::testing::LINKS;
-use support::{Host, Plugin, repository};
+use harness::{Host, Plugin, repository};
 
 /// The subcommands of Dokku 0.38.27.
 const SUBCOMMANDS: [&str; 18] = [
@@ -89,7 +89,7 @@ fn files(folder: &Path) -> BTreeSet<String> {
 #[test]
 fn the_repository_has_a_link_for_every_row() {
     let written = tempfile::tempdir().unwrap();
-    let answer = assert_cmd::Command::new(support::plugin::program())
+    let answer = assert_cmd::Command::new(harness::PROGRAM)
         .args(["links".as_ref(), written.path()])
         .env("DOKKU_STORAGE_ROOT", written.path().join("store"))
         .output()
@@ -115,7 +115,7 @@ fn the_repository_has_a_link_for_every_row() {
 #[test]
 fn the_assembled_folder_has_what_dokku_wants_and_no_more() {
     let plugin = Plugin::assemble();
-    let folder = plugin.folder();
+    let folder = plugin.directory();
     let mut expected = links("");
     let plain = ["bin", "commands", "dokku-storage", "plugin.toml", "subcommands"];
     expected.extend(plain.map(str::to_owned));
@@ -173,7 +173,7 @@ fn the_commands_file_works_without_the_program() {
     let asked = |words: &[&str]| host.call("commands").words(words).run();
     assert_eq!(asked(&["storage:help"]).status, 0);
     assert_eq!(asked(&["other:command"]).status, 10);
-    fs::remove_file(plugin.folder().join("dokku-storage")).unwrap();
+    fs::remove_file(plugin.directory().join("dokku-storage")).unwrap();
     for words in [&["other:command"][..], &["help"], &["storage:help"], &["storage"], &[]] {
         let answer = asked(words);
         assert_eq!((answer.status, answer.stdout.as_str()), (10, ""), "{words:?}: {answer:?}");
@@ -218,8 +218,7 @@ fn the_readme_shows_every_subcommand() {
 fn a_folder_copied_without_its_links_still_works() {
     let plugin = Plugin::assemble();
     let copy = tempfile::TempDir::with_prefix("storage-copy-").unwrap();
-    // The folder is of our own making and has no owners or links that matter.
-    fs_extra::dir::copy(plugin.folder(), copy.path(), &fs_extra::dir::CopyOptions::new()).unwrap();
+    copy_without_links(&plugin.directory(), &copy.path().join("storage"));
     let list = copy.path().join("storage/subcommands/list-entries");
     assert!(!fs::symlink_metadata(&list).unwrap().is_symlink(), "the copy has links after all");
     let store = copy.path().join("store");
@@ -230,4 +229,18 @@ fn a_folder_copied_without_its_links_still_works() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&shown.stdout), "[]\n");
+}
+
+/// Copies a directory, with a file in the place of each link. As the program is large, its files are names of the same data.
+fn copy_without_links(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (source, target) = (entry.path().canonicalize().unwrap(), to.join(entry.file_name()));
+        if source.is_dir() {
+            copy_without_links(&source, &target);
+        } else {
+            fs::hard_link(source, target).unwrap();
+        }
+    }
 }

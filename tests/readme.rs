@@ -8,8 +8,8 @@
 //! `UPDATE_README=1 cargo test --test readme` writes what the examples print now into README.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
-#[path = "support/mod.rs"]
-mod support;
+#[path = "harness/mod.rs"]
+mod harness;
 
 use std::fmt::Write;
 use std::fs;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use assert_cmd::Command;
 use dokku_storage::catalog::{self, Kind, Row};
 use dokku_storage::testing::type_names;
-use support::{Host, repository, say, stubs};
+use harness::{Host, repository, say, stubs};
 
 /// How long an example may take; one of them installs the program and tries it out.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -330,9 +330,9 @@ impl Machine {
     fn new() -> Self {
         let host = Host::new(&APPS);
         let environment = host.call("subcommands/default").around("export -p").run().stdout;
-        host.file("dokku-environment", host.expand(&environment));
+        host.write("dokku-environment", host.expand(&environment));
         for folder in ["ada/dokku-storage", "bin", "disk2"] {
-            host.folder(folder);
+            host.make_directory(folder);
         }
         let install = INSTALL.replace("@repository@", repository().to_str().unwrap());
         for (name, text) in [
@@ -347,14 +347,14 @@ impl Machine {
         }
         host.answer("storage-status", "Bound\n");
         for volume in ["gallery-cache", "claims-volume"] {
-            host.file(&format!("stub/volumes/{volume}"), r#"[{"Driver":"local"}]"#);
+            host.write(&format!("stub/volumes/{volume}"), r#"[{"Driver":"local"}]"#);
         }
-        host.file("ada/dokku-storage/app.json", APP_JSON);
+        host.write("ada/dokku-storage/app.json", APP_JSON);
         for secret in ["key-secret", "next-secret"] {
-            host.file(&format!("ada/dokku-storage/{secret}"), format!("{secret} of no server\n"));
+            host.write(&format!("ada/dokku-storage/{secret}"), format!("{secret} of no server\n"));
         }
         // A mount from before Dokku had a storage plugin.
-        host.file(
+        host.write(
             "lib/config/docker-options/shop/_default_.deploy",
             "-v /srv/shop:/app/data\n--memory 1g\n",
         );
@@ -381,7 +381,7 @@ impl Machine {
             .env("HOME", below("ada"))
             .env("LC_ALL", "C.UTF-8")
             .env("DOKKU_STORAGE_ROOT", below("ada/.local/share/dokku-storage"))
-            .env("DOKKU_STORAGE_BINARY", support::plugin::program())
+            .env("DOKKU_STORAGE_BINARY", harness::PROGRAM)
             .current_dir(self.host.path("ada/dokku-storage"))
             .timeout(PATIENCE)
             .output()

@@ -2,7 +2,7 @@
 //! a mount; what is accepted of them is one app's.
 #![no_main]
 
-#[path = "../../tests/support/xargs.rs"]
+#[path = "../../tests/harness/xargs.rs"]
 mod xargs;
 
 use dokku_storage::domain::docker_args::{line, mounted_source, quoted, words};

@@ -1,17 +1,10 @@
 #!/usr/bin/env bats
 # Access-control plugins decide which apps exist for a caller: a `user-auth-app` trigger is asked in every command.
 load helper
-
-setup_file() {
-  standin_only
-  make_host
-}
-teardown_file() { drop_host; }
+needs standin
 
 # Two apps with a mount each; the plugin `acl` hides the second, except from the key named admin.
-setup() {
-  standin_only
-  new_app
+before_each() {
   HIDDEN="$APP-hidden"
   dokku apps:create "$HIDDEN"
   dokku storage:mount "$APP" "/srv/seen-$APP:/seen"
@@ -32,7 +25,6 @@ ACL
   touch "$acl/asked"
   chmod 0777 "$acl" "$acl/asked"
 }
-teardown() { drop_apps; }
 
 as_admin() { SSH_NAME="admin" dokku "$@"; }
 

@@ -1,23 +1,7 @@
 #!/usr/bin/env bats
 # The life of an app: what becomes of its mounts and its data when it is destroyed, renamed, cloned and reported.
 load helper
-
-setup_file() {
-  make_host
-  mkdir -p "$HOST/srv"
-  chmod 0777 "$HOST/srv"
-}
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-  DIR="$HOST/srv/$APP" # a folder on the host for this test, which everyone may write
-  mkdir "$DIR"
-  chmod 0777 "$DIR"
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
-  CONFIG="$DOKKU_LIB_ROOT/config/storage"
-}
-teardown() { drop_apps; }
+needs docker
 
 # The entry of a colon mount of this path.
 legacy() { dokku storage:list-entries --format json | jq -r --arg path "$1" '.[] | select(.host_path == $path) | .name | select(startswith("legacy-"))'; }

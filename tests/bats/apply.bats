@@ -1,22 +1,7 @@
 #!/usr/bin/env bats
 # Declarative use: a document makes an app's mounts exactly what it says, in one step; what is so already stays as it is.
 load helper
-
-setup_file() {
-  make_host
-  mkdir -p "$HOST/srv"
-  chmod 0777 "$HOST/srv"
-}
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-  DIR="$HOST/srv/$APP" # a folder on the host for this test, which everyone may write
-  mkdir "$DIR"
-  chmod 0777 "$DIR"
-  CONFIG="$DOKKU_LIB_ROOT/config/storage"
-}
-teardown() { drop_apps; }
+needs docker
 
 apply() { dokku storage:apply "$APP" "${@:2}" <<<"$1"; }
 

@@ -1,11 +1,9 @@
 #!/usr/bin/env bats
 # storage:app:set APP auto-volumes true: the volumes that an image declares become entries of the app's own.
 load helper
+needs docker
 
-setup_file() {
-  make_host
-  export WITH_VOLUMES="" WITH_ODD=""
-  [ -n "$HAVE_DOCKER" ] || return 0
+before_all() {
   local root="$SUITE/declares"
   mkdir -p "$root"/var/lib/db/sub "$root"/cache
   echo "from the image" >"$root/var/lib/db/seed"
@@ -16,19 +14,14 @@ setup_file() {
   chown 1234 "$root/cache"
   WITH_VOLUMES=$(make_image declares "$root" 'VOLUME /var/lib/db' 'VOLUME /cache' 'USER 1000')
   WITH_ODD=$(make_image declares-odd "$root" 'VOLUME /var/lib/db' 'VOLUME /a:b' 'VOLUME /not/there' 'USER 1000')
+  export WITH_VOLUMES WITH_ODD
 }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
-  ENTRIES="$DOKKU_LIB_ROOT/data/storage-registry/entries"
+before_each() {
   export IMAGE=$WITH_VOLUMES
   DB="$APP-var-lib-db"
   CACHE="$APP-cache"
   ANONYMOUS=$(anonymous)
 }
-teardown() { drop_apps; }
 
 on() { dokku storage:app:set "$APP" auto-volumes true >/dev/null; }
 anonymous() { docker volume ls -q | grep -cE '^[0-9a-f]{64}$' || true; }

@@ -2,13 +2,7 @@
 # What `dokku` sees of the plugin: its help, the file `commands`, and which words are ours.
 load helper
 
-setup_file() {
-  make_host
-  is_real || make_other_plugin
-}
-teardown_file() { drop_host; }
-setup() { new_app; }
-teardown() { drop_apps; }
+before_all() { is_real || make_other_plugin; }
 
 # A plugin with a `commands` file of the old kind, without subcommands.
 make_other_plugin() {

@@ -6,31 +6,19 @@ load support/s3
 # A loopback address of this run's own, so that samba can have the port of CIFS there.
 SMB_SERVER="127.$((RUN_ID / 60000 % 200 + 1)).$((RUN_ID / 250 % 250)).$((RUN_ID % 250 + 1))"
 
-setup_file() {
-  make_host
+before_all() {
   start_s3
   s3_bucket films
   s3_put films "a film.txt" film
   s3_put films 2024/b.txt b
   start_samba
 }
-teardown_file() {
+after_all() {
   stop_samba
   stop_s3
-  drop_host
 }
-setup() {
-  new_app
-  NAME="$APP-c" # the connector of this test
-}
-teardown() {
-  local volumes
-  drop_apps
-  [ -n "$HAVE_DOCKER" ] || return 0
-  volumes=$(docker volume ls -q | grep "^$APP-" || true)
-  # shellcheck disable=SC2086
-  [ -z "$volumes" ] || docker volume rm $volumes >/dev/null
-}
+before_each() { NAME="$APP-c"; } # the connector of this test
+after_each() { drop_volumes; }
 
 start_samba() {
   SMB="$SUITE/samba"

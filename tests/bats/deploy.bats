@@ -1,21 +1,7 @@
 #!/usr/bin/env bats
 # Real containers get what is mounted, and nothing else.
 load helper
-
-setup_file() {
-  make_host
-  mkdir -p "$HOST/srv"
-  chmod 0777 "$HOST/srv"
-}
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-  DIR="$HOST/srv/$APP" # a folder on the host for this test, which everyone may write
-  mkdir "$DIR"
-  chmod 0777 "$DIR"
-}
-teardown() { drop_apps; }
+needs docker
 
 # Names that a shell, xargs or Docker might take for something else.
 ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*' 'a&b|c' 'ümläut' '(x)' '#x' '~' 'a,b=c')

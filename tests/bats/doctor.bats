@@ -1,27 +1,13 @@
 #!/usr/bin/env bats
 # storage:doctor finds each thing that can be wrong, as text and as JSON; and what a running app is told after a change.
 load helper
+needs docker
 
-setup_file() {
-  make_host
-  mkdir -p "$HOST/srv"
-  chmod 0777 "$HOST/srv"
-  export USER_1000=""
-  [ -z "$HAVE_DOCKER" ] || USER_1000=$(make_image user-1000 "" 'USER 1000')
+before_all() {
+  USER_1000=$(make_image user-1000 "" 'USER 1000')
+  export USER_1000
 }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-  DIR="$HOST/srv/$APP" # a folder on the host for this test, which everyone may write
-  mkdir "$DIR"
-  chmod 0777 "$DIR"
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
-  ENTRIES="$DOKKU_LIB_ROOT/data/storage-registry/entries"
-  CONFIG="$DOKKU_LIB_ROOT/config/storage"
-}
-teardown() {
-  drop_apps
+after_each() {
   # Later tests look at the whole host.
   is_real || for app in "$DOKKU_ROOT/$APP"*; do dokku --force apps:destroy "$(basename "$app")" >/dev/null; done
 }

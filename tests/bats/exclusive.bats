@@ -1,18 +1,14 @@
 #!/usr/bin/env bats
 # Exclusive entries: one app at a time, one container at a time, with real containers.
 load helper
+needs docker
 
-setup_file() { make_host; }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
+before_each() {
   OTHER="$APP-other" DATA="$APP-data"
   dokku apps:create "$OTHER" >/dev/null
   dokku storage:create "$DATA" --exclusive --chown root
   dokku storage:mount "$APP" "$DATA" --container-dir /data
 }
-teardown() { drop_apps; }
 
 # Notes what Docker does with containers of this run's apps from now on, in $EVENTS.
 watch_events() {

@@ -3,19 +3,14 @@
 # them, root's helpers give them away.
 load helper
 
-setup_file() {
-  make_host
-  export USER_1000=""
-  [ -z "$HAVE_DOCKER" ] || USER_1000=$(make_image file-user-1000 "" 'USER 1000')
+before_all() {
+  USER_1000=$(make_image user-1000 "" 'USER 1000')
+  export USER_1000
 }
-teardown_file() { drop_host; }
-setup() {
-  new_app
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
+before_each() {
   CONF="$APP-conf"
   FILE="$ROOT/$CONF"
 }
-teardown() { drop_apps; }
 
 # create WORD…: the file entry of the test, with "one" in it.
 create() { dokku storage:create "$CONF" --type file --from - "$@" <<<one; }

@@ -1,7 +1,15 @@
 # What the suites share: a throw-away Dokku-like host, apps, containers, and assertions that show what they saw.
 #
-# A suite calls make_host in setup_file and drop_host in teardown_file, new_app in setup and drop_apps in teardown.
-# With DOKKU_HOST=real the same calls work on the Dokku that is installed on this machine.
+# A suite loads this file and has a host with our plugin for all of its tests, and for each test an app of its own. What else
+# it has, it says:
+#
+#   needs docker standin        what none of its tests can run without: an engine, the stand-in host
+#   before_all() { … }          what else is on its host (variables have to be exported), and
+#   after_all() { … }           what has to go before the host does
+#   before_each() { … }         what else a test has beside its app, and
+#   after_each() { … }          what has to go once the apps of the test are gone
+#
+# With DOKKU_HOST=real the host is the Dokku that is installed on this machine.
 bats_require_minimum_version 1.5.0
 
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -9,7 +17,72 @@ REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 HELPERS=/usr/local/lib/dokku-storage SUDOERS=/etc/sudoers.d/dokku-storage
 
 is_real() { [ "${DOKKU_HOST:-}" = real ]; }
-standin_only() { ! is_real || skip "only for the stand-in host"; }
+STANDIN_ONLY="only for the stand-in host" NO_DOCKER="NO DOCKER ENGINE ANSWERS"
+standin_only() { ! is_real || skip "$STANDIN_ONLY"; }
+
+# --- a suite and its tests ------------------------------------------------------------------------------
+
+NEEDS=()
+needs() { NEEDS=("$@"); }
+# lacks: says why no test of this suite can run here; fails where they can.
+lacks() {
+  local need
+  for need in "${NEEDS[@]}"; do
+    case $need in
+      docker) [ -n "$HAVE_DOCKER" ] || echo "$NO_DOCKER" ;;
+      standin) ! is_real || echo "$STANDIN_ONLY" ;;
+      *) echo "A SUITE CANNOT NEED $need" ;;
+    esac
+  done | grep -m 1 .
+}
+
+skip_what_cannot_run() {
+  local reason
+  if reason=$(lacks); then skip "$reason"; fi
+}
+
+before_all() { :; }
+after_all() { :; }
+before_each() { :; }
+after_each() { :; }
+
+# bats takes a skip for a failure here.
+setup_file() {
+  ! lacks >/dev/null || return 0
+  make_host
+  name_paths
+  before_all
+}
+teardown_file() {
+  [ -n "${HOST:-}" ] || return 0
+  name_paths
+  after_all
+  drop_host
+}
+setup() {
+  skip_what_cannot_run
+  name_paths
+  new_app
+  DIR="$HOST/srv/$APP" # a directory on the host for this test, which everybody may write
+  mkdir "$DIR"
+  chmod 0777 "$DIR"
+  before_each
+}
+teardown() {
+  [ -n "${APP:-}" ] || return 0
+  drop_apps
+  after_each
+}
+
+# Where the store keeps what the suites look at.
+# shellcheck disable=SC2034 # used by the suites
+name_paths() {
+  ROOT="$DOKKU_LIB_ROOT/data/storage"
+  IMAGES="$DOKKU_LIB_ROOT/data/storage-images"
+  REGISTRY="$DOKKU_LIB_ROOT/data/storage-registry"
+  ENTRIES="$REGISTRY/entries"
+  CONFIG="$DOKKU_LIB_ROOT/config/storage"
+}
 
 # Ends the whole run.
 stop() {
@@ -20,11 +93,18 @@ stop() {
 
 # --- the host -------------------------------------------------------------------------------------------
 
+# Makes the directory of a host; its `srv` is for what tests mount.
+new_host_directory() {
+  HOST=$(mktemp -d /tmp/dokku-storage-host-XXXXXX)
+  mkdir "$HOST/srv"
+  chmod 0755 "$HOST"
+  chmod 0777 "$HOST/srv"
+}
+
 # Makes a host with our plugin in it and runs its install trigger; sets HOST, DOKKU_ROOT and DOKKU_LIB_ROOT.
 make_host() {
   if is_real; then
-    HOST=$(mktemp -d /tmp/dokku-storage-host-XXXXXX)
-    chmod 0755 "$HOST"
+    new_host_directory
     DOKKU=$(type -P dokku) || fail "DOKKU_HOST=real, but there is no dokku on the PATH"
     export HOST DOKKU DOKKU_ROOT=/home/dokku DOKKU_LIB_ROOT=/var/lib/dokku
     return
@@ -43,7 +123,7 @@ make_host() {
 
 # Makes a host as Dokku leaves it, with (a stand-in of) its own storage plugin.
 bare_host() {
-  HOST=$(mktemp -d /tmp/dokku-storage-host-XXXXXX)
+  new_host_directory
   export HOST DOKKU_ROOT="$HOST/home" DOKKU_LIB_ROOT="$HOST/lib"
   mkdir -p "$HOST/bin" "$HOST/log" "$DOKKU_ROOT" "$DOKKU_LIB_ROOT"/{config,data} \
     "$DOKKU_LIB_ROOT"/{plugins,core-plugins}/{available,enabled}
@@ -151,7 +231,7 @@ fired() { jq -r --arg trigger "$1" 'select(.trigger == $trigger) | .args | join(
 
 # --- containers -----------------------------------------------------------------------------------------
 
-needs_docker() { [ -n "$HAVE_DOCKER" ] || skip "NO DOCKER ENGINE ANSWERS"; }
+needs_docker() { [ -n "$HAVE_DOCKER" ] || skip "$NO_DOCKER"; }
 
 # A shell, a web and a worker process that only wait; no registry is asked.
 make_test_image() {
@@ -170,6 +250,7 @@ make_test_image() {
 # Removes the Docker volumes that this test's entries have left.
 drop_volumes() {
   local names
+  [ -n "$HAVE_DOCKER" ] || return 0
   names=$(docker volume ls -q | grep -E "^(tmpfs-)?$APP-" || true)
   # shellcheck disable=SC2086
   [ -z "$names" ] || docker volume rm $names >/dev/null
@@ -193,8 +274,9 @@ readable_by_dokku() {
 }
 
 # make_image NAME DIR [CHANGE…]: the test image with the files of a folder (none for "") and changes such as 'USER 1000';
-# prints what it is called.
+# prints what it is called. Without an engine there is none.
 make_image() {
+  [ -n "$HAVE_DOCKER" ] || return 0
   local image="dokku-storage-test-$1:$RUN_ID" root="$SUITE/image" change changes=(--change 'WORKDIR /app' --change 'CMD ["start","web"]')
   if docker image inspect "$image" >/dev/null 2>&1; then
     echo "$image"

@@ -1,29 +1,16 @@
 #!/usr/bin/env bats
 # What is declared is what the container gets: every attribute of a mount, seen from inside of real containers.
 load helper
+needs docker
 
-setup_file() {
-  make_host
-  mkdir -p "$HOST/srv"
-  chmod 0777 "$HOST/srv"
-  export USER_1000="" USER_NAMED=""
-  [ -n "$HAVE_DOCKER" ] || return 0
+before_all() {
   mkdir -p "$SUITE/named/etc"
   printf 'root:x:0:0:root:/:/bin/sh\nsomebody:x:1234:4321::/:/bin/sh\nherokuishuser:x:32767:32767::/:/bin/sh\n' >"$SUITE/named/etc/passwd"
   printf 'root:x:0:\nsomebodies:x:4321:\n' >"$SUITE/named/etc/group"
   USER_1000=$(make_image user-1000 "" 'USER 1000')
   USER_NAMED=$(make_image user-named "$SUITE/named" 'USER somebody')
+  export USER_1000 USER_NAMED
 }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-  DIR="$HOST/srv/$APP" # a folder on the host for this test, which everyone may write
-  mkdir "$DIR"
-  chmod 0777 "$DIR"
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
-}
-teardown() { drop_apps; }
 
 owner() { stat -c %u:%g "$1"; }
 refuses_write() {

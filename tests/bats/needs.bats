@@ -1,26 +1,20 @@
 #!/usr/bin/env bats
 # What an app declares that it needs, the links that serve it, and the deploy that stops for what is not linked.
 load helper
+needs docker
 
-setup_file() {
-  make_host
-  export HTTPD=""
-  [ -n "$HAVE_DOCKER" ] || return 0
+before_all() {
   # The web process serves the pictures that it needs.
   mkdir -p "$SUITE/httpd/bin"
   printf '#!/bin/sh\n[ "$1" != web ] || exec httpd -f -p 5000 -h /pictures\nexec sleep 100000\n' >"$SUITE/httpd/bin/start"
   chmod 0755 "$SUITE/httpd/bin/start"
   HTTPD=$(make_image httpd "$SUITE/httpd")
+  export HTTPD
 }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
+before_each() {
   SOURCE="$HOST/$APP-source" # the app's source
   mkdir "$SOURCE"
 }
-teardown() { drop_apps; }
 
 # declare_needs NEEDS: writes an app.json with these needs into the source.
 declare_needs() { jq -n --argjson needs "$1" '{name: "an app", storage: {needs: $needs}}' >"$SOURCE/app.json"; }

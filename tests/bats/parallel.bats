@@ -2,11 +2,6 @@
 # Many commands at once: nothing that a command said it did is lost.
 load helper
 
-setup_file() { make_host; }
-teardown_file() { drop_host; }
-setup() { new_app; }
-teardown() { drop_apps; }
-
 # Starts `dokku ARGUMENTS` for each line of standard input, all at once, and waits; notes each that fails.
 all_at_once() {
   local line pids=() failed=0 pid

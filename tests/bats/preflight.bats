@@ -1,28 +1,13 @@
 #!/usr/bin/env bats
 # A deploy that could not work stops before anything is replaced, and says for each problem what mends it.
 load helper
+needs docker
 
-setup_file() {
-  make_host
-  mkdir -p "$HOST/srv"
-  chmod 0777 "$HOST/srv"
-  export USER_1000=""
-  [ -z "$HAVE_DOCKER" ] || USER_1000=$(make_image user-1000 "" 'USER 1000')
+before_all() {
+  USER_1000=$(make_image user-1000 "" 'USER 1000')
+  export USER_1000
 }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-  DIR="$HOST/srv/$APP" # a folder on the host for this test, which everyone may write
-  mkdir "$DIR"
-  chmod 0777 "$DIR"
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
-}
-teardown() {
-  drop_apps
-  # Volumes that a remedy or the plugin made.
-  [ -z "$HAVE_DOCKER" ] || docker volume ls -q | grep "^$APP-" | xargs -r docker volume rm >/dev/null
-}
+after_each() { drop_volumes; } # that a remedy or the plugin made
 
 # stopped WORD…: the next deploy stops, one line of what it says has all the words and the app's name, and the
 # containers from before run on.

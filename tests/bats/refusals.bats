@@ -2,17 +2,12 @@
 # What is refused, with one sentence and nothing changed on disk; above all what would smuggle options to Docker.
 load helper
 
-setup_file() { make_host; }
-teardown_file() { drop_host; }
-
-# Each test has an app with one mount and one entry, so that the store's folders are all there.
-setup() {
-  new_app
+# Each test has an app with one mount and one entry, so that the store's directories are all there.
+before_each() {
   ENTRY="$APP-data"
   dokku storage:create "$ENTRY" >/dev/null
   dokku storage:mount "$APP" /srv/there:/there
 }
-teardown() { drop_apps; }
 
 # refuses [STATUS] ARGUMENTS…: the command is refused, and neither Dokku's folders nor the apps have changed.
 refuses() {

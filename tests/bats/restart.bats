@@ -1,26 +1,13 @@
 #!/usr/bin/env bats
 # A restart, a change of scale and a one-off container fire few of a deploy's triggers, and get no less than a deploy does.
 load helper
+needs docker
 
-setup_file() {
-  make_host
-  mkdir -p "$HOST/srv"
-  chmod 0777 "$HOST/srv"
-  [ -n "$HAVE_DOCKER" ] || return 0
+before_all() {
   USER_1000=$(make_image user-1000 "" 'USER 1000')
   USER_IN_GROUP=$(make_group_image)
   export USER_1000 USER_IN_GROUP
 }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-  DIR="$HOST/srv/$APP" # a directory on the host for this test, which everyone may write
-  mkdir "$DIR"
-  chmod 0777 "$DIR"
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
-}
-teardown() { drop_apps; }
 
 # An image whose user 1000 is in the group 2500, by /etc/group alone.
 make_group_image() {

@@ -3,29 +3,21 @@
 # writes under an empty mount point.
 load helper
 load support/s3
+needs docker standin
 
-setup_file() {
-  make_host
+before_all() {
   start_s3
   s3_bucket films
   s3_put films "a film.txt" film
   s3_put films deep/er/b.txt b
 }
-teardown_file() {
-  stop_s3
-  drop_host
-}
-setup() {
-  needs_docker
-  standin_only
-  new_app
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
+after_all() { stop_s3; }
+before_each() {
   NAME="$APP-films"
   printf secret | dokku storage:connectors:create "$APP-c" --type s3 --endpoint "$S3_ENDPOINT" --region us-east-1 --access-key-id tests >/dev/null
 }
-teardown() {
+after_each() {
   local name
-  drop_apps
   trigger post-delete "$APP"
   for name in $(dokku storage:list-entries --format json | jq -r '.[].name'); do
     dokku storage:destroy "$name" --force >/dev/null || fail "$name cannot be destroyed"

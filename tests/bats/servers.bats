@@ -6,9 +6,9 @@
 # against these. What is not tested is the mount itself: that needs a kernel with nfs or cifs, and where the kernel has
 # none, the tests see that this is said instead.
 load helper
+needs docker standin
 
-setup_file() {
-  make_host
+before_all() {
   export SERVERS="$HOST/servers" CONNECTORS="$DOKKU_LIB_ROOT/data/storage-registry/connectors"
   export NFS_PORT SMB_PORT PASSWORD='pa s3cr3t"w'\''o\rd=1'
   mkdir -p "$SERVERS"/{nfs,recovery,smb,smb-state}
@@ -37,19 +37,13 @@ CONFIG
   read only = no
 CONFIG
 }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  standin_only
-  new_app
+before_each() {
   SHARE="$APP-share"
   ENTRY="$DOKKU_LIB_ROOT/data/storage-registry/entries/$SHARE.json"
 }
-teardown() {
+after_each() {
   stop_nfs
   stop_smb
-  remove_test_containers
-  drop_apps
   drop_volumes
 }
 

@@ -1,18 +1,14 @@
 #!/usr/bin/env bats
 # Sharing: an app gets whatever another mounts, in real containers.
 load helper
+needs docker
 
-setup_file() { make_host; }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
+before_each() {
   OTHER="$APP-other" DATA="$APP-data"
   dokku apps:create "$OTHER" >/dev/null
   dokku storage:create "$DATA" --chown root
   dokku storage:mount "$APP" "$DATA" --container-dir /data
 }
-teardown() { drop_apps; }
 
 @test "an app reads what the other writes, and cannot write; a later mount comes with the next deploy" {
   run dokku storage:share "$APP" "$OTHER" --read-only

@@ -2,19 +2,11 @@
 # Snapshots and clones of directories with a size, and new ones that are filled: on images (ext4 and xfs below them) and on
 # subvolumes with a quota, with commands that are killed, and on file systems that are full.
 load helper
+needs standin
 
-setup_file() { make_host; }
-teardown_file() { drop_host; }
-setup() {
-  standin_only
-  new_app
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
-  IMAGES="$DOKKU_LIB_ROOT/data/storage-images"
-  DATA="$APP-data"
-}
-teardown() {
+before_each() { DATA="$APP-data"; }
+after_each() {
   local name entry
-  drop_apps
   trigger post-delete "$APP"
   for name in $(dokku storage:snapshots:list --format json | jq -r '.[]|"\(.entry)@\(.name)"'); do
     dokku storage:snapshots:destroy "${name%@*}" "${name#*@}" --force >/dev/null || true
@@ -320,10 +312,9 @@ killed() {
 }
 
 @test "the loop device of an image that is gone ends with the next command" {
-  local device
   dokku storage:create "$DATA" --size 16M
   truncate -s 16M "$IMAGES/.gone.img"
-  device=$(losetup --find --show "$IMAGES/.gone.img")
+  losetup --find "$IMAGES/.gone.img"
   rm "$IMAGES/.gone.img"
   sudo -u dokku mkdir "$ROOT/.destroyed-$DATA-1-4194305" # of a process that there is not
   dokku storage:create "$DATA-any"

@@ -2,19 +2,10 @@
 # Directories with a size: a limit that containers run into, growing, attaching, and what is left of it all. On real file
 # systems on loop devices: ext4 and xfs (an image), btrfs (a subvolume with a quota).
 load helper
+needs docker standin
 
-setup_file() { make_host; }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  standin_only
-  new_app
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
-  IMAGES="$DOKKU_LIB_ROOT/data/storage-images"
-}
-teardown() {
+after_each() {
   local name
-  drop_apps
   # What is mounted by an app cannot be destroyed.
   trigger post-delete "$APP"
   for name in $(dokku storage:list-entries --format json | jq -r '.[].name'); do

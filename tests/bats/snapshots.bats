@@ -6,20 +6,13 @@ load helper
 # of the promise, 100,000, which takes longer than a run of all tests may.
 FILES=${SNAPSHOT_FILES:-1000}
 
-setup_file() { make_host; }
-teardown_file() { drop_host; }
-setup() {
-  STORAGE="$DOKKU_LIB_ROOT/data/storage"
-  new_app
-  DATA="$APP-data"
-}
-teardown() {
-  drop_apps
+before_each() { DATA="$APP-data"; }
+after_each() {
   local name
   [ -z "${DATA:-}" ] || for name in $(dokku storage:snapshots:list "$DATA" --format json 2>/dev/null | jq -r '.[].name'); do
     dokku storage:snapshots:destroy "$DATA" "$name" --force >/dev/null || true
   done
-  if mountpoint -q "$STORAGE"; then umount "$STORAGE" || umount -l "$STORAGE"; fi
+  if mountpoint -q "$ROOT"; then umount "$ROOT" || umount -l "$ROOT"; fi
   rm -f "$HOST/disk"
 }
 
@@ -32,9 +25,9 @@ on() {
   esac
   truncate -s 8G "$HOST/disk"
   "${make[@]}" "$HOST/disk" >/dev/null
-  mount -o loop "$HOST/disk" "$STORAGE"
-  chown dokku:dokku "$STORAGE"
-  chmod 0755 "$STORAGE"
+  mount -o loop "$HOST/disk" "$ROOT"
+  chown dokku:dokku "$ROOT"
+  chmod 0755 "$ROOT"
 }
 
 # plant DIR MIB: all that a tree can have, a sparse file of this size among it.
@@ -85,28 +78,28 @@ same() {
 # there_and_back MIB: the whole way on the file system that is mounted: a snapshot, changes, back again.
 there_and_back() {
   dokku storage:create "$DATA"
-  plant "$STORAGE/$DATA" "$1"
+  plant "$ROOT/$DATA" "$1"
   run dokku storage:snapshots:create "$DATA" first
   assert_success
   echo "$output"
-  same "$STORAGE/$DATA" "$STORAGE/.snapshot-$DATA@first"
-  rm -rf "$STORAGE/$DATA/small/1"
-  echo changed >"$STORAGE/$DATA/small/0/7"
-  chmod 0700 "$STORAGE/$DATA/odd"
+  same "$ROOT/$DATA" "$ROOT/.snapshot-$DATA@first"
+  rm -rf "$ROOT/$DATA/small/1"
+  echo changed >"$ROOT/$DATA/small/0/7"
+  chmod 0700 "$ROOT/$DATA/odd"
   run dokku storage:snapshots:restore "$DATA" first
   assert_success
-  same "$STORAGE/.snapshot-$DATA@first" "$STORAGE/$DATA"
+  same "$ROOT/.snapshot-$DATA@first" "$ROOT/$DATA"
   local before
   before=$(dokku storage:snapshots:list "$DATA" --format json | jq -r '.[] | select(.made == "moved").name')
   [[ $before == before-restore-* ]] || fail "what was there is no snapshot: $before"
-  assert_equal changed "$(cat "$STORAGE/.snapshot-$DATA@$before/small/linked-0")"
-  [ ! -e "$STORAGE/.snapshot-$DATA@$before/small/1" ]
+  assert_equal changed "$(cat "$ROOT/.snapshot-$DATA@$before/small/linked-0")"
+  [ ! -e "$ROOT/.snapshot-$DATA@$before/small/1" ]
   # A copy of a copy against the original.
-  cmp "$STORAGE/$DATA/sparse" "$STORAGE/.snapshot-$DATA@$before/sparse"
+  cmp "$ROOT/$DATA/sparse" "$ROOT/.snapshot-$DATA@$before/sparse"
 }
 
 made() { dokku storage:snapshots:list "$DATA" --format json | jq -r ".[] | select(.name == \"$1\").made"; }
-used() { df --output=used -k "$STORAGE" | tail -n 1; }
+used() { df --output=used -k "$ROOT" | tail -n 1; }
 
 @test "ext4: a snapshot and what is restored of it are the same as the original" {
   FILES=$((FILES * 10))
@@ -118,15 +111,15 @@ used() { df --output=used -k "$STORAGE" | tail -n 1; }
 @test "xfs: the same, with shared blocks" {
   on xfs
   dokku storage:create "$DATA-big"
-  dd if=/dev/urandom of="$STORAGE/$DATA-big/data" bs=1M count=200 status=none
-  sync -f "$STORAGE"
+  dd if=/dev/urandom of="$ROOT/$DATA-big/data" bs=1M count=200 status=none
+  sync -f "$ROOT"
   local before
   before=$(used)
   run dokku storage:clone "$DATA-big" "$DATA-twin"
   assert_has "share their blocks"
-  sync -f "$STORAGE"
+  sync -f "$ROOT"
   [ $(($(used) - before)) -lt 50000 ] || fail "200 MiB that are shared took $(($(used) - before)) KiB"
-  cmp "$STORAGE/$DATA-big/data" "$STORAGE/$DATA-twin/data"
+  cmp "$ROOT/$DATA-big/data" "$ROOT/$DATA-twin/data"
   there_and_back 64
   assert_equal reflink "$(made first)"
 }
@@ -139,39 +132,39 @@ used() { df --output=used -k "$STORAGE" | tail -n 1; }
 
 @test "btrfs: a directory that is a subvolume is taken at once, and removed again" {
   on btrfs
-  btrfs subvolume create "$STORAGE/$DATA" >/dev/null
-  chown dokku:dokku "$STORAGE/$DATA"
+  btrfs subvolume create "$ROOT/$DATA" >/dev/null
+  chown dokku:dokku "$ROOT/$DATA"
   there_and_back 64
   assert_equal btrfs "$(made first)"
-  run btrfs subvolume list "$STORAGE"
+  run btrfs subvolume list "$ROOT"
   assert_line_with "$DATA@first"
   dokku storage:snapshots:destroy "$DATA" first --force
-  run btrfs subvolume list "$STORAGE"
+  run btrfs subvolume list "$ROOT"
   assert_has_not "$DATA@first"
-  [ ! -e "$STORAGE/.snapshot-$DATA@first" ]
+  [ ! -e "$ROOT/.snapshot-$DATA@first" ]
   # What btrfs would leave out of a snapshot is copied.
-  btrfs subvolume create "$STORAGE/$DATA/inner" >/dev/null
-  echo precious >"$STORAGE/$DATA/inner/file"
+  btrfs subvolume create "$ROOT/$DATA/inner" >/dev/null
+  echo precious >"$ROOT/$DATA/inner/file"
   dokku storage:snapshots:create "$DATA" nested
   assert_equal reflink "$(made nested)"
-  assert_equal precious "$(cat "$STORAGE/.snapshot-$DATA@nested/inner/file")"
+  assert_equal precious "$(cat "$ROOT/.snapshot-$DATA@nested/inner/file")"
 }
 
 @test "a snapshot is as protected as the data, and becomes a new entry" {
   dokku storage:create "$DATA"
-  echo data >"$STORAGE/$DATA/file"
-  chown -R 1000:1000 "$STORAGE/$DATA"
-  chmod 0700 "$STORAGE/$DATA"
+  echo data >"$ROOT/$DATA/file"
+  chown -R 1000:1000 "$ROOT/$DATA"
+  chmod 0700 "$ROOT/$DATA"
   dokku storage:snapshots:create "$DATA" kept
-  assert_equal "700 1000:1000" "$(stat -c '%a %u:%g' "$STORAGE/.snapshot-$DATA@kept")"
+  assert_equal "700 1000:1000" "$(stat -c '%a %u:%g' "$ROOT/.snapshot-$DATA@kept")"
   run_apart dokku storage:destroy "$DATA" --force
   assert_refused
   assert_stderr_has "dokku storage:snapshots:destroy $DATA kept"
   run dokku storage:create "$DATA-new" --from "snapshot:$DATA@kept"
   assert_success
-  assert_equal "700 1000:1000 data" "$(stat -c '%a %u:%g' "$STORAGE/$DATA-new") $(cat "$STORAGE/$DATA-new/file")"
+  assert_equal "700 1000:1000 data" "$(stat -c '%a %u:%g' "$ROOT/$DATA-new") $(cat "$ROOT/$DATA-new/file")"
   dokku storage:create "$DATA-given" --from "snapshot:$DATA@kept" --chown 32767
-  assert_equal "32767:32767 32767:32767" "$(stat -c '%u:%g' "$STORAGE/$DATA-given" "$STORAGE/$DATA-given/file" | xargs)"
+  assert_equal "32767:32767 32767:32767" "$(stat -c '%u:%g' "$ROOT/$DATA-given" "$ROOT/$DATA-given/file" | xargs)"
   mkdir -m 0755 "$HOST/outside"
   echo outside >"$HOST/outside/file"
   echo root >"$HOST/outside/for-root" && chmod 0600 "$HOST/outside/for-root"
@@ -183,8 +176,8 @@ used() { df --output=used -k "$STORAGE" | tail -n 1; }
   run_apart dokku storage:create "$DATA-dir" --from "dir:$HOST/outside"
   assert_refused
   dokku storage:create "$DATA-dir" --from "dir:$HOST/outside" --chown 32767
-  assert_equal "32767:32767 outside" "$(stat -c '%u:%g' "$STORAGE/$DATA-dir/file") $(cat "$STORAGE/$DATA-dir/file")"
-  run ls -A "$STORAGE"
+  assert_equal "32767:32767 outside" "$(stat -c '%u:%g' "$ROOT/$DATA-dir/file") $(cat "$ROOT/$DATA-dir/file")"
+  run ls -A "$ROOT"
   assert_has_not .destroyed-
 }
 
@@ -195,7 +188,7 @@ deployed_with() {
   needs_docker
   on ext4
   dokku storage:create "$DATA"
-  dd if=/dev/zero of="$STORAGE/$DATA/data" bs=1M count="$1" status=none
+  dd if=/dev/zero of="$ROOT/$DATA/data" bs=1M count="$1" status=none
   dokku storage:mount "$APP" "$DATA" --container-dir /data
   deploy "$APP"
 }
@@ -226,7 +219,7 @@ wait_for() {
   assert_equal "" "$(made killed)"
   run dokku storage:snapshots:create "$DATA" again
   assert_success
-  run ls -A "$STORAGE"
+  run ls -A "$ROOT"
   assert_has_not .destroyed-
   # One that somebody else paused stays so.
   docker pause "$(container "$APP")" >/dev/null
@@ -245,11 +238,11 @@ wait_for() {
   assert_refused
   assert_stderr_has "running containers"
   assert_stderr_has "--stop"
-  [ -e "$STORAGE/$DATA/new" ]
+  [ -e "$ROOT/$DATA/new" ]
   run dokku storage:snapshots:restore "$DATA" good --stop
   assert_success
   assert_has "dokku ps:start $APP"
   assert_equal "" "$(docker ps -q --filter "label=com.dokku.app-name=$APP")"
-  [ ! -e "$STORAGE/$DATA/new" ]
-  cmp "$STORAGE/.snapshot-$DATA@good/data" "$STORAGE/$DATA/data"
+  [ ! -e "$ROOT/$DATA/new" ]
+  cmp "$ROOT/.snapshot-$DATA@good/data" "$ROOT/$DATA/data"
 }

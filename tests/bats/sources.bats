@@ -2,8 +2,7 @@
 # New entries filled from a real git repository and a real HTTP server: all of it, or nothing.
 load helper
 
-setup_file() {
-  make_host
+before_all() {
   SERVED="$HOST/served"
   mkdir -p "$SERVED/cgi-bin" "$HOST/tree/folder"
   printf '#!/bin/sh\nGIT_PROJECT_ROOT=%s GIT_HTTP_EXPORT_ALL=1 exec git -c safe.directory=* http-backend\n' "$SERVED" >"$SERVED/cgi-bin/git"
@@ -35,16 +34,8 @@ PYTHON
   URL="http://127.0.0.1:$(cat "$HOST/port")"
   export URL SERVED
 }
-teardown_file() {
-  kill "$(cat "$HOST/server.pid")"
-  drop_host
-}
-setup() {
-  STORAGE="$DOKKU_LIB_ROOT/data/storage"
-  new_app
-  DATA="$APP-data"
-}
-teardown() { drop_apps; }
+after_all() { kill "$(cat "$HOST/server.pid")"; }
+before_each() { DATA="$APP-data"; }
 
 make_repository() {
   local git=(git -C "$HOST/work" -c user.name=a -c user.email=a@example.com)
@@ -82,7 +73,7 @@ make_archives() {
 # nothing_is_left: no entry, no directory, and no hidden one.
 nothing_is_left() {
   [ ! -e "$DOKKU_LIB_ROOT/data/storage-registry/entries/$DATA.json" ] || fail "the entry is registered"
-  assert_equal "" "$(find "$STORAGE" -mindepth 1 -maxdepth 1 \( -name "$DATA*" -o -name '.destroyed-*' \))"
+  assert_equal "" "$(find "$ROOT" -mindepth 1 -maxdepth 1 \( -name "$DATA*" -o -name '.destroyed-*' \))"
 }
 
 @test "a branch, a tag, a commit and what is checked out fill an entry, without the history" {
@@ -94,10 +85,10 @@ nothing_is_left() {
     assert_has "without its history"
     expected=main
     [ "$n" -lt 4 ] || expected=other
-    assert_equal "$expected" "$(cat "$STORAGE/$DATA-$n/file")"
-    [ ! -e "$STORAGE/$DATA-$n/.git" ]
-    assert_equal "dokku 755" "$(stat -c '%U %a' "$STORAGE/$DATA-$n")"
-    assert_equal dokku "$(stat -c %U "$STORAGE/$DATA-$n/file")"
+    assert_equal "$expected" "$(cat "$ROOT/$DATA-$n/file")"
+    [ ! -e "$ROOT/$DATA-$n/.git" ]
+    assert_equal "dokku 755" "$(stat -c '%U %a' "$ROOT/$DATA-$n")"
+    assert_equal dokku "$(stat -c %U "$ROOT/$DATA-$n/file")"
   done
 }
 
@@ -115,12 +106,12 @@ nothing_is_left() {
 @test "an archive is unpacked with its sum checked, and given to whom --chown says" {
   run dokku storage:create "$DATA" --from "$URL/good.tar.gz" --sha256 "$(sha256sum "$SERVED/good.tar.gz" | cut -d ' ' -f 1)" --chown 1234
   assert_success
-  assert_equal content "$(cat "$STORAGE/$DATA/link")"
-  assert_equal "1234:1234" "$(stat -c %u:%g "$STORAGE/$DATA/folder/file")"
+  assert_equal content "$(cat "$ROOT/$DATA/link")"
+  assert_equal "1234:1234" "$(stat -c %u:%g "$ROOT/$DATA/folder/file")"
   run dokku storage:create "$DATA-file" --from "$URL/plain.txt?key=secret"
   assert_success
   assert_has_not secret
-  assert_equal plain "$(cat "$STORAGE/$DATA-file/plain.txt")"
+  assert_equal plain "$(cat "$ROOT/$DATA-file/plain.txt")"
 }
 
 @test "an archive that leads out, or has a device or a set-uid file, is refused whole" {
@@ -149,7 +140,7 @@ nothing_is_left() {
   "$DOKKU" storage:create "$DATA" --from "$URL/slow" >/dev/null 2>&1 3>&- &
   local creating=$!
   for _ in $(seq 100); do
-    hidden=$(find "$STORAGE" -maxdepth 1 -name ".destroyed-$DATA-*")
+    hidden=$(find "$ROOT" -maxdepth 1 -name ".destroyed-$DATA-*")
     [ -z "$hidden" ] || break
     sleep 0.1
   done
@@ -160,7 +151,7 @@ nothing_is_left() {
   wait "$creating" || true
   run dokku storage:create "$DATA-next"
   assert_success
-  assert_equal "" "$(find "$STORAGE" -maxdepth 1 -name '.destroyed-*')"
+  assert_equal "" "$(find "$ROOT" -maxdepth 1 -name '.destroyed-*')"
   [ ! -e "$DOKKU_LIB_ROOT/data/storage-registry/entries/$DATA.json" ]
 }
 
@@ -170,10 +161,10 @@ nothing_is_left() {
   for of in "git+$URL/cgi-bin/git/site.git#v1" "$URL/good.tar.gz" "$URL/plain.txt"; do
     run dokku storage:create "$DATA" --size 16M --from "$of" --chown 1234
     assert_success
-    assert_equal "$STORAGE/$DATA" "$(findmnt -no TARGET "$STORAGE/$DATA")"
-    assert_equal "1234:1234 755" "$(stat -c '%u:%g %a' "$STORAGE/$DATA")"
-    [ ! -e "$STORAGE/$DATA/.git" ]
-    [ -e "$STORAGE/$DATA/file" ] || [ -e "$STORAGE/$DATA/folder/file" ] || [ -e "$STORAGE/$DATA/plain.txt" ]
+    assert_equal "$ROOT/$DATA" "$(findmnt -no TARGET "$ROOT/$DATA")"
+    assert_equal "1234:1234 755" "$(stat -c '%u:%g %a' "$ROOT/$DATA")"
+    [ ! -e "$ROOT/$DATA/.git" ]
+    [ -e "$ROOT/$DATA/file" ] || [ -e "$ROOT/$DATA/folder/file" ] || [ -e "$ROOT/$DATA/plain.txt" ]
     dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
     assert_equal "" "$(ls -A "$images")"
   done

@@ -2,16 +2,8 @@
 # The plugin as people use it: over SSH, with a key whose forced command ends in `dokku`, as on a Dokku host.
 load helper
 
-setup_file() {
-  make_host
-  start_sshd
-}
-teardown_file() {
-  [ -z "${SSHD:-}" ] || kill "$SSHD" 2>/dev/null || true
-  drop_host
-}
-setup() { new_app; }
-teardown() { drop_apps; }
+before_all() { start_sshd; }
+after_all() { [ -z "${SSHD:-}" ] || kill "$SSHD" 2>/dev/null || true; }
 
 # An SSH server of this suite's own: on 127.0.0.1, with its own host key, settings and authorized key.
 start_sshd() {

@@ -1,23 +1,23 @@
 #!/usr/bin/env bats
 # The stand-in host itself: it fires what was recorded on a real Dokku host, and does about failures what Dokku does.
 load helper
+needs docker standin
 
-setup_file() {
-  standin_only
+# The host has Dokku's own plugin.
+make_host() {
   bare_host
   export DOKKU="$HOST/bin/dokku"
 }
-teardown_file() { is_real || drop_host; }
+# Which apps there are is each test's own.
 setup() {
-  standin_only
-  needs_docker
+  skip_what_cannot_run
   : >"$HOST/log/triggers.jsonl"
 }
 teardown() {
-  ! is_real || return 0
+  [ -n "${HOST:-}" ] || return 0
   drop_triggers
   rm -rf "${HOST:?}/home"/* "$HOST/lib/config"/*
-  [ -z "$HAVE_DOCKER" ] || remove_test_containers
+  remove_test_containers
 }
 
 TRACES="$REPO/tests/bats/host/traces"

@@ -1,24 +1,14 @@
 #!/usr/bin/env bats
 # The flat files: what Dokku's own code and other versions read and write, broken ones, owners and modes.
 load helper
+needs standin
 
-setup_file() {
-  standin_only
-  make_host
-}
-teardown_file() { drop_host; }
-setup() {
-  standin_only
-  new_app
+before_each() {
   OTHER="$APP-other"
   dokku apps:create "$OTHER"
   MOUNTS="$DOKKU_LIB_ROOT/config/storage/$APP/mounts"
-  ENTRIES="$DOKKU_LIB_ROOT/data/storage-registry/entries"
 }
-teardown() {
-  rm -f "$ENTRIES"/broken-*.json
-  drop_apps
-}
+after_each() { rm -f "$ENTRIES"/broken-*.json; }
 
 # Writes a file as the user dokku, from standard input.
 put() { sudo -u dokku sh -c 'mkdir -p "$(dirname "$1")" && umask 077 && cat > "$1"' - "$1"; }

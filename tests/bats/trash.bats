@@ -2,25 +2,15 @@
 # What is destroyed with its data can be had back for a while; what nothing uses is found, and deleted once confirmed.
 load helper
 
-setup_file() {
-  make_host
-  dokku storage:policy:set trash-hours 48 >/dev/null
-}
-teardown_file() { drop_host; }
-setup() {
-  new_app
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
-  REGISTRY="$DOKKU_LIB_ROOT/data/storage-registry"
-  NAME="$APP-data"
-}
-teardown() {
+before_all() { dokku storage:policy:set trash-hours 48 >/dev/null; }
+before_each() { NAME="$APP-data"; }
+after_each() {
   if [ -n "${VOLUMES:-}" ]; then
     # shellcheck disable=SC2086
     docker volume rm -f $VOLUMES >/dev/null
   fi
   if mountpoint -q "$DOKKU_LIB_ROOT/data"; then umount "$DOKKU_LIB_ROOT/data"; fi
   if [ -n "${LOOP:-}" ]; then losetup -d "$LOOP"; fi
-  drop_apps
 }
 
 # The ids of what is in the trash under a name, what was destroyed first at the beginning.

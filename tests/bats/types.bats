@@ -1,17 +1,9 @@
 #!/usr/bin/env bats
 # What can stand behind an entry: the table of types, directory, k3s, and tmpfs in real containers.
 load helper
+needs docker
 
-setup_file() { make_host; }
-teardown_file() { drop_host; }
-setup() {
-  needs_docker
-  new_app
-}
-teardown() {
-  drop_apps
-  drop_volumes
-}
+after_each() { drop_volumes; }
 
 # tmpfs_in APP PATH: what the kernel says of the tmpfs at a path in the app's container.
 tmpfs_in() { inside "$1" web grep "^tmpfs $2 tmpfs " /proc/mounts; }

@@ -2,14 +2,12 @@
 # An engine with user namespaces: owners and checks go by how it really maps ids. It is started for this suite, beside
 # the machine's own, with ranges that nobody would assume.
 load helper
+needs docker standin
 
-setup_file() {
+before_all() {
   export ENGINE=""
-  ! is_real || return 0
-  make_host
-  [ -n "$HAVE_DOCKER" ] && command -v dockerd >/dev/null || return 0
-  mkdir -p "$HOST/srv" "$HOST/engine"
-  chmod 0777 "$HOST/srv"
+  command -v dockerd >/dev/null || return 0
+  mkdir "$HOST/engine"
   chmod 0711 "$HOST/engine"
   # The ranges of the user dokku, unless this machine gives it some.
   for file in /etc/subuid /etc/subgid; do
@@ -35,9 +33,8 @@ setup_file() {
   USER_1000=$(make_image user-1000 "" 'USER 1000')
   export USER_1000
 }
-teardown_file() {
+after_all() {
   local file
-  [ -n "${HOST:-}" ] || return 0
   if [ -s "$HOST/engine/pid" ]; then
     local pid
     pid=$(cat "$HOST/engine/pid")
@@ -50,18 +47,10 @@ teardown_file() {
   for file in subuid subgid; do
     if [ -e "$HOST/engine/$file" ]; then cp -a "$HOST/engine/$file" "/etc/$file"; elif [ -d "$HOST/engine" ]; then rm -f "/etc/$file"; fi
   done
-  drop_host
 }
-setup() {
-  needs_docker
-  standin_only
+before_each() {
   [ -n "$ENGINE" ] || skip "NO ENGINE WITH USER NAMESPACES CAN BE STARTED HERE: $(tail -n 1 "$HOST/engine/log" 2>/dev/null)"
-  new_app
-  DIR="$HOST/srv/$APP" # a folder on the host for this test
-  mkdir "$DIR"
-  ROOT="$DOKKU_LIB_ROOT/data/storage"
 }
-teardown() { drop_apps; }
 
 # The helpers ask the host's own engine, whatever DOCKER_HOST says: here this suite's is that, for what dokku runs.
 dokku() {

@@ -5,11 +5,10 @@
 # plugin that only has a socket in /run/docker/plugins could be found the same way, but the engine goes on asking for it,
 # 15 seconds each time, until it is started anew.
 load helper
+needs docker
 
-setup_file() {
-  make_host
+before_all() {
   export DRIVER="dokku-storage-test/shelf:$RUN_ID" SHELF=""
-  [ -n "$HAVE_DOCKER" ] || return 0
   local root="$HOST/shelf"
   mkdir -p "$root"/rootfs/{usr,data,run/docker/plugins,tmp,proc,sys,dev,etc}
   ln -s usr/lib "$root/rootfs/lib"
@@ -26,21 +25,12 @@ CONFIG
   docker plugin enable "$DRIVER" >/dev/null
   SHELF="$(docker info --format '{{.DockerRootDir}}')/plugins/$(docker plugin inspect --format '{{.Id}}' "$DRIVER")/propagated-mount"
 }
-teardown_file() {
-  [ -z "$SHELF" ] || docker plugin rm -f "$DRIVER" >/dev/null
-  drop_host
-}
-setup() {
-  needs_docker
-  new_app
+after_all() { [ -z "$SHELF" ] || docker plugin rm -f "$DRIVER" >/dev/null; }
+before_each() {
   VOLUME="$APP-volume"
   ENTRY="$DOKKU_LIB_ROOT/data/storage-registry/entries/$VOLUME.json"
 }
-teardown() {
-  remove_test_containers
-  drop_apps
-  drop_volumes
-}
+after_each() { drop_volumes; }
 
 create() { dokku storage:create "$VOLUME" --type volume "$@"; }
 mounted() { dokku storage:mount "$APP" "$VOLUME" --container-dir /data; }

@@ -1,6 +1,6 @@
 //! Access control: where a plugin answers `user-auth-app`, only the apps it names exist for the caller.
 
-use crate::support::stubs;
+use crate::harness::stubs;
 use crate::{Session, assert_transcript};
 
 /// A host with an access-control plugin that shows the caller only these apps.
@@ -12,7 +12,7 @@ fn host(seen: &str) -> Session {
     }
     session.prepare(&["storage:mount", "wiki", "of-both", "--container-dir", "/both"]);
     session.prepare(&["storage:create", "free"]);
-    session.host.folder("lib/plugins/enabled/acl");
+    session.host.make_directory("lib/plugins/enabled/acl");
     stubs::script(&session.host.path("lib/plugins/enabled/acl/user-auth-app"), "#!/bin/sh\n");
     session.host.answer("user-auth-app", seen);
     session

@@ -49,7 +49,7 @@ fn a_missing_source_is_made_or_ignored() {
 fn a_clone_gets_what_was_decided() {
     let mut session = Session::dokku(&["blog", "shared", "copied", "emptied"]);
     session.prepare(&["storage:create", "blog-data"]);
-    session.host.file("lib/data/storage/blog-data/deep/file", "what was there");
+    session.host.write("lib/data/storage/blog-data/deep/file", "what was there");
     session.prepare(&["storage:mount", "blog", "blog-data", "--container-dir", "/data"]);
     session.prepare(&["storage:mount", "blog", "/srv/elsewhere:/elsewhere"]);
     session.run(&["post-app-clone-setup", "blog", "shared"]);

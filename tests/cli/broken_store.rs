@@ -26,7 +26,7 @@ const READERS: [&[&str]; 9] = [
 #[test]
 fn a_line_of_an_apps_mounts() {
     let mut session = host();
-    session.host.file(
+    session.host.write(
         "lib/config/storage/blog/mounts",
         "{\"entry_name\":\"good\",\"container_path\":\"/good\",\"phases\":[\"deploy\"]}\n\n{\"entry_name\":\"good\",\"container_\n",
     );
@@ -54,7 +54,7 @@ fn values_that_cannot_be_mounted() {
         "null",
         "entry_name=good",
     ] {
-        session.host.file("lib/config/storage/blog/mounts", format!("{line}\n"));
+        session.host.write("lib/config/storage/blog/mounts", format!("{line}\n"));
         session.remark(line);
         session.run(&["docker-args-deploy", "blog", "latest", "web"]);
     }
@@ -65,7 +65,7 @@ fn values_that_cannot_be_mounted() {
 fn bytes_that_are_no_text() {
     let mut session = host();
     let text = b"{\"entry_name\":\"good\",\"container_path\":\"/a\",\"phases\":[\"deploy\"]}\n{\"entry_name\":\"\xff\"}\n";
-    session.host.file("lib/config/storage/blog/mounts", text);
+    session.host.write("lib/config/storage/blog/mounts", text);
     for words in READERS {
         session.run(words);
     }
@@ -75,7 +75,7 @@ fn bytes_that_are_no_text() {
 #[test]
 fn an_entry() {
     let mut session = host();
-    session.host.file(
+    session.host.write(
         "lib/data/storage-registry/entries/good.json",
         "{\n  \"name\": \"good\",\n  \"scheduler\" \"docker-local\"\n}",
     );
@@ -115,16 +115,16 @@ fn entries_of_all_kinds_of_wrong() {
         r#"{"name":"good","host_path":"/a","mode":"rwx"}"#,
         "{\"name\":\"good\",\"host_path\":\"/a\"}{}",
     ] {
-        session.host.file("lib/data/storage-registry/entries/good.json", text);
+        session.host.write("lib/data/storage-registry/entries/good.json", text);
         session.remark(if text.is_empty() { "(empty)" } else { text });
         session.run(&["storage:info", "good"]);
     }
-    session.host.file("lib/data/storage-registry/entries/good.json", b"{\"name\":\"\xff\"}");
+    session.host.write("lib/data/storage-registry/entries/good.json", b"{\"name\":\"\xff\"}");
     session.run(&["storage:info", "good"]);
     session.remark("what is no entry's file is left alone");
-    session.host.file("lib/data/storage-registry/entries/README", "hello");
-    session.host.file("lib/data/storage-registry/entries/.good.json.swp", "hello");
-    session.host.file("lib/data/storage-registry/entries/good.json", "{\"name\":\"good\"}");
+    session.host.write("lib/data/storage-registry/entries/README", "hello");
+    session.host.write("lib/data/storage-registry/entries/.good.json.swp", "hello");
+    session.host.write("lib/data/storage-registry/entries/good.json", "{\"name\":\"good\"}");
     session.run(&["storage:list-entries"]);
     assert_transcript!(session);
 }
@@ -133,11 +133,11 @@ fn entries_of_all_kinds_of_wrong() {
 fn what_go_writes_is_read() {
     let mut session = host();
     session.prepare(&["storage:app:set", "blog", "missing-source", "ignore"]);
-    session.host.file(
+    session.host.write(
         "lib/data/storage-registry/entries/good.json",
         "{\"name\":\"good\",\"scheduler\":\"docker-local\",\"host_path\":\"/srv/a \\u0026 b\",\"labels\":null,\"size\":\"\",\"schema_version\":1}\r\n",
     );
-    session.host.file(
+    session.host.write(
         "lib/config/storage/blog/mounts",
         "{\"entry_name\":\"good\",\"container_path\":\"/a\\u003cb\",\"phases\":[\"deploy\",\"deploy\"],\"process_type\":\"\",\"subpath\":\"\",\"volume_chown\":null}\r\n\r\n",
     );
@@ -158,9 +158,9 @@ fn a_missing_entry() {
 }
 
 /// What an entry with this file becomes for Docker.
-fn docker_args_of(entry: &str) -> crate::support::Answer {
+fn docker_args_of(entry: &str) -> crate::harness::Answer {
     let session = host();
-    session.host.file("lib/data/storage-registry/entries/good.json", entry);
+    session.host.write("lib/data/storage-registry/entries/good.json", entry);
     session.call(&["docker-args-run", "blog", "latest"]).run()
 }
 

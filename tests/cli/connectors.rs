@@ -1,6 +1,6 @@
 //! `storage:connectors:*`.
 
-use crate::support::stubs;
+use crate::harness::stubs;
 use crate::{Session, assert_transcript};
 
 /// A secret that nothing may show.
@@ -71,7 +71,7 @@ fn made_listed_and_shown() {
     });
     session.run_with("the secret on standard input", NAS, |call| call.stdin(SECRET));
     session.run(&["storage:connectors:create", "open", "--type", "s3"]);
-    session.host.file("lib/data/storage-registry/entries/media.json", MEDIA);
+    session.host.write("lib/data/storage-registry/entries/media.json", MEDIA);
     session.run(&["storage:connectors:list"]);
     session.run(&["storage:connectors:list", "--format", "json"]);
     session.run(&["storage:connectors:info", "films"]);
@@ -142,11 +142,11 @@ fn ways_to_give_a_secret() {
     let mut session = host();
     let create =
         |from: &'static str| [&NAS[..1], &["b"], &NAS[2..], &["--secret-file", from]].concat();
-    session.host.file("secret", format!("{SECRET}\n"));
-    session.host.file("two-lines", "a\nb\n");
-    session.host.file("large", "a".repeat(5000));
-    session.host.file("binary", [0xff, 0xfe]);
-    session.host.file("empty", "");
+    session.host.write("secret", format!("{SECRET}\n"));
+    session.host.write("two-lines", "a\nb\n");
+    session.host.write("large", "a".repeat(5000));
+    session.host.write("binary", [0xff, 0xfe]);
+    session.host.write("empty", "");
     let made = assert_cmd::Command::new("mkfifo").arg(session.host.path("pipe")).output().unwrap();
     assert!(made.status.success());
     for file in ["nope", "pipe", "two-lines", "large", "binary", "empty", ""] {
@@ -178,7 +178,7 @@ fn changes() {
         call.stdin("second")
     });
     session.remark("both parts of a key in one step");
-    session.host.file("third", "third\n");
+    session.host.write("third", "third\n");
     session.run(&[
         "storage:connectors:set",
         "films",
@@ -194,7 +194,7 @@ fn changes() {
     session.run(&["storage:connectors:info", "films"]);
     session.show_tree("lib/data/storage-registry/connectors");
     session.remark("what cannot follow is said, and the new values are kept");
-    session.host.file("lib/data/storage-registry/entries/media.json", MEDIA);
+    session.host.write("lib/data/storage-registry/entries/media.json", MEDIA);
     session.host.answer("docker-volume", "[]");
     session.host.answer("docker-volume.exit", "1");
     session.run_with("another", &["storage:connectors:set", "nas", "secret"], |call| {
@@ -239,7 +239,7 @@ fn asking_the_server() {
 #[test]
 fn destroyed_only_where_no_entry_uses_it() {
     let mut session = with_connectors();
-    session.host.file("lib/data/storage-registry/entries/media.json", MEDIA);
+    session.host.write("lib/data/storage-registry/entries/media.json", MEDIA);
     session.run(&["storage:connectors:destroy", "nas", "--force"]);
     session.run_with("wrong name", &["storage:connectors:destroy", "films"], |call| {
         call.stdin("film\n")
@@ -247,7 +247,7 @@ fn destroyed_only_where_no_entry_uses_it() {
     session.run_with("right name", &["storage:connectors:destroy", "films"], |call| {
         call.stdin("films\n")
     });
-    session.host.file("lib/data/storage-registry/entries/media.json", "{");
+    session.host.write("lib/data/storage-registry/entries/media.json", "{");
     session.run(&["storage:connectors:destroy", "nas", "--force"]);
     session.run(&["storage:connectors:list"]);
     std::fs::remove_file(session.host.path("lib/data/storage-registry/entries/media.json"))
@@ -261,16 +261,16 @@ fn destroyed_only_where_no_entry_uses_it() {
 fn files_that_others_wrote() {
     let mut session = with_connectors();
     let folder = "lib/data/storage-registry/connectors";
-    session.host.file(
+    session.host.write(
         &format!("{folder}/films.json"),
         r#"{"name":"films","type":"s3","x_new":[1],"schema_version":7}"#,
     );
     session.run(&["storage:connectors:set", "films", "region", "eu-west-1"]);
     session.show_file(&format!("{folder}/films.json"));
     let trick = r#"{"name":"nas","type":"cifs","server":"nas","username":"a,password=x"}"#;
-    session.host.file(&format!("{folder}/nas.json"), trick);
+    session.host.write(&format!("{folder}/nas.json"), trick);
     session.run(&["storage:connectors:info", "nas"]);
-    session.host.file(&format!("{folder}/bad.json"), "{");
+    session.host.write(&format!("{folder}/bad.json"), "{");
     session.run(&["storage:connectors:list"]);
     assert_transcript!(session);
 }
@@ -278,8 +278,8 @@ fn files_that_others_wrote() {
 #[test]
 fn who_may_not_see_every_app_sees_no_connector() {
     let session = with_connectors();
-    session.host.folder("home/wiki");
-    session.host.folder("lib/plugins/enabled/acl");
+    session.host.make_directory("home/wiki");
+    session.host.make_directory("lib/plugins/enabled/acl");
     stubs::script(&session.host.path("lib/plugins/enabled/acl/user-auth-app"), "#!/bin/sh\n");
     session.host.answer("user-auth-app", "blog\n");
     for words in [
@@ -302,7 +302,7 @@ fn who_may_not_see_every_app_sees_no_connector() {
 #[test]
 fn a_secret_is_shown_nowhere() {
     let session = host();
-    session.host.file("lib/data/storage-registry/entries/media.json", MEDIA);
+    session.host.write("lib/data/storage-registry/entries/media.json", MEDIA);
     session.host.answer("docker-volume.exit", "1");
     let set = ["storage:connectors:set", "nas", "secret"];
     for words in [

@@ -1,6 +1,6 @@
 //! `storage:create`.
 
-use crate::support::{is_root, skipped};
+use crate::harness::as_root;
 use crate::{Session, assert_transcript};
 
 #[test]
@@ -34,8 +34,8 @@ fn at_a_path_and_as_a_volume() {
 
 #[test]
 fn owner_and_mode() {
-    if !is_root() {
-        return skipped("create::owner_and_mode", "only root can give folders away");
+    if !as_root("create::owner_and_mode") {
+        return;
     }
     let mut session = Session::dokku(&["blog"]);
     session.run(&["storage:create", "a", "--chown", "herokuish", "--mode", "750"]);
@@ -91,7 +91,7 @@ fn on_a_cluster() {
 fn refusals() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "there"]);
-    session.host.file("lib/data/storage/a-file", "");
+    session.host.write("lib/data/storage/a-file", "");
     for words in [
         &[][..],
         &[""],

@@ -1,7 +1,7 @@
 //! The known defects of Dokku 0.38.27's own plugin, one test each: here they are not. The fifth (the sudo helpers'
 //! root and links) is in `helpers.rs`.
 
-use crate::support::{is_root, skipped};
+use crate::harness::as_root;
 use crate::{Session, assert_transcript};
 
 fn args(session: &Session, words: &[&str]) -> String {
@@ -24,7 +24,7 @@ fn parallel_mounts_are_all_there() {
     let mut found = Session::dokku(&["blog"]);
     found.remark("a mount that was interrupted before its file was in place");
     found.prepare(&["storage:mount", "blog", "/srv/a:/a"]);
-    found.host.file("lib/data/storage-registry/.change", "{\"entry_name\":\"tru");
+    found.host.write("lib/data/storage-registry/.change", "{\"entry_name\":\"tru");
     found.run(&["storage:list", "blog"]);
     found.run(&["storage:mount", "blog", "/srv/b:/b"]);
     found.show_tree("lib");
@@ -69,12 +69,12 @@ fn a_mount_is_one_word() {
 /// 3: process type, subpath and owner are stored and ignored; two mounts claim one container path.
 #[test]
 fn what_is_stored_is_done() {
-    if !is_root() {
-        return skipped("defects::what_is_stored_is_done", "only root can give folders away");
+    if !as_root("defects::what_is_stored_is_done") {
+        return;
     }
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "data"]);
-    session.host.folder("lib/data/storage/data/part");
+    session.host.make_directory("lib/data/storage/data/part");
     session.prepare(&[
         "storage:mount",
         "blog",
@@ -108,7 +108,7 @@ fn a_missing_path_stops_the_deploy() {
         assert!(answer.stderr.contains(word), "{word} is not named: {answer:?}");
     }
     assert!(!session.host.path("srv").exists(), "something was made");
-    session.host.file("srv/settings.json", "{}");
+    session.host.write("srv/settings.json", "{}");
     assert_eq!(
         args(&session, &["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]),
         ""
@@ -118,11 +118,11 @@ fn a_missing_path_stops_the_deploy() {
 /// 6: `chown -R` always, on everything.
 #[test]
 fn only_the_directory_itself_changes_its_owner() {
-    if !is_root() {
-        return skipped("defects::only_the_directory", "only root can give folders away");
+    if !as_root("defects::only_the_directory") {
+        return;
     }
     let mut session = Session::dokku(&["blog"]);
-    session.host.file("lib/data/storage/data/of-another-uid", "");
+    session.host.write("lib/data/storage/data/of-another-uid", "");
     session.run(&["storage:ensure-directory", "data"]);
     session.run(&["storage:create", "data", "--chown", "heroku"]);
     session.run(&["storage:set", "data", "chown", "paketo"]);
@@ -192,8 +192,8 @@ fn nothing_is_silently_left_out() {
 /// 10: the uid offset of user namespaces is assumed.
 #[test]
 fn the_uid_offset_is_what_docker_says() {
-    if !is_root() {
-        return skipped("defects::the_uid_offset", "only root can give folders away");
+    if !as_root("defects::the_uid_offset") {
+        return;
     }
     let mut session = Session::dokku(&["blog"]);
     session.run_with("Docker says nothing", &["storage:ensure-directory", "a"], |call| call);

@@ -7,7 +7,7 @@ use crate::{Session, assert_transcript};
 fn only_the_entry() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "data"]);
-    session.host.file("lib/data/storage/data/kept", "");
+    session.host.write("lib/data/storage/data/kept", "");
     session.run(&["storage:destroy", "data", "--force"]);
     session.show_tree("lib/data");
     assert_transcript!(session);
@@ -17,7 +17,7 @@ fn only_the_entry() {
 fn the_data_too() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "data"]);
-    session.host.file("lib/data/storage/data/deep/file", "");
+    session.host.write("lib/data/storage/data/deep/file", "");
     session.run(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
     session.prepare(&["storage:create", "doomed", "--reclaim-policy", "Delete"]);
     session.run(&["storage:destroy", "doomed", "--force"]);
@@ -100,7 +100,7 @@ fn an_entry_that_went_with_its_last_mount() {
 fn a_link_in_the_directorys_place() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "data"]);
-    session.host.file("outside/precious", "");
+    session.host.write("outside/precious", "");
     std::fs::remove_dir(session.host.path("lib/data/storage/data")).unwrap();
     let link = session.host.path("lib/data/storage/data");
     std::os::unix::fs::symlink(session.host.path("outside"), link).unwrap();
@@ -115,7 +115,7 @@ fn an_apps_mounts_that_cannot_be_read_are_named() {
     let session = Session::dokku(&["blog", "wiki"]);
     session.prepare(&["storage:create", "data"]);
     let line = "{\"entry_name\":\"data\",\"container_path\":\n";
-    session.host.file("lib/config/storage/wiki/mounts", line);
+    session.host.write("lib/config/storage/wiki/mounts", line);
     let answer = session.call(&["storage:destroy", "data", "--force"]).run();
     assert_eq!(answer.status, 1, "{answer:?}");
     let place = "lib/config/storage/wiki/mounts line 1";

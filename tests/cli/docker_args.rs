@@ -118,8 +118,8 @@ fn a_part_of_a_directory() {
     let words = ["docker-args-deploy", "blog", "latest", "web"];
     session.run(&words);
     session.remark("an app put a link into its directory");
-    session.host.folder("outside");
-    session.host.folder("lib/data/storage/data/up loads");
+    session.host.make_directory("outside");
+    session.host.make_directory("lib/data/storage/data/up loads");
     std::os::unix::fs::symlink(
         session.host.path("outside"),
         session.host.path("lib/data/storage/data/up loads/public"),

@@ -24,8 +24,8 @@ fn what_is_wrong_is_said_with_what_mends_it() {
     std::fs::remove_file(session.host.path("lib/data/storage-registry/entries/lost.json")).unwrap();
     std::fs::remove_dir(session.host.path("lib/data/storage/missing")).unwrap();
     let options = "lib/config/docker-options/blog/_default_.deploy";
-    session.host.file(options, "-v /srv/old:/old\n");
-    session.host.file("lib/config/storage/wiki/mounts", "{\"entry_name\":\"tru\n");
+    session.host.write(options, "-v /srv/old:/old\n");
+    session.host.write("lib/config/storage/wiki/mounts", "{\"entry_name\":\"tru\n");
     let needs = r#"[{"id":"uploads","description":"what visitors send","path":"/up"}]"#;
     session.call(&["storage:needs:import", "blog"]).stdin(needs).run();
     session.run(&["storage:doctor"]);

@@ -1,12 +1,12 @@
 //! `storage:ensure-directory`.
 
-use crate::support::{is_root, skipped};
+use crate::harness::as_root;
 use crate::{Session, assert_transcript};
 
 #[test]
 fn every_owner() {
-    if !is_root() {
-        return skipped("ensure_directory::every_owner", "only root can give folders away");
+    if !as_root("ensure_directory::every_owner") {
+        return;
     }
     let mut session = Session::dokku(&["blog"]);
     session.run(&["storage:ensure-directory", "default"]);
@@ -22,16 +22,16 @@ fn every_owner() {
 
 #[test]
 fn what_is_in_it_keeps_its_owners_unless_asked() {
-    if !is_root() {
-        return skipped("ensure_directory::what_is_in_it", "only root can give folders away");
+    if !as_root("ensure_directory::what_is_in_it") {
+        return;
     }
     let mut session = Session::dokku(&["blog"]);
-    session.host.file("lib/data/storage/full/deep/file", "");
+    session.host.write("lib/data/storage/full/deep/file", "");
     session.run(&["storage:ensure-directory", "full", "--chown", "heroku"]);
     session.show_tree("lib/data/storage");
     session.run(&["storage:ensure-directory", "full", "--chown", "heroku", "--chown-recursive"]);
     session.show_tree("lib/data/storage");
-    session.host.file("outside/linked", "");
+    session.host.write("outside/linked", "");
     let inside = session.host.path("lib/data/storage/full/deep/linked");
     std::fs::hard_link(session.host.path("outside/linked"), inside).unwrap();
     session.run(&["storage:ensure-directory", "full", "--chown", "heroku", "--chown-recursive"]);
@@ -41,7 +41,7 @@ fn what_is_in_it_keeps_its_owners_unless_asked() {
 #[test]
 fn refusals() {
     let mut session = Session::dokku(&["blog"]);
-    session.host.file("lib/data/storage/a-file", "");
+    session.host.write("lib/data/storage/a-file", "");
     for words in [
         &[][..],
         &[""],

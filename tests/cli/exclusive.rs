@@ -74,7 +74,7 @@ fn one_app_at_a_time() {
         .run();
     session.run(&["storage:needs:link", "wiki", "up", "data"]);
     let line = session.host.expand("-v {ROOT}/lib/data/storage/data:/data\n-v /srv/x:/x\n");
-    session.host.file("lib/config/docker-options/wiki/_default_.deploy", line);
+    session.host.write("lib/config/docker-options/wiki/_default_.deploy", line);
     session.run(&["storage:migrate", "wiki"]);
     session.show_tree("lib/config");
     assert_transcript!(session);
@@ -105,13 +105,13 @@ fn set_and_created_again() {
 #[test]
 fn a_clone_does_not_get_it() {
     let mut session = host();
-    session.host.folder("home/copy");
+    session.host.make_directory("home/copy");
     session.prepare(&["storage:create", "shared"]);
     session.prepare(&["storage:mount", "blog", "shared", "--container-dir", "/shared"]);
     session.run(&["post-app-clone-setup", "blog", "copy"]);
     session.run(&["storage:list", "copy"]);
     session.remark("a copy is an entry of its own");
-    session.host.folder("home/other");
+    session.host.make_directory("home/other");
     session.prepare(&["storage:app:set", "blog", "clone", "empty"]);
     session.run(&["post-app-clone-setup", "blog", "other"]);
     session.run(&["storage:list", "other"]);
@@ -121,9 +121,9 @@ fn a_clone_does_not_get_it() {
 #[test]
 fn who_cannot_see_the_holder_is_not_told_its_name() {
     let mut session = host();
-    session.host.file("lib/plugins/enabled/acl/user-auth-app", "#!/bin/sh\n");
+    session.host.write("lib/plugins/enabled/acl/user-auth-app", "#!/bin/sh\n");
     let file = session.host.path("lib/plugins/enabled/acl/user-auth-app");
-    crate::support::stubs::script(&file, "#!/bin/sh\n");
+    crate::harness::stubs::script(&file, "#!/bin/sh\n");
     session.host.answer("user-auth-app", "shop\nwiki\n");
     session.prepare(&["storage:create", "mine", "{ROOT}/outside"]);
     session.run(&["storage:mount", "shop", "data", "--container-dir", "/data"]);
@@ -141,14 +141,14 @@ fn who_cannot_see_the_holder_is_not_told_its_name() {
 fn the_scale() {
     let mut session = host();
     let scale = "lib/config/ps/blog/scale";
-    session.host.file(scale, "web=2\nworker=0");
+    session.host.write(scale, "web=2\nworker=0");
     session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web", "2"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
     session.remark("two process types, by Dokku's ps plugin");
     let file = session.host.path("lib/plugins/enabled/ps/ps-current-scale");
-    session.host.folder("lib/plugins/enabled/ps");
-    crate::support::stubs::script(&file, "#!/bin/sh\n");
+    session.host.make_directory("lib/plugins/enabled/ps");
+    crate::harness::stubs::script(&file, "#!/bin/sh\n");
     session.host.answer("ps-current-scale", "web=1\nworker=1");
     session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["storage:doctor", "blog"]);
@@ -170,7 +170,7 @@ fn what_runs_makes_way() {
     session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web"]);
     session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
-    session.host.file("lib/config/ps/blog/stop-timeout-seconds", "7");
+    session.host.write("lib/config/ps/blog/stop-timeout-seconds", "7");
     session.run(&["docker-args-deploy", "blog", "latest", "web", "1"]);
     assert_eq!(stops(&session), ["-t 30 000000000000", "-t 7 000000000000"]);
     session.remark("what another app has, and what cannot be stopped");

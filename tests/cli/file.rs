@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use crate::support::{is_root, skipped, stubs};
+use crate::harness::{as_root, stubs};
 use crate::{Session, assert_transcript};
 
 const CREATE: [&str; 4] = ["storage:create", "conf", "--type", "file"];
@@ -12,8 +12,8 @@ const STORED: &str = "lib/data/storage/conf";
 
 fn host() -> Session {
     let session = Session::dokku(&["blog", "wiki"]);
-    session.host.file("srv/one.conf", "one = 1\n");
-    session.host.file("srv/two.conf", "two = 2\n");
+    session.host.write("srv/one.conf", "one = 1\n");
+    session.host.write("srv/two.conf", "two = 2\n");
     session
 }
 
@@ -74,7 +74,7 @@ fn content_is_replaced() {
     let mut session = host();
     session.prepare(&[&CREATE[..], &["--mode", "0640"]].concat());
     session.prepare(&["storage:mount", "blog", "conf", "--container-dir", "/etc/app.conf"]);
-    session.host.file("home/blog/CONTAINER.web.1", "0123");
+    session.host.write("home/blog/CONTAINER.web.1", "0123");
     session.run(&["storage:set", "conf", "content", "{ROOT}/srv/one.conf"]);
     session.run(&["storage:set", "conf", "content", "{ROOT}/srv/one.conf"]);
     session.show_file(STORED);
@@ -103,8 +103,8 @@ fn content_is_replaced() {
 
 #[test]
 fn owners() {
-    if !is_root() {
-        return skipped("file::owners", "only root can give files away");
+    if !as_root("file::owners") {
+        return;
     }
     let mut session = host();
     session.run(
@@ -127,7 +127,7 @@ fn owners() {
 #[test]
 fn refusals() {
     let mut session = host();
-    session.host.folder("srv/folder");
+    session.host.make_directory("srv/folder");
     let file = fs::File::create(session.host.path("srv/large")).unwrap();
     file.set_len(64 * 1024 * 1024 + 1).unwrap();
     symlink("large", session.host.path("srv/link-to-large")).unwrap();
@@ -162,7 +162,7 @@ fn refusals() {
 fn what_is_in_its_place() {
     let mut session = host();
     let stored = session.host.path(STORED);
-    session.host.folder("lib/data/storage/conf/inside");
+    session.host.make_directory("lib/data/storage/conf/inside");
     session.run(&CREATE);
     fs::remove_dir(stored.join("inside")).unwrap();
     fs::remove_dir(&stored).unwrap();
@@ -219,7 +219,7 @@ fn clones_get_a_copy() {
     session.prepare(&[&CREATE[..], &["--from", "{ROOT}/srv/one.conf", "--mode", "0640"]].concat());
     session.prepare(&["storage:mount", "blog", "conf", "--container-dir", "/etc/app.conf"]);
     for (mode, clone) in [("copy", "copied"), ("empty", "emptied")] {
-        session.host.folder(&format!("home/{clone}"));
+        session.host.make_directory(&format!("home/{clone}"));
         session.prepare(&["storage:app:set", "blog", "clone", mode]);
         session.run(&["post-app-clone-setup", "blog", clone]);
         session.show_file(&format!("lib/data/storage/{clone}-conf"));
@@ -248,11 +248,11 @@ fn the_doctor_knows_what_each_type_has() {
     session.prepare(&CREATE);
     session.prepare(&["storage:create", "kept", "--type", "file", "--reclaim-policy", "Delete"]);
     session.prepare(&["storage:create", "folder"]);
-    session.host.file(
+    session.host.write(
         "lib/data/storage-registry/entries/memory.json",
         r#"{"name": "memory", "host_path": "tmpfs-memory", "type": "tmpfs"}"#,
     );
-    session.host.folder("lib/data/storage/memory");
+    session.host.make_directory("lib/data/storage/memory");
     fs::remove_file(session.host.path(STORED)).unwrap();
     session.run(&["storage:doctor"]);
     assert_transcript!(session);
@@ -261,7 +261,7 @@ fn the_doctor_knows_what_each_type_has() {
 #[test]
 fn only_what_could_be_mounted_is_read() {
     let mut session = host();
-    session.host.file("allowed/fine.conf", "fine");
+    session.host.write("allowed/fine.conf", "fine");
     symlink("../srv/one.conf", session.host.path("allowed/out.conf")).unwrap();
     session.prepare(&["storage:policy:set", "allowed-paths", "{ROOT}/allowed"]);
     for from in ["{ROOT}/srv/one.conf", "{ROOT}/allowed/out.conf", "/etc/passwd"] {
@@ -280,11 +280,11 @@ fn only_what_could_be_mounted_is_read() {
     session.prepare(&["storage:create", "of-wiki", "{ROOT}/wiki"]);
     session.prepare(&["storage:mount", "wiki", "of-wiki", "--container-dir", "/w"]);
     session.prepare(&["storage:create", "narrow", "{ROOT}/narrow", "--scope", "wiki"]);
-    session.host.file("wiki/secret", "secret");
-    session.host.file("narrow/secret", "secret");
+    session.host.write("wiki/secret", "secret");
+    session.host.write("narrow/secret", "secret");
     symlink("wiki/secret", session.host.path("innocent")).unwrap();
     session.run(&["storage:set", "conf", "content", "{ROOT}/narrow/secret"]);
-    session.host.folder("lib/plugins/enabled/acl");
+    session.host.make_directory("lib/plugins/enabled/acl");
     stubs::script(&session.host.path("lib/plugins/enabled/acl/user-auth-app"), "#!/bin/sh\n");
     session.host.answer("user-auth-app", "blog\n");
     for from in ["{ROOT}/wiki/secret", "{ROOT}/innocent"] {
@@ -299,7 +299,7 @@ fn only_what_could_be_mounted_is_read() {
 #[test]
 fn without_dokku() {
     let mut session = Session::standalone();
-    session.host.file("one.conf", "one = 1\n");
+    session.host.write("one.conf", "one = 1\n");
     session.run(&[&CREATE[..], &["--from", "{ROOT}/one.conf"]].concat());
     session.run(&["storage:mount", "blog", "conf", "--container-dir", "/etc/app.conf"]);
     session.run(&["docker-args-run", "blog"]);

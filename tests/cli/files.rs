@@ -1,6 +1,6 @@
 //! The store's files: their modes and owners, and what survives a rewrite.
 
-use crate::support::{is_root, skipped};
+use crate::harness::as_root;
 use crate::{Session, assert_transcript};
 
 #[test]
@@ -23,8 +23,8 @@ fn modes() {
 
 #[test]
 fn owners_where_root_calls() {
-    if !is_root() {
-        return skipped("files::owners_where_root_calls", "only root can give files away");
+    if !as_root("files::owners_where_root_calls") {
+        return;
     }
     let mut session = Session::dokku(&["blog"]);
     for words in [
@@ -53,13 +53,13 @@ fn owners_where_root_calls() {
 #[test]
 fn unknown_fields_survive() {
     let mut session = Session::dokku(&["blog", "copy", "wiki"]);
-    session.host.file(
+    session.host.write(
         "lib/data/storage-registry/entries/data.json",
         session.host.expand(
             r#"{"name":"data","scheduler":"docker-local","host_path":"{ROOT}/srv/data","x_new":{"deep":[1,null,"é"]},"schema_version":7}"#,
         ),
     );
-    session.host.file(
+    session.host.write(
         "lib/config/storage/blog/mounts",
         "{\"entry_name\":\"data\",\"container_path\":\"/a\",\"phases\":[\"deploy\"],\"process_type\":\"_default_\",\"x_new\":[true]}\n{\"x_first\":1,\"entry_name\":\"data\",\"container_path\":\"/b\",\"phases\":[\"run\"]}\n",
     );
@@ -72,7 +72,7 @@ fn unknown_fields_survive() {
     session.show_file("lib/config/storage/blog/mounts");
     session.run(&["storage:info", "data", "--format", "json"]);
     session.run(&["storage-app-mounts", "blog"]);
-    session.host.file("lib/config/storage/blog/x-new-file", "of a newer Dokku\n");
+    session.host.write("lib/config/storage/blog/x-new-file", "of a newer Dokku\n");
     session.run(&["post-app-clone-setup", "blog", "copy"]);
     session.run(&["post-app-rename-setup", "blog", "wiki"]);
     session.show_file("lib/config/storage/copy/mounts");
@@ -89,7 +89,7 @@ fn unknown_numbers_survive() {
     let text = format!(
         r#"{{"name":"data","scheduler":"docker-local","host_path":"/srv/data",{unknown}}}"#
     );
-    session.host.file(entry, text);
+    session.host.write(entry, text);
     session.prepare(&["storage:labels:set", "data", "a", "b"]);
     let written = session.host.read(&session.host.path(entry)).unwrap();
     let compact: String = written.chars().filter(|c| !c.is_whitespace()).collect();

@@ -1,7 +1,10 @@
 //! Help, wrong flags and missing arguments, of every command that the catalog has.
 
-use dokku_storage::catalog::{Kind, of_kind};
+use std::collections::BTreeSet;
 
+use dokku_storage::catalog::{self, Kind, Row, of_kind};
+
+use crate::harness::{Call, repository};
 use crate::{Session, assert_transcript};
 
 fn commands() -> impl Iterator<Item = String> {
@@ -11,19 +14,49 @@ fn commands() -> impl Iterator<Item = String> {
         .map(|row| format!("storage:{}", row.name))
 }
 
+/// Each command has a snapshot of its own in `snapshots/help/`: its help, and what it says where nothing is given.
 #[test]
 fn of_every_command() {
-    let mut session = Session::dokku(&["blog"]);
+    let (mut session, mut empty) = (Session::dokku(&["blog"]), Session::dokku(&[]));
+    let mut written = BTreeSet::new();
     for command in commands() {
         let answer = session.run(&[&command, "--help"]);
         // Reports take every flag for one that names a value.
-        if command.ends_with(":report") {
-            continue;
+        if !command.ends_with(":report") {
+            assert_eq!((answer.status, answer.stdout.as_str()), (0, ""), "{command} --help");
+            assert_help(&command, &answer.stderr);
         }
-        assert_eq!((answer.status, answer.stdout.as_str()), (0, ""), "{command} --help");
-        assert!(answer.stderr.starts_with(&format!("Usage of {command}:\n")), "{command} --help");
+        empty.run(&[&command]);
+        let transcript = session.take_transcript() + &empty.take_transcript();
+        let name = command.trim_start_matches("storage:").replace(':', "-");
+        insta::with_settings!({
+            snapshot_path => "snapshots/help",
+            prepend_module_to_snapshot => false,
+            omit_expression => true,
+        }, {
+            insta::assert_snapshot!(name.as_str(), transcript);
+        });
+        written.insert(format!("{name}.snap"));
     }
-    assert_transcript!(session);
+    let directory = repository().join("tests/cli/snapshots/help");
+    let files = std::fs::read_dir(directory).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let kept: BTreeSet<String> = names.filter(|name| !name.contains(".snap.new")).collect();
+    assert_eq!(kept, written, "tests/cli/snapshots/help has snapshots of other commands");
+}
+
+/// The first line names the command; each flag has one line, with a description.
+fn assert_help(command: &str, help: &str) {
+    assert!(help.starts_with(&format!("Usage of {command}:\n")), "{command} --help: {help}");
+    let mut flags = BTreeSet::new();
+    for line in help.lines().skip(1) {
+        let (flag, description) = line.trim_start().split_once("   ").unwrap_or_default();
+        let (_, name) = flag.split_once("--").unwrap_or_default();
+        let name = name.split(' ').next().unwrap_or_default();
+        assert!(!name.is_empty(), "{command} --help has a line that is about no flag: {line}");
+        assert!(flags.insert(name), "{command} --help has --{name} twice");
+        assert!(!description.trim().is_empty(), "{command} --help does not describe --{name}");
+    }
 }
 
 #[test]
@@ -46,26 +79,45 @@ fn an_unknown_flag_ends_in_status_2() {
     assert_transcript!(session);
 }
 
-#[test]
-fn nothing_given() {
-    let mut session = Session::dokku(&[]);
-    for command in commands() {
-        session.run(&[&command]);
+/// The lines of these rows: what is called, in a column, and what it does.
+fn table(rows: impl Iterator<Item = &'static Row>) -> String {
+    let rows: Vec<&Row> = rows.collect();
+    let width = rows.iter().map(|row| row.synopsis().len()).max().unwrap();
+    let line = |row: &&Row| format!("    {:width$}  {}\n", row.synopsis(), row.summary);
+    rows.iter().map(line).collect::<Vec<_>>().concat()
+}
+
+/// Runs a call that lists commands; the transcript gets one line in the place of what the catalog says.
+fn list(
+    session: &mut Session,
+    words: &[&str],
+    how: impl FnOnce(Call<'_>) -> Call<'_>,
+    rows: &[&str],
+) {
+    let mut answer = how(session.call(words)).run();
+    for rows in rows {
+        assert!(answer.stdout.contains(rows), "{words:?} lacks:\n{rows}\n{answer:?}");
+        answer.stdout = answer.stdout.replacen(rows, "    (what the catalog says)\n", 1);
     }
-    assert_transcript!(session);
+    session.note("", words, &answer);
 }
 
 #[test]
 fn of_the_plugin() {
     let mut session = Session::dokku(&["blog"]);
-    session.run(&["storage"]);
-    session.run(&["storage:default"]);
+    let (of_dokku, additions) = (table(catalog::of_dokku()), table(of_kind(Kind::Addition)));
+    let rows = catalog::of_dokku().chain(of_kind(Kind::Addition));
+    let line = |row: &Row| format!("    {}, {}\n", row.synopsis(), row.summary);
+    let lines: String = rows.map(line).collect::<Vec<_>>().concat();
+    for words in
+        [&["storage"][..], &["storage:default"], &["storage:help"], &["commands", "storage"]]
+    {
+        list(&mut session, words, |call| call, &[&of_dokku]);
+    }
+    list(&mut session, &["storage:default", "--all"], |call| call, &[&of_dokku, &additions]);
     session.run(&["commands", "help"]);
-    session.run_with("from a program with --all", &["commands", "help"], |call| {
-        call.around("bash -c '\"$1\" \"$2\"; true' dokku \"$@\" --all")
-    });
-    session.run(&["storage:help"]);
-    session.run(&["commands", "storage"]);
+    let from_a_program = "bash -c '\"$1\" \"$2\"; true' dokku \"$@\" --all";
+    list(&mut session, &["commands", "help"], |call| call.around(from_a_program), &[&lines]);
     session.run(&["commands", "storage:no-such-command"]);
     session.run(&["commands", "apps:list"]);
     session.run_with("another status", &["commands", "apps:list"], |call| {
@@ -77,9 +129,10 @@ fn of_the_plugin() {
 #[test]
 fn of_the_program() {
     let mut session = Session::standalone();
+    let rows = table(catalog::of_dokku().chain(of_kind(Kind::Addition)));
     session.run(&["--version"]);
-    session.run(&["--help"]);
-    session.run(&[]);
+    list(&mut session, &["--help"], |call| call, &[&rows]);
+    list(&mut session, &[], |call| call, &[&rows]);
     session.run(&["no-such-command"]);
     session.run(&["storage:no-such-command"]);
     session.run(&["storage:default"]);
@@ -92,9 +145,8 @@ fn called_by_a_name_that_is_none() {
     let session = Session::dokku(&["blog"]);
     let link = session.host.path("no-such-trigger");
     std::os::unix::fs::symlink(session.host.plugin().join("dokku-storage"), &link).unwrap();
-    let answer = crate::support::Call::new(&session.host, link, Vec::new())
-        .env("DOKKU_STORAGE_ROOT", "{ROOT}/store")
-        .run();
+    let answer =
+        Call::new(&session.host, link, Vec::new()).env("DOKKU_STORAGE_ROOT", "{ROOT}/store").run();
     assert_eq!((answer.status, answer.stdout.as_str()), (1, ""), "{answer:?}");
     assert!(answer.stderr.contains("no-such-trigger"), "{answer:?}");
 }

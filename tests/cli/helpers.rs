@@ -1,6 +1,6 @@
 //! The helpers that sudo runs as root.
 
-use crate::support::{Call, is_root, skipped};
+use crate::harness::{Call, as_root};
 use crate::{Session, assert_transcript};
 
 /// Runs a call in a mount namespace of its own, where nothing is installed.
@@ -31,11 +31,11 @@ fn with_other_users(call: Call<'_>) -> Call<'_> {
 
 #[test]
 fn ids_are_those_of_this_engines_containers() {
-    if !is_root() {
-        return skipped("helpers::ids_are_those_of_this_engines_containers", "they run as root");
+    if !as_root("helpers::ids_are_those_of_this_engines_containers") {
+        return;
     }
     let mut session = Session::dokku(&[]);
-    session.host.folder("lib/data/storage/ok");
+    session.host.make_directory("lib/data/storage/ok");
     let give = |session: &mut Session, engine: &str, ids: &[&str]| {
         for id in ids {
             session.run_with(engine, &["bin/chown-storage-dir", "ok", id], with_other_users);
@@ -58,11 +58,11 @@ fn ids_are_those_of_this_engines_containers() {
 
 #[test]
 fn owner_mode_and_removal() {
-    if !is_root() {
-        return skipped("helpers::owner_mode_and_removal", "they run as root");
+    if !as_root("helpers::owner_mode_and_removal") {
+        return;
     }
     let mut session = Session::dokku(&[]);
-    session.host.file("lib/data/storage/full/deep/file", "");
+    session.host.write("lib/data/storage/full/deep/file", "");
     for words in [
         &["bin/chown-storage-dir", "full", "1000", "--folder-only"][..],
         &["bin/chown-storage-dir", "full", "1000:2000"],
@@ -83,8 +83,8 @@ fn owner_mode_and_removal() {
 #[test]
 fn refusals() {
     let mut session = Session::dokku(&[]);
-    session.host.folder("lib/data/storage/ok");
-    session.host.folder("lib/data/other");
+    session.host.make_directory("lib/data/storage/ok");
+    session.host.make_directory("lib/data/other");
     for name in ["", ".", "..", "../other", "a/b", "/etc", "a b", "ok\n", "ok/"] {
         session.run(&["bin/chown-storage-dir", name, "1000"]);
         session.run(&["bin/chmod-storage-dir", name, "755"]);
@@ -108,12 +108,12 @@ fn refusals() {
 
 #[test]
 fn links_are_not_followed() {
-    if !is_root() {
-        return skipped("helpers::links_are_not_followed", "they run as root");
+    if !as_root("helpers::links_are_not_followed") {
+        return;
     }
     let mut session = Session::dokku(&[]);
-    session.host.file("outside/precious", "");
-    session.host.folder("lib/data/storage/full");
+    session.host.write("outside/precious", "");
+    session.host.make_directory("lib/data/storage/full");
     let link = |at: &str| {
         std::os::unix::fs::symlink(session.host.path("outside"), session.host.path(at)).unwrap();
     };
@@ -135,12 +135,12 @@ fn links_are_not_followed() {
 
 #[test]
 fn the_root_is_not_the_callers_to_choose() {
-    if !is_root() {
-        return skipped("helpers::the_root_is_not_the_callers_to_choose", "they run as root");
+    if !as_root("helpers::the_root_is_not_the_callers_to_choose") {
+        return;
     }
     let mut session = Session::dokku(&[]);
-    session.host.folder("real/data/storage/ok");
-    session.host.folder("lib/data/storage/ok");
+    session.host.make_directory("real/data/storage/ok");
+    session.host.make_directory("lib/data/storage/ok");
     let words = ["bin/chown-storage-dir", "ok", "1000"];
     session.run_with("through sudo, nothing installed", &words, |call| {
         not_installed(call.env("SUDO_UID", "1000"))

@@ -23,6 +23,8 @@ mod exclusive;
 mod exec;
 mod file;
 mod files;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod help;
 mod helpers;
 mod list;
@@ -40,8 +42,6 @@ mod share;
 mod snapshots;
 mod standalone;
 mod streams;
-#[path = "../support/mod.rs"]
-mod support;
 mod trash;
 mod triggers;
 mod types;

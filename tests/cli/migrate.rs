@@ -8,9 +8,11 @@ const RUN: &str = "lib/config/docker-options/blog/_default_.run";
 #[test]
 fn lines_of_docker_options() {
     let mut session = Session::dokku(&["blog", "wiki"]);
-    session.host.file(DEPLOY, "--link redis\n-v /srv/a:/a\n  -v  /srv/ro:/ro:ro \n-v vol-ume:/v\n");
-    session.host.file(RUN, "-v /srv/a:/a\n");
-    session.host.file("home/blog/DOCKER_OPTIONS_DEPLOY", "-v /srv/before:/before\n--privileged\n");
+    session
+        .host
+        .write(DEPLOY, "--link redis\n-v /srv/a:/a\n  -v  /srv/ro:/ro:ro \n-v vol-ume:/v\n");
+    session.host.write(RUN, "-v /srv/a:/a\n");
+    session.host.write("home/blog/DOCKER_OPTIONS_DEPLOY", "-v /srv/before:/before\n--privileged\n");
     session.run(&["storage:migrate", "blog"]);
     for path in [DEPLOY, RUN, "home/blog/DOCKER_OPTIONS_DEPLOY", "lib/config/storage/blog/mounts"] {
         session.show_file(path);
@@ -28,7 +30,7 @@ fn lines_of_docker_options() {
 #[test]
 fn lines_that_are_no_mount_stay() {
     let mut session = Session::dokku(&["blog"]);
-    session.host.file(
+    session.host.write(
         DEPLOY,
         "-v /srv/a:/a --privileged\n-v relative:x\n-v /srv/b:/same\n-v /srv/c:/same\n-v /srv/d\n-v $HOME:/x\n-v=/srv/e:/e\n--volume /srv/f:/f\n-v\t/srv/g:/g\n",
     );
@@ -42,7 +44,7 @@ fn lines_that_are_no_mount_stay() {
 fn a_mount_that_is_there_gets_the_phase() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:mount", "blog", "/srv/a:/a:Z", "--phase", "run"]);
-    session.host.file(DEPLOY, "-v /srv/a:/a:Z\n");
+    session.host.write(DEPLOY, "-v /srv/a:/a:Z\n");
     session.run(&["storage:migrate", "blog"]);
     session.show_file("lib/config/storage/blog/mounts");
     assert_transcript!(session);
@@ -51,7 +53,7 @@ fn a_mount_that_is_there_gets_the_phase() {
 #[test]
 fn the_older_flag() {
     let mut session = Session::dokku(&["blog"]);
-    session.host.file("lib/data/storage-registry/migrations/blog", "");
+    session.host.write("lib/data/storage-registry/migrations/blog", "");
     session.run(&["storage:migrate", "blog"]);
     session.show_file("lib/config/storage/blog/legacy-mounts-migrated");
     session.show_file("lib/data/storage-registry/migrations/blog");
@@ -64,7 +66,7 @@ fn refusals() {
     session.run(&["storage:migrate"]);
     session.run(&["storage:migrate", "blog", "--all"]);
     session.run(&["storage:migrate", "nope"]);
-    session.host.file(DEPLOY, [b"-v /srv/a:/a\n\xff\n".as_slice()].concat());
+    session.host.write(DEPLOY, [b"-v /srv/a:/a\n\xff\n".as_slice()].concat());
     session.run(&["storage:migrate", "blog"]);
     session.run(&["storage:migrate", "wiki"]);
     session.show_tree("lib/config/storage");

@@ -123,7 +123,7 @@ fn a_volume_with_the_name_of_an_entry() {
 #[test]
 fn on_another_scheduler() {
     let mut session = Session::dokku(&["blog"]);
-    session.host.file("lib/config/scheduler/blog/selected", "k3s");
+    session.host.write("lib/config/scheduler/blog/selected", "k3s");
     session.prepare(&["storage:create", "local"]);
     session.prepare(&["storage:create", "claim", "--scheduler", "k3s", "--size", "1Gi"]);
     session.run(&["storage:mount", "blog", "/srv/a:/a"]);

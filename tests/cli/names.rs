@@ -1,14 +1,14 @@
 //! Which app a command is about: as an argument, and with the global `--app`.
 
-use crate::support::Plugin;
+use crate::harness::Plugin;
 use crate::{Session, assert_transcript};
 
 #[test]
 fn no_app_and_no_such_app() {
     let mut session = Session::dokku(&["blog"]);
-    session.host.folder("home/.ssh");
-    session.host.folder("home/ENV");
-    session.host.file("home/a-file", "");
+    session.host.make_directory("home/.ssh");
+    session.host.make_directory("home/ENV");
+    session.host.write("home/a-file", "");
     for command in ["storage:list", "storage:mount", "storage:unmount"] {
         session.run(&[command]);
     }

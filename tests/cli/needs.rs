@@ -41,10 +41,10 @@ fn import_link_unlink() {
 #[test]
 fn links_follow_what_is_declared() {
     let mut session = host();
-    session.host.file("work/app.json", NEEDS);
+    session.host.write("work/app.json", NEEDS);
     session.run(&["core-post-extract", "blog", "{ROOT}/work", "abc"]);
     session.prepare(&["storage:needs:link", "blog", "uploads", "uploads-prod"]);
-    session.host.file(
+    session.host.write(
         "work/app.json",
         r#"{"storage":{"needs":[{"id":"uploads","path":"/srv/uploads","mode":"ro"}]}}"#,
     );
@@ -53,12 +53,12 @@ fn links_follow_what_is_declared() {
     session.prepare(&["storage:mount", "blog", "/srv/x:/elsewhere"]);
     session
         .host
-        .file("work/app.json", r#"{"storage":{"needs":[{"id":"uploads","path":"/elsewhere"}]}}"#);
+        .write("work/app.json", r#"{"storage":{"needs":[{"id":"uploads","path":"/elsewhere"}]}}"#);
     session.remark("where something else is mounted there");
     session.run(&["core-post-extract", "blog", "{ROOT}/work", "ghi"]);
     session.run(&["storage:needs:list", "blog"]);
     session.remark("an app.json that says nothing of storage changes nothing");
-    session.host.file("work/app.json", r#"{"scripts":{}}"#);
+    session.host.write("work/app.json", r#"{"scripts":{}}"#);
     session.run(&["core-post-extract", "blog", "{ROOT}/work", "jkl"]);
     session.run(&["storage:needs:list", "blog"]);
     assert_transcript!(session);
@@ -102,13 +102,13 @@ fn refusals() {
 #[test]
 fn an_app_json_that_is_no_plain_file() {
     let session = host();
-    session.host.folder("work");
+    session.host.make_directory("work");
     let extract = || {
         let call = session.call(&["core-post-extract", "blog", "{ROOT}/work", "abc"]);
         call.run()
     };
     let path = session.host.path("work/app.json");
-    session.host.file("secret.json", NEEDS);
+    session.host.write("secret.json", NEEDS);
     std::os::unix::fs::symlink(session.host.path("secret.json"), &path).unwrap();
     let answer = extract();
     assert!(!answer.stdout.contains("uploads") && !answer.stderr.contains("uploads"));
@@ -122,14 +122,14 @@ fn an_app_json_that_is_no_plain_file() {
     assert!(made.status.success());
     assert!([0, 1].contains(&extract().status), "a pipe is waited for");
     std::fs::remove_file(&path).unwrap();
-    session.host.folder("work/app.json");
+    session.host.make_directory("work/app.json");
     assert!([0, 1].contains(&extract().status));
 }
 
 #[test]
 fn an_app_json_that_is_a_link_inside_the_source() {
     let session = host();
-    session.host.file("work/config/app.json", r#"{"scripts":{}}"#);
+    session.host.write("work/config/app.json", r#"{"scripts":{}}"#);
     let path = session.host.path("work/app.json");
     std::os::unix::fs::symlink("config/app.json", path).unwrap();
     let answer = session.call(&["core-post-extract", "blog", "{ROOT}/work", "abc"]).run();

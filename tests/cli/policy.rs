@@ -25,7 +25,7 @@ fn allowed_paths() {
 #[test]
 fn links_are_resolved() {
     let mut session = Session::dokku(&["blog"]);
-    session.host.folder("allowed");
+    session.host.make_directory("allowed");
     let link = |name: &str, target: &str| {
         let target = session.host.expand(target);
         std::os::unix::fs::symlink(target, session.host.path(&format!("allowed/{name}"))).unwrap();
@@ -91,7 +91,7 @@ fn scope() {
 /// A host that allows `{ROOT}/allowed` alone.
 fn host_that_allows_one_folder() -> Session {
     let session = Session::dokku(&["blog"]);
-    session.host.folder("allowed");
+    session.host.make_directory("allowed");
     session.prepare(&["storage:policy:set", "allowed-paths", "{ROOT}/allowed"]);
     session
 }
@@ -112,13 +112,13 @@ fn a_link_to_what_is_not_there_yet_leads_there_too() {
 fn dots_in_the_store_lead_nowhere_else() {
     let session = host_that_allows_one_folder();
     for path in ["allowed/../outside", "allowed/none/../../outside", "none/../allowed/../outside"] {
-        session.host.file(
+        session.host.write(
             "lib/data/storage-registry/entries/old.json",
             session.host.expand(&format!(
                 r#"{{"name":"old","scheduler":"docker-local","host_path":"{{ROOT}}/{path}"}}"#
             )),
         );
-        session.host.file(
+        session.host.write(
             "lib/config/storage/blog/mounts",
             "{\"entry_name\":\"old\",\"container_path\":\"/x\",\"phases\":[\"run\"]}\n",
         );

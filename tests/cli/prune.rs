@@ -14,20 +14,20 @@ fn host() -> Session {
     session.prepare(&["storage:create", "idle"]);
     session.prepare(&["storage:create", "elsewhere", "{ROOT}/srv/elsewhere"]);
     session.prepare(&["storage:create", "plain", "plain-volume"]);
-    session.host.file("lib/data/storage/idle/file", "idle");
-    session.host.file("lib/data/storage/nobodys/file", "nobody's");
-    session.host.file("lib/data/storage/odd.name/file", "");
-    session.host.folder("lib/data/storage/in-options");
+    session.host.write("lib/data/storage/idle/file", "idle");
+    session.host.write("lib/data/storage/nobodys/file", "nobody's");
+    session.host.write("lib/data/storage/odd.name/file", "");
+    session.host.make_directory("lib/data/storage/in-options");
     let options = session.host.expand("-v {ROOT}/lib/data/storage/in-options:/x\n");
-    session.host.file("lib/config/docker-options/blog/_default_.deploy", options);
-    session.host.folder("home/gone");
+    session.host.write("lib/config/docker-options/blog/_default_.deploy", options);
+    session.host.make_directory("home/gone");
     session.prepare(&["storage:create", "of-gone"]);
     session.prepare(&["storage:mount", "gone", "of-gone", "--container-dir", "/g"]);
     session.prepare(&["storage:mount", "gone", "/srv/of-gone:/x"]);
     fs::remove_dir(session.host.path("home/gone")).unwrap();
-    session.host.file("lib/data/storage/.snapshot-lost@first/file", "snapshot");
-    session.host.file("lib/data/storage-registry/snapshots/lost/first.json", "{}");
-    session.host.folder("lib/data/storage/.snapshot-mounted@first");
+    session.host.write("lib/data/storage/.snapshot-lost@first/file", "snapshot");
+    session.host.write("lib/data/storage-registry/snapshots/lost/first.json", "{}");
+    session.host.make_directory("lib/data/storage/.snapshot-mounted@first");
     age(&session);
     session
 }
@@ -89,7 +89,7 @@ fn without_a_trash_it_is_for_good() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:policy:set", "trash-hours", "0"]);
     session.prepare(&["storage:create", "idle"]);
-    session.host.file("lib/data/storage/nobodys/file", "nobody's");
+    session.host.write("lib/data/storage/nobodys/file", "nobody's");
     age(&session);
     session.run(&["storage:prune"]);
     session.run(&["storage:prune", "--yes"]);
@@ -106,16 +106,16 @@ fn what_cannot_be_read_may_be_about_anything() {
         session.prepare(&["storage:create", name]);
     }
     let line = "{\"entry_name\":\"one\",\"container_path\":\n";
-    session.host.file("lib/config/storage/wiki/mounts", line);
+    session.host.write("lib/config/storage/wiki/mounts", line);
     age(&session);
     session.run(&["storage:prune", "--yes"]);
-    session.host.file("lib/config/storage/wiki/mounts", b"\xff\n");
+    session.host.write("lib/config/storage/wiki/mounts", b"\xff\n");
     session.prepare(&["storage:create", "two"]);
     age(&session);
     session.run(&["storage:prune"]);
-    session.host.file("lib/config/storage/wiki/mounts", "");
-    session.host.file("lib/data/storage-registry/entries/three.json", "{");
-    session.host.folder("lib/data/storage/nobodys");
+    session.host.write("lib/config/storage/wiki/mounts", "");
+    session.host.write("lib/data/storage-registry/entries/three.json", "{");
+    session.host.make_directory("lib/data/storage/nobodys");
     age(&session);
     session.run(&["storage:prune", "--yes"]);
     session.fold_sizes();
@@ -126,7 +126,7 @@ fn what_cannot_be_read_may_be_about_anything() {
 fn what_a_container_has_stays() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "idle"]);
-    session.host.folder("lib/data/storage/nobodys");
+    session.host.make_directory("lib/data/storage/nobodys");
     age(&session);
     session.host.answer("docker-ps", "0123456789abcdef\n");
     let mounts = session.host.expand(
@@ -152,7 +152,7 @@ fn volumes_that_are_left_over() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "kept", "kept-volume"]);
     session.host.answer("docker-volume", "kept-volume\nleft-volume\nin-options\n");
-    session.host.file("lib/config/docker-options/blog/_default_.run", "-v in-options:/x\n");
+    session.host.write("lib/config/docker-options/blog/_default_.run", "-v in-options:/x\n");
     age(&session);
     session.run(&["storage:prune"]);
     session.run(&["storage:prune", "--yes"]);
@@ -177,9 +177,9 @@ fn an_empty_folder_of_apps_is_not_believed() {
 fn it_is_for_who_sees_every_app() {
     let mut session = Session::dokku(&["blog", "wiki"]);
     session.prepare(&["storage:create", "idle"]);
-    session.host.folder("lib/plugins/enabled/acl");
+    session.host.make_directory("lib/plugins/enabled/acl");
     let acl = session.host.path("lib/plugins/enabled/acl/user-auth-app");
-    crate::support::stubs::script(&acl, "#!/bin/sh\n");
+    crate::harness::stubs::script(&acl, "#!/bin/sh\n");
     session.host.answer("user-auth-app", "blog\n");
     session.run(&["storage:prune", "--yes"]);
     session.show_tree("lib/data/storage");

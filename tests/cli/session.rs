@@ -1,13 +1,14 @@
 //! A session on a throw-away host: calls one after the other, and a transcript of all that came of them.
 
+use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::support::plugin::program;
-use crate::support::{Answer, Call, Host, Plugin};
+use crate::harness::PROGRAM;
+use crate::harness::{Answer, Call, Host, Plugin};
 
 /// A host and its transcript.
 pub struct Session {
@@ -47,8 +48,20 @@ impl Session {
         how: impl FnOnce(Call<'_>) -> Call<'_>,
     ) -> Answer {
         let answer = how(self.call(words)).run();
-        self.write(note, words, &answer);
+        self.note(note, words, &self.without_help(words, &answer));
         answer
+    }
+
+    /// The answer to a wrong flag without the command's help, which has a snapshot of its own.
+    fn without_help(&self, words: &[&str], answer: &Answer) -> Answer {
+        let mut shown = answer.clone();
+        if answer.status == 2 && words[0].starts_with("storage:") {
+            let help = self.call(&[words[0], "--help"]).run().stderr;
+            if let Some(rest) = answer.stderr.strip_prefix(&help) {
+                shown.stderr = format!("(what {} --help shows)\n{rest}", words[0]);
+            }
+        }
+        shown
     }
 
     /// Calls something that the transcript does not show; it has to succeed.
@@ -61,7 +74,7 @@ impl Session {
     pub fn call(&self, words: &[&str]) -> Call<'_> {
         if !self.with_dokku {
             let environment = self.plain_environment();
-            return Call::new(&self.host, program().to_path_buf(), environment).words(words);
+            return Call::new(&self.host, PROGRAM.into(), environment).words(words);
         }
         let (first, rest) = words.split_first().unwrap();
         match first.strip_prefix("storage:") {
@@ -72,7 +85,7 @@ impl Session {
         }
     }
 
-    fn plain_environment(&self) -> Vec<(String, String)> {
+    fn plain_environment(&self) -> Vec<(String, OsString)> {
         let root = self.host.root().display();
         [
             ("PATH", format!("{root}/stub/bin:/usr/local/bin:/usr/bin:/bin")),
@@ -82,11 +95,12 @@ impl Session {
             ("DOCKER_BIN", format!("{root}/stub/bin/docker")),
             ("LANG", "C.UTF-8".to_owned()),
         ]
-        .map(|(name, value)| (name.to_owned(), value))
+        .map(|(name, value)| (name.to_owned(), value.into()))
         .into()
     }
 
-    fn write(&mut self, note: &str, words: &[&str], answer: &Answer) {
+    /// Writes a call and its answer into the transcript.
+    pub fn note(&mut self, note: &str, words: &[&str], answer: &Answer) {
         let shown: Vec<String> = words.iter().map(|word| shown(word)).collect();
         let note = if note.is_empty() { String::new() } else { format!("  ({note})") };
         let _ = writeln!(self.transcript, "$ {}{note}", shown.join(" "));
@@ -159,6 +173,11 @@ impl Session {
     pub fn fold_sizes(&mut self) {
         let lines: Vec<String> = self.transcript.lines().map(without_sizes).collect();
         self.transcript = lines.join("\n") + "\n";
+    }
+
+    /// The transcript of what was done since the last time.
+    pub fn take_transcript(&mut self) -> String {
+        std::mem::take(&mut self.transcript)
     }
 
     /// The transcript.

@@ -1,12 +1,12 @@
 //! `storage:set`.
 
-use crate::support::{is_root, skipped};
+use crate::harness::as_root;
 use crate::{Session, assert_transcript};
 
 #[test]
 fn properties_of_a_directory() {
-    if !is_root() {
-        return skipped("set::properties_of_a_directory", "only root can give folders away");
+    if !as_root("set::properties_of_a_directory") {
+        return;
     }
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "data"]);

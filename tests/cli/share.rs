@@ -1,6 +1,6 @@
 //! `storage:share` and `storage:unshare`.
 
-use crate::support::stubs;
+use crate::harness::stubs;
 use crate::{Session, assert_transcript};
 
 fn host() -> Session {
@@ -82,14 +82,14 @@ fn refusals() {
         call.stdin(r#"[{"entry_name":"other","container_path":"/data"}]"#)
     });
     session.remark("older lines whose place is taken stay where they are");
-    session.host.file("lib/config/docker-options/shop/_default_.deploy", "-v /srv/x:/data\n");
+    session.host.write("lib/config/docker-options/shop/_default_.deploy", "-v /srv/x:/data\n");
     session.run(&["storage:migrate", "shop"]);
     session.remark("what is listed can be applied");
     let listed = session.call(&["storage:list", "shop", "--format", "json"]).run().stdout;
     session.run_with("as listed", &["storage:apply", "shop"], |call| call.stdin(&listed));
     session.remark("another program's file is found at the deploy");
     let line = r#"{"entry_name":"other","container_path":"/data","phases":["deploy"]}"#;
-    session.host.file("lib/config/storage/shop/mounts", format!("{line}\n"));
+    session.host.write("lib/config/storage/shop/mounts", format!("{line}\n"));
     session.run(&["pre-release-builder", "herokuish", "shop", "dokku/shop:latest"]);
     session.remark("in use through the other app");
     session.run(&["storage:destroy", "data", "--force"]);
@@ -127,21 +127,21 @@ fn what_is_left_out() {
 fn the_life_of_the_apps() {
     let mut session = host();
     session.prepare(&["storage:share", "blog", "shop", "--read-only"]);
-    session.host.folder("home/journal");
+    session.host.make_directory("home/journal");
     session.run(&["post-app-rename-setup", "blog", "journal"]);
     session.run(&["storage:list", "shop"]);
-    session.host.folder("home/store");
+    session.host.make_directory("home/store");
     session.run(&["post-app-rename-setup", "shop", "store"]);
     session.run(&["storage:list", "store"]);
     session.remark("a clone shares as well");
-    session.host.folder("home/copy");
+    session.host.make_directory("home/copy");
     session.prepare(&["storage:app:set", "store", "clone", "copy"]);
     session.run(&["post-app-clone-setup", "store", "copy"]);
     session.run(&["storage:list", "copy"]);
     session.remark("without any mounts yet");
     session.prepare(&["storage:unshare", "journal", "store"]);
     session.prepare(&["storage:share", "wiki", "store"]);
-    session.host.folder("home/notes");
+    session.host.make_directory("home/notes");
     session.run(&["post-app-rename-setup", "wiki", "notes"]);
     session.run(&["storage:app:report", "store"]);
     session.run(&["post-delete", "journal"]);
@@ -154,7 +154,7 @@ fn the_life_of_the_apps() {
 fn who_may() {
     let mut session = host();
     session.prepare(&["storage:share", "blog", "wiki"]);
-    session.host.folder("lib/plugins/enabled/acl");
+    session.host.make_directory("lib/plugins/enabled/acl");
     stubs::script(&session.host.path("lib/plugins/enabled/acl/user-auth-app"), "#!/bin/sh\n");
     session.host.answer("user-auth-app", "wiki\n");
     session.run(&["storage:share", "blog", "shop"]);

@@ -34,7 +34,7 @@ fn a_snapshot_is_taken_listed_and_destroyed() {
     let mut session = Session::dokku(&["blog"]);
     session.run(&["storage:snapshots:list"]);
     session.prepare(&["storage:create", "data"]);
-    session.host.file("lib/data/storage/data/folder/file", "content");
+    session.host.write("lib/data/storage/data/folder/file", "content");
     session.run(&["storage:snapshots:create", "data", "first"]);
     session.run(&["storage:snapshots:create", "data", "first"]);
     session.run(&["storage:snapshots:list", "data"]);
@@ -55,9 +55,9 @@ fn a_snapshot_is_taken_listed_and_destroyed() {
 fn a_restore_keeps_what_it_replaces() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "data"]);
-    session.host.file("lib/data/storage/data/file", "before");
+    session.host.write("lib/data/storage/data/file", "before");
     session.prepare(&["storage:snapshots:create", "data", "first"]);
-    session.host.file("lib/data/storage/data/file", "after");
+    session.host.write("lib/data/storage/data/file", "after");
     session.run(&["storage:snapshots:restore", "data", "first"]);
     session.show_file("lib/data/storage/data/file");
     session.show_tree("lib/data/storage");
@@ -125,8 +125,8 @@ fn new_entries_are_filled() {
         "--reclaim-policy",
         "Delete",
     ]);
-    session.host.file("lib/data/storage/data/folder/file", "content");
-    session.host.file("outside/folder/file", "content");
+    session.host.write("lib/data/storage/data/folder/file", "content");
+    session.host.write("outside/folder/file", "content");
     session.prepare(&["storage:snapshots:create", "data", "first"]);
     session.run(&["storage:clone", "data", "twin"]);
     session.run(&["storage:info", "twin", "--format", "json"]);
@@ -150,7 +150,7 @@ fn what_cannot_be_is_refused() {
     session.prepare(&["storage:create", "volume", "some-volume"]);
     for (name, kind) in [("scratch", "tmpfs"), ("share", "nfs")] {
         let text = format!(r#"{{"name":"{name}","host_path":"{kind}-{name}","type":"{kind}"}}"#);
-        session.host.file(&format!("lib/data/storage-registry/entries/{name}.json"), &text);
+        session.host.write(&format!("lib/data/storage-registry/entries/{name}.json"), &text);
     }
     session.prepare(&["storage:create", "claim", "--scheduler", "k3s", "--size", "1Gi"]);
     for entry in ["", "nope", "elsewhere", "volume", "scratch", "share", "claim"] {
@@ -183,7 +183,7 @@ fn what_cannot_be_is_refused() {
     ]);
     session.run(&["storage:create", "fresh", "{ROOT}/lib/data/storage/.snapshot-data@first"]);
     session.remark("the policy holds for what is copied too");
-    session.host.file("outside/file", "");
+    session.host.write("outside/file", "");
     session.prepare(&["storage:policy:set", "allowed-paths", "/srv"]);
     session.run(&["storage:create", "fresh", "--from", "dir:{ROOT}/outside"]);
     session.run(&["storage:list-entries"]);
@@ -228,7 +228,7 @@ fn what_cannot_be_fetched_is_refused_at_once() {
 #[test]
 fn files_have_snapshots_too() {
     let mut session = Session::dokku(&["blog"]);
-    session.host.file("one.conf", "one\n");
+    session.host.write("one.conf", "one\n");
     session.prepare(&["storage:create", "conf", "--type", "file", "--from", "{ROOT}/one.conf"]);
     session.prepare(&["storage:create", "data"]);
     session.run(&["storage:snapshots:create", "conf", "first"]);
@@ -240,7 +240,7 @@ fn files_have_snapshots_too() {
     session.run(&["storage:create", "wrong", from[0], from[1]]);
     session.run(&["storage:create", "wrong", "--type", "file", "--from", "snapshot:data@first"]);
     session.remark("back again");
-    session.host.file("two.conf", "two\n");
+    session.host.write("two.conf", "two\n");
     session.prepare(&["storage:set", "conf", "content", "{ROOT}/two.conf"]);
     session.run(&["storage:snapshots:restore", "conf", "first"]);
     session.show_file("lib/data/storage/conf");

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use dokku_storage::catalog::{Kind, of_kind};
 
-use crate::support::{is_root, skipped};
+use crate::harness::as_root;
 use crate::{Session, assert_transcript};
 
 /// Calls with something to say on standard output.
@@ -118,8 +118,8 @@ fn an_environment_that_is_no_text() {
 
 #[test]
 fn a_store_that_can_only_be_read() {
-    if !is_root() {
-        return skipped("streams::a_store_that_can_only_be_read", "it needs a mount namespace");
+    if !as_root("streams::a_store_that_can_only_be_read") {
+        return;
     }
     let mut session = host();
     let readonly = "unshare --mount bash -c 'mount --bind lib lib && mount -o remount,bind,ro lib && exec \"$@\"' bash \"$@\"";
@@ -144,8 +144,8 @@ fn a_store_that_can_only_be_read() {
 
 #[test]
 fn a_disk_that_is_full() {
-    if !is_root() {
-        return skipped("streams::a_disk_that_is_full", "it needs a mount namespace");
+    if !as_root("streams::a_disk_that_is_full") {
+        return;
     }
     let mut session = Session::dokku(&["blog"]);
     // A tmpfs of one page, which the store's folders alone do not fill; then nothing more fits.

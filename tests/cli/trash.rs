@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Host, is_root, stubs};
+use crate::harness::{Host, is_root, stubs};
 use crate::{Session, assert_transcript};
 
 /// The folder of the trash's notes.
@@ -35,7 +35,7 @@ pub const LATER: u64 = 4_102_444_800;
 
 fn destroyed(session: &mut Session, name: &str, seconds: u64) {
     session.prepare(&["storage:create", name, "--label", "made=once"]);
-    session.host.file(&format!("lib/data/storage/{name}/file"), name);
+    session.host.write(&format!("lib/data/storage/{name}/file"), name);
     session.prepare(&["storage:destroy", name, "--force", "--destroy-host-dir"]);
     recover(&session.host, seconds);
 }
@@ -46,7 +46,7 @@ fn there_and_back() {
     session.run(&["storage:trash:list"]);
     session.run(&["storage:trash:list", "--format", "json"]);
     session.prepare(&["storage:create", "data", "--mode", "0750", "--annotation", "a=b"]);
-    session.host.file("lib/data/storage/data/file", "kept");
+    session.host.write("lib/data/storage/data/file", "kept");
     let before = fs::read(session.host.path("lib/data/storage-registry/entries/data.json"));
     session.run(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
     recover(&session.host, LATER);
@@ -158,8 +158,8 @@ fn notes_and_directories_that_are_gone() {
         destroyed(&mut session, name, LATER);
     }
     fs::remove_file(session.host.path(&format!("{NOTES}/no-note-{LATER}-1.json"))).unwrap();
-    session.host.file(&format!("{NOTES}/bad-note-{LATER}-1.json"), "{");
-    session.host.file(&format!("{NOTES}/strange.json"), "{");
+    session.host.write(&format!("{NOTES}/bad-note-{LATER}-1.json"), "{");
+    session.host.write(&format!("{NOTES}/strange.json"), "{");
     let data = format!("lib/data/storage/.trash-no-data-{LATER}-1");
     fs::remove_file(session.host.path(&data).join("file")).unwrap();
     fs::remove_dir(session.host.path(&data)).unwrap();
@@ -189,7 +189,7 @@ fn a_path_in_the_trash_that_is_mounted_stays() {
 fn who_sees_not_every_app_sees_what_they_destroyed() {
     let mut session = Session::dokku(&["blog", "wiki"]);
     destroyed(&mut session, "roots", LATER);
-    session.host.folder("lib/plugins/enabled/acl");
+    session.host.make_directory("lib/plugins/enabled/acl");
     let acl = session.host.path("lib/plugins/enabled/acl/user-auth-app");
     stubs::script(&acl, "#!/bin/sh\n");
     session.host.answer("user-auth-app", "blog\n");
@@ -227,7 +227,7 @@ fn sizes_are_counted() {
     if !is_root() {
         use std::os::unix::fs::PermissionsExt;
         fs::set_permissions(&place, fs::Permissions::from_mode(0o000)).unwrap();
-        session.host.file("stub/bin/sudo", "#!/bin/sh\nexit 1\n");
+        session.host.write("stub/bin/sudo", "#!/bin/sh\nexit 1\n");
         let answer = session.call(&["storage:trash:list", "--size"]).run();
         assert!(answer.stdout.lines().nth(1).unwrap().ends_with(" ?"), "{answer:?}");
     }

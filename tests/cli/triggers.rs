@@ -1,6 +1,6 @@
 //! The triggers other than `docker-args-*` and `report`.
 
-use crate::support::{Call, is_root, skipped};
+use crate::harness::{Call, as_root, is_root};
 use crate::{Session, assert_transcript};
 
 fn host() -> Session {
@@ -37,7 +37,7 @@ fn storage_list() {
 #[test]
 fn post_delete() {
     let mut session = host();
-    session.host.file("lib/config/storage/blog/x-of-somebody", "");
+    session.host.write("lib/config/storage/blog/x-of-somebody", "");
     session.run(&["post-delete", "blog"]);
     session.remark("data stays, and what another app mounts");
     session.run(&["storage:list-entries"]);
@@ -136,13 +136,15 @@ fn hidden(call: Call<'_>) -> Call<'_> {
 
 #[test]
 fn install_as_root() {
-    if !is_root() {
-        return skipped("triggers::install_as_root", "it needs root and a mount namespace");
+    if !as_root("triggers::install_as_root") {
+        return;
     }
     let mut session = Session::dokku(&["blog", "broken"]);
-    session.host.file("lib/config/docker-options/blog/_default_.deploy", "-v /srv/a:/a\n");
-    session.host.file("lib/config/docker-options/broken/_default_.deploy", b"-v /srv/a:/a\n\xff\n");
-    session.host.file("lib/config/storage/wiki/mounts", "");
+    session.host.write("lib/config/docker-options/blog/_default_.deploy", "-v /srv/a:/a\n");
+    session
+        .host
+        .write("lib/config/docker-options/broken/_default_.deploy", b"-v /srv/a:/a\n\xff\n");
+    session.host.write("lib/config/storage/wiki/mounts", "");
     // Dokku's user owns docker-options' files; those of the app `broken` are no text.
     let owned = session.host.path("lib/config/docker-options");
     let answer =
@@ -160,8 +162,8 @@ fn install_as_root() {
 
 #[test]
 fn install_and_uninstall() {
-    if !is_root() {
-        return skipped("triggers::install_and_uninstall", "it needs root and a mount namespace");
+    if !as_root("triggers::install_and_uninstall") {
+        return;
     }
     let session = Session::dokku(&[]);
     let line = "unshare --mount bash -c 'mount -t tmpfs -o mode=755 none /usr/local/lib &&
@@ -181,7 +183,7 @@ fn install_and_uninstall() {
 #[test]
 fn install_by_who_is_not_root() {
     let session = Session::dokku(&["blog"]);
-    session.host.file("lib/config/docker-options/blog/_default_.deploy", "-v /srv/a:/a\n");
+    session.host.write("lib/config/docker-options/blog/_default_.deploy", "-v /srv/a:/a\n");
     let call = session.call(&["install"]);
     let call = if is_root() {
         call.env("DOKKU_SYSTEM_USER", "daemon").env("DOKKU_SYSTEM_GROUP", "daemon").around(

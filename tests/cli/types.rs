@@ -130,8 +130,8 @@ fn a_connector_that_does_not_fit() {
         ("comma", r#"{"name":"comma","type":"cifs","server":"nas","username":"u"}"#, "s3cr3t,x"),
         ("lines", r#"{"name":"lines","type":"cifs","server":"nas","username":"u"}"#, "s3cr3t\nx"),
     ] {
-        session.host.file(&format!("{connectors}/{name}.json"), text);
-        session.host.file(&format!("{connectors}/{name}.secret"), secret);
+        session.host.write(&format!("{connectors}/{name}.json"), text);
+        session.host.write(&format!("{connectors}/{name}.secret"), secret);
         session.run(&[
             "storage:create",
             "data",
@@ -151,7 +151,7 @@ fn a_connector_that_does_not_fit() {
 #[test]
 fn properties_and_mounts_of_a_tmpfs() {
     let mut session = Session::dokku(&["blog"]);
-    session.host.file(
+    session.host.write(
         "lib/data/storage-registry/entries/cache.json",
         r#"{"name":"cache","scheduler":"docker-local","host_path":"tmpfs-cache","type":"tmpfs","options":{"size":"64M"},"schema_version":1}"#,
     );

@@ -73,7 +73,7 @@ fn what_is_not_mounted() {
 #[test]
 fn an_attachment_whose_entry_is_gone() {
     let mut session = Session::dokku(&["blog"]);
-    session.host.file(
+    session.host.write(
         "lib/config/storage/blog/mounts",
         "{\"entry_name\":\"gone\",\"container_path\":\"/a\",\"phases\":[\"deploy\"]}\n",
     );

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Host, Running, rounds, say};
+use crate::harness::{Host, Running, rounds, say};
 
 const ROUNDS: usize = 60;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::{Host, Running, rounds, say};
+use crate::harness::{Host, Running, rounds, say};
 
 const ROUNDS: usize = 30;
 const APPS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
@@ -20,7 +20,7 @@ fn holders(host: &Host) -> Vec<&'static str> {
 fn of_many_mounts_of_an_exclusive_entry_one_wins() {
     let host = Host::for_anybody();
     for app in APPS {
-        fs::create_dir_all(host.path(&format!("apps/{app}"))).unwrap();
+        fs::create_dir_all(host.path(&format!("home/{app}"))).unwrap();
     }
     host.must(&["storage:create x --exclusive"]);
     let start = host.snapshot();

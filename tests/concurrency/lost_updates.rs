@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::common::{Answer, Host, Running, rounds, say};
+use crate::harness::{Answer, Host, Running, rounds, say};
 
 /// Starts all of them at once; all must succeed.
 fn together(host: &Host, lines: &[String]) {
@@ -19,7 +19,7 @@ fn together(host: &Host, lines: &[String]) {
 #[test]
 fn two_hundred_mounts_on_one_app_are_two_hundred_mounts() {
     for _ in 0..rounds() {
-        let host = Host::new();
+        let host = Host::bare();
         let lines: Vec<String> =
             (0..200).map(|n| format!("storage:mount a /srv/{n}:/data/{n}")).collect();
         together(&host, &lines);
@@ -44,7 +44,7 @@ fn two_hundred_mounts_on_one_app_are_two_hundred_mounts() {
 
 #[test]
 fn every_key_that_was_set_at_once_is_there() {
-    let host = Host::new();
+    let host = Host::bare();
     host.must(&["storage:create one"]);
     let lines: Vec<String> = (0..40)
         .flat_map(|n| {
@@ -65,7 +65,7 @@ fn every_key_that_was_set_at_once_is_there() {
 
 #[test]
 fn one_of_many_that_create_the_same_entry_makes_it() {
-    let host = Host::new();
+    let host = Host::bare();
     let line = "storage:create same --annotation k=v".to_owned();
     let running: Vec<Running> = (0..40).map(|_| host.start(&line)).collect();
     let answers: Vec<Answer> = running.into_iter().map(Running::finish).collect();
@@ -77,7 +77,7 @@ fn one_of_many_that_create_the_same_entry_makes_it() {
 
 #[test]
 fn one_of_many_that_mount_the_same_path_mounts_it() {
-    let host = Host::new();
+    let host = Host::bare();
     let running: Vec<Running> =
         (0..40).map(|n| host.start(&format!("storage:mount a /srv/{n}:/same"))).collect();
     let answers: Vec<Answer> = running.into_iter().map(Running::finish).collect();

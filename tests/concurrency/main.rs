@@ -10,8 +10,8 @@
     reason = "a test that cannot go on ends, and starts the programs that it tests"
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../harness/mod.rs"]
+mod harness;
 
 mod destroy_or_mount;
 mod exclusive;

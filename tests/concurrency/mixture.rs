@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use crate::common::{Answer, Host, Random, rounds, say};
+use crate::harness::{Answer, Host, Random, rounds, say};
 
 const WRITERS: u64 = 6;
 const CALLS: usize = 120;
@@ -57,7 +57,7 @@ fn a_mixture_of_everything_leaves_a_sound_store() {
     let (changes, refused, looks) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
     for round in 0..MIXTURES * rounds() {
         let host = Host::for_anybody();
-        fs::create_dir(host.path("apps/c")).unwrap();
+        fs::create_dir(host.path("home/c")).unwrap();
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             let writers: Vec<_> = (0..WRITERS)
@@ -115,7 +115,7 @@ fn a_mixture_of_everything_leaves_a_sound_store() {
 fn run(host: &Host, line: &str) -> Answer {
     if line.starts_with("post-app-rename-setup") {
         let app = line.split(' ').next_back().unwrap_or_default();
-        fs::create_dir_all(host.path("apps").join(app)).unwrap();
+        fs::create_dir_all(host.path("home").join(app)).unwrap();
     }
     host.run(line)
 }

@@ -1,6 +1,6 @@
 //! Small sets of commands, really at the same time, against every order of them one by one.
 
-use crate::common::{Problems, Random, Running, rounds, say};
+use crate::harness::{Problems, Random, Running, rounds, say};
 use crate::scenario::{CHANGES, Expected, Outcome, host, picture};
 
 /// How many sets are tried, and how often each.

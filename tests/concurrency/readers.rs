@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::{Answer, Host, rounds, say};
+use crate::harness::{Answer, Host, rounds, say};
 
 const READERS: [&str; 6] = [
     "storage:list a --format json",
@@ -57,7 +57,7 @@ fn look_while(host: &Host, states: &[&str], change: impl Fn() + Sync) -> (usize,
 
 #[test]
 fn readers_see_a_colon_mount_or_they_do_not() {
-    let host = Host::new();
+    let host = Host::bare();
     host.must(&["storage:mount a /srv/other:/other"]);
     let (mount, unmount) = ("storage:mount a /srv/x:/x", "storage:unmount a /srv/x:/x");
     let (changes, looks) = look_while(&host, &[mount, unmount], || {
@@ -71,7 +71,7 @@ fn readers_see_a_colon_mount_or_they_do_not() {
 
 #[test]
 fn readers_see_a_killed_change_done_or_not_done() {
-    let host = Host::new();
+    let host = Host::bare();
     host.must(&["storage:mount a /srv/other:/other"]);
     let (mount, unmount) = ("storage:mount a /srv/x:/x", "storage:unmount a /srv/x:/x");
     let (changes, kills) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -104,7 +104,7 @@ fn no_entry_is_missed_or_shown_twice_while_entries_are_rewritten() {
         if !parent.is_dir() {
             continue;
         }
-        let host = Host::below(parent);
+        let host = Host::bare_below(parent);
         for number in 0..60 {
             host.must(&[&format!("storage:create entry-{number}")]);
         }
@@ -150,7 +150,7 @@ fn no_entry_is_missed_or_shown_twice_while_entries_are_rewritten() {
 /// Readers that come one after the other, without a gap, keep no writer away for long.
 #[test]
 fn writers_get_their_turn_among_many_readers() {
-    let host = Host::new();
+    let host = Host::bare();
     host.must(&["storage:create one", "storage:mount a one --container-dir /one"]);
     let is_over = AtomicBool::new(false);
     let mut slowest = Duration::ZERO;
@@ -184,7 +184,7 @@ fn writers_get_their_turn_among_many_readers() {
 /// A reader whose output nobody reads holds up nobody.
 #[test]
 fn a_reader_that_cannot_print_keeps_no_writer_waiting() {
-    let host = Host::new();
+    let host = Host::bare();
     for number in 0..900 {
         let name = format!("a-rather-long-name-of-an-entry-number-{number}");
         let entry = format!(
@@ -194,7 +194,7 @@ fn a_reader_that_cannot_print_keeps_no_writer_waiting() {
         let line = format!(
             "{{\"entry_name\":\"{name}\",\"container_path\":\"/{name}\",\"phases\":[\"deploy\"]}}\n"
         );
-        host.write(&format!("apps/app-{number}/x"), "");
+        host.write(&format!("home/app-{number}/x"), "");
         host.write(&format!("lib/config/storage/app-{number}/mounts"), line);
     }
     host.must(&["storage:create one"]);
@@ -204,7 +204,7 @@ fn a_reader_that_cannot_print_keeps_no_writer_waiting() {
         "storage:report --global",
         "storage:list-entries --format table",
     ] {
-        let mut command = host.program(crate::common::host::PROGRAM);
+        let mut command = host.program(crate::harness::PROGRAM);
         let mut stuck =
             command.args(host.words(reader)).stdout(std::process::Stdio::piped()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(400));

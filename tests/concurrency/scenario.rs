@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 
-use crate::common::{Answer, Host, Snapshot};
+use crate::harness::{Answer, Host, Snapshot};
 
 /// Commands that change something, all on the same few apps and entries.
 pub const CHANGES: &[&str] = &[
@@ -53,7 +53,7 @@ pub struct Outcome {
 /// A root in the state that [`CHANGES`] are about.
 pub fn host() -> Host {
     let host = Host::for_anybody();
-    fs::create_dir(host.path("apps/c")).unwrap();
+    fs::create_dir(host.path("home/c")).unwrap();
     host.must(&[
         "storage:create idle",
         "storage:create busy",
@@ -185,7 +185,7 @@ fn essence(line: &str, answer: Answer) -> Answer {
 
 /// The answer of a command that found the store changed while it was at work, and left it alone.
 fn gave_up() -> Answer {
-    Answer { status: 1, stdout: String::new(), stderr: "(others were faster)".to_owned() }
+    Answer { status: 1, stderr: "(others were faster)".to_owned(), ..Answer::default() }
 }
 
 #[test]

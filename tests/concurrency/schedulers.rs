@@ -3,12 +3,12 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use crate::common::Host;
+use crate::harness::Host;
 
 /// A host whose apps are deployed by k3s, with a `plugn` that runs a line of shell for a trigger.
 fn host(trigger: &str, line: &str) -> Host {
-    let mut host = Host::new();
-    let program = crate::common::host::PROGRAM;
+    let mut host = Host::bare();
+    let program = crate::harness::PROGRAM;
     let script = format!(
         "#!/bin/sh\n[ \"$2\" = {trigger} ] || exit 0\ncat >/dev/null\nset -- {program}\n{line}\n"
     );

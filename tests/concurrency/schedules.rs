@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::strace::{self, CHANGING, Call, LOOKING};
-use crate::common::{Answer, Host, Problems, Running, Snapshot, rounds, say};
+use crate::harness::strace::{self, CHANGING, KernelCall, LOOKING};
+use crate::harness::{Answer, Host, Problems, Running, Snapshot, rounds, say};
 use crate::scenario::{CHANGES, Expected, Outcome, READERS, host, picture};
 
 /// Of the pairs of changes, one in so many is tried by default.
@@ -160,7 +160,7 @@ impl Tried {
 }
 
 /// One schedule: its outcome, and whether one of the others had to wait for the lock.
-fn schedule(host: &Host, stopped: &str, others: &[&str], call: &Call) -> (Outcome, bool) {
+fn schedule(host: &Host, stopped: &str, others: &[&str], call: &KernelCall) -> (Outcome, bool) {
     let mut answers: Vec<Answer> = Vec::new();
     let mut waiting = None;
     match strace::pause(host, stopped, call) {
@@ -207,7 +207,7 @@ fn is_kept_waiting(running: &mut Running) -> bool {
 }
 
 /// Calls between which another process can make a difference.
-fn is_of_interest(call: &Call, host: &Host) -> bool {
+fn is_of_interest(call: &KernelCall, host: &Host) -> bool {
     call.touches(host.root())
         && !["fsync", "fdatasync", "fchmod", "read"].contains(&call.name.as_str())
 }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::harness::{Answer, Fired};
 use crate::scenario::{Expected, Step, Trigger};
-use crate::support::{Answer, Fired};
 
 /// What is different between how a step was to end and how it ended, a sentence each.
 pub fn differences(step: &Step, answer: &Answer) -> Vec<String> {

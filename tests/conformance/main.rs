@@ -5,16 +5,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod compare;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod replay;
 mod scenario;
-#[path = "../support/mod.rs"]
-mod support;
 mod wrong_expectations;
 
 use std::fmt::Write;
 
+use harness::{Plugin, say};
 use scenario::Scenario;
-use support::{Plugin, say};
 
 #[test]
 fn every_answer_is_dokkus() {

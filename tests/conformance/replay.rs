@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::compare::{differences, same_text};
+use crate::harness::{Answer, Host, Plugin};
 use crate::scenario::{Scenario, Step};
-use crate::support::{Answer, Host, Plugin};
 
 /// Replays a scenario with a plugin; returns every difference, with the step where it was found.
 pub fn replay(scenario: &Scenario, plugin: &Arc<Plugin>) -> Vec<String> {

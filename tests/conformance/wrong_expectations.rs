@@ -1,8 +1,8 @@
 //! The replayer can fail: each expectation that is made wrong on purpose is reported.
 
+use crate::harness::Plugin;
 use crate::replay::replay;
 use crate::scenario::{Scenario, Trigger};
-use crate::support::Plugin;
 
 /// A scenario of two steps that the plugin answers as expected.
 const RIGHT: &str = r#"[{

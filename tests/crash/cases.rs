@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::Host;
+use crate::harness::Host;
 
 /// A command, and what is there before it.
 #[derive(Debug, Clone, Copy)]
@@ -244,7 +244,7 @@ pub const CASES: &[Case] = &[
                 "--restart=on-failure:10\n-v /srv/x:/x\n-v /srv/y:/y:ro\n",
             );
             host.write("lib/config/docker-options/a/_default_.run", "-v /srv/x:/x\n");
-            host.write("apps/a/DOCKER_OPTIONS_RUN", "-v volume-name:/v\n");
+            host.write("home/a/DOCKER_OPTIONS_RUN", "-v volume-name:/v\n");
         },
         "storage:migrate a",
     ),
@@ -321,7 +321,7 @@ pub const CASES: &[Case] = &[
         ],
         |host| {
             host.write("lib/config/storage/a/legacy-mounts-migrated", "true");
-            fs::create_dir(host.path("apps/c")).unwrap();
+            fs::create_dir(host.path("home/c")).unwrap();
         },
         "post-app-rename-setup a c",
     ),
@@ -335,7 +335,7 @@ pub const CASES: &[Case] = &[
                 let volume = format!(r#"{{"auto_volume": {{"app": "a", "path": "{path}"}},"#);
                 host.write(&file, entry.replacen('{', &volume, 1));
             }
-            fs::create_dir(host.path("apps/c")).unwrap();
+            fs::create_dir(host.path("home/c")).unwrap();
         },
         "post-app-rename-setup a c",
     ),

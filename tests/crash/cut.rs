@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use crate::common::strace::{self, CHANGING, Call};
-use crate::common::{Host, Snapshot};
+use crate::harness::strace::{self, CHANGING, KernelCall};
+use crate::harness::{Host, Snapshot};
 
 const STAGING: &str = "lib/data/storage-registry/.change";
 
@@ -35,7 +35,7 @@ fn a_change_of_one_file_flushes_twice_and_writes_no_note() {
         assert_eq!(answer.status, 0, "{line}: {answer:?}");
         let of = |names: &[&str]| {
             let made = calls.iter().filter(|call| names.contains(&&*call.name));
-            made.cloned().collect::<Vec<Call>>()
+            made.cloned().collect::<Vec<KernelCall>>()
         };
         let flushed = of(&["fsync", "fdatasync", "sync", "syncfs"]);
         assert_eq!(flushed.len(), flushes, "{line}: {flushed:#?}");
@@ -78,7 +78,7 @@ fn a_store_on_two_file_systems_is_changed_and_left_clean() {
     let memory = Path::new("/dev/shm");
     let (here, there) = (Host::for_anybody(), tempfile::tempdir_in(memory));
     let Ok(there) = there else {
-        crate::common::say("SKIPPED, NOT TESTED: no /dev/shm");
+        crate::harness::say("SKIPPED, NOT TESTED: no /dev/shm");
         return;
     };
     fs::remove_dir(here.path("lib/config/storage")).unwrap();
@@ -89,7 +89,7 @@ fn a_store_on_two_file_systems_is_changed_and_left_clean() {
     assert_eq!(answer.status, 0, "{answer:?}");
     // Nobody would find what is made beside the file: that it is going to be made is on the disk before.
     let first = |name: &str, part: &str| {
-        let is_it = |call: &Call| call.name.starts_with(name) && call.line.contains(part);
+        let is_it = |call: &KernelCall| call.name.starts_with(name) && call.line.contains(part);
         calls.iter().position(is_it).unwrap_or_else(|| panic!("no {name} of {part}: {calls:#?}"))
     };
     assert!(first("fdatasync", ".lock") < first("open", ".mounts.new"), "{calls:#?}");

@@ -1,8 +1,8 @@
 //! A disk that fails at every call that changes something: once, or from there on.
 
 use crate::cases::CASES;
-use crate::common::strace::{self, CHANGING, Call};
-use crate::common::{Host, Problems, rounds, say};
+use crate::harness::strace::{self, CHANGING, KernelCall};
+use crate::harness::{Host, Problems, rounds, say};
 use crate::verdict::{Is, Stage};
 
 const ERRORS: [&str; 4] = ["ENOSPC", "EIO", "EROFS", "EDQUOT"];
@@ -59,7 +59,7 @@ fn try_all(failing: Failing) {
 }
 
 /// Fails a call. The command must either say that it failed and have changed nothing, or have succeeded.
-fn fail(stage: &Stage, call: &Call, error: &str, failing: Failing) -> Result<Is, String> {
+fn fail(stage: &Stage, call: &KernelCall, error: &str, failing: Failing) -> Result<Is, String> {
     stage.reset();
     let more = if failing == Failing::Once { "" } else { "+" };
     let how = format!("error={error}:when={}{more}", call.index);
@@ -80,7 +80,7 @@ fn fail(stage: &Stage, call: &Call, error: &str, failing: Failing) -> Result<Is,
     Ok(is)
 }
 
-fn changing(stage: &Stage) -> Vec<Call> {
+fn changing(stage: &Stage) -> Vec<KernelCall> {
     let (answer, mut calls) = strace::record(&stage.host, stage.case.command, CHANGING);
     assert_eq!(answer.status, 0, "{}: {answer:?}", stage.case.name);
     calls.retain(|call| call.changes() && call.touches(stage.host.root()));

@@ -5,7 +5,7 @@
 use std::fs;
 
 use crate::cases::CASES;
-use crate::common::{Answer, Host, Problems, as_root, say};
+use crate::harness::{Answer, Host, Problems, as_root, say};
 use crate::verdict::{Is, Stage};
 
 /// Run with mounts of its own: a small disk at $1/lib, filled up to so many free blocks, then the command.
@@ -39,7 +39,7 @@ fn on_a_full_disk_or_a_read_only_one_nothing_is_half_done() {
     let (mut runs, mut done) = (0, 0);
     let mut problems = Problems::default();
     for case in CASES {
-        let stage = Stage::new(Host::new(), *case);
+        let stage = Stage::new(Host::bare(), *case);
         for free in ["0", "1", "2", "3", "4", "5", "6", "8", "read-only"] {
             stage.reset();
             let Some(answer) = run(&stage.host, free, case.command) else {
@@ -78,8 +78,8 @@ fn check(stage: &Stage, free: &str, answer: &Answer) -> Result<Is, String> {
 fn run(host: &Host, free: &str, line: &str) -> Option<Answer> {
     let mut command = host.program("unshare");
     command.args(["--mount", "--propagation", "private", "/bin/bash", "-euc", SCRIPT, "bash"]);
-    command.arg(host.root()).arg(free).arg(crate::common::host::PROGRAM).args(host.words(line));
-    let answer = crate::common::Running::start(command, line).finish();
+    command.arg(host.root()).arg(free).arg(crate::harness::PROGRAM).args(host.words(line));
+    let answer = crate::harness::Running::start(command, line).finish();
     if answer.stderr.contains("unshare failed") {
         let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
         assert!(!in_ci, "unshare --mount is not allowed here, and CI=true");

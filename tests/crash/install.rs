@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use crate::common::strace::{self, CHANGING, Call};
-use crate::common::{Host, Problems, Snapshot, as_root, say};
+use crate::harness::strace::{self, CHANGING, KernelCall};
+use crate::harness::{Host, Problems, Snapshot, as_root, say};
 
 const OTHERS: &[(&str, &str)] = &[("local", "/usr/local/lib"), ("sudoers", "/etc/sudoers.d")];
 
@@ -15,7 +15,7 @@ fn a_killed_install_leaves_nothing_half_written_for_root() {
         return;
     }
     let memory = Path::new("/dev/shm");
-    let mut host = if memory.is_dir() { Host::below(memory) } else { Host::new() };
+    let mut host = if memory.is_dir() { Host::bare_below(memory) } else { Host::bare() };
     host.must(&["storage:create named", "storage:mount a /srv/y:/y"]);
     host.write("lib/config/docker-options/a/_default_.deploy", "-v /srv/x:/x\n--init\n");
     host.mount_over(OTHERS);
@@ -49,7 +49,7 @@ fn a_killed_install_leaves_nothing_half_written_for_root() {
     problems.must_be_none();
 }
 
-fn is_about_install(call: &Call, host: &Host) -> bool {
+fn is_about_install(call: &KernelCall, host: &Host) -> bool {
     call.touches(host.root())
         || ["/usr/local/lib/", "/etc/sudoers.d/"].iter().any(|place| call.line.contains(place))
 }
@@ -59,7 +59,7 @@ fn check(host: &Host, done: &Snapshot) -> Result<(), String> {
     let now = host.snapshot();
     for (path, node) in &done.0 {
         let is_roots = path.starts_with("local") || path.starts_with("sudoers");
-        let is_file = matches!(node, crate::common::snapshot::Node::File { .. });
+        let is_file = matches!(node, crate::harness::snapshot::Node::File { .. });
         if is_roots && is_file && now.0.get(path).is_some_and(|now| now != node) {
             return Err(format!("{} is half written", path.display()));
         }

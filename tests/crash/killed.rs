@@ -1,8 +1,8 @@
 //! Killed at every call.
 
 use crate::cases::CASES;
-use crate::common::strace::{self, CHANGING, Call};
-use crate::common::{Host, Problems, say};
+use crate::harness::strace::{self, CHANGING, KernelCall};
+use crate::harness::{Host, Problems, say};
 use crate::verdict::{Is, Stage};
 
 const KILLED: i32 = 128 + 9;
@@ -32,7 +32,7 @@ fn a_killed_command_was_carried_out_or_was_not() {
     problems.must_be_none();
 }
 
-fn kill(stage: &Stage, call: &Call) -> Result<Is, String> {
+fn kill(stage: &Stage, call: &KernelCall) -> Result<Is, String> {
     stage.reset();
     let name = stage.case.name;
     let how = format!("signal=SIGKILL:when={}", call.index);

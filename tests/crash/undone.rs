@@ -1,8 +1,8 @@
 //! Killed while it puts back what it did before a call failed: two misfortunes in one command.
 
 use crate::cases::{CASES, Case};
-use crate::common::strace::{self, CHANGING, Call};
-use crate::common::{Host, Problems, rounds, say};
+use crate::harness::strace::{self, CHANGING, KernelCall};
+use crate::harness::{Host, Problems, rounds, say};
 use crate::verdict::{Is, Stage};
 
 /// The commands with several steps; the others have little to put back.
@@ -38,10 +38,10 @@ fn killed_while_putting_back_it_was_carried_out_or_was_not() {
 }
 
 /// The calls behind the first that puts something in its place; by default some of them.
-fn late_calls(stage: &Stage, case: &Case) -> Vec<Call> {
+fn late_calls(stage: &Stage, case: &Case) -> Vec<KernelCall> {
     let (_, calls) = strace::record(&stage.host, case.command, CHANGING);
     stage.reset();
-    let is_step = |call: &Call| {
+    let is_step = |call: &KernelCall| {
         ["rename", "renameat", "renameat2", "unlink", "unlinkat"].contains(&&*call.name)
     };
     let first = calls.iter().position(is_step).unwrap_or(calls.len());
@@ -55,7 +55,7 @@ fn late_calls(stage: &Stage, case: &Case) -> Vec<Call> {
         .collect()
 }
 
-fn kill(stage: &Stage, error: &str, failing: &Call, call: &Call) -> Result<Is, String> {
+fn kill(stage: &Stage, error: &str, failing: &KernelCall, call: &KernelCall) -> Result<Is, String> {
     stage.reset();
     let kill = format!("inject={}:signal=SIGKILL:when={}", call.name, call.index);
     let kinds = format!("{},{}", failing.name, call.name);

@@ -1,8 +1,8 @@
 //! Which of two states a store is in: the one before a command, or the one after.
 
 use crate::cases::Case;
-use crate::common::snapshot::Node;
-use crate::common::{Answer, Host, Snapshot};
+use crate::harness::snapshot::Node;
+use crate::harness::{Answer, Host, Snapshot};
 
 /// A change that has nothing to do with any case.
 pub const UNRELATED: &str = "storage:create unrelated";

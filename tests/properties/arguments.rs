@@ -9,8 +9,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use crate::harness::Host;
 use crate::inputs;
-use crate::support::Host;
 use crate::trial::try_all;
 
 /// The files of the plugin's folder that may be called with anything: not what works outside of the host's root.

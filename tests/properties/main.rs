@@ -6,11 +6,11 @@
 
 mod arguments;
 mod files;
+#[path = "../harness/mod.rs"]
+mod harness;
 mod inputs;
 mod mounts;
 mod parsers;
-#[path = "../support/mod.rs"]
-mod support;
 mod trial;
 mod types;
 mod words;

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 
-use crate::support::say;
+use crate::harness::say;
 
 /// How many inputs a property tries unless `PROPERTY_CASES` says otherwise.
 const INPUTS: u32 = 2048;

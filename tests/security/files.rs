@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::{Host, as_root, say};
+use crate::harness::{Host, as_root, say};
 use crate::helper::{self, owner};
 
 /// Ends what a thread goes on with, also where the test fails.
@@ -18,7 +18,7 @@ impl Drop for Stop<'_> {
 }
 
 fn host() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     helper::install(&host);
     host.write("lib/data/storage/conf", "content");
     host

@@ -5,8 +5,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::common::host::PROGRAM;
-use crate::common::{Answer, Host, Running};
+use crate::harness::PROGRAM;
+use crate::harness::{Answer, Host, Running};
 
 /// Makes `bin/` with the helpers in the root.
 pub fn install(host: &Host) {
@@ -45,7 +45,7 @@ pub fn with_own_mounts<W: AsRef<OsStr>>(host: &Host, shell: &str, words: &[W]) -
     if Running::start(command, "unshare").finish().status != 0 {
         let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");
         assert!(!in_ci, "unshare --mount is not allowed here, and CI=true");
-        crate::common::say("SKIPPED, NOT TESTED: unshare --mount is not allowed here");
+        crate::harness::say("SKIPPED, NOT TESTED: unshare --mount is not allowed here");
         return None;
     }
     let mut command = host.program("unshare");

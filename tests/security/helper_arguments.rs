@@ -5,11 +5,11 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
-use crate::common::{Answer, Host, as_root, say};
+use crate::harness::{Answer, Host, as_root, say};
 use crate::helper::{self, app};
 
 fn host() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     helper::install(&host);
     let app = app(&host);
     fs::create_dir_all(app.join("inside")).unwrap();

@@ -3,14 +3,14 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::common::{Answer, Host, say};
+use crate::harness::{Answer, Host, say};
 
 fn host() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     host.must(&["storage:create named", "storage:mount a named --container-dir /n"]);
     // What the names below would reach.
-    host.write("apps/.ssh/authorized_keys", "key");
-    host.write("apps/.ssh/mounts", "{}");
+    host.write("home/.ssh/authorized_keys", "key");
+    host.write("home/.ssh/mounts", "{}");
     host.write("x/file", "outside");
     host.write("lib/config/.ssh/mounts", "{}");
     host.write("lib/data/storage-registry/outside.json", r#"{"name":"outside","host_path":"/x"}"#);
@@ -20,7 +20,7 @@ fn host() -> Host {
 /// Runs calls that must be refused.
 struct Refuse {
     host: Host,
-    before: crate::common::Snapshot,
+    before: crate::harness::Snapshot,
     calls: usize,
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::common::host::PROGRAM;
-use crate::common::{Answer, Host, Problems, Running, Snapshot, say};
+use crate::harness::PROGRAM;
+use crate::harness::{Answer, Host, Problems, Running, Snapshot, say};
 
 /// Makes something at a path.
 pub type Make = fn(&Host, &Path);
@@ -48,7 +48,7 @@ const FILES: [&str; 9] = [
     "lib/config/storage/a/legacy-mounts-migrated",
     "lib/data/storage-registry/migrations/a",
     "lib/config/docker-options/a/_default_.deploy",
-    "apps/a/DOCKER_OPTIONS_RUN",
+    "home/a/DOCKER_OPTIONS_RUN",
     "lib/config/scheduler/a/selected",
     "lib/config/scheduler/--global/selected",
     "lib/data/storage-registry/policy.json",
@@ -86,7 +86,7 @@ const NEIGHBOURS: [&str; 3] = [
 
 #[test]
 fn no_file_of_the_store_can_hang_or_mislead_a_command() {
-    let host = Host::new();
+    let host = Host::bare();
     host.must(&[
         "storage:create victim",
         "storage:create neighbour",
@@ -164,7 +164,7 @@ fn judge(answer: &Answer) -> Result<(), &'static str> {
 
 /// Puts everything back, whatever is in its place.
 fn reset(host: &Host, start: &Snapshot) {
-    for inside in ["lib", "apps"] {
+    for inside in ["lib", "home"] {
         fs::remove_dir_all(host.path(inside)).unwrap();
         fs::create_dir(host.path(inside)).unwrap();
     }
@@ -174,7 +174,7 @@ fn reset(host: &Host, start: &Snapshot) {
 /// The folder of an app in the store, swapped for a link: its owner may write there, but what is there stays.
 #[test]
 fn a_link_in_the_place_of_an_apps_folder_leads_to_no_removal() {
-    let host = Host::new();
+    let host = Host::bare();
     host.must(&["storage:create named"]);
     host.write(
         "outside/mounts",
@@ -201,7 +201,7 @@ fn a_link_in_the_place_of_an_apps_folder_leads_to_no_removal() {
 /// A link in the place of a directory that is to be removed or given away.
 #[test]
 fn a_link_in_the_place_of_a_directory_is_not_followed() {
-    let host = Host::new();
+    let host = Host::bare();
     host.must(&["storage:create named"]);
     host.write("outside/precious", "data");
     fs::remove_dir(host.path("lib/data/storage/named")).unwrap();

@@ -8,14 +8,14 @@ use std::time::Duration;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 
-use crate::common::{Answer, Host, Problems, Running, Snapshot, is_root, say};
+use crate::harness::{Answer, Host, Problems, Running, Snapshot, is_root, say};
 
 const LOCK: &str = "lib/data/storage-registry/.lock";
 const NOBODY: u32 = 65_534;
 
 /// A store with a link in it that leads outside; it belongs to somebody else where that is asked for.
 fn host(of_nobody: bool) -> Host {
-    let mut host = Host::new();
+    let mut host = Host::bare();
     host.must(&["storage:create named", "storage:mount a named --container-dir /n"]);
     host.write("outside/file", "outside");
     host.write("outside/folder/file", "outside");

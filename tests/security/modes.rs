@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::common::host::PROGRAM;
-use crate::common::snapshot::Node;
-use crate::common::{Host, Running, is_root, say};
+use crate::harness::PROGRAM;
+use crate::harness::snapshot::Node;
+use crate::harness::{Host, Running, is_root, say};
 
 const LINES: [&str; 9] = [
     "storage:create one --annotation k=v",
@@ -26,7 +26,7 @@ fn files_are_0600_and_folders_0755_whatever_the_umask() {
     let mut seen = 0;
     for umask in ["0000", "0022", "0077"] {
         for (user, group) in users {
-            let mut host = Host::new();
+            let mut host = Host::bare();
             fs::remove_dir_all(host.path("lib")).unwrap();
             fs::create_dir(host.path("lib")).unwrap();
             host.set("DOKKU_SYSTEM_USER", user);
@@ -68,7 +68,9 @@ fn check(host: &Host, owner: Option<(u32, u32)>) -> usize {
         }
         seen += 1;
         match node {
-            Node::Folder { mode, owner: now } => assert_eq!((mode, now), (0o755, owner), "{text}"),
+            Node::Directory { mode, owner: now } => {
+                assert_eq!((mode, now), (0o755, owner), "{text}");
+            }
             Node::File { mode, owner: now, .. } => {
                 assert_eq!((mode, now), (0o600, owner), "{text}");
             }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::common::snapshot::Node;
-use crate::common::{Host, Snapshot, as_root, rounds, say};
+use crate::harness::snapshot::Node;
+use crate::harness::{Host, Snapshot, as_root, rounds, say};
 use crate::helper::{self, app, owner};
 
 const PLACES: usize = 40;
@@ -68,7 +68,7 @@ fn a_swapped_link_leads_no_change_of_owner_outside() {
     if !as_root("a link swap against chown") {
         return;
     }
-    let host = Host::new();
+    let host = Host::bare();
     helper::install(&host);
     let pairs = plant(&host, PLACES);
     let before = outside(&host);
@@ -111,7 +111,7 @@ fn a_swapped_link_leads_no_removal_outside() {
     if !as_root("a link swap against a removal") {
         return;
     }
-    let host = Host::new();
+    let host = Host::bare();
     helper::install(&host);
     let before = outside(&host);
     let (mut runs, mut clean, mut swapped) = (0, 0, 0);
@@ -149,7 +149,7 @@ fn a_swapped_link_leads_no_copy_to_the_outside() {
     if !as_root("a link swap against a copy") {
         return;
     }
-    let host = Host::new();
+    let host = Host::bare();
     helper::install(&host);
     let pairs = plant(&host, 1);
     let before = outside(&host);
@@ -191,7 +191,7 @@ fn a_hard_link_that_moves_about_does_not_give_the_file_away() {
     if !as_root("a moving hard link against chown") {
         return;
     }
-    let host = Host::new();
+    let host = Host::bare();
     helper::install(&host);
     let app = app(&host);
     for number in 0..200 {

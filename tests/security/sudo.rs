@@ -8,8 +8,8 @@ use std::io::{Read, Write};
 use std::os::unix::fs::chown;
 use std::path::Path;
 
-use crate::common::host::PROGRAM;
-use crate::common::{Host, Running, as_root, say};
+use crate::harness::PROGRAM;
+use crate::harness::{Host, Running, as_root, say};
 use crate::helper;
 
 const UID: u32 = 64_123;
@@ -37,7 +37,7 @@ fn host() -> Option<Host> {
         say("SKIPPED, NOT TESTED: sudo is missing");
         return None;
     }
-    let host = Host::new();
+    let host = Host::bare();
     let with = |file: &str, line: &str| {
         let text = fs::read_to_string(format!("/etc/{file}")).unwrap();
         host.write(&format!("etc/{file}"), format!("{}\n{line}\n", text.trim_end()));
@@ -141,13 +141,13 @@ fn install_gives_nothing_away_to_who_owns_the_store() {
         std::os::unix::fs::symlink(host.path(target), host.path(place)).unwrap();
         std::os::unix::fs::lchown(host.path(place), Some(UID), Some(UID)).unwrap();
     }
-    let before = crate::common::Snapshot::of(&host.path("outside"));
+    let before = crate::harness::Snapshot::of(&host.path("outside"));
     let shell = SET_UP.replace("install >&2", "install >&2 || true");
     let words = [host.root().as_os_str(), PROGRAM.as_ref()];
     if helper::with_own_mounts(&host, &shell, &words).is_none() {
         return;
     }
-    let difference = before.difference(&crate::common::Snapshot::of(&host.path("outside")));
+    let difference = before.difference(&crate::harness::Snapshot::of(&host.path("outside")));
     assert!(difference.is_empty(), "{difference}");
 }
 
@@ -156,7 +156,7 @@ fn install_gives_nothing_away_to_who_owns_the_store() {
 fn a_user_gets_directories_through_sudo() {
     let Some(host) = host() else { return };
     let script = r#"
-        export DOKKU_LIB_ROOT="$root/lib" DOKKU_ROOT="$root/apps" DOCKER_BIN=/bin/false
+        export DOKKU_LIB_ROOT="$root/lib" DOKKU_ROOT="$root/home" DOCKER_BIN=/bin/false
         liar "$program" storage:create made --chown 1000 2>/dev/null
         stat -c '%u:%g' "$root/lib/data/storage/made"
         stat -c '%U %a' "$root/lib/data/storage-registry/entries/made.json"

@@ -12,14 +12,14 @@ use rustix::fs::{
     openat, setxattr, statat,
 };
 
-use crate::common::{Host, as_root, say};
+use crate::harness::{Host, as_root, say};
 use crate::helper::{self, app, owner};
 
 /// Few descriptors, as some hosts have them.
 const FEW: &str = "ulimit -n 128; exec \"$@\"";
 
 fn host() -> Host {
-    let host = Host::new();
+    let host = Host::bare();
     helper::install(&host);
     host
 }
@@ -261,7 +261,7 @@ fn an_interrupted_change_of_owner_is_finished_by_the_next() {
         let uid = 1000 + round;
         let mut command = host.program(host.path("bin/chown-storage-dir"));
         command.args(["app", &uid.to_string()]);
-        let running = crate::common::Running::start(command, "chown-storage-dir");
+        let running = crate::harness::Running::start(command, "chown-storage-dir");
         let begin = Instant::now();
         if running.finish_within(Duration::from_millis(u64::from(round % 15) + 2)).is_none() {
             partly += usize::from((1..4_000).contains(&count(uid)));

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::host::PROGRAM;
-use super::{Answer, Host, Running};
+use super::{Answer, Host, PROGRAM, Running};
 
 /// The calls that can change files, as strace names them; a `?` stands before those that some machines lack.
 pub const CHANGING: &str = "?open,openat,openat2,?creat,write,pwrite64,?rename,?renameat,renameat2,?unlink,\
@@ -22,7 +21,7 @@ pread64,?access,faccessat,?faccessat2";
 
 /// One call into the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub struct KernelCall {
     /// Its name.
     pub name: String,
     /// The how-manieth of its name it is in its thread, from 1.
@@ -31,7 +30,7 @@ pub struct Call {
     pub line: String,
 }
 
-impl Call {
+impl KernelCall {
     /// Whether it is about something below a root; what is written somewhere else does not count.
     pub fn touches(&self, root: &Path) -> bool {
         let is_write = self.name == "write" || self.name == "pwrite64";
@@ -52,19 +51,19 @@ impl Call {
     }
 }
 
-impl std::fmt::Display for Call {
+impl std::fmt::Display for KernelCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} no. {} ({})", self.name, self.index, self.line)
     }
 }
 
 /// The calls of a kind that a run of the program makes, from the first that touches the root, and its answer.
-pub fn record(host: &Host, line: &str, kinds: &str) -> (Answer, Vec<Call>) {
+pub fn record(host: &Host, line: &str, kinds: &str) -> (Answer, Vec<KernelCall>) {
     record_with(host, line, kinds, "signal=!SIGCHLD")
 }
 
 /// The same with another expression, such as an injection.
-pub fn record_with(host: &Host, line: &str, kinds: &str, more: &str) -> (Answer, Vec<Call>) {
+pub fn record_with(host: &Host, line: &str, kinds: &str, more: &str) -> (Answer, Vec<KernelCall>) {
     let (answer, calls) = run(host, line, &[&format!("trace={kinds}"), more]);
     assert!(!calls.is_empty(), "strace cannot trace here: {answer:?}");
     let skipped = calls.iter().position(|call| call.touches(host.root())).unwrap_or(calls.len());
@@ -73,12 +72,12 @@ pub fn record_with(host: &Host, line: &str, kinds: &str, more: &str) -> (Answer,
 
 /// Runs the program with something injected, such as `error=EIO:when=3` or `signal=SIGKILL:when=1`, into
 /// calls of a name. Returns the answer and the calls of that name.
-pub fn inject(host: &Host, line: &str, name: &str, what: &str) -> (Answer, Vec<Call>) {
+pub fn inject(host: &Host, line: &str, name: &str, what: &str) -> (Answer, Vec<KernelCall>) {
     run(host, line, &[&format!("trace={name}"), &format!("inject={name}:{what}")])
 }
 
 /// Runs the program under strace with these expressions.
-pub fn run(host: &Host, line: &str, expressions: &[&str]) -> (Answer, Vec<Call>) {
+pub fn run(host: &Host, line: &str, expressions: &[&str]) -> (Answer, Vec<KernelCall>) {
     let log = Log::new();
     let answer = start(host, line, &log, expressions).finish();
     (answer, log.calls())
@@ -92,7 +91,7 @@ pub struct Paused {
 }
 
 /// Runs the program up to a call; the answer where it ended without making it.
-pub fn pause(host: &Host, line: &str, call: &Call) -> Result<Paused, Answer> {
+pub fn pause(host: &Host, line: &str, call: &KernelCall) -> Result<Paused, Answer> {
     let log = Log::new();
     let name = &call.name;
     let expressions =
@@ -133,7 +132,7 @@ fn start(host: &Host, line: &str, log: &Log, expressions: &[&str]) -> Running {
 /// Ends the test with what to do where strace is missing.
 pub fn require() {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join("strace").is_file());
+    let found = std::env::split_paths(&path).any(|directory| directory.join("strace").is_file());
     assert!(
         found,
         "strace is missing: install the package strace (on Debian: apt-get install strace)"
@@ -146,8 +145,8 @@ struct Log(PathBuf, #[allow(dead_code, reason = "it is held")] tempfile::TempDir
 
 impl Log {
     fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("strace-").tempdir().unwrap();
-        Self(folder.path().join("log"), folder)
+        let directory = tempfile::Builder::new().prefix("strace-").tempdir().unwrap();
+        Self(directory.path().join("log"), directory)
     }
 
     fn lines(&self) -> Vec<(String, String)> {
@@ -157,7 +156,7 @@ impl Log {
         lines.map(|(id, rest)| (id.to_owned(), rest.trim_start().to_owned())).collect()
     }
 
-    fn calls(&self) -> Vec<Call> {
+    fn calls(&self) -> Vec<KernelCall> {
         let mut counts: HashMap<(String, String), usize> = HashMap::new();
         let mut calls = Vec::new();
         for (id, line) in self.lines() {
@@ -167,7 +166,7 @@ impl Log {
             if is_call {
                 let count = counts.entry((id, name.clone())).or_default();
                 *count += 1;
-                calls.push(Call { name, index: *count, line });
+                calls.push(KernelCall { name, index: *count, line });
             }
         }
         calls

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// What is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Node {
-    Folder { mode: u32, owner: (u32, u32) },
+    Directory { mode: u32, owner: (u32, u32) },
     File { mode: u32, owner: (u32, u32), content: Vec<u8> },
     Link(PathBuf),
     Other(u32),
@@ -35,9 +35,9 @@ impl Snapshot {
         for (path, _) in now.0.iter().rev().filter(|(path, node)| self.0.get(*path) != Some(*node))
         {
             let path = root.join(path);
-            let is_folder = fs::symlink_metadata(&path).unwrap().is_dir();
+            let is_directory = fs::symlink_metadata(&path).unwrap().is_dir();
             let stays = self.0.keys().any(|kept| root.join(kept).parent() == Some(&path));
-            if !is_folder {
+            if !is_directory {
                 fs::remove_file(&path).unwrap();
             } else if !stays {
                 fs::remove_dir(&path).unwrap();
@@ -46,7 +46,7 @@ impl Snapshot {
         for (inside, node) in self.0.iter().filter(|(path, node)| now.0.get(*path) != Some(*node)) {
             let path = root.join(inside);
             let (mode, owner) = match node {
-                Node::Folder { mode, owner } => {
+                Node::Directory { mode, owner } => {
                     if !path.is_dir() {
                         fs::create_dir(&path).unwrap();
                     }
@@ -146,7 +146,7 @@ fn collect(root: &Path, inside: &Path, nodes: &mut BTreeMap<PathBuf, Node>) {
         let (mode, owner) = (metadata.mode() & 0o7777, (metadata.uid(), metadata.gid()));
         let node = if metadata.is_dir() {
             collect(root, &inside, nodes);
-            Node::Folder { mode, owner }
+            Node::Directory { mode, owner }
         } else if metadata.is_file() {
             Node::File { mode, owner, content: fs::read(&path).unwrap_or_default() }
         } else if metadata.is_symlink() {

@@ -1,17 +1,40 @@
-//! What the suites on parallel use, crashes and hostile input share: throw-away roots, pictures of them, and
-//! the program under strace.
-#![allow(dead_code, reason = "each suite uses a part of it")]
+//! What the test programs share: a throw-away host with calls of the program on it, stand-ins for the programs around it,
+//! pictures of what it holds, and the program under strace.
+#![allow(dead_code, unused_imports, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests have an environment and files of their own"
+)]
 
+pub mod call;
 pub mod host;
+pub mod plugin;
+pub mod running;
 pub mod snapshot;
 pub mod strace;
+pub mod stubs;
+pub mod xargs;
 
 use std::io::Write;
+use std::path::Path;
 
-pub use host::{Answer, Host, Running};
+pub use call::Call;
+pub use host::Host;
+pub use plugin::Plugin;
+pub use running::{Answer, Running};
 pub use snapshot::Snapshot;
+pub use stubs::Fired;
 
-/// Says something that is seen also where a test passes: the harness only keeps back what `println!` says.
+/// The program under test.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_dokku-storage");
+
+/// The repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Says something that is seen also where a test passes: the test runner only keeps back what `println!` says.
 pub fn say(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "    {text}");
 }

@@ -1,17 +1,13 @@
-//! One call of a program under test, and what came of it.
+//! One call of a program as Dokku makes it: with pipes, which everything that it leaves running has to close.
 
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use assert_cmd::Command;
 
-use super::host::Host;
+use super::running::{PATIENCE, number};
 use super::stubs::{self, Fired};
-
-/// How long a call may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+use super::{Answer, Host};
 
 /// A call that is being put together.
 #[derive(Debug)]
@@ -19,31 +15,18 @@ pub struct Call<'a> {
     host: &'a Host,
     program: PathBuf,
     words: Vec<OsString>,
-    environment: Vec<(String, String)>,
+    environment: Vec<(String, OsString)>,
     stdin: Vec<u8>,
     around: Option<String>,
 }
 
-/// What a call said, with the host's paths folded, and how it ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answer {
-    /// The exit status; 128 and the signal where a signal ended it; 127 where it could not be started.
-    pub status: i32,
-    /// Standard output.
-    pub stdout: String,
-    /// Standard error.
-    pub stderr: String,
-    /// The triggers that were fired.
-    pub fired: Vec<Fired>,
-}
-
 impl<'a> Call<'a> {
     /// A call with nothing but a program and an environment.
-    pub fn new(host: &'a Host, program: PathBuf, environment: Vec<(String, String)>) -> Self {
+    pub fn new(host: &'a Host, program: PathBuf, environment: Vec<(String, OsString)>) -> Self {
         Self { host, program, words: Vec::new(), environment, stdin: Vec::new(), around: None }
     }
 
-    /// Adds arguments; `{ROOT}` and `{PLUGIN}` in them stand for the host's paths.
+    /// Adds arguments; `{ROOT}` and the like in them stand for the host's paths.
     pub fn words<S: AsRef<str>>(mut self, words: impl IntoIterator<Item = S>) -> Self {
         let host = self.host;
         self.words.extend(words.into_iter().map(|word| host.expand(word.as_ref()).into()));
@@ -60,7 +43,7 @@ impl<'a> Call<'a> {
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.retain(|(set, _)| set != name);
         let value = self.host.expand(value);
-        self.environment.push((name.to_owned(), value));
+        self.environment.push((name.to_owned(), value.into()));
         self
     }
 
@@ -99,11 +82,7 @@ impl<'a> Call<'a> {
             .write_stdin(self.stdin)
             .timeout(PATIENCE);
         let (status, stdout, stderr) = match command.output() {
-            Ok(output) => {
-                let signal = || 128 + output.status.signal().unwrap_or_default();
-                let status = output.status.code().unwrap_or_else(signal);
-                (status, text(&output.stdout), text(&output.stderr))
-            }
+            Ok(output) => (number(output.status), text(&output.stdout), text(&output.stderr)),
             Err(error) => (127, String::new(), format!("it could not be started: {error}")),
         };
         Answer {

@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Notes each trigger as a folder `fired/N` with the files `name`, `arguments` (ended by NUL) and `stdin`.
+/// Notes each trigger as a directory `fired/N` with the files `name`, `arguments` (ended by NUL) and `stdin`.
 /// Only what the triggers of storage entries are told on standard input is read.
 const PLUGN: &str = r#"#!/bin/sh
 [ "$1" = trigger ] || exit 0
@@ -38,20 +38,20 @@ esac
 exit 0
 "#;
 
-/// Runs the command as who calls. Who is not root cannot give folders away, which is then left out.
+/// Runs the command as who calls. Who is not root cannot give directorys away, which is then left out.
 const SUDO: &str = r#"#!/bin/sh
 while :; do case "$1" in -*) shift ;; *) break ;; esac; done
 case $1 in */chown-storage-dir) [ "$(id -u)" = 0 ] || exit 0 ;; esac
 exec "$@"
 "#;
 
-/// Writes the stand-ins below a folder.
-pub fn write(folder: &Path) {
+/// Writes the stand-ins below a directory.
+pub fn write(directory: &Path) {
     for sub in ["bin", "answers", "fired"] {
-        fs::create_dir_all(folder.join(sub)).unwrap();
+        fs::create_dir_all(directory.join(sub)).unwrap();
     }
     for (name, text) in [("plugn", PLUGN), ("docker", DOCKER), ("sudo", SUDO)] {
-        script(&folder.join("bin").join(name), text);
+        script(&directory.join("bin").join(name), text);
     }
 }
 
@@ -73,8 +73,8 @@ pub struct Fired {
 }
 
 /// Takes the notes of the triggers fired so far, in order, and forgets them.
-pub fn take_fired(folder: &Path) -> Vec<Fired> {
-    let notes = folder.join("fired");
+pub fn take_fired(directory: &Path) -> Vec<Fired> {
+    let notes = directory.join("fired");
     let mut names: Vec<_> = fs::read_dir(&notes).unwrap().map(|n| n.unwrap().path()).collect();
     names.sort_unstable();
     let text = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();

@@ -1,4 +1,4 @@
-//! The plugin's folder, assembled from the program under test by the program itself.
+//! The plugin's directory, assembled from the program under test by the program itself.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use assert_cmd::Command;
 use tempfile::TempDir;
 
-/// An assembled folder; it is removed with the last host that uses it.
+/// An assembled directory; it is removed with the last host that uses it.
 #[derive(Debug)]
 pub struct Plugin {
     above: TempDir,
@@ -15,7 +15,7 @@ pub struct Plugin {
 static SHARED: Mutex<Weak<Plugin>> = Mutex::new(Weak::new());
 
 impl Plugin {
-    /// The folder that all hosts of this moment share.
+    /// The directory that all hosts of this moment share.
     pub fn shared() -> Arc<Self> {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(plugin) = shared.upgrade() {
@@ -26,17 +26,17 @@ impl Plugin {
         plugin
     }
 
-    /// A folder of its own, for tests that change it.
+    /// A directory of its own, for tests that change it.
     pub fn assemble() -> Self {
         Self::assemble_below("storage-plugin-")
     }
 
-    /// A folder whose real path contains a name that begins like this.
+    /// A directory whose real path contains a name that begins like this.
     pub fn assemble_below(prefix: &str) -> Self {
         let plugin = Self { above: TempDir::with_prefix(prefix).unwrap() };
-        let assembled = Command::new(program())
+        let assembled = Command::new(super::PROGRAM)
             .arg("assemble")
-            .arg(plugin.folder())
+            .arg(plugin.directory())
             .arg("--repo")
             .arg(super::repository())
             .env_clear()
@@ -52,12 +52,7 @@ impl Plugin {
     }
 
     /// Where it is, links resolved.
-    pub fn folder(&self) -> PathBuf {
+    pub fn directory(&self) -> PathBuf {
         self.above.path().canonicalize().unwrap().join("storage")
     }
-}
-
-/// The program under test.
-pub fn program() -> &'static Path {
-    Path::new(env!("CARGO_BIN_EXE_dokku-storage"))
 }
