@@ -30,7 +30,9 @@ pub fn page() -> String {
     for row in rows {
         let name = command(row);
         let synopsis = format!("{name} {}", row.arguments);
-        let place = &sections[&name];
+        let place = sections.get(&name).unwrap_or_else(|| {
+            panic!("no heading in docs/ names `{name}`: write its section first");
+        });
         let _ = write!(
             text,
             "\n## `{name}`\n\n```text\n{}\n```\n\n{}.",
