@@ -133,12 +133,11 @@ fn positionals(synopsis: &str) -> Vec<&str> {
 /// What the script offers in the place of an argument: `@` and the name of a list, or words.
 fn offer(command: &str, label: &str) -> String {
     let family = command.split(':').next().unwrap_or_default();
+    let is_new = label == "<name>" && command.ends_with("create");
     let list = match (family, label) {
-        ("create" | "clone", _) if label != "<entry>" => "",
-        ("connectors", "<name>") if !command.ends_with("create") => "@connectors",
-        ("connectors", _) => "",
-        ("snapshots", "<name>") if !command.ends_with("create") => "@snapshots",
-        ("snapshots", "<name>") => "",
+        _ if is_new => "",
+        ("connectors", "<name>") => "@connectors",
+        ("snapshots", "<name>") => "@snapshots",
         ("trash", _) => "@trash",
         ("types", _) => "@types",
         (_, "<name>" | "<entry>" | "<name>|--app" | "<host-dir:container-dir>") => "@entries",
