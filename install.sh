@@ -9,15 +9,16 @@ Usage: ./install.sh [--uninstall | --assemble DIR | --help]
 
   (no argument)     on a Dokku host (as root): build, put the plugin in the place of Dokku's own storage
                     plugin by links alone, run its install trigger; elsewhere: install dokku-storage for
-                    the user; then try the main job for real in a throw-away folder
+                    the user; then try the main job for real in a throw-away directory
+                    (there with its completion for bash)
   --uninstall       put Dokku's own plugin back, or remove the user's dokku-storage; data stays
-  --assemble DIR    only build, and write the complete plugin folder to DIR
+  --assemble DIR    only build, and write the complete plugin directory to DIR
 
 Settings, from the environment:
   DOKKU_STORAGE_BINARY   a dokku-storage that is already built, instead of building one
   DOKKU_STORAGE_PREFIX   where the user's binary goes, below bin/ (default ~/.local; for root /usr/local)
-  DOKKU_LIB_ROOT         Dokku's folder (default /var/lib/dokku)
-  DOKKU_ROOT             the folder of its apps (default /home/dokku)
+  DOKKU_LIB_ROOT         Dokku's directory (default /var/lib/dokku)
+  DOKKU_ROOT             the directory of its apps (default /home/dokku)
 TEXT
 }
 
@@ -124,19 +125,19 @@ find_or_build_binary() {
   fi
   say "Building dokku-storage for $triple"
   rust cargo build --release --locked --quiet --target "$triple" --bin dokku-storage --target-dir "$target" ||
-    fail "cargo could not build dokku-storage: mend what it says above (Rust 1.89 or newer is needed), then run this again"
+    fail "cargo could not build dokku-storage: repair what it names above (Rust 1.89 or newer is needed), then run this again"
   binary="$target/$triple/release/dokku-storage"
 }
 
-# Writes the complete plugin folder to $1, readable by everyone, with root's helpers left to `install`.
+# Writes the complete plugin directory to $1, readable by everyone, with root's helpers left to `install`.
 assemble() {
   mkdir -p "$1"
-  as_itself "$binary" assemble "$1" --repo "$repo" >/dev/null || fail "the plugin folder could not be written to $1"
+  as_itself "$binary" assemble "$1" --repo "$repo" >/dev/null || fail "the plugin directory could not be written to $1"
 }
 
 # --- on a Dokku host ----------------------------------------------------------------------------------
 
-# Runs one trigger file of a plugin folder in the environment that Dokku gives to it.
+# Runs one trigger file of a plugin directory in the environment that Dokku gives to it.
 run_trigger() {
   local file=$1 distro=debian
   shift
@@ -166,7 +167,7 @@ check_dokku_host() {
   local link
   for link in "${links[@]}"; do
     [ -L "$link" ] || [ ! -e "$link" ] ||
-      fail "$link is not a link, as Dokku makes it, but a folder or file of its own: move it away and run this again"
+      fail "$link is not a link, as Dokku makes it, but a directory or file of its own: move it away and run this again"
   done
   mkdir -p "$notes"
   exec 9>"$notes/.lock"
@@ -229,7 +230,7 @@ install_on_dokku() {
   check_dokku_host
   find_or_build_binary
 
-  # The new folder is made beside the old one. While it takes the old one's place, the links point to a
+  # The new directory is made beside the old one. While it takes the old one's place, the links point to a
   # copy of the old one: a deploy that runs meanwhile finds the one or the other, always whole.
   # An installation in the place of before stays whole until the links point to the new one.
   local fresh old=""
@@ -285,7 +286,7 @@ install_on_dokku() {
   say "Done. To go back to Dokku's own plugin: sudo $repo/install.sh --uninstall"
 }
 
-# Takes away what the install trigger put outside of Dokku's folder; without the binary, by hand.
+# Takes away what the install trigger put outside of Dokku's directory; without the binary, by hand.
 remove_helpers() {
   local plugin
   for plugin in "$ours" "$former"; do
@@ -319,27 +320,37 @@ uninstall_on_dokku() {
 
 # --- elsewhere ----------------------------------------------------------------------------------------
 
-user_binary() {
+# Prints where the user's files go: the binary below bin/, its completion below share/.
+user_prefix() {
   local prefix=${DOKKU_STORAGE_PREFIX:-}
   if [ -z "$prefix" ]; then
     prefix=/usr/local
     if [ "$(id -u)" != 0 ]; then
-      [ -n "${HOME:-}" ] || fail "HOME is not set: set it, or set DOKKU_STORAGE_PREFIX to the folder to install to"
+      [ -n "${HOME:-}" ] || fail "HOME is not set: set it, or set DOKKU_STORAGE_PREFIX to the directory to install to"
       prefix=$HOME/.local
     fi
   fi
-  printf '%s' "$prefix/bin/dokku-storage"
+  printf '%s' "$prefix"
 }
 
+# Where bash looks for completions that belong to programs below the prefix.
+completion_below() { printf '%s' "$1/share/bash-completion/completions/dokku-storage"; }
+
 install_for_user() {
-  local file
-  file=$(user_binary)
+  local prefix file completion
+  prefix=$(user_prefix)
+  file=$prefix/bin/dokku-storage completion=$(completion_below "$prefix")
   find_or_build_binary
   { mkdir -p "${file%/*}" && [ -w "${file%/*}" ]; } 2>/dev/null ||
-    fail "${file%/*} cannot be written: set DOKKU_STORAGE_PREFIX to a folder of yours"
+    fail "${file%/*} cannot be written: set DOKKU_STORAGE_PREFIX to a directory of yours"
   install -m 0755 "$binary" "$file.new-$$"
   mv -fT "$file.new-$$" "$file"
   say "There is no Dokku on this machine: installed $file for use on its own"
+  if mkdir -p "${completion%/*}" 2>/dev/null && as_itself "$file" completion bash >"$completion.new-$$"; then
+    mv -fT "$completion.new-$$" "$completion"
+  else
+    warn "${completion%/*} cannot be written: bash does not complete dokku-storage"
+  fi
   case ":$PATH:" in
     *":${file%/*}:"*) ;;
     *) warn "${file%/*} is not on your PATH: add it with  export PATH=\"${file%/*}:\$PATH\"" ;;
@@ -349,18 +360,19 @@ install_for_user() {
 }
 
 uninstall_for_user() {
-  local file
-  file=$(user_binary)
+  local prefix file completion
+  prefix=$(user_prefix)
+  file=$prefix/bin/dokku-storage completion=$(completion_below "$prefix")
   if [ ! -e "$file" ] && [ ! -L "$file" ]; then
     say "Nothing to do: there is no $file"
     return
   fi
-  rm -f "$file" 2>/dev/null || fail "$file cannot be removed: run this as the user who owns it, for example with sudo"
+  rm -f "$file" "$completion" 2>/dev/null || fail "$file cannot be removed: run this as the user who owns it, for example with sudo"
   local store=${DOKKU_STORAGE_ROOT:-${XDG_DATA_HOME:-${HOME:-/root}/.local/share}/dokku-storage}
   say "Removed $file; the store ($store) is untouched"
 }
 
-# --- the main job, for real, in a throw-away folder ------------------------------------------------------
+# --- the main job, for real, in a throw-away directory ------------------------------------------------------
 
 # Runs the binary on a store of its own, without Dokku's settings: the machine's own store is not touched.
 try() { env -i "PATH=$PATH" "HOME=$trial" "DOKKU_STORAGE_ROOT=$trial/store" "$program" "$@"; }
@@ -378,7 +390,7 @@ try_main_job() {
   program=$1 trial=$(mktemp -d)
   scratch+=("$trial")
   chmod 0755 "$trial"
-  say "Trying the main job in a throw-away folder"
+  say "Trying the main job in a throw-away directory"
   step storage:create smoke-data
   step storage:mount smoke smoke-data --container-dir /data
   step storage:list smoke
@@ -391,7 +403,7 @@ try_main_job() {
 mount_words() { try docker-args-run smoke | xargs -r printf '%s\0'; }
 
 try_container() {
-  local docker=${DOCKER_BIN:-docker} folder words answer
+  local docker=${DOCKER_BIN:-docker} directory words answer
   if ! command -v "$docker" >/dev/null || ! timeout 20 "$docker" info >/dev/null 2>&1; then
     warn "No Docker engine answers here: the part with a real container is skipped"
     return
@@ -401,17 +413,17 @@ try_container() {
     return
   fi
   mapfile -d '' -t words < <(mount_words)
-  folder=$(try storage:list smoke --format json | sed -n 's/.*"host_path": *"\([^"]*\)".*/\1/p')
-  chmod 0777 "$folder" # under user namespaces the container's root is nobody in particular here
+  directory=$(try storage:list smoke --format json | sed -n 's/.*"host_path": *"\([^"]*\)".*/\1/p')
+  chmod 0777 "$directory" # under user namespaces the container's root is nobody in particular here
   detail "$ docker run --rm ${words[*]} $image sh -c 'echo written in the container > /data/proof'"
   if ! "$docker" run --rm --network none --name "dokku-storage-smoke-$$" --entrypoint /bin/sh "${words[@]}" \
     "$image" -c 'echo written in the container > /data/proof'; then
     fail "The container failed (see above): does the Docker engine run on this machine?"
   fi
-  answer=$(cat "$folder/proof" 2>/dev/null || true)
+  answer=$(cat "$directory/proof" 2>/dev/null || true)
   [ "$answer" = "written in the container" ] ||
-    fail "The container ran, but what it wrote is not in $folder: does the Docker engine run on this machine?"
-  detail "$folder/proof on the host says: $answer"
+    fail "The container ran, but what it wrote is not in $directory: does the Docker engine run on this machine?"
+  detail "$directory/proof on the host says: $answer"
 }
 
 # Sets image: one made from a static busybox (no registry is asked), else one that the engine has.
@@ -466,10 +478,10 @@ case ${1:-} in
     if is_dokku_host; then uninstall_on_dokku; else uninstall_for_user; fi
     ;;
   --assemble)
-    [ -n "${2:-}" ] || fail "--assemble takes the folder to write to: $0 --assemble DIR"
+    [ -n "${2:-}" ] || fail "--assemble takes the directory to write to: $0 --assemble DIR"
     find_or_build_binary
     assemble "$2"
-    say "The plugin folder is in $2"
+    say "The plugin directory is in $2"
     ;;
   --help | -h) usage ;;
   *) fail "Unknown argument $1: see $0 --help" ;;

@@ -11,6 +11,7 @@
 #   shell   shellcheck over the shell files
 #   bats    the plugin in a Dokku-like host, over SSH, with real containers (as root)
 #   deny    cargo deny: advisories, licences, sources (built once, kept in ~/.cache/dokku-storage)
+#   generate  not a test, and only run where it is named: writes what follows from the catalog (see tests/generate.sh)
 #
 # With CI=true nothing is skipped, what cannot run has failed; but for the advisories where their database cannot
 # be fetched, which is said. Logs are in target/test-logs.
@@ -74,6 +75,8 @@ run_setup() {
   if can_be_root; then simple setup "packages and user" as_root tests/setup.sh; else skip setup "root is needed to install what the tests need"; fi
 }
 
+run_generate() { simple generate "modules, links, pages and help" tests/generate.sh; }
+
 run_fmt() { simple fmt "cargo fmt --check" cargo fmt --check; }
 
 run_clippy() { simple clippy "cargo clippy" cargo clippy --quiet --locked --all-targets -- -D warnings; }
@@ -128,7 +131,7 @@ run_shell() {
     return
   fi
   simple shell "shellcheck of what is measured" shellcheck -x benches/*.sh tests/budget/check.sh
-  simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/commands tests/setup.sh tests/bats/*.bash \
+  simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/commands src/completion.bash tests/setup.sh tests/generate.sh tests/bats/*.bash \
     tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]* tests/bats/host/plugins/ps/*
 }
 
@@ -237,7 +240,7 @@ trap finish EXIT
 
 for step in "${steps[@]}"; do
   if ! declare -F "run_$step" >/dev/null; then
-    echo " !     unknown step $step: setup fmt clippy build budget unit shell bats fuzz deny" >&2
+    echo " !     unknown step $step: setup fmt clippy build budget unit shell bats fuzz deny generate" >&2
     exit 1
   fi
 done

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::triggers::{
     app_clone, app_life, app_mounts, build, cron, docker_args, idle, install, uninstall,
 };
-use crate::{assemble, privileged, triggers};
+use crate::{assemble, completion, privileged, triggers};
 
 /// In which role a row is called, and so how: by which file of the plugin's folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -511,6 +511,7 @@ pub static ROWS: &[Row] = &[
     ),
     row(Own, "help", "", "Shows what there is", default::own_help),
     row(Own, "version", "", "Shows the version", default::version),
+    row(Own, "completion", "bash", "Prints what a shell completes", completion::run),
     row(Own, "links", "DIR", "Writes the repository's links", assemble::links),
     row(Own, "assemble", "DIR --repo DIR", "Writes the plugin's folder", assemble::run),
 ];

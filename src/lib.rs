@@ -10,6 +10,7 @@ mod assemble;
 pub mod catalog;
 mod checks;
 mod commands;
+mod completion;
 mod context;
 mod docker;
 #[doc(hidden)]
@@ -29,6 +30,7 @@ mod types;
 pub mod testing {
     pub use crate::assemble::LINKS;
     pub use crate::commands::arguments;
+    pub use crate::completion::{Flag, flags};
     pub use crate::domain::error::{Error, Result};
     pub use crate::domain::layout::Layout;
     pub use crate::host::environment::node;

@@ -1,4 +1,4 @@
-//! What is written from the catalog is as the catalog says: links, the assembled folder, the README.
+//! What is written from the catalog is as the catalog says: links, the assembled folder, the completion.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 #[path = "harness/mod.rs"]
@@ -201,18 +201,6 @@ fn all_that_a_dokku_host_calls_is_there() {
     assert!(!names(Kind::Trigger).contains("user-auth-app"));
 }
 
-#[test]
-fn the_readme_shows_every_subcommand() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let words: BTreeSet<&str> =
-        readme.split(|c: char| !(c.is_alphanumeric() || matches!(c, ':' | '-' | '_'))).collect();
-    let missing: Vec<String> = links("subcommands")
-        .into_iter()
-        .filter(|name| name != "default" && !words.contains(format!("storage:{name}").as_str()))
-        .collect();
-    assert!(missing.is_empty(), "README.md does not mention {missing:?}");
-}
-
 /// A plugin folder may be copied with a program that follows links, as some ways of packing do.
 #[test]
 fn a_folder_copied_without_its_links_still_works() {
@@ -242,5 +230,71 @@ fn copy_without_links(from: &Path, to: &Path) {
         } else {
             fs::hard_link(source, target).unwrap();
         }
+    }
+}
+
+/// What a real bash completes, where nothing is typed behind the line.
+fn completed(store: &Path, line: &str) -> Vec<String> {
+    let script = format!(
+        "source <({program} completion bash) || exit\n\
+         complete -p dokku-storage >/dev/null || exit\n\
+         COMP_LINE={line:?} COMP_POINT=${{#COMP_LINE}} COMP_WORDS=({program})\n\
+         _dokku_storage\n\
+         [ ${{#COMPREPLY[@]}} = 0 ] || printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+        program = harness::PROGRAM,
+    );
+    let answer = assert_cmd::Command::new("bash")
+        .args(["--norc", "-c", &script])
+        .env("DOKKU_STORAGE_ROOT", store)
+        .output()
+        .unwrap();
+    assert!(answer.status.success() && answer.stderr.is_empty(), "{line}: {answer:?}");
+    let said = String::from_utf8(answer.stdout).unwrap();
+    said.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn bash_completes_commands_flags_and_names() {
+    let store = tempfile::TempDir::with_prefix("storage-completion-").unwrap();
+    for words in [
+        &["storage:create", "blog-data"][..],
+        &["storage:create", "blog-media"],
+        &["storage:create", "notes"],
+        &["storage:snapshots:create", "notes", "monday"],
+    ] {
+        let mut program = assert_cmd::Command::new(harness::PROGRAM);
+        program.args(words).env("DOKKU_STORAGE_ROOT", store.path()).assert().success();
+    }
+    for (typed, wanted) in [
+        ("sto", &[][..]),
+        ("ver", &["version"]),
+        // Bash has what is before the last colon already.
+        ("storage:cl", &["clone"]),
+        ("storage:snapshots:", &["create", "destroy", "list", "restore"]),
+        ("storage:unmount blog --", &["--container-dir", "--process-type"]),
+        ("storage:destroy --no", &["--no-trash"]),
+        ("storage:create x --type t", &["tmpfs"]),
+        ("storage:list blog --format ", &["text", "json"]),
+        ("storage:info blog-", &["blog-data", "blog-media"]),
+        ("storage:info --format json no", &["notes"]),
+        ("storage:mount blog no", &["notes"]),
+        ("storage:mount --container-dir ", &[]),
+        ("storage:mount --volume-readonly blog no", &["notes"]),
+        ("storage:create blog", &[]),
+        ("storage:types:info tm", &["tmpfs"]),
+        ("storage:snapshots:restore notes ", &["monday"]),
+        ("storage:policy:set tr", &["trash-hours"]),
+        ("storage:no-such-command ", &[]),
+        ("completion ", &["bash"]),
+    ] {
+        let wanted: Vec<String> = match typed {
+            "sto" => of_kind(Kind::Subcommand)
+                .filter(|row| row.name != "default")
+                .chain(of_kind(Kind::Addition))
+                .map(|row| format!("storage:{}", row.name))
+                .collect(),
+            _ => wanted.iter().map(|&word| word.to_owned()).collect(),
+        };
+        assert_eq!(completed(store.path(), &format!("dokku-storage {typed}")), wanted, "{typed}");
     }
 }

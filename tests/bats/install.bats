@@ -317,8 +317,9 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   assert_has_not "not on your PATH"
   assert_has "dokku-storage docker-args-run smoke"
   if [ -n "$HAVE_DOCKER" ]; then assert_has "/proof on the host says: written in the container"; fi
-  # The user's own store has not been touched by that.
-  assert_equal "" "$(find "$HOST/user" -path '*share*')"
+  # The user's own store has not been touched by that, and bash completes the program.
+  [ ! -e "$HOST/user/.local/share/dokku-storage" ] || fail "the user's store was touched"
+  bash -c 'source "$1" && complete -p dokku-storage' bash "$HOST/user/.local/share/bash-completion/completions/dokku-storage"
 
   alone() { env -i PATH="$PATH" HOME="$HOST/user" "$HOST/user/.local/bin/dokku-storage" "$@"; }
   alone storage:create blog-data
@@ -330,11 +331,12 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   run install_for_user "$HOST/user/.local/bin"
   assert_success
   local store
-  store=$(snapshot "$HOST/user/.local/share")
+  store=$(snapshot "$HOST/user/.local/share/dokku-storage")
   run install_for_user "$HOST/user/.local/bin" --uninstall
   assert_success
   [ ! -e "$HOST/user/.local/bin/dokku-storage" ] || fail "the binary is still there"
-  assert_equal "$store" "$(snapshot "$HOST/user/.local/share")"
+  assert_equal "" "$(find "$HOST/user/.local/share/bash-completion" -type f)"
+  assert_equal "$store" "$(snapshot "$HOST/user/.local/share/dokku-storage")"
   run install_for_user "$HOST/user/.local/bin" --uninstall
   assert_success
   assert_has "Nothing to do"
