@@ -1,6 +1,6 @@
 //! What is kept mounted by a process of its own: where that keeps its notes, and how it is asked for.
 //!
-//! The process, the keeper, works as root (`src/helpers/keeper.rs`). It is started through sudo, or by root itself.
+//! The process, the keeper, works as root (`src/privileged/mounting/keeper.rs`). It is started through sudo, or by root itself.
 
 use std::path::{Path, PathBuf};
 

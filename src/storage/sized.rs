@@ -1,4 +1,4 @@
-//! Directories with a size: what is asked of the helper that makes them (`src/helpers/sized.rs`).
+//! Directories with a size: what is asked of the helper that makes them (`src/privileged/sized.rs`).
 
 pub(crate) mod filling;
 

@@ -1,6 +1,6 @@
 //! `s3`: a bucket of an object store, mounted on this host by rclone and kept mounted.
 //!
-//! The entry's path is a mount point in the storage root. A process of root's keeps it mounted (`src/helpers/mounting/`);
+//! The entry's path is a mount point in the storage root. A process of root's keeps it mounted (`src/privileged/mounting/`);
 //! rclone itself has the rights of the store's owner only.
 
 use std::path::Path;
