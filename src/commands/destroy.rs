@@ -3,7 +3,6 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use crate::commands::trash;
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -15,6 +14,7 @@ use crate::ops::access;
 use crate::ops::apps;
 use crate::ops::confirmation;
 use crate::ops::scheduler;
+use crate::ops::trash;
 use crate::storage::ownership;
 use crate::storage::root;
 use crate::storage::root::Place;

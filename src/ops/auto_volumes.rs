@@ -4,7 +4,6 @@
 use crate::checks::declared::Covered;
 use crate::checks::image::AppImage;
 use crate::commands::destroy;
-use crate::commands::snapshots::forget;
 use crate::context::Context;
 use crate::docker::filling;
 use crate::docker::filling::Vessel;
@@ -18,6 +17,7 @@ use crate::domain::phases::Phases;
 use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::access;
+use crate::ops::snapshots::forget;
 use crate::storage::ownership;
 use crate::storage::ownership::{Folder, Ids};
 use crate::storage::root;

@@ -11,4 +11,6 @@ pub(crate) mod prepare;
 pub(crate) mod prune;
 pub(crate) mod restart;
 pub(crate) mod scheduler;
+pub(crate) mod snapshots;
+pub(crate) mod trash;
 pub(crate) mod web;

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::commands::snapshots::{existing, forget};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -14,6 +13,7 @@ use crate::domain::source::Source;
 use crate::domain::web::Sha256;
 use crate::fs::jail;
 use crate::ops::access;
+use crate::ops::snapshots::{existing, forget};
 use crate::ops::web::Web;
 use crate::storage::root;
 use crate::storage::root::Place;

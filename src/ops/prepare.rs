@@ -63,7 +63,7 @@ pub(crate) fn release(app: &AppName, image: &str, context: &mut Context) -> Resu
     note_checked(app, lines.collect(), context);
     one_writer::announce(app, &mounts.mounted, context);
     // A deploy does not wait for more than one removal, and only where it needs the room.
-    crate::commands::trash::make_room(None, 1, context);
+    crate::ops::trash::make_room(None, 1, context);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::catalog;
-use crate::commands::{migrate, trash};
+use crate::commands::migrate;
 use crate::context::Context;
 use crate::domain::error::Result;
 use crate::domain::layout::INSTALLED;
@@ -18,6 +18,7 @@ use crate::fs::tree;
 use crate::fs::tree::Depth;
 use crate::host::process;
 use crate::host::users::is_root;
+use crate::ops::trash;
 use crate::privileged::root;
 use crate::storage;
 use crate::store::{OWN_FOLDERS, app_folders, files};

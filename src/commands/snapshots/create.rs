@@ -2,8 +2,8 @@
 
 use clap::Parser;
 
-use super::{containers_with, forget, must_be_free, named};
 use crate::commands::arguments::{self, at, no_more_than};
+use crate::commands::snapshots::named;
 use crate::context::Context;
 use crate::docker::pausing::Paused;
 use crate::domain::entry::Entry;
@@ -11,6 +11,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::snapshot::{Made, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
+use crate::ops::snapshots::{containers_with, forget, must_be_free};
 use crate::storage::root::{clear_staged, staged_name};
 use crate::storage::snapshots;
 use crate::storage::snapshots::SnapshotKind;

@@ -2,13 +2,14 @@
 
 use clap::Parser;
 
-use super::{existing, named};
 use crate::commands::arguments::{self, at, no_more_than};
+use crate::commands::snapshots::named;
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 use crate::domain::snapshot::Snapshot;
 use crate::ops::confirmation;
+use crate::ops::snapshots::existing;
 use crate::storage::ownership;
 use crate::storage::root::{clear_staged, staged_name};
 use crate::store::Store;

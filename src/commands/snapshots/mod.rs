@@ -5,78 +5,16 @@ pub(crate) mod destroy;
 pub(crate) mod list;
 pub(crate) mod restore;
 
-use std::path::Path;
-
-use crate::checks::running::as_docker_sees_it;
 use crate::commands::arguments::at;
 use crate::context::Context;
-use crate::docker::containers;
-use crate::docker::containers::Container;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
-use crate::domain::names::EntryName;
-use crate::domain::snapshot::{Snapshot, SnapshotName};
 use crate::ops::access;
-use crate::storage::ownership;
-use crate::store::Store;
 
 /// The entry that the first argument names.
 pub(crate) fn named(positional: &[String], context: &Context) -> Result<Entry> {
     match at(positional, 0) {
         "" => Err(Error::refused("storage entry name is required")),
         name => access::entry(name, context),
-    }
-}
-
-/// The snapshot of that name, with its directory.
-pub(crate) fn existing(entry: &EntryName, name: &str, store: &Store) -> Result<Snapshot> {
-    let parsed = match SnapshotName::parse(name) {
-        Err(error) if name.is_empty() => return Err(error),
-        parsed => parsed.ok(),
-    };
-    let note = match &parsed {
-        Some(parsed) => store.snapshot_note(entry, parsed)?,
-        None => None,
-    };
-    note.ok_or_else(|| {
-        let notes = store.snapshots_of(entry).map(|(notes, _)| notes).unwrap_or_default();
-        let names: Vec<&str> = notes.iter().map(|note| note.name.as_str()).collect();
-        Error::refused(if names.is_empty() {
-            format!("storage entry \"{entry}\" has no snapshot {name:?}, and no other")
-        } else {
-            format!(
-                "storage entry \"{entry}\" has no snapshot {name:?}; there are: {}",
-                names.join(", ")
-            )
-        })
-    })
-}
-
-/// Refuses a name that a snapshot has already.
-fn must_be_free(entry: &EntryName, name: &SnapshotName, store: &Store) -> Result<()> {
-    let is_taken = store.snapshot_note(entry, name)?.is_some()
-        || std::fs::symlink_metadata(store.layout().snapshot_directory(entry, name)).is_ok();
-    if is_taken {
-        return Err(Error::refused(format!(
-            "storage entry \"{entry}\" has a snapshot {name} already; choose another name"
-        )));
-    }
-    Ok(())
-}
-
-/// The running containers that have an entry mounted, or a part of it; `None` where Docker does not answer.
-fn containers_with(entry: &Entry, context: &Context) -> Option<Vec<Container>> {
-    let layout = context.store.layout();
-    let seen = |path: &Path| as_docker_sees_it(&path.to_string_lossy(), context);
-    let directory = seen(&layout.directory(entry.name.as_str()));
-    let root = seen(layout.storage());
-    containers::mounting(&context.environment, Path::new(&directory), Path::new(&root))
-}
-
-/// Removes a directory that is of no use to anybody, unless the store could not be put back: then the next command
-/// moves it to its place.
-pub(crate) fn forget(hidden: &str, context: &Context) {
-    if !context.store.is_changing() {
-        let _ = ownership::remove(&context.environment, context.store.layout(), hidden);
     }
 }

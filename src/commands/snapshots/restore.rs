@@ -2,8 +2,8 @@
 
 use clap::Parser;
 
-use super::{containers_with, existing, forget, must_be_free, named};
 use crate::commands::arguments::{self, at, no_more_than};
+use crate::commands::snapshots::named;
 use crate::context::Context;
 use crate::docker::containers;
 use crate::docker::containers::Container;
@@ -11,6 +11,7 @@ use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::snapshot::{Made, Snapshot, SnapshotName, directory_name};
+use crate::ops::snapshots::{containers_with, existing, forget, must_be_free};
 use crate::storage::root;
 use crate::storage::root::{clear_staged, staged_name};
 use crate::storage::{sized, snapshots};

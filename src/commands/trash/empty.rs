@@ -2,12 +2,12 @@
 
 use clap::Parser;
 
-use super::{called, empty_expired, remove, shown_size, usage, visible};
 use crate::commands::arguments::{self, at, no_more_than};
 use crate::context::Context;
 use crate::domain::error::Error;
 use crate::domain::trash::Trashed;
 use crate::ops::confirmation;
+use crate::ops::trash::{called, empty_expired, remove, shown_size, usage, visible};
 use crate::render::table::table;
 
 #[derive(Debug, Parser)]

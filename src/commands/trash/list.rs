@@ -3,11 +3,11 @@
 use clap::Parser;
 use serde_json::{Value, json};
 
-use super::{shown_size, usage, visible};
 use crate::commands::arguments::{self, no_more_than};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::Error;
+use crate::ops::trash::{shown_size, usage, visible};
 use crate::render::table::table;
 
 #[derive(Debug, Parser)]

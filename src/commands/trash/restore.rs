@@ -2,7 +2,6 @@
 
 use clap::Parser;
 
-use super::{called, visible};
 use crate::commands::arguments::{self, at, given, no_more_than};
 use crate::context::Context;
 use crate::domain::entry::Entry;
@@ -10,6 +9,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::names::{DirectoryName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::trash::Trashed;
+use crate::ops::trash::{called, visible};
 use crate::storage::sized;
 use crate::types;
 
@@ -71,7 +71,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             .detail(&format!("It had no storage entry; dokku storage:create {name} registers it"));
         context.out.headline(&format!("Directory {name} restored"));
     }
-    super::empty_expired(context)?;
+    crate::ops::trash::empty_expired(context)?;
     Ok(())
 }
 

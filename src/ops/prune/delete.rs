@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::commands::{destroy, trash};
+use crate::commands::destroy;
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::error::{Error, Result};
@@ -13,6 +13,7 @@ use crate::domain::trash::{Caller, Trashed};
 use crate::ops::prune::find::deletes_volume;
 use crate::ops::prune::uses::Uses;
 use crate::ops::prune::{Fate, Kind, Unused};
+use crate::ops::trash;
 use crate::storage::ownership;
 use crate::storage::root;
 use crate::store::{Store, overlap};

@@ -1,0 +1,165 @@
+//! The trash: what was destroyed with its data, and can be restored for a while.
+
+use crate::context::Context;
+use crate::domain::error::{Error, Result};
+use crate::domain::moment::Moment;
+use crate::domain::names::EntryName;
+use crate::domain::size::readable;
+use crate::domain::trash::{Caller, TrashId, Trashed};
+use crate::fs::space;
+use crate::fs::tree::Usage;
+use crate::ops::access;
+use crate::ops::apps;
+use crate::storage::ownership;
+use crate::storage::{root, sized};
+use crate::store::Store;
+use crate::types;
+
+/// Below this share of free space, in percent, the trash makes room.
+pub(crate) const SCARCE: u64 = 5;
+
+/// What is in the trash for this caller, what was destroyed first at the beginning. Who sees every app sees all of it;
+/// others see what they destroyed themselves.
+pub(crate) fn visible(context: &Context) -> Result<Vec<Trashed>> {
+    let mut trash = context.store.snapshot(Store::trash)?;
+    if !trash.is_empty() && access::must_see_every_app("", context).is_err() {
+        let caller = Caller::from(context.environment.caller());
+        trash.retain(|item| item.by.as_ref() == Some(&caller));
+    }
+    Ok(trash)
+}
+
+/// Those that a word names, by id or by name; at least one.
+pub(crate) fn called(word: &str, trash: Vec<Trashed>) -> Result<Vec<Trashed>> {
+    let (found, others): (Vec<_>, Vec<_>) =
+        trash.into_iter().partition(|item| item.is_called(word));
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let known =
+        if others.is_empty() { "it is empty" } else { "dokku storage:trash:list shows what is" };
+    Err(Error::refused(format!("{word:?} is not in the trash; {known}")))
+}
+
+/// What something in the trash takes; none where that cannot be found out.
+pub(crate) fn usage(item: &Trashed, context: &Context) -> Option<Usage> {
+    if item.entry.as_ref().is_some_and(|entry| sized::size(entry).is_some()) {
+        // What it holds is in an image that only root can look at.
+        return None;
+    }
+    let (name, path) = (item.id.directory(), context.store.trashed_directory(&item.id));
+    let layout = context.store.layout();
+    ownership::usage(&context.environment, layout, Some(&name), &path).ok().flatten()
+}
+
+/// What is shown of a size.
+pub(crate) fn shown_size(usage: Option<Usage>) -> String {
+    usage.map_or("?".to_owned(), |usage| readable(usage.bytes))
+}
+
+/// An id for what goes to the trash now. The store's lock is held.
+pub(crate) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
+    let mut second = Moment::now().seconds();
+    loop {
+        let id = TrashId::new(name, Moment::of_seconds(second), std::process::id())?;
+        if store.trashed(&id)?.is_none() {
+            return Ok(id);
+        }
+        second += 1;
+    }
+}
+
+/// Removes something in the trash for good; false where somebody else has it out of the trash already.
+pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
+    let leaving = root::staged_name(item.name());
+    let store = &context.store;
+    let place = store.trashed_directory(&item.id);
+    let aside = store.layout().directory(&leaving);
+    let mut is_claimed = false;
+    let is_ours = store.change(|change| {
+        if change.store().trashed(&item.id)?.is_none() {
+            return Ok(false);
+        }
+        // What is behind an entry outside of the storage root has the entry's name.
+        let others = change.store().trash()?;
+        is_claimed = EntryName::parse(item.name())
+            .is_ok_and(|name| change.store().layout().entry(&name).exists())
+            || others.iter().any(|other| other.id != item.id && other.name() == item.name());
+        if let Some(app) = change.store().apps_mounting_path(&place)?.first() {
+            return Err(Error::refused(format!(
+                "{} is mounted by an app ({app}), or may be; it stays",
+                place.display()
+            )));
+        }
+        change.store().rename_trashed(&place, &aside)?;
+        Ok(true)
+    })?;
+    if !is_ours {
+        return Ok(false);
+    }
+    let of_item = item.entry.as_ref().filter(|_| !is_claimed);
+    let removed = match of_item {
+        Some(entry) => types::of(entry).remove(entry, context),
+        None => Ok(()),
+    };
+    let store = &context.store;
+    let removed =
+        removed.and_then(|()| ownership::remove(&context.environment, store.layout(), &leaving));
+    if let Err(error) = removed {
+        store.change(|change| change.store().rename_trashed(&aside, &place))?;
+        return Err(Error::refused(format!(
+            "unable to remove {} from the trash: {error}",
+            item.id
+        )));
+    }
+    store.forget_what_is_gone();
+    Ok(true)
+}
+
+/// Removes for good what was in the trash for as long as the policy says, and says what it cannot. Returns how many.
+pub(crate) fn empty_expired(context: &mut Context) -> Result<usize> {
+    if context.store.is_trash_empty() {
+        return Ok(0);
+    }
+    let hours = context.store.policy()?.trash_hours();
+    let now = Moment::now();
+    let trash = context.store.snapshot(Store::trash)?;
+    let mut removed = 0;
+    for item in trash.iter().filter(|item| item.end(hours) <= now) {
+        match remove(item, context) {
+            Ok(true) => removed += 1,
+            Ok(false) => {}
+            Err(error) => context.out.warn(&error.to_string()),
+        }
+    }
+    Ok(removed)
+}
+
+/// Where the file system of the storage root is nearly full, removes from the trash what was destroyed first, until
+/// there is room again: `most` at most, and never `spared`. Says what it removed.
+pub(crate) fn make_room(spared: Option<&Trashed>, most: usize, context: &mut Context) {
+    let root = context.store.layout().storage().to_path_buf();
+    let is_scarce = || space::free_percent(&root).is_some_and(|free| free < SCARCE);
+    if context.store.is_trash_empty() || !is_scarce() {
+        return;
+    }
+    let trash = context.store.snapshot(Store::trash).unwrap_or_default();
+    let candidates = trash.iter().filter(|item| spared.is_none_or(|spared| spared.id != item.id));
+    for item in candidates.take(most) {
+        let free = space::free_percent(&root).unwrap_or_default();
+        if !is_scarce() {
+            return;
+        }
+        // Whose it was is not for everybody.
+        let what =
+            if apps::are_restricted(&context.environment) { "something" } else { item.id.as_str() };
+        match remove(item, context) {
+            Ok(true) => context.out.warn(&format!(
+                "The file system of {} has only {free} % left: removed {what} from the trash",
+                root.display()
+            )),
+            Ok(false) => {}
+            Err(error) => context.out.warn(&error.to_string()),
+        }
+    }
+}
