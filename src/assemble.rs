@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Parser;
 
-use crate::catalog::{self, Kind};
 use crate::commands::arguments;
 use crate::context::Context;
+use crate::context::row::{Catalog, Kind};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -36,7 +36,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         .with_context(|| format!("unable to write {}", about.display()))?;
     copy(&arguments.repo.join("commands/commands"), &folder.join("commands"), 0o755)?;
     for (kind, sub, target) in LINKS {
-        write_links(kind, &folder.join(sub), Path::new(target))?;
+        write_links(context.catalog, kind, &folder.join(sub), Path::new(target))?;
     }
     context.out.line(&folder.display().to_string());
     Ok(())
@@ -55,7 +55,7 @@ pub(crate) fn links(words: &[String], context: &mut Context) -> anyhow::Result<(
     ] {
         let sub = folder.join(sub);
         fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
-        write_links(kind, &sub, Path::new("../dokku-storage"))?;
+        write_links(context.catalog, kind, &sub, Path::new("../dokku-storage"))?;
     }
     Ok(())
 }
@@ -69,8 +69,13 @@ pub const LINKS: [(Kind, &str, &str); 4] = [
 ];
 
 /// Writes a link for each row of a kind.
-pub(crate) fn write_links(kind: Kind, folder: &Path, target: &Path) -> anyhow::Result<()> {
-    for row in catalog::of_kind(kind) {
+pub(crate) fn write_links(
+    catalog: Catalog,
+    kind: Kind,
+    folder: &Path,
+    target: &Path,
+) -> anyhow::Result<()> {
+    for row in catalog.of_kind(kind) {
         let link = folder.join(row.name);
         if fs::read_link(&link).is_ok_and(|present| present == target) {
             continue;

@@ -1,7 +1,7 @@
 //! `completion bash`: prints what bash completes of this program. The commands come from the catalog, their flags from their help.
 
-use crate::catalog::{self, Kind, Row};
 use crate::context::Context;
+use crate::context::row::{Catalog, Kind, Row};
 use crate::domain::error::{Error, Result};
 use crate::host::process;
 use crate::types;
@@ -17,7 +17,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     if words != ["bash"] {
         return Err(Error::refused("name the shell: dokku-storage completion bash").into());
     }
-    let script = script()?;
+    let script = script(context.catalog)?;
     context.out.text(&script);
     Ok(())
 }
@@ -53,11 +53,11 @@ fn flag(line: &str) -> Option<Flag> {
     Some(Flag { name: name.to_owned(), value, description: description.to_owned() })
 }
 
-fn script() -> Result<String> {
-    let rows: Vec<&Row> = catalog::of_dokku().chain(catalog::of_kind(Kind::Addition)).collect();
-    let own = catalog::of_kind(Kind::Own).map(|row| row.name.to_owned());
+fn script(catalog: Catalog) -> Result<String> {
+    let rows: Vec<&Row> = catalog.of_dokku().chain(catalog.of_kind(Kind::Addition)).collect();
+    let own = catalog.of_kind(Kind::Own).map(|row| row.name.to_owned());
     let containers =
-        catalog::of_kind(Kind::Trigger).filter(|row| row.name.starts_with("docker-args"));
+        catalog.of_kind(Kind::Trigger).filter(|row| row.name.starts_with("docker-args"));
     let commands: Vec<String> = rows
         .iter()
         .map(|row| format!("storage:{}", row.name))

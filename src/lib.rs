@@ -47,7 +47,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::domain::error::Error;
-use catalog::{Kind, Row};
+use catalog::{CATALOG, Kind, Row};
 use context::Context;
 
 /// Runs what the arguments say; the first is the path by which the program was called. Returns the exit
@@ -70,7 +70,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
     let words = words.map(text).collect::<Result<Vec<String>, Error>>()?;
     let (row, words) = look_up(&called_as, words)?;
-    let mut context = Context::of_this_process(called_as)?;
+    let mut context = Context::of_this_process(called_as, CATALOG)?;
     // Helpers and the commands file do not read the store.
     if matches!(row.kind, Kind::Subcommand | Kind::Addition | Kind::Trigger) {
         // What cannot be settled hinders nobody from reading; who writes is told.
@@ -112,10 +112,10 @@ fn look_up(called_as: &Path, mut words: Vec<String>) -> Result<(&'static Row, Ve
         Kind::Trigger
     };
     let row = match kind {
-        Kind::Subcommand => catalog::subcommand(&name),
+        Kind::Subcommand => CATALOG.subcommand(&name),
         kind => [kind, Kind::Helper, Kind::Called]
             .into_iter()
-            .find_map(|kind| catalog::find(kind, &name)),
+            .find_map(|kind| CATALOG.find(kind, &name)),
     };
     row.map(|row| (row, words)).ok_or_else(|| unknown(&name))
 }
@@ -126,12 +126,12 @@ fn by_own_name(mut words: Vec<String>) -> Result<(&'static Row, Vec<String>), Er
         words.push("help".to_owned());
     }
     let name = words.remove(0);
-    let by_kind = |kind: Kind, name: &str| catalog::find(kind, name);
+    let by_kind = |kind: Kind, name: &str| CATALOG.find(kind, name);
     let row = match name.as_str() {
         "help" | "--help" | "-h" | "storage" | "storage:help" => by_kind(Kind::Own, "help"),
         "--version" | "-V" | "version" => by_kind(Kind::Own, "version"),
         name => match name.strip_prefix("storage:") {
-            Some(name) => catalog::subcommand(name).filter(|row| row.name != "default"),
+            Some(name) => CATALOG.subcommand(name).filter(|row| row.name != "default"),
             None => [Kind::Trigger, Kind::Commands, Kind::Own]
                 .into_iter()
                 .find_map(|kind| by_kind(kind, name)),

@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use dokku_storage::catalog::{Kind, ROWS, of_kind};
+use dokku_storage::catalog::{CATALOG, Kind};
 use dokku_storage::testing::LINKS;
 use harness::{Host, Plugin, repository};
 
@@ -72,7 +72,7 @@ const HELPERS: [&str; 7] = [
 const FOLDERS: [(&str, &str); 2] = [("subcommands", "subcommands"), ("triggers", "")];
 
 fn names(kind: Kind) -> BTreeSet<String> {
-    of_kind(kind).map(|row| row.name.to_owned()).collect()
+    CATALOG.of_kind(kind).map(|row| row.name.to_owned()).collect()
 }
 
 /// The names of the links in a folder of the assembled folder.
@@ -183,7 +183,7 @@ fn the_commands_file_works_without_the_program() {
 #[test]
 fn every_row_has_a_name_of_its_own_and_says_what_it_does() {
     let mut seen = BTreeSet::new();
-    for row in ROWS {
+    for row in CATALOG.0 {
         assert!(seen.insert((format!("{:?}", row.kind), row.name)), "{} is there twice", row.name);
         assert!(!row.summary.is_empty(), "{}", row.name);
     }
@@ -288,9 +288,10 @@ fn bash_completes_commands_flags_and_names() {
         ("completion ", &["bash"]),
     ] {
         let wanted: Vec<String> = match typed {
-            "sto" => of_kind(Kind::Subcommand)
+            "sto" => CATALOG
+                .of_kind(Kind::Subcommand)
                 .filter(|row| row.name != "default")
-                .chain(of_kind(Kind::Addition))
+                .chain(CATALOG.of_kind(Kind::Addition))
                 .map(|row| format!("storage:{}", row.name))
                 .collect(),
             _ => wanted.iter().map(|&word| word.to_owned()).collect(),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::running::as_docker_sees_it;
 use crate::context::Context;
+use crate::context::as_docker_sees_it;
 use crate::docker::containers::{Container, Mount};
 use crate::domain::entry::Entry;
 use crate::domain::error::Result;

@@ -1,8 +1,11 @@
 //! What can be wrong with an app's storage: found before a deploy, and by `storage:doctor`.
 
+pub(crate) mod auto_volumes;
 pub(crate) mod declared;
 pub(crate) mod exclusive;
 pub(crate) mod image;
+pub(crate) mod one_writer;
+pub(crate) mod prepare;
 pub(crate) mod running;
 pub(crate) mod sources;
 pub(crate) mod store;

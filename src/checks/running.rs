@@ -1,6 +1,7 @@
 //! Whether the running containers have the mounts that are declared.
 
 use crate::context::Context;
+use crate::context::as_docker_sees_it;
 use crate::docker::containers::Container;
 use crate::domain::docker_args::mounted_source;
 use crate::domain::finding::{Finding, Severity};
@@ -85,15 +86,6 @@ fn difference(
         let is_known = paths.contains(&&path) || by_options.contains(&path) || is_anonymous;
         (!is_known).then(|| format!("still has {} at {path}", mount.source()))
     })
-}
-
-/// A path on this host as the host's Docker sees it, where Dokku itself runs in a container.
-pub(crate) fn as_docker_sees_it(source: &str, context: &Context) -> String {
-    let inside = std::path::Path::new(source).strip_prefix(context.store.layout().root());
-    match (context.environment.host_lib_root(), inside) {
-        (Ok(Some(root)), Ok(inside)) => root.join(inside).to_string_lossy().into_owned(),
-        _ => source.to_owned(),
-    }
 }
 
 fn is_same_place(a: &str, b: &str) -> bool {

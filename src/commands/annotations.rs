@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use super::report::{Format, Request};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::ops::access;
+use crate::ops::report::{Format, Request};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -104,14 +104,14 @@ fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
             "{command} requires a storage entry name when an info flag is specified"
         )));
     }
-    let found = super::list_entries::visible(false, context)?;
+    let found = crate::ops::entries::visible(false, context)?;
     if found.entries.is_empty() {
         context.out.headline_unless_quiet("No storage entries registered");
     }
     for (entry, _) in &found.entries {
         one(map, entry, &request, context)?;
     }
-    super::list_entries::tell_problems(&found.problems, context)
+    crate::ops::entries::tell_problems(&found.problems, context)
 }
 
 fn one(map: &Map, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {

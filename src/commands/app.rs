@@ -3,11 +3,11 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than, with_app};
-use super::report::{Format, Request};
 use crate::context::Context;
 use crate::domain::app_settings::PROPERTIES;
 use crate::domain::error::{Error, Result};
 use crate::ops::apps;
+use crate::ops::report::{Format, Request};
 use crate::render::report::Report;
 
 #[derive(Debug, Parser)]
@@ -63,7 +63,7 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<
     if !settings.shared_from.is_empty() {
         let shares = settings.shared_from.iter().map(|share| {
             let how = if share.read_only { " (read-only)" } else { "" };
-            Ok(format!("{}{how}", super::share::name(&share.app, context)?))
+            Ok(format!("{}{how}", crate::ops::share::name(&share.app, context)?))
         });
         let shares: Result<Vec<String>> = shares.collect();
         report.add("app-shared-from", shares?.join(", "));

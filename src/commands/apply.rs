@@ -6,7 +6,6 @@ use clap::Parser;
 use serde::Deserialize;
 
 use super::arguments::{self, at, no_more_than, with_app};
-use super::unmount::remove_if_unused;
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
@@ -21,6 +20,7 @@ use crate::ops::access;
 use crate::ops::apps;
 use crate::ops::restart;
 use crate::ops::scheduler;
+use crate::ops::unmount::remove_if_unused;
 use crate::store::MountsFile;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 

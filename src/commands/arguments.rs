@@ -5,6 +5,7 @@ use clap::{Arg, ArgAction, Command, Parser};
 
 use crate::context::Context;
 use crate::domain::error::Error;
+pub(crate) use crate::domain::text::given;
 
 /// The heading of flags that Dokku's own commands do not have.
 pub const OWN: &str = "own";
@@ -184,11 +185,6 @@ pub fn without_app(
 /// The argument at a place, or the empty text.
 pub fn at(positional: &[String], index: usize) -> &str {
     positional.get(index).map_or("", String::as_str)
-}
-
-/// The value of a flag, where it was given and is not empty.
-pub fn given(value: Option<&str>) -> Option<&str> {
-    value.filter(|value| !value.is_empty())
 }
 
 /// Refuses arguments behind the last one that a command takes which changes something: what is said is done,

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::catalog::{self, Kind, Row};
 use crate::context::Context;
+use crate::context::row::{Catalog, Kind, Row};
 use crate::domain::error::Error;
 
 const HEADER: &str =
@@ -12,10 +12,10 @@ const HEADER: &str =
 /// Shows Dokku's own commands, each with a line; with `--all` this plugin's own, too.
 pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     context.out.line(HEADER);
-    show(catalog::of_dokku(), context);
+    show(context.catalog.of_dokku(), context);
     if words.iter().any(|word| word == "--all") {
         context.out.line("\nCommands that Dokku's own plugin does not have:");
-        show(catalog::of_kind(Kind::Addition), context);
+        show(context.catalog.of_kind(Kind::Addition), context);
     }
     Ok(())
 }
@@ -23,14 +23,14 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
 /// Shows all that the program can be called for by its own name.
 pub(crate) fn own_help(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
     context.out.line("Usage: dokku-storage COMMAND [ARGUMENT...]\n\nStorage commands:");
-    show(catalog::of_dokku().chain(catalog::of_kind(Kind::Addition)), context);
+    show(context.catalog.of_dokku().chain(context.catalog.of_kind(Kind::Addition)), context);
     context.out.line(
         "\nFor containers, as in: eval \"docker run $(dokku-storage docker-args-run APP) IMAGE\"",
     );
-    let triggers = catalog::of_kind(Kind::Trigger);
+    let triggers = context.catalog.of_kind(Kind::Trigger);
     show_plain(triggers.filter(|row| row.name.starts_with("docker-args")), context);
     context.out.line("\nThe program itself:");
-    show_plain(catalog::of_kind(Kind::Own), context);
+    show_plain(context.catalog.of_kind(Kind::Own), context);
     Ok(())
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn commands(words: &[String], context: &mut Context) -> anyhow::Resul
         Some("storage" | "storage:help") => run(&[], context),
         Some("help") => {
             context.out.text(&if parent_wants_all() {
-                all()
+                all(context.catalog)
             } else {
                 "\n    storage, Manage mounted volumes\n".to_owned()
             });
@@ -72,9 +72,9 @@ pub(crate) fn version(_words: &[String], context: &mut Context) -> anyhow::Resul
     Ok(())
 }
 
-fn all() -> String {
+fn all(catalog: Catalog) -> String {
     let mut text = String::from("\n");
-    for row in catalog::of_dokku().chain(catalog::of_kind(Kind::Addition)) {
+    for row in catalog.of_dokku().chain(catalog.of_kind(Kind::Addition)) {
         let _ = writeln!(text, "    {}, {}", row.synopsis(), row.summary);
     }
     text

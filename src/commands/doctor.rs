@@ -3,7 +3,6 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than, with_app};
-use super::report::loaded;
 use crate::checks::exclusive;
 use crate::checks::image::{self, AppImage};
 use crate::checks::{declared, running, sources, store};
@@ -15,6 +14,7 @@ use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;
 use crate::domain::phases::Phase;
 use crate::ops::apps;
+use crate::ops::report::loaded;
 use crate::store::reading::Remembering;
 use crate::store::{Entries, Mounts};
 
@@ -104,7 +104,7 @@ fn of_app(
     context: &Context,
 ) -> Result<Vec<Finding>> {
     let mut findings = store::of_app(app, mounts, context);
-    findings.extend(super::needs::missing(app, context)?);
+    findings.extend(crate::ops::needs::missing(app, context)?);
     findings.extend(sources::collisions(app, mounts));
     findings.extend(sources::taken_by_options(app, mounts, context));
     let containers = running::deployed(app, everywhere);

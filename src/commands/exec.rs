@@ -41,7 +41,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let name = arguments.positional.remove(0);
     let entry = access::entry(&name, context)?;
     check(&arguments)?;
-    super::wait::must_be_usable(&entry, context)?;
+    crate::ops::usable::must_be_usable(&entry, context)?;
     let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
     context.out.flush()?;
     // Dokku's scheduler mounts at /data as a directory, which a file cannot be.

@@ -1,16 +1,13 @@
 //! `storage:list`: what an app mounts.
 
 use clap::Parser;
-use serde::Serialize;
 
 use super::arguments::{self, at, with_app};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
-use crate::domain::docker_args::{mounted_source, volume_argument};
 use crate::domain::error::{Error, Result};
-use crate::domain::names::ProcessType;
-use crate::domain::phases::Phases;
 use crate::ops::apps;
+use crate::ops::mounts::{Row, colon_form, shared_from};
 use crate::render::table::table;
 use crate::store::Mounted;
 
@@ -20,41 +17,6 @@ struct Arguments {
     #[arg(long, value_name = "string", default_value = "text")]
     format: String,
     positional: Vec<String>,
-}
-
-/// A mount as `--format json` shows it: Dokku's fields first, then those that make it complete.
-#[derive(Debug, Serialize)]
-pub(crate) struct Row<'a> {
-    entry_name: &'a str,
-    host_path: &'a str,
-    container_path: &'a str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    readonly: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    volume_options: Option<&'a str>,
-    phases: &'a Phases,
-    process_type: &'a ProcessType,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subpath: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    volume_chown: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    need: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    shared_from: Option<String>,
-}
-
-impl Row<'_> {
-    /// Says from whom it is shared, where it is.
-    pub(crate) fn shared_from(mut self, from: Option<String>) -> Self {
-        self.shared_from = from;
-        self
-    }
-}
-
-/// The app that shares a mount, as far as the caller may see it.
-pub(crate) fn shared_from(mounted: &Mounted, context: &Context) -> Result<Option<String>> {
-    mounted.shared_from.as_ref().map(|from| super::share::name(from, context)).transpose()
 }
 
 impl<'a> From<&'a Mounted> for Row<'a> {
@@ -86,12 +48,6 @@ impl<'a> From<&'a Mounted> for Row<'a> {
     }
 }
 
-/// A mount as `host:container[:options]`.
-pub(crate) fn colon_form(mounted: &Mounted) -> String {
-    let source = mounted_source(&mounted.entry, &mounted.attachment);
-    volume_argument(&source, &mounted.attachment)
-}
-
 /// Lists the mounts of an app, of every phase.
 pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:list", words, context)?;
@@ -101,7 +57,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         return Err(Error::refused("Invalid --format value specified").into());
     }
     let mounts = context.store.mounts(&app)?.readable()?;
-    super::report::warn_of_orphans(&app, &mounts, context);
+    crate::ops::report::warn_of_orphans(&app, &mounts, context);
     let rows = mounts.sorted();
     if arguments.format == "json" {
         let rows: Result<Vec<Row>> = rows

@@ -4,14 +4,9 @@ use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
 use crate::context::Context;
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
-use crate::domain::phases::Phases;
-use crate::ops::access;
+use crate::domain::error::Error;
 use crate::ops::apps;
-use crate::store::{MountsFile, files};
+use crate::ops::migrate::migrate;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -53,116 +48,4 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     migrate(&app, context)?;
     context.out.headline(&format!("Re-migrated {app}"));
     Ok(())
-}
-
-/// Takes an app's lines over: entries, attachments and docker-options' files change in one step.
-///
-/// Lines that are no mount stay where they are; they are named.
-pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
-    let mut left = Vec::new();
-    let mut held = Vec::new();
-    context.store.change(|change| {
-        let store = change.store();
-        let layout = store.layout().clone();
-        let files = store.docker_options(app)?;
-        let mut lines: Vec<_> = files
-            .iter()
-            .flat_map(|file| file.volume_lines().into_iter().map(move |line| (line, file)))
-            .collect();
-        // Dokku's order: by the text of the mount.
-        lines.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
-        let mut mounts = store.mounts_file(app)?.whole()?;
-        let mut taken = Vec::new();
-        let mut entries: Vec<Entry> = Vec::new();
-        for (line, file) in lines {
-            let (entry, mut attachment) = match line.mount {
-                Ok(mount) => mount.into_entry_and_attachment(),
-                Err(reason) => {
-                    left.push(format!("-v {}: {reason}", line.text));
-                    continue;
-                }
-            };
-            attachment.phases = Phases::or_default(vec![file.phase]);
-            let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
-            if let Some(other) = attachment.collision(others) {
-                let entry = &other.entry_name;
-                left.push(format!(
-                    "-v {}: the container path is taken by storage entry \"{entry}\"",
-                    line.text
-                ));
-                continue;
-            }
-            let registered = store.entry(&entry.name)?;
-            let mounted = registered.as_ref().unwrap_or(&entry);
-            let refused = store
-                .refuse_second(app, mounted, &attachment)
-                .and_then(|()| store.refuse_shared_collision(app, None, mounted, &attachment));
-            if let Err(Error::Held { .. } | Error::BecauseOf { .. }) = refused {
-                held.extend(refused.err().map(|error| (line.text, error)));
-                continue;
-            }
-            refused?;
-            let is_other = |there: &Attachment| {
-                there.is_same_mount(&attachment)
-                    && (there.readonly, &there.volume_options)
-                        != (attachment.readonly, &attachment.volume_options)
-            };
-            if mounts.attachments().any(is_other) {
-                left.push(format!("-v {}: the same mount is there with other options", line.text));
-                continue;
-            }
-            take_over(&mut mounts, attachment);
-            taken.push((&file.path, line.text));
-            if registered.is_none() && !entries.contains(&entry) {
-                entries.push(entry);
-            }
-        }
-        let older_flag = layout.migrated_before(app);
-        let had_older_flag = files::read(&older_flag)?.is_some();
-        for file in &files {
-            let gone =
-                |text: &str| taken.iter().any(|(path, line)| *path == &file.path && line == text);
-            if taken.iter().any(|(path, _)| *path == &file.path) {
-                change.write_foreign(file.path.clone(), file.without(gone));
-            }
-        }
-        for entry in &entries {
-            change.write_entry(entry)?;
-        }
-        if !taken.is_empty() {
-            change.write_mounts(app, &mounts);
-        }
-        if !taken.is_empty() || had_older_flag {
-            change.write(layout.migrated(app), b"true".to_vec());
-        }
-        if had_older_flag {
-            change.remove(older_flag);
-        }
-        Ok(())
-    })?;
-    for (text, error) in held {
-        left.push(format!("-v {text}: {}", access::told(error, context)));
-    }
-    for line in left {
-        context.out.warn(&format!("Left in docker-options of {app}: {line}"));
-    }
-    Ok(())
-}
-
-/// Adds a mount, or its phase to the same mount where that is there.
-fn take_over(mounts: &mut MountsFile, attachment: Attachment) {
-    let mut is_there = false;
-    mounts.update(|existing| {
-        if !existing.is_same_mount(&attachment) {
-            return false;
-        }
-        is_there = true;
-        let phases = existing.phases.union(&attachment.phases);
-        let is_more = phases != existing.phases;
-        existing.phases = phases;
-        is_more
-    });
-    if !is_there {
-        mounts.push(attachment);
-    }
 }

@@ -16,6 +16,7 @@ use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
 use crate::ops::access;
 use crate::ops::apps;
+use crate::ops::mount::refuse_collision;
 use crate::ops::restart;
 use crate::ops::scheduler;
 use crate::storage::root;
@@ -97,7 +98,7 @@ fn mount_colon_form(
             "--container-dir {given:?} and {target:?} name two different container paths"
         )));
     }
-    recover(&mut attachment, arguments)?;
+    complete(&mut attachment, arguments)?;
     check(app, &entry, &attachment, context)?;
     let mounted = context.store.change(|change| {
         let store = change.store();
@@ -158,7 +159,7 @@ fn mount_entry(
     as_typed("container path", container_dir)?;
     scheduler::must_match(&entry, app, context)?;
     let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
-    recover(&mut attachment, arguments)?;
+    complete(&mut attachment, arguments)?;
     check(app, &entry, &attachment, context)?;
     let mounted = context.store.change(|change| {
         let store = change.store();
@@ -211,7 +212,7 @@ fn mount_entry(
 }
 
 /// Takes what the flags say into the attachment.
-fn recover(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
+fn complete(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
     let phases: Result<Vec<Phase>> =
         list(&arguments.phase).iter().map(|p| Phase::parse(p)).collect();
     attachment.phases = Phases::or_default(phases?);
@@ -289,19 +290,4 @@ fn refuse_deleted_by_build(
         "container path \"{}\" is in /app, which a build with herokuish empties, your data with it; leave the build phase out, or mount at a path outside of /app",
         attachment.container_path
     )))
-}
-
-/// Refuses a container path that another attachment claims.
-pub(crate) fn refuse_collision<'a>(
-    app: &AppName,
-    attachment: &Attachment,
-    others: impl IntoIterator<Item = &'a Attachment>,
-) -> Result<()> {
-    match attachment.collision(others) {
-        None => Ok(()),
-        Some(other) => Err(Error::refused(format!(
-            "container path \"{}\" on {app} is taken by storage entry \"{}\" (phases {}, process type {}); unmount that one first or mount at another path",
-            attachment.container_path, other.entry_name, other.phases, other.process_type
-        ))),
-    }
 }

@@ -127,7 +127,7 @@ impl Move {
             if mounts.attachments().any(|there| *there == attachment) {
                 continue;
             }
-            mount::refuse_collision(&self.to, &attachment, mounts.attachments())?;
+            crate::ops::mount::refuse_collision(&self.to, &attachment, mounts.attachments())?;
             store.refuse_shared_collision(&self.to, Some(&self.from), &self.entry, &attachment)?;
             store.refuse_while_leaving(&self.to, Some(&self.from), &self.entry, &attachment)?;
             mounts.push(attachment);

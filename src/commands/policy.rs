@@ -3,7 +3,6 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
-use super::report::{Format, Request};
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
@@ -11,6 +10,7 @@ use crate::domain::paths::{HostPath, as_typed};
 use crate::domain::policy::{Jail, Policy, parse_trash_hours};
 use crate::fs::jail;
 use crate::ops::access;
+use crate::ops::report::{Format, Request};
 use crate::store::Store;
 
 #[derive(Debug, Parser)]

@@ -6,7 +6,6 @@ use clap::Parser;
 use serde_json::Value;
 
 use super::arguments::{self, at, no_more_than, pairs};
-use crate::commands::wait;
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -240,7 +239,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let mut planned = entry.clone();
     changes.apply(&mut planned, &default_path)?;
     if changes.touch_directory() && types::of(&entry).place() == Place::File {
-        wait::must_be_usable(&entry, context)?;
+        crate::ops::usable::must_be_usable(&entry, context)?;
     }
     let wanted = if changes.touch_directory() {
         Some(DirectorySpec::of(

@@ -10,7 +10,8 @@ use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 use crate::ops::apps;
 use crate::ops::restart;
-use crate::ops::{access, scheduler};
+use crate::ops::scheduler;
+use crate::ops::share::name;
 use crate::store::reading::Remembering;
 use crate::store::{Mounted, Mounts, Store};
 
@@ -70,7 +71,7 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> anyhow::Result<(
         context.out.warn(&left.told(&app));
     }
     for mounted in &planned.mounted {
-        context.out.detail(&super::list::colon_form(mounted));
+        context.out.detail(&crate::ops::mounts::colon_form(mounted));
     }
     if is_changed {
         restart::say(&app, context);
@@ -156,15 +157,6 @@ fn refuse_chain(from: &AppName, app: &AppName, context: &Context) -> Result<()> 
     let (Chain::Before(other) | Chain::Behind(other)) = &found;
     let shown = name(other, context)?;
     Err(found.refusal(from, app, |_| shown.clone()))
-}
-
-/// The name of an app, as far as the caller may see it.
-pub(crate) fn name(app: &AppName, context: &Context) -> Result<String> {
-    let names = access::names(vec![app.clone()], context)?;
-    Ok(names.into_iter().next().map_or_else(String::new, |name| match name {
-        name if name == app.as_str() => name,
-        _ => "an app that you cannot see".to_owned(),
-    }))
 }
 
 /// What an app gets by a share, where none of it is in the way of what the app has besides.

@@ -12,7 +12,8 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{ContainerPath, Source};
 use crate::ops::apps;
 use crate::ops::restart;
-use crate::store::{Change, Line, Mounted, MountsFile, Store};
+use crate::ops::unmount::remove_if_unused;
+use crate::store::{Change, Line, Mounted, MountsFile};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -114,7 +115,7 @@ fn refuse_shared(app: &AppName, name: &str, context: &Context) -> Result<()> {
     else {
         return Ok(());
     };
-    let from = super::share::name(from, context)?;
+    let from = crate::ops::share::name(from, context)?;
     Err(Error::refused(format!(
         "storage entry {name:?} is shared with {app} from {from}, which mounts it; to end the sharing: dokku storage:unshare {from} {app}"
     )))
@@ -192,34 +193,6 @@ fn remove(
         if !mounts.may_mention(&name) {
             remove_if_unused(&name, app, change)?;
         }
-    }
-    Ok(())
-}
-
-/// The entries made for colon mounts that an app mounts; none where its file cannot be read.
-pub(crate) fn legacy_entries(app: &AppName, store: &Store) -> Vec<EntryName> {
-    let mounts = store.mounts_file(app);
-    let mut legacy: Vec<EntryName> = mounts
-        .iter()
-        .flat_map(MountsFile::attachments)
-        .map(|attachment| attachment.entry_name.clone())
-        .filter(EntryName::is_legacy)
-        .collect();
-    legacy.sort_unstable();
-    legacy.dedup();
-    legacy
-}
-
-/// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it.
-pub(crate) fn remove_if_unused(
-    name: &EntryName,
-    leaving: &AppName,
-    change: &mut Change<'_>,
-) -> Result<()> {
-    let mut others = change.store().apps_mounting(name)?;
-    others.retain(|app| app != leaving);
-    if others.is_empty() {
-        change.remove_entry(name);
     }
     Ok(())
 }

@@ -29,9 +29,6 @@ use crate::types;
 /// How wide a bar is, in characters.
 const BAR: usize = 20;
 
-/// From how many percent on a deploy says that an entry is nearly full.
-pub(crate) const NEARLY_FULL: u64 = 90;
-
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --app: only the entries that this app mounts
@@ -97,7 +94,7 @@ fn asked(arguments: &Arguments, context: &Context) -> Result<Vec<Entry>> {
     let name = at(&arguments.positional, 0);
     match (name, given(arguments.app.as_deref())) {
         ("", None) => {
-            let found = super::list_entries::visible(false, context)?;
+            let found = crate::ops::entries::visible(false, context)?;
             Ok(found.entries.into_iter().map(|(entry, _)| entry).collect())
         }
         ("", Some(app)) => {
@@ -198,13 +195,4 @@ fn tell(rows: &[Row], context: &mut Context) {
 fn bar(percent: u64) -> String {
     let full = usize::try_from(percent.min(100)).unwrap_or(100) * BAR / 100;
     format!("[{}{}]", "#".repeat(full), ".".repeat(BAR - full))
-}
-
-/// How full an entry with a size is, in percent, where that is a look at its file system alone.
-pub(crate) fn share_of(entry: &Entry) -> Option<u64> {
-    let path = Path::new(entry.shown_source());
-    sized::size(entry)?;
-    image::attached_at(path)?;
-    let found = Filling::of(path).ok()?;
-    Some(found.used.saturating_mul(100) / (found.used + found.free).max(1))
 }

@@ -8,10 +8,10 @@ use super::arguments::{self, at, given};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
 use crate::domain::paths::Source;
 use crate::ops::access;
 use crate::ops::scheduler;
+use crate::ops::usable::sentence;
 use crate::types;
 
 /// How long it waits for what may come by itself, unless somebody says.
@@ -96,20 +96,5 @@ fn look(entry: &Entry, context: &Context) -> Result<Result<(), NotYet>> {
             not_yet(format!("storage entry \"{name}\" host path {path} is not present"))
         }
         _ => Ok(Ok(())),
-    }
-}
-
-fn sentence(entry: &Entry, problem: &Problem) -> String {
-    format!(
-        "storage entry \"{}\" is not ready: {}; {}",
-        entry.name, problem.sentence, problem.remedy
-    )
-}
-
-/// Refuses an entry that containers cannot use as it is now.
-pub(crate) fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
-    match types::of(entry).problem(entry, context) {
-        Some(problem) if entry.is_docker_local() => Err(Error::refused(sentence(entry, &problem))),
-        _ => Ok(()),
     }
 }

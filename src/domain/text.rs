@@ -44,3 +44,8 @@ pub(crate) use checked_text;
 pub fn or_empty<T: AsRef<str>>(value: Option<&T>) -> &str {
     value.map_or("", AsRef::as_ref)
 }
+
+/// The value of a flag or a property, where it was given and is not empty.
+pub fn given(value: Option<&str>) -> Option<&str> {
+    value.filter(|value| !value.is_empty())
+}

@@ -7,12 +7,12 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::OFlags;
 
-use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{Source, as_typed};
+use crate::domain::text::given;
 use crate::fs::jail;
 use crate::ops::apps;
 use crate::ops::{access, restart};
@@ -79,7 +79,7 @@ fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
 pub(crate) fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
     let entry = access::entry(name, context)?;
     must_be_a_file(&entry)?;
-    let Some(from) = arguments::given(Some(from)) else {
+    let Some(from) = given(Some(from)) else {
         return Err(Error::refused(format!(
             "content needs a path of this host, or - for standard input: dokku storage:set {name} content PATH"
         )));

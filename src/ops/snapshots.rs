@@ -1,7 +1,7 @@
 //! Copies of an entry's data as it was at a moment: which there are, and who uses what they are made of.
 
-use crate::checks::running::as_docker_sees_it;
 use crate::context::Context;
+use crate::context::as_docker_sees_it;
 use crate::docker::containers;
 use crate::docker::containers::Container;
 use crate::domain::entry::Entry;

@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 
 use super::app_life::both;
-use crate::commands::unmount::{legacy_entries, remove_if_unused};
 use crate::context::Context;
 use crate::domain::app_settings::{AppSettings, CloneMode};
 use crate::domain::attachment::Attachment;
@@ -13,6 +12,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::host::plugn;
+use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::storage::ownership;
 use crate::storage::root;
 use crate::storage::root::Place;

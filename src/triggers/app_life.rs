@@ -1,12 +1,12 @@
 //! `post-delete` and `post-app-rename-setup`: what the store has of an app goes with it.
 
 use super::{app, word};
-use crate::commands::unmount::{legacy_entries, remove_if_unused};
+use crate::checks::auto_volumes;
 use crate::context::Context;
-use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
-use crate::ops::auto_volumes;
+use crate::ops::forget::forget;
+use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::store::files;
 
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
@@ -25,27 +25,6 @@ pub(crate) fn delete(arguments: &[String], context: &mut Context) -> anyhow::Res
     Ok(())
 }
 
-/// What is left of an app that was forgotten.
-#[derive(Debug)]
-pub(crate) struct Forgotten {
-    /// The apps that shared what it mounted.
-    pub sharing: Vec<AppName>,
-    /// The entries that were made for volumes of its image: ordinary ones now.
-    pub released: Vec<Entry>,
-}
-
-/// Forgets what an app mounted.
-pub(crate) fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
-    context.store.change(|change| {
-        let legacy = legacy_entries(app, change.store());
-        let sharing = change.end_sharing_from(app)?;
-        change.remove_app(app);
-        legacy.iter().try_for_each(|name| remove_if_unused(name, app, change))?;
-        let released = auto_volumes::release(app, change)?;
-        Ok(Forgotten { sharing, released })
-    })
-}
-
 /// Moves what the store has of an app to its new name.
 pub(crate) fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let Some((old, new)) = both(arguments)? else {
@@ -62,7 +41,7 @@ pub(crate) fn rename(arguments: &[String], context: &mut Context) -> anyhow::Res
     }
     context.store.change(|change| {
         change.rename_sharing_from(&old, &new)?;
-        auto_volumes::rename(&old, &new, change)?;
+        crate::ops::auto_volumes::rename(&old, &new, change)?;
         if !from.exists() {
             return Ok(());
         }

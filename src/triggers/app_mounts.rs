@@ -3,13 +3,13 @@
 use serde::Serialize;
 
 use super::{app, word};
-use crate::commands::list::{Row, colon_form};
-use crate::commands::report::warn_of_orphans;
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::error::Result;
 use crate::domain::phases::Phase;
+use crate::ops::mounts::{Row, colon_form};
+use crate::ops::report::warn_of_orphans;
 use crate::store::Mounts;
 
 #[derive(Serialize)]

@@ -4,8 +4,8 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::{app, word};
+use crate::checks::prepare;
 use crate::checks::sources;
-use crate::commands::needs;
 use crate::context::Context;
 use crate::domain::app_settings::MissingSource;
 use crate::domain::error::{Error, Result};
@@ -13,7 +13,7 @@ use crate::domain::names::AppName;
 use crate::domain::needs::parse;
 use crate::domain::phases::Phase;
 use crate::fs::tree;
-use crate::ops::prepare;
+use crate::ops::needs;
 use crate::store::files::{self, is_absent};
 
 /// The largest `app.json` that is read, in bytes.

@@ -2,6 +2,7 @@
 
 use super::{app, word};
 use crate::checks::sources;
+use crate::checks::{one_writer, prepare};
 use crate::context::Context;
 use crate::domain::app_settings::MissingSource;
 use crate::domain::attachment::Attachment;
@@ -13,7 +14,6 @@ use crate::domain::paths::{ContainerPath, Source};
 use crate::domain::phases::Phase;
 use crate::domain::policy::Policy;
 use crate::ops::access::{must_be_allowed, must_be_in_scope};
-use crate::ops::{one_writer, prepare};
 use crate::storage::root::Place;
 use crate::store::Mounted;
 use crate::types;
@@ -155,7 +155,7 @@ fn mounts(
 ) -> Result<Vec<Mounted>> {
     let mounts = context.store.mounts(app)?.readable()?;
     if is_said {
-        crate::commands::report::warn_of_orphans(app, &mounts, context);
+        crate::ops::report::warn_of_orphans(app, &mounts, context);
     }
     let known =
         |mounted: &&Mounted| [DOCKER_LOCAL, K3S].contains(&mounted.entry.scheduler.as_str());
@@ -237,7 +237,7 @@ fn words_of_mount(
         }
     } else if backing.must_be_mounted(entry) || backing.place() == Place::File {
         // Nothing is written under an empty mount point, and Docker makes no directory in a file's place.
-        crate::commands::wait::must_be_usable(entry, context)?;
+        crate::ops::usable::must_be_usable(entry, context)?;
     }
     let missing = sources::missing(app, mounted, context);
     if let Some(missing) = missing.filter(|_| can_start(app, context)) {

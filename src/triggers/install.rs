@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use crate::catalog;
-use crate::commands::migrate;
 use crate::context::Context;
+use crate::context::row::Kind;
 use crate::domain::error::Result;
 use crate::domain::layout::INSTALLED;
 use crate::domain::layout::{HELPERS, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
@@ -18,6 +17,7 @@ use crate::fs::tree;
 use crate::fs::tree::Depth;
 use crate::host::process;
 use crate::host::users::is_root;
+use crate::ops::migrate;
 use crate::ops::trash;
 use crate::privileged::root;
 use crate::storage;
@@ -113,7 +113,7 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
     root::replace(Path::new(LIB_ROOT_FILE), lib.as_os_str().as_encoded_bytes(), 0o644, ROOTS)?;
     let group = context.environment.system_group();
     let mut rules = String::new();
-    for row in catalog::helpers() {
+    for row in context.catalog.of_kind(Kind::Helper) {
         let link = folder.join(row.name);
         root::link(Path::new("dokku-storage"), &link)?;
         writeln!(rules, "%{group} ALL=(root) NOPASSWD: {}", link.display())?;

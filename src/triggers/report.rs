@@ -6,5 +6,5 @@ use crate::ops::apps;
 /// The app's part of `dokku report`.
 pub(crate) fn app(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
     let app = apps::existing(&context.environment, super::word(arguments, 0))?;
-    Ok(crate::commands::report::of_app(&app, context)?)
+    Ok(crate::ops::report::of_app(&app, context)?)
 }

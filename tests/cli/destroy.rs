@@ -1,6 +1,6 @@
 //! `storage:destroy`.
 
-use crate::trash::{LATER, recover};
+use crate::trash::{LATER, make_older};
 use crate::{Session, assert_transcript};
 
 #[test]
@@ -21,7 +21,7 @@ fn the_data_too() {
     session.run(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
     session.prepare(&["storage:create", "doomed", "--reclaim-policy", "Delete"]);
     session.run(&["storage:destroy", "doomed", "--force"]);
-    recover(&session.host, LATER);
+    make_older(&session.host, LATER);
     session.show_tree("lib/data");
     assert_transcript!(session);
 }

@@ -64,7 +64,7 @@ fn made_mounted_and_destroyed() {
     session.show_file(STORED);
     session.run_with("no", &["storage:destroy", "conf"], |call| call.stdin("no\n"));
     session.run_with("conf", &["storage:destroy", "conf"], |call| call.stdin("conf\n"));
-    crate::trash::recover(&session.host, crate::trash::LATER);
+    crate::trash::make_older(&session.host, crate::trash::LATER);
     session.show_tree("lib/data/storage");
     assert_transcript!(session);
 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use dokku_storage::catalog::{self, Kind, Row, of_kind};
+use dokku_storage::catalog::{CATALOG, Kind, Row};
 
 use crate::harness::{Call, repository};
 use crate::{Session, assert_transcript};
 
 fn commands() -> impl Iterator<Item = String> {
-    of_kind(Kind::Subcommand)
-        .chain(of_kind(Kind::Addition))
+    CATALOG
+        .of_kind(Kind::Subcommand)
+        .chain(CATALOG.of_kind(Kind::Addition))
         .filter(|row| row.name != "default")
         .map(|row| format!("storage:{}", row.name))
 }
@@ -105,8 +106,8 @@ fn list(
 #[test]
 fn of_the_plugin() {
     let mut session = Session::dokku(&["blog"]);
-    let (of_dokku, additions) = (table(catalog::of_dokku()), table(of_kind(Kind::Addition)));
-    let rows = catalog::of_dokku().chain(of_kind(Kind::Addition));
+    let (of_dokku, additions) = (table(CATALOG.of_dokku()), table(CATALOG.of_kind(Kind::Addition)));
+    let rows = CATALOG.of_dokku().chain(CATALOG.of_kind(Kind::Addition));
     let line = |row: &Row| format!("    {}, {}\n", row.synopsis(), row.summary);
     let lines: String = rows.map(line).collect::<Vec<_>>().concat();
     for words in
@@ -129,7 +130,7 @@ fn of_the_plugin() {
 #[test]
 fn of_the_program() {
     let mut session = Session::standalone();
-    let rows = table(catalog::of_dokku().chain(of_kind(Kind::Addition)));
+    let rows = table(CATALOG.of_dokku().chain(CATALOG.of_kind(Kind::Addition)));
     session.run(&["--version"]);
     list(&mut session, &["--help"], |call| call, &[&rows]);
     list(&mut session, &[], |call| call, &[&rows]);

@@ -3,7 +3,7 @@
 use std::fs::{self, File, FileTimes};
 use std::time::{Duration, SystemTime};
 
-use crate::trash::{LATER, recover};
+use crate::trash::{LATER, make_older};
 use crate::{Session, assert_transcript};
 
 /// A host with something of every kind that nothing uses, and of every kind that something does.
@@ -71,7 +71,7 @@ fn what_nothing_uses_is_listed_and_stays() {
 fn what_is_confirmed_is_deleted() {
     let mut session = host();
     session.run(&["storage:prune", "--yes"]);
-    recover(&session.host, LATER);
+    make_older(&session.host, LATER);
     session.show_tree("lib/data");
     session.show_tree("lib/config/storage");
     age(&session);

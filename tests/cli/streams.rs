@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use dokku_storage::catalog::{Kind, of_kind};
+use dokku_storage::catalog::{CATALOG, Kind};
 
 use crate::harness::as_root;
 use crate::{Session, assert_transcript};
@@ -88,10 +88,11 @@ fn streams_that_are_closed() {
 fn arguments_that_are_no_text() {
     let session = host();
     let raw = |bytes: &[u8]| OsString::from_vec(bytes.to_vec());
-    let files = of_kind(Kind::Subcommand)
+    let files = CATALOG
+        .of_kind(Kind::Subcommand)
         .map(|row| format!("subcommands/{}", row.name))
-        .chain(of_kind(Kind::Trigger).map(|row| row.name.to_owned()))
-        .chain(of_kind(Kind::Helper).map(|row| format!("bin/{}", row.name)));
+        .chain(CATALOG.of_kind(Kind::Trigger).map(|row| row.name.to_owned()))
+        .chain(CATALOG.of_kind(Kind::Helper).map(|row| format!("bin/{}", row.name)));
     for file in files {
         let answer = session.host.call(&file).words(["x"]).raw_word(raw(b"/a:\xff")).run();
         assert_eq!((answer.status, answer.stdout.as_str()), (1, ""), "{file}: {answer:?}");

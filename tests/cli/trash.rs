@@ -9,7 +9,7 @@ use crate::{Session, assert_transcript};
 const NOTES: &str = "lib/data/storage-registry/trash";
 
 /// Gives what is in the trash the id `NAME-SECONDS-1`, so that ids and times are the same in every run.
-pub fn recover(host: &Host, seconds: u64) {
+pub fn make_older(host: &Host, seconds: u64) {
     let notes = host.path(NOTES);
     for note in fs::read_dir(&notes).into_iter().flatten() {
         let path = note.unwrap().path();
@@ -37,7 +37,7 @@ fn destroyed(session: &mut Session, name: &str, seconds: u64) {
     session.prepare(&["storage:create", name, "--label", "made=once"]);
     session.host.write(&format!("lib/data/storage/{name}/file"), name);
     session.prepare(&["storage:destroy", name, "--force", "--destroy-host-dir"]);
-    recover(&session.host, seconds);
+    make_older(&session.host, seconds);
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn there_and_back() {
     session.host.write("lib/data/storage/data/file", "kept");
     let before = fs::read(session.host.path("lib/data/storage-registry/entries/data.json"));
     session.run(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
-    recover(&session.host, LATER);
+    make_older(&session.host, LATER);
     session.show_tree("lib/data");
     session.run(&["storage:list-entries"]);
     session.run(&["storage:doctor"]);
@@ -197,7 +197,7 @@ fn who_sees_not_every_app_sees_what_they_destroyed() {
     let words = ["storage:destroy", "mine", "--force", "--destroy-host-dir"];
     let answer = session.call(&words).env("SSH_NAME", "somebody").run();
     assert_eq!(answer.status, 0, "{answer:?}");
-    recover(&session.host, LATER);
+    make_older(&session.host, LATER);
     for key in ["somebody", "another"] {
         let note = format!("the key {key}");
         let mut run = |words: &[&str]| {

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
-use dokku_storage::catalog::{self, Kind, Row};
+use dokku_storage::catalog::{CATALOG, Kind, Row};
 use examples::{Example, examples};
 use harness::{repository, say};
 use machine::Machine;
@@ -89,7 +89,7 @@ fn the_reference_says_what_the_program_takes() {
 #[test]
 fn every_trigger_and_finding_is_explained() {
     let all: String = pages().iter().map(|page| read(page)).collect();
-    let triggers = catalog::of_kind(Kind::Trigger).map(|row| row.name.to_owned());
+    let triggers = CATALOG.of_kind(Kind::Trigger).map(|row| row.name.to_owned());
     let findings = findings();
     assert!(findings.len() >= 15, "only {} codes of findings were found", findings.len());
     for name in triggers.chain(findings) {
@@ -212,7 +212,7 @@ fn linked(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn subcommands() -> impl Iterator<Item = &'static Row> {
-    catalog::of_kind(Kind::Subcommand).chain(catalog::of_kind(Kind::Addition))
+    CATALOG.of_kind(Kind::Subcommand).chain(CATALOG.of_kind(Kind::Addition))
 }
 
 fn read(document: &str) -> String {

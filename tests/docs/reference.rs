@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use dokku_storage::catalog::{self, Kind, Row};
+use dokku_storage::catalog::{CATALOG, Kind, Row};
 use dokku_storage::testing::flags;
 
 use crate::harness::Host;
@@ -58,7 +58,7 @@ pub fn page() -> String {
     }
     text.push_str("\n## The program itself\n\nWithout Dokku, the program has these as well.\n\n");
     text.push_str("| command | what it does |\n| --- | --- |\n");
-    for row in catalog::of_kind(Kind::Own) {
+    for row in CATALOG.of_kind(Kind::Own) {
         let call = format!("dokku-storage {} {}", row.name, row.arguments);
         let _ = writeln!(text, "| `{}` | {} |", call.trim_end(), row.summary);
     }

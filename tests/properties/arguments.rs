@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use dokku_storage::catalog::{Kind, of_kind};
+use dokku_storage::catalog::{CATALOG, Kind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -15,9 +15,9 @@ use crate::trial::try_all;
 
 /// The files of the plugin's folder that may be called with anything: not what works outside of the host's root.
 fn files() -> Vec<String> {
-    let subcommands = of_kind(Kind::Subcommand).chain(of_kind(Kind::Addition));
+    let subcommands = CATALOG.of_kind(Kind::Subcommand).chain(CATALOG.of_kind(Kind::Addition));
     let triggers =
-        of_kind(Kind::Trigger).filter(|row| !["install", "uninstall"].contains(&row.name));
+        CATALOG.of_kind(Kind::Trigger).filter(|row| !["install", "uninstall"].contains(&row.name));
     let subcommands = subcommands.map(|row| format!("subcommands/{}", row.name));
     subcommands.chain(triggers.map(|row| row.name.to_owned())).collect()
 }

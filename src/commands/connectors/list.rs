@@ -5,13 +5,13 @@ use serde::Serialize;
 
 use super::{SECRET, no_more_than};
 use crate::commands::arguments;
-use crate::commands::list_entries::tell_problems;
 use crate::commands::types::is_json;
 use crate::context::Context;
 use crate::domain::connector::Connector;
 use crate::domain::entry::Entry;
 use crate::domain::error::Result;
 use crate::domain::names::EntryName;
+use crate::ops::entries::tell_problems;
 use crate::render::table::table;
 use crate::store::Entries;
 

@@ -4,12 +4,12 @@ use clap::Parser;
 
 use super::{SECRET, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, at, given};
-use crate::commands::list_entries::tell_problems;
 use crate::context::Context;
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::options;
+use crate::ops::entries::tell_problems;
 use crate::ops::restart;
 use crate::storage::root::Place;
 use crate::types;

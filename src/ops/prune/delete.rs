@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::commands::destroy;
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::error::{Error, Result};
@@ -10,6 +9,8 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::snapshot::of_directory_name;
 use crate::domain::trash::{Caller, Trashed};
+use crate::ops::destroy;
+use crate::ops::forget;
 use crate::ops::prune::find::deletes_volume;
 use crate::ops::prune::uses::Uses;
 use crate::ops::prune::{Fate, Kind, Unused};
@@ -17,7 +18,6 @@ use crate::ops::trash;
 use crate::storage::ownership;
 use crate::storage::root;
 use crate::store::{Store, overlap};
-use crate::triggers::app_life;
 
 /// Deletes something.
 ///
@@ -163,7 +163,7 @@ fn app(unused: &Unused, context: &mut Context) -> Result<()> {
     if context.store.apps()?.contains(&name) {
         return Err(Error::refused(format!("the app {name} exists by now")));
     }
-    app_life::forget(&name, context)?;
+    forget::forget(&name, context)?;
     context.out.detail(&format!("Removed {}", unused.place));
     Ok(())
 }

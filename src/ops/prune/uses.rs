@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::checks::running::as_docker_sees_it;
 use crate::context::Context;
+use crate::context::as_docker_sees_it;
 use crate::docker::containers;
 use crate::docker::containers::Container;
 use crate::domain::entry::Entry;

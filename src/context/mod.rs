@@ -1,7 +1,10 @@
 //! What every command is given: the environment, the store, and the way to speak to the caller.
 
+pub(crate) mod row;
+
 use std::path::{Path, PathBuf};
 
+use crate::context::row::Catalog;
 use crate::domain::error::Result;
 use crate::domain::layout::Layout;
 use crate::host::environment::Environment;
@@ -20,17 +23,20 @@ pub struct Context {
     pub out: Printer,
     /// The path by which this program was called.
     pub called_as: PathBuf,
+    /// Everything that this program can be called as.
+    pub catalog: Catalog,
 }
 
 impl Context {
     /// The context of this process.
-    pub fn of_this_process(called_as: PathBuf) -> Result<Self> {
+    pub fn of_this_process(called_as: PathBuf, catalog: Catalog) -> Result<Self> {
         let environment = Environment::of_this_process()?;
         Ok(Self {
             store: store_of(&environment)?,
             out: Printer::new(environment.is_quiet()),
             environment,
             called_as,
+            catalog,
         })
     }
 
@@ -67,4 +73,13 @@ fn owner(environment: &Environment) -> Result<Owner> {
         return Ok(Owner::caller());
     }
     Ok(Owner::ids(users::uid_of(&user)?, users::gid_of(&group)?))
+}
+
+/// A path on this host as the host's Docker sees it, where Dokku itself runs in a container.
+pub(crate) fn as_docker_sees_it(source: &str, context: &Context) -> String {
+    let inside = Path::new(source).strip_prefix(context.store.layout().root());
+    match (context.environment.host_lib_root(), inside) {
+        (Ok(Some(root)), Ok(inside)) => root.join(inside).to_string_lossy().into_owned(),
+        _ => source.to_owned(),
+    }
 }

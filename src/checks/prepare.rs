@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
-use super::auto_volumes::Uncovered;
-use super::one_writer;
+use crate::checks::auto_volumes::Uncovered;
 use crate::checks::image::{self, AppImage};
+use crate::checks::one_writer;
 use crate::checks::sources;
-use crate::commands::usage::{NEARLY_FULL, share_of};
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::docker::volumes::Volume;
@@ -28,6 +27,7 @@ use crate::domain::phases::Phase;
 use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::scheduler;
+use crate::ops::usage::{NEARLY_FULL, share_of};
 use crate::storage::ownership;
 use crate::storage::ownership::{Folder, Ids};
 use crate::storage::root;
@@ -38,7 +38,7 @@ use crate::types;
 /// Checks every mount of the phases deploy and run against an image that is about to be released, and sets the owners that
 /// were asked for.
 pub(crate) fn release(app: &AppName, image: &str, context: &mut Context) -> Result<()> {
-    crate::commands::needs::recover(app, context)?;
+    crate::ops::needs::resolve(app, context)?;
     let mounts = context.store.mounts(app)?.readable()?;
     for left in &mounts.left_out {
         context.out.warn(&left.told(app));
@@ -53,7 +53,7 @@ pub(crate) fn release(app: &AppName, image: &str, context: &mut Context) -> Resu
         names.insert(0, image.to_owned());
     }
     let orphans: Vec<&Attachment> = mounts.orphans.iter().collect();
-    let mut findings = crate::commands::needs::missing(app, context)?;
+    let mut findings = crate::ops::needs::missing(app, context)?;
     // What another scheduler runs finds no directories of this host.
     let makes_volumes = context.store.app_settings(app)?.auto_volumes
         && scheduler::of_app(app, context) == DOCKER_LOCAL;

@@ -1,0 +1,235 @@
+//! `storage:app:set APP auto-volumes true`: each volume that an app's image declares, and that nothing is mounted at,
+//! becomes an entry of the app's own.
+
+use crate::checks::declared::Covered;
+use crate::checks::image::AppImage;
+use crate::context::Context;
+use crate::docker::filling;
+use crate::docker::filling::Vessel;
+use crate::domain::attachment::Attachment;
+use crate::domain::auto_volume::AutoVolume;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::{AppName, EntryName};
+use crate::domain::paths::{ContainerPath, Source};
+use crate::domain::phases::Phases;
+use crate::fs::tree::Depth;
+use crate::host::environment;
+use crate::ops::access;
+use crate::ops::auto_volumes::made_for;
+use crate::ops::destroy;
+use crate::ops::snapshots::forget;
+use crate::storage::ownership;
+use crate::storage::ownership::{Folder, Ids};
+use crate::storage::root;
+use crate::storage::root::staged_name;
+use crate::store::Store;
+
+/// What an image declares and nothing is mounted at.
+#[derive(Debug)]
+pub(crate) struct Uncovered {
+    image: String,
+    user: Option<Ids>,
+    volumes: Vec<Declared>,
+}
+
+/// A volume of an image.
+#[derive(Debug)]
+struct Declared {
+    path: ContainerPath,
+    phases: Phases,
+}
+
+/// An entry that is made for a volume.
+struct Own {
+    entry: Entry,
+    attachment: Attachment,
+    /// The name under which its directory is filled; none for an entry that was there.
+    hidden: Option<String>,
+}
+
+impl Declared {
+    /// The volume at a path, where nothing is mounted there.
+    fn of(app: &AppName, path: &str, covered: &Covered, context: &Context) -> Result<Option<Self>> {
+        let path = ContainerPath::parse(path)?;
+        let Some(phases) = covered.free_phases(&path) else {
+            return Ok(None);
+        };
+        let declared = Self { path, phases };
+        // Whoever shares from the app would get it, too.
+        let suits = declared.must_suit_sharers(app, &context.store);
+        suits.map_err(|error| access::told(error, context))?;
+        Ok(Some(declared))
+    }
+
+    fn attachment(&self, entry: &EntryName) -> Attachment {
+        let mut attachment = Attachment::new(entry.clone(), self.path.clone());
+        attachment.phases = self.phases.clone();
+        attachment
+    }
+
+    fn must_suit_sharers(&self, app: &AppName, store: &Store) -> Result<()> {
+        let source = store.layout().storage().to_string_lossy().into_owned();
+        let entry = Entry::legacy(Source::parse(&source)?);
+        store.refuse_shared_collision(app, None, &entry, &self.attachment(&entry.name))
+    }
+}
+
+impl Uncovered {
+    /// The volumes of an app's image that nothing is mounted at.
+    pub(crate) fn of(app: &AppName, app_image: &AppImage<'_>, context: &Context) -> Result<Self> {
+        let image = app_image.image();
+        let declared = image.volumes();
+        let covered = match &declared[..] {
+            [] => Covered::default(),
+            _ => Covered::of(app, &context.store)?,
+        };
+        let mut volumes = Vec::new();
+        for text in declared {
+            match Declared::of(app, &text, &covered, context) {
+                Ok(declared) => volumes.extend(declared),
+                Err(error) => crate::render::Printer::new(false).warn(&format!(
+                    "{app}: the volume {text:?} of the image gets no storage entry: {error}"
+                )),
+            }
+        }
+        let user = app_image.host_ids().map(|(uid, gid)| Ids { uid, gid });
+        Ok(Self { image: image.name().to_owned(), user, volumes })
+    }
+
+    /// Gives each of them an entry: the one that was made for it before, or a new one with what the image has there.
+    ///
+    /// # Errors
+    /// Where one cannot be made or filled; nothing is left of any of them then.
+    pub(crate) fn make(self, app: &AppName, context: &mut Context) -> Result<()> {
+        if self.volumes.is_empty() {
+            return Ok(());
+        }
+        root::clear_staged(context);
+        let mut own: Vec<Own> = Vec::new();
+        let made = self
+            .prepare(app, &mut own, context)
+            .and_then(|()| self.fill(&own, context))
+            .and_then(|()| register(app, &own, context));
+        if let Err(error) = made {
+            for name in own.iter().filter_map(|own| own.hidden.as_deref()) {
+                forget(name, context);
+            }
+            return Err(error);
+        }
+        for Own { entry, attachment, hidden } in &own {
+            let how = if hidden.is_some() { "made" } else { "used again" };
+            context.out.detail(&format!(
+                "Storage entry {} {how} for the volume {} of the image",
+                entry.name, attachment.container_path
+            ));
+        }
+        Ok(())
+    }
+
+    /// Decides on the entries, and makes the empty directories of the new ones.
+    fn prepare(&self, app: &AppName, own: &mut Vec<Own>, context: &mut Context) -> Result<()> {
+        let earlier = made_for(app, &context.store)?;
+        for declared in &self.volumes {
+            let volume = AutoVolume { app: app.clone(), path: declared.path.clone() };
+            let known = earlier.iter().find(|entry| entry.auto_volume.as_ref() == Some(&volume));
+            let (entry, hidden) = if let Some(entry) = known {
+                (entry.clone(), None)
+            } else {
+                let entry = Self::new_entry(volume, own, context)?;
+                let hidden = staged_name(entry.name.as_str());
+                (entry, Some(hidden))
+            };
+            let attachment = declared.attachment(&entry.name);
+            let directory = hidden.as_deref().map(|name| context.store.layout().directory(name));
+            own.push(Own { entry, attachment, hidden });
+            if let Some(directory) = directory {
+                root::make(&directory, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn new_entry(volume: AutoVolume, own: &[Own], context: &Context) -> Result<Entry> {
+        let is_taken = |name: &EntryName| own.iter().any(|own| own.entry.name == *name);
+        let name = context.store.free_entry_name(&volume.wanted_name(), is_taken)?;
+        let path = root::default_path(context, name.as_str());
+        Ok(Entry {
+            reclaim_policy: "Delete".to_owned(),
+            node: environment::node(),
+            auto_volume: Some(volume),
+            ..Entry::new(name, Some(Source::parse(&path)?))
+        })
+    }
+
+    /// Copies what the image has into the directories, with the owners there. Where it has nothing, its user has the directory.
+    fn fill(&self, own: &[Own], context: &Context) -> Result<()> {
+        let mut vessels = Vec::new();
+        for (declared, own) in self.volumes.iter().zip(own) {
+            let Some(hidden) = &own.hidden else {
+                continue;
+            };
+            let layout = context.store.layout();
+            if let Some(user) = self.user {
+                let folder = Folder { name: hidden, part: None };
+                let depth = Depth::Folder;
+                ownership::give(&context.environment, layout, folder, user, depth, &|_| {})?;
+            }
+            let directory = layout.directory(hidden).to_string_lossy().into_owned();
+            let directory = context.as_docker_sees_it(&directory)?;
+            vessels.push(Vessel { path: declared.path.to_string(), directory });
+        }
+        if vessels.is_empty() {
+            return Ok(());
+        }
+        filling::fill(&context.environment, &self.image, &vessels)
+    }
+}
+
+/// Registers the entries, moves their directories to their places and mounts them, in one step.
+fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        let layout = change.store().layout().clone();
+        let mut mounts = change.store().mounts_file(app)?.whole()?;
+        for Own { entry, attachment, hidden } in own {
+            if attachment.collision(mounts.attachments()).is_some() {
+                let path = &attachment.container_path;
+                return Err(meanwhile(app, &format!("something was mounted at {path}")));
+            }
+            let now = change.store().entry(&entry.name)?;
+            if let Some(hidden) = hidden {
+                let directory = layout.directory(entry.name.as_str());
+                if now.is_some() || std::fs::symlink_metadata(&directory).is_ok() {
+                    let what = format!("storage entry \"{}\" was made", entry.name);
+                    return Err(meanwhile(app, &what));
+                }
+                change.move_folder(layout.directory(hidden), directory);
+                change.write_entry(entry)?;
+            } else if now.as_ref() != Some(entry) {
+                let what = format!("storage entry \"{}\" was changed", entry.name);
+                return Err(meanwhile(app, &what));
+            }
+            change.store().refuse_shared_collision(app, None, entry, attachment)?;
+            mounts.push(attachment.clone());
+        }
+        change.write_mounts(app, &mounts);
+        Ok(())
+    })
+}
+
+fn meanwhile(app: &AppName, what: &str) -> Error {
+    Error::refused(format!("{app}: {what} meanwhile; deploy again"))
+}
+
+/// Destroys what an app that is deleted leaves of its image's volumes, as their reclaim policy says. What somebody else
+/// mounts, or has snapshots, stays, and is said.
+pub(crate) fn destroy_released(released: Vec<Entry>, context: &mut Context) {
+    for entry in released.into_iter().filter(|entry| entry.reclaim_policy == "Delete") {
+        let destroyed = destroy::plan(&entry, false, context)
+            .and_then(|removal| destroy::carry_out(&entry, &removal, false, context));
+        match destroyed {
+            Ok(_) => context.out.detail(&format!("Storage entry {} destroyed", entry.name)),
+            Err(error) => context.out.warn(&format!("Storage entry {} stays: {error}", entry.name)),
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! Destroying an entry: what goes with it, taken out of the registry in one step, then removed or put into the trash.
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::{AppName, EntryName, VolumeName};
+use crate::domain::paths::Source;
+use crate::domain::trash::{Caller, Trashed};
+use crate::fs::mount_points;
+use crate::ops::access;
+use crate::ops::scheduler;
+use crate::ops::trash;
+use crate::storage::ownership;
+use crate::storage::root;
+use crate::storage::root::Place;
+use crate::store::Store;
+use crate::types;
+use crate::types::Removal;
+
+/// Whether the storage root has the entry's data under its name.
+pub(crate) fn holds_data(entry: &Entry) -> bool {
+    matches!(types::of(entry).place(), Place::Directory | Place::File)
+}
+
+/// What is to go with an entry; `asked` where its data is to go too.
+pub(crate) fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
+    must_be_unused(&entry.name, context)?;
+    must_have_no_snapshots(&entry.name, &context.store)?;
+    let removal = types::of(entry).removal(entry, asked, context)?;
+    if removal == Removal::Place && holds_data(entry) {
+        must_be_removable(entry, context)?;
+    }
+    if let Some(volume) = volume_of(entry, &removal) {
+        let using = context.store.apps_mounting_volume(volume)?;
+        if !using.is_empty() {
+            return Err(still_used(&entry.name, using, context)?);
+        }
+    }
+    Ok(removal)
+}
+
+/// The Docker volume that goes with an entry.
+pub(crate) fn volume_of<'a>(entry: &'a Entry, removal: &Removal) -> Option<&'a VolumeName> {
+    match &entry.host_path {
+        Some(Source::Volume(volume)) if *removal == Removal::Outside => Some(volume),
+        _ => None,
+    }
+}
+
+/// Destroys an entry as it was planned. Returns what is in the trash for it.
+///
+/// # Errors
+/// Where it was mounted or changed meanwhile, or its data cannot be removed; the entry is kept then.
+pub(crate) fn carry_out(
+    entry: &Entry,
+    removal: &Removal,
+    no_trash: bool,
+    context: &mut Context,
+) -> Result<Option<Trashed>> {
+    let backing = types::of(entry);
+    let hours = context.store.policy()?.trash_hours();
+    let way = match removal {
+        Removal::Place if holds_data(entry) && !no_trash && hours > 0 => Way::Trash,
+        Removal::Place => Way::Out,
+        _ => Way::Nowhere,
+    };
+    backing.detach(entry, context)?;
+    let aside = match unregister(entry, way, volume_of(entry, removal), context) {
+        Ok(Unregistered::Gone(aside)) => aside,
+        Ok(Unregistered::Used(apps)) => {
+            backing.attach(entry, context)?;
+            return Err(still_used(&entry.name, apps, context)?);
+        }
+        Err(error) => {
+            backing.attach(entry, context)?;
+            return Err(error);
+        }
+    };
+    if *removal != Removal::Nothing
+        && way != Way::Trash
+        && let Err(error) = backing.remove(entry, context)
+    {
+        register_again(entry, None, context)?;
+        return Err(error);
+    }
+    if scheduler::is_elsewhere(entry) {
+        let refused = match scheduler::tell("storage-destroy", entry, context) {
+            Ok(Ok(())) => None,
+            Ok(Err(status)) => Some(format!("exit status {status}")),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(reason) = refused {
+            register_again(entry, None, context)?;
+            return Err(Error::refused(format!(
+                "scheduler refused to remove storage entry {:?} ({reason})",
+                entry.name.as_str()
+            )));
+        }
+    }
+    match aside {
+        Aside::Leaving(leaving) => remove_data(entry, &leaving, context)?,
+        Aside::Trashed(trashed) => {
+            context.out.detail(&format!("Removed {}", entry.shown_source()));
+            context.out.detail(&format!(
+                "It is in the trash for {hours} h; to have it back: dokku storage:trash:restore {}",
+                entry.name
+            ));
+            return Ok(Some(*trashed));
+        }
+        Aside::Nothing if *removal != Removal::Nothing => {
+            context.out.detail(&format!("Removed {}", entry.shown_source()));
+        }
+        Aside::Nothing => {}
+    }
+    Ok(None)
+}
+
+pub(crate) fn must_be_unused(name: &EntryName, context: &Context) -> Result<()> {
+    let using = context.store.apps_with(name)?;
+    if using.is_empty() { Ok(()) } else { Err(still_used(name, using, context)?) }
+}
+
+/// Refuses to destroy an entry that has snapshots: they would belong to nobody, or to the next entry of that name.
+pub(crate) fn must_have_no_snapshots(name: &EntryName, store: &Store) -> Result<()> {
+    let (notes, problems) = store.snapshots_of(name)?;
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(problem);
+    }
+    let Some(first) = notes.first() else {
+        return Ok(());
+    };
+    let names: Vec<&str> = notes.iter().map(|note| note.name.as_str()).collect();
+    Err(Error::refused(format!(
+        "storage entry \"{name}\" has snapshots: {}; destroy each of them first: dokku storage:snapshots:destroy {name} {}",
+        names.join(", "),
+        first.name
+    )))
+}
+
+/// The refusal that names the apps, as far as the caller may see them.
+pub(crate) fn still_used(
+    name: &EntryName,
+    using: Vec<AppName>,
+    context: &Context,
+) -> Result<Error> {
+    let is_known = |app: &&AppName| {
+        let mounts = context.store.mounts_file(app);
+        mounts.is_ok_and(|mounts| mounts.problem().is_none())
+    };
+    if let Some(app) = using.iter().find(|app| !is_known(app)) {
+        // Nobody knows whether it mounts the entry before its file can be read.
+        return Ok(match context.store.mounts_file(app) {
+            Ok(mounts) => mounts.problem().unwrap_or(Error::Status(1)),
+            Err(error) => error,
+        });
+    }
+    Ok(Error::refused(format!(
+        "storage entry \"{name}\" is still mounted by app(s): {}",
+        access::names(using, context)?.join(", ")
+    )))
+}
+
+/// Refuses to remove a directory that an app mounts by its path, or in which something else is mounted.
+pub(crate) fn must_be_removable(entry: &Entry, context: &Context) -> Result<()> {
+    let path = context.store.layout().directory(entry.name.as_str());
+    let using = context.store.apps_mounting_path(&path)?;
+    if !using.is_empty() {
+        return Err(still_used(&entry.name, using, context)?);
+    }
+    // What is mounted in its own place goes first.
+    let is_own = |point: &std::path::PathBuf| {
+        types::of(entry).must_be_mounted(entry) && mount_points::is_same(point, &path)
+    };
+    match mount_points::below(&path).iter().find(|point| !is_own(point)) {
+        None => Ok(()),
+        Some(point) => Err(Error::refused(format!(
+            "{} is a mount point below the directory of storage entry \"{}\"; unmount it first",
+            point.display(),
+            entry.name
+        ))),
+    }
+}
+
+/// Where what the storage root has of an entry goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Nowhere: it stays, or there is nothing.
+    Nowhere,
+    /// Out of sight, to be removed.
+    Out,
+    /// To the trash.
+    Trash,
+}
+
+/// What the storage root had of an entry that is not registered any more.
+pub(crate) enum Aside {
+    /// Nothing that is to be removed.
+    Nothing,
+    /// It waits for its removal under this name.
+    Leaving(String),
+    /// It is in the trash.
+    Trashed(Box<Trashed>),
+}
+
+/// What became of an entry under the lock.
+pub(crate) enum Unregistered {
+    /// It is not registered any more.
+    Gone(Aside),
+    /// It is mounted by these apps, and still registered.
+    Used(Vec<AppName>),
+}
+
+/// Takes the entry out of the registry and its directory out of sight, in one step.
+pub(crate) fn unregister(
+    entry: &Entry,
+    way: Way,
+    volume: Option<&VolumeName>,
+    context: &Context,
+) -> Result<Unregistered> {
+    let removes_data = way != Way::Nowhere;
+    let caller = Caller::from(context.environment.caller());
+    context.store.change(|change| {
+        let path = change.store().layout().directory(entry.name.as_str());
+        let mut using = change.store().apps_with(&entry.name)?;
+        if removes_data {
+            using.extend(change.store().apps_mounting_path(&path)?);
+        }
+        if let Some(volume) = volume {
+            using.extend(change.store().apps_mounting_volume(volume)?);
+        }
+        using.sort_unstable();
+        using.dedup();
+        if !using.is_empty() {
+            return Ok(Unregistered::Used(using));
+        }
+        change.store().must_be_unchanged(entry)?;
+        must_have_no_snapshots(&entry.name, change.store())?;
+        let mut aside = Aside::Nothing;
+        match std::fs::symlink_metadata(&path) {
+            Ok(found) if removes_data && !is_right_kind(entry, &found) => {
+                let what = match types::of(entry).place() {
+                    Place::File => "a file but a directory or a link",
+                    _ => "a directory but a link or a file",
+                };
+                return Err(Error::refused(format!(
+                    "{} is not {what}; remove it yourself and run the command without --destroy-host-dir",
+                    path.display()
+                )));
+            }
+            Ok(_) if way == Way::Trash => {
+                let id = trash::free_id(entry.name.as_str(), change.store())?;
+                let source = path.to_string_lossy().into_owned();
+                let trashed = Trashed::new(id, Some(entry.clone()), source, Some(caller.clone()));
+                change.move_to_trash(&trashed, path)?;
+                aside = Aside::Trashed(Box::new(trashed));
+            }
+            Ok(_) if way == Way::Out => {
+                let name = root::staged_name(entry.name.as_str());
+                let to = change.store().layout().directory(&name);
+                change.move_folder(path, to);
+                aside = Aside::Leaving(name);
+            }
+            _ => {}
+        }
+        change.remove_entry(&entry.name);
+        Ok(Unregistered::Gone(aside))
+    })
+}
+
+/// Whether what is in the entry's place is what its type puts there.
+pub(crate) fn is_right_kind(entry: &Entry, found: &std::fs::Metadata) -> bool {
+    match types::of(entry).place() {
+        Place::File => found.is_file(),
+        _ => found.is_dir(),
+    }
+}
+
+pub(crate) fn remove_data(entry: &Entry, leaving: &str, context: &mut Context) -> Result<()> {
+    let layout = context.store.layout();
+    match ownership::remove(&context.environment, layout, leaving) {
+        Ok(()) => {
+            context.out.detail(&format!("Removed {}", entry.shown_source()));
+            Ok(())
+        }
+        Err(error) => {
+            register_again(entry, Some(leaving), context)?;
+            Err(Error::refused(format!("unable to remove {}: {error}", entry.shown_source())))
+        }
+    }
+}
+
+/// Puts an entry back that could not be destroyed, and what is left of its directory, unless somebody
+/// registered another of that name meanwhile.
+pub(crate) fn register_again(
+    entry: &Entry,
+    leaving: Option<&str>,
+    context: &Context,
+) -> Result<()> {
+    context.store.change(|change| {
+        if change.store().entry(&entry.name)?.is_some() {
+            return Ok(());
+        }
+        let layout = change.store().layout().clone();
+        let directory = layout.directory(entry.name.as_str());
+        if let Some(leaving) = leaving.filter(|_| !directory.exists()) {
+            change.move_folder(layout.directory(leaving), directory);
+        }
+        change.write_entry(entry)
+    })
+}

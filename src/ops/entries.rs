@@ -1,0 +1,72 @@
+//! The entries that the caller may see.
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::{AppName, EntryName};
+use crate::ops::apps;
+use crate::store::Store;
+use crate::store::reading::Remembering;
+use std::collections::HashMap;
+
+/// The entries that the caller may see, each with the apps of the caller that mount it.
+pub(crate) struct Visible {
+    pub(crate) entries: Vec<(Entry, Vec<AppName>)>,
+    pub(crate) problems: Vec<Error>,
+}
+
+/// Reads every entry once, and every app's file where it is wanted or decides. An entry that only apps mount which the
+/// caller may not see is not there for the caller.
+pub(crate) fn visible(apps_are_wanted: bool, context: &Context) -> Result<Visible> {
+    let apps_are_wanted = apps_are_wanted || apps::are_restricted(&context.environment);
+    let (all, mut mounted_by, mut found) = context.store.snapshot(|store| {
+        let all = if apps_are_wanted { store.apps()? } else { Vec::new() };
+        let mounted_by = mounted_by(&all, store);
+        Ok((all, mounted_by, store.entries()?))
+    })?;
+    let count = all.len();
+    let seen = apps::visible(&context.environment, all)?;
+    let sees_all = seen.len() == count;
+    let mut entries = Vec::with_capacity(found.entries.len());
+    for entry in found.entries.drain(..) {
+        let mut apps = mounted_by.remove(&entry.name).unwrap_or_default();
+        let is_free = apps.is_empty();
+        if !sees_all {
+            apps.retain(|app| seen.binary_search(app).is_ok());
+        }
+        if is_free || !apps.is_empty() {
+            entries.push((entry, apps));
+        }
+    }
+    Ok(Visible { entries, problems: found.problems })
+}
+
+/// Says which files could not be read.
+pub(crate) fn tell_problems(problems: &[Error], context: &mut Context) -> Result<()> {
+    for problem in problems {
+        context.out.warn(&problem.to_string());
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Status(1)) }
+}
+
+/// The apps that mount each entry, or get it from another app.
+pub(crate) fn mounted_by(apps: &[AppName], store: &Store) -> HashMap<EntryName, Vec<AppName>> {
+    let mut mounted_by: HashMap<EntryName, Vec<AppName>> = HashMap::new();
+    let mut entries = Remembering::default();
+    for app in apps {
+        let mut note = |name: &EntryName| {
+            let apps = mounted_by.entry(name.clone()).or_default();
+            if apps.last() != Some(app) {
+                apps.push(app.clone());
+            }
+        };
+        if let Ok(mounts) = store.mounts_file(app) {
+            mounts.attachments().for_each(|attachment| note(&attachment.entry_name));
+        }
+        for share in store.app_settings(app).unwrap_or_default().shared_from {
+            let shared = store.mounts_by(app, &share, &mut entries);
+            shared.mounted.iter().for_each(|mounted| note(&mounted.entry.name));
+        }
+    }
+    mounted_by
+}

@@ -1,0 +1,29 @@
+//! Forgetting what an app mounted.
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::Result;
+use crate::domain::names::AppName;
+use crate::ops::auto_volumes;
+use crate::ops::unmount::{legacy_entries, remove_if_unused};
+
+/// What is left of an app that was forgotten.
+#[derive(Debug)]
+pub(crate) struct Forgotten {
+    /// The apps that shared what it mounted.
+    pub sharing: Vec<AppName>,
+    /// The entries that were made for volumes of its image: ordinary ones now.
+    pub released: Vec<Entry>,
+}
+
+/// Forgets what an app mounted.
+pub(crate) fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
+    context.store.change(|change| {
+        let legacy = legacy_entries(app, change.store());
+        let sharing = change.end_sharing_from(app)?;
+        change.remove_app(app);
+        legacy.iter().try_for_each(|name| remove_if_unused(name, app, change))?;
+        let released = auto_volumes::release(app, change)?;
+        Ok(Forgotten { sharing, released })
+    })
+}

@@ -1,0 +1,50 @@
+//! Mounts of an app, as lists and other plugins get them.
+
+use crate::context::Context;
+use crate::domain::docker_args::{mounted_source, volume_argument};
+use crate::domain::error::Result;
+use crate::domain::names::ProcessType;
+use crate::domain::phases::Phases;
+use crate::store::Mounted;
+use serde::Serialize;
+
+/// A mount as `--format json` shows it: Dokku's fields first, then those that make it complete.
+#[derive(Debug, Serialize)]
+pub(crate) struct Row<'a> {
+    pub(crate) entry_name: &'a str,
+    pub(crate) host_path: &'a str,
+    pub(crate) container_path: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) readonly: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) volume_options: Option<&'a str>,
+    pub(crate) phases: &'a Phases,
+    pub(crate) process_type: &'a ProcessType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) subpath: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) volume_chown: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) need: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) shared_from: Option<String>,
+}
+
+impl Row<'_> {
+    /// Says from whom it is shared, where it is.
+    pub(crate) fn shared_from(mut self, from: Option<String>) -> Self {
+        self.shared_from = from;
+        self
+    }
+}
+
+/// The app that shares a mount, as far as the caller may see it.
+pub(crate) fn shared_from(mounted: &Mounted, context: &Context) -> Result<Option<String>> {
+    mounted.shared_from.as_ref().map(|from| super::share::name(from, context)).transpose()
+}
+
+/// A mount as `host:container[:options]`.
+pub(crate) fn colon_form(mounted: &Mounted) -> String {
+    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    volume_argument(&source, &mounted.attachment)
+}

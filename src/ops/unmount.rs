@@ -1,0 +1,33 @@
+//! What goes with an entry's last mount.
+
+use crate::domain::error::Result;
+use crate::domain::names::{AppName, EntryName};
+use crate::store::{Change, MountsFile, Store};
+
+/// The entries made for colon mounts that an app mounts; none where its file cannot be read.
+pub(crate) fn legacy_entries(app: &AppName, store: &Store) -> Vec<EntryName> {
+    let mounts = store.mounts_file(app);
+    let mut legacy: Vec<EntryName> = mounts
+        .iter()
+        .flat_map(MountsFile::attachments)
+        .map(|attachment| attachment.entry_name.clone())
+        .filter(EntryName::is_legacy)
+        .collect();
+    legacy.sort_unstable();
+    legacy.dedup();
+    legacy
+}
+
+/// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it.
+pub(crate) fn remove_if_unused(
+    name: &EntryName,
+    leaving: &AppName,
+    change: &mut Change<'_>,
+) -> Result<()> {
+    let mut others = change.store().apps_mounting(name)?;
+    others.retain(|app| app != leaving);
+    if others.is_empty() {
+        change.remove_entry(name);
+    }
+    Ok(())
+}
