@@ -1,4 +1,4 @@
-//! `assemble`: writes the folder that Dokku wants for a plugin, from this program and the repository.
+//! `assemble`: writes the directory that Dokku wants for a plugin, from this program and the repository.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -19,11 +19,11 @@ struct Arguments {
     positional: Vec<PathBuf>,
 }
 
-/// Writes the plugin's folder, or writes it again: the program, and a link to it for every row.
+/// Writes the plugin's directory, or writes it again: the program, and a link to it for every row.
 pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("assemble", words, context)?;
     let [folder] = arguments.positional.as_slice() else {
-        bail!("assemble needs the folder to write, and nothing else");
+        bail!("assemble needs the directory to write, and nothing else");
     };
     for sub in ["subcommands", "bin"] {
         let sub = folder.join(sub);
@@ -42,11 +42,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Writes the repository's own links, `subcommands/NAME` and `triggers/NAME`, into a folder.
+/// Writes the repository's own links, `subcommands/NAME` and `triggers/NAME`, into a directory.
 pub(crate) fn links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("links", words, context)?;
     let [folder] = arguments.positional.as_slice() else {
-        bail!("links needs the repository's folder, and nothing else");
+        bail!("links needs the repository's directory, and nothing else");
     };
     for (kind, sub) in [
         (Kind::Subcommand, "subcommands"),
@@ -60,7 +60,7 @@ pub(crate) fn links(words: &[String], context: &mut Context) -> anyhow::Result<(
     Ok(())
 }
 
-/// Which rows are links in which folder, and to what.
+/// Which rows are links in which directory, and to what.
 pub const LINKS: [(Kind, &str, &str); 4] = [
     (Kind::Addition, "subcommands", "../dokku-storage"),
     (Kind::Subcommand, "subcommands", "../dokku-storage"),

@@ -95,7 +95,7 @@ impl Line {
         match self {
             Self::Preparing(files) => {
                 let files: Vec<PathBuf> = files.iter().map(|place| place.path(root)).collect();
-                json!({"preparing": {"files": files, "folders": []}}).to_string().into_bytes()
+                json!({"preparing": {"files": files, "directories": []}}).to_string().into_bytes()
             }
             Self::Steps(pieces) => steps(pieces),
             Self::Cut(pieces, at) => {

@@ -259,7 +259,7 @@ fn warn_of_full(app: &AppName, deployed: &[&Mounted], context: &mut Context) {
         let entry = &mounted.entry;
         if let Some(share) = share_of(entry).filter(|&share| share >= NEARLY_FULL) {
             context.out.warn(&format!(
-                "{app}: storage entry \"{}\" ({}) is {share} % full; to have it hold more: dokku storage:set {} size SIZE",
+                "{app}: storage entry \"{}\" ({}) is {share} % full; grow it: dokku storage:set {} size SIZE",
                 entry.name,
                 entry.option("size"),
                 entry.name
@@ -281,7 +281,7 @@ fn warn_of_orphans(app: &AppName, orphans: &[&Attachment], context: &mut Context
     for orphan in orphans {
         let path = quoted(orphan.container_path.as_str());
         context.out.warn(&format!(
-            "{app} is deployed without storage entry \"{name}\" at {path}, whose file is gone; put back {file}, or drop the mount: dokku storage:unmount {app} {name} --container-dir {path}",
+            "{app} is deployed without storage entry \"{name}\" at {path}, whose file is gone; restore {file}, or remove the mount: dokku storage:unmount {app} {name} --container-dir {path}",
             name = orphan.entry_name,
             file = context.store.layout().entry(&orphan.entry_name).display(),
         ));

@@ -94,7 +94,7 @@ pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> O
     Some(finding.of_app(app).of_entry(&entry.name).at(entry.shown_source()))
 }
 
-/// From inside a container only Dokku's own folders are the host's; nothing is known of the others.
+/// From inside a container only Dokku's own directories are the host's; nothing is known of the others.
 pub(crate) fn is_seen_from_here(path: &Path, context: &Context) -> bool {
     let is_in_container = matches!(context.environment.host_lib_root(), Ok(Some(_)));
     !is_in_container || path.starts_with(context.store.layout().root())

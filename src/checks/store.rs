@@ -22,7 +22,7 @@ pub(crate) fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<F
         let sentence =
             format!("{app} mounts storage entry \"{name}\" at {path}, whose file is gone");
         let remedy = format!(
-            "put back {}, or drop the mount: dokku storage:unmount {app} {name} --container-dir {path}",
+            "restore {}, or remove the mount: dokku storage:unmount {app} {name} --container-dir {path}",
             context.store.layout().entry(name).display()
         );
         let finding = Finding::new("missing-entry", Severity::Person, sentence, remedy);
@@ -76,7 +76,7 @@ fn unreadable(problem: &Error, severity: Severity) -> Finding {
     finding.at(path.to_string_lossy())
 }
 
-/// Entries, directories and folders of the store that nothing refers to. `found` are all entries, and `apps` all apps, in
+/// Entries, directories and directories of the store that nothing refers to. `found` are all entries, and `apps` all apps, in
 /// order.
 pub(crate) fn unreferred(
     found: &Entries,

@@ -32,7 +32,7 @@ const DIFFERENT: i32 = 2;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --plan: only show what would change; exit 2 where something would
+    /// --plan: only show what would change; the exit status is 2 if something would
     #[arg(long)]
     plan: bool,
     positional: Vec<String>,

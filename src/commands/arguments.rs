@@ -4,6 +4,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, Parser};
 
 use crate::context::Context;
+use crate::context::row::Row;
 use crate::domain::error::Error;
 pub(crate) use crate::domain::text::given;
 
@@ -26,10 +27,17 @@ pub fn parse<A: Parser>(name: &str, words: &[String], context: &mut Context) -> 
         Ok(arguments) => return Ok(arguments),
         Err(error) => error,
     };
-    for line in usage(name, &command::<A>()) {
+    let is_help =
+        error.kind() == ErrorKind::UnknownArgument && ["--help", "-h"].contains(&named(&error));
+    let lines =
+        match name.strip_prefix("storage:").and_then(|name| context.catalog.subcommand(name)) {
+            Some(row) if is_help => help(row, &command::<A>(), context.environment.is_dokku()),
+            _ => usage(name, &command::<A>()),
+        };
+    for line in lines {
         context.out.error_line(&line);
     }
-    if error.kind() == ErrorKind::UnknownArgument && ["--help", "-h"].contains(&named(&error)) {
+    if is_help {
         return Err(Error::Status(0));
     }
     context.out.error_line(&reason(&error, words));
@@ -72,6 +80,23 @@ fn is_switch(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::SetTrue)
 }
 
+/// The help: the synopsis, a sentence, every flag with its description, and an example.
+fn help(row: &Row, command: &Command, is_dokku: bool) -> Vec<String> {
+    let program = if is_dokku { "dokku" } else { "dokku-storage" };
+    let mut lines =
+        vec![format!("Usage: {program} {}", row.synopsis()), String::new(), row.summary.to_owned()];
+    let mut flags: Vec<&Arg> =
+        command.get_arguments().filter(|arg| arg.get_long().is_some()).collect();
+    flags.sort_by_key(|arg| arg.get_long());
+    if !flags.is_empty() {
+        lines.extend([String::new(), "Flags:".to_owned()]);
+        lines.extend(flag_lines(&flags, own_description));
+    }
+    let example = format!("      {program} storage:{} {}", row.name, row.example);
+    lines.extend([String::new(), "Example:".to_owned(), example.trim_end().to_owned()]);
+    lines
+}
+
 /// The usage: every flag with the kind of its value, in order; then those that Dokku's own command does not
 /// have.
 fn usage(name: &str, command: &Command) -> Vec<String> {
@@ -81,12 +106,26 @@ fn usage(name: &str, command: &Command) -> Vec<String> {
     let (own, dokkus): (Vec<&Arg>, Vec<&Arg>) =
         flags.into_iter().partition(|arg| arg.get_help_heading() == Some(OWN));
     let mut lines = vec![format!("Usage of {name}:")];
-    lines.extend(flag_lines(&dokkus));
-    lines.extend(flag_lines(&own));
+    lines.extend(flag_lines(&dokkus, dokkus_description));
+    lines.extend(flag_lines(&own, dokkus_description));
     lines
 }
 
-fn flag_lines(flags: &[&Arg]) -> Vec<String> {
+/// A description as Dokku's usage has it, behind the flag's name.
+fn dokkus_description(arg: &Arg) -> String {
+    arg.get_help().map(ToString::to_string).unwrap_or_default()
+}
+
+/// A description of ours: without the flag's name, and right where Dokku's is not.
+fn own_description(arg: &Arg) -> String {
+    let said = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
+    match said.split_once(": ") {
+        Some((name, rest)) if name.starts_with("--") => rest.to_owned(),
+        _ => said,
+    }
+}
+
+fn flag_lines(flags: &[&Arg], description: fn(&Arg) -> String) -> Vec<String> {
     let head = |arg: &Arg| {
         let long = arg.get_long().unwrap_or_default();
         match arg.get_value_names() {
@@ -99,13 +138,12 @@ fn flag_lines(flags: &[&Arg]) -> Vec<String> {
     let heads: Vec<String> = flags.iter().map(|arg| head(arg)).collect();
     let width = heads.iter().map(String::len).max().unwrap_or(0);
     let lines = flags.iter().zip(&heads).map(|(arg, head)| {
-        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
         let default = arg.get_default_values().first().and_then(|value| value.to_str());
         let default = match default {
             Some(value) if !["false", ""].contains(&value) => format!(" (default {value:?})"),
             _ => String::new(),
         };
-        format!("{head:width$}   {help}{default}")
+        format!("{head:width$}   {}{default}", description(arg))
     });
     lines.collect()
 }

@@ -24,7 +24,7 @@ struct Arguments {
     /// --force: force destroy without confirmation
     #[arg(long)]
     force: bool,
-    /// --no-trash: remove the data at once, without a way back
+    /// --no-trash: remove the data at once instead of moving it to the trash
     #[arg(long, help_heading = arguments::OWN)]
     no_trash: bool,
     positional: Vec<String>,

@@ -15,7 +15,7 @@ struct Arguments {
     /// --chown: chown option (herokuish, heroku, paketo, root, false)
     #[arg(long, value_name = "string", default_value = "herokuish")]
     chown: String,
-    /// --chown-recursive: also change the owner of what is already in the directory
+    /// --chown-recursive: also change the owner of the files in the directory
     #[arg(long, help_heading = arguments::OWN)]
     chown_recursive: bool,
     positional: Vec<String>,

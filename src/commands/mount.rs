@@ -29,7 +29,7 @@ struct Arguments {
     #[arg(long, value_name = "string")]
     container_dir: Option<String>,
     /// --phase: phase to mount in (deploy, run; default both)
-    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
+    #[arg(long, long_help = "phase to mount in: build, deploy or run (repeatable; by default deploy and run)", value_name = "strings", action = clap::ArgAction::Append)]
     phase: Vec<String>,
     /// --process-type: process type to mount for
     #[arg(long, value_name = "string")]
@@ -38,7 +38,11 @@ struct Arguments {
     #[arg(long, value_name = "string")]
     volume_chown: Option<String>,
     /// --volume-options: comma-separated mount options (e.g. Z, noexec,nosuid)
-    #[arg(long, value_name = "string")]
+    #[arg(
+        long,
+        long_help = "comma-separated mount options of Docker, such as Z",
+        value_name = "string"
+    )]
     volume_options: Option<String>,
     /// --volume-readonly: mount the volume read-only
     #[arg(long)]

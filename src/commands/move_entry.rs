@@ -22,7 +22,7 @@ use crate::store::{MountsFile, Store};
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --no-stop: leave the containers alone that run with the entry
+    /// --no-stop: do not stop the containers that use the entry
     #[arg(long)]
     no_stop: bool,
     positional: Vec<String>,

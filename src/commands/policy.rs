@@ -94,7 +94,7 @@ fn warn_of_the_end(context: &mut Context) -> Result<()> {
         trash.iter().filter(|item| item.end(hours) <= now).map(|item| item.id.as_str()).collect();
     if !over.is_empty() {
         context.out.warn(&format!(
-            "The trash has {}, which is over now and goes within the hour, or with the next storage:destroy; to have it back: dokku storage:trash:restore ID",
+            "The trash holds {}, which expires now and is removed within the hour, or by the next storage:destroy; restore it: dokku storage:trash:restore ID",
             over.join(", ")
         ));
     }

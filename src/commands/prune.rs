@@ -17,7 +17,7 @@ struct Arguments {
     /// --format: output format (text, json); json only lists
     #[arg(long, value_name = "string", default_value = "text")]
     format: String,
-    /// --yes: delete all that is listed, without being asked
+    /// --yes: delete everything listed without confirmation
     #[arg(long)]
     yes: bool,
     positional: Vec<String>,

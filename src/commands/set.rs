@@ -33,7 +33,7 @@ struct Arguments {
     /// --chown: [DEPRECATED] use 'storage:set <name> chown <value>'
     #[arg(long, value_name = "string")]
     chown: Option<String>,
-    /// --chown-recursive: also change the owner of what is already in the directory
+    /// --chown-recursive: also change the owner of the files in the directory
     #[arg(long, help_heading = arguments::OWN)]
     chown_recursive: bool,
     /// --label key=value: [DEPRECATED] use 'storage:labels:set'

@@ -17,7 +17,7 @@ use crate::store::{Mounted, Mounts, Store};
 
 #[derive(Debug, Parser)]
 struct ShareArguments {
-    /// --read-only: the app can only read what it gets
+    /// --read-only: share the mounts read-only
     #[arg(long)]
     read_only: bool,
     positional: Vec<String>,

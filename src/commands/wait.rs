@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --timeout: how many seconds to wait for it
+    /// --timeout: seconds to wait (default 60)
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     timeout: Option<String>,
     positional: Vec<String>,

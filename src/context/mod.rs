@@ -40,7 +40,7 @@ impl Context {
         })
     }
 
-    /// A host path as Docker sees it, which has Dokku's folders elsewhere where Dokku itself runs in a container.
+    /// A host path as Docker sees it, which has Dokku's directories elsewhere where Dokku itself runs in a container.
     pub fn as_docker_sees_it(&self, path: &str) -> Result<String> {
         let inside = Path::new(path).strip_prefix(self.store.layout().root());
         Ok(match (self.environment.host_lib_root()?, inside) {

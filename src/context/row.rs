@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 
-/// In which role a row is called, and so how: by which file of the plugin's folder.
+/// In which role a row is called, and so how: by which file of the plugin's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `subcommands/NAME`, run for `dokku storage:NAME`; one that Dokku's own plugin has too.
@@ -13,7 +13,7 @@ pub enum Kind {
     Trigger,
     /// `bin/NAME`, run by sudo as root.
     Helper,
-    /// Called by a program that this one started, by a link in a folder of its own.
+    /// Called by a program that this one started, by a link in a directory of its own.
     Called,
     /// The plugin's `commands` file.
     Commands,
@@ -35,6 +35,8 @@ pub struct Row {
     pub arguments: &'static str,
     /// One line on what it does.
     pub summary: &'static str,
+    /// The arguments of an example, for subcommands.
+    pub example: &'static str,
     /// What it runs.
     pub run: Run,
 }

@@ -85,7 +85,7 @@ fn map_in(info: &Value) -> IdMap {
     if remapped { map_of(info["DockerRootDir"].as_str().unwrap_or_default()) } else { IdMap::SAME }
 }
 
-/// With user namespaces, the engine's folder is named after the first uid and gid (`…/100000.100000`).
+/// With user namespaces, the engine's directory is named after the first uid and gid (`…/100000.100000`).
 fn map_of(docker_root: &str) -> IdMap {
     let name = docker_root.trim_end_matches('/').rsplit('/').next();
     let from_root = name.and_then(|name| {

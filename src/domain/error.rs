@@ -28,7 +28,7 @@ pub enum Error {
     System {
         /// The verb, as in "unable to write".
         action: &'static str,
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
         /// The system's own words; part of the sentence, and so not a source of its own.
         cause: std::io::Error,

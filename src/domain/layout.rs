@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::names::{AppName, EntryName};
 
-/// The root-owned folder of what `install` puts outside the plugin.
+/// The root-owned directory of what `install` puts outside the plugin.
 pub(crate) const INSTALLED: &str = "/usr/local/lib/dokku-storage";
 
-/// The root-owned folder of the programs that sudo may run; Dokku looks for a path that ends in `storage/bin`.
+/// The root-owned directory of the programs that sudo may run; Dokku looks for a path that ends in `storage/bin`.
 pub(crate) const HELPERS: &str = "/usr/local/lib/dokku-storage/storage/bin";
 
 /// The root-owned file that says where the store is.
@@ -41,7 +41,7 @@ impl Layout {
         &self.root
     }
 
-    /// The storage root: the recommended place for host folders.
+    /// The storage root: the recommended place for host directories.
     pub fn storage(&self) -> &Path {
         &self.storage
     }
@@ -51,7 +51,7 @@ impl Layout {
         self.storage.join(name)
     }
 
-    /// The folder of the plugin's own state.
+    /// The directory of the plugin's own state.
     pub fn registry(&self) -> PathBuf {
         self.root.join("data/storage-registry")
     }
@@ -67,7 +67,7 @@ impl Layout {
         self.root.join("data/storage-registry/.change")
     }
 
-    /// The folder of the entry files.
+    /// The directory of the entry files.
     pub fn entries(&self) -> &Path {
         &self.entries
     }
@@ -77,12 +77,12 @@ impl Layout {
         self.entries.join(format!("{name}.json"))
     }
 
-    /// The folder of the apps' attachments.
+    /// The directory of the apps' attachments.
     pub fn apps(&self) -> &Path {
         &self.apps
     }
 
-    /// An app's folder.
+    /// An app's directory.
     pub fn app(&self, app: &AppName) -> PathBuf {
         self.apps.join(app.as_str())
     }
@@ -106,7 +106,7 @@ impl Layout {
         self.migrations().join(app.as_str())
     }
 
-    /// The folder of the older flags.
+    /// The directory of the older flags.
     pub fn migrations(&self) -> PathBuf {
         self.root.join("data/storage-registry/migrations")
     }

@@ -1,4 +1,4 @@
-//! The names of apps, entries, folders in the storage root, Docker volumes and process types.
+//! The names of apps, entries, directories in the storage root, Docker volumes and process types.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub const LEGACY_PREFIX: &str = "legacy-";
 /// The process type that stands for all of them.
 pub const DEFAULT_PROCESS_TYPE: &str = "_default_";
 
-/// The name of an app: a folder of `$DOKKU_ROOT` that matches `^[a-z0-9][a-z0-9._-]*$`.
+/// The name of an app: a directory of `$DOKKU_ROOT` that matches `^[a-z0-9][a-z0-9._-]*$`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AppName(String);
 checked_text!(AppName);
@@ -135,13 +135,13 @@ impl ConnectorName {
     }
 }
 
-/// The name of a folder directly under the storage root: `[A-Za-z0-9_-]+`.
+/// The name of a directory directly under the storage root: `[A-Za-z0-9_-]+`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DirectoryName(String);
 checked_text!(DirectoryName);
 
 impl DirectoryName {
-    /// Reads a folder's name. `verb` completes the sentence for a missing one ("create", "chmod", "destroy").
+    /// Reads a directory's name. `verb` completes the sentence for a missing one ("create", "chmod", "destroy").
     pub fn parse_for(text: &str, verb: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::refused(format!("Please specify a directory to {verb}")));
@@ -155,7 +155,7 @@ impl DirectoryName {
         Ok(Self(text.to_owned()))
     }
 
-    /// Reads a folder's name that is to be made.
+    /// Reads a directory's name that is to be made.
     pub fn parse(text: &str) -> Result<Self> {
         Self::parse_for(text, "create")
     }

@@ -157,7 +157,7 @@ fn carried_by_docker(what: &str, text: &str) -> Result<()> {
 /// Refuses a path that somebody typed with an option behind it, such as `/x --privileged`.
 ///
 /// Blanks are fine in a path, and every path reaches Docker as one word; a word that begins with a dash
-/// is far more likely a mistake, or an attempt, than a folder's name. The same goes for `..` in a host path.
+/// is far more likely a mistake, or an attempt, than a directory's name. The same goes for `..` in a host path.
 pub fn as_typed(what: &str, text: &str) -> Result<()> {
     let word = text
         .split(char::is_whitespace)

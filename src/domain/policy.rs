@@ -1,4 +1,4 @@
-//! The host's policy: which host paths may be mounted, and below which folder they land.
+//! The host's policy: which host paths may be mounted, and below which directory they land.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use crate::domain::error::{Error, Result};
 /// What stands for the app's name in a jail's path.
 const APP: &str = "{app}";
 
-/// The folder below which the host paths of colon mounts land, with `{app}` for the app's name.
+/// The directory below which the host paths of colon mounts land, with `{app}` for the app's name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jail(String);
 checked_text!(Jail);
@@ -29,17 +29,17 @@ impl Jail {
         }
         HostPath::parse(&filled)?;
         if filled.trim_matches('/').is_empty() {
-            return Err(Error::refused("jail \"/\" would keep nothing in; name a folder"));
+            return Err(Error::refused("jail \"/\" would keep nothing in; name a directory"));
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
     }
 
-    /// The folder of an app.
+    /// The directory of an app.
     pub fn folder(&self, app: &AppName) -> String {
         self.0.replace(APP, app.as_str())
     }
 
-    /// Where a host path lands for an app: below its folder, unless it names a place there already.
+    /// Where a host path lands for an app: below its directory, unless it names a place there already.
     pub fn land(&self, app: &AppName, path: &HostPath) -> Result<HostPath> {
         let folder = self.folder(app);
         if is_below(path.as_str(), &folder) {
@@ -49,7 +49,7 @@ impl Jail {
     }
 }
 
-/// Whether `path` is `folder` or lies below it, by their names alone.
+/// Whether `path` is `directory` or lies below it, by their names alone.
 fn is_below(path: &str, folder: &str) -> bool {
     std::path::Path::new(path).starts_with(folder)
 }
@@ -57,7 +57,7 @@ fn is_below(path: &str, folder: &str) -> bool {
 /// What the operator decided for every app of the host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
-    /// The folders whose content may be mounted; any host path where none is named.
+    /// The directories whose content may be mounted; any host path where none is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_paths: Vec<HostPath>,
     /// Where the host paths of colon mounts land.
@@ -93,7 +93,7 @@ impl Policy {
         !self.allowed_paths.is_empty() || self.jail.is_some()
     }
 
-    /// The folders below which an app's host paths must be.
+    /// The directories below which an app's host paths must be.
     pub fn folders(&self, app: Option<&AppName>) -> Vec<String> {
         let jail = self.jail.as_ref().zip(app).map(|(jail, app)| jail.folder(app));
         self.allowed_paths.iter().map(ToString::to_string).chain(jail).collect()

@@ -98,7 +98,7 @@ pub struct Snapshot {
     /// How many bytes its files have, without their holes; none where nobody counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// How many files and folders it has; none where nobody counted.
+    /// How many files and directories it has; none where nobody counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
     /// Fields that this version does not know; they are written back as they were.

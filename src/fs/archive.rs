@@ -30,7 +30,7 @@ enum Compression {
 /// What was unpacked.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unpacked {
-    /// Files, folders and links.
+    /// Files, directories and links.
     pub members: u64,
     /// The bytes of the files.
     pub bytes: u64,
@@ -55,7 +55,7 @@ pub(crate) fn is_archive(data: &mut (impl Read + Seek)) -> io::Result<bool> {
     Ok(is_whole.is_ok() && sum > 256 && header.cksum().is_ok_and(|said| said == sum))
 }
 
-/// Unpacks an archive into the empty folder `name` directly below `root`. Owners are not taken from it, nor extended
+/// Unpacks an archive into the empty directory `name` directly below `root`. Owners are not taken from it, nor extended
 /// attributes.
 ///
 /// # Errors
@@ -121,7 +121,7 @@ fn one(
     }
     let without = || io::Error::other("it is a link to nothing");
     match kind {
-        // Old archives end a folder's name with a slash and say nothing else.
+        // Old archives end a directory's name with a slash and say nothing else.
         EntryType::Regular if path.ends_with(b"/") => unpacking.folder(path, attributes)?,
         EntryType::Directory => unpacking.folder(path, attributes)?,
         EntryType::Symlink => unpacking.link(path, &link.ok_or_else(without)?)?,

@@ -1,6 +1,6 @@
 //! Directories with a size: a file system in an image file, attached by a loop device; a subvolume with a quota on btrfs.
 //!
-//! All of it is root's work. The images lie beside the storage root, in a folder that only root can enter.
+//! All of it is root's work. The images lie beside the storage root, in a directory that only root can enter.
 
 mod filling;
 
@@ -21,7 +21,7 @@ use crate::domain::size::ByteSize;
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::process;
 
-/// The folder of the images, below the root of the store.
+/// The directory of the images, below the root of the store.
 const FOLDER: &str = "data/storage-images";
 
 /// The least that a file system is made for, in bytes: less than this ext4 cannot use well.
@@ -45,7 +45,7 @@ pub(crate) fn has_program(name: &str) -> bool {
     PATH.iter().any(|folder| Path::new(folder).join(name).is_file())
 }
 
-/// Whether a folder is on a btrfs.
+/// Whether a directory is on a btrfs.
 pub(crate) fn is_btrfs(folder: &Path) -> bool {
     rustix::fs::statfs(folder).is_ok_and(|found| u64::try_from(found.f_type) == Ok(BTRFS))
 }
@@ -201,7 +201,7 @@ impl Image {
         grown
     }
 
-    /// Attaches it at a place, given by a folder and a name in it.
+    /// Attaches it at a place, given by a directory and a name in it.
     pub(crate) fn attach(&self, storage: &Path, name: &str) -> Result<()> {
         let target = storage.join(name);
         let file = self.open(OFlags::RDWR).map_err(Error::system("open", &self.shown))?;

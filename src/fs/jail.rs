@@ -8,7 +8,7 @@ use crate::domain::names::AppName;
 use crate::domain::policy::Policy;
 
 /// Refuses a host path that the policy does not allow. Links are resolved first, as far as the path exists,
-/// in the path and in the folders of the policy alike.
+/// in the path and in the directories of the policy alike.
 pub(crate) fn judge(policy: &Policy, app: Option<&AppName>, path: &str) -> Result<()> {
     if !policy.restricts_paths() {
         return Ok(());
@@ -24,7 +24,7 @@ pub(crate) fn judge(policy: &Policy, app: Option<&AppName>, path: &str) -> Resul
         format!("{path:?} (which leads to {})", leads_to.display())
     };
     let allowed = if folders.is_empty() {
-        "mount it as host:container, which lands in the app's own folder".to_owned()
+        "mount it as host:container, which lands in the app's own directory".to_owned()
     } else {
         format!("allowed are paths below {}", folders.join(", "))
     };

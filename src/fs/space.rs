@@ -16,7 +16,7 @@ pub(crate) fn free_percent(path: &Path) -> Option<u64> {
     (all > 0).then(|| u64::try_from(free / u128::from(all)).unwrap_or(u64::MAX))
 }
 
-/// What is free for everybody on the file system of a folder, in bytes.
+/// What is free for everybody on the file system of a directory, in bytes.
 pub(crate) fn free(folder: &Path) -> Result<u64> {
     let found = rustix::fs::statvfs(folder).map_err(Error::system("look at", folder))?;
     Ok(found.f_bavail * found.f_frsize)

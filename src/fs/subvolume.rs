@@ -55,7 +55,7 @@ fn open(storage: &Path) -> Result<File> {
     File::open(storage).map_err(Error::system("open", storage))
 }
 
-/// A path by an open folder, which programs that are started from now on have open too.
+/// A path by an open directory, which programs that are started from now on have open too.
 fn inherited(root: &File, name: &str) -> Result<String> {
     rustix::io::fcntl_setfd(root, FdFlags::empty()).map_err(Error::system("open", name))?;
     Ok(format!("/proc/self/fd/{}/{name}", root.as_raw_fd()))

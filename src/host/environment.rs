@@ -28,7 +28,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Reads where the store is. `DOKKU_LIB_ROOT`, or Dokku's own folder where nothing else is said, makes it
+    /// Reads where the store is. `DOKKU_LIB_ROOT`, or Dokku's own directory where nothing else is said, makes it
     /// a Dokku host; otherwise the store is `DOKKU_STORAGE_ROOT`, or below the caller's home.
     pub fn of_this_process() -> Result<Self> {
         let dokku = |lib_root: PathBuf| Self {
@@ -67,7 +67,7 @@ impl Environment {
         &self.lib_root
     }
 
-    /// The folder of Dokku's apps; none without Dokku.
+    /// The directory of Dokku's apps; none without Dokku.
     pub fn apps_root(&self) -> Option<&Path> {
         self.apps_root.as_deref()
     }
@@ -83,7 +83,7 @@ impl Environment {
         group.unwrap_or_else(|| "dokku".to_owned())
     }
 
-    /// The store's folders as the *host's* Docker sees them, where Dokku itself runs in a container and that
+    /// The store's directories as the *host's* Docker sees them, where Dokku itself runs in a container and that
     /// differs from what it sees.
     pub fn host_lib_root(&self) -> Result<Option<PathBuf>> {
         let Some(root) = path("DOKKU_LIB_HOST_ROOT").filter(|root| *root != self.lib_root) else {
@@ -127,19 +127,19 @@ impl Environment {
         [user, name.unwrap_or_else(|| "default".to_owned())]
     }
 
-    /// The folder of Dokku's logs.
+    /// The directory of Dokku's logs.
     pub fn logs(&self) -> PathBuf {
         path("DOKKU_LOGS_DIR").unwrap_or_else(|| PathBuf::from(DOKKU_LOGS))
     }
 
-    /// The folders of enabled plugins, as plugn looks them up.
+    /// The directories of enabled plugins, as plugn looks them up.
     pub fn enabled_plugins(&self) -> Option<PathBuf> {
         path("PLUGIN_PATH")
             .map(|plugins| plugins.join("enabled"))
             .or_else(|| path("PLUGIN_ENABLED_PATH"))
     }
 
-    /// The folder of this plugin.
+    /// The directory of this plugin.
     pub fn plugin(&self) -> Option<PathBuf> {
         path("PLUGIN_AVAILABLE_PATH").map(|plugins| plugins.join("storage"))
     }
@@ -186,7 +186,7 @@ impl Environment {
         Some((number(FUSE_DESCRIPTOR)?, number("_FUSE_COMMFD")?))
     }
 
-    /// The folders in which programs are looked for.
+    /// The directories in which programs are looked for.
     pub fn search_path() -> String {
         var("PATH").unwrap_or_else(|| {
             "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()

@@ -102,7 +102,7 @@ pub(crate) fn carry_out(
         Aside::Trashed(trashed) => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
             context.out.detail(&format!(
-                "It is in the trash for {hours} h; to have it back: dokku storage:trash:restore {}",
+                "It is in the trash for {hours} h; restore it: dokku storage:trash:restore {}",
                 entry.name
             ));
             return Ok(Some(*trashed));

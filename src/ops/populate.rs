@@ -256,13 +256,13 @@ fn register(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
 fn must_be_new(name: &EntryName, store: &Store) -> Result<()> {
     if store.entry(name)?.is_some() {
         return Err(Error::refused(format!(
-            "storage entry \"{name}\" exists already; only a new one can be filled"
+            "storage entry \"{name}\" exists already; --from only populates a new one"
         )));
     }
     let directory: &Path = &store.layout().directory(name.as_str());
     if std::fs::symlink_metadata(directory).is_ok() {
         return Err(Error::refused(format!(
-            "{} is there already; only a new directory can be filled",
+            "{} is there already; --from only populates a new directory",
             directory.display()
         )));
     }

@@ -13,7 +13,7 @@ pub(crate) fn say(app: &AppName, context: &mut Context) {
     }
 }
 
-/// Whether the app has containers: Dokku notes them in the app's folder, and Docker knows them by label.
+/// Whether the app has containers: Dokku notes them in the app's directory, and Docker knows them by label.
 fn is_running(app: &AppName, context: &Context) -> bool {
     let Some(root) = context.environment.apps_root() else {
         return false;

@@ -20,10 +20,10 @@ use crate::storage::root::staged_name;
 /// What a file is called whose address has no name.
 const NAMELESS: &str = "download";
 
-/// The mode of a folder that nobody else may enter.
+/// The mode of a directory that nobody else may enter.
 const CLOSED: u32 = 0o700;
 
-/// The mode of a folder that all may enter.
+/// The mode of a directory that all may enter.
 const OPEN: u32 = 0o755;
 
 /// Something on the web.

@@ -20,8 +20,8 @@ use crate::render::progress;
 use crate::storage::ownership::{Ids, must_be_a_containers};
 use crate::storage::root::{STAGED, staged_name};
 
-/// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a folder and all that is in it to a
-/// user, or only the folder itself or a part of it; or makes a part of it, which is that user's. A file directly below the
+/// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a directory and all that is in it to a
+/// user, or only the directory itself or a part of it; or makes a part of it, which is that user's. A file directly below the
 /// root is given as it is.
 pub(crate) fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = name(words, 0, "create")?;
@@ -51,7 +51,7 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> anyhow::Result<(
     Ok(())
 }
 
-/// `chmod-storage-dir NAME MODE`: sets a folder's or a file's mode; a file gets no set-uid, set-gid or sticky bit.
+/// `chmod-storage-dir NAME MODE`: sets a directory's or a file's mode; a file gets no set-uid, set-gid or sticky bit.
 pub(crate) fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = name(words, 0, "chmod")?;
     let mode = Mode::parse(word(words, 1)).map_err(|_| {
@@ -71,7 +71,7 @@ pub(crate) fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<(
     Ok(())
 }
 
-/// `destroy-storage-dir NAME`: removes a folder and all that is in it, or a file. One that is not there is no error.
+/// `destroy-storage-dir NAME`: removes a directory and all that is in it, or a file. One that is not there is no error.
 pub(crate) fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = name(words, 0, "destroy")?;
     no_more_than(words, 1)?;
@@ -83,8 +83,8 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> anyhow::Result
     Ok(tree::remove(&root, &name)?)
 }
 
-/// `copy-storage-dir FROM TO [--into]`: copies a folder, a file or a snapshot, with owners, modes, times, links and holes, to
-/// one that is not there yet, or with `--into` a folder into an empty, hidden one, and says as JSON what was copied: null
+/// `copy-storage-dir FROM TO [--into]`: copies a directory, a file or a snapshot, with owners, modes, times, links and holes, to
+/// one that is not there yet, or with `--into` a directory into an empty, hidden one, and says as JSON what was copied: null
 /// where there is not enough room in it.
 ///
 /// # Errors
@@ -115,7 +115,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
     Ok(())
 }
 
-/// `usage-storage-dir NAME`: prints how many bytes and files are in a folder, which may be in the trash, a snapshot or out of sight, and when something
+/// `usage-storage-dir NAME`: prints how many bytes and files are in a directory, which may be in the trash, a snapshot or out of sight, and when something
 /// in it was changed last (seconds since the beginning of 1970).
 pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = word(words, 0);
@@ -133,7 +133,7 @@ pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<(
     Ok(())
 }
 
-/// What is copied: a folder directly below the root, or a snapshot; or one that a command keeps out of sight.
+/// What is copied: a directory directly below the root, or a snapshot; or one that a command keeps out of sight.
 fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
     let text = word(words, 0);
     if may_be_hidden && text.starts_with(STAGED) {
@@ -146,7 +146,7 @@ fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
     Ok(text)
 }
 
-/// The name of a folder directly below the root; also of one that a command keeps out of sight.
+/// The name of a directory directly below the root; also of one that a command keeps out of sight.
 fn name(words: &[String], index: usize, verb: &str) -> Result<String> {
     let text = word(words, index);
     let plain = text.strip_prefix(STAGED).unwrap_or(text);

@@ -1,4 +1,4 @@
-//! Below which folder the helpers work, and how they write what only root can write.
+//! Below which directory the helpers work, and how they write what only root can write.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::store::{Owner, Store, files};
 
 /// The storage root, as `install` noted it.
 ///
-/// A copy in the plugin's own folder that root calls directly, not through sudo, works for root's own
+/// A copy in the plugin's own directory that root calls directly, not through sudo, works for root's own
 /// environment: what comes through sudo is the word of somebody who is not root.
 pub(crate) fn storage(context: &Context) -> Result<PathBuf> {
     if is_own_call() {

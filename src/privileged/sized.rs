@@ -105,7 +105,7 @@ impl Subject {
             return Ok(text);
         }
         Err(Error::refused(format!(
-            "{text:?} is not the name of a directory that is filled for {}",
+            "{text:?} is not the name of a directory that is staged for {}",
             self.name
         )))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar and its numbers.
-const BAR: &str = "{bar:40} {pos} of {len} files and folders copied, {eta} to go";
+const BAR: &str = "{bar:40} {pos} of {len} files and directories copied, {eta} to go";
 
 /// Runs something that says now and then how many files it has seen, and shows the number on standard error
 /// where that is a terminal.
@@ -17,7 +17,7 @@ pub(crate) fn shown<T>(run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T) -> T {
     }
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(120));
-    let result = run(&|seen| bar.set_message(format!("{seen} files and folders looked at")));
+    let result = run(&|seen| bar.set_message(format!("{seen} files and directories looked at")));
     bar.finish_and_clear();
     result
 }
@@ -58,7 +58,7 @@ pub(crate) fn of_copying<T>(
         });
         let result = run(&|copied| {
             bar.set_position(copied);
-            bar.set_message(format!("{copied} files and folders copied"));
+            bar.set_message(format!("{copied} files and directories copied"));
         });
         is_over.store(true, Ordering::Relaxed);
         bar.finish_and_clear();

@@ -24,7 +24,7 @@ pub(crate) const HELPER: &str = "mount-storage";
 /// The places of one entry's keeper.
 #[derive(Debug, Clone)]
 pub(crate) struct RuntimePaths {
-    /// The folder of all keepers of the same storage root.
+    /// The directory of all keepers of the same storage root.
     pub folder: PathBuf,
     /// The file that a keeper holds locked, with its process id in it.
     pub lock: PathBuf,
@@ -36,11 +36,11 @@ pub(crate) struct RuntimePaths {
     pub served_by: PathBuf,
     /// The serving program's configuration.
     pub configuration: PathBuf,
-    /// An empty folder that the serving program takes for its mount point.
+    /// An empty directory that the serving program takes for its mount point.
     pub stand_in: PathBuf,
-    /// The folder with what is called in the place of `fusermount`.
+    /// The directory with what is called in the place of `fusermount`.
     pub programs: PathBuf,
-    /// The folder of what was written and not sent yet.
+    /// The directory of what was written and not sent yet.
     pub cache: PathBuf,
 }
 

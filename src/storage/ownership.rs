@@ -87,16 +87,16 @@ pub(crate) fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>)
     Err(Error::refused(format!("Unsupported chown permissions. {why}")))
 }
 
-/// A folder of the storage root or a part of one, or a file directly below it.
+/// A directory of the storage root or a part of one, or a file directly below it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Folder<'a> {
-    /// The name of the folder, or of the file.
+    /// The name of the directory, or of the file.
     pub name: &'a str,
     /// A path inside it; all of it where there is none.
     pub part: Option<&'a str>,
 }
 
-/// Gives a folder of the storage root, or all that is in it too, or a file of the storage root to the ids. Returns a warning
+/// Gives a directory of the storage root, or all that is in it too, or a file of the storage root to the ids. Returns a warning
 /// where some of it was left alone; a helper says that itself.
 pub(crate) fn give(
     environment: &Environment,
@@ -145,7 +145,7 @@ pub(crate) fn give(
     helper(environment, layout, "chown-storage-dir", &words).map(|()| None)
 }
 
-/// Makes a part of the folder `name` of the storage root, and gives what is made to the ids.
+/// Makes a part of the directory `name` of the storage root, and gives what is made to the ids.
 pub(crate) fn make_part(
     environment: &Environment,
     layout: &Layout,
@@ -159,7 +159,7 @@ pub(crate) fn make_part(
     helper(environment, layout, "chown-storage-dir", &[name, &ids.to_string(), "--make", part])
 }
 
-/// Sets the mode of the folder or the file `name` of the storage root.
+/// Sets the mode of the directory or the file `name` of the storage root.
 pub(crate) fn set_mode(
     environment: &Environment,
     layout: &Layout,
@@ -189,10 +189,10 @@ pub(crate) fn set_mode(
     }
 }
 
-/// Removes the folder `name` of the storage root with all that is in it, or the file of that name.
+/// Removes the directory `name` of the storage root with all that is in it, or the file of that name.
 pub(crate) fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
     let root = storage(layout)?;
-    // A name in the store's own folder is the caller's to take away, whoever owns the file.
+    // A name in the store's own directory is the caller's to take away, whoever owns the file.
     if is_root() || !environment.is_dokku() || tree::is_file(&root, name) {
         if is_root() {
             // What is behind a directory that was being filled goes with it.
@@ -208,7 +208,7 @@ pub(crate) fn needs_sudo(environment: &Environment) -> bool {
     !is_root() && environment.is_dokku()
 }
 
-/// Has root copy the folder or the file `from` of the storage root to `to`, which must not be there yet; the helper shows on a
+/// Has root copy the directory or the file `from` of the storage root to `to`, which must not be there yet; the helper shows on a
 /// terminal how far it is.
 ///
 /// # Errors
@@ -222,7 +222,7 @@ pub(crate) fn copy_by_sudo(
     asked_to_copy(environment, layout, &[from, to])
 }
 
-/// Has root copy the folder `from` of the storage root into `into`, a hidden one, which is empty. `None` where there is not
+/// Has root copy the directory `from` of the storage root into `into`, a hidden one, which is empty. `None` where there is not
 /// enough room in it.
 ///
 /// # Errors
@@ -264,7 +264,7 @@ pub(crate) fn copy_into(
     tree::copy_into(&storage(layout)?, from, into, progress)
 }
 
-/// Copies the folder or the file `from` of the storage root to `to`, with the caller's own rights.
+/// Copies the directory or the file `from` of the storage root to `to`, with the caller's own rights.
 ///
 /// # Errors
 /// Where it cannot be done; nothing is left of the copy then.
@@ -278,7 +278,7 @@ pub(crate) fn copy(
     tree::duplicate(&storage(layout)?, from, to, hidden, progress).map_err(unless_root)
 }
 
-/// Copies a folder of anywhere, by its path without links, to the folder `to` of the storage root, with the caller's own
+/// Copies a directory of anywhere, by its path without links, to the directory `to` of the storage root, with the caller's own
 /// rights; the owners too where they are to be kept.
 ///
 /// # Errors
@@ -433,7 +433,7 @@ pub(crate) fn as_root(
 /// The helper's path, and the words that sudo is to be called with.
 ///
 /// The installed helpers work below one root. Where that is not this store's, they are not asked: they would
-/// do to a folder of the same name there what is wanted here.
+/// do to a directory of the same name there what is wanted here.
 fn helper_call(
     environment: &Environment,
     layout: &Layout,

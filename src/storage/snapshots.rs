@@ -93,8 +93,8 @@ impl SnapshotKind {
 /// What was copied and how, in a sentence.
 pub(crate) fn said(copied: &Copied) -> String {
     let count = |count: u64| match count {
-        1 => "1 file or folder".to_owned(),
-        count => format!("{count} files and folders"),
+        1 => "1 file or directory".to_owned(),
+        count => format!("{count} files and directories"),
     };
     let amount = format!("{} ({})", count(copied.files), readable(copied.bytes));
     match copied.made {

@@ -17,7 +17,7 @@ fn settings_file(layout: &Layout, app: &AppName) -> PathBuf {
     layout.apps().join(settings_within(app))
 }
 
-/// Where an app's settings are within the folder of all apps.
+/// Where an app's settings are within the directory of all apps.
 pub(super) fn settings_within(app: &AppName) -> String {
     format!("{app}/settings")
 }

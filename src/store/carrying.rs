@@ -2,7 +2,7 @@
 //!
 //! A change of one file has two flushes, and no note. The file's next content is written to the staging place and
 //! flushed: whatever takes the file's name is whole. It takes the name by a rename, which is there or not there, and the
-//! flush of the folder promises that it is there once the command says so. Where a file is replaced, the two change
+//! flush of the directory promises that it is there once the command says so. Where a file is replaced, the two change
 //! names, so that what was there can be had back, by names alone, until that flush; then it goes. A file that is removed
 //! goes to the staging place by a rename. What a killed or cut off change left there has the one name that the next
 //! change looks for; it is read by nobody. (See the journal for changes of several files.)
@@ -22,7 +22,7 @@ use super::files::{self, is_absent, unless_absent};
 use super::journal::{self, Journal, Step, flush_folders};
 use crate::domain::error::{Error, Result};
 
-/// The mode of the folder in the staging place.
+/// The mode of the directory in the staging place.
 const STAGING_MODE: u32 = 0o700;
 
 /// What came of a change that failed.
@@ -93,7 +93,7 @@ impl Change<'_> {
         let is_all_staged = steps.iter().all(
             |step| matches!(step, Step::Install { temporary, .. } if temporary.starts_with(journal.staging())),
         );
-        // A single step is all or nothing by itself, unless it needs a folder to be there.
+        // A single step is all or nothing by itself, unless it needs a directory to be there.
         let is_single =
             steps.len() == 1 && folders.is_empty() && !steps.iter().any(Step::may_be_half_done);
         let mut done: Vec<&Step> = Vec::new();

@@ -12,7 +12,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 use crate::fs::tree;
 
-/// The store's own folders below `$DOKKU_LIB_ROOT`.
+/// The store's own directories below `$DOKKU_LIB_ROOT`.
 pub(crate) const OWN_FOLDERS: [&str; 4] = [
     "data/storage",
     "config/storage",
@@ -30,7 +30,7 @@ pub struct Change<'a> {
     pub(super) steps: Vec<Planned>,
 }
 
-/// A folder that is to be made.
+/// A directory that is to be made.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
@@ -45,7 +45,7 @@ pub(super) struct Planned {
     pub(super) content: Option<Content>,
     /// Whether it can be made in the staging place: it seems to be on the same file system.
     pub(super) is_near: bool,
-    /// Whether the target is, or is going to be, a folder.
+    /// Whether the target is, or is going to be, a directory.
     pub(super) is_folder: bool,
 }
 
@@ -75,7 +75,7 @@ impl Store {
         Ok(result)
     }
 
-    /// Where root calls for somebody else's store: makes the folders that belong to that user, below folders
+    /// Where root calls for somebody else's store: makes the directories that belong to that user, below directories
     /// that may be root's.
     fn make_own_folders(&self) -> Result<()> {
         let Some((uid, gid)) = self.owner().get() else {
@@ -146,7 +146,7 @@ impl Change<'_> {
         self.push_write(target, content, true);
     }
 
-    /// Puts a file that was made under another name of the same folder into its place. Where the change fails, it is
+    /// Puts a file that was made under another name of the same directory into its place. Where the change fails, it is
     /// removed.
     pub fn put_file(&mut self, prepared: PathBuf, target: PathBuf) {
         let before = Before::of(&target);
@@ -190,13 +190,13 @@ impl Change<'_> {
         }
     }
 
-    /// Removes an app's folder and all that the store keeps in it.
+    /// Removes an app's directory and all that the store keeps in it.
     pub fn remove_app(&mut self, app: &AppName) {
         self.discard_folder(self.store.layout().app(app));
         self.remove(self.store.layout().migrated_before(app));
     }
 
-    /// Removes a folder in which only the store keeps something, with all that is in it.
+    /// Removes a directory in which only the store keeps something, with all that is in it.
     pub fn discard_folder(&mut self, folder: PathBuf) {
         match fs::symlink_metadata(&folder) {
             Ok(found) if found.is_dir() => self.steps.push(Planned {
@@ -210,7 +210,7 @@ impl Change<'_> {
         }
     }
 
-    /// Makes a folder and those on the way to it.
+    /// Makes a directory and those on the way to it.
     pub fn make_folder(&mut self, path: &Path) {
         self.have_folder(path);
     }
@@ -226,7 +226,7 @@ impl Change<'_> {
         device
     }
 
-    /// Makes a folder of a certain mode, or gives one that is there that mode; one that belongs to somebody
+    /// Makes a directory of a certain mode, or gives one that is there that mode; one that belongs to somebody
     /// else stays as it is.
     pub fn make_folder_with_mode(&mut self, path: &Path, mode: u32) {
         self.make_folder(path);
@@ -245,12 +245,12 @@ impl Change<'_> {
         }
     }
 
-    /// Moves a folder within the storage root.
+    /// Moves a directory within the storage root.
     pub fn move_folder(&mut self, from: PathBuf, to: PathBuf) {
         self.push_move(Step::Move { from, to });
     }
 
-    /// Puts a folder of the storage root aside, and another one in its place.
+    /// Puts a directory of the storage root aside, and another one in its place.
     pub fn replace_folder(&mut self, target: PathBuf, next: PathBuf, aside: PathBuf) {
         self.push_move(Step::Replace { target, next, aside });
     }

@@ -70,7 +70,7 @@ impl Store {
     /// Every entry.
     ///
     /// # Errors
-    /// Where the folder of the entries cannot be read; a single file that cannot is among the problems.
+    /// Where the directory of the entries cannot be read; a single file that cannot is among the problems.
     pub fn entries(&self) -> Result<Entries> {
         let mut found = Entries::default();
         self.each_entry_file(|name, content| {

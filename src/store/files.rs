@@ -20,16 +20,16 @@ const FILE_MODE: u32 = 0o600;
 /// The largest file that the store reads, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// The room for a file of a folder that is read file by file, in bytes.
+/// The room for a file of a directory that is read file by file, in bytes.
 const SMALL: usize = 16 * 1024;
 
 /// The room for the names in it.
 const NAMES: usize = 32 * 1024;
 
-/// The mode of every folder that the store makes.
+/// The mode of every directory that the store makes.
 pub(crate) const FOLDER_MODE: u32 = 0o755;
 
-/// Who owns new files and folders: the caller, or, where root calls, somebody else.
+/// Who owns new files and directories: the caller, or, where root calls, somebody else.
 #[derive(Debug, Clone, Default)]
 pub struct Owner(Option<(u32, u32)>);
 
@@ -79,7 +79,7 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     content_of(&file, size).map(Some).map_err(Error::system("read", path))
 }
 
-/// A folder of small files that are read one after the other: the way to it is walked once.
+/// A directory of small files that are read one after the other: the way to it is walked once.
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
@@ -88,7 +88,7 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens a folder; none where there is no such folder.
+    /// Opens a directory; none where there is no such directory.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match retried(|| rustix::fs::open(path, flags, Mode::empty())) {
@@ -118,7 +118,7 @@ impl Folder {
         let mut names = RawDir::new(&*folder, names.spare_capacity_mut());
         while let Some(found) = names.next() {
             let found = match found {
-                // Somebody removed the folder meanwhile.
+                // Somebody removed the directory meanwhile.
                 Err(Errno::NOENT) => break,
                 other => other.map_err(Error::system("read", &*path))?,
             };
@@ -289,12 +289,12 @@ pub(crate) fn make_file(path: &Path, content: &[u8], owner: &Owner, mode: u32) -
     })
 }
 
-/// The folders on the way to `path`, itself included, that do not exist yet, outermost first.
+/// The directories on the way to `path`, itself included, that do not exist yet, outermost first.
 pub(crate) fn missing_folders(path: &Path) -> Vec<PathBuf> {
     way_to(path).0
 }
 
-/// The same, and the number of the file system that the folder is on, or will be.
+/// The same, and the number of the file system that the directory is on, or will be.
 pub(crate) fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
     let mut missing = Vec::new();
     let mut device = None;
@@ -309,7 +309,7 @@ pub(crate) fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
     (missing, device)
 }
 
-/// Makes one folder of this mode and of the store's owner; one that is there already is left as it is.
+/// Makes one directory of this mode and of the store's owner; one that is there already is left as it is.
 pub(crate) fn make_folder(path: &Path, owner: &Owner, mode: u32) -> Result<()> {
     let created = DirBuilder::new().mode(mode).create(path);
     let result = match created {
@@ -329,10 +329,10 @@ fn finish_folder(path: &Path, owner: &Owner, mode: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Flushes a folder, so that the names in it are there after a power loss.
+/// Flushes a directory, so that the names in it are there after a power loss.
 ///
 /// # Errors
-/// Where the folder cannot be flushed; a folder that is gone needs none.
+/// Where the directory cannot be flushed; a directory that is gone needs none.
 pub(crate) fn flush_folder(path: &Path) -> Result<()> {
     match File::open(path).and_then(|folder| folder.sync_all()) {
         Err(error) if !is_absent(&error) => Err(Error::system("flush", path)(error)),
@@ -365,7 +365,7 @@ mod tests {
         }
         symlink(path("more"), path("link")).unwrap();
         symlink(path("nothing"), path("dangling")).unwrap();
-        fs::create_dir(path("folder")).unwrap();
+        fs::create_dir(path("directory")).unwrap();
         fs::write(path("not asked for"), "x").unwrap();
         let mut seen = Vec::new();
         let is_asked_for = |name: &str| {
@@ -380,7 +380,7 @@ mod tests {
             })
             .unwrap();
         seen.sort_unstable();
-        assert_eq!(seen, ["all", "empty", "folder", "link", "more", "most", "one"]);
+        assert_eq!(seen, ["all", "directory", "empty", "link", "more", "most", "one"]);
         assert!(folder.lacks("none") && folder.lacks("one/none") && !folder.lacks("link"));
         assert!(Folder::open(&path("none")).unwrap().is_none());
     }

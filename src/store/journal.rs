@@ -3,7 +3,7 @@
 //! An empty file means that nothing is going on, and readers go by that. A holder first marks the file: its length
 //! becomes one byte, which says nothing but that a change is under way. What it makes is in the staging place beside
 //! the lock file, which has one name for all changes: whoever takes the lock removes what is there, noted or not. What
-//! has to be elsewhere (new folders; temporary files on another file system) is noted. Once all of it is flushed, the
+//! has to be elsewhere (new directories; temporary files on another file system) is noted. Once all of it is flushed, the
 //! steps are noted that put it in place, and flushed. Who takes the lock after a holder that was killed finds the note
 //! and finishes the steps, or clears away what was prepared. A holder that fails takes its steps back itself; while it
 //! does, each of them can still be finished.
@@ -12,14 +12,14 @@
 //!
 //! - Temporary files, before the steps are noted: what a step puts in place is whole. (The flush of a file that was
 //!   just made keeps its name, too: ext4, XFS and btrfs do that.)
-//! - The folders that hold new folders, before the steps are noted: a step finds the folder that it needs.
+//! - The directories that hold new directories, before the steps are noted: a step finds the directory that it needs.
 //! - The steps, before the first of them is done: all of them are done in the end, or none.
-//! - The folders in which names change, each once, after the steps: what was said to be done stays done.
+//! - The directories in which names change, each once, after the steps: what was said to be done stays done.
 //! - The emptied note: steps that came back would be done to what came after them. Not where all of them put staged
-//!   files in place: those have names that never come again, and the flush of the folders that they were put into has
+//!   files in place: those have names that never come again, and the flush of the directories that they were put into has
 //!   made their staged names go (a rename is one thing, both names or none), so such steps find nothing to do.
 //! - A note of temporary files on another file system, before they are made: nobody would find them by their names.
-//!   Other notes are not flushed before. A cut may leave a new folder, empty: the next change that needs it takes it.
+//!   Other notes are not flushed before. A cut may leave a new directory, empty: the next change that needs it takes it.
 //! - Neither the mark nor what the staging place loses is flushed: it may come back, and is found by its name.
 
 use std::fs::{self, File, OpenOptions};
@@ -57,14 +57,14 @@ pub(super) enum Step {
         /// A second name of it, where it was there.
         before: Option<PathBuf>,
     },
-    /// Moves a folder, within one file system.
+    /// Moves a directory, within one file system.
     Move {
         /// Where it is.
         from: PathBuf,
         /// Where it will be.
         to: PathBuf,
     },
-    /// Puts a folder aside, and another one in its place, within one file system. The name of what comes says how
+    /// Puts a directory aside, and another one in its place, within one file system. The name of what comes says how
     /// far it went: it is gone at the end.
     Replace {
         /// The place.
@@ -74,16 +74,16 @@ pub(super) enum Step {
         /// Where what was in it goes.
         aside: PathBuf,
     },
-    /// Puts a folder of the store's own aside, to be removed with all that is in it.
+    /// Puts a directory of the store's own aside, to be removed with all that is in it.
     Discard {
-        /// The folder.
+        /// The directory.
         target: PathBuf,
         /// Where it waits.
         aside: PathBuf,
     },
-    /// Sets a folder's mode.
+    /// Sets a directory's mode.
     SetMode {
-        /// The folder.
+        /// The directory.
         target: PathBuf,
         /// The mode it gets.
         mode: u32,
@@ -154,7 +154,7 @@ impl Step {
         matches!(self, Self::Replace { .. })
     }
 
-    /// The same step with what is made for it below a folder, under names that begin so.
+    /// The same step with what is made for it below a directory, under names that begin so.
     pub(super) fn staged(self, folder: &Path, name: &str) -> Self {
         let staged = |suffix: &str| folder.join(format!("{name}{suffix}"));
         match self {
@@ -182,7 +182,7 @@ impl Step {
         one.into_iter().chain(other).map(PathBuf::as_path)
     }
 
-    /// The folders whose names the step changes.
+    /// The directories whose names the step changes.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         let (one, other) = match self {
             Self::Install { target, .. }
@@ -216,7 +216,7 @@ fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// Sets the mode of a folder, and of nothing that only took its name.
+/// Sets the mode of a directory, and of nothing that only took its name.
 fn set_mode(folder: &Path, mode: u32) -> Result<()> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
     OpenOptions::new()
@@ -396,7 +396,7 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
     Err(Error::refused(format!("{left} files of an earlier change cannot be removed")))
 }
 
-/// Flushes folders, each once.
+/// Flushes directories, each once.
 pub(super) fn flush_folders<'a>(folders: impl Iterator<Item = &'a Path>) -> Result<()> {
     let mut flushed: Vec<&Path> = Vec::new();
     for folder in folders {
@@ -416,7 +416,7 @@ fn unless_exists(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Removes prepared files, and folders as far as they are empty, innermost first; false where something stays
+/// Removes prepared files, and directories as far as they are empty, innermost first; false where something stays
 /// that should be gone.
 pub(super) fn undo(prepared: &[PathBuf], folders: &[PathBuf]) -> bool {
     let mut all = true;
@@ -430,7 +430,7 @@ pub(super) fn undo(prepared: &[PathBuf], folders: &[PathBuf]) -> bool {
     all
 }
 
-/// Removes a file, or a folder that was put aside; false where it stays.
+/// Removes a file, or a directory that was put aside; false where it stays.
 #[expect(clippy::disallowed_methods, reason = "the folder holds only what the store put there")]
 fn discard(path: &Path) -> bool {
     let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
@@ -445,7 +445,7 @@ fn is_trusted(owner: &Owner) -> bool {
 }
 
 /// Whether a noted path is one that the store could have written: the note is only as trustworthy as its
-/// folder's owner, and root may be the one who reads it.
+/// directory's owner, and root may be the one who reads it.
 fn is_below(path: &Path, roots: &[PathBuf]) -> bool {
     let plain = path.components().all(|part| !matches!(part, std::path::Component::ParentDir));
     plain && roots.iter().any(|root| path.starts_with(root))
@@ -507,7 +507,7 @@ fn wait(mut lock: impl FnMut() -> io::Result<()>) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// What is in a folder's places, as the names of the files in them.
+    /// What is in a directory's places, as the names of the files in them.
     fn seen(root: &Path) -> [Option<String>; 3] {
         ["target", "next", "aside"].map(|place| {
             let mut names = fs::read_dir(root.join(place)).ok()?;

@@ -48,7 +48,7 @@ impl Store {
         Self { layout, owner, apps_root }
     }
 
-    /// The folder of Dokku's apps (`$DOKKU_ROOT`); none without Dokku.
+    /// The directory of Dokku's apps (`$DOKKU_ROOT`); none without Dokku.
     pub fn apps_root(&self) -> Option<&Path> {
         self.apps_root.as_deref()
     }
@@ -63,13 +63,13 @@ impl Store {
         &self.owner
     }
 
-    /// Every app there is, whoever asks: the folders of `$DOKKU_ROOT`, or without Dokku those of the store.
+    /// Every app there is, whoever asks: the directories of `$DOKKU_ROOT`, or without Dokku those of the store.
     pub fn apps(&self) -> Result<Vec<AppName>> {
         app_folders(self.apps_root().unwrap_or(self.layout.apps()))
     }
 }
 
-/// The folders below `root` that can be apps, in order; none where there is no such folder.
+/// The directories below `root` that can be apps, in order; none where there is no such directory.
 pub(crate) fn app_folders(root: &Path) -> Result<Vec<AppName>> {
     let entries = match std::fs::read_dir(root) {
         Ok(entries) => entries,

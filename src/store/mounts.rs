@@ -220,7 +220,7 @@ impl RealPath {
         self.0.starts_with(&other.0) || other.0.starts_with(&self.0)
     }
 
-    /// What comes behind a folder that it lies in.
+    /// What comes behind a directory that it lies in.
     pub(crate) fn below(&self, folder: &Self) -> Option<&Path> {
         self.0.strip_prefix(&folder.0).ok()
     }

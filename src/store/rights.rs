@@ -1,6 +1,6 @@
 //! Doing the store's work with the rights of its owner, where root is the caller.
 //!
-//! The store's folders belong to Dokku's user, who may have put links into them. What root did there by path
+//! The store's directories belong to Dokku's user, who may have put links into them. What root did there by path
 //! could be led anywhere; what is done with the owner's own rights could have been done by the owner.
 
 use nix::unistd::{Gid, Uid, getgroups, setegid, seteuid, setgroups};

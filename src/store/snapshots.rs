@@ -90,7 +90,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Removes the note of a snapshot, and its entry's folder with the last one.
+    /// Removes the note of a snapshot, and its entry's directory with the last one.
     pub fn remove_snapshot(&mut self, entry: &EntryName, name: &SnapshotName) -> Result<()> {
         let note = self.store().layout().snapshot_note(entry, name);
         let folder = folder(self.store().layout(), entry);
@@ -104,7 +104,7 @@ impl Change<'_> {
     }
 }
 
-/// The names in a folder; none where it is not there.
+/// The names in a directory; none where it is not there.
 fn names(folder: &Path) -> Result<Vec<String>> {
     let names = match std::fs::read_dir(folder) {
         Ok(names) => names,

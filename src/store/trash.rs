@@ -20,7 +20,7 @@ fn path(layout: &Layout, id: &TrashId) -> PathBuf {
     folder(layout).join(format!("{id}.json"))
 }
 
-/// The ids of names such as `PREFIXidSUFFIX` in a folder; none where there is no such folder.
+/// The ids of names such as `PREFIXidSUFFIX` in a directory; none where there is no such directory.
 fn ids(folder: &Path, prefix: &str, suffix: &str) -> Result<Vec<TrashId>> {
     let names = match std::fs::read_dir(folder) {
         Ok(names) => names,

@@ -89,7 +89,7 @@ pub(crate) fn released(arguments: &[String], context: &mut Context) -> anyhow::R
     }
     let app = AppName::parse(name)?;
     let now = context.store.app_settings(&app)?;
-    // Only apps that have to do with storage get a folder in the store.
+    // Only apps that have to do with storage get a directory in the store.
     if !context.store.layout().app(&app).exists() {
         return Ok(());
     }

@@ -256,7 +256,7 @@ fn words_of_mount(
     Ok(backing.words(&source, entry, attachment))
 }
 
-/// The source of a mount on the host of Docker, which sees Dokku's folders elsewhere where Dokku itself runs
+/// The source of a mount on the host of Docker, which sees Dokku's directories elsewhere where Dokku itself runs
 /// in a container. A part of an entry must not lead out of it by a link.
 fn as_docker_sees_it(mounted: &Mounted, context: &Context) -> Result<String> {
     let source = mounted_source(&mounted.entry, &mounted.attachment);

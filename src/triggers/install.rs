@@ -30,7 +30,7 @@ pub(crate) const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
 /// The group of what only root writes.
 const ROOTS: Option<u32> = Some(0);
 
-/// Makes the store's folders, mends owners, installs the helpers and takes older mounts over.
+/// Makes the store's directories, mends owners, installs the helpers and takes older mounts over.
 ///
 /// # Errors
 /// Where something cannot be made; it can be run again.
@@ -91,7 +91,7 @@ fn mend_owners(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Copies this program to a folder that only root can write, says there which root it works below, and lets
+/// Copies this program to a directory that only root can write, says there which root it works below, and lets
 /// Dokku's group run it through sudo.
 fn helpers(context: &Context) -> anyhow::Result<()> {
     let folder = Path::new(HELPERS);
@@ -142,7 +142,7 @@ fn write_rules(rules: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Points the plugin's own `bin/NAME` to the helper, where the plugin has such a folder.
+/// Points the plugin's own `bin/NAME` to the helper, where the plugin has such a directory.
 fn link_from_plugin(name: &Path, helper: &Path) -> Result<()> {
     if name.parent().is_some_and(Path::is_dir) {
         root::link(helper, name)?;

@@ -1,4 +1,4 @@
-//! `uninstall`: takes away what `install` put outside the plugin's folder.
+//! `uninstall`: takes away what `install` put outside the plugin's directory.
 
 use std::fs;
 use std::path::Path;

@@ -23,7 +23,7 @@ impl StorageType for File {
         const {
             &Description {
                 name: "file",
-                summary: "one file of this host, filled from a path or standard input",
+                summary: "one file of this host, populated from a path or standard input",
                 reach: Reach::Host,
                 caveat: "a container sees the file that was there when it started: after its content was replaced, restart the app",
                 options: &[],
@@ -72,12 +72,12 @@ impl StorageType for File {
         let fill = format!("dokku storage:set {} content PATH", entry.name);
         let (code, sentence, remedy) = match std::fs::symlink_metadata(path) {
             Err(error) if is_absent(&error) => {
-                ("missing-source", format!("{path} does not exist"), format!("fill it: {fill}"))
+                ("missing-source", format!("{path} does not exist"), format!("populate it: {fill}"))
             }
             Err(_) => return None,
             Ok(found) => {
                 let what = file::no_plain_file(&found)?;
-                let remedy = format!("move that away and fill the file: {fill}");
+                let remedy = format!("move that away and populate the file: {fill}");
                 ("wrong-kind", format!("{path} is {what}"), remedy)
             }
         };

@@ -17,7 +17,7 @@ use crate::types::volume::{no_answer, out_of_reach};
 /// The label with the entry's name.
 const ENTRY: &str = "org.dokku-storage.entry";
 
-/// The label with the store's folder.
+/// The label with the store's directory.
 const STORE: &str = "org.dokku-storage.store";
 
 /// How many names are tried for a volume.

@@ -56,7 +56,7 @@ impl StorageType for S3 {
                     Choice::required("bucket", "the bucket's name"),
                     Choice::optional(
                         "prefix",
-                        "a folder in the bucket; all of it where there is none",
+                        "a directory in the bucket; all of it where there is none",
                         None,
                     ),
                     Choice::optional(
@@ -267,7 +267,7 @@ fn check_options(entry: &Entry) -> Result<()> {
     let inner = prefix.trim_matches('/');
     if !prefix.is_empty() && (inner.is_empty() || inner.split('/').any(is_odd)) {
         return Err(Error::refused(format!(
-            "prefix {prefix:?} is not a folder such as media/films"
+            "prefix {prefix:?} is not a directory such as media/films"
         )));
     }
     let size = entry.option("cache-size");

@@ -51,7 +51,7 @@ age() {
 
   run dokku storage:destroy "$NAME" --force --destroy-host-dir
   assert_success
-  assert_has "to have it back: dokku storage:trash:restore $NAME"
+  assert_has "restore it: dokku storage:trash:restore $NAME"
   [ ! -e "$ROOT/$NAME" ] || fail "the directory is still there"
   run dokku storage:list-entries
   assert_has_not "$NAME"

@@ -46,17 +46,30 @@ fn of_every_command() {
     assert_eq!(kept, written, "tests/cli/snapshots/help has snapshots of other commands");
 }
 
-/// The first line names the command; each flag has one line, with a description.
+/// The synopsis, a sentence, each flag once with a description, and an example that is no longer than a line.
 fn assert_help(command: &str, help: &str) {
-    assert!(help.starts_with(&format!("Usage of {command}:\n")), "{command} --help: {help}");
-    let mut flags = BTreeSet::new();
-    for line in help.lines().skip(1) {
-        let (flag, description) = line.trim_start().split_once("   ").unwrap_or_default();
-        let (_, name) = flag.split_once("--").unwrap_or_default();
-        let name = name.split(' ').next().unwrap_or_default();
-        assert!(!name.is_empty(), "{command} --help has a line that is about no flag: {line}");
-        assert!(flags.insert(name), "{command} --help has --{name} twice");
-        assert!(!description.trim().is_empty(), "{command} --help does not describe --{name}");
+    let parts: Vec<&str> = help.trim_end().split("\n\n").collect();
+    let [usage, sentence, flags @ .., example] = parts.as_slice() else {
+        panic!("{command} --help: {help}");
+    };
+    let row = CATALOG.subcommand(command.trim_start_matches("storage:")).unwrap();
+    assert_eq!(*usage, format!("Usage: dokku {}", row.synopsis()));
+    assert_eq!(*sentence, row.summary);
+    assert!(!row.example.is_empty() || row.name == "policy:report", "{command} has no example");
+    let line = format!("Example:\n      dokku {command} {}", row.example);
+    assert_eq!(*example, line.trim_end());
+    let mut names = BTreeSet::new();
+    for flags in flags {
+        for line in flags.strip_prefix("Flags:\n").unwrap().lines() {
+            let (flag, description) = line.trim_start().split_once("   ").unwrap_or_default();
+            let (_, name) = flag.split_once("--").unwrap_or_default();
+            let name = name.split(' ').next().unwrap_or_default();
+            assert!(!name.is_empty(), "{command} --help has a line that is about no flag: {line}");
+            assert!(names.insert(name), "{command} --help has --{name} twice");
+            let description = description.trim();
+            assert!(!description.is_empty(), "{command} --help does not describe --{name}");
+            assert!(!description.starts_with("--"), "{command} --help repeats --{name}");
+        }
     }
 }
 

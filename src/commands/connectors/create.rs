@@ -12,28 +12,28 @@ use crate::types::nearest_first;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --access-key-id: the public part of the key; its secret part is asked for (s3)
+    /// --access-key-id: public part of the key; the secret part is asked for (s3)
     #[arg(long, value_name = "string")]
     access_key_id: Option<String>,
-    /// --domain: the user's domain (cifs)
+    /// --domain: domain of the user (cifs)
     #[arg(long, value_name = "string")]
     domain: Option<String>,
-    /// --endpoint: the address of the object store; Amazon's own where there is none (s3)
+    /// --endpoint: address of the object store, by default Amazon's (s3)
     #[arg(long, value_name = "string")]
     endpoint: Option<String>,
-    /// --region: the region (s3)
+    /// --region: region (s3)
     #[arg(long, value_name = "string")]
     region: Option<String>,
-    /// --secret-file: the file with the secret, - for standard input
+    /// --secret-file: file with the secret, - for standard input
     #[arg(long, value_name = "string")]
     secret_file: Option<String>,
-    /// --server: the server's name or address (cifs)
+    /// --server: name or address of the server (cifs)
     #[arg(long, value_name = "string")]
     server: Option<String>,
-    /// --type: the kind of server (s3, cifs)
+    /// --type: type of server (s3, cifs)
     #[arg(long, value_name = "string")]
     r#type: Option<String>,
-    /// --username: the user; the password is asked for (cifs)
+    /// --username: user; the password is asked for (cifs)
     #[arg(long, value_name = "string")]
     username: Option<String>,
     positional: Vec<String>,

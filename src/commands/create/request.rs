@@ -30,22 +30,22 @@ pub(super) struct Arguments {
     /// --annotation key=value: PVC annotation (repeatable)
     #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
     annotation: Vec<String>,
-    /// --connector: the connector whose credentials the type uses
+    /// --connector: connector with the credentials that the type uses
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     connector: Option<String>,
     /// --chown: chown option (docker-local only)
     #[arg(long, value_name = "string")]
     chown: Option<String>,
-    /// --chown-recursive: also change the owner of what is already in the directory
+    /// --chown-recursive: also change the owner of the files in the directory
     #[arg(long, help_heading = arguments::OWN)]
     pub(super) chown_recursive: bool,
-    /// --driver: the volume driver (type volume)
+    /// --driver: volume driver (type volume)
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     driver: Option<String>,
-    /// --exclusive: one app at a time mounts it, and one container at a time writes to it
+    /// --exclusive: allow one app at a time to mount it, and one container at a time to write to it
     #[arg(long, help_heading = arguments::OWN)]
     exclusive: bool,
-    /// --from: what to fill the new entry from: snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF] or https://…; for type file a path, - for standard input
+    /// --from: populate the new entry from snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF] or https://…; for type file a path, - for standard input
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     from: Option<String>,
     /// --label key=value: PVC label (repeatable)
@@ -57,10 +57,10 @@ pub(super) struct Arguments {
     /// --namespace: PVC namespace (k3s only)
     #[arg(long, value_name = "string")]
     namespace: Option<String>,
-    /// --option key=value: an option of the type (repeatable)
+    /// --option key=value: option of the type (repeatable)
     #[arg(long, value_name = "string", action = clap::ArgAction::Append, help_heading = arguments::OWN)]
     option: Vec<String>,
-    /// --preallocate: take the whole size from the disk at once
+    /// --preallocate: reserve the whole size on the disk at once
     #[arg(long, help_heading = arguments::OWN)]
     preallocate: bool,
     /// --reclaim-policy: reclaim policy for the underlying volume (Retain or Delete)
@@ -69,19 +69,23 @@ pub(super) struct Arguments {
     /// --scheduler: target scheduler (docker-local, k3s)
     #[arg(long, value_name = "string", default_value = DOCKER_LOCAL)]
     scheduler: String,
-    /// --scope: the apps that may mount the entry, names or patterns such as web-* (repeatable)
+    /// --scope: app that may mount the entry, a name or a pattern such as web-* (repeatable)
     #[arg(long, value_name = "strings", action = clap::ArgAction::Append, help_heading = arguments::OWN)]
     scope: Vec<String>,
-    /// --sha256: the SHA-256 sum that what --from downloads must have
+    /// --sha256: SHA-256 sum of the file that --from downloads
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     pub(super) sha256: Option<String>,
     /// --size: PVC size (k3s only, e.g. 2Gi)
-    #[arg(long, value_name = "string")]
+    #[arg(
+        long,
+        long_help = "size limit of the directory, or PVC size (k3s), such as 2G",
+        value_name = "string"
+    )]
     size: Option<String>,
     /// --storage-class-name: PVC storage class (k3s only)
     #[arg(long, value_name = "string")]
     storage_class_name: Option<String>,
-    /// --type: what stands behind the entry, as storage:types:list shows
+    /// --type: storage type, as storage:types:list shows
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     r#type: Option<String>,
     positional: Vec<String>,
@@ -221,7 +225,7 @@ pub(super) fn filled_from(
     let source = source::Source::parse(from)?;
     if !entry.is_docker_local() || request.place.is_some() {
         return Err(Error::refused(format!(
-            "--from {from} fills the directory of a new storage entry at its default host path; leave the path and --scheduler out"
+            "--from {from} populates a new storage entry at its default host path; leave the path and --scheduler out"
         )));
     }
     Ok(Some(source))

@@ -19,7 +19,7 @@ use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --pause: pause the containers that have the entry mounted for as long as the snapshot takes
+    /// --pause: pause the containers that mount the entry while the snapshot is made
     #[arg(long)]
     pause: bool,
     positional: Vec<String>,

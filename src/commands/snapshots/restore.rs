@@ -20,7 +20,7 @@ use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --stop: stop the running containers that have the entry mounted
+    /// --stop: stop the running containers that mount the entry
     #[arg(long)]
     stop: bool,
     positional: Vec<String>,

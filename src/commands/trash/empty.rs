@@ -15,10 +15,10 @@ struct Arguments {
     /// --force: remove without confirmation
     #[arg(long)]
     force: bool,
-    /// --yes: the same
+    /// --yes: remove without confirmation
     #[arg(long)]
     yes: bool,
-    /// --expired: only what was in the trash for as long as the policy says, without confirmation
+    /// --expired: remove only what has expired, without confirmation
     #[arg(long)]
     expired: bool,
     positional: Vec<String>,

@@ -15,7 +15,7 @@ struct Arguments {
     /// --format: output format (text, json)
     #[arg(long, value_name = "string", default_value = "text")]
     format: String,
-    /// --size: also what each takes, which may take a while to count
+    /// --size: also show sizes, which may take a while to count
     #[arg(long)]
     size: bool,
     positional: Vec<String>,

@@ -15,7 +15,7 @@ use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --as: the name that it gets, where its own is taken
+    /// --as: name of the restored entry
     #[arg(long = "as", value_name = "string")]
     new_name: Option<String>,
     positional: Vec<String>,
@@ -86,7 +86,7 @@ fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<W
     };
     if sized::size(entry).is_some() {
         return Err(Error::refused(format!(
-            "storage entry \"{}\" has a size, and what is behind it has its name; restore it without --as, once the name is free",
+            "storage entry \"{}\" has a size, and its image has its name; restore it without --as, once the name is free",
             entry.name
         )));
     }

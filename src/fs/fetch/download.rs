@@ -23,7 +23,7 @@ enum Stop {
     Write(io::Error),
 }
 
-/// Downloads what is at an address into a file in the folder `root`, and tells now and then how many bytes there are;
+/// Downloads what is at an address into a file in the directory `root`, and tells now and then how many bytes there are;
 /// returns how many there were, and their sum.
 ///
 /// # Errors

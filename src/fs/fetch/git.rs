@@ -32,11 +32,11 @@ const SETTINGS: [&str; 8] = [
     "gc.auto=0",
 ];
 
-/// Fills the folder `name` directly below `root`, which belongs to `ids` and nobody else may enter, with what is in the
+/// Fills the directory `name` directly below `root`, which belongs to `ids` and nobody else may enter, with what is in the
 /// repository; its history stays away. Returns the commit.
 ///
 /// # Errors
-/// With git's own words, and for links that lead out of the folder; what was fetched stays, for the caller to remove.
+/// With git's own words, and for links that lead out of the directory; what was fetched stays, for the caller to remove.
 pub(crate) fn fetch(
     root: &Path,
     name: &str,
@@ -115,7 +115,7 @@ impl Git {
     }
 }
 
-/// Refuses links that lead out. Nobody else can be in the folder, and git has ended.
+/// Refuses links that lead out. Nobody else can be in the directory, and git has ended.
 fn check_links(top: &Path) -> Result<()> {
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {

@@ -55,7 +55,7 @@ impl Image {
     /// Says that an image of an earlier entry is there.
     pub(crate) fn is_in_the_way(&self) -> Error {
         Error::refused(format!(
-            "{} is there with data of an earlier entry; choose another name, or have that data back without --from",
+            "{} is there with data of an earlier entry; choose another name, or take that data over without --from",
             self.shown.display()
         ))
     }

@@ -13,7 +13,7 @@ const MAGIC: u64 = 0x9123_683E;
 /// The inode number of the top of a subvolume.
 const TOP: u64 = 256;
 
-/// Has btrfs take a snapshot of a folder, as `name` in another one; false where it cannot: the folder is no subvolume,
+/// Has btrfs take a snapshot of a directory, as `name` in another one; false where it cannot: the directory is no subvolume,
 /// there are others in it, which would be missing, or the program for it is not here.
 pub(crate) fn snapshot(from: &OwnedFd, to: &OwnedFd, name: &str) -> bool {
     is_root() && is_subvolume(from) && take(from, to, name).is_some()
@@ -25,7 +25,7 @@ fn is_subvolume(folder: &OwnedFd) -> bool {
 }
 
 fn take(from: &OwnedFd, to: &OwnedFd, name: &str) -> Option<()> {
-    // Descriptors that the program gets too: by these it finds the folders, whatever they are called meanwhile.
+    // Descriptors that the program gets too: by these it finds the directories, whatever they are called meanwhile.
     let (from, to) = (rustix::io::dup(from).ok()?, rustix::io::dup(to).ok()?);
     let from = format!("/proc/self/fd/{}", from.as_raw_fd());
     let to = format!("/proc/self/fd/{}/{name}", to.as_raw_fd());

@@ -9,23 +9,23 @@ use rustix::fs::{FileType, Mode, RawDir, SeekFrom, fstat, openat, seek};
 
 use crate::fs::tree::FOLDER;
 
-/// How many folders on the way down are kept open.
+/// How many directories on the way down are kept open.
 const KEPT_OPEN: usize = 12;
 
 /// Room for the names that the kernel tells at once, in bytes.
 const BUFFER: usize = 32 * 1024;
 
-/// How many bytes of the names of folders are remembered before these are visited, and the rest is read afterwards.
+/// How many bytes of the names of directories are remembered before these are visited, and the rest is read afterwards.
 const ENOUGH: usize = 16 * 1024;
 
-/// From how many folders down on it is one folder that is visited before the rest is read: each folder on the way takes memory.
+/// From how many directories down on it is one directory that is visited before the rest is read: each directory on the way takes memory.
 const DEEP: usize = 64;
 
 /// The same as [`BUFFER`] there.
 const SMALL_BUFFER: usize = 2 * 1024;
 
-/// The names of folders in a folder that are still to be visited, one behind the other. It may hold a million of them: then
-/// these are the next ones, and the folder is read on once they were visited.
+/// The names of directories in a directory that are still to be visited, one behind the other. It may hold a million of them: then
+/// these are the next ones, and the directory is read on once they were visited.
 #[derive(Default)]
 pub(crate) struct Names {
     list: Vec<u8>,
@@ -33,7 +33,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// Whether the folder was not read to its end.
+    /// Whether the directory was not read to its end.
     pub(crate) fn is_more_to_read(&self) -> bool {
         self.is_more_to_read
     }
@@ -52,13 +52,13 @@ impl Names {
     }
 }
 
-/// Reads folders, in the same memory again and again.
+/// Reads directories, in the same memory again and again.
 #[derive(Default)]
 pub(crate) struct Reader(Vec<u8>);
 
 impl Reader {
-    /// Reads a folder so many folders down, from where it was read to, and looks at each name in it. Returns the names for which `look` says
-    /// that they are folders to be visited: all of them, or so many that they have to be visited first.
+    /// Reads a directory so many directories down, from where it was read to, and looks at each name in it. Returns the names for which `look` says
+    /// that they are directories to be visited: all of them, or so many that they have to be visited first.
     pub(crate) fn read(
         &mut self,
         depth: usize,
@@ -73,7 +73,7 @@ impl Reader {
         let mut names = RawDir::new(folder.as_fd(), &mut buffer[..room]);
         while let Some(entry) = names.next() {
             let entry = match entry {
-                // Somebody removed the folder meanwhile.
+                // Somebody removed the directory meanwhile.
                 Err(rustix::io::Errno::NOENT) => break,
                 other => other?,
             };
@@ -95,11 +95,11 @@ impl Reader {
     }
 }
 
-/// A folder on the way.
+/// A directory on the way.
 struct Stage {
     folder: Option<OwnedFd>,
     identity: (u64, u64),
-    /// The names of folders in it that are still to be visited.
+    /// The names of directories in it that are still to be visited.
     pending: Names,
     /// How far it was read when it was closed, as the file system counts that.
     read_to: u64,
@@ -118,12 +118,12 @@ impl Default for Descent {
 }
 
 impl Descent {
-    /// A way on which so many folders are kept open.
+    /// A way on which so many directories are kept open.
     pub(crate) fn keeping(kept_open: usize) -> Self {
         Self { stages: Vec::new(), kept_open }
     }
 
-    /// Goes into a folder; far up the way, folders are closed.
+    /// Goes into a directory; far up the way, directories are closed.
     pub(crate) fn push(&mut self, folder: OwnedFd, pending: Names) -> io::Result<()> {
         let stat = fstat(&folder)?;
         self.stages.push(Stage {
@@ -141,35 +141,35 @@ impl Descent {
         Ok(())
     }
 
-    /// Whether the current folder is to be read on, now that all of its folders that were found are visited.
+    /// Whether the current directory is to be read on, now that all of its directories that were found are visited.
     pub(crate) fn is_more_to_read(&self) -> bool {
         self.stages.last().is_some_and(|stage| stage.pending.is_more_to_read)
     }
 
-    /// How many folders down the current one is, the top being the first.
+    /// How many directories down the current one is, the top being the first.
     pub(crate) fn depth(&self) -> usize {
         self.stages.len()
     }
 
-    /// Has what was read of the current folder since visited, too.
+    /// Has what was read of the current directory since visited, too.
     pub(crate) fn read_on(&mut self, names: Names) {
         if let Some(stage) = self.stages.last_mut() {
             stage.pending = names;
         }
     }
 
-    /// The next folder to visit in the current one; `None` where there is none left.
+    /// The next directory to visit in the current one; `None` where there is none left.
     pub(crate) fn next_pending(&mut self) -> Option<CString> {
         self.stages.last_mut()?.pending.pop()
     }
 
-    /// The current folder.
+    /// The current directory.
     pub(crate) fn current(&self) -> io::Result<BorrowedFd<'_>> {
         let folder = self.stages.last().and_then(|stage| stage.folder.as_ref());
         folder.map(AsFd::as_fd).ok_or_else(moved)
     }
 
-    /// Leaves the current folder for the one above. One that was closed is opened again by its child, and
+    /// Leaves the current directory for the one above. One that was closed is opened again by its child, and
     /// must still be the same: somebody may have moved the child out of the tree.
     pub(crate) fn pop(&mut self) -> io::Result<()> {
         let Some(left) = self.stages.pop() else {
@@ -194,14 +194,14 @@ impl Descent {
         Ok(())
     }
 
-    /// Whether there is a current folder.
+    /// Whether there is a current directory.
     pub(crate) fn is_inside(&self) -> bool {
         !self.stages.is_empty()
     }
 }
 
 fn moved() -> io::Error {
-    io::Error::other("a folder was moved while it was being visited; run the command again")
+    io::Error::other("a directory was moved while it was being visited; run the command again")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A folder of the storage root that becomes a second one, complete or not at all.
+//! A directory of the storage root that becomes a second one, complete or not at all.
 
 use std::ffi::CString;
 use std::io;
@@ -16,7 +16,7 @@ use crate::fs::tree::{
     open_below, open_without_links, remove,
 };
 
-/// Copies the folder or the file `from` directly below `root` to `to`, which must not be there yet. The copy is made
+/// Copies the directory or the file `from` directly below `root` to `to`, which must not be there yet. The copy is made
 /// under a hidden name and takes its own once it is complete. Where the file system can take a snapshot, it does.
 ///
 /// # Errors
@@ -37,7 +37,7 @@ pub(crate) fn duplicate(
     place(root, source, to, hidden, progress)
 }
 
-/// Copies a folder of anywhere to the folder `to` directly below `root`, in the same way; the owners too where they are to
+/// Copies a directory of anywhere to the directory `to` directly below `root`, in the same way; the owners too where they are to
 /// be kept.
 ///
 /// # Errors
@@ -54,7 +54,7 @@ pub(crate) fn take_in(
     place(root, Source { folder: from, by_file_system: false, owners }, to, hidden, progress)
 }
 
-/// Copies the folder `from` directly below `root` into the folder `into` beside it, which is empty and root's alone while
+/// Copies the directory `from` directly below `root` into the directory `into` beside it, which is empty and root's alone while
 /// that goes on; what is in `into` in the end is whole, or of no use. `None` where there is not enough room in it.
 pub(crate) fn copy_into(
     root: &Path,
@@ -88,7 +88,7 @@ fn must_be_attached(folder: &OwnedFd, root: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Has nobody else enter a folder, not even who has it open.
+/// Has nobody else enter a directory, not even who has it open.
 fn close(folder: &OwnedFd) -> io::Result<()> {
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
     fchown(folder, Some(uid), Some(gid))?;

@@ -134,7 +134,7 @@ mod tests {
         fs::write(root.join("linked"), "content").unwrap();
         fs::hard_link(root.join("linked"), root.join("second")).unwrap();
         symlink("file", root.join("link")).unwrap();
-        fs::create_dir(root.join("folder")).unwrap();
+        fs::create_dir(root.join("directory")).unwrap();
         rustix::fs::mkfifoat(CWD, root.join("pipe"), Mode::RUSR).unwrap();
 
         set_file_mode(&root, "file", 0o640).unwrap();
@@ -144,7 +144,7 @@ mod tests {
         for mode in [0o4755, 0o2755, 0o1755] {
             assert!(set_file_mode(&root, "file", mode).is_err(), "{mode:o}");
         }
-        for name in ["linked", "link", "folder", "pipe", "none", "folder/../file"] {
+        for name in ["linked", "link", "directory", "pipe", "none", "directory/../file"] {
             assert!(set_file_mode(&root, name, 0o600).is_err(), "{name}");
             assert!(own_file(&root, name, 1, 1).is_err(), "{name}");
             assert!(read_file(&root, name, 64).is_err(), "{name}");

@@ -47,7 +47,7 @@ const FOLDER: OFlags = OFlags::RDONLY
 const BENEATH: ResolveFlags =
     ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS).union(ResolveFlags::NO_MAGICLINKS);
 
-/// Opens the folder `name` directly below `root`, a path without links. The operator may have mounted
+/// Opens the directory `name` directly below `root`, a path without links. The operator may have mounted
 /// something there, so this step alone may cross a mount point; it follows no link.
 pub(crate) fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
     let path = root.join(name);
@@ -65,7 +65,7 @@ pub(crate) fn locate(root: &Path, name: &str) -> io::Result<OwnedFd> {
     open_below(&root, &CString::new(name)?, flags, BENEATH)
 }
 
-/// Has nobody write into the folder `name` directly below `root`, or takes that back. Not every file system can do that;
+/// Has nobody write into the directory `name` directly below `root`, or takes that back. Not every file system can do that;
 /// where it cannot, nothing is changed.
 pub(crate) fn set_immutable(root: &Path, name: &str, wanted: bool) {
     let Ok(folder) = enter(root, name) else {
@@ -77,20 +77,20 @@ pub(crate) fn set_immutable(root: &Path, name: &str, wanted: bool) {
     }
 }
 
-/// Whether nothing is in the folder `name` directly below `root`.
+/// Whether nothing is in the directory `name` directly below `root`.
 pub(crate) fn is_empty(root: &Path, name: &str) -> Result<bool> {
     let folder = enter(root, name)?;
     is_folder_empty(&folder).map_err(Error::system("read", root.join(name)))
 }
 
-/// Whether nothing is in a folder.
+/// Whether nothing is in a directory.
 fn is_folder_empty(folder: &OwnedFd) -> io::Result<bool> {
     let mut names = rustix::fs::Dir::read_from(folder)?;
     let is_content = |name: &CStr| name != c"." && name != c"..";
     Ok(!names.any(|entry| entry.is_ok_and(|entry| is_content(entry.file_name()))))
 }
 
-/// Opens a folder inside the folder `name` directly below `root`. On the way from `name` on, no link is followed
+/// Opens a directory inside the directory `name` directly below `root`. On the way from `name` on, no link is followed
 /// and no mount point crossed.
 pub(crate) fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<OwnedFd> {
     let mut folder = enter(root, name)?;
@@ -104,8 +104,8 @@ pub(crate) fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<
     Ok(folder)
 }
 
-/// Opens a folder some names below `root`. A link on the way is followed only where root made it: the
-/// operator may have put a part of Dokku's folders elsewhere, but nobody else may.
+/// Opens a directory some names below `root`. A link on the way is followed only where root made it: the
+/// operator may have put a part of Dokku's directories elsewhere, but nobody else may.
 pub(crate) fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
     let path = root.join(names);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -117,7 +117,7 @@ pub(crate) fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
     Ok(folder)
 }
 
-/// Makes a folder inside the folder `name` directly below `root`, and those on the way to it, each of this
+/// Makes a directory inside the directory `name` directly below `root`, and those on the way to it, each of this
 /// owner; those that are there stay as they are. No link is followed and no mount point crossed.
 pub(crate) fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32) -> Result<()> {
     let path = root.join(name).join(part);
@@ -136,7 +136,7 @@ pub(crate) fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32)
     Ok(())
 }
 
-/// Gives a folder that was just made its mode and its owner.
+/// Gives a directory that was just made its mode and its owner.
 fn owned(folder: OwnedFd, uid: u32, gid: u32) -> io::Result<OwnedFd> {
     rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o755))?;
     let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
@@ -144,7 +144,7 @@ fn owned(folder: OwnedFd, uid: u32, gid: u32) -> io::Result<OwnedFd> {
     Ok(folder)
 }
 
-/// Makes a folder some names below `root`, and those on the way to it, each of this owner. Like
+/// Makes a directory some names below `root`, and those on the way to it, each of this owner. Like
 /// [`enter_path`], it follows a link only where root made it.
 pub(crate) fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
     let path = root.join(names);
@@ -163,12 +163,12 @@ pub(crate) fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<
     Ok(())
 }
 
-/// Opens a folder by its path, in which no link may be.
+/// Opens a directory by its path, in which no link may be.
 pub(crate) fn enter_real(path: &Path) -> Result<OwnedFd> {
     open_without_links(&CWD, path).map_err(Error::system("open", path))
 }
 
-/// Opens a folder by a path in which no link may be.
+/// Opens a directory by a path in which no link may be.
 fn open_without_links(from: &impl AsFd, path: impl Arg) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -191,15 +191,15 @@ fn enter_one(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     open_without_links(folder, &target)
 }
 
-/// Opens a folder inside the tree.
+/// Opens a directory inside the tree.
 fn open_folder(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     open_below(folder, name, FOLDER, BENEATH | ResolveFlags::NO_XDEV)
 }
 
-/// Opens a file below a folder to read it, following links as long as they stay below it. A pipe is not waited for.
+/// Opens a file below a directory to read it, following links as long as they stay below it. A pipe is not waited for.
 ///
 /// # Errors
-/// The system's own; of the kind [`io::ErrorKind::CrossesDevices`] where a link leads out of the folder.
+/// The system's own; of the kind [`io::ErrorKind::CrossesDevices`] where a link leads out of the directory.
 pub(crate) fn open_within(folder: &Path, name: &Path) -> io::Result<File> {
     let folder = File::open(folder)?;
     let name = CString::new(name.as_os_str().as_bytes())?;

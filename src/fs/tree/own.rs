@@ -19,7 +19,7 @@ use crate::fs::tree::walk::{Visitor, lock};
 /// How far down ownership is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// The folder itself.
+    /// The directory itself.
     Folder,
     /// All that is in it, too.
     Tree,
@@ -28,7 +28,7 @@ pub(crate) enum Depth {
 /// What was done.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Owned {
-    /// How many files and folders were looked at.
+    /// How many files and directories were looked at.
     pub seen: u64,
     /// How many were given to the new owner.
     pub changed: u64,
@@ -51,7 +51,7 @@ impl Owned {
     }
 }
 
-/// Gives a folder, or the whole tree, to a uid and a gid.
+/// Gives a directory, or the whole tree, to a uid and a gid.
 ///
 /// Left alone are device files, what is mounted in the tree, and files that have hard links which are not
 /// in the tree: whoever can link a file into it must not come to own that file. The kernel takes set-uid and
@@ -118,13 +118,13 @@ impl Failures {
         let Self { count, first } = self;
         first.map_or(Ok(owned), |error| {
             Err(Error::refused(format!(
-                "unable to change the ownership of {count} files or folders below {shown}: {error}"
+                "unable to change the ownership of {count} files or directories below {shown}: {error}"
             )))
         })
     }
 }
 
-/// What one thread did in one folder.
+/// What one thread did in one directory.
 #[derive(Default)]
 struct Own {
     owned: Owned,
@@ -148,7 +148,7 @@ struct Walk<'a> {
     gid: u32,
     links: Option<Links>,
     progress: &'a (dyn Fn(u64) + Sync),
-    /// Whether a folder may have been moved about since the walk began, and what is in it been counted twice.
+    /// Whether a directory may have been moved about since the walk began, and what is in it been counted twice.
     was_moved: AtomicBool,
     seen: AtomicU64,
     changed: AtomicU64,
@@ -239,7 +239,7 @@ impl Visitor for Walk<'_> {
         }
     }
 
-    /// Changes one name of a folder; true where it is a folder itself, which is changed when it is entered.
+    /// Changes one name of a directory; true where it is a directory itself, which is changed when it is entered.
     fn child(
         &self,
         folder: BorrowedFd<'_>,
@@ -454,7 +454,7 @@ mod tests {
             fs::write(outside(number), "").unwrap();
             fs::hard_link(outside(number), folder(number).join("in")).unwrap();
         }
-        // The first folder that was visited goes to where it will be visited again.
+        // The first directory that was visited goes to where it will be visited again.
         let moved = Mutex::new(false);
         let owned = given(&tree, &|_| {
             let mut moved = lock(&moved);

@@ -12,8 +12,8 @@ use crate::fs::tree::descent::{Descent, Names, Reader};
 use crate::fs::tree::file::{is_file, remove_file};
 use crate::fs::tree::{enter, open_folder, open_without_links};
 
-/// Removes the folder `name` directly below `root` with all that is in it, or the file of that name. What is not there
-/// is removed already. What is mounted in the tree stays, and with it the folders above it.
+/// Removes the directory `name` directly below `root` with all that is in it, or the file of that name. What is not there
+/// is removed already. What is mounted in the tree stays, and with it the directories above it.
 pub(crate) fn remove(root: &Path, name: &str) -> Result<()> {
     if is_file(root, name) {
         return remove_file(root, name);
@@ -69,7 +69,7 @@ fn empty(top: OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes every name of a folder that is no folder, and returns the names that are.
+/// Removes every name of a directory that is no directory, and returns the names that are.
 fn remove_files(reader: &mut Reader, way: &Descent, folder: &impl AsFd) -> io::Result<Names> {
     let folder = folder.as_fd();
     reader.read(way.depth(), &folder, |name, kind| {
@@ -89,7 +89,7 @@ fn is_folder(folder: BorrowedFd<'_>, name: &CStr, kind: FileType) -> io::Result<
     Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
 }
 
-/// Whether a folder was replaced by a file or a link meanwhile: then it is a name like any other.
+/// Whether a directory was replaced by a file or a link meanwhile: then it is a name like any other.
 fn is_no_folder(error: &io::Error) -> bool {
     use rustix::io::Errno;
     matches!(Errno::from_io_error(error), Some(Errno::NOTDIR | Errno::LOOP))

@@ -1,4 +1,4 @@
-//! Filling a folder with the members of an archive from anywhere: all that is made is made beneath the folder, through
+//! Filling a directory with the members of an archive from anywhere: all that is made is made beneath the directory, through
 //! no link, and what could reach out of it or have rights of its own is refused.
 
 use std::ffi::{CString, OsStr};
@@ -22,20 +22,20 @@ use crate::fs::tree::{BENEATH, FOLDER, ResolveFlags, enter, open_folder};
 /// The longest path of a member, in bytes.
 const LONGEST_PATH: usize = 4096;
 
-/// The folders that a path may lead through.
+/// The directories that a path may lead through.
 const DEEPEST: usize = 256;
 
 /// How many bytes are copied at once.
 const AT_ONCE: usize = 64 * 1024;
 
-/// A folder that is being filled.
+/// A directory that is being filled.
 #[derive(Debug)]
 pub(crate) struct Unpacking {
     top: OwnedFd,
     current: Option<Current>,
 }
 
-/// The folder that members are made in. What is made changes its time, so it gets the one back that it had.
+/// The directory that members are made in. What is made changes its time, so it gets the one back that it had.
 #[derive(Debug)]
 struct Current {
     path: PathBuf,
@@ -53,17 +53,17 @@ pub(crate) struct Attributes {
 }
 
 impl Unpacking {
-    /// Begins with the empty folder `name` directly below `root`.
+    /// Begins with the empty directory `name` directly below `root`.
     pub(crate) fn into(root: &Path, name: &str) -> Result<Self> {
         Ok(Self { top: enter(root, name)?, current: None })
     }
 
-    /// Makes a folder, and those on the way to it. Its owner can always enter and empty it.
+    /// Makes a directory, and those on the way to it. Its owner can always enter and empty it.
     pub(crate) fn folder(&mut self, path: &[u8], attributes: Attributes) -> io::Result<()> {
         let path = inner(path)?;
         self.leave()?;
         let folder = self.make(&path)?;
-        // The top is the entry's own folder, whose mode the entry says.
+        // The top is the entry's own directory, whose mode the entry says.
         if path.file_name().is_some() {
             fchmod(&folder, Mode::from_raw_mode((attributes.mode & 0o777) | 0o700))?;
             let changed = FileTimes::new().set_modified(time(attributes.changed));
@@ -136,7 +136,7 @@ impl Unpacking {
         }
     }
 
-    /// The folder that a member is in, and its name there.
+    /// The directory that a member is in, and its name there.
     fn place(&mut self, path: &[u8]) -> io::Result<(&OwnedFd, CString)> {
         let path = inner(path)?;
         let Some(name) = path.file_name() else {
@@ -156,7 +156,7 @@ impl Unpacking {
         Ok((&self.current.insert(current).folder, name))
     }
 
-    /// Opens a folder, and makes what is missing of it.
+    /// Opens a directory, and makes what is missing of it.
     fn make(&self, path: &Path) -> io::Result<OwnedFd> {
         let mut folder = rustix::fs::openat(&self.top, c".", FOLDER, Mode::empty())?;
         for name in path {
@@ -180,7 +180,7 @@ impl Unpacking {
 }
 
 /// Why a link of this target, at this path, is refused: it leads out, or could. Each `..` stands at the beginning, where
-/// it is known which folder it means; behind a name, which may be another link, it is not.
+/// it is known which directory it means; behind a name, which may be another link, it is not.
 pub(crate) fn must_stay_inside(path: &Path, target: &[u8]) -> io::Result<()> {
     let shown = String::from_utf8_lossy(target).into_owned();
     let leads_out =
@@ -215,7 +215,7 @@ fn inner(path: &[u8]) -> io::Result<PathBuf> {
         }
     }
     if inner.components().count() > DEEPEST {
-        return Err(refused("it is too many folders deep"));
+        return Err(refused("it is too many directories deep"));
     }
     Ok(inner)
 }
@@ -224,7 +224,7 @@ fn inner(path: &[u8]) -> io::Result<PathBuf> {
 fn clear(folder: &OwnedFd, name: &CString) -> io::Result<()> {
     match unlinkat(folder, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(Errno::ISDIR) => Err(refused("a folder of the archive is in its place")),
+        Err(Errno::ISDIR) => Err(refused("a directory of the archive is in its place")),
         Err(error) => Err(error.into()),
     }
 }

@@ -19,7 +19,7 @@ use crate::fs::tree::walk::{Visitor, lock};
 pub(crate) struct Usage {
     /// The bytes that are allocated for it, a file with several names counted once.
     pub bytes: u64,
-    /// How many files, folders and links there are, a file with several names counted once.
+    /// How many files, directories and links there are, a file with several names counted once.
     pub files: u64,
     /// When something in it was changed last, in seconds since the beginning of 1970.
     pub newest: i64,
@@ -28,7 +28,7 @@ pub(crate) struct Usage {
 /// A block of `st_blocks`, in bytes (stat(2)).
 const BLOCK: u64 = 512;
 
-/// Counts what a tree takes, the folder itself included. No link is followed and no mount point crossed.
+/// Counts what a tree takes, the directory itself included. No link is followed and no mount point crossed.
 pub(crate) fn usage(folder: &OwnedFd) -> Result<Usage> {
     usage_within(found::MOST, folder)
 }
@@ -81,7 +81,7 @@ impl Usage {
 /// What was counted.
 #[derive(Default)]
 struct Sum {
-    /// Files with one name, and folders.
+    /// Files with one name, and directories.
     of_one: Usage,
     /// Files with several names, by the first that was found.
     of_several: Usage,

@@ -10,7 +10,7 @@ use rustix::fs::FileType;
 use crate::fs::tree::descent::{Descent, Names, Reader};
 use crate::fs::tree::open_folder;
 
-/// How many folders may wait, open, for a thread that has nothing to do.
+/// How many directories may wait, open, for a thread that has nothing to do.
 const WAITING: usize = 16;
 
 /// The most threads that walk: with what each keeps open, all of them stay far below any limit on descriptors.
@@ -18,13 +18,13 @@ const THREADS: usize = 4;
 
 /// What is done on the way. Several threads call it at once.
 pub(crate) trait Visitor: Sync {
-    /// What a thread keeps to itself while it is in a folder, so that threads do not wait for each other's counts.
+    /// What a thread keeps to itself while it is in a directory, so that threads do not wait for each other's counts.
     type Own: Default;
 
-    /// Looks at a folder that was entered, before what is in it.
+    /// Looks at a directory that was entered, before what is in it.
     fn folder(&self, folder: &OwnedFd, own: &mut Self::Own);
 
-    /// Looks at a name in a folder; true where it is a folder, which is then entered.
+    /// Looks at a name in a directory; true where it is a directory, which is then entered.
     ///
     /// # Errors
     /// Handed to [`Visitor::failed`]; the walk goes on.
@@ -36,10 +36,10 @@ pub(crate) trait Visitor: Sync {
         own: &mut Self::Own,
     ) -> io::Result<bool>;
 
-    /// Learns that a name could not be looked at, or a folder not be entered.
+    /// Learns that a name could not be looked at, or a directory not be entered.
     fn failed(&self, error: io::Error);
 
-    /// Learns that the names of a folder, or many of them, were looked at, and takes what the thread counted in it.
+    /// Learns that the names of a directory, or many of them, were looked at, and takes what the thread counted in it.
     fn finished_folder(&self, own: &mut Self::Own);
 }
 
@@ -87,7 +87,7 @@ impl<V: Visitor> Walk<'_, V> {
         }
     }
 
-    /// Waits for a folder; `None` once there is none and nobody is left who could bring one.
+    /// Waits for a directory; `None` once there is none and nobody is left who could bring one.
     fn next(&self) -> Option<OwnedFd> {
         let mut queue = lock(&self.queue);
         loop {
@@ -133,7 +133,7 @@ impl<V: Visitor> Walk<'_, V> {
         Ok(())
     }
 
-    /// Leaves a folder to another thread where one may be waiting; otherwise gives it back.
+    /// Leaves a directory to another thread where one may be waiting; otherwise gives it back.
     fn offer(&self, folder: OwnedFd) -> Option<OwnedFd> {
         let mut queue = lock(&self.queue);
         if queue.waiting.len() >= WAITING {
@@ -144,7 +144,7 @@ impl<V: Visitor> Walk<'_, V> {
         None
     }
 
-    /// Looks at the names in a folder, and returns those of the folders in it.
+    /// Looks at the names in a directory, and returns those of the directories in it.
     fn names(
         &self,
         way: &Descent,

@@ -41,7 +41,7 @@ impl fmt::Debug for Remote {
 }
 
 impl Remote {
-    /// What a connector leads to: a bucket or a share, with a folder in it; all there are where the path is empty.
+    /// What a connector leads to: a bucket or a share, with a directory in it; all there are where the path is empty.
     pub(crate) fn of(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
         must_be_here()?;
         check_path(path)?;
@@ -133,7 +133,7 @@ fn must_be_here() -> Result<()> {
     }
 }
 
-/// The names of what is there, folders without the slash behind them, in order.
+/// The names of what is there, directories without the slash behind them, in order.
 pub(crate) fn list(remote: &Remote) -> Result<Vec<String>> {
     let answer = remote.run(&["lsf", "--max-depth=1", "--", remote.path()])?;
     if answer.status == 0 {

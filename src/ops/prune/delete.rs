@@ -83,7 +83,7 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
     context.out.detail(&format!("Removed {}", path.display()));
     if let Some(id) = id {
         context.out.detail(&format!(
-            "It is in the trash for {hours} h; to have it back: dokku storage:trash:restore {}",
+            "It is in the trash for {hours} h; restore it: dokku storage:trash:restore {}",
             id.name()
         ));
     }

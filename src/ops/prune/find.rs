@@ -218,8 +218,7 @@ impl Search<'_> {
     /// What the store has of apps that are gone.
     fn apps(&self) -> Vec<Unused> {
         let layout = self.context.store.layout();
-        let reason =
-            "Dokku has no app at all, which it would not be for long; look at its folder of apps";
+        let reason = "Dokku has no app at all, which it would not be for long; look at its directory of apps";
         let unused = |app: &AppName| Unused {
             kind: Kind::App,
             name: app.to_string(),

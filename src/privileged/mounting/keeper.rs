@@ -244,7 +244,7 @@ fn end_orphan(subject: &Subject) {
     let _ = fs::remove_file(&subject.places.served_by);
 }
 
-/// Makes the folder for what was written and not sent yet, which is the store's owner's.
+/// Makes the directory for what was written and not sent yet, which is the store's owner's.
 fn make_cache(subject: &Subject, ids: Option<(u32, u32)>) -> Result<()> {
     let cache = &subject.places.cache;
     let made = || {

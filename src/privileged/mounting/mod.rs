@@ -165,7 +165,7 @@ impl Subject {
         }
     }
 
-    /// The folders that only root can write.
+    /// The directories that only root can write.
     fn make_folders(&self) -> Result<()> {
         let make = |folder: &Path| {
             let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
@@ -197,7 +197,7 @@ pub(crate) fn fusermount(words: &[String], context: &mut Context) -> anyhow::Res
         return Ok(());
     }
     let (descriptor, socket) = context.environment.fuse_descriptors().ok_or_else(|| {
-        Error::refused("this is only called by a program that the keeper of a mount started")
+        Error::refused("this is only called by a program that the supervisor of a mount started")
     })?;
     Ok(fuse::hand_over(descriptor, socket).map_err(Error::system("hand over", fuse::DEVICE))?)
 }

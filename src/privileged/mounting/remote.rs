@@ -46,7 +46,7 @@ impl Remote {
         crate::host::rclone::configuration(&self.connector, self.secret.as_ref())
     }
 
-    /// What rclone is to show: a bucket, or a folder in it.
+    /// What rclone is to show: a bucket, or a directory in it.
     pub(crate) fn path(&self) -> String {
         types::s3::remote_path(&self.entry)
     }

@@ -11,7 +11,7 @@ use crate::fs::tree::copy::KEPT_OPEN;
 use crate::fs::tree::descent::{Descent, Reader};
 use crate::fs::tree::open_folder;
 
-/// How many files and folders are in a tree, as far as that can be seen; none where it is said to stop.
+/// How many files and directories are in a tree, as far as that can be seen; none where it is said to stop.
 pub(crate) fn count(folder: &Path, stop: &AtomicBool) -> Option<u64> {
     let top = OwnedFd::from(File::open(folder).ok()?);
     let mut way = Descent::keeping(KEPT_OPEN);

@@ -125,7 +125,7 @@ impl Buffers {
         Ok(at)
     }
 
-    /// Gives a file or a folder the owner, the mode, the extended attributes and the times, in this order: each may
+    /// Gives a file or a directory the owner, the mode, the extended attributes and the times, in this order: each may
     /// change what comes behind it. Returns how many attributes could not be kept.
     pub(crate) fn finish(
         &mut self,
@@ -169,7 +169,7 @@ impl Buffers {
             chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         }
         if !is_link {
-            // In a folder that nobody else can reach yet, the name is what it was made as.
+            // In a directory that nobody else can reach yet, the name is what it was made as.
             chmodat(to, name, self.mode(stat), AtFlags::empty())?;
         }
         let (source, target) = (by_folder(from, name), by_folder(to, name));
@@ -216,7 +216,7 @@ pub(crate) fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Resu
     Ok(Copied { files: 1, bytes, lost, made, ..Copied::default() })
 }
 
-/// Takes the ACLs away that a new folder has from the folder it was made in.
+/// Takes the ACLs away that a new directory has from the directory it was made in.
 pub(crate) fn forget_acls(folder: &OwnedFd) -> io::Result<()> {
     for name in ACLS {
         match fremovexattr(folder, name) {
@@ -227,7 +227,7 @@ pub(crate) fn forget_acls(folder: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
-/// The path of a name in an open folder; the folder is the one that is open, whatever it is called now.
+/// The path of a name in an open directory; the directory is the one that is open, whatever it is called now.
 fn by_folder(folder: BorrowedFd<'_>, name: &CStr) -> PathBuf {
     let mut path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
     path.push(std::ffi::OsStr::from_bytes(name.to_bytes()));

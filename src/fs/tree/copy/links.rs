@@ -35,7 +35,7 @@ struct First {
     to_come: usize,
 }
 
-/// A folder at the top of the copy, which is there only while it is made: it has a name for each file of a part that there is
+/// A directory at the top of the copy, which is there only while it is made: it has a name for each file of a part that there is
 /// no room for in memory.
 struct Beside {
     folder: OwnedFd,
@@ -162,7 +162,7 @@ fn beside_name((device, number): Identity) -> io::Result<CString> {
     Ok(CString::new(format!("{device:x}-{number:x}"))?)
 }
 
-/// Links a path from the top, of any length, to a name in a folder.
+/// Links a path from the top, of any length, to a name in a directory.
 fn link(top: BorrowedFd<'_>, path: &[u8], to: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     let mut folder: Option<OwnedFd> = None;
     let mut rest = path;

@@ -25,7 +25,7 @@ use crate::fs::tree::copy::worker::Worker;
 use crate::fs::tree::descent::Reader;
 use crate::fs::tree::walk::lock;
 
-/// How many folders may wait, open, for a thread that has nothing to do; each with its copy.
+/// How many directories may wait, open, for a thread that has nothing to do; each with its copy.
 const WAITING: usize = 4;
 
 /// The most threads that copy.
@@ -34,7 +34,7 @@ const THREADS: usize = 6;
 /// How many files one thread copies before the others get something to do.
 const ALONE: u64 = 256;
 
-/// How many folders on its way down a thread keeps open; as many again for their copies.
+/// How many directories on its way down a thread keeps open; as many again for their copies.
 const KEPT_OPEN: usize = 4;
 
 /// After how many files it is said how many there were.
@@ -43,7 +43,7 @@ const SAID_EVERY: u64 = 64;
 /// What was copied.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Copied {
-    /// Files, folders and links; none where the file system made a snapshot.
+    /// Files, directories and links; none where the file system made a snapshot.
     pub files: u64,
     /// How many bytes the files have, without their holes.
     pub bytes: u64,
@@ -64,7 +64,7 @@ pub(crate) enum Owners {
     Callers,
 }
 
-/// Copies all that is in `from`, and what `from` itself is, into the empty folder `to`, which nobody else can enter: it
+/// Copies all that is in `from`, and what `from` itself is, into the empty directory `to`, which nobody else can enter: it
 /// takes its owner and its mode last.
 pub(crate) fn copy(
     from: OwnedFd,
@@ -97,7 +97,7 @@ pub(crate) fn copy(
     Ok(Copied { lost: copied.lost + lost, ..copied })
 }
 
-/// A folder, the folder that becomes its copy, and its path from the top.
+/// A directory, the directory that becomes its copy, and its path from the top.
 struct Pair {
     from: OwnedFd,
     to: OwnedFd,
@@ -179,7 +179,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Waits for a folder; `None` once there is none and nobody is left who could bring one.
+    /// Waits for a directory; `None` once there is none and nobody is left who could bring one.
     fn next(&self) -> Option<Pair> {
         let mut queue = lock(&self.queue);
         loop {
@@ -195,7 +195,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Leaves a folder to another thread where one may be waiting; otherwise gives it back.
+    /// Leaves a directory to another thread where one may be waiting; otherwise gives it back.
     fn offer(&self, from: OwnedFd, to: OwnedFd, path: &[u8]) -> Option<(OwnedFd, OwnedFd)> {
         let is_worth_it = self.count.files.load(Ordering::Relaxed) >= ALONE;
         let mut queue = lock(&self.queue);
@@ -302,11 +302,12 @@ mod tests {
     fn a_folder_of_many_folders_is_read_part_by_part() {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("from"), root.path().join("to"));
-        // Deep enough that the folder is closed and opened again while its folders are visited.
+        // Deep enough that the directory is closed and opened again while its directories are visited.
         let deep = from.join("1/2/3");
         let mut expected = 4;
         for number in 0..3000 {
-            let folder = deep.join(format!("a folder with a long name, which is number {number}"));
+            let folder =
+                deep.join(format!("a directory with a long name, which is number {number}"));
             let is_deep = number % 300 == 0;
             let below = if is_deep { "1/2/3/4/5/6/7/8/9/10/11/12/13" } else { "" };
             fs::create_dir_all(folder.join(below)).unwrap();

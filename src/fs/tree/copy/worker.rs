@@ -1,4 +1,4 @@
-//! A thread that copies: folder by folder, each with what is in it.
+//! A thread that copies: directory by directory, each with what is in it.
 
 use std::ffi::CStr;
 use std::fs::File;
@@ -27,12 +27,12 @@ pub(crate) struct Worker<'a, 'b> {
     pub path: Vec<u8>,
     /// Room for what it reads.
     pub buffers: Buffers,
-    /// The same for the names of a folder.
+    /// The same for the names of a directory.
     pub reader: Reader,
 }
 
 impl Worker<'_, '_> {
-    /// Copies a folder and all that is below it, but what other threads take over.
+    /// Copies a directory and all that is below it, but what other threads take over.
     pub(crate) fn tree(&mut self, from: OwnedFd, to: OwnedFd) -> io::Result<()> {
         let (mut sources, mut targets) = (Descent::keeping(KEPT_OPEN), Descent::keeping(KEPT_OPEN));
         let pending = self.folder(&sources, &from, &to)?;
@@ -80,7 +80,7 @@ impl Worker<'_, '_> {
         Ok(())
     }
 
-    /// Copies all of a folder, or much of it, but what is in the folders in it: these are made, and their names returned.
+    /// Copies all of a directory, or much of it, but what is in the directories in it: these are made, and their names returned.
     /// Once it is read to its end nothing changes its times any more, so it gets them here; the top gets them last of all.
     fn folder(&mut self, way: &Descent, from: &impl AsFd, to: &impl AsFd) -> io::Result<Names> {
         let (from, to) = (from.as_fd(), to.as_fd());
@@ -108,7 +108,7 @@ impl Worker<'_, '_> {
         Ok(folders)
     }
 
-    /// Copies one name; true where it is a folder. One that is gone is no failure.
+    /// Copies one name; true where it is a directory. One that is gone is no failure.
     fn child(
         &mut self,
         from: BorrowedFd<'_>,
