@@ -1,5 +1,16 @@
 //! `storage:app:set APP auto-volumes true`: each volume that an app's image declares, and that nothing is mounted at,
 //! becomes an entry of the app's own.
+//!
+//! # Volumes of an image
+//!
+//! `src/checks/auto_volumes.rs` runs at the end of `pre-release-builder`, when nothing stops the deploy any more.
+//! The directories are made under hidden names, and Docker fills them: each is the device of a local volume for a
+//! moment, and a container that is made (not started) with it gets what the image has there, as every new volume
+//! does (`src/docker/filling.rs`). So there is no second unpacker of images. Containers and volumes have a label
+//! with the process that needs them; the next filling removes those of processes that are gone. Then entries,
+//! directories and mounts are put in their places in one step. The field `auto_volume` of an entry says for which
+//! app and path it is; a deleted app's entries lose it in the step that forgets the app, and are destroyed
+//! afterwards as `storage:destroy` does it.
 
 use crate::checks::declared::Covered;
 use crate::checks::image::AppImage;

@@ -3,6 +3,14 @@
 //! Dokku asks for the words of a container (`docker-args-deploy APP TAG PROC INDEX`) right before it makes it, so that is
 //! when its predecessor has to go: no sooner, since a deploy may still be stopped, or be about another process type
 //! alone.
+//!
+//! # One writer
+//!
+//! `src/store/exclusive.rs` judges, under the lock, who else has what belongs to an exclusive entry: by its name,
+//! or its place by any other. `src/checks/one_writer.rs` stops the old container when Dokku asks for the words of
+//! the new one (`docker-args-deploy APP TAG PROC INDEX`), which it does right before it makes it:
+//! `pre-release-builder` would be too soon, since the deploy may still stop, and it is not told which process types
+//! are deployed. A container's restart policy goes first, or it would come back.
 
 use crate::checks::exclusive::{can_write, declared, in_the_way, written_by};
 use crate::context::Context;

@@ -3,6 +3,29 @@
 //!
 //! Dokku fires `pre-release-builder` at a deploy, and at a restart or a change of scale only `docker-args-deploy`. So that
 //! a deploy, which fires both, checks nothing twice, it notes which mounts it has checked.
+//!
+//! # When what is checked
+//!
+//! `src/checks/prepare.rs` checks and prepares: for the whole app at `pre-release-builder`, and for one process
+//! type at `docker-args-deploy APP TAG PROC`, which is all that a restart fires. The first notes in
+//! `config/storage/APP/checked` which mounts it has checked, and for which deploy (`DOKKU_PID`, with the start time
+//! of that process and the boot), so that the second finds nothing left to do; `core-post-deploy` removes the note.
+//! What was seen in the image is kept in `config/storage/APP/image` under a hash of its layers and its user: a
+//! label makes another image id, and no difference. Both files are caches: where they are lost, more is looked up.
+//!
+//! Where Dokku goes on whatever a trigger's status is (`docker-args-run`, `docker-args-build`, and
+//! `docker-args-deploy` without a process type, which deploy tasks ask), a mount that cannot be had is printed as
+//! one that Docker refuses. `docker-args-deploy` of a process type fails instead: its status stops the deploy.
+//!
+//! Deploys, restarts and `storage:doctor` share the checks in `src/checks/`. A finding is `Stops`, `Person` or
+//! `Note`; a deploy stops for the first kind only, and all of them are told at once. What Docker or the image
+//! cannot tell is not a finding: without an engine, or with an image that is not there, a deploy is not stopped for
+//! it. Files of an image are looked at without starting a container (`src/docker/images.rs`).
+//!
+//! What an app declares in `app.json` is read from the extracted source by `core-post-extract` and `post-extract`
+//! (`src/triggers/build.rs`), kept in the app's directory, and becomes a mount only by a link that somebody makes.
+//! The source is not ours: links in it are not followed. `post-release-builder` notes which image was built:
+//! restarts are told only a tag.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;

@@ -1,4 +1,10 @@
 //! What every command is given: the environment, the store, and the way to speak to the caller.
+//!
+//! # Without Dokku
+//!
+//! Without Dokku the same commands work on a store of their own. Every valid name is an app, nobody is restricted,
+//! the scheduler is always this host's Docker, `storage:exec` runs `docker run` itself, and k3s entries are refused
+//! since nobody answers their triggers.
 
 pub(crate) mod row;
 

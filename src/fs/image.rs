@@ -1,6 +1,21 @@
 //! Directories with a size: a file system in an image file, attached by a loop device; a subvolume with a quota on btrfs.
 //!
 //! All of it is root's work. The images lie beside the storage root, in a directory that only root can enter.
+//!
+//! # How an image is made and attached
+//!
+//! `size-storage-dir` (`src/privileged/sized.rs`) makes a directory hold no more than its size: an ext4 image
+//! (`src/fs/image.rs`), or on btrfs a subvolume with a quota (`src/fs/subvolume.rs`). Such an entry has `type`
+//! `directory` and the options `size` and `preallocate`; without a size it is what Dokku's own plugin makes, and
+//! has no type.
+//!
+//! The images are in `data/storage-images`, root's and 0700: whoever could write an image could give the kernel a
+//! broken file system. Programs get a descriptor (`/proc/self/fd/N`) and not a path, and what losetup attached is
+//! compared with what we have open. An image is made under another name and renamed when its file system is whole.
+//! The loop device goes with its last mount. Root makes the file system before the first mount; the owner and mode
+//! of its top are the entry's. Growing is `set_len`, `losetup --set-capacity`, `resize2fs`, then the entry; cut off
+//! in between, the same command finishes it. Where root may not resize what is mounted, it is detached for that, if
+//! nothing uses it.
 
 mod filling;
 

@@ -1,5 +1,16 @@
 //! Which entries a caller may touch, and which an app may mount: access to an entry follows access to the
 //! apps that mount it, its scope, and the host's policy.
+//!
+//! # Apps and access
+//!
+//! An app is a directory of `DOKKU_ROOT` with a valid name. `src/ops/apps.rs` asks `user-auth-app` in one call for
+//! all names, and only if an enabled plugin answers that trigger. `src/ops/access.rs` derives access to an entry
+//! from the apps that mount it and judges scope and policy. A path or a volume is judged like the entry that it
+//! belongs to, holds, or lies in: naming the place instead of the entry gives no more. Triggers do not ask: Dokku
+//! fires them, not a user.
+//!
+//! Host paths are judged by the policy with every link resolved (`src/fs/jail.rs`), when they are mounted and again
+//! when `docker-args-*` print them, because links can change in between.
 
 use std::cell::LazyCell;
 use std::path::Path;

@@ -1,4 +1,13 @@
 //! The trash: what was destroyed with its data, and can be restored for a while.
+//!
+//! # The trash
+//!
+//! Destroying moves the directory to `.trash-ID` and writes `trash/ID.json` (the entry, the path, who, when) in the
+//! same step in which the entry goes; restoring is the reverse. The directory counts: a note without one is what an
+//! emptying left, a directory without a note is restored without an entry. What lies outside of the storage root
+//! (an image) stays where it is until the trash is emptied, unless another entry or another thing in the trash has
+//! the name by then. What takes long, the removal itself, happens outside of the lock, under a hidden name.
+//! `storage:prune` looks at everything again under the lock, since a person may have taken a while to answer.
 
 use crate::context::Context;
 use crate::domain::error::{Error, Result};

@@ -1,4 +1,10 @@
 //! The files of the storage root: looked at, made under a hidden name, and put in their places.
+//!
+//! # Files
+//!
+//! A file entry (`src/storage/file.rs`) is written under a hidden name and renamed into its place in the step of
+//! the store that registers it. Docker mounts the inode, so a running container keeps the one before: hence the
+//! word on restarting. What `--from` reads is judged by the policy like a mount, and once more when it is open.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;

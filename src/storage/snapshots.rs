@@ -2,6 +2,38 @@
 //!
 //! A type that has snapshots says in which [`SnapshotKind`]; all the rest, names, notes, access and the steps in which a copy takes
 //! its place, is the same for all of them.
+//!
+//! # Snapshots and sources
+//!
+//! `src/storage/snapshots.rs` says of what form copies of an entry are; names, notes (`snapshots/ENTRY/NAME.json`)
+//! and the step in which a copy takes its place are the same for all. A copy is made under a hidden name without
+//! the lock (`src/fs/tree/copy/`: in parallel, by descriptors, reflinks where the file system has them, hard links
+//! and holes kept), then renamed and noted in one step. A restore moves what is there to a snapshot's name in the
+//! step that moves the copy in. `--pause` is a process of its own (`keep-paused`) that waits for the end of a pipe
+//! which only the command holds: also where the command is killed, the containers go on.
+//!
+//! A snapshot of an entry with a size is its content, copied like any other directory: not the image. So snapshots
+//! are of one kind for lists, usage, pruning and `--from`, one can look into them, they take what is in the image
+//! and not what it could hold, they go into entries without a size and with another one, and the copy is as whole
+//! as that of a directory, with nothing frozen. A copy of the image would be faster where blocks can be shared, but
+//! needs `fsfreeze` for every snapshot and a mount to be of use. `--pause` pauses the containers here too: who
+//! writes to a frozen file system waits in the kernel and cannot be ended, and nobody sees why. On btrfs the
+//! subvolume is taken at once; btrfs hands the limit on to what it takes, so it is taken away there and set again
+//! on what is restored or cloned.
+//!
+//! `src/storage/sized/filling.rs` and `src/fs/image/filling.rs` fill an image before an entry has it: under a
+//! hidden name, attached at a hidden directory, closed to all but root until the copy is whole. A new entry's image
+//! then gets the entry's name as a second one (a hard link), the entry is registered, and the hidden name goes when
+//! it is attached: what a killed command left is cleared by its hidden name, and the image goes with it unless the
+//! entry is registered. A restore detaches the entry's image, makes sure that nothing has its loop device any more,
+//! and replaces it with one rename; the copy of what it replaces is a snapshot before that. An image that is not
+//! attached is never taken for an empty directory: its place is immutable. What comes from the web or from a
+//! directory of the host is had in the storage root first, with the rights that reading it needs, and copied into
+//! the image by root.
+//!
+//! What comes from the web is fetched by `curl` or `git` (`src/fs/fetch/`), with the rights of the store's owner
+//! and none of the caller's environment. An archive is unpacked by `src/fs/archive.rs`, member by member, beneath
+//! the hidden directory; the first member that is not plain data ends it all.
 
 use std::path::PathBuf;
 

@@ -21,6 +21,27 @@
 //! - A note of temporary files on another file system, before they are made: nobody would find them by their names.
 //!   Other notes are not flushed before. A cut may leave a new directory, empty: the next change that needs it takes it.
 //! - Neither the mark nor what the staging place loses is flushed: it may come back, and is found by its name.
+//!
+//! # Why the journal is in the lock file
+//!
+//! Many changes touch several files: the first `HOST:CONTAINER` mount writes an entry and an attachment, a
+//! migration rewrites three kinds of files, a rename moves an app's directory. Each file by itself is replaced
+//! atomically, but a crash between two of them would leave an attachment without entry. So the steps are written
+//! down before the first is done, and each can be repeated: `rename` of a file that is gone, `remove` of one that
+//! is not there, change nothing. Who next takes the lock (or starts, and finds the lock free) finishes them. Before
+//! the steps are noted there is nothing to finish, only to clear away.
+//!
+//! The note lives in the lock file, because whoever holds the lock is exactly who may read and write it, and
+//! because an empty file, the usual case, costs one `stat` to see. Where root reads a note that somebody else may
+//! have written, only paths below the store's own directories count, and none with `..`.
+//!
+//! Emptying a note that lists steps is flushed too: steps that came back after a power loss would be done to what
+//! came after them. Where all of them put staged files in place that is not needed: staged names never come again,
+//! so such steps find nothing to do.
+//!
+//! One lock for the whole store, rather than one per app, because entries are shared between apps and because a
+//! change takes about a millisecond. It is never held while Docker, plugn, a `chown` or a person's answer is waited
+//! for; what was decided before such a wait is checked again under the lock afterwards.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

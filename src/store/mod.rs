@@ -2,6 +2,23 @@
 //!
 //! Readers take no lock: every file is replaced as a whole. Writers go through [`Store::change`], which
 //! holds the one lock of the store, lets everything be checked first and then carries out all steps or none.
+//!
+//! # What is broken, and what happens then
+//!
+//! Decisions, and why:
+//!
+//! - **An entry's file is missing.** `docker-args-*` print the other mounts and warn, and `pre-release-builder`
+//!   warns with the file, the app and the command that drops the mount; the deploy goes on. Stopping would take an
+//!   app down for a file that nobody may be able to bring back, and Dokku's own plugin was worse there: every
+//!   deploy of the app failed. A missing *path* is different: Docker would make an empty root-owned directory in
+//!   its place, so it stops the deploy.
+//! - **A line or an entry cannot be read.** Triggers and changes of that app fail and name file and line: an app
+//!   must not come up without its data. Other apps and entries go on. Lists print what they can, then the problem,
+//!   and end with status 1; reports print the problem as a warning.
+//! - **The policy cannot be read.** Nothing is mounted: what is allowed is not guessed.
+//! - **`user-auth-app` fails.** No app is visible.
+//! - **Docker does not answer** when ids are mapped: no user namespaces are assumed, with a warning. When a
+//!   volume's part is to be mounted: refused, because it is not known whether the engine can.
 
 mod apps;
 mod carrying;

@@ -1,4 +1,17 @@
 //! An app's mounts and their entries, as they were at one moment.
+//!
+//! # How several files are read consistently
+//!
+//! Readers of one file take no lock, since every file is replaced as a whole. Several files can look wrong
+//! together: an attachment is read, then a writer removes it and its entry, then the entry is missed, or another of
+//! that name is found. So an app's mounts, and all lists, are read within `Store::snapshot`: it looks at the lock
+//! file before and after, and where that was empty and has the same time, nothing happened in between. Times of
+//! files are as coarse as a tick of the kernel's clock; within 20 ms of a change, and where writers do not stop, it
+//! reads under a shared lock. A reader waits two seconds for a writer at most: one that stands still must not keep
+//! a deploy waiting, and what is there is then read as it is. `Store::snapshot` must not be called within
+//! `Store::change`: it would wait for itself. There, the files are read one by one, which the lock makes safe.
+//!
+//! Files are opened without waiting (a FIFO in a file's place must not hang anybody) and read up to 16 MiB.
 
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;

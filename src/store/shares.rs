@@ -1,4 +1,11 @@
 //! What an app gets of what another app mounts, derived whenever mounts are read.
+//!
+//! # Shares
+//!
+//! `storage:share` notes the other app in the app's settings, and nothing is copied: `src/store/shares.rs` derives
+//! the mounts whenever an app's mounts are read, each marked with where it comes from. So what is mounted later is
+//! shared later, and a share never has to be repaired. An app that others share from cannot share itself; that
+//! keeps the look to one step.
 
 use super::apps::settings_within;
 use super::reading::Remembering;

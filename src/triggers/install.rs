@@ -1,4 +1,33 @@
 //! `install`: run as root by `plugin:install` and by Dokku's package.
+//!
+//! # How the plugin is installed
+//!
+//! `dokku-storage assemble DIR --repo DIR` writes the plugin's directory from the catalog: the binary, a link per
+//! row, `plugin.toml`, and the `commands` file. The repository is not that directory. `subcommands/` and
+//! `triggers/` in the repository show the same links; `tests/catalog.rs` compares them.
+//!
+//! `commands` is a shell script, not a link: every enabled plugin's `commands` runs for any command that no plugin
+//! has, and must exit with 10 even if the binary is gone.
+//!
+//! `install.sh` never touches Dokku's own plugin. It puts ours into
+//! `/var/lib/dokku/core-plugins/dokku-storage/storage`, notes (in `/var/lib/dokku/dokku-storage`) where Dokku's
+//! three links pointed, and points them to ours by renaming a new link over each. While an older version of ours is
+//! replaced, the links point to a copy of it, so a deploy at that moment finds the one or the other, whole. If the
+//! `install` trigger fails, the links go back. `--uninstall` points them back as noted, and runs our `uninstall`
+//! and Dokku's `install`.
+//!
+//! Dokku tells a core plugin by `core-plugins` in its real path: `dokku help` lists it among Dokku's own commands,
+//! and `--app` inserts the app. Nothing looks for plugins in `core-plugins` but in its `available` and `enabled`,
+//! and Dokku's package has nothing of the name `dokku-storage` there, so an upgrade takes neither the directory nor
+//! the links away; it only gives the files to Dokku's user, whose they are. Installing Dokku from its source (`make
+//! copyfiles`) empties `core-plugins` and makes all links anew, with the core plugin in place: run `install.sh`
+//! again then. Earlier versions had the directory in `/var/lib/dokku/dokku-storage/storage`; it goes once the links
+//! point to the new one and the `install` trigger has run, and comes back into use where that fails.
+//!
+//! Where Dokku does not insert the app (the directory was put elsewhere, or a file is called directly), `with_app`
+//! in `src/commands/arguments.rs` does.
+//!
+//! `plugin.toml`, from which `plugin:list` takes the version, is written with the version of the program.
 
 use std::fmt::Write;
 use std::fs::{self, Permissions};

@@ -2,6 +2,38 @@
 //!
 //! A new type is a new file and a line in [`ALL`]. Whatever the type is, the entry's `host_path` is what `-v` needs, so
 //! that Dokku's own plugin and its schedulers can go on with the same entries.
+//!
+//! # An entry's life with its type
+//!
+//! `src/types/mod.rs` has the trait `StorageType`, the list `ALL` and what is common. An entry's life with its
+//! type:
+//!
+//! 1. `check_request` compares what was typed with the type's `Description` (options, flags, connector), and names
+//!    what there is, nearest first.
+//! 2. `plan` completes the new entry and refuses what cannot be: nothing is changed yet. It sets `host_path`, to
+//!    which Docker's `-v` can be given.
+//! 3. The entry is registered in `Store::change`; then `make` makes what is outside of the store. If that fails, it
+//!    undoes what it did and the entry is put back. It finds what a killed command left, and takes it or makes it
+//!    anew.
+//! 4. `check_attachment` judges a mount when it is asked for, `words` prints it for Docker.
+//! 5. `problem` says why containers cannot use the entry now. Deploys and restarts, `storage:doctor`,
+//!    `storage:wait`, `storage:info` and `storage:exec` all ask it. `may_pass` marks what is worth waiting for.
+//! 6. `attach` mends what needs nobody: starts what keeps a bucket mounted, attaches an image, makes a volume
+//!    without data again. A deploy calls it before it stops.
+//! 7. `removal` says what goes with the entry, before anybody is asked to confirm; `detach` takes down what the
+//!    host holds, before the entry leaves the registry; `remove` removes what is outside, afterwards.
+//!
+//! `place` says what the storage root has under the entry's name (a directory, a file, a mount point, nothing).
+//! With `must_be_mounted`, `docker-args-*` print nothing while nothing is mounted there: a container on an empty
+//! mount point would write to the host's disk and look well.
+//!
+//! A new type is a new file and a line in `ALL`. Everything else (`types:list`, refusals, doctor, deploys) asks the
+//! trait. Give it a caveat that a newcomer can act on, requirements with the package that brings them, a bats file
+//! with the real thing, and a row in the README's table.
+//!
+//! `renewed.rs` is for volumes whose options follow a connector. Docker changes the options of no volume, so
+//! another with the next free name takes its place and the entry points to it; labels with the entry's and the
+//! store's name find those that a container kept from being removed.
 
 pub(crate) mod cifs;
 mod description;

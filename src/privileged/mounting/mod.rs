@@ -1,4 +1,37 @@
 //! `mount-storage`: starts, renews and ends the keeping of what an entry has mounted on this host.
+//!
+//! # How buckets stay mounted
+//!
+//! A keeper (`src/privileged/mounting/keeper.rs`) is a process of root's for each entry of type s3. It reads the
+//! entry, the connector and the secret with the rights of the store's owner, asks the server, mounts, and waits:
+//! for rclone's end, the mount's end, or a signal (end; mount again, since the connector changed). systemd runs it
+//! where there is one (`dokku-storage-mount@NAME`, `Type=notify`, before Docker); elsewhere it is started in a
+//! session of its own. A lock on a file in `/run/dokku-storage` says whether one is at work, and which.
+//!
+//! - **Root mounts, rclone serves.** The usual way needs a set-uid `fusermount` and `user_allow_other` for the
+//!   whole host. Here root opens `/dev/fuse`, makes the mount (`fsopen`, `fsmount`; nosuid, nodev, for everybody),
+//!   and starts rclone as Dokku's user with the descriptor inherited. rclone calls `fusermount`, finds our link to
+//!   it first in its `PATH`, and that (`fuse::hand_over`) sends the descriptor over rclone's socket, as the real
+//!   one would. The mount is put in its place when it answers, never before.
+//! - **A new mount goes on top of a dead one.** Containers have the entry as a slave (`rslave`): what is mounted at
+//!   the place later reaches them, if it is mounted *inside* what they have. They were started with the mount of
+//!   that time as the root of theirs, so a new mount has to come onto that one's root, also when it is dead. Taking
+//!   the dead one away would cut every running container off for good. The price is a stack of mounts until the
+//!   entry is destroyed. Files that are open, and a working directory, stay with the dead mount: that is how the
+//!   kernel sees it.
+//! - **The base.** Below all of them the directory is mounted on itself, made private first (as a peer of the file
+//!   system that it lies in, everything would be mounted twice) and shared then, so that what containers have as
+//!   their first root passes later mounts on even if nothing was mounted when they started. The directory is made
+//!   immutable while it is a mount point: nobody, root included, writes under it.
+//! - **A file, not the environment.** rclone names its cache after the remote, and a remote from the environment
+//!   gets a name with a hash of its values. After a rotated key it would not find what it had not sent. So its
+//!   configuration is a file in `/run/dokku-storage` (root's, readable for the group of the store's owner), and the
+//!   remote is always called the same.
+//! - **What was written** is in `/var/cache/dokku-storage`, the store's owner's and 0700, and survives rclone, the
+//!   keeper and the host. `storage:destroy` waits until rclone's notes name nothing unsent, then removes it.
+//! - **The bucket is listed before it is mounted.** rclone mounts a bucket that is not there without a word and
+//!   loses what is written. Values of a connector that changed are tried out in the same way, beside the mount,
+//!   which goes on where the server refuses them.
 
 mod keeper;
 mod remote;
