@@ -6,7 +6,7 @@
 //! `src/checks/auto_volumes.rs` runs at the end of `pre-release-builder`, when nothing stops the deploy any more.
 //! The directories are made under hidden names, and Docker fills them: each is the device of a local volume for a
 //! moment, and a container that is made (not started) with it gets what the image has there, as every new volume
-//! does (`src/docker/filling.rs`). So there is no second unpacker of images. Containers and volumes have a label
+//! does (`src/docker/populating.rs`). So there is no second unpacker of images. Containers and volumes have a label
 //! with the process that needs them; the next filling removes those of processes that are gone. Then entries,
 //! directories and mounts are put in their places in one step. The field `auto_volume` of an entry says for which
 //! app and path it is; a deleted app's entries lose it in the step that forgets the app, and are destroyed
@@ -15,8 +15,8 @@
 use crate::checks::declared::Covered;
 use crate::checks::image::AppImage;
 use crate::context::Context;
-use crate::docker::filling;
-use crate::docker::filling::Vessel;
+use crate::docker::populating;
+use crate::docker::populating::StagedVolume;
 use crate::domain::attachment::Attachment;
 use crate::domain::auto_volume::AutoVolume;
 use crate::domain::entry::Entry;
@@ -69,7 +69,7 @@ impl Declared {
         let declared = Self { path, phases };
         // Whoever shares from the app would get it, too.
         let suits = declared.must_suit_sharers(app, &context.store);
-        suits.map_err(|error| access::told(error, context))?;
+        suits.map_err(|error| access::redact(error, context))?;
         Ok(Some(declared))
     }
 
@@ -175,7 +175,7 @@ impl Uncovered {
 
     /// Copies what the image has into the directories, with the owners there. Where it has nothing, its user has the directory.
     fn fill(&self, own: &[Own], context: &Context) -> Result<()> {
-        let mut vessels = Vec::new();
+        let mut staged = Vec::new();
         for (declared, own) in self.volumes.iter().zip(own) {
             let Some(hidden) = &own.hidden else {
                 continue;
@@ -188,12 +188,12 @@ impl Uncovered {
             }
             let directory = layout.directory(hidden).to_string_lossy().into_owned();
             let directory = context.as_docker_sees_it(&directory)?;
-            vessels.push(Vessel { path: declared.path.to_string(), directory });
+            staged.push(StagedVolume { path: declared.path.to_string(), directory });
         }
-        if vessels.is_empty() {
+        if staged.is_empty() {
             return Ok(());
         }
-        filling::fill(&context.environment, &self.image, &vessels)
+        populating::fill(&context.environment, &self.image, &staged)
     }
 }
 

@@ -64,7 +64,7 @@ pub(crate) fn release(app: &AppName, image: &str, context: &mut Context) -> Resu
     crate::ops::needs::resolve(app, context)?;
     let mounts = context.store.mounts(app)?.readable()?;
     for left in &mounts.left_out {
-        context.out.warn(&left.told(app));
+        context.out.warn(&left.sentence(app));
     }
     // What only one-off containers have is checked, too: nothing could stop them when they start.
     let is_asked = |m: &&Mounted| {

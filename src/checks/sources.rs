@@ -18,7 +18,7 @@ use crate::store::{Mounted, Mounts, overlap};
 use crate::types;
 
 /// The mount as it is told in a finding: the source, the container path and the entry.
-fn told(app: &AppName, mounted: &Mounted) -> String {
+fn mount_sentence(app: &AppName, mounted: &Mounted) -> String {
     format!(
         "{app} mounts {} at {} (storage entry \"{}\")",
         mounted_source(&mounted.entry, &mounted.attachment),
@@ -39,9 +39,10 @@ pub(crate) fn not_allowed(
     let unmount = format!("dokku storage:unmount {app} {name} --container-dir {place}");
     let (code, sentence) = if entry.scope.includes(app) {
         let reason = access::must_be_allowed(entry, Some(app), policy, context).err()?;
-        ("not-allowed", format!("{}, but {reason}", told(app, mounted)))
+        ("not-allowed", format!("{}, but {reason}", mount_sentence(app, mounted)))
     } else {
-        let sentence = format!("{}, which is for {} only", told(app, mounted), entry.scope);
+        let sentence =
+            format!("{}, which is for {} only", mount_sentence(app, mounted), entry.scope);
         ("out-of-scope", sentence)
     };
     let finding = Finding::new(code, Severity::Stops, sentence, unmount);
@@ -80,7 +81,7 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
             ("missing-source", remedy)
         }
     };
-    let sentence = format!("{}, but {source} does not exist", told(app, mounted));
+    let sentence = format!("{}, but {source} does not exist", mount_sentence(app, mounted));
     let finding = Finding::new(what, Severity::Stops, sentence, format!("create it: {remedy}"));
     Some(finding.of_app(app).of_entry(name).at(source))
 }
@@ -89,7 +90,7 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
 pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let entry = &mounted.entry;
     let problem = types::of(entry).problem(entry, context)?;
-    let sentence = format!("{}, but {}", told(app, mounted), problem.sentence);
+    let sentence = format!("{}, but {}", mount_sentence(app, mounted), problem.sentence);
     let finding = Finding::new(problem.code, Severity::Stops, sentence, problem.remedy);
     Some(finding.of_app(app).of_entry(&entry.name).at(entry.shown_source()))
 }
@@ -108,8 +109,10 @@ pub(crate) fn elsewhere(app: &AppName, mounted: &Mounted) -> Option<Finding> {
         return None;
     }
     let name = &mounted.entry.name;
-    let sentence =
-        format!("{}, whose data is on the node {node}; this is {here}", told(app, mounted));
+    let sentence = format!(
+        "{}, whose data is on the node {node}; this is {here}",
+        mount_sentence(app, mounted)
+    );
     let remedy = format!(
         "deploy there, or once the data is here: dokku storage:set {name} node {}",
         quoted(&here)
@@ -162,7 +165,7 @@ pub(crate) fn taken_by_options(app: &AppName, mounts: &Mounts, context: &Context
                 let phase = file.phase.as_str();
                 let sentence = format!(
                     "{}, where docker-options has \"-v {}\" for {phase}, and a container can have one",
-                    told(app, mounted),
+                    mount_sentence(app, mounted),
                     line.text
                 );
                 let option = quoted(&format!("-v {}", line.text));
@@ -207,8 +210,10 @@ pub(crate) fn unknown_option(
     let is_judged = is_docker && flag == "-v";
     let options = mounted.attachment.volume_options.as_ref().filter(|_| is_judged)?;
     let unknown = options.as_str().split(',').find(|option| !MODES.contains(option))?;
-    let sentence =
-        format!("{} with the option {unknown}, which Docker does not know", told(app, mounted));
+    let sentence = format!(
+        "{} with the option {unknown}, which Docker does not know",
+        mount_sentence(app, mounted)
+    );
     let remedy = format!("mount it again without; Docker takes {}", MODES.join(", "));
     let finding = Finding::new("unknown-option", Severity::Stops, sentence, remedy);
     Some(finding.of_app(app).of_entry(&mounted.entry.name))
@@ -239,7 +244,7 @@ pub(crate) fn several_writers(
     let (file, what) = data?;
     let sentence = format!(
         "{}, where {file} looks like {what}, which one process may write; {writers} containers can",
-        told(app, mounted)
+        mount_sentence(app, mounted)
     );
     let remedy = format!(
         "scale to one container, or mount it read-only in the others: dokku ps:scale {app}"

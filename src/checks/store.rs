@@ -33,7 +33,7 @@ pub(crate) fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<F
             "mount another entry in {app}, or end the sharing: dokku storage:unshare {} {app}",
             left.from
         );
-        let finding = Finding::new("not-shared", Severity::Note, left.told(app), remedy);
+        let finding = Finding::new("not-shared", Severity::Note, left.sentence(app), remedy);
         findings.push(finding.of_app(app).of_entry(&left.entry));
     }
     findings.extend(docker_options(app, context));
@@ -99,9 +99,9 @@ pub(crate) fn unreferred(
         let source = entry.shown_source();
         let is_ours = source == default_path(context, name.as_str());
         let is_gone = is_ours && !std::path::Path::new(source).exists();
-        let backing = types::of(entry);
+        let storage_type = types::of(entry);
         // What is mounted comes and goes, and volumes have nothing in the storage root.
-        let gone = match backing.place() {
+        let gone = match storage_type.place() {
             Place::Directory if is_gone => Some("directory"),
             Place::File if is_gone => Some("file"),
             _ => None,
@@ -116,7 +116,7 @@ pub(crate) fn unreferred(
                 format!("storage entry \"{name}\" ({source}) is not mounted by any app"),
             ),
         };
-        let fate = match (backing.keeps_data(), entry.is_deleted_with_entry()) {
+        let fate = match (storage_type.keeps_data(), entry.is_deleted_with_entry()) {
             (false, _) => "",
             (true, true) => " (its data goes with it)",
             (true, false) => " (its data stays)",
@@ -135,7 +135,7 @@ pub(crate) fn unreferred(
             continue;
         }
         let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
-        let is_leaving = name.starts_with(STAGED) || is_trashed;
+        let is_staged = name.starts_with(STAGED) || is_trashed;
         // What carries the name of an entry whose file is gone or broken is that entry's data; of the others it is known
         // where their data is.
         let is_readable =
@@ -147,7 +147,7 @@ pub(crate) fn unreferred(
             .filter(|name| !is_readable(name))
             .is_some_and(|name| used.contains(&name) || layout.entry(&name).exists());
         let known = carries_name || sources.overlap(&RealPath::of(&path));
-        if is_leaving || known || !path.is_dir() {
+        if is_staged || known || !path.is_dir() {
             continue;
         }
         let sentence = format!("no storage entry refers to the directory {}", path.display());

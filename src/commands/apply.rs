@@ -107,7 +107,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         }
         Ok(lines)
     });
-    let lines = applied.map_err(|error| access::told(error, context))?;
+    let lines = applied.map_err(|error| access::redact(error, context))?;
     if lines.is_empty() {
         context.out.headline(&format!("Nothing to change: {app} has these mounts already"));
         return Ok(());
@@ -166,7 +166,7 @@ fn plan(app: &AppName, wanted: &[Wanted], context: &Context) -> Result<Vec<(Entr
             ))));
         }
         let second = context.store.refuse_second(app, &entry, &attachment);
-        second.map_err(|error| in_place(access::told(error, context)))?;
+        second.map_err(|error| in_place(access::redact(error, context)))?;
         planned.push((entry, attachment));
     }
     Ok(planned)

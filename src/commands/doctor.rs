@@ -15,7 +15,7 @@ use crate::domain::names::AppName;
 use crate::domain::phases::Phase;
 use crate::ops::apps;
 use crate::ops::report::loaded;
-use crate::store::reading::Remembering;
+use crate::store::reading::EntryCache;
 use crate::store::{Entries, Mounts};
 
 #[derive(Debug, Parser)]
@@ -87,7 +87,7 @@ fn tell(findings: &[Finding], context: &mut Context) {
 fn read(context: &Context) -> Result<(Entries, Vec<(AppName, Mounts)>)> {
     context.store.snapshot(|store| {
         let entries = store.entries()?;
-        let mut remembered = Remembering::of(&entries);
+        let mut remembered = EntryCache::of(&entries);
         let apps = store.apps()?.into_iter().map(|app| {
             let mounts = loaded(store.mounts_with(&app, &mut remembered));
             (app, mounts)

@@ -114,8 +114,8 @@ fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context
     if let Some(user) = user {
         words.extend(["--user".to_owned(), user]);
     }
-    let backing = types::of(entry);
-    let place = match backing.place() {
+    let storage_type = types::of(entry);
+    let place = match storage_type.place() {
         Place::File => format!("/data/{}", entry.name),
         _ => "/data".to_owned(),
     };
@@ -124,7 +124,7 @@ fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context
         Some(Source::Path(_)) => context.as_docker_sees_it(entry.shown_source())?,
         _ => entry.shown_source().to_owned(),
     };
-    words.extend(backing.words(&source, entry, &attachment));
+    words.extend(storage_type.words(&source, entry, &attachment));
     words.push(image.to_owned());
     words.extend_from_slice(&arguments.positional);
     let client = docker::client(&context.environment);

@@ -122,7 +122,7 @@ fn mount_colon_form(
         change.write_mounts(app, &mounts);
         Ok(())
     });
-    mounted.map_err(|error| access::told(error, context))?;
+    mounted.map_err(|error| access::redact(error, context))?;
     warn_of_namesake(app, &typed_source, context);
     restart::say(app, context);
     Ok(())
@@ -195,7 +195,7 @@ fn mount_entry(
         }
         Ok((is_new, is_changed))
     });
-    let (is_new, is_changed) = mounted.map_err(|error| access::told(error, context))?;
+    let (is_new, is_changed) = mounted.map_err(|error| access::redact(error, context))?;
     let place = format!("at {container_dir} on {app}");
     context.out.headline(&if is_new {
         format!("Storage entry {name} mounted {place}")

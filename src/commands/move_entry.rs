@@ -113,7 +113,7 @@ impl Move {
             mount::check(&self.to, &self.entry, attachment, context)?;
         }
         let checked = self.check_in_store(moving, &context.store);
-        checked.map(drop).map_err(|error| access::told(error, context))
+        checked.map(drop).map_err(|error| access::redact(error, context))
     }
 
     /// The mounts of the other app with those that move, where they fit in.
@@ -129,7 +129,7 @@ impl Move {
             }
             crate::ops::mount::refuse_collision(&self.to, &attachment, mounts.attachments())?;
             store.refuse_shared_collision(&self.to, Some(&self.from), &self.entry, &attachment)?;
-            store.refuse_while_leaving(&self.to, Some(&self.from), &self.entry, &attachment)?;
+            store.refuse_while_staged(&self.to, Some(&self.from), &self.entry, &attachment)?;
             mounts.push(attachment);
         }
         Ok(mounts)
@@ -174,7 +174,7 @@ impl Move {
             change.write_mounts(&self.to, &theirs);
             Ok(now)
         });
-        moved.map_err(|error| access::told(error, context))
+        moved.map_err(|error| access::redact(error, context))
     }
 
     /// Says what became of it, and what to start again; `stopped` is none where nothing was to be.

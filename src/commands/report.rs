@@ -9,7 +9,7 @@ use crate::domain::names::AppName;
 use crate::ops::apps;
 use crate::ops::report::{Format, Request, loaded, one};
 use crate::store::Mounts;
-use crate::store::reading::Remembering;
+use crate::store::reading::EntryCache;
 
 /// Reports an app, every app of the caller, or with `--global` every entry and who mounts it.
 pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
@@ -24,7 +24,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         return Ok(one(&app, &mounts, &request, context)?);
     }
     let all: Vec<(AppName, Mounts)> = context.store.snapshot(|store| {
-        let mut entries = Remembering::default();
+        let mut entries = EntryCache::default();
         let apps = store.apps()?.into_iter();
         Ok(apps
             .map(|app| {

@@ -253,7 +253,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     };
     let change = |entry: &mut Entry| changes.apply(entry, &default_path);
     let updated = update(entry.name.as_str(), change, wanted.as_ref(), context);
-    updated.map_err(|error| access::told(error, context))?;
+    updated.map_err(|error| access::redact(error, context))?;
     context.out.headline(&format!("Storage entry {} updated", entry.name));
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::ops::apps;
 use crate::ops::restart;
 use crate::ops::scheduler;
 use crate::ops::share::name;
-use crate::store::reading::Remembering;
+use crate::store::reading::EntryCache;
 use crate::store::{Mounted, Mounts, Store};
 
 #[derive(Debug, Parser)]
@@ -68,7 +68,7 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> anyhow::Result<(
     let which = if is_changed { "" } else { " already" };
     context.out.headline(&format!("{app} shares the storage of {from}{which}{how}"));
     for left in &planned.left_out {
-        context.out.warn(&left.told(&app));
+        context.out.warn(&left.sentence(&app));
     }
     for mounted in &planned.mounted {
         context.out.detail(&crate::ops::mounts::colon_form(mounted));
@@ -161,7 +161,7 @@ fn refuse_chain(from: &AppName, app: &AppName, context: &Context) -> Result<()> 
 
 /// What an app gets by a share, where none of it is in the way of what the app has besides.
 fn with(app: &AppName, share: &Share, store: &Store) -> Result<Mounts> {
-    let mut entries = Remembering::default();
+    let mut entries = EntryCache::default();
     let has = store.mounts_with(app, &mut entries)?.readable()?;
     let mut got = store.mounts_by(app, share, &mut entries).readable()?;
     for mounted in &got.mounted {

@@ -28,10 +28,10 @@ struct Shown {
 }
 
 impl Shown {
-    fn of(backing: &dyn StorageType, context: &Context) -> Self {
-        let needs = backing.requirements(&context.environment);
+    fn of(storage_type: &dyn StorageType, context: &Context) -> Self {
+        let needs = storage_type.requirements(&context.environment);
         let available = needs.iter().all(|needed| needed.is_here);
-        Self { description: backing.description(), needs, available }
+        Self { description: storage_type.description(), needs, available }
     }
 }
 
@@ -40,7 +40,8 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()
     let arguments: Arguments = arguments::parse("storage:types:list", words, context)?;
     no_more_than(&arguments.positional, 0)?;
     let json = is_json(&arguments.format)?;
-    let types: Vec<Shown> = ALL.iter().map(|backing| Shown::of(*backing, context)).collect();
+    let types: Vec<Shown> =
+        ALL.iter().map(|storage_type| Shown::of(*storage_type, context)).collect();
     if json {
         context.out.json_pretty(&types);
         return Ok(());

@@ -16,7 +16,7 @@ use crate::domain::paths::Source;
 use crate::domain::size::{ByteSize, readable};
 use crate::fs::image;
 use crate::fs::space;
-use crate::fs::space::Filling;
+use crate::fs::space::Fullness;
 use crate::ops::access;
 use crate::ops::apps;
 use crate::render::table::table;
@@ -142,7 +142,7 @@ fn fill(row: &mut Row, entry: &Entry, path: &Path, context: &Context) -> Result<
     let size = sized::size(entry);
     if size.is_some() && image::attached_at(path).is_some() {
         // A file system of its own: it knows.
-        if let Ok(found) = Filling::of(path) {
+        if let Ok(found) = Fullness::of(path) {
             row.used = Some(found.used);
             row.limit = Some(found.used + found.free);
             row.free = Some(found.free);

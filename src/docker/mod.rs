@@ -1,9 +1,9 @@
 //! Asking Docker: over the engine's socket, and through its client where there is no socket.
 
 pub(crate) mod containers;
-pub(crate) mod filling;
 pub(crate) mod images;
 pub(crate) mod pausing;
+pub(crate) mod populating;
 mod stopping;
 pub(crate) mod volumes;
 

@@ -17,7 +17,7 @@
 //! in between, the same command finishes it. Where root may not resize what is mounted, it is detached for that, if
 //! nothing uses it.
 
-mod filling;
+pub(crate) mod staged;
 
 use std::fs::File;
 use std::io;
@@ -25,7 +25,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub(crate) use filling::discard;
+pub(crate) use crate::fs::image::staged::discard;
 
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::FdFlags;

@@ -24,7 +24,7 @@ pub(crate) fn free(folder: &Path) -> Result<u64> {
 
 /// How full a file system is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Filling {
+pub(crate) struct Fullness {
     /// What is used, in bytes.
     pub used: u64,
     /// What is left, in bytes.
@@ -35,7 +35,7 @@ pub(crate) struct Filling {
     pub most_files: u64,
 }
 
-impl Filling {
+impl Fullness {
     /// The file system that a path is on.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let found: StatVfs = rustix::fs::statvfs(path)?;

@@ -47,7 +47,7 @@ impl Environment {
         }
         let data =
             path("XDG_DATA_HOME").or_else(|| path("HOME").map(|home| home.join(".local/share")));
-        // A keeper is started with nothing in its environment; `install` noted for which store.
+        // A supervisor is started with nothing in its environment; `install` noted for which store.
         let is_helper = || {
             std::fs::read_link("/proc/self/exe").is_ok_and(|program| program.starts_with(HELPERS))
         };

@@ -153,7 +153,7 @@ pub(crate) fn names(all: Vec<AppName>, context: &Context) -> Result<Vec<String>>
 
 /// An error as it is told: what is because of an app, with its name where the caller may see it; where others hold what belongs to an exclusive entry, with their names as far as the
 /// caller may see them, and the way out. Programs are asked for that, so it is not done under the store's lock.
-pub(crate) fn told(error: Error, context: &Context) -> Error {
+pub(crate) fn redact(error: Error, context: &Context) -> Error {
     if let Error::BecauseOf { app, sentence, hidden } = error {
         return match names(vec![app.clone()], context) {
             Ok(names) if names == [app.as_str()] => Error::refused(sentence),

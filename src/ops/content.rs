@@ -16,7 +16,7 @@ use crate::domain::text::given;
 use crate::fs::jail;
 use crate::ops::apps;
 use crate::ops::{access, restart};
-use crate::storage::file::{Filling, LARGEST};
+use crate::storage::file::{LARGEST, StagedFile};
 use crate::storage::root::Place;
 use crate::types;
 
@@ -85,7 +85,7 @@ pub(crate) fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
         )));
     };
     let bytes = read(from, &entry.name, context)?;
-    let filling = Filling::replace(&entry, &bytes, context)?;
+    let filling = StagedFile::replace(&entry, &bytes, context)?;
     let replaced = context.store.change(|change| {
         change.store().must_be_unchanged(&entry)?;
         filling.put(change)

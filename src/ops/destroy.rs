@@ -57,28 +57,28 @@ pub(crate) fn carry_out(
     no_trash: bool,
     context: &mut Context,
 ) -> Result<Option<Trashed>> {
-    let backing = types::of(entry);
+    let storage_type = types::of(entry);
     let hours = context.store.policy()?.trash_hours();
     let way = match removal {
         Removal::Place if holds_data(entry) && !no_trash && hours > 0 => Way::Trash,
         Removal::Place => Way::Out,
         _ => Way::Nowhere,
     };
-    backing.detach(entry, context)?;
+    storage_type.detach(entry, context)?;
     let aside = match unregister(entry, way, volume_of(entry, removal), context) {
         Ok(Unregistered::Gone(aside)) => aside,
         Ok(Unregistered::Used(apps)) => {
-            backing.attach(entry, context)?;
+            storage_type.attach(entry, context)?;
             return Err(still_used(&entry.name, apps, context)?);
         }
         Err(error) => {
-            backing.attach(entry, context)?;
+            storage_type.attach(entry, context)?;
             return Err(error);
         }
     };
     if *removal != Removal::Nothing
         && way != Way::Trash
-        && let Err(error) = backing.remove(entry, context)
+        && let Err(error) = storage_type.remove(entry, context)
     {
         register_again(entry, None, context)?;
         return Err(error);
@@ -98,8 +98,8 @@ pub(crate) fn carry_out(
         }
     }
     match aside {
-        Aside::Leaving(leaving) => remove_data(entry, &leaving, context)?,
-        Aside::Trashed(trashed) => {
+        Staged::Leaving(staged) => remove_data(entry, &staged, context)?,
+        Staged::Trashed(trashed) => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
             context.out.detail(&format!(
                 "It is in the trash for {hours} h; restore it: dokku storage:trash:restore {}",
@@ -107,10 +107,10 @@ pub(crate) fn carry_out(
             ));
             return Ok(Some(*trashed));
         }
-        Aside::Nothing if *removal != Removal::Nothing => {
+        Staged::Nothing if *removal != Removal::Nothing => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
         }
-        Aside::Nothing => {}
+        Staged::Nothing => {}
     }
     Ok(None)
 }
@@ -193,7 +193,7 @@ pub(crate) enum Way {
 }
 
 /// What the storage root had of an entry that is not registered any more.
-pub(crate) enum Aside {
+pub(crate) enum Staged {
     /// Nothing that is to be removed.
     Nothing,
     /// It waits for its removal under this name.
@@ -205,7 +205,7 @@ pub(crate) enum Aside {
 /// What became of an entry under the lock.
 pub(crate) enum Unregistered {
     /// It is not registered any more.
-    Gone(Aside),
+    Gone(Staged),
     /// It is mounted by these apps, and still registered.
     Used(Vec<AppName>),
 }
@@ -235,7 +235,7 @@ pub(crate) fn unregister(
         }
         change.store().must_be_unchanged(entry)?;
         must_have_no_snapshots(&entry.name, change.store())?;
-        let mut aside = Aside::Nothing;
+        let mut aside = Staged::Nothing;
         match std::fs::symlink_metadata(&path) {
             Ok(found) if removes_data && !is_right_kind(entry, &found) => {
                 let what = match types::of(entry).place() {
@@ -252,13 +252,13 @@ pub(crate) fn unregister(
                 let source = path.to_string_lossy().into_owned();
                 let trashed = Trashed::new(id, Some(entry.clone()), source, Some(caller.clone()));
                 change.move_to_trash(&trashed, path)?;
-                aside = Aside::Trashed(Box::new(trashed));
+                aside = Staged::Trashed(Box::new(trashed));
             }
             Ok(_) if way == Way::Out => {
                 let name = root::staged_name(entry.name.as_str());
                 let to = change.store().layout().directory(&name);
                 change.move_folder(path, to);
-                aside = Aside::Leaving(name);
+                aside = Staged::Leaving(name);
             }
             _ => {}
         }
@@ -275,15 +275,15 @@ pub(crate) fn is_right_kind(entry: &Entry, found: &std::fs::Metadata) -> bool {
     }
 }
 
-pub(crate) fn remove_data(entry: &Entry, leaving: &str, context: &mut Context) -> Result<()> {
+pub(crate) fn remove_data(entry: &Entry, staged: &str, context: &mut Context) -> Result<()> {
     let layout = context.store.layout();
-    match ownership::remove(&context.environment, layout, leaving) {
+    match ownership::remove(&context.environment, layout, staged) {
         Ok(()) => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
             Ok(())
         }
         Err(error) => {
-            register_again(entry, Some(leaving), context)?;
+            register_again(entry, Some(staged), context)?;
             Err(Error::refused(format!("unable to remove {}: {error}", entry.shown_source())))
         }
     }
@@ -291,19 +291,15 @@ pub(crate) fn remove_data(entry: &Entry, leaving: &str, context: &mut Context) -
 
 /// Puts an entry back that could not be destroyed, and what is left of its directory, unless somebody
 /// registered another of that name meanwhile.
-pub(crate) fn register_again(
-    entry: &Entry,
-    leaving: Option<&str>,
-    context: &Context,
-) -> Result<()> {
+pub(crate) fn register_again(entry: &Entry, staged: Option<&str>, context: &Context) -> Result<()> {
     context.store.change(|change| {
         if change.store().entry(&entry.name)?.is_some() {
             return Ok(());
         }
         let layout = change.store().layout().clone();
         let directory = layout.directory(entry.name.as_str());
-        if let Some(leaving) = leaving.filter(|_| !directory.exists()) {
-            change.move_folder(layout.directory(leaving), directory);
+        if let Some(staged) = staged.filter(|_| !directory.exists()) {
+            change.move_folder(layout.directory(staged), directory);
         }
         change.write_entry(entry)
     })

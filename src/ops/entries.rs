@@ -6,7 +6,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 use crate::ops::apps;
 use crate::store::Store;
-use crate::store::reading::Remembering;
+use crate::store::reading::EntryCache;
 use std::collections::HashMap;
 
 /// The entries that the caller may see, each with the apps of the caller that mount it.
@@ -52,7 +52,7 @@ pub(crate) fn tell_problems(problems: &[Error], context: &mut Context) -> Result
 /// The apps that mount each entry, or get it from another app.
 pub(crate) fn mounted_by(apps: &[AppName], store: &Store) -> HashMap<EntryName, Vec<AppName>> {
     let mut mounted_by: HashMap<EntryName, Vec<AppName>> = HashMap::new();
-    let mut entries = Remembering::default();
+    let mut entries = EntryCache::default();
     for app in apps {
         let mut note = |name: &EntryName| {
             let apps = mounted_by.entry(name.clone()).or_default();

@@ -95,7 +95,7 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
         Ok(())
     })?;
     for (text, error) in held {
-        left.push(format!("-v {text}: {}", access::told(error, context)));
+        left.push(format!("-v {text}: {}", access::redact(error, context)));
     }
     for line in left {
         context.out.warn(&format!("Left in docker-options of {app}: {line}"));

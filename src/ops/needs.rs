@@ -100,7 +100,7 @@ pub(crate) fn link_one(app: &AppName, id: &str, name: &str, context: &mut Contex
         change.write_mounts(app, &mounts);
         Ok(true)
     });
-    let changed = linked.map_err(|error| access::told(error, context))?;
+    let changed = linked.map_err(|error| access::redact(error, context))?;
     context.out.headline(&if changed {
         format!("Storage entry {name} serves {} of {app} at {}", need.id, need.path)
     } else {

@@ -19,7 +19,7 @@ use crate::storage::root;
 use crate::storage::root::Place;
 use crate::storage::root::{DirectorySpec, staged_name};
 use crate::storage::sized;
-use crate::storage::sized::filling::Original;
+use crate::storage::sized::staged::Original;
 use crate::storage::snapshots::{SnapshotKind, said};
 use crate::store::Store;
 use crate::types;
@@ -150,13 +150,13 @@ impl Origin {
             // A clone is as large as its original.
             let is_bounded = *snapshot_kind == SnapshotKind::Sized(size);
             let from = Original { name, what, is_bounded };
-            let copied = sized::filling::fill(entry, size, from, hidden, context)?;
+            let copied = sized::staged::fill(entry, size, from, hidden, context)?;
             return Ok(format!("{} from {what}", said(&copied)));
         }
         let staged = staged_name(entry.name.as_str());
         let filled = self.copy(&staged, keeps_owners, context).and_then(|said| {
             let from = Original { name: &staged, what: &self.shown(), is_bounded: false };
-            sized::filling::fill(entry, size, from, hidden, context).map(|_| said)
+            sized::staged::fill(entry, size, from, hidden, context).map(|_| said)
         });
         forget(&staged, context);
         filled
@@ -218,8 +218,8 @@ pub(crate) fn create(
         context.out.detail(&said);
         wanted.apply(wants, context)?;
         if size.is_some() {
-            sized::filling::close(entry, &hidden, context)?;
-            sized::filling::adopt(entry, &hidden, context)?;
+            sized::staged::close(entry, &hidden, context)?;
+            sized::staged::adopt(entry, &hidden, context)?;
         }
         register(entry, &hidden, context)?;
         sized::make(entry, context).inspect_err(|_| {

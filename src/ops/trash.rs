@@ -80,10 +80,10 @@ pub(crate) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
 
 /// Removes something in the trash for good; false where somebody else has it out of the trash already.
 pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
-    let leaving = root::staged_name(item.name());
+    let staged = root::staged_name(item.name());
     let store = &context.store;
     let place = store.trashed_directory(&item.id);
-    let aside = store.layout().directory(&leaving);
+    let aside = store.layout().directory(&staged);
     let mut is_claimed = false;
     let is_ours = store.change(|change| {
         if change.store().trashed(&item.id)?.is_none() {
@@ -113,7 +113,7 @@ pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
     };
     let store = &context.store;
     let removed =
-        removed.and_then(|()| ownership::remove(&context.environment, store.layout(), &leaving));
+        removed.and_then(|()| ownership::remove(&context.environment, store.layout(), &staged));
     if let Err(error) = removed {
         store.change(|change| change.store().rename_trashed(&aside, &place))?;
         return Err(Error::refused(format!(

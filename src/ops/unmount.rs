@@ -21,11 +21,11 @@ pub(crate) fn legacy_entries(app: &AppName, store: &Store) -> Vec<EntryName> {
 /// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it.
 pub(crate) fn remove_if_unused(
     name: &EntryName,
-    leaving: &AppName,
+    staged: &AppName,
     change: &mut Change<'_>,
 ) -> Result<()> {
     let mut others = change.store().apps_mounting(name)?;
-    others.retain(|app| app != leaving);
+    others.retain(|app| app != staged);
     if others.is_empty() {
         change.remove_entry(name);
     }

@@ -2,7 +2,7 @@
 
 use crate::domain::entry::Entry;
 use crate::fs::image;
-use crate::fs::space::Filling;
+use crate::fs::space::Fullness;
 use crate::storage::sized;
 use std::path::Path;
 
@@ -14,6 +14,6 @@ pub(crate) fn share_of(entry: &Entry) -> Option<u64> {
     let path = Path::new(entry.shown_source());
     sized::size(entry)?;
     image::attached_at(path)?;
-    let found = Filling::of(path).ok()?;
+    let found = Fullness::of(path).ok()?;
     Some(found.used.saturating_mul(100) / (found.used + found.free).max(1))
 }

@@ -79,7 +79,7 @@ fn mode_of(entry: &Entry) -> u32 {
 /// A file of the storage root as a change is to leave it: what was there is kept, or what was made under a hidden name
 /// takes its place.
 #[derive(Debug)]
-pub(crate) struct Filling {
+pub(crate) struct StagedFile {
     name: String,
     path: PathBuf,
     before: Option<Found>,
@@ -87,7 +87,7 @@ pub(crate) struct Filling {
     folders: Vec<PathBuf>,
 }
 
-impl Filling {
+impl StagedFile {
     /// For an entry that is created, perhaps once more: a file that is there is kept, and may not have another content
     /// than what was given. Without any, the file is made empty.
     pub(crate) fn create(

@@ -1,6 +1,6 @@
 //! What is kept mounted by a process of its own: where that keeps its notes, and how it is asked for.
 //!
-//! The process, the keeper, works as root (`src/privileged/mounting/keeper.rs`). It is started through sudo, or by root itself.
+//! The process, the supervisor, works as root (`src/privileged/mounting/supervisor.rs`). It is started through sudo, or by root itself.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use crate::fs::{fuse, mount_points};
 use crate::host::environment::Environment;
 use crate::storage::ownership;
 
-/// Where the keepers have what is forgotten at the next start of the host.
+/// Where the supervisors have what is forgotten at the next start of the host.
 const RUN: &str = "/run/dokku-storage";
 
 /// Where they have what is not: written data that the server does not have yet.
@@ -21,12 +21,12 @@ const CACHE: &str = "/var/cache/dokku-storage";
 /// The helper that starts and stops them.
 pub(crate) const HELPER: &str = "mount-storage";
 
-/// The places of one entry's keeper.
+/// The places of one entry's supervisor.
 #[derive(Debug, Clone)]
 pub(crate) struct RuntimePaths {
-    /// The directory of all keepers of the same storage root.
+    /// The directory of all supervisors of the same storage root.
     pub folder: PathBuf,
-    /// The file that a keeper holds locked, with its process id in it.
+    /// The file that a supervisor holds locked, with its process id in it.
     pub lock: PathBuf,
     /// Why it could not mount it at the last try; not there once it could.
     pub reason: PathBuf,
@@ -66,7 +66,7 @@ impl RuntimePaths {
         }
     }
 
-    /// Whether a keeper is at work.
+    /// Whether a supervisor is at work.
     pub(crate) fn is_kept(&self) -> bool {
         let Ok(lock) = std::fs::File::open(&self.lock) else {
             return false;
@@ -81,7 +81,7 @@ impl RuntimePaths {
     }
 }
 
-/// Whether what one sees at a path is a mount of a keeper.
+/// Whether what one sees at a path is a mount of a supervisor.
 pub(crate) fn is_mounted(path: &Path) -> bool {
     mount_points::at(path).last().is_some_and(|point| point.source == fuse::SOURCE)
 }

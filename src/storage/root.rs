@@ -341,8 +341,8 @@ pub(crate) fn clear_staged(context: &Context) {
     };
     for name in names.flatten() {
         let name = name.file_name();
-        let leaving = name.to_str().filter(|name| name.starts_with(STAGED));
-        if let Some(name) = leaving.filter(|name| !is_at_work(name)) {
+        let staged = name.to_str().filter(|name| name.starts_with(STAGED));
+        if let Some(name) = staged.filter(|name| !is_at_work(name)) {
             // The next command tries again.
             let _ = ownership::remove(&context.environment, layout, name);
         }

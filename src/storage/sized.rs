@@ -1,6 +1,6 @@
 //! Directories with a size: what is asked of the helper that makes them (`src/privileged/sized.rs`).
 
-pub(crate) mod filling;
+pub(crate) mod staged;
 
 use std::path::Path;
 

@@ -21,7 +21,7 @@
 //! subvolume is taken at once; btrfs hands the limit on to what it takes, so it is taken away there and set again
 //! on what is restored or cloned.
 //!
-//! `src/storage/sized/filling.rs` and `src/fs/image/filling.rs` fill an image before an entry has it: under a
+//! `src/storage/sized/staged.rs` and `src/fs/image/staged.rs` fill an image before an entry has it: under a
 //! hidden name, attached at a hidden directory, closed to all but root until the copy is whole. A new entry's image
 //! then gets the entry's name as a second one (a hard link), the entry is registered, and the hidden name goes when
 //! it is attached: what a killed command left is cleared by its hidden name, and the image goes with it unless the
@@ -88,16 +88,16 @@ impl SnapshotKind {
         let Self::Sized(size) = self else {
             return root::copy(from, to, context);
         };
-        let from = sized::filling::Original { name: from, what: "the snapshot", is_bounded: true };
-        let copied = sized::filling::fill(entry, size, from, to, context)?;
-        sized::filling::close(entry, to, context)?;
+        let from = sized::staged::Original { name: from, what: "the snapshot", is_bounded: true };
+        let copied = sized::staged::fill(entry, size, from, to, context)?;
+        sized::staged::close(entry, to, context)?;
         Ok(copied)
     }
 
     /// Whether what is in the entry's place is mounted there, so that it is not the name in the storage root that is
     /// replaced.
     pub(crate) fn is_mounted(self, context: &Context) -> bool {
-        matches!(self, Self::Sized(_)) && sized::filling::is_image(context)
+        matches!(self, Self::Sized(_)) && sized::staged::is_image(context)
     }
 
     /// Whether a new entry can be filled from what is of another kind.

@@ -24,20 +24,20 @@ impl Store {
         entry: &Entry,
         attachment: &Attachment,
     ) -> Result<()> {
-        self.refuse_while_leaving(app, None, entry, attachment)
+        self.refuse_while_staged(app, None, entry, attachment)
     }
 
     /// The same where `leaving` gives the entry up in the same step.
-    pub fn refuse_while_leaving(
+    pub fn refuse_while_staged(
         &self,
         app: &AppName,
-        leaving: Option<&AppName>,
+        staged: Option<&AppName>,
         entry: &Entry,
         attachment: &Attachment,
     ) -> Result<()> {
         let no_others = |exclusive: &Entry| {
             let same = self.others_at_its_place(exclusive)?;
-            let mut holders = self.holders(exclusive, &same, leaving)?;
+            let mut holders = self.holders(exclusive, &same, staged)?;
             holders.retain(|holder| holder != app);
             if holders.is_empty() {
                 return Ok(());
@@ -88,12 +88,12 @@ impl Store {
         &self,
         entry: &Entry,
         same: &[EntryName],
-        leaving: Option<&AppName>,
+        staged: Option<&AppName>,
     ) -> Result<Vec<AppName>> {
         let mut holders = Vec::new();
         for app in self.apps()? {
             let mounts = self.mounts_file(&app)?;
-            let leaves = leaving == Some(&app);
+            let leaves = staged == Some(&app);
             let holds = |a: &Attachment| {
                 (a.entry_name == entry.name && !leaves)
                     || (!a.is_readonly() && same.contains(&a.entry_name))

@@ -101,9 +101,9 @@ impl Mounts {
 
 /// The entries of several mounts or apps, each file read once.
 #[derive(Debug, Default)]
-pub struct Remembering(std::collections::HashMap<EntryName, Entry>);
+pub struct EntryCache(std::collections::HashMap<EntryName, Entry>);
 
-impl Remembering {
+impl EntryCache {
     /// Entries that were read already.
     pub fn of(entries: &Entries) -> Self {
         let known = entries.entries.iter().map(|entry| (entry.name.clone(), entry.clone()));
@@ -165,11 +165,11 @@ impl Store {
     /// What an app mounts, with its entries as they are at the same moment. Not while a change is under way in
     /// this process: it would wait for itself.
     pub fn mounts(&self, app: &AppName) -> Result<Mounts> {
-        self.snapshot(|store| store.mounts_with(app, &mut Remembering::default()))
+        self.snapshot(|store| store.mounts_with(app, &mut EntryCache::default()))
     }
 
     /// As [`Store::mounts`], for one of several apps within a [`Store::snapshot`].
-    pub fn mounts_with(&self, app: &AppName, entries: &mut Remembering) -> Result<Mounts> {
+    pub fn mounts_with(&self, app: &AppName, entries: &mut EntryCache) -> Result<Mounts> {
         let mut mounts = Mounts::default();
         let file = self.mounts_file(app)?;
         mounts.problems.extend(file.problem());

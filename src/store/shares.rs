@@ -8,7 +8,7 @@
 //! keeps the look to one step.
 
 use super::apps::settings_within;
-use super::reading::Remembering;
+use super::reading::EntryCache;
 use super::{Change, Mounted, Mounts, Store, files};
 use crate::domain::app_settings::Share;
 use crate::domain::attachment::Attachment;
@@ -29,7 +29,7 @@ pub struct LeftOut {
 
 impl LeftOut {
     /// The sentence that says so for the app that does not get it.
-    pub fn told(&self, app: &AppName) -> String {
+    pub fn sentence(&self, app: &AppName) -> String {
         format!("{app} does not get storage entry \"{}\": {}", self.entry, self.why)
     }
 }
@@ -92,7 +92,7 @@ impl Store {
 
     /// Adds to an app's mounts what it gets from other apps. One step only: what those get themselves is not theirs
     /// to give.
-    pub(super) fn add_shared(&self, app: &AppName, mounts: &mut Mounts, entries: &mut Remembering) {
+    pub(super) fn add_shared(&self, app: &AppName, mounts: &mut Mounts, entries: &mut EntryCache) {
         let settings = match self.app_settings(app) {
             Ok(settings) => settings,
             Err(problem) => {
@@ -109,7 +109,7 @@ impl Store {
     }
 
     /// What an app gets, or would get, by a share.
-    pub fn mounts_by(&self, app: &AppName, share: &Share, entries: &mut Remembering) -> Mounts {
+    pub fn mounts_by(&self, app: &AppName, share: &Share, entries: &mut EntryCache) -> Mounts {
         let mut mounts = Mounts::default();
         let file = match self.mounts_file(&share.app) {
             Ok(file) => file,
@@ -133,7 +133,7 @@ impl Store {
         share: &Share,
         attachment: &Attachment,
         mounts: &mut Mounts,
-        entries: &mut Remembering,
+        entries: &mut EntryCache,
     ) -> Result<()> {
         let from = share.app.clone();
         let name = attachment.entry_name.clone();
@@ -179,14 +179,14 @@ impl Store {
     pub fn refuse_shared_collision(
         &self,
         app: &AppName,
-        leaving: Option<&AppName>,
+        staged: Option<&AppName>,
         entry: &Entry,
         attachment: &Attachment,
     ) -> Result<()> {
-        let mut entries = Remembering::default();
+        let mut entries = EntryCache::default();
         let mut got = Mounts::default();
         self.add_shared(app, &mut got, &mut entries);
-        got.mounted.retain(|m| m.shared_from.as_ref() != leaving || leaving.is_none());
+        got.mounted.retain(|m| m.shared_from.as_ref() != staged || staged.is_none());
         if let Some((mine, from)) = taken(attachment, &got.mounted) {
             let from = from.unwrap_or(app);
             let taken = format!(

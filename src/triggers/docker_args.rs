@@ -230,12 +230,12 @@ fn words_of_mount(
     must_be_allowed(entry, Some(app), policy, context)?;
     must_be_in_scope(entry, app)?;
     let source = as_docker_sees_it(mounted, context)?;
-    let backing = types::of(entry);
+    let storage_type = types::of(entry);
     if is_unstoppable && !entry.kind.is_empty() {
         if let Some(finding) = prepare::mend(app, mounted, context) {
             return Err(Error::refused(finding.line()));
         }
-    } else if backing.must_be_mounted(entry) || backing.place() == Place::File {
+    } else if storage_type.must_be_mounted(entry) || storage_type.place() == Place::File {
         // Nothing is written under an empty mount point, and Docker makes no directory in a file's place.
         crate::ops::usable::must_be_usable(entry, context)?;
     }
@@ -253,7 +253,7 @@ fn words_of_mount(
             }
         }
     }
-    Ok(backing.words(&source, entry, attachment))
+    Ok(storage_type.words(&source, entry, attachment))
 }
 
 /// The source of a mount on the host of Docker, which sees Dokku's directories elsewhere where Dokku itself runs

@@ -229,10 +229,10 @@ pub(crate) trait StorageType: Sync {
 
 /// Refuses an attachment that asks for what a type cannot do.
 fn refuse_what_it_cannot<B: StorageType + ?Sized>(
-    backing: &B,
+    storage_type: &B,
     attachment: &Attachment,
 ) -> Result<()> {
-    let description = backing.description();
+    let description = storage_type.description();
     let asks_owner = attachment
         .volume_chown
         .as_ref()
@@ -254,9 +254,10 @@ fn refuse_what_it_cannot<B: StorageType + ?Sized>(
 
 /// The type of that name.
 pub(crate) fn find(name: &str) -> Result<&'static dyn StorageType> {
-    let found = ALL.iter().find(|backing| backing.description().name == name);
+    let found = ALL.iter().find(|storage_type| storage_type.description().name == name);
     found.copied().ok_or_else(|| {
-        let all = nearest_first(name, ALL.iter().map(|backing| backing.description().name));
+        let all =
+            nearest_first(name, ALL.iter().map(|storage_type| storage_type.description().name));
         Error::refused(format!("{name:?} is not a type of storage; there are: {all}"))
     })
 }
@@ -268,7 +269,7 @@ pub(crate) fn snapshot_kind(entry: &Entry, what: &str, context: &Context) -> Res
 
 /// The type of an entry. Where its file names none, or one that a newer version has, the source says it.
 pub(crate) fn of(entry: &Entry) -> &'static dyn StorageType {
-    let named = ALL.iter().find(|backing| backing.description().name == entry.kind);
+    let named = ALL.iter().find(|storage_type| storage_type.description().name == entry.kind);
     match (named, &entry.host_path) {
         (Some(named), _) => *named,
         _ if entry.scheduler == K3S => &k3s::K3s,
@@ -283,8 +284,8 @@ pub(crate) fn name_of(entry: &Entry) -> &'static str {
 }
 
 /// Refuses flags and options that a type does not take, and the lack of what it needs.
-pub(crate) fn check_request(backing: &dyn StorageType, request: &Request) -> Result<()> {
-    let description = backing.description();
+pub(crate) fn check_request(storage_type: &dyn StorageType, request: &Request) -> Result<()> {
+    let description = storage_type.description();
     let name = description.name;
     let given = [
         ("PATH", request.place.is_some()),
@@ -338,12 +339,15 @@ pub(crate) fn check_request(backing: &dyn StorageType, request: &Request) -> Res
 }
 
 /// Refuses a type whose programs are not on this host.
-pub(crate) fn must_be_here(backing: &dyn StorageType, environment: &Environment) -> Result<()> {
-    match backing.requirements(environment).into_iter().find(|needed| !needed.is_here) {
+pub(crate) fn must_be_here(
+    storage_type: &dyn StorageType,
+    environment: &Environment,
+) -> Result<()> {
+    match storage_type.requirements(environment).into_iter().find(|needed| !needed.is_here) {
         None => Ok(()),
         Some(missing) => Err(Error::refused(format!(
             "type {} needs {}, which is not here; {}",
-            backing.description().name,
+            storage_type.description().name,
             missing.what,
             missing.remedy
         ))),
@@ -414,7 +418,7 @@ mod tests {
         let error = find("direktory").map(drop).unwrap_err().to_string();
         assert!(error.contains("there are: directory,"), "{error}");
         let names: std::collections::BTreeSet<_> =
-            ALL.iter().map(|backing| backing.description().name).collect();
+            ALL.iter().map(|storage_type| storage_type.description().name).collect();
         assert_eq!(names.len(), ALL.len());
     }
 

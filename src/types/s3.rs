@@ -245,7 +245,7 @@ pub(crate) fn remote_path(entry: &Entry) -> String {
     format!("{}:{}{separator}{prefix}", rclone::REMOTE, entry.option("bucket"))
 }
 
-/// The places of the entry's keeper.
+/// The places of the entry's supervisor.
 fn places(entry: &Entry, context: &Context) -> Option<RuntimePaths> {
     let storage = std::fs::canonicalize(context.store.layout().storage()).ok()?;
     Some(RuntimePaths::of(&storage, entry.name.as_str()))

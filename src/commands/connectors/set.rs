@@ -187,14 +187,14 @@ fn follow(connector: &Connector, is_changed: bool, context: &mut Context) -> Res
     let mut problems = found.problems;
     let uses = |entry: &&Entry| entry.connector.as_ref() == Some(name);
     for entry in found.entries.iter().filter(uses) {
-        let backing = types::of(entry);
+        let storage_type = types::of(entry);
         if !is_changed
-            && backing.place() == Place::MountPoint
-            && backing.problem(entry, context).is_none()
+            && storage_type.place() == Place::MountPoint
+            && storage_type.problem(entry, context).is_none()
         {
             continue;
         }
-        let followed = backing.connector_changed(entry, context);
+        let followed = storage_type.connector_changed(entry, context);
         if let Err(error) = followed.and_then(|()| say_restarts(entry, context)) {
             problems.push(Error::refused(format!(
                 "storage entry \"{}\" does not use the new values yet: {error}",

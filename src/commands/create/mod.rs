@@ -14,7 +14,7 @@ use crate::domain::web::Sha256;
 use crate::ops::populate;
 use crate::ops::populate::Origin;
 use crate::ops::{access, content, scheduler};
-use crate::storage::file::Filling;
+use crate::storage::file::StagedFile;
 use crate::storage::root;
 use crate::storage::root::DirectorySpec;
 use crate::storage::root::Place;
@@ -69,19 +69,19 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let wanted = DirectorySpec::of(&entry, types::of(&entry).place(), recursive, context)?;
     let filling = if types::of(&entry).place() == Place::File {
         let is_registered = existing.is_some();
-        Some(Filling::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)
+        Some(StagedFile::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)
     } else {
         None
     };
     let registered = register(entry, &wanted, filling.as_ref(), context);
-    let (entry, before) = registered.map_err(|error| access::told(error, context))?;
+    let (entry, before) = registered.map_err(|error| access::redact(error, context))?;
     if before.is_some() {
         context.out.headline_unless_quiet(&format!(
             "Storage entry {} already exists, leaving in place",
             entry.name
         ));
     }
-    if filling.as_ref().is_some_and(Filling::is_new) {
+    if filling.as_ref().is_some_and(StagedFile::is_new) {
         context.out.detail(&format!("Created {}", entry.shown_source()));
     }
     let made = finish(&entry, &request, &wanted, context);
@@ -140,7 +140,7 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
 fn register(
     entry: Entry,
     wanted: &DirectorySpec,
-    filling: Option<&Filling>,
+    filling: Option<&StagedFile>,
     context: &Context,
 ) -> Result<(Entry, Option<Entry>)> {
     let registered = context.store.change(|change| {
@@ -198,7 +198,7 @@ fn roll_back(
     entry: &Entry,
     before: Option<&Entry>,
     wanted: &DirectorySpec,
-    filling: Option<&Filling>,
+    filling: Option<&StagedFile>,
     context: &Context,
 ) -> Result<()> {
     let taken = context.store.change(|change| {

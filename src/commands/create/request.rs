@@ -130,9 +130,9 @@ pub(super) fn entry(arguments: &Arguments, context: &mut Context) -> Result<(Ent
     if !kind.is_empty() {
         kind.clone_into(&mut entry.kind);
         entry.size.clear();
-        let backing = types::find(kind)?;
-        types::check_request(backing, &request)?;
-        backing.plan(&mut entry, &request, context)?;
+        let storage_type = types::find(kind)?;
+        types::check_request(storage_type, &request)?;
+        storage_type.plan(&mut entry, &request, context)?;
     }
     let is_here = matches!(entry.host_path, Some(Source::Path(_))) || !kind.is_empty();
     if scheduler == DOCKER_LOCAL && is_here && types::of(&entry).is_on_one_host(&entry) {

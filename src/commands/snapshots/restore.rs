@@ -155,7 +155,7 @@ fn replace_image(
         forget(&aside, context);
         return Err(error);
     }
-    if let Err(error) = sized::filling::replace(entry, hidden, context) {
+    if let Err(error) = sized::staged::replace(entry, hidden, context) {
         context.store.change(|change| {
             let layout = change.store().layout().clone();
             let place = layout.snapshot_directory(&entry.name, &before.name);

@@ -63,8 +63,8 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
     let hours = context.store.policy()?.trash_hours();
     let caller = Caller::from(context.environment.caller());
     let path = context.store.layout().directory(&unused.name);
-    let leaving = root::staged_name(&unused.name);
-    let aside = context.store.layout().directory(&leaving);
+    let staged = root::staged_name(&unused.name);
+    let aside = context.store.layout().directory(&staged);
     let id = context.store.change(|change| {
         must_be_nobodys(&path, change.store())?;
         if hours == 0 {
@@ -78,7 +78,7 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
         Ok(Some(trashed.id))
     })?;
     if id.is_none() {
-        remove_aside(&leaving, &path, context)?;
+        remove_staged(&staged, &path, context)?;
     }
     context.out.detail(&format!("Removed {}", path.display()));
     if let Some(id) = id {
@@ -114,11 +114,11 @@ fn must_be_nobodys(path: &Path, store: &Store) -> Result<()> {
 }
 
 /// Removes what is aside; where that fails, what is left of it gets its name back.
-fn remove_aside(leaving: &str, path: &Path, context: &Context) -> Result<()> {
+fn remove_staged(staged: &str, path: &Path, context: &Context) -> Result<()> {
     let layout = context.store.layout();
-    let removed = ownership::remove(&context.environment, layout, leaving);
+    let removed = ownership::remove(&context.environment, layout, staged);
     if removed.is_err() {
-        let aside = layout.directory(leaving);
+        let aside = layout.directory(staged);
         context.store.change(|change| {
             if std::fs::symlink_metadata(path).is_err() {
                 change.move_folder(aside.clone(), path.to_path_buf());
@@ -143,8 +143,8 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
         return Err(Error::refused(format!("{} is not a snapshot", unused.place)));
     };
     let path = context.store.layout().snapshot_directory(&entry, &snapshot);
-    let leaving = root::staged_name(entry.as_str());
-    let aside = context.store.layout().directory(&leaving);
+    let staged = root::staged_name(entry.as_str());
+    let aside = context.store.layout().directory(&staged);
     context.store.change(|change| {
         if change.store().layout().entry(&entry).exists() {
             return Err(Error::refused(format!("storage entry \"{entry}\" is registered by now")));
@@ -153,7 +153,7 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
         change.remove_snapshot(&entry, &snapshot)
     })?;
     // It is cleared away by the next command where that fails now.
-    ownership::remove(&context.environment, context.store.layout(), &leaving)?;
+    ownership::remove(&context.environment, context.store.layout(), &staged)?;
     context.out.detail(&format!("Removed {}", path.display()));
     Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! # How buckets stay mounted
 //!
-//! A keeper (`src/privileged/mounting/keeper.rs`) is a process of root's for each entry of type s3. It reads the
+//! A supervisor (`src/privileged/mounting/supervisor.rs`) is a process of root's for each entry of type s3. It reads the
 //! entry, the connector and the secret with the rights of the store's owner, asks the server, mounts, and waits:
 //! for rclone's end, the mount's end, or a signal (end; mount again, since the connector changed). systemd runs it
 //! where there is one (`dokku-storage-mount@NAME`, `Type=notify`, before Docker); elsewhere it is started in a
@@ -28,13 +28,13 @@
 //!   configuration is a file in `/run/dokku-storage` (root's, readable for the group of the store's owner), and the
 //!   remote is always called the same.
 //! - **What was written** is in `/var/cache/dokku-storage`, the store's owner's and 0700, and survives rclone, the
-//!   keeper and the host. `storage:destroy` waits until rclone's notes name nothing unsent, then removes it.
+//!   supervisor and the host. `storage:destroy` waits until rclone's notes name nothing unsent, then removes it.
 //! - **The bucket is listed before it is mounted.** rclone mounts a bucket that is not there without a word and
 //!   loses what is written. Values of a connector that changed are tried out in the same way, beside the mount,
 //!   which goes on where the server refuses them.
 
-mod keeper;
 mod remote;
+pub(crate) mod supervisor;
 pub(crate) mod systemd;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -54,7 +54,7 @@ use crate::storage::keeping;
 use crate::storage::keeping::RuntimePaths;
 use crate::store::Store;
 
-/// How long a keeper has to begin, and to end.
+/// How long a supervisor has to begin, and to end.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long what was written has to be sent before a mount is taken away.
@@ -73,7 +73,7 @@ struct Subject {
     places: RuntimePaths,
 }
 
-/// `mount-storage NAME [--again|--stop|--keep]`: starts the entry's keeper; or has it mount anew; or ends it; or is it.
+/// `mount-storage NAME [--again|--stop|--keep]`: starts the entry's supervisor; or has it mount anew; or ends it; or is it.
 pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let word = |index: usize| words.get(index).map_or("", String::as_str);
     let name = EntryName::parse(word(0))?;
@@ -87,13 +87,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         "" => Ok(subject.start(context)?),
         "--again" => Ok(subject.again(context)?),
         "--stop" => Ok(subject.stop()?),
-        "--keep" => Ok(keeper::run(&subject, &context.environment)?),
+        "--keep" => Ok(supervisor::run(&subject, &context.environment)?),
         other => Err(Error::refused(format!("unexpected argument {other:?}")).into()),
     }
 }
 
 impl Subject {
-    /// Starts the keeper, unless one is at work.
+    /// Starts the supervisor, unless one is at work.
     fn start(&self, context: &Context) -> Result<()> {
         if self.places.is_kept() {
             return Ok(());
@@ -121,17 +121,17 @@ impl Subject {
     }
 
     fn again(&self, context: &Context) -> Result<()> {
-        match self.keeper() {
-            Some(keeper) => signal(keeper, Signal::HUP),
+        match self.supervisor() {
+            Some(supervisor) => signal(supervisor, Signal::HUP),
             None => self.start(context),
         }
     }
 
     fn stop(&self) -> Result<()> {
-        if !wait_until(SENDING, || keeper::unsent(self) == 0) {
+        if !wait_until(SENDING, || supervisor::unsent(self) == 0) {
             return Err(Error::refused(format!(
                 "{} files that were written to storage entry \"{}\" were not sent to the server within {} s; they stay in {} until they are",
-                keeper::unsent(self),
+                supervisor::unsent(self),
                 self.name,
                 SENDING.as_secs(),
                 self.places.cache.display()
@@ -140,8 +140,8 @@ impl Subject {
         if systemd::is_in_charge() && !root::is_own_call() {
             systemd::stop(&self.name)?;
         }
-        if let Some(keeper) = self.keeper() {
-            signal(keeper, Signal::TERM)?;
+        if let Some(supervisor) = self.supervisor() {
+            signal(supervisor, Signal::TERM)?;
         }
         if !wait_until(PATIENCE, || !self.places.is_kept()) {
             return Err(Error::refused("the process that keeps it mounted does not end"));
@@ -163,8 +163,8 @@ impl Subject {
         Ok(())
     }
 
-    /// The keeper's process, where one is at work.
-    fn keeper(&self) -> Option<Pid> {
+    /// The supervisor's process, where one is at work.
+    fn supervisor(&self) -> Option<Pid> {
         if !self.places.is_kept() {
             return None;
         }
@@ -177,7 +177,7 @@ impl Subject {
         self.storage.join(self.name.as_str())
     }
 
-    /// Takes away every mount of a keeper's at the entry's place, and the base below them.
+    /// Takes away every mount of a supervisor's at the entry's place, and the base below them.
     fn detach_all(&self) -> Result<()> {
         let below = fs::metadata(&self.storage).map_err(Error::system("read", &self.storage))?;
         let device = device_of(&below);
@@ -215,7 +215,7 @@ impl Subject {
         Ok(())
     }
 
-    /// What a keeper and the serving program say goes here.
+    /// What a supervisor and the serving program say goes here.
     fn log(&self) -> Result<File> {
         let mut options = OpenOptions::new();
         options.append(true).create(true).mode(0o640);
@@ -225,7 +225,7 @@ impl Subject {
 
 /// `fusermount`, as the serving program calls it.
 pub(crate) fn fusermount(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    // Unmounting is the keeper's.
+    // Unmounting is the supervisor's.
     if words.iter().any(|word| word == "-u") {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! What a keeper mounts, read with the rights of the store's owner, and the words that rclone is called with.
+//! What a supervisor mounts, read with the rights of the store's owner, and the words that rclone is called with.
 
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::entry::Entry;

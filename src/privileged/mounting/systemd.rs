@@ -1,4 +1,4 @@
-//! Keepers as services of systemd, where that runs: it starts them again, and before Docker when the host starts.
+//! Supervisors as services of systemd, where that runs: it starts them again, and before Docker when the host starts.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::host::process;
 use crate::privileged::root;
 use crate::storage::keeping;
 
-/// The unit of every keeper; the entry's name stands behind the `@`.
+/// The unit of every supervisor; the entry's name stands behind the `@`.
 pub(crate) const UNIT: &str = "/etc/systemd/system/dokku-storage-mount@.service";
 
 /// Whether systemd runs this host's services (`sd_booted(3)`).
@@ -91,14 +91,14 @@ fn write_unit(path: &str, text: &str) -> Result<()> {
     systemctl(&["daemon-reload"])
 }
 
-/// Starts an entry's keeper, now and at every start of the host.
+/// Starts an entry's supervisor, now and at every start of the host.
 pub(crate) fn start(name: &EntryName) -> Result<()> {
     write_unit(UNIT, &unit())?;
     systemctl(&["enable", "--quiet", &service(name)])?;
     systemctl(&["start", "--no-block", &service(name)])
 }
 
-/// Ends an entry's keeper, now and at every start of the host.
+/// Ends an entry's supervisor, now and at every start of the host.
 pub(crate) fn stop(name: &EntryName) -> Result<()> {
     if !Path::new(UNIT).exists() {
         return Ok(());

@@ -13,7 +13,7 @@ const LABEL: &str = "org.dokku-storage.filling";
 
 /// What is to be filled.
 #[derive(Debug)]
-pub(crate) struct Vessel {
+pub(crate) struct StagedVolume {
     /// The path in the image.
     pub path: String,
     /// The directory, as the engine's host sees it. It is there, and empty.
@@ -25,27 +25,27 @@ pub(crate) struct Vessel {
 ///
 /// # Errors
 /// Where Docker refuses, with its words. What was filled by then is left.
-pub(crate) fn fill(environment: &Environment, image: &str, vessels: &[Vessel]) -> Result<()> {
+pub(crate) fn fill(environment: &Environment, image: &str, staged: &[StagedVolume]) -> Result<()> {
     let own = std::process::id().to_string();
     clear(environment, |of| !process::is_alive(of));
-    let result = copy(environment, image, vessels, &own);
+    let result = copy(environment, image, staged, &own);
     clear(environment, |of| of == own);
     result
 }
 
-fn copy(environment: &Environment, image: &str, vessels: &[Vessel], own: &str) -> Result<()> {
+fn copy(environment: &Environment, image: &str, staged: &[StagedVolume], own: &str) -> Result<()> {
     let label = format!("{LABEL}={own}");
     let mut words: Vec<String> =
         ["create", "--network", "none", "--label", &label].map(str::to_owned).to_vec();
-    for (index, vessel) in vessels.iter().enumerate() {
+    for (index, staged) in staged.iter().enumerate() {
         // A volume that is a directory: Docker fills it at the first container that has it.
         let name = format!("dokku-storage-filling-{own}-{index}");
-        let options = [("type", "none"), ("o", "bind"), ("device", &vessel.directory)];
+        let options = [("type", "none"), ("o", "bind"), ("device", &staged.directory)];
         let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let labels = BTreeMap::from([(LABEL.to_owned(), own.to_owned())]);
         let volume = Volume { driver: LOCAL.to_owned(), options: options.into(), labels };
         volumes::make(environment, &name, &volume)?;
-        words.extend(["-v".to_owned(), format!("{name}:{}", vessel.path)]);
+        words.extend(["-v".to_owned(), format!("{name}:{}", staged.path)]);
     }
     words.extend([image.to_owned(), "true".to_owned()]);
     let docker = client(environment);

@@ -1,4 +1,4 @@
-//! The keeper: mounts an entry, and mounts it again whenever the program that serves it ends.
+//! The supervisor: mounts an entry, and mounts it again whenever the program that serves it ends.
 //!
 //! A new mount is put on top of the one that does not answer any more, which stays. Containers that run have the old
 //! one as a slave, and so see the new one; taking the old one away would cut them off for good.
@@ -47,10 +47,10 @@ const LOOKING: Duration = Duration::from_secs(1);
 /// How much of what the serving program says is kept, in bytes.
 const LOG_MAX: u64 = 1 << 20;
 
-/// How often the keeper looks after its mount where nothing else happens.
+/// How often the supervisor looks after its mount where nothing else happens.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What a keeper is told.
+/// What a supervisor is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     End,
@@ -59,7 +59,7 @@ enum Told {
 }
 
 /// Keeps an entry mounted until it is told to end, or the entry is gone.
-pub(crate) fn run(subject: &Subject, environment: &Environment) -> Result<()> {
+pub(super) fn run(subject: &Subject, environment: &Environment) -> Result<()> {
     // A group leader has a session already.
     let _ = nix::unistd::setsid();
     subject.make_folders()?;
@@ -137,7 +137,7 @@ fn refuse(subject: &Subject, error: &Error) -> Result<()> {
     root::replace(&subject.places.reason, reason.as_bytes(), 0o644, None)
 }
 
-/// The lock, with this process's id in it; none where another keeper has it.
+/// The lock, with this process's id in it; none where another supervisor has it.
 fn lock(subject: &Subject) -> Result<Option<File>> {
     let path = &subject.places.lock;
     let mut options = OpenOptions::new();
@@ -224,7 +224,7 @@ fn serve(
     service.start(subject.log()?).map_err(Error::system("start", program))
 }
 
-/// Ends a program that an earlier keeper left behind.
+/// Ends a program that an earlier supervisor left behind.
 fn end_orphan(subject: &Subject) {
     let Ok(id) = fs::read_to_string(&subject.places.served_by) else {
         return;
@@ -305,7 +305,7 @@ fn end(child: &mut Child) {
 }
 
 /// How many files were written and not sent yet, as rclone notes them.
-pub(crate) fn unsent(subject: &Subject) -> usize {
+pub(super) fn unsent(subject: &Subject) -> usize {
     let _rights = Rights::of(subject.store.owner(), subject.store.layout());
     let mut folders = vec![subject.places.cache.join("vfsMeta")];
     let mut count = 0;
@@ -325,7 +325,7 @@ pub(crate) fn unsent(subject: &Subject) -> usize {
     count
 }
 
-/// The signals that a keeper is told things by.
+/// The signals that a supervisor is told things by.
 struct Signals(SignalFd);
 
 impl Signals {
