@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::domain::docker_args::quoted;
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::{Finding, Severity};
+use crate::domain::layout::LEFT_OVER;
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
@@ -86,6 +87,14 @@ pub(crate) fn unreferred(
     let layout = context.store.layout();
     let mut findings: Vec<Finding> =
         found.problems.iter().map(|p| unreadable(p, Severity::Person)).collect();
+    for left in std::fs::read_dir(layout.registry()).into_iter().flatten().flatten() {
+        if left.file_name().to_string_lossy().starts_with(LEFT_OVER) {
+            let path = left.path().to_string_lossy().into_owned();
+            let sentence = format!("{path} was to be removed, but has files of another user");
+            let remedy = format!("look at it, then remove it: sudo rm -r {path}");
+            findings.push(Finding::new("left-over", Severity::Person, sentence, remedy).at(path));
+        }
+    }
     let mut used: std::collections::HashSet<&EntryName> = std::collections::HashSet::new();
     for (_, mounts) in apps {
         used.extend(mounts.mounted.iter().map(|mounted| &mounted.entry.name));

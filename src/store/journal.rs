@@ -53,6 +53,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, Owner, unless_absent};
 use crate::domain::error::{Error, Result};
+use crate::domain::layout::LEFT_OVER;
 use crate::domain::layout::Layout;
 
 /// The largest note that is read, in bytes.
@@ -346,6 +347,15 @@ impl Journal {
             }
             other => other,
         };
+        let removed = match removed {
+            // What belongs to somebody else, such as a directory of root's in an app's, must not be in the way of every
+            // later change. The doctor names it.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let name = format!("{LEFT_OVER}{}", unique());
+                fs::rename(&self.staging, self.staging.with_file_name(name)).map_err(|_| error)
+            }
+            other => other,
+        };
         unless_absent(removed).map_err(Error::system("remove", &self.staging))
     }
 
@@ -522,6 +532,12 @@ fn wait(mut lock: impl FnMut() -> io::Result<()>) -> io::Result<()> {
             other => return other,
         }
     }
+}
+
+/// A name that does not come again.
+fn unique() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    format!("{}-{}", now.map_or(0, |now| now.as_nanos()), std::process::id())
 }
 
 #[cfg(test)]

@@ -193,6 +193,20 @@ source_of() { docker inspect --format '{{range .Mounts}}{{.Destination}} {{.Name
   assert_equal "[[\"cache\",\"$APP-cache\"]]" "$(dokku storage:needs:list "$APP" --format json | jq -c '[.[] | [.id, .entry]]')"
 }
 
+@test "files of root's in a deleted app's store do not stop later changes" {
+  dokku storage:create "$APP-data"
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data
+  mkdir "$CONFIG/$APP/roots"
+  echo kept >"$CONFIG/$APP/roots/file"
+  dokku --force apps:destroy "$APP"
+  dokku storage:create "$APP-other"
+  dokku storage:create "$APP-third"
+  run dokku storage:doctor
+  assert_has "has files of another user; look at it, then remove it: sudo rm -r $REGISTRY/.left-"
+  [ ! -e "$REGISTRY/.change" ] || fail "the staging place is still there"
+  rm -r "$REGISTRY"/.left-*
+}
+
 # --- report ---------------------------------------------------------------------------------------------------
 
 @test "dokku report shows the app's storage" {
