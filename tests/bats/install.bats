@@ -321,7 +321,10 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   [ ! -e "$HOST/user/.local/share/dokku-storage" ] || fail "the user's store was touched"
   bash -c 'source "$1" && complete -p dokku-storage' bash "$HOST/user/.local/share/bash-completion/completions/dokku-storage"
 
-  alone() { env -i PATH="$PATH" HOME="$HOST/user" "$HOST/user/.local/bin/dokku-storage" "$@"; }
+  # Where this machine is a Dokku host, its Dokku is out of sight: elsewhere there is none.
+  local without=()
+  [ ! -d /var/lib/dokku ] || without=(unshare --mount sh -c 'mount -t tmpfs tmpfs /var/lib && exec "$@"' sh)
+  alone() { "${without[@]}" env -i PATH="$PATH" HOME="$HOST/user" "$HOST/user/.local/bin/dokku-storage" "$@"; }
   alone storage:create blog-data
   alone storage:mount blog blog-data --container-dir /data
   run alone docker-args-run blog
