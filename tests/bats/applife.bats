@@ -202,7 +202,8 @@ source_of() { docker inspect --format '{{range .Mounts}}{{.Destination}} {{.Name
   dokku storage:create "$APP-other"
   dokku storage:create "$APP-third"
   run dokku storage:doctor
-  assert_has "has files of another user; look at it, then remove it: sudo rm -r $REGISTRY/.left-"
+  assert_has "was to be removed, but has files of another user"
+  assert_has "look at it, then remove it: sudo rm -r $REGISTRY/.left-"
   [ ! -e "$REGISTRY/.change" ] || fail "the staging place is still there"
   rm -r "$REGISTRY"/.left-*
 }

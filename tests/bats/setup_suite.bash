@@ -38,6 +38,24 @@ clear_docker() {
     echo "# DOCKER IS SLOW: it took $((SECONDS - seconds)) s to look at its volumes; is one of its volume drivers down?" >&3
 }
 
+# What the machine had in the two places outside of the throw-away roots that the install trigger writes to. It outlives a run that
+# was killed: the next run puts it back first.
+MACHINE=/var/lib/dokku-storage-tests
+keep_machine() {
+  [ ! -e "$MACHINE/whole" ] || restore_machine
+  rm -rf "$MACHINE"
+  mkdir -m 0700 "$MACHINE"
+  [ ! -e "$HELPERS" ] || cp -a "$HELPERS" "$MACHINE/helpers"
+  [ ! -e "$SUDOERS" ] || cp -a "$SUDOERS" "$MACHINE/sudoers"
+  touch "$MACHINE/whole"
+}
+restore_machine() {
+  rm -rf "$HELPERS" "$SUDOERS"
+  [ ! -e "$MACHINE/helpers" ] || cp -aT "$MACHINE/helpers" "$HELPERS"
+  [ ! -e "$MACHINE/sudoers" ] || cp -aT "$MACHINE/sudoers" "$SUDOERS"
+  rm -rf "$MACHINE"
+}
+
 setup_suite() {
   local tests
   tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -68,10 +86,7 @@ setup_suite() {
     echo "# NO DOCKER ENGINE ANSWERS: the tests with real containers are SKIPPED" >&3
   fi
 
-  # The install trigger writes to two places outside of the throw-away roots.
-  mkdir "$SUITE/machine"
-  [ ! -e "$HELPERS" ] || cp -a "$HELPERS" "$SUITE/machine/helpers"
-  [ ! -e "$SUDOERS" ] || cp -a "$SUDOERS" "$SUITE/machine/sudoers"
+  is_real || keep_machine
 }
 
 teardown_suite() {
@@ -88,10 +103,6 @@ teardown_suite() {
     docker image ls --format '{{.Repository}}:{{.Tag}}' | grep -E "^dokku-storage-test[a-z0-9-]*:$RUN_ID$" |
       xargs -r docker image rm -f >/dev/null 2>&1 || true
   fi
-  if ! is_real; then
-    rm -rf "$HELPERS" "$SUDOERS"
-    [ ! -e "$SUITE/machine/helpers" ] || cp -aT "$SUITE/machine/helpers" "$HELPERS"
-    [ ! -e "$SUITE/machine/sudoers" ] || cp -aT "$SUITE/machine/sudoers" "$SUDOERS"
-  fi
+  is_real || restore_machine
   rm -rf "$SUITE" "$TURN"
 }
