@@ -15,8 +15,7 @@
 use crate::checks::declared::Covered;
 use crate::checks::image::AppImage;
 use crate::context::Context;
-use crate::docker::populating;
-use crate::docker::populating::StagedVolume;
+use crate::docker::populating::{self, StagedVolume};
 use crate::domain::attachment::Attachment;
 use crate::domain::auto_volume::AutoVolume;
 use crate::domain::entry::Entry;
@@ -26,14 +25,11 @@ use crate::domain::paths::{ContainerPath, Source};
 use crate::domain::phases::Phases;
 use crate::fs::tree::Depth;
 use crate::host::environment;
-use crate::ops::access;
 use crate::ops::auto_volumes::made_for;
-use crate::ops::destroy;
 use crate::ops::snapshots::forget;
-use crate::storage::ownership;
-use crate::storage::ownership::{Folder, Ids};
-use crate::storage::root;
-use crate::storage::root::staged_name;
+use crate::ops::{access, destroy};
+use crate::storage::ownership::{self, Folder, Ids};
+use crate::storage::root::{self, staged_name};
 use crate::store::Store;
 
 /// What an image declares and nothing is mounted at.

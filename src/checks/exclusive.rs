@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use crate::context::Context;
-use crate::context::as_docker_sees_it;
+use crate::context::{Context, as_docker_sees_it};
 use crate::docker::containers::{Container, Mount};
 use crate::domain::entry::Entry;
 use crate::domain::error::Result;

@@ -4,9 +4,8 @@ use std::cell::{OnceCell, RefCell};
 use std::os::unix::fs::MetadataExt;
 
 use crate::context::Context;
-use crate::docker;
-use crate::docker::IdMap;
 use crate::docker::images::Image;
+use crate::docker::{self, IdMap};
 use crate::domain::app_image::{Content, ImageFacts, User};
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::finding::{Finding, Severity};

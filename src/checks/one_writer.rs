@@ -14,8 +14,7 @@
 
 use crate::checks::exclusive::{can_write, declared, in_the_way, written_by};
 use crate::context::Context;
-use crate::docker::containers;
-use crate::docker::containers::Container;
+use crate::docker::containers::{self, Container};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::{Finding, Severity};

@@ -32,11 +32,9 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::checks::auto_volumes::Uncovered;
 use crate::checks::image::{self, AppImage};
-use crate::checks::one_writer;
-use crate::checks::sources;
+use crate::checks::{one_writer, sources};
 use crate::context::Context;
-use crate::docker::volumes;
-use crate::docker::volumes::Volume;
+use crate::docker::volumes::{self, Volume};
 use crate::domain::app_image::{CheckedMounts, ImageFacts};
 use crate::domain::app_settings::{MissingSource, UnwritableSource};
 use crate::domain::attachment::Attachment;
@@ -51,10 +49,8 @@ use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::scheduler;
 use crate::ops::usage::{NEARLY_FULL, share_of};
-use crate::storage::ownership;
-use crate::storage::ownership::{Folder, Ids};
-use crate::storage::root;
-use crate::storage::root::DirectorySpec;
+use crate::storage::ownership::{self, Folder, Ids};
+use crate::storage::root::{self, DirectorySpec};
 use crate::store::{Mounted, Mounts};
 use crate::types;
 

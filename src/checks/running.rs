@@ -1,7 +1,6 @@
 //! Whether the running containers have the mounts that are declared.
 
-use crate::context::Context;
-use crate::context::as_docker_sees_it;
+use crate::context::{Context, as_docker_sees_it};
 use crate::docker::containers::Container;
 use crate::domain::docker_args::mounted_source;
 use crate::domain::finding::{Finding, Severity};

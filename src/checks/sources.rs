@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::docker;
 use crate::docker::containers::Container;
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::finding::{Finding, Severity};
@@ -15,7 +14,7 @@ use crate::ops::access;
 use crate::storage::root::default_path;
 use crate::store::files::is_absent;
 use crate::store::{Mounted, Mounts, overlap};
-use crate::types;
+use crate::{docker, types};
 
 /// The mount as it is told in a finding: the source, the container path and the entry.
 fn mount_sentence(app: &AppName, mounted: &Mounted) -> String {

@@ -8,8 +8,7 @@ use crate::domain::layout::LEFT_OVER;
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
-use crate::storage::root::Place;
-use crate::storage::root::{STAGED, default_path};
+use crate::storage::root::{Place, STAGED, default_path};
 use crate::store::{Entries, Mounts, RealPath, RealPaths};
 use crate::types;
 

@@ -16,11 +16,8 @@ use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
-use crate::ops::access;
-use crate::ops::apps;
-use crate::ops::restart;
-use crate::ops::scheduler;
 use crate::ops::unmount::remove_if_unused;
+use crate::ops::{access, apps, restart, scheduler};
 use crate::store::MountsFile;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 

@@ -8,8 +8,7 @@ use crate::domain::error::Error;
 use crate::domain::names::EntryName;
 use crate::domain::paths::Source;
 use crate::host::environment;
-use crate::ops::populate;
-use crate::ops::populate::Origin;
+use crate::ops::populate::{self, Origin};
 use crate::storage::root;
 
 #[derive(Debug, Parser)]

@@ -7,14 +7,10 @@ use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
-use crate::ops::access;
-use crate::ops::apps;
-use crate::ops::confirmation;
 use crate::ops::destroy::{carry_out, holds_data, plan};
-use crate::ops::trash;
+use crate::ops::{access, apps, confirmation, trash};
 use crate::storage::root;
-use crate::types;
-use crate::types::Removal;
+use crate::types::{self, Removal};
 
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -3,12 +3,10 @@
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than, with_app};
-use crate::checks::exclusive;
 use crate::checks::image::{self, AppImage};
-use crate::checks::{declared, running, sources, store};
+use crate::checks::{declared, exclusive, running, sources, store};
 use crate::context::Context;
-use crate::docker::containers;
-use crate::docker::containers::Container;
+use crate::docker::containers::{self, Container};
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;

@@ -7,7 +7,6 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
-use crate::docker;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -16,7 +15,7 @@ use crate::domain::paths::{ContainerPath, Source};
 use crate::host::{plugn, process};
 use crate::ops::access;
 use crate::storage::root::Place;
-use crate::types;
+use crate::{docker, types};
 
 /// The image unless another is named.
 const IMAGE: &str = "alpine:3";

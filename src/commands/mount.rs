@@ -4,7 +4,6 @@ use clap::Parser;
 
 use super::arguments::{self, at, given, list, no_more_than, with_app};
 use crate::context::Context;
-use crate::docker;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, only_on_default_path};
 use crate::domain::error::{Error, Result};
@@ -14,14 +13,11 @@ use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
-use crate::ops::access;
-use crate::ops::apps;
 use crate::ops::mount::refuse_collision;
-use crate::ops::restart;
-use crate::ops::scheduler;
+use crate::ops::{access, apps, restart, scheduler};
 use crate::storage::root;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
-use crate::types;
+use crate::{docker, types};
 
 #[derive(Debug, Parser)]
 struct Arguments {

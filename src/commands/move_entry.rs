@@ -9,15 +9,12 @@ use super::arguments::{self, at, no_more_than};
 use crate::checks::exclusive;
 use crate::commands::mount;
 use crate::context::Context;
-use crate::docker::containers;
-use crate::docker::containers::Container;
+use crate::docker::containers::{self, Container};
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
-use crate::ops::apps;
-use crate::ops::restart;
-use crate::ops::{access, scheduler};
+use crate::ops::{access, apps, restart, scheduler};
 use crate::store::{MountsFile, Store};
 
 #[derive(Debug, Parser)]

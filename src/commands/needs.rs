@@ -10,9 +10,8 @@ use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::error::Error;
 use crate::domain::needs::{self, Mode, Need, NeedId};
-use crate::ops::apps;
 use crate::ops::needs::{ask, declare, link_one, linked};
-use crate::ops::restart;
+use crate::ops::{apps, restart};
 use crate::render::table::table;
 
 /// The largest document of needs, in bytes.

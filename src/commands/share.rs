@@ -8,10 +8,8 @@ use crate::context::Context;
 use crate::domain::app_settings::Share;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
-use crate::ops::apps;
-use crate::ops::restart;
-use crate::ops::scheduler;
 use crate::ops::share::name;
+use crate::ops::{apps, restart, scheduler};
 use crate::store::reading::EntryCache;
 use crate::store::{Mounted, Mounts, Store};
 

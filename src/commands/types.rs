@@ -7,8 +7,7 @@ use super::arguments::{self, at, no_more_than};
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::render::table::table;
-use crate::types;
-use crate::types::{ALL, Description, Requirement, StorageType};
+use crate::types::{self, ALL, Description, Requirement, StorageType};
 
 #[derive(Debug, Parser)]
 struct Arguments {

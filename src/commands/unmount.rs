@@ -10,9 +10,8 @@ use crate::domain::error::{Error, Result};
 use crate::domain::mount_string::MountString;
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{ContainerPath, Source};
-use crate::ops::apps;
-use crate::ops::restart;
 use crate::ops::unmount::remove_if_unused;
+use crate::ops::{apps, restart};
 use crate::store::{Change, Line, Mounted, MountsFile};
 
 #[derive(Debug, Parser)]

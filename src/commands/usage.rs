@@ -15,15 +15,11 @@ use crate::domain::names::EntryName;
 use crate::domain::paths::Source;
 use crate::domain::size::{ByteSize, readable};
 use crate::fs::image;
-use crate::fs::space;
-use crate::fs::space::Fullness;
-use crate::ops::access;
-use crate::ops::apps;
+use crate::fs::space::{self, Fullness};
+use crate::ops::{access, apps};
 use crate::render::table::table;
-use crate::storage;
-use crate::storage::ownership;
 use crate::storage::root::Place;
-use crate::storage::sized;
+use crate::storage::{self, ownership, sized};
 use crate::types;
 
 /// How wide a bar is, in characters.

@@ -9,9 +9,8 @@ use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::paths::Source;
-use crate::ops::access;
-use crate::ops::scheduler;
 use crate::ops::usable::sentence;
+use crate::ops::{access, scheduler};
 use crate::types;
 
 /// How long it waits for what may come by itself, unless somebody says.

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::docker::volumes;
-use crate::docker::volumes::{LOCAL, Volume};
+use crate::docker::volumes::{self, LOCAL, Volume};
 use crate::docker::{Environment, client};
 use crate::domain::error::{Error, Result};
 use crate::host::process;

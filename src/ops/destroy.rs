@@ -7,15 +7,11 @@ use crate::domain::names::{AppName, EntryName, VolumeName};
 use crate::domain::paths::Source;
 use crate::domain::trash::{Caller, Trashed};
 use crate::fs::mount_points;
-use crate::ops::access;
-use crate::ops::scheduler;
-use crate::ops::trash;
+use crate::ops::{access, scheduler, trash};
 use crate::storage::ownership;
-use crate::storage::root;
-use crate::storage::root::Place;
+use crate::storage::root::{self, Place};
 use crate::store::Store;
-use crate::types;
-use crate::types::Removal;
+use crate::types::{self, Removal};
 
 /// Whether the storage root has the entry's data under its name.
 pub(crate) fn holds_data(entry: &Entry) -> bool {

@@ -15,15 +15,12 @@ use crate::fs::jail;
 use crate::ops::access;
 use crate::ops::snapshots::{existing, forget};
 use crate::ops::web::Web;
-use crate::storage::root;
-use crate::storage::root::Place;
-use crate::storage::root::{DirectorySpec, staged_name};
+use crate::storage::root::{self, DirectorySpec, Place, staged_name};
 use crate::storage::sized;
 use crate::storage::sized::staged::Original;
 use crate::storage::snapshots::{SnapshotKind, said};
 use crate::store::Store;
-use crate::types;
-use crate::types::snapshot_kind;
+use crate::types::{self, snapshot_kind};
 
 /// Why not everybody may fetch something.
 const FROM_THE_HOST: &str =

@@ -1,9 +1,7 @@
 //! Copies of an entry's data as it was at a moment: which there are, and who uses what they are made of.
 
-use crate::context::Context;
-use crate::context::as_docker_sees_it;
-use crate::docker::containers;
-use crate::docker::containers::Container;
+use crate::context::{Context, as_docker_sees_it};
+use crate::docker::containers::{self, Container};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;

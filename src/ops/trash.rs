@@ -17,10 +17,8 @@ use crate::domain::size::readable;
 use crate::domain::trash::{Caller, TrashId, Trashed};
 use crate::fs::space;
 use crate::fs::tree::Usage;
-use crate::ops::access;
-use crate::ops::apps;
-use crate::storage::ownership;
-use crate::storage::{root, sized};
+use crate::ops::{access, apps};
+use crate::storage::{ownership, root, sized};
 use crate::store::Store;
 use crate::types;
 

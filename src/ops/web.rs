@@ -9,12 +9,10 @@ use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::size::readable;
 use crate::domain::web::{GitReference, Sha256, WebAddress};
-use crate::fs::archive;
-use crate::fs::fetch;
 use crate::fs::tree::Depth;
+use crate::fs::{archive, fetch};
 use crate::render::progress;
-use crate::storage::ownership;
-use crate::storage::ownership::{Folder, Ids};
+use crate::storage::ownership::{self, Folder, Ids};
 use crate::storage::root::staged_name;
 
 /// What a file is called whose address has no name.

@@ -7,9 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::INSTALLED;
-use crate::domain::layout::Layout;
-use crate::domain::layout::{LIB_ROOT_FILE, STORAGE_ROOT_FILE};
+use crate::domain::layout::{INSTALLED, LIB_ROOT_FILE, Layout, STORAGE_ROOT_FILE};
 use crate::host::environment::is_under_sudo;
 use crate::store::{Owner, Store, files};
 

@@ -15,10 +15,8 @@ use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::mode::Mode;
 use crate::fs::tree::{Depth, FILE_MODES};
-use crate::storage::ownership;
-use crate::storage::ownership::{Folder, Ids};
-use crate::storage::root;
-use crate::storage::root::staged_name;
+use crate::storage::ownership::{self, Folder, Ids};
+use crate::storage::root::{self, staged_name};
 use crate::store::files::{self, is_absent};
 use crate::store::{Change, Rights};
 

@@ -14,16 +14,13 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::docker;
-use crate::docker::{CONTAINER_IDS, IdMap};
+use crate::docker::{self, CONTAINER_IDS, IdMap};
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::Layout;
-use crate::domain::layout::{HELPERS, STORAGE_ROOT_FILE};
+use crate::domain::layout::{HELPERS, Layout, STORAGE_ROOT_FILE};
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::fs::image;
-use crate::fs::tree;
-use crate::fs::tree::{Copied, Depth, Usage};
+use crate::fs::tree::{self, Copied, Depth, Usage};
 use crate::host::environment::Environment;
 use crate::host::process;
 use crate::host::users::is_root;

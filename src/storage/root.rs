@@ -8,13 +8,11 @@ use crate::domain::error::{Error, Result};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::fs::mount_points;
-use crate::fs::tree;
-use crate::fs::tree::{Copied, Depth};
+use crate::fs::tree::{self, Copied, Depth};
 use crate::host::process;
 use crate::render::progress;
 use crate::storage::file;
-use crate::storage::ownership;
-use crate::storage::ownership::{Folder, Ids};
+use crate::storage::ownership::{self, Folder, Ids};
 use crate::store::{Change, files};
 
 pub(crate) use crate::domain::names::STAGED;

@@ -10,12 +10,10 @@ use crate::domain::error::{Error, Result};
 use crate::domain::finding::Problem;
 use crate::domain::paths::Source;
 use crate::domain::size::{ByteSize, readable};
-use crate::fs::image;
-use crate::fs::image::{LEAST, PROGRAMS};
+use crate::fs::image::{self, LEAST, PROGRAMS};
 use crate::fs::{mount_points, space, subvolume};
 use crate::host::users::is_root;
-use crate::storage::ownership;
-use crate::storage::root;
+use crate::storage::{ownership, root};
 
 /// The helper.
 const HELPER: &str = "size-storage-dir";

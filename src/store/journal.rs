@@ -53,8 +53,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, Owner, unless_absent};
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::LEFT_OVER;
-use crate::domain::layout::Layout;
+use crate::domain::layout::{LEFT_OVER, Layout};
 
 /// The largest note that is read, in bytes.
 const LARGEST_NOTE: u64 = 16 * 1024 * 1024;

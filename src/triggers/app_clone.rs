@@ -14,9 +14,7 @@ use crate::domain::paths::Source;
 use crate::host::plugn;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::storage::ownership;
-use crate::storage::root;
-use crate::storage::root::Place;
-use crate::storage::root::{DirectorySpec, staged_name};
+use crate::storage::root::{self, DirectorySpec, Place, staged_name};
 use crate::store::{Change, Mounted, Store};
 use crate::types;
 

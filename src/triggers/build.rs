@@ -4,8 +4,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use super::{app, word};
-use crate::checks::prepare;
-use crate::checks::sources;
+use crate::checks::{prepare, sources};
 use crate::context::Context;
 use crate::domain::app_settings::MissingSource;
 use crate::domain::error::{Error, Result};

@@ -1,8 +1,7 @@
 //! `docker-args-build`, `docker-args-deploy`, `docker-args-run`: the words that mount an app's storage.
 
 use super::{app, word};
-use crate::checks::sources;
-use crate::checks::{one_writer, prepare};
+use crate::checks::{one_writer, prepare, sources};
 use crate::context::Context;
 use crate::domain::app_settings::MissingSource;
 use crate::domain::attachment::Attachment;

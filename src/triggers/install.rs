@@ -39,19 +39,15 @@ use anyhow::Context as _;
 use crate::context::Context;
 use crate::context::row::Kind;
 use crate::domain::error::Result;
-use crate::domain::layout::INSTALLED;
-use crate::domain::layout::{HELPERS, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
+use crate::domain::layout::{HELPERS, INSTALLED, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
 use crate::domain::names::AppName;
-use crate::fs::tree;
-use crate::fs::tree::Depth;
+use crate::fs::tree::{self, Depth};
 use crate::host::process;
 use crate::host::users::is_root;
-use crate::ops::migrate;
-use crate::ops::trash;
+use crate::ops::{migrate, trash};
 use crate::privileged::root;
-use crate::storage;
 use crate::store::{OWN_FOLDERS, app_folders, files};
-use crate::types;
+use crate::{storage, types};
 
 /// Where sudo reads which programs Dokku's user may run as root.
 pub(crate) const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";

@@ -5,9 +5,9 @@ use crate::domain::entry::{Entry, only_on_default_path};
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::Problem;
 use crate::domain::size::ByteSize;
-use crate::storage::root::Place;
+use crate::storage::root::{self, Place};
+use crate::storage::sized;
 use crate::storage::snapshots::SnapshotKind;
-use crate::storage::{root, sized};
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
 /// The type `directory`.

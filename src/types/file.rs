@@ -7,10 +7,9 @@ use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::Problem;
 use crate::domain::paths::Source;
-use crate::storage;
-use crate::storage::file;
 use crate::storage::root::Place;
 use crate::storage::snapshots::SnapshotKind;
+use crate::storage::{self, file};
 use crate::store::files::is_absent;
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::docker::volumes;
-use crate::docker::volumes::{Found, LOCAL, Volume};
+use crate::docker::volumes::{self, Found, LOCAL, Volume};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::paths::Source;

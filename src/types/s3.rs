@@ -20,10 +20,8 @@ use crate::fs::{fuse, mount_points};
 use crate::host::environment::Environment;
 use crate::host::rclone;
 use crate::host::users::is_root;
-use crate::storage::keeping;
-use crate::storage::keeping::RuntimePaths;
-use crate::storage::root;
-use crate::storage::root::Place;
+use crate::storage::keeping::{self, RuntimePaths};
+use crate::storage::root::{self, Place};
 use crate::types::{
     Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType,
 };

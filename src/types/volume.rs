@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::docker::volumes;
-use crate::docker::volumes::{Found, LOCAL};
+use crate::docker::volumes::{self, Found, LOCAL};
 use crate::domain::docker_args::quoted;
 use crate::domain::entry::{Entry, only_on_default_path};
 use crate::domain::error::{Error, Result};

@@ -11,15 +11,11 @@ use crate::domain::error::{Error, Result};
 use crate::domain::paths::Source;
 use crate::domain::source;
 use crate::domain::web::Sha256;
-use crate::ops::populate;
-use crate::ops::populate::Origin;
+use crate::ops::populate::{self, Origin};
 use crate::ops::{access, content, scheduler};
 use crate::storage::file::StagedFile;
-use crate::storage::root;
-use crate::storage::root::DirectorySpec;
-use crate::storage::root::Place;
-use crate::types;
-use crate::types::Request;
+use crate::storage::root::{self, DirectorySpec, Place};
+use crate::types::{self, Request};
 
 /// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
 ///

@@ -8,16 +8,13 @@ use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S, unsupported_scheduler};
 use crate::domain::error::{Error, Result};
 use crate::domain::mode::Mode;
 use crate::domain::names::{ConnectorName, EntryName};
-use crate::domain::options;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{Source, as_typed};
 use crate::domain::scope::Scope;
-use crate::domain::source;
+use crate::domain::{options, source};
 use crate::host::environment;
-use crate::storage::root;
-use crate::storage::root::Place;
-use crate::types;
-use crate::types::Request;
+use crate::storage::root::{self, Place};
+use crate::types::{self, Request};
 
 /// The type that an entry has of itself.
 const DIRECTORY: &str = "directory";

@@ -13,8 +13,7 @@ use crate::domain::snapshot::{Made, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
 use crate::ops::snapshots::{containers_with, forget, must_be_free};
 use crate::storage::root::{clear_staged, staged_name};
-use crate::storage::snapshots;
-use crate::storage::snapshots::SnapshotKind;
+use crate::storage::snapshots::{self, SnapshotKind};
 use crate::types;
 
 #[derive(Debug, Parser)]

@@ -9,9 +9,8 @@ pub(crate) use download::download;
 pub(crate) use git::fetch as fetch_git;
 
 use crate::domain::error::{Error, Result};
-use crate::host::process;
-use crate::host::rclone;
 use crate::host::users::is_root;
+use crate::host::{process, rclone};
 
 /// The user without any rights, as the kernel and Debian number it.
 const NOBODY: (u32, u32) = (65534, 65534);

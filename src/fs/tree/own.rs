@@ -10,11 +10,9 @@ use rustix::fs::{AtFlags, FileType, Gid, Statx, StatxFlags, Uid, chownat, fchown
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
 use crate::domain::error::{Error, Result};
-use crate::fs::tree::found;
-use crate::fs::tree::found::Found;
+use crate::fs::tree::found::{self, Found};
 use crate::fs::tree::open_any;
-use crate::fs::tree::walk;
-use crate::fs::tree::walk::{Visitor, lock};
+use crate::fs::tree::walk::{self, Visitor, lock};
 
 /// How far down ownership is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,10 +9,8 @@ use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
 use crate::domain::error::{Error, Result};
-use crate::fs::tree::found;
-use crate::fs::tree::found::Found;
-use crate::fs::tree::walk;
-use crate::fs::tree::walk::{Visitor, lock};
+use crate::fs::tree::found::{self, Found};
+use crate::fs::tree::walk::{self, Visitor, lock};
 
 /// What a tree takes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -9,14 +9,11 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::snapshot::of_directory_name;
 use crate::domain::trash::{Caller, Trashed};
-use crate::ops::destroy;
-use crate::ops::forget;
 use crate::ops::prune::find::deletes_volume;
 use crate::ops::prune::uses::Uses;
 use crate::ops::prune::{Fate, Kind, Unused};
-use crate::ops::trash;
-use crate::storage::ownership;
-use crate::storage::root;
+use crate::ops::{destroy, forget, trash};
+use crate::storage::{ownership, root};
 use crate::store::{Store, overlap};
 
 /// Deletes something.

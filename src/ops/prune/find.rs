@@ -17,8 +17,7 @@ use crate::ops::prune::uses::Uses;
 use crate::ops::prune::{Fate, Kind, LastUse, Unused};
 use crate::render::progress;
 use crate::storage::ownership;
-use crate::storage::root::Place;
-use crate::storage::root::default_path;
+use crate::storage::root::{Place, default_path};
 use crate::store::overlap;
 use crate::types;
 

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use crate::context::Context;
-use crate::context::as_docker_sees_it;
-use crate::docker::containers;
-use crate::docker::containers::Container;
+use crate::context::{Context, as_docker_sees_it};
+use crate::docker::containers::{self, Container};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};

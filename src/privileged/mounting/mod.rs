@@ -50,8 +50,7 @@ use crate::domain::names::EntryName;
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::process;
 use crate::privileged::root;
-use crate::storage::keeping;
-use crate::storage::keeping::RuntimePaths;
+use crate::storage::keeping::{self, RuntimePaths};
 use crate::store::Store;
 
 /// How long a supervisor has to begin, and to end.

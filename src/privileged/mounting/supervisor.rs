@@ -19,12 +19,10 @@ use std::os::fd::AsFd;
 
 use crate::domain::error::{Error, Result};
 use crate::fs::{fuse, mount_points, tree};
-use crate::host::environment::Environment;
-use crate::host::environment::FUSE_DESCRIPTOR;
+use crate::host::environment::{Environment, FUSE_DESCRIPTOR};
 use crate::host::process::Service;
 use crate::host::rclone;
-use crate::privileged::mounting::Subject;
-use crate::privileged::mounting::remote;
+use crate::privileged::mounting::{Subject, remote};
 use crate::privileged::root;
 use crate::storage::keeping;
 use crate::store::Rights;

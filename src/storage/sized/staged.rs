@@ -7,9 +7,8 @@ use crate::domain::size::{ByteSize, readable};
 use crate::domain::snapshot::Made;
 use crate::fs::tree::Copied;
 use crate::fs::{image, subvolume};
-use crate::storage::ownership;
-use crate::storage::root;
 use crate::storage::sized::{ask, existing, is_preallocated, must_be_possible};
+use crate::storage::{ownership, root};
 
 /// A directory of the storage root that something with a size is filled from.
 #[derive(Debug, Clone, Copy)]
