@@ -1,13 +1,18 @@
 //! Every arrow points down: a room of the house uses the rooms that ARCHITECTURE.md has below it, and no others.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
+#[path = "harness/mod.rs"]
+mod harness;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use harness::{repository, source_files};
 
 /// The rows of ARCHITECTURE.md's table, from the top; a row is the rooms on one floor.
 fn floors() -> BTreeMap<String, usize> {
-    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let text = fs::read_to_string(repository().join("ARCHITECTURE.md")).unwrap();
     let table = text.split("| rooms |").nth(1).unwrap().split("\n\n").next().unwrap();
     let mut floors = BTreeMap::new();
     for (floor, row) in table.lines().skip(2).enumerate() {
@@ -18,27 +23,14 @@ fn floors() -> BTreeMap<String, usize> {
     floors
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Every source file of `src`, with its room.
+/// Every source file, with its room.
 fn files() -> Vec<(String, PathBuf)> {
-    let src = root().join("src");
-    let (mut found, mut directories) = (Vec::new(), vec![src.clone()]);
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let below = path.strip_prefix(&src).unwrap();
-                let room = below.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
-                found.push((room.to_owned(), path));
-            }
-        }
-    }
-    found
+    let src = repository().join("src");
+    let with_room = |path: PathBuf| {
+        let first = path.strip_prefix(&src).unwrap().iter().next().unwrap();
+        (first.to_str().unwrap().trim_end_matches(".rs").to_owned(), path)
+    };
+    source_files().into_iter().map(with_room).collect()
 }
 
 /// The rooms that a text names behind `crate::`, without its comments and its unit tests.
@@ -95,7 +87,7 @@ fn no_arrow_points_up_or_to_the_side() {
             let is_down = *floor > floors[&room];
             // The rooms at the top are one crate root.
             if used != room && !is_down && !matches!(room.as_str(), "lib" | "main") {
-                let path = path.strip_prefix(root()).unwrap().display();
+                let path = path.strip_prefix(repository()).unwrap().display();
                 wrong.push(format!("{path} uses crate::{used}"));
             }
         }

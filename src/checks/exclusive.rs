@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::context::{Context, as_docker_sees_it};
+use crate::context::Context;
 use crate::docker::containers::{Container, Mount};
 use crate::domain::entry::Entry;
 use crate::domain::error::Result;
@@ -27,7 +27,7 @@ fn is_of(mount: &Mount, entry: &Entry, context: &Context) -> bool {
     match &entry.host_path {
         Some(Source::Volume(volume)) => mount.name == volume.as_str(),
         Some(Source::Path(path)) => {
-            let seen = as_docker_sees_it(path.as_str(), context);
+            let seen = context.docker_path(path.as_str());
             let source = Path::new(&mount.source);
             mount.name.is_empty() && overlap(source, Path::new(&seen))
         }

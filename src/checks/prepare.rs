@@ -50,7 +50,7 @@ use crate::host::environment;
 use crate::ops::scheduler;
 use crate::ops::usage::{NEARLY_FULL, share_of};
 use crate::storage::ownership::{self, Folder, Ids};
-use crate::storage::root::{self, DirectorySpec};
+use crate::storage::root;
 use crate::store::{Mounted, Mounts};
 use crate::types;
 
@@ -358,7 +358,7 @@ pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> R
         }
         (_, Some(part)) if is_ours(entry, context) => make_part(entry, part, context)?,
         _ => {
-            let wanted = DirectorySpec::of(entry, types::of(entry).place(), false, context)?;
+            let wanted = types::directory_spec(entry, false, context)?;
             root::make(path, context)?;
             wanted.apply(entry, context)?;
         }
@@ -375,7 +375,7 @@ fn is_ours(entry: &Entry, context: &Context) -> bool {
 fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()> {
     let name = entry.name.as_str();
     let directory = context.store.layout().directory(name);
-    let wanted = DirectorySpec::of(entry, types::of(entry).place(), false, context)?;
+    let wanted = types::directory_spec(entry, false, context)?;
     root::make(&directory, context)?;
     wanted.apply(entry, context)?;
     let found = std::fs::metadata(&directory).map_err(Error::system("read", &directory))?;

@@ -1,6 +1,6 @@
 //! Whether the running containers have the mounts that are declared.
 
-use crate::context::{Context, as_docker_sees_it};
+use crate::context::Context;
 use crate::docker::containers::Container;
 use crate::domain::docker_args::mounted_source;
 use crate::domain::finding::{Finding, Severity};
@@ -66,7 +66,7 @@ fn difference(
         let Some(present) = present else {
             return Some(format!("does not have {source} at {path} yet"));
         };
-        let source = as_docker_sees_it(&source, context);
+        let source = context.docker_path(&source);
         if present.source() != source && !is_same_place(present.source(), &source) {
             return Some(format!("has {} at {path}, not {source}", present.source()));
         }

@@ -76,7 +76,7 @@ fn unreadable(problem: &Error, severity: Severity) -> Finding {
     finding.at(path.to_string_lossy())
 }
 
-/// Entries, directories and directories of the store that nothing refers to. `found` are all entries, and `apps` all apps, in
+/// Entries, directories, and what the store has of apps, to which nothing refers. `found` are all entries, and `apps` all apps, in
 /// order.
 pub(crate) fn unreferred(
     found: &Entries,
@@ -90,7 +90,7 @@ pub(crate) fn unreferred(
         if left.file_name().to_string_lossy().starts_with(LEFT_OVER) {
             let path = left.path().to_string_lossy().into_owned();
             let sentence = format!("{path} was to be removed, but has files of another user");
-            let remedy = format!("look at it, then remove it: sudo rm -r {path}");
+            let remedy = format!("look at it, then remove it: sudo rm -r {}", quoted(&path));
             findings.push(Finding::new("left-over", Severity::Person, sentence, remedy).at(path));
         }
     }

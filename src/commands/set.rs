@@ -239,12 +239,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         crate::ops::usable::must_be_usable(&entry, context)?;
     }
     let wanted = if changes.touch_directory() {
-        Some(DirectorySpec::of(
-            &planned,
-            types::of(&planned).place(),
-            arguments.chown_recursive,
-            context,
-        )?)
+        Some(types::directory_spec(&planned, arguments.chown_recursive, context)?)
     } else {
         None
     };

@@ -55,6 +55,11 @@ impl Context {
         })
     }
 
+    /// The same for a look at what is there: the path itself, where the environment names no usable place.
+    pub(crate) fn docker_path(&self, path: &str) -> String {
+        self.as_docker_sees_it(path).unwrap_or_else(|_| path.to_owned())
+    }
+
     /// Whether Dokku takes this plugin for a core plugin, by its real path.
     pub fn is_core_plugin(&self) -> bool {
         let folder = self.called_as.parent().map(std::fs::canonicalize);
@@ -79,13 +84,4 @@ fn owner(environment: &Environment) -> Result<Owner> {
         return Ok(Owner::caller());
     }
     Ok(Owner::ids(users::uid_of(&user)?, users::gid_of(&group)?))
-}
-
-/// A path on this host as the host's Docker sees it, where Dokku itself runs in a container.
-pub(crate) fn as_docker_sees_it(source: &str, context: &Context) -> String {
-    let inside = Path::new(source).strip_prefix(context.store.layout().root());
-    match (context.environment.host_lib_root(), inside) {
-        (Ok(Some(root)), Ok(inside)) => root.join(inside).to_string_lossy().into_owned(),
-        _ => source.to_owned(),
-    }
 }

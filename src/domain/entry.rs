@@ -98,7 +98,7 @@ pub struct Entry {
         skip_serializing_if = "Scope::is_empty"
     )]
     pub scope: Scope,
-    /// What stands behind it (`tmpfs`, `nfs`, …); none where the source alone says it. A field of this plugin's own.
+    /// Its storage type (`tmpfs`, `nfs`, …); none where the source alone says it. A field of this plugin's own.
     #[serde(
         default,
         rename = "type",

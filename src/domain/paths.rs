@@ -88,7 +88,7 @@ impl Subpath {
     }
 }
 
-/// What stands behind an entry on this host: a path, or a Docker volume.
+/// The source of an entry on this host: a path, or a Docker volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A path on the host.

@@ -299,6 +299,12 @@ fn status(status: std::process::ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
+/// What makes a name one that does not come again: the time in nanoseconds, and behind a dash this process's id.
+pub(crate) fn unique() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    format!("{}-{}", now.map_or(0, |now| now.as_nanos()), std::process::id())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

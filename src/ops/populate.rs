@@ -15,7 +15,7 @@ use crate::fs::jail;
 use crate::ops::access;
 use crate::ops::snapshots::{existing, forget};
 use crate::ops::web::Web;
-use crate::storage::root::{self, DirectorySpec, Place, staged_name};
+use crate::storage::root::{self, Place, staged_name};
 use crate::storage::sized;
 use crate::storage::sized::staged::Original;
 use crate::storage::snapshots::{SnapshotKind, said};
@@ -204,8 +204,7 @@ pub(crate) fn create(
     root::make(&storage, context)?;
     let hidden = staged_name(entry.name.as_str());
     let recursive = types::of(entry).place() != Place::File;
-    let wanted = DirectorySpec::of(wants, types::of(wants).place(), recursive, context)?
-        .under(hidden.clone());
+    let wanted = types::directory_spec(wants, recursive, context)?.under(hidden.clone());
     let size = sized::size(entry);
     let copied = match size {
         Some(size) => origin.copy_sized(entry, size, &hidden, !wanted.has_owner(), context),

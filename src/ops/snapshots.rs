@@ -1,6 +1,6 @@
 //! Copies of an entry's data as it was at a moment: which there are, and who uses what they are made of.
 
-use crate::context::{Context, as_docker_sees_it};
+use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -49,7 +49,7 @@ pub(crate) fn must_be_free(entry: &EntryName, name: &SnapshotName, store: &Store
 /// The running containers that have an entry mounted, or a part of it; `None` where Docker does not answer.
 pub(crate) fn containers_with(entry: &Entry, context: &Context) -> Option<Vec<Container>> {
     let layout = context.store.layout();
-    let seen = |path: &Path| as_docker_sees_it(&path.to_string_lossy(), context);
+    let seen = |path: &Path| context.docker_path(&path.to_string_lossy());
     let directory = seen(&layout.directory(entry.name.as_str()));
     let root = seen(layout.storage());
     containers::mounting(&context.environment, Path::new(&directory), Path::new(&root))

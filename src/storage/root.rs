@@ -20,9 +20,7 @@ pub(crate) use crate::domain::names::STAGED;
 /// The name of an entry's directory on its way out or in: with this process's number, and one that no other
 /// directory has.
 pub(crate) fn staged_name(entry: &str) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let now = now.map_or(0, |now| now.as_nanos());
-    format!("{STAGED}{entry}-{now}-{}", std::process::id())
+    format!("{STAGED}{entry}-{}", process::unique())
 }
 
 /// Whether the process that took a directory out of sight is still at work on it.

@@ -54,6 +54,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{self, Owner, unless_absent};
 use crate::domain::error::{Error, Result};
 use crate::domain::layout::{LEFT_OVER, Layout};
+use crate::host::process;
 
 /// The largest note that is read, in bytes.
 const LARGEST_NOTE: u64 = 16 * 1024 * 1024;
@@ -350,7 +351,7 @@ impl Journal {
             // What belongs to somebody else, such as a directory of root's in an app's, must not be in the way of every
             // later change. The doctor names it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let name = format!("{LEFT_OVER}{}", unique());
+                let name = format!("{LEFT_OVER}{}", process::unique());
                 fs::rename(&self.staging, self.staging.with_file_name(name)).map_err(|_| error)
             }
             other => other,
@@ -531,12 +532,6 @@ fn wait(mut lock: impl FnMut() -> io::Result<()>) -> io::Result<()> {
             other => return other,
         }
     }
-}
-
-/// A name that does not come again.
-fn unique() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    format!("{}-{}", now.map_or(0, |now| now.as_nanos()), std::process::id())
 }
 
 #[cfg(test)]

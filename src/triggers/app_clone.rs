@@ -14,7 +14,7 @@ use crate::domain::paths::Source;
 use crate::host::plugn;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::storage::ownership;
-use crate::storage::root::{self, DirectorySpec, Place, staged_name};
+use crate::storage::root::{self, Place, staged_name};
 use crate::store::{Change, Mounted, Store};
 use crate::types;
 
@@ -224,9 +224,7 @@ fn make_directories(
             root::copy(original.as_str(), &name, context)?;
         } else {
             root::make(&context.store.layout().directory(&name), context)?;
-            DirectorySpec::of(entry, types::of(entry).place(), false, context)?
-                .under(name)
-                .apply(entry, context)?;
+            types::directory_spec(entry, false, context)?.under(name).apply(entry, context)?;
         }
     }
     Ok(())

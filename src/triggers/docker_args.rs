@@ -141,7 +141,7 @@ fn refused_source(about: &str, context: &Context) -> String {
     let path = context.store.layout().directory(REFUSED).join(about);
     let path = path.to_string_lossy();
     // Whatever is wrong with how Docker sees it: it is there for neither.
-    context.as_docker_sees_it(&path).unwrap_or_else(|_| path.into_owned())
+    context.docker_path(&path)
 }
 
 /// The mounts that this host's Docker makes for a container, in order. What is left out is said where nobody did before.

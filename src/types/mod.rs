@@ -1,4 +1,4 @@
-//! What can stand behind an entry: one trait, and one file for each type.
+//! The storage types: one trait, and one file for each type.
 //!
 //! A new type is a new file and a line in [`ALL`]. Whatever the type is, the entry's `host_path` is what `-v` needs, so
 //! that Dokku's own plugin and its schedulers can go on with the same entries.
@@ -67,6 +67,7 @@ use crate::domain::names::ConnectorName;
 use crate::domain::paths::Source;
 use crate::domain::size::ByteSize;
 use crate::host::environment::Environment;
+use crate::storage::root::DirectorySpec;
 use crate::storage::snapshots::SnapshotKind;
 
 /// Every type, in the order in which they are listed.
@@ -260,6 +261,15 @@ pub(crate) fn find(name: &str) -> Result<&'static dyn StorageType> {
             nearest_first(name, ALL.iter().map(|storage_type| storage_type.description().name));
         Error::refused(format!("{name:?} is not a type of storage; there are: {all}"))
     })
+}
+
+/// What an entry wants of its directory or its file, as its type keeps it.
+pub(crate) fn directory_spec(
+    entry: &Entry,
+    recursive: bool,
+    context: &mut Context,
+) -> Result<DirectorySpec> {
+    DirectorySpec::of(entry, of(entry).place(), recursive, context)
 }
 
 /// What copies of an entry's data are made of; `what` is wanted ("a snapshot", "a clone").

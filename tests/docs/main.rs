@@ -19,7 +19,7 @@ use std::thread;
 
 use dokku_storage::catalog::{CATALOG, Kind, Row};
 use examples::{Example, examples};
-use harness::{repository, say};
+use harness::{repository, say, source_files};
 use machine::Machine;
 
 /// The page that is written by this test.
@@ -165,22 +165,14 @@ fn pages() -> Vec<String> {
 
 /// The codes of findings that the source names where it makes them.
 fn findings() -> BTreeSet<String> {
-    let mut directories = vec![repository().join("src")];
     let mut codes = BTreeSet::new();
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                directories.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = fs::read_to_string(&path).unwrap();
-                let made = text.split("Finding::new(").skip(1);
-                codes.extend(made.filter_map(|rest| {
-                    let code = rest.trim_start().strip_prefix('"')?.split('"').next()?;
-                    Some(code.to_owned())
-                }));
-            }
-        }
+    for path in source_files() {
+        let text = fs::read_to_string(&path).unwrap();
+        let made = text.split("Finding::new(").skip(1);
+        codes.extend(made.filter_map(|rest| {
+            let code = rest.trim_start().strip_prefix('"')?.split('"').next()?;
+            Some(code.to_owned())
+        }));
     }
     codes
 }

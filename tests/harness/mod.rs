@@ -17,7 +17,7 @@ pub mod stubs;
 pub mod xargs;
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use call::Call;
 pub use host::Host;
@@ -32,6 +32,22 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_dokku-storage");
 /// The repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file of the program.
+pub fn source_files() -> Vec<PathBuf> {
+    let (mut files, mut directories) = (Vec::new(), vec![repository().join("src")]);
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
 }
 
 /// Says something that is seen also where a test passes: the test runner only keeps back what `println!` says.

@@ -62,7 +62,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let from = request.from.as_ref().map(|from| content::read(from, &entry.name, context));
     let bytes = from.transpose()?;
     root::clear_staged(context);
-    let wanted = DirectorySpec::of(&entry, types::of(&entry).place(), recursive, context)?;
+    let wanted = types::directory_spec(&entry, recursive, context)?;
     let filling = if types::of(&entry).place() == Place::File {
         let is_registered = existing.is_some();
         Some(StagedFile::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)

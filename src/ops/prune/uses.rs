@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::context::{Context, as_docker_sees_it};
+use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -105,7 +105,7 @@ impl Uses {
         if let Some(point) = mount_points::below(path).iter().find(|point| !is_own(point)) {
             return Some(format!("something is mounted at {}", point.display()));
         }
-        let seen = as_docker_sees_it(&path.to_string_lossy(), context);
+        let seen = context.docker_path(&path.to_string_lossy());
         let is_in = |container: &&Container| {
             container.mounts.iter().filter(|mount| mount.name.is_empty()).any(|mount| {
                 let source = Path::new(&mount.source);
