@@ -26,10 +26,11 @@ use crate::domain::phases::Phases;
 use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::auto_volumes::made_for;
-use crate::ops::snapshots::forget;
 use crate::ops::{access, destroy};
+use crate::storage::entry_lock::EntryLock;
 use crate::storage::ownership::{self, Folder, Ids};
-use crate::storage::root::{self, staged_name};
+use crate::storage::root;
+use crate::storage::staged::{Staged, clear_staged};
 use crate::store::Store;
 
 /// What an image declares and nothing is mounted at.
@@ -52,7 +53,9 @@ struct Own {
     entry: Entry,
     attachment: Attachment,
     /// The name under which its directory is filled; none for an entry that was there.
-    hidden: Option<String>,
+    hidden: Option<Staged>,
+    /// Keeps others from the new entry's name.
+    _lock: Option<EntryLock>,
 }
 
 impl Declared {
@@ -112,19 +115,12 @@ impl Uncovered {
         if self.volumes.is_empty() {
             return Ok(());
         }
-        root::clear_staged(context);
+        clear_staged(context);
         let mut own: Vec<Own> = Vec::new();
-        let made = self
-            .prepare(app, &mut own, context)
-            .and_then(|()| self.fill(&own, context))
-            .and_then(|()| register(app, &own, context));
-        if let Err(error) = made {
-            for name in own.iter().filter_map(|own| own.hidden.as_deref()) {
-                forget(name, context);
-            }
-            return Err(error);
-        }
-        for Own { entry, attachment, hidden } in &own {
+        self.prepare(app, &mut own, context)?;
+        self.fill(&own, context)?;
+        register(app, &own, context)?;
+        for Own { entry, attachment, hidden, .. } in &own {
             let how = if hidden.is_some() { "made" } else { "used again" };
             context.out.detail(&format!(
                 "Storage entry {} {how} for the volume {} of the image",
@@ -140,19 +136,17 @@ impl Uncovered {
         for declared in &self.volumes {
             let volume = AutoVolume { app: app.clone(), path: declared.path.clone() };
             let known = earlier.iter().find(|entry| entry.auto_volume.as_ref() == Some(&volume));
-            let (entry, hidden) = if let Some(entry) = known {
-                (entry.clone(), None)
+            let (entry, hidden, lock) = if let Some(entry) = known {
+                (entry.clone(), None, None)
             } else {
                 let entry = Self::new_entry(volume, own, context)?;
-                let hidden = staged_name(entry.name.as_str());
-                (entry, Some(hidden))
+                let lock = EntryLock::take(entry.name.as_str(), context)?;
+                let hidden = Staged::new(entry.name.as_str(), context)?;
+                root::make(&hidden.path(), context)?;
+                (entry, Some(hidden), Some(lock))
             };
             let attachment = declared.attachment(&entry.name);
-            let directory = hidden.as_deref().map(|name| context.store.layout().directory(name));
-            own.push(Own { entry, attachment, hidden });
-            if let Some(directory) = directory {
-                root::make(&directory, context)?;
-            }
+            own.push(Own { entry, attachment, hidden, _lock: lock });
         }
         Ok(())
     }
@@ -178,11 +172,11 @@ impl Uncovered {
             };
             let layout = context.store.layout();
             if let Some(user) = self.user {
-                let folder = Folder { name: hidden, part: None };
+                let folder = Folder { name: hidden.name(), part: None };
                 let depth = Depth::Folder;
                 ownership::give(&context.environment, layout, folder, user, depth, &|_| {})?;
             }
-            let directory = layout.directory(hidden).to_string_lossy().into_owned();
+            let directory = hidden.path().to_string_lossy().into_owned();
             let directory = context.as_docker_sees_it(&directory)?;
             staged.push(StagedVolume { path: declared.path.to_string(), directory });
         }
@@ -198,7 +192,7 @@ fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
     context.store.change(|change| {
         let layout = change.store().layout().clone();
         let mut mounts = change.store().mounts_file(app)?.whole()?;
-        for Own { entry, attachment, hidden } in own {
+        for Own { entry, attachment, hidden, .. } in own {
             if attachment.collision(mounts.attachments()).is_some() {
                 let path = &attachment.container_path;
                 return Err(meanwhile(app, &format!("something was mounted at {path}")));
@@ -210,7 +204,7 @@ fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
                     let what = format!("storage entry \"{}\" was made", entry.name);
                     return Err(meanwhile(app, &what));
                 }
-                change.move_folder(layout.directory(hidden), directory);
+                change.move_folder(hidden.path(), directory);
                 change.write_entry(entry)?;
             } else if now.as_ref() != Some(entry) {
                 let what = format!("storage entry \"{}\" was changed", entry.name);

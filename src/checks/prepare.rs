@@ -48,6 +48,7 @@ use crate::domain::phases::Phase;
 use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::scheduler;
+use crate::ops::usable;
 use crate::ops::usage::{NEARLY_FULL, share_of};
 use crate::storage::ownership::{self, Folder, Ids};
 use crate::storage::root;
@@ -266,7 +267,7 @@ fn prepare(
 /// Why containers cannot use what is behind a mount, after it was tried to mend it: a mount that came down may come up again.
 pub(crate) fn mend(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
     sources::unusable(app, mounted, context)?;
-    if let Err(error) = types::of(&mounted.entry).attach(&mounted.entry, context) {
+    if let Err(error) = usable::attach(&mounted.entry, None, context) {
         context.out.warn(&error.to_string());
     }
     sources::unusable(app, mounted, context)

@@ -9,7 +9,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
 use crate::ops::destroy::{carry_out, holds_data, plan};
 use crate::ops::{access, apps, confirmation, trash};
-use crate::storage::root;
+use crate::storage::staged::clear_staged;
 use crate::types::{self, Removal};
 
 #[derive(Debug, Parser)]
@@ -53,7 +53,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         confirm(&entry, loses_data, context)?;
     }
     let trashed = carry_out(&entry, &removal, arguments.no_trash, context)?;
-    root::clear_staged(context);
+    clear_staged(context);
     context.out.headline(&format!("Storage entry {name} destroyed"));
     // What takes long comes last.
     context.out.flush()?;

@@ -8,7 +8,9 @@ use crate::domain::names::DirectoryName;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::ops::access;
+use crate::storage::entry_lock::EntryLock;
 use crate::storage::root;
+use crate::storage::staged::clear_staged;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -36,7 +38,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let own = root::default_path(context, name.as_str());
     access::source(&Source::parse(&own)?, None, None, context)?;
     let ids = root::ids(&ownership, context);
-    root::clear_staged(context);
+    let _lock = EntryLock::take(name.as_str(), context)?;
+    clear_staged(context);
     let path = context.store.layout().directory(name.as_str());
     context.out.headline(&format!("Ensuring {} exists", path.display()));
     let made = root::make(&path, context)?;

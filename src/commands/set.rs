@@ -14,6 +14,7 @@ use crate::domain::ownership::Ownership;
 use crate::domain::scope::Scope;
 use crate::domain::size::ByteSize;
 use crate::ops::{access, content, scheduler};
+use crate::storage::entry_lock::EntryLock;
 use crate::storage::root::{self, DirectorySpec, Place};
 use crate::store::Store;
 use crate::store::entries::no_such_entry;
@@ -171,6 +172,11 @@ impl Changes {
         }
     }
 
+    /// Whether more than the entry's file is changed.
+    fn touch_data(&self) -> bool {
+        self.touch_directory() || self.properties.iter().any(|(name, _)| name == SIZE)
+    }
+
     fn touch_directory(&self) -> bool {
         let touches = |name: &str| name == "chown" || name == "mode";
         self.properties.iter().any(|(name, _)| touches(name))
@@ -230,9 +236,14 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         let [name, from] = [0, 2].map(|index| at(&arguments.positional, index));
         return Ok(content::set(name, from, context)?);
     }
-    let entry = access::entry(at(&arguments.positional, 0), context)?;
+    let name = at(&arguments.positional, 0);
+    let mut entry = access::entry(name, context)?;
+    let mut lock = None;
+    if changes.touch_data() {
+        lock = Some(EntryLock::take(name, context)?);
+        entry = access::entry(name, context)?;
+    }
     let default_path = root::default_path(context, entry.name.as_str());
-    changes.resize(&entry, context)?;
     let mut planned = entry.clone();
     changes.apply(&mut planned, &default_path)?;
     if changes.touch_directory() && types::of(&entry).place() == Place::File {
@@ -243,9 +254,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     } else {
         None
     };
+    changes.resize(&entry, context)?;
     let change = |entry: &mut Entry| changes.apply(entry, &default_path);
     let updated = update(entry.name.as_str(), change, wanted.as_ref(), context);
     updated.map_err(|error| access::redact(error, context))?;
+    drop(lock);
     context.out.headline(&format!("Storage entry {} updated", entry.name));
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::paths::Source;
-use crate::ops::usable::sentence;
+use crate::ops::usable::{self, sentence};
 use crate::ops::{access, scheduler};
 use crate::types;
 
@@ -38,7 +38,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let patience = given(arguments.timeout.as_deref()).map(seconds).transpose()?;
     let begin = Instant::now();
     if !scheduler::is_elsewhere(&entry) {
-        types::of(&entry).attach(&entry, context)?;
+        usable::attach(&entry, patience.map(Duration::from_secs), context)?;
     }
     while let Err(reason) = look(&entry, context)? {
         // Dokku's own command looks once; what a server or a helper brings is worth waiting for.

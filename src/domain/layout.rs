@@ -64,6 +64,11 @@ impl Layout {
         self.root.join("data/storage-registry/.lock")
     }
 
+    /// The file of the locks of those who are at work on something for longer.
+    pub fn work(&self) -> PathBuf {
+        self.root.join("data/storage-registry/.work")
+    }
+
     /// Where a change has what is only there while it goes on: one name for all, so that what a killed or cut off
     /// change left is found by it.
     pub fn staging(&self) -> PathBuf {

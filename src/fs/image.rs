@@ -13,11 +13,18 @@
 //! broken file system. Programs get a descriptor (`/proc/self/fd/N`) and not a path, and what losetup attached is
 //! compared with what we have open. An image is made under another name and renamed when its file system is whole.
 //! The loop device goes with its last mount. Root makes the file system before the first mount; the owner and mode
-//! of its top are the entry's. Growing is `set_len`, `losetup --set-capacity`, `resize2fs`, then the entry; cut off
-//! in between, the same command finishes it. Where root may not resize what is mounted, it is detached for that, if
-//! nothing uses it.
+//! of its top are the entry's. Before an image is attached that no loop device has, `e2fsck -p` replays the journal
+//! and checks what did not end cleanly; what it cannot mend is not attached. Growing is `set_len`,
+//! `losetup --set-capacity`, `resize2fs`, then the entry; cut off in between, the same command finishes it. An image
+//! is never made shorter than the file system in it says. Where root may not resize what is mounted, it is detached
+//! for that, if nothing uses it.
+//!
+//! What goes to the trash has its image under the trash's name, `.trash-ID.img`: a second name (a hard link) is made
+//! before the entry is unregistered, and the first one is dropped afterwards. So what a killed command left is told by
+//! its names: an image with another name belongs to that one, unless its entry is registered.
 
 pub(crate) mod staged;
+mod superblock;
 
 use std::fs::File;
 use std::io;
@@ -25,13 +32,14 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-pub(crate) use crate::fs::image::staged::discard;
+pub(crate) use crate::fs::image::staged::{discard, name_trashed};
 
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::FdFlags;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
+use crate::domain::names::STAGED;
 use crate::domain::size::ByteSize;
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::process;
@@ -170,7 +178,7 @@ impl Image {
         let target = storage.join(name);
         let device = attached_at(&target)
             .ok_or_else(|| Error::refused(format!("{} is not mounted", target.display())))?;
-        let file = self.open(OFlags::RDWR).map_err(Error::system("open", &self.shown))?;
+        let file = self.open_own()?;
         let before = file.metadata().map_err(Error::system("read", &self.shown))?.len();
         let grown = self.make_room(&file, size, preallocate).and_then(|()| {
             run("losetup", &["--set-capacity", &device])?;
@@ -182,8 +190,14 @@ impl Image {
             }
         });
         if grown.is_err() && before < size.bytes() {
-            let _ = file.set_len(before);
-            let _ = run("losetup", &["--set-capacity", &device]);
+            // The file system may have grown all the same, or by another command since.
+            let needed = superblock::size(&file).unwrap_or(u64::MAX);
+            if needed <= before {
+                let _ = file.set_len(before);
+                if let Some(device) = attached_at(&target) {
+                    let _ = run("losetup", &["--set-capacity", &device]);
+                }
+            }
         }
         grown
     }
@@ -219,7 +233,11 @@ impl Image {
     /// Attaches it at a place, given by a directory and a name in it.
     pub(crate) fn attach(&self, storage: &Path, name: &str) -> Result<()> {
         let target = storage.join(name);
-        let file = self.open(OFlags::RDWR).map_err(Error::system("open", &self.shown))?;
+        let file = self.open_own()?;
+        self.end_devices(&file)?;
+        if self.devices(&file)?.is_empty() {
+            self.check_and_mend(&file, name)?;
+        }
         let device = self.loop_device(&file)?;
         let attached = mount(&device).and_then(|mount| {
             let top = rustix::fs::openat(&mount, ".", OFlags::RDONLY, Mode::empty())?;
@@ -234,6 +252,59 @@ impl Image {
         }
         // From now on it goes with its last mount.
         run("losetup", &["--detach", &device])
+    }
+
+    /// Opens it, and nothing that only has its name: root mounts what is in it.
+    fn open_own(&self) -> Result<File> {
+        let file = self.open(OFlags::RDWR).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::refused(format!(
+                "the image {} is gone, and the data with it; put it back from a backup, or destroy the storage entry and create it anew",
+                self.shown.display()
+            )),
+            _ => Error::system("open", &self.shown)(error),
+        })?;
+        let found = file.metadata().map_err(Error::system("read", &self.shown))?;
+        let names = self.other_names()?.len() as u64 + 1;
+        if found.is_file() && found.uid() == 0 && found.nlink() <= names {
+            return Ok(file);
+        }
+        Err(Error::refused(format!(
+            "{} is not an image that root made; move it away",
+            self.shown.display()
+        )))
+    }
+
+    /// Replays the journal of a file system that is not mounted, and checks one that did not end cleanly.
+    ///
+    /// # Errors
+    /// Where it is damaged in a way that e2fsck does not mend by itself (e2fsck(8), `-p`).
+    fn check_and_mend(&self, file: &File, name: &str) -> Result<()> {
+        let answer = process::output("e2fsck", &["-p", &by_descriptor(file)?])
+            .map_err(Error::system("run", "e2fsck"))?;
+        if matches!(answer.status, 0 | 1) {
+            return Ok(());
+        }
+        let said = [answer.stdout, answer.stderr].concat();
+        let said = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        let name = name.trim_start_matches(STAGED);
+        Err(Error::refused(format!(
+            "the file system in {} is damaged ({}); mend it as root: e2fsck -f {}, then: dokku storage:wait {name}",
+            self.shown.display(),
+            said.rsplit("fd/").next().unwrap_or_default(),
+            self.shown.display()
+        )))
+    }
+
+    /// The loop devices that have it.
+    fn devices(&self, file: &File) -> Result<Vec<String>> {
+        let words = ["--noheadings", "--output", "NAME", "--associated", &by_descriptor(file)?];
+        let answer = process::output("losetup", &words).map_err(Error::system("run", "losetup"))?;
+        Ok(answer.stdout.split_whitespace().map(str::to_owned).collect())
+    }
+
+    /// Ends the loop devices that a killed command left; one that is mounted ends with its last mount.
+    fn end_devices(&self, file: &File) -> Result<()> {
+        self.devices(file)?.iter().try_for_each(|device| run("losetup", &["--detach", device]))
     }
 
     /// The loop device of the image, a new one where it has none.
@@ -261,7 +332,6 @@ impl Image {
 
     /// Removes it. One that is not there is no error.
     pub(crate) fn remove(&self) -> Result<()> {
-        self.drop_other_names()?;
         match rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
             Err(error) => Err(Error::system("remove", &self.shown)(error)),

@@ -15,6 +15,7 @@ use crate::domain::paths::{Source, as_typed};
 use crate::domain::text::given;
 use crate::fs::jail;
 use crate::ops::{access, apps, restart};
+use crate::storage::entry_lock::EntryLock;
 use crate::storage::file::{LARGEST, StagedFile};
 use crate::storage::root::Place;
 use crate::types;
@@ -84,12 +85,13 @@ pub(crate) fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
         )));
     };
     let bytes = read(from, &entry.name, context)?;
+    let _lock = EntryLock::take(name, context)?;
     let filling = StagedFile::replace(&entry, &bytes, context)?;
     let replaced = context.store.change(|change| {
         change.store().must_be_unchanged(&entry)?;
         filling.put(change)
     });
-    replaced.inspect_err(|_| filling.abandon(context))?;
+    replaced?;
     if !filling.changes() {
         context.out.headline(&format!("Storage entry {name} has this content already"));
         return Ok(());

@@ -8,8 +8,10 @@ use crate::domain::paths::Source;
 use crate::domain::trash::{Caller, Trashed};
 use crate::fs::mount_points;
 use crate::ops::{access, scheduler, trash};
-use crate::storage::ownership;
-use crate::storage::root::{self, Place};
+use crate::storage::entry_lock::EntryLock;
+use crate::storage::root::Place;
+use crate::storage::sized;
+use crate::storage::staged::Staged;
 use crate::store::Store;
 use crate::types::{self, Removal};
 
@@ -53,6 +55,7 @@ pub(crate) fn carry_out(
     no_trash: bool,
     context: &mut Context,
 ) -> Result<Option<Trashed>> {
+    let _lock = EntryLock::take(entry.name.as_str(), context)?;
     let storage_type = types::of(entry);
     let hours = context.store.policy()?.trash_hours();
     let way = match removal {
@@ -60,18 +63,22 @@ pub(crate) fn carry_out(
         Removal::Place => Way::Out,
         _ => Way::Nowhere,
     };
+    let leaving = Leaving::new(way, entry, context)?;
     storage_type.detach(entry, context)?;
-    let aside = match unregister(entry, way, volume_of(entry, removal), context) {
-        Ok(Unregistered::Gone(aside)) => aside,
-        Ok(Unregistered::Used(apps)) => {
+    let unregistered = leaving
+        .link_image(entry, context)
+        .and_then(|()| unregister(entry, &leaving, volume_of(entry, removal), context));
+    match unregistered {
+        Ok(using) if using.is_empty() => {}
+        Ok(using) => {
             storage_type.attach(entry, context)?;
-            return Err(still_used(&entry.name, apps, context)?);
+            return Err(still_used(&entry.name, using, context)?);
         }
         Err(error) => {
             storage_type.attach(entry, context)?;
             return Err(error);
         }
-    };
+    }
     if *removal != Removal::Nothing
         && way != Way::Trash
         && let Err(error) = storage_type.remove(entry, context)
@@ -93,9 +100,11 @@ pub(crate) fn carry_out(
             )));
         }
     }
-    match aside {
-        Staged::Leaving(staged) => remove_data(entry, &staged, context)?,
-        Staged::Trashed(trashed) => {
+    match leaving {
+        Leaving::Out(staged) => remove_data(entry, &staged, context)?,
+        Leaving::Trash(trashed) => {
+            // Without it, the next command that needs the name does this.
+            let _ = sized::drop_name(entry, context);
             context.out.detail(&format!("Removed {}", entry.shown_source()));
             context.out.detail(&format!(
                 "It is in the trash for {hours} h; restore it: dokku storage:trash:restore {}",
@@ -103,10 +112,10 @@ pub(crate) fn carry_out(
             ));
             return Ok(Some(*trashed));
         }
-        Staged::Nothing if *removal != Removal::Nothing => {
+        Leaving::Nothing if *removal != Removal::Nothing => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
         }
-        Staged::Nothing => {}
+        Leaving::Nothing => {}
     }
     Ok(None)
 }
@@ -179,7 +188,7 @@ pub(crate) fn must_be_removable(entry: &Entry, context: &Context) -> Result<()> 
 
 /// Where what the storage root has of an entry goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
+enum Way {
     /// Nowhere: it stays, or there is nothing.
     Nowhere,
     /// Out of sight, to be removed.
@@ -188,33 +197,51 @@ pub(crate) enum Way {
     Trash,
 }
 
-/// What the storage root had of an entry that is not registered any more.
-pub(crate) enum Staged {
-    /// Nothing that is to be removed.
+/// What becomes of what the storage root has of an entry that is unregistered.
+enum Leaving {
+    /// It stays, or there is nothing.
     Nothing,
     /// It waits for its removal under this name.
-    Leaving(String),
-    /// It is in the trash.
-    Trashed(Box<Trashed>),
+    Out(Staged),
+    /// It goes to the trash.
+    Trash(Box<Trashed>),
 }
 
-/// What became of an entry under the lock.
-pub(crate) enum Unregistered {
-    /// It is not registered any more.
-    Gone(Staged),
-    /// It is mounted by these apps, and still registered.
-    Used(Vec<AppName>),
+impl Leaving {
+    fn new(way: Way, entry: &Entry, context: &Context) -> Result<Self> {
+        Ok(match way {
+            Way::Nowhere => Self::Nothing,
+            Way::Out => Self::Out(Staged::new(entry.name.as_str(), context)?),
+            Way::Trash => {
+                let id = trash::free_id(entry.name.as_str(), &context.store)?;
+                let path = context.store.layout().directory(entry.name.as_str());
+                let source = path.to_string_lossy().into_owned();
+                let caller = Caller::from(context.environment.caller());
+                Self::Trash(Box::new(Trashed::new(id, Some(entry.clone()), source, Some(caller))))
+            }
+        })
+    }
+
+    /// Gives what is behind the entry outside of its directory the name under which it leaves.
+    fn link_image(&self, entry: &Entry, context: &Context) -> Result<()> {
+        let own = entry.name.as_str();
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Out(staged) => sized::link(entry, own, staged.name(), context),
+            Self::Trash(trashed) => sized::link(entry, own, &trashed.id.directory(), context),
+        }
+    }
 }
 
-/// Takes the entry out of the registry and its directory out of sight, in one step.
-pub(crate) fn unregister(
+/// Takes the entry out of the registry and its directory out of sight, in one step. Returns the apps that mount it: then
+/// it is still registered.
+fn unregister(
     entry: &Entry,
-    way: Way,
+    leaving: &Leaving,
     volume: Option<&VolumeName>,
     context: &Context,
-) -> Result<Unregistered> {
-    let removes_data = way != Way::Nowhere;
-    let caller = Caller::from(context.environment.caller());
+) -> Result<Vec<AppName>> {
+    let removes_data = !matches!(leaving, Leaving::Nothing);
     context.store.change(|change| {
         let path = change.store().layout().directory(entry.name.as_str());
         let mut using = change.store().apps_with(&entry.name)?;
@@ -227,13 +254,12 @@ pub(crate) fn unregister(
         using.sort_unstable();
         using.dedup();
         if !using.is_empty() {
-            return Ok(Unregistered::Used(using));
+            return Ok(using);
         }
         change.store().must_be_unchanged(entry)?;
         must_have_no_snapshots(&entry.name, change.store())?;
-        let mut aside = Staged::Nothing;
-        match std::fs::symlink_metadata(&path) {
-            Ok(found) if removes_data && !is_right_kind(entry, &found) => {
+        match (std::fs::symlink_metadata(&path), leaving) {
+            (Ok(found), Leaving::Out(_) | Leaving::Trash(_)) if !is_right_kind(entry, &found) => {
                 let what = match types::of(entry).place() {
                     Place::File => "a file but a directory or a link",
                     _ => "a directory but a link or a file",
@@ -243,39 +269,34 @@ pub(crate) fn unregister(
                     path.display()
                 )));
             }
-            Ok(_) if way == Way::Trash => {
-                let id = trash::free_id(entry.name.as_str(), change.store())?;
-                let source = path.to_string_lossy().into_owned();
-                let trashed = Trashed::new(id, Some(entry.clone()), source, Some(caller.clone()));
-                change.move_to_trash(&trashed, path)?;
-                aside = Staged::Trashed(Box::new(trashed));
-            }
-            Ok(_) if way == Way::Out => {
-                let name = root::staged_name(entry.name.as_str());
-                let to = change.store().layout().directory(&name);
-                change.move_folder(path, to);
-                aside = Staged::Leaving(name);
-            }
+            (Ok(_), Leaving::Trash(trashed)) => change.move_to_trash(trashed, path)?,
+            (Ok(_), Leaving::Out(staged)) => change.move_folder(path, staged.path()),
             _ => {}
         }
         change.remove_entry(&entry.name);
-        Ok(Unregistered::Gone(aside))
+        Ok(Vec::new())
     })
 }
 
 /// Whether what is in the entry's place is what its type puts there.
-pub(crate) fn is_right_kind(entry: &Entry, found: &std::fs::Metadata) -> bool {
+fn is_right_kind(entry: &Entry, found: &std::fs::Metadata) -> bool {
     match types::of(entry).place() {
         Place::File => found.is_file(),
         _ => found.is_dir(),
     }
 }
 
-pub(crate) fn remove_data(entry: &Entry, staged: &str, context: &mut Context) -> Result<()> {
-    let layout = context.store.layout();
-    match ownership::remove(&context.environment, layout, staged) {
+fn remove_data(entry: &Entry, staged: &Staged, context: &mut Context) -> Result<()> {
+    match staged.remove() {
         Ok(()) => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
+            Ok(())
+        }
+        Err(error) if sized::size(entry).is_some() => {
+            // Its image may be gone.
+            context.out.warn(&format!(
+                "Not all of the data is removed yet, which the next command tries again: {error}"
+            ));
             Ok(())
         }
         Err(error) => {
@@ -287,15 +308,14 @@ pub(crate) fn remove_data(entry: &Entry, staged: &str, context: &mut Context) ->
 
 /// Puts an entry back that could not be destroyed, and what is left of its directory, unless somebody
 /// registered another of that name meanwhile.
-pub(crate) fn register_again(entry: &Entry, staged: Option<&str>, context: &Context) -> Result<()> {
+fn register_again(entry: &Entry, staged: Option<&Staged>, context: &Context) -> Result<()> {
     context.store.change(|change| {
         if change.store().entry(&entry.name)?.is_some() {
             return Ok(());
         }
-        let layout = change.store().layout().clone();
-        let directory = layout.directory(entry.name.as_str());
+        let directory = change.store().layout().directory(entry.name.as_str());
         if let Some(staged) = staged.filter(|_| !directory.exists()) {
-            change.move_folder(layout.directory(staged), directory);
+            change.move_folder(staged.path(), directory);
         }
         change.write_entry(entry)
     })

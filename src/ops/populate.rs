@@ -13,13 +13,15 @@ use crate::domain::source::Source;
 use crate::domain::web::Sha256;
 use crate::fs::jail;
 use crate::ops::access;
-use crate::ops::snapshots::{existing, forget};
+use crate::ops::snapshots::existing;
 use crate::ops::web::Web;
-use crate::storage::root::{self, Place, staged_name};
+use crate::storage::entry_lock::EntryLock;
+use crate::storage::root::{self, Place};
 use crate::storage::sized;
 use crate::storage::sized::staged::Original;
 use crate::storage::snapshots::{SnapshotKind, said};
-use crate::store::Store;
+use crate::storage::staged::{Staged, clear_staged};
+use crate::store::{Store, files};
 use crate::types::{self, snapshot_kind};
 
 /// Why not everybody may fetch something.
@@ -31,6 +33,8 @@ const FROM_THE_HOST: &str =
 pub(crate) enum Origin {
     /// A name in the storage root: an entry's, or a snapshot's.
     StorageRoot {
+        /// The entry that it is, or was, of.
+        entry: EntryName,
         /// The name.
         name: String,
         /// What it is made of.
@@ -42,6 +46,8 @@ pub(crate) enum Origin {
     Directory(PathBuf),
     /// Something on the web.
     Web(Web),
+    /// Nothing: what has a size is empty at first, and is whole before it is registered all the same.
+    Nothing,
 }
 
 impl Origin {
@@ -65,6 +71,7 @@ impl Origin {
                 let found = std::fs::symlink_metadata(&path);
                 let found = found.map_err(Error::system("read", &path))?;
                 Ok(Self::StorageRoot {
+                    entry: note.entry.clone(),
                     name,
                     snapshot_kind: if found.is_file() {
                         SnapshotKind::File
@@ -107,20 +114,31 @@ impl Origin {
         }
     }
 
-    /// The data of another entry, as it is now.
+    /// The data of another entry, as it is when it is copied.
     pub(crate) fn of_entry(entry: &Entry, context: &Context) -> Result<Self> {
         let snapshot_kind = snapshot_kind(entry, "a clone", context)?;
-        snapshot_kind.ready(entry, context)?;
         Ok(Self::StorageRoot {
+            entry: entry.name.clone(),
             name: entry.name.to_string(),
             snapshot_kind,
             what: format!("storage entry {}", entry.name),
         })
     }
 
+    /// Attaches what is copied where it is an entry's.
+    fn attach(&self, context: &Context) -> Result<()> {
+        match self {
+            Self::StorageRoot { entry, name, snapshot_kind, .. } if entry.as_str() == name => {
+                snapshot_kind.ready(&context.store.existing_entry(name)?, context)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Copies it to a hidden name of the storage root. The owners are the originals' unless others are chosen afterwards.
     fn copy(&self, hidden: &str, keeps_owners: bool, context: &mut Context) -> Result<String> {
         let (copied, what) = match self {
+            Self::Nothing => return Ok(String::new()),
             Self::StorageRoot { name, what, .. } => {
                 (root::copy(name, hidden, context)?, what.clone())
             }
@@ -143,26 +161,29 @@ impl Origin {
         context: &mut Context,
     ) -> Result<String> {
         sized::must_fit(size.bytes(), context)?;
-        if let Self::StorageRoot { name, snapshot_kind, what } = self {
+        if matches!(self, Self::Nothing) {
+            sized::staged::make(entry, size, hidden, context)?;
+            return Ok(format!("{} holds {size}", entry.shown_source()));
+        }
+        if let Self::StorageRoot { name, snapshot_kind, what, .. } = self {
             // A clone is as large as its original.
             let is_bounded = *snapshot_kind == SnapshotKind::Sized(size);
             let from = Original { name, what, is_bounded };
             let copied = sized::staged::fill(entry, size, from, hidden, context)?;
             return Ok(format!("{} from {what}", said(&copied)));
         }
-        let staged = staged_name(entry.name.as_str());
-        let filled = self.copy(&staged, keeps_owners, context).and_then(|said| {
-            let from = Original { name: &staged, what: &self.shown(), is_bounded: false };
-            sized::staged::fill(entry, size, from, hidden, context).map(|_| said)
-        });
-        forget(&staged, context);
-        filled
+        let plain = Staged::new(entry.name.as_str(), context)?;
+        let said = self.copy(plain.name(), keeps_owners, context)?;
+        let from = Original { name: plain.name(), what: &self.shown(), is_bounded: false };
+        sized::staged::fill(entry, size, from, hidden, context)?;
+        Ok(said)
     }
 
     /// What it is, for people.
     fn shown(&self) -> String {
         match self {
             Self::StorageRoot { what, .. } => what.clone(),
+            Self::Nothing => String::new(),
             Self::Directory(path) => path.display().to_string(),
             Self::Web(Web::Git { address, .. } | Web::File { address, .. }) => address.to_string(),
         }
@@ -196,67 +217,78 @@ pub(crate) fn create(
     origin: &Origin,
     context: &mut Context,
 ) -> Result<()> {
-    must_be_new(&entry.name, &context.store)?;
+    clear_staged(context);
+    let copied = match origin {
+        Origin::StorageRoot { entry: copied, .. } => copied.as_str(),
+        _ => entry.name.as_str(),
+    };
+    let _locks = EntryLock::take_all(vec![entry.name.as_str(), copied], context)?;
+    must_be_new(&entry.name, origin, &context.store)?;
     origin.must_suit(entry)?;
-    root::clear_staged(context);
+    origin.attach(context)?;
     // A new store has none yet.
     let storage = context.store.layout().storage().to_path_buf();
     root::make(&storage, context)?;
-    let hidden = staged_name(entry.name.as_str());
+    let staged = Staged::new(entry.name.as_str(), context)?;
     let recursive = types::of(entry).place() != Place::File;
-    let wanted = types::directory_spec(wants, recursive, context)?.under(hidden.clone());
+    let wanted = types::directory_spec(wants, recursive, context)?.under(staged.name().to_owned());
     let size = sized::size(entry);
-    let copied = match size {
-        Some(size) => origin.copy_sized(entry, size, &hidden, !wanted.has_owner(), context),
-        None => origin.copy(&hidden, !wanted.has_owner(), context),
+    let keeps_owners = !wanted.has_owner();
+    let said = match size {
+        Some(size) => origin.copy_sized(entry, size, staged.name(), keeps_owners, context)?,
+        None => origin.copy(staged.name(), keeps_owners, context)?,
     };
-    let filled = copied.and_then(|said| {
-        context.out.detail(&said);
-        wanted.apply(wants, context)?;
-        if size.is_some() {
-            sized::staged::close(entry, &hidden, context)?;
-            sized::staged::adopt(entry, &hidden, context)?;
-        }
-        register(entry, &hidden, context)?;
-        sized::make(entry, context).inspect_err(|_| {
-            let _ = roll_back(entry, &hidden, context);
-        })
-    });
-    if filled.is_err() {
-        forget(&hidden, context);
+    context.out.detail(&said);
+    wanted.apply(wants, context)?;
+    if size.is_some() {
+        sized::staged::close(entry, staged.name(), context)?;
+        sized::staged::adopt(entry, staged.name(), context)?;
     }
-    filled
+    register(entry, origin, &staged, context)?;
+    if let Err(error) = sized::attach(entry, context) {
+        roll_back(entry, &staged, context)?;
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// Has an entry not be registered any more that cannot be used.
-fn roll_back(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+fn roll_back(entry: &Entry, staged: &Staged, context: &Context) -> Result<()> {
+    sized::detach(entry, context)?;
     context.store.change(|change| {
         if change.store().entry(&entry.name)?.as_ref() == Some(entry) {
-            let layout = change.store().layout().clone();
-            change.move_folder(layout.directory(entry.name.as_str()), layout.directory(hidden));
+            let directory = change.store().layout().directory(entry.name.as_str());
+            change.move_folder(directory, staged.path());
             change.remove_entry(&entry.name);
         }
         Ok(())
     })
 }
 
-fn register(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
+fn register(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) -> Result<()> {
+    let directory = context.store.layout().directory(entry.name.as_str());
+    if matches!(origin, Origin::Nothing) {
+        // One that is empty makes way.
+        files::unless_absent(std::fs::remove_dir(&directory))
+            .map_err(Error::system("replace", &directory))?;
+    }
     context.store.change(|change| {
-        must_be_new(&entry.name, change.store())?;
-        let layout = change.store().layout().clone();
-        change.move_folder(layout.directory(hidden), layout.directory(entry.name.as_str()));
+        must_be_new(&entry.name, origin, change.store())?;
+        change.move_folder(staged.path(), directory.clone());
         change.write_entry(entry)
     })
 }
 
-fn must_be_new(name: &EntryName, store: &Store) -> Result<()> {
+fn must_be_new(name: &EntryName, origin: &Origin, store: &Store) -> Result<()> {
+    let only = match origin {
+        Origin::Nothing => "run the command again",
+        _ => "--from only populates a new one",
+    };
     if store.entry(name)?.is_some() {
-        return Err(Error::refused(format!(
-            "storage entry \"{name}\" exists already; --from only populates a new one"
-        )));
+        return Err(Error::refused(format!("storage entry \"{name}\" exists already; {only}")));
     }
     let directory: &Path = &store.layout().directory(name.as_str());
-    if std::fs::symlink_metadata(directory).is_ok() {
+    if !matches!(origin, Origin::Nothing) && std::fs::symlink_metadata(directory).is_ok() {
         return Err(Error::refused(format!(
             "{} is there already; --from only populates a new directory",
             directory.display()

@@ -6,7 +6,6 @@ use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
 use crate::domain::snapshot::{Snapshot, SnapshotName};
-use crate::storage::ownership;
 use crate::store::Store;
 use std::path::Path;
 
@@ -53,12 +52,4 @@ pub(crate) fn containers_with(entry: &Entry, context: &Context) -> Option<Vec<Co
     let directory = seen(&layout.directory(entry.name.as_str()));
     let root = seen(layout.storage());
     containers::mounting(&context.environment, Path::new(&directory), Path::new(&root))
-}
-
-/// Removes a directory that is of no use to anybody, unless the store could not be put back: then the next command
-/// moves it to its place.
-pub(crate) fn forget(hidden: &str, context: &Context) {
-    if !context.store.is_changing() {
-        let _ = ownership::remove(&context.environment, context.store.layout(), hidden);
-    }
 }

@@ -4,23 +4,21 @@
 //!
 //! Destroying moves the directory to `.trash-ID` and writes `trash/ID.json` (the entry, the path, who, when) in the
 //! same step in which the entry goes; restoring is the reverse. The directory counts: a note without one is what an
-//! emptying left, a directory without a note is restored without an entry. What lies outside of the storage root
-//! (an image) stays where it is until the trash is emptied, unless another entry or another thing in the trash has
-//! the name by then. What takes long, the removal itself, happens outside of the lock, under a hidden name.
+//! emptying left, a directory without a note is restored without an entry. An image has the name of the directory in
+//! the trash, `.trash-ID` (`src/fs/image.rs`). What takes long, the removal itself, happens outside of the lock, under a hidden name.
 //! `storage:prune` looks at everything again under the lock, since a person may have taken a while to answer.
 
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
-use crate::domain::names::EntryName;
 use crate::domain::size::readable;
 use crate::domain::trash::{Caller, TrashId, Trashed};
 use crate::fs::space;
 use crate::fs::tree::Usage;
 use crate::ops::{access, apps};
-use crate::storage::{ownership, root, sized};
+use crate::storage::staged::Staged;
+use crate::storage::{ownership, sized};
 use crate::store::Store;
-use crate::types;
 
 /// Below this share of free space, in percent, the trash makes room.
 pub(crate) const SCARCE: u64 = 5;
@@ -78,42 +76,30 @@ pub(crate) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
 
 /// Removes something in the trash for good; false where somebody else has it out of the trash already.
 pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
-    let staged = root::staged_name(item.name());
+    let staged = Staged::new(item.name(), context)?;
+    let place = context.store.trashed_directory(&item.id);
+    if let Some(entry) = &item.entry {
+        sized::link(entry, &item.id.directory(), staged.name(), context)?;
+    }
     let store = &context.store;
-    let place = store.trashed_directory(&item.id);
-    let aside = store.layout().directory(&staged);
-    let mut is_claimed = false;
     let is_ours = store.change(|change| {
         if change.store().trashed(&item.id)?.is_none() {
             return Ok(false);
         }
-        // What is behind an entry outside of the storage root has the entry's name.
-        let others = change.store().trash()?;
-        is_claimed = EntryName::parse(item.name())
-            .is_ok_and(|name| change.store().layout().entry(&name).exists())
-            || others.iter().any(|other| other.id != item.id && other.name() == item.name());
         if let Some(app) = change.store().apps_mounting_path(&place)?.first() {
             return Err(Error::refused(format!(
                 "{} is mounted by an app ({app}), or may be; it stays",
                 place.display()
             )));
         }
-        change.store().rename_trashed(&place, &aside)?;
+        change.store().rename_trashed(&place, &staged.path())?;
         Ok(true)
     })?;
     if !is_ours {
         return Ok(false);
     }
-    let of_item = item.entry.as_ref().filter(|_| !is_claimed);
-    let removed = match of_item {
-        Some(entry) => types::of(entry).remove(entry, context),
-        None => Ok(()),
-    };
-    let store = &context.store;
-    let removed =
-        removed.and_then(|()| ownership::remove(&context.environment, store.layout(), &staged));
-    if let Err(error) = removed {
-        store.change(|change| change.store().rename_trashed(&aside, &place))?;
+    if let Err(error) = staged.remove() {
+        store.change(|change| change.store().rename_trashed(&staged.path(), &place))?;
         return Err(Error::refused(format!(
             "unable to remove {} from the trash: {error}",
             item.id

@@ -1,9 +1,12 @@
 //! Whether containers can use an entry as it is now.
 
+use std::time::Duration;
+
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::Problem;
+use crate::storage::entry_lock::EntryLock;
 use crate::types;
 
 pub(crate) fn sentence(entry: &Entry, problem: &Problem) -> String {
@@ -18,5 +21,19 @@ pub(crate) fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
     match types::of(entry).problem(entry, context) {
         Some(problem) if entry.is_docker_local() => Err(Error::refused(sentence(entry, &problem))),
         _ => Ok(()),
+    }
+}
+
+/// Attaches what is behind an entry where containers cannot use it, and waits for others that are at work on it, no longer
+/// than `most` where that is given.
+pub(crate) fn attach(entry: &Entry, most: Option<Duration>, context: &mut Context) -> Result<()> {
+    if types::of(entry).problem(entry, context).is_none() {
+        return Ok(());
+    }
+    let _lock = EntryLock::within(most, entry.name.as_str(), context)?;
+    // It may have been destroyed or grown meanwhile.
+    match context.store.entry(&entry.name)? {
+        Some(entry) => types::of(&entry).attach(&entry, context),
+        None => Ok(()),
     }
 }

@@ -13,7 +13,7 @@ use crate::fs::tree::Depth;
 use crate::fs::{archive, fetch};
 use crate::render::progress;
 use crate::storage::ownership::{self, Folder, Ids};
-use crate::storage::root::staged_name;
+use crate::storage::staged::Staged;
 
 /// What a file is called whose address has no name.
 const NAMELESS: &str = "download";
@@ -70,7 +70,8 @@ impl Web {
             }
             Self::File { address, sum } => {
                 let wanted = (address, sum.as_ref());
-                download(wanted, &root, hidden, fetcher)?
+                let data = nameless(context)?;
+                download(wanted, data, &root, hidden, fetcher)?
             }
         };
         set_mode(&folder, OPEN)?;
@@ -88,11 +89,11 @@ impl Web {
 /// Downloads something, checks it, and unpacks it or keeps it.
 fn download(
     (address, sum): (&WebAddress, Option<&Sha256>),
+    mut data: File,
     root: &Path,
     hidden: &str,
     fetcher: Option<(u32, u32)>,
 ) -> Result<String> {
-    let mut data = nameless(root)?;
     let (bytes, found) = progress::of_bytes("downloaded", |seen| {
         fetch::download(address, &mut data, root, fetcher, seen)
     })?;
@@ -123,8 +124,9 @@ fn download(
 }
 
 /// A file in the storage root that has no name any more: it is gone with this process.
-fn nameless(root: &Path) -> Result<File> {
-    let path = root.join(staged_name(NAMELESS));
+fn nameless(context: &Context) -> Result<File> {
+    let staged = Staged::new(NAMELESS, context)?;
+    let path = staged.path();
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true).mode(0o600);
     let file = options.open(&path).map_err(Error::system("create", &path))?;

@@ -8,6 +8,7 @@ use crate::docker::{self, IdMap};
 use crate::domain::error::{Error, Result};
 use crate::domain::mode::Mode;
 use crate::domain::names::DirectoryName;
+use crate::domain::names::STAGED;
 use crate::domain::paths::Subpath;
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
@@ -16,7 +17,7 @@ use crate::fs::tree::{self, Depth};
 use crate::privileged::root;
 use crate::render::progress;
 use crate::storage::ownership::{Ids, must_be_a_containers};
-use crate::storage::root::{STAGED, staged_name};
+use crate::storage::staged::staged_name;
 
 /// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a directory and all that is in it to a
 /// user, or only the directory itself or a part of it; or makes a part of it, which is that user's. A file directly below the
@@ -93,6 +94,9 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
     let to = name(words, 1, "copy to")?;
     no_more_than(words, if is_into { 3 } else { 2 })?;
     let root = root::storage(context)?;
+    // The command that called may be killed before this is done.
+    let store = root::store(context)?;
+    let _work = to.starts_with(STAGED).then(|| store.work_beside(&to)).transpose()?;
     if is_into {
         if !to.starts_with(STAGED) {
             return Err(Error::refused(format!("{to:?} is not a hidden directory")).into());
@@ -104,7 +108,8 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
         context.out.json(&copied);
         return Ok(());
     }
-    let hidden = staged_name(to.strip_prefix(STAGED).unwrap_or(&to));
+    let hidden = staged_name(&to);
+    let _hidden = store.work_beside(&hidden)?;
     let copied = progress::of_copying(
         |is_over| tree::count(&root.join(from), is_over),
         |seen| tree::duplicate(&root, from, &to, &hidden, seen),

@@ -1,80 +1,91 @@
 //! `size-storage-dir`: directories that hold no more than their size.
 
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
+use crate::domain::names::STAGED;
 use crate::domain::names::{DirectoryName, EntryName};
 use crate::domain::size::ByteSize;
+use crate::domain::trash::{TRASH, TrashId};
 use crate::fs::image::{self, Image};
 use crate::fs::{mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
 use crate::privileged::root;
-use crate::storage::root::STAGED;
+use crate::storage::keeping::RuntimePaths;
 use crate::store::Store;
 
 /// What a caller may say behind a size.
 const PREALLOCATE: &str = "--preallocate";
 
-/// What is done with what is filled for an entry under a hidden name.
-const HIDDEN: [&str; 4] = ["new", "close", "adopt", "replace"];
-
-/// An entry's directory.
+/// An entry's directory, or that of something in the trash.
 struct Subject {
     store: Store,
     storage: PathBuf,
     name: EntryName,
 }
 
-/// `size-storage-dir NAME make|grow SIZE [--preallocate]`, `… attach`, `… detach`, `… remove`: makes the directory one that holds
-/// SIZE; has it hold more; attaches or detaches what is behind it; or removes that.
+/// `size-storage-dir NAME WORD…`, one at a time for each name:
 ///
-/// `NAME new HIDDEN SIZE [--preallocate]`, `… close HIDDEN`, `… adopt HIDDEN`, `… replace HIDDEN`: makes a hidden directory
-/// of NAME's hold SIZE, empty; has all that was written to it on the disk; makes it what is behind NAME, which has nothing
-/// yet; or puts it in the place of what NAME has. `NAME limit HIDDEN SIZE` has a hidden subvolume hold SIZE.
+/// - `new HIDDEN SIZE [--preallocate]` makes a hidden directory of NAME's hold SIZE, empty; `close HIDDEN` flushes what was
+///   written to it and detaches it; `adopt HIDDEN` makes it what is behind NAME, which has nothing yet; `replace HIDDEN` puts it
+///   in the place of what NAME has, which is under the hidden name then; `limit HIDDEN SIZE` bounds a hidden subvolume.
+/// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size.
+/// - `grow SIZE [--preallocate]`, `attach`, `detach` work on what is behind NAME.
+/// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
+///   `drop` ends the image's name NAME where it has another.
 pub(crate) fn size(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let word = |index: usize| words.get(index).map_or("", String::as_str);
     let subject = Subject {
-        name: EntryName::parse(word(0))?,
+        name: EntryName::parse(words.first().map_or("", String::as_str))?,
         storage: root::storage(context)?,
         store: root::store(context)?,
     };
-    let preallocate = words.last().is_some_and(|word| word == PREALLOCATE);
-    let most = match (word(1), preallocate) {
-        ("make" | "grow" | "close" | "adopt" | "replace", false) => 3,
-        ("make" | "grow", true) | ("new" | "limit", false) => 4,
-        ("new", true) => 5,
-        _ => 2,
+    let _work = subject.lock()?;
+    let (given, preallocate) = match words.split_last() {
+        Some((last, others)) if last == PREALLOCATE => (others, true),
+        _ => (words, false),
     };
-    if let Some(word) = words.get(most) {
-        return Err(Error::refused(format!("unexpected argument {word:?}")).into());
-    }
-    if word(1) == "limit" {
-        let hidden = subject.hidden(word(2))?;
-        return Ok(subvolume::limit(&subject.storage, hidden, ByteSize::parse(word(3))?)?);
-    }
-    if HIDDEN.contains(&word(1)) {
-        let hidden = subject.hidden(word(2))?;
-        match word(1) {
-            "new" => subject.new_hidden(hidden, ByteSize::parse(word(3))?, preallocate)?,
-            // A subvolume is what it is under any name.
-            _ if image::is_btrfs(&subject.storage) => {}
-            "close" => subject.image(hidden)?.close(&subject.storage, hidden)?,
-            "adopt" => subject.image(hidden)?.adopt(&subject.image(subject.name())?)?,
-            _ => {
-                let own = subject.image(subject.name())?;
-                subject.image(hidden)?.replace(&own, &subject.storage, subject.name())?;
+    let given: Vec<&str> = given.iter().skip(1).map(String::as_str).collect();
+    let is_btrfs = image::is_btrfs(&subject.storage);
+    match given[..] {
+        ["new", hidden, size] => {
+            subject.new_hidden(subject.hidden(hidden)?, ByteSize::parse(size)?, preallocate)?;
+        }
+        ["grow", size] => subject.grow(ByteSize::parse(size)?, preallocate)?,
+        _ if preallocate => {
+            return Err(Error::refused(format!("unexpected argument {PREALLOCATE:?}")).into());
+        }
+        ["limit", hidden, size] => {
+            subvolume::limit(&subject.storage, subject.hidden(hidden)?, ByteSize::parse(size)?)?;
+        }
+        ["kept", size] => {
+            if !is_btrfs && subject.is_kept(ByteSize::parse(size)?)? {
+                context.out.line("yes");
             }
         }
-        return Ok(());
-    }
-    match word(1) {
-        "make" => subject.make(ByteSize::parse(word(2))?, preallocate)?,
-        "grow" => subject.grow(ByteSize::parse(word(2))?, preallocate)?,
-        "attach" => subject.attach()?,
-        "detach" => subject.detach()?,
-        "remove" => subject.image(subject.name())?.remove()?,
-        other => return Err(Error::refused(format!("unexpected argument {other:?}")).into()),
+        ["attach"] => subject.attach()?,
+        ["detach"] => subject.detach()?,
+        // A subvolume is what it is under any name.
+        ["close" | "adopt" | "replace" | "drop" | "link", ..] if is_btrfs => {}
+        ["close", hidden] => {
+            subject.image(subject.hidden(hidden)?)?.close(&subject.storage, hidden)?;
+        }
+        ["adopt", hidden] => subject.link(subject.hidden(hidden)?, subject.name())?,
+        ["replace", hidden] => {
+            let own = subject.image(subject.name())?;
+            let next = subject.image(subject.hidden(hidden)?)?;
+            next.replace(&own, &subject.storage, subject.name())?;
+        }
+        ["link", from, to] => subject.link(subject.known(from)?, subject.known(to)?)?,
+        ["drop"] => subject.image(subject.name())?.drop_name()?,
+        _ => {
+            return Err(
+                Error::refused(format!("unexpected arguments {:?}", given.join(" "))).into()
+            );
+        }
     }
     Ok(())
 }
@@ -90,6 +101,12 @@ impl Subject {
 
     fn image(&self, name: &str) -> Result<Image> {
         Image::of(self.store.layout(), name)
+    }
+
+    /// A name that an image of the entry's can have: its own, a hidden one, or that of something in the trash.
+    fn known<'a>(&self, text: &'a str) -> Result<&'a str> {
+        let is_trashed = text.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
+        if text == self.name() || is_trashed { Ok(text) } else { self.hidden(text) }
     }
 
     /// A hidden name of this entry's, as commands give them.
@@ -114,10 +131,12 @@ impl Subject {
         if image::is_btrfs(&self.storage) {
             return subvolume::make(&self.storage, hidden, size, (0, 0));
         }
-        let own = self.image(self.name())?;
-        let is_attached = image::attached_at(&self.target()).is_some();
-        if own.size()?.is_some() && !is_attached {
-            return Err(own.is_in_the_way());
+        if !self.is_registered() {
+            let own = self.image(self.name())?;
+            own.drop_name()?;
+            if own.size()?.is_some() {
+                return Err(own.is_in_the_way());
+            }
         }
         if !tree::is_empty(&self.storage, hidden)?
             || !mount_points::at(&self.storage.join(hidden)).is_empty()
@@ -130,40 +149,62 @@ impl Subject {
         image.attach(&self.storage, hidden).or_else(|error| image.remove().and(Err(error)))
     }
 
-    /// Makes what is behind the directory, unless it is there from an earlier time, and attaches it.
-    fn make(&self, size: ByteSize, preallocate: bool) -> Result<()> {
-        let owner = self.store.owner().get().unwrap_or((0, 0));
-        if image::is_btrfs(&self.storage) {
-            return subvolume::make(&self.storage, self.name(), size, owner);
-        }
+    /// Whether an earlier entry of the name left an image of this size.
+    fn is_kept(&self, size: ByteSize) -> Result<bool> {
         let image = self.image(self.name())?;
+        if !self.is_registered() {
+            // With another name it is in the trash, or being removed.
+            image.drop_name()?;
+        }
         match image.size()? {
-            Some(present) if present != size.bytes() => {
-                return Err(Error::refused(format!(
-                    "{} is there with data of an earlier entry and holds {}; create the entry with --size {}, or remove the file",
-                    image.path().display(),
-                    ByteSize::of(present),
-                    ByteSize::of(present)
-                )));
-            }
-            Some(_) => {
-                self.attach().inspect_err(|_| {
-                    tree::set_immutable(&self.storage, self.name(), false);
-                })?;
-            }
-            None => {
-                image.make(size, preallocate, owner)?;
-                if let Err(error) = self.attach() {
-                    image.remove()?;
-                    tree::set_immutable(&self.storage, self.name(), false);
-                    return Err(error);
-                }
-            }
+            None => Ok(false),
+            Some(present) if present == size.bytes() => Ok(true),
+            Some(present) => Err(Error::refused(format!(
+                "{} is there with data of an earlier entry and holds {}; create the entry with --size {}, or remove the file",
+                image.path().display(),
+                ByteSize::of(present),
+                ByteSize::of(present)
+            ))),
         }
-        if systemd::is_in_charge() && !root::is_own_call() {
-            systemd::attach_at_boot(&self.name)?;
+    }
+
+    fn is_registered(&self) -> bool {
+        self.store.layout().entry(&self.name).exists()
+    }
+
+    /// Gives an image another name.
+    fn link(&self, from: &str, to: &str) -> Result<()> {
+        if to == self.name() && !self.is_registered() {
+            self.image(to)?.drop_name()?;
         }
-        Ok(())
+        if self.image(from)?.link(&self.image(to)?)? {
+            return Ok(());
+        }
+        // Who destroys an entry whose image is gone already has nothing to lose.
+        if to != self.name() {
+            return Ok(());
+        }
+        let lost = self.image(from)?;
+        Err(Error::refused(format!(
+            "the image {} is gone, and the data with it",
+            lost.path().display()
+        )))
+    }
+
+    /// Keeps others from what is behind the name while this helper works on it, also where its command was killed.
+    fn lock(&self) -> Result<File> {
+        let folder = RuntimePaths::of(&self.storage, self.name()).folder;
+        let path = folder.join(format!("{}.work", self.name()));
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&folder)
+            .map_err(Error::system("create", &folder))?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600);
+        let file = options.open(&path).map_err(Error::system("open", &path))?;
+        file.lock().map_err(Error::system("lock", &path))?;
+        Ok(file)
     }
 
     fn grow(&self, size: ByteSize, preallocate: bool) -> Result<()> {
@@ -189,7 +230,11 @@ impl Subject {
         let image = self.image(self.name())?;
         image.attach(&self.storage, self.name())?;
         // It was filled under another.
-        image.drop_other_names()
+        image.drop_other_names()?;
+        if systemd::is_in_charge() && !root::is_own_call() {
+            systemd::attach_at_boot(&self.name)?;
+        }
+        Ok(())
     }
 
     fn detach(&self) -> Result<()> {

@@ -16,7 +16,8 @@ use crate::domain::error::{Error, Result};
 use crate::domain::mode::Mode;
 use crate::fs::tree::{Depth, FILE_MODES};
 use crate::storage::ownership::{self, Folder, Ids};
-use crate::storage::root::{self, staged_name};
+use crate::storage::root;
+use crate::storage::staged::Staged;
 use crate::store::files::{self, is_absent};
 use crate::store::{Change, Rights};
 
@@ -81,7 +82,7 @@ pub(crate) struct StagedFile {
     name: String,
     path: PathBuf,
     before: Option<Found>,
-    hidden: Option<String>,
+    hidden: Option<Staged>,
     folders: Vec<PathBuf>,
 }
 
@@ -165,8 +166,9 @@ impl StagedFile {
         if found.length != bytes.len() as u64 {
             return Ok(false);
         }
-        let [copied, unfinished] = [staged_name(&self.name), staged_name(&self.name)];
-        let hidden = [copied.as_str(), unfinished.as_str()];
+        let [copied, unfinished] =
+            [Staged::new(&self.name, context)?, Staged::new(&self.name, context)?];
+        let hidden = [copied.name(), unfinished.name()];
         let (environment, layout) = (&context.environment, context.store.layout());
         Ok(ownership::read_file(environment, layout, &self.name, LARGEST, hidden)? == bytes)
     }
@@ -174,18 +176,18 @@ impl StagedFile {
     fn make(&mut self, bytes: &[u8], mode: u32, ids: Option<Ids>, context: &Context) -> Result<()> {
         let layout = context.store.layout();
         self.folders = root::make(layout.storage(), context)?;
-        let hidden = staged_name(&self.name);
+        let hidden = Staged::new(&self.name, context)?;
         {
             let _rights = Rights::of(context.store.owner(), layout)?;
-            files::make_file(&layout.directory(&hidden), bytes, context.store.owner(), mode)?;
+            files::make_file(&hidden.path(), bytes, context.store.owner(), mode)?;
         }
-        let name = self.hidden.insert(hidden).clone();
-        let folder = Folder { name: &name, part: None };
-        let given = ids.map_or(Ok(()), |ids| {
-            ownership::give(&context.environment, layout, folder, ids, Depth::Folder, &|_| {})
-                .map(drop)
-        });
-        given.inspect_err(|_| self.abandon(context))
+        let hidden = self.hidden.insert(hidden);
+        if let Some(ids) = ids {
+            let folder = Folder { name: hidden.name(), part: None };
+            let depth = Depth::Folder;
+            ownership::give(&context.environment, layout, folder, ids, depth, &|_| {})?;
+        }
+        Ok(())
     }
 
     /// Has the file put in its place in the step that writes the entry.
@@ -193,8 +195,7 @@ impl StagedFile {
         let now = find(&self.path)?;
         match &self.hidden {
             Some(hidden) if now == self.before => {
-                let prepared = change.store().layout().directory(hidden);
-                change.put_file(prepared, self.path.clone());
+                change.put_file(hidden.path(), self.path.clone());
                 Ok(())
             }
             None if now.is_some() => Ok(()),
@@ -204,16 +205,12 @@ impl StagedFile {
             ))),
         }
     }
+}
 
-    /// Removes what was made, after a change that did not put it in its place.
-    pub(crate) fn abandon(&self, context: &Context) {
-        // Steps that could not be taken back are finished by the next command, with this file.
-        if context.store.is_changing() {
-            return;
-        }
-        if let Some(hidden) = &self.hidden {
-            let _ = ownership::remove(&context.environment, context.store.layout(), hidden);
-        }
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        // What is still under its hidden name goes first; directories stay that are not empty.
+        self.hidden = None;
         root::unmake(&self.folders);
     }
 }

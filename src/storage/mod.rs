@@ -1,8 +1,10 @@
 //! What is below the storage root: directories, files, sized file systems, snapshots, and who works on them.
 
+pub(crate) mod entry_lock;
 pub(crate) mod file;
 pub(crate) mod keeping;
 pub(crate) mod ownership;
 pub(crate) mod root;
 pub(crate) mod sized;
 pub(crate) mod snapshots;
+pub(crate) mod staged;

@@ -150,7 +150,7 @@ pub(crate) fn give(
     }
     words.push("--folder-only");
     words.extend(folder.part);
-    helper(environment, layout, "chown-storage-dir", &words).map(|()| None)
+    helper(environment, layout, "chown-storage-dir", &words).map(|_| None)
 }
 
 /// Makes a part of the directory `name` of the storage root, and gives what is made to the ids.
@@ -165,6 +165,7 @@ pub(crate) fn make_part(
         return tree::make_part(&storage(layout)?, name, part, ids.uid, ids.gid);
     }
     helper(environment, layout, "chown-storage-dir", &[name, &ids.to_string(), "--make", part])
+        .map(drop)
 }
 
 /// Sets the mode of the directory or the file `name` of the storage root.
@@ -191,7 +192,7 @@ pub(crate) fn set_mode(
     match changed {
         // Somebody else's directory, which may not even be opened.
         Err(_) if !is_root() && environment.is_dokku() => {
-            helper(environment, layout, "chmod-storage-dir", &[name, mode.as_str()])
+            helper(environment, layout, "chmod-storage-dir", &[name, mode.as_str()]).map(drop)
         }
         other => other,
     }
@@ -208,7 +209,7 @@ pub(crate) fn remove(environment: &Environment, layout: &Layout, name: &str) -> 
         }
         return tree::remove(&root, name);
     }
-    helper(environment, layout, "destroy-storage-dir", &[name])
+    helper(environment, layout, "destroy-storage-dir", &[name]).map(drop)
 }
 
 /// Whether root's work has to be asked of sudo.
@@ -398,18 +399,21 @@ fn storage(layout: &Layout) -> Result<PathBuf> {
     std::fs::canonicalize(root).map_err(Error::system("open", root))
 }
 
-/// Runs a helper through sudo and says what it said where it fails.
+/// Runs a helper through sudo and returns what it says.
+///
+/// # Errors
+/// With its own words where it fails.
 fn helper(
     environment: &Environment,
     layout: &Layout,
     name: &str,
     arguments: &[&str],
-) -> Result<()> {
+) -> Result<String> {
     let (program, words) = helper_call(environment, layout, name, arguments)?;
     let answer =
         process::output("sudo", &words).map_err(Error::system("run sudo for", &program))?;
     if answer.status == 0 {
-        return Ok(());
+        return Ok(answer.stdout.trim().to_owned());
     }
     let said = answer.stderr.trim().trim_start_matches('!').trim();
     let said = if said.is_empty() { "it did not say why" } else { said };
@@ -419,23 +423,33 @@ fn helper(
     )))
 }
 
-/// Runs a helper with root's rights: through sudo, or as a process of its own where root calls, since it changes its
-/// rights.
-pub(crate) fn as_root(
+/// Runs a helper with root's rights, and returns what it says: through sudo, or as a process of its own where root calls, since
+/// it changes its rights.
+pub(crate) fn asked(
     environment: &Environment,
     layout: &Layout,
     name: &str,
     arguments: &[&str],
-) -> Result<()> {
+) -> Result<String> {
     if !is_root() {
         return helper(environment, layout, name, arguments);
     }
     let words: Vec<String> = [&[name], arguments].concat().into_iter().map(str::to_owned).collect();
     let answer = process::own_helper(&words).map_err(Error::system("run", name))?;
     if answer.status == 0 {
-        return Ok(());
+        return Ok(answer.stdout.trim().to_owned());
     }
     Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
+}
+
+/// The same, for what says nothing.
+pub(crate) fn as_root(
+    environment: &Environment,
+    layout: &Layout,
+    name: &str,
+    arguments: &[&str],
+) -> Result<()> {
+    asked(environment, layout, name, arguments).map(drop)
 }
 
 /// The helper's path, and the words that sudo is to be called with.

@@ -9,25 +9,11 @@ use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::fs::mount_points;
 use crate::fs::tree::{self, Copied, Depth};
-use crate::host::process;
 use crate::render::progress;
 use crate::storage::file;
 use crate::storage::ownership::{self, Folder, Ids};
+use crate::storage::staged::Staged;
 use crate::store::{Change, files};
-
-pub(crate) use crate::domain::names::STAGED;
-
-/// The name of an entry's directory on its way out or in: with this process's number, and one that no other
-/// directory has.
-pub(crate) fn staged_name(entry: &str) -> String {
-    format!("{STAGED}{entry}-{}", process::unique())
-}
-
-/// Whether the process that took a directory out of sight is still at work on it.
-fn is_at_work(name: &str) -> bool {
-    let by = name.rsplit('-').next().unwrap_or_default();
-    by != std::process::id().to_string() && process::is_alive(by)
-}
 
 /// The path of the directory that an entry has unless another was chosen.
 pub(crate) fn default_path(context: &Context, name: &str) -> String {
@@ -228,10 +214,10 @@ pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied
     let copied = if ownership::needs_sudo(environment) {
         ownership::copy_by_sudo(environment, layout, from, to)?
     } else {
-        let unfinished = staged_name(to.trim_start_matches(STAGED));
+        let unfinished = Staged::new(to, context)?;
         progress::of_copying(
             |is_over| tree::count(&layout.directory(from), is_over),
-            |seen| ownership::copy(layout, from, to, &unfinished, seen),
+            |seen| ownership::copy(layout, from, to, unfinished.name(), seen),
         )?
     };
     warn_of_losses(&copied, context);
@@ -272,11 +258,11 @@ pub(crate) fn take_in(
     context: &mut Context,
 ) -> Result<Copied> {
     context.out.flush()?;
-    let unfinished = staged_name(to.trim_start_matches(STAGED));
+    let unfinished = Staged::new(to, context)?;
     let layout = context.store.layout();
     let copied = progress::of_copying(
         |is_over| tree::count(from, is_over),
-        |seen| ownership::take_in(layout, from, to, &unfinished, keeps_owners, seen),
+        |seen| ownership::take_in(layout, from, to, unfinished.name(), keeps_owners, seen),
     )?;
     warn_of_losses(&copied, context);
     Ok(copied)
@@ -323,25 +309,4 @@ pub(crate) fn unmake(made: &[PathBuf]) {
     for folder in made.iter().rev() {
         let _ = std::fs::remove_dir(folder);
     }
-}
-
-/// Removes what commands that were killed left on its way out, or on its way in.
-pub(crate) fn clear_staged(context: &Context) {
-    let layout = context.store.layout();
-    // A change that is still to be finished may move one of them to its place.
-    if context.store.is_changing() {
-        return;
-    }
-    let Ok(names) = std::fs::read_dir(layout.storage()) else {
-        return;
-    };
-    for name in names.flatten() {
-        let name = name.file_name();
-        let staged = name.to_str().filter(|name| name.starts_with(STAGED));
-        if let Some(name) = staged.filter(|name| !is_at_work(name)) {
-            // The next command tries again.
-            let _ = ownership::remove(&context.environment, layout, name);
-        }
-    }
-    context.store.forget_what_is_gone();
 }

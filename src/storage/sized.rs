@@ -127,7 +127,17 @@ fn must_be_empty(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes what is behind an entry, with its size.
+/// Whether an earlier entry of the name left an image of this size, which a new one takes over.
+pub(crate) fn has_kept_image(entry: &Entry, size: ByteSize, context: &Context) -> Result<bool> {
+    let bytes = size.bytes().to_string();
+    let words = [entry.name.as_str(), "kept", &bytes];
+    Ok(!ownership::asked(&context.environment, context.store.layout(), HELPER, &words)?.is_empty())
+}
+
+/// Attaches what is behind an entry that is new, or was restored.
+///
+/// # Errors
+/// Where that fails; its directory is as any other then.
 pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
     let Some(size) = size(entry) else {
         return Ok(());
@@ -136,8 +146,10 @@ pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
         return Ok(());
     }
     context.out.flush()?;
-    sized(entry, "make", size, context)?;
-    context.out.detail(&format!("Made {} hold {size}", entry.shown_source()));
+    ask(entry, &["attach"], context).inspect_err(|_| {
+        let _ = ask(entry, &["detach"], context);
+    })?;
+    context.out.detail(&format!("{} holds {size}", entry.shown_source()));
     Ok(())
 }
 
@@ -184,12 +196,21 @@ pub(crate) fn detach(entry: &Entry, context: &Context) -> Result<()> {
     ask(entry, &["detach"], context)
 }
 
-/// Removes the image.
-pub(crate) fn remove(entry: &Entry, context: &Context) -> Result<()> {
+/// Gives the image of an entry a second name, under which it leaves the entry or comes back to it: the entry's own, a
+/// hidden one, or that of something in the trash.
+pub(crate) fn link(entry: &Entry, from: &str, to: &str, context: &Context) -> Result<()> {
     if size(entry).is_none() {
         return Ok(());
     }
-    ask(entry, &["remove"], context)
+    ask(entry, &["link", from, to], context)
+}
+
+/// Ends the name of the image that is the entry's, where it has another.
+pub(crate) fn drop_name(entry: &Entry, context: &Context) -> Result<()> {
+    if size(entry).is_none() {
+        return Ok(());
+    }
+    ask(entry, &["drop"], context)
 }
 
 fn ask(entry: &Entry, words: &[&str], context: &Context) -> Result<()> {

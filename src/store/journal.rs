@@ -487,7 +487,7 @@ pub(super) fn is_noted(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|lock| lock.len() > 0)
 }
 
-fn open(path: &Path, owner: &Owner) -> io::Result<File> {
+pub(super) fn open(path: &Path, owner: &Owner) -> io::Result<File> {
     match open_existing(path, owner) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         other => return other,

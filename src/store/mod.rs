@@ -36,6 +36,7 @@ mod rights;
 mod shares;
 mod snapshots;
 mod trash;
+mod work;
 
 use std::path::{Path, PathBuf};
 
@@ -46,6 +47,7 @@ pub use mounts::MountsFile;
 pub(crate) use mounts::{Line, RealPath, RealPaths, overlap};
 pub(crate) use reading::{Mounted, Mounts};
 pub(crate) use rights::Rights;
+pub(crate) use work::Work;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;

@@ -13,8 +13,9 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::host::plugn;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
-use crate::storage::ownership;
-use crate::storage::root::{self, Place, staged_name};
+use crate::storage::entry_lock::EntryLock;
+use crate::storage::root::{self, Place};
+use crate::storage::staged::Staged;
 use crate::store::{Change, Mounted, Store};
 use crate::types;
 
@@ -175,19 +176,10 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
         }
         attachments.push(attachment);
     }
-    let mut hidden: Vec<String> = Vec::new();
-    let result = make_directories(&own, mode, &mut hidden, context)
-        .and_then(|()| register(old, new, &own, &hidden, attachments, context));
-    if let Err(error) = result {
-        // What was made is of no use to anybody, unless the store could not be put back either: then the next
-        // command moves it to its place.
-        if !context.store.is_changing() {
-            for name in hidden {
-                let _ = ownership::remove(&context.environment, context.store.layout(), &name);
-            }
-        }
-        return Err(error);
-    }
+    let names = own.iter().flat_map(|(original, copy)| [original.as_str(), copy.name.as_str()]);
+    let _locks = EntryLock::take_all(names.collect(), context)?;
+    let staged = make_directories(&own, mode, context)?;
+    register(old, new, &own, &staged, attachments, context)?;
     for (original, copy) in own {
         let what = if is_copied(&copy, mode) { "a copy of" } else { "empty, in place of" };
         context.out.detail(&format!("{new} has storage entry {} ({what} {original})", copy.name));
@@ -210,24 +202,25 @@ fn is_ours(mounted: &Mounted, context: &Context) -> bool {
         && entry.shown_source() == root::default_path(context, entry.name.as_str())
 }
 
-/// Makes each entry's directory or file under a hidden name, which is noted in `hidden` first.
+/// Makes each entry's directory or file under a hidden name.
 fn make_directories(
     own: &[(EntryName, Entry)],
     mode: CloneMode,
-    hidden: &mut Vec<String>,
     context: &mut Context,
-) -> Result<()> {
+) -> Result<Vec<Staged>> {
+    let mut all = Vec::new();
     for (original, entry) in own {
-        let name = staged_name(entry.name.as_str());
-        hidden.push(name.clone());
+        let staged = Staged::new(entry.name.as_str(), context)?;
         if is_copied(entry, mode) {
-            root::copy(original.as_str(), &name, context)?;
+            root::copy(original.as_str(), staged.name(), context)?;
         } else {
-            root::make(&context.store.layout().directory(&name), context)?;
-            types::directory_spec(entry, false, context)?.under(name).apply(entry, context)?;
+            root::make(&staged.path(), context)?;
+            let wanted = types::directory_spec(entry, false, context)?;
+            wanted.under(staged.name().to_owned()).apply(entry, context)?;
         }
+        all.push(staged);
     }
-    Ok(())
+    Ok(all)
 }
 
 /// Registers the entries, moves their directories to their places and mounts them, in one step.
@@ -235,13 +228,13 @@ fn register(
     old: &AppName,
     new: &AppName,
     own: &[(EntryName, Entry)],
-    hidden: &[String],
+    staged: &[Staged],
     attachments: Vec<Attachment>,
     context: &Context,
 ) -> Result<()> {
     context.store.change(|change| {
         let layout = change.store().layout().clone();
-        for ((_, entry), hidden) in own.iter().zip(hidden) {
+        for ((_, entry), staged) in own.iter().zip(staged) {
             let directory = layout.directory(entry.name.as_str());
             if change.store().entry(&entry.name)?.is_some() || directory.exists() {
                 return Err(Error::refused(format!(
@@ -249,7 +242,7 @@ fn register(
                     entry.name
                 )));
             }
-            change.move_folder(layout.directory(hidden), directory);
+            change.move_folder(staged.path(), directory);
             change.write_entry(entry)?;
         }
         copy_decisions(old, new, change)?;

@@ -41,13 +41,16 @@ use crate::context::row::Kind;
 use crate::domain::error::Result;
 use crate::domain::layout::{HELPERS, INSTALLED, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
 use crate::domain::names::AppName;
+use crate::fs::image;
 use crate::fs::tree::{self, Depth};
 use crate::host::process;
 use crate::host::users::is_root;
-use crate::ops::{migrate, trash};
+use crate::ops::{migrate, trash, usable};
 use crate::privileged::root;
+use crate::storage::sized;
+use crate::storage::staged::clear_staged;
 use crate::store::{OWN_FOLDERS, app_folders, files};
-use crate::{storage, types};
+use crate::types;
 
 /// Where sudo reads which programs Dokku's user may run as root.
 pub(crate) const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
@@ -64,13 +67,25 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> anyhow::Resul
     if is_root() && context.environment.is_dokku() {
         mend_owners(context)?;
         helpers(context).context("unable to install the helpers for sudo")?;
+        name_trashed_images(context)?;
     }
-    storage::root::clear_staged(context);
+    clear_staged(context);
     keep_mounted(context);
     if let Err(error) = trash::empty_expired(context) {
         context.out.warn(&error.to_string());
     }
     Ok(take_over(context)?)
+}
+
+fn name_trashed_images(context: &Context) -> Result<()> {
+    let mut trash = context.store.trash()?;
+    trash.reverse();
+    let sized = trash.into_iter().filter_map(|item| {
+        let entry = item.entry.filter(|entry| sized::size(entry).is_some())?;
+        Some((item.id.directory(), entry.name))
+    });
+    let layout = context.store.layout();
+    image::name_trashed(layout, layout.storage(), &sized.collect::<Vec<_>>())
 }
 
 fn folders(context: &Context) -> Result<()> {
@@ -93,7 +108,7 @@ fn folders(context: &Context) -> Result<()> {
 fn keep_mounted(context: &mut Context) {
     let entries = context.store.entries().unwrap_or_default().entries;
     for entry in entries.iter().filter(|entry| types::of(entry).must_be_mounted(entry)) {
-        if let Err(error) = types::of(entry).attach(entry, context) {
+        if let Err(error) = usable::attach(entry, None, context) {
             context.out.warn(&format!("storage entry \"{}\" is not mounted: {error}", entry.name));
         }
     }

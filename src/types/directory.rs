@@ -75,10 +75,6 @@ impl StorageType for Directory {
         sized::detach(entry, context)
     }
 
-    fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        sized::remove(entry, context)
-    }
-
     fn place(&self) -> Place {
         Place::Directory
     }

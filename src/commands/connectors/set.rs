@@ -11,6 +11,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::options;
 use crate::ops::entries::tell_problems;
 use crate::ops::restart;
+use crate::storage::entry_lock::EntryLock;
 use crate::storage::root::Place;
 use crate::types;
 
@@ -194,6 +195,7 @@ fn follow(connector: &Connector, is_changed: bool, context: &mut Context) -> Res
         {
             continue;
         }
+        let _lock = EntryLock::take(entry.name.as_str(), context)?;
         let followed = storage_type.connector_changed(entry, context);
         if let Err(error) = followed.and_then(|()| say_restarts(entry, context)) {
             problems.push(Error::refused(format!(

@@ -13,8 +13,11 @@ use crate::domain::source;
 use crate::domain::web::Sha256;
 use crate::ops::populate::{self, Origin};
 use crate::ops::{access, content, scheduler};
+use crate::storage::entry_lock::EntryLock;
 use crate::storage::file::StagedFile;
-use crate::storage::root::{self, DirectorySpec, Place};
+use crate::storage::root::{DirectorySpec, Place};
+use crate::storage::sized;
+use crate::storage::staged::clear_staged;
 use crate::types::{self, Request};
 
 /// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
@@ -61,7 +64,16 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     let from = request.from.as_ref().map(|from| content::read(from, &entry.name, context));
     let bytes = from.transpose()?;
-    root::clear_staged(context);
+    let _lock = EntryLock::take(entry.name.as_str(), context)?;
+    let existing = context.store.entry(&entry.name)?;
+    if let (None, Some(size)) = (&existing, sized::size(&entry))
+        && !sized::has_kept_image(&entry, size, context)?
+    {
+        populate::create(&entry, &entry, &Origin::Nothing, context)?;
+        context.out.headline(&format!("Storage entry {} created", entry.name));
+        return Ok(());
+    }
+    clear_staged(context);
     let wanted = types::directory_spec(&entry, recursive, context)?;
     let filling = if types::of(&entry).place() == Place::File {
         let is_registered = existing.is_some();
@@ -139,7 +151,7 @@ fn register(
     filling: Option<&StagedFile>,
     context: &Context,
 ) -> Result<(Entry, Option<Entry>)> {
-    let registered = context.store.change(|change| {
+    context.store.change(|change| {
         if let Some(connector) = &entry.connector {
             change.store().existing_connector(connector.as_str())?;
         }
@@ -160,11 +172,7 @@ fn register(
             change.write_entry(&entry)?;
         }
         Ok((entry, before))
-    });
-    if let (Err(_), Some(filling)) = (&registered, filling) {
-        filling.abandon(context);
-    }
-    registered
+    })
 }
 
 fn finish(

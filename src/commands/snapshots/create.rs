@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use crate::commands::arguments::{self, at, no_more_than};
-use crate::commands::snapshots::named;
+use crate::commands::snapshots::named_alone;
 use crate::context::Context;
 use crate::docker::pausing::Paused;
 use crate::domain::entry::Entry;
@@ -11,9 +11,9 @@ use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::snapshot::{Made, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
-use crate::ops::snapshots::{containers_with, forget, must_be_free};
-use crate::storage::root::{clear_staged, staged_name};
+use crate::ops::snapshots::{containers_with, must_be_free};
 use crate::storage::snapshots::{self, SnapshotKind};
+use crate::storage::staged::{Staged, clear_staged};
 use crate::types;
 
 #[derive(Debug, Parser)]
@@ -33,7 +33,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let arguments: Arguments = arguments::parse("storage:snapshots:create", words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 2)?;
-    let entry = named(positional, context)?;
+    let (entry, _lock) = named_alone(positional, context)?;
     let created = Moment::now();
     let name = match at(positional, 1) {
         "" => SnapshotName::of_time(created),
@@ -42,35 +42,22 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let snapshot_kind = types::snapshot_kind(&entry, "a snapshot", context)?;
     must_be_free(&entry.name, &name, &context.store)?;
     clear_staged(context);
-    let hidden = staged_name(entry.name.as_str());
+    let staged = Staged::new(entry.name.as_str(), context)?;
     let copied = if arguments.pause {
-        copy_while_paused(&entry, snapshot_kind, &hidden, context)
+        copy_while_paused(&entry, snapshot_kind, &staged, context)?
     } else {
-        snapshot_kind.taken(&entry, &hidden, context)
+        snapshot_kind.taken(&entry, staged.name(), context)?
     };
-    let registered = copied.and_then(|copied| {
-        register(&entry, &note(&entry, name.clone(), created, &copied), &hidden, context)?;
-        Ok(copied)
-    });
-    match registered {
-        Err(error) => {
-            forget(&hidden, context);
-            Err(error.into())
-        }
-        Ok(copied) => {
-            context.out.detail(&snapshots::said(&copied));
-            context
-                .out
-                .headline(&format!("Snapshot {name} of storage entry {} created", entry.name));
-            Ok(())
-        }
-    }
+    register(&entry, &note(&entry, name.clone(), created, &copied), &staged, context)?;
+    context.out.detail(&snapshots::said(&copied));
+    context.out.headline(&format!("Snapshot {name} of storage entry {} created", entry.name));
+    Ok(())
 }
 
 fn copy_while_paused(
     entry: &Entry,
     snapshot_kind: SnapshotKind,
-    hidden: &str,
+    staged: &Staged,
     context: &mut Context,
 ) -> Result<Copied> {
     let containers = containers_with(entry, context).ok_or_else(|| {
@@ -89,7 +76,7 @@ fn copy_while_paused(
     for container in &running {
         context.out.detail(&format!("Paused {}", container.name));
     }
-    let copied = snapshot_kind.taken(entry, hidden, context);
+    let copied = snapshot_kind.taken(entry, staged.name(), context);
     paused.resume()?;
     copied
 }
@@ -108,13 +95,13 @@ fn note(entry: &Entry, name: SnapshotName, created: Moment, copied: &Copied) -> 
 }
 
 /// Gives the copy its name and notes it, in one step.
-fn register(entry: &Entry, note: &Snapshot, hidden: &str, context: &Context) -> Result<()> {
+fn register(entry: &Entry, note: &Snapshot, staged: &Staged, context: &Context) -> Result<()> {
     context.store.change(|change| {
         change.store().must_be_unchanged(entry)?;
         must_be_free(&entry.name, &note.name, change.store())?;
         let layout = change.store().layout().clone();
         let place = layout.snapshot_directory(&entry.name, &note.name);
-        change.move_folder(layout.directory(hidden), place);
+        change.move_folder(staged.path(), place);
         change.write_snapshot(note)
     })
 }

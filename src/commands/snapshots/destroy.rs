@@ -10,8 +10,8 @@ use crate::domain::names::AppName;
 use crate::domain::snapshot::Snapshot;
 use crate::ops::confirmation;
 use crate::ops::snapshots::existing;
-use crate::storage::ownership;
-use crate::storage::root::{clear_staged, staged_name};
+use crate::storage::entry_lock::EntryLock;
+use crate::storage::staged::{Staged, clear_staged};
 use crate::store::Store;
 
 #[derive(Debug, Parser)]
@@ -35,7 +35,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         let kind = format!("storage entry {}'s snapshot", entry.name);
         confirmation::ask(&kind, name.as_str(), context)?;
     }
-    let hidden = staged_name(entry.name.as_str());
+    let _lock = EntryLock::take(entry.name.as_str(), context)?;
+    let hidden = Staged::new(entry.name.as_str(), context)?;
     let is_there = context.store.change(|change| {
         existing(&entry.name, name.as_str(), change.store())?;
         must_be_unmounted(&note, change.store())?;
@@ -43,14 +44,12 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         let directory = layout.snapshot_directory(&entry.name, name);
         let is_there = std::fs::symlink_metadata(&directory).is_ok();
         if is_there {
-            change.move_folder(directory, layout.directory(&hidden));
+            change.move_folder(directory, hidden.path());
         }
         change.remove_snapshot(&entry.name, name)?;
         Ok(is_there)
     })?;
-    if is_there
-        && let Err(error) = ownership::remove(&context.environment, context.store.layout(), &hidden)
-    {
+    if is_there && let Err(error) = hidden.remove() {
         context.out.warn(&format!(
             "Not all of the data is removed yet, which the next command tries again: {error}"
         ));

@@ -3,15 +3,16 @@
 use clap::Parser;
 
 use crate::commands::arguments::{self, at, no_more_than};
-use crate::commands::snapshots::named;
+use crate::commands::snapshots::named_alone;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::snapshot::{Made, Snapshot, SnapshotName, directory_name};
-use crate::ops::snapshots::{containers_with, existing, forget, must_be_free};
-use crate::storage::root::{self, clear_staged, staged_name};
+use crate::ops::snapshots::{containers_with, existing, must_be_free};
+use crate::storage::root;
+use crate::storage::staged::{Staged, clear_staged};
 use crate::storage::{sized, snapshots};
 use crate::store::Store;
 use crate::types;
@@ -33,10 +34,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let arguments: Arguments = arguments::parse("storage:snapshots:restore", words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 2)?;
-    let entry = named(positional, context)?;
+    let (entry, _lock) = named_alone(positional, context)?;
     let note = existing(&entry.name, at(positional, 1), &context.store)?;
-    let form = types::snapshot_kind(&entry, "a snapshot", context)?;
-    form.must_be_movable(&entry, context)?;
+    let kind = types::snapshot_kind(&entry, "a snapshot", context)?;
+    kind.must_be_movable(&entry, context)?;
     let mut before = before(&entry, &context.store)?;
     if arguments.stop {
         using(&entry, context)?;
@@ -47,42 +48,38 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         ));
     }
     clear_staged(context);
-    let hidden = staged_name(entry.name.as_str());
-    form.ready(&entry, context)?;
+    let staged = Staged::new(entry.name.as_str(), context)?;
+    kind.ready(&entry, context)?;
     let snapshot = directory_name(&entry.name, &note.name);
-    let restored = form.restored(&entry, &snapshot, &hidden, context).and_then(|copied| {
-        context.out.detail(&snapshots::said(&copied));
-        // Copying may have taken long: a deploy may have started containers meanwhile.
-        let stopped = if arguments.stop {
-            stop(&entry, context)?
-        } else {
-            must_be_unused(&entry, context)?;
-            Vec::new()
-        };
-        let replaced = if form.is_mounted(context) {
-            replace_image(&entry, &note, &mut before, &hidden, context)
-        } else {
-            replace(&entry, &note, &before, &hidden, context)
-        };
-        say_how_to_start(&stopped, context);
-        replaced
-    });
-    match restored {
-        Err(error) => {
-            forget(&hidden, context);
-            Err(error.into())
-        }
-        Ok(is_kept) => {
-            if is_kept {
-                context.out.detail(&format!("What was there is kept as snapshot {}", before.name));
-            }
-            context.out.headline(&format!(
-                "Storage entry {} restored from snapshot {}",
-                entry.name, note.name
-            ));
-            Ok(())
-        }
+    let copied = kind.restored(&entry, &snapshot, staged.name(), context)?;
+    context.out.detail(&snapshots::said(&copied));
+    // Copying may have taken long: a deploy may have started containers meanwhile.
+    let stopped = if arguments.stop {
+        stop(&entry, context)?
+    } else {
+        must_be_unused(&entry, context)?;
+        Vec::new()
+    };
+    let replaced = if kind.is_mounted(context) {
+        replace_image(&entry, &note, &mut before, &staged, context)
+    } else {
+        replace(&entry, &note, &before, &staged, context)
+    };
+    say_how_to_start(&stopped, context);
+    if replaced? {
+        context.out.detail(&format!("What was there is kept as snapshot {}", before.name));
     }
+    // What follows must not be taken for a failure of the restore.
+    kind.ready(&entry, context).map_err(|error| {
+        Error::refused(format!(
+            "storage entry \"{}\" is restored from snapshot {}, but cannot be attached: {error}; try again: dokku storage:wait {}",
+            entry.name, note.name, entry.name
+        ))
+    })?;
+    context
+        .out
+        .headline(&format!("Storage entry {} restored from snapshot {}", entry.name, note.name));
+    Ok(())
 }
 
 /// The note of what the restore replaces.
@@ -107,7 +104,7 @@ fn replace(
     entry: &Entry,
     note: &Snapshot,
     before: &Snapshot,
-    hidden: &str,
+    staged: &Staged,
     context: &Context,
 ) -> Result<bool> {
     context.store.change(|change| {
@@ -115,7 +112,7 @@ fn replace(
         existing(&entry.name, note.name.as_str(), change.store())?;
         must_be_free(&entry.name, &before.name, change.store())?;
         let layout = change.store().layout().clone();
-        let (target, next) = (layout.directory(entry.name.as_str()), layout.directory(hidden));
+        let (target, next) = (layout.directory(entry.name.as_str()), staged.path());
         if std::fs::symlink_metadata(&target).is_err() {
             change.move_folder(next, target);
             return Ok(false);
@@ -126,46 +123,38 @@ fn replace(
     })
 }
 
-/// The same where the entry's place is a mount point: what was there is copied first, and then the image is replaced.
-/// Where that fails, the entry has what it had, and the copy goes.
+/// The same where the entry's place is a mount point: what was there is copied first, and then the image is replaced,
+/// which is not attached yet. Where that fails, the entry has what it had, and the copy goes.
 fn replace_image(
     entry: &Entry,
     note: &Snapshot,
     before: &mut Snapshot,
-    hidden: &str,
+    staged: &Staged,
     context: &mut Context,
 ) -> Result<bool> {
-    let aside = staged_name(entry.name.as_str());
-    let kept = root::copy(entry.name.as_str(), &aside, context).and_then(|copied| {
-        before.made = copied.made;
-        (before.bytes, before.files) = (Some(copied.bytes), Some(copied.files));
-        context.store.change(|change| {
-            change.store().must_be_unchanged(entry)?;
-            existing(&entry.name, note.name.as_str(), change.store())?;
-            must_be_free(&entry.name, &before.name, change.store())?;
-            let layout = change.store().layout().clone();
-            let place = layout.snapshot_directory(&entry.name, &before.name);
-            change.move_folder(layout.directory(&aside), place);
-            change.write_snapshot(before)
-        })
-    });
-    if let Err(error) = kept {
-        forget(&aside, context);
-        return Err(error);
-    }
-    if let Err(error) = sized::staged::replace(entry, hidden, context) {
+    let aside = Staged::new(entry.name.as_str(), context)?;
+    let copied = root::copy(entry.name.as_str(), aside.name(), context)?;
+    before.made = copied.made;
+    (before.bytes, before.files) = (Some(copied.bytes), Some(copied.files));
+    context.store.change(|change| {
+        change.store().must_be_unchanged(entry)?;
+        existing(&entry.name, note.name.as_str(), change.store())?;
+        must_be_free(&entry.name, &before.name, change.store())?;
+        let layout = change.store().layout().clone();
+        change.move_folder(aside.path(), layout.snapshot_directory(&entry.name, &before.name));
+        change.write_snapshot(before)
+    })?;
+    let replaced = sized::staged::replace(entry, staged.name(), context);
+    // The copy goes only where what it is a copy of is in its place.
+    if replaced.is_err() && sized::attach(entry, context).is_ok() {
         context.store.change(|change| {
             let layout = change.store().layout().clone();
             let place = layout.snapshot_directory(&entry.name, &before.name);
-            change.move_folder(place, layout.directory(&aside));
+            change.move_folder(place, aside.path());
             change.remove_snapshot(&entry.name, &before.name)
         })?;
-        forget(&aside, context);
-        return Err(error);
     }
-    // The directory in which it was filled.
-    forget(hidden, context);
-    Ok(true)
+    replaced.map(|()| true)
 }
 
 /// Refuses where a running container has the entry mounted: it would go on with the data that is put aside. False where

@@ -10,7 +10,9 @@ use crate::domain::names::{DirectoryName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::trash::Trashed;
 use crate::ops::trash::{called, visible};
+use crate::storage::entry_lock::EntryLock;
 use crate::storage::sized;
+use crate::store::Store;
 use crate::types;
 
 #[derive(Debug, Parser)]
@@ -51,6 +53,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         let own = wanted.entry.as_ref().map(|entry| &entry.name);
         crate::ops::access::source(&Source::Path(path.clone()), own, None, context)?;
     }
+    let _lock = EntryLock::take(&wanted.name, context)?;
     restore(&item, &wanted, context)?;
     let path = context.store.layout().directory(&wanted.name);
     context.out.detail(&format!("Moved back to {}", path.display()));
@@ -84,12 +87,6 @@ fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<W
         DirectoryName::parse(name)?;
         return Ok(Wanted { name: name.to_owned(), entry: None });
     };
-    if sized::size(entry).is_some() {
-        return Err(Error::refused(format!(
-            "storage entry \"{}\" has a size, and its image has its name; restore it without --as, once the name is free",
-            entry.name
-        )));
-    }
     let mut entry = entry.clone();
     entry.name = EntryName::parse_new(name)?;
     if entry.shown_source() == item.path {
@@ -101,30 +98,44 @@ fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<W
 
 /// Moves the directory and registers the entry, in one step.
 fn restore(item: &Trashed, wanted: &Wanted, context: &Context) -> Result<()> {
-    let taken = |what: &str| {
-        Error::refused(format!(
-            "{what}; give it another name: dokku storage:trash:restore {} --as NEW-NAME",
-            item.id
-        ))
-    };
-    context.store.change(|change| {
-        let store = change.store();
-        if store.trashed(&item.id)?.as_ref() != Some(item) {
-            return Err(Error::refused(format!(
-                "{} is not in the trash any more; somebody else restored or removed it",
-                item.id
-            )));
-        }
-        let name = &wanted.name;
-        let entry_file = EntryName::parse(name).map(|name| store.layout().entry(&name));
-        if entry_file.is_ok_and(|file| std::fs::symlink_metadata(file).is_ok()) {
-            return Err(taken(&format!("storage entry \"{name}\" exists")));
-        }
-        let target = store.layout().directory(name);
-        if std::fs::symlink_metadata(&target).is_ok() {
-            return Err(taken(&format!("{} exists", target.display())));
-        }
+    must_be_free(item, wanted, &context.store)?;
+    if let Some(entry) = &wanted.entry {
+        sized::link(entry, &item.id.directory(), &wanted.name, context)?;
+    }
+    let restored = context.store.change(|change| {
+        must_be_free(item, wanted, change.store())?;
+        let target = change.store().layout().directory(&wanted.name);
         change.move_from_trash(item, target);
         wanted.entry.as_ref().map_or(Ok(()), |entry| change.write_entry(entry))
-    })
+    });
+    if let (Err(_), Some(entry)) = (&restored, &wanted.entry) {
+        let _ = sized::drop_name(entry, context);
+    }
+    restored
+}
+
+/// Refuses what is not in the trash any more, and a name that something has.
+fn must_be_free(item: &Trashed, wanted: &Wanted, store: &Store) -> Result<()> {
+    let taken = |what: &str| {
+        Err(Error::refused(format!(
+            "{what}; give it another name: dokku storage:trash:restore {} --as NEW-NAME",
+            item.id
+        )))
+    };
+    if store.trashed(&item.id)?.as_ref() != Some(item) {
+        return Err(Error::refused(format!(
+            "{} is not in the trash any more; somebody else restored or removed it",
+            item.id
+        )));
+    }
+    let name = &wanted.name;
+    let entry_file = EntryName::parse(name).map(|name| store.layout().entry(&name));
+    if entry_file.is_ok_and(|file| std::fs::symlink_metadata(file).is_ok()) {
+        return taken(&format!("storage entry \"{name}\" exists"));
+    }
+    let target = store.layout().directory(name);
+    if std::fs::symlink_metadata(&target).is_ok() {
+        return taken(&format!("{} exists", target.display()));
+    }
+    Ok(())
 }

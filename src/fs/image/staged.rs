@@ -2,17 +2,19 @@
 //! root, and put in the entry's place once they are whole.
 //!
 //! A new entry's image gets a second name first, the entry's. Only when the entry is registered does the hidden one go,
-//! so that what a killed command left can be told from what is in use.
+//! so that what a killed command left can be told from what is in use. What leaves an entry goes the same way back: it
+//! gets the hidden name, or the trash's, before the entry is unregistered.
 
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, OFlags, statat, unlinkat};
+use rustix::fs::{AtFlags, Dir, OFlags, RenameFlags, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
 use crate::domain::names::{EntryName, STAGED};
-use crate::fs::image::{FOLDER, Image, attached_at, by_descriptor, detach, is_kept, run};
+use crate::domain::trash::TRASH;
+use crate::fs::image::{FOLDER, Image, attached_at, detach, is_kept, run};
 use crate::fs::tree;
 use crate::host::process;
 
@@ -36,20 +38,26 @@ impl Image {
         file.sync_all().map_err(Error::system("write", &self.shown))
     }
 
-    /// Gives it a second name, as the image of an entry.
-    pub(crate) fn adopt(&self, of_entry: &Self) -> Result<()> {
-        rustix::fs::linkat(
-            &self.folder,
-            &self.name,
-            &self.folder,
-            &of_entry.name,
-            AtFlags::empty(),
-        )
-        .map_err(|error| match error {
-            Errno::EXIST => of_entry.is_in_the_way(),
-            error => Error::system("create", &of_entry.shown)(error),
-        })?;
-        rustix::fs::fsync(&self.folder).map_err(Error::system("write", &of_entry.shown))
+    /// Gives it a second name; false where there is no image to name.
+    pub(crate) fn link(&self, to: &Self) -> Result<bool> {
+        match rustix::fs::linkat(&self.folder, &self.name, &to.folder, &to.name, AtFlags::empty()) {
+            Ok(()) => {}
+            Err(Errno::NOENT) => return Ok(false),
+            // A killed command has done it.
+            Err(Errno::EXIST) if self.other_names()?.contains(&to.name) => {}
+            Err(Errno::EXIST) => return Err(to.is_in_the_way()),
+            Err(error) => return Err(Error::system("create", &to.shown)(error)),
+        }
+        rustix::fs::fsync(&self.folder).map_err(Error::system("write", &to.shown))?;
+        Ok(true)
+    }
+
+    /// Drops this name of it where it has another.
+    pub(crate) fn drop_name(&self) -> Result<()> {
+        if self.other_names()?.is_empty() {
+            return Ok(());
+        }
+        self.remove()
     }
 
     /// Says that an image of an earlier entry is there.
@@ -60,32 +68,30 @@ impl Image {
         ))
     }
 
-    /// Puts it in the place of an entry's image, which is attached there and is not used: detached, replaced with one
-    /// rename, and attached again. Cut off anywhere, the one or the other image is there, whole.
+    /// Puts it in the place of an entry's image, which is attached there and is not used, and has that under its own name.
+    /// Cut off anywhere, the one or the other image is there, whole. The entry's is not attached afterwards.
     ///
     /// # Errors
-    /// Where somebody uses what is to be replaced, or the sizes differ; the entry has what it had then.
+    /// Where somebody uses what is to be replaced; the entry has what it had then.
     pub(crate) fn replace(&self, of_entry: &Self, storage: &Path, name: &str) -> Result<()> {
-        if self.size()? != of_entry.size()? {
+        let device = attached_at(&storage.join(name));
+        detach(storage, name)?;
+        if device.as_deref().is_some_and(is_kept) {
             return Err(Error::refused(format!(
-                "{} was resized meanwhile; run the command again",
+                "something still uses {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
                 storage.join(name).display()
             )));
         }
-        let device = attached_at(&storage.join(name));
-        detach(storage, name)?;
-        let replaced = if device.as_deref().is_some_and(is_kept) {
-            Err(Error::refused(format!(
-                "something still uses {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
-                storage.join(name).display()
-            )))
-        } else {
-            rustix::fs::renameat(&self.folder, &self.name, &self.folder, &of_entry.name)
-                .and_then(|()| rustix::fs::fsync(&self.folder))
-                .map_err(Error::system("replace", &of_entry.shown))
+        let exchange = || {
+            let flags = RenameFlags::EXCHANGE;
+            renameat_with(&self.folder, &self.name, &self.folder, &of_entry.name, flags)
         };
-        let attached = of_entry.attach(storage, name);
-        replaced.and(attached)
+        exchange().map_err(Error::system("replace", &of_entry.shown))?;
+        rustix::fs::fsync(&self.folder)
+            .inspect_err(|_| {
+                let _ = exchange();
+            })
+            .map_err(Error::system("replace", &of_entry.shown))
     }
 
     /// Removes every other name that it has, of a command that was killed or has just put it in its place.
@@ -97,7 +103,7 @@ impl Image {
         Ok(())
     }
 
-    fn other_names(&self) -> Result<Vec<String>> {
+    pub(super) fn other_names(&self) -> Result<Vec<String>> {
         let unreadable = || Error::system("read", &self.shown);
         let own = match statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(own) if own.st_nlink > 1 => own,
@@ -117,24 +123,18 @@ impl Image {
         Ok(names)
     }
 
-    /// Ends the loop device that a command left which was killed before it had mounted it.
-    fn detach(&self) -> Result<()> {
-        let file = match self.open(OFlags::RDWR) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::system("open", &self.shown)(error)),
-        };
-        let words = ["--noheadings", "--output", "NAME", "--associated", &by_descriptor(&file)?];
-        let answer = process::output("losetup", &words).map_err(Error::system("run", "losetup"))?;
-        for device in answer.stdout.split_whitespace() {
-            run("losetup", &["--detach", device])?;
+    /// Whether an image of this file name is somebody's: a registered entry's, or that of something in the trash.
+    fn is_owned(file: &str, layout: &Layout, storage: &Path) -> bool {
+        let name = file.strip_suffix(SUFFIX).unwrap_or_default();
+        match name.strip_prefix(TRASH) {
+            Some(_) => storage.join(name).exists(),
+            None => EntryName::parse(name).is_ok_and(|entry| layout.entry(&entry).exists()),
         }
-        Ok(())
     }
 }
 
-/// Removes the image that was being filled under a hidden name, and detaches it. The second name that it may have as an
-/// entry's image stays where that entry is registered. Where there is none, nothing is done.
+/// Removes the image that has a hidden name, and detaches it: it was being filled, or left its entry. Another name of it stays
+/// where that is an entry's or the trash's. Where there is none, nothing is done.
 pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
     if !hidden.starts_with(STAGED) || !layout.root().join(FOLDER).exists() {
         return Ok(());
@@ -143,19 +143,42 @@ pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<(
     let image = Image::of(layout, hidden)?;
     end_stray_devices(&layout.root().join(FOLDER))?;
     image.unfinished()?.remove()?;
-    if image.size()?.is_none() {
+    let others = image.other_names()?;
+    let (owned, nobodys): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|other| Image::is_owned(other, layout, storage));
+    match image.open(OFlags::RDWR) {
+        // Who has another name for it may have it attached.
+        Ok(file) if owned.is_empty() => image.end_devices(&file)?,
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::system("open", &image.shown)(error)),
+    }
+    for other in nobodys {
+        unlinkat(&image.folder, &other, AtFlags::empty())
+            .map_err(Error::system("remove", image.shown.with_file_name(&other)))?;
+    }
+    image.remove()
+}
+
+/// Gives images the names of the trash that older versions left under the names of the entries. `trash` is what is in the trash and
+/// had a size, by the directory there and the name of the entry, the last at the beginning.
+pub(crate) fn name_trashed(
+    layout: &Layout,
+    storage: &Path,
+    trash: &[(String, EntryName)],
+) -> Result<()> {
+    if !layout.root().join(FOLDER).exists() {
         return Ok(());
     }
-    image.detach()?;
-    for other in image.other_names()? {
-        let entry = other.strip_suffix(SUFFIX).and_then(|name| EntryName::parse(name).ok());
-        if entry.is_some_and(|entry| !layout.entry(&entry).exists()) {
-            unlinkat(&image.folder, &other, AtFlags::empty())
-                .map_err(Error::system("remove", image.shown.with_file_name(&other)))?;
+    for (directory, entry) in trash {
+        let (own, image) = (Image::of(layout, directory)?, Image::of(layout, entry.as_str())?);
+        let is_free =
+            !layout.entry(entry).exists() && attached_at(&storage.join(entry.as_str())).is_none();
+        if own.size()?.is_none() && is_free && image.link(&own)? {
+            image.drop_name()?;
         }
     }
-    unlinkat(&image.folder, &image.name, AtFlags::empty())
-        .map_err(Error::system("remove", &image.shown))
+    Ok(())
 }
 
 /// Ends the loop devices of images that are gone: a helper that was killed between making the device and mounting it left

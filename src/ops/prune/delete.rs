@@ -13,7 +13,8 @@ use crate::ops::prune::find::deletes_volume;
 use crate::ops::prune::uses::Uses;
 use crate::ops::prune::{Fate, Kind, Unused};
 use crate::ops::{destroy, forget, trash};
-use crate::storage::{ownership, root};
+use crate::storage::entry_lock::EntryLock;
+use crate::storage::staged::Staged;
 use crate::store::{Store, overlap};
 
 /// Deletes something.
@@ -60,12 +61,12 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
     let hours = context.store.policy()?.trash_hours();
     let caller = Caller::from(context.environment.caller());
     let path = context.store.layout().directory(&unused.name);
-    let staged = root::staged_name(&unused.name);
-    let aside = context.store.layout().directory(&staged);
+    let _lock = EntryLock::take(&unused.name, context)?;
+    let staged = Staged::new(&unused.name, context)?;
     let id = context.store.change(|change| {
         must_be_nobodys(&path, change.store())?;
         if hours == 0 {
-            change.move_folder(path.clone(), aside.clone());
+            change.move_folder(path.clone(), staged.path());
             return Ok(None);
         }
         let id = trash::free_id(&unused.name, change.store())?;
@@ -111,14 +112,12 @@ fn must_be_nobodys(path: &Path, store: &Store) -> Result<()> {
 }
 
 /// Removes what is aside; where that fails, what is left of it gets its name back.
-fn remove_staged(staged: &str, path: &Path, context: &Context) -> Result<()> {
-    let layout = context.store.layout();
-    let removed = ownership::remove(&context.environment, layout, staged);
+fn remove_staged(staged: &Staged, path: &Path, context: &Context) -> Result<()> {
+    let removed = staged.remove();
     if removed.is_err() {
-        let aside = layout.directory(staged);
         context.store.change(|change| {
             if std::fs::symlink_metadata(path).is_err() {
-                change.move_folder(aside.clone(), path.to_path_buf());
+                change.move_folder(staged.path(), path.to_path_buf());
             }
             Ok(())
         })?;
@@ -140,17 +139,17 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
         return Err(Error::refused(format!("{} is not a snapshot", unused.place)));
     };
     let path = context.store.layout().snapshot_directory(&entry, &snapshot);
-    let staged = root::staged_name(entry.as_str());
-    let aside = context.store.layout().directory(&staged);
+    let _lock = EntryLock::take(entry.as_str(), context)?;
+    let staged = Staged::new(entry.as_str(), context)?;
     context.store.change(|change| {
         if change.store().layout().entry(&entry).exists() {
             return Err(Error::refused(format!("storage entry \"{entry}\" is registered by now")));
         }
-        change.move_folder(path.clone(), aside.clone());
+        change.move_folder(path.clone(), staged.path());
         change.remove_snapshot(&entry, &snapshot)
     })?;
     // It is cleared away by the next command where that fails now.
-    ownership::remove(&context.environment, context.store.layout(), &staged)?;
+    staged.remove()?;
     context.out.detail(&format!("Removed {}", path.display()));
     Ok(())
 }

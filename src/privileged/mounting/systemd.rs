@@ -68,7 +68,11 @@ WantedBy=multi-user.target
 /// Has the image of an entry attached at every start of the host.
 pub(crate) fn attach_at_boot(name: &EntryName) -> Result<()> {
     write_unit(ATTACHING, &attaching())?;
-    systemctl(&["enable", "--quiet", &attaching_service(name)])
+    let service = attaching_service(name);
+    if Path::new("/etc/systemd/system/multi-user.target.wants").join(&service).exists() {
+        return Ok(());
+    }
+    systemctl(&["enable", "--quiet", &service])
 }
 
 /// Ends that.

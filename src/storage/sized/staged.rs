@@ -42,17 +42,24 @@ pub(crate) fn fill(
         // There are others in it, so that its files were copied to a plain directory.
         ownership::remove(&context.environment, context.store.layout(), hidden)?;
     }
-    root::make(&context.store.layout().directory(hidden), context)?;
-    let mut words = vec!["new", hidden, &bytes];
-    if is_preallocated(entry) {
-        words.push("--preallocate");
-    }
-    ask(entry, &words, context)?;
+    make(entry, size, hidden, context)?;
     match root::copy_into(from.name, hidden, context)? {
         // Blocks that are shared are not held against a quota before they are on the disk.
         Some(copied) if copied.bytes <= size.bytes() => Ok(copied),
         _ => Err(does_not_fit(from, size, context)),
     }
+}
+
+/// Makes a hidden directory that holds as much as an entry, and is empty. It is the caller's to remove, also where that fails.
+pub(crate) fn make(entry: &Entry, size: ByteSize, hidden: &str, context: &Context) -> Result<()> {
+    must_be_possible(context)?;
+    root::make(&context.store.layout().directory(hidden), context)?;
+    let bytes = size.bytes().to_string();
+    let mut words = vec!["new", hidden, &bytes];
+    if is_preallocated(entry) {
+        words.push("--preallocate");
+    }
+    ask(entry, &words, context)
 }
 
 /// Whether entries with a size have an image, rather than a subvolume.

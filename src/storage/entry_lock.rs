@@ -1,0 +1,69 @@
+//! One at a time: whatever touches what is behind an entry, or a directory of the storage root, holds its lock.
+//!
+//! Creating, growing, attaching, copying, restoring, moving to the trash and removing take it for the name in the storage
+//! root, before they look at what is there. It is never taken while the store's lock is held. A killed holder's lock ends
+//! with it; a helper of root's that goes on after its command was killed is waited for by the next helper
+//! (`src/fs/image/work.rs`).
+
+use std::time::{Duration, Instant};
+
+use crate::context::Context;
+use crate::domain::error::{Error, Result};
+use crate::store::Work;
+
+/// When a command says what it waits for.
+const SAID_AFTER: Duration = Duration::from_secs(1);
+
+/// How long between two tries.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The lock of a name, held until dropped.
+#[derive(Debug)]
+pub(crate) struct EntryLock {
+    _work: Work,
+}
+
+impl EntryLock {
+    /// Waits until nobody else is at work on what has this name.
+    pub(crate) fn take(name: &str, context: &mut Context) -> Result<Self> {
+        Self::within(None, name, context)
+    }
+
+    /// The same for several names, which are taken in one order by everybody.
+    pub(crate) fn take_all(mut names: Vec<&str>, context: &mut Context) -> Result<Vec<Self>> {
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter().map(|name| Self::take(name, context)).collect()
+    }
+
+    /// The same, but no longer than that.
+    ///
+    /// # Errors
+    /// Where somebody is at work on it for longer.
+    pub(crate) fn within(
+        most: Option<Duration>,
+        name: &str,
+        context: &mut Context,
+    ) -> Result<Self> {
+        let begin = Instant::now();
+        let mut is_said = false;
+        loop {
+            if let Some(work) = context.store.work_alone(&format!("entry {name}"))? {
+                return Ok(Self { _work: work });
+            }
+            if most.is_some_and(|most| begin.elapsed() >= most) {
+                return Err(Error::refused(format!(
+                    "another command is at work on storage entry \"{name}\"; wait for its end, or for longer with --timeout SECONDS"
+                )));
+            }
+            if !is_said && begin.elapsed() >= SAID_AFTER {
+                context.out.warn(&format!(
+                    "Waiting for another command that is at work on storage entry \"{name}\""
+                ));
+                context.out.flush()?;
+                is_said = true;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}

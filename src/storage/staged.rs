@@ -1,0 +1,86 @@
+//! What is made under a hidden name of the storage root until it is put in its place, or waits there for its removal.
+
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::domain::error::Result;
+use crate::domain::names::STAGED;
+use crate::host::environment::Environment;
+use crate::host::process;
+use crate::storage::ownership;
+use crate::store::{Store, Work};
+
+/// A hidden name of the storage root that this command is at work on. What is there when it ends is removed, so that
+/// all of it is in its place, or nothing is left.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    name: String,
+    store: Store,
+    environment: Environment,
+    _work: Work,
+}
+
+impl Staged {
+    /// A name for what is, or was, called `plain`. Nothing is made.
+    pub(crate) fn new(plain: &str, context: &Context) -> Result<Self> {
+        let name = staged_name(plain);
+        Ok(Self {
+            _work: context.store.work_beside(&name)?,
+            name,
+            store: context.store.clone(),
+            environment: context.environment.clone(),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.store.layout().directory(&self.name)
+    }
+
+    /// Removes what is there.
+    pub(crate) fn remove(&self) -> Result<()> {
+        ownership::remove(&self.environment, self.store.layout(), &self.name)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        let is_there = std::fs::symlink_metadata(self.path()).is_ok();
+        // Steps that could not be rolled back are finished by the next command, with what is there.
+        if is_there && !self.store.is_changing() {
+            let _ = self.remove();
+        }
+    }
+}
+
+/// A hidden name that no other has.
+pub(crate) fn staged_name(plain: &str) -> String {
+    format!("{STAGED}{}-{}", plain.trim_start_matches(STAGED), process::unique())
+}
+
+/// Removes what commands that were killed left under hidden names.
+pub(crate) fn clear_staged(context: &Context) {
+    let layout = context.store.layout();
+    // A change that is still to be finished may move one of them to its place.
+    if context.store.is_changing() {
+        return;
+    }
+    let Ok(names) = std::fs::read_dir(layout.storage()) else {
+        return;
+    };
+    for name in names.flatten() {
+        let name = name.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with(STAGED)) else {
+            continue;
+        };
+        // Its command, or a helper of that, may be at work on it.
+        if let Ok(Some(_work)) = context.store.work_alone(name) {
+            // The next command tries again.
+            let _ = ownership::remove(&context.environment, layout, name);
+        }
+    }
+    context.store.forget_what_is_gone();
+}
