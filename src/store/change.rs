@@ -111,7 +111,7 @@ impl Store {
 
     /// Where root calls for somebody else's store: makes the directories that belong to that user, below directories
     /// that may be root's.
-    fn make_own_folders(&self) -> Result<()> {
+    pub(super) fn make_own_folders(&self) -> Result<()> {
         let Some((uid, gid)) = self.owner().get() else {
             return Ok(());
         };

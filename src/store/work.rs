@@ -73,6 +73,7 @@ impl Store {
 
     fn locked(&self, name: &str, kind: i32) -> Result<Option<File>> {
         let path = self.layout().work();
+        self.make_own_folders()?;
         let _rights = Rights::of(self.owner(), self.layout())?;
         for folder in &files::way_to(&self.layout().registry()).0 {
             files::make_folder(folder, self.owner(), FOLDER_MODE)?;

@@ -158,8 +158,8 @@ impl Session {
         for path in found {
             let metadata = fs::symlink_metadata(&path).unwrap();
             let name = path.strip_prefix(self.host.path(below)).unwrap().display().to_string();
-            // The lock is there once something was changed.
-            if path.file_name().is_some_and(|name| name == ".lock") {
+            // The locks are there once something was changed.
+            if path.file_name().is_some_and(|name| name == ".lock" || name == ".work") {
                 continue;
             }
             let owner = owner(&metadata);

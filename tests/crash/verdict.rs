@@ -149,12 +149,13 @@ fn look(host: &Host) -> Result<Vec<Answer>, String> {
     READERS.iter().map(see).collect()
 }
 
-/// What is in the root. A lock file that nobody has left a note in counts as none.
+/// What is in the root. Lock files that nobody has left a note in count as none.
 fn picture(host: &Host) -> Snapshot {
     let mut files = timeless(host.snapshot().with_folded_trash());
     files.0.retain(|path, node| {
         let is_empty = matches!(node, Node::File { content, .. } if content.is_empty());
-        !(is_empty && path.ends_with("storage-registry/.lock"))
+        let is_lock = [".lock", ".work"].iter().any(|name| path.ends_with(format!("storage-registry/{name}")));
+        !(is_empty && is_lock)
     });
     files
 }
