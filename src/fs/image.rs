@@ -60,6 +60,9 @@ const BTRFS: u64 = 0x9123_683e;
 pub(crate) const PROGRAMS: [(&str, &str); 3] =
     [("mkfs.ext4", "e2fsprogs"), ("resize2fs", "e2fsprogs"), ("losetup", "util-linux")];
 
+/// What is between what is wrong and what to do.
+const AND: &str = "; ";
+
 /// Where programs of root's are looked for.
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 
@@ -234,10 +237,7 @@ impl Image {
     pub(crate) fn attach(&self, storage: &Path, name: &str) -> Result<()> {
         let target = storage.join(name);
         let file = self.open_own()?;
-        self.end_devices(&file)?;
-        if self.devices(&file)?.is_empty() {
-            self.check_and_mend(&file, name)?;
-        }
+        self.check_and_mend(&file, name)?;
         let device = self.loop_device(&file)?;
         let attached = mount(&device).and_then(|mount| {
             let top = rustix::fs::openat(&mount, ".", OFlags::RDONLY, Mode::empty())?;
@@ -256,10 +256,10 @@ impl Image {
 
     /// Opens it, and nothing that only has its name: root mounts what is in it.
     fn open_own(&self) -> Result<File> {
+        let shown = self.shown.display();
         let file = self.open(OFlags::RDWR).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Error::refused(format!(
-                "the image {} is gone, and the data with it; put it back from a backup, or destroy the storage entry and create it anew",
-                self.shown.display()
+                "the image {shown} is gone, and the data with it{AND}put it back from a backup, or destroy the storage entry and create it anew",
             )),
             _ => Error::system("open", &self.shown)(error),
         })?;
@@ -268,10 +268,7 @@ impl Image {
         if found.is_file() && found.uid() == 0 && found.nlink() <= names {
             return Ok(file);
         }
-        Err(Error::refused(format!(
-            "{} is not an image that root made; move it away",
-            self.shown.display()
-        )))
+        Err(Error::refused(format!("{shown} is not an image that root made{AND}move it away")))
     }
 
     /// Replays the journal of a file system that is not mounted, and checks one that did not end cleanly.
@@ -279,6 +276,11 @@ impl Image {
     /// # Errors
     /// Where it is damaged in a way that e2fsck does not mend by itself (e2fsck(8), `-p`).
     fn check_and_mend(&self, file: &File, name: &str) -> Result<()> {
+        self.end_devices(file)?;
+        if !self.devices(file)?.is_empty() {
+            // It is mounted somewhere.
+            return Ok(());
+        }
         let answer = process::output("e2fsck", &["-p", &by_descriptor(file)?])
             .map_err(Error::system("run", "e2fsck"))?;
         if matches!(answer.status, 0 | 1) {
@@ -286,13 +288,19 @@ impl Image {
         }
         let said = [answer.stdout, answer.stderr].concat();
         let said = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-        let name = name.trim_start_matches(STAGED);
+        // Behind the name that e2fsck was given.
+        let said = said.split_once(": ").map_or(said, |(_, what)| what);
+        let shown = self.shown.display();
         Err(Error::refused(format!(
-            "the file system in {} is damaged ({}); mend it as root: e2fsck -f {}, then: dokku storage:wait {name}",
-            self.shown.display(),
-            said.rsplit("fd/").next().unwrap_or_default(),
-            self.shown.display()
+            "the file system in {shown} is damaged (e2fsck: {said}){AND}mend it as root: e2fsck -f {shown}, then: dokku storage:wait {}",
+            name.trim_start_matches(STAGED)
         )))
+    }
+
+    /// Why it cannot be attached, and what to do, as two lines; nothing where it can, or where nobody knows.
+    pub(crate) fn state(&self, name: &str) -> String {
+        let checked = self.open_own().and_then(|file| self.check_and_mend(&file, name));
+        checked.err().map(|error| error.to_string().replacen(AND, "\n", 1)).unwrap_or_default()
     }
 
     /// The loop devices that have it.

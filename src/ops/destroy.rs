@@ -202,7 +202,7 @@ enum Leaving {
     /// It stays, or there is nothing.
     Nothing,
     /// It waits for its removal under this name.
-    Out(Staged),
+    Out(Box<Staged>),
     /// It goes to the trash.
     Trash(Box<Trashed>),
 }
@@ -211,7 +211,7 @@ impl Leaving {
     fn new(way: Way, entry: &Entry, context: &Context) -> Result<Self> {
         Ok(match way {
             Way::Nowhere => Self::Nothing,
-            Way::Out => Self::Out(Staged::new(entry.name.as_str(), context)?),
+            Way::Out => Self::Out(Box::new(Staged::new(entry.name.as_str(), context)?)),
             Way::Trash => {
                 let id = trash::free_id(entry.name.as_str(), &context.store)?;
                 let path = context.store.layout().directory(entry.name.as_str());

@@ -34,7 +34,7 @@ struct Subject {
 ///   written to it and detaches it; `adopt HIDDEN` makes it what is behind NAME, which has nothing yet; `replace HIDDEN` puts it
 ///   in the place of what NAME has, which is under the hidden name then; `limit HIDDEN SIZE` bounds a hidden subvolume.
 /// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size.
-/// - `grow SIZE [--preallocate]`, `attach`, `detach` work on what is behind NAME.
+/// - `grow SIZE [--preallocate]`, `attach`, `detach` work on what is behind NAME; `state` says why it cannot be attached, and what to do.
 /// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
 ///   `drop` ends the image's name NAME where it has another.
 pub(crate) fn size(words: &[String], context: &mut Context) -> anyhow::Result<()> {
@@ -64,6 +64,11 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> anyhow::Result<()
         ["kept", size] => {
             if !is_btrfs && subject.is_kept(ByteSize::parse(size)?)? {
                 context.out.line("yes");
+            }
+        }
+        ["state"] => {
+            if !is_btrfs {
+                context.out.line(&subject.image(subject.name())?.state(subject.name()));
             }
         }
         ["attach"] => subject.attach()?,

@@ -233,6 +233,12 @@ pub(crate) fn problem(entry: &Entry, context: &Context) -> Option<Problem> {
     if is_attached(entry, context) {
         return None;
     }
+    let words = [entry.name.as_str(), "state"];
+    let state = ownership::asked(&context.environment, context.store.layout(), HELPER, &words);
+    if let Some((sentence, remedy)) = state.unwrap_or_default().split_once('\n') {
+        let (sentence, remedy) = (sentence.to_owned(), remedy.to_owned());
+        return Some(Problem { code: "damaged-image", sentence, remedy, may_pass: false });
+    }
     Some(Problem {
         code: "not-mounted",
         sentence: format!("{} of {size} is not attached", entry.shown_source()),

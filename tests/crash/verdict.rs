@@ -154,7 +154,9 @@ fn picture(host: &Host) -> Snapshot {
     let mut files = timeless(host.snapshot().with_folded_trash());
     files.0.retain(|path, node| {
         let is_empty = matches!(node, Node::File { content, .. } if content.is_empty());
-        let is_lock = [".lock", ".work"].iter().any(|name| path.ends_with(format!("storage-registry/{name}")));
+        let is_lock = [".lock", ".work"]
+            .iter()
+            .any(|name| path.ends_with(format!("storage-registry/{name}")));
         !(is_empty && is_lock)
     });
     files

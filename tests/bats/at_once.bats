@@ -1,0 +1,285 @@
+#!/usr/bin/env bats
+# Several commands at once on what is behind one entry, commands whose programs fail, and images that are damaged: whoever
+# was told that something is done finds it done, and what was written is still there.
+load helper
+needs standin
+
+before_each() { DATA="$APP-data"; }
+after_each() {
+  local name entry
+  rm -f /usr/local/sbin/losetup
+  for name in $(dokku storage:snapshots:list --format json | jq -r '.[]|"\(.entry)@\(.name)"'); do
+    dokku storage:snapshots:destroy "${name%@*}" "${name#*@}" --force >/dev/null || true
+  done
+  for entry in $(dokku storage:list-entries --format json | jq -r '.[].name'); do
+    dokku storage:destroy "$entry" --force --destroy-host-dir --no-trash >/dev/null 2>&1 || true
+  done
+  dokku storage:trash:empty --force >/dev/null
+}
+
+entry_file() { echo "$DOKKU_LIB_ROOT/data/storage-registry/entries/$1.json"; }
+size_of() { dokku storage:info "$1" --format json | jq -r .options.size; }
+
+# at_once COMMAND… [-- COMMAND…]…: runs dokku commands at the same time; the output and the status of the first are in
+# $HOST/1 and $HOST/1.status, and so on.
+at_once() {
+  local number=0 words=()
+  rm -f "$HOST"/[0-9] "$HOST"/[0-9].status
+  while true; do
+    if [ $# = 0 ] || [ "$1" = -- ]; then
+      number=$((number + 1))
+      { dokku "${words[@]}" >"$HOST/$number" 2>&1; echo $? >"$HOST/$number.status"; } 3>&- &
+      words=()
+      [ $# -gt 0 ] || break
+    else
+      words+=("$1")
+    fi
+    shift
+  done
+  wait
+}
+
+status_of() { cat "$HOST/$1.status"; }
+
+# whole NAME: the image is as long as its file system at least, and nothing is wrong with it.
+whole() {
+  local image="$IMAGES/$1.img" blocks
+  umount "$ROOT/$1" 2>/dev/null || true
+  blocks=$(dumpe2fs -h "$image" 2>/dev/null | awk '/^Block count:/ { c = $3 } /^Block size:/ { s = $3 } END { print c * s }')
+  [ "$blocks" -le "$(stat -c %s "$image")" ] || fail "$image has $(stat -c %s "$image") bytes, its file system $blocks"
+  e2fsck -fn "$image" >"$HOST/fsck" 2>&1 || fail "$(cat "$HOST/fsck")"
+  dokku storage:wait "$1" >/dev/null
+}
+
+# fails NUMBER WORD: lets losetup fail where it is called with this word for the time of this number.
+fails() {
+  rm -f "$HOST/count"
+  cat >/usr/local/sbin/losetup <<END
+#!/bin/sh
+case " \$* " in *" $2 "*)
+  echo >>"$HOST/count"
+  if [ "\$(wc -l <"$HOST/count")" = $1 ]; then echo "losetup: cannot find an unused loop device" >&2; exit 1; fi ;;
+esac
+exec /usr/sbin/losetup "\$@"
+END
+  chmod +x /usr/local/sbin/losetup
+}
+
+@test "two grows and a wait: one after the other, and the image is as long as what is in it" {
+  local round large
+  for round in 1 2 3; do
+    dokku storage:create "$DATA" --size 16M
+    echo kept >"$ROOT/$DATA/file"
+    at_once storage:set "$DATA" size 100M -- storage:set "$DATA" size 200M -- storage:wait "$DATA" -- storage:snapshots:create "$DATA" s
+    assert_equal "0 0 0" "$(status_of 2) $(status_of 3) $(status_of 4)"
+    # The smaller one came first, or was refused.
+    if [ "$(status_of 1)" != 0 ]; then grep -q "cannot shrink from 200M to 100M" "$HOST/1" || fail "$(cat "$HOST/1")"; fi
+    assert_equal 200M "$(size_of "$DATA")"
+    assert_equal 209715200 "$(stat -c %s "$IMAGES/$DATA.img")"
+    whole "$DATA"
+    large=$(df -B1 --output=size "$ROOT/$DATA" | tail -n 1)
+    [ "$large" -gt 180000000 ] || fail "the file system has $large bytes"
+    assert_equal kept "$(cat "$ROOT/$DATA/file" "$ROOT/.snapshot-$DATA@s/file" | sort -u)"
+    dokku storage:snapshots:destroy "$DATA" s --force
+    dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
+  done
+}
+
+@test "the same create twice: one makes it, the other finds it" {
+  local round
+  for round in 1 2 3 4; do
+    at_once storage:create "$DATA" --size 16M -- storage:create "$DATA" --size 16M -- storage:create "$DATA-plain" -- storage:create "$DATA-plain"
+    assert_equal "0 0 0 0" "$(status_of 1) $(status_of 2) $(status_of 3) $(status_of 4)"
+    for name in "$DATA" "$DATA-plain"; do
+      [ -f "$(entry_file "$name")" ] || fail "$(cat "$HOST"/[0-9])"
+      dokku storage:wait "$name"
+    done
+    assert_equal "$DATA.img" "$(ls -A "$IMAGES")"
+    dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
+    dokku storage:destroy "$DATA-plain" --force --destroy-host-dir --no-trash
+  done
+}
+
+@test "a destroy and a create at once: the new one keeps its image" {
+  local round trash
+  for round in 1 2 3 4; do
+    for trash in --no-trash ""; do
+      dokku storage:create "$DATA" --size 16M
+      echo old >"$ROOT/$DATA/file"
+      # shellcheck disable=SC2086 # none where there is no word
+      at_once storage:destroy "$DATA" --force --destroy-host-dir $trash -- storage:create "$DATA" --size 16M -- storage:trash:empty --force
+      assert_equal "0 0" "$(status_of 1) $(status_of 2)"
+      if [ -f "$(entry_file "$DATA")" ]; then
+        # The create came last.
+        dokku storage:wait "$DATA"
+        [ ! -e "$ROOT/$DATA/file" ] || fail "the new entry has the data of the destroyed one"
+        echo new >"$ROOT/$DATA/file"
+        whole "$DATA"
+        assert_equal new "$(cat "$ROOT/$DATA/file")"
+        dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
+      fi
+      dokku storage:trash:empty --force
+      assert_equal "" "$(ls -A "$IMAGES")"
+      assert_equal "" "$(losetup -a | grep -F "$IMAGES" || true)"
+    done
+  done
+}
+
+@test "what is in the trash keeps its image beside another entry of the name" {
+  dokku storage:create "$DATA" --size 16M
+  echo first >"$ROOT/$DATA/file"
+  dokku storage:destroy "$DATA" --force --destroy-host-dir
+  dokku storage:create "$DATA" --size 16M
+  [ ! -e "$ROOT/$DATA/file" ] || fail "the new entry has the data of what is in the trash"
+  echo second >"$ROOT/$DATA/file"
+  run dokku storage:trash:restore "$DATA" --as "$DATA-first"
+  assert_success
+  assert_equal "first second" "$(cat "$ROOT/$DATA-first/file") $(cat "$ROOT/$DATA/file")"
+  dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
+  dokku storage:destroy "$DATA-first" --force --destroy-host-dir
+  dokku storage:trash:restore "$DATA-first"
+  assert_equal first "$(cat "$ROOT/$DATA-first/file")"
+  assert_equal "$DATA-first.img" "$(ls -A "$IMAGES")"
+  # Of what is removed for good nothing is left.
+  dokku storage:destroy "$DATA-first" --force --destroy-host-dir
+  dokku storage:trash:empty --force
+  assert_equal "" "$(ls -A "$IMAGES")"
+}
+
+@test "what is in the trash and has lost its image is not restored" {
+  dokku storage:create "$DATA" --size 16M
+  dokku storage:destroy "$DATA" --force --destroy-host-dir
+  rm "$IMAGES"/.trash-*.img
+  run_apart dokku storage:trash:restore "$DATA"
+  assert_refused
+  assert_stderr_has "is gone, and the data with it"
+  [ ! -e "$(entry_file "$DATA")" ]
+  assert_equal 1 "$(dokku storage:trash:list --format json | jq length)"
+  dokku storage:trash:empty --force
+}
+
+@test "an image of an older version's trash gets its name at installation" {
+  dokku storage:create "$DATA" --size 16M
+  echo kept >"$ROOT/$DATA/file"
+  dokku storage:destroy "$DATA" --force --destroy-host-dir
+  mv "$IMAGES"/.trash-*.img "$IMAGES/$DATA.img"
+  dokku_environment "$DOKKU_LIB_ROOT/plugins/enabled/storage/install"
+  dokku storage:create "$DATA" --size 16M
+  assert_equal "" "$(ls -A "$ROOT/$DATA")"
+  dokku storage:trash:restore "$DATA" --as "$DATA-old"
+  assert_equal kept "$(cat "$ROOT/$DATA-old/file")"
+}
+
+@test "a restore whose image cannot be attached keeps what was there, and says so" {
+  dokku storage:create "$DATA" --size 16M
+  echo snapshot >"$ROOT/$DATA/file"
+  dokku storage:snapshots:create "$DATA" good
+  echo newest >"$ROOT/$DATA/file"
+  local number
+  for number in 1 2; do
+    fails "$number" --find
+    run_apart dokku storage:snapshots:restore "$DATA" good
+    assert_refused
+    rm /usr/local/sbin/losetup
+    dokku storage:wait "$DATA"
+    moved=$(dokku storage:snapshots:list "$DATA" --format json | jq -r '[.[].name | select(startswith("before-restore-"))][0] // ""')
+    if [ "$number" = 1 ]; then
+      # The copy could not be filled: nothing was replaced.
+      assert_equal "newest " "$(cat "$ROOT/$DATA/file") $moved"
+    else
+      assert_stderr_has "restored from snapshot good, but cannot be attached"
+      assert_equal "snapshot newest" "$(cat "$ROOT/$DATA/file") $(cat "$ROOT/.snapshot-$DATA@$moved/file")"
+    fi
+  done
+}
+
+@test "a snapshot is whole where /proc shows nobody's processes but one's own" {
+  dokku storage:create "$DATA"
+  (cd "$ROOT/$DATA" && seq 8000 | xargs touch)
+  local i
+  for i in 1 2 3; do
+    (
+      until [ -e "$HOST/over" ]; do hidden_proc storage:create "$DATA-other" >/dev/null 2>&1; done
+    ) 3>&- &
+    hidden_proc storage:snapshots:create "$DATA" "s$i"
+    touch "$HOST/over"
+    wait
+    rm "$HOST/over"
+    assert_equal 8000 "$(find "$ROOT/.snapshot-$DATA@s$i" -type f | wc -l)"
+  done
+}
+
+# hidden_proc COMMAND…: runs a dokku command where /proc has hidepid=2.
+hidden_proc() {
+  dokku_environment unshare --mount sh -c 'mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh "$DOKKU" "$@"
+}
+
+@test "a waiting command says what it waits for, and gives up where it has --timeout" {
+  dokku storage:create "$DATA" --size 16M
+  umount "$ROOT/$DATA"
+  exec 8>>"$DOKKU_LIB_ROOT/data/storage-registry/.work"
+  # The place of a name in the file follows from the name alone; all of it is locked here, as no command does it.
+  HOST="$HOST" python3 - 8 <<'END' 3>&- &
+import fcntl, os, struct, sys, time
+fcntl.fcntl(int(sys.argv[1]), 37, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
+open(os.environ["HOST"] + "/locked", "w").close()
+while not os.path.exists(os.environ["HOST"] + "/over"): time.sleep(0.05)
+END
+  local holder=$!
+  until [ -e "$HOST/locked" ]; do sleep 0.05; done
+  run_apart dokku storage:wait "$DATA" --timeout 2
+  assert_refused
+  assert_stderr_has "Waiting for another command that is at work on storage entry \"$DATA\""
+  assert_stderr_has "--timeout SECONDS"
+  (sleep 2; touch "$HOST/over") 3>&- &
+  exec 8>&-
+  run_apart dokku storage:set "$DATA" size 24M
+  assert_success
+  assert_stderr_has "Waiting for another command"
+  wait "$holder"
+  rm "$HOST/locked" "$HOST/over"
+}
+
+@test "an image that did not end cleanly is checked; one that is damaged is not attached, and doctor names it" {
+  dokku storage:create "$DATA" --size 16M
+  echo kept >"$ROOT/$DATA/file"
+  umount "$ROOT/$DATA"
+  debugfs -w -R "ssv state 2" "$IMAGES/$DATA.img" 2>/dev/null
+  dokku storage:wait "$DATA"
+  umount "$ROOT/$DATA"
+  dumpe2fs -h "$IMAGES/$DATA.img" 2>/dev/null | grep -q "^Filesystem state: *clean$"
+  # The inode of the root directory, and the bitmaps.
+  debugfs -w -R "ssv state 2" "$IMAGES/$DATA.img" 2>/dev/null
+  debugfs -w -R "clri <2>" "$IMAGES/$DATA.img" 2>/dev/null
+  run_apart dokku storage:wait "$DATA"
+  assert_refused
+  assert_stderr_has "e2fsck -f $IMAGES/$DATA.img"
+  run dokku storage:doctor
+  assert_has "$DATA"
+  e2fsck -fy "$IMAGES/$DATA.img" >/dev/null || [ $? = 1 ]
+  dokku storage:wait "$DATA"
+  # One that is gone is told as that.
+  umount "$ROOT/$DATA"
+  mv "$IMAGES/$DATA.img" "$HOST/away"
+  run_apart dokku storage:wait "$DATA"
+  assert_refused
+  assert_stderr_has "is gone, and the data with it"
+  run_apart dokku storage:create "$DATA" --size 16M
+  assert_refused
+  mv "$HOST/away" "$IMAGES/$DATA.img"
+  dokku storage:wait "$DATA"
+}
+
+@test "a grow that fails leaves the image as long as its file system, whatever program failed" {
+  dokku storage:create "$DATA" --size 16M
+  echo kept >"$ROOT/$DATA/file"
+  fails 1 --set-capacity
+  run_apart dokku storage:set "$DATA" size 64M
+  assert_refused
+  rm /usr/local/sbin/losetup
+  assert_equal 16M "$(size_of "$DATA")"
+  whole "$DATA"
+  dokku storage:set "$DATA" size 64M
+  whole "$DATA"
+  assert_equal kept "$(cat "$ROOT/$DATA/file")"
+}
