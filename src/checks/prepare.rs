@@ -267,10 +267,16 @@ fn prepare(
 /// Why containers cannot use what is behind a mount, after it was tried to mend it: a mount that came down may come up again.
 pub(crate) fn mend(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
     sources::unusable(app, mounted, context)?;
-    if let Err(error) = usable::attach(&mounted.entry, None, context) {
+    let attached = usable::attach(&mounted.entry, None, context);
+    let finding = sources::unusable(app, mounted, context);
+    let is_told = |error: &Error| {
+        let said = error.to_string();
+        finding.as_ref().is_some_and(|finding| said.contains(&finding.remedy))
+    };
+    if let Some(error) = attached.err().filter(|error| !is_told(error)) {
         context.out.warn(&error.to_string());
     }
-    sources::unusable(app, mounted, context)
+    finding
 }
 
 /// Says which entries with a size are nearly full.

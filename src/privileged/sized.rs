@@ -80,8 +80,8 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> anyhow::Result<()
         }
         ["adopt", hidden] => subject.link(subject.hidden(hidden)?, subject.name())?,
         ["replace", hidden] => {
-            let own = subject.image(subject.name())?;
             let next = subject.image(subject.hidden(hidden)?)?;
+            let own = subject.image(subject.name())?;
             next.replace(&own, &subject.storage, subject.name())?;
         }
         ["link", from, to] => subject.link(subject.known(from)?, subject.known(to)?)?,

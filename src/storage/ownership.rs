@@ -415,7 +415,11 @@ fn helper(
     if answer.status == 0 {
         return Ok(answer.stdout.trim().to_owned());
     }
-    let said = answer.stderr.trim().trim_start_matches('!').trim();
+    let said = answer.stderr.trim();
+    if let Some(said) = said.strip_prefix('!') {
+        // The helper itself refused.
+        return Err(Error::refused(said.trim()));
+    }
     let said = if said.is_empty() { "it did not say why" } else { said };
     Err(Error::refused(format!(
         "sudo {} failed: {said} (root can mend the sudo rules with: dokku plugin:trigger install)",

@@ -44,7 +44,9 @@ status_of() { cat "$HOST/$1.status"; }
 # whole NAME: the image is as long as its file system at least, and nothing is wrong with it.
 whole() {
   local image="$IMAGES/$1.img" blocks
-  umount "$ROOT/$1" 2>/dev/null || true
+  umount "$ROOT/$1"
+  # A process that has just been started may still have it.
+  until [ -z "$(losetup -j "$image")" ]; do sleep 0.1; done
   blocks=$(dumpe2fs -h "$image" 2>/dev/null | awk '/^Block count:/ { c = $3 } /^Block size:/ { s = $3 } END { print c * s }')
   [ "$blocks" -le "$(stat -c %s "$image")" ] || fail "$image has $(stat -c %s "$image") bytes, its file system $blocks"
   e2fsck -fn "$image" >"$HOST/fsck" 2>&1 || fail "$(cat "$HOST/fsck")"
@@ -179,7 +181,7 @@ END
   for number in 1 2; do
     fails "$number" --find
     run_apart dokku storage:snapshots:restore "$DATA" good
-    assert_refused
+    assert_status 1
     rm /usr/local/sbin/losetup
     dokku storage:wait "$DATA"
     moved=$(dokku storage:snapshots:list "$DATA" --format json | jq -r '[.[].name | select(startswith("before-restore-"))][0] // ""')
@@ -265,7 +267,8 @@ END
   assert_refused
   assert_stderr_has "is gone, and the data with it"
   run_apart dokku storage:create "$DATA" --size 16M
-  assert_refused
+  assert_status 1
+  assert_stderr_has "is gone, and the data with it"
   mv "$HOST/away" "$IMAGES/$DATA.img"
   dokku storage:wait "$DATA"
 }

@@ -127,7 +127,7 @@ size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
   mv "$IMAGES/$APP-db.img" "$IMAGES/aside"
   run deploy "$APP"
   [ "$status" -ne 0 ]
-  assert_has "is not attached"
+  assert_has "the image $IMAGES/$APP-db.img is gone, and the data with it"
   assert_equal "$running" "$(what_runs "$APP")"
   run trigger docker-args-deploy "$APP" latest web 1
   assert_status 1

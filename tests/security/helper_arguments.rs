@@ -13,6 +13,8 @@ fn host() -> Host {
     helper::install(&host);
     let app = app(&host);
     fs::create_dir_all(app.join("inside")).unwrap();
+    // It is there on every host on which a command copied something.
+    host.write("lib/data/storage-registry/.work", "");
     host.write("outside/file", "outside");
     host.write("outside/linked", "outside");
     fs::hard_link(host.path("outside/linked"), host.path("lib/data/storage/a-linked-file"))
@@ -252,6 +254,18 @@ fn size_takes_an_entry_and_hidden_names_of_its_own() {
         calls.push(["../app", verb, ".destroyed-app-1-1", "16M"].map(OsString::from).into());
         let many = ["app", verb, ".destroyed-app-1-1", "16M", "more", "--preallocate"];
         calls.push(many.map(OsString::from).into());
+    }
+    for words in [
+        ["app", "link", "other", ".trash-app-1-1"],
+        ["app", "link", "app", ".trash-app"],
+        ["app", "link", "app", "../app"],
+        ["app", "link", ".destroyed-other-1-1", "app"],
+        ["app", "link", ".trash-../x-1-1", "app"],
+        ["app", "kept", "1", "more"],
+        ["app", "drop", "app", ""],
+        ["app", "state", "other", ""],
+    ] {
+        calls.push(words.map(OsString::from).into());
     }
     refuse(&host, "size-storage-dir", &calls);
     say(&format!("security: {} calls of size-storage-dir refused", calls.len()));
