@@ -9,8 +9,9 @@
 //! `directory` and the options `size` and `preallocate`; without a size it is what Dokku's own plugin makes, and
 //! has no type.
 //!
-//! The images are in `data/storage-images`, root's and 0700: whoever could write an image could give the kernel a
-//! broken file system. Programs get a descriptor (`/proc/self/fd/N`) and not a path, and what losetup attached is
+//! The images are in `storage-images` below `$DOKKU_LIB_ROOT`, which is root's and 0700: whoever could write an image could
+//! give the kernel a broken file system. Every part of the way there has to be root's own; where it is not, they are in
+//! `data/storage-images`, which nothing but a directory of root's may be. Programs get a descriptor (`/proc/self/fd/N`) and not a path, and what losetup attached is
 //! compared with what we have open. An image is made under another name and renamed when its file system is whole.
 //! The loop device goes with its last mount. Root makes the file system before the first mount; the owner and mode
 //! of its top are the entry's. Before an image is attached that no loop device has, `e2fsck -p` replays the journal
@@ -45,7 +46,46 @@ use crate::fs::{fuse, mount_points, tree};
 use crate::host::process;
 
 /// The directory of the images, below the root of the store.
-const FOLDER: &str = "data/storage-images";
+const FOLDER: &str = "storage-images";
+
+/// Where it is where the root of the store is not root's own, and where older versions had it everywhere.
+const OLDER_FOLDER: &str = "data/storage-images";
+
+/// The directory of a store's images, below the root of the store.
+fn folder(layout: &Layout) -> &'static str {
+    if tree::is_roots_own(layout.root()) { FOLDER } else { OLDER_FOLDER }
+}
+
+/// Moves the images to where they are kept; true where there were any elsewhere. They may be in use: that is by their
+/// inodes.
+pub(crate) fn move_to_own_place(layout: &Layout) -> Result<bool> {
+    let older = layout.root().join(OLDER_FOLDER);
+    if folder(layout) == OLDER_FOLDER || !older.is_dir() {
+        return Ok(false);
+    }
+    let from = tree::enter_path(layout.root(), OLDER_FOLDER)?;
+    let to = layout.root().join(FOLDER);
+    tree::make_path(layout.root(), FOLDER, 0, 0)?;
+    let own = tree::enter_path(layout.root(), FOLDER)?;
+    rustix::fs::fchmod(&own, Mode::RWXU).map_err(Error::system("change", &to))?;
+    let found = rustix::fs::fstat(&from).map_err(Error::system("read", &older))?;
+    if found.st_uid != 0 {
+        return Err(Error::refused(format!("{} does not belong to root", older.display())));
+    }
+    for entry in rustix::fs::Dir::read_from(&from).map_err(Error::system("read", &older))? {
+        let entry = entry.map_err(Error::system("read", &older))?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        rustix::fs::renameat_with(&from, name, &own, name, flags)
+            .map_err(Error::system("move to storage-images what is in", &older))?;
+    }
+    rustix::fs::fsync(&own).map_err(Error::system("write", &to))?;
+    std::fs::remove_dir(&older).map_err(Error::system("remove", &older))?;
+    Ok(true)
+}
 
 /// The least that a file system is made for, in bytes: less than this ext4 cannot use well.
 pub(crate) const LEAST: u64 = 8 << 20;
@@ -88,9 +128,10 @@ pub(crate) struct Image {
 impl Image {
     /// The image of an entry below the root of a store, whether or not it is there.
     pub(crate) fn of(layout: &Layout, entry: &str) -> Result<Self> {
-        tree::make_path(layout.root(), FOLDER, 0, 0)?;
-        let folder = tree::enter_path(layout.root(), FOLDER)?;
-        let shown = layout.root().join(FOLDER);
+        let place = folder(layout);
+        tree::make_path(layout.root(), place, 0, 0)?;
+        let folder = tree::enter_path(layout.root(), place)?;
+        let shown = layout.root().join(place);
         let found = rustix::fs::fstat(&folder).map_err(Error::system("read", &shown))?;
         if found.st_uid != 0 {
             return Err(Error::refused(format!("{} does not belong to root", shown.display())));

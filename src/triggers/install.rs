@@ -38,7 +38,7 @@ use anyhow::Context as _;
 
 use crate::context::Context;
 use crate::context::row::Kind;
-use crate::domain::error::Result;
+use crate::domain::error::{Error, Result};
 use crate::domain::layout::{HELPERS, INSTALLED, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
 use crate::domain::names::AppName;
 use crate::fs::image;
@@ -55,6 +55,9 @@ use crate::types;
 /// Where sudo reads which programs Dokku's user may run as root.
 pub(crate) const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
 
+/// The storage root, below the root of the store.
+const STORAGE: &str = "data/storage";
+
 /// The group of what only root writes.
 const ROOTS: Option<u32> = Some(0);
 
@@ -67,6 +70,9 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> anyhow::Resul
     if is_root() && context.environment.is_dokku() {
         mend_owners(context)?;
         helpers(context).context("unable to install the helpers for sudo")?;
+        if image::move_to_own_place(context.store.layout())? {
+            context.out.detail("Moved the images of entries with a size to storage-images, where only root can write");
+        }
         name_trashed_images(context)?;
     }
     clear_staged(context);
@@ -91,7 +97,11 @@ fn name_trashed_images(context: &Context) -> Result<()> {
 fn folders(context: &Context) -> Result<()> {
     let root = context.store.layout().root();
     let owner = context.store.owner().get();
+    let linked = linked_storage_root(context)?;
     for names in OWN_FOLDERS {
+        if names == STORAGE && linked.is_some() {
+            continue;
+        }
         match owner {
             Some((uid, gid)) => tree::make_path(root, names, uid, gid)?,
             None => {
@@ -102,6 +112,24 @@ fn folders(context: &Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The storage root, where the operator has put a link in its place, which Dokku's user could replace: it counts as it was at
+/// the first installation.
+fn linked_storage_root(context: &Context) -> Result<Option<PathBuf>> {
+    let path = context.store.layout().storage();
+    if !path.is_symlink() {
+        return Ok(None);
+    }
+    let real = fs::canonicalize(path).map_err(Error::system("open", path))?;
+    match fs::read_to_string(STORAGE_ROOT_FILE) {
+        Ok(noted) if Path::new(&noted) != real => Err(Error::refused(format!(
+            "{} leads to {}, and led to {noted} when the helpers were installed; if you have moved it, remove {STORAGE_ROOT_FILE} and run as root: dokku plugin:trigger install",
+            path.display(),
+            real.display()
+        ))),
+        _ => Ok(Some(real)),
+    }
 }
 
 /// Has mounted again what is kept mounted. What cannot be is told; the apps' next deploys say it, too.
@@ -123,9 +151,12 @@ fn mend_owners(context: &Context) -> Result<()> {
     for (path, depth) in [
         ("config/storage", Depth::Tree),
         ("data/storage-registry", Depth::Tree),
-        ("data/storage", Depth::Folder),
+        (STORAGE, Depth::Folder),
     ] {
-        let folder = tree::enter_path(root, path)?;
+        let folder = match linked_storage_root(context)?.filter(|_| path == STORAGE) {
+            Some(linked) => tree::enter_real(&linked)?,
+            None => tree::enter_path(root, path)?,
+        };
         tree::own(&folder, path, uid, gid, depth, &|_| {})?;
     }
     Ok(())

@@ -286,3 +286,38 @@ END
   whole "$DATA"
   assert_equal kept "$(cat "$ROOT/$DATA/file")"
 }
+
+@test "images of an older version move to where only root can write, with the container that uses them" {
+  needs_docker
+  local older="$DOKKU_LIB_ROOT/data/storage-images"
+  dokku storage:create "$DATA" --size 16M
+  echo kept >"$ROOT/$DATA/file"
+  dokku storage:mount "$APP" "$DATA" --container-dir /data
+  deploy "$APP"
+  mv "$IMAGES" "$older"
+  run dokku_environment "$DOKKU_LIB_ROOT/plugins/enabled/storage/install"
+  assert_success
+  assert_has "Moved the images of entries with a size"
+  [ ! -e "$older" ]
+  assert_equal "0 700 $DATA.img" "$(stat -c '%u %a' "$IMAGES") $(ls -A "$IMAGES")"
+  inside "$APP" web sh -c 'cat /data/file && echo more >>/data/file'
+  dokku storage:snapshots:create "$DATA" s
+  assert_equal "kept more" "$(xargs <"$ROOT/.snapshot-$DATA@s/file")"
+}
+
+@test "a link of root's that Dokku's user has put in the place of root's directories leads nowhere" {
+  local target="$HOST/target" name
+  mkdir -m 0750 "$target"
+  echo roots >"$target/file"
+  chmod 0600 "$target/file"
+  for name in data/storage-images data/storage-registry config/storage; do
+    mv "$DOKKU_LIB_ROOT/$name" "$HOST/aside" 2>/dev/null || true
+    # It was made by a container's root user, in a directory that everybody may write.
+    ln -s "$target" "$DOKKU_LIB_ROOT/$name"
+    run dokku_environment "$DOKKU_LIB_ROOT/plugins/enabled/storage/install"
+    run dokku storage:create "$DATA-$RANDOM" --size 16M
+    assert_equal "0 750 0 600 file" "$(stat -c '%u %a' "$target") $(stat -c '%u %a' "$target/file") $(ls -A "$target")"
+    rm "$DOKKU_LIB_ROOT/$name"
+    [ ! -e "$HOST/aside" ] || mv "$HOST/aside" "$DOKKU_LIB_ROOT/$name"
+  done
+}

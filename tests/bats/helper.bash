@@ -78,7 +78,7 @@ teardown() {
 # shellcheck disable=SC2034 # used by the suites
 name_paths() {
   ROOT="$DOKKU_LIB_ROOT/data/storage"
-  IMAGES="$DOKKU_LIB_ROOT/data/storage-images"
+  IMAGES="$DOKKU_LIB_ROOT/storage-images"
   REGISTRY="$DOKKU_LIB_ROOT/data/storage-registry"
   ENTRIES="$REGISTRY/entries"
   CONFIG="$DOKKU_LIB_ROOT/config/storage"
@@ -139,6 +139,8 @@ SETTINGS
   chmod 0755 "$HOST"
   chmod -R u=rwX,go=rX "$HOST/bin" "$DOKKU_LIB_ROOT"
   chown -R dokku:dokku "$DOKKU_ROOT" "$DOKKU_LIB_ROOT" "$HOST/log"
+  # What is in it is Dokku's, the directory itself is root's.
+  chown root:root "$DOKKU_LIB_ROOT"
 }
 
 # What is left mounted, and what may not be written while nothing is mounted there, goes too.

@@ -375,7 +375,7 @@ killed() {
   dokku storage:snapshots:restore "$DATA" first
   for name in first "$(moved)"; do dokku storage:snapshots:destroy "$DATA" "$name" --force; done
   dokku storage:destroy "$DATA" --force --destroy-host-dir
-  [ -s "$IMAGES/$DATA.img" ]
+  [ -s "$(echo "$IMAGES"/.trash-"$DATA"-*.img)" ]
   dokku storage:trash:restore "$DATA"
   assert_equal kept "$(cat "$ROOT/$DATA/file")"
   run dokku storage:usage "$DATA" --format json

@@ -157,7 +157,7 @@ nothing_is_left() {
 
 @test "what comes from the web or git is within the size, or is not there at all" {
   standin_only
-  local of images="$DOKKU_LIB_ROOT/data/storage-images"
+  local of images="$DOKKU_LIB_ROOT/storage-images"
   for of in "git+$URL/cgi-bin/git/site.git#v1" "$URL/good.tar.gz" "$URL/plain.txt"; do
     run dokku storage:create "$DATA" --size 16M --from "$of" --chown 1234
     assert_success

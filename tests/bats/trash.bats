@@ -167,19 +167,19 @@ small_disk() {
 
 @test "what an entry with a size holds comes back, and goes with the trash" {
   standin_only
-  local image="$DOKKU_LIB_ROOT/data/storage-images/$NAME.img"
   dokku storage:create "$NAME" --size 16M --chown 1000
   echo kept >"$ROOT/$NAME/file"
   dokku storage:destroy "$NAME" --force --destroy-host-dir
-  [ ! -e "$ROOT/$NAME" ] && [ -s "$image" ] || fail "the image is gone, or the directory is not"
-  run_apart dokku storage:trash:restore "$NAME" --as "$NAME-2"
-  assert_refused
-  dokku storage:trash:restore "$NAME"
+  [ ! -e "$ROOT/$NAME" ] && [ -s "$(echo "$IMAGES"/.trash-"$NAME"-*.img)" ] || fail "the image is gone, or the directory is not"
+  dokku storage:trash:restore "$NAME" --as "$NAME-2"
+  assert_equal "$(cat "$ROOT/$NAME-2/file")" kept
+  dokku storage:destroy "$NAME-2" --force --destroy-host-dir
+  dokku storage:trash:restore "$NAME-2" --as "$NAME"
   assert_equal "$(cat "$ROOT/$NAME/file")" kept
   mountpoint -q "$ROOT/$NAME" || fail "nothing is attached"
   dokku storage:destroy "$NAME" --force --destroy-host-dir
   dokku storage:trash:empty "$NAME" --force
-  [ ! -e "$image" ] || fail "the image is still there"
+  [ -z "$(ls -A "$IMAGES")" ] || fail "the image is still there"
 }
 
 @test "the doctor knows the trash" {

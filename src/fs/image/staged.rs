@@ -14,7 +14,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
 use crate::domain::names::{EntryName, STAGED};
 use crate::domain::trash::TRASH;
-use crate::fs::image::{FOLDER, Image, attached_at, detach, is_kept, run};
+use crate::fs::image::{Image, attached_at, detach, folder, is_kept, run};
 use crate::fs::tree;
 use crate::host::process;
 
@@ -136,12 +136,12 @@ impl Image {
 /// Removes the image that has a hidden name, and detaches it: it was being filled, or left its entry. Another name of it stays
 /// where that is an entry's or the trash's. Where there is none, nothing is done.
 pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
-    if !hidden.starts_with(STAGED) || !layout.root().join(FOLDER).exists() {
+    if !hidden.starts_with(STAGED) || !layout.root().join(folder(layout)).exists() {
         return Ok(());
     }
     detach(storage, hidden)?;
     let image = Image::of(layout, hidden)?;
-    end_stray_devices(&layout.root().join(FOLDER))?;
+    end_stray_devices(&layout.root().join(folder(layout)))?;
     image.unfinished()?.remove()?;
     let others = image.other_names()?;
     let (owned, nobodys): (Vec<_>, Vec<_>) =
@@ -167,7 +167,7 @@ pub(crate) fn name_trashed(
     storage: &Path,
     trash: &[(String, EntryName)],
 ) -> Result<()> {
-    if !layout.root().join(FOLDER).exists() {
+    if !layout.root().join(folder(layout)).exists() {
         return Ok(());
     }
     for (directory, entry) in trash {

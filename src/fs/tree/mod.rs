@@ -20,6 +20,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{
@@ -104,8 +105,8 @@ pub(crate) fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<
     Ok(folder)
 }
 
-/// Opens a directory some names below `root`. A link on the way is followed only where root made it: the
-/// operator may have put a part of Dokku's directories elsewhere, but nobody else may.
+/// Opens a directory some names below `root`. A link on the way is followed only where it is root's, in a directory that only
+/// root may write: the operator may have put a part of Dokku's directories elsewhere, but nobody else may.
 pub(crate) fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
     let path = root.join(names);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -145,7 +146,7 @@ fn owned(folder: OwnedFd, uid: u32, gid: u32) -> io::Result<OwnedFd> {
 }
 
 /// Makes a directory some names below `root`, and those on the way to it, each of this owner. Like
-/// [`enter_path`], it follows a link only where root made it.
+/// [`enter_path`], it follows a link only where nobody but root can have put it.
 pub(crate) fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
     let path = root.join(names);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -161,6 +162,21 @@ pub(crate) fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<
         folder = entered.map_err(Error::system("create", &path))?;
     }
     Ok(())
+}
+
+/// Whether nobody but root can put something else in the place of a directory: it, and all that it is in, are root's,
+/// and nobody else may write there, or only what is their own (a sticky directory).
+pub(crate) fn is_roots_own(path: &Path) -> bool {
+    let Ok(real) = std::fs::canonicalize(path) else {
+        return false;
+    };
+    let is_safe = |(depth, folder): (usize, &Path)| {
+        std::fs::symlink_metadata(folder).is_ok_and(|found| {
+            let is_sticky = depth > 0 && found.mode() & 0o1000 != 0;
+            found.is_dir() && found.uid() == 0 && (found.mode() & 0o022 == 0 || is_sticky)
+        })
+    };
+    real.ancestors().enumerate().all(is_safe)
 }
 
 /// Opens a directory by its path, in which no link may be.
@@ -181,10 +197,13 @@ fn enter_one(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
     let Err(error) = entered else {
         return entered;
     };
+    // A link of root's may have been made elsewhere, and moved here by whoever may write here.
     let link = rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let is_roots = FileType::from_raw_mode(link.st_mode) == FileType::Symlink && link.st_uid == 0;
-    let is_unprivileged = !is_root();
-    if !is_roots || is_unprivileged {
+    let place = rustix::fs::fstat(folder)?;
+    let is_roots = FileType::from_raw_mode(link.st_mode) == FileType::Symlink
+        && (link.st_uid, place.st_uid) == (0, 0)
+        && place.st_mode & 0o022 == 0;
+    if !is_roots || !is_root() {
         return Err(error);
     }
     let target = rustix::fs::readlinkat(folder, &name, Vec::new())?;
