@@ -10,8 +10,9 @@ use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::{AppName, ProcessType};
 use crate::domain::paths::Source;
 use crate::domain::phases::Phase;
+use crate::fs::real::overlap;
 use crate::ops::{access, scheduler};
-use crate::store::{Mounted, overlap};
+use crate::store::Mounted;
 
 /// Whether a container can write to what is behind an entry.
 pub(crate) fn can_write(container: &Container, entry: &Entry, context: &Context) -> bool {

@@ -9,11 +9,12 @@ use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;
 use crate::domain::paths::Source;
 use crate::domain::policy::Policy;
+use crate::fs::real::overlap;
 use crate::host::environment;
-use crate::ops::access;
+use crate::ops::places::judge;
 use crate::storage::root::default_path;
 use crate::store::files::is_absent;
-use crate::store::{Mounted, Mounts, overlap};
+use crate::store::{Mounted, Mounts};
 use crate::{docker, types};
 
 /// The mount as it is told in a finding: the source, the container path and the entry.
@@ -34,10 +35,10 @@ pub(crate) fn not_allowed(
     context: &Context,
 ) -> Option<Finding> {
     let (entry, name) = (&mounted.entry, &mounted.entry.name);
-    let place = quoted(mounted.attachment.container_path.as_str());
-    let unmount = format!("dokku storage:unmount {app} {name} --container-dir {place}");
+    let unmount = judge::unmount(app, entry, &mounted.attachment);
     let (code, sentence) = if entry.scope.includes(app) {
-        let reason = access::must_be_allowed(entry, Some(app), policy, context).err()?;
+        let attachment = &mounted.attachment;
+        let reason = judge::at_deploy(app, entry, attachment, policy, context).err()?;
         ("not-allowed", format!("{}, but {reason}", mount_sentence(app, mounted)))
     } else {
         let sentence =

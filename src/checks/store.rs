@@ -9,8 +9,9 @@ use crate::domain::names::STAGED;
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
+use crate::fs::real::{RealPath, RealPaths};
 use crate::storage::root::{Place, default_path};
-use crate::store::{Entries, Mounts, RealPath, RealPaths};
+use crate::store::{Entries, Mounts};
 use crate::types;
 
 /// Attachments without an entry, and lines that cannot be read.

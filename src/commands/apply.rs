@@ -16,6 +16,7 @@ use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
+use crate::ops::places::judge;
 use crate::ops::unmount::remove_if_unused;
 use crate::ops::{access, apps, restart, scheduler};
 use crate::store::MountsFile;
@@ -195,7 +196,9 @@ fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Atta
         attachment.volume_chown = Some(Ownership::parse_for_mount(&wanted.volume_chown)?);
     }
     attachment.check()?;
-    super::mount::check(app, &entry, &attachment, context)?;
+    let found = super::mount::check(app, &entry, &attachment, context)?;
+    let is_new = context.store.entry(&entry.name)?.is_none();
+    let entry = if is_new { judge::noted(&entry, found.as_ref()) } else { entry };
     Ok((entry, attachment))
 }
 
@@ -210,7 +213,7 @@ fn entry(app: &AppName, wanted: &Wanted, context: &Context) -> Result<Entry> {
     }
     as_typed("host path", &wanted.host_path)?;
     let source = Source::parse(&wanted.host_path)?;
-    access::source(&source, None, Some(app), context)?;
+    judge::source(&source, None, Some(app), context)?;
     let entry = Entry::legacy(source);
     if is_legacy && entry.name.as_str() != wanted.entry_name {
         return Err(no_such_entry(&wanted.entry_name));

@@ -43,7 +43,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         return Ok(());
     }
     let entry = access::entry(name, context)?;
-    let removal = plan(&entry, arguments.destroy_host_dir, context)?;
+    let mut removal = plan(&entry, arguments.destroy_host_dir, context)?;
     if !is_forced {
         let loses_data = match removal {
             Removal::Place => holds_data(&entry),
@@ -51,6 +51,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             Removal::Nothing => false,
         };
         confirm(&entry, loses_data, context)?;
+        // A person may have taken a while to answer.
+        removal = plan(&entry, arguments.destroy_host_dir, context)?;
     }
     let trashed = carry_out(&entry, &removal, arguments.no_trash, context)?;
     clear_staged(context);

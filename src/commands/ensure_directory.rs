@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::domain::names::DirectoryName;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
-use crate::ops::access;
+use crate::ops::places::judge;
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::root;
 use crate::storage::staged::clear_staged;
@@ -36,7 +36,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     no_more_than(&arguments.positional, 1)?;
     let ownership = Ownership::parse(&arguments.chown)?;
     let own = root::default_path(context, name.as_str());
-    access::source(&Source::parse(&own)?, None, None, context)?;
+    judge::source(&Source::parse(&own)?, None, None, context)?;
     let ids = root::ids(&ownership, context);
     let _lock = EntryLock::take(name.as_str(), context)?;
     clear_staged(context);

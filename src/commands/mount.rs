@@ -14,9 +14,11 @@ use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
 use crate::ops::mount::refuse_collision;
+use crate::ops::places::judge;
 use crate::ops::{access, apps, restart, scheduler};
 use crate::storage::root;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
+use crate::docker::volumes::Volume;
 use crate::{docker, types};
 
 #[derive(Debug, Parser)]
@@ -79,7 +81,7 @@ fn mount_colon_form(
     context: &mut Context,
 ) -> Result<()> {
     let mut mount = MountString::parse_typed(target)?;
-    access::source(&mount.source, None, Some(app), context)?;
+    let found = judge::source(&mount.source, None, Some(app), context)?;
     if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
         mount.source = Source::Path(jail.land(app, path)?);
     }
@@ -108,12 +110,12 @@ fn mount_colon_form(
             return Err(Error::refused("Mount path already exists."));
         }
         refuse_collision(app, &attachment, mounts.attachments())?;
-        let mounted = registered.as_ref().unwrap_or(&entry);
-        store.refuse_shared_collision(app, None, mounted, &attachment)?;
-        store.refuse_second(app, mounted, &attachment)?;
+        let mounted = judge::noted(registered.as_ref().unwrap_or(&entry), found.as_ref());
+        store.refuse_shared_collision(app, None, &mounted, &attachment)?;
+        store.refuse_second(app, &mounted, &attachment)?;
         mounts.push(attachment.clone());
-        if registered.is_none() {
-            change.write_entry(&entry)?;
+        if registered.as_ref() != Some(&mounted) {
+            change.write_entry(&mounted)?;
         }
         change.write_mounts(app, &mounts);
         Ok(())
@@ -160,7 +162,8 @@ fn mount_entry(
     scheduler::must_match(&entry, app, context)?;
     let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
     complete(&mut attachment, arguments)?;
-    check(app, &entry, &attachment, context)?;
+    let found = check(app, &entry, &attachment, context)?;
+    let noted = judge::noted(&entry, found.as_ref());
     let mounted = context.store.change(|change| {
         let store = change.store();
         if store.entry(&entry.name)?.as_ref() != Some(&entry) {
@@ -170,7 +173,7 @@ fn mount_entry(
         let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
         refuse_collision(app, &attachment, others)?;
         store.refuse_shared_collision(app, None, &entry, &attachment)?;
-        store.refuse_second(app, &entry, &attachment)?;
+        store.refuse_second(app, &noted, &attachment)?;
         let mut is_new = true;
         let mut is_changed = true;
         mounts.update(|existing| {
@@ -188,6 +191,9 @@ fn mount_entry(
         }
         if is_changed {
             change.write_mounts(app, &mounts);
+        }
+        if noted != entry {
+            change.write_entry(&noted)?;
         }
         Ok((is_new, is_changed))
     });
@@ -237,17 +243,17 @@ fn complete(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
     attachment.check()
 }
 
-/// Refuses what this host could not do, or does not allow, when the app is deployed.
+/// Refuses what this host could not do, or does not allow, when the app is deployed. Returns the volume where its options say
+/// more than its name does.
 pub(crate) fn check(
     app: &AppName,
     entry: &Entry,
     attachment: &Attachment,
     context: &Context,
-) -> Result<()> {
-    access::must_be_in_scope(entry, app)?;
-    access::must_be_allowed(entry, Some(app), &context.store.policy()?, context)?;
+) -> Result<Option<Volume>> {
+    let found = judge::attachment(app, entry, attachment, context)?;
     if !entry.is_docker_local() {
-        return Ok(());
+        return Ok(None);
     }
     refuse_deleted_by_build(app, attachment, context)?;
     if !entry.kind.is_empty() {
@@ -269,7 +275,7 @@ pub(crate) fn check(
             "this host's Docker cannot mount a part of the volume {source}, which needs Docker 26 or newer; mount a directory, or all of the volume"
         )));
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Refuses a mount that a build with herokuish would delete the content of: it empties `/app` first.

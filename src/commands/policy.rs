@@ -7,9 +7,10 @@ use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
 use crate::domain::paths::{HostPath, as_typed};
-use crate::domain::policy::{Jail, Policy, parse_trash_hours};
+use crate::domain::policy::{Jail, Policy, VolumeOptions, parse_trash_hours};
 use crate::fs::jail;
 use crate::ops::access;
+use crate::ops::places::judge;
 use crate::ops::report::{Format, Request};
 use crate::store::Store;
 
@@ -19,7 +20,7 @@ struct Arguments {
 }
 
 /// The values there are.
-const KEYS: &str = "allowed-paths, jail, trash-hours";
+const KEYS: &str = "allowed-paths, jail, trash-hours, volume-options";
 
 /// Sets a value of the policy, or takes it away where none is given.
 pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
@@ -49,6 +50,7 @@ enum Change {
     AllowedPaths(Vec<HostPath>),
     Jail(Option<Jail>),
     TrashHours(Option<u64>),
+    VolumeOptions(Option<VolumeOptions>),
 }
 
 impl Change {
@@ -57,6 +59,7 @@ impl Change {
             Self::AllowedPaths(paths) => policy.allowed_paths.clone_from(paths),
             Self::Jail(jail) => policy.jail.clone_from(jail),
             Self::TrashHours(hours) => policy.trash_hours = *hours,
+            Self::VolumeOptions(options) => policy.volume_options = *options,
         }
     }
 }
@@ -79,6 +82,11 @@ fn change(key: &str, values: &[String]) -> Result<Change> {
             no_more_than(values, 1)?;
             let hours = values.first().map(|text| parse_trash_hours(text)).transpose()?;
             Ok(Change::TrashHours(hours))
+        }
+        "volume-options" => {
+            no_more_than(values, 1)?;
+            let options = values.first().map(|text| VolumeOptions::parse(text)).transpose()?;
+            Ok(Change::VolumeOptions(options))
         }
         "" => Err(Error::refused(format!("No policy specified, there are: {KEYS}"))),
         other => Err(Error::refused(format!("{other:?} is not a policy; there are: {KEYS}"))),
@@ -110,7 +118,8 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
         };
         for mounted in mounts.mounted {
             if let Some(path) = access::judged_path(&mounted.entry, context)
-                && let Err(reason) = jail::judge(&policy, Some(&app), &path)
+                && let Err(reason) = judge::resolved(&path, context)
+                    .and_then(|real| jail::judge(&policy, Some(&app), &path, &real))
             {
                 context.out.warn(&format!("{app} cannot be deployed with its mounts: {reason}"));
             }
@@ -130,6 +139,7 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<
     report.add("policy-allowed-paths", paths.join(" "));
     report.add("policy-jail", jail);
     report.add("policy-trash-hours", policy.trash_hours().to_string());
+    report.add("policy-volume-options", policy.volume_options().as_str());
     match (&request.flag, request.format) {
         (Some(flag), _) => report.print_value(&mut context.out, flag)?,
         (None, Format::Json) => report.print_json(&mut context.out),

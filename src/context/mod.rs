@@ -60,6 +60,17 @@ impl Context {
         self.as_docker_sees_it(path).unwrap_or_else(|_| path.to_owned())
     }
 
+    /// A path of Docker's host as this process sees it.
+    pub(crate) fn as_seen_from_here(&self, path: &str) -> String {
+        match self.environment.host_lib_root() {
+            Ok(Some(root)) => match Path::new(path).strip_prefix(root) {
+                Ok(inside) => self.store.layout().root().join(inside).to_string_lossy().into_owned(),
+                Err(_) => path.to_owned(),
+            },
+            _ => path.to_owned(),
+        }
+    }
+
     /// Whether Dokku takes this plugin for a core plugin, by its real path.
     pub fn is_core_plugin(&self) -> bool {
         let folder = self.called_as.parent().map(std::fs::canonicalize);

@@ -36,6 +36,8 @@ pub(crate) struct Container {
     pub dyno: Option<String>,
     /// Whether it is paused.
     pub is_paused: bool,
+    /// Whether it runs, or will again by itself.
+    pub is_running: bool,
     /// Whether it runs one command and does not belong to a deploy.
     pub is_one_off: bool,
     /// Its process type; none for a one-off.
@@ -154,15 +156,19 @@ pub(crate) fn every(environment: &Environment) -> Option<Vec<Container>> {
 }
 
 /// The running containers, paused ones and those that are not of apps included, that have a directory mounted, or a part
-/// of it, or all of the storage root that it is in; `None` where Docker does not answer. The paths are as Docker has them.
+/// of it, or all of the storage root that it is in, or one of these volumes, which lead there; `None` where Docker does not answer. The paths are as Docker has them.
 pub(crate) fn mounting(
     environment: &Environment,
     directory: &Path,
     storage_root: &Path,
+    volumes: &[String],
 ) -> Option<Vec<Container>> {
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let (directory, storage_root) = (real(directory), real(storage_root));
     let has_it = |mount: &Mount| {
+        if !mount.name.is_empty() {
+            return volumes.contains(&mount.name);
+        }
         let source = real(Path::new(&mount.source));
         source.starts_with(&directory) || source == storage_root
     };
@@ -194,6 +200,7 @@ impl From<Listed> for Container {
             app: listed.labels.get(APP_LABEL).cloned().unwrap_or_default(),
             dyno: listed.labels.get(DYNO_LABEL).cloned(),
             is_paused: listed.state == "paused",
+            is_running: !["created", "dead", "exited"].contains(&listed.state.as_str()),
             is_one_off: match listed.labels.get(KIND_LABEL) {
                 Some(kind) => kind != "deploy",
                 None => !listed.labels.contains_key(PROCESS_LABEL),

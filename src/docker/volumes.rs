@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use crate::docker::{EngineAnswer, ask, client, get};
 use crate::domain::error::{Error, Result};
 use crate::domain::options;
+use crate::domain::volume_target::VolumeTarget;
 use crate::host::environment::Environment;
 use crate::host::process;
 
-/// The driver that the engine has itself.
-pub(crate) const LOCAL: &str = "local";
+pub(crate) use crate::domain::volume_target::LOCAL;
 
 /// The label of the volumes that this plugin makes; its value is the root of the store that they are for.
 pub(crate) const LABEL: &str = "org.dokku-storage.made";
@@ -32,6 +32,11 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
+    /// What it leads to.
+    pub(crate) fn target(&self) -> VolumeTarget {
+        VolumeTarget::of(&self.driver, &self.options)
+    }
+
     fn of(value: &Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let texts = |value: &Value| {
@@ -44,6 +49,57 @@ impl Volume {
             labels: texts(&value["Labels"]),
         }
     }
+}
+
+/// A volume as Docker lists it.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Where Docker keeps it.
+    pub mountpoint: String,
+    /// Its driver and its options.
+    pub volume: Volume,
+}
+
+impl Listed {
+    fn of(value: &Value) -> Self {
+        let text = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
+        Self { name: text("Name"), mountpoint: text("Mountpoint"), volume: Volume::of(value) }
+    }
+
+    /// What it leads to.
+    pub(crate) fn target(&self) -> VolumeTarget {
+        self.volume.target()
+    }
+
+    /// Whether nobody can write through it.
+    pub(crate) fn is_readonly(&self) -> bool {
+        let flags = self.volume.options.get("o").map_or("", String::as_str);
+        flags.split(',').any(|flag| flag == "ro")
+    }
+}
+
+/// Every volume; `None` where Docker does not answer.
+pub(crate) fn all(environment: &Environment) -> Option<Vec<Listed>> {
+    if let Some(answer) = get(environment, "/volumes") {
+        let volumes = answer["Volumes"].as_array().map_or(&[][..], Vec::as_slice);
+        return Some(volumes.iter().map(Listed::of).collect());
+    }
+    let docker = client(environment);
+    let names = process::output(&docker, &["volume", "ls", "-q"]).ok()?;
+    if names.status != 0 {
+        return None;
+    }
+    let mut words = vec!["volume", "inspect"];
+    words.extend(names.stdout.split_whitespace());
+    if words.len() == 2 {
+        return Some(Vec::new());
+    }
+    // Where one is gone meanwhile, the others are told all the same.
+    let inspected = process::output(&docker, &words).ok()?;
+    let inspected: Vec<Value> = serde_json::from_str(&inspected.stdout).ok()?;
+    Some(inspected.iter().map(Listed::of).collect())
 }
 
 /// What was found of a volume.

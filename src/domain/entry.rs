@@ -14,6 +14,7 @@ use super::options;
 use super::ownership::Ownership;
 use super::paths::Source;
 use super::scope::Scope;
+use super::volume_target::VolumeTarget;
 use crate::domain::error::{Error, Result};
 
 /// The version of the entry files, Dokku's own.
@@ -215,9 +216,12 @@ impl Entry {
         }
         if self.kind.is_empty() {
             self.kind.clone_from(&earlier.kind);
-            self.driver.clone_from(&earlier.driver);
             self.connector.clone_from(&earlier.connector);
-            self.options.clone_from(&earlier.options);
+            // What was seen of a volume without a type may be newer.
+            if !earlier.kind.is_empty() || (self.options.is_empty() && self.driver.is_empty()) {
+                self.driver.clone_from(&earlier.driver);
+                self.options.clone_from(&earlier.options);
+            }
         }
         if !earlier.node.is_empty() {
             self.node.clone_from(&earlier.node);
@@ -246,6 +250,25 @@ impl Entry {
     /// What `host:container` shows on the left: the source, or the name where there is none.
     pub fn shown_source(&self) -> &str {
         self.host_path.as_ref().map_or(self.name.as_str(), Source::as_str)
+    }
+
+    /// The options of its Docker volume, where the entry notes them: those of other types are not the volume's.
+    pub fn volume_target(&self) -> VolumeTarget {
+        let is_volume = matches!(self.host_path, Some(Source::Volume(_)));
+        if is_volume && ["", "volume"].contains(&self.kind.as_str()) {
+            VolumeTarget::of(&self.driver, &self.options)
+        } else {
+            VolumeTarget::default()
+        }
+    }
+
+    /// The paths of this host that it leads to: its own, or those that its volume's options name.
+    pub fn paths(&self) -> Vec<String> {
+        match &self.host_path {
+            Some(Source::Path(path)) => vec![path.to_string()],
+            Some(Source::Volume(_)) => self.volume_target().paths,
+            None => Vec::new(),
+        }
     }
 
     /// Whether the data goes when the entry goes.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::domain::names::{AppName, EntryName};
+use crate::domain::uses::Use;
 
 /// A failure that the caller is told about in one sentence.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,16 @@ pub enum Error {
         holders: Vec<AppName>,
         /// The app that was to mount it; none where it was to become exclusive.
         app: Option<AppName>,
+    },
+    /// The request cannot be carried out since others use a path or a volume. Exit status 1.
+    ///
+    /// The sentence leaves them out: they may not be the caller's to see, which cannot be asked where this is found.
+    #[error("{what}: others use it")]
+    InUse {
+        /// What cannot be done.
+        what: String,
+        /// Who uses the place; at least one.
+        uses: Vec<Use>,
     },
     /// The request cannot be carried out because of an app that may not be the caller's to see. Exit status 1.
     #[error("{hidden}")]

@@ -59,6 +59,11 @@ impl Layout {
         self.root.join("data/storage-registry")
     }
 
+    /// The directory of the images of sized directories.
+    pub fn images(&self) -> PathBuf {
+        self.root.join("data/storage-images")
+    }
+
     /// The lock and, while something is being changed, the note of what.
     pub fn lock(&self) -> PathBuf {
         self.root.join("data/storage-registry/.lock")

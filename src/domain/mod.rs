@@ -26,5 +26,7 @@ pub mod snapshot;
 pub mod source;
 pub mod text;
 pub mod trash;
+pub mod uses;
 pub mod volume_options;
+pub mod volume_target;
 pub mod web;

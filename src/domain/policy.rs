@@ -1,4 +1,5 @@
-//! The host's policy: which host paths may be mounted, and below which directory they land.
+//! The host's policy: which host paths and volumes may be mounted, below which directory they land, and how long the trash
+//! keeps what was destroyed.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -54,6 +55,42 @@ fn is_below(path: &str, folder: &str) -> bool {
     std::path::Path::new(path).starts_with(folder)
 }
 
+/// How far who does not see every app may choose the options of Docker volumes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeOptions {
+    /// Not at all.
+    Deny,
+    /// Where they lead nowhere on the host, or to a path that the user could mount.
+    #[default]
+    Safe,
+    /// As who sees every app may.
+    Allow,
+}
+
+impl VolumeOptions {
+    /// Reads one.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text {
+            "deny" => Ok(Self::Deny),
+            "safe" => Ok(Self::Safe),
+            "allow" => Ok(Self::Allow),
+            _ => Err(Error::refused(format!(
+                "volume-options {text:?} is not one of deny, safe, allow"
+            ))),
+        }
+    }
+
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Safe => "safe",
+            Self::Allow => "allow",
+        }
+    }
+}
+
 /// What the operator decided for every app of the host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
@@ -66,6 +103,9 @@ pub struct Policy {
     /// For how many hours what is destroyed stays in the trash, where somebody said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trash_hours: Option<u64>,
+    /// Which options of Docker volumes not everybody may choose, where somebody said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_options: Option<VolumeOptions>,
     /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -86,6 +126,11 @@ impl Policy {
     /// For how many hours what is destroyed stays in the trash; 0 where there is none.
     pub fn trash_hours(&self) -> u64 {
         self.trash_hours.unwrap_or(TRASH_HOURS)
+    }
+
+    /// How far who does not see every app may choose the options of Docker volumes.
+    pub fn volume_options(&self) -> VolumeOptions {
+        self.volume_options.unwrap_or_default()
     }
 
     /// Whether host paths are restricted at all.

@@ -6,6 +6,7 @@ pub(crate) mod fuse;
 pub(crate) mod image;
 pub(crate) mod jail;
 pub(crate) mod mount_points;
+pub(crate) mod real;
 pub(crate) mod space;
 pub(crate) mod subvolume;
 pub(crate) mod tree;

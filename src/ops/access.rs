@@ -12,19 +12,18 @@
 //! Host paths are judged by the policy with every link resolved (`src/fs/jail.rs`), when they are mounted and again
 //! when `docker-args-*` print them, because links can change in between.
 
-use std::cell::LazyCell;
 use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::names::AppName;
 use crate::domain::paths::Source;
 use crate::domain::policy::Policy;
-use crate::domain::snapshot::of_directory_name;
+use crate::domain::uses::{Use, Whose};
 use crate::fs::jail;
 use crate::ops::apps;
-use crate::store::RealPath;
+use crate::ops::places::judge;
 use crate::store::entries::no_such_entry;
 
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
@@ -40,85 +39,43 @@ pub(crate) fn may_touch(entry: &Entry, context: &Context) -> Result<bool> {
 }
 
 /// Whether nobody mounts the entry, or an app that the caller may see.
-fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
+pub(crate) fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
     let using = context.store.apps_mounting(&entry.name)?;
     Ok(using.is_empty() || !apps::visible(&context.environment, using)?.is_empty())
 }
 
-/// Refuses a path or a volume that somebody names where it is, holds, or lies in what belongs to an entry that
-/// is out of reach: one that only apps mount which the caller cannot see, or whose scope leaves the app out.
-/// Naming the place instead of the entry gives no more access.
-///
-/// `app` is the app that is to mount it; none where an entry is to be registered for it.
-pub(crate) fn source(
-    source: &Source,
-    own: Option<&EntryName>,
-    app: Option<&AppName>,
-    context: &Context,
-) -> Result<()> {
-    let is_restricted = apps::are_restricted(&context.environment);
-    let place = LazyCell::new(|| RealPath::of(Path::new(source.as_str())));
-    let storage = LazyCell::new(|| RealPath::of(context.store.layout().storage()));
-    let overlaps = |other: &Source| match (source, other) {
-        (Source::Path(_), Source::Path(other)) => {
-            place.overlaps(&RealPath::of(Path::new(other.as_str())))
-        }
-        (Source::Volume(a), Source::Volume(b)) => a == b,
-        _ => false,
-    };
-    let is_path = matches!(source, Source::Path(_));
-    // Without a plugin that decides who sees what, only the entries with a scope are out of anybody's reach.
-    let entries = if is_restricted {
-        context.store.entries()?.entries
-    } else {
-        context.store.entries_mentioning("scope")?
-    };
-    for entry in entries {
-        let is_open = entry.scope.is_empty() && !is_restricted;
-        if is_open || own == Some(&entry.name) {
-            continue;
-        }
-        let is_of_entry = entry.host_path.as_ref().is_some_and(overlaps)
-            || (is_path && is_in_snapshot(&place, &storage, &entry.name));
-        if !is_of_entry {
-            continue;
-        }
-        if is_restricted && !is_shared(&entry, context)? {
-            return Err(Error::refused(format!(
-                "{:?} is in use by apps that you cannot see; choose another place",
-                source.as_str()
-            )));
-        }
-        if !entry.scope.is_empty() && !app.is_some_and(|app| entry.scope.includes(app)) {
-            return Err(Error::refused(format!(
-                "{:?} belongs to storage entry \"{}\", which is for {} only",
-                source.as_str(),
-                entry.name,
-                entry.scope
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Whether a path is in a snapshot of an entry.
-fn is_in_snapshot(path: &RealPath, storage: &RealPath, entry: &EntryName) -> bool {
-    let Some(inside) = path.below(storage) else {
-        return false;
-    };
-    let first = inside.iter().next().and_then(|name| name.to_str());
-    first.and_then(of_directory_name).is_some_and(|(of, _)| of == *entry)
-}
-
 /// Refuses an app that the entry's scope leaves out.
-pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName) -> Result<()> {
+pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
     if entry.scope.includes(app) {
         return Ok(());
     }
-    Err(Error::refused(format!(
-        "storage entry \"{}\" is for {} and not for {app}; to let it in: dokku storage:set {} scope {},{app}",
-        entry.name, entry.scope, entry.name, entry.scope
-    )))
+    let (name, scope) = (&entry.name, shown_scope(entry, context));
+    let remedy = if scope == OTHERS {
+        "ask who may see every app".to_owned()
+    } else {
+        format!("to let it in: dokku storage:set {name} scope {scope},{app}")
+    };
+    Err(Error::refused(format!("storage entry \"{name}\" is for {scope} and not for {app}; {remedy}")))
+}
+
+/// What stands for apps that the caller cannot see.
+const OTHERS: &str = "apps that you cannot see";
+
+/// A scope as it is told: with the names of apps only where the caller sees all of them.
+pub(crate) fn shown_scope(entry: &Entry, context: &Context) -> String {
+    let is_seen = || {
+        let all = context.store.apps().ok()?;
+        let seen = apps::visible(&context.environment, all.clone()).ok()?;
+        let named = all.iter().filter(|app| entry.scope.includes(app));
+        let text = entry.scope.to_string();
+        let names_apps = text.split(',').all(|word| seen.iter().any(|app| app.as_str() == word));
+        let sees_all = seen.len() == all.len();
+        Some(sees_all || (names_apps && named.clone().all(|app| seen.contains(app))))
+    };
+    if !apps::are_restricted(&context.environment) || is_seen() == Some(true) {
+        return entry.scope.to_string();
+    }
+    OTHERS.to_owned()
 }
 
 /// The host path of an entry that the policy has a say in: one that somebody chose.
@@ -137,7 +94,8 @@ pub(crate) fn must_be_allowed(
     policy: &Policy,
     context: &Context,
 ) -> Result<()> {
-    judged_path(entry, context).map_or(Ok(()), |path| jail::judge(policy, app, &path))
+    let path = judged_path(entry, context).filter(|_| policy.restricts_paths());
+    path.map_or(Ok(()), |path| jail::judge(policy, app, &path, &judge::resolved(&path, context)?))
 }
 
 /// The names of apps as far as the caller may see them, and that there are others.
@@ -146,7 +104,7 @@ pub(crate) fn names(all: Vec<AppName>, context: &Context) -> Result<Vec<String>>
     let seen = apps::visible(&context.environment, all)?;
     let mut names: Vec<String> = seen.iter().map(AppName::to_string).collect();
     if names.len() < count {
-        names.push("apps that you cannot see".to_owned());
+        names.push(OTHERS.to_owned());
     }
     Ok(names)
 }
@@ -158,6 +116,12 @@ pub(crate) fn redact(error: Error, context: &Context) -> Error {
         return match names(vec![app.clone()], context) {
             Ok(names) if names == [app.as_str()] => Error::refused(sentence),
             Ok(_) => Error::refused(hidden),
+            Err(error) => error,
+        };
+    }
+    if let Error::InUse { what, uses } = error {
+        return match told(&uses, context) {
+            Ok(told) => Error::refused(format!("{what}: {told}")),
             Err(error) => error,
         };
     }
@@ -184,6 +148,40 @@ pub(crate) fn redact(error: Error, context: &Context) -> Error {
     Error::refused(format!(
         "storage entry \"{entry}\" is exclusive and mounted by {told}; {remedy}"
     ))
+}
+
+/// How many uses are named.
+const MOST: usize = 5;
+
+/// Who uses a place, as far as the caller may know it.
+pub(crate) fn told(uses: &[Use], context: &Context) -> Result<String> {
+    let is_restricted =
+        apps::are_restricted(&context.environment) && must_see_every_app("", context).is_err();
+    let (mut shown, mut hidden) = (Vec::new(), 0);
+    for of in uses {
+        let is_seen = !is_restricted
+            || match &of.whose {
+                Whose::App(app) => {
+                    !apps::visible(&context.environment, vec![app.clone()])?.is_empty()
+                }
+                Whose::Nobody => true,
+                Whose::Host => false,
+            };
+        if is_seen {
+            shown.push(of.to_string());
+        } else {
+            hidden += 1;
+        }
+    }
+    let more = shown.len().saturating_sub(MOST);
+    shown.truncate(MOST);
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    if hidden > 0 {
+        shown.push(format!("{OTHERS}, or something of the host, use it (ask who may see every app)"));
+    }
+    Ok(shown.join("; "))
 }
 
 /// Refuses a caller who may not see every app.

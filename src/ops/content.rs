@@ -14,6 +14,7 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{Source, as_typed};
 use crate::domain::text::given;
 use crate::fs::jail;
+use crate::ops::places::judge;
 use crate::ops::{access, apps, restart};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::file::{LARGEST, StagedFile};
@@ -59,8 +60,9 @@ pub(crate) fn read(from: &str, entry: &EntryName, context: &Context) -> Result<V
 
 /// Refuses a path that the caller could not mount.
 fn may_read(source: &Source, entry: &EntryName, context: &Context) -> Result<()> {
-    access::source(source, Some(entry), None, context)?;
-    jail::judge(&context.store.policy()?, None, source.as_str())
+    judge::source(source, Some(entry), None, context)?;
+    let path = source.as_str();
+    jail::judge(&context.store.policy()?, None, path, &judge::resolved(path, context)?)
 }
 
 fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {

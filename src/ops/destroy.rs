@@ -3,11 +3,10 @@
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName, VolumeName};
+use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::trash::{Caller, Trashed};
-use crate::fs::mount_points;
-use crate::ops::{access, scheduler, trash};
+use crate::ops::{access, places, scheduler, trash};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::root::Place;
 use crate::storage::sized;
@@ -25,24 +24,26 @@ pub(crate) fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<
     must_be_unused(&entry.name, context)?;
     must_have_no_snapshots(&entry.name, &context.store)?;
     let removal = types::of(entry).removal(entry, asked, context)?;
-    if removal == Removal::Place && holds_data(entry) {
-        must_be_removable(entry, context)?;
-    }
-    if let Some(volume) = volume_of(entry, &removal) {
-        let using = context.store.apps_mounting_volume(volume)?;
-        if !using.is_empty() {
-            return Err(still_used(&entry.name, using, context)?);
-        }
+    if let Some(place) = place_of(entry, &removal) {
+        places::must_be_free(cannot_go(entry), place, Some(&entry.name), context)?;
     }
     Ok(removal)
 }
 
-/// The Docker volume that goes with an entry.
-pub(crate) fn volume_of<'a>(entry: &'a Entry, removal: &Removal) -> Option<&'a VolumeName> {
-    match &entry.host_path {
-        Some(Source::Volume(volume)) if *removal == Removal::Outside => Some(volume),
-        _ => None,
-    }
+/// The place whose data goes with an entry: the path of its directory or file, or a Docker volume.
+fn place_of<'a>(entry: &'a Entry, removal: &Removal) -> Option<&'a Source> {
+    let goes = match removal {
+        Removal::Place => holds_data(entry),
+        Removal::Outside => matches!(entry.host_path, Some(Source::Volume(_))),
+        Removal::Nothing => false,
+    };
+    entry.host_path.as_ref().filter(|_| goes)
+}
+
+/// What is refused where somebody else uses an entry's place.
+fn cannot_go(entry: &Entry) -> String {
+    let (name, source) = (&entry.name, entry.shown_source());
+    format!("storage entry \"{name}\" cannot be destroyed with its data, since {source} is in use")
 }
 
 /// Destroys an entry as it was planned. Returns what is in the trash for it.
@@ -67,7 +68,7 @@ pub(crate) fn carry_out(
     storage_type.detach(entry, context)?;
     let unregistered = leaving
         .link_image(entry, context)
-        .and_then(|()| unregister(entry, &leaving, volume_of(entry, removal), context));
+        .and_then(|()| unregister(entry, &leaving, place_of(entry, removal), context));
     match unregistered {
         Ok(using) if using.is_empty() => {}
         Ok(using) => {
@@ -76,7 +77,7 @@ pub(crate) fn carry_out(
         }
         Err(error) => {
             storage_type.attach(entry, context)?;
-            return Err(error);
+            return Err(access::redact(error, context));
         }
     }
     if *removal != Removal::Nothing
@@ -165,27 +166,6 @@ pub(crate) fn still_used(
     )))
 }
 
-/// Refuses to remove a directory that an app mounts by its path, or in which something else is mounted.
-pub(crate) fn must_be_removable(entry: &Entry, context: &Context) -> Result<()> {
-    let path = context.store.layout().directory(entry.name.as_str());
-    let using = context.store.apps_mounting_path(&path)?;
-    if !using.is_empty() {
-        return Err(still_used(&entry.name, using, context)?);
-    }
-    // What is mounted in its own place goes first.
-    let is_own = |point: &std::path::PathBuf| {
-        types::of(entry).must_be_mounted(entry) && mount_points::is_same(point, &path)
-    };
-    match mount_points::below(&path).iter().find(|point| !is_own(point)) {
-        None => Ok(()),
-        Some(point) => Err(Error::refused(format!(
-            "{} is a mount point below the directory of storage entry \"{}\"; unmount it first",
-            point.display(),
-            entry.name
-        ))),
-    }
-}
-
 /// Where what the storage root has of an entry goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -238,23 +218,19 @@ impl Leaving {
 fn unregister(
     entry: &Entry,
     leaving: &Leaving,
-    volume: Option<&VolumeName>,
+    place: Option<&Source>,
     context: &Context,
 ) -> Result<Vec<AppName>> {
     let removes_data = !matches!(leaving, Leaving::Nothing);
     context.store.change(|change| {
         let path = change.store().layout().directory(entry.name.as_str());
-        let mut using = change.store().apps_with(&entry.name)?;
-        if removes_data {
-            using.extend(change.store().apps_mounting_path(&path)?);
-        }
-        if let Some(volume) = volume {
-            using.extend(change.store().apps_mounting_volume(volume)?);
-        }
-        using.sort_unstable();
-        using.dedup();
+        let using = change.store().apps_with(&entry.name)?;
         if !using.is_empty() {
             return Ok(using);
+        }
+        if let Some(place) = place {
+            let what = cannot_go(entry);
+            places::must_be_unregistered(what, place, Some(&entry.name), change.store())?;
         }
         change.store().must_be_unchanged(entry)?;
         must_have_no_snapshots(&entry.name, change.store())?;

@@ -12,6 +12,7 @@ pub(crate) mod migrate;
 pub(crate) mod mount;
 pub(crate) mod mounts;
 pub(crate) mod needs;
+pub(crate) mod places;
 pub(crate) mod populate;
 pub(crate) mod prune;
 pub(crate) mod report;

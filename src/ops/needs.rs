@@ -8,6 +8,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;
 use crate::domain::needs::{Mode, Need, NeedId};
+use crate::ops::places::judge;
 use crate::ops::{access, restart, scheduler};
 use crate::store::Change;
 use crate::store::entries::changed_meanwhile;
@@ -72,8 +73,8 @@ pub(crate) fn link_one(app: &AppName, id: &str, name: &str, context: &mut Contex
     let need = declared(app, id, context)?;
     let entry = access::entry(name, context)?;
     scheduler::must_match(&entry, app, context)?;
-    access::must_be_in_scope(&entry, app)?;
-    access::must_be_allowed(&entry, Some(app), &context.store.policy()?, context)?;
+    let found = judge::attachment(app, &entry, &attachment(&need, &entry), context)?;
+    let noted = judge::noted(&entry, found.as_ref());
     let linked = context.store.change(|change| {
         if change.store().entry(&entry.name)?.as_ref() != Some(&entry) {
             return Err(changed_meanwhile(&entry.name));
@@ -94,9 +95,12 @@ pub(crate) fn link_one(app: &AppName, id: &str, name: &str, context: &mut Contex
         mounts.retain(|line| line.attachment().is_none_or(|a| a.need.as_ref() != Some(&need.id)));
         super::mount::refuse_collision(app, &attachment, mounts.attachments())?;
         change.store().refuse_shared_collision(app, None, &entry, &attachment)?;
-        change.store().refuse_second(app, &entry, &attachment)?;
+        change.store().refuse_second(app, &noted, &attachment)?;
         mounts.push(attachment);
         change.write_mounts(app, &mounts);
+        if noted != entry {
+            change.write_entry(&noted)?;
+        }
         Ok(true)
     });
     let changed = linked.map_err(|error| access::redact(error, context))?;

@@ -13,6 +13,7 @@ use crate::domain::source::Source;
 use crate::domain::web::Sha256;
 use crate::fs::jail;
 use crate::ops::access;
+use crate::ops::places::judge;
 use crate::ops::snapshots::existing;
 use crate::ops::web::Web;
 use crate::storage::entry_lock::EntryLock;
@@ -99,8 +100,9 @@ impl Origin {
                 }
                 let shown = real.to_string_lossy();
                 let as_source = paths::Source::parse(&shown)?;
-                access::source(&as_source, None, None, context)?;
-                jail::judge(&context.store.policy()?, None, &shown)?;
+                judge::source(&as_source, None, None, context)?;
+                let policy = context.store.policy()?;
+                jail::judge(&policy, None, &shown, &judge::resolved(&shown, context)?)?;
                 Ok(Self::Directory(real))
             }
             Source::Git { address, reference } => {

@@ -2,10 +2,12 @@
 
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
+use crate::docker::volumes::{self, Listed};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
 use crate::domain::snapshot::{Snapshot, SnapshotName};
+use crate::fs::real::RealPath;
 use crate::store::Store;
 use std::path::Path;
 
@@ -51,5 +53,16 @@ pub(crate) fn containers_with(entry: &Entry, context: &Context) -> Option<Vec<Co
     let seen = |path: &Path| context.docker_path(&path.to_string_lossy());
     let directory = seen(&layout.directory(entry.name.as_str()));
     let root = seen(layout.storage());
-    containers::mounting(&context.environment, Path::new(&directory), Path::new(&root))
+    let (directory, root) = (Path::new(&directory), Path::new(&root));
+    let leads_there = |listed: &Listed| {
+        let mut paths = listed.target().paths.into_iter();
+        paths.any(|path| {
+            let path = RealPath::of(Path::new(&path));
+            path.is_within(&RealPath::of(directory)) || path == RealPath::of(root)
+        })
+    };
+    let volumes = volumes::all(&context.environment)?;
+    let volumes: Vec<String> =
+        volumes.into_iter().filter(leads_there).map(|listed| listed.name).collect();
+    containers::mounting(&context.environment, directory, root, &volumes)
 }

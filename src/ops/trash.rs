@@ -11,10 +11,12 @@
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
+use crate::domain::paths::Source;
 use crate::domain::size::readable;
 use crate::domain::trash::{Caller, TrashId, Trashed};
 use crate::fs::space;
 use crate::fs::tree::Usage;
+use crate::ops::places::{self, Places};
 use crate::ops::{access, apps};
 use crate::storage::staged::Staged;
 use crate::storage::{ownership, sized};
@@ -75,7 +77,8 @@ pub(crate) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
 }
 
 /// Removes something in the trash for good; false where somebody else has it out of the trash already.
-pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
+pub(crate) fn remove(item: &Trashed, places: &Places, context: &mut Context) -> Result<bool> {
+    must_be_free(item, places, context)?;
     let staged = Staged::new(item.name(), context)?;
     let place = context.store.trashed_directory(&item.id);
     if let Some(entry) = &item.entry {
@@ -86,15 +89,16 @@ pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
         if change.store().trashed(&item.id)?.is_none() {
             return Ok(false);
         }
-        if let Some(app) = change.store().apps_mounting_path(&place)?.first() {
-            return Err(Error::refused(format!(
-                "{} is mounted by an app ({app}), or may be; it stays",
-                place.display()
-            )));
-        }
+        places::must_be_unregistered(
+            stays(&place),
+            &Source::parse(&place.to_string_lossy())?,
+            None,
+            change.store(),
+        )?;
         change.store().rename_trashed(&place, &staged.path())?;
         Ok(true)
-    })?;
+    });
+    let is_ours = is_ours.map_err(|error| access::redact(error, context))?;
     if !is_ours {
         return Ok(false);
     }
@@ -109,6 +113,21 @@ pub(crate) fn remove(item: &Trashed, context: &mut Context) -> Result<bool> {
     Ok(true)
 }
 
+/// Refuses to remove what somebody still uses by its path.
+fn must_be_free(item: &Trashed, places: &Places, context: &Context) -> Result<()> {
+    let place = context.store.trashed_directory(&item.id);
+    if std::fs::symlink_metadata(&place).is_err() {
+        return Ok(());
+    }
+    let uses = places.uses(&Source::parse(&place.to_string_lossy())?, None);
+    places::refused(stays(&place), uses).map_err(|error| access::redact(error, context))
+}
+
+/// What is refused where somebody uses what is in the trash.
+fn stays(place: &std::path::Path) -> String {
+    format!("{} stays in the trash, since it is in use", place.display())
+}
+
 /// Removes for good what was in the trash for as long as the policy says, and says what it cannot. Returns how many.
 pub(crate) fn empty_expired(context: &mut Context) -> Result<usize> {
     if context.store.is_trash_empty() {
@@ -117,9 +136,14 @@ pub(crate) fn empty_expired(context: &mut Context) -> Result<usize> {
     let hours = context.store.policy()?.trash_hours();
     let now = Moment::now();
     let trash = context.store.snapshot(Store::trash)?;
+    let expired: Vec<&Trashed> = trash.iter().filter(|item| item.end(hours) <= now).collect();
+    if expired.is_empty() {
+        return Ok(0);
+    }
+    let places = Places::of_this_host(context)?;
     let mut removed = 0;
-    for item in trash.iter().filter(|item| item.end(hours) <= now) {
-        match remove(item, context) {
+    for item in expired {
+        match remove(item, &places, context) {
             Ok(true) => removed += 1,
             Ok(false) => {}
             Err(error) => context.out.warn(&error.to_string()),
@@ -137,6 +161,9 @@ pub(crate) fn make_room(spared: Option<&Trashed>, most: usize, context: &mut Con
         return;
     }
     let trash = context.store.snapshot(Store::trash).unwrap_or_default();
+    let Ok(places) = Places::of_this_host(context) else {
+        return;
+    };
     let candidates = trash.iter().filter(|item| spared.is_none_or(|spared| spared.id != item.id));
     for item in candidates.take(most) {
         let free = space::free_percent(&root).unwrap_or_default();
@@ -146,7 +173,7 @@ pub(crate) fn make_room(spared: Option<&Trashed>, most: usize, context: &mut Con
         // Whose it was is not for everybody.
         let what =
             if apps::are_restricted(&context.environment) { "something" } else { item.id.as_str() };
-        match remove(item, context) {
+        match remove(item, &places, context) {
             Ok(true) => context.out.warn(&format!(
                 "The file system of {} has only {free} % left: removed {what} from the trash",
                 root.display()

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::{self, IdMap};
@@ -13,6 +14,7 @@ use crate::domain::paths::Subpath;
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
 use crate::fs::image;
+use crate::fs::real::RealPath;
 use crate::fs::tree::{self, Depth};
 use crate::privileged::root;
 use crate::render::progress;
@@ -118,10 +120,13 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
     Ok(())
 }
 
-/// `usage-storage-dir NAME`: prints how many bytes and files are in a directory, which may be in the trash, a snapshot or out of sight, and when something
+/// `usage-storage-dir NAME`, or `usage-storage-dir --resolve PATH…`, which says as JSON where paths lead. The first prints how many bytes and files are in a directory, which may be in the trash, a snapshot or out of sight, and when something
 /// in it was changed last (seconds since the beginning of 1970).
 pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = word(words, 0);
+    if name == "--resolve" {
+        return Ok(context.out.json(&resolved(&words[1..])?));
+    }
     let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
     let is_hidden =
         name.strip_prefix(STAGED).is_some_and(|name| DirectoryName::parse(name).is_ok());
@@ -134,6 +139,18 @@ pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<(
     let newest = usage.newest.max(0);
     context.out.line(&format!("{} {} {newest}", usage.bytes, usage.files));
     Ok(())
+}
+
+/// Where absolute paths lead; none where that cannot be known.
+fn resolved(paths: &[String]) -> Result<Vec<Option<String>>> {
+    let resolved = |path: &String| {
+        if !path.starts_with('/') {
+            return Err(Error::refused(format!("{path:?} is not an absolute path")));
+        }
+        let real = RealPath::of(Path::new(path));
+        Ok(real.path().to_str().filter(|_| real.is_known()).map(str::to_owned))
+    };
+    paths.iter().map(resolved).collect()
 }
 
 /// What is copied: a directory directly below the root, or a snapshot; or one that a command keeps out of sight.

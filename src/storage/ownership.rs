@@ -20,6 +20,7 @@ use crate::domain::layout::{HELPERS, Layout, STORAGE_ROOT_FILE};
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::fs::image;
+use crate::fs::real::RealPath;
 use crate::fs::tree::{self, Copied, Depth, Usage};
 use crate::host::environment::Environment;
 use crate::host::process;
@@ -323,6 +324,47 @@ fn unless_root(error: Error) -> Error {
 fn usage_of_file(path: &Path) -> Option<Usage> {
     let found = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     Some(Usage { bytes: found.blocks() * 512, files: 1, newest: found.mtime() })
+}
+
+/// How many paths a helper is asked about at once.
+const AT_ONCE: usize = 200;
+
+/// Where paths lead, in their order. Those that the caller may not follow to the end are followed by root; where root
+/// may not either, they are as far as they are known.
+///
+/// # Errors
+/// Where the helper cannot be asked.
+pub(crate) fn resolve(
+    environment: &Environment,
+    layout: &Layout,
+    paths: &[&Path],
+) -> Result<Vec<RealPath>> {
+    let mut resolved: Vec<RealPath> = paths.iter().map(|path| RealPath::of(path)).collect();
+    if !needs_sudo(environment) {
+        return Ok(resolved);
+    }
+    let closed: Vec<usize> = (0..paths.len()).filter(|&at| !resolved[at].is_known()).collect();
+    for some in closed.chunks(AT_ONCE) {
+        let texts = some.iter().map(|&at| paths[at].to_string_lossy().into_owned());
+        let texts: Vec<String> = texts.collect();
+        let mut words = vec!["--resolve"];
+        words.extend(texts.iter().map(String::as_str));
+        let (program, words) = helper_call(environment, layout, "usage-storage-dir", &words)?;
+        let answer =
+            process::output("sudo", &words).map_err(Error::system("run sudo for", &program))?;
+        let found: Option<Vec<Option<PathBuf>>> = serde_json::from_str(&answer.stdout).ok();
+        let found = found.filter(|found| answer.status == 0 && found.len() == some.len());
+        let found = found.ok_or_else(|| {
+            Error::refused(format!(
+                "nobody could look where {} leads (root can mend the sudo rules with: dokku plugin:trigger install)",
+                paths[some[0]].display()
+            ))
+        })?;
+        for (&at, path) in some.iter().zip(found) {
+            resolved[at] = path.map_or_else(|| resolved[at].clone(), RealPath::resolved);
+        }
+    }
+    Ok(resolved)
 }
 
 /// What a directory or a file holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;

@@ -86,11 +86,16 @@ impl Store {
     /// The entries whose file has a field of this name; only these are taken apart. A file that cannot be read says
     /// nothing: whoever wants that entry is told.
     pub fn entries_mentioning(&self, field: &str) -> Result<Vec<Entry>> {
-        let field = format!("\"{field}");
+        self.entries_mentioning_one_of(&[field])
+    }
+
+    /// The same for several fields, each file read once.
+    pub fn entries_mentioning_one_of(&self, fields: &[&str]) -> Result<Vec<Entry>> {
+        let fields: Vec<String> = fields.iter().map(|field| format!("\"{field}")).collect();
         let mut found = Vec::new();
         self.each_entry_file(|name, content| {
             if let Ok(content) = content
-                && mentions(content, &field)
+                && fields.iter().any(|field| mentions(content, field))
                 && let Ok(entry) = parse(&self.layout().entry(&name), &name, content)
             {
                 found.push(entry);

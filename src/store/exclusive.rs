@@ -2,19 +2,25 @@
 
 use std::path::Path;
 
-use super::{Store, overlap};
+use super::Store;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
+use crate::domain::uses::Use;
+use crate::fs::real::RealPath;
 
 /// The name of the field in an entry's file.
 const FIELD: &str = "exclusive";
 
+/// That of the apps which may mount an entry.
+const SCOPE: &str = "scope";
+
 impl Store {
     /// Refuses an attachment of an app that would share with another app what belongs to an exclusive entry: that
-    /// entry, or another that names the same place. To read a place by another name is not refused.
+    /// entry, or another that names the same place. To read a place by another name is not refused, unless what is there
+    /// has a scope that leaves the app out.
     ///
     /// # Errors
     /// [`Error::Held`] with the apps that have it; and where files cannot be read.
@@ -47,13 +53,15 @@ impl Store {
         if entry.exclusive {
             no_others(entry)?;
         }
-        if attachment.is_readonly() {
-            return Ok(());
-        }
-        let all = self.exclusive_entries()?;
-        let same =
+        let all = self.entries_mentioning_one_of(&[FIELD, SCOPE])?;
+        let mut same =
             all.iter().filter(|other| other.name != entry.name && is_same_place(other, entry));
-        same.into_iter().try_for_each(no_others)
+        same.try_for_each(|other| {
+            if !other.scope.includes(app) {
+                return Err(out_of_scope(app, entry, other));
+            }
+            if other.exclusive && !attachment.is_readonly() { no_others(other) } else { Ok(()) }
+        })
     }
 
     /// Refuses to make an entry exclusive that several apps have.
@@ -126,13 +134,24 @@ impl Store {
     }
 }
 
-/// Whether one of two entries is, holds or lies in the place of the other.
+/// The refusal of an entry in whose place is what belongs to one whose scope leaves the app out.
+fn out_of_scope(app: &AppName, entry: &Entry, other: &Entry) -> Error {
+    let (name, scope) = (&other.name, &other.scope);
+    let sentence = format!("storage entry \"{name}\" is there, which is for {scope} only");
+    let remedy = format!("to let it in: dokku storage:set {name} scope {scope},{app}");
+    let what = format!("{app} cannot mount {:?}", entry.shown_source());
+    Error::InUse { what, uses: vec![Use::of_host(sentence, remedy)] }
+}
+
+/// Whether one of two entries is, holds or lies in the place of the other. A volume's place is where its options lead.
 fn is_same_place(a: &Entry, b: &Entry) -> bool {
-    match (&a.host_path, &b.host_path) {
-        (Some(Source::Path(a)), Some(Source::Path(b))) => {
-            overlap(Path::new(a.as_str()), Path::new(b.as_str()))
-        }
-        (Some(Source::Volume(a)), Some(Source::Volume(b))) => a == b,
-        _ => false,
+    if let (Some(Source::Volume(a)), Some(Source::Volume(b))) = (&a.host_path, &b.host_path)
+        && a == b
+    {
+        return true;
     }
+    let real = |path: &String| RealPath::of(Path::new(path));
+    let theirs: Vec<RealPath> = b.paths().iter().map(real).collect();
+    !theirs.is_empty()
+        && a.paths().iter().map(real).any(|a| theirs.iter().any(|theirs| a.overlaps(theirs)))
 }

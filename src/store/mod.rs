@@ -44,7 +44,7 @@ pub(crate) use change::{Change, OWN_FOLDERS};
 pub(crate) use entries::Entries;
 pub use files::Owner;
 pub use mounts::MountsFile;
-pub(crate) use mounts::{Line, RealPath, RealPaths, overlap};
+pub(crate) use mounts::Line;
 pub(crate) use reading::{Mounted, Mounts};
 pub(crate) use rights::Rights;
 pub(crate) use work::Work;

@@ -1,13 +1,11 @@
 //! An app's `mounts` file: one attachment a line.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Store, files};
 use crate::domain::attachment::Attachment;
 use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName, VolumeName};
-use crate::domain::paths::Source;
+use crate::domain::names::{AppName, EntryName};
 
 /// One line of the file. It is written back as it was read unless the attachment was changed.
 #[derive(Debug, Clone)]
@@ -166,34 +164,6 @@ impl Store {
         MountsFile::parse(&path, &content)
     }
 
-    /// The apps that mount a path, or what it holds or lies in, under whichever entry's name.
-    pub fn apps_mounting_path(&self, path: &Path) -> Result<Vec<AppName>> {
-        let path = RealPath::of(path);
-        let is_meant = |other: &str| RealPath::of(Path::new(other)).overlaps(&path);
-        self.apps_mounting_where(
-            |source| matches!(source, Source::Path(other) if is_meant(other.as_str())),
-        )
-    }
-
-    /// The apps that mount a Docker volume, by whichever entry.
-    pub fn apps_mounting_volume(&self, volume: &VolumeName) -> Result<Vec<AppName>> {
-        self.apps_mounting_where(
-            |source| matches!(source, Source::Volume(other) if other == volume),
-        )
-    }
-
-    fn apps_mounting_where(&self, is_meant: impl Fn(&Source) -> bool) -> Result<Vec<AppName>> {
-        let mut apps = Vec::new();
-        for entry in self.entries()?.entries {
-            if entry.host_path.as_ref().is_some_and(&is_meant) {
-                apps.extend(self.apps_mounting(&entry.name)?);
-            }
-        }
-        apps.sort_unstable();
-        apps.dedup();
-        Ok(apps)
-    }
-
     /// The apps that mount an entry, or whose file cannot be read well enough to say that they do not.
     pub fn apps_mounting(&self, name: &EntryName) -> Result<Vec<AppName>> {
         let mut apps = self.apps()?;
@@ -203,50 +173,6 @@ impl Store {
         });
         Ok(apps)
     }
-}
-
-/// A path with the links in it resolved, as far as it is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RealPath(PathBuf);
-
-impl RealPath {
-    /// Looks a path up.
-    pub(crate) fn of(path: &Path) -> Self {
-        Self(std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf()))
-    }
-
-    /// Whether one of two is, holds or lies in the other.
-    pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        self.0.starts_with(&other.0) || other.0.starts_with(&self.0)
-    }
-
-    /// What comes behind a directory that it lies in.
-    pub(crate) fn below(&self, folder: &Self) -> Option<&Path> {
-        self.0.strip_prefix(&folder.0).ok()
-    }
-}
-
-/// Several paths, with the links in them resolved.
-#[derive(Debug, Default)]
-pub(crate) struct RealPaths(BTreeSet<PathBuf>);
-
-impl RealPaths {
-    /// Looks the paths up.
-    pub(crate) fn of<'a>(paths: impl Iterator<Item = &'a Path>) -> Self {
-        Self(paths.map(|path| RealPath::of(path).0).collect())
-    }
-
-    /// Whether one of them is, holds or lies in another path.
-    pub(crate) fn overlap(&self, other: &RealPath) -> bool {
-        // In the order of paths, what lies in one comes right behind it.
-        other.0.ancestors().any(|above| self.0.contains(above))
-            || self.0.range(other.0.clone()..).next().is_some_and(|next| next.starts_with(&other.0))
-    }
-}
-
-/// Whether one of two paths is, holds or lies in the other, with the links in them resolved.
-pub(crate) fn overlap(a: &Path, b: &Path) -> bool {
-    RealPath::of(a).overlaps(&RealPath::of(b))
 }
 
 /// An attachment has only text keys and plain values, which always are JSON; a line that could not be written
@@ -261,25 +187,5 @@ fn reason(error: &serde_json::Error) -> String {
     match text.find(" at line ") {
         Some(at) => format!("{} (column {})", &text[..at], error.column()),
         None => text,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_paths_overlap_as_each_of_them_does() {
-        let paths =
-            ["/a/b", "/a/b c", "/a/bc/d", "/a/b-e", "/x", "/x/y/z", "/q.d/r"].map(Path::new);
-        let all = RealPaths::of(paths.into_iter());
-        let asked = [
-            "/", "/a", "/a/b", "/a/b/c", "/a/bc", "/a/b ", "/a/c", "/x/y", "/xy", "/q", "/q.d", "",
-        ];
-        for asked in asked {
-            let asked = RealPath(PathBuf::from(asked));
-            let one_by_one = paths.iter().any(|path| RealPath(path.to_path_buf()).overlaps(&asked));
-            assert_eq!(all.overlap(&asked), one_by_one, "{asked:?}");
-        }
     }
 }

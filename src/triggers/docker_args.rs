@@ -12,7 +12,8 @@ use crate::domain::names::{AppName, EntryName, ProcessType};
 use crate::domain::paths::{ContainerPath, Source};
 use crate::domain::phases::Phase;
 use crate::domain::policy::Policy;
-use crate::ops::access::{must_be_allowed, must_be_in_scope};
+use crate::ops::access::must_be_in_scope;
+use crate::ops::places::judge;
 use crate::storage::root::Place;
 use crate::store::Mounted;
 use crate::types;
@@ -226,8 +227,8 @@ fn words_of_mount(
     context: &mut Context,
 ) -> Result<[String; 2]> {
     let (entry, attachment) = (&mounted.entry, &mounted.attachment);
-    must_be_allowed(entry, Some(app), policy, context)?;
-    must_be_in_scope(entry, app)?;
+    judge::at_deploy(app, entry, attachment, policy, context)?;
+    must_be_in_scope(entry, app, context)?;
     let source = as_docker_sees_it(mounted, context)?;
     let storage_type = types::of(entry);
     if is_unstoppable && !entry.kind.is_empty() {
@@ -256,24 +257,11 @@ fn words_of_mount(
 }
 
 /// The source of a mount on the host of Docker, which sees Dokku's directories elsewhere where Dokku itself runs
-/// in a container. A part of an entry must not lead out of it by a link.
+/// in a container.
 fn as_docker_sees_it(mounted: &Mounted, context: &Context) -> Result<String> {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
-    let Some(Source::Path(path)) = &mounted.entry.host_path else {
+    if !matches!(mounted.entry.host_path, Some(Source::Path(_))) {
         return Ok(source);
-    };
-    if mounted.attachment.subpath.is_some() {
-        let root = std::fs::canonicalize(path.as_str());
-        let part = std::fs::canonicalize(&source);
-        if let (Ok(root), Ok(part)) = (root, part)
-            && !part.starts_with(&root)
-        {
-            return Err(Error::refused(format!(
-                "{source} leads out of storage entry \"{}\" to {}; remove the link and deploy again",
-                mounted.entry.name,
-                part.display()
-            )));
-        }
     }
     context.as_docker_sees_it(&source)
 }

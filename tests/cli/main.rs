@@ -32,6 +32,7 @@ mod migrate;
 mod mount;
 mod names;
 mod needs;
+mod places;
 mod policy;
 mod prune;
 mod refusals;

@@ -11,6 +11,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::paths::Source;
 use crate::domain::source;
 use crate::domain::web::Sha256;
+use crate::ops::places::judge;
 use crate::ops::populate::{self, Origin};
 use crate::ops::{access, content, scheduler};
 use crate::storage::entry_lock::EntryLock;
@@ -52,9 +53,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         check_existing(existing, &mut entry)?;
         entry.complete_from(existing);
     }
-    if let Some(source) = &entry.host_path {
-        access::source(source, Some(&entry.name), None, context)?;
-    }
+    judge_source(&mut entry, context)?;
     access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
     if let Some(source) = source {
         let origin = Origin::of(&source, sum.as_ref(), &mut entry, context)?;
@@ -102,6 +101,25 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     context.out.headline(&format!("Storage entry {} created", entry.name));
     Ok(())
+}
+
+/// Refuses a path or a volume that the caller may not name, and notes what is seen of a volume that is there.
+fn judge_source(entry: &mut Entry, context: &Context) -> Result<()> {
+    let Some(source) = &entry.host_path else {
+        return Ok(());
+    };
+    if entry.kind.is_empty() {
+        let found = judge::source(source, Some(&entry.name), None, context)?;
+        *entry = judge::noted(entry, found.as_ref());
+        return Ok(());
+    }
+    match source {
+        Source::Path(_) => judge::source(source, Some(&entry.name), None, context).map(drop),
+        // The options are those that were given, or those of the volume that is there.
+        Source::Volume(_) => {
+            judge::volume(source, &entry.volume_target(), Some(&entry.name), None, context)
+        }
+    }
 }
 
 /// Refuses to make something else of an entry; what its type chose for it the first time stays.

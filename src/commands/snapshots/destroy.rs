@@ -5,11 +5,11 @@ use clap::Parser;
 use crate::commands::arguments::{self, at, no_more_than};
 use crate::commands::snapshots::named;
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
+use crate::domain::error::Result;
+use crate::domain::paths::Source;
 use crate::domain::snapshot::Snapshot;
-use crate::ops::confirmation;
 use crate::ops::snapshots::existing;
+use crate::ops::{access, confirmation, places};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::staged::{Staged, clear_staged};
 use crate::store::Store;
@@ -30,7 +30,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let entry = named(positional, context)?;
     let note = existing(&entry.name, at(positional, 1), &context.store)?;
     let name = &note.name;
-    must_be_unmounted(&note, &context.store)?;
+    let place = place(&note, &context.store)?;
+    places::must_be_free(cannot_go(&note), &place, None, context)?;
     if !arguments.force && !context.environment.is_forced() {
         let kind = format!("storage entry {}'s snapshot", entry.name);
         confirmation::ask(&kind, name.as_str(), context)?;
@@ -39,7 +40,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let hidden = Staged::new(entry.name.as_str(), context)?;
     let is_there = context.store.change(|change| {
         existing(&entry.name, name.as_str(), change.store())?;
-        must_be_unmounted(&note, change.store())?;
+        places::must_be_unregistered(cannot_go(&note), &place, None, change.store())?;
         let layout = change.store().layout().clone();
         let directory = layout.snapshot_directory(&entry.name, name);
         let is_there = std::fs::symlink_metadata(&directory).is_ok();
@@ -48,7 +49,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         }
         change.remove_snapshot(&entry.name, name)?;
         Ok(is_there)
-    })?;
+    });
+    let is_there = is_there.map_err(|error| access::redact(error, context))?;
     if is_there && let Err(error) = hidden.remove() {
         context.out.warn(&format!(
             "Not all of the data is removed yet, which the next command tries again: {error}"
@@ -60,18 +62,14 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Refuses to remove a directory that an app mounts by its path.
-fn must_be_unmounted(note: &Snapshot, store: &Store) -> Result<()> {
+/// Where a snapshot is.
+fn place(note: &Snapshot, store: &Store) -> Result<Source> {
     let directory = store.layout().snapshot_directory(&note.entry, &note.name);
-    let apps = store.apps_mounting_path(&directory)?;
-    if apps.is_empty() {
-        return Ok(());
-    }
-    let apps: Vec<&str> = apps.iter().map(AppName::as_str).collect();
-    Err(Error::refused(format!(
-        "snapshot {} of storage entry \"{}\" is mounted by its path by app(s): {}",
-        note.name,
-        note.entry,
-        apps.join(", ")
-    )))
+    Source::parse(&directory.to_string_lossy())
+}
+
+/// What is refused where somebody uses a snapshot by its path.
+fn cannot_go(note: &Snapshot) -> String {
+    let (name, entry) = (&note.name, &note.entry);
+    format!("snapshot {name} of storage entry \"{entry}\" cannot be destroyed, since it is in use")
 }

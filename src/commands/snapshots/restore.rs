@@ -9,8 +9,11 @@ use crate::docker::containers::{self, Container};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
+use crate::domain::names::AppName;
 use crate::domain::snapshot::{Made, Snapshot, SnapshotName, directory_name};
+use crate::ops::places::{self, Places};
 use crate::ops::snapshots::{containers_with, existing, must_be_free};
+use crate::ops::{access, apps};
 use crate::storage::root;
 use crate::storage::staged::{Staged, clear_staged};
 use crate::storage::{sized, snapshots};
@@ -39,6 +42,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let kind = types::snapshot_kind(&entry, "a snapshot", context)?;
     kind.must_be_movable(&entry, context)?;
     let mut before = before(&entry, &context.store)?;
+    must_be_alone(&entry, context)?;
     if arguments.stop {
         using(&entry, context)?;
     } else if !must_be_unused(&entry, context)? {
@@ -80,6 +84,16 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         .out
         .headline(&format!("Storage entry {} restored from snapshot {}", entry.name, note.name));
     Ok(())
+}
+
+/// Refuses where somebody uses the entry's place by another name: they would get another's data.
+fn must_be_alone(entry: &Entry, context: &Context) -> Result<()> {
+    let Some(place) = &entry.host_path else {
+        return Ok(());
+    };
+    let uses = Places::with_volumes(context)?.uses_without_containers(place, Some(&entry.name));
+    let what = format!("storage entry \"{}\" cannot be restored, since {} is in use", entry.name, entry.shown_source());
+    places::refused(what, uses).map_err(|error| access::redact(error, context))
 }
 
 /// The note of what the restore replaces.
@@ -166,18 +180,45 @@ fn must_be_unused(entry: &Entry, context: &Context) -> Result<bool> {
     if containers.is_empty() {
         return Ok(true);
     }
-    let names: Vec<&str> = containers.iter().map(|container| container.name.as_str()).collect();
     Err(Error::refused(format!(
         "storage entry \"{}\" is mounted in running containers: {}; stop them, or have it done with --stop",
         entry.name,
-        names.join(", ")
+        shown(&containers, context)?
     )))
+}
+
+/// The names of containers, as far as the caller may see them.
+fn shown(containers: &[Container], context: &Context) -> Result<String> {
+    let is_restricted = apps::are_restricted(&context.environment);
+    let (mut names, mut hidden) = (Vec::new(), false);
+    for container in containers {
+        let app = AppName::parse(&container.app).into_iter().collect();
+        if !is_restricted || !apps::visible(&context.environment, app)?.is_empty() {
+            names.push(container.name.as_str());
+        } else {
+            hidden = true;
+        }
+    }
+    if hidden {
+        names.push("some that you cannot see");
+    }
+    Ok(names.join(", "))
+}
+
+/// Refuses to stop containers that are not the caller's to see.
+fn must_see(containers: &[Container], context: &Context) -> Result<()> {
+    if shown(containers, context)?.contains("some that you cannot see") {
+        access::must_see_every_app("containers that you cannot see have it mounted", context)?;
+    }
+    Ok(())
 }
 
 /// The containers that are to be stopped.
 fn using(entry: &Entry, context: &Context) -> Result<Vec<Container>> {
-    containers_with(entry, context)
-        .ok_or_else(|| Error::refused("Docker does not answer, so no container can be stopped"))
+    let containers = containers_with(entry, context)
+        .ok_or_else(|| Error::refused("Docker does not answer, so no container can be stopped"))?;
+    must_see(&containers, context)?;
+    Ok(containers)
 }
 
 fn stop(entry: &Entry, context: &mut Context) -> Result<Vec<Container>> {

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::domain::error::Error;
 use crate::domain::trash::Trashed;
 use crate::ops::confirmation;
+use crate::ops::places::Places;
 use crate::ops::trash::{called, empty_expired, remove, shown_size, usage, visible};
 use crate::render::table::table;
 
@@ -58,9 +59,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         };
         confirmation::ask(kind, name, context)?;
     }
+    let places = Places::of_this_host(context)?;
     let mut is_whole = true;
     for item in &items {
-        match remove(item, context) {
+        match remove(item, &places, context) {
             Ok(true) => context.out.detail(&format!("Removed {}", item.id)),
             Ok(false) => {
                 context.out.detail(&format!("{} is not in the trash any more", item.id));

@@ -9,6 +9,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::names::{DirectoryName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::trash::Trashed;
+use crate::ops::places::judge;
 use crate::ops::trash::{called, visible};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::sized;
@@ -51,7 +52,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let wanted = wanted(&item, given(arguments.new_name.as_deref()), context)?;
     if let Some(Source::Path(path)) = wanted.entry.as_ref().and_then(|e| e.host_path.as_ref()) {
         let own = wanted.entry.as_ref().map(|entry| &entry.name);
-        crate::ops::access::source(&Source::Path(path.clone()), own, None, context)?;
+        judge::source(&Source::Path(path.clone()), own, None, context)?;
     }
     let _lock = EntryLock::take(&wanted.name, context)?;
     restore(&item, &wanted, context)?;

@@ -9,13 +9,14 @@ use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::snapshot::of_directory_name;
 use crate::domain::trash::{Caller, Trashed};
-use crate::ops::prune::find::deletes_volume;
-use crate::ops::prune::uses::Uses;
+use crate::fs::real::overlap;
+use crate::ops::places::Places;
+use crate::ops::prune::find::{deletes_volume, why_kept};
 use crate::ops::prune::{Fate, Kind, Unused};
 use crate::ops::{destroy, forget, trash};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::staged::Staged;
-use crate::store::{Store, overlap};
+use crate::store::Store;
 
 /// Deletes something.
 ///
@@ -45,14 +46,10 @@ fn entry(unused: &Unused, context: &mut Context) -> Result<()> {
 
 /// Looks again at who uses something: a person may have taken a while to answer.
 fn must_be_unused(unused: &Unused, context: &Context) -> Result<()> {
-    let uses = Uses::of_this_host(context)?;
+    let uses = Places::of_this_host(context)?;
     let own = EntryName::parse(&unused.name).ok();
     let own = own.as_ref().filter(|_| unused.kind == Kind::Entry);
-    let reason = if unused.place.starts_with('/') {
-        uses.of_path(Path::new(&unused.place), own, context)
-    } else {
-        uses.of_volume(&unused.place, own)
-    };
+    let reason = why_kept(&uses, &unused.place, own);
     reason.map_or(Ok(()), |reason| Err(Error::refused(reason)))
 }
 

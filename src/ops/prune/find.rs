@@ -12,18 +12,18 @@ use crate::domain::names::{AppName, DirectoryName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::snapshot::of_directory_name;
 use crate::domain::trash::LONGEST_NAME;
+use crate::fs::real::overlap;
 use crate::fs::tree::Usage;
-use crate::ops::prune::uses::Uses;
+use crate::ops::places::Places;
 use crate::ops::prune::{Fate, Kind, LastUse, Unused};
 use crate::render::progress;
 use crate::storage::ownership;
 use crate::storage::root::{Place, default_path};
-use crate::store::overlap;
 use crate::types;
 
 /// All that nothing uses, and what of it is left alone all the same.
 pub(crate) fn unused(context: &mut Context) -> Result<Vec<Unused>> {
-    let uses = Uses::of_this_host(context)?;
+    let uses = Places::of_this_host(context)?;
     let problems: Vec<String> = uses.problems().collect();
     for problem in problems {
         context.out.warn(&format!("What this may be about is left alone: {problem}"));
@@ -45,13 +45,18 @@ pub(crate) fn unused(context: &mut Context) -> Result<Vec<Unused>> {
 }
 
 struct Search<'a> {
-    uses: &'a Uses,
+    uses: &'a Places,
     context: &'a Context,
     /// What becomes of a directory.
     removed: Fate,
 }
 
 impl Search<'_> {
+    /// Why a place is not to be touched.
+    fn why_kept(&self, place: &str, own: Option<&EntryName>) -> Option<String> {
+        why_kept(self.uses, place, own)
+    }
+
     fn entries(&self) -> Vec<Unused> {
         let volumes = self.sizes();
         let entries = self.uses.entries.entries.iter();
@@ -80,11 +85,11 @@ impl Search<'_> {
                 return unused;
             }
             unused.data = self.removed;
-            unused.left_alone = self.uses.of_path(path, Some(&entry.name), self.context);
+            unused.left_alone = self.why_kept(&unused.place, Some(&entry.name));
             self.measure(&mut unused);
         } else if deletes_volume(entry) {
             unused.data = Fate::Removed;
-            unused.left_alone = self.uses.of_volume(&unused.place, Some(&entry.name));
+            unused.left_alone = self.why_kept(&unused.place, Some(&entry.name));
             unused.bytes = volumes.get(&unused.place).copied();
         } else {
             // Only the entry goes, which takes nothing.
@@ -108,7 +113,7 @@ impl Search<'_> {
             }
             let is_plain = DirectoryName::parse(&name).is_ok() && name.len() <= LONGEST_NAME;
             let left_alone = if is_plain {
-                self.uses.of_path(&path, None, self.context)
+                self.why_kept(&path.to_string_lossy(), None)
             } else {
                 Some("its name is not one that this plugin gives; remove it yourself".to_owned())
             };
@@ -175,7 +180,7 @@ impl Search<'_> {
             last_use: Moment::parse_rfc3339(&made)
                 .map(|when| LastUse { when, what: "volume made" }),
             data: Fate::Removed,
-            left_alone: self.uses.of_volume(&name, None),
+            left_alone: self.why_kept(&name, None),
             place: name.clone(),
             name,
         };
@@ -206,7 +211,7 @@ impl Search<'_> {
                 bytes: usage.ok().flatten().map(|usage| usage.bytes),
                 last_use: written(&note, "taken").or_else(|| written(&path, "newest file")),
                 data: Fate::Removed,
-                left_alone: self.uses.of_path(&path, None, self.context),
+                left_alone: self.why_kept(&path.to_string_lossy(), None),
                 place: path.to_string_lossy().into_owned(),
             });
         }
@@ -228,6 +233,14 @@ impl Search<'_> {
             left_alone: self.uses.apps.is_empty().then(|| reason.to_owned()),
         };
         self.uses.abandoned.iter().map(unused).collect()
+    }
+}
+
+/// Why a place is not to be touched: what the first one does who uses it.
+pub(crate) fn why_kept(uses: &Places, place: &str, own: Option<&EntryName>) -> Option<String> {
+    match Source::parse(place) {
+        Ok(place) => uses.uses(&place, own).first().map(ToString::to_string),
+        Err(error) => Some(error.to_string()),
     }
 }
 

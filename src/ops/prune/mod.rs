@@ -3,7 +3,6 @@
 
 pub(crate) mod delete;
 pub(crate) mod find;
-mod uses;
 
 use serde::{Serialize, Serializer};
 

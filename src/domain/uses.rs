@@ -1,0 +1,43 @@
+//! Who uses a path or a volume, as refusals and `storage:doctor` say it.
+
+use super::names::AppName;
+
+/// To whom something belongs, and so who may be told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whose {
+    /// To an app.
+    App(AppName),
+    /// To nobody: an entry that no app mounts.
+    Nobody,
+    /// To the host: a container that is no app's, a volume, a file of the store.
+    Host,
+}
+
+/// Somebody who uses a path or a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use {
+    /// Whose it is.
+    pub whose: Whose,
+    /// Who it is, and how it uses the place.
+    pub sentence: String,
+    /// What to type, so that it does not any more.
+    pub remedy: String,
+}
+
+impl Use {
+    /// The use of an app.
+    pub fn of_app(app: &AppName, sentence: String, remedy: String) -> Self {
+        Self { whose: Whose::App(app.clone()), sentence, remedy }
+    }
+
+    /// The use of something of the host.
+    pub fn of_host(sentence: String, remedy: String) -> Self {
+        Self { whose: Whose::Host, sentence, remedy }
+    }
+}
+
+impl std::fmt::Display for Use {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.sentence, self.remedy)
+    }
+}

@@ -1,0 +1,170 @@
+//! Where paths lead: with every link resolved, as far as this process may look.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::path::{Component, Path, PathBuf};
+
+/// How many links a path may lead through, as in the kernel.
+const MOST_LINKS: u32 = 40;
+
+/// A path with every link in it resolved, also those that lead to nothing yet; names that do not exist stay as they
+/// are. `..` is taken away first, by the names alone, which is what Docker does.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct RealPath {
+    path: PathBuf,
+    is_known: bool,
+}
+
+impl RealPath {
+    /// Looks a path up.
+    pub(crate) fn of(path: &Path) -> Self {
+        let mut ahead: Vec<OsString> = cleaned(path).iter().rev().map(OsString::from).collect();
+        let mut real = PathBuf::new();
+        let mut links = 0;
+        let mut is_known = true;
+        while let Some(name) = ahead.pop() {
+            if name == ".." {
+                real.pop();
+                continue;
+            }
+            let next = real.join(&name);
+            match std::fs::read_link(&next) {
+                Ok(target) if links < MOST_LINKS => {
+                    links += 1;
+                    if target.is_absolute() {
+                        real = PathBuf::new();
+                    }
+                    let names = target.iter().rev().filter(|name| *name != ".");
+                    ahead.extend(names.map(OsString::from));
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) => is_known &= says_that_there_is_no_link(&error),
+            }
+            real = next;
+        }
+        Self { path: real, is_known }
+    }
+
+    /// A path that somebody else resolved.
+    pub(crate) fn resolved(path: PathBuf) -> Self {
+        Self { path, is_known: true }
+    }
+
+    /// The path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether this process could look at all of the way. Where it could not, a link may lead elsewhere.
+    pub(crate) fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// Whether one of two is, holds or lies in the other.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.path.starts_with(&other.path) || other.path.starts_with(&self.path)
+    }
+
+    /// Whether it is a directory, or lies in it.
+    pub(crate) fn is_within(&self, directory: &Self) -> bool {
+        self.path.starts_with(&directory.path)
+    }
+
+    /// What comes behind a directory that it lies in.
+    pub(crate) fn below(&self, directory: &Self) -> Option<&Path> {
+        self.path.strip_prefix(&directory.path).ok()
+    }
+}
+
+/// Several paths, with the links in them resolved.
+#[derive(Debug, Default)]
+pub(crate) struct RealPaths(BTreeSet<PathBuf>);
+
+impl RealPaths {
+    /// Looks the paths up.
+    pub(crate) fn of<'a>(paths: impl Iterator<Item = &'a Path>) -> Self {
+        Self(paths.map(|path| RealPath::of(path).path).collect())
+    }
+
+    /// Whether one of them is, holds or lies in another path.
+    pub(crate) fn overlap(&self, other: &RealPath) -> bool {
+        let other = &other.path;
+        // In the order of paths, what lies in one comes right behind it.
+        other.ancestors().any(|above| self.0.contains(above))
+            || self.0.range(other.clone()..).next().is_some_and(|next| next.starts_with(other))
+    }
+}
+
+/// Whether one of two paths is, holds or lies in the other, with the links in them resolved.
+pub(crate) fn overlap(a: &Path, b: &Path) -> bool {
+    RealPath::of(a).overlaps(&RealPath::of(b))
+}
+
+/// Whether a link could not be read since there is none, rather than since nobody lets us look.
+fn says_that_there_is_no_link(error: &std::io::Error) -> bool {
+    let kinds = [
+        ErrorKind::InvalidInput,
+        ErrorKind::NotFound,
+        ErrorKind::NotADirectory,
+        ErrorKind::InvalidFilename,
+    ];
+    kinds.contains(&error.kind())
+}
+
+/// The path without `.` and `..`.
+fn cleaned(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::ParentDir => drop(clean.pop()),
+            Component::CurDir => {}
+            other => clean.push(other),
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_are_followed_to_where_they_lead_even_to_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        symlink("/not/there/yet", root.join("dangling")).unwrap();
+        symlink("b/../c", root.join("relative")).unwrap();
+        symlink(root.join("loop"), root.join("loop")).unwrap();
+        std::fs::write(root.join("file"), "").unwrap();
+        let resolved = |path: PathBuf| {
+            let real = RealPath::of(&path);
+            assert!(real.is_known(), "{path:?}");
+            real.path
+        };
+        assert_eq!(resolved(root.join("dangling/x")), Path::new("/not/there/yet/x"));
+        assert_eq!(resolved(root.join("relative")), root.join("c"));
+        assert_eq!(resolved(root.join("file/x")), root.join("file/x"));
+        assert_eq!(resolved(root.join("none/../../etc")), root.parent().unwrap().join("etc"));
+        assert!(resolved(root.join("loop")).ends_with("loop"));
+        let long = root.join("x".repeat(300)).join("y");
+        assert_eq!(resolved(long.clone()), long);
+    }
+
+    #[test]
+    fn many_paths_overlap_as_each_of_them_does() {
+        let paths =
+            ["/a/b", "/a/b c", "/a/bc/d", "/a/b-e", "/x", "/x/y/z", "/q.d/r"].map(Path::new);
+        let all = RealPaths::of(paths.into_iter());
+        let asked = [
+            "/", "/a", "/a/b", "/a/b/c", "/a/bc", "/a/b ", "/a/c", "/x/y", "/xy", "/q", "/q.d",
+        ];
+        for asked in asked {
+            let asked = RealPath::of(Path::new(asked));
+            let one_by_one = paths.iter().any(|path| RealPath::of(path).overlaps(&asked));
+            assert_eq!(all.overlap(&asked), one_by_one, "{asked:?}");
+        }
+    }
+}

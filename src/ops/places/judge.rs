@@ -1,0 +1,349 @@
+//! Which places an app or a caller may name: by what is reserved, by access and scopes, and by the host's policy.
+//!
+//! What the options of a Docker volume lead to is judged like the path that it is. What nobody can judge (a device, an
+//! overlay, a volume driver) needs somebody who sees every app, unless the policy says otherwise (`volume-options`). Such a
+//! volume is noted in its entry, so that a deploy, which nobody calls, knows that it was looked at.
+
+use std::path::Path;
+
+use crate::context::Context;
+use crate::docker::volumes::{self, Found, Volume};
+use crate::domain::attachment::Attachment;
+use crate::domain::docker_args::{mounted_source, quoted};
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::{AppName, EntryName};
+use crate::domain::paths::Source;
+use crate::domain::policy::{Policy, VolumeOptions};
+use crate::domain::volume_target::VolumeTarget;
+use crate::fs::jail;
+use crate::fs::real::RealPath;
+use crate::ops::places::options;
+use crate::ops::{access, apps};
+use crate::storage::ownership;
+
+/// A path with where it leads.
+type Led = (String, RealPath);
+
+/// Where a path leads, also where Dokku's user may not look.
+///
+/// # Errors
+/// Where nobody knows.
+pub(crate) fn resolved(path: &str, context: &Context) -> Result<RealPath> {
+    let (environment, layout) = (&context.environment, context.store.layout());
+    let real = ownership::resolve(environment, layout, &[Path::new(path)])?.into_iter().next();
+    match real {
+        // Without Dokku there is nobody else to ask, and nobody to keep out.
+        Some(real) if real.is_known() || !environment.is_dokku() => Ok(real),
+        _ => Err(Error::refused(format!(
+            "nobody knows where {path:?} leads: a directory on the way cannot be looked into; choose another path"
+        ))),
+    }
+}
+
+/// Refuses a path or a volume that somebody names where it is reserved, or belongs to an entry that is out of reach: one
+/// that only apps mount which the caller cannot see, or whose scope leaves the app out. Naming the place instead of the
+/// entry gives no more access. Returns the volume where its options say more than its name does.
+///
+/// `app` is the app that is to mount it; none where an entry is to be registered for it.
+pub(crate) fn source(
+    source: &Source,
+    own: Option<&EntryName>,
+    app: Option<&AppName>,
+    context: &Context,
+) -> Result<Option<Volume>> {
+    match source {
+        Source::Path(path) => {
+            let real = resolved(path.as_str(), context)?;
+            paths(source, &[(path.to_string(), real)], own, app, context)?;
+            Ok(None)
+        }
+        Source::Volume(name) => {
+            let found = match volumes::find(&context.environment, name.as_str()) {
+                Found::Here(found) => Some(found),
+                Found::Missing => None,
+                Found::Failing(_) | Found::Unknown => {
+                    if apps::are_restricted(&context.environment) {
+                        access::must_see_every_app(
+                            &format!("Docker does not say where the volume {name} leads"),
+                            context,
+                        )?;
+                    }
+                    None
+                }
+            };
+            let target = found.as_ref().map(Volume::target).unwrap_or_default();
+            volume(source, &target, own, app, context)?;
+            Ok(found.filter(|_| target.has_options))
+        }
+    }
+}
+
+/// Refuses a volume whose options lead where the caller or the app may not go.
+pub(crate) fn volume(
+    source: &Source,
+    target: &VolumeTarget,
+    own: Option<&EntryName>,
+    app: Option<&AppName>,
+    context: &Context,
+) -> Result<()> {
+    let policy = context.store.policy()?;
+    if target.has_options && apps::are_restricted(&context.environment) {
+        let name = source.as_str();
+        match (policy.volume_options(), &target.unknown) {
+            (VolumeOptions::Deny, _) => access::must_see_every_app(
+                &format!("the policy denies options of Docker volumes, which {name} has"),
+                context,
+            )?,
+            (VolumeOptions::Safe, Some(unknown)) => access::must_see_every_app(
+                &format!("nobody can judge {unknown} of the Docker volume {name}"),
+                context,
+            )?,
+            _ => {}
+        }
+    }
+    let led = led(target, context)?;
+    for (path, real) in &led {
+        jail::judge(&policy, app, path, real)?;
+    }
+    paths(source, &led, own, app, context)
+}
+
+fn led(target: &VolumeTarget, context: &Context) -> Result<Vec<Led>> {
+    target.paths.iter().map(|path| Ok((path.clone(), resolved(path, context)?))).collect()
+}
+
+/// Refuses an attachment that the app, or the caller, may not have by scope, access or policy. Returns the volume where its
+/// options say more than its name does.
+pub(crate) fn attachment(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    context: &Context,
+) -> Result<Option<Volume>> {
+    access::must_be_in_scope(entry, app, context)?;
+    access::must_be_allowed(entry, Some(app), &context.store.policy()?, context)?;
+    part(entry, attachment, context)?;
+    // What is in a directory of the entry's own is looked at with the mount, but for what others mount there.
+    let is_plain = matches!(entry.host_path, Some(Source::Path(_)))
+        && access::judged_path(entry, context).is_none()
+        && !apps::are_restricted(&context.environment);
+    match &entry.host_path {
+        Some(named) if entry.is_docker_local() && !is_plain && has_own_volume(entry) => {
+            source(named, Some(&entry.name), Some(app), context)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether what Docker has under the entry's volume is what somebody chose, and not what the type makes.
+fn has_own_volume(entry: &Entry) -> bool {
+    matches!(entry.host_path, Some(Source::Path(_))) || ["", "volume"].contains(&&*entry.kind)
+}
+
+/// An entry without a type that notes what was seen of its volume.
+pub(crate) fn noted(entry: &Entry, found: Option<&Volume>) -> Entry {
+    let mut noted = entry.clone();
+    if let Some(found) = found.filter(|_| entry.kind.is_empty()) {
+        noted.options.clone_from(&found.options);
+        noted.driver.clear();
+        if found.driver != volumes::LOCAL {
+            noted.driver.clone_from(&found.driver);
+        }
+    }
+    noted
+}
+
+/// The same at a deploy, which nobody calls: by what is reserved, scopes and policy.
+///
+/// # Errors
+/// With what to do.
+pub(crate) fn at_deploy(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    policy: &Policy,
+    context: &Context,
+) -> Result<()> {
+    part(entry, attachment, context)?;
+    let Some(Source::Volume(name)) = &entry.host_path else {
+        if let Some(path) = access::judged_path(entry, context) {
+            must_not_be_reserved(&path, &resolved(&path, context)?, context)?;
+        }
+        return access::must_be_allowed(entry, Some(app), policy, context);
+    };
+    if !entry.is_docker_local() || !has_own_volume(entry) {
+        return Ok(());
+    }
+    let Found::Here(found) = volumes::find(&context.environment, name.as_str()) else {
+        return Ok(());
+    };
+    let target = found.target();
+    let is_noted = found.options == entry.options
+        && found.driver == if entry.driver.is_empty() { volumes::LOCAL } else { &entry.driver };
+    let is_open = is_noted || !target.has_options || !apps::are_restricted(&context.environment);
+    let refuses = match policy.volume_options() {
+        VolumeOptions::Allow => false,
+        VolumeOptions::Safe => target.unknown.is_some(),
+        VolumeOptions::Deny => true,
+    };
+    if refuses && !is_open {
+        return Err(Error::refused(format!(
+            "nobody who sees every app has looked at the options of the Docker volume {name}; somebody who does can note them: dokku storage:create NAME {name} --type volume, and mount that"
+        )));
+    }
+    let led = led(&target, context)?;
+    for (path, real) in &led {
+        jail::judge(policy, Some(app), path, real)?;
+        must_not_be_reserved(path, real, context)?;
+    }
+    if led.is_empty() {
+        return Ok(());
+    }
+    let source = entry.host_path.as_ref().map_or("", Source::as_str);
+    for other in context.store.entries_mentioning("scope")? {
+        let is_other = other.name != entry.name && !other.scope.includes(app);
+        if is_other && overlaps(&led, &other) {
+            return Err(out_of_scope(source, &other, context));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a part of an entry that a link leads out of it.
+pub(crate) fn part(entry: &Entry, attachment: &Attachment, context: &Context) -> Result<()> {
+    let (Some(Source::Path(path)), Some(_)) = (&entry.host_path, &attachment.subpath) else {
+        return Ok(());
+    };
+    let source = mounted_source(entry, attachment);
+    let (root, part) = (resolved(path.as_str(), context)?, resolved(&source, context)?);
+    if part.is_within(&root) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{source} leads out of storage entry \"{}\" to {}; remove the link and deploy again",
+        entry.name,
+        part.path().display()
+    )))
+}
+
+/// Refuses what this plugin has for itself in the storage root: the trash, snapshots, what is staged.
+fn must_not_be_reserved(path: &str, real: &RealPath, context: &Context) -> Result<()> {
+    let storage = RealPath::of(context.store.layout().storage());
+    let first = real.below(&storage).and_then(|inside| inside.iter().next());
+    if first.is_none_or(|name| !name.as_encoded_bytes().starts_with(b".")) {
+        return Ok(());
+    }
+    Err(Error::refused(format!(
+        "{path:?} is the plugin's own: names in {} that begin with a dot are the trash, snapshots and what is not in its place yet; to get data out of there: dokku storage:trash:restore, or storage:create NAME --from snapshot:ENTRY@NAME",
+        context.store.layout().storage().display()
+    )))
+}
+
+/// Refuses paths that are reserved, or belong to what is out of reach.
+fn paths(
+    source: &Source,
+    led: &[Led],
+    own: Option<&EntryName>,
+    app: Option<&AppName>,
+    context: &Context,
+) -> Result<()> {
+    for (path, real) in led {
+        must_not_be_reserved(path, real, context)?;
+    }
+    let is_restricted = apps::are_restricted(&context.environment);
+    // Without a plugin that decides who sees what, only the entries with a scope are out of anybody's reach.
+    let entries = if is_restricted {
+        must_not_be_everybodys(source, led, context)?;
+        must_not_be_of_others_options(source, led, context)?;
+        context.store.entries()?.entries
+    } else {
+        context.store.entries_mentioning("scope")?
+    };
+    for entry in entries {
+        let is_open = entry.scope.is_empty() && !is_restricted;
+        if is_open || own == Some(&entry.name) {
+            continue;
+        }
+        let is_same_volume =
+            matches!(source, Source::Volume(_)) && entry.host_path.as_ref() == Some(source);
+        if !is_same_volume && !overlaps(led, &entry) {
+            continue;
+        }
+        if is_restricted && !access::is_shared(&entry, context)? {
+            return Err(in_use_by_others(source));
+        }
+        if !entry.scope.is_empty() && !app.is_some_and(|app| entry.scope.includes(app)) {
+            return Err(out_of_scope(source.as_str(), &entry, context));
+        }
+    }
+    Ok(())
+}
+
+fn overlaps(led: &[Led], entry: &Entry) -> bool {
+    let paths = entry.paths();
+    let theirs = paths.iter().map(|path| RealPath::of(Path::new(path)));
+    let mut theirs = theirs.filter(|theirs| led.iter().any(|(_, real)| real.overlaps(theirs)));
+    theirs.next().is_some()
+}
+
+fn in_use_by_others(source: &Source) -> Error {
+    Error::refused(format!(
+        "{:?} is in use by apps that you cannot see; choose another place",
+        source.as_str()
+    ))
+}
+
+fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
+    Error::refused(format!(
+        "{source:?} belongs to storage entry \"{}\", which is for {} only",
+        entry.name,
+        access::shown_scope(entry, context)
+    ))
+}
+
+/// Refuses a caller who does not see every app a path that holds what all of them have, or what is noted of it.
+fn must_not_be_everybodys(source: &Source, led: &[Led], context: &Context) -> Result<()> {
+    let layout = context.store.layout();
+    let storage = RealPath::of(layout.storage());
+    let own = [layout.registry(), layout.images(), layout.apps().to_path_buf()];
+    let own: Vec<RealPath> = own.iter().map(|path| RealPath::of(path)).collect();
+    let is_everybodys =
+        |real: &RealPath| storage.is_within(real) || own.iter().any(|own| own.overlaps(real));
+    if led.iter().any(|(_, real)| is_everybodys(real)) {
+        let why = format!("{:?} holds what belongs to every app", source.as_str());
+        access::must_see_every_app(&why, context)?;
+    }
+    Ok(())
+}
+
+/// Refuses what docker-options of an app mount that the caller cannot see.
+fn must_not_be_of_others_options(source: &Source, led: &[Led], context: &Context) -> Result<()> {
+    let all = context.store.apps()?;
+    let seen = apps::visible(&context.environment, all.clone())?;
+    for app in all.iter().filter(|app| seen.binary_search(app).is_err()) {
+        for mount in options::of_app(app, &context.store)? {
+            let is_it = if mount.source.starts_with('/') {
+                let theirs = RealPath::of(Path::new(&mount.source));
+                led.iter().any(|(_, real)| real.overlaps(&theirs))
+            } else {
+                matches!(source, Source::Volume(name) if name.as_str() == mount.source)
+            };
+            // Who mounts everything has nothing of its own there.
+            if is_it && mount.source.trim_matches('/') != "" {
+                return Err(in_use_by_others(source));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The command that takes a mount away.
+pub(crate) fn unmount(app: &AppName, entry: &Entry, attachment: &Attachment) -> String {
+    let (name, path) = (&entry.name, &attachment.container_path);
+    if name.is_of_colon_mount() {
+        let mount = quoted(&format!("{}:{path}", entry.shown_source()));
+        return format!("dokku storage:unmount {app} {mount}");
+    }
+    format!("dokku storage:unmount {app} {name} --container-dir {}", quoted(path.as_str()))
+}

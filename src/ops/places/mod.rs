@@ -1,0 +1,497 @@
+//! Who uses a path or a volume, by whichever name.
+//!
+//! # Places
+//!
+//! A place is a path of this host, or a Docker volume. It is used by whoever names it, something that it holds, or
+//! something that it lies in: entries, mounted or not; apps by their mounts, shares and docker-options; the devices of
+//! Docker volumes; containers, running or not. `Places` gathers them all, each file read once and all of them
+//! consistently, and Docker is asked twice. Links are resolved. Where Dokku's user may not look, a helper of root's
+//! does (`usage-storage-dir --resolve`). What cannot be read, and a Docker that does not answer, count as a use.
+//!
+//! Who only reads what holds the place, such as a backup or a monitor that mounts the whole storage root read-only, does not
+//! use it. Neither does a container that has Dokku's whole directory: it is the host's own.
+//!
+//! Within `Store::change`, [`Places::registered`] asks neither Docker nor root: programs are not waited for under the lock.
+//!
+//! `judge` is the other half: which places an app or a caller may name.
+
+pub(crate) mod judge;
+mod options;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::docker::containers::{self, Container};
+use crate::docker::volumes::{self, Listed};
+use crate::domain::attachment::Attachment;
+use crate::domain::docker_args::quoted;
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::{AppName, EntryName};
+use crate::domain::paths::Source;
+use crate::domain::uses::{Use, Whose};
+use crate::fs::mount_points;
+use crate::fs::real::RealPath;
+use crate::storage::ownership;
+use crate::store::{Entries, MountsFile, Store, app_folders};
+use crate::types;
+use options::OptionMount;
+
+/// All that may use a place.
+#[derive(Debug)]
+pub(crate) struct Places {
+    /// The apps that there are.
+    pub apps: Vec<AppName>,
+    /// The apps of which only the store still has something.
+    pub abandoned: Vec<AppName>,
+    /// What is registered.
+    pub entries: Entries,
+    /// What each app mounts, the abandoned ones too: they may come back.
+    mounts: Vec<(AppName, Result<MountsFile>)>,
+    /// The apps that get what another mounts, each with that one.
+    shares: Vec<(AppName, AppName)>,
+    /// What docker-options mount.
+    options: Vec<OptionMount>,
+    /// What could not be read besides.
+    problems: Vec<Error>,
+    docker: Docker,
+    /// Where the paths lead that are named by all of these.
+    real: HashMap<String, RealPath>,
+    /// Dokku's directory.
+    lib_root: RealPath,
+}
+
+/// What Docker says.
+#[derive(Debug)]
+enum Docker {
+    NotAsked,
+    Silent,
+    Said { containers: Vec<Container>, volumes: Vec<Listed> },
+}
+
+/// What is asked about.
+#[derive(Debug)]
+struct Target {
+    volume: Option<String>,
+    paths: Vec<RealPath>,
+}
+
+/// How a path lies to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    /// It is the other, or lies in it.
+    Within,
+    /// It holds the other.
+    Above,
+}
+
+/// A mount of an app.
+struct MountOf<'a> {
+    app: &'a AppName,
+    attachment: &'a Attachment,
+}
+
+impl Places {
+    /// What the store and the docker-options of the apps say.
+    pub(crate) fn registered(store: &Store) -> Result<Self> {
+        let apps = store.apps()?;
+        let folders = app_folders(store.layout().apps())?;
+        let mut all: Vec<&AppName> = apps.iter().chain(&folders).collect();
+        all.sort_unstable();
+        all.dedup();
+        let (mut mounts, mut shares, mut options) = (Vec::new(), Vec::new(), Vec::new());
+        let mut problems = Vec::new();
+        for app in all {
+            mounts.push((app.clone(), store.mounts_file(app)));
+            match store.app_settings(app) {
+                Ok(settings) => {
+                    let from = settings.shared_from.into_iter().map(|share| share.app);
+                    shares.extend(from.map(|from| (app.clone(), from)));
+                }
+                Err(problem) => problems.push(problem),
+            }
+            match options::of_app(app, store) {
+                Ok(found) => options.extend(found),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        let entries = store.entries()?;
+        let abandoned = folders.into_iter().filter(|app| !apps.contains(app)).collect();
+        let lib_root = RealPath::of(store.layout().root());
+        let (docker, real) = (Docker::NotAsked, HashMap::new());
+        Ok(Self {
+            apps,
+            abandoned,
+            entries,
+            mounts,
+            shares,
+            options,
+            problems,
+            docker,
+            real,
+            lib_root,
+        })
+    }
+
+    /// The same with what Docker's volumes are, and with every link resolved.
+    pub(crate) fn with_volumes(context: &Context) -> Result<Self> {
+        Self::gathered(false, context)
+    }
+
+    /// The same with the containers, too.
+    pub(crate) fn of_this_host(context: &Context) -> Result<Self> {
+        Self::gathered(true, context)
+    }
+
+    fn gathered(asks_for_containers: bool, context: &Context) -> Result<Self> {
+        let mut places = context.store.snapshot(Self::registered)?;
+        let environment = &context.environment;
+        let containers =
+            if asks_for_containers { containers::every(environment) } else { Some(Vec::new()) };
+        places.docker = match (containers, volumes::all(environment)) {
+            (Some(mut containers), Some(volumes)) => {
+                for mount in containers.iter_mut().flat_map(|container| &mut container.mounts) {
+                    mount.source = context.as_seen_from_here(&mount.source);
+                }
+                Docker::Said { containers, volumes }
+            }
+            _ => Docker::Silent,
+        };
+        let mut named: Vec<String> = places.entries.entries.iter().flat_map(Entry::paths).collect();
+        named.extend(places.options.iter().map(|mount| mount.source.clone()));
+        if let Docker::Said { containers, volumes } = &places.docker {
+            named.extend(volumes.iter().flat_map(|volume| volume.target().paths));
+            let mounts = containers.iter().flat_map(|container| &container.mounts);
+            named.extend(mounts.map(|mount| mount.source.clone()));
+        }
+        named.retain(|path| path.starts_with('/'));
+        named.sort_unstable();
+        named.dedup();
+        let paths: Vec<&Path> = named.iter().map(Path::new).collect();
+        match ownership::resolve(environment, context.store.layout(), &paths) {
+            Ok(real) => places.real = named.into_iter().zip(real).collect(),
+            Err(problem) => places.problems.push(problem),
+        }
+        Ok(places)
+    }
+
+    /// What could not be read, and may be about anything.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = String> {
+        let unreadable = self.mounts.iter().filter_map(|(_, mounts)| match mounts {
+            Ok(mounts) => mounts.problem().map(|problem| problem.to_string()),
+            Err(error) => Some(error.to_string()),
+        });
+        unreadable.chain(self.entries.problems.iter().chain(&self.problems).map(Error::to_string))
+    }
+
+    /// Whether an app mounts an entry of this name, or may mount it.
+    pub(crate) fn is_mounted(&self, name: &EntryName) -> bool {
+        self.mounts
+            .iter()
+            .any(|(_, mounts)| mounts.as_ref().map_or(true, |mounts| mounts.may_mention(name)))
+    }
+
+    /// Everybody who uses a place, but for the entry that it belongs to.
+    pub(crate) fn uses(&self, place: &Source, own: Option<&EntryName>) -> Vec<Use> {
+        let target = self.target(place);
+        let mut uses = self.uses_by_registry(&target, own, false);
+        uses.extend(self.uses_by_docker(&target));
+        if let Source::Path(path) = place {
+            uses.extend(self.mount_points(Path::new(path.as_str()), own));
+        }
+        uses.extend(self.unknown());
+        uses
+    }
+
+    /// Everybody but the containers: those that do not run see what is there when they start.
+    pub(crate) fn uses_without_containers(
+        &self,
+        place: &Source,
+        own: Option<&EntryName>,
+    ) -> Vec<Use> {
+        let target = self.target(place);
+        let mut uses = self.uses_by_registry(&target, own, false);
+        uses.extend(self.uses_by_volumes(&target));
+        uses.extend(self.unknown());
+        uses
+    }
+
+    /// The apps that get at a place by another name than an entry's, also if they only read it, each with how.
+    pub(crate) fn apps_at(&self, entry: &Entry) -> Vec<Use> {
+        let Some(place) = &entry.host_path else {
+            return Vec::new();
+        };
+        let mut target = self.target(place);
+        target.paths.extend(entry.paths().iter().map(|path| self.real(path)));
+        let mut uses = self.uses_by_registry(&target, Some(&entry.name), true);
+        uses.retain(|of| matches!(of.whose, Whose::App(_)));
+        uses
+    }
+
+    /// Where a path leads.
+    fn real(&self, path: &str) -> RealPath {
+        self.real.get(path).cloned().unwrap_or_else(|| RealPath::of(Path::new(path)))
+    }
+
+    fn target(&self, place: &Source) -> Target {
+        match place {
+            Source::Path(path) => Target { volume: None, paths: vec![self.real(path.as_str())] },
+            Source::Volume(name) => {
+                let listed = self.volumes().iter().find(|listed| listed.name == name.as_str());
+                // A volume that is somewhere else leaves that when it goes.
+                let own = listed.filter(|listed| !listed.target().has_options);
+                let at = own.map(|listed| self.real(&listed.mountpoint));
+                let paths = at.into_iter().filter(|path| !path.path().as_os_str().is_empty());
+                Target { volume: Some(name.to_string()), paths: paths.collect() }
+            }
+        }
+    }
+
+    fn volumes(&self) -> &[Listed] {
+        match &self.docker {
+            Docker::Said { volumes, .. } => volumes,
+            _ => &[],
+        }
+    }
+
+    /// How a source lies to what is asked about; none where they have nothing to do with each other.
+    fn relation(&self, target: &Target, source: &str) -> Option<Relation> {
+        if source.starts_with('/') {
+            return target.relation(&self.real(source));
+        }
+        if target.volume.as_deref() == Some(source) {
+            return Some(Relation::Within);
+        }
+        let listed = self.volumes().iter().find(|listed| listed.name == source)?;
+        let paths = listed.target().paths;
+        paths.iter().find_map(|path| target.relation(&self.real(path)))
+    }
+
+    /// The same for an entry, which may note where its volume leads.
+    fn relation_of(&self, target: &Target, entry: &Entry) -> Option<Relation> {
+        let source = entry.host_path.as_ref().map(Source::as_str)?;
+        let noted = || entry.paths().iter().find_map(|path| target.relation(&self.real(path)));
+        self.relation(target, source).or_else(noted)
+    }
+
+    /// Those of entries, apps and docker-options; where `readers_count`, also who only reads what holds the place.
+    fn uses_by_registry(
+        &self,
+        target: &Target,
+        own: Option<&EntryName>,
+        readers_count: bool,
+    ) -> Vec<Use> {
+        let mut uses = Vec::new();
+        for entry in self.entries.entries.iter().filter(|entry| own != Some(&entry.name)) {
+            if let Some(relation) = self.relation_of(target, entry) {
+                uses.extend(self.uses_of(entry, relation == Relation::Above && !readers_count));
+            }
+        }
+        for mount in &self.options {
+            let Some(relation) = self.relation(target, &mount.source) else {
+                continue;
+            };
+            if relation == Relation::Above && mount.is_readonly && !readers_count {
+                continue;
+            }
+            let app = &mount.app;
+            let sentence = format!("docker-options of {app} have {:?}", mount.line);
+            uses.push(Use::of_app(app, sentence, mount.remedy.clone()));
+        }
+        uses
+    }
+
+    /// The uses of an entry: of the apps that have it, or its own where none does.
+    fn uses_of(&self, entry: &Entry, only_writers: bool) -> Vec<Use> {
+        let (name, source) = (&entry.name, entry.shown_source());
+        let mut uses = Vec::new();
+        for (_, mounts) in &self.mounts {
+            let problem = match mounts {
+                Ok(mounts) if mounts.attachments().any(|a| a.entry_name == *name) => None,
+                Ok(mounts) if mounts.may_mention(name) => mounts.problem().map(|p| p.to_string()),
+                Ok(_) => None,
+                Err(problem) => Some(problem.to_string()),
+            };
+            uses.extend(problem.map(|problem| {
+                Use::of_host(format!("an app may mount storage entry \"{name}\""), problem)
+            }));
+        }
+        let mounts: Vec<MountOf<'_>> = self.mounts_of(name).collect();
+        if mounts.is_empty() && uses.is_empty() {
+            let sentence = format!("storage entry \"{name}\" has {source}");
+            let remedy = format!("dokku storage:destroy {name}");
+            return vec![Use { whose: Whose::Nobody, sentence, remedy }];
+        }
+        for MountOf { app, attachment } in mounts {
+            if only_writers && attachment.is_readonly() {
+                continue;
+            }
+            let path = &attachment.container_path;
+            let sentence = format!("{app} mounts {source} at {path}");
+            let sentence = match name.is_legacy() {
+                true => sentence,
+                false => format!("{sentence} as storage entry \"{name}\""),
+            };
+            let remedy = if self.abandoned.contains(app) {
+                format!("dokku plugin:trigger post-delete {app}")
+            } else {
+                judge::unmount(app, entry, attachment)
+            };
+            uses.push(Use::of_app(app, sentence, remedy));
+            let getting = self.shares.iter().filter(|(to, from)| {
+                from == app && entry.scope.includes(to) && !entry.exclusive
+            });
+            uses.extend(getting.map(|(to, from)| {
+                let sentence = format!("{to} gets storage entry \"{name}\" from {from}");
+                Use::of_app(to, sentence, format!("dokku storage:unshare {from} {to}"))
+            }));
+        }
+        uses
+    }
+
+    fn mounts_of<'a>(&'a self, name: &'a EntryName) -> impl Iterator<Item = MountOf<'a>> {
+        self.mounts.iter().filter_map(|(app, mounts)| Some((app, mounts.as_ref().ok()?))).flat_map(
+            move |(app, mounts)| {
+                let about = mounts.attachments().filter(move |a| a.entry_name == *name);
+                about.map(move |attachment| MountOf { app, attachment })
+            },
+        )
+    }
+
+    fn uses_by_docker(&self, target: &Target) -> Vec<Use> {
+        let mut uses = self.uses_by_volumes(target);
+        if let Docker::Said { containers, .. } = &self.docker {
+            let used = containers.iter().filter(|container| self.has(container, target));
+            uses.extend(used.map(|container| self.use_of(container)));
+        }
+        uses
+    }
+
+    fn uses_by_volumes(&self, target: &Target) -> Vec<Use> {
+        let is_it = |listed: &&Listed| {
+            let of_volume = listed.target();
+            let paths = of_volume.paths.iter().map(|path| self.real(path));
+            let relation = paths.filter_map(|path| target.relation(&path)).next();
+            relation.is_some_and(|relation| relation == Relation::Within || !listed.is_readonly())
+        };
+        let used = self.volumes().iter().filter(is_it);
+        used.map(|Listed { name, .. }| {
+            let sentence = format!("the Docker volume {name} leads there");
+            Use::of_host(sentence, format!("docker volume rm {name}"))
+        })
+        .collect()
+    }
+
+    fn has(&self, container: &Container, target: &Target) -> bool {
+        container.mounts.iter().any(|mount| {
+            if !mount.name.is_empty() {
+                let is_harmless = |relation| relation == Relation::Above && !mount.is_writable;
+                let relation = self.relation(target, &mount.name);
+                return relation.is_some_and(|relation| !is_harmless(relation));
+            }
+            let source = self.real(&mount.source);
+            match target.relation(&source) {
+                Some(Relation::Above) => mount.is_writable && !self.lib_root.is_within(&source),
+                relation => relation.is_some(),
+            }
+        })
+    }
+
+    fn use_of(&self, container: &Container) -> Use {
+        let name = if container.name.is_empty() { &container.id } else { &container.name };
+        let what = if container.is_running { "container" } else { "stopped container" };
+        let sentence = format!("the {what} {name} has it");
+        match AppName::parse(&container.app).ok().filter(|_| !container.app.is_empty()) {
+            Some(app) => {
+                let is_deployed = container.is_running && !container.is_one_off;
+                let remedy = if is_deployed && self.apps.contains(&app) {
+                    format!("dokku ps:restart {app}")
+                } else {
+                    format!("docker rm -f {name}")
+                };
+                Use::of_app(&app, sentence, remedy)
+            }
+            None => Use::of_host(sentence, format!("docker rm -f {name}")),
+        }
+    }
+
+    /// What is mounted at or below a path, but for what belongs there.
+    fn mount_points(&self, path: &Path, own: Option<&EntryName>) -> Vec<Use> {
+        let is_mounted_there = |entry: &Entry| {
+            own == Some(&entry.name) && types::of(entry).must_be_mounted(entry)
+        };
+        let is_own = |point: &PathBuf| {
+            mount_points::is_same(point, path) && self.entries.entries.iter().any(is_mounted_there)
+        };
+        let points = mount_points::below(path).into_iter().filter(|point| !is_own(point));
+        let used = points.map(|point| {
+            let point = point.to_string_lossy().into_owned();
+            let sentence = format!("{point} is a mount point");
+            Use::of_host(sentence, format!("umount {}", quoted(&point)))
+        });
+        used.collect()
+    }
+
+    /// What nobody can judge.
+    fn unknown(&self) -> Vec<Use> {
+        let unreadable = self.entries.problems.iter().chain(&self.problems);
+        let mut unknown: Vec<Use> = unreadable
+            .map(|problem| {
+                Use::of_host("what cannot be read may use it".to_owned(), problem.to_string())
+            })
+            .collect();
+        if matches!(self.docker, Docker::Silent) {
+            let sentence = "Docker does not answer, and a container may use it".to_owned();
+            unknown.push(Use::of_host(sentence, "start it, and run the command again".to_owned()));
+        }
+        unknown
+    }
+}
+
+impl Target {
+    fn relation(&self, source: &RealPath) -> Option<Relation> {
+        let relations = self.paths.iter().filter_map(|path| {
+            if source.is_within(path) {
+                Some(Relation::Within)
+            } else if path.is_within(source) {
+                Some(Relation::Above)
+            } else {
+                None
+            }
+        });
+        // What is in it counts for more than what holds it.
+        relations.min_by_key(|relation| *relation == Relation::Above)
+    }
+}
+
+/// Refuses to do `what` where somebody uses a place, but for the entry that it belongs to.
+///
+/// # Errors
+/// [`Error::InUse`], as the caller may be told.
+pub(crate) fn must_be_free(
+    what: impl Into<String>,
+    place: &Source,
+    own: Option<&EntryName>,
+    context: &Context,
+) -> Result<()> {
+    let places = Places::of_this_host(context)?;
+    refused(what, places.uses(place, own)).map_err(|error| super::access::redact(error, context))
+}
+
+/// The same by what is registered, while the store's lock is held. The error is still to be redacted.
+pub(crate) fn must_be_unregistered(
+    what: impl Into<String>,
+    place: &Source,
+    own: Option<&EntryName>,
+    store: &Store,
+) -> Result<()> {
+    let places = Places::registered(store)?;
+    let target = places.target(place);
+    refused(what, places.uses_by_registry(&target, own, false))
+}
+
+/// The refusal where there are uses.
+pub(crate) fn refused(what: impl Into<String>, uses: Vec<Use>) -> Result<()> {
+    if uses.is_empty() { Ok(()) } else { Err(Error::InUse { what: what.into(), uses }) }
+}
