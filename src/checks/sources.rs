@@ -56,6 +56,8 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
     let (what, remedy) = match mounted.entry.host_path.as_ref()? {
         // Types say themselves what is the matter.
         _ if !mounted.entry.kind.is_empty() => return None,
+        // So does what is noted of a volume.
+        Source::Volume(_) if mounted.entry.volume_target().has_options => return None,
         Source::Volume(volume) => {
             if docker::volumes::exists(&context.environment, volume.as_str()) != Some(false) {
                 return None;

@@ -13,10 +13,10 @@ use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::domain::scope::Scope;
 use crate::domain::size::ByteSize;
+use crate::ops::places::Places;
 use crate::ops::{access, content, scheduler};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::root::{self, DirectorySpec, Place};
-use crate::store::Store;
 use crate::store::entries::no_such_entry;
 use crate::types;
 
@@ -254,6 +254,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     } else {
         None
     };
+    if planned.scope != entry.scope {
+        // Where links and volumes lead is not asked under the lock.
+        let kept = Places::with_volumes(context)?.must_be_in_scope_of(&planned);
+        kept.map_err(|error| access::redact(error, context))?;
+    }
     changes.resize(&entry, context)?;
     let change = |entry: &mut Entry| changes.apply(entry, &default_path);
     let updated = update(entry.name.as_str(), change, wanted.as_ref(), context);
@@ -288,7 +293,7 @@ pub(super) fn update(
         let mut after = before.clone();
         change(&mut after)?;
         if after.scope != before.scope {
-            keep_mounts_in_scope(&after, transaction.store())?;
+            Places::registered(transaction.store())?.must_be_in_scope_of(&after)?;
         }
         if after.exclusive && !before.exclusive {
             transaction.store().refuse_several(&after)?;
@@ -343,19 +348,6 @@ fn take_out(now: &mut Value, before: &Value, after: &Value) {
             let empty = Value::Object(serde_json::Map::new());
             take_out(inner, old.unwrap_or(&empty), new.unwrap_or(&empty));
         }
-    }
-}
-
-/// Refuses a scope that leaves out an app which mounts the entry.
-fn keep_mounts_in_scope(entry: &Entry, store: &Store) -> Result<()> {
-    let mut outside = store.apps_mounting(&entry.name)?;
-    outside.retain(|app| !entry.scope.includes(app));
-    match outside.first() {
-        None => Ok(()),
-        Some(app) => Err(Error::refused(format!(
-            "storage entry \"{}\" is mounted by {app}, which the scope {} leaves out; unmount it there first",
-            entry.name, entry.scope
-        ))),
     }
 }
 

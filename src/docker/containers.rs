@@ -1,5 +1,6 @@
 //! The containers of an app, and what is mounted into them.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -145,7 +146,12 @@ pub(crate) fn every(environment: &Environment) -> Option<Vec<Container>> {
         let listed: Vec<Listed> = serde_json::from_value(listed).ok()?;
         return Some(listed.into_iter().map(Container::from).collect());
     }
-    let answer = process::output(&client(environment), &["ps", "-aq", "--no-trunc"]).ok()?;
+    let answer = match process::output(&client(environment), &["ps", "-aq", "--no-trunc"]) {
+        Ok(answer) => answer,
+        // Where there is no Docker, there are no containers.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Vec::new()),
+        Err(_) => return None,
+    };
     if answer.status != 0 {
         return None;
     }

@@ -4,6 +4,7 @@
 //! option goes over the socket, or not at all.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -87,7 +88,12 @@ pub(crate) fn all(environment: &Environment) -> Option<Vec<Listed>> {
         return Some(volumes.iter().map(Listed::of).collect());
     }
     let docker = client(environment);
-    let names = process::output(&docker, &["volume", "ls", "-q"]).ok()?;
+    let names = match process::output(&docker, &["volume", "ls", "-q"]) {
+        Ok(names) => names,
+        // Where there is no Docker, there are no volumes.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Vec::new()),
+        Err(_) => return None,
+    };
     if names.status != 0 {
         return None;
     }

@@ -17,13 +17,13 @@ use std::path::Path;
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
+use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::Source;
 use crate::domain::policy::Policy;
 use crate::domain::uses::{Use, Whose};
 use crate::fs::jail;
 use crate::ops::apps;
-use crate::ops::places::judge;
+use crate::ops::places::{Places, judge};
 use crate::store::entries::no_such_entry;
 
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
@@ -140,14 +140,31 @@ pub(crate) fn redact(error: Error, context: &Context) -> Error {
         ));
     };
     let remedy = match first.filter(|first| names == [first.as_str()]) {
-        Some(holder) => format!(
-            "unmount it there first, or have {app} take over: dokku storage:move {entry} {holder} {app}"
-        ),
+        Some(holder) => how_to_take(&entry, &holder, &app, context),
         None => "it can be mounted once they have unmounted it".to_owned(),
     };
     Error::refused(format!(
         "storage entry \"{entry}\" is exclusive and mounted by {told}; {remedy}"
     ))
+}
+
+/// What has an app give up what belongs to an exclusive entry, by the name under which it has it.
+fn how_to_take(entry: &EntryName, holder: &AppName, app: &AppName, context: &Context) -> String {
+    let mounts = context.store.mounts_file(holder).ok();
+    if mounts.is_some_and(|mounts| mounts.attachments().any(|a| a.entry_name == *entry)) {
+        return format!(
+            "unmount it there first, or have {app} take over: dokku storage:move {entry} {holder} {app}"
+        );
+    }
+    let at_place = || {
+        let entry = context.store.entry(entry).ok()??;
+        let uses = Places::registered(&context.store).ok()?.apps_at(&entry);
+        uses.into_iter().find(|of| of.whose == Whose::App(holder.clone()))
+    };
+    at_place().map_or_else(
+        || "unmount it there first".to_owned(),
+        |of| format!("{}; unmount that first: {}", of.sentence, of.remedy),
+    )
 }
 
 /// How many uses are named.

@@ -231,7 +231,8 @@ fn words_of_mount(
     must_be_in_scope(entry, app, context)?;
     let source = as_docker_sees_it(mounted, context)?;
     let storage_type = types::of(entry);
-    if is_unstoppable && !entry.kind.is_empty() {
+    let has_own_problems = !entry.kind.is_empty() || entry.volume_target().has_options;
+    if is_unstoppable && has_own_problems {
         if let Some(finding) = prepare::mend(app, mounted, context) {
             return Err(Error::refused(finding.line()));
         }

@@ -94,7 +94,10 @@ impl StorageType for Cifs {
         let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
         match connector(entry, context) {
             Ok(connector) => {
-                remote::problem(entry, ("cifs", "cifs-utils"), &connector.server, port, context)
+                // Without its secret nobody knows what the volume was made with.
+                let wanted = volume_options(entry, context).unwrap_or_default();
+                let server = &connector.server;
+                remote::problem(entry, ("cifs", "cifs-utils"), &wanted, server, port, context)
             }
             Err(error) => Some(Problem {
                 code: "missing-connector",

@@ -73,7 +73,9 @@ impl StorageType for Nfs {
 
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
         let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
-        remote::problem(entry, ("nfs", "nfs-common"), entry.option("server"), port, context)
+        let wanted = volume_options(entry).ok()?;
+        let server = entry.option("server");
+        remote::problem(entry, ("nfs", "nfs-common"), &wanted, server, port, context)
     }
 
     fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {

@@ -1,9 +1,11 @@
 //! What the types have in common whose data is on a server: Docker's `local` driver mounts it.
 
+use std::collections::BTreeMap;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::context::Context;
+use crate::docker::volumes::{self, Found};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::Problem;
@@ -92,6 +94,7 @@ pub(crate) fn unreachable(server: &str, port: u16) -> Option<String> {
 pub(crate) fn problem(
     entry: &Entry,
     (file_system, package): (&'static str, &str),
+    wanted: &BTreeMap<String, String>,
     server: &str,
     port: u16,
     context: &Context,
@@ -102,6 +105,17 @@ pub(crate) fn problem(
         }
         let remedy = format!("make it again: dokku storage:wait {}", entry.name);
         return Some(Problem { remedy, ..missing });
+    }
+    if let Found::Here(present) = volumes::find(&context.environment, entry.shown_source())
+        && !wanted.is_empty()
+        && let Some(wrong) = volume::wrong(entry, &present, wanted)
+    {
+        let name = entry.shown_source();
+        let remedy = format!(
+            "have it made again: docker volume rm {name} && dokku storage:wait {}",
+            entry.name
+        );
+        return Some(Problem { remedy, ..wrong });
     }
     if let Some(sentence) = unreachable(server, port) {
         let remedy = format!(

@@ -11,7 +11,9 @@ use crate::domain::finding::Problem;
 use crate::domain::names::VolumeName;
 use crate::domain::options;
 use crate::domain::paths::Source;
+use crate::domain::volume_target::VolumeTarget;
 use crate::storage::root;
+use crate::store::files::is_absent;
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
 /// The type `volume`.
@@ -73,25 +75,33 @@ impl StorageType for Volume {
     }
 
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
-        // What Dokku's own plugin registers Docker makes by itself.
-        if entry.kind.is_empty() {
-            return None;
+        let notes_nothing = entry.options.is_empty() && entry.driver.is_empty();
+        let found = volumes::find(&context.environment, entry.shown_source());
+        let command = creation(entry);
+        match &found {
+            // What Dokku's own plugin registers Docker makes by itself.
+            Found::Missing if entry.kind.is_empty() && notes_nothing => None,
+            Found::Here(present) if entry.kind.is_empty() && notes_nothing => {
+                missing_device(entry, &present.target(), context)
+            }
+            Found::Here(present) => wrong(entry, present, &entry.options)
+                .map(|problem| Problem {
+                    remedy: format!(
+                        "put the entry's own back, if nothing is in this one: docker volume rm {} && {command}",
+                        entry.shown_source()
+                    ),
+                    ..problem
+                })
+                .or_else(|| missing_device(entry, &present.target(), context)),
+            Found::Missing | Found::Failing(_) | Found::Unknown => {
+                missing_as(entry, &found).map(|problem| {
+                    if problem.may_pass {
+                        return problem;
+                    }
+                    Problem { remedy: format!("create it: {command}"), ..problem }
+                })
+            }
         }
-        missing(entry, context).map(|problem| {
-            if problem.may_pass {
-                return problem;
-            }
-            let name = entry.shown_source();
-            let mut command = vec!["docker volume create".to_owned()];
-            if !entry.driver.is_empty() {
-                command.extend(["--driver".to_owned(), quoted(&entry.driver)]);
-            }
-            for (key, value) in options::masked(&entry.options) {
-                command.extend(["--opt".to_owned(), quoted(&format!("{key}={value}"))]);
-            }
-            let command = command.join(" ");
-            Problem { remedy: format!("create it: {command} {name}"), ..problem }
-        })
     }
 
     fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
@@ -199,10 +209,69 @@ pub(crate) fn make(
     Ok(())
 }
 
+/// The command that creates an entry's volume as the entry notes it.
+fn creation(entry: &Entry) -> String {
+    let mut command = vec!["docker volume create".to_owned()];
+    if !entry.driver.is_empty() {
+        command.extend(["--driver".to_owned(), quoted(&entry.driver)]);
+    }
+    for (key, value) in options::masked(&entry.options) {
+        command.extend(["--opt".to_owned(), quoted(&format!("{key}={value}"))]);
+    }
+    command.push(entry.shown_source().to_owned());
+    command.join(" ")
+}
+
+/// What is the matter where a volume is not the entry's any more: somebody removed that, and Docker has another of the name.
+pub(crate) fn wrong(
+    entry: &Entry,
+    present: &volumes::Volume,
+    wanted: &BTreeMap<String, String>,
+) -> Option<Problem> {
+    let is_driver = present.driver == driver(entry) || present.driver.is_empty();
+    if is_driver && present.options == *wanted {
+        return None;
+    }
+    let sentence = format!(
+        "the Docker volume {} has driver {} and options {}, not driver {} and options {}",
+        entry.shown_source(),
+        present.driver,
+        shown(&present.options),
+        driver(entry),
+        shown(wanted)
+    );
+    Some(Problem { code: "wrong-volume", sentence, remedy: String::new(), may_pass: false })
+}
+
+/// What is the matter where the path that a volume is bound to is not there: Docker would refuse the container.
+fn missing_device(entry: &Entry, target: &VolumeTarget, context: &Context) -> Option<Problem> {
+    let device = target.bind.as_ref()?;
+    // From inside a container only Dokku's own directories are the host's.
+    if matches!(context.environment.host_lib_root(), Ok(Some(_))) {
+        return None;
+    }
+    match std::fs::metadata(device) {
+        Err(error) if is_absent(&error) => Some(Problem {
+            code: "missing-source",
+            sentence: format!(
+                "the Docker volume {} leads to {device}, which does not exist",
+                entry.shown_source()
+            ),
+            remedy: format!("create it: mkdir -p {}", quoted(device)),
+            may_pass: false,
+        }),
+        _ => None,
+    }
+}
+
 /// What is the matter where an entry's volume is not there, or its driver is down.
 pub(crate) fn missing(entry: &Entry, context: &Context) -> Option<Problem> {
+    missing_as(entry, &volumes::find(&context.environment, entry.shown_source()))
+}
+
+fn missing_as(entry: &Entry, found: &Found) -> Option<Problem> {
     let name = entry.shown_source();
-    match volumes::find(&context.environment, name) {
+    match found {
         Found::Here(_) | Found::Unknown => None,
         Found::Missing => Some(Problem {
             code: "missing-volume",

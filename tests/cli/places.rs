@@ -33,6 +33,7 @@ case "$1 $2" in
     for name; do :; done
     mkdir -p "$STUB_DIR/volumes"
     printf '{"Name": "%s", "Driver": "local", "Options": {}}' "$name" >"$STUB_DIR/volumes/$name" ;;
+  "volume rm") rm "$STUB_DIR/volumes/$3" ;;
   ps\ *) case " $* " in *\ -aq\ *) list containers ;; *) list containers | grep -v stopped ;; esac ;;
   inspect\ *) shift; all containers "$@" ;;
 esac
@@ -77,7 +78,7 @@ pub fn entry(session: &Session, name: &str, path: &str) {
 }
 
 /// Has an app mount an entry, by hand.
-fn mounted(session: &Session, app: &str, name: &str, options: &str) {
+pub fn mounted(session: &Session, app: &str, name: &str, options: &str) {
     let line = format!(
         "{{\"entry_name\":\"{name}\",\"container_path\":\"/x\",\"phases\":[\"deploy\",\"run\"]{options}}}\n"
     );
@@ -404,4 +405,430 @@ pub fn limit(session: &Session, seen: &str) {
     session.host.make_directory("lib/plugins/enabled/acl");
     stubs::script(&session.host.path("lib/plugins/enabled/acl/user-auth-app"), "#!/bin/sh\n");
     session.host.answer("user-auth-app", seen);
+}
+
+/// What the plugin has for itself in the storage root.
+const RESERVED: &[&str] =
+    &[".trash-base-1700000000-2", ".snapshot-base@first", ".destroyed-base-1-2", ".anything"];
+
+#[test]
+fn the_plugins_own_names_are_no_paths_for_anybody() {
+    let mut problems = Problems::default();
+    for (name, seen) in RESERVED.iter().flat_map(|name| [(name, ""), (name, "blog\n")]) {
+        let session = host(&["blog"]);
+        let own = format!("{{LIB}}/data/storage/{name}");
+        session.host.write(&format!("lib/data/storage/{name}/s"), "secret");
+        session.prepare(&["storage:create", "conf", "--type", "file"]);
+        symlink(session.host.expand(&own), session.host.path("link")).unwrap();
+        symlink(session.host.expand(&own), session.host.path("lib/data/storage/linked")).unwrap();
+        symlink(session.host.path("lib/data/storage"), session.host.path("root")).unwrap();
+        volume(&session, "by-hand", &format!(r#"{{"o": "bind", "device": "{own}"}}"#));
+        let layers = format!(r#"{{"type": "overlay", "device": "overlay", "o": "lowerdir={own}:/usr"}}"#);
+        volume(&session, "layers", &layers);
+        if !seen.is_empty() {
+            limit(&session, seen);
+        }
+        let paths = [
+            own.clone(),
+            format!("{own}/"),
+            format!("{own}/not/there"),
+            format!("{{LIB}}/data//storage/./{name}"),
+            "{ROOT}/link".to_owned(),
+            "{ROOT}/link/x".to_owned(),
+            format!("{{ROOT}}/root/{name}"),
+        ];
+        let device = |path: &String| format!("device={path}");
+        let mut calls: Vec<(Vec<String>, String)> = Vec::new();
+        let mut call = |words: &[&str], stdin: &str| {
+            calls.push((words.iter().map(|word| (*word).to_owned()).collect(), stdin.to_owned()));
+        };
+        for path in &paths {
+            call(&["storage:create", "new", path], "");
+            call(&["storage:mount", "blog", &format!("{path}:/x")], "");
+            call(&["storage:mount", "blog", &format!("{path}:/x:ro")], "");
+            let document = format!(r#"[{{"host_path": "{path}", "container_path": "/x"}}]"#);
+            call(&["storage:apply", "blog"], &document);
+            let volume = ["storage:create", "new", "--type", "volume", "--option"];
+            call(&[&volume[..], &["o=bind", "--option", &device(path)]].concat(), "");
+        }
+        for path in [&own, &paths[4]] {
+            call(&["storage:create", "new", "--from", &format!("dir:{path}")], "");
+            call(&["storage:create", "new", "--type", "file", "--from", &format!("{path}/s")], "");
+            call(&["storage:set", "conf", "content", &format!("{path}/s")], "");
+        }
+        call(&["storage:ensure-directory", "linked"], "");
+        call(&["storage:create", "linked"], "");
+        for volume in ["by-hand", "layers"] {
+            call(&["storage:mount", "blog", &format!("{volume}:/x")], "");
+            call(&["storage:create", "new", volume], "");
+            call(&["storage:create", "new", volume, "--type", "volume"], "");
+        }
+        for (words, stdin) in &calls {
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            let answer = session.call(&words).stdin(stdin).run();
+            if answer.status != 1 || !answer.stderr.contains(" !     ") {
+                problems.add(format!("{words:?}: {answer:?}"));
+            }
+        }
+        let names = fs::read_dir(session.host.path("lib/data/storage-registry/entries")).unwrap();
+        assert_eq!(names.count(), 1, "{name}");
+    }
+    problems.must_be_none();
+}
+
+#[test]
+fn what_was_mounted_of_the_plugins_own_stops_a_deploy() {
+    for name in RESERVED {
+        let session = host(&["blog"]);
+        session.host.make_directory(&format!("lib/data/storage/{name}"));
+        entry(&session, "old", &format!("{{LIB}}/data/storage/{name}"));
+        mounted(&session, "blog", "old", "");
+        must_stop(&session, "begin with a dot");
+    }
+}
+
+/// No container of `blog` gets its mount, and why.
+fn must_stop(session: &Session, reason: &str) {
+    let answer =
+        session.call(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]).run();
+    assert!(answer.status == 1 && answer.stderr.contains(reason), "{answer:?}");
+    for call in [&["docker-args-run", "blog", "latest"][..], &["docker-args-deploy", "blog", "latest"]] {
+        let answer = session.call(call).run();
+        assert!(answer.stdout.contains("/.refused/"), "{answer:?}");
+    }
+}
+
+/// Options of volumes that lead where bob must not get.
+const ELSEWHERE: &[&str] = &[
+    r#""type": "none", "o": "bind", "device": "{LIB}/data/storage/alice-data""#,
+    r#""o": "rbind,ro", "device": "{LIB}/data/storage/alice-data/below""#,
+    r#""type": "tmpfs", "o": "bind", "device": "{ROOT}/link""#,
+    r#""o": "bind", "device": "{LIB}/data/storage""#,
+    r#""o": "bind", "device": "{LIB}""#,
+    r#""o": "bind", "device": "/""#,
+    r#""o": "bind", "device": "{LIB}/data/storage-images""#,
+    r#""o": "bind", "device": "{LIB}/data/storage-registry""#,
+    r#""o": "bind", "device": "{ROOT}/outside/../lib/data/storage/alice-data""#,
+    r#""o": "bind", "device": "{ROOT}/scoped""#,
+    r#""o": "bind", "device": "/srv/in-options/of-alice""#,
+    r#""type": "ext4", "device": "/dev/vda""#,
+    r#""type": "overlay", "device": "overlay", "o": "lowerdir=/etc,upperdir=/tmp/u,workdir=/tmp/w""#,
+    r#""type": "proc", "device": "proc""#,
+    r#""type": "nfs", "o": "bind,addr=127.0.0.1", "device": "/etc""#,
+];
+
+fn with_alices_data() -> Session {
+    let session = host(&["alice", "bob"]);
+    session.prepare(&["storage:create", "alice-data"]);
+    session.prepare(&["storage:mount", "alice", "alice-data", "--container-dir", "/x"]);
+    session.host.make_directory("lib/data/storage/alice-data/below");
+    session.host.make_directory("scoped");
+    session.prepare(&["storage:create", "scoped", "{ROOT}/scoped", "--scope", "alice"]);
+    symlink(session.host.path("lib/data/storage/alice-data"), session.host.path("link")).unwrap();
+    session.host.write("lib/config/docker-options/alice/_default_.run", "-v /srv/in-options:/x\n");
+    session
+}
+
+/// Options as `--option`s.
+fn flags(session: &Session, options: &str) -> Vec<String> {
+    let json = session.host.expand(&format!("{{{options}}}"));
+    let options: std::collections::BTreeMap<String, String> = serde_json::from_str(&json).unwrap();
+    let flags = options.iter().map(|(key, value)| ["--option".to_owned(), format!("{key}={value}")]);
+    flags.flatten().collect()
+}
+
+#[test]
+fn a_volumes_options_lead_nobody_where_they_may_not_go() {
+    let mut problems = Problems::default();
+    for options in ELSEWHERE {
+        let session = with_alices_data();
+        volume(&session, "by-hand", &format!("{{{options}}}"));
+        limit(&session, "bob\n");
+        let given = flags(&session, options);
+        let typed: Vec<&str> = ["storage:create", "wide", "--type", "volume"]
+            .into_iter()
+            .chain(given.iter().map(String::as_str))
+            .collect();
+        for words in [
+            &typed[..],
+            &["storage:create", "wide", "by-hand"],
+            &["storage:create", "wide", "by-hand", "--type", "volume"],
+            &["storage:mount", "bob", "by-hand:/x"],
+            &["storage:mount", "bob", "by-hand:/x:ro"],
+        ] {
+            let answer = session.call(words).run();
+            let said = answer.stderr.replace("alice-data", "");
+            if answer.status != 1 || said.contains("alice") {
+                problems.add(format!("{words:?} with {options}: {answer:?}"));
+            }
+        }
+        // Whoever sees every app may do as the engine does, where no scope is against it.
+        session.host.answer("user-auth-app", "alice\nbob\n");
+        let answer = session.call(&["storage:mount", "alice", "by-hand:/y"]).run();
+        if answer.status != 0 {
+            problems.add(format!("who sees all, with {options}: {answer:?}"));
+        }
+        // A second entry for a place is for those whom the first one's scope has.
+        let is_scoped = options.contains("scoped") || options.ends_with("\"/\"");
+        let answer = session.call(&typed).run();
+        if (answer.status == 0) == is_scoped {
+            problems.add(format!("who sees all, with {options}: {answer:?}"));
+        }
+    }
+    problems.must_be_none();
+}
+
+#[test]
+fn a_volume_that_was_changed_by_hand_is_judged_at_the_deploy() {
+    for (options, reason) in [
+        (r#""o": "bind", "device": "{ROOT}/scoped""#, "which is for alice only"),
+        (r#""type": "ext4", "device": "/dev/vda""#, "nobody who sees every app has looked"),
+        (r#""o": "bind", "device": "{LIB}/data/storage/.trash-a-1-2""#, "begin with a dot"),
+    ] {
+        let session = host(&["blog"]);
+        session.host.make_directory("scoped");
+        session.prepare(&["storage:create", "scoped", "{ROOT}/scoped", "--scope", "alice"]);
+        limit(&session, "blog\n");
+        session.prepare(&["storage:mount", "blog", "later:/x"]);
+        volume(&session, "later", &format!("{{{options}}}"));
+        must_stop(&session, reason);
+    }
+}
+
+#[test]
+fn what_leads_nowhere_on_the_host_is_for_everybody() {
+    for options in [
+        r#""type": "tmpfs", "device": "tmpfs", "o": "size=1m,uid=5""#,
+        r#""type": "nfs", "device": ":/exported", "o": "addr=192.0.2.1,rw""#,
+        r#""o": "bind", "device": "{ROOT}/outside/of-bob""#,
+    ] {
+        let session = with_alices_data();
+        session.host.make_directory("outside/of-bob");
+        volume(&session, "by-hand", &format!("{{{options}}}"));
+        volume(&session, "plain", "null");
+        limit(&session, "bob\n");
+        session.prepare(&["storage:mount", "bob", "by-hand:/x"]);
+        session.prepare(&["storage:mount", "bob", "plain:/y"]);
+        session.prepare(&["storage:mount", "bob", "not-there-yet:/z"]);
+        let given = flags(&session, options);
+        let words: Vec<&str> = ["storage:create", "wide", "--type", "volume"]
+            .into_iter()
+            .chain(given.iter().map(String::as_str))
+            .collect();
+        session.prepare(&words);
+    }
+}
+
+#[test]
+fn the_policy_says_how_far_options_of_volumes_may_be_chosen() {
+    let tmpfs = r#"{"type": "tmpfs", "device": "tmpfs"}"#;
+    let device = r#"{"type": "ext4", "device": "/dev/vda"}"#;
+    for (policy, takes_tmpfs, takes_device) in
+        [("deny", false, false), ("safe", true, false), ("allow", true, true)]
+    {
+        let session = host(&["blog", "bob"]);
+        session.prepare(&["storage:policy:set", "volume-options", policy]);
+        let report = session.call(&["storage:policy:report", "--storage-policy-volume-options"]);
+        assert_eq!(report.run().stdout.trim(), policy);
+        volume(&session, "memory", tmpfs);
+        volume(&session, "disk", device);
+        limit(&session, "bob\n");
+        for (name, takes) in [("memory", takes_tmpfs), ("disk", takes_device)] {
+            let mount = format!("{name}:/{name}");
+            let answer = session.call(&["storage:mount", "bob", &mount]).run();
+            assert_eq!(answer.status == 0, takes, "{policy} {name}: {answer:?}");
+        }
+        session.prepare(&["storage:mount", "bob", "plain:/plain"]);
+    }
+    let session = host(&["blog"]);
+    assert_eq!(session.call(&["storage:policy:set", "volume-options", "some"]).run().status, 1);
+    session.prepare(&["storage:policy:set", "volume-options", "deny"]);
+    session.prepare(&["storage:policy:set", "volume-options"]);
+    let report = session.call(&["storage:policy:report", "--storage-policy-volume-options"]).run();
+    assert_eq!(report.stdout.trim(), "safe");
+}
+
+#[test]
+fn allowed_paths_and_the_jail_hold_for_volumes_too() {
+    for policy in [["allowed-paths", "{ROOT}/allowed"], ["jail", "{ROOT}/allowed/{app}"]] {
+        for options in [
+            r#""o": "bind", "device": "/etc""#,
+            r#""o": "bind", "device": "{ROOT}/allowed/to-etc""#,
+            r#""type": "ext4", "device": "/dev/vda""#,
+            r#""type": "overlay", "device": "overlay", "o": "lowerdir=/etc""#,
+        ] {
+            let session = host(&["blog"]);
+            session.host.make_directory("allowed/blog");
+            symlink("/etc", session.host.path("allowed/to-etc")).unwrap();
+            session.prepare(&["storage:mount", "blog", "before:/x"]);
+            session.prepare(&["storage:policy:set", policy[0], &policy[1].replace("{app}", "{app}")]);
+            volume(&session, "by-hand", &format!("{{{options}}}"));
+            for words in [
+                &["storage:mount", "blog", "by-hand:/y"][..],
+                &["storage:create", "wide", "by-hand"],
+                &["storage:create", "wide", "by-hand", "--type", "volume"],
+            ] {
+                let answer = session.call(words).run();
+                assert!(
+                    answer.status == 1 && answer.stderr.contains("not allowed by this host's policy"),
+                    "{words:?}, {options}: {answer:?}"
+                );
+            }
+            volume(&session, "before", &format!("{{{options}}}"));
+            must_stop(&session, "not allowed by this host's policy");
+        }
+    }
+    let session = host(&["blog"]);
+    session.host.make_directory("allowed");
+    session.prepare(&["storage:policy:set", "allowed-paths", "{ROOT}/allowed"]);
+    volume(&session, "inside", r#"{"o": "bind", "device": "{ROOT}/allowed/x"}"#);
+    session.prepare(&["storage:mount", "blog", "inside:/x"]);
+}
+
+#[test]
+fn a_part_of_an_entry_does_not_lead_out_of_it() {
+    let session = host(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    symlink("/etc", session.host.path("lib/data/storage/data/link")).unwrap();
+    let mount = ["storage:mount", "blog", "data", "--container-dir", "/x", "--volume-subpath"];
+    for part in ["link", "link/ssl", "link/not/there"] {
+        let answer = session.call(&[&mount[..], &[part]].concat()).run();
+        assert!(answer.status == 1 && answer.stderr.contains("leads out of"), "{answer:?}");
+    }
+    session.prepare(&[&mount[..], &["not/there/yet"]].concat());
+    session.host.make_directory("lib/data/storage/data/not");
+    symlink("/etc", session.host.path("lib/data/storage/data/not/there")).unwrap();
+    must_stop(&session, "leads out of");
+}
+
+#[test]
+fn a_volume_that_is_not_the_entrys_any_more_stops_the_deploy() {
+    for before in [r#"{"o": "bind", "device": "{ROOT}"}"#, "{}"] {
+        for after in [r#"{"o": "bind", "device": "/srv"}"#, r#"{"type": "tmpfs", "device": "tmpfs"}"#, "{}"] {
+            let session = host(&["blog"]);
+            volume(&session, "shelf", before);
+            session.prepare(&["storage:create", "shelf", "--type", "volume"]);
+            session.prepare(&["storage:mount", "blog", "shelf", "--container-dir", "/x"]);
+            assert!(session.call(&["storage:info", "shelf"]).run().stdout.contains("ready"));
+            volume(&session, "shelf", after);
+            if before == after {
+                session.prepare(&["storage:wait", "shelf"]);
+                continue;
+            }
+            must_stop(&session, "docker volume rm shelf && docker volume create");
+            let info = session.call(&["storage:info", "shelf"]).run().stdout;
+            assert!(info.contains("not driver local and options"), "{info}");
+            assert_eq!(session.call(&["storage:wait", "shelf", "--timeout", "0"]).run().status, 1);
+            let doctor = session.call(&["storage:doctor", "blog", "--format", "json"]).run();
+            assert!(doctor.stdout.contains(r#""code":"wrong-volume""#), "{doctor:?}");
+        }
+    }
+}
+
+#[test]
+fn a_volume_bound_to_what_is_not_there_is_a_missing_source() {
+    for typed in [true, false] {
+        let session = host(&["blog"]);
+        volume(&session, "shelf", r#"{"o": "bind", "device": "{ROOT}/gone"}"#);
+        let create = if typed {
+            vec!["storage:create", "box", "shelf", "--type", "volume"]
+        } else {
+            vec!["storage:create", "box", "shelf"]
+        };
+        session.prepare(&create);
+        session.prepare(&["storage:mount", "blog", "box", "--container-dir", "/x"]);
+        must_stop(&session, "/gone, which does not exist; create it: mkdir -p ");
+        assert_eq!(session.call(&["storage:wait", "box", "--timeout", "0"]).run().status, 1);
+        let doctor = session.call(&["storage:doctor", "blog", "--format", "json"]).run();
+        assert!(doctor.stdout.contains(r#""code":"missing-source""#), "{doctor:?}");
+        if typed {
+            let info = session.call(&["storage:info", "box"]).run().stdout;
+            assert!(info.contains("/gone, which does not exist"), "{info}");
+        }
+        session.host.make_directory("gone");
+        session.prepare(&["storage:wait", "box"]);
+    }
+}
+
+/// Ways in which `beta` gets at the place of `box`.
+const BY_ANY_NAME: &[(&str, &str)] = &[
+    ("at it", "{LIB}/data/storage/box:/x"),
+    ("with a slash", "{LIB}/data/storage/box/:/x"),
+    ("below it", "{LIB}/data/storage/box/sub:/x:ro"),
+    ("behind a link", "{ROOT}/link/deep:/x"),
+    ("above it", "{LIB}/data/storage:/x:ro"),
+    ("by a volume", "shelf:/x"),
+];
+
+#[test]
+fn a_scope_leaves_nobody_out_who_has_the_place() {
+    for (what, mount) in BY_ANY_NAME {
+        for is_new in [false, true] {
+            let session = host(&["alpha", "beta"]);
+            session.host.make_directory("lib/data/storage/box");
+            symlink(session.host.path("lib/data/storage/box"), session.host.path("link")).unwrap();
+            volume(&session, "shelf", r#"{"o": "bind", "device": "{LIB}/data/storage/box"}"#);
+            if !is_new {
+                session.prepare(&["storage:create", "box"]);
+            }
+            session.prepare(&["storage:mount", "beta", mount]);
+            let words: &[&str] = if is_new {
+                &["storage:create", "box", "--scope", "alpha"]
+            } else {
+                &["storage:set", "box", "scope", "alpha"]
+            };
+            let answer = session.call(words).run();
+            let named = answer.stderr.contains("dokku storage:unmount beta ");
+            assert!(answer.status == 1 && named, "{what}, {is_new}: {answer:?}");
+            limit(&session, "alpha\n");
+            let answer = session.call(words).run();
+            assert!(!answer.stderr.contains("beta"), "{what}, {is_new}: {answer:?}");
+            assert_eq!(answer.status, 1, "{what}, {is_new}: {answer:?}");
+            fs::remove_dir_all(session.host.path("lib/plugins/enabled/acl")).unwrap();
+            session.prepare(&["storage:unmount", "beta", mount]);
+            session.prepare(words);
+            // And the other way round.
+            let answer = session.call(&["storage:mount", "beta", mount]).run();
+            assert_eq!(answer.status, 1, "{what}, {is_new}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn an_entry_does_not_lead_around_the_scope_of_another() {
+    for (name, path) in
+        [("around", "{LIB}/data/storage"), ("inside", "{LIB}/data/storage/box/in"), ("same", "{LIB}/data/storage/box")]
+    {
+        let session = host(&["alpha", "beta"]);
+        session.prepare(&["storage:create", name, path]);
+        session.prepare(&["storage:create", "box", "--scope", "alpha"]);
+        let answer = session.call(&["storage:mount", "beta", name, "--container-dir", "/x"]).run();
+        assert_eq!(answer.status, 1, "{name}: {answer:?}");
+        session.prepare(&["storage:mount", "alpha", name, "--container-dir", "/x"]);
+    }
+    let session = host(&["alpha", "beta"]);
+    session.prepare(&["storage:create", "base"]);
+    session.prepare(&["storage:create", "nested", "{LIB}/data/storage/base/in", "--scope", "alpha"]);
+    let answer = session.call(&["storage:mount", "beta", "base", "--container-dir", "/x"]).run();
+    assert!(answer.status == 1 && answer.stderr.contains("alpha,beta"), "{answer:?}");
+}
+
+#[test]
+fn an_exclusive_entrys_remedy_names_what_is_there() {
+    let session = host(&["alpha", "beta"]);
+    session.prepare(&["storage:create", "box", "--exclusive"]);
+    session.prepare(&["storage:mount", "alpha", "{LIB}/data/storage/box/sub:/x"]);
+    let answer = session.call(&["storage:mount", "beta", "box", "--container-dir", "/x"]).run();
+    let remedy = session.host.expand("dokku storage:unmount alpha {LIB}/data/storage/box/sub:/x");
+    assert!(answer.stderr.contains(&session.host.fold(&remedy)), "{answer:?}");
+    // A volume that leads there holds it, too.
+    let session = host(&["alpha", "beta"]);
+    volume(&session, "shelf", r#"{"o": "bind", "device": "{LIB}/data/storage/box"}"#);
+    session.prepare(&["storage:create", "box", "--exclusive"]);
+    session.prepare(&["storage:mount", "alpha", "shelf:/x"]);
+    let answer = session.call(&["storage:mount", "beta", "box", "--container-dir", "/x"]).run();
+    assert!(answer.stderr.contains("dokku storage:unmount alpha shelf:/x"), "{answer:?}");
+    session.prepare(&["storage:unmount", "alpha", "shelf:/x"]);
+    session.prepare(&["storage:mount", "beta", "box", "--container-dir", "/x"]);
+    assert_eq!(session.call(&["storage:mount", "alpha", "shelf:/x"]).run().status, 1);
 }

@@ -149,14 +149,16 @@ fn what_a_container_has_stays() {
 
 #[test]
 fn volumes_that_are_left_over() {
-    let mut session = Session::dokku(&["blog"]);
+    let mut session = crate::places::host(&["blog"]);
     session.prepare(&["storage:create", "kept", "kept-volume"]);
-    session.host.answer("docker-volume", "kept-volume\nleft-volume\nin-options\n");
+    for name in ["kept-volume", "left-volume", "in-options"] {
+        crate::places::volume(&session, name, "null");
+    }
     session.host.write("lib/config/docker-options/blog/_default_.run", "-v in-options:/x\n");
     age(&session);
     session.run(&["storage:prune"]);
     session.run(&["storage:prune", "--yes"]);
-    session.show_file("stub/docker-calls");
+    session.show_tree("stub/volumes");
     session.fold_sizes();
     assert_transcript!(session);
 }

@@ -112,7 +112,7 @@ impl Host {
         host.set("DOKKU_LIB_ROOT", host.lib());
         host.set("DOKKU_SYSTEM_USER", "root");
         host.set("DOKKU_SYSTEM_GROUP", "root");
-        host.set("DOCKER_BIN", "/bin/false");
+        host.set("DOCKER_BIN", "no-docker-here");
         host
     }
 

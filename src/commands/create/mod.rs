@@ -11,7 +11,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::paths::Source;
 use crate::domain::source;
 use crate::domain::web::Sha256;
-use crate::ops::places::judge;
+use crate::ops::places::{Places, judge};
 use crate::ops::populate::{self, Origin};
 use crate::ops::{access, content, scheduler};
 use crate::storage::entry_lock::EntryLock;
@@ -80,6 +80,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     } else {
         None
     };
+    if !entry.scope.is_empty() {
+        // Where links and volumes lead is not asked under the lock.
+        let kept = Places::with_volumes(context)?.must_be_in_scope_of(&entry);
+        kept.map_err(|error| access::redact(error, context))?;
+    }
     let registered = register(entry, &wanted, filling.as_ref(), context);
     let (entry, before) = registered.map_err(|error| access::redact(error, context))?;
     if before.is_some() {
@@ -181,6 +186,9 @@ fn register(
         }
         if entry.exclusive && before.as_ref().is_none_or(|before| !before.exclusive) {
             change.store().refuse_several(&entry)?;
+        }
+        if before.as_ref().map_or(!entry.scope.is_empty(), |before| before.scope != entry.scope) {
+            Places::registered(change.store())?.must_be_in_scope_of(&entry)?;
         }
         wanted.prepare(&entry, change);
         if let Some(filling) = filling {

@@ -235,7 +235,7 @@ fn must_not_be_reserved(path: &str, real: &RealPath, context: &Context) -> Resul
         return Ok(());
     }
     Err(Error::refused(format!(
-        "{path:?} is the plugin's own: names in {} that begin with a dot are the trash, snapshots and what is not in its place yet; to get data out of there: dokku storage:trash:restore, or storage:create NAME --from snapshot:ENTRY@NAME",
+        "{path:?} is the plugin's own: names in {} that begin with a dot are no paths to use; to get data out of there: dokku storage:trash:restore, or storage:create NAME --from snapshot:ENTRY@NAME",
         context.store.layout().storage().display()
     )))
 }

@@ -217,16 +217,24 @@ impl Places {
         uses
     }
 
-    /// The apps that get at a place by another name than an entry's, also if they only read it, each with how.
+    /// The apps that get at an entry's place, by its name or another, also if they only read it; each with how.
     pub(crate) fn apps_at(&self, entry: &Entry) -> Vec<Use> {
         let Some(place) = &entry.host_path else {
             return Vec::new();
         };
         let mut target = self.target(place);
         target.paths.extend(entry.paths().iter().map(|path| self.real(path)));
-        let mut uses = self.uses_by_registry(&target, Some(&entry.name), true);
+        let mut uses = self.uses_by_registry(&target, None, true);
         uses.retain(|of| matches!(of.whose, Whose::App(_)));
         uses
+    }
+
+    /// Refuses an entry whose scope leaves out an app that gets at its place.
+    pub(crate) fn must_be_in_scope_of(&self, entry: &Entry) -> Result<()> {
+        let mut uses = self.apps_at(entry);
+        uses.retain(|of| matches!(&of.whose, Whose::App(app) if !entry.scope.includes(app)));
+        let (name, scope) = (&entry.name, &entry.scope);
+        refused(format!("scope {scope} of storage entry \"{name}\" leaves out who has it"), uses)
     }
 
     /// Where a path leads.
@@ -306,7 +314,7 @@ impl Places {
     fn uses_of(&self, entry: &Entry, only_writers: bool) -> Vec<Use> {
         let (name, source) = (&entry.name, entry.shown_source());
         let mut uses = Vec::new();
-        for (_, mounts) in &self.mounts {
+        for (app, mounts) in &self.mounts {
             let problem = match mounts {
                 Ok(mounts) if mounts.attachments().any(|a| a.entry_name == *name) => None,
                 Ok(mounts) if mounts.may_mention(name) => mounts.problem().map(|p| p.to_string()),
@@ -314,7 +322,7 @@ impl Places {
                 Err(problem) => Some(problem.to_string()),
             };
             uses.extend(problem.map(|problem| {
-                Use::of_host(format!("an app may mount storage entry \"{name}\""), problem)
+                Use::of_app(app, format!("{app} may mount storage entry \"{name}\""), problem)
             }));
         }
         let mounts: Vec<MountOf<'_>> = self.mounts_of(name).collect();
@@ -443,7 +451,8 @@ impl Places {
             .collect();
         if matches!(self.docker, Docker::Silent) {
             let sentence = "Docker does not answer, and a container may use it".to_owned();
-            unknown.push(Use::of_host(sentence, "start it, and run the command again".to_owned()));
+            let remedy = "start it, and run the command again".to_owned();
+            unknown.push(Use { whose: Whose::Nobody, sentence, remedy });
         }
         unknown
     }
