@@ -5,6 +5,7 @@ pub(crate) mod declared;
 pub(crate) mod exclusive;
 pub(crate) mod image;
 pub(crate) mod one_writer;
+pub(crate) mod places;
 pub(crate) mod prepare;
 pub(crate) mod running;
 pub(crate) mod sources;

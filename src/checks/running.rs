@@ -1,15 +1,22 @@
 //! Whether the running containers have the mounts that are declared.
 
+use std::path::Path;
+
+use super::sources::is_seen_from_here;
 use crate::context::Context;
-use crate::docker::containers::Container;
+use crate::docker::containers::{self, Container};
 use crate::domain::docker_args::mounted_source;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::mount_string::MountString;
 use crate::domain::names::{AppName, ProcessType};
-use crate::domain::paths::ContainerPath;
+use crate::domain::paths::{ContainerPath, Source};
 use crate::domain::phases::Phase;
+use crate::fs::real::Identity;
+use crate::storage::ownership;
+use crate::storage::root::Place;
 use crate::store::docker_options::OptionsFile;
 use crate::store::{Mounted, Mounts};
+use crate::types;
 
 /// Those of the running containers that have a process type of the app: those of a deploy.
 pub(crate) fn deployed<'a>(app: &AppName, everywhere: &'a [Container]) -> Vec<&'a Container> {
@@ -38,7 +45,8 @@ pub(crate) fn stale(
             .filter(|m| m.entry.is_docker_local())
             .filter(|m| m.attachment.applies(Phase::Deploy, &process_type))
             .collect();
-        let differs = difference(&declared, container, &by_options, context);
+        let differs = difference(&declared, container, &by_options, context)
+            .or_else(|| replaced(&declared, container, context));
         let Some(differs) = differs else {
             continue;
         };
@@ -85,6 +93,35 @@ fn difference(
         let is_known = paths.contains(&&path) || by_options.contains(&path) || is_anonymous;
         (!is_known).then(|| format!("still has {} at {path}", mount.source()))
     })
+}
+
+/// What a container still has after another took its path: Docker mounts what is there when it starts the container.
+fn replaced(declared: &[&Mounted], container: &Container, context: &Context) -> Option<String> {
+    let has_path = |mounted: &&&Mounted| {
+        // What is mounted comes and goes, and need not answer.
+        let place = types::of(&mounted.entry).place();
+        matches!(mounted.entry.host_path, Some(Source::Path(_)))
+            && matches!(place, Place::Directory | Place::File)
+    };
+    let now = |mounted: &&Mounted| {
+        let path = mounted.attachment.container_path.to_string();
+        let source = mounted_source(&mounted.entry, &mounted.attachment);
+        let is_here = is_seen_from_here(Path::new(&source), context);
+        let now = Identity::of(Path::new(&source)).ok().filter(|_| is_here)?;
+        Some((source, path, now))
+    };
+    let now: Vec<_> = declared.iter().filter(has_path).filter_map(now).collect();
+    if now.is_empty() {
+        return None;
+    }
+    let process = containers::process(&context.environment, container)?;
+    let paths: Vec<&str> = now.iter().map(|(_, path, _)| path.as_str()).collect();
+    let (environment, layout) = (&context.environment, context.store.layout());
+    let seen = ownership::seen_by(environment, layout, process, &paths);
+    let mut both = now.into_iter().zip(seen);
+    let ((source, path, _), _) =
+        both.find(|((_, _, now), seen)| seen.is_some_and(|seen| seen != *now))?;
+    Some(format!("has at {path} what was at {source} before it was replaced"))
 }
 
 fn is_same_place(a: &str, b: &str) -> bool {

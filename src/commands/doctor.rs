@@ -1,18 +1,18 @@
-//! `storage:doctor`: what is wrong with the storage of an app, or of every app and the store.
+//! `storage:doctor`: what is wrong with the storage of an app, or of every app and the store, and who uses an entry.
 
 use clap::Parser;
 
 use super::arguments::{self, at, no_more_than, with_app};
 use crate::checks::image::{self, AppImage};
-use crate::checks::{declared, exclusive, running, sources, store};
+use crate::checks::{declared, exclusive, places, running, sources, store};
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;
 use crate::domain::phases::Phase;
-use crate::ops::apps;
 use crate::ops::report::loaded;
+use crate::ops::{access, apps};
 use crate::store::reading::EntryCache;
 use crate::store::{Entries, Mounts};
 
@@ -27,7 +27,7 @@ struct Arguments {
 /// Looks for what is wrong and says how to mend it.
 ///
 /// # Errors
-/// For an app that is not there; status 1 where something needs a person.
+/// For a name that neither an app nor an entry has; status 1 where something needs a person.
 pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("storage:doctor", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
@@ -49,9 +49,21 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             findings.extend(store::unreferred(&entries, &all, context)?);
         }
     } else {
-        let app = apps::existing(&context.environment, at(&positional, 0))?;
-        let mounts = loaded(context.store.mounts(&app));
-        findings.extend(of_app(&app, &mounts, &everywhere, context)?);
+        let name = at(&positional, 0);
+        let app = apps::existing(&context.environment, name);
+        let entry = access::entry(name, context);
+        match (app, entry) {
+            (Err(error), Err(_)) => return Err(error.into()),
+            (app, entry) => {
+                if let Ok(app) = app {
+                    let mounts = loaded(context.store.mounts(&app));
+                    findings.extend(of_app(&app, &mounts, &everywhere, context)?);
+                }
+                if let Ok(entry) = entry {
+                    findings.extend(places::of_entry(&entry, context)?);
+                }
+            }
+        }
     }
     findings.sort_by_key(|finding| finding.severity);
     if arguments.format == "json" {

@@ -4,6 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, at, given, list, no_more_than, with_app};
 use crate::context::Context;
+use crate::docker::volumes::Volume;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, only_on_default_path};
 use crate::domain::error::{Error, Result};
@@ -18,7 +19,6 @@ use crate::ops::places::judge;
 use crate::ops::{access, apps, restart, scheduler};
 use crate::storage::root;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
-use crate::docker::volumes::Volume;
 use crate::{docker, types};
 
 #[derive(Debug, Parser)]

@@ -64,7 +64,9 @@ impl Context {
     pub(crate) fn as_seen_from_here(&self, path: &str) -> String {
         match self.environment.host_lib_root() {
             Ok(Some(root)) => match Path::new(path).strip_prefix(root) {
-                Ok(inside) => self.store.layout().root().join(inside).to_string_lossy().into_owned(),
+                Ok(inside) => {
+                    self.store.layout().root().join(inside).to_string_lossy().into_owned()
+                }
                 Err(_) => path.to_owned(),
             },
             _ => path.to_owned(),

@@ -161,6 +161,19 @@ pub(crate) fn every(environment: &Environment) -> Option<Vec<Container>> {
     (containers.len() == ids.len()).then(|| containers.into_iter().map(Container::from).collect())
 }
 
+/// The host's number of a running container's first process; none where it does not run, or Docker does not say.
+pub(crate) fn process(environment: &Environment, container: &Container) -> Option<u32> {
+    let number = match get(environment, &format!("/containers/{}/json", container.id)) {
+        Some(inspected) => inspected["State"]["Pid"].as_u64()?,
+        None => {
+            let words = ["inspect", "--format", "{{.State.Pid}}", &container.id];
+            let answer = process::output(&client(environment), &words).ok()?;
+            answer.stdout.trim().parse().ok()?
+        }
+    };
+    u32::try_from(number).ok().filter(|&number| number > 0)
+}
+
 /// The running containers, paused ones and those that are not of apps included, that have a directory mounted, or a part
 /// of it, or all of the storage root that it is in, or one of these volumes, which lead there; `None` where Docker does not answer. The paths are as Docker has them.
 pub(crate) fn mounting(

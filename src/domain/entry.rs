@@ -252,10 +252,15 @@ impl Entry {
         self.host_path.as_ref().map_or(self.name.as_str(), Source::as_str)
     }
 
-    /// The options of its Docker volume, where the entry notes them: those of other types are not the volume's.
+    /// Whether it is a Docker volume that somebody chose, and not one that its type makes for what is elsewhere.
+    pub fn has_own_volume(&self) -> bool {
+        matches!(self.host_path, Some(Source::Volume(_)))
+            && ["", "volume"].contains(&self.kind.as_str())
+    }
+
+    /// What its Docker volume leads to, as far as the entry notes its options.
     pub fn volume_target(&self) -> VolumeTarget {
-        let is_volume = matches!(self.host_path, Some(Source::Volume(_)));
-        if is_volume && ["", "volume"].contains(&self.kind.as_str()) {
+        if self.has_own_volume() {
             VolumeTarget::of(&self.driver, &self.options)
         } else {
             VolumeTarget::default()

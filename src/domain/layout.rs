@@ -61,7 +61,7 @@ impl Layout {
 
     /// The directory of the images of sized directories.
     pub fn images(&self) -> PathBuf {
-        self.root.join("data/storage-images")
+        self.root.join("storage-images")
     }
 
     /// The lock and, while something is being changed, the note of what.

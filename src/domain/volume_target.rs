@@ -7,15 +7,43 @@ pub const LOCAL: &str = "local";
 
 /// The flags of a mount that lead nowhere (moby's `mount` package); `remount` is not among them.
 const FLAGS: [&str; 33] = [
-    "", "async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "mand",
-    "noatime", "nodev", "nodiratime", "noexec", "nomand", "norelatime", "nostrictatime", "nosuid",
-    "private", "rbind", "relatime", "ro", "rprivate", "rshared", "rslave", "runbindable", "rw",
-    "shared", "slave", "strictatime", "suid", "sync", "unbindable",
+    "",
+    "async",
+    "atime",
+    "bind",
+    "defaults",
+    "dev",
+    "diratime",
+    "dirsync",
+    "exec",
+    "mand",
+    "noatime",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "nomand",
+    "norelatime",
+    "nostrictatime",
+    "nosuid",
+    "private",
+    "rbind",
+    "relatime",
+    "ro",
+    "rprivate",
+    "rshared",
+    "rslave",
+    "runbindable",
+    "rw",
+    "shared",
+    "slave",
+    "strictatime",
+    "suid",
+    "sync",
+    "unbindable",
 ];
 
 /// The values that a tmpfs takes (tmpfs(5)).
-const TMPFS: [&str; 8] =
-    ["size", "mode", "uid", "gid", "nr_blocks", "nr_inodes", "mpol", "huge"];
+const TMPFS: [&str; 8] = ["size", "mode", "uid", "gid", "nr_blocks", "nr_inodes", "mpol", "huge"];
 
 /// What a volume's driver and options lead to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,7 +112,10 @@ impl VolumeTarget {
                 // A password may have any sign in it; no option of the kernel's names a path.
                 "cifs" | "smb3" if device.starts_with("//") => {
                     let names_source = |flag: &&str| key(flag) == "source";
-                    flags.iter().any(|flag| names_source(&flag)).then(|| "the option source".to_owned())
+                    flags
+                        .iter()
+                        .any(|flag| names_source(&flag))
+                        .then(|| "the option source".to_owned())
                 }
                 kind => Some(format!("the type {kind:?}")),
             }
@@ -131,7 +162,8 @@ mod tests {
     fn what_leads_nowhere_on_the_host_is_known() {
         let tmpfs = [("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=1m,uid=5,nosuid")];
         let nfs = [("type", "nfs"), ("device", ":/srv"), ("o", "addr=1.2.3.4,nfsvers=4,rw")];
-        let cifs = [("type", "cifs"), ("device", "//nas/a"), ("o", "username=a,password=/x/,vers=3.0")];
+        let cifs =
+            [("type", "cifs"), ("device", "//nas/a"), ("o", "username=a,password=/x/,vers=3.0")];
         for options in [&[][..], &[("size", "1G")], &tmpfs, &nfs, &cifs] {
             let target = of(options);
             assert_eq!((&target.unknown, &target.paths), (&None, &Vec::new()), "{options:?}");
@@ -144,7 +176,11 @@ mod tests {
         for (options, paths) in [
             (&[("type", "ext4"), ("device", "/dev/vda")][..], &["/dev/vda"][..]),
             (
-                &[("type", "overlay"), ("device", "overlay"), ("o", "lowerdir=/etc:/usr,upperdir=/u,workdir=/w")],
+                &[
+                    ("type", "overlay"),
+                    ("device", "overlay"),
+                    ("o", "lowerdir=/etc:/usr,upperdir=/u,workdir=/w"),
+                ],
                 &["/etc", "/usr", "/u", "/w"],
             ),
             (&[("type", "none"), ("o", "bind"), ("device", "relative")], &[]),

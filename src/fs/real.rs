@@ -2,8 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 /// How many links a path may lead through, as in the kernel.
 const MOST_LINKS: u32 = 40;
@@ -102,8 +105,32 @@ pub(crate) fn overlap(a: &Path, b: &Path) -> bool {
     RealPath::of(a).overlaps(&RealPath::of(b))
 }
 
+/// What tells a file or a directory from any other: its file system and its inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// What is at a path.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        std::fs::metadata(path).map(|found| Self { device: found.dev(), inode: found.ino() })
+    }
+
+    /// What a process sees at a path. Links are followed within its own root.
+    pub(crate) fn seen_by(process: u32, path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let root = rustix::fs::open(format!("/proc/{process}/root"), flags, Mode::empty())?;
+        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let found = rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)?;
+        let found = std::fs::File::from(found).metadata()?;
+        Ok(Self { device: found.dev(), inode: found.ino() })
+    }
+}
+
 /// Whether a link could not be read since there is none, rather than since nobody lets us look.
-fn says_that_there_is_no_link(error: &std::io::Error) -> bool {
+fn says_that_there_is_no_link(error: &io::Error) -> bool {
     let kinds = [
         ErrorKind::InvalidInput,
         ErrorKind::NotFound,
@@ -158,9 +185,8 @@ mod tests {
         let paths =
             ["/a/b", "/a/b c", "/a/bc/d", "/a/b-e", "/x", "/x/y/z", "/q.d/r"].map(Path::new);
         let all = RealPaths::of(paths.into_iter());
-        let asked = [
-            "/", "/a", "/a/b", "/a/b/c", "/a/bc", "/a/b ", "/a/c", "/x/y", "/xy", "/q", "/q.d",
-        ];
+        let asked =
+            ["/", "/a", "/a/b", "/a/b/c", "/a/bc", "/a/b ", "/a/c", "/x/y", "/xy", "/q", "/q.d"];
         for asked in asked {
             let asked = RealPath::of(Path::new(asked));
             let one_by_one = paths.iter().any(|path| RealPath::of(path).overlaps(&asked));

@@ -55,7 +55,9 @@ pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) 
     } else {
         format!("to let it in: dokku storage:set {name} scope {scope},{app}")
     };
-    Err(Error::refused(format!("storage entry \"{name}\" is for {scope} and not for {app}; {remedy}")))
+    Err(Error::refused(format!(
+        "storage entry \"{name}\" is for {scope} and not for {app}; {remedy}"
+    )))
 }
 
 /// What stands for apps that the caller cannot see.
@@ -120,7 +122,7 @@ pub(crate) fn redact(error: Error, context: &Context) -> Error {
         };
     }
     if let Error::InUse { what, uses } = error {
-        return match told(&uses, context) {
+        return match told(uses, context) {
             Ok(told) => Error::refused(format!("{what}: {told}")),
             Err(error) => error,
         };
@@ -170,33 +172,32 @@ fn how_to_take(entry: &EntryName, holder: &AppName, app: &AppName, context: &Con
 /// How many uses are named.
 const MOST: usize = 5;
 
+/// Those of the uses that the caller may see, and whether there are others.
+pub(crate) fn seen(mut uses: Vec<Use>, context: &Context) -> Result<(Vec<Use>, bool)> {
+    let all = context.store.apps()?;
+    let seen = apps::visible(&context.environment, all.clone())?;
+    let sees_all = seen.len() == all.len();
+    let count = uses.len();
+    uses.retain(|of| match &of.whose {
+        Whose::App(app) => sees_all || seen.contains(app),
+        Whose::Nobody => true,
+        Whose::Host => sees_all,
+    });
+    let hides_some = uses.len() < count;
+    Ok((uses, hides_some))
+}
+
 /// Who uses a place, as far as the caller may know it.
-pub(crate) fn told(uses: &[Use], context: &Context) -> Result<String> {
-    let is_restricted =
-        apps::are_restricted(&context.environment) && must_see_every_app("", context).is_err();
-    let (mut shown, mut hidden) = (Vec::new(), 0);
-    for of in uses {
-        let is_seen = !is_restricted
-            || match &of.whose {
-                Whose::App(app) => {
-                    !apps::visible(&context.environment, vec![app.clone()])?.is_empty()
-                }
-                Whose::Nobody => true,
-                Whose::Host => false,
-            };
-        if is_seen {
-            shown.push(of.to_string());
-        } else {
-            hidden += 1;
-        }
+fn told(uses: Vec<Use>, context: &Context) -> Result<String> {
+    let (seen, hides_some) = seen(uses, context)?;
+    let mut shown: Vec<String> = seen.iter().take(MOST).map(ToString::to_string).collect();
+    if seen.len() > MOST {
+        shown.push(format!("{} more", seen.len() - MOST));
     }
-    let more = shown.len().saturating_sub(MOST);
-    shown.truncate(MOST);
-    if more > 0 {
-        shown.push(format!("{more} more"));
-    }
-    if hidden > 0 {
-        shown.push(format!("{OTHERS}, or something of the host, use it (ask who may see every app)"));
+    if hides_some {
+        shown.push(format!(
+            "{OTHERS}, or something of the host, use it (ask who may see every app)"
+        ));
     }
     Ok(shown.join("; "))
 }

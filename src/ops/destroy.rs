@@ -25,7 +25,14 @@ pub(crate) fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<
     must_have_no_snapshots(&entry.name, &context.store)?;
     let removal = types::of(entry).removal(entry, asked, context)?;
     if let Some(place) = place_of(entry, &removal) {
-        places::must_be_free(cannot_go(entry), place, Some(&entry.name), context)?;
+        let (what, own) = (cannot_go(entry), Some(&entry.name));
+        if removal == Removal::Place || entry.has_own_volume() {
+            places::must_be_free(what, place, own, context)?;
+        } else {
+            // What is on a server, or in memory, is not lost; Docker keeps a volume that a container has.
+            let free = places::must_be_unregistered(what, place, own, &context.store);
+            free.map_err(|error| access::redact(error, context))?;
+        }
     }
     Ok(removal)
 }

@@ -14,7 +14,7 @@ use crate::domain::paths::Subpath;
 use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
 use crate::domain::trash::{TRASH, TrashId};
 use crate::fs::image;
-use crate::fs::real::RealPath;
+use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Depth};
 use crate::privileged::root;
 use crate::render::progress;
@@ -120,12 +120,16 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
     Ok(())
 }
 
-/// `usage-storage-dir NAME`, or `usage-storage-dir --resolve PATH…`, which says as JSON where paths lead. The first prints how many bytes and files are in a directory, which may be in the trash, a snapshot or out of sight, and when something
+/// `usage-storage-dir NAME`, or `--resolve PATH…`, which says as JSON where paths lead, or `--seen-by PROCESS PATH…`, which says
+/// as JSON what a process sees there. The first prints how many bytes and files are in a directory, which may be in the trash, a snapshot or out of sight, and when something
 /// in it was changed last (seconds since the beginning of 1970).
 pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = word(words, 0);
     if name == "--resolve" {
         return Ok(context.out.json(&resolved(&words[1..])?));
+    }
+    if name == "--seen-by" {
+        return Ok(context.out.json(&seen_by(&words[1..])?));
     }
     let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
     let is_hidden =
@@ -139,6 +143,17 @@ pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<(
     let newest = usage.newest.max(0);
     context.out.line(&format!("{} {} {newest}", usage.bytes, usage.files));
     Ok(())
+}
+
+/// What a process sees at paths; none where that cannot be known.
+fn seen_by(words: &[String]) -> Result<Vec<Option<Identity>>> {
+    let Some((process, paths)) = words.split_first() else {
+        return Err(Error::refused("--seen-by needs a process and paths"));
+    };
+    let process: u32 = process
+        .parse()
+        .map_err(|_| Error::refused(format!("{process:?} is not the number of a process")))?;
+    Ok(paths.iter().map(|path| Identity::seen_by(process, Path::new(path)).ok()).collect())
 }
 
 /// Where absolute paths lead; none where that cannot be known.

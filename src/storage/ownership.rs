@@ -20,7 +20,7 @@ use crate::domain::layout::{HELPERS, Layout, STORAGE_ROOT_FILE};
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::fs::image;
-use crate::fs::real::RealPath;
+use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Copied, Depth, Usage};
 use crate::host::environment::Environment;
 use crate::host::process;
@@ -349,12 +349,8 @@ pub(crate) fn resolve(
         let texts: Vec<String> = texts.collect();
         let mut words = vec!["--resolve"];
         words.extend(texts.iter().map(String::as_str));
-        let (program, words) = helper_call(environment, layout, "usage-storage-dir", &words)?;
-        let answer =
-            process::output("sudo", &words).map_err(Error::system("run sudo for", &program))?;
-        let found: Option<Vec<Option<PathBuf>>> = serde_json::from_str(&answer.stdout).ok();
-        let found = found.filter(|found| answer.status == 0 && found.len() == some.len());
-        let found = found.ok_or_else(|| {
+        let found: Option<Vec<Option<PathBuf>>> = asked(environment, layout, &words)?;
+        let found = found.filter(|found| found.len() == some.len()).ok_or_else(|| {
             Error::refused(format!(
                 "nobody could look where {} leads (root can mend the sudo rules with: dokku plugin:trigger install)",
                 paths[some[0]].display()
@@ -365,6 +361,34 @@ pub(crate) fn resolve(
         }
     }
     Ok(resolved)
+}
+
+/// What a process sees at paths, in their order; none where nobody knows.
+pub(crate) fn seen_by(
+    environment: &Environment,
+    layout: &Layout,
+    process: u32,
+    paths: &[&str],
+) -> Vec<Option<Identity>> {
+    if !needs_sudo(environment) {
+        let seen = |path: &&str| Identity::seen_by(process, Path::new(path)).ok();
+        return paths.iter().map(seen).collect();
+    }
+    let process = process.to_string();
+    let words = [&["--seen-by", &process], paths].concat();
+    let seen: Option<Vec<_>> = asked(environment, layout, &words).ok().flatten();
+    seen.filter(|seen| seen.len() == paths.len()).unwrap_or_else(|| vec![None; paths.len()])
+}
+
+/// What the helper that only looks answers; none where it does not.
+fn asked<T: serde::de::DeserializeOwned>(
+    environment: &Environment,
+    layout: &Layout,
+    words: &[&str],
+) -> Result<Option<T>> {
+    let (program, words) = helper_call(environment, layout, "usage-storage-dir", words)?;
+    let answer = process::output("sudo", &words).map_err(Error::system("run sudo for", program))?;
+    Ok(serde_json::from_str(&answer.stdout).ok().filter(|_| answer.status == 0))
 }
 
 /// What a directory or a file holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;

@@ -105,14 +105,14 @@ told() { jq -c --arg name "$VOLUME" 'select(.Name == $name and .call == "VolumeD
   ! has_volume "$VOLUME" || fail "the policy that was set later left the volume"
 }
 
-@test "a volume that a container uses is not removed, Docker says why, and the entry stays" {
+@test "a volume that a container uses is not removed, and the entry stays" {
   create --reclaim-policy Delete
   local id before
   id=$(docker run -d --network none --label "$TEST_LABEL" -v "$VOLUME:/x" "$TEST_IMAGE" sleep 1000)
   before=$(cat "$ENTRY")
   run_apart dokku storage:destroy "$VOLUME" --force
   assert_refused
-  assert_stderr_has "volume is in use - [$id]"
+  assert_stderr_has "(docker rm -f $(docker inspect --format '{{.Name}}' "$id" | tr -d /))"
   assert_equal "$before" "$(cat "$ENTRY")"
 }
 
@@ -121,7 +121,7 @@ told() { jq -c --arg name "$VOLUME" 'select(.Name == $name and .call == "VolumeD
   dokku storage:mount "$APP" "$VOLUME:/data"
   run_apart dokku storage:destroy "$VOLUME" --force
   assert_refused
-  assert_stderr_has "still mounted by app(s): $APP"
+  assert_stderr_has "$APP mounts $VOLUME at /data (dokku storage:unmount $APP $VOLUME:/data)"
   has_volume "$VOLUME"
   dokku storage:unmount "$APP" "$VOLUME:/data"
   dokku storage:destroy "$VOLUME" --force

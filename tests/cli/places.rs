@@ -72,8 +72,9 @@ pub fn container(session: &Session, name: &str, app: &str, mount: &str) {
 /// Registers an entry by hand, as an older version or another program could.
 pub fn entry(session: &Session, name: &str, path: &str) {
     let path = session.host.expand(path);
-    let text =
-        format!(r#"{{"name":"{name}","scheduler":"docker-local","host_path":"{path}","schema_version":1}}"#);
+    let text = format!(
+        r#"{{"name":"{name}","scheduler":"docker-local","host_path":"{path}","schema_version":1}}"#
+    );
     session.host.write(&format!("lib/data/storage-registry/entries/{name}.json"), text);
 }
 
@@ -95,7 +96,11 @@ type Setup = fn(&Session, &str);
 /// Everything that can use a place: what it is, how it comes to be, and what a refusal names.
 const USERS: &[(&str, Setup, &str)] = &[
     ("an entry at it", |s, place| entry(s, "other", place), "storage:destroy other"),
-    ("an entry below it", |s, place| entry(s, "nested", &format!("{place}/in")), "storage:destroy nested"),
+    (
+        "an entry below it",
+        |s, place| entry(s, "nested", &format!("{place}/in")),
+        "storage:destroy nested",
+    ),
     ("an entry above it", |s, _| entry(s, "above", "{LIB}/data/storage"), "storage:destroy above"),
     (
         "an entry behind a link",
@@ -129,44 +134,94 @@ const USERS: &[(&str, Setup, &str)] = &[
         },
         "storage:unmount blog ",
     ),
-    ("-v", |s, place| options(s, "_default_.deploy", &format!("-v {place}:/x")), "docker-options:remove blog deploy"),
-    ("--volume=", |s, place| options(s, "_default_.run", &format!("--volume={place}/in:/x:ro")), "docker-options:remove blog run"),
+    (
+        "-v",
+        |s, place| options(s, "_default_.deploy", &format!("-v {place}:/x")),
+        "docker-options:remove blog deploy",
+    ),
+    (
+        "--volume=",
+        |s, place| options(s, "_default_.run", &format!("--volume={place}/in:/x:ro")),
+        "docker-options:remove blog run",
+    ),
     (
         "--mount",
-        |s, place| options(s, "_default_.build", &format!("--mount type=bind,source={place},target=/x")),
+        |s, place| {
+            options(s, "_default_.build", &format!("--mount type=bind,source={place},target=/x"))
+        },
         "docker-options:remove blog build",
     ),
-    ("of a process type", |s, place| options(s, "web.deploy", &format!("--init -v \"{place}:/x\"")), "docker-options:remove --process web blog deploy"),
+    (
+        "of a process type",
+        |s, place| options(s, "web.deploy", &format!("--init -v \"{place}:/x\"")),
+        "docker-options:remove --process web blog deploy",
+    ),
     (
         "a container",
-        |s, place| container(s, "by-hand", "", &format!(r#"{{"Source": "{place}", "Destination": "/x", "RW": false}}"#)),
+        |s, place| {
+            container(
+                s,
+                "by-hand",
+                "",
+                &format!(r#"{{"Source": "{place}", "Destination": "/x", "RW": false}}"#),
+            )
+        },
         "docker rm -f by-hand",
     ),
     (
         "a stopped container, below it",
-        |s, place| container(s, "stopped", "", &format!(r#"{{"Source": "{place}/in", "Destination": "/x", "RW": true}}"#)),
+        |s, place| {
+            container(
+                s,
+                "stopped",
+                "",
+                &format!(r#"{{"Source": "{place}/in", "Destination": "/x", "RW": true}}"#),
+            )
+        },
         "docker rm -f stopped",
     ),
     (
         "a container of an app",
-        |s, place| container(s, "blog.web.1", "blog", &format!(r#"{{"Source": "{place}", "Destination": "/x", "RW": true}}"#)),
+        |s, place| {
+            container(
+                s,
+                "blog.web.1",
+                "blog",
+                &format!(r#"{{"Source": "{place}", "Destination": "/x", "RW": true}}"#),
+            )
+        },
         "ps:restart blog",
     ),
     (
         "a volume's device",
-        |s, place| volume(s, "shelf", &format!(r#"{{"type": "none", "o": "bind", "device": "{place}"}}"#)),
+        |s, place| {
+            volume(s, "shelf", &format!(r#"{{"type": "none", "o": "bind", "device": "{place}"}}"#))
+        },
         "docker volume rm shelf",
     ),
     (
         "a volume's lower directory",
-        |s, place| volume(s, "layers", &format!(r#"{{"type": "overlay", "device": "overlay", "o": "lowerdir=/etc:{place}/in,upperdir=/u,workdir=/w"}}"#)),
+        |s, place| {
+            volume(
+                s,
+                "layers",
+                &format!(
+                    r#"{{"type": "overlay", "device": "overlay", "o": "lowerdir=/etc:{place}/in,upperdir=/u,workdir=/w"}}"#
+                ),
+            )
+        },
         "docker volume rm layers",
     ),
     (
         "a container by a volume",
         |s, place| {
             volume(s, "shelf", &format!(r#"{{"o": "bind", "device": "{place}"}}"#));
-            container(s, "by-volume", "", r#"{"Name": "shelf", "Source": "/var/lib/docker/volumes/shelf/_data", "Destination": "/x", "RW": true}"#);
+            container(
+                s,
+                "by-volume",
+                "",
+                r#"{"Name": "shelf", "Source": "/var/lib/docker/volumes/shelf/_data", "Destination": "/x", "RW": true}"#,
+            );
         },
         "docker rm -f by-volume",
     ),
@@ -174,8 +229,16 @@ const USERS: &[(&str, Setup, &str)] = &[
 
 /// Who cannot be asked may use anything.
 const UNKNOWN: &[(&str, Setup, &str)] = &[
-    ("an entry that cannot be read", |s, _| s.host.write("lib/data/storage-registry/entries/odd.json", "{"), "odd.json"),
-    ("docker-options that cannot be read", |s, _| s.host.write("lib/config/docker-options/blog/_default_.run", b"\xff\n"), "_default_.run"),
+    (
+        "an entry that cannot be read",
+        |s, _| s.host.write("lib/data/storage-registry/entries/odd.json", "{"),
+        "odd.json",
+    ),
+    (
+        "docker-options that cannot be read",
+        |s, _| s.host.write("lib/config/docker-options/blog/_default_.run", b"\xff\n"),
+        "_default_.run",
+    ),
     ("Docker does not answer", |s, _| s.host.write("stub/silent", ""), "Docker does not answer"),
 ];
 
@@ -282,7 +345,8 @@ fn what_somebody_uses_stays_in_the_trash() {
         session.host.write("lib/data/storage-registry/policy.json", r#"{"trash_hours": 0}"#);
         (session, place)
     };
-    let commands: &[&[&str]] = &[&["storage:trash:empty", "--force"], &["storage:trash:empty", "base", "--yes"]];
+    let commands: &[&[&str]] =
+        &[&["storage:trash:empty", "--force"], &["storage:trash:empty", "base", "--yes"]];
     each_user(commands, USERS, make, true);
     each_user(commands, UNKNOWN, make, true);
     each_user(&[&["storage:trash:empty", "--expired"]], USERS, make, false);
@@ -321,12 +385,17 @@ fn what_somebody_else_uses_is_not_restored_over() {
 #[test]
 fn what_only_reads_all_of_the_storage_root_hinders_nobody() {
     for (what, setup) in [
-        ("an app", (|s, _| {
-            entry(s, "legacy-0123456789", "{LIB}/data/storage");
-            mounted(s, "blog", "legacy-0123456789", ",\"readonly\":true");
-        }) as Setup),
+        (
+            "an app",
+            (|s, _| {
+                entry(s, "legacy-0123456789", "{LIB}/data/storage");
+                mounted(s, "blog", "legacy-0123456789", ",\"readonly\":true");
+            }) as Setup,
+        ),
         ("docker-options", |s, _| options(s, "_default_.deploy", "-v /:/host:ro")),
-        ("a container", |s, _| container(s, "monitor", "", r#"{"Source": "/", "Destination": "/host", "RW": false}"#)),
+        ("a container", |s, _| {
+            container(s, "monitor", "", r#"{"Source": "/", "Destination": "/host", "RW": false}"#)
+        }),
     ] {
         let session = with_base(&[]);
         setup(&session, "");
@@ -376,7 +445,12 @@ fn nobody_uses_it_and_it_goes() {
     entry(&session, "beside", "{LIB}/data/storage/base-2");
     volume(&session, "plain", "null");
     volume(&session, "beside", r#"{"o": "bind", "device": "{LIB}/data/storage/bas"}"#);
-    container(&session, "other", "", r#"{"Source": "{LIB}/data/storage/base-2", "Destination": "/x", "RW": true}"#);
+    container(
+        &session,
+        "other",
+        "",
+        r#"{"Source": "{LIB}/data/storage/base-2", "Destination": "/x", "RW": true}"#,
+    );
     options(&session, "_default_.deploy", "-v {LIB}/data/storage/base-2:/x");
     session.prepare(&["storage:destroy", "base", "--force", "--destroy-host-dir"]);
     session.prepare(&["storage:trash:empty", "--force"]);
@@ -423,7 +497,8 @@ fn the_plugins_own_names_are_no_paths_for_anybody() {
         symlink(session.host.expand(&own), session.host.path("lib/data/storage/linked")).unwrap();
         symlink(session.host.path("lib/data/storage"), session.host.path("root")).unwrap();
         volume(&session, "by-hand", &format!(r#"{{"o": "bind", "device": "{own}"}}"#));
-        let layers = format!(r#"{{"type": "overlay", "device": "overlay", "o": "lowerdir={own}:/usr"}}"#);
+        let layers =
+            format!(r#"{{"type": "overlay", "device": "overlay", "o": "lowerdir={own}:/usr"}}"#);
         volume(&session, "layers", &layers);
         if !seen.is_empty() {
             limit(&session, seen);
@@ -492,7 +567,9 @@ fn must_stop(session: &Session, reason: &str) {
     let answer =
         session.call(&["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"]).run();
     assert!(answer.status == 1 && answer.stderr.contains(reason), "{answer:?}");
-    for call in [&["docker-args-run", "blog", "latest"][..], &["docker-args-deploy", "blog", "latest"]] {
+    for call in
+        [&["docker-args-run", "blog", "latest"][..], &["docker-args-deploy", "blog", "latest"]]
+    {
         let answer = session.call(call).run();
         assert!(answer.stdout.contains("/.refused/"), "{answer:?}");
     }
@@ -533,7 +610,8 @@ fn with_alices_data() -> Session {
 fn flags(session: &Session, options: &str) -> Vec<String> {
     let json = session.host.expand(&format!("{{{options}}}"));
     let options: std::collections::BTreeMap<String, String> = serde_json::from_str(&json).unwrap();
-    let flags = options.iter().map(|(key, value)| ["--option".to_owned(), format!("{key}={value}")]);
+    let flags =
+        options.iter().map(|(key, value)| ["--option".to_owned(), format!("{key}={value}")]);
     flags.flatten().collect()
 }
 
@@ -661,7 +739,11 @@ fn allowed_paths_and_the_jail_hold_for_volumes_too() {
             session.host.make_directory("allowed/blog");
             symlink("/etc", session.host.path("allowed/to-etc")).unwrap();
             session.prepare(&["storage:mount", "blog", "before:/x"]);
-            session.prepare(&["storage:policy:set", policy[0], &policy[1].replace("{app}", "{app}")]);
+            session.prepare(&[
+                "storage:policy:set",
+                policy[0],
+                &policy[1].replace("{app}", "{app}"),
+            ]);
             volume(&session, "by-hand", &format!("{{{options}}}"));
             for words in [
                 &["storage:mount", "blog", "by-hand:/y"][..],
@@ -670,7 +752,8 @@ fn allowed_paths_and_the_jail_hold_for_volumes_too() {
             ] {
                 let answer = session.call(words).run();
                 assert!(
-                    answer.status == 1 && answer.stderr.contains("not allowed by this host's policy"),
+                    answer.status == 1
+                        && answer.stderr.contains("not allowed by this host's policy"),
                     "{words:?}, {options}: {answer:?}"
                 );
             }
@@ -704,7 +787,9 @@ fn a_part_of_an_entry_does_not_lead_out_of_it() {
 #[test]
 fn a_volume_that_is_not_the_entrys_any_more_stops_the_deploy() {
     for before in [r#"{"o": "bind", "device": "{ROOT}"}"#, "{}"] {
-        for after in [r#"{"o": "bind", "device": "/srv"}"#, r#"{"type": "tmpfs", "device": "tmpfs"}"#, "{}"] {
+        for after in
+            [r#"{"o": "bind", "device": "/srv"}"#, r#"{"type": "tmpfs", "device": "tmpfs"}"#, "{}"]
+        {
             let session = host(&["blog"]);
             volume(&session, "shelf", before);
             session.prepare(&["storage:create", "shelf", "--type", "volume"]);
@@ -796,9 +881,11 @@ fn a_scope_leaves_nobody_out_who_has_the_place() {
 
 #[test]
 fn an_entry_does_not_lead_around_the_scope_of_another() {
-    for (name, path) in
-        [("around", "{LIB}/data/storage"), ("inside", "{LIB}/data/storage/box/in"), ("same", "{LIB}/data/storage/box")]
-    {
+    for (name, path) in [
+        ("around", "{LIB}/data/storage"),
+        ("inside", "{LIB}/data/storage/box/in"),
+        ("same", "{LIB}/data/storage/box"),
+    ] {
         let session = host(&["alpha", "beta"]);
         session.prepare(&["storage:create", name, path]);
         session.prepare(&["storage:create", "box", "--scope", "alpha"]);
@@ -808,7 +895,13 @@ fn an_entry_does_not_lead_around_the_scope_of_another() {
     }
     let session = host(&["alpha", "beta"]);
     session.prepare(&["storage:create", "base"]);
-    session.prepare(&["storage:create", "nested", "{LIB}/data/storage/base/in", "--scope", "alpha"]);
+    session.prepare(&[
+        "storage:create",
+        "nested",
+        "{LIB}/data/storage/base/in",
+        "--scope",
+        "alpha",
+    ]);
     let answer = session.call(&["storage:mount", "beta", "base", "--container-dir", "/x"]).run();
     assert!(answer.status == 1 && answer.stderr.contains("alpha,beta"), "{answer:?}");
 }

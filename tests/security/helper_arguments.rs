@@ -291,3 +291,30 @@ fn usage_takes_a_name_and_nothing_else() {
     assert_eq!((answer.status, numbers.count()), (0, 3), "{answer:?}");
     say(&format!("security: {} calls of usage-storage-dir refused", calls.len()));
 }
+
+#[test]
+fn where_paths_lead_and_nothing_of_what_is_there() {
+    let host = Host::bare();
+    helper::install(&host);
+    let closed = host.path("outside/closed");
+    fs::create_dir(&closed).unwrap();
+    symlink("/etc", closed.join("link")).unwrap();
+    let link = closed.join("link/passwd").to_str().unwrap().to_owned();
+    let answer = helper::run(&host, "usage-storage-dir", &["--resolve", &link, "/none/../x"]);
+    assert_eq!((answer.status, answer.stdout.trim()), (0, r#"["/etc/passwd","/x"]"#));
+    let own = std::process::id().to_string();
+    let words = ["--seen-by", &own, "/etc/passwd", "/not-there", "/proc/self/root/etc"];
+    let answer = helper::run(&host, "usage-storage-dir", &words);
+    assert!(answer.status == 0 && answer.stdout.trim().ends_with(",null,null]"), "{answer:?}");
+    for words in [
+        &["--resolve", "relative"][..],
+        &["--resolve", "--seen-by"],
+        &["--seen-by"],
+        &["--seen-by", "../1", "/etc"],
+        &["--seen-by", "-1", "/etc"],
+        &["--seen", "1"],
+    ] {
+        let answer = helper::run(&host, "usage-storage-dir", words);
+        assert_eq!(answer.status, 1, "{words:?}: {answer:?}");
+    }
+}

@@ -156,7 +156,7 @@ fn install_gives_nothing_away_to_who_owns_the_store() {
 fn a_user_gets_directories_through_sudo() {
     let Some(host) = host() else { return };
     let script = r#"
-        export DOKKU_LIB_ROOT="$root/lib" DOKKU_ROOT="$root/home" DOCKER_BIN=/bin/false
+        export DOKKU_LIB_ROOT="$root/lib" DOKKU_ROOT="$root/home" DOCKER_BIN=no-docker-here
         liar "$program" storage:create made --chown 1000 2>/dev/null
         stat -c '%u:%g' "$root/lib/data/storage/made"
         stat -c '%U %a' "$root/lib/data/storage-registry/entries/made.json"

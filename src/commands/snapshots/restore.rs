@@ -92,7 +92,11 @@ fn must_be_alone(entry: &Entry, context: &Context) -> Result<()> {
         return Ok(());
     };
     let uses = Places::with_volumes(context)?.uses_without_containers(place, Some(&entry.name));
-    let what = format!("storage entry \"{}\" cannot be restored, since {} is in use", entry.name, entry.shown_source());
+    let what = format!(
+        "storage entry \"{}\" cannot be restored, since {} is in use",
+        entry.name,
+        entry.shown_source()
+    );
     places::refused(what, uses).map_err(|error| access::redact(error, context))
 }
 

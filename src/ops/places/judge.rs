@@ -129,16 +129,14 @@ pub(crate) fn attachment(
         && access::judged_path(entry, context).is_none()
         && !apps::are_restricted(&context.environment);
     match &entry.host_path {
-        Some(named) if entry.is_docker_local() && !is_plain && has_own_volume(entry) => {
+        Some(named @ Source::Path(_)) if entry.is_docker_local() && !is_plain => {
+            source(named, Some(&entry.name), Some(app), context)
+        }
+        Some(named) if entry.is_docker_local() && entry.has_own_volume() => {
             source(named, Some(&entry.name), Some(app), context)
         }
         _ => Ok(None),
     }
-}
-
-/// Whether what Docker has under the entry's volume is what somebody chose, and not what the type makes.
-fn has_own_volume(entry: &Entry) -> bool {
-    matches!(entry.host_path, Some(Source::Path(_))) || ["", "volume"].contains(&&*entry.kind)
 }
 
 /// An entry without a type that notes what was seen of its volume.
@@ -172,7 +170,7 @@ pub(crate) fn at_deploy(
         }
         return access::must_be_allowed(entry, Some(app), policy, context);
     };
-    if !entry.is_docker_local() || !has_own_volume(entry) {
+    if !entry.is_docker_local() || !entry.has_own_volume() {
         return Ok(());
     }
     let Found::Here(found) = volumes::find(&context.environment, name.as_str()) else {

@@ -229,6 +229,19 @@ impl Places {
         uses
     }
 
+    /// Everybody who uses an entry, by its name or another, also if they only read it.
+    pub(crate) fn uses_of_entry(&self, entry: &Entry) -> Vec<Use> {
+        let Some(place) = &entry.host_path else {
+            return self.uses_of(entry, false);
+        };
+        let target = self.target(place);
+        let mut uses = self.uses_by_registry(&target, None, true);
+        uses.extend(self.uses_by_docker(&target));
+        let remedy = format!("dokku storage:destroy {}", entry.name);
+        uses.retain(|of| of.remedy != remedy);
+        uses
+    }
+
     /// Refuses an entry whose scope leaves out an app that gets at its place.
     pub(crate) fn must_be_in_scope_of(&self, entry: &Entry) -> Result<()> {
         let mut uses = self.apps_at(entry);
@@ -347,9 +360,10 @@ impl Places {
                 judge::unmount(app, entry, attachment)
             };
             uses.push(Use::of_app(app, sentence, remedy));
-            let getting = self.shares.iter().filter(|(to, from)| {
-                from == app && entry.scope.includes(to) && !entry.exclusive
-            });
+            let getting = self
+                .shares
+                .iter()
+                .filter(|(to, from)| from == app && entry.scope.includes(to) && !entry.exclusive);
             uses.extend(getting.map(|(to, from)| {
                 let sentence = format!("{to} gets storage entry \"{name}\" from {from}");
                 Use::of_app(to, sentence, format!("dokku storage:unshare {from} {to}"))
@@ -426,9 +440,8 @@ impl Places {
 
     /// What is mounted at or below a path, but for what belongs there.
     fn mount_points(&self, path: &Path, own: Option<&EntryName>) -> Vec<Use> {
-        let is_mounted_there = |entry: &Entry| {
-            own == Some(&entry.name) && types::of(entry).must_be_mounted(entry)
-        };
+        let is_mounted_there =
+            |entry: &Entry| own == Some(&entry.name) && types::of(entry).must_be_mounted(entry);
         let is_own = |point: &PathBuf| {
             mount_points::is_same(point, path) && self.entries.entries.iter().any(is_mounted_there)
         };

@@ -99,12 +99,18 @@ fn sources(line: &str) -> Vec<(String, bool)> {
     let mut found = Vec::new();
     while let Some(word) = words.next() {
         let (flag, value) = match word.split_once('=') {
-            Some((flag, value)) if word.starts_with("--") => (flag.to_owned(), Some(value.to_owned())),
+            Some((flag, value)) if word.starts_with("--") => {
+                (flag.to_owned(), Some(value.to_owned()))
+            }
             _ => (word, None),
         };
         match flag.as_str() {
-            "--volume" => found.extend(of_volume(&value.or_else(|| words.next()).unwrap_or_default())),
-            "--mount" => found.extend(of_mount(&value.or_else(|| words.next()).unwrap_or_default())),
+            "--volume" => {
+                found.extend(of_volume(&value.or_else(|| words.next()).unwrap_or_default()))
+            }
+            "--mount" => {
+                found.extend(of_mount(&value.or_else(|| words.next()).unwrap_or_default()))
+            }
             flag if flag.starts_with('-') && !flag.starts_with("--") => {
                 // Short flags without a value may stand before it in the same word.
                 let rest = flag[1..].trim_start_matches(['d', 'i', 'P', 'q', 't']);

@@ -1,0 +1,38 @@
+//! Who uses an entry, and by which name, for `storage:doctor ENTRY`.
+
+use crate::context::Context;
+use crate::domain::entry::Entry;
+use crate::domain::error::Result;
+use crate::domain::finding::{Finding, Severity};
+use crate::domain::uses::Whose;
+use crate::ops::access;
+use crate::ops::places::Places;
+use crate::types;
+
+/// What is the matter with an entry, and who uses it, as far as the caller may know.
+pub(crate) fn of_entry(entry: &Entry, context: &Context) -> Result<Vec<Finding>> {
+    let name = &entry.name;
+    let mut findings = Vec::new();
+    if let Some(problem) = types::of(entry).problem(entry, context) {
+        let sentence = format!("storage entry \"{name}\" is not ready: {}", problem.sentence);
+        let finding = Finding::new(problem.code, Severity::Person, sentence, problem.remedy);
+        findings.push(finding.of_entry(name).at(entry.shown_source()));
+    }
+    let uses = Places::of_this_host(context)?.uses_of_entry(entry);
+    let (seen, hides_some) = access::seen(uses, context)?;
+    findings.extend(seen.into_iter().map(|of| {
+        let finding = Finding::new("used-by", Severity::Note, of.sentence, of.remedy);
+        let finding = finding.of_entry(name).at(entry.shown_source());
+        match &of.whose {
+            Whose::App(app) => finding.of_app(app),
+            Whose::Nobody | Whose::Host => finding,
+        }
+    }));
+    if hides_some {
+        let sentence = "apps that you cannot see, or something of the host, use it";
+        let finding =
+            Finding::new("used-by", Severity::Note, sentence, "ask who may see every app");
+        findings.push(finding.of_entry(name));
+    }
+    Ok(findings)
+}
