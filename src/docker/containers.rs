@@ -163,13 +163,13 @@ pub(crate) fn every(environment: &Environment) -> Option<Vec<Container>> {
 
 /// The host's number of a running container's first process; none where it does not run, or Docker does not say.
 pub(crate) fn process(environment: &Environment, container: &Container) -> Option<u32> {
-    let number = match get(environment, &format!("/containers/{}/json", container.id)) {
-        Some(inspected) => inspected["State"]["Pid"].as_u64()?,
-        None => {
-            let words = ["inspect", "--format", "{{.State.Pid}}", &container.id];
-            let answer = process::output(&client(environment), &words).ok()?;
-            answer.stdout.trim().parse().ok()?
-        }
+    let inspected = get(environment, &format!("/containers/{}/json", container.id));
+    let number = if let Some(inspected) = inspected {
+        inspected["State"]["Pid"].as_u64()?
+    } else {
+        let words = ["inspect", "--format", "{{.State.Pid}}", &container.id];
+        let answer = process::output(&client(environment), &words).ok()?;
+        answer.stdout.trim().parse().ok()?
     };
     u32::try_from(number).ok().filter(|&number| number > 0)
 }

@@ -112,10 +112,7 @@ impl VolumeTarget {
                 // A password may have any sign in it; no option of the kernel's names a path.
                 "cifs" | "smb3" if device.starts_with("//") => {
                     let names_source = |flag: &&str| key(flag) == "source";
-                    flags
-                        .iter()
-                        .any(|flag| names_source(&flag))
-                        .then(|| "the option source".to_owned())
+                    flags.iter().any(names_source).then(|| "the option source".to_owned())
                 }
                 kind => Some(format!("the type {kind:?}")),
             }

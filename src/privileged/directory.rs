@@ -126,10 +126,12 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
 pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let name = word(words, 0);
     if name == "--resolve" {
-        return Ok(context.out.json(&resolved(&words[1..])?));
+        context.out.json(&resolved(&words[1..])?);
+        return Ok(());
     }
     if name == "--seen-by" {
-        return Ok(context.out.json(&seen_by(&words[1..])?));
+        context.out.json(&seen_by(&words[1..])?);
+        return Ok(());
     }
     let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
     let is_hidden =

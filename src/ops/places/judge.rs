@@ -328,7 +328,7 @@ fn must_not_be_of_others_options(source: &Source, led: &[Led], context: &Context
                 matches!(source, Source::Volume(name) if name.as_str() == mount.source)
             };
             // Who mounts everything has nothing of its own there.
-            if is_it && mount.source.trim_matches('/') != "" {
+            if is_it && !mount.source.trim_matches('/').is_empty() {
                 return Err(in_use_by_others(source));
             }
         }

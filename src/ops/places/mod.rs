@@ -350,9 +350,10 @@ impl Places {
             }
             let path = &attachment.container_path;
             let sentence = format!("{app} mounts {source} at {path}");
-            let sentence = match name.is_legacy() {
-                true => sentence,
-                false => format!("{sentence} as storage entry \"{name}\""),
+            let sentence = if name.is_legacy() {
+                sentence
+            } else {
+                format!("{sentence} as storage entry \"{name}\"")
             };
             let remedy = if self.abandoned.contains(app) {
                 format!("dokku plugin:trigger post-delete {app}")
@@ -384,8 +385,8 @@ impl Places {
     fn uses_by_docker(&self, target: &Target) -> Vec<Use> {
         let mut uses = self.uses_by_volumes(target);
         if let Docker::Said { containers, .. } = &self.docker {
-            let used = containers.iter().filter(|container| self.has(container, target));
-            uses.extend(used.map(|container| self.use_of(container)));
+            let having = containers.iter().filter(|container| self.has(container, target));
+            uses.extend(having.map(|container| self.use_of(container)));
         }
         uses
     }
@@ -393,8 +394,8 @@ impl Places {
     fn uses_by_volumes(&self, target: &Target) -> Vec<Use> {
         let is_it = |listed: &&Listed| {
             let of_volume = listed.target();
-            let paths = of_volume.paths.iter().map(|path| self.real(path));
-            let relation = paths.filter_map(|path| target.relation(&path)).next();
+            let mut paths = of_volume.paths.iter().map(|path| self.real(path));
+            let relation = paths.find_map(|path| target.relation(&path));
             relation.is_some_and(|relation| relation == Relation::Within || !listed.is_readonly())
         };
         let used = self.volumes().iter().filter(is_it);

@@ -1,7 +1,7 @@
 //! What docker-options tell Docker to mount: in every file of an app, in every way in which it can be written.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::domain::docker_args::quoted;
 use crate::domain::error::{Error, Result};
@@ -69,14 +69,14 @@ fn names(folder: &Path) -> Result<Vec<String>> {
 
 fn of_file(
     app: &AppName,
-    path: &PathBuf,
+    path: &Path,
     remedy: &dyn Fn(&str) -> String,
 ) -> Result<Vec<OptionMount>> {
     let Some(content) = files::read(path)? else {
         return Ok(Vec::new());
     };
     let text = std::str::from_utf8(&content).map_err(|_| Error::Unreadable {
-        path: path.clone(),
+        path: path.to_path_buf(),
         line: None,
         reason: "it is not UTF-8 text".to_owned(),
     })?;
@@ -106,10 +106,10 @@ fn sources(line: &str) -> Vec<(String, bool)> {
         };
         match flag.as_str() {
             "--volume" => {
-                found.extend(of_volume(&value.or_else(|| words.next()).unwrap_or_default()))
+                found.extend(of_volume(&value.or_else(|| words.next()).unwrap_or_default()));
             }
             "--mount" => {
-                found.extend(of_mount(&value.or_else(|| words.next()).unwrap_or_default()))
+                found.extend(of_mount(&value.or_else(|| words.next()).unwrap_or_default()));
             }
             flag if flag.starts_with('-') && !flag.starts_with("--") => {
                 // Short flags without a value may stand before it in the same word.
