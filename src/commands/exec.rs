@@ -13,7 +13,8 @@ use crate::domain::error::{Error, Result};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source};
 use crate::host::{plugn, process};
-use crate::ops::access;
+use crate::ops::places::judge;
+use crate::ops::{access, apps};
 use crate::storage::root::Place;
 use crate::{docker, types};
 
@@ -40,6 +41,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let name = arguments.positional.remove(0);
     let entry = access::entry(&name, context)?;
     check(&arguments)?;
+    must_be_judged(&entry, context)?;
     crate::ops::usable::must_be_usable(&entry, context)?;
     let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
     context.out.flush()?;
@@ -53,6 +55,17 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     match status {
         0 => Ok(()),
         status => Err(Error::Status(status).into()),
+    }
+}
+
+/// Refuses a caller who does not see every app an entry that no app mounts, where they could not mount it themselves.
+fn must_be_judged(entry: &Entry, context: &Context) -> Result<()> {
+    let is_restricted = apps::are_restricted(&context.environment);
+    match &entry.host_path {
+        Some(place) if is_restricted && context.store.apps_mounting(&entry.name)?.is_empty() => {
+            judge::source(place, Some(&entry.name), None, context).map(drop)
+        }
+        _ => Ok(()),
     }
 }
 

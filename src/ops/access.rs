@@ -22,6 +22,7 @@ use crate::domain::paths::Source;
 use crate::domain::policy::Policy;
 use crate::domain::uses::{Use, Whose};
 use crate::fs::jail;
+use crate::fs::real::RealPath;
 use crate::ops::apps;
 use crate::ops::places::{Places, judge};
 use crate::store::entries::no_such_entry;
@@ -35,7 +36,30 @@ pub(crate) fn entry(name: &str, context: &Context) -> Result<Entry> {
 
 /// Whether the caller may touch an entry.
 pub(crate) fn may_touch(entry: &Entry, context: &Context) -> Result<bool> {
-    Ok(!apps::are_restricted(&context.environment) || is_shared(entry, context)?)
+    Ok(!apps::are_restricted(&context.environment) || is_in_reach(entry, context)?)
+}
+
+/// Whether the caller sees an app that mounts the entry; or nobody mounts it, and nothing that it leads to is others'.
+fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
+    if !is_shared(entry, context)? {
+        return Ok(false);
+    }
+    if !context.store.apps_mounting(&entry.name)?.is_empty() {
+        return Ok(true);
+    }
+    let real = |entry: &Entry| -> Vec<RealPath> {
+        entry.paths().iter().map(|path| RealPath::of(Path::new(path))).collect()
+    };
+    let mine = real(entry);
+    for other in context.store.entries()?.entries {
+        let is_same = matches!(entry.host_path, Some(Source::Volume(_)))
+            && entry.host_path == other.host_path;
+        let overlaps = || real(&other).iter().any(|a| mine.iter().any(|b| a.overlaps(b)));
+        if other.name != entry.name && (is_same || overlaps()) && !is_shared(&other, context)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Whether nobody mounts the entry, or an app that the caller may see.

@@ -95,7 +95,7 @@ impl Store {
         let mut found = Vec::new();
         self.each_entry_file(|name, content| {
             if let Ok(content) = content
-                && fields.iter().any(|field| mentions(content, field))
+                && mentions(content, &fields)
                 && let Ok(entry) = parse(&self.layout().entry(&name), &name, content)
             {
                 found.push(entry);
@@ -115,10 +115,10 @@ impl Store {
     }
 }
 
-/// Whether a field may be in a file, whose name is given with the quote before it: an escape could hide it.
-fn mentions(content: &[u8], field: &str) -> bool {
+/// Whether one of these fields may be in a file; each is given with the quote before its name. An escape could hide it.
+fn mentions(content: &[u8], fields: &[String]) -> bool {
     match str::from_utf8(content) {
-        Ok(text) => text.contains('\\') || text.contains(field),
+        Ok(text) => text.contains('\\') || fields.iter().any(|field| text.contains(field)),
         Err(_) => true,
     }
 }

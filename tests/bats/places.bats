@@ -40,7 +40,7 @@ waits() { docker run -d --network none --label "$TEST_LABEL" --name "$APP-by-han
   kept_until "$APP-by-hand"
   box
   docker create --network none --label "$TEST_LABEL" --name "$APP-by-hand" -v "$ROOT/$BOX:/x" "$TEST_IMAGE" sleep 1 >/dev/null
-  kept_until "stopped container $APP-by-hand"
+  kept_until "the container $APP-by-hand, which does not run"
 }
 
 @test "what a volume leads to is not destroyed" {

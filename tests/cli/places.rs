@@ -923,3 +923,29 @@ fn an_exclusive_entrys_remedy_names_what_is_there() {
     session.prepare(&["storage:mount", "beta", "box", "--container-dir", "/x"]);
     assert_eq!(session.call(&["storage:mount", "alpha", "shelf:/x"]).run().status, 1);
 }
+
+#[test]
+fn an_entry_that_nobody_mounts_does_not_lead_to_what_is_others() {
+    let session = host(&["alice", "bob"]);
+    session.prepare(&["storage:create", "base"]);
+    session.prepare(&["storage:create", "around", "{LIB}/data/storage"]);
+    session.prepare(&["storage:create", "nested", "{LIB}/data/storage/base/in"]);
+    session.prepare(&["storage:mount", "alice", "nested", "--container-dir", "/x"]);
+    volume(&session, "disk", r#"{"type": "ext4", "device": "/dev/vda"}"#);
+    session.prepare(&["storage:create", "disk", "disk", "--type", "volume"]);
+    limit(&session, "bob\n");
+    for words in [
+        &["storage:exec", "base", "--", "ls"][..],
+        &["storage:exec", "around", "--", "ls"],
+        &["storage:exec", "disk", "--", "ls"],
+        &["storage:mount", "bob", "base", "--container-dir", "/x"],
+        &["storage:mount", "bob", "around", "--container-dir", "/x"],
+        &["storage:mount", "bob", "disk", "--container-dir", "/x"],
+        &["storage:snapshots:create", "base", "first"],
+        &["storage:clone", "base", "copied"],
+        &["storage:destroy", "base", "--force", "--destroy-host-dir"],
+    ] {
+        let answer = session.call(words).run();
+        assert!(answer.status == 1 && !answer.stderr.contains("alice"), "{words:?}: {answer:?}");
+    }
+}

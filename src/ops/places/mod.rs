@@ -423,13 +423,13 @@ impl Places {
 
     fn use_of(&self, container: &Container) -> Use {
         let name = if container.name.is_empty() { &container.id } else { &container.name };
-        let what = if container.is_running { "container" } else { "stopped container" };
-        let sentence = format!("the {what} {name} has it");
+        let state = if container.is_running { "" } else { ", which does not run," };
+        let sentence = format!("the container {name}{state} has it");
         match AppName::parse(&container.app).ok().filter(|_| !container.app.is_empty()) {
             Some(app) => {
                 let is_deployed = container.is_running && !container.is_one_off;
                 let remedy = if is_deployed && self.apps.contains(&app) {
-                    format!("dokku ps:restart {app}")
+                    format!("dokku ps:restart {app}; the old container goes a minute later")
                 } else {
                     format!("docker rm -f {name}")
                 };
