@@ -228,7 +228,6 @@ fn unregister(
     place: Option<&Source>,
     context: &Context,
 ) -> Result<Vec<AppName>> {
-    let removes_data = !matches!(leaving, Leaving::Nothing);
     context.store.change(|change| {
         let path = change.store().layout().directory(entry.name.as_str());
         let using = change.store().apps_with(&entry.name)?;

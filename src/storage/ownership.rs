@@ -326,7 +326,10 @@ fn usage_of_file(path: &Path) -> Option<Usage> {
     Some(Usage { bytes: found.blocks() * 512, files: 1, newest: found.mtime() })
 }
 
-/// How many paths a helper is asked about at once.
+/// The helper that only looks.
+const LOOKS: &str = "usage-storage-dir";
+
+/// How many paths it is asked about at once.
 const AT_ONCE: usize = 200;
 
 /// Where paths lead, in their order. Those that the caller may not follow to the end are followed by root; where root
@@ -349,7 +352,8 @@ pub(crate) fn resolve(
         let texts: Vec<String> = texts.collect();
         let mut words = vec!["--resolve"];
         words.extend(texts.iter().map(String::as_str));
-        let found: Option<Vec<Option<PathBuf>>> = asked(environment, layout, &words)?;
+        let said = helper(environment, layout, LOOKS, &words)?;
+        let found: Option<Vec<Option<PathBuf>>> = serde_json::from_str(&said).ok();
         let found = found.filter(|found| found.len() == some.len()).ok_or_else(|| {
             Error::refused(format!(
                 "nobody could look where {} leads (root can mend the sudo rules with: dokku plugin:trigger install)",
@@ -376,19 +380,9 @@ pub(crate) fn seen_by(
     }
     let process = process.to_string();
     let words = [&["--seen-by", &process], paths].concat();
-    let seen: Option<Vec<_>> = asked(environment, layout, &words).ok().flatten();
+    let said = helper(environment, layout, LOOKS, &words).unwrap_or_default();
+    let seen: Option<Vec<_>> = serde_json::from_str(&said).ok();
     seen.filter(|seen| seen.len() == paths.len()).unwrap_or_else(|| vec![None; paths.len()])
-}
-
-/// What the helper that only looks answers; none where it does not.
-fn asked<T: serde::de::DeserializeOwned>(
-    environment: &Environment,
-    layout: &Layout,
-    words: &[&str],
-) -> Result<Option<T>> {
-    let (program, words) = helper_call(environment, layout, "usage-storage-dir", words)?;
-    let answer = process::output("sudo", &words).map_err(Error::system("run sudo for", program))?;
-    Ok(serde_json::from_str(&answer.stdout).ok().filter(|_| answer.status == 0))
 }
 
 /// What a directory or a file holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;

@@ -585,7 +585,7 @@ const ELSEWHERE: &[&str] = &[
     r#""o": "bind", "device": "{LIB}/data/storage""#,
     r#""o": "bind", "device": "{LIB}""#,
     r#""o": "bind", "device": "/""#,
-    r#""o": "bind", "device": "{LIB}/data/storage-images""#,
+    r#""o": "bind", "device": "{LIB}/storage-images""#,
     r#""o": "bind", "device": "{LIB}/data/storage-registry""#,
     r#""o": "bind", "device": "{ROOT}/outside/../lib/data/storage/alice-data""#,
     r#""o": "bind", "device": "{ROOT}/scoped""#,
