@@ -69,6 +69,11 @@ impl Error {
         Self::Refused(sentence.into())
     }
 
+    /// A store file that as a whole cannot be used.
+    pub fn unreadable(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::Unreadable { path: path.into(), line: None, reason: reason.into() }
+    }
+
     /// A closure for `map_err` that names what was tried on which path.
     pub fn system<E: Into<std::io::Error>>(
         action: &'static str,

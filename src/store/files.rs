@@ -67,13 +67,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) => return Err(Error::system("read", path)(error)),
     };
     let stat = rustix::fs::fstat(&file).map_err(Error::system("read", path))?;
-    let unreadable = |reason: String| Error::Unreadable { path: path.into(), line: None, reason };
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(unreadable("it is not a regular file".to_owned()));
+        return Err(Error::unreadable(path, "it is not a regular file"));
     }
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     if size > LARGEST {
-        return Err(unreadable(format!("it has {size} bytes (max {LARGEST})")));
+        return Err(Error::unreadable(path, format!("it has {size} bytes (max {LARGEST})")));
     }
     let size = usize::try_from(size).unwrap_or(0);
     content_of(&file, size).map(Some).map_err(Error::system("read", path))

@@ -29,6 +29,7 @@ pub(crate) mod entries;
 mod exclusive;
 pub(crate) mod files;
 mod journal;
+mod json;
 mod mounts;
 mod policy;
 pub(crate) mod reading;
