@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind, Row};
 use crate::domain::error::{Error, Result};
-use crate::host::process;
+use crate::host::process::Program;
 use crate::types;
 
 /// The part of the script that is the same whatever the catalog says.
@@ -78,10 +78,7 @@ fn script(catalog: Catalog) -> Result<String> {
 /// What the script knows of a command.
 fn case(row: &Row) -> Result<String> {
     let command = format!("storage:{}", row.name);
-    let asked = ["dokku-storage", &command, "--help"].map(str::to_owned);
-    let help = process::own_helper(&asked)
-        .map_err(|error| Error::refused(format!("cannot ask {command} for its help: {error}")))?
-        .stderr;
+    let help = Program::this("dokku-storage", &[&command, "--help"]).run()?.stderr;
     let flags = flags(&help);
     let listed = |has_value: bool| {
         let names = flags.iter().filter(|flag| flag.value.is_some() == has_value);

@@ -12,7 +12,8 @@ use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source};
-use crate::host::{plugn, process};
+use crate::host::plugn;
+use crate::host::process::Program;
 use crate::ops::access;
 use crate::storage::root::Place;
 use crate::{docker, types};
@@ -85,7 +86,7 @@ fn through_scheduler(entry: &Entry, image: &str, arguments: &Arguments) -> Resul
         words.push("--".to_owned());
         words.extend_from_slice(&arguments.positional);
     }
-    plugn::hand_over("scheduler-storage-exec", &words)
+    plugn::trigger("scheduler-storage-exec", &words).status()
 }
 
 /// Without Dokku, and for a file, this host's Docker runs it: with the entry at `/data` and no working directory of its own, as
@@ -126,8 +127,7 @@ fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context
     words.extend(storage_type.words(&source, entry, &attachment));
     words.push(image.to_owned());
     words.extend_from_slice(&arguments.positional);
-    let client = docker::client(&context.environment);
-    process::hand_over(&client, &words).map_err(Error::system("run", client))
+    Program::new(docker::client(&context.environment), &words).status()
 }
 
 /// Whether the container gets an input, and whether that is a terminal.

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::docker::{Environment, client, get};
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
-use crate::host::process;
+use crate::host::process::Program;
 
 /// The label by which Dokku marks an app's containers.
 const APP_LABEL: &str = "com.dokku.app-name";
@@ -143,7 +143,7 @@ pub(crate) fn every(environment: &Environment) -> Option<Vec<Container>> {
         let listed: Vec<Listed> = serde_json::from_value(listed).ok()?;
         return Some(listed.into_iter().map(Container::from).collect());
     }
-    let answer = process::output(&client(environment), &["ps", "-aq", "--no-trunc"]).ok()?;
+    let answer = Program::new(client(environment), &["ps", "-aq", "--no-trunc"]).run().ok()?;
     if answer.status != 0 {
         return None;
     }
@@ -209,7 +209,7 @@ fn by_client(environment: &Environment, label: Option<&str>) -> Option<Vec<Liste
     let filter = label.map(|label| format!("label={label}"));
     let mut words = vec!["ps", "-q", "--no-trunc"];
     words.extend(filter.iter().flat_map(|filter| ["--filter", filter]));
-    let ids = process::output(&docker, &words).ok()?;
+    let ids = Program::new(&docker, &words).run().ok()?;
     if ids.status != 0 {
         return None;
     }
@@ -223,7 +223,7 @@ fn inspected(environment: &Environment, ids: &[&str]) -> Option<Vec<Listed>> {
     }
     let words: Vec<&str> = ["inspect"].iter().chain(ids).copied().collect();
     // Where one is gone meanwhile, the others are told all the same.
-    let inspected = process::output(&client(environment), &words).ok()?.stdout;
+    let inspected = Program::new(client(environment), &words).run().ok()?.stdout;
     let inspected: Vec<Inspected> = serde_json::from_str(&inspected).ok()?;
     let listed = |inspected: Inspected| Listed {
         id: inspected.id,

@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 
 use crate::docker::{Environment, ask, client};
 use crate::domain::app_image::{Content, User};
-use crate::host::process;
+use crate::host::process::Program;
 
 /// A block of a tar archive, in bytes.
 const BLOCK: usize = 512;
@@ -59,7 +59,7 @@ fn inspect(environment: &Environment, name: &str) -> Option<Value> {
     if let Some(answer) = ask(environment, "GET", &format!("/images/{name}/json"), "") {
         return Some(answer.body).filter(|_| answer.status == 200);
     }
-    let answer = process::output(&client(environment), &["image", "inspect", name]).ok()?;
+    let answer = Program::new(client(environment), &["image", "inspect", name]).run().ok()?;
     let images: Value = serde_json::from_str(&answer.stdout).ok()?;
     images.get(0).cloned()
 }
@@ -96,7 +96,7 @@ impl<'a> Image<'a> {
     fn container(&self) -> Option<&str> {
         let make = || {
             let words = ["create", "--network", "none", &self.name, "true"];
-            let made = process::output(&client(self.environment), &words).ok()?;
+            let made = Program::new(client(self.environment), &words).run().ok()?;
             let container = made.stdout.trim().to_owned();
             (made.status == 0 && !container.is_empty()).then_some(container)
         };
@@ -179,7 +179,8 @@ impl<'a> Image<'a> {
     fn archive(&self, path: &str, most: usize) -> Option<Vec<u8>> {
         let source = format!("{}:{path}", self.container()?);
         let words = ["cp", &source, "-"];
-        let (archive, ended) = process::beginning(&client(self.environment), &words, most).ok()?;
+        let (archive, ended) =
+            Program::new(client(self.environment), &words).beginning(most).ok()?;
         let is_absent = || ABSENT.iter().any(|words| ended.stderr.contains(words));
         (ended.status == 0 || is_absent()).then_some(archive)
     }
@@ -188,7 +189,7 @@ impl<'a> Image<'a> {
 impl Drop for Image<'_> {
     fn drop(&mut self) {
         if let Some(Some(container)) = self.container.get() {
-            let _ = process::output(&client(self.environment), &["rm", "-f", "-v", container]);
+            let _ = Program::new(client(self.environment), &["rm", "-f", "-v", container]).run();
         }
     }
 }

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::domain::error::{Error, Result};
 use crate::host::environment::Environment;
-use crate::host::{process, users};
+use crate::host::process::Program;
+use crate::host::users;
 
 /// The engine's socket unless `DOCKER_HOST` says otherwise. Only root can put something in its place.
 const SOCKET: &str = "/var/run/docker.sock";
@@ -58,7 +59,7 @@ pub(crate) fn id_map(environment: &Environment) -> Option<IdMap> {
         return Some(map_in(&info));
     }
     let format = "{{range .SecurityOptions}}{{if eq . \"name=userns\"}}true{{end}}{{end}} {{.DockerRootDir}}";
-    let answer = process::output(&client(environment), &["info", "-f", format]).ok()?;
+    let answer = Program::new(client(environment), &["info", "-f", format]).run().ok()?;
     if answer.status != 0 {
         return None;
     }
@@ -104,7 +105,7 @@ pub(crate) fn can_mount_volume_subpath(environment: &Environment) -> Result<bool
         version["ApiVersion"].as_str().unwrap_or_default().to_owned()
     } else {
         let arguments = ["version", "-f", "{{.Server.APIVersion}}"];
-        let answer = process::output(&client(environment), &arguments);
+        let answer = Program::new(client(environment), &arguments).run();
         answer.map(|answer| answer.stdout).unwrap_or_default()
     };
     let numbers: Vec<u32> = version.trim().split('.').flat_map(str::parse).collect();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::docker::{ask, client};
 use crate::domain::error::{Error, Result};
 use crate::host::environment::Environment;
-use crate::host::process;
+use crate::host::process::Program;
 
 /// What the process says once all containers are paused.
 pub(crate) const DONE: &str = "paused";
@@ -41,8 +41,7 @@ impl<'a> Paused<'a> {
         if ids.is_empty() {
             return Ok(Self { environment, ids, watcher: None });
         }
-        let failed = Error::system("start", NAME);
-        let mut child = process::watcher(NAME).map_err(failed)?;
+        let mut child = Program::this(NAME, &[""; 0]).watch()?;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Error::refused(format!("unable to start {NAME}")));
         };
@@ -98,14 +97,11 @@ pub(crate) fn pause(environment: &Environment, id: &str) -> Result<()> {
         Some(answer) if answer.status < 300 => return Ok(()),
         Some(answer) => answer.message(),
         None => {
-            let client = client(environment);
-            let answer =
-                process::output(&client, &["pause", id]).map_err(Error::system("run", &client))?;
-            if answer.status == 0 {
+            let answer = Program::new(client(environment), &["pause", id]).run()?;
+            if answer.is_ok() {
                 return Ok(());
             }
-            let said = answer.stderr.trim();
-            if said.is_empty() { "it did not say why".to_owned() } else { said.to_owned() }
+            answer.reason().to_owned()
         }
     };
     Err(Error::refused(format!("Docker did not pause the container {id}: {why}")))
@@ -136,7 +132,7 @@ fn resume(environment: &Environment, id: &str) -> bool {
         let is_over = answer.status == 404 || answer.message().contains("is not paused");
         return answer.status < 300 || is_over;
     }
-    let Ok(answer) = process::output(&client(environment), &["unpause", id]) else {
+    let Ok(answer) = Program::new(client(environment), &["unpause", id]).run() else {
         return false;
     };
     let said = answer.stderr.to_lowercase();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::docker::volumes::{self, LOCAL, Volume};
 use crate::docker::{Environment, client};
 use crate::domain::error::{Error, Result};
-use crate::host::process;
+use crate::host::process::{self, Program};
 
 /// The label of the containers and volumes that are there for a moment; its value is the process that needs them.
 const LABEL: &str = "org.dokku-storage.filling";
@@ -48,8 +48,7 @@ fn copy(environment: &Environment, image: &str, staged: &[StagedVolume], own: &s
     }
     words.extend([image.to_owned(), "true".to_owned()]);
     let docker = client(environment);
-    let answer =
-        process::output(&docker, &words).map_err(|error| Error::system("run", docker)(error))?;
+    let answer = Program::new(&docker, &words).run()?;
     if answer.status != 0 {
         return Err(Error::refused(format!(
             "Docker did not copy what {image} has at its volumes: {}",
@@ -65,14 +64,14 @@ fn clear(environment: &Environment, is_chosen: impl Fn(&str) -> bool) {
     let chosen = |words: &[&str]| -> Vec<String> {
         let filter = format!("label={LABEL}");
         let words = [words, &["--filter", &filter]].concat();
-        let lines = process::output(&docker, &words).map(|answer| answer.stdout);
+        let lines = Program::new(&docker, &words).run().map(|answer| answer.stdout);
         let lines = lines.unwrap_or_default();
         let pairs = lines.lines().filter_map(|line| line.split_once(' '));
         pairs.filter(|(_, of)| is_chosen(of)).map(|(name, _)| name.to_owned()).collect()
     };
     let value = |name: &str| format!("{{{{.{name}}}}} {{{{.Label \"{LABEL}\"}}}}");
     for container in chosen(&["ps", "-a", "--format", &value("ID")]) {
-        let _ = process::output(&docker, &["rm", "-f", "-v", &container]);
+        let _ = Program::new(&docker, &["rm", "-f", "-v", &container]).run();
     }
     for volume in chosen(&["volume", "ls", "--format", &value("Name")]) {
         let _ = volumes::remove(environment, &volume);

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::docker::containers::Container;
 use crate::docker::{EngineAnswer, Environment, ask, ask_patiently, client, get};
 use crate::domain::error::{Error, Result};
-use crate::host::process;
+use crate::host::process::Program;
 
 /// How long a container may take to stop where neither the app nor the container says so: Dokku's default, in seconds.
 const DEFAULT_SECONDS: u32 = 30;
@@ -43,8 +43,9 @@ pub(crate) fn stop(
         };
     }
     let docker = client(environment);
-    let _ = process::output(&docker, &["update", "--restart=no", id]);
-    let answer = process::output(&docker, &["stop", "-t", &seconds.to_string(), id])
+    let _ = Program::new(&docker, &["update", "--restart=no", id]).run();
+    let answer = Program::new(&docker, &["stop", "-t", &seconds.to_string(), id])
+        .run()
         .map_err(|error| refused(&error.to_string()))?;
     if answer.status == 0 || answer.stderr.to_lowercase().contains("no such container") {
         return Ok(());
@@ -59,6 +60,6 @@ fn own_seconds(environment: &Environment, id: &str) -> Option<u32> {
         return inspected["Config"]["StopTimeout"].as_u64()?.try_into().ok();
     }
     let format = "{{.Config.StopTimeout}}";
-    let answer = process::output(&client(environment), &["inspect", "-f", format, id]).ok()?;
+    let answer = Program::new(client(environment), &["inspect", "-f", format, id]).run().ok()?;
     answer.stdout.trim().parse().ok()
 }

@@ -12,7 +12,7 @@ use crate::docker::{EngineAnswer, ask, client, get};
 use crate::domain::error::{Error, Result};
 use crate::domain::options;
 use crate::host::environment::Environment;
-use crate::host::process;
+use crate::host::process::{Answer, Program};
 
 /// The driver that the engine has itself.
 pub(crate) const LOCAL: &str = "local";
@@ -68,7 +68,7 @@ pub(crate) fn find(environment: &Environment, name: &str) -> Found {
             _ => Found::Failing(answer.message()),
         };
     }
-    let answer = process::output(&client(environment), &["volume", "inspect", name]);
+    let answer = Program::new(client(environment), &["volume", "inspect", name]).run();
     let Ok(answer) = answer else {
         return Found::Unknown;
     };
@@ -150,7 +150,7 @@ pub(crate) fn with_labels(
     for label in labels {
         words.extend(["--filter".to_owned(), format!("label={label}")]);
     }
-    let answer = process::output(&client(environment), &words).ok()?;
+    let answer = Program::new(client(environment), &words).run().ok()?;
     (answer.status == 0).then(|| answer.stdout.lines().map(str::to_owned).collect())
 }
 
@@ -194,7 +194,7 @@ pub(crate) fn left_over(environment: &Environment) -> Option<Vec<(String, String
     }
     let label = format!("label={label}");
     let words = ["volume", "ls", "-q", "--filter", "dangling=true", "--filter", &label];
-    let answer = process::output(&client(environment), &words).ok()?;
+    let answer = Program::new(client(environment), &words).run().ok()?;
     let names = answer.stdout.lines().map(|name| (name.to_owned(), String::new())).collect();
     (answer.status == 0).then_some(names)
 }
@@ -219,7 +219,7 @@ pub(crate) fn drivers(environment: &Environment) -> Option<Vec<String>> {
         Some(answer) if answer.status == 200 => answer.body["Plugins"]["Volume"].clone(),
         _ => {
             let words = ["info", "-f", "{{json .Plugins.Volume}}"];
-            let answer = process::output(&client(environment), &words).ok()?;
+            let answer = Program::new(client(environment), &words).run().ok()?;
             serde_json::from_str(answer.stdout.trim()).ok()?
         }
     };
@@ -258,7 +258,6 @@ pub(crate) fn has_driver(environment: &Environment, driver: &str) -> Option<bool
     Some(is_plugin || is_file || drivers(environment)?.iter().any(|known| known == driver))
 }
 
-fn run(environment: &Environment, words: &[String]) -> Result<process::Answer> {
-    let client = client(environment);
-    process::output(&client, words).map_err(Error::system("run", client))
+fn run(environment: &Environment, words: &[String]) -> Result<Answer> {
+    Program::new(client(environment), words).run()
 }

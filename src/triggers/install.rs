@@ -43,7 +43,7 @@ use crate::domain::layout::{HELPERS, INSTALLED, LIB_ROOT_FILE, STORAGE_ROOT_FILE
 use crate::domain::names::AppName;
 use crate::fs::image;
 use crate::fs::tree::{self, Depth};
-use crate::host::process;
+use crate::host::process::Program;
 use crate::host::users::is_root;
 use crate::ops::{migrate, trash, usable};
 use crate::privileged::root;
@@ -202,9 +202,9 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
 fn write_rules(rules: &str) -> anyhow::Result<()> {
     let candidate = PathBuf::from(format!("{INSTALLED}/sudoers"));
     root::replace(&candidate, rules.as_bytes(), 0o440, ROOTS)?;
-    let checked = process::output("visudo", &["-c", "-f", &candidate.to_string_lossy()]);
+    let checked = Program::new("visudo", &["-c", "-f", &candidate.to_string_lossy()]).run();
     if let Ok(answer) = checked
-        && answer.status != 0
+        && !answer.is_ok()
     {
         anyhow::bail!("sudo does not accept its new rules: {}", answer.stderr.trim());
     }

@@ -48,7 +48,7 @@ use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
 use crate::fs::{fuse, mount_points, tree};
-use crate::host::process;
+use crate::host::process::Program;
 use crate::privileged::root;
 use crate::storage::keeping::{self, RuntimePaths};
 use crate::store::Store;
@@ -104,15 +104,7 @@ impl Subject {
         let words = [self.name.to_string(), "--keep".to_owned()];
         let environment =
             if root::is_own_call() { context.environment.of_store() } else { Vec::new() };
-        let service = process::Service {
-            program: Path::new("/proc/self/exe"),
-            name: Some(keeping::HELPER),
-            arguments: &words,
-            environment: &environment,
-            ids: None,
-        };
-        let child = service.start(self.log()?).map_err(Error::system("start", keeping::HELPER))?;
-        drop(child);
+        Program::this(keeping::HELPER, &words).alone(&environment).start(self.log()?)?;
         // Whoever called may be gone before it has a session of its own.
         wait_until(PATIENCE, || self.places.is_kept())
             .then_some(())

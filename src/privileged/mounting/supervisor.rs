@@ -20,7 +20,7 @@ use std::os::fd::AsFd;
 use crate::domain::error::{Error, Result};
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::environment::{Environment, FUSE_DESCRIPTOR};
-use crate::host::process::Service;
+use crate::host::process::Program;
 use crate::host::rclone;
 use crate::privileged::mounting::{Subject, remote};
 use crate::privileged::root;
@@ -211,15 +211,8 @@ fn serve(
             ("DOKKU_STORAGE_ROOT", "/nonexistent".to_owned()),
         ],
     );
-    let program = rclone::program()?;
-    let service = Service {
-        program: &program,
-        name: None,
-        arguments: &words,
-        environment: &environment,
-        ids,
-    };
-    service.start(subject.log()?).map_err(Error::system("start", program))
+    let program = Program::new(rclone::program()?, &words).alone(&environment);
+    program.with_ids(ids).start(subject.log()?)
 }
 
 /// Ends a program that an earlier supervisor left behind.

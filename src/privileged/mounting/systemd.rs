@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::domain::layout::HELPERS;
 use crate::domain::names::EntryName;
-use crate::host::process;
+use crate::host::process::Program;
 use crate::privileged::root;
 use crate::storage::keeping;
 
@@ -115,11 +115,8 @@ fn service(name: &EntryName) -> String {
 }
 
 fn systemctl(words: &[&str]) -> Result<()> {
-    let answer = process::output("systemctl", words).map_err(Error::system("run", "systemctl"))?;
-    if answer.status == 0 {
-        return Ok(());
-    }
-    Err(Error::refused(format!("systemctl {} failed: {}", words.join(" "), answer.stderr.trim())))
+    let shown = format!("systemctl {}", words.join(" "));
+    Program::new("systemctl", words).called(shown).must().map(drop)
 }
 
 #[cfg(test)]
