@@ -7,16 +7,16 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
+use crate::docker::Docker;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source};
 use crate::host::plugn;
-use crate::host::process::Program;
 use crate::ops::access;
 use crate::storage::root::Place;
-use crate::{docker, types};
+use crate::types;
 
 /// The image unless another is named.
 const IMAGE: &str = "alpine:3";
@@ -127,7 +127,7 @@ fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context
     words.extend(storage_type.words(&source, entry, &attachment));
     words.push(image.to_owned());
     words.extend_from_slice(&arguments.positional);
-    Program::new(docker::client(&context.environment), &words).status()
+    Docker(&context.environment).client(&words).status()
 }
 
 /// Whether the container gets an input, and whether that is a terminal.

@@ -6,9 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
-use crate::docker::{Environment, ask, client};
+use crate::docker::{Docker, Environment, members};
 use crate::domain::app_image::{Content, User};
-use crate::host::process::Program;
 
 /// A block of a tar archive, in bytes.
 const BLOCK: usize = 512;
@@ -56,12 +55,8 @@ pub(crate) fn volumes(environment: &Environment, names: &[String]) -> Vec<String
 
 /// What Docker says of an image; `None` where it does not have it.
 fn inspect(environment: &Environment, name: &str) -> Option<Value> {
-    if let Some(answer) = ask(environment, "GET", &format!("/images/{name}/json"), "") {
-        return Some(answer.body).filter(|_| answer.status == 200);
-    }
-    let answer = Program::new(client(environment), &["image", "inspect", name]).run().ok()?;
-    let images: Value = serde_json::from_str(&answer.stdout).ok()?;
-    images.get(0).cloned()
+    let words = ["image", "inspect", "-f", "{{json .}}", name];
+    Docker(environment).get(&format!("/images/{name}/json"), &words).found()
 }
 
 impl<'a> Image<'a> {
@@ -69,8 +64,8 @@ impl<'a> Image<'a> {
     pub(crate) fn find(environment: &'a Environment, names: &[String]) -> Option<Self> {
         let (name, found) =
             names.iter().find_map(|name| Some((name, inspect(environment, name)?)))?;
-        let layers = found["RootFS"]["Layers"].as_array().map_or(&[][..], Vec::as_slice);
-        let layers: Vec<&str> = layers.iter().filter_map(Value::as_str).collect();
+        let layers = members(&found["RootFS"]["Layers"]).iter().filter_map(Value::as_str);
+        let layers: Vec<&str> = layers.collect();
         Some(Self {
             environment,
             name: name.clone(),
@@ -96,9 +91,8 @@ impl<'a> Image<'a> {
     fn container(&self) -> Option<&str> {
         let make = || {
             let words = ["create", "--network", "none", &self.name, "true"];
-            let made = Program::new(client(self.environment), &words).run().ok()?;
-            let container = made.stdout.trim().to_owned();
-            (made.status == 0 && !container.is_empty()).then_some(container)
+            let made = Docker(self.environment).client(&words).must().ok()?;
+            Some(made.stdout.trim().to_owned()).filter(|container| !container.is_empty())
         };
         self.container.get_or_init(make).as_deref()
     }
@@ -179,8 +173,7 @@ impl<'a> Image<'a> {
     fn archive(&self, path: &str, most: usize) -> Option<Vec<u8>> {
         let source = format!("{}:{path}", self.container()?);
         let words = ["cp", &source, "-"];
-        let (archive, ended) =
-            Program::new(client(self.environment), &words).beginning(most).ok()?;
+        let (archive, ended) = Docker(self.environment).client(&words).beginning(most).ok()?;
         let is_absent = || ABSENT.iter().any(|words| ended.stderr.contains(words));
         (ended.status == 0 || is_absent()).then_some(archive)
     }
@@ -189,7 +182,7 @@ impl<'a> Image<'a> {
 impl Drop for Image<'_> {
     fn drop(&mut self) {
         if let Some(Some(container)) = self.container.get() {
-            let _ = Program::new(client(self.environment), &["rm", "-f", "-v", container]).run();
+            let _ = Docker(self.environment).client(&["rm", "-f", "-v", container]).run();
         }
     }
 }

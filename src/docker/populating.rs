@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::docker::volumes::{self, LOCAL, Volume};
-use crate::docker::{Environment, client};
+use crate::docker::{Docker, Environment};
 use crate::domain::error::{Error, Result};
-use crate::host::process::{self, Program};
+use crate::host::process;
 
 /// The label of the containers and volumes that are there for a moment; its value is the process that needs them.
 const LABEL: &str = "org.dokku-storage.filling";
@@ -47,31 +47,28 @@ fn copy(environment: &Environment, image: &str, staged: &[StagedVolume], own: &s
         words.extend(["-v".to_owned(), format!("{name}:{}", staged.path)]);
     }
     words.extend([image.to_owned(), "true".to_owned()]);
-    let docker = client(environment);
-    let answer = Program::new(&docker, &words).run()?;
-    if answer.status != 0 {
-        return Err(Error::refused(format!(
-            "Docker did not copy what {image} has at its volumes: {}",
-            answer.stderr.trim()
-        )));
+    let answer = Docker(environment).client(&words).run()?;
+    if answer.is_ok() {
+        return Ok(());
     }
-    Ok(())
+    let why = answer.reason();
+    Err(Error::refused(format!("Docker did not copy what {image} has at its volumes: {why}")))
 }
 
 /// Removes the containers and the volumes of the processes that are chosen; what cannot be removed stays for the next time.
 fn clear(environment: &Environment, is_chosen: impl Fn(&str) -> bool) {
-    let docker = client(environment);
+    let docker = Docker(environment);
     let chosen = |words: &[&str]| -> Vec<String> {
         let filter = format!("label={LABEL}");
         let words = [words, &["--filter", &filter]].concat();
-        let lines = Program::new(&docker, &words).run().map(|answer| answer.stdout);
+        let lines = docker.client(&words).run().map(|answer| answer.stdout);
         let lines = lines.unwrap_or_default();
         let pairs = lines.lines().filter_map(|line| line.split_once(' '));
         pairs.filter(|(_, of)| is_chosen(of)).map(|(name, _)| name.to_owned()).collect()
     };
     let value = |name: &str| format!("{{{{.{name}}}}} {{{{.Label \"{LABEL}\"}}}}");
     for container in chosen(&["ps", "-a", "--format", &value("ID")]) {
-        let _ = Program::new(&docker, &["rm", "-f", "-v", &container]).run();
+        let _ = docker.client(&["rm", "-f", "-v", &container]).run();
     }
     for volume in chosen(&["volume", "ls", "--format", &value("Name")]) {
         let _ = volumes::remove(environment, &volume);
