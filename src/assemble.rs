@@ -10,6 +10,7 @@ use clap::Parser;
 use crate::commands::arguments;
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind};
+use crate::domain::error::{Error, Result};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -20,7 +21,20 @@ struct Arguments {
 }
 
 /// Writes the plugin's directory, or writes it again: the program, and a link to it for every row.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    assemble(words, context).map_err(said)
+}
+
+/// Writes the repository's own links, `subcommands/NAME` and `triggers/NAME`, into a directory.
+pub(crate) fn links(words: &[String], context: &mut Context) -> Result<()> {
+    repository_links(words, context).map_err(said)
+}
+
+fn said(error: anyhow::Error) -> Error {
+    error.downcast().unwrap_or_else(|error| Error::refused(format!("{error:#}")))
+}
+
+fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("assemble", words, context)?;
     let [folder] = arguments.positional.as_slice() else {
         bail!("assemble needs the directory to write, and nothing else");
@@ -42,8 +56,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     Ok(())
 }
 
-/// Writes the repository's own links, `subcommands/NAME` and `triggers/NAME`, into a directory.
-pub(crate) fn links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+fn repository_links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let arguments: Arguments = arguments::parse("links", words, context)?;
     let [folder] = arguments.positional.as_slice() else {
         bail!("links needs the repository's directory, and nothing else");

@@ -13,9 +13,9 @@ const FUNCTIONS: &str = include_str!("completion.bash");
 ///
 /// # Errors
 /// For any shell but bash, and where the program cannot ask itself for a command's help.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if words != ["bash"] {
-        return Err(Error::refused("name the shell: dokku-storage completion bash").into());
+        return Err(Error::refused("name the shell: dokku-storage completion bash"));
     }
     let script = script(context.catalog)?;
     context.out.text(&script);

@@ -16,7 +16,7 @@ struct Arguments {
 }
 
 /// Sets a property of an app, or takes it back to its default.
-pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:app:set", words, context)?;
     let positional = with_app(arguments.positional, 3, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -27,8 +27,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()>
         return Err(Error::refused(format!(
             "No property specified, there are: {}",
             names.join(", ")
-        ))
-        .into());
+        )));
     }
     let changed = context.store.change(|change| {
         let before = change.store().app_settings(&app)?;
@@ -50,7 +49,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()>
 }
 
 /// Shows what is decided for an app.
-pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse("storage:app:report", words, context)?;
     let positional = with_app(request.positional.clone(), 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;

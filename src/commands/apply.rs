@@ -68,7 +68,7 @@ struct Wanted {
 ///
 /// # Errors
 /// For a document that does not fit, with nothing changed; with `--plan` status 2 where something would change.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:apply", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -77,7 +77,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let planned = plan(&app, &wanted, context)?;
     if arguments.plan {
         let lines = difference(&context.store.mounts_file(&app)?.whole()?, &planned);
-        return Ok(show_plan(&app, &lines, context)?);
+        return show_plan(&app, &lines, context);
     }
     let applied = context.store.change(|change| {
         let mut mounts = change.store().mounts_file(&app)?.whole()?;

@@ -30,11 +30,11 @@ struct Arguments {
 ///
 /// # Errors
 /// Where it is mounted, unknown, not confirmed, or its data cannot be removed; the entry is kept then.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:destroy", words, context)?;
     let name = at(&arguments.positional, 0);
     if name.is_empty() {
-        return Err(Error::refused("storage entry name is required").into());
+        return Err(Error::refused("storage entry name is required"));
     }
     no_more_than(&arguments.positional, 1)?;
     let is_forced = arguments.force || context.environment.is_forced();

@@ -28,12 +28,12 @@ struct Arguments {
 ///
 /// # Errors
 /// For an app that is not there; status 1 where something needs a person.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:doctor", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     no_more_than(&positional, 1)?;
     if !["text", "json"].contains(&arguments.format.as_str()) {
-        return Err(Error::refused("Invalid --format value specified").into());
+        return Err(Error::refused("Invalid --format value specified"));
     }
     let everywhere = containers::all(&context.environment);
     let mut findings = Vec::new();
@@ -60,7 +60,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         tell(&findings, context);
     }
     if findings.iter().any(|finding| finding.severity != Severity::Note) {
-        return Err(Error::Status(1).into());
+        return Err(Error::Status(1));
     }
     Ok(())
 }

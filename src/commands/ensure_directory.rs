@@ -4,6 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
 use crate::context::Context;
+use crate::domain::error::Result;
 use crate::domain::names::DirectoryName;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
@@ -27,7 +28,7 @@ struct Arguments {
 ///
 /// # Errors
 /// For a bad name or owner, with nothing changed; and where the directory cannot be made or given away.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:ensure-directory", words, context)?;
     context
         .out
@@ -47,7 +48,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         context.out.detail_unless_quiet(&format!("Setting directory ownership to {ids}"));
         if let Err(error) = root::give(name.as_str(), ids, arguments.chown_recursive, context) {
             root::unmake(&made);
-            return Err(error.into());
+            return Err(error);
         }
     }
     context.out.detail_unless_quiet("Directory ready for mounting");

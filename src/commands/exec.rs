@@ -33,10 +33,10 @@ struct Arguments {
 }
 
 /// Runs a command, or a shell, through the entry's scheduler. The exit status is the command's.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let mut arguments: Arguments = arguments::parse("storage:exec", words, context)?;
     if arguments.positional.is_empty() {
-        return Err(Error::refused("storage:exec requires a storage entry name").into());
+        return Err(Error::refused("storage:exec requires a storage entry name"));
     }
     let name = arguments.positional.remove(0);
     let entry = access::entry(&name, context)?;
@@ -53,7 +53,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     };
     match status {
         0 => Ok(()),
-        status => Err(Error::Status(status).into()),
+        status => Err(Error::Status(status)),
     }
 }
 

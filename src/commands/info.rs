@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, at};
 use crate::context::Context;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::domain::text::or_empty;
 use crate::ops::access;
 use crate::types;
@@ -18,11 +18,11 @@ struct Arguments {
 }
 
 /// Shows an entry.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:info", words, context)?;
     let name = at(&arguments.positional, 0);
     if name.is_empty() {
-        return Err(Error::refused("storage entry name is required").into());
+        return Err(Error::refused("storage entry name is required"));
     }
     let entry = access::entry(name, context)?;
     if arguments.format == "json" {

@@ -5,6 +5,7 @@ use clap::Parser;
 use super::arguments;
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::Result;
 use crate::domain::names::AppName;
 use crate::domain::text::or_empty;
 use crate::ops::entries::{tell_problems, visible};
@@ -26,7 +27,7 @@ struct Arguments {
 }
 
 /// Lists the entries, those of one scheduler where it is named.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:list-entries", words, context)?;
     // Any other format is text, as in Dokku.
     let json = arguments.format == "json";
@@ -66,5 +67,5 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             context.out.detail(&format!("{}\t{}\t{}", entry.name, entry.scheduler, source(entry)));
         }
     }
-    Ok(tell_problems(&found.problems, context)?)
+    tell_problems(&found.problems, context)
 }

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, at, no_more_than};
 use crate::context::Context;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::ops::apps;
 use crate::ops::migrate::migrate;
 
@@ -17,7 +17,7 @@ struct Arguments {
 }
 
 /// Takes the lines of one app, or of every app of the caller.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:migrate", words, context)?;
     let mut positional = arguments.positional;
     if !arguments.all {
@@ -28,11 +28,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     if arguments.all && !name.is_empty() {
         return Err(Error::refused(
             "storage:migrate accepts either an app name or --all, not both",
-        )
-        .into());
+        ));
     }
     if !arguments.all && name.is_empty() {
-        return Err(Error::refused("storage:migrate requires an app name (or --all)").into());
+        return Err(Error::refused("storage:migrate requires an app name (or --all)"));
     }
     if arguments.all {
         let apps = apps::all(&context.environment, &context.store)?;

@@ -50,7 +50,7 @@ struct Arguments {
 }
 
 /// Mounts an entry by its name, or a host path or a Docker volume as `host:container[:options]`.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let mut arguments: Arguments = arguments::parse("storage:mount", words, context)?;
     arguments.positional = with_app(std::mem::take(&mut arguments.positional), 2, context);
     let app = apps::existing(&context.environment, at(&arguments.positional, 0))?;
@@ -60,8 +60,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     {
         return Err(Error::refused(format!(
             "unexpected argument {path:?}; the place in the container is a flag: dokku storage:mount {app} {name} --container-dir {path}"
-        ))
-        .into());
+        )));
     }
     no_more_than(&arguments.positional, 2)?;
     let target = at(&arguments.positional, 1).to_owned();
@@ -143,11 +142,8 @@ fn mount_entry(
     context: &mut Context,
 ) -> Result<()> {
     let entry = match access::entry(name, context) {
-        Err(Error::Refused(_)) => {
-            return Err(Error::refused(format!(
-                "{}; create it first with `dokku storage:create`",
-                no_such_entry(name)
-            )));
+        Err(Error::Refused { .. }) => {
+            return Err(no_such_entry(name).hint("create it first with `dokku storage:create`"));
         }
         other => other?,
     };

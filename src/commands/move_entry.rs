@@ -37,28 +37,26 @@ struct Move {
 /// # Errors
 /// Where the entry or an app is not there, the other app cannot have it, or a container cannot be stopped; the mounts
 /// stay where they are then.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:move", words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 3)?;
     if positional.len() < 3 {
         return Err(Error::refused(
             "a storage entry and two apps are required: dokku storage:move ENTRY FROM-APP TO-APP",
-        )
-        .into());
+        ));
     }
     let entry = access::entry(at(positional, 0), context)?;
     let from = apps::existing(&context.environment, at(positional, 1))?;
     let to = apps::existing(&context.environment, at(positional, 2))?;
     if from == to {
-        return Err(Error::refused(format!("{from} and {to} are the same app")).into());
+        return Err(Error::refused(format!("{from} and {to} are the same app")));
     }
     if arguments.no_stop && entry.exclusive {
         return Err(Error::refused(format!(
             "storage entry \"{}\" is exclusive, so what runs with it has to stop; leave --no-stop out",
             entry.name
-        ))
-        .into());
+        )));
     }
     let what = Move { entry, from, to };
     let moving = what.attachments(&context.store)?;

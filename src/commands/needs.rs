@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::arguments::{self, at, no_more_than, with_app};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::domain::needs::{self, Mode, Need, NeedId};
 use crate::ops::needs::{ask, declare, link_one, linked};
 use crate::ops::{apps, restart};
@@ -39,12 +39,12 @@ struct Row<'a> {
 }
 
 /// Lists what an app needs, and which entry serves it.
-pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: ListArguments = arguments::parse("storage:needs:list", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     if !["text", "json"].contains(&arguments.format.as_str()) {
-        return Err(Error::refused("Invalid --format value specified").into());
+        return Err(Error::refused("Invalid --format value specified"));
     }
     let declared = context.store.needs(&app)?;
     let mounts = context.store.mounts_file(&app)?;
@@ -82,7 +82,7 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()
 }
 
 /// Takes what an app needs from standard input, for apps without a repository.
-pub(crate) fn import(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:needs:import", words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -94,7 +94,7 @@ pub(crate) fn import(words: &[String], context: &mut Context) -> anyhow::Result<
         .read_to_end(&mut document)
         .map_err(Error::system("read", "standard input"))?;
     if document.len() as u64 > LARGEST {
-        return Err(Error::refused(format!("the needs have more than {LARGEST} bytes")).into());
+        return Err(Error::refused(format!("the needs have more than {LARGEST} bytes")));
     }
     let declared = needs::parse(&document)?;
     let changed = declare(&app, &declared, context)?;
@@ -107,7 +107,7 @@ pub(crate) fn import(words: &[String], context: &mut Context) -> anyhow::Result<
 }
 
 /// Has an entry serve a need; without a need, asks for each that is not served yet.
-pub(crate) fn link(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:needs:link", words, context)?;
     let positional = with_app(arguments.positional, 3, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
@@ -117,14 +117,13 @@ pub(crate) fn link(words: &[String], context: &mut Context) -> anyhow::Result<()
         (_, "") => Err(Error::refused(format!(
             "name the storage entry too: dokku storage:needs:link {app} {} ENTRY",
             at(&positional, 1)
-        ))
-        .into()),
+        ))),
         (id, entry) => Ok(link_one(&app, id, entry, context)?),
     }
 }
 
 /// Takes the entry away that serves a need.
-pub(crate) fn unlink(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:needs:unlink", words, context)?;
     let positional = with_app(arguments.positional, 2, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;

@@ -22,7 +22,7 @@ struct Arguments {
 const KEYS: &str = "allowed-paths, jail, trash-hours";
 
 /// Sets a value of the policy, or takes it away where none is given.
-pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:policy:set", words, context)?;
     let positional = &arguments.positional;
     let key = at(positional, 0);
@@ -120,7 +120,7 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
 }
 
 /// Shows the policy.
-pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse("storage:policy:report", words, context)?;
     no_more_than(&request.positional, 0)?;
     let policy = context.store.policy()?;

@@ -24,7 +24,7 @@ struct Arguments {
 }
 
 /// Lists what nothing uses, and deletes what is confirmed.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:prune", words, context)?;
     no_more_than(&arguments.positional, 0)?;
     let json = match arguments.format.as_str() {
@@ -33,10 +33,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         "json" => {
             return Err(Error::refused(
                 "--format json only lists what nothing uses; leave it or --yes out",
-            )
-            .into());
+            ));
         }
-        _ => return Err(Error::refused("Invalid --format value specified").into()),
+        _ => return Err(Error::refused("Invalid --format value specified")),
     };
     access::must_see_every_app("pruning is about every app", context)?;
     let found = find::unused(context)?;
@@ -64,7 +63,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     if deleted > 0 {
         context.out.headline(&format!("Deleted {deleted} of what nothing used"));
     }
-    if failed > 0 { Err(Error::Status(1).into()) } else { Ok(()) }
+    if failed > 0 { Err(Error::Status(1)) } else { Ok(()) }
 }
 
 fn tell(unused: &[Unused], left: &[Unused], context: &mut Context) {

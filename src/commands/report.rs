@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::arguments::{at, with_app};
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::Result;
 use crate::domain::names::AppName;
 use crate::ops::apps;
 use crate::ops::report::{Format, Request, loaded, one};
@@ -12,7 +13,7 @@ use crate::store::Mounts;
 use crate::store::reading::EntryCache;
 
 /// Reports an app, every app of the caller, or with `--global` every entry and who mounts it.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let mut request = Request::parse("storage:report", words, context)?;
     if request.global {
         return global(&request, context);
@@ -21,7 +22,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     if !request.positional.is_empty() {
         let app = apps::existing(&context.environment, at(&request.positional, 0))?;
         let mounts = loaded(context.store.mounts(&app));
-        return Ok(one(&app, &mounts, &request, context)?);
+        return one(&app, &mounts, &request, context);
     }
     let all: Vec<(AppName, Mounts)> = context.store.snapshot(|store| {
         let mut entries = EntryCache::default();
@@ -51,7 +52,7 @@ struct GlobalRow<'a> {
     mounted_by: Vec<&'a str>,
 }
 
-fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
+fn global(request: &Request, context: &mut Context) -> Result<()> {
     let found = crate::ops::entries::visible(true, context)?;
     let rows: Vec<GlobalRow> = found
         .entries
@@ -80,5 +81,5 @@ fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
             }
         }
     }
-    Ok(crate::ops::entries::tell_problems(&found.problems, context)?)
+    crate::ops::entries::tell_problems(&found.problems, context)
 }

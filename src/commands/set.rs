@@ -225,7 +225,7 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
 ///
 /// # Errors
 /// For values that do not fit, with nothing changed; where the scheduler refuses, with all put back.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:set", words, context)?;
     let changes = Changes::of(&arguments)?;
     no_more_than(&arguments.positional, 3)?;
@@ -234,7 +234,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     if at(&arguments.positional, 1) == CONTENT {
         let [name, from] = [0, 2].map(|index| at(&arguments.positional, index));
-        return Ok(content::set(name, from, context)?);
+        return content::set(name, from, context);
     }
     let name = at(&arguments.positional, 0);
     let mut entry = access::entry(name, context)?;

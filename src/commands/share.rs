@@ -27,7 +27,7 @@ struct UnshareArguments {
 }
 
 /// Lets an app have whatever another mounts. An app can get from several.
-pub(crate) fn share(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: ShareArguments = arguments::parse("storage:share", words, context)?;
     let (from, app) = both("storage:share", &arguments.positional)?;
     let from = apps::existing(&context.environment, from)?;
@@ -35,8 +35,7 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> anyhow::Result<(
     if from == app {
         return Err(Error::refused(format!(
             "{app} cannot share from itself: {from} and {app} are the same app"
-        ))
-        .into());
+        )));
     }
     let share = Share::new(from.clone(), arguments.read_only);
     refuse_chain(&from, &app, context)?;
@@ -78,7 +77,7 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> anyhow::Result<(
 }
 
 /// Takes away what an app gets from another.
-pub(crate) fn unshare(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: UnshareArguments = arguments::parse("storage:unshare", words, context)?;
     let (from, app) = both("storage:unshare", &arguments.positional)?;
     let app = apps::existing(&context.environment, app)?;

@@ -35,7 +35,7 @@ impl Shown {
 }
 
 /// Lists the types.
-pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:types:list", words, context)?;
     no_more_than(&arguments.positional, 0)?;
     let json = is_json(&arguments.format)?;
@@ -61,13 +61,13 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()
 }
 
 /// Shows a type.
-pub(crate) fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:types:info", words, context)?;
     no_more_than(&arguments.positional, 1)?;
     let json = is_json(&arguments.format)?;
     let name = at(&arguments.positional, 0);
     if name.is_empty() {
-        return Err(Error::refused("a type is required, as storage:types:list shows them").into());
+        return Err(Error::refused("a type is required, as storage:types:list shows them"));
     }
     let shown = Shown::of(types::find(name)?, context);
     if json {

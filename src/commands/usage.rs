@@ -58,7 +58,7 @@ impl Row {
 }
 
 /// Shows what an entry, an app's entries, or all of them hold.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let mut arguments: Arguments = arguments::parse("storage:usage", words, context)?;
     let (positional, app) = arguments::without_app(arguments.positional, context);
     arguments.positional = positional;
@@ -68,7 +68,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     no_more_than(&arguments.positional, 1)?;
     if !["text", "json"].contains(&arguments.format.as_str()) {
-        return Err(Error::refused("Invalid --format value specified").into());
+        return Err(Error::refused("Invalid --format value specified"));
     }
     let entries = asked(&arguments, context)?;
     let of_docker = volumes::used(&context.environment, entries.iter().any(is_volume));

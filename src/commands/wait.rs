@@ -32,7 +32,7 @@ struct Arguments {
 
 /// Succeeds once the entry's directory is there, what is behind it is mounted and answers, or the cluster has bound
 /// its claim.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:wait", words, context)?;
     let entry = access::entry(at(&arguments.positional, 0), context)?;
     let patience = given(arguments.timeout.as_deref()).map(seconds).transpose()?;
@@ -44,7 +44,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         // Dokku's own command looks once; what a server or a helper brings is worth waiting for.
         let default = if reason.may_pass { PATIENCE } else { 0 };
         if begin.elapsed() >= Duration::from_secs(patience.unwrap_or(default)) {
-            return Err(Error::refused(reason.sentence).into());
+            return Err(Error::refused(reason.sentence));
         }
         std::thread::sleep(PAUSE);
     }

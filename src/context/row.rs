@@ -1,6 +1,7 @@
 //! A row of the catalog, and the catalog as it is handed to those that are rows of it themselves.
 
 use crate::context::Context;
+use crate::domain::error::Result;
 
 /// In which role a row is called, and so how: by which file of the plugin's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub enum Kind {
 }
 
 /// What a row runs: the arguments behind its name, and the call's surroundings.
-pub(crate) type Run = fn(&[String], &mut Context) -> anyhow::Result<()>;
+pub(crate) type Run = fn(&[String], &mut Context) -> Result<()>;
 
 /// One thing that this program can be called as.
 #[derive(Debug)]

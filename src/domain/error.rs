@@ -8,8 +8,13 @@ use crate::domain::names::{AppName, EntryName};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request cannot be carried out; nothing was changed. Exit status 1.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{message}{}", hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
+    Refused {
+        /// What is refused, and where.
+        message: String,
+        /// What to type.
+        hint: Option<String>,
+    },
     /// No app of that name exists for this caller. Exit status 20, as everywhere in Dokku.
     #[error("App {0} does not exist")]
     UnknownApp(String),
@@ -66,7 +71,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A refusal with a sentence of its own.
     pub fn refused(sentence: impl Into<String>) -> Self {
-        Self::Refused(sentence.into())
+        Self::Refused { message: sentence.into(), hint: None }
+    }
+
+    /// A refusal in the words of this error that says what to type.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self::Refused { message: self.to_string(), hint: Some(hint.into()) }
     }
 
     /// A store file that as a whole cannot be used.

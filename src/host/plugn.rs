@@ -25,7 +25,7 @@ pub(crate) fn is_answered(environment: &Environment, trigger: &str) -> bool {
 pub(crate) fn trigger(name: &str, arguments: &[String]) -> Program {
     let words: Vec<&str> =
         ["trigger", name].into_iter().chain(arguments.iter().map(String::as_str)).collect();
-    Program::new("plugn", &words)
+    Program::new("plugn", &words).remedy("this needs a Dokku host")
 }
 
 /// How far up this looks for plugn.

@@ -41,6 +41,8 @@ pub(crate) struct Program {
     command: Command,
     /// What it is called in an error.
     shown: String,
+    /// What to do where it cannot be run.
+    remedy: Option<&'static str>,
     input: Option<String>,
 }
 
@@ -51,7 +53,7 @@ impl Program {
         let shown = program.as_ref().to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.args(arguments);
-        Self { command, shown, input: None }
+        Self { command, shown, remedy: None, input: None }
     }
 
     /// This program, as it is when called by a name.
@@ -64,6 +66,12 @@ impl Program {
     /// Says what it is called in an error.
     pub(crate) fn called(mut self, shown: impl Into<String>) -> Self {
         self.shown = shown.into();
+        self
+    }
+
+    /// Says what to do where it cannot be run.
+    pub(crate) fn remedy(mut self, remedy: &'static str) -> Self {
+        self.remedy = Some(remedy);
         self
     }
 
@@ -227,7 +235,14 @@ impl Program {
     }
 
     fn failed(&self) -> impl FnOnce(io::Error) -> Error + use<> {
-        Error::system("run", self.shown.clone())
+        let (shown, remedy) = (self.shown.clone(), self.remedy);
+        move |error| {
+            let failed = Error::system("run", shown)(error);
+            match remedy {
+                Some(remedy) => failed.hint(remedy),
+                None => failed,
+            }
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use crate::types;
 ///
 /// # Errors
 /// Where the store cannot be read or changed, or data cannot be copied; the clone has no mounts then.
-pub(crate) fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some((old, new)) = both(arguments)? else {
         return Ok(());
     };

@@ -20,7 +20,7 @@ const LARGEST: u64 = 1024 * 1024;
 
 /// Reads what an app needs from the `app.json` in its source. An app whose `app.json` says nothing of storage
 /// keeps what was imported.
-pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -32,7 +32,7 @@ pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> anyhow::
             needs::declare(&app, &declared, context)?;
         }
     }
-    Ok(check_build_mounts(&app, context)?)
+    check_build_mounts(&app, context)
 }
 
 /// Refuses a build whose mounts have no source: Docker would make a directory of it, as root.
@@ -80,7 +80,7 @@ fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Ve
 }
 
 /// Remembers which image was built, and by which builder: the next deploy is checked against it.
-pub(crate) fn released(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn released(arguments: &[String], context: &mut Context) -> Result<()> {
     let (builder, image) = (word(arguments, 0), word(arguments, 2));
     let name = word(arguments, 1);
     if name.is_empty() || image.is_empty() {
@@ -105,16 +105,16 @@ pub(crate) fn released(arguments: &[String], context: &mut Context) -> anyhow::R
 }
 
 /// Checks what the app mounts before the image is released and containers start; the refusal stops the deploy.
-pub(crate) fn checked(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn checked(arguments: &[String], context: &mut Context) -> Result<()> {
     let (name, image) = (word(arguments, 1), word(arguments, 2));
     if name.is_empty() {
         return Ok(());
     }
-    Ok(prepare::release(&AppName::parse(name)?, image, context)?)
+    prepare::release(&AppName::parse(name)?, image, context)
 }
 
 /// Forgets what the deploy has checked. The new containers run: where that fails, it is said, and no more.
-pub(crate) fn deployed(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn deployed(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };

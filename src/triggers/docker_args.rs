@@ -25,7 +25,7 @@ const REFUSED: &str = ".refused";
 
 /// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted. Dokku builds
 /// on whatever this says, so what must not be built is told to Docker.
-pub(crate) fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn build(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -67,7 +67,7 @@ fn build_words(
 ///
 /// Dokku asks without the number of a container first: then what the process type mounts is checked and prepared. With a
 /// number, the container is about to start: what has an exclusive entry before it is stopped.
-pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -94,7 +94,7 @@ pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Res
 }
 
 /// Prints the mounts of one-off containers. Dokku starts them whatever this says, so what must not start is told to Docker.
-pub(crate) fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -114,7 +114,7 @@ fn print_or_refuse(
     words: Result<Vec<String>>,
     can_mount: bool,
     context: &mut Context,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     match words {
         Ok(words) => print(&words, context),
         Err(error) => {

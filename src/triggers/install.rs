@@ -34,8 +34,6 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
 use crate::context::Context;
 use crate::context::row::Kind;
 use crate::domain::error::{Error, Result};
@@ -65,11 +63,13 @@ const ROOTS: Option<u32> = Some(0);
 ///
 /// # Errors
 /// Where something cannot be made; it can be run again.
-pub(crate) fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
     folders(context)?;
     if is_root() && context.environment.is_dokku() {
         mend_owners(context)?;
-        helpers(context).context("unable to install the helpers for sudo")?;
+        helpers(context).map_err(|error| {
+            Error::refused(format!("unable to install the helpers for sudo: {error:#}"))
+        })?;
         if image::move_to_own_place(context.store.layout())? {
             context.out.detail("Moved the images of entries with a size to storage-images, where only root can write");
         }
@@ -80,7 +80,7 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> anyhow::Resul
     if let Err(error) = trash::empty_expired(context) {
         context.out.warn(&error.to_string());
     }
-    Ok(take_over(context)?)
+    take_over(context)
 }
 
 fn name_trashed_images(context: &Context) -> Result<()> {

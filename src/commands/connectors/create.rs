@@ -43,7 +43,7 @@ struct Arguments {
 ///
 /// # Errors
 /// For values that do not fit, and where there is one of that name with other values; nothing is changed.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
     let arguments: Arguments = arguments::parse("storage:connectors:create", words, context)?;
     super::must_be_allowed(context)?;
@@ -55,7 +55,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let secret = match (connector.has_secret(), file) {
         (true, file) => Some(secret::take(&connector, file, context)?),
         (false, None) => None,
-        (false, Some(_)) => return Err(no_secret(&connector).into()),
+        (false, Some(_)) => return Err(no_secret(&connector)),
     };
     let is_new = register(&connector, secret.as_ref(), context)?;
     context.out.headline(&if is_new {

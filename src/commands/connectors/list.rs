@@ -63,7 +63,7 @@ impl Shown {
 }
 
 /// Lists the connectors.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:connectors:list", words, context)?;
     super::must_be_allowed(context)?;
     no_more_than(&arguments.positional, 0)?;
@@ -94,11 +94,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         let rows: Vec<_> = shown.iter().map(row).collect();
         context.out.line(&table(&["Name", "Type", "Server", "Used by"], &rows));
     }
-    Ok(tell_problems(&problems, context)?)
+    tell_problems(&problems, context)
 }
 
 /// Shows a connector.
-pub(crate) fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:connectors:info", words, context)?;
     let connector = super::existing(&arguments.positional, context)?;
     no_more_than(&arguments.positional, 1)?;
@@ -110,7 +110,7 @@ pub(crate) fn info(words: &[String], context: &mut Context) -> anyhow::Result<()
     } else {
         tell(&shown, context);
     }
-    Ok(tell_problems(&problems, context)?)
+    tell_problems(&problems, context)
 }
 
 fn tell(shown: &Shown, context: &mut Context) {

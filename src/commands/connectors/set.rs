@@ -115,7 +115,7 @@ impl Changes {
 }
 
 /// Changes a connector. What is mounted over it takes up the new values.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
     let arguments: Arguments = arguments::parse("storage:connectors:set", words, context)?;
     let before = super::existing(&arguments.positional, context)?;
@@ -126,8 +126,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         return Err(Error::refused(format!(
             "connector {} has no {who}, so it has no secret either; set {who} too",
             planned.name
-        ))
-        .into());
+        )));
     }
     let secret = if changes.names_secret || needs_secret {
         Some(secret::take(&planned, given(arguments.secret_file.as_deref()), context)?)
@@ -141,7 +140,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     } else {
         format!("Nothing changed: connector {name} has these values already")
     });
-    Ok(follow(&before, is_changed, context)?)
+    follow(&before, is_changed, context)
 }
 
 /// Writes connector and secret in one step; false where nothing is different.

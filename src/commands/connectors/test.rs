@@ -6,7 +6,7 @@ use super::no_more_than;
 use crate::commands::arguments::{self, at};
 use crate::context::Context;
 use crate::domain::connector::Connector;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::host::rclone::listing::{self, Remote};
 
 /// How many names are shown.
@@ -21,7 +21,7 @@ struct Arguments {
 ///
 /// # Errors
 /// Where the server refuses or does not answer, with its own words; where rclone is missing.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:connectors:test", words, context)?;
     let connector = super::existing(&arguments.positional, context)?;
     no_more_than(&arguments.positional, 2)?;

@@ -25,7 +25,7 @@ use crate::types::{self, Request};
 /// # Errors
 /// For values that do not fit, with nothing changed; and where the directory or the claim cannot be made,
 /// with all put back.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:create", words, context)?;
     let recursive = arguments.chown_recursive;
     let sum = given(arguments.sha256.as_deref()).map(Sha256::parse).transpose()?;
@@ -35,7 +35,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         None => None,
     };
     if sum.is_some() && !matches!(source, Some(source::Source::Web(_))) {
-        return Err(Error::refused("--sha256 goes with --from https://… or http://…").into());
+        return Err(Error::refused("--sha256 goes with --from https://… or http://…"));
     }
     if entry.connector.is_some() {
         access::must_see_every_app("a connector's credentials are the host's", context)?;
@@ -46,8 +46,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             return Err(Error::refused(format!(
                 "storage entry name \"{}\" is taken; choose another",
                 entry.name
-            ))
-            .into());
+            )));
         }
         check_existing(existing, &mut entry)?;
         entry.complete_from(existing);
@@ -95,7 +94,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let made = finish(&entry, &request, &wanted, context);
     if let Err(error) = made {
         roll_back(&entry, before.as_ref(), &wanted, filling.as_ref(), context)?;
-        return Err(error.into());
+        return Err(error);
     }
     if let (Some(Source::Volume(volume)), true) = (&entry.host_path, entry.kind.is_empty()) {
         context.out.detail(&format!("Uses the Docker volume {volume}"));

@@ -29,7 +29,7 @@ struct Arguments {
 /// # Errors
 /// Where the name is taken, the entry is of a type without snapshots, or the data cannot be copied; there is no snapshot
 /// then.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:snapshots:create", words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 2)?;

@@ -20,7 +20,7 @@ struct Arguments {
 }
 
 /// Lists the snapshots of an entry, or of all that the caller may touch.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:snapshots:list", words, context)?;
     let is_json = match arguments.format.as_str() {
         "text" => false,
@@ -28,8 +28,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         other => {
             return Err(Error::refused(format!(
                 "--format must be either text or json, got {other:?}"
-            ))
-            .into());
+            )));
         }
     };
     let entries = match at(&arguments.positional, 0) {
@@ -57,7 +56,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     for problem in &problems {
         context.out.warn(&problem.to_string());
     }
-    if problems.is_empty() { Ok(()) } else { Err(Error::Status(1).into()) }
+    if problems.is_empty() { Ok(()) } else { Err(Error::Status(1)) }
 }
 
 fn row(note: &Snapshot) -> Vec<String> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::commands::arguments::{self, no_more_than};
 use crate::context::Context;
 use crate::domain::entry::Entry;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::ops::trash::{shown_size, usage, visible};
 use crate::render::table::table;
 
@@ -22,11 +22,11 @@ struct Arguments {
 }
 
 /// Lists what is in the trash for this caller.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:trash:list", words, context)?;
     no_more_than(&arguments.positional, 0)?;
     if !["text", "json"].contains(&arguments.format.as_str()) {
-        return Err(Error::refused("Invalid --format value specified").into());
+        return Err(Error::refused("Invalid --format value specified"));
     }
     let hours = context.store.policy()?.trash_hours();
     let trash = visible(context)?;

@@ -30,14 +30,13 @@ struct Wanted {
 }
 
 /// Takes something out of the trash: by its id, or the last one that was destroyed under a name.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments: Arguments = arguments::parse("storage:trash:restore", words, context)?;
     let word = at(&arguments.positional, 0);
     if word.is_empty() {
         return Err(Error::refused(
             "Please specify what to restore: an id or a name of dokku storage:trash:list",
-        )
-        .into());
+        ));
     }
     no_more_than(&arguments.positional, 1)?;
     let mut found = called(word, visible(context)?)?;

@@ -73,11 +73,11 @@ struct Subject {
 }
 
 /// `mount-storage NAME [--again|--stop|--keep]`: starts the entry's supervisor; or has it mount anew; or ends it; or is it.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let word = |index: usize| words.get(index).map_or("", String::as_str);
     let name = EntryName::parse(word(0))?;
     if let Some(word) = words.get(2) {
-        return Err(Error::refused(format!("unexpected argument {word:?}")).into());
+        return Err(Error::refused(format!("unexpected argument {word:?}")));
     }
     let storage = root::storage(context)?;
     let places = RuntimePaths::of(&storage, name.as_str());
@@ -87,7 +87,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         "--again" => Ok(subject.again(context)?),
         "--stop" => Ok(subject.stop()?),
         "--keep" => Ok(supervisor::run(&subject, &context.environment)?),
-        other => Err(Error::refused(format!("unexpected argument {other:?}")).into()),
+        other => Err(Error::refused(format!("unexpected argument {other:?}"))),
     }
 }
 
@@ -215,7 +215,7 @@ impl Subject {
 }
 
 /// `fusermount`, as the serving program calls it.
-pub(crate) fn fusermount(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn fusermount(words: &[String], context: &mut Context) -> Result<()> {
     // Unmounting is the supervisor's.
     if words.iter().any(|word| word == "-u") {
         return Ok(());
@@ -223,7 +223,7 @@ pub(crate) fn fusermount(words: &[String], context: &mut Context) -> anyhow::Res
     let (descriptor, socket) = context.environment.fuse_descriptors().ok_or_else(|| {
         Error::refused("this is only called by a program that the supervisor of a mount started")
     })?;
-    Ok(fuse::hand_over(descriptor, socket).map_err(Error::system("hand over", fuse::DEVICE))?)
+    fuse::hand_over(descriptor, socket).map_err(Error::system("hand over", fuse::DEVICE))
 }
 
 fn signal(process: Pid, signal: Signal) -> Result<()> {
