@@ -35,7 +35,7 @@ fn said(error: anyhow::Error) -> Error {
 }
 
 fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("assemble", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let [folder] = arguments.positional.as_slice() else {
         bail!("assemble needs the directory to write, and nothing else");
     };
@@ -57,7 +57,7 @@ fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 fn repository_links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("links", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let [folder] = arguments.positional.as_slice() else {
         bail!("links needs the repository's directory, and nothing else");
     };

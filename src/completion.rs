@@ -60,7 +60,7 @@ fn script(catalog: Catalog) -> Result<String> {
         catalog.of_kind(Kind::Trigger).filter(|row| row.name.starts_with("docker-args"));
     let commands: Vec<String> = rows
         .iter()
-        .map(|row| format!("storage:{}", row.name))
+        .map(|row| row.command())
         .chain(containers.map(|row| row.name.to_owned()))
         .chain(own)
         .collect();
@@ -77,7 +77,7 @@ fn script(catalog: Catalog) -> Result<String> {
 
 /// What the script knows of a command.
 fn case(row: &Row) -> Result<String> {
-    let command = format!("storage:{}", row.name);
+    let command = row.command();
     let help = Program::this("dokku-storage", &[&command, "--help"]).run()?.stderr;
     let flags = flags(&help);
     let listed = |has_value: bool| {

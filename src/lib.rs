@@ -68,7 +68,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> Result<()> {
     let words = words.map(text).collect::<Result<Vec<String>>>()?;
     let (row, words) = look_up(&called_as, words)?;
-    let mut context = Context::of_this_process(called_as, CATALOG)?;
+    let mut context = Context::of_this_process(called_as, CATALOG, row)?;
     // Helpers and the commands file do not read the store.
     if matches!(row.kind, Kind::Subcommand | Kind::Addition | Kind::Trigger) {
         // What cannot be settled hinders nobody from reading; who writes is told.

@@ -62,8 +62,7 @@ pub(crate) fn report_labels(words: &[String], context: &mut Context) -> Result<(
 }
 
 fn set(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
-    let command = format!("storage:{}:set", map.plural);
-    let arguments: Arguments = arguments::parse(&command, words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = &arguments.positional;
     let (name, key, value) = (at(positional, 0), at(positional, 1), at(positional, 2));
     if name.is_empty() {
@@ -92,8 +91,7 @@ fn set(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
 }
 
 fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
-    let command = format!("storage:{}:report", map.plural);
-    let request = Request::parse(&command, words, context)?;
+    let request = Request::parse(words, context)?;
     let name = at(&request.positional, 0);
     if !name.is_empty() {
         let entry = access::entry(name, context)?;
@@ -101,7 +99,8 @@ fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
     }
     if request.flag.is_some() {
         return Err(Error::refused(format!(
-            "{command} requires a storage entry name when an info flag is specified"
+            "{} requires a storage entry name when an info flag is specified",
+            context.row.command()
         )));
     }
     let found = crate::ops::entries::visible(false, context)?;

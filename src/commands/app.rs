@@ -17,7 +17,7 @@ struct Arguments {
 
 /// Sets a property of an app, or takes it back to its default.
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:app:set", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = with_app(arguments.positional, 3, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     no_more_than(&positional, 3)?;
@@ -50,7 +50,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Shows what is decided for an app.
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
-    let request = Request::parse("storage:app:report", words, context)?;
+    let request = Request::parse(words, context)?;
     let positional = with_app(request.positional.clone(), 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     let settings = context.store.app_settings(&app)?;

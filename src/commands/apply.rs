@@ -69,7 +69,7 @@ struct Wanted {
 /// # Errors
 /// For a document that does not fit, with nothing changed; with `--plan` status 2 where something would change.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:apply", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     no_more_than(&positional, 1)?;

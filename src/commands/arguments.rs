@@ -4,8 +4,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, Parser};
 
 use crate::context::Context;
-use crate::context::row::Row;
-use crate::domain::error::Error;
+use crate::context::row::{Kind, Row};
+use crate::domain::error::{Error, Result};
 pub(crate) use crate::domain::text::given;
 
 /// The heading of flags that Dokku's own commands do not have.
@@ -19,7 +19,7 @@ const WRONG_FLAGS: i32 = 2;
 ///
 /// # Errors
 /// With the usage and what is wrong already said; status 2, or 0 where help was asked for.
-pub fn parse<A: Parser>(name: &str, words: &[String], context: &mut Context) -> Result<A, Error> {
+pub(crate) fn parse<A: Parser>(words: &[String], context: &mut Context) -> Result<A> {
     let said = command::<A>()
         .try_get_matches_from(words)
         .and_then(|matches| A::from_arg_matches(&matches));
@@ -29,11 +29,13 @@ pub fn parse<A: Parser>(name: &str, words: &[String], context: &mut Context) -> 
     };
     let is_help =
         error.kind() == ErrorKind::UnknownArgument && ["--help", "-h"].contains(&named(&error));
-    let lines =
-        match name.strip_prefix("storage:").and_then(|name| context.catalog.subcommand(name)) {
-            Some(row) if is_help => help(row, &command::<A>(), context.environment.is_dokku()),
-            _ => usage(name, &command::<A>()),
-        };
+    let row = context.row;
+    let lines = match row.kind {
+        Kind::Subcommand | Kind::Addition if is_help => {
+            help(row, &command::<A>(), context.environment.is_dokku())
+        }
+        _ => usage(row, &command::<A>()),
+    };
     for line in lines {
         context.out.error_line(&line);
     }
@@ -68,7 +70,7 @@ fn command<A: Parser>() -> Command {
 }
 
 /// The ways of writing yes and no that Dokku's flags know.
-fn truth(text: &str) -> Result<bool, String> {
+fn truth(text: &str) -> std::result::Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -92,20 +94,20 @@ fn help(row: &Row, command: &Command, is_dokku: bool) -> Vec<String> {
         lines.extend([String::new(), "Flags:".to_owned()]);
         lines.extend(flag_lines(&flags, own_description));
     }
-    let example = format!("      {program} storage:{} {}", row.name, row.example);
+    let example = format!("      {program} {} {}", row.command(), row.example);
     lines.extend([String::new(), "Example:".to_owned(), example.trim_end().to_owned()]);
     lines
 }
 
 /// The usage: every flag with the kind of its value, in order; then those that Dokku's own command does not
 /// have.
-fn usage(name: &str, command: &Command) -> Vec<String> {
+fn usage(row: &Row, command: &Command) -> Vec<String> {
     let mut flags: Vec<&Arg> =
         command.get_arguments().filter(|arg| arg.get_long().is_some()).collect();
     flags.sort_by_key(|arg| arg.get_long());
     let (own, dokkus): (Vec<&Arg>, Vec<&Arg>) =
         flags.into_iter().partition(|arg| arg.get_help_heading() == Some(OWN));
-    let mut lines = vec![format!("Usage of {name}:")];
+    let mut lines = vec![format!("Usage of {}:", row.command())];
     lines.extend(flag_lines(&dokkus, dokkus_description));
     lines.extend(flag_lines(&own, dokkus_description));
     lines
@@ -227,7 +229,7 @@ pub fn at(positional: &[String], index: usize) -> &str {
 
 /// Refuses arguments behind the last one that a command takes which changes something: what is said is done,
 /// or refused. Commands that only show something ignore them, as Dokku's do.
-pub fn no_more_than(positional: &[String], most: usize) -> Result<(), Error> {
+pub fn no_more_than(positional: &[String], most: usize) -> Result<()> {
     let Some(word) = positional.get(most) else {
         return Ok(());
     };
@@ -261,7 +263,7 @@ pub fn list(given: &[String]) -> Vec<String> {
 }
 
 /// `KEY=VALUE` pairs.
-pub fn pairs(given: &[String]) -> Result<std::collections::BTreeMap<String, String>, Error> {
+pub fn pairs(given: &[String]) -> Result<std::collections::BTreeMap<String, String>> {
     list(given)
         .into_iter()
         .map(|pair| match pair.split_once('=') {

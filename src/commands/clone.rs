@@ -22,7 +22,7 @@ struct Arguments {
 /// Where the new name is taken, the entry is of a type of which there are no copies, or the data cannot be copied; there
 /// is no new entry then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:clone", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     no_more_than(&arguments.positional, 2)?;
     let original = super::snapshots::named(&arguments.positional, context)?;
     let name = at(&arguments.positional, 1);

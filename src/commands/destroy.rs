@@ -31,7 +31,7 @@ struct Arguments {
 /// # Errors
 /// Where it is mounted, unknown, not confirmed, or its data cannot be removed; the entry is kept then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:destroy", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let name = at(&arguments.positional, 0);
     if name.is_empty() {
         return Err(Error::refused("storage entry name is required"));

@@ -29,7 +29,7 @@ struct Arguments {
 /// # Errors
 /// For an app that is not there; status 1 where something needs a person.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:doctor", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     no_more_than(&positional, 1)?;
     if !["text", "json"].contains(&arguments.format.as_str()) {

@@ -29,7 +29,7 @@ struct Arguments {
 /// # Errors
 /// For a bad name or owner, with nothing changed; and where the directory cannot be made or given away.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:ensure-directory", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     context
         .out
         .warn("Deprecated: please use 'storage:create' instead of 'storage:ensure-directory'");

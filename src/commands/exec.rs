@@ -34,7 +34,7 @@ struct Arguments {
 
 /// Runs a command, or a shell, through the entry's scheduler. The exit status is the command's.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let mut arguments: Arguments = arguments::parse("storage:exec", words, context)?;
+    let mut arguments: Arguments = arguments::parse(words, context)?;
     if arguments.positional.is_empty() {
         return Err(Error::refused("storage:exec requires a storage entry name"));
     }

@@ -19,7 +19,7 @@ struct Arguments {
 
 /// Shows an entry.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:info", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let name = at(&arguments.positional, 0);
     if name.is_empty() {
         return Err(Error::refused("storage entry name is required"));

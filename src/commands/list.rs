@@ -50,7 +50,7 @@ impl<'a> From<&'a Mounted> for Row<'a> {
 
 /// Lists the mounts of an app, of every phase.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:list", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     if !["text", "json", "table"].contains(&arguments.format.as_str()) {

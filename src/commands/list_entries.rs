@@ -28,7 +28,7 @@ struct Arguments {
 
 /// Lists the entries, those of one scheduler where it is named.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:list-entries", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     // Any other format is text, as in Dokku.
     let json = arguments.format == "json";
     let apps_are_wanted = arguments.unused || arguments.format == "table";

@@ -18,7 +18,7 @@ struct Arguments {
 
 /// Takes the lines of one app, or of every app of the caller.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:migrate", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let mut positional = arguments.positional;
     if !arguments.all {
         positional = arguments::with_app(positional, 1, context);

@@ -51,7 +51,7 @@ struct Arguments {
 
 /// Mounts an entry by its name, or a host path or a Docker volume as `host:container[:options]`.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let mut arguments: Arguments = arguments::parse("storage:mount", words, context)?;
+    let mut arguments: Arguments = arguments::parse(words, context)?;
     arguments.positional = with_app(std::mem::take(&mut arguments.positional), 2, context);
     let app = apps::existing(&context.environment, at(&arguments.positional, 0))?;
     if let [_, name, path, ..] = arguments.positional.as_slice()

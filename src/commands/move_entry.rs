@@ -38,7 +38,7 @@ struct Move {
 /// Where the entry or an app is not there, the other app cannot have it, or a container cannot be stopped; the mounts
 /// stay where they are then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:move", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 3)?;
     if positional.len() < 3 {

@@ -40,7 +40,7 @@ struct Row<'a> {
 
 /// Lists what an app needs, and which entry serves it.
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: ListArguments = arguments::parse("storage:needs:list", words, context)?;
+    let arguments: ListArguments = arguments::parse(words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     if !["text", "json"].contains(&arguments.format.as_str()) {
@@ -83,7 +83,7 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Takes what an app needs from standard input, for apps without a repository.
 pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:needs:import", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = with_app(arguments.positional, 1, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     no_more_than(&positional, 1)?;
@@ -108,7 +108,7 @@ pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Has an entry serve a need; without a need, asks for each that is not served yet.
 pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:needs:link", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = with_app(arguments.positional, 3, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     no_more_than(&positional, 3)?;
@@ -124,7 +124,7 @@ pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Takes the entry away that serves a need.
 pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:needs:unlink", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = with_app(arguments.positional, 2, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     no_more_than(&positional, 2)?;

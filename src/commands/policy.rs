@@ -23,7 +23,7 @@ const KEYS: &str = "allowed-paths, jail, trash-hours";
 
 /// Sets a value of the policy, or takes it away where none is given.
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:policy:set", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = &arguments.positional;
     let key = at(positional, 0);
     access::must_see_every_app("the policy is for every app", context)?;
@@ -121,7 +121,7 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
 
 /// Shows the policy.
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
-    let request = Request::parse("storage:policy:report", words, context)?;
+    let request = Request::parse(words, context)?;
     no_more_than(&request.positional, 0)?;
     let policy = context.store.policy()?;
     let paths: Vec<&str> = policy.allowed_paths.iter().map(HostPath::as_str).collect();

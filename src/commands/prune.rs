@@ -25,7 +25,7 @@ struct Arguments {
 
 /// Lists what nothing uses, and deletes what is confirmed.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:prune", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     no_more_than(&arguments.positional, 0)?;
     let json = match arguments.format.as_str() {
         "text" => false,

@@ -14,7 +14,7 @@ use crate::store::reading::EntryCache;
 
 /// Reports an app, every app of the caller, or with `--global` every entry and who mounts it.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let mut request = Request::parse("storage:report", words, context)?;
+    let mut request = Request::parse(words, context)?;
     if request.global {
         return global(&request, context);
     }

@@ -226,7 +226,7 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
 /// # Errors
 /// For values that do not fit, with nothing changed; where the scheduler refuses, with all put back.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:set", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let changes = Changes::of(&arguments)?;
     no_more_than(&arguments.positional, 3)?;
     if at(&arguments.positional, 1).is_empty() {

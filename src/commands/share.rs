@@ -28,8 +28,8 @@ struct UnshareArguments {
 
 /// Lets an app have whatever another mounts. An app can get from several.
 pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: ShareArguments = arguments::parse("storage:share", words, context)?;
-    let (from, app) = both("storage:share", &arguments.positional)?;
+    let arguments: ShareArguments = arguments::parse(words, context)?;
+    let (from, app) = both(&arguments.positional, context)?;
     let from = apps::existing(&context.environment, from)?;
     let app = apps::existing(&context.environment, app)?;
     if from == app {
@@ -78,8 +78,8 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Takes away what an app gets from another.
 pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: UnshareArguments = arguments::parse("storage:unshare", words, context)?;
-    let (from, app) = both("storage:unshare", &arguments.positional)?;
+    let arguments: UnshareArguments = arguments::parse(words, context)?;
+    let (from, app) = both(&arguments.positional, context)?;
     let app = apps::existing(&context.environment, app)?;
     let is_gone = |from: &AppName| {
         let root = context.environment.apps_root();
@@ -102,9 +102,10 @@ pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-fn both<'a>(command: &str, positional: &'a [String]) -> Result<(&'a str, &'a str)> {
+fn both<'a>(positional: &'a [String], context: &Context) -> Result<(&'a str, &'a str)> {
     no_more_than(positional, 2)?;
     if positional.len() < 2 {
+        let command = context.row.command();
         return Err(Error::refused(format!("two apps are required: dokku {command} FROM-APP APP")));
     }
     Ok((at(positional, 0), at(positional, 1)))

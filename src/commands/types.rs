@@ -36,7 +36,7 @@ impl Shown {
 
 /// Lists the types.
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:types:list", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     no_more_than(&arguments.positional, 0)?;
     let json = is_json(&arguments.format)?;
     let types: Vec<Shown> =
@@ -62,7 +62,7 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Shows a type.
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:types:info", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     no_more_than(&arguments.positional, 1)?;
     let json = is_json(&arguments.format)?;
     let name = at(&arguments.positional, 0);

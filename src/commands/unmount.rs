@@ -42,7 +42,7 @@ impl Which<'_> {
 
 /// Unmounts an entry by its name, or what is mounted as `host:container[:options]`.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:unmount", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = with_app(arguments.positional, 2, context);
     let app = apps::existing(&context.environment, at(&positional, 0))?;
     no_more_than(&positional, 2)?;

@@ -59,7 +59,7 @@ impl Row {
 
 /// Shows what an entry, an app's entries, or all of them hold.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let mut arguments: Arguments = arguments::parse("storage:usage", words, context)?;
+    let mut arguments: Arguments = arguments::parse(words, context)?;
     let (positional, app) = arguments::without_app(arguments.positional, context);
     arguments.positional = positional;
     if arguments.positional.is_empty() {

@@ -33,7 +33,7 @@ struct Arguments {
 /// Succeeds once the entry's directory is there, what is behind it is mounted and answers, or the cluster has bound
 /// its claim.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:wait", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let entry = access::entry(at(&arguments.positional, 0), context)?;
     let patience = given(arguments.timeout.as_deref()).map(seconds).transpose()?;
     let begin = Instant::now();

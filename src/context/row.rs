@@ -43,10 +43,18 @@ pub struct Row {
 }
 
 impl Row {
+    /// The command as it is typed.
+    pub fn command(&self) -> String {
+        match self.kind {
+            Kind::Subcommand | Kind::Addition => format!("storage:{}", self.name),
+            _ => self.name.to_owned(),
+        }
+    }
+
     /// The command with its arguments, as the help shows it.
     pub fn synopsis(&self) -> String {
         let separator = if self.arguments.is_empty() { "" } else { " " };
-        format!("storage:{}{separator}{}", self.name, self.arguments)
+        format!("{}{separator}{}", self.command(), self.arguments)
     }
 }
 

@@ -30,7 +30,8 @@ pub(crate) enum Format {
 
 impl Request {
     /// Reads the arguments of a report. Every flag but `--format` and `--global` asks for one value.
-    pub(crate) fn parse(command: &str, words: &[String], context: &mut Context) -> Result<Self> {
+    pub(crate) fn parse(words: &[String], context: &mut Context) -> Result<Self> {
+        let command = context.row.command();
         let mut request = Self::default();
         let mut words = words.iter();
         while let Some(word) = words.next() {

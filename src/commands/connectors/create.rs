@@ -45,7 +45,7 @@ struct Arguments {
 /// For values that do not fit, and where there is one of that name with other values; nothing is changed.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
-    let arguments: Arguments = arguments::parse("storage:connectors:create", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     super::must_be_allowed(context)?;
     let connector = connector(&arguments)?;
     if let Some(existing) = context.store.connector(&connector.name)? {

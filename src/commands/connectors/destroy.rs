@@ -23,7 +23,7 @@ struct Arguments {
 /// # Errors
 /// Where an entry uses it, where it is unknown, and where it is not confirmed; it is kept then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:connectors:destroy", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let name = super::existing(&arguments.positional, context)?.name;
     no_more_than(&arguments.positional, 1)?;
     must_be_unused(&name, &context.store.entries_over(&name)?)?;

@@ -64,7 +64,7 @@ impl Shown {
 
 /// Lists the connectors.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:connectors:list", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     super::must_be_allowed(context)?;
     no_more_than(&arguments.positional, 0)?;
     let json = is_json(&arguments.format)?;
@@ -99,7 +99,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Shows a connector.
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:connectors:info", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let connector = super::existing(&arguments.positional, context)?;
     no_more_than(&arguments.positional, 1)?;
     let json = is_json(&arguments.format)?;

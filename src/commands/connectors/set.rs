@@ -117,7 +117,7 @@ impl Changes {
 /// Changes a connector. What is mounted over it takes up the new values.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
-    let arguments: Arguments = arguments::parse("storage:connectors:set", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let before = super::existing(&arguments.positional, context)?;
     let changes = Changes::of(&arguments, &before)?;
     let (planned, needs_secret) = changes.apply(&before)?;

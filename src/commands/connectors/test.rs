@@ -22,7 +22,7 @@ struct Arguments {
 /// # Errors
 /// Where the server refuses or does not answer, with its own words; where rclone is missing.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:connectors:test", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let connector = super::existing(&arguments.positional, context)?;
     no_more_than(&arguments.positional, 2)?;
     let path = at(&arguments.positional, 1);

@@ -26,7 +26,7 @@ use crate::types::{self, Request};
 /// For values that do not fit, with nothing changed; and where the directory or the claim cannot be made,
 /// with all put back.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:create", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let recursive = arguments.chown_recursive;
     let sum = given(arguments.sha256.as_deref()).map(Sha256::parse).transpose()?;
     let (mut entry, request) = request::entry(&arguments, context)?;

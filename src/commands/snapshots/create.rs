@@ -30,7 +30,7 @@ struct Arguments {
 /// Where the name is taken, the entry is of a type without snapshots, or the data cannot be copied; there is no snapshot
 /// then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:snapshots:create", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 2)?;
     let (entry, _lock) = named_alone(positional, context)?;

@@ -24,7 +24,7 @@ struct Arguments {
 
 /// Removes a snapshot with its data.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:snapshots:destroy", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 2)?;
     let entry = named(positional, context)?;

@@ -21,7 +21,7 @@ struct Arguments {
 
 /// Lists the snapshots of an entry, or of all that the caller may touch.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:snapshots:list", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let is_json = match arguments.format.as_str() {
         "text" => false,
         "json" => true,

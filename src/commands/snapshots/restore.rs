@@ -31,7 +31,7 @@ struct Arguments {
 /// Where there is none of that name, a running container has the entry mounted, or the data cannot be copied; the entry
 /// is as it was then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:snapshots:restore", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let positional = &arguments.positional;
     no_more_than(positional, 2)?;
     let (entry, _lock) = named_alone(positional, context)?;

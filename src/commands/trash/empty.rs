@@ -26,7 +26,7 @@ struct Arguments {
 
 /// Empties the trash, or removes what a word names, after it was confirmed.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:trash:empty", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     no_more_than(&arguments.positional, 1)?;
     let word = at(&arguments.positional, 0);
     if arguments.expired {

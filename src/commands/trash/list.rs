@@ -23,7 +23,7 @@ struct Arguments {
 
 /// Lists what is in the trash for this caller.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:trash:list", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     no_more_than(&arguments.positional, 0)?;
     if !["text", "json"].contains(&arguments.format.as_str()) {
         return Err(Error::refused("Invalid --format value specified"));

@@ -31,7 +31,7 @@ struct Wanted {
 
 /// Takes something out of the trash: by its id, or the last one that was destroyed under a name.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse("storage:trash:restore", words, context)?;
+    let arguments: Arguments = arguments::parse(words, context)?;
     let word = at(&arguments.positional, 0);
     if word.is_empty() {
         return Err(Error::refused(
