@@ -17,7 +17,6 @@ struct Arguments {
     /// --repo: the repository, with plugin.toml and commands/commands
     #[arg(long, value_name = "string", default_value = ".")]
     repo: PathBuf,
-    positional: Vec<PathBuf>,
 }
 
 /// Writes the plugin's directory, or writes it again: the program, and a link to it for every row.
@@ -35,10 +34,11 @@ fn said(error: anyhow::Error) -> Error {
 }
 
 fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse(words, context)?;
-    let [folder] = arguments.positional.as_slice() else {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let [folder] = &*positional else {
         bail!("assemble needs the directory to write, and nothing else");
     };
+    let folder = Path::new(folder);
     for sub in ["subcommands", "bin"] {
         let sub = folder.join(sub);
         fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
@@ -57,10 +57,11 @@ fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 fn repository_links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse(words, context)?;
-    let [folder] = arguments.positional.as_slice() else {
+    let positional = arguments::positional(words, context)?;
+    let [folder] = &*positional else {
         bail!("links needs the repository's directory, and nothing else");
     };
+    let folder = Path::new(folder);
     for (kind, sub) in [
         (Kind::Subcommand, "subcommands"),
         (Kind::Addition, "subcommands"),

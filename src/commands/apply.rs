@@ -5,7 +5,7 @@ use std::io::Read;
 use clap::Parser;
 use serde::Deserialize;
 
-use super::arguments::{self, at, no_more_than, with_app};
+use super::arguments;
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
@@ -17,7 +17,7 @@ use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
 use crate::ops::unmount::remove_if_unused;
-use crate::ops::{access, apps, restart, scheduler};
+use crate::ops::{access, restart, scheduler};
 use crate::store::MountsFile;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 
@@ -32,7 +32,6 @@ struct Arguments {
     /// --plan: only show what would change; the exit status is 2 if something would
     #[arg(long)]
     plan: bool,
-    positional: Vec<String>,
 }
 
 /// One mount of the document: what `storage:list --format json` prints, of which only the entry, or the host
@@ -69,10 +68,9 @@ struct Wanted {
 /// # Errors
 /// For a document that does not fit, with nothing changed; with `--plan` status 2 where something would change.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse(words, context)?;
-    let positional = with_app(arguments.positional, 1, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
-    no_more_than(&positional, 1)?;
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (positional, app) = positional.of_app(1, context)?;
+    positional.at_most(1)?;
     let wanted = document()?;
     let planned = plan(&app, &wanted, context)?;
     if arguments.plan {

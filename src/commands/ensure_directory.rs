@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, no_more_than};
+use super::arguments;
 use crate::context::Context;
 use crate::domain::error::Result;
 use crate::domain::names::DirectoryName;
@@ -21,7 +21,6 @@ struct Arguments {
     /// --chown-recursive: also change the owner of the files in the directory
     #[arg(long, help_heading = arguments::OWN)]
     chown_recursive: bool,
-    positional: Vec<String>,
 }
 
 /// Makes the directory where it is missing and sets its owner.
@@ -29,12 +28,12 @@ struct Arguments {
 /// # Errors
 /// For a bad name or owner, with nothing changed; and where the directory cannot be made or given away.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse(words, context)?;
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     context
         .out
         .warn("Deprecated: please use 'storage:create' instead of 'storage:ensure-directory'");
-    let name = DirectoryName::parse(at(&arguments.positional, 0))?;
-    no_more_than(&arguments.positional, 1)?;
+    let name = DirectoryName::parse(positional.at(0))?;
+    positional.at_most(1)?;
     let ownership = Ownership::parse(&arguments.chown)?;
     let own = root::default_path(context, name.as_str());
     access::source(&Source::parse(&own)?, None, None, context)?;

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, given, list, no_more_than, with_app};
+use super::arguments::{self, given, list};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, only_on_default_path};
@@ -14,7 +14,7 @@ use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
 use crate::ops::mount::refuse_collision;
-use crate::ops::{access, apps, restart, scheduler};
+use crate::ops::{access, restart, scheduler};
 use crate::storage::root;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 use crate::{docker, types};
@@ -46,15 +46,13 @@ struct Arguments {
     /// --volume-subpath: subpath within the entry
     #[arg(long, value_name = "string")]
     volume_subpath: Option<String>,
-    positional: Vec<String>,
 }
 
 /// Mounts an entry by its name, or a host path or a Docker volume as `host:container[:options]`.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let mut arguments: Arguments = arguments::parse(words, context)?;
-    arguments.positional = with_app(std::mem::take(&mut arguments.positional), 2, context);
-    let app = apps::existing(&context.environment, at(&arguments.positional, 0))?;
-    if let [_, name, path, ..] = arguments.positional.as_slice()
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (positional, app) = positional.of_app(2, context)?;
+    if let [_, name, path, ..] = &*positional
         && path.starts_with('/')
         && !name.contains(':')
     {
@@ -62,8 +60,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
             "unexpected argument {path:?}; the place in the container is a flag: dokku storage:mount {app} {name} --container-dir {path}"
         )));
     }
-    no_more_than(&arguments.positional, 2)?;
-    let target = at(&arguments.positional, 1).to_owned();
+    positional.at_most(2)?;
+    let target = positional.at(1).to_owned();
     if target.contains(':') {
         Ok(mount_colon_form(&app, &target, &arguments, context)?)
     } else {

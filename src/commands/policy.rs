@@ -1,8 +1,7 @@
 //! `storage:policy:*`: what the operator decided for every app of the host.
 
-use clap::Parser;
-
-use super::arguments::{self, at, no_more_than};
+use super::arguments::{self, no_more_than};
+use super::asked::Request;
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
@@ -10,22 +9,15 @@ use crate::domain::paths::{HostPath, as_typed};
 use crate::domain::policy::{Jail, Policy, parse_trash_hours};
 use crate::fs::jail;
 use crate::ops::access;
-use crate::ops::report::{Format, Request};
 use crate::store::Store;
-
-#[derive(Debug, Parser)]
-struct Arguments {
-    positional: Vec<String>,
-}
 
 /// The values there are.
 const KEYS: &str = "allowed-paths, jail, trash-hours";
 
 /// Sets a value of the policy, or takes it away where none is given.
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse(words, context)?;
-    let positional = &arguments.positional;
-    let key = at(positional, 0);
+    let positional = arguments::positional(words, context)?;
+    let key = positional.at(0);
     access::must_see_every_app("the policy is for every app", context)?;
     let values = positional.get(1..).unwrap_or_default();
     let change = change(key, values)?;
@@ -122,7 +114,7 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
 /// Shows the policy.
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse(words, context)?;
-    no_more_than(&request.positional, 0)?;
+    request.positional.at_most(0)?;
     let policy = context.store.policy()?;
     let paths: Vec<&str> = policy.allowed_paths.iter().map(HostPath::as_str).collect();
     let jail = policy.jail.as_ref().map_or("", Jail::as_str);
@@ -130,10 +122,5 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     report.add("policy-allowed-paths", paths.join(" "));
     report.add("policy-jail", jail);
     report.add("policy-trash-hours", policy.trash_hours().to_string());
-    match (&request.flag, request.format) {
-        (Some(flag), _) => report.print_value(&mut context.out, flag)?,
-        (None, Format::Json) => report.print_json(&mut context.out),
-        (None, Format::Text) => report.print_text(&mut context.out, "Host"),
-    }
-    Ok(())
+    report.print(&mut context.out, "Host", &request.asked)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Parser;
 use serde_json::Value;
 
-use super::arguments::{self, at, no_more_than, pairs};
+use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -52,7 +52,6 @@ struct Arguments {
     /// --storage-class-name: [DEPRECATED] use 'storage:set <name> storage-class-name <value>'
     #[arg(long, value_name = "string")]
     storage_class_name: Option<String>,
-    positional: Vec<String>,
 }
 
 /// The properties that can be named, in order.
@@ -95,8 +94,8 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(arguments: &Arguments) -> Result<Self> {
-        let property = at(&arguments.positional, 1);
+    fn of(arguments: &Arguments, positional: &Positional) -> Result<Self> {
+        let property = positional.at(1);
         let flags = [
             &arguments.access_mode,
             &arguments.chown,
@@ -122,7 +121,7 @@ impl Changes {
             return Err(Error::refused("No property specified"));
         }
         if !by_flag {
-            let value = at(&arguments.positional, 2).to_owned();
+            let value = positional.at(2).to_owned();
             properties.push((property.to_owned(), value));
         }
         let map = |given: &Vec<String>| (!given.is_empty()).then(|| given.clone());
@@ -226,17 +225,17 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
 /// # Errors
 /// For values that do not fit, with nothing changed; where the scheduler refuses, with all put back.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse(words, context)?;
-    let changes = Changes::of(&arguments)?;
-    no_more_than(&arguments.positional, 3)?;
-    if at(&arguments.positional, 1).is_empty() {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let changes = Changes::of(&arguments, &positional)?;
+    positional.at_most(3)?;
+    if positional.at(1).is_empty() {
         warn_of_flags(&changes, context);
     }
-    if at(&arguments.positional, 1) == CONTENT {
-        let [name, from] = [0, 2].map(|index| at(&arguments.positional, index));
+    if positional.at(1) == CONTENT {
+        let [name, from] = [0, 2].map(|index| positional.at(index));
         return content::set(name, from, context);
     }
-    let name = at(&arguments.positional, 0);
+    let name = positional.at(0);
     let mut entry = access::entry(name, context)?;
     let mut lock = None;
     if changes.touch_data() {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 
-use super::arguments::{self, at, given};
+use super::arguments::{self, parsed};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -27,15 +27,14 @@ struct Arguments {
     /// --timeout: seconds to wait (default 60)
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     timeout: Option<String>,
-    positional: Vec<String>,
 }
 
 /// Succeeds once the entry's directory is there, what is behind it is mounted and answers, or the cluster has bound
 /// its claim.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse(words, context)?;
-    let entry = access::entry(at(&arguments.positional, 0), context)?;
-    let patience = given(arguments.timeout.as_deref()).map(seconds).transpose()?;
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let entry = access::entry(positional.at(0), context)?;
+    let patience = parsed(arguments.timeout.as_ref(), seconds)?;
     let begin = Instant::now();
     if !scheduler::is_elsewhere(&entry) {
         usable::attach(&entry, patience.map(Duration::from_secs), context)?;

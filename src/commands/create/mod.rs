@@ -4,7 +4,7 @@ mod request;
 
 use request::Arguments;
 
-use super::arguments::{self, given};
+use crate::commands::arguments::{self, parsed};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -26,10 +26,10 @@ use crate::types::{self, Request};
 /// For values that do not fit, with nothing changed; and where the directory or the claim cannot be made,
 /// with all put back.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse(words, context)?;
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let recursive = arguments.chown_recursive;
-    let sum = given(arguments.sha256.as_deref()).map(Sha256::parse).transpose()?;
-    let (mut entry, request) = request::entry(&arguments, context)?;
+    let sum = parsed(arguments.sha256.as_ref(), Sha256::parse)?;
+    let (mut entry, request) = request::entry(&arguments, &positional, context)?;
     let source = match &request.from {
         Some(from) => request::filled_from(from, &entry, &request)?,
         None => None,

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::commands::arguments::{self, at, no_more_than};
+use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::trash::Trashed;
@@ -21,14 +21,13 @@ struct Arguments {
     /// --expired: remove only what has expired, without confirmation
     #[arg(long)]
     expired: bool,
-    positional: Vec<String>,
 }
 
 /// Empties the trash, or removes what a word names, after it was confirmed.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments: Arguments = arguments::parse(words, context)?;
-    no_more_than(&arguments.positional, 1)?;
-    let word = at(&arguments.positional, 0);
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(1)?;
+    let word = positional.at(0);
     if arguments.expired {
         if !word.is_empty() {
             return Err(Error::refused(format!(
