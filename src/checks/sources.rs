@@ -54,7 +54,7 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
     let name = &mounted.entry.name;
     let (what, remedy) = match mounted.entry.host_path.as_ref()? {
         // Types say themselves what is the matter.
-        _ if !mounted.entry.kind.is_empty() => return None,
+        _ if mounted.entry.is_typed() => return None,
         Source::Volume(volume) => {
             if docker::volumes::exists(&context.environment, volume.as_str()) != Some(false) {
                 return None;

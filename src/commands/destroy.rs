@@ -46,7 +46,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if !is_forced {
         let loses_data = match removal {
             Removal::Place => holds_data(&entry),
-            Removal::Outside => types::name_of(&entry) == "volume",
+            Removal::Outside => types::of(&entry).keeps_in_volume(),
             Removal::Nothing => false,
         };
         confirm(&entry, loses_data, context)?;

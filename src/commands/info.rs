@@ -48,7 +48,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     for (key, value) in entry.shown().options {
         context.out.labelled("Option", &format!("{key}={value}"));
     }
-    if !entry.kind.is_empty() {
+    if entry.is_typed() {
         let state = match types::of(&entry).problem(&entry, context) {
             None => "ready".to_owned(),
             Some(problem) => format!("{}; {}", problem.sentence, problem.remedy),

@@ -244,7 +244,7 @@ pub(crate) fn check(
         return Ok(());
     }
     refuse_deleted_by_build(app, attachment, context)?;
-    if !entry.kind.is_empty() {
+    if entry.is_typed() {
         types::of(entry).check_attachment(attachment)?;
     }
     let source = entry.shown_source();
@@ -253,7 +253,7 @@ pub(crate) fn check(
         .volume_chown
         .as_ref()
         .is_some_and(|owner| owner.is_auto() || owner.container_ids().is_some());
-    if chowns && source != default_path && entry.kind.is_empty() {
+    if chowns && source != default_path && !entry.is_typed() {
         return Err(only_on_default_path("--volume-chown", &default_path, source));
     }
     let volume_part =

@@ -152,7 +152,7 @@ impl Changes {
             types::of(entry).check_reclaim_policy(entry)?;
         }
         entry.check(default_path)?;
-        if self.touch_directory() && entry.kind.is_empty() {
+        if self.touch_directory() && !entry.is_typed() {
             entry.check_directory(default_path)?;
         }
         Ok(())

@@ -100,7 +100,7 @@ fn asked(name: &str, app: Option<&str>, context: &Context) -> Result<Vec<Entry>>
 }
 
 fn is_volume(entry: &Entry) -> bool {
-    matches!(entry.host_path, Some(Source::Volume(_))) && types::name_of(entry) == "volume"
+    matches!(entry.host_path, Some(Source::Volume(_))) && types::of(entry).keeps_in_volume()
 }
 
 fn row(entry: &Entry, of_docker: &[(String, u64)], context: &Context) -> Result<Row> {

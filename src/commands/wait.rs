@@ -49,7 +49,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     if scheduler::is_elsewhere(&entry) {
         context.out.headline(&format!("Storage entry {} is bound", entry.name));
-    } else if !entry.kind.is_empty() {
+    } else if entry.is_typed() {
         context.out.headline(&format!("Storage entry {} is ready", entry.name));
     }
     Ok(())

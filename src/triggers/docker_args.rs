@@ -230,7 +230,7 @@ fn words_of_mount(
     must_be_in_scope(entry, app)?;
     let source = as_docker_sees_it(mounted, context)?;
     let storage_type = types::of(entry);
-    if is_unstoppable && !entry.kind.is_empty() {
+    if is_unstoppable && entry.is_typed() {
         if let Some(finding) = prepare::mend(app, mounted, context) {
             return Err(Error::refused(finding.line()));
         }

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::docker::volumes;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::Problem;
 use crate::domain::paths::{HostPath, Source};
 use crate::host::environment::Environment;
 use crate::types::{
-    Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType, remote,
-    volume,
+    Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, volume,
 };
 
 /// The type `nfs`.
@@ -63,29 +61,17 @@ impl StorageType for Nfs {
         Ok(())
     }
 
-    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
-        volume::make(entry, volume_options(entry)?, context)
+    fn is_created_again(&self) -> bool {
+        true
     }
 
-    fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
-        super::refuse_delete_policy(entry)
+    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        volume::make(entry, volume_options(entry)?, context)
     }
 
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
         let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
         remote::problem(entry, ("nfs", "nfs-common"), entry.option("server"), port, context)
-    }
-
-    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        self.make(entry, &Request::default(), context)
-    }
-
-    fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
-        super::volume_removal(entry, asked)
-    }
-
-    fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        volumes::remove(&context.environment, entry.shown_source())
     }
 }
 

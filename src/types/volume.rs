@@ -35,9 +35,13 @@ impl StorageType for Volume {
         }
     }
 
+    fn keeps_in_volume(&self) -> bool {
+        true
+    }
+
     fn is_on_one_host(&self, entry: &Entry) -> bool {
         // What another driver does, or a device that is mounted, may be anywhere.
-        !entry.kind.is_empty() && driver(entry) == LOCAL && entry.options.is_empty()
+        entry.is_typed() && driver(entry) == LOCAL && entry.options.is_empty()
     }
 
     fn no_copies(&self, what: &str) -> String {
@@ -65,8 +69,8 @@ impl StorageType for Volume {
         }
     }
 
-    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
-        if entry.kind.is_empty() {
+    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        if !entry.is_typed() {
             return Ok(());
         }
         make(entry, entry.options.clone(), context)
@@ -74,7 +78,7 @@ impl StorageType for Volume {
 
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
         // What Dokku's own plugin registers Docker makes by itself.
-        if entry.kind.is_empty() {
+        if !entry.is_typed() {
             return None;
         }
         missing(entry, context).map(|problem| {
@@ -95,7 +99,7 @@ impl StorageType for Volume {
     }
 
     fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
-        if entry.kind.is_empty() && asked {
+        if !entry.is_typed() && asked {
             let default_path = root::default_path(context, entry.name.as_str());
             return Err(only_on_default_path(
                 "--destroy-host-dir",
@@ -103,7 +107,7 @@ impl StorageType for Volume {
                 entry.shown_source(),
             ));
         }
-        let goes = !entry.kind.is_empty() && (asked || entry.is_deleted_with_entry());
+        let goes = entry.is_typed() && (asked || entry.is_deleted_with_entry());
         Ok(if goes { Removal::Outside } else { Removal::Nothing })
     }
 

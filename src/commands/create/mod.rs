@@ -96,7 +96,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         roll_back(&entry, before.as_ref(), &wanted, filling.as_ref(), context)?;
         return Err(error);
     }
-    if let (Some(Source::Volume(volume)), true) = (&entry.host_path, entry.kind.is_empty()) {
+    if let (Some(Source::Volume(volume)), true) = (&entry.host_path, !entry.is_typed()) {
         context.out.detail(&format!("Uses the Docker volume {volume}"));
     }
     context.out.headline(&format!("Storage entry {} created", entry.name));
@@ -112,7 +112,7 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
         )));
     }
     let (kind, wanted) = (types::name_of(existing), types::name_of(entry));
-    let is_typed = !existing.kind.is_empty() || !entry.kind.is_empty();
+    let is_typed = existing.is_typed() || entry.is_typed();
     if kind != wanted && is_typed {
         return Err(Error::refused(format!(
             "storage entry \"{}\" already exists with type {kind}; refusing to make it {wanted}",
@@ -122,14 +122,14 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
     let is_same = existing.options == entry.options
         && existing.connector == entry.connector
         && existing.driver == entry.driver;
-    if !entry.kind.is_empty() && !existing.kind.is_empty() {
+    if entry.is_typed() && existing.is_typed() {
         if !is_same {
             return Err(Error::refused(format!(
                 "storage entry \"{}\" already exists with other options; dokku storage:info {} shows them",
                 entry.name, entry.name
             )));
         }
-        if kind != "volume" {
+        if !types::of(existing).keeps_in_volume() {
             entry.host_path.clone_from(&existing.host_path);
         }
     }
@@ -183,7 +183,7 @@ fn finish(
     if wanted.missing().is_some() {
         context.out.detail(&format!("Created {}", entry.shown_source()));
     }
-    types::of(entry).make(entry, request, context)?;
+    types::of(entry).create(entry, request, context)?;
     wanted.apply(entry, context)?;
     if scheduler::is_elsewhere(entry) && scheduler::tell("storage-create", entry, context)?.is_err()
     {

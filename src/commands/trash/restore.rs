@@ -61,7 +61,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     if let Some(entry) = &wanted.entry {
         // What it had behind it is there, and put in its place again.
-        if let Err(error) = types::of(entry).make(entry, &types::Request::default(), context) {
+        if let Err(error) = types::of(entry).create(entry, &types::Request::default(), context) {
             context.out.warn(&error.to_string());
         }
         context.out.headline(&format!("Storage entry {} restored", entry.name));

@@ -233,7 +233,7 @@ impl Search<'_> {
 
 /// Whether a Docker volume of an entry is deleted with it: one that the plugin was asked to make.
 pub(crate) fn deletes_volume(entry: &Entry) -> bool {
-    !entry.kind.is_empty() && types::name_of(entry) == "volume"
+    entry.is_typed() && types::of(entry).keeps_in_volume()
 }
 
 fn written(path: &Path, what: &'static str) -> Option<LastUse> {
