@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 use serde::Deserialize;
 use serde_json::Value;
 use sha1::{Digest, Sha1};
+use tar::{EntryType, Header};
 
 use crate::docker::{Docker, Environment, members};
 use crate::domain::app_image::{Content, User};
@@ -100,15 +101,15 @@ impl<'a> Image<'a> {
     /// What the image has at a path; `None` where Docker does not show it.
     pub(crate) fn content(&self, path: &str) -> Option<Content> {
         let archive = self.archive(path, GLANCE)?;
-        let Some(header) = archive.get(..BLOCK) else {
+        let Some(header) = archive.get(..BLOCK).map(Header::from_byte_slice) else {
             return Some(Content::Nothing);
         };
-        Some(match header[156] {
-            b'5' => match archive.get(BLOCK) {
-                Some(&byte) if byte != 0 => Content::Directory,
-                _ => Content::EmptyDirectory,
-            },
-            b'0' | 0 => Content::File,
+        Some(match header.entry_type() {
+            EntryType::Directory if archive.get(BLOCK).is_some_and(|&byte| byte != 0) => {
+                Content::Directory
+            }
+            EntryType::Directory => Content::EmptyDirectory,
+            EntryType::Regular => Content::File,
             _ => Content::Other,
         })
     }
@@ -158,13 +159,11 @@ impl<'a> Image<'a> {
     /// The text of a file in the image; empty where there is none, `None` where Docker does not show it.
     fn file(&self, path: &str) -> Option<String> {
         let archive = self.archive(path, 1024 * 1024)?;
-        let Some(header) = archive.get(..BLOCK) else {
+        let Some(header) = archive.get(..BLOCK).map(Header::from_byte_slice) else {
             return Some(String::new());
         };
-        let digits = String::from_utf8_lossy(&header[124..136]).into_owned();
-        let digits = digits.trim_matches(|c: char| !c.is_digit(8));
-        let size = usize::from_str_radix(digits, 8).unwrap_or(0);
-        let end = archive.len().min(BLOCK + size);
+        let size = header.entry_size().ok().and_then(|size| size.try_into().ok());
+        let end = archive.len().min(BLOCK.saturating_add(size.unwrap_or(0)));
         Some(String::from_utf8_lossy(&archive[BLOCK.min(end)..end]).into_owned())
     }
 
