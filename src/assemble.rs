@@ -35,39 +35,39 @@ fn said(error: anyhow::Error) -> Error {
 
 fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let [folder] = &*positional else {
+    let [directory] = &*positional else {
         bail!("assemble needs the directory to write, and nothing else");
     };
-    let folder = Path::new(folder);
+    let directory = Path::new(directory);
     for sub in ["subcommands", "bin"] {
-        let sub = folder.join(sub);
+        let sub = directory.join(sub);
         fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
     }
-    copy(Path::new("/proc/self/exe"), &folder.join("dokku-storage"), 0o755)?;
-    let about = folder.join("plugin.toml");
+    copy(Path::new("/proc/self/exe"), &directory.join("dokku-storage"), 0o755)?;
+    let about = directory.join("plugin.toml");
     let text = with_version(&arguments.repo.join("plugin.toml"))?;
     write(&about, text.as_bytes(), 0o644)
         .with_context(|| format!("unable to write {}", about.display()))?;
-    copy(&arguments.repo.join("commands/commands"), &folder.join("commands"), 0o755)?;
+    copy(&arguments.repo.join("commands/commands"), &directory.join("commands"), 0o755)?;
     for (kind, sub, target) in LINKS {
-        write_links(context.catalog, kind, &folder.join(sub), Path::new(target))?;
+        write_links(context.catalog, kind, &directory.join(sub), Path::new(target))?;
     }
-    context.out.line(&folder.display().to_string());
+    context.out.line(&directory.display().to_string());
     Ok(())
 }
 
 fn repository_links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     let positional = arguments::positional(words, context)?;
-    let [folder] = &*positional else {
+    let [directory] = &*positional else {
         bail!("links needs the repository's directory, and nothing else");
     };
-    let folder = Path::new(folder);
+    let directory = Path::new(directory);
     for (kind, sub) in [
         (Kind::Subcommand, "subcommands"),
         (Kind::Addition, "subcommands"),
         (Kind::Trigger, "triggers"),
     ] {
-        let sub = folder.join(sub);
+        let sub = directory.join(sub);
         fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
         write_links(context.catalog, kind, &sub, Path::new("../dokku-storage"))?;
     }
@@ -86,11 +86,11 @@ pub const LINKS: [(Kind, &str, &str); 4] = [
 pub(crate) fn write_links(
     catalog: Catalog,
     kind: Kind,
-    folder: &Path,
+    directory: &Path,
     target: &Path,
 ) -> anyhow::Result<()> {
     for row in catalog.of_kind(kind) {
-        let link = folder.join(row.name);
+        let link = directory.join(row.name);
         if fs::read_link(&link).is_ok_and(|present| present == target) {
             continue;
         }

@@ -10,9 +10,6 @@ use crate::types;
 const FUNCTIONS: &str = include_str!("completion.bash");
 
 /// Prints the script.
-///
-/// # Errors
-/// For any shell but bash, and where the program cannot ask itself for a command's help.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if words != ["bash"] {
         return Err(Error::refused("name the shell: dokku-storage completion bash"));

@@ -93,8 +93,8 @@ fn text(word: OsString) -> Result<String> {
 /// The row for the file that was called, and the arguments behind its name.
 fn look_up(called_as: &Path, mut words: Vec<String>) -> Result<(&'static Row, Vec<String>)> {
     let name = called_as.file_name().unwrap_or_default().to_string_lossy();
-    let folder = called_as.parent().and_then(Path::file_name);
-    let is_in = |name: &str| folder.is_some_and(|folder| folder == name);
+    let directory = called_as.parent().and_then(Path::file_name);
+    let is_in = |name: &str| directory.is_some_and(|directory| directory == name);
     if name == "dokku-storage" {
         return by_own_name(words);
     }

@@ -72,8 +72,8 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
                 _ if source == default_path(context, name.as_str()) => {
                     format!("dokku storage:create {name}")
                 }
-                Some(folder) if direct => {
-                    format!("dokku storage:ensure-directory {}", quoted(folder))
+                Some(directory) if direct => {
+                    format!("dokku storage:ensure-directory {}", quoted(directory))
                 }
                 _ => format!("mkdir -p {}, or put the file there", quoted(&source)),
             };

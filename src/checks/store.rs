@@ -168,12 +168,12 @@ pub(crate) fn unreferred(
     if context.environment.is_dokku() {
         let is_there = |app: &AppName| apps.binary_search_by(|(other, _)| other.cmp(app)).is_ok();
         for app in crate::store::app_folders(layout.apps())?.iter().filter(|app| !is_there(app)) {
-            let folder = layout.app(app);
+            let directory = layout.app(app);
             let sentence =
-                format!("{} is of the app {app}, which does not exist", folder.display());
+                format!("{} is of the app {app}, which does not exist", directory.display());
             let remedy = format!("dokku plugin:trigger post-delete {app}");
             let finding = Finding::new("abandoned-app", Severity::Note, sentence, remedy);
-            findings.push(finding.at(folder.to_string_lossy()));
+            findings.push(finding.at(directory.to_string_lossy()));
         }
     }
     Ok(findings)

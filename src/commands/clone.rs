@@ -10,10 +10,6 @@ use crate::ops::populate::{self, Origin};
 use crate::storage::root;
 
 /// Clones an entry.
-///
-/// # Errors
-/// Where the new name is taken, the entry is of a type of which there are no copies, or the data cannot be copied; there
-/// is no new entry then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let positional = arguments::positional(words, context)?;
     positional.at_most(2)?;

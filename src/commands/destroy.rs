@@ -26,9 +26,6 @@ struct Arguments {
 }
 
 /// Destroys an entry that no app mounts any more.
-///
-/// # Errors
-/// Where it is mounted, unknown, not confirmed, or its data cannot be removed; the entry is kept then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let name = positional.at(0);

@@ -24,9 +24,6 @@ struct Arguments {
 }
 
 /// Makes the directory where it is missing and sets its owner.
-///
-/// # Errors
-/// For a bad name or owner, with nothing changed; and where the directory cannot be made or given away.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     context

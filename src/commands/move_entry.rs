@@ -32,10 +32,6 @@ struct Move {
 }
 
 /// Moves an entry's mounts with their settings from one app to another, and stops what runs with it before.
-///
-/// # Errors
-/// Where the entry or an app is not there, the other app cannot have it, or a container cannot be stopped; the mounts
-/// stay where they are then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(3)?;

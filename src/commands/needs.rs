@@ -95,7 +95,7 @@ pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Has an entry serve a need; without a need, asks for each that is not served yet.
+/// Links an entry to a need; without a need, asks for each that is not served yet.
 pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
     let (positional, app) = arguments::positional(words, context)?.of_app(3, context)?;
     positional.at_most(3)?;

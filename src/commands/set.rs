@@ -158,7 +158,7 @@ impl Changes {
         Ok(())
     }
 
-    /// Has a directory with a size hold more, which is noted in the entry afterwards: where this is cut off in between,
+    /// Grows a directory with a size, which is noted in the entry afterwards: where this is cut off in between,
     /// the same command once more finishes it.
     fn resize(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let size = self.properties.iter().find(|(name, _)| name == SIZE);
@@ -221,9 +221,6 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
 }
 
 /// Changes properties of an entry; the directory follows where its mode or owner was named, the cluster always.
-///
-/// # Errors
-/// For values that do not fit, with nothing changed; where the scheduler refuses, with all put back.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let changes = Changes::of(&arguments, &positional)?;

@@ -69,8 +69,8 @@ impl Context {
 
     /// Whether Dokku takes this plugin for a core plugin, by its real path.
     pub fn is_core_plugin(&self) -> bool {
-        let folder = self.called_as.parent().map(std::fs::canonicalize);
-        matches!(folder, Some(Ok(path)) if path.to_string_lossy().contains("core-plugins"))
+        let directory = self.called_as.parent().map(std::fs::canonicalize);
+        matches!(directory, Some(Ok(path)) if path.to_string_lossy().contains("core-plugins"))
     }
 }
 

@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_engines_folder_says_which_ids() {
+    fn the_engines_directory_says_which_ids() {
         let map = map_of("/var/lib/docker/100000.200000");
         assert_eq!((map.uid, map.gid), (100_000, 200_000));
     }

@@ -20,10 +20,7 @@ pub(crate) struct StagedVolume {
 }
 
 /// Fills directories with what an image has at the paths: owners, modes, links and extended attributes with it. Where
-/// the image has nothing at a path, the directory stays as it is.
-///
-/// # Errors
-/// Where Docker refuses, with its words. What was filled by then is left.
+/// the image has nothing at a path, the directory stays as it is. Where Docker refuses, what was filled by then is left.
 pub(crate) fn fill(environment: &Environment, image: &str, staged: &[StagedVolume]) -> Result<()> {
     let own = std::process::id().to_string();
     clear(environment, |of| !process::is_alive(of));

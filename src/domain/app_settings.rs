@@ -112,9 +112,6 @@ impl AppSettings {
     }
 
     /// Sets a property; the empty value takes it back to its default.
-    ///
-    /// # Errors
-    /// For a property or a value that there is not; the sentence lists those there are.
     pub fn set(&mut self, property: &str, value: &str) -> Result<()> {
         let names: Vec<&str> = PROPERTIES.iter().map(|(name, _)| *name).collect();
         let Some((_, values)) = PROPERTIES.iter().find(|(name, _)| *name == property) else {

@@ -274,7 +274,7 @@ fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>>
 /// Where a program is that would be run by its name; none where it is not on this host.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let search = Environment::search_path();
-    let places = std::env::split_paths(&search).map(|folder| folder.join(program));
+    let places = std::env::split_paths(&search).map(|directory| directory.join(program));
     let mut programs = places.filter(|place| {
         rustix::fs::access(place, rustix::fs::Access::EXEC_OK).is_ok() && place.is_file()
     });

@@ -20,7 +20,7 @@ pub(crate) const REMEDY: &str = "install it (on Debian: apt-get install rclone)"
 /// The program.
 pub(crate) fn program() -> Result<PathBuf> {
     let found =
-        PATH.split(':').map(|folder| Path::new(folder).join("rclone")).find(|p| p.is_file());
+        PATH.split(':').map(|directory| Path::new(directory).join("rclone")).find(|p| p.is_file());
     found.ok_or_else(|| Error::refused(format!("rclone is not here; {REMEDY}")))
 }
 

@@ -196,7 +196,7 @@ impl Subject {
 
     /// Keeps others from what is behind the name while this helper works on it, also where its command was killed.
     fn lock(&self) -> Result<File> {
-        let folder = RuntimePaths::of(&self.storage, self.name()).folder;
+        let folder = RuntimePaths::of(&self.storage, self.name()).directory;
         let path = folder.join(format!("{}.work", self.name()));
         DirBuilder::new()
             .recursive(true)

@@ -55,7 +55,7 @@ impl Printer {
         Self { pending: Vec::new(), quiet, is_aside: false, failure: None }
     }
 
-    /// Has whatever is said go to standard error, while standard output is for a program; or ends that.
+    /// Sends whatever is said to standard error, while standard output is for a program; or ends that.
     pub fn speak_aside(&mut self, is_aside: bool) {
         self.write_pending();
         self.is_aside = is_aside;

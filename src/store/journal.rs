@@ -319,7 +319,7 @@ impl Journal {
         self.note(&Note::Preparing { files, folders })
     }
 
-    /// Has what is noted survive a power loss.
+    /// Flushes what is noted, so that it survives a power loss.
     pub(super) fn flush(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::system("write", &self.path))
     }

@@ -221,8 +221,8 @@ impl RealPath {
     }
 
     /// What comes behind a directory that it lies in.
-    pub(crate) fn below(&self, folder: &Self) -> Option<&Path> {
-        self.0.strip_prefix(&folder.0).ok()
+    pub(crate) fn below(&self, directory: &Self) -> Option<&Path> {
+        self.0.strip_prefix(&directory.0).ok()
     }
 }
 

@@ -12,17 +12,17 @@ use crate::domain::layout::Layout;
 use crate::domain::trash::{TRASH, TrashId, Trashed};
 use crate::store::{Change, Store, files, json};
 
-fn folder(layout: &Layout) -> PathBuf {
+fn directory(layout: &Layout) -> PathBuf {
     layout.registry().join("trash")
 }
 
 fn path(layout: &Layout, id: &TrashId) -> PathBuf {
-    folder(layout).join(format!("{id}.json"))
+    directory(layout).join(format!("{id}.json"))
 }
 
 /// The ids of names such as `PREFIXidSUFFIX` in a directory; none where there is no such directory.
-fn ids(folder: &Path, prefix: &str, suffix: &str) -> Result<Vec<TrashId>> {
-    json::names(folder, |name| {
+fn ids(directory: &Path, prefix: &str, suffix: &str) -> Result<Vec<TrashId>> {
+    json::names(directory, |name| {
         TrashId::parse(name.strip_prefix(prefix)?.strip_suffix(suffix)?).ok()
     })
 }
@@ -76,7 +76,7 @@ impl Store {
 
     /// Removes the notes of what is not in the trash any more. What cannot be removed is left for the next time.
     pub fn forget_what_is_gone(&self) {
-        let notes = ids(&folder(self.layout()), "", ".json").unwrap_or_default();
+        let notes = ids(&directory(self.layout()), "", ".json").unwrap_or_default();
         let is_gone =
             |id: &&TrashId| std::fs::symlink_metadata(self.trashed_directory(id)).is_err();
         let gone: Vec<&TrashId> = notes.iter().filter(is_gone).collect();

@@ -60,11 +60,8 @@ const STORAGE: &str = "data/storage";
 const ROOTS: Option<u32> = Some(0);
 
 /// Makes the store's directories, mends owners, installs the helpers and takes older mounts over.
-///
-/// # Errors
-/// Where something cannot be made; it can be run again.
 pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
-    folders(context)?;
+    directories(context)?;
     if is_root() && context.environment.is_dokku() {
         mend_owners(context)?;
         helpers(context).map_err(|error| {
@@ -94,7 +91,7 @@ fn name_trashed_images(context: &Context) -> Result<()> {
     image::name_trashed(layout, layout.storage(), &sized.collect::<Vec<_>>())
 }
 
-fn folders(context: &Context) -> Result<()> {
+fn directories(context: &Context) -> Result<()> {
     let root = context.store.layout().root();
     let owner = context.store.owner().get();
     let linked = linked_storage_root(context)?;
@@ -132,7 +129,7 @@ fn linked_storage_root(context: &Context) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Has mounted again what is kept mounted. What cannot be is told; the apps' next deploys say it, too.
+/// Mounts again what is kept mounted. It warns of what it cannot mount; the apps' next deploys do, too.
 fn keep_mounted(context: &mut Context) {
     let entries = context.store.entries().unwrap_or_default().entries;
     for entry in entries.iter().filter(|entry| types::of(entry).must_be_mounted(entry)) {
@@ -153,11 +150,11 @@ fn mend_owners(context: &Context) -> Result<()> {
         ("data/storage-registry", Depth::Tree),
         (STORAGE, Depth::Folder),
     ] {
-        let folder = match linked_storage_root(context)?.filter(|_| path == STORAGE) {
+        let directory = match linked_storage_root(context)?.filter(|_| path == STORAGE) {
             Some(linked) => tree::enter_real(&linked)?,
             None => tree::enter_path(root, path)?,
         };
-        tree::own(&folder, path, uid, gid, depth, &|_| {})?;
+        tree::own(&directory, path, uid, gid, depth, &|_| {})?;
     }
     Ok(())
 }
@@ -165,13 +162,13 @@ fn mend_owners(context: &Context) -> Result<()> {
 /// Copies this program to a directory that only root can write, says there which root it works below, and lets
 /// Dokku's group run it through sudo.
 fn helpers(context: &Context) -> anyhow::Result<()> {
-    let folder = Path::new(HELPERS);
-    fs::create_dir_all(folder)?;
-    for made in folder.ancestors().take(3) {
+    let directory = Path::new(HELPERS);
+    fs::create_dir_all(directory)?;
+    for made in directory.ancestors().take(3) {
         fs::set_permissions(made, Permissions::from_mode(0o755))?;
         std::os::unix::fs::chown(made, Some(0), Some(0))?;
     }
-    let program = folder.join("dokku-storage");
+    let program = directory.join("dokku-storage");
     root::replace(&program, &fs::read("/proc/self/exe")?, 0o755, ROOTS)?;
     let storage = fs::canonicalize(context.store.layout().storage())?;
     root::replace(
@@ -185,7 +182,7 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
     let group = context.environment.system_group();
     let mut rules = String::new();
     for row in context.catalog.of_kind(Kind::Helper) {
-        let link = folder.join(row.name);
+        let link = directory.join(row.name);
         root::link(Path::new("dokku-storage"), &link)?;
         writeln!(rules, "%{group} ALL=(root) NOPASSWD: {}", link.display())?;
         if let Some(plugin) = context.environment.plugin() {

@@ -128,7 +128,7 @@ pub(crate) trait StorageType: Sync {
         self.place() == Place::MountPoint
     }
 
-    /// Has the entry hold more, before the new size is noted in it.
+    /// Grows the entry, before the new size is noted in it.
     fn resize(&self, entry: &Entry, size: ByteSize, context: &mut Context) -> Result<()> {
         let _ = (size, context);
         Err(Error::refused(format!(

@@ -18,9 +18,9 @@ pub(crate) fn kernel_has(file_system: &str) -> bool {
     let is_known =
         known.lines().any(|line| line.split_whitespace().next_back() == Some(file_system));
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let folder = format!("/lib/modules/{release}");
+    let directory = format!("/lib/modules/{release}");
     let module = |name: &str| {
-        std::fs::read_to_string(format!("{folder}/{name}"))
+        std::fs::read_to_string(format!("{directory}/{name}"))
             .is_ok_and(|list| list.lines().any(|line| line.contains(&format!("/{file_system}.ko"))))
     };
     is_known || module("modules.dep") || module("modules.builtin")

@@ -20,9 +20,6 @@ struct Arguments {
 }
 
 /// Makes a connector; its secret is read where somebody asks, not everybody.
-///
-/// # Errors
-/// For values that do not fit, and where there is one of that name with other values; nothing is changed.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;

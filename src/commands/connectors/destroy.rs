@@ -18,9 +18,6 @@ struct Arguments {
 }
 
 /// Destroys a connector that no entry uses.
-///
-/// # Errors
-/// Where an entry uses it, where it is unknown, and where it is not confirmed; it is kept then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let name = super::existing(&positional, context)?.name;

@@ -141,7 +141,7 @@ fn write(
     })
 }
 
-/// Has every entry over the connector take up its values. Where they are the same, an earlier try may have failed; only
+/// Makes every entry over the connector take up its values. Where they are the same, an earlier try may have failed; only
 /// a mount that works is left alone then.
 fn follow(connector: &Connector, is_changed: bool, context: &mut Context) -> Result<()> {
     let name = &connector.name;

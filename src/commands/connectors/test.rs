@@ -11,9 +11,6 @@ use crate::host::rclone::listing::{self, Remote};
 const SHOWN: usize = 10;
 
 /// Lists a bucket or a share over a connector, or the buckets or shares that there are.
-///
-/// # Errors
-/// Where the server refuses or does not answer, with its own words; where rclone is missing.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let positional = arguments::positional(words, context)?;
     let connector = super::existing(&positional, context)?;

@@ -21,10 +21,6 @@ use crate::storage::staged::clear_staged;
 use crate::types::{self, Request};
 
 /// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
-///
-/// # Errors
-/// For values that do not fit, with nothing changed; and where the directory or the claim cannot be made,
-/// with all put back.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let recursive = arguments.chown_recursive;

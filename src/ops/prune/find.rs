@@ -101,9 +101,9 @@ impl Search<'_> {
             let file_name = file.file_name();
             let name = file_name.to_string_lossy();
             let path = file.path();
-            let is_folder = file.file_type().is_ok_and(|kind| kind.is_dir());
+            let is_directory = file.file_type().is_ok_and(|kind| kind.is_dir());
             // What begins with a dot is on its way, in the trash, or a snapshot.
-            if name.starts_with('.') || !is_folder || self.is_known(&name, &path) {
+            if name.starts_with('.') || !is_directory || self.is_known(&name, &path) {
                 continue;
             }
             let is_plain = DirectoryName::parse(&name).is_ok() && name.len() <= LONGEST_NAME;

@@ -97,7 +97,7 @@ impl Subject {
         if self.places.is_kept() {
             return Ok(());
         }
-        self.make_folders()?;
+        self.make_directories()?;
         if systemd::is_in_charge() && !root::is_own_call() {
             return systemd::start(&self.name);
         }
@@ -190,12 +190,12 @@ impl Subject {
     }
 
     /// The directories that only root can write.
-    fn make_folders(&self) -> Result<()> {
-        let make = |folder: &Path| {
-            let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
-            made.map_err(Error::system("create", folder))
+    fn make_directories(&self) -> Result<()> {
+        let make = |directory: &Path| {
+            let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
+            made.map_err(Error::system("create", directory))
         };
-        make(&self.places.folder)?;
+        make(&self.places.directory)?;
         make(&self.places.stand_in)?;
         make(&self.places.programs)?;
         for name in ["fusermount", "fusermount3"] {

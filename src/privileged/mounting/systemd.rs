@@ -65,7 +65,7 @@ WantedBy=multi-user.target
     )
 }
 
-/// Has the image of an entry attached at every start of the host.
+/// Attaches the image of an entry at every start of the host.
 pub(crate) fn attach_at_boot(name: &EntryName) -> Result<()> {
     write_unit(ATTACHING, &attaching())?;
     let service = attaching_service(name);
@@ -126,12 +126,12 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test asks systemd itself")]
     fn systemd_takes_the_units() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for (name, text) in [("mount", unit()), ("attach", attaching())] {
             // The program is not installed where the test runs.
             let text = text.replace(HELPERS, "/bin");
             let text = text.replace(keeping::HELPER, "true").replace("size-storage-dir", "true");
-            let path = folder.path().join(format!("dokku-storage-{name}@x.service"));
+            let path = directory.path().join(format!("dokku-storage-{name}@x.service"));
             std::fs::write(&path, text).unwrap();
             let verify = std::process::Command::new("systemd-analyze")
                 .args(["verify", "--recursive-errors=no"])
