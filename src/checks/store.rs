@@ -87,6 +87,16 @@ pub(crate) fn unreferred(
     let layout = context.store.layout();
     let mut findings: Vec<Finding> =
         found.problems.iter().map(|p| unreadable(p, Severity::Person)).collect();
+    if let Err(error) = context.store.recover() {
+        let lock = layout.lock().display().to_string();
+        let sentence =
+            format!("a change was interrupted, and every other change waits for its end: {error}");
+        let remedy = format!(
+            "make what {lock} names writable for the user of the store, then run: dokku storage:doctor"
+        );
+        findings
+            .push(Finding::new("unfinished-change", Severity::Person, sentence, remedy).at(lock));
+    }
     for left in std::fs::read_dir(layout.registry()).into_iter().flatten().flatten() {
         if left.file_name().to_string_lossy().starts_with(LEFT_OVER) {
             let path = left.path().to_string_lossy().into_owned();
