@@ -12,7 +12,7 @@ use crate::domain::names::{AppName, ProcessType};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
-use crate::domain::volume_options::VolumeOptions;
+use crate::domain::volume_options::{Fault, VolumeOptions};
 use crate::ops::mount::refuse_collision;
 use crate::ops::{access, restart, scheduler};
 use crate::storage::root;
@@ -238,12 +238,14 @@ pub(crate) fn check(
     attachment: &Attachment,
     context: &Context,
 ) -> Result<()> {
+    attachment.container_path.must_start()?;
     access::must_be_in_scope(entry, app)?;
     access::must_be_allowed(entry, Some(app), &context.store.policy()?, context)?;
     if !entry.is_docker_local() {
         return Ok(());
     }
     refuse_deleted_by_build(app, attachment, context)?;
+    refuse_unfit_options(entry, attachment)?;
     if entry.is_typed() {
         types::of(entry).check_attachment(attachment)?;
     }
@@ -266,19 +268,40 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// Refuses options that exclude each other, or the source. A word that Docker does not know stops the deploy: Dokku's own plugin takes it.
+fn refuse_unfit_options(entry: &Entry, attachment: &Attachment) -> Result<()> {
+    let is_volume = matches!(entry.host_path, Some(Source::Volume(_)));
+    // What is not a mount of a source has options of its own.
+    let [flag, _] = types::of(entry).words("", entry, attachment);
+    let options = attachment.volume_options.as_ref().filter(|_| flag == "-v");
+    match options.and_then(|options| options.fault(is_volume, attachment.readonly)) {
+        Some(Fault::Unfit(why)) => Err(Error::refused(format!(
+            "volume options {}: {why}, and Docker refuses them",
+            attachment.volume_options.as_ref().map_or("", VolumeOptions::as_str)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a mount that a build with herokuish would delete the content of: it empties `/app` first.
 fn refuse_deleted_by_build(
     app: &AppName,
     attachment: &Attachment,
     context: &Context,
 ) -> Result<()> {
-    let is_in_app = attachment.container_path.parts().first() == Some(&"app");
-    if !attachment.phases.contains(Phase::Build) || !is_in_app {
+    let parts = attachment.container_path.parts();
+    let is_cache = parts == ["cache"];
+    if !attachment.phases.contains(Phase::Build) || !(is_cache || parts.first() == Some(&"app")) {
         return Ok(());
     }
     let builder = scheduler::builder_of_app(app, context);
     if builder != "herokuish" {
         return Ok(());
+    }
+    if is_cache {
+        return Err(Error::refused(
+            "container path \"/cache\" has the build cache in a build with herokuish, and Docker refuses a second mount there; leave the build phase out, or mount at another path",
+        ));
     }
     Err(Error::refused(format!(
         "container path \"{}\" is in /app, which a build with herokuish empties, your data with it; leave the build phase out, or mount at a path outside of /app",

@@ -135,7 +135,8 @@ fn shared_options(entry: &Entry, connector: &Connector) -> Result<Vec<String>> {
         options.push(format!("port={port}"));
     }
     if connector.username.is_empty() {
-        options.push("guest".to_owned());
+        // The kernel takes no one without a name; `guest` alone is a word of mount.cifs(8).
+        options.push("username=guest".to_owned());
     } else {
         options.push(format!("username={}", connector.username));
     }

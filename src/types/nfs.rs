@@ -75,6 +75,68 @@ impl StorageType for Nfs {
     }
 }
 
+/// The names of the options that the kernel takes for NFS (nfs(5)), and for any file system (mount(8)).
+const KNOWN: [&str; 58] = [
+    "ac",
+    "acdirmax",
+    "acdirmin",
+    "acl",
+    "acregmax",
+    "acregmin",
+    "actimeo",
+    "async",
+    "bsize",
+    "clientaddr",
+    "cto",
+    "fsc",
+    "hard",
+    "intr",
+    "local_lock",
+    "lock",
+    "lookupcache",
+    "max_connect",
+    "migration",
+    "minorversion",
+    "mountaddr",
+    "mountport",
+    "mountproto",
+    "mountvers",
+    "namlen",
+    "nconnect",
+    "noac",
+    "noacl",
+    "noatime",
+    "nocto",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "nofsc",
+    "nointr",
+    "nolock",
+    "nomigration",
+    "nordirplus",
+    "noresvport",
+    "nosharecache",
+    "nosuid",
+    "proto",
+    "rdirplus",
+    "relatime",
+    "resvport",
+    "retrans",
+    "ro",
+    "rsize",
+    "rw",
+    "sec",
+    "sharecache",
+    "soft",
+    "softreval",
+    "sync",
+    "tcp",
+    "timeo",
+    "udp",
+    "wsize",
+];
+
 /// What Docker's `local` driver is told (nfs(5)).
 fn volume_options(entry: &Entry) -> Result<BTreeMap<String, String>> {
     let server = remote::server(entry.option("server"))?;
@@ -96,6 +158,13 @@ fn volume_options(entry: &Entry) -> Result<BTreeMap<String, String>> {
     let port = remote::port(entry.option("port"), PORT)?;
     let own = ["addr", "nfsvers", "vers", "port"];
     let further = remote::further(entry.option("mount-options"), &own)?;
+    let is_known = |part: &&str| KNOWN.contains(&part.split('=').next().unwrap_or_default());
+    if let Some(unknown) = further.iter().find(|part| !is_known(part)) {
+        return Err(Error::refused(format!(
+            "mount option {unknown:?} is not one of NFS (nfs(5)); there are: {}",
+            super::nearest_first(unknown, KNOWN.into_iter())
+        )));
+    }
     let mut options = vec![format!("addr={server}"), format!("nfsvers={version}")];
     if port != PORT {
         options.push(format!("port={port}"));
