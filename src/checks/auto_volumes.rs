@@ -42,7 +42,7 @@ pub(crate) struct Uncovered {
 }
 
 /// A volume of an image.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Declared {
     path: ContainerPath,
     phases: Phases,
@@ -97,7 +97,9 @@ impl Uncovered {
         let mut volumes = Vec::new();
         for text in declared {
             match Declared::of(app, &text, &covered, context) {
-                Ok(declared) => volumes.extend(declared),
+                // An image can name a path twice, `/data` and `/data/`.
+                Ok(Some(declared)) if !volumes.contains(&declared) => volumes.push(declared),
+                Ok(_) => {}
                 Err(error) => crate::render::Printer::new(false).warn(&format!(
                     "{app}: the volume {text:?} of the image gets no storage entry: {error}"
                 )),

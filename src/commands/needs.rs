@@ -86,7 +86,7 @@ pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
         return Err(Error::refused(format!("the needs have more than {LARGEST} bytes")));
     }
     let declared = needs::parse(&document)?;
-    let changed = declare(&app, &declared, context)?;
+    let changed = declare(&app, &declared, false, context)?;
     context.out.headline(&if changed {
         format!("{app} needs {} storage entries", declared.len())
     } else {

@@ -85,6 +85,9 @@ pub struct AppSettings {
     /// The image that was built last.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub image: String,
+    /// Whether what the app needs came from its `app.json`, and goes with that.
+    #[serde(skip_serializing_if = "is_default")]
+    pub needs_from_app_json: bool,
     /// The builder that built it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub builder: String,

@@ -49,10 +49,9 @@ impl ContainerPath {
     /// Refuses a path at which Docker starts no container: the system's own places.
     pub(crate) fn must_start(&self) -> Result<()> {
         let is_systems = match self.parts()[..] {
-            ["proc", ..] | ["dev"] => true,
             // Containers with an init of their own mount this one.
             ["sys", "fs", "cgroup", ..] => false,
-            ["sys", ..] => true,
+            ["proc" | "sys", ..] | ["dev"] => true,
             _ => false,
         };
         if !is_systems {

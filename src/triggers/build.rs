@@ -18,19 +18,20 @@ use crate::store::files::{self, is_absent};
 /// The largest `app.json` that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Reads what an app needs from the `app.json` in its source. An app whose `app.json` says nothing of storage
-/// keeps what was imported.
+/// Reads what an app needs from the `app.json` in its source. Where that says nothing of storage any more, what it said goes;
+/// what was imported stays.
 pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
-    if let Some(document) = app_json(&app, Path::new(word(arguments, 1)), context)? {
-        let declared = serde_json::from_slice::<serde_json::Value>(&document);
-        if declared.is_ok_and(|value| value.get("storage").is_some()) {
-            let declared = parse(&document)
-                .map_err(|reason| Error::refused(format!("{app}: app.json: {reason}")))?;
-            needs::declare(&app, &declared, context)?;
-        }
+    let document = app_json(&app, Path::new(word(arguments, 1)), context)?.unwrap_or_default();
+    let value = serde_json::from_slice::<serde_json::Value>(&document);
+    if value.is_ok_and(|value| value.get("storage").is_some()) {
+        let declared = parse(&document)
+            .map_err(|reason| Error::refused(format!("{app}: app.json: {reason}")))?;
+        needs::declare(&app, &declared, true, context)?;
+    } else if context.store.app_settings(&app)?.needs_from_app_json {
+        needs::declare(&app, &[], false, context)?;
     }
     check_build_mounts(&app, context)
 }

@@ -6,7 +6,8 @@ use crate::{Session, assert_transcript};
 fn builders() {
     let mut session = Session::dokku(&["blog", "empty"]);
     session.prepare(&["storage:create", "cache"]);
-    let cache = ["storage:mount", "blog", "cache", "--container-dir", "/build-cache", "--phase", "build"];
+    let cache =
+        ["storage:mount", "blog", "cache", "--container-dir", "/build-cache", "--phase", "build"];
     session.prepare(&cache);
     session.prepare(&["storage:mount", "blog", "/srv/data:/data"]);
     for builder in ["herokuish", "pack", "dockerfile", "nixpacks", "railpack", "lambda", "null"] {
