@@ -37,7 +37,7 @@ struct Arguments {
 /// One mount of the document: what `storage:list --format json` prints, of which only the entry, or the host
 /// path, and the container path have to be there.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a container_path")]
 struct Wanted {
     #[serde(default)]
     entry_name: String,
@@ -201,7 +201,19 @@ fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Atta
 fn entry(app: &AppName, wanted: &Wanted, context: &Context) -> Result<Entry> {
     let is_legacy = EntryName::parse(&wanted.entry_name).is_ok_and(|name| name.is_legacy());
     if !wanted.entry_name.is_empty() && (!is_legacy || wanted.host_path.is_empty()) {
-        return access::entry(&wanted.entry_name, context);
+        let entry = access::entry(&wanted.entry_name, context)?;
+        return match &entry.host_path {
+            Some(source) if wanted.host_path.is_empty() || wanted.host_path == source.as_str() => {
+                Ok(entry)
+            }
+            None if wanted.host_path.is_empty() => Ok(entry),
+            _ => Err(Error::refused(format!(
+                "storage entry \"{}\" is at {}, not at {:?}; leave one of the two out",
+                entry.name,
+                entry.shown_source(),
+                wanted.host_path
+            ))),
+        };
     }
     if wanted.host_path.is_empty() {
         return Err(Error::refused("it has neither an entry_name nor a host_path"));
