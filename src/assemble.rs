@@ -10,50 +10,64 @@ use clap::Parser;
 use crate::commands::arguments;
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind};
+use crate::domain::error::{Error, Result};
 
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --repo: the repository, with plugin.toml and commands/commands
     #[arg(long, value_name = "string", default_value = ".")]
     repo: PathBuf,
-    positional: Vec<PathBuf>,
 }
 
 /// Writes the plugin's directory, or writes it again: the program, and a link to it for every row.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("assemble", words, context)?;
-    let [folder] = arguments.positional.as_slice() else {
-        bail!("assemble needs the directory to write, and nothing else");
-    };
-    for sub in ["subcommands", "bin"] {
-        let sub = folder.join(sub);
-        fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
-    }
-    copy(Path::new("/proc/self/exe"), &folder.join("dokku-storage"), 0o755)?;
-    let about = folder.join("plugin.toml");
-    let text = with_version(&arguments.repo.join("plugin.toml"))?;
-    write(&about, text.as_bytes(), 0o644)
-        .with_context(|| format!("unable to write {}", about.display()))?;
-    copy(&arguments.repo.join("commands/commands"), &folder.join("commands"), 0o755)?;
-    for (kind, sub, target) in LINKS {
-        write_links(context.catalog, kind, &folder.join(sub), Path::new(target))?;
-    }
-    context.out.line(&folder.display().to_string());
-    Ok(())
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    assemble(words, context).map_err(said)
 }
 
 /// Writes the repository's own links, `subcommands/NAME` and `triggers/NAME`, into a directory.
-pub(crate) fn links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("links", words, context)?;
-    let [folder] = arguments.positional.as_slice() else {
+pub(crate) fn links(words: &[String], context: &mut Context) -> Result<()> {
+    repository_links(words, context).map_err(said)
+}
+
+fn said(error: anyhow::Error) -> Error {
+    error.downcast().unwrap_or_else(|error| Error::refused(format!("{error:#}")))
+}
+
+fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let [directory] = &*positional else {
+        bail!("assemble needs the directory to write, and nothing else");
+    };
+    let directory = Path::new(directory);
+    for sub in ["subcommands", "bin"] {
+        let sub = directory.join(sub);
+        fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
+    }
+    copy(Path::new("/proc/self/exe"), &directory.join("dokku-storage"), 0o755)?;
+    let about = directory.join("plugin.toml");
+    let text = with_version(&arguments.repo.join("plugin.toml"))?;
+    write(&about, text.as_bytes(), 0o644)
+        .with_context(|| format!("unable to write {}", about.display()))?;
+    copy(&arguments.repo.join("commands/commands"), &directory.join("commands"), 0o755)?;
+    for (kind, sub, target) in LINKS {
+        write_links(context.catalog, kind, &directory.join(sub), Path::new(target))?;
+    }
+    context.out.line(&directory.display().to_string());
+    Ok(())
+}
+
+fn repository_links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+    let positional = arguments::positional(words, context)?;
+    let [directory] = &*positional else {
         bail!("links needs the repository's directory, and nothing else");
     };
+    let directory = Path::new(directory);
     for (kind, sub) in [
         (Kind::Subcommand, "subcommands"),
         (Kind::Addition, "subcommands"),
         (Kind::Trigger, "triggers"),
     ] {
-        let sub = folder.join(sub);
+        let sub = directory.join(sub);
         fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
         write_links(context.catalog, kind, &sub, Path::new("../dokku-storage"))?;
     }
@@ -72,11 +86,11 @@ pub const LINKS: [(Kind, &str, &str); 4] = [
 pub(crate) fn write_links(
     catalog: Catalog,
     kind: Kind,
-    folder: &Path,
+    directory: &Path,
     target: &Path,
 ) -> anyhow::Result<()> {
     for row in catalog.of_kind(kind) {
-        let link = folder.join(row.name);
+        let link = directory.join(row.name);
         if fs::read_link(&link).is_ok_and(|present| present == target) {
             continue;
         }

@@ -3,19 +3,16 @@
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind, Row};
 use crate::domain::error::{Error, Result};
-use crate::host::process;
+use crate::host::process::Program;
 use crate::types;
 
 /// The part of the script that is the same whatever the catalog says.
 const FUNCTIONS: &str = include_str!("completion.bash");
 
 /// Prints the script.
-///
-/// # Errors
-/// For any shell but bash, and where the program cannot ask itself for a command's help.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if words != ["bash"] {
-        return Err(Error::refused("name the shell: dokku-storage completion bash").into());
+        return Err(Error::refused("name the shell: dokku-storage completion bash"));
     }
     let script = script(context.catalog)?;
     context.out.text(&script);
@@ -60,7 +57,7 @@ fn script(catalog: Catalog) -> Result<String> {
         catalog.of_kind(Kind::Trigger).filter(|row| row.name.starts_with("docker-args"));
     let commands: Vec<String> = rows
         .iter()
-        .map(|row| format!("storage:{}", row.name))
+        .map(|row| row.command())
         .chain(containers.map(|row| row.name.to_owned()))
         .chain(own)
         .collect();
@@ -77,11 +74,8 @@ fn script(catalog: Catalog) -> Result<String> {
 
 /// What the script knows of a command.
 fn case(row: &Row) -> Result<String> {
-    let command = format!("storage:{}", row.name);
-    let asked = ["dokku-storage", &command, "--help"].map(str::to_owned);
-    let help = process::own_helper(&asked)
-        .map_err(|error| Error::refused(format!("cannot ask {command} for its help: {error}")))?
-        .stderr;
+    let command = row.command();
+    let help = Program::this("dokku-storage", &[&command, "--help"]).run()?.stderr;
     let flags = flags(&help);
     let listed = |has_value: bool| {
         let names = flags.iter().filter(|flag| flag.value.is_some() == has_value);

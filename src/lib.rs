@@ -46,7 +46,7 @@ pub mod testing {
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use catalog::{CATALOG, Kind, Row};
 use context::Context;
 
@@ -57,20 +57,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let called_as = PathBuf::from(words.next().unwrap_or_default());
     match dispatch(called_as, words) {
         Ok(()) => 0,
+        Err(Error::Status(status)) => status,
         Err(error) => {
-            if let Some(Error::Status(status)) = error.downcast_ref() {
-                return *status;
-            }
-            render::Printer::new(false).warn(&format!("{error:#}"));
-            error.downcast_ref::<Error>().map_or(1, Error::status)
+            render::Printer::new(false).warn(&error.to_string());
+            error.status()
         }
     }
 }
 
-fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> anyhow::Result<()> {
-    let words = words.map(text).collect::<Result<Vec<String>, Error>>()?;
+fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> Result<()> {
+    let words = words.map(text).collect::<Result<Vec<String>>>()?;
     let (row, words) = look_up(&called_as, words)?;
-    let mut context = Context::of_this_process(called_as, CATALOG)?;
+    let mut context = Context::of_this_process(called_as, CATALOG, row)?;
     // Helpers and the commands file do not read the store.
     if matches!(row.kind, Kind::Subcommand | Kind::Addition | Kind::Trigger) {
         // What cannot be settled hinders nobody from reading; who writes is told.
@@ -79,11 +77,11 @@ fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> anyhow
     let result = (row.run)(&words, &mut context);
     match context.out.flush() {
         Ok(()) => result,
-        Err(unwritten) => result.and(Err(unwritten.into())),
+        Err(unwritten) => result.and(Err(unwritten)),
     }
 }
 
-fn text(word: OsString) -> Result<String, Error> {
+fn text(word: OsString) -> Result<String> {
     word.into_string().map_err(|word| {
         Error::refused(format!(
             "the argument \"{}\" is not UTF-8 text",
@@ -93,10 +91,10 @@ fn text(word: OsString) -> Result<String, Error> {
 }
 
 /// The row for the file that was called, and the arguments behind its name.
-fn look_up(called_as: &Path, mut words: Vec<String>) -> Result<(&'static Row, Vec<String>), Error> {
+fn look_up(called_as: &Path, mut words: Vec<String>) -> Result<(&'static Row, Vec<String>)> {
     let name = called_as.file_name().unwrap_or_default().to_string_lossy();
-    let folder = called_as.parent().and_then(Path::file_name);
-    let is_in = |name: &str| folder.is_some_and(|folder| folder == name);
+    let directory = called_as.parent().and_then(Path::file_name);
+    let is_in = |name: &str| directory.is_some_and(|directory| directory == name);
     if name == "dokku-storage" {
         return by_own_name(words);
     }
@@ -121,7 +119,7 @@ fn look_up(called_as: &Path, mut words: Vec<String>) -> Result<(&'static Row, Ve
 }
 
 /// `dokku-storage storage:list …`, `dokku-storage docker-args-run …`, `dokku-storage --version`.
-fn by_own_name(mut words: Vec<String>) -> Result<(&'static Row, Vec<String>), Error> {
+fn by_own_name(mut words: Vec<String>) -> Result<(&'static Row, Vec<String>)> {
     if words.is_empty() {
         words.push("help".to_owned());
     }

@@ -42,7 +42,7 @@ pub(crate) struct Uncovered {
 }
 
 /// A volume of an image.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 struct Declared {
     path: ContainerPath,
     phases: Phases,
@@ -97,7 +97,9 @@ impl Uncovered {
         let mut volumes = Vec::new();
         for text in declared {
             match Declared::of(app, &text, &covered, context) {
-                Ok(declared) => volumes.extend(declared),
+                // An image can name a path twice, `/data` and `/data/`.
+                Ok(Some(declared)) if !volumes.contains(&declared) => volumes.push(declared),
+                Ok(_) => {}
                 Err(error) => crate::render::Printer::new(false).warn(&format!(
                     "{app}: the volume {text:?} of the image gets no storage entry: {error}"
                 )),
@@ -107,10 +109,8 @@ impl Uncovered {
         Ok(Self { image: image.name().to_owned(), user, volumes })
     }
 
-    /// Gives each of them an entry: the one that was made for it before, or a new one with what the image has there.
-    ///
-    /// # Errors
-    /// Where one cannot be made or filled; nothing is left of any of them then.
+    /// Gives each of them an entry: the one that was made for it before, or a new one with what the image has there. Where
+    /// one cannot be made, nothing is left of any of them.
     pub(crate) fn make(self, app: &AppName, context: &mut Context) -> Result<()> {
         if self.volumes.is_empty() {
             return Ok(());
@@ -172,9 +172,9 @@ impl Uncovered {
             };
             let layout = context.store.layout();
             if let Some(user) = self.user {
-                let folder = Folder { name: hidden.name(), part: None };
+                let directory = Folder { name: hidden.name(), part: None };
                 let depth = Depth::Folder;
-                ownership::give(&context.environment, layout, folder, user, depth, &|_| {})?;
+                ownership::give(&context.environment, layout, directory, user, depth, &|_| {})?;
             }
             let directory = hidden.path().to_string_lossy().into_owned();
             let directory = context.as_docker_sees_it(&directory)?;

@@ -394,7 +394,7 @@ fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()>
 /// Gives an entry's directory, or the part of it that is mounted, to the ids.
 fn give(mounted: &Mounted, ids: Ids, context: &Context) -> Result<()> {
     let part = mounted.attachment.subpath.as_ref().map(Subpath::as_str);
-    let folder = Folder { name: mounted.entry.name.as_str(), part };
+    let directory = Folder { name: mounted.entry.name.as_str(), part };
     let layout = context.store.layout();
-    ownership::give(&context.environment, layout, folder, ids, Depth::Folder, &|_| {}).map(drop)
+    ownership::give(&context.environment, layout, directory, ids, Depth::Folder, &|_| {}).map(drop)
 }

@@ -5,10 +5,12 @@ use std::path::Path;
 use crate::context::Context;
 use crate::docker::containers::Container;
 use crate::domain::docker_args::{mounted_source, quoted};
+use crate::domain::entry::Entry;
 use crate::domain::finding::{Finding, Severity};
 use crate::domain::names::AppName;
 use crate::domain::paths::Source;
 use crate::domain::policy::Policy;
+use crate::domain::volume_options::{Fault, VolumeOptions};
 use crate::fs::real::overlap;
 use crate::host::environment;
 use crate::ops::places::judge;
@@ -55,7 +57,7 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
     let name = &mounted.entry.name;
     let (what, remedy) = match mounted.entry.host_path.as_ref()? {
         // Types say themselves what is the matter.
-        _ if !mounted.entry.kind.is_empty() => return None,
+        _ if mounted.entry.is_typed() => return None,
         // So does what is noted of a volume.
         Source::Volume(_) if mounted.entry.volume_target().has_options => return None,
         Source::Volume(volume) => {
@@ -75,8 +77,8 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
                 _ if source == default_path(context, name.as_str()) => {
                     format!("dokku storage:create {name}")
                 }
-                Some(folder) if direct => {
-                    format!("dokku storage:ensure-directory {}", quoted(folder))
+                Some(directory) if direct => {
+                    format!("dokku storage:ensure-directory {}", quoted(directory))
                 }
                 _ => format!("mkdir -p {}, or put the file there", quoted(&source)),
             };
@@ -181,25 +183,6 @@ pub(crate) fn taken_by_options(app: &AppName, mounts: &Mounts, context: &Context
     findings
 }
 
-/// The modes that Docker takes behind the second colon of `-v` (its reference of `docker run`).
-const MODES: [&str; 15] = [
-    "ro",
-    "rw",
-    "z",
-    "Z",
-    "nocopy",
-    "shared",
-    "rshared",
-    "slave",
-    "rslave",
-    "private",
-    "rprivate",
-    "consistent",
-    "cached",
-    "delegated",
-    "copy",
-];
-
 /// Options that Docker does not take: it would refuse the container, with fewer words.
 pub(crate) fn unknown_option(
     app: &AppName,
@@ -211,14 +194,18 @@ pub(crate) fn unknown_option(
     let [flag, _] = types::of(&mounted.entry).words("", &mounted.entry, &mounted.attachment);
     let is_judged = is_docker && flag == "-v";
     let options = mounted.attachment.volume_options.as_ref().filter(|_| is_judged)?;
-    let unknown = options.as_str().split(',').find(|option| !MODES.contains(option))?;
-    let sentence = format!(
-        "{} with the option {unknown}, which Docker does not know",
-        mount_sentence(app, mounted)
-    );
-    let remedy = format!("mount it again without; Docker takes {}", MODES.join(", "));
+    let what = match options.fault(is_of_volume(&mounted.entry), mounted.attachment.readonly)? {
+        Fault::Unknown(option) => format!("option {option}, which Docker does not know"),
+        Fault::Unfit(why) => format!("options {options}: {why}"),
+    };
+    let sentence = format!("{} with the {what}", mount_sentence(app, mounted));
+    let remedy = format!("mount it again without; Docker takes {}", VolumeOptions::known());
     let finding = Finding::new("unknown-option", Severity::Stops, sentence, remedy);
     Some(finding.of_app(app).of_entry(&mounted.entry.name))
+}
+
+fn is_of_volume(entry: &Entry) -> bool {
+    matches!(entry.host_path, Some(Source::Volume(_)))
 }
 
 /// Directories that hold what only one process may write, mounted writable by several.

@@ -88,6 +88,16 @@ pub(crate) fn unreferred(
     let layout = context.store.layout();
     let mut findings: Vec<Finding> =
         found.problems.iter().map(|p| unreadable(p, Severity::Person)).collect();
+    if let Err(error) = context.store.recover() {
+        let lock = layout.lock().display().to_string();
+        let sentence =
+            format!("a change was interrupted, and every other change waits for its end: {error}");
+        let remedy = format!(
+            "make what {lock} names writable for the user of the store, then run: dokku storage:doctor"
+        );
+        findings
+            .push(Finding::new("unfinished-change", Severity::Person, sentence, remedy).at(lock));
+    }
     for left in std::fs::read_dir(layout.registry()).into_iter().flatten().flatten() {
         if left.file_name().to_string_lossy().starts_with(LEFT_OVER) {
             let path = left.path().to_string_lossy().into_owned();
@@ -169,12 +179,12 @@ pub(crate) fn unreferred(
     if context.environment.is_dokku() {
         let is_there = |app: &AppName| apps.binary_search_by(|(other, _)| other.cmp(app)).is_ok();
         for app in crate::store::app_folders(layout.apps())?.iter().filter(|app| !is_there(app)) {
-            let folder = layout.app(app);
+            let directory = layout.app(app);
             let sentence =
-                format!("{} is of the app {app}, which does not exist", folder.display());
+                format!("{} is of the app {app}, which does not exist", directory.display());
             let remedy = format!("dokku plugin:trigger post-delete {app}");
             let finding = Finding::new("abandoned-app", Severity::Note, sentence, remedy);
-            findings.push(finding.at(folder.to_string_lossy()));
+            findings.push(finding.at(directory.to_string_lossy()));
         }
     }
     Ok(findings)

@@ -2,19 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use clap::Parser;
-
-use super::arguments::{self, at, no_more_than};
+use super::arguments;
+use super::asked::Request;
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::ops::access;
-use crate::ops::report::{Format, Request};
-
-#[derive(Debug, Parser)]
-struct Arguments {
-    positional: Vec<String>,
-}
+use crate::render::Format;
 
 /// Which of an entry's two maps is meant.
 struct Map {
@@ -42,37 +36,35 @@ const LABELS: Map = Map {
 };
 
 /// Sets or takes away one annotation.
-pub(crate) fn set_annotation(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    Ok(set(&ANNOTATIONS, words, context)?)
+pub(crate) fn set_annotation(words: &[String], context: &mut Context) -> Result<()> {
+    set(&ANNOTATIONS, words, context)
 }
 
 /// Sets or takes away one label.
-pub(crate) fn set_label(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    Ok(set(&LABELS, words, context)?)
+pub(crate) fn set_label(words: &[String], context: &mut Context) -> Result<()> {
+    set(&LABELS, words, context)
 }
 
 /// Shows the annotations of one entry or of all.
-pub(crate) fn report_annotations(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    Ok(report(&ANNOTATIONS, words, context)?)
+pub(crate) fn report_annotations(words: &[String], context: &mut Context) -> Result<()> {
+    report(&ANNOTATIONS, words, context)
 }
 
 /// Shows the labels of one entry or of all.
-pub(crate) fn report_labels(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    Ok(report(&LABELS, words, context)?)
+pub(crate) fn report_labels(words: &[String], context: &mut Context) -> Result<()> {
+    report(&LABELS, words, context)
 }
 
 fn set(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
-    let command = format!("storage:{}:set", map.plural);
-    let arguments: Arguments = arguments::parse(&command, words, context)?;
-    let positional = &arguments.positional;
-    let (name, key, value) = (at(positional, 0), at(positional, 1), at(positional, 2));
+    let positional = arguments::positional(words, context)?;
+    let (name, key, value) = (positional.at(0), positional.at(1), positional.at(2));
     if name.is_empty() {
         return Err(Error::refused("storage entry name is required"));
     }
     if key.is_empty() {
         return Err(Error::refused(format!("No {} key specified", map.singular)));
     }
-    no_more_than(positional, 3)?;
+    positional.at_most(3)?;
     let entry = access::entry(name, context)?;
     context.out.report_headline(&if value.is_empty() {
         format!("Unsetting {} {key}", map.singular)
@@ -92,16 +84,16 @@ fn set(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
 }
 
 fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
-    let command = format!("storage:{}:report", map.plural);
-    let request = Request::parse(&command, words, context)?;
-    let name = at(&request.positional, 0);
+    let request = Request::parse(words, context)?;
+    let name = request.positional.at(0);
     if !name.is_empty() {
         let entry = access::entry(name, context)?;
         return one(map, &entry, &request, context);
     }
-    if request.flag.is_some() {
+    if request.asked.flag.is_some() {
         return Err(Error::refused(format!(
-            "{command} requires a storage entry name when an info flag is specified"
+            "{} requires a storage entry name when an info flag is specified",
+            context.row.command()
         )));
     }
     let found = crate::ops::entries::visible(false, context)?;
@@ -116,7 +108,7 @@ fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
 
 fn one(map: &Map, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
     let values = (map.of)(entry);
-    if let Some(flag) = &request.flag {
+    if let Some(flag) = &request.asked.flag {
         let prefix = format!("--storage-{}.", map.plural);
         let value = flag.strip_prefix(&prefix).and_then(|key| values.get(key));
         let Some(value) = value else {
@@ -129,7 +121,7 @@ fn one(map: &Map, entry: &Entry, request: &Request, context: &mut Context) -> Re
         context.out.line(value);
         return Ok(());
     }
-    if request.format == Format::Json {
+    if request.asked.format == Format::Json {
         context.out.json(values);
         return Ok(());
     }

@@ -1,34 +1,23 @@
 //! `storage:app:*`: what is decided for one app.
 
-use clap::Parser;
-
-use super::arguments::{self, at, no_more_than, with_app};
+use super::arguments;
+use super::asked::Request;
 use crate::context::Context;
 use crate::domain::app_settings::PROPERTIES;
 use crate::domain::error::{Error, Result};
-use crate::ops::apps;
-use crate::ops::report::{Format, Request};
 use crate::render::report::Report;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    positional: Vec<String>,
-}
-
 /// Sets a property of an app, or takes it back to its default.
-pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:app:set", words, context)?;
-    let positional = with_app(arguments.positional, 3, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
-    no_more_than(&positional, 3)?;
-    let (property, value) = (at(&positional, 1), at(&positional, 2));
+pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
+    let (positional, app) = arguments::positional(words, context)?.of_app(3, context)?;
+    positional.at_most(3)?;
+    let (property, value) = (positional.at(1), positional.at(2));
     if property.is_empty() {
         let names: Vec<&str> = PROPERTIES.iter().map(|(name, _)| *name).collect();
         return Err(Error::refused(format!(
             "No property specified, there are: {}",
             names.join(", ")
-        ))
-        .into());
+        )));
     }
     let changed = context.store.change(|change| {
         let before = change.store().app_settings(&app)?;
@@ -50,10 +39,9 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()>
 }
 
 /// Shows what is decided for an app.
-pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let request = Request::parse("storage:app:report", words, context)?;
-    let positional = with_app(request.positional.clone(), 1, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
+pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
+    let request = Request::parse(words, context)?;
+    let (_, app) = request.positional.of_app(1, context)?;
     let settings = context.store.app_settings(&app)?;
     let mut report = Report::default();
     report.add("app-missing-source", settings.missing_source.to_string());
@@ -70,10 +58,5 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<
     }
     report.add("app-image", settings.image);
     report.add("app-builder", settings.builder);
-    match (&request.flag, request.format) {
-        (Some(flag), _) => report.print_value(&mut context.out, flag)?,
-        (None, Format::Json) => report.print_json(&mut context.out),
-        (None, Format::Text) => report.print_text(&mut context.out, app.as_str()),
-    }
-    Ok(())
+    report.print(&mut context.out, app.as_str(), &request.asked)
 }

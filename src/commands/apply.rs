@@ -5,7 +5,7 @@ use std::io::Read;
 use clap::Parser;
 use serde::Deserialize;
 
-use super::arguments::{self, at, no_more_than, with_app};
+use super::arguments;
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
@@ -18,7 +18,7 @@ use crate::domain::phases::{Phase, Phases};
 use crate::domain::volume_options::VolumeOptions;
 use crate::ops::places::judge;
 use crate::ops::unmount::remove_if_unused;
-use crate::ops::{access, apps, restart, scheduler};
+use crate::ops::{access, restart, scheduler};
 use crate::store::MountsFile;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 
@@ -33,13 +33,12 @@ struct Arguments {
     /// --plan: only show what would change; the exit status is 2 if something would
     #[arg(long)]
     plan: bool,
-    positional: Vec<String>,
 }
 
 /// One mount of the document: what `storage:list --format json` prints, of which only the entry, or the host
 /// path, and the container path have to be there.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with a container_path")]
 struct Wanted {
     #[serde(default)]
     entry_name: String,
@@ -69,16 +68,15 @@ struct Wanted {
 ///
 /// # Errors
 /// For a document that does not fit, with nothing changed; with `--plan` status 2 where something would change.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:apply", words, context)?;
-    let positional = with_app(arguments.positional, 1, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
-    no_more_than(&positional, 1)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (positional, app) = positional.of_app(1, context)?;
+    positional.at_most(1)?;
     let wanted = document()?;
     let planned = plan(&app, &wanted, context)?;
     if arguments.plan {
         let lines = difference(&context.store.mounts_file(&app)?.whole()?, &planned);
-        return Ok(show_plan(&app, &lines, context)?);
+        return show_plan(&app, &lines, context);
     }
     let applied = context.store.change(|change| {
         let mut mounts = change.store().mounts_file(&app)?.whole()?;
@@ -206,7 +204,19 @@ fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Atta
 fn entry(app: &AppName, wanted: &Wanted, context: &Context) -> Result<Entry> {
     let is_legacy = EntryName::parse(&wanted.entry_name).is_ok_and(|name| name.is_legacy());
     if !wanted.entry_name.is_empty() && (!is_legacy || wanted.host_path.is_empty()) {
-        return access::entry(&wanted.entry_name, context);
+        let entry = access::entry(&wanted.entry_name, context)?;
+        return match &entry.host_path {
+            Some(source) if wanted.host_path.is_empty() || wanted.host_path == source.as_str() => {
+                Ok(entry)
+            }
+            None if wanted.host_path.is_empty() => Ok(entry),
+            _ => Err(Error::refused(format!(
+                "storage entry \"{}\" is at {}, not at {:?}; leave one of the two out",
+                entry.name,
+                entry.shown_source(),
+                wanted.host_path
+            ))),
+        };
     }
     if wanted.host_path.is_empty() {
         return Err(Error::refused("it has neither an entry_name nor a host_path"));

@@ -1,39 +1,50 @@
 //! Reading the flags of a subcommand, and saying what is wrong with them the way Dokku's commands do.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Command, Parser};
+use clap::{Arg, ArgAction, Args, Command, Parser};
 
 use crate::context::Context;
-use crate::context::row::Row;
-use crate::domain::error::Error;
+use crate::context::row::{Kind, Row};
+use crate::domain::entry::Entry;
+use crate::domain::error::{Error, Result};
+use crate::domain::names::AppName;
 pub(crate) use crate::domain::text::given;
+use crate::ops::{access, apps};
+use crate::render::Format;
+use crate::storage::entry_lock::EntryLock;
 
 /// The heading of flags that Dokku's own commands do not have.
 pub const OWN: &str = "own";
 
+/// The name by which the words that are no flags are known to the parser.
+const POSITIONAL: &str = "positional";
+
 /// The status of a command whose flags are wrong.
 const WRONG_FLAGS: i32 = 2;
 
-/// Reads the arguments behind the command's own name. Flags may stand anywhere before `--`; the last of
-/// several wins; a value may begin with a dash.
+/// Reads the flags behind the command's own name, and the words beside them. Flags may stand anywhere before `--`; the last
+/// of several wins; a value may begin with a dash.
 ///
 /// # Errors
 /// With the usage and what is wrong already said; status 2, or 0 where help was asked for.
-pub fn parse<A: Parser>(name: &str, words: &[String], context: &mut Context) -> Result<A, Error> {
-    let said = command::<A>()
-        .try_get_matches_from(words)
-        .and_then(|matches| A::from_arg_matches(&matches));
+pub(crate) fn parse<A: Parser>(words: &[String], context: &mut Context) -> Result<(A, Positional)> {
+    let said = command::<A>().try_get_matches_from(words).and_then(|mut matches| {
+        let positional = matches.remove_many(POSITIONAL).into_iter().flatten().collect();
+        Ok((A::from_arg_matches(&matches)?, Positional(positional)))
+    });
     let error = match said {
-        Ok(arguments) => return Ok(arguments),
+        Ok(said) => return Ok(said),
         Err(error) => error,
     };
     let is_help =
         error.kind() == ErrorKind::UnknownArgument && ["--help", "-h"].contains(&named(&error));
-    let lines =
-        match name.strip_prefix("storage:").and_then(|name| context.catalog.subcommand(name)) {
-            Some(row) if is_help => help(row, &command::<A>(), context.environment.is_dokku()),
-            _ => usage(name, &command::<A>()),
-        };
+    let row = context.row;
+    let lines = match row.kind {
+        Kind::Subcommand | Kind::Addition if is_help => {
+            help(row, &command::<A>(), context.environment.is_dokku())
+        }
+        _ => usage(row, &command::<A>()),
+    };
     for line in lines {
         context.out.error_line(&line);
     }
@@ -44,9 +55,55 @@ pub fn parse<A: Parser>(name: &str, words: &[String], context: &mut Context) -> 
     Err(Error::Status(WRONG_FLAGS))
 }
 
+/// The same for a command without flags of its own.
+pub(crate) fn positional(words: &[String], context: &mut Context) -> Result<Positional> {
+    #[derive(Debug, Parser)]
+    struct NoFlags {}
+    parse::<NoFlags>(words, context).map(|(_, positional)| positional)
+}
+
+/// The form in which a command shows what it has.
+#[derive(Debug, Args)]
+pub(crate) struct Output {
+    /// --format: output format (text, json)
+    #[arg(long, value_name = "string", default_value = "text")]
+    #[arg(long_help = "output format: text, table or json")]
+    format: String,
+}
+
+impl Output {
+    /// The form that was asked for.
+    pub(crate) fn format(&self) -> Result<Format> {
+        match self.lenient() {
+            Format::Text if self.format != "text" => {
+                Err(Error::refused("Invalid --format value specified"))
+            }
+            format => Ok(format),
+        }
+    }
+
+    /// As Dokku reads it for some of its commands: what is unknown is text.
+    pub(crate) fn lenient(&self) -> Format {
+        match self.format.as_str() {
+            "json" => Format::Json,
+            "table" => Format::Table,
+            _ => Format::Text,
+        }
+    }
+}
+
+/// A flag's value, where one was given.
+pub(crate) fn parsed<T>(
+    value: Option<&String>,
+    parse: impl FnOnce(&str) -> Result<T>,
+) -> Result<Option<T>> {
+    given(value.map(String::as_str)).map(parse).transpose()
+}
+
 /// The parser of a subcommand's arguments.
 fn command<A: Parser>() -> Command {
     A::command()
+        .arg(Arg::new(POSITIONAL).num_args(1..).action(ArgAction::Append))
         .no_binary_name(true)
         .disable_version_flag(true)
         .disable_help_flag(true)
@@ -68,7 +125,7 @@ fn command<A: Parser>() -> Command {
 }
 
 /// The ways of writing yes and no that Dokku's flags know.
-fn truth(text: &str) -> Result<bool, String> {
+fn truth(text: &str) -> std::result::Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -92,20 +149,20 @@ fn help(row: &Row, command: &Command, is_dokku: bool) -> Vec<String> {
         lines.extend([String::new(), "Flags:".to_owned()]);
         lines.extend(flag_lines(&flags, own_description));
     }
-    let example = format!("      {program} storage:{} {}", row.name, row.example);
+    let example = format!("      {program} {} {}", row.command(), row.example);
     lines.extend([String::new(), "Example:".to_owned(), example.trim_end().to_owned()]);
     lines
 }
 
 /// The usage: every flag with the kind of its value, in order; then those that Dokku's own command does not
 /// have.
-fn usage(name: &str, command: &Command) -> Vec<String> {
+fn usage(row: &Row, command: &Command) -> Vec<String> {
     let mut flags: Vec<&Arg> =
         command.get_arguments().filter(|arg| arg.get_long().is_some()).collect();
     flags.sort_by_key(|arg| arg.get_long());
     let (own, dokkus): (Vec<&Arg>, Vec<&Arg>) =
         flags.into_iter().partition(|arg| arg.get_help_heading() == Some(OWN));
-    let mut lines = vec![format!("Usage of {name}:")];
+    let mut lines = vec![format!("Usage of {}:", row.command())];
     lines.extend(flag_lines(&dokkus, dokkus_description));
     lines.extend(flag_lines(&own, dokkus_description));
     lines
@@ -191,44 +248,88 @@ fn reason(error: &clap::Error, words: &[String]) -> String {
     }
 }
 
-/// The positional arguments, with the app of the global `--app` in front of them where it is not there yet.
-///
-/// Dokku puts it there itself for a plugin below `core-plugins`; `wanted` is how many a complete call has.
-pub fn with_app(positional: Vec<String>, wanted: usize, context: &Context) -> Vec<String> {
-    let Some(app) = context.environment.app_name() else {
-        return positional;
-    };
-    let is_there = positional.first() == Some(&app)
-        && (positional.len() >= wanted || context.is_core_plugin());
-    if is_there {
-        return positional;
+/// The words of a call that are no flags, in order.
+#[derive(Debug)]
+pub(crate) struct Positional(pub(crate) Vec<String>);
+
+impl std::ops::Deref for Positional {
+    type Target = [String];
+
+    fn deref(&self) -> &[String] {
+        &self.0
     }
-    std::iter::once(app).chain(positional).collect()
 }
 
-/// The positional arguments of a command that takes no app among them, without the app of the global `--app` that Dokku put in front
-/// of them; and that app.
-pub fn without_app(
-    mut positional: Vec<String>,
-    context: &Context,
-) -> (Vec<String>, Option<String>) {
-    let app = context.environment.app_name().filter(|_| context.is_core_plugin());
-    let app = app.filter(|app| positional.first() == Some(app));
-    if app.is_some() {
-        positional.remove(0);
+impl Positional {
+    /// The word at a place, or the empty text.
+    pub(crate) fn at(&self, index: usize) -> &str {
+        self.0.get(index).map_or("", String::as_str)
     }
-    (positional, app)
+
+    /// The app that is named at a place, where the caller may see it.
+    pub(crate) fn app(&self, index: usize, context: &Context) -> Result<AppName> {
+        apps::existing(&context.environment, self.at(index))
+    }
+
+    /// The entry that is named at a place, where the caller may touch it.
+    pub(crate) fn entry(&self, index: usize, context: &Context) -> Result<Entry> {
+        match self.at(index) {
+            "" => Err(Error::refused("storage entry name is required")),
+            name => access::entry(name, context),
+        }
+    }
+
+    /// The same, as it is once nobody else is at work on it.
+    pub(crate) fn entry_alone(
+        &self,
+        index: usize,
+        context: &mut Context,
+    ) -> Result<(Entry, EntryLock)> {
+        let lock = EntryLock::take(self.entry(index, context)?.name.as_str(), context)?;
+        Ok((self.entry(index, context)?, lock))
+    }
+
+    /// Refuses words behind the last one that a command takes which changes something: what is said is done, or refused.
+    /// Commands that only show something ignore them, as Dokku's do.
+    pub(crate) fn at_most(&self, most: usize) -> Result<()> {
+        no_more_than(&self.0, most)
+    }
+
+    /// The words with the app of the global `--app` in front of them where it is not there yet.
+    ///
+    /// Dokku puts it there itself for a plugin below `core-plugins`; `wanted` is how many a complete call has.
+    pub(crate) fn with_app(mut self, wanted: usize, context: &Context) -> Self {
+        if let Some(app) = context.environment.app_name()
+            && (self.0.first() != Some(&app)
+                || (self.0.len() < wanted && !context.is_core_plugin()))
+        {
+            self.0.insert(0, app);
+        }
+        self
+    }
+
+    /// The words with an app in front of them, which may be the one of the global `--app`, and that app.
+    pub(crate) fn of_app(self, wanted: usize, context: &Context) -> Result<(Self, AppName)> {
+        let words = self.with_app(wanted, context);
+        let app = words.app(0, context)?;
+        Ok((words, app))
+    }
+
+    /// The words of a command that takes no app among them, without the app of the global `--app` that Dokku put in front of
+    /// them; and that app.
+    pub(crate) fn without_app(mut self, context: &Context) -> (Self, Option<String>) {
+        let app = context.environment.app_name().filter(|_| context.is_core_plugin());
+        let app = app.filter(|app| self.0.first() == Some(app));
+        if app.is_some() {
+            self.0.remove(0);
+        }
+        (self, app)
+    }
 }
 
-/// The argument at a place, or the empty text.
-pub fn at(positional: &[String], index: usize) -> &str {
-    positional.get(index).map_or("", String::as_str)
-}
-
-/// Refuses arguments behind the last one that a command takes which changes something: what is said is done,
-/// or refused. Commands that only show something ignore them, as Dokku's do.
-pub fn no_more_than(positional: &[String], most: usize) -> Result<(), Error> {
-    let Some(word) = positional.get(most) else {
+/// Refuses words behind the last one that is taken.
+pub(crate) fn no_more_than(words: &[String], most: usize) -> Result<()> {
+    let Some(word) = words.get(most) else {
         return Ok(());
     };
     Err(Error::refused(format!(
@@ -261,7 +362,7 @@ pub fn list(given: &[String]) -> Vec<String> {
 }
 
 /// `KEY=VALUE` pairs.
-pub fn pairs(given: &[String]) -> Result<std::collections::BTreeMap<String, String>, Error> {
+pub fn pairs(given: &[String]) -> Result<std::collections::BTreeMap<String, String>> {
     list(given)
         .into_iter()
         .map(|pair| match pair.split_once('=') {

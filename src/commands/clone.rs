@@ -1,33 +1,22 @@
 //! `storage:clone`: a new entry with the settings of another and a copy of its data.
 
-use clap::Parser;
-
-use super::arguments::{self, at, no_more_than};
+use super::arguments;
 use crate::context::Context;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
 use crate::domain::paths::Source;
 use crate::host::environment;
 use crate::ops::populate::{self, Origin};
 use crate::storage::root;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    positional: Vec<String>,
-}
-
 /// Clones an entry.
-///
-/// # Errors
-/// Where the new name is taken, the entry is of a type of which there are no copies, or the data cannot be copied; there
-/// is no new entry then.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:clone", words, context)?;
-    no_more_than(&arguments.positional, 2)?;
-    let original = super::snapshots::named(&arguments.positional, context)?;
-    let name = at(&arguments.positional, 1);
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let positional = arguments::positional(words, context)?;
+    positional.at_most(2)?;
+    let original = positional.entry(0, context)?;
+    let name = positional.at(1);
     if name.is_empty() {
-        return Err(Error::refused("the name of the new storage entry is required").into());
+        return Err(Error::refused("the name of the new storage entry is required"));
     }
     let mut entry = original.clone();
     entry.name = EntryName::parse_new(name)?;

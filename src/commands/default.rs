@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind, Row};
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 
 const HEADER: &str =
     "Usage: dokku storage[:COMMAND]\n\nManage mounted volumes\n\nAdditional commands:";
 
 /// Shows Dokku's own commands, each with a line; with `--all` this plugin's own, too.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     context.out.line(HEADER);
     show(context.catalog.of_dokku(), context);
     if words.iter().any(|word| word == "--all") {
@@ -21,7 +21,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
 }
 
 /// Shows all that the program can be called for by its own name.
-pub(crate) fn own_help(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn own_help(_words: &[String], context: &mut Context) -> Result<()> {
     context.out.line("Usage: dokku-storage COMMAND [ARGUMENT...]\n\nStorage commands:");
     show(context.catalog.of_dokku().chain(context.catalog.of_kind(Kind::Addition)), context);
     context.out.line(
@@ -51,7 +51,7 @@ fn show_columns(rows: Vec<(String, &str)>, context: &mut Context) {
 }
 
 /// Answers for the plugin's `commands` file: `help`, `storage` and `storage:help`.
-pub(crate) fn commands(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn commands(words: &[String], context: &mut Context) -> Result<()> {
     match words.first().map(String::as_str) {
         Some("storage" | "storage:help") => run(&[], context),
         Some("help") => {
@@ -62,12 +62,12 @@ pub(crate) fn commands(words: &[String], context: &mut Context) -> anyhow::Resul
             });
             Ok(())
         }
-        _ => Err(Error::Status(context.environment.not_implemented_status()).into()),
+        _ => Err(Error::Status(context.environment.not_implemented_status())),
     }
 }
 
 /// Shows the program's version.
-pub(crate) fn version(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn version(_words: &[String], context: &mut Context) -> Result<()> {
     context.out.line(concat!("dokku-storage ", env!("CARGO_PKG_VERSION")));
     Ok(())
 }

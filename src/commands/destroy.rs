@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, no_more_than};
+use super::arguments;
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -23,20 +23,16 @@ struct Arguments {
     /// --no-trash: remove the data at once instead of moving it to the trash
     #[arg(long, help_heading = arguments::OWN)]
     no_trash: bool,
-    positional: Vec<String>,
 }
 
 /// Destroys an entry that no app mounts any more.
-///
-/// # Errors
-/// Where it is mounted, unknown, not confirmed, or its data cannot be removed; the entry is kept then.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:destroy", words, context)?;
-    let name = at(&arguments.positional, 0);
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let name = positional.at(0);
     if name.is_empty() {
-        return Err(Error::refused("storage entry name is required").into());
+        return Err(Error::refused("storage entry name is required"));
     }
-    no_more_than(&arguments.positional, 1)?;
+    positional.at_most(1)?;
     let is_forced = arguments.force || context.environment.is_forced();
     if is_forced && !arguments.destroy_host_dir && went_with_its_mount(name, context)? {
         context.out.headline(&format!("Storage entry {name} is gone: it went with its last mount"));
@@ -47,7 +43,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     if !is_forced {
         let loses_data = match removal {
             Removal::Place => holds_data(&entry),
-            Removal::Outside => types::name_of(&entry) == "volume",
+            Removal::Outside => types::of(&entry).keeps_in_volume(),
             Removal::Nothing => false,
         };
         confirm(&entry, loses_data, context)?;

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, no_more_than, with_app};
+use super::arguments::{self, Output};
 use crate::checks::image::{self, AppImage};
 use crate::checks::{declared, exclusive, places, running, sources, store};
 use crate::context::Context;
@@ -13,28 +13,25 @@ use crate::domain::names::AppName;
 use crate::domain::phases::Phase;
 use crate::ops::report::loaded;
 use crate::ops::{access, apps};
+use crate::render::Format;
 use crate::store::reading::EntryCache;
 use crate::store::{Entries, Mounts};
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
-    positional: Vec<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Looks for what is wrong and says how to mend it.
 ///
 /// # Errors
 /// For a name that neither an app nor an entry has; status 1 where something needs a person.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:doctor", words, context)?;
-    let positional = with_app(arguments.positional, 1, context);
-    no_more_than(&positional, 1)?;
-    if !["text", "json"].contains(&arguments.format.as_str()) {
-        return Err(Error::refused("Invalid --format value specified").into());
-    }
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let positional = positional.with_app(1, context);
+    positional.at_most(1)?;
+    let format = arguments.output.format()?;
     let everywhere = containers::all(&context.environment);
     let mut findings = Vec::new();
     if positional.is_empty() {
@@ -49,30 +46,26 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             findings.extend(store::unreferred(&entries, &all, context)?);
         }
     } else {
-        let name = at(&positional, 0);
+        let name = positional.at(0);
         let app = apps::existing(&context.environment, name);
         let entry = access::entry(name, context);
-        match (app, entry) {
-            (Err(error), Err(_)) => return Err(error.into()),
-            (app, entry) => {
-                if let Ok(app) = app {
-                    let mounts = loaded(context.store.mounts(&app));
-                    findings.extend(of_app(&app, &mounts, &everywhere, context)?);
-                }
-                if let Ok(entry) = entry {
-                    findings.extend(places::of_entry(&entry, context)?);
-                }
-            }
+        if entry.is_err() || app.is_ok() {
+            let app = app?;
+            let mounts = loaded(context.store.mounts(&app));
+            findings.extend(of_app(&app, &mounts, &everywhere, context)?);
+        }
+        if let Ok(entry) = entry {
+            findings.extend(places::of_entry(&entry, context)?);
         }
     }
     findings.sort_by_key(|finding| finding.severity);
-    if arguments.format == "json" {
+    if format == Format::Json {
         context.out.json(&findings);
     } else {
         tell(&findings, context);
     }
     if findings.iter().any(|finding| finding.severity != Severity::Note) {
-        return Err(Error::Status(1).into());
+        return Err(Error::Status(1));
     }
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, no_more_than};
+use super::arguments;
 use crate::context::Context;
+use crate::domain::error::Result;
 use crate::domain::names::DirectoryName;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
@@ -20,20 +21,16 @@ struct Arguments {
     /// --chown-recursive: also change the owner of the files in the directory
     #[arg(long, help_heading = arguments::OWN)]
     chown_recursive: bool,
-    positional: Vec<String>,
 }
 
 /// Makes the directory where it is missing and sets its owner.
-///
-/// # Errors
-/// For a bad name or owner, with nothing changed; and where the directory cannot be made or given away.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:ensure-directory", words, context)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     context
         .out
         .warn("Deprecated: please use 'storage:create' instead of 'storage:ensure-directory'");
-    let name = DirectoryName::parse(at(&arguments.positional, 0))?;
-    no_more_than(&arguments.positional, 1)?;
+    let name = DirectoryName::parse(positional.at(0))?;
+    positional.at_most(1)?;
     let ownership = Ownership::parse(&arguments.chown)?;
     let own = root::default_path(context, name.as_str());
     judge::source(&Source::parse(&own)?, None, None, context)?;
@@ -47,7 +44,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         context.out.detail_unless_quiet(&format!("Setting directory ownership to {ids}"));
         if let Err(error) = root::give(name.as_str(), ids, arguments.chown_recursive, context) {
             root::unmake(&made);
-            return Err(error.into());
+            return Err(error);
         }
     }
     context.out.detail_unless_quiet("Directory ready for mounting");

@@ -7,16 +7,17 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
+use crate::docker::Docker;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source};
-use crate::host::{plugn, process};
+use crate::host::plugn;
 use crate::ops::places::judge;
 use crate::ops::{access, apps};
 use crate::storage::root::Place;
-use crate::{docker, types};
+use crate::types;
 
 /// The image unless another is named.
 const IMAGE: &str = "alpine:3";
@@ -29,17 +30,15 @@ struct Arguments {
     /// --image: container image to use (default alpine:3)
     #[arg(long, value_name = "string", default_value = "")]
     image: String,
-    positional: Vec<String>,
 }
 
 /// Runs a command, or a shell, through the entry's scheduler. The exit status is the command's.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let mut arguments: Arguments = arguments::parse("storage:exec", words, context)?;
-    if arguments.positional.is_empty() {
-        return Err(Error::refused("storage:exec requires a storage entry name").into());
-    }
-    let name = arguments.positional.remove(0);
-    let entry = access::entry(&name, context)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let [name, command @ ..] = &*positional else {
+        return Err(Error::refused("storage:exec requires a storage entry name"));
+    };
+    let entry = access::entry(name, context)?;
     check(&arguments)?;
     must_be_judged(&entry, context)?;
     crate::ops::usable::must_be_usable(&entry, context)?;
@@ -48,13 +47,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     // Dokku's scheduler mounts at /data as a directory, which a file cannot be.
     let is_file = types::of(&entry).place() == Place::File;
     let status = if context.environment.is_dokku() && !is_file {
-        through_scheduler(&entry, image, &arguments)?
+        through_scheduler(&entry, image, &arguments, command)?
     } else {
-        directly(&entry, image, &arguments, context)?
+        directly(&entry, image, &arguments, command, context)?
     };
     match status {
         0 => Ok(()),
-        status => Err(Error::Status(status).into()),
+        status => Err(Error::Status(status)),
     }
 }
 
@@ -82,7 +81,12 @@ fn check(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn through_scheduler(entry: &Entry, image: &str, arguments: &Arguments) -> Result<i32> {
+fn through_scheduler(
+    entry: &Entry,
+    image: &str,
+    arguments: &Arguments,
+    command: &[String],
+) -> Result<i32> {
     let (interactive, tty) = stdin_modes();
     let mut words = vec![
         entry.scheduler.clone(),
@@ -94,16 +98,22 @@ fn through_scheduler(entry: &Entry, image: &str, arguments: &Arguments) -> Resul
     if !arguments.as_user.is_empty() {
         words.extend(["--as-user".to_owned(), arguments.as_user.clone()]);
     }
-    if !arguments.positional.is_empty() {
+    if !command.is_empty() {
         words.push("--".to_owned());
-        words.extend_from_slice(&arguments.positional);
+        words.extend_from_slice(command);
     }
-    plugn::hand_over("scheduler-storage-exec", &words)
+    plugn::trigger("scheduler-storage-exec", &words).status()
 }
 
 /// Without Dokku, and for a file, this host's Docker runs it: with the entry at `/data` and no working directory of its own, as
 /// Dokku's scheduler does, and a file at `/data/NAME`.
-fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context) -> Result<i32> {
+fn directly(
+    entry: &Entry,
+    image: &str,
+    arguments: &Arguments,
+    command: &[String],
+    context: &Context,
+) -> Result<i32> {
     if !entry.is_docker_local() {
         return Err(Error::refused(format!(
             "storage entry \"{}\" is scheduler={}, which needs a Dokku host",
@@ -138,9 +148,8 @@ fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context
     };
     words.extend(storage_type.words(&source, entry, &attachment));
     words.push(image.to_owned());
-    words.extend_from_slice(&arguments.positional);
-    let client = docker::client(&context.environment);
-    process::hand_over(&client, &words).map_err(Error::system("run", client))
+    words.extend_from_slice(command);
+    Docker(&context.environment).client(&words).status()
 }
 
 /// Whether the container gets an input, and whether that is a terminal.

@@ -2,30 +2,24 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at};
+use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::error::Error;
+use crate::domain::error::Result;
 use crate::domain::text::or_empty;
-use crate::ops::access;
+use crate::render::Format;
 use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
-    positional: Vec<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Shows an entry.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:info", words, context)?;
-    let name = at(&arguments.positional, 0);
-    if name.is_empty() {
-        return Err(Error::refused("storage entry name is required").into());
-    }
-    let entry = access::entry(name, context)?;
-    if arguments.format == "json" {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let entry = positional.entry(0, context)?;
+    if arguments.output.lenient() == Format::Json {
         context.out.json_pretty(&entry.shown());
         return Ok(());
     }
@@ -48,19 +42,18 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         ("Driver", entry.driver.clone()),
         ("Connector", or_empty(entry.connector.as_ref()).to_owned()),
     ];
-    let row = |label: &str, value: &str| format!("{:18}{value}", format!("{label}:"));
-    for (label, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-        context.out.detail(&row(label, value));
+    for (label, value) in &rows {
+        context.out.labelled(label, value);
     }
     for (key, value) in entry.shown().options {
-        context.out.detail(&row("Option", &format!("{key}={value}")));
+        context.out.labelled("Option", &format!("{key}={value}"));
     }
-    if !entry.kind.is_empty() {
+    if entry.is_typed() {
         let state = match types::of(&entry).problem(&entry, context) {
             None => "ready".to_owned(),
             Some(problem) => format!("{}; {}", problem.sentence, problem.remedy),
         };
-        context.out.detail(&row("State", &state));
+        context.out.labelled("State", &state);
     }
     Ok(())
 }

@@ -2,21 +2,19 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, with_app};
+use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
-use crate::domain::error::{Error, Result};
-use crate::ops::apps;
+use crate::domain::error::Result;
 use crate::ops::mounts::{Row, colon_form, shared_from};
+use crate::render::Format;
 use crate::render::table::table;
 use crate::store::Mounted;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
-    positional: Vec<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 impl<'a> From<&'a Mounted> for Row<'a> {
@@ -49,17 +47,14 @@ impl<'a> From<&'a Mounted> for Row<'a> {
 }
 
 /// Lists the mounts of an app, of every phase.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:list", words, context)?;
-    let positional = with_app(arguments.positional, 1, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
-    if !["text", "json", "table"].contains(&arguments.format.as_str()) {
-        return Err(Error::refused("Invalid --format value specified").into());
-    }
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (_, app) = positional.of_app(1, context)?;
+    let format = arguments.output.format()?;
     let mounts = context.store.mounts(&app)?.readable()?;
     crate::ops::report::warn_of_orphans(&app, &mounts, context);
     let rows = mounts.sorted();
-    if arguments.format == "json" {
+    if format == Format::Json {
         let rows: Result<Vec<Row>> = rows
             .into_iter()
             .map(|m| Ok(Row::from(m).shared_from(shared_from(m, context)?)))
@@ -67,7 +62,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         context.out.json(&rows?);
         return Ok(());
     }
-    if arguments.format == "table" {
+    if format == Format::Table {
         let mut headings = vec!["Entry", "Mount", "Phases", "Process type"];
         let has_shared = rows.iter().any(|m| m.shared_from.is_some());
         if has_shared {

@@ -2,12 +2,14 @@
 
 use clap::Parser;
 
-use super::arguments;
+use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::Result;
 use crate::domain::names::AppName;
 use crate::domain::text::or_empty;
 use crate::ops::entries::{tell_problems, visible};
+use crate::render::Format;
 use crate::render::table::table;
 use crate::types;
 
@@ -16,21 +18,19 @@ struct Arguments {
     /// --scheduler: filter to a single scheduler
     #[arg(long, value_name = "string", default_value = "")]
     scheduler: String,
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
+    #[command(flatten)]
+    output: Output,
     /// --unused: only entries that no app mounts
     #[arg(long, help_heading = arguments::OWN)]
     unused: bool,
-    positional: Vec<String>,
 }
 
 /// Lists the entries, those of one scheduler where it is named.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:list-entries", words, context)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, _) = arguments::parse::<Arguments>(words, context)?;
     // Any other format is text, as in Dokku.
-    let json = arguments.format == "json";
-    let apps_are_wanted = arguments.unused || arguments.format == "table";
+    let format = arguments.output.lenient();
+    let apps_are_wanted = arguments.unused || format == Format::Table;
     let mut found = visible(apps_are_wanted, context)?;
     found.entries.retain(|(entry, _)| {
         arguments.scheduler.is_empty() || entry.scheduler == arguments.scheduler
@@ -39,10 +39,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         found.entries.retain(|(_, apps)| apps.is_empty());
     }
     let source = |entry: &Entry| or_empty(entry.host_path.as_ref()).to_owned();
-    if json {
+    if format == Format::Json {
         let entries: Vec<Entry> = found.entries.iter().map(|(entry, _)| entry.shown()).collect();
         context.out.json_pretty(&entries);
-    } else if arguments.format == "table" {
+    } else if format == Format::Table {
         let rows: Vec<_> = found
             .entries
             .iter()
@@ -66,5 +66,5 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             context.out.detail(&format!("{}\t{}\t{}", entry.name, entry.scheduler, source(entry)));
         }
     }
-    Ok(tell_problems(&found.problems, context)?)
+    tell_problems(&found.problems, context)
 }

@@ -2,9 +2,9 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, no_more_than};
+use super::arguments;
 use crate::context::Context;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::ops::apps;
 use crate::ops::migrate::migrate;
 
@@ -13,26 +13,21 @@ struct Arguments {
     /// --all: re-migrate every app on this install
     #[arg(long)]
     all: bool,
-    positional: Vec<String>,
 }
 
 /// Takes the lines of one app, or of every app of the caller.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:migrate", words, context)?;
-    let mut positional = arguments.positional;
-    if !arguments.all {
-        positional = arguments::with_app(positional, 1, context);
-    }
-    no_more_than(&positional, 1)?;
-    let name = at(&positional, 0);
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let positional = if arguments.all { positional } else { positional.with_app(1, context) };
+    positional.at_most(1)?;
+    let name = positional.at(0);
     if arguments.all && !name.is_empty() {
         return Err(Error::refused(
             "storage:migrate accepts either an app name or --all, not both",
-        )
-        .into());
+        ));
     }
     if !arguments.all && name.is_empty() {
-        return Err(Error::refused("storage:migrate requires an app name (or --all)").into());
+        return Err(Error::refused("storage:migrate requires an app name (or --all)"));
     }
     if arguments.all {
         let apps = apps::all(&context.environment, &context.store)?;

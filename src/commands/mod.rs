@@ -4,6 +4,7 @@ pub(crate) mod annotations;
 pub(crate) mod app;
 pub(crate) mod apply;
 pub mod arguments;
+mod asked;
 pub(crate) mod clone;
 pub(crate) mod connectors;
 pub(crate) mod create;

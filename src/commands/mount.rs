@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, given, list, no_more_than, with_app};
+use super::arguments::{self, given, list};
 use crate::context::Context;
 use crate::docker::volumes::Volume;
 use crate::domain::attachment::Attachment;
@@ -13,10 +13,10 @@ use crate::domain::names::{AppName, ProcessType};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
 use crate::domain::phases::{Phase, Phases};
-use crate::domain::volume_options::VolumeOptions;
+use crate::domain::volume_options::{Fault, VolumeOptions};
 use crate::ops::mount::refuse_collision;
 use crate::ops::places::judge;
-use crate::ops::{access, apps, restart, scheduler};
+use crate::ops::{access, restart, scheduler};
 use crate::storage::root;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 use crate::{docker, types};
@@ -48,25 +48,22 @@ struct Arguments {
     /// --volume-subpath: subpath within the entry
     #[arg(long, value_name = "string")]
     volume_subpath: Option<String>,
-    positional: Vec<String>,
 }
 
 /// Mounts an entry by its name, or a host path or a Docker volume as `host:container[:options]`.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let mut arguments: Arguments = arguments::parse("storage:mount", words, context)?;
-    arguments.positional = with_app(std::mem::take(&mut arguments.positional), 2, context);
-    let app = apps::existing(&context.environment, at(&arguments.positional, 0))?;
-    if let [_, name, path, ..] = arguments.positional.as_slice()
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (positional, app) = positional.of_app(2, context)?;
+    if let [_, name, path, ..] = &*positional
         && path.starts_with('/')
         && !name.contains(':')
     {
         return Err(Error::refused(format!(
             "unexpected argument {path:?}; the place in the container is a flag: dokku storage:mount {app} {name} --container-dir {path}"
-        ))
-        .into());
+        )));
     }
-    no_more_than(&arguments.positional, 2)?;
-    let target = at(&arguments.positional, 1).to_owned();
+    positional.at_most(2)?;
+    let target = positional.at(1).to_owned();
     if target.contains(':') {
         Ok(mount_colon_form(&app, &target, &arguments, context)?)
     } else {
@@ -145,11 +142,8 @@ fn mount_entry(
     context: &mut Context,
 ) -> Result<()> {
     let entry = match access::entry(name, context) {
-        Err(Error::Refused(_)) => {
-            return Err(Error::refused(format!(
-                "{}; create it first with `dokku storage:create`",
-                no_such_entry(name)
-            )));
+        Err(Error::Refused { .. }) => {
+            return Err(no_such_entry(name).hint("create it first with `dokku storage:create`"));
         }
         other => other?,
     };
@@ -251,12 +245,14 @@ pub(crate) fn check(
     attachment: &Attachment,
     context: &Context,
 ) -> Result<Option<Volume>> {
+    attachment.container_path.must_start()?;
     let found = judge::attachment(app, entry, attachment, context)?;
     if !entry.is_docker_local() {
         return Ok(None);
     }
     refuse_deleted_by_build(app, attachment, context)?;
-    if !entry.kind.is_empty() {
+    refuse_unfit_options(entry, attachment)?;
+    if entry.is_typed() {
         types::of(entry).check_attachment(attachment)?;
     }
     let source = entry.shown_source();
@@ -265,7 +261,7 @@ pub(crate) fn check(
         .volume_chown
         .as_ref()
         .is_some_and(|owner| owner.is_auto() || owner.container_ids().is_some());
-    if chowns && source != default_path && entry.kind.is_empty() {
+    if chowns && source != default_path && !entry.is_typed() {
         return Err(only_on_default_path("--volume-chown", &default_path, source));
     }
     let volume_part =
@@ -278,19 +274,40 @@ pub(crate) fn check(
     Ok(found)
 }
 
+/// Refuses options that exclude each other, or the source. A word that Docker does not know stops the deploy: Dokku's own plugin takes it.
+fn refuse_unfit_options(entry: &Entry, attachment: &Attachment) -> Result<()> {
+    let is_volume = matches!(entry.host_path, Some(Source::Volume(_)));
+    // What is not a mount of a source has options of its own.
+    let [flag, _] = types::of(entry).words("", entry, attachment);
+    let options = attachment.volume_options.as_ref().filter(|_| flag == "-v");
+    match options.and_then(|options| options.fault(is_volume, attachment.readonly)) {
+        Some(Fault::Unfit(why)) => Err(Error::refused(format!(
+            "volume options {}: {why}, and Docker refuses them",
+            attachment.volume_options.as_ref().map_or("", VolumeOptions::as_str)
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a mount that a build with herokuish would delete the content of: it empties `/app` first.
 fn refuse_deleted_by_build(
     app: &AppName,
     attachment: &Attachment,
     context: &Context,
 ) -> Result<()> {
-    let is_in_app = attachment.container_path.parts().first() == Some(&"app");
-    if !attachment.phases.contains(Phase::Build) || !is_in_app {
+    let parts = attachment.container_path.parts();
+    let is_cache = parts == ["cache"];
+    if !attachment.phases.contains(Phase::Build) || !(is_cache || parts.first() == Some(&"app")) {
         return Ok(());
     }
     let builder = scheduler::builder_of_app(app, context);
     if builder != "herokuish" {
         return Ok(());
+    }
+    if is_cache {
+        return Err(Error::refused(
+            "container path \"/cache\" has the build cache in a build with herokuish, and Docker refuses a second mount there; leave the build phase out, or mount at another path",
+        ));
     }
     Err(Error::refused(format!(
         "container path \"{}\" is in /app, which a build with herokuish empties, your data with it; leave the build phase out, or mount at a path outside of /app",

@@ -5,7 +5,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, no_more_than};
+use super::arguments;
 use crate::checks::exclusive;
 use crate::commands::mount;
 use crate::context::Context;
@@ -14,7 +14,7 @@ use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
-use crate::ops::{access, apps, restart, scheduler};
+use crate::ops::{access, restart, scheduler};
 use crate::store::{MountsFile, Store};
 
 #[derive(Debug, Parser)]
@@ -22,7 +22,6 @@ struct Arguments {
     /// --no-stop: do not stop the containers that use the entry
     #[arg(long)]
     no_stop: bool,
-    positional: Vec<String>,
 }
 
 /// A move: what from whom to whom.
@@ -33,32 +32,25 @@ struct Move {
 }
 
 /// Moves an entry's mounts with their settings from one app to another, and stops what runs with it before.
-///
-/// # Errors
-/// Where the entry or an app is not there, the other app cannot have it, or a container cannot be stopped; the mounts
-/// stay where they are then.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:move", words, context)?;
-    let positional = &arguments.positional;
-    no_more_than(positional, 3)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(3)?;
     if positional.len() < 3 {
         return Err(Error::refused(
             "a storage entry and two apps are required: dokku storage:move ENTRY FROM-APP TO-APP",
-        )
-        .into());
+        ));
     }
-    let entry = access::entry(at(positional, 0), context)?;
-    let from = apps::existing(&context.environment, at(positional, 1))?;
-    let to = apps::existing(&context.environment, at(positional, 2))?;
+    let entry = access::entry(positional.at(0), context)?;
+    let from = positional.app(1, context)?;
+    let to = positional.app(2, context)?;
     if from == to {
-        return Err(Error::refused(format!("{from} and {to} are the same app")).into());
+        return Err(Error::refused(format!("{from} and {to} are the same app")));
     }
     if arguments.no_stop && entry.exclusive {
         return Err(Error::refused(format!(
             "storage entry \"{}\" is exclusive, so what runs with it has to stop; leave --no-stop out",
             entry.name
-        ))
-        .into());
+        )));
     }
     let what = Move { entry, from, to };
     let moving = what.attachments(&context.store)?;

@@ -5,13 +5,14 @@ use std::io::Read;
 use clap::Parser;
 use serde::Serialize;
 
-use super::arguments::{self, at, no_more_than, with_app};
+use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::attachment::Attachment;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::domain::needs::{self, Mode, Need, NeedId};
 use crate::ops::needs::{ask, declare, link_one, linked};
-use crate::ops::{apps, restart};
+use crate::ops::restart;
+use crate::render::Format;
 use crate::render::table::table;
 
 /// The largest document of needs, in bytes.
@@ -19,15 +20,8 @@ const LARGEST: u64 = 1024 * 1024;
 
 #[derive(Debug, Parser)]
 struct ListArguments {
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
-    positional: Vec<String>,
-}
-
-#[derive(Debug, Parser)]
-struct Arguments {
-    positional: Vec<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A need as `--format json` shows it.
@@ -39,13 +33,10 @@ struct Row<'a> {
 }
 
 /// Lists what an app needs, and which entry serves it.
-pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: ListArguments = arguments::parse("storage:needs:list", words, context)?;
-    let positional = with_app(arguments.positional, 1, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
-    if !["text", "json"].contains(&arguments.format.as_str()) {
-        return Err(Error::refused("Invalid --format value specified").into());
-    }
+pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<ListArguments>(words, context)?;
+    let (_, app) = positional.of_app(1, context)?;
+    let format = arguments.output.format()?;
     let declared = context.store.needs(&app)?;
     let mounts = context.store.mounts_file(&app)?;
     let links: Vec<&Attachment> = mounts.attachments().collect();
@@ -53,7 +44,7 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()
         .iter()
         .map(|need| Row { need, entry: linked(need, &links).map(|a| a.entry_name.as_str()) })
         .collect();
-    if arguments.format == "json" {
+    if format == Format::Json {
         context.out.json(&rows);
         return Ok(());
     }
@@ -82,11 +73,9 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()
 }
 
 /// Takes what an app needs from standard input, for apps without a repository.
-pub(crate) fn import(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:needs:import", words, context)?;
-    let positional = with_app(arguments.positional, 1, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
-    no_more_than(&positional, 1)?;
+pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
+    let (positional, app) = arguments::positional(words, context)?.of_app(1, context)?;
+    positional.at_most(1)?;
     let mut document = Vec::new();
     std::io::stdin()
         .lock()
@@ -94,10 +83,10 @@ pub(crate) fn import(words: &[String], context: &mut Context) -> anyhow::Result<
         .read_to_end(&mut document)
         .map_err(Error::system("read", "standard input"))?;
     if document.len() as u64 > LARGEST {
-        return Err(Error::refused(format!("the needs have more than {LARGEST} bytes")).into());
+        return Err(Error::refused(format!("the needs have more than {LARGEST} bytes")));
     }
     let declared = needs::parse(&document)?;
-    let changed = declare(&app, &declared, context)?;
+    let changed = declare(&app, &declared, false, context)?;
     context.out.headline(&if changed {
         format!("{app} needs {} storage entries", declared.len())
     } else {
@@ -106,30 +95,25 @@ pub(crate) fn import(words: &[String], context: &mut Context) -> anyhow::Result<
     Ok(())
 }
 
-/// Has an entry serve a need; without a need, asks for each that is not served yet.
-pub(crate) fn link(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:needs:link", words, context)?;
-    let positional = with_app(arguments.positional, 3, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
-    no_more_than(&positional, 3)?;
-    match (at(&positional, 1), at(&positional, 2)) {
+/// Links an entry to a need; without a need, asks for each that is not served yet.
+pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
+    let (positional, app) = arguments::positional(words, context)?.of_app(3, context)?;
+    positional.at_most(3)?;
+    match (positional.at(1), positional.at(2)) {
         ("", _) => Ok(ask(&app, context)?),
         (_, "") => Err(Error::refused(format!(
             "name the storage entry too: dokku storage:needs:link {app} {} ENTRY",
-            at(&positional, 1)
-        ))
-        .into()),
+            positional.at(1)
+        ))),
         (id, entry) => Ok(link_one(&app, id, entry, context)?),
     }
 }
 
 /// Takes the entry away that serves a need.
-pub(crate) fn unlink(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:needs:unlink", words, context)?;
-    let positional = with_app(arguments.positional, 2, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
-    no_more_than(&positional, 2)?;
-    let id = NeedId::parse(at(&positional, 1))?;
+pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
+    let (positional, app) = arguments::positional(words, context)?.of_app(2, context)?;
+    positional.at_most(2)?;
+    let id = NeedId::parse(positional.at(1))?;
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(&app)?.whole()?;
         let before = mounts.lines().len();

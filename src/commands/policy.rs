@@ -1,8 +1,7 @@
 //! `storage:policy:*`: what the operator decided for every app of the host.
 
-use clap::Parser;
-
-use super::arguments::{self, at, no_more_than};
+use super::arguments::{self, no_more_than};
+use super::asked::Request;
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::moment::Moment;
@@ -11,22 +10,15 @@ use crate::domain::policy::{Jail, Policy, VolumeOptions, parse_trash_hours};
 use crate::fs::jail;
 use crate::ops::access;
 use crate::ops::places::judge;
-use crate::ops::report::{Format, Request};
 use crate::store::Store;
-
-#[derive(Debug, Parser)]
-struct Arguments {
-    positional: Vec<String>,
-}
 
 /// The values there are.
 const KEYS: &str = "allowed-paths, jail, trash-hours, volume-options";
 
 /// Sets a value of the policy, or takes it away where none is given.
-pub(crate) fn set(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:policy:set", words, context)?;
-    let positional = &arguments.positional;
-    let key = at(positional, 0);
+pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
+    let positional = arguments::positional(words, context)?;
+    let key = positional.at(0);
     access::must_see_every_app("the policy is for every app", context)?;
     let values = positional.get(1..).unwrap_or_default();
     let change = change(key, values)?;
@@ -129,9 +121,9 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
 }
 
 /// Shows the policy.
-pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let request = Request::parse("storage:policy:report", words, context)?;
-    no_more_than(&request.positional, 0)?;
+pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
+    let request = Request::parse(words, context)?;
+    request.positional.at_most(0)?;
     let policy = context.store.policy()?;
     let paths: Vec<&str> = policy.allowed_paths.iter().map(HostPath::as_str).collect();
     let jail = policy.jail.as_ref().map_or("", Jail::as_str);
@@ -140,10 +132,5 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> anyhow::Result<
     report.add("policy-jail", jail);
     report.add("policy-trash-hours", policy.trash_hours().to_string());
     report.add("policy-volume-options", policy.volume_options().as_str());
-    match (&request.flag, request.format) {
-        (Some(flag), _) => report.print_value(&mut context.out, flag)?,
-        (None, Format::Json) => report.print_json(&mut context.out),
-        (None, Format::Text) => report.print_text(&mut context.out, "Host"),
-    }
-    Ok(())
+    report.print(&mut context.out, "Host", &request.asked)
 }

@@ -4,43 +4,37 @@ use std::io::{BufRead, IsTerminal};
 
 use clap::Parser;
 
-use super::arguments::{self, no_more_than};
+use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::size::readable;
 use crate::ops::access;
 use crate::ops::prune::{Unused, delete, find};
+use crate::render::Format;
 use crate::render::table::table;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --format: output format (text, json); json only lists
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
+    #[command(flatten)]
+    output: Output,
     /// --yes: delete everything listed without confirmation
     #[arg(long)]
     yes: bool,
-    positional: Vec<String>,
 }
 
 /// Lists what nothing uses, and deletes what is confirmed.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:prune", words, context)?;
-    no_more_than(&arguments.positional, 0)?;
-    let json = match arguments.format.as_str() {
-        "text" => false,
-        "json" if !arguments.yes => true,
-        "json" => {
-            return Err(Error::refused(
-                "--format json only lists what nothing uses; leave it or --yes out",
-            )
-            .into());
-        }
-        _ => return Err(Error::refused("Invalid --format value specified").into()),
-    };
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(0)?;
+    let is_json = arguments.output.format()? == Format::Json;
+    if is_json && arguments.yes {
+        return Err(Error::refused(
+            "--format json only lists what nothing uses; leave it or --yes out",
+        ));
+    }
     access::must_see_every_app("pruning is about every app", context)?;
     let found = find::unused(context)?;
-    if json {
+    if is_json {
         context.out.json(&found);
         return Ok(());
     }
@@ -64,7 +58,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     if deleted > 0 {
         context.out.headline(&format!("Deleted {deleted} of what nothing used"));
     }
-    if failed > 0 { Err(Error::Status(1).into()) } else { Ok(()) }
+    if failed > 0 { Err(Error::Status(1)) } else { Ok(()) }
 }
 
 fn tell(unused: &[Unused], left: &[Unused], context: &mut Context) {

@@ -2,26 +2,28 @@
 
 use serde::Serialize;
 
-use super::arguments::{at, with_app};
+use super::asked::Request;
 use crate::context::Context;
 use crate::domain::entry::Entry;
+use crate::domain::error::Result;
 use crate::domain::names::AppName;
 use crate::ops::apps;
-use crate::ops::report::{Format, Request, loaded, one};
+use crate::ops::report::{loaded, one};
+use crate::render::Format;
 use crate::store::Mounts;
 use crate::store::reading::EntryCache;
 
 /// Reports an app, every app of the caller, or with `--global` every entry and who mounts it.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let mut request = Request::parse("storage:report", words, context)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let request = Request::parse(words, context)?;
     if request.global {
         return global(&request, context);
     }
-    request.positional = with_app(request.positional, 1, context);
-    if !request.positional.is_empty() {
-        let app = apps::existing(&context.environment, at(&request.positional, 0))?;
+    let positional = request.positional.with_app(1, context);
+    if !positional.is_empty() {
+        let app = positional.app(0, context)?;
         let mounts = loaded(context.store.mounts(&app));
-        return Ok(one(&app, &mounts, &request, context)?);
+        return one(&app, &mounts, &request.asked, context);
     }
     let all: Vec<(AppName, Mounts)> = context.store.snapshot(|store| {
         let mut entries = EntryCache::default();
@@ -40,7 +42,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     // Both are in order.
     for (app, mounts) in all.iter().filter(|(app, _)| seen.binary_search(app).is_ok()) {
-        one(app, mounts, &request, context)?;
+        one(app, mounts, &request.asked, context)?;
     }
     Ok(())
 }
@@ -51,7 +53,7 @@ struct GlobalRow<'a> {
     mounted_by: Vec<&'a str>,
 }
 
-fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
+fn global(request: &Request, context: &mut Context) -> Result<()> {
     let found = crate::ops::entries::visible(true, context)?;
     let rows: Vec<GlobalRow> = found
         .entries
@@ -61,12 +63,12 @@ fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
             mounted_by: apps.iter().map(AppName::as_str).collect(),
         })
         .collect();
-    match request.format {
+    match request.asked.format {
         Format::Json => context.out.json_pretty(&rows),
-        Format::Text if rows.is_empty() => {
+        _ if rows.is_empty() => {
             context.out.headline_unless_quiet("No storage entries registered");
         }
-        Format::Text => {
+        _ => {
             context.out.headline_unless_quiet("Storage report (global):");
             for row in &rows {
                 let apps = match row.mounted_by.as_slice() {
@@ -80,5 +82,5 @@ fn global(request: &Request, context: &mut Context) -> anyhow::Result<()> {
             }
         }
     }
-    Ok(crate::ops::entries::tell_problems(&found.problems, context)?)
+    crate::ops::entries::tell_problems(&found.problems, context)
 }

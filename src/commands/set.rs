@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Parser;
 use serde_json::Value;
 
-use super::arguments::{self, at, no_more_than, pairs};
+use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -52,7 +52,6 @@ struct Arguments {
     /// --storage-class-name: [DEPRECATED] use 'storage:set <name> storage-class-name <value>'
     #[arg(long, value_name = "string")]
     storage_class_name: Option<String>,
-    positional: Vec<String>,
 }
 
 /// The properties that can be named, in order.
@@ -95,8 +94,8 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(arguments: &Arguments) -> Result<Self> {
-        let property = at(&arguments.positional, 1);
+    fn of(arguments: &Arguments, positional: &Positional) -> Result<Self> {
+        let property = positional.at(1);
         let flags = [
             &arguments.access_mode,
             &arguments.chown,
@@ -122,7 +121,7 @@ impl Changes {
             return Err(Error::refused("No property specified"));
         }
         if !by_flag {
-            let value = at(&arguments.positional, 2).to_owned();
+            let value = positional.at(2).to_owned();
             properties.push((property.to_owned(), value));
         }
         let map = |given: &Vec<String>| (!given.is_empty()).then(|| given.clone());
@@ -153,13 +152,13 @@ impl Changes {
             types::of(entry).check_reclaim_policy(entry)?;
         }
         entry.check(default_path)?;
-        if self.touch_directory() && entry.kind.is_empty() {
+        if self.touch_directory() && !entry.is_typed() {
             entry.check_directory(default_path)?;
         }
         Ok(())
     }
 
-    /// Has a directory with a size hold more, which is noted in the entry afterwards: where this is cut off in between,
+    /// Grows a directory with a size, which is noted in the entry afterwards: where this is cut off in between,
     /// the same command once more finishes it.
     fn resize(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let size = self.properties.iter().find(|(name, _)| name == SIZE);
@@ -222,21 +221,18 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
 }
 
 /// Changes properties of an entry; the directory follows where its mode or owner was named, the cluster always.
-///
-/// # Errors
-/// For values that do not fit, with nothing changed; where the scheduler refuses, with all put back.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:set", words, context)?;
-    let changes = Changes::of(&arguments)?;
-    no_more_than(&arguments.positional, 3)?;
-    if at(&arguments.positional, 1).is_empty() {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let changes = Changes::of(&arguments, &positional)?;
+    positional.at_most(3)?;
+    if positional.at(1).is_empty() {
         warn_of_flags(&changes, context);
     }
-    if at(&arguments.positional, 1) == CONTENT {
-        let [name, from] = [0, 2].map(|index| at(&arguments.positional, index));
-        return Ok(content::set(name, from, context)?);
+    if positional.at(1) == CONTENT {
+        let [name, from] = [0, 2].map(|index| positional.at(index));
+        return content::set(name, from, context);
     }
-    let name = at(&arguments.positional, 0);
+    let name = positional.at(0);
     let mut entry = access::entry(name, context)?;
     let mut lock = None;
     if changes.touch_data() {

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, no_more_than};
+use super::arguments::{self, Positional};
 use crate::commands::mount;
 use crate::context::Context;
 use crate::domain::app_settings::Share;
@@ -18,25 +18,18 @@ struct ShareArguments {
     /// --read-only: share the mounts read-only
     #[arg(long)]
     read_only: bool,
-    positional: Vec<String>,
-}
-
-#[derive(Debug, Parser)]
-struct UnshareArguments {
-    positional: Vec<String>,
 }
 
 /// Lets an app have whatever another mounts. An app can get from several.
-pub(crate) fn share(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: ShareArguments = arguments::parse("storage:share", words, context)?;
-    let (from, app) = both("storage:share", &arguments.positional)?;
+pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<ShareArguments>(words, context)?;
+    let (from, app) = both(&positional, context)?;
     let from = apps::existing(&context.environment, from)?;
     let app = apps::existing(&context.environment, app)?;
     if from == app {
         return Err(Error::refused(format!(
             "{app} cannot share from itself: {from} and {app} are the same app"
-        ))
-        .into());
+        )));
     }
     let share = Share::new(from.clone(), arguments.read_only);
     refuse_chain(&from, &app, context)?;
@@ -78,9 +71,9 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> anyhow::Result<(
 }
 
 /// Takes away what an app gets from another.
-pub(crate) fn unshare(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: UnshareArguments = arguments::parse("storage:unshare", words, context)?;
-    let (from, app) = both("storage:unshare", &arguments.positional)?;
+pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
+    let positional = arguments::positional(words, context)?;
+    let (from, app) = both(&positional, context)?;
     let app = apps::existing(&context.environment, app)?;
     let is_gone = |from: &AppName| {
         let root = context.environment.apps_root();
@@ -103,12 +96,13 @@ pub(crate) fn unshare(words: &[String], context: &mut Context) -> anyhow::Result
     Ok(())
 }
 
-fn both<'a>(command: &str, positional: &'a [String]) -> Result<(&'a str, &'a str)> {
-    no_more_than(positional, 2)?;
+fn both<'a>(positional: &'a Positional, context: &Context) -> Result<(&'a str, &'a str)> {
+    positional.at_most(2)?;
     if positional.len() < 2 {
+        let command = context.row.command();
         return Err(Error::refused(format!("two apps are required: dokku {command} FROM-APP APP")));
     }
-    Ok((at(positional, 0), at(positional, 1)))
+    Ok((positional.at(0), positional.at(1)))
 }
 
 /// What keeps two apps from sharing.

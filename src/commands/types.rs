@@ -3,18 +3,16 @@
 use clap::Parser;
 use serde::Serialize;
 
-use super::arguments::{self, at, no_more_than};
+use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
-use crate::render::table::table;
+use crate::render::Format;
 use crate::types::{self, ALL, Description, Requirement, StorageType};
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
-    positional: Vec<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A type as JSON shows it.
@@ -35,13 +33,13 @@ impl Shown {
 }
 
 /// Lists the types.
-pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:types:list", words, context)?;
-    no_more_than(&arguments.positional, 0)?;
-    let json = is_json(&arguments.format)?;
+pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(0)?;
+    let format = arguments.output.format()?;
     let types: Vec<Shown> =
         ALL.iter().map(|storage_type| Shown::of(*storage_type, context)).collect();
-    if json {
+    if format == Format::Json {
         context.out.json_pretty(&types);
         return Ok(());
     }
@@ -56,21 +54,21 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> anyhow::Result<()
             ]
         })
         .collect();
-    context.out.line(&table(&["Type", "Reach", "Available", "What it is"], &rows));
+    context.out.table(&["Type", "Reach", "Available", "What it is"], &rows, "");
     Ok(())
 }
 
 /// Shows a type.
-pub(crate) fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:types:info", words, context)?;
-    no_more_than(&arguments.positional, 1)?;
-    let json = is_json(&arguments.format)?;
-    let name = at(&arguments.positional, 0);
+pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(1)?;
+    let format = arguments.output.format()?;
+    let name = positional.at(0);
     if name.is_empty() {
-        return Err(Error::refused("a type is required, as storage:types:list shows them").into());
+        return Err(Error::refused("a type is required, as storage:types:list shows them"));
     }
     let shown = Shown::of(types::find(name)?, context);
-    if json {
+    if format == Format::Json {
         context.out.json_pretty(&shown);
     } else {
         tell(&shown, context);
@@ -81,23 +79,21 @@ pub(crate) fn info(words: &[String], context: &mut Context) -> anyhow::Result<()
 fn tell(shown: &Shown, context: &mut Context) {
     let description = shown.description;
     context.out.headline_unless_quiet(&format!("Storage type {}", description.name));
-    let row = |label: &str, value: &str| format!("{:18}{value}", format!("{label}:"));
     let can: Vec<String> = description
         .can
         .named()
         .iter()
         .map(|(name, can)| format!("{name} {}", if *can { "yes" } else { "no" }))
         .collect();
-    let rows = [
+    for (label, value) in [
         ("What it is", description.summary.to_owned()),
         ("Reach", description.reach.as_str().to_owned()),
         ("Mind", description.caveat.to_owned()),
         ("Can", can.join(", ")),
         ("Flags", description.flags.join(" ")),
         ("Connector", description.connector.unwrap_or_default().to_owned()),
-    ];
-    for (label, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-        context.out.detail(&row(label, value));
+    ] {
+        context.out.labelled(label, &value);
     }
     for choice in description.options {
         let more = match (choice.required, choice.default) {
@@ -105,22 +101,14 @@ fn tell(shown: &Shown, context: &mut Context) {
             (false, Some(default)) => format!(" (default {default})"),
             (false, None) => String::new(),
         };
-        context.out.detail(&row("Option", &format!("{}: {}{more}", choice.name, choice.help)));
+        context.out.labelled("Option", &format!("{}: {}{more}", choice.name, choice.help));
     }
     if description.any_option {
-        context.out.detail(&row("Option", "any, as the driver takes them"));
+        context.out.labelled("Option", "any, as the driver takes them");
     }
     for needed in &shown.needs {
         let state =
             if needed.is_here { "here".to_owned() } else { format!("not here; {}", needed.remedy) };
-        context.out.detail(&row("Needs", &format!("{} ({state})", needed.what)));
-    }
-}
-
-pub(super) fn is_json(format: &str) -> Result<bool> {
-    match format {
-        "json" => Ok(true),
-        "text" => Ok(false),
-        _ => Err(Error::refused("Invalid --format value specified")),
+        context.out.labelled("Needs", &format!("{} ({state})", needed.what));
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, at, given, no_more_than, with_app};
+use super::arguments::{self, given};
 use crate::context::Context;
 use crate::domain::docker_args::mounted_source;
 use crate::domain::entry::Entry;
@@ -10,8 +10,8 @@ use crate::domain::error::{Error, Result};
 use crate::domain::mount_string::MountString;
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::paths::{ContainerPath, Source};
+use crate::ops::restart;
 use crate::ops::unmount::remove_if_unused;
-use crate::ops::{apps, restart};
 use crate::store::{Change, Line, Mounted, MountsFile};
 
 #[derive(Debug, Parser)]
@@ -22,7 +22,6 @@ struct Arguments {
     /// --process-type: only the mount for this process type
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     process_type: Option<String>,
-    positional: Vec<String>,
 }
 
 /// Which of an entry's mounts are meant.
@@ -41,12 +40,11 @@ impl Which<'_> {
 }
 
 /// Unmounts an entry by its name, or what is mounted as `host:container[:options]`.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:unmount", words, context)?;
-    let positional = with_app(arguments.positional, 2, context);
-    let app = apps::existing(&context.environment, at(&positional, 0))?;
-    no_more_than(&positional, 2)?;
-    let target = at(&positional, 1);
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (positional, app) = positional.of_app(2, context)?;
+    positional.at_most(2)?;
+    let target = positional.at(1);
     let which = Which {
         container_dir: given(arguments.container_dir.as_deref()),
         process_type: given(arguments.process_type.as_deref()),

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Parser;
 use serde::Serialize;
 
-use super::arguments::{self, at, given, no_more_than};
+use super::arguments::{self, Output, given};
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::entry::Entry;
@@ -17,7 +17,7 @@ use crate::domain::size::{ByteSize, readable};
 use crate::fs::image;
 use crate::fs::space::{self, Fullness};
 use crate::ops::{access, apps};
-use crate::render::table::table;
+use crate::render::Format;
 use crate::storage::root::Place;
 use crate::storage::{self, ownership, sized};
 use crate::types;
@@ -30,10 +30,8 @@ struct Arguments {
     /// --app: only the entries that this app mounts
     #[arg(long, value_name = "string")]
     app: Option<String>,
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
-    positional: Vec<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// What is known of one entry; bytes and numbers of files.
@@ -58,37 +56,32 @@ impl Row {
 }
 
 /// Shows what an entry, an app's entries, or all of them hold.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let mut arguments: Arguments = arguments::parse("storage:usage", words, context)?;
-    let (positional, app) = arguments::without_app(arguments.positional, context);
-    arguments.positional = positional;
-    if arguments.positional.is_empty() {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (positional, app) = positional.without_app(context);
+    let (name, app) = match positional.at(0) {
+        "" => ("", given(arguments.app.as_deref()).or(app.as_deref())),
         // An entry that is named says enough.
-        arguments.app = arguments.app.or(app);
-    }
-    no_more_than(&arguments.positional, 1)?;
-    if !["text", "json"].contains(&arguments.format.as_str()) {
-        return Err(Error::refused("Invalid --format value specified").into());
-    }
-    let entries = asked(&arguments, context)?;
+        name => (name, given(arguments.app.as_deref())),
+    };
+    positional.at_most(1)?;
+    let format = arguments.output.format()?;
+    let entries = asked(name, app, context)?;
     let of_docker = volumes::used(&context.environment, entries.iter().any(is_volume));
     let mut rows = Vec::with_capacity(entries.len());
     for entry in &entries {
         rows.push(row(entry, &of_docker, context)?);
     }
-    if arguments.format == "json" {
+    if format == Format::Json {
         context.out.json_pretty(&rows);
-    } else if rows.is_empty() {
-        context.out.headline_unless_quiet("No storage entries registered");
     } else {
         tell(&rows, context);
     }
     Ok(())
 }
 
-fn asked(arguments: &Arguments, context: &Context) -> Result<Vec<Entry>> {
-    let name = at(&arguments.positional, 0);
-    match (name, given(arguments.app.as_deref())) {
+fn asked(name: &str, app: Option<&str>, context: &Context) -> Result<Vec<Entry>> {
+    match (name, app) {
         ("", None) => {
             let found = crate::ops::entries::visible(false, context)?;
             Ok(found.entries.into_iter().map(|(entry, _)| entry).collect())
@@ -107,7 +100,7 @@ fn asked(arguments: &Arguments, context: &Context) -> Result<Vec<Entry>> {
 }
 
 fn is_volume(entry: &Entry) -> bool {
-    matches!(entry.host_path, Some(Source::Volume(_))) && types::name_of(entry) == "volume"
+    matches!(entry.host_path, Some(Source::Volume(_))) && types::of(entry).keeps_in_volume()
 }
 
 fn row(entry: &Entry, of_docker: &[(String, u64)], context: &Context) -> Result<Row> {
@@ -184,7 +177,7 @@ fn tell(rows: &[Row], context: &mut Context) {
         })
         .collect();
     let headings = ["Name", "Type", "Used", "Limit", "Share", "Free", "Files"];
-    context.out.line(&table(&headings, &lines));
+    context.out.table(&headings, &lines, "No storage entries registered");
 }
 
 /// A bar of [`BAR`] characters that is as full as the entry.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 
-use super::arguments::{self, at, given};
+use super::arguments::{self, parsed};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -27,15 +27,14 @@ struct Arguments {
     /// --timeout: seconds to wait (default 60)
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     timeout: Option<String>,
-    positional: Vec<String>,
 }
 
 /// Succeeds once the entry's directory is there, what is behind it is mounted and answers, or the cluster has bound
 /// its claim.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:wait", words, context)?;
-    let entry = access::entry(at(&arguments.positional, 0), context)?;
-    let patience = given(arguments.timeout.as_deref()).map(seconds).transpose()?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let entry = access::entry(positional.at(0), context)?;
+    let patience = parsed(arguments.timeout.as_ref(), seconds)?;
     let begin = Instant::now();
     if !scheduler::is_elsewhere(&entry) {
         usable::attach(&entry, patience.map(Duration::from_secs), context)?;
@@ -44,13 +43,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         // Dokku's own command looks once; what a server or a helper brings is worth waiting for.
         let default = if reason.may_pass { PATIENCE } else { 0 };
         if begin.elapsed() >= Duration::from_secs(patience.unwrap_or(default)) {
-            return Err(Error::refused(reason.sentence).into());
+            return Err(Error::refused(reason.sentence));
         }
         std::thread::sleep(PAUSE);
     }
     if scheduler::is_elsewhere(&entry) {
         context.out.headline(&format!("Storage entry {} is bound", entry.name));
-    } else if !entry.kind.is_empty() {
+    } else if entry.is_typed() {
         context.out.headline(&format!("Storage entry {} is ready", entry.name));
     }
     Ok(())

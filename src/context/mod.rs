@@ -10,7 +10,7 @@ pub(crate) mod row;
 
 use std::path::{Path, PathBuf};
 
-use crate::context::row::Catalog;
+use crate::context::row::{Catalog, Row};
 use crate::domain::error::Result;
 use crate::domain::layout::Layout;
 use crate::host::environment::Environment;
@@ -31,11 +31,17 @@ pub struct Context {
     pub called_as: PathBuf,
     /// Everything that this program can be called as.
     pub catalog: Catalog,
+    /// What it was called as.
+    pub row: &'static Row,
 }
 
 impl Context {
     /// The context of this process.
-    pub fn of_this_process(called_as: PathBuf, catalog: Catalog) -> Result<Self> {
+    pub fn of_this_process(
+        called_as: PathBuf,
+        catalog: Catalog,
+        row: &'static Row,
+    ) -> Result<Self> {
         let environment = Environment::of_this_process()?;
         Ok(Self {
             store: store_of(&environment)?,
@@ -43,6 +49,7 @@ impl Context {
             environment,
             called_as,
             catalog,
+            row,
         })
     }
 
@@ -75,8 +82,8 @@ impl Context {
 
     /// Whether Dokku takes this plugin for a core plugin, by its real path.
     pub fn is_core_plugin(&self) -> bool {
-        let folder = self.called_as.parent().map(std::fs::canonicalize);
-        matches!(folder, Some(Ok(path)) if path.to_string_lossy().contains("core-plugins"))
+        let directory = self.called_as.parent().map(std::fs::canonicalize);
+        matches!(directory, Some(Ok(path)) if path.to_string_lossy().contains("core-plugins"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A row of the catalog, and the catalog as it is handed to those that are rows of it themselves.
 
 use crate::context::Context;
+use crate::domain::error::Result;
 
 /// In which role a row is called, and so how: by which file of the plugin's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub enum Kind {
 }
 
 /// What a row runs: the arguments behind its name, and the call's surroundings.
-pub(crate) type Run = fn(&[String], &mut Context) -> anyhow::Result<()>;
+pub(crate) type Run = fn(&[String], &mut Context) -> Result<()>;
 
 /// One thing that this program can be called as.
 #[derive(Debug)]
@@ -42,10 +43,18 @@ pub struct Row {
 }
 
 impl Row {
+    /// The command as it is typed.
+    pub fn command(&self) -> String {
+        match self.kind {
+            Kind::Subcommand | Kind::Addition => format!("storage:{}", self.name),
+            _ => self.name.to_owned(),
+        }
+    }
+
     /// The command with its arguments, as the help shows it.
     pub fn synopsis(&self) -> String {
         let separator = if self.arguments.is_empty() { "" } else { " " };
-        format!("storage:{}{separator}{}", self.name, self.arguments)
+        format!("{}{separator}{}", self.command(), self.arguments)
     }
 }
 

@@ -1,14 +1,13 @@
 //! The containers of an app, and what is mounted into them.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use crate::docker::{Environment, client, get};
+use crate::docker::{Docker, Environment, LOOKING, filters};
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
-use crate::host::process;
 
 /// The label by which Dokku marks an app's containers.
 const APP_LABEL: &str = "com.dokku.app-name";
@@ -125,51 +124,33 @@ struct Config {
 
 /// The running containers of an app; none where Docker does not answer.
 pub(crate) fn running(environment: &Environment, app: &AppName) -> Vec<Container> {
-    listed(environment, Some(&format!("{APP_LABEL}={app}"))).unwrap_or_default()
+    listed(environment, Some(&format!("{APP_LABEL}={app}")), false).unwrap_or_default()
 }
 
 /// The running containers of every app; none where Docker does not answer.
 pub(crate) fn all(environment: &Environment) -> Vec<Container> {
-    listed(environment, Some(APP_LABEL)).unwrap_or_default()
+    listed(environment, Some(APP_LABEL), false).unwrap_or_default()
 }
 
 /// The running containers of every app, where what is not seen would be a mistake.
 pub(crate) fn all_for_certain(environment: &Environment) -> Result<Vec<Container>> {
-    listed(environment, Some(APP_LABEL)).ok_or_else(|| {
+    listed(environment, Some(APP_LABEL), false).ok_or_else(|| {
         Error::refused("Docker does not answer, so it is not known which containers run; try again once docker ps works")
     })
 }
 
 /// Every container of this host, running or not, Dokku's or not; `None` where Docker does not answer.
 pub(crate) fn every(environment: &Environment) -> Option<Vec<Container>> {
-    if let Some(listed) = get(environment, "/containers/json?all=1") {
-        let listed: Vec<Listed> = serde_json::from_value(listed).ok()?;
-        return Some(listed.into_iter().map(Container::from).collect());
-    }
-    let answer = match process::output(&client(environment), &["ps", "-aq", "--no-trunc"]) {
-        Ok(answer) => answer,
-        // Where there is no Docker, there are no containers.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Vec::new()),
-        Err(_) => return None,
-    };
-    if answer.status != 0 {
-        return None;
-    }
-    let ids: Vec<&str> = answer.stdout.split_whitespace().collect();
-    let containers = inspected(environment, &ids)?;
-    // One that is gone meanwhile, or cannot be looked at, may be the one that matters.
-    (containers.len() == ids.len()).then(|| containers.into_iter().map(Container::from).collect())
+    listed(environment, None, true)
 }
 
 /// The host's number of a running container's first process; none where it does not run, or Docker does not say.
 pub(crate) fn process(environment: &Environment, container: &Container) -> Option<u32> {
-    let inspected = get(environment, &format!("/containers/{}/json", container.id));
-    let number = if let Some(inspected) = inspected {
-        inspected["State"]["Pid"].as_u64()?
-    } else {
-        let words = ["inspect", "--format", "{{.State.Pid}}", &container.id];
-        let answer = process::output(&client(environment), &words).ok()?;
-        answer.stdout.trim().parse().ok()?
+    let words = ["inspect", "--format", "{{.State.Pid}}", &container.id];
+    let path = format!("/containers/{}/json", container.id);
+    let number = match Docker(environment).get(&path, &words).found()? {
+        Value::String(said) => said.trim().parse().ok()?,
+        inspected => inspected["State"]["Pid"].as_u64()?,
     };
     u32::try_from(number).ok().filter(|&number| number > 0)
 }
@@ -191,23 +172,25 @@ pub(crate) fn mounting(
         let source = real(Path::new(&mount.source));
         source.starts_with(&directory) || source == storage_root
     };
-    let mut containers = listed(environment, None)?;
+    let mut containers = listed(environment, None, false)?;
     containers.retain(|container| container.mounts.iter().any(has_it));
     Some(containers)
 }
 
-/// The running containers with a label, or all; `None` where Docker does not answer.
-fn listed(environment: &Environment, label: Option<&str>) -> Option<Vec<Container>> {
-    let filter = label.map(|label| {
-        let encoded = label.replace('=', "%3D");
-        format!("?filters=%7B%22label%22%3A%5B%22{encoded}%22%5D%7D")
-    });
-    let path = format!("/containers/json{}", filter.unwrap_or_default());
-    let listed = match get(environment, &path) {
-        Some(listed) => serde_json::from_value(listed).ok()?,
-        None => by_client(environment, label)?,
+/// The running containers with a label, or all of them, or also those that do not run; `None` where Docker does not answer.
+fn listed(
+    environment: &Environment,
+    label: Option<&str>,
+    with_stopped: bool,
+) -> Option<Vec<Container>> {
+    let labels: Vec<&str> = label.into_iter().collect();
+    let filters = filters(&json!({ "label": labels }));
+    let path = format!("/containers/json?all={with_stopped}&{filters}");
+    let docker = Docker(environment);
+    let listed: Vec<Listed> = match docker.engine("GET", &path, &Value::Null, LOOKING) {
+        Some(reply) => serde_json::from_value(reply.found()?).ok()?,
+        None => by_client(docker, label, with_stopped)?,
     };
-    let listed: Vec<Listed> = listed;
     Some(listed.into_iter().map(Container::from).collect())
 }
 
@@ -230,27 +213,28 @@ impl From<Listed> for Container {
     }
 }
 
-fn by_client(environment: &Environment, label: Option<&str>) -> Option<Vec<Listed>> {
-    let docker = client(environment);
+fn by_client(docker: Docker, label: Option<&str>, with_stopped: bool) -> Option<Vec<Listed>> {
     let filter = label.map(|label| format!("label={label}"));
-    let mut words = vec!["ps", "-q", "--no-trunc"];
+    let mut words = vec!["ps", if with_stopped { "-aq" } else { "-q" }, "--no-trunc"];
     words.extend(filter.iter().flat_map(|filter| ["--filter", filter]));
-    let ids = process::output(&docker, &words).ok()?;
-    if ids.status != 0 {
-        return None;
-    }
-    let ids: Vec<&str> = ids.stdout.split_whitespace().collect();
-    inspected(environment, &ids)
-}
-
-fn inspected(environment: &Environment, ids: &[&str]) -> Option<Vec<Listed>> {
+    let answer = match docker.client(&words).run() {
+        Ok(answer) => answer,
+        // Where there is no Docker, there are no containers.
+        Err(error) if error.is_absent() => return Some(Vec::new()),
+        Err(_) => return None,
+    };
+    let ids = answer.is_ok().then_some(answer.stdout)?;
+    let ids: Vec<&str> = ids.split_whitespace().collect();
     if ids.is_empty() {
         return Some(Vec::new());
     }
-    let words: Vec<&str> = ["inspect"].iter().chain(ids).copied().collect();
     // Where one is gone meanwhile, the others are told all the same.
-    let inspected = process::output(&client(environment), &words).ok()?.stdout;
+    let inspected = docker.client(&[&["inspect"], &*ids].concat()).run().ok()?.stdout;
     let inspected: Vec<Inspected> = serde_json::from_str(&inspected).ok()?;
+    // Of those that do not run, that one may be the one that matters.
+    if with_stopped && inspected.len() != ids.len() {
+        return None;
+    }
     let listed = |inspected: Inspected| Listed {
         id: inspected.id,
         names: vec![inspected.name],

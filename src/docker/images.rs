@@ -5,10 +5,10 @@ use std::cell::OnceCell;
 use serde::Deserialize;
 use serde_json::Value;
 use sha1::{Digest, Sha1};
+use tar::{EntryType, Header};
 
-use crate::docker::{Environment, ask, client};
+use crate::docker::{Docker, Environment, members};
 use crate::domain::app_image::{Content, User};
-use crate::host::process;
 
 /// A block of a tar archive, in bytes.
 const BLOCK: usize = 512;
@@ -56,12 +56,8 @@ pub(crate) fn volumes(environment: &Environment, names: &[String]) -> Vec<String
 
 /// What Docker says of an image; `None` where it does not have it.
 fn inspect(environment: &Environment, name: &str) -> Option<Value> {
-    if let Some(answer) = ask(environment, "GET", &format!("/images/{name}/json"), "") {
-        return Some(answer.body).filter(|_| answer.status == 200);
-    }
-    let answer = process::output(&client(environment), &["image", "inspect", name]).ok()?;
-    let images: Value = serde_json::from_str(&answer.stdout).ok()?;
-    images.get(0).cloned()
+    let words = ["image", "inspect", "-f", "{{json .}}", name];
+    Docker(environment).get(&format!("/images/{name}/json"), &words).found()
 }
 
 impl<'a> Image<'a> {
@@ -69,8 +65,8 @@ impl<'a> Image<'a> {
     pub(crate) fn find(environment: &'a Environment, names: &[String]) -> Option<Self> {
         let (name, found) =
             names.iter().find_map(|name| Some((name, inspect(environment, name)?)))?;
-        let layers = found["RootFS"]["Layers"].as_array().map_or(&[][..], Vec::as_slice);
-        let layers: Vec<&str> = layers.iter().filter_map(Value::as_str).collect();
+        let layers = members(&found["RootFS"]["Layers"]).iter().filter_map(Value::as_str);
+        let layers: Vec<&str> = layers.collect();
         Some(Self {
             environment,
             name: name.clone(),
@@ -96,9 +92,8 @@ impl<'a> Image<'a> {
     fn container(&self) -> Option<&str> {
         let make = || {
             let words = ["create", "--network", "none", &self.name, "true"];
-            let made = process::output(&client(self.environment), &words).ok()?;
-            let container = made.stdout.trim().to_owned();
-            (made.status == 0 && !container.is_empty()).then_some(container)
+            let made = Docker(self.environment).client(&words).must().ok()?;
+            Some(made.stdout.trim().to_owned()).filter(|container| !container.is_empty())
         };
         self.container.get_or_init(make).as_deref()
     }
@@ -106,15 +101,15 @@ impl<'a> Image<'a> {
     /// What the image has at a path; `None` where Docker does not show it.
     pub(crate) fn content(&self, path: &str) -> Option<Content> {
         let archive = self.archive(path, GLANCE)?;
-        let Some(header) = archive.get(..BLOCK) else {
+        let Some(header) = archive.get(..BLOCK).map(Header::from_byte_slice) else {
             return Some(Content::Nothing);
         };
-        Some(match header[156] {
-            b'5' => match archive.get(BLOCK) {
-                Some(&byte) if byte != 0 => Content::Directory,
-                _ => Content::EmptyDirectory,
-            },
-            b'0' | 0 => Content::File,
+        Some(match header.entry_type() {
+            EntryType::Directory if archive.get(BLOCK).is_some_and(|&byte| byte != 0) => {
+                Content::Directory
+            }
+            EntryType::Directory => Content::EmptyDirectory,
+            EntryType::Regular => Content::File,
             _ => Content::Other,
         })
     }
@@ -164,13 +159,11 @@ impl<'a> Image<'a> {
     /// The text of a file in the image; empty where there is none, `None` where Docker does not show it.
     fn file(&self, path: &str) -> Option<String> {
         let archive = self.archive(path, 1024 * 1024)?;
-        let Some(header) = archive.get(..BLOCK) else {
+        let Some(header) = archive.get(..BLOCK).map(Header::from_byte_slice) else {
             return Some(String::new());
         };
-        let digits = String::from_utf8_lossy(&header[124..136]).into_owned();
-        let digits = digits.trim_matches(|c: char| !c.is_digit(8));
-        let size = usize::from_str_radix(digits, 8).unwrap_or(0);
-        let end = archive.len().min(BLOCK + size);
+        let size = header.entry_size().ok().and_then(|size| size.try_into().ok());
+        let end = archive.len().min(BLOCK.saturating_add(size.unwrap_or(0)));
         Some(String::from_utf8_lossy(&archive[BLOCK.min(end)..end]).into_owned())
     }
 
@@ -179,7 +172,7 @@ impl<'a> Image<'a> {
     fn archive(&self, path: &str, most: usize) -> Option<Vec<u8>> {
         let source = format!("{}:{path}", self.container()?);
         let words = ["cp", &source, "-"];
-        let (archive, ended) = process::beginning(&client(self.environment), &words, most).ok()?;
+        let (archive, ended) = Docker(self.environment).client(&words).beginning(most).ok()?;
         let is_absent = || ABSENT.iter().any(|words| ended.stderr.contains(words));
         (ended.status == 0 || is_absent()).then_some(archive)
     }
@@ -188,7 +181,7 @@ impl<'a> Image<'a> {
 impl Drop for Image<'_> {
     fn drop(&mut self) {
         if let Some(Some(container)) = self.container.get() {
-            let _ = process::output(&client(self.environment), &["rm", "-f", "-v", container]);
+            let _ = Docker(self.environment).client(&["rm", "-f", "-v", container]).run();
         }
     }
 }

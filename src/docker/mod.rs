@@ -7,6 +7,7 @@ pub(crate) mod populating;
 mod stopping;
 pub(crate) mod volumes;
 
+use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::ops::RangeInclusive;
 use std::os::unix::net::UnixStream;
@@ -16,7 +17,8 @@ use serde_json::{Value, json};
 
 use crate::domain::error::{Error, Result};
 use crate::host::environment::Environment;
-use crate::host::{process, users};
+use crate::host::process::{Answer, Program};
+use crate::host::users;
 
 /// The engine's socket unless `DOCKER_HOST` says otherwise. Only root can put something in its place.
 const SOCKET: &str = "/var/run/docker.sock";
@@ -47,39 +49,129 @@ impl IdMap {
     pub(crate) const SAME: Self = Self { uid: 0, gid: 0 };
 }
 
-/// The client to run where the socket is no help.
-pub(crate) fn client(environment: &Environment) -> String {
-    environment.docker_bin().unwrap_or_else(|| "docker".to_owned())
+/// Docker, as it is asked: over the engine's socket, or through its client where another client was named, there is no
+/// socket, or the engine does not answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Docker<'a>(pub &'a Environment);
+
+impl Docker<'_> {
+    /// A call of the client.
+    pub(crate) fn client(self, words: &[impl AsRef<OsStr>]) -> Program {
+        let client = self.0.docker_bin().unwrap_or_else(|| "docker".to_owned());
+        Program::new(client, words)
+    }
+
+    /// Asks for what is at a path of the engine's, or what the client says to the words.
+    fn get(self, path: &str, words: &[&str]) -> Reply {
+        self.ask("GET", path, &Value::Null, words)
+    }
+
+    /// Asks for a change.
+    fn ask(self, method: &str, path: &str, body: &Value, words: &[&str]) -> Reply {
+        let patience = if method == "GET" { LOOKING } else { CHANGING };
+        let reply = self.engine(method, path, body, patience);
+        reply.unwrap_or_else(|| Reply::of_client(self.client(words).run()))
+    }
+
+    /// What the engine answers; `None` where another client was named, there is no socket, or no answer.
+    fn engine(self, method: &str, path: &str, body: &Value, patience: Duration) -> Option<Reply> {
+        if self.0.docker_bin().is_some_and(|bin| bin != "docker") {
+            return None;
+        }
+        let socket = match self.0.docker_host() {
+            Some(host) => host.strip_prefix("unix://")?.to_owned(),
+            None => SOCKET.to_owned(),
+        };
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        speak(&socket, method, path, &body, patience)
+    }
+}
+
+/// What Docker replied.
+#[derive(Debug)]
+struct Reply {
+    /// The status of HTTP, or the one that the client's words stand for; 0 where Docker does not answer.
+    status: u16,
+    /// What it has at the path. The client's words are text where they are no JSON.
+    body: Value,
+}
+
+impl Reply {
+    fn of_client(answer: Result<Answer>) -> Self {
+        let failed = |status, why: &str| Self { status, body: json!({ "message": why }) };
+        match answer {
+            Err(error) => failed(0, &error.to_string()),
+            Ok(answer) if answer.is_ok() => {
+                let text = answer.stdout.trim();
+                let json = serde_json::from_str(text).ok();
+                let json = json.filter(|value: &Value| value.is_object() || value.is_array());
+                Self { status: 200, body: json.unwrap_or_else(|| text.into()) }
+            }
+            Ok(answer) => {
+                let said = answer.stderr.to_lowercase();
+                let is_known = [("no such", 404), ("error while checking", 500)];
+                let known = is_known.iter().find(|(words, _)| said.contains(words));
+                failed(known.map_or(0, |(_, status)| *status), answer.reason())
+            }
+        }
+    }
+
+    fn is_ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    fn is_absent(&self) -> bool {
+        self.status == 404
+    }
+
+    /// What it has at the path; `None` where it does not say.
+    fn found(self) -> Option<Value> {
+        self.is_ok().then_some(self.body)
+    }
+
+    /// Docker's own words about a failure.
+    fn message(&self) -> &str {
+        self.body["message"].as_str().unwrap_or("it did not say why").trim()
+    }
+}
+
+/// The members of a list; nothing of anything else.
+fn members(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Filters as they stand in an address of the engine's: a name and its values.
+fn filters(filters: &Value) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    format!("filters={}", filters.to_string().bytes().map(byte).collect::<String>())
 }
 
 /// How this host's Docker maps ids; `None` where Docker does not answer.
 pub(crate) fn id_map(environment: &Environment) -> Option<IdMap> {
-    if let Some(info) = get(environment, "/info") {
-        return Some(map_in(&info));
-    }
     let format = "{{range .SecurityOptions}}{{if eq . \"name=userns\"}}true{{end}}{{end}} {{.DockerRootDir}}";
-    let answer = process::output(&client(environment), &["info", "-f", format]).ok()?;
-    if answer.status != 0 {
-        return None;
-    }
-    let mut words = answer.stdout.split_whitespace();
-    match words.next() {
-        Some("true") => Some(map_of(words.next().unwrap_or_default())),
-        _ => Some(IdMap::SAME),
+    match Docker(environment).get("/info", &["info", "-f", format]).found()? {
+        Value::String(said) => match said.strip_prefix("true") {
+            Some(root) => Some(map_of(root.trim())),
+            None => Some(IdMap::SAME),
+        },
+        info => Some(map_in(&info)),
     }
 }
 
 /// The same, asked of the engine behind this host's own socket, whatever the environment says: for what root does for
 /// somebody else.
 pub(crate) fn id_map_of_this_host() -> Option<IdMap> {
-    let answer = speak(SOCKET, "GET", "/info", "", LOOKING)?;
-    (answer.status == 200).then(|| map_in(&answer.body))
+    speak(SOCKET, "GET", "/info", "", LOOKING)?.found().as_ref().map(map_in)
 }
 
 /// How an engine maps ids that answered this to `/info`.
 fn map_in(info: &Value) -> IdMap {
-    let options = info["SecurityOptions"].as_array().map_or(&[][..], Vec::as_slice);
-    let remapped = options
+    let remapped = members(&info["SecurityOptions"])
         .iter()
         .any(|option| option.as_str().is_some_and(|o| o.split(',').any(|o| o == "name=userns")));
     if remapped { map_of(info["DockerRootDir"].as_str().unwrap_or_default()) } else { IdMap::SAME }
@@ -100,13 +192,9 @@ fn map_of(docker_root: &str) -> IdMap {
 
 /// Whether this host's engine can mount a part of a volume, which came with Docker 26 (API 1.45).
 pub(crate) fn can_mount_volume_subpath(environment: &Environment) -> Result<bool> {
-    let version = if let Some(version) = get(environment, "/version") {
-        version["ApiVersion"].as_str().unwrap_or_default().to_owned()
-    } else {
-        let arguments = ["version", "-f", "{{.Server.APIVersion}}"];
-        let answer = process::output(&client(environment), &arguments);
-        answer.map(|answer| answer.stdout).unwrap_or_default()
-    };
+    let words = ["version", "-f", "{{.Server.APIVersion}}"];
+    let said = Docker(environment).get("/version", &words).body;
+    let version = said.as_str().or(said["ApiVersion"].as_str()).unwrap_or_default();
     let numbers: Vec<u32> = version.trim().split('.').flat_map(str::parse).collect();
     match numbers[..] {
         [major, minor, ..] => Ok((major, minor) >= (1, 45)),
@@ -116,61 +204,8 @@ pub(crate) fn can_mount_volume_subpath(environment: &Environment) -> Result<bool
     }
 }
 
-/// What the engine answers to a GET; `None` where another client was named, there is no socket, no answer, or
-/// another status than 200.
-fn get(environment: &Environment, path: &str) -> Option<Value> {
-    let answer = ask(environment, "GET", path, "")?;
-    (answer.status == 200).then_some(answer.body)
-}
-
-/// What the engine answered.
-#[derive(Debug)]
-struct EngineAnswer {
-    /// The status of HTTP; 0 where it did not answer in time.
-    status: u16,
-    /// The body; null where it is no JSON.
-    body: Value,
-}
-
-impl EngineAnswer {
-    /// The engine's own words about a failure.
-    fn message(&self) -> String {
-        self.body["message"].as_str().unwrap_or("it did not say why").trim().to_owned()
-    }
-}
-
-/// Asks the engine; `None` where another client was named, there is no socket, or no answer.
-fn ask(environment: &Environment, method: &str, path: &str, body: &str) -> Option<EngineAnswer> {
-    let patience = if method == "GET" { LOOKING } else { CHANGING };
-    ask_patiently(environment, method, path, body, patience)
-}
-
-/// The same, for as long as it may take.
-fn ask_patiently(
-    environment: &Environment,
-    method: &str,
-    path: &str,
-    body: &str,
-    patience: Duration,
-) -> Option<EngineAnswer> {
-    if environment.docker_bin().is_some_and(|bin| bin != "docker") {
-        return None;
-    }
-    let socket = match environment.docker_host() {
-        Some(host) => host.strip_prefix("unix://")?.to_owned(),
-        None => SOCKET.to_owned(),
-    };
-    speak(&socket, method, path, body, patience)
-}
-
 /// Asks the engine behind a socket.
-fn speak(
-    socket: &str,
-    method: &str,
-    path: &str,
-    body: &str,
-    patience: Duration,
-) -> Option<EngineAnswer> {
+fn speak(socket: &str, method: &str, path: &str, body: &str, patience: Duration) -> Option<Reply> {
     let mut stream = UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(patience)).ok()?;
     stream.set_write_timeout(Some(patience)).ok()?;
@@ -184,14 +219,14 @@ fn speak(
     if let Err(error) = stream.read_to_end(&mut answer) {
         // What was asked for may have been done: asking another way would do it twice.
         let changes = method != "GET";
-        return changes.then(|| EngineAnswer {
+        return changes.then(|| Reply {
             status: 0,
             body: json!({"message": format!("it did not answer within {} s: {error}", patience.as_secs())}),
         });
     }
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let status = answer.split(|&byte| byte == b' ').nth(1)?;
-    Some(EngineAnswer {
+    Some(Reply {
         status: std::str::from_utf8(status).ok()?.parse().ok()?,
         body: serde_json::from_slice(&answer[end + 4..]).unwrap_or_default(),
     })
@@ -202,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_engines_folder_says_which_ids() {
+    fn the_engines_directory_says_which_ids() {
         let map = map_of("/var/lib/docker/100000.200000");
         assert_eq!((map.uid, map.gid), (100_000, 200_000));
     }

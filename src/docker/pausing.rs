@@ -7,10 +7,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin};
 use std::time::{Duration, Instant};
 
-use crate::docker::{ask, client};
+use serde_json::Value;
+
+use crate::docker::Docker;
 use crate::domain::error::{Error, Result};
 use crate::host::environment::Environment;
-use crate::host::process;
+use crate::host::process::Program;
 
 /// What the process says once all containers are paused.
 pub(crate) const DONE: &str = "paused";
@@ -41,8 +43,7 @@ impl<'a> Paused<'a> {
         if ids.is_empty() {
             return Ok(Self { environment, ids, watcher: None });
         }
-        let failed = Error::system("start", NAME);
-        let mut child = process::watcher(NAME).map_err(failed)?;
+        let mut child = Program::this(NAME, &[""; 0]).watch()?;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(Error::refused(format!("unable to start {NAME}")));
         };
@@ -94,20 +95,12 @@ impl Drop for Paused<'_> {
 
 /// Pauses a container.
 pub(crate) fn pause(environment: &Environment, id: &str) -> Result<()> {
-    let why = match ask(environment, "POST", &format!("/containers/{id}/pause"), "") {
-        Some(answer) if answer.status < 300 => return Ok(()),
-        Some(answer) => answer.message(),
-        None => {
-            let client = client(environment);
-            let answer =
-                process::output(&client, &["pause", id]).map_err(Error::system("run", &client))?;
-            if answer.status == 0 {
-                return Ok(());
-            }
-            let said = answer.stderr.trim();
-            if said.is_empty() { "it did not say why".to_owned() } else { said.to_owned() }
-        }
-    };
+    let path = format!("/containers/{id}/pause");
+    let reply = Docker(environment).ask("POST", &path, &Value::Null, &["pause", id]);
+    if reply.is_ok() {
+        return Ok(());
+    }
+    let why = reply.message();
     Err(Error::refused(format!("Docker did not pause the container {id}: {why}")))
 }
 
@@ -132,13 +125,8 @@ pub(crate) fn resume_all(environment: &Environment, ids: &[&str]) -> Result<()> 
 
 /// Whether a container is paused no more.
 fn resume(environment: &Environment, id: &str) -> bool {
-    if let Some(answer) = ask(environment, "POST", &format!("/containers/{id}/unpause"), "") {
-        let is_over = answer.status == 404 || answer.message().contains("is not paused");
-        return answer.status < 300 || is_over;
-    }
-    let Ok(answer) = process::output(&client(environment), &["unpause", id]) else {
-        return false;
-    };
-    let said = answer.stderr.to_lowercase();
-    answer.status == 0 || said.contains("is not paused") || said.contains("no such container")
+    let path = format!("/containers/{id}/unpause");
+    let reply = Docker(environment).ask("POST", &path, &Value::Null, &["unpause", id]);
+    let is_over = reply.message().to_lowercase().contains("is not paused");
+    reply.is_ok() || reply.is_absent() || is_over
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::docker::volumes::{self, LOCAL, Volume};
-use crate::docker::{Environment, client};
+use crate::docker::{Docker, Environment};
 use crate::domain::error::{Error, Result};
 use crate::host::process;
 
@@ -20,10 +20,7 @@ pub(crate) struct StagedVolume {
 }
 
 /// Fills directories with what an image has at the paths: owners, modes, links and extended attributes with it. Where
-/// the image has nothing at a path, the directory stays as it is.
-///
-/// # Errors
-/// Where Docker refuses, with its words. What was filled by then is left.
+/// the image has nothing at a path, the directory stays as it is. Where Docker refuses, what was filled by then is left.
 pub(crate) fn fill(environment: &Environment, image: &str, staged: &[StagedVolume]) -> Result<()> {
     let own = std::process::id().to_string();
     clear(environment, |of| !process::is_alive(of));
@@ -47,32 +44,28 @@ fn copy(environment: &Environment, image: &str, staged: &[StagedVolume], own: &s
         words.extend(["-v".to_owned(), format!("{name}:{}", staged.path)]);
     }
     words.extend([image.to_owned(), "true".to_owned()]);
-    let docker = client(environment);
-    let answer =
-        process::output(&docker, &words).map_err(|error| Error::system("run", docker)(error))?;
-    if answer.status != 0 {
-        return Err(Error::refused(format!(
-            "Docker did not copy what {image} has at its volumes: {}",
-            answer.stderr.trim()
-        )));
+    let answer = Docker(environment).client(&words).run()?;
+    if answer.is_ok() {
+        return Ok(());
     }
-    Ok(())
+    let why = answer.reason();
+    Err(Error::refused(format!("Docker did not copy what {image} has at its volumes: {why}")))
 }
 
 /// Removes the containers and the volumes of the processes that are chosen; what cannot be removed stays for the next time.
 fn clear(environment: &Environment, is_chosen: impl Fn(&str) -> bool) {
-    let docker = client(environment);
+    let docker = Docker(environment);
     let chosen = |words: &[&str]| -> Vec<String> {
         let filter = format!("label={LABEL}");
         let words = [words, &["--filter", &filter]].concat();
-        let lines = process::output(&docker, &words).map(|answer| answer.stdout);
+        let lines = docker.client(&words).run().map(|answer| answer.stdout);
         let lines = lines.unwrap_or_default();
         let pairs = lines.lines().filter_map(|line| line.split_once(' '));
         pairs.filter(|(_, of)| is_chosen(of)).map(|(name, _)| name.to_owned()).collect()
     };
     let value = |name: &str| format!("{{{{.{name}}}}} {{{{.Label \"{LABEL}\"}}}}");
     for container in chosen(&["ps", "-a", "--format", &value("ID")]) {
-        let _ = process::output(&docker, &["rm", "-f", "-v", &container]);
+        let _ = docker.client(&["rm", "-f", "-v", &container]).run();
     }
     for volume in chosen(&["volume", "ls", "--format", &value("Name")]) {
         let _ = volumes::remove(environment, &volume);

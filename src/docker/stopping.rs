@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::docker::containers::Container;
-use crate::docker::{EngineAnswer, Environment, ask, ask_patiently, client, get};
+use crate::docker::{Docker, Environment, Reply};
 use crate::domain::error::{Error, Result};
-use crate::host::process;
 
 /// How long a container may take to stop where neither the app nor the container says so: Dokku's default, in seconds.
 const DEFAULT_SECONDS: u32 = 30;
@@ -29,36 +28,29 @@ pub(crate) fn stop(
     let refused = |why: &str| {
         Error::refused(format!("Docker cannot stop {}: {why}; docker stop {id}", container.shown()))
     };
-    let policy = json!({"RestartPolicy": {"Name": "no"}}).to_string();
+    let docker = Docker(environment);
     // It has no other meaning than that; where it is refused, stopping is what counts.
-    let updated = ask(environment, "POST", &format!("/containers/{id}/update"), &policy);
+    let policy = json!({"RestartPolicy": {"Name": "no"}});
+    docker.ask(
+        "POST",
+        &format!("/containers/{id}/update"),
+        &policy,
+        &["update", "--restart=no", id],
+    );
     let path = format!("/containers/{id}/stop?t={seconds}");
     let patience = Duration::from_secs(u64::from(seconds) + GRACE);
-    if updated.is_some()
-        && let Some(answer) = ask_patiently(environment, "POST", &path, "", patience)
-    {
-        return match answer.status {
-            204 | 304 | 404 => Ok(()),
-            _ => Err(refused(&EngineAnswer::message(&answer))),
-        };
+    let reply = docker.engine("POST", &path, &Value::Null, patience).unwrap_or_else(|| {
+        Reply::of_client(docker.client(&["stop", "-t", &seconds.to_string(), id]).run())
+    });
+    match reply.status {
+        200 | 204 | 304 | 404 => Ok(()),
+        _ => Err(refused(reply.message())),
     }
-    let docker = client(environment);
-    let _ = process::output(&docker, &["update", "--restart=no", id]);
-    let answer = process::output(&docker, &["stop", "-t", &seconds.to_string(), id])
-        .map_err(|error| refused(&error.to_string()))?;
-    if answer.status == 0 || answer.stderr.to_lowercase().contains("no such container") {
-        return Ok(());
-    }
-    let said = answer.stderr.trim();
-    Err(refused(if said.is_empty() { "it did not say why" } else { said }))
 }
 
 /// How long a container was given when it was made, in seconds.
 fn own_seconds(environment: &Environment, id: &str) -> Option<u32> {
-    if let Some(inspected) = get(environment, &format!("/containers/{id}/json")) {
-        return inspected["Config"]["StopTimeout"].as_u64()?.try_into().ok();
-    }
-    let format = "{{.Config.StopTimeout}}";
-    let answer = process::output(&client(environment), &["inspect", "-f", format, id]).ok()?;
-    answer.stdout.trim().parse().ok()
+    let words = ["inspect", "-f", "{{json .}}", id];
+    let inspected = Docker(environment).get(&format!("/containers/{id}/json"), &words).found()?;
+    inspected["Config"]["StopTimeout"].as_u64()?.try_into().ok()
 }

@@ -4,17 +4,15 @@
 //! option goes over the socket, or not at all.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::docker::{EngineAnswer, ask, client, get};
+use crate::docker::{CHANGING, Docker, LOOKING, Reply, filters, members};
 use crate::domain::error::{Error, Result};
 use crate::domain::options;
 use crate::domain::volume_target::VolumeTarget;
 use crate::host::environment::Environment;
-use crate::host::process;
 
 pub(crate) use crate::domain::volume_target::LOCAL;
 
@@ -83,27 +81,24 @@ impl Listed {
 
 /// Every volume; `None` where Docker does not answer.
 pub(crate) fn all(environment: &Environment) -> Option<Vec<Listed>> {
-    if let Some(answer) = get(environment, "/volumes") {
-        let volumes = answer["Volumes"].as_array().map_or(&[][..], Vec::as_slice);
-        return Some(volumes.iter().map(Listed::of).collect());
+    let docker = Docker(environment);
+    if let Some(reply) = docker.engine("GET", "/volumes", &Value::Null, LOOKING) {
+        return Some(members(&reply.found()?["Volumes"]).iter().map(Listed::of).collect());
     }
-    let docker = client(environment);
-    let names = match process::output(&docker, &["volume", "ls", "-q"]) {
+    let names = match docker.client(&["volume", "ls", "-q"]).run() {
         Ok(names) => names,
         // Where there is no Docker, there are no volumes.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Some(Vec::new()),
+        Err(error) if error.is_absent() => return Some(Vec::new()),
         Err(_) => return None,
     };
-    if names.status != 0 {
-        return None;
-    }
+    let names = names.is_ok().then_some(names.stdout)?;
     let mut words = vec!["volume", "inspect"];
-    words.extend(names.stdout.split_whitespace());
+    words.extend(names.split_whitespace());
     if words.len() == 2 {
         return Some(Vec::new());
     }
     // Where one is gone meanwhile, the others are told all the same.
-    let inspected = process::output(&docker, &words).ok()?;
+    let inspected = docker.client(&words).run().ok()?;
     let inspected: Vec<Value> = serde_json::from_str(&inspected.stdout).ok()?;
     Some(inspected.iter().map(Listed::of).collect())
 }
@@ -123,29 +118,14 @@ pub(crate) enum Found {
 
 /// Looks for a volume.
 pub(crate) fn find(environment: &Environment, name: &str) -> Found {
-    if let Some(answer) = ask(environment, "GET", &format!("/volumes/{name}"), "") {
-        return match answer.status {
-            200 => Found::Here(Volume::of(&answer.body)),
-            404 => Found::Missing,
-            _ => Found::Failing(answer.message()),
-        };
+    let words = ["volume", "inspect", "-f", "{{json .}}", name];
+    let reply = Docker(environment).get(&format!("/volumes/{name}"), &words);
+    match reply.status {
+        200 => Found::Here(Volume::of(&reply.body)),
+        404 => Found::Missing,
+        0 => Found::Unknown,
+        _ => Found::Failing(reply.message().to_owned()),
     }
-    let answer = process::output(&client(environment), &["volume", "inspect", name]);
-    let Ok(answer) = answer else {
-        return Found::Unknown;
-    };
-    if answer.status != 0 {
-        let words = answer.stderr.to_lowercase();
-        return if words.contains("no such volume") {
-            Found::Missing
-        } else if words.contains("error while checking") {
-            Found::Failing(answer.stderr.trim().to_owned())
-        } else {
-            Found::Unknown
-        };
-    }
-    let volumes: Value = serde_json::from_str(&answer.stdout).unwrap_or_default();
-    Found::Here(Volume::of(&volumes[0]))
 }
 
 /// Whether a volume exists; `None` where Docker does not answer.
@@ -170,30 +150,28 @@ pub(crate) fn make(environment: &Environment, name: &str, volume: &Volume) -> Re
     let refused = |why: &str| {
         Err(Error::refused(format!("Docker did not make the volume {name}: {}", why.trim())))
     };
-    if let Some(answer) = ask(environment, "POST", "/volumes/create", &body.to_string()) {
-        return match answer {
-            EngineAnswer { status: 200..=299, .. } => Ok(()),
-            answer => refused(&answer.message()),
-        };
-    }
-    if options::masked(&volume.options) != volume.options {
-        return refused(
-            "its options hold a secret, which is only told over the engine's socket; unset DOCKER_HOST and DOCKER_BIN, or start Docker",
-        );
-    }
-    let mut words = vec!["volume".to_owned(), "create".to_owned()];
-    if volume.driver != LOCAL {
-        words.extend(["--driver".to_owned(), volume.driver.clone()]);
-    }
-    for (key, value) in &volume.options {
-        words.extend(["--opt".to_owned(), format!("{key}={value}")]);
-    }
-    for (key, value) in &labels {
-        words.extend(["--label".to_owned(), format!("{key}={value}")]);
-    }
-    words.push(name.to_owned());
-    let answer = run(environment, &words)?;
-    if answer.status == 0 { Ok(()) } else { refused(&answer.stderr) }
+    let docker = Docker(environment);
+    let reply = match docker.engine("POST", "/volumes/create", &body, CHANGING) {
+        Some(reply) => reply,
+        None if options::masked(&volume.options) != volume.options => {
+            return refused(
+                "its options hold a secret, which is only told over the engine's socket; unset DOCKER_HOST and DOCKER_BIN, or start Docker",
+            );
+        }
+        None => {
+            let mut words = ["volume", "create"].map(str::to_owned).to_vec();
+            if volume.driver != LOCAL {
+                words.extend(["--driver".to_owned(), volume.driver.clone()]);
+            }
+            for (flag, values) in [("--opt", &volume.options), ("--label", &labels)] {
+                let pairs = values.iter().map(|(key, value)| format!("{key}={value}"));
+                words.extend(pairs.flat_map(|pair| [flag.to_owned(), pair]));
+            }
+            words.push(name.to_owned());
+            Reply::of_client(docker.client(&words).run())
+        }
+    };
+    if reply.is_ok() { Ok(()) } else { refused(reply.message()) }
 }
 
 /// The names of the volumes with all of these labels; `None` where Docker does not answer.
@@ -201,64 +179,54 @@ pub(crate) fn with_labels(
     environment: &Environment,
     labels: &BTreeMap<String, String>,
 ) -> Option<Vec<String>> {
-    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    let filter = encoded(&json!({"label": labels}).to_string());
-    if let Some(answer) = ask(environment, "GET", &format!("/volumes?filters={filter}"), "") {
-        let volumes = answer.body["Volumes"].as_array().cloned().unwrap_or_default();
-        let names = volumes.iter().filter_map(|volume| volume["Name"].as_str());
-        return (answer.status == 200).then(|| names.map(str::to_owned).collect());
-    }
-    let mut words = ["volume", "ls", "-q"].map(str::to_owned).to_vec();
-    for label in labels {
-        words.extend(["--filter".to_owned(), format!("label={label}")]);
-    }
-    let answer = process::output(&client(environment), &words).ok()?;
-    (answer.status == 0).then(|| answer.stdout.lines().map(str::to_owned).collect())
+    let labels = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let volumes = listed(environment, &[("label", labels)])?;
+    Some(volumes.into_iter().map(|(name, _)| name).collect())
 }
 
-/// A text as it stands in an address.
-fn encoded(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-            char::from(byte).to_string()
+/// The volumes that these filters leave, each with when it was made, as far as Docker says it; `None` where it does not
+/// answer.
+fn listed(
+    environment: &Environment,
+    wanted: &[(&str, Vec<String>)],
+) -> Option<Vec<(String, String)>> {
+    let path = format!("/volumes?{}", filters(&wanted.iter().cloned().collect()));
+    let mut words = ["volume", "ls", "-q"].map(str::to_owned).to_vec();
+    for (key, values) in wanted {
+        words.extend(
+            values.iter().flat_map(|value| ["--filter".to_owned(), format!("{key}={value}")]),
+        );
+    }
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match Docker(environment).get(&path, &words).found()? {
+        Value::String(names) => {
+            Some(names.lines().map(|name| (name.to_owned(), String::new())).collect())
         }
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(byte).collect()
+        volumes => {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let named = |volume: &Value| (text(&volume["Name"]), text(&volume["CreatedAt"]));
+            Some(members(&volumes["Volumes"]).iter().map(named).collect())
+        }
+    }
 }
 
 /// Removes a volume with what is in it. One that is not there is no error.
 pub(crate) fn remove(environment: &Environment, name: &str) -> Result<()> {
-    let refused = |why: &str| {
-        Err(Error::refused(format!("Docker did not remove the volume {name}: {}", why.trim())))
-    };
-    if let Some(answer) = ask(environment, "DELETE", &format!("/volumes/{name}"), "") {
-        return match answer {
-            EngineAnswer { status: 200..=299 | 404, .. } => Ok(()),
-            answer => refused(&answer.message()),
-        };
+    let words = ["volume", "rm", name];
+    let path = format!("/volumes/{name}");
+    let reply = Docker(environment).ask("DELETE", &path, &Value::Null, &words);
+    if reply.is_ok() || reply.is_absent() {
+        return Ok(());
     }
-    let answer = run(environment, &["volume".to_owned(), "rm".to_owned(), name.to_owned()])?;
-    let is_gone = answer.status == 0 || answer.stderr.to_lowercase().contains("no such volume");
-    if is_gone { Ok(()) } else { refused(&answer.stderr) }
+    let why = reply.message();
+    Err(Error::refused(format!("Docker did not remove the volume {name}: {why}")))
 }
 
 /// The names of the volumes that this plugin made for this store and that no container has, running or not, each with
 /// when it was made, as Docker writes it; `None` where Docker does not answer.
 pub(crate) fn left_over(environment: &Environment) -> Option<Vec<(String, String)>> {
     let label = format!("{LABEL}={}", environment.lib_root().display());
-    let filters = json!({"dangling": ["true"], "label": [label]}).to_string();
-    if let Some(listed) = get(environment, &format!("/volumes?filters={}", encoded(&filters))) {
-        let volumes = listed["Volumes"].as_array().map_or(&[][..], Vec::as_slice);
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let named = |volume: &Value| (text(&volume["Name"]), text(&volume["CreatedAt"]));
-        return Some(volumes.iter().map(named).collect());
-    }
-    let label = format!("label={label}");
-    let words = ["volume", "ls", "-q", "--filter", "dangling=true", "--filter", &label];
-    let answer = process::output(&client(environment), &words).ok()?;
-    let names = answer.stdout.lines().map(|name| (name.to_owned(), String::new())).collect();
-    (answer.status == 0).then_some(names)
+    listed(environment, &[("dangling", vec!["true".to_owned()]), ("label", vec![label])])
 }
 
 /// How many bytes each volume holds, as the engine counts them; nothing where it is not asked or does not say.
@@ -266,26 +234,20 @@ pub(crate) fn used(environment: &Environment, is_asked: bool) -> Vec<(String, u6
     if !is_asked {
         return Vec::new();
     }
-    let answer = ask(environment, "GET", "/system/df", "").filter(|answer| answer.status == 200);
-    let volumes = answer.map(|answer| answer.body["Volumes"].clone()).unwrap_or_default();
+    let held = Docker(environment).engine("GET", "/system/df", &Value::Null, LOOKING);
+    let held = held.and_then(Reply::found).unwrap_or_default();
     let used = |volume: &Value| {
         let name = volume["Name"].as_str()?.to_owned();
         Some((name, volume["UsageData"]["Size"].as_u64()?))
     };
-    volumes.as_array().map(|volumes| volumes.iter().filter_map(used).collect()).unwrap_or_default()
+    members(&held["Volumes"]).iter().filter_map(used).collect()
 }
 
 /// The volume drivers that the engine has; `None` where it does not say.
 pub(crate) fn drivers(environment: &Environment) -> Option<Vec<String>> {
-    let plugins = match ask(environment, "GET", "/info", "") {
-        Some(answer) if answer.status == 200 => answer.body["Plugins"]["Volume"].clone(),
-        _ => {
-            let words = ["info", "-f", "{{json .Plugins.Volume}}"];
-            let answer = process::output(&client(environment), &words).ok()?;
-            serde_json::from_str(answer.stdout.trim()).ok()?
-        }
-    };
-    let names = plugins.as_array()?.iter().filter_map(Value::as_str);
+    let words = ["info", "-f", "{\"Plugins\":{\"Volume\":{{json .Plugins.Volume}}}}"];
+    let info = Docker(environment).get("/info", &words).found()?;
+    let names = info["Plugins"]["Volume"].as_array()?.iter().filter_map(Value::as_str);
     Some(names.map(str::to_owned).collect())
 }
 
@@ -301,26 +263,19 @@ const FOLDERS: [(&str, &[&str]); 3] = [
 pub(crate) fn has_driver(environment: &Environment, driver: &str) -> Option<bool> {
     let is_here =
         environment.docker_host().is_none() && environment.host_lib_root().ok()?.is_none();
-    let plugins = ask(environment, "GET", "/plugins", "").filter(|_| is_here)?;
-    if plugins.status != 200 {
-        return None;
-    }
+    let plugins = Docker(environment).engine("GET", "/plugins", &Value::Null, LOOKING);
+    let plugins = plugins.filter(|_| is_here)?.found()?;
     // A Docker plugin's name has a tag, which need not be written.
     let is_named = |plugin: &Value| {
         let name = plugin["Name"].as_str().unwrap_or_default();
         let is_on = plugin["Enabled"] == Value::Bool(true);
         is_on && (name == driver || name.strip_suffix(":latest") == Some(driver))
     };
-    let is_plugin = plugins.body.as_array().is_some_and(|all| all.iter().any(is_named));
+    let is_plugin = members(&plugins).iter().any(is_named);
     let is_file = FOLDERS.iter().any(|(folder, kinds)| {
         let file = |kind: &&str| Path::new(folder).join(format!("{driver}.{kind}"));
         let own = |kind: &&str| Path::new(folder).join(driver).join(format!("{driver}.{kind}"));
         !driver.contains('/') && kinds.iter().any(|kind| file(kind).exists() || own(kind).exists())
     });
     Some(is_plugin || is_file || drivers(environment)?.iter().any(|known| known == driver))
-}
-
-fn run(environment: &Environment, words: &[String]) -> Result<process::Answer> {
-    let client = client(environment);
-    process::output(&client, words).map_err(Error::system("run", client))
 }

@@ -85,6 +85,9 @@ pub struct AppSettings {
     /// The image that was built last.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub image: String,
+    /// Whether what the app needs came from its `app.json`, and goes with that.
+    #[serde(skip_serializing_if = "is_default")]
+    pub needs_from_app_json: bool,
     /// The builder that built it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub builder: String,
@@ -112,9 +115,6 @@ impl AppSettings {
     }
 
     /// Sets a property; the empty value takes it back to its default.
-    ///
-    /// # Errors
-    /// For a property or a value that there is not; the sentence lists those there are.
     pub fn set(&mut self, property: &str, value: &str) -> Result<()> {
         let names: Vec<&str> = PROPERTIES.iter().map(|(name, _)| *name).collect();
         let Some((_, values)) = PROPERTIES.iter().find(|(name, _)| *name == property) else {

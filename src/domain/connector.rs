@@ -76,6 +76,10 @@ pub struct Kind {
     pub secret: &'static str,
     /// The property without which there is no secret.
     pub who: &'static str,
+    /// What a server of this kind has outermost.
+    pub has: &'static str,
+    /// What its secret cannot have in it.
+    pub not_in_secret: Option<char>,
 }
 
 /// The kinds there are.
@@ -85,12 +89,17 @@ pub const KINDS: &[Kind] = &[
         properties: &[("endpoint", false), ("region", false), ("access-key-id", false)],
         secret: "secret access key",
         who: "access-key-id",
+        has: "bucket",
+        not_in_secret: None,
     },
     Kind {
         name: "cifs",
         properties: &[("server", true), ("username", false), ("domain", false)],
         secret: "password",
         who: "username",
+        has: "share",
+        // A mount option ends at a comma.
+        not_in_secret: Some(','),
     },
 ];
 
@@ -195,7 +204,8 @@ impl Connector {
 
     /// Refuses a secret that cannot be passed on.
     pub fn check_secret(&self, secret: &Secret) -> Result<()> {
-        if self.kind == "cifs" && secret.reveal().contains(',') {
+        let not_in_secret = self.known_kind().and_then(|kind| kind.not_in_secret);
+        if not_in_secret.is_some_and(|not| secret.reveal().contains(not)) {
             return Err(Error::refused(format!(
                 "the password of connector {} has a comma in it, which no mount option can carry; choose another",
                 self.name

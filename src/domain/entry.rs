@@ -150,6 +150,11 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether it names its type; what Dokku's own plugin registers names none.
+    pub fn is_typed(&self) -> bool {
+        !self.kind.is_empty()
+    }
+
     /// An entry of this host with nothing but a name and a source.
     pub fn new(name: EntryName, source: Option<Source>) -> Self {
         Self {

@@ -9,8 +9,13 @@ use crate::domain::uses::Use;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request cannot be carried out; nothing was changed. Exit status 1.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{message}{}", hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
+    Refused {
+        /// What is refused, and where.
+        message: String,
+        /// What to type.
+        hint: Option<String>,
+    },
     /// No app of that name exists for this caller. Exit status 20, as everywhere in Dokku.
     #[error("App {0} does not exist")]
     UnknownApp(String),
@@ -77,7 +82,17 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A refusal with a sentence of its own.
     pub fn refused(sentence: impl Into<String>) -> Self {
-        Self::Refused(sentence.into())
+        Self::Refused { message: sentence.into(), hint: None }
+    }
+
+    /// A refusal in the words of this error that says what to type.
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self::Refused { message: self.to_string(), hint: Some(hint.into()) }
+    }
+
+    /// A store file that as a whole cannot be used.
+    pub fn unreadable(path: impl Into<PathBuf>, reason: impl Into<String>) -> Self {
+        Self::Unreadable { path: path.into(), line: None, reason: reason.into() }
     }
 
     /// A closure for `map_err` that names what was tried on which path.
@@ -87,6 +102,11 @@ impl Error {
     ) -> impl FnOnce(E) -> Self {
         let path = path.as_ref().to_path_buf();
         move |cause| Self::System { action, path, cause: cause.into() }
+    }
+
+    /// Whether the system did not find what it was about.
+    pub(crate) fn is_absent(&self) -> bool {
+        matches!(self, Self::System { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound)
     }
 
     /// The exit status of the process, 0 to 255.

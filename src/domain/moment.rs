@@ -38,25 +38,19 @@ impl Moment {
 
     /// As people read it, to the minute: `2026-11-21 05:45 UTC`.
     pub fn shown(self) -> String {
-        let (year, month, day) = self.date();
-        let second = self.0.rem_euclid(DAY);
-        let (hour, minute) = (second / 3600, second / 60 % 60);
+        let [year, month, day, hour, minute, _] = self.parts();
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
     }
 
     /// As programs read it (RFC 3339): `2026-11-21T05:45:08Z`.
     pub fn to_rfc3339(self) -> String {
-        let (year, month, day) = self.date();
-        let second = self.0.rem_euclid(DAY);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let [year, month, day, hour, minute, second] = self.parts();
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 
     /// As a part of a name: `20261121-054508`.
     pub fn stamp(self) -> String {
-        let (year, month, day) = self.date();
-        let second = self.0.rem_euclid(DAY);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let [year, month, day, hour, minute, second] = self.parts();
         format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
     }
 
@@ -88,8 +82,8 @@ impl Moment {
         Some(Self(days * DAY + hour * 3600 + minute * 60 + second - offset))
     }
 
-    /// Year, month and day of the Gregorian calendar.
-    fn date(self) -> (i64, i64, i64) {
+    /// Year, month and day of the Gregorian calendar, and the time of that day.
+    fn parts(self) -> [i64; 6] {
         // Counted from 1 March of the year 0, a leap day is the last of its year, and the calendar repeats itself
         // every 400 years.
         let days = self.0.div_euclid(DAY) + 719_468;
@@ -99,7 +93,9 @@ impl Moment {
         let month = (5 * day + 2) / 153;
         let day = day - (153 * month + 2) / 5 + 1;
         let month = if month < 10 { month + 3 } else { month - 9 };
-        (year + cycle * 400 + i64::from(month <= 2), month, day)
+        let year = year + cycle * 400 + i64::from(month <= 2);
+        let second = self.0.rem_euclid(DAY);
+        [year, month, day, second / 3600, second / 60 % 60, second % 60]
     }
 }
 

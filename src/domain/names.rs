@@ -241,7 +241,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn app_names_are_folders_of_the_root_and_nothing_else() {
+    fn app_names_are_directories_of_the_root_and_nothing_else() {
         for good in ["a", "node-js-app", "0day", "a.b_c"] {
             assert!(AppName::parse(good).is_ok(), "{good}");
         }

@@ -85,6 +85,7 @@ pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
         .collect::<Result<_>>()?;
     for (index, need) in needs.iter().enumerate() {
         as_typed("path", need.path.as_str())?;
+        need.path.must_start()?;
         if let Some(other) = needs[..index].iter().find(|other| other.id == need.id) {
             return Err(Error::refused(format!("need {:?} is declared twice", other.id.as_str())));
         }

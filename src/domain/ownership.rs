@@ -33,9 +33,6 @@ impl Ownership {
     }
 
     /// Reads what `--volume-chown` was given.
-    ///
-    /// # Errors
-    /// As [`Ownership::parse`]; here `auto` is fine, too.
     pub fn parse_for_mount(text: &str) -> Result<Self> {
         if text == AUTO { Ok(Self(text.to_owned())) } else { Self::parse(text) }
     }

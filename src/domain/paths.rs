@@ -46,6 +46,22 @@ impl ContainerPath {
         Ok(path)
     }
 
+    /// Refuses a path at which Docker starts no container: the system's own places.
+    pub(crate) fn must_start(&self) -> Result<()> {
+        let is_systems = match self.parts()[..] {
+            // Containers with an init of their own mount this one.
+            ["sys", "fs", "cgroup", ..] => false,
+            ["proc" | "sys", ..] | ["dev"] => true,
+            _ => false,
+        };
+        if !is_systems {
+            return Ok(());
+        }
+        Err(Error::refused(format!(
+            "container path \"{self}\" is the system's own, and no container starts with a mount there; mount elsewhere, such as at /data"
+        )))
+    }
+
     /// The names along the path, without `.` and with `..` taken away, as Docker reads it; two paths with the same
     /// names are the same place.
     pub fn parts(&self) -> Vec<&str> {

@@ -43,7 +43,7 @@ use crate::domain::layout::Layout;
 use crate::domain::names::STAGED;
 use crate::domain::size::ByteSize;
 use crate::fs::{fuse, mount_points, tree};
-use crate::host::process;
+use crate::host::process::Program;
 
 /// The directory of the images, below the root of the store.
 const FOLDER: &str = "storage-images";
@@ -322,8 +322,7 @@ impl Image {
             // It is mounted somewhere.
             return Ok(());
         }
-        let answer = process::output("e2fsck", &["-p", &by_descriptor(file)?])
-            .map_err(Error::system("run", "e2fsck"))?;
+        let answer = Program::new("e2fsck", &["-p", &by_descriptor(file)?]).run()?;
         if matches!(answer.status, 0 | 1) {
             return Ok(());
         }
@@ -347,7 +346,7 @@ impl Image {
     /// The loop devices that have it.
     fn devices(&self, file: &File) -> Result<Vec<String>> {
         let words = ["--noheadings", "--output", "NAME", "--associated", &by_descriptor(file)?];
-        let answer = process::output("losetup", &words).map_err(Error::system("run", "losetup"))?;
+        let answer = Program::new("losetup", &words).run()?;
         Ok(answer.stdout.split_whitespace().map(str::to_owned).collect())
     }
 
@@ -359,16 +358,11 @@ impl Image {
     /// The loop device of the image, a new one where it has none.
     fn loop_device(&self, file: &File) -> Result<String> {
         let path = by_descriptor(file)?;
-        let answer = process::output("losetup", &["--find", "--nooverlap", "--show", &path])
-            .map_err(Error::system("run", "losetup"))?;
-        if answer.status != 0 {
-            return Err(Error::refused(format!("losetup failed: {}", answer.stderr.trim())));
-        }
-        let device = answer.stdout.trim().to_owned();
+        let words = ["--find", "--nooverlap", "--show", &path];
+        let device = Program::new("losetup", &words).must()?.stdout.trim().to_owned();
         // losetup opens it by its path once more, which somebody could have replaced.
         let words = ["--noheadings", "--output", "BACK-INO,BACK-MAJ:MIN", &device];
-        let behind =
-            process::output("losetup", &words).map_err(Error::system("run", "losetup"))?.stdout;
+        let behind = Program::new("losetup", &words).run()?.stdout;
         let found = file.metadata().map_err(Error::system("read", &self.shown))?;
         let (major, minor) = (rustix::fs::major(found.dev()), rustix::fs::minor(found.dev()));
         let fields: Vec<&str> = behind.split_whitespace().collect();
@@ -438,8 +432,7 @@ fn by_descriptor(file: &File) -> Result<String> {
 
 /// Checks a file system that is not mounted; what could be corrected is no failure (e2fsck(8)).
 fn check(path: &str) -> Result<()> {
-    let answer =
-        process::output("e2fsck", &["-f", "-p", path]).map_err(Error::system("run", "e2fsck"))?;
+    let answer = Program::new("e2fsck", &["-f", "-p", path]).run()?;
     match answer.status {
         0 | 1 => Ok(()),
         _ => Err(Error::refused(format!("e2fsck failed: {}", answer.stdout.trim()))),
@@ -447,10 +440,5 @@ fn check(path: &str) -> Result<()> {
 }
 
 fn run(program: &str, words: &[&str]) -> Result<()> {
-    let answer = process::output(program, words).map_err(Error::system("run", program))?;
-    if answer.status == 0 {
-        return Ok(());
-    }
-    let said = if answer.stderr.trim().is_empty() { answer.stdout } else { answer.stderr };
-    Err(Error::refused(format!("{program} failed: {}", said.trim())))
+    Program::new(program, words).must().map(drop)
 }

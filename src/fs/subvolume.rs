@@ -10,7 +10,7 @@ use rustix::io::{Errno, FdFlags};
 
 use crate::domain::error::{Error, Result};
 use crate::domain::size::ByteSize;
-use crate::host::process;
+use crate::host::process::Program;
 
 /// The program, and what brings it.
 pub(crate) const PROGRAM: (&str, &str) = ("btrfs", "btrfs-progs");
@@ -62,9 +62,5 @@ fn inherited(root: &File, name: &str) -> Result<String> {
 }
 
 fn btrfs(words: &[&str]) -> Result<()> {
-    let answer = process::output(PROGRAM.0, words).map_err(Error::system("run", PROGRAM.0))?;
-    if answer.status == 0 {
-        return Ok(());
-    }
-    Err(Error::refused(format!("btrfs {} failed: {}", words[0], answer.stderr.trim())))
+    Program::new(PROGRAM.0, words).called(format!("btrfs {}", words[0])).must().map(drop)
 }

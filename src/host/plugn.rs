@@ -4,10 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use super::environment::Environment;
-use super::process::{self, Answer};
-use crate::domain::error::{Error, Result};
-
-const PLUGN: &str = "plugn";
+use super::process::Program;
 
 /// Dokku's plugin that logs events. It has a file for nearly every trigger, on every host, and answers none of them.
 const LOGGER: &str = "20_events";
@@ -24,26 +21,11 @@ pub(crate) fn is_answered(environment: &Environment, trigger: &str) -> bool {
     })
 }
 
-/// Fires a trigger and collects what is said on standard output.
-pub(crate) fn output(trigger: &str, arguments: &[String]) -> Result<Answer> {
-    process::output(PLUGN, &with_trigger(trigger, arguments)).map_err(|error| cannot_run(&error))
-}
-
-/// Fires a trigger with `input`, and collects what is said on standard output.
-pub(crate) fn ask(trigger: &str, arguments: &[String], input: &str) -> Result<Answer> {
-    process::ask(PLUGN, &with_trigger(trigger, arguments), input)
-        .map_err(|error| cannot_run(&error))
-}
-
-/// Fires a trigger with `input`, lets it speak to the caller, and returns its status.
-pub(crate) fn feed(trigger: &str, arguments: &[String], input: &str) -> Result<i32> {
-    process::feed(PLUGN, &with_trigger(trigger, arguments), input)
-        .map_err(|error| cannot_run(&error))
-}
-
-/// Fires a trigger with the caller's own input, output and errors, and returns its status.
-pub(crate) fn hand_over(trigger: &str, arguments: &[String]) -> Result<i32> {
-    process::hand_over(PLUGN, &with_trigger(trigger, arguments)).map_err(|error| cannot_run(&error))
+/// A trigger of other plugins.
+pub(crate) fn trigger(name: &str, arguments: &[String]) -> Program {
+    let words: Vec<&str> =
+        ["trigger", name].into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    Program::new("plugn", &words).remedy("this needs a Dokku host")
 }
 
 /// How far up this looks for plugn.
@@ -67,14 +49,4 @@ pub(crate) fn is_ancestor() -> bool {
         }
     }
     false
-}
-
-fn with_trigger(trigger: &str, arguments: &[String]) -> Vec<String> {
-    let mut words = vec!["trigger".to_owned(), trigger.to_owned()];
-    words.extend_from_slice(arguments);
-    words
-}
-
-fn cannot_run(error: &std::io::Error) -> Error {
-    Error::refused(format!("unable to run plugn ({error}); this needs a Dokku host"))
 }

@@ -3,12 +3,13 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::environment::Environment;
+use crate::domain::error::{Error, Result};
 
 /// What a program said, and how it ended.
 #[derive(Debug)]
@@ -21,156 +22,149 @@ pub(crate) struct Answer {
     pub stderr: String,
 }
 
-/// Runs a program without input and collects what it says.
-pub(crate) fn output(program: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<Answer> {
-    command(program, arguments).stdin(Stdio::null()).output().map(Answer::from)
-}
-
-/// Runs a program without input and returns the beginning of what it says; it is ended once that is there. Where it ends by
-/// itself, its status and its errors are there too.
-pub(crate) fn beginning(
-    program: &str,
-    arguments: &[impl AsRef<OsStr>],
-    most: usize,
-) -> io::Result<(Vec<u8>, Answer)> {
-    let mut child = command(program, arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let mut said = Vec::new();
-    let read = match child.stdout.take() {
-        Some(stdout) => stdout.take(most as u64).read_to_end(&mut said),
-        None => Ok(0),
-    };
-    if said.len() >= most {
-        // It may still have much to say.
-        let _ = child.kill();
+impl Answer {
+    /// Whether it succeeded.
+    pub(crate) fn is_ok(&self) -> bool {
+        self.status == 0
     }
-    let ended = child.wait_with_output()?;
-    read?;
-    let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
-    let status = if said.len() >= most { 0 } else { ended.status.code().unwrap_or(1) };
-    Ok((said, Answer { status, stdout: String::new(), stderr }))
-}
 
-/// Runs a program with `input`, hands its output and its errors through, and returns its status.
-pub(crate) fn feed(program: &str, arguments: &[impl AsRef<OsStr>], input: &str) -> io::Result<i32> {
-    let mut child = command(program, arguments).stdin(Stdio::piped()).spawn()?;
-    give(&mut child, input);
-    child.wait().map(status)
-}
-
-/// Runs a program with `input` and collects what it says.
-pub(crate) fn ask(
-    program: &str,
-    arguments: &[impl AsRef<OsStr>],
-    input: &str,
-) -> io::Result<Answer> {
-    let mut child = command(program, arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()?;
-    give(&mut child, input);
-    child.wait_with_output().map(Answer::from)
-}
-
-/// Runs a program in this one's place, with all that it reads and writes, and returns its status.
-pub(crate) fn hand_over(program: &str, arguments: &[impl AsRef<OsStr>]) -> io::Result<i32> {
-    command(program, arguments).status().map(status)
-}
-
-/// Runs this program again as one of its helpers, with the same environment, and collects what it says.
-#[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-pub(crate) fn own_helper(words: &[String]) -> io::Result<Answer> {
-    let mut command = Command::new("/proc/self/exe");
-    if let Some((name, arguments)) = words.split_first() {
-        command.arg0(name).args(arguments);
+    /// Its own words about a failure.
+    pub(crate) fn reason(&self) -> &str {
+        let said = [self.stderr.trim(), self.stdout.trim(), "it did not say why"];
+        said.into_iter().find(|said| !said.is_empty()).unwrap_or_default()
     }
-    command.stdin(Stdio::null()).output().map(Answer::from)
 }
 
-/// Starts this program again as something that watches over it: its input ends when this process does, however that
-/// comes. It says how it goes on its standard output.
-#[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-pub(crate) fn watcher(name: &str) -> io::Result<Child> {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0(name).current_dir("/");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
-}
-
-/// A program that goes on by itself, with nothing of this one's environment.
+/// A program to run, and how.
 #[derive(Debug)]
-pub(crate) struct Service<'a> {
-    /// The program.
-    pub program: &'a Path,
-    /// The name by which it is called, where that is another.
-    pub name: Option<&'a str>,
-    /// Its arguments.
-    pub arguments: &'a [String],
-    /// Its environment.
-    pub environment: &'a [(String, String)],
-    /// The uid and the gid that it works with; this program's where none are given.
-    pub ids: Option<(u32, u32)>,
+pub(crate) struct Program {
+    command: Command,
+    /// What it is called in an error.
+    shown: String,
+    /// What to do where it cannot be run.
+    remedy: Option<&'static str>,
+    input: Option<String>,
 }
 
-impl Service<'_> {
+impl Program {
+    /// A program, by its path or as it is found by its name, with the environment of this one.
     #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-    fn command(&self) -> Command {
-        let mut command = Command::new(self.program);
-        command.args(self.arguments).env_clear().current_dir("/").stdin(Stdio::null());
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        if let Some(name) = self.name {
-            command.arg0(name);
-        }
-        if let Some((uid, gid)) = self.ids {
-            // Other groups are left too.
-            command.uid(uid).gid(gid);
-        }
-        command
+    pub(crate) fn new(program: impl AsRef<OsStr>, arguments: &[impl AsRef<OsStr>]) -> Self {
+        let shown = program.as_ref().to_string_lossy().into_owned();
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self { command, shown, remedy: None, input: None }
     }
 
-    /// Starts it; what it says goes to the end of a file.
-    pub(crate) fn start(&self, log: File) -> io::Result<Child> {
-        let also = log.try_clone()?;
-        self.command().stdout(log).stderr(also).spawn()
+    /// This program, as it is when called by a name.
+    pub(crate) fn this(name: &str, arguments: &[impl AsRef<OsStr>]) -> Self {
+        let mut program = Self::new("/proc/self/exe", arguments).called(name);
+        program.command.arg0(name);
+        program
     }
 
-    /// Runs it until it says something or ends: the beginning of what it says, and how it ended where it did so without
-    /// a word.
-    pub(crate) fn first_words(&self) -> io::Result<Answer> {
-        let mut child = self.command().stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        let mut first = [0; 1];
-        let said = match &mut child.stdout {
-            Some(stdout) => stdout.read(&mut first)?,
-            None => 0,
+    /// Says what it is called in an error.
+    pub(crate) fn called(mut self, shown: impl Into<String>) -> Self {
+        self.shown = shown.into();
+        self
+    }
+
+    /// Says what to do where it cannot be run.
+    pub(crate) fn remedy(mut self, remedy: &'static str) -> Self {
+        self.remedy = Some(remedy);
+        self
+    }
+
+    /// What it is called in an error.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// Gives it an input.
+    pub(crate) fn input(mut self, input: impl Into<String>) -> Self {
+        self.input = Some(input.into());
+        self
+    }
+
+    /// Runs it at the root directory, and with nothing of this one's environment but what is given.
+    pub(crate) fn alone(mut self, environment: &[(String, String)]) -> Self {
+        let environment = environment.iter().map(|(name, value)| (name, value));
+        self.command.env_clear().envs(environment).current_dir("/");
+        self
+    }
+
+    /// Runs it with a uid and a gid, and without other groups; with this program's where none are given.
+    pub(crate) fn with_ids(mut self, ids: Option<(u32, u32)>) -> Self {
+        if let Some((uid, gid)) = ids {
+            self.command.uid(uid).gid(gid);
+        }
+        self
+    }
+
+    /// Runs it and collects what it says. Without an input there is nothing to read for it.
+    pub(crate) fn run(mut self) -> Result<Answer> {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let ended = self.spawn(Stdio::null())?.wait_with_output();
+        ended.map(Answer::from).map_err(self.failed())
+    }
+
+    /// Runs it, collects what it says, and refuses a failure with its words.
+    pub(crate) fn must(self) -> Result<Answer> {
+        let shown = self.shown.clone();
+        let answer = self.run()?;
+        if answer.is_ok() {
+            return Ok(answer);
+        }
+        Err(Error::refused(format!("{shown} failed: {}", answer.reason())))
+    }
+
+    /// Runs it and collects its standard output; its errors go to whoever called.
+    pub(crate) fn answer(mut self) -> Result<Answer> {
+        self.command.stdout(Stdio::piped());
+        let ended = self.spawn(Stdio::null())?.wait_with_output();
+        ended.map(Answer::from).map_err(self.failed())
+    }
+
+    /// Runs it in this one's place, with all that is not given to it, and returns its status.
+    pub(crate) fn status(mut self) -> Result<i32> {
+        let ended = self.spawn(Stdio::inherit())?.wait();
+        ended.map(status).map_err(self.failed())
+    }
+
+    /// Runs it and returns the beginning of what it says; it is ended once that is there. Where it ends by itself, its
+    /// status and its errors are there too.
+    pub(crate) fn beginning(mut self, most: usize) -> Result<(Vec<u8>, Answer)> {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.spawn(Stdio::null())?;
+        let read = || {
+            let mut said = Vec::new();
+            if let Some(stdout) = child.stdout.take() {
+                stdout.take(most as u64).read_to_end(&mut said)?;
+            }
+            let is_all = said.len() < most;
+            if !is_all {
+                // It may still have much to say.
+                let _ = child.kill();
+            }
+            let mut answer = Answer::from(child.wait_with_output()?);
+            if !is_all {
+                answer.status = 0;
+            }
+            Ok((said, answer))
         };
-        if said > 0 {
-            // It may still have much to say.
-            let _ = child.kill();
-            child.wait()?;
-            let stdout = String::from_utf8_lossy(&first).into_owned();
-            return Ok(Answer { status: 0, stdout, stderr: String::new() });
-        }
-        child.wait_with_output().map(Answer::from)
+        read().map_err(self.failed())
     }
-}
 
-impl Service<'_> {
-    /// Runs it with `input` while `receive` reads what it writes; it is left alone with what it still has once that
-    /// returns. What it said on standard error is in the answer, up to 64 KiB.
+    /// Runs it while `receive` reads what it writes; it is left alone with what it still has once that returns. What it
+    /// said on standard error is in the answer, up to 64 KiB.
     pub(crate) fn received<T>(
-        &self,
-        input: &str,
+        mut self,
         receive: impl FnOnce(&mut dyn Read) -> T,
-    ) -> io::Result<(T, Answer)> {
-        let mut command = self.command();
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        give(&mut child, input);
+    ) -> Result<(T, Answer)> {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.spawn(Stdio::null())?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        std::thread::scope(|scope| {
+        let ended = std::thread::scope(|scope| {
             let said = scope.spawn(move || {
                 let Some(mut stderr) = stderr else {
                     return Vec::new();
@@ -187,39 +181,69 @@ impl Service<'_> {
             let status = child.wait()?;
             let stderr = said.join().unwrap_or_default();
             Ok((received, Answer::from(Output { status, stdout: Vec::new(), stderr })))
-        })
+        });
+        ended.map_err(self.failed())
     }
-}
 
-/// Runs a program with nothing of this one's environment but what is given, hands it `input`, and collects what it
-/// says; `None` where it had to be ended because it took longer than `patience`.
-pub(crate) fn ask_within(
-    patience: Duration,
-    program: &str,
-    arguments: &[impl AsRef<OsStr>],
-    environment: &[(String, String)],
-    input: &str,
-) -> io::Result<Option<Answer>> {
-    let mut command = command(program, arguments);
-    let search = Environment::search_path();
-    command.env_clear().env("PATH", search).envs(environment.iter().map(|(k, v)| (k, v)));
-    let mut child = command
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    give(&mut child, input);
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    // Both are read at once: a program waits for whoever does not read.
-    std::thread::scope(|scope| {
-        let stdout = scope.spawn(move || all_of(stdout));
-        let stderr = scope.spawn(move || all_of(stderr));
-        let ended = wait(&mut child, patience)?;
-        let said = |said: std::thread::Result<Vec<u8>>| said.unwrap_or_default();
-        let (stdout, stderr) = (said(stdout.join()), said(stderr.join()));
-        Ok(ended.map(|status| Answer::from(Output { status, stdout, stderr })))
-    })
+    /// Runs it and collects what it says; `None` where it had to be ended because it took longer than `patience`.
+    pub(crate) fn within(mut self, patience: Duration) -> Result<Option<Answer>> {
+        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = self.spawn(Stdio::null())?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        // Both are read at once: a program waits for whoever does not read.
+        let ended = std::thread::scope(|scope| {
+            let stdout = scope.spawn(move || all_of(stdout));
+            let stderr = scope.spawn(move || all_of(stderr));
+            let ended = wait(&mut child, patience)?;
+            let said = |said: std::thread::Result<Vec<u8>>| said.unwrap_or_default();
+            let (stdout, stderr) = (said(stdout.join()), said(stderr.join()));
+            Ok(ended.map(|status| Answer::from(Output { status, stdout, stderr })))
+        });
+        ended.map_err(self.failed())
+    }
+
+    /// Starts it; what it says goes to the end of a file.
+    pub(crate) fn start(mut self, log: File) -> Result<Child> {
+        let also = log.try_clone().map_err(Error::system("start", &self.shown))?;
+        self.command.stdout(log).stderr(also);
+        self.spawn(Stdio::null())
+    }
+
+    /// Starts it as something that watches over this one: its input ends when this process does, however that comes. It
+    /// says how it goes on its standard output.
+    pub(crate) fn watch(mut self) -> Result<Child> {
+        self.command.current_dir("/").stdout(Stdio::piped()).stderr(Stdio::null());
+        self.spawn(Stdio::piped())
+    }
+
+    /// Starts it, and gives it its input; `stdin` is its input where none is given.
+    fn spawn(&mut self, stdin: Stdio) -> Result<Child> {
+        if Environment::is_traced() {
+            let words: Vec<_> = self.command.get_args().map(OsStr::to_string_lossy).collect();
+            let _ = writeln!(io::stderr(), "+ {} {}", self.shown, words.join(" "));
+        }
+        let input = self.input.take();
+        let stdin = if input.is_some() { Stdio::piped() } else { stdin };
+        let mut child = self.command.stdin(stdin).spawn().map_err(self.failed())?;
+        if let Some(input) = input
+            && let Some(mut stdin) = child.stdin.take()
+        {
+            // A program that does not read its input may end before it has all of it.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        Ok(child)
+    }
+
+    fn failed(&self) -> impl FnOnce(io::Error) -> Error + use<> {
+        let (shown, remedy) = (self.shown.clone(), self.remedy);
+        move |error| {
+            let failed = Error::system("run", shown)(error);
+            match remedy {
+                Some(remedy) => failed.hint(remedy),
+                None => failed,
+            }
+        }
+    }
 }
 
 fn all_of(from: Option<impl Read>) -> Vec<u8> {
@@ -232,7 +256,7 @@ fn all_of(from: Option<impl Read>) -> Vec<u8> {
 }
 
 /// Waits for the end as long as that, and then brings it about.
-fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<std::process::ExitStatus>> {
+fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
     let begin = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -250,7 +274,7 @@ fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<std::process
 /// Where a program is that would be run by its name; none where it is not on this host.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let search = Environment::search_path();
-    let places = std::env::split_paths(&search).map(|folder| folder.join(program));
+    let places = std::env::split_paths(&search).map(|directory| directory.join(program));
     let mut programs = places.filter(|place| {
         rustix::fs::access(place, rustix::fs::Access::EXEC_OK).is_ok() && place.is_file()
     });
@@ -266,24 +290,6 @@ pub(crate) fn is_alive(number: &str) -> bool {
     state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
-/// A program that does not read its input may end before it has all of it.
-fn give(child: &mut Child, input: &str) {
-    if let Some(mut stdin) = child.stdin.take() {
-        let _ = stdin.write_all(input.as_bytes());
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
-fn command(program: &str, arguments: &[impl AsRef<OsStr>]) -> Command {
-    if Environment::is_traced() {
-        let shown: Vec<_> = arguments.iter().map(|a| a.as_ref().to_string_lossy()).collect();
-        let _ = writeln!(io::stderr(), "+ {program} {}", shown.join(" "));
-    }
-    let mut command = Command::new(program);
-    command.args(arguments);
-    command
-}
-
 impl From<Output> for Answer {
     fn from(output: Output) -> Self {
         Self {
@@ -294,8 +300,7 @@ impl From<Output> for Answer {
     }
 }
 
-fn status(status: std::process::ExitStatus) -> i32 {
-    use std::os::unix::process::ExitStatusExt;
+fn status(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
@@ -312,19 +317,17 @@ mod tests {
     #[test]
     fn a_program_that_takes_too_long_is_ended() {
         let begin = Instant::now();
-        let none: [(String, String); 0] = [];
-        let patience = Duration::from_millis(100);
-        let answer = ask_within(patience, "sleep", &["60"], &none, "").unwrap();
+        let answer = Program::new("sleep", &["60"]).within(Duration::from_millis(100)).unwrap();
         assert!(answer.is_none() && begin.elapsed() < Duration::from_secs(10));
     }
 
     #[test]
     fn a_program_gets_its_input_and_no_other_environment() {
-        let environment = [("GIVEN".to_owned(), "yes".to_owned())];
+        let path = ("PATH".to_owned(), Environment::search_path());
+        let environment = [path, ("GIVEN".to_owned(), "yes".to_owned())];
         let words = ["-c", "cat; env | grep -v -E '^(PATH|PWD|SHLVL|_|OLDPWD)='"];
-        let answer = ask_within(Duration::from_secs(10), "sh", &words, &environment, "in\n")
-            .unwrap()
-            .unwrap();
+        let program = Program::new("sh", &words).alone(&environment).input("in\n");
+        let answer = program.within(Duration::from_secs(10)).unwrap().unwrap();
         assert_eq!((answer.status, answer.stdout.as_str()), (0, "in\nGIVEN=yes\n"));
         assert!(find("sh").is_some() && find("no-such-program").is_none());
     }

@@ -4,7 +4,7 @@ pub(crate) mod listing;
 
 use std::path::{Path, PathBuf};
 
-use super::process::{Answer, Service};
+use super::process::{Answer, Program};
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::error::{Error, Result};
 
@@ -20,7 +20,7 @@ pub(crate) const REMEDY: &str = "install it (on Debian: apt-get install rclone)"
 /// The program.
 pub(crate) fn program() -> Result<PathBuf> {
     let found =
-        PATH.split(':').map(|folder| Path::new(folder).join("rclone")).find(|p| p.is_file());
+        PATH.split(':').map(|directory| Path::new(directory).join("rclone")).find(|p| p.is_file());
     found.ok_or_else(|| Error::refused(format!("rclone is not here; {REMEDY}")))
 }
 
@@ -91,7 +91,6 @@ pub(crate) fn environment(configuration: &Path, more: &[(&str, String)]) -> Vec<
 
 /// Asks the server for what is at a path of the remote, and is content with the beginning of it.
 pub(crate) fn must_list(configuration: &Path, path: &str, ids: Option<(u32, u32)>) -> Result<()> {
-    let program = program()?;
     let words = [
         "lsf",
         "--max-depth=1",
@@ -101,18 +100,9 @@ pub(crate) fn must_list(configuration: &Path, path: &str, ids: Option<(u32, u32)
         "--timeout=8s",
         path,
     ];
-    let service = Service {
-        program: &program,
-        name: None,
-        arguments: &words.map(str::to_owned),
-        environment: &environment(configuration, &[]),
-        ids,
-    };
-    let answer = service.first_words().map_err(Error::system("run", &program))?;
-    match answer.status {
-        0 => Ok(()),
-        _ => Err(Error::refused(reason(&answer))),
-    }
+    let program = Program::new(program()?, &words).alone(&environment(configuration, &[]));
+    let (_, answer) = program.with_ids(ids).beginning(1)?;
+    if answer.is_ok() { Ok(()) } else { Err(Error::refused(reason(&answer))) }
 }
 
 /// The server's words in what rclone says about a bucket.

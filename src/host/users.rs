@@ -4,7 +4,7 @@
 
 use std::fs;
 
-use super::process;
+use super::process::Program;
 use crate::domain::error::{Error, Result};
 
 /// Whether this process works as root.
@@ -35,7 +35,7 @@ fn look_up(database: &str, name: &str) -> Option<u32> {
     }
     let in_file = fs::read_to_string(format!("/etc/{database}")).unwrap_or_default();
     id_in(&in_file, name).or_else(|| {
-        let answer = process::output("getent", &[database, name]).ok()?;
+        let answer = Program::new("getent", &[database, name]).run().ok()?;
         id_in(&answer.stdout, name)
     })
 }

@@ -36,7 +36,7 @@ pub(crate) fn visible(environment: &Environment, apps: Vec<AppName>) -> Result<V
     }
     let mut arguments = environment.caller().to_vec();
     arguments.extend(apps.iter().map(ToString::to_string));
-    let answer = plugn::output(ACCESS, &arguments)?;
+    let answer = plugn::trigger(ACCESS, &arguments).run()?;
     if answer.status != 0 {
         return Ok(Vec::new());
     }

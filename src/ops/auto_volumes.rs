@@ -21,7 +21,7 @@ pub(crate) fn release(app: &AppName, change: &mut Change<'_>) -> Result<Vec<Entr
     Ok(released)
 }
 
-/// Has the entries follow an app to its new name.
+/// Changes the entries of an app to its new name.
 pub(crate) fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
     for mut entry in made_for(old, change.store())? {
         if let Some(volume) = &mut entry.auto_volume {

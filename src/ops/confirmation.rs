@@ -5,7 +5,7 @@ use std::io::BufRead;
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
 
-/// Has the caller type the name of what is to be destroyed; `kind` says what it is ("storage entry").
+/// Asks the caller to type the name of what is to be destroyed; `kind` says what it is ("storage entry").
 pub(crate) fn ask(kind: &str, name: &str, context: &mut Context) -> Result<()> {
     context.out.warn("WARNING: Potentially Destructive Action");
     context.out.warn(&format!("This command will destroy {kind} {name}."));

@@ -18,16 +18,31 @@ pub(crate) fn linked<'a>(need: &Need, attachments: &[&'a Attachment]) -> Option<
     attachments.iter().copied().find(|a| a.need.as_ref() == Some(&need.id))
 }
 
-/// Remembers what an app needs, and has its links follow; false where nothing changed.
-pub(crate) fn declare(app: &AppName, declared: &[Need], context: &Context) -> Result<bool> {
-    if context.store.needs(app)? == declared {
+/// Notes what an app needs, and moves its links; false where it needs the same as before. What is declared in an `app.json` goes
+/// with it; what was imported stays.
+pub(crate) fn declare(
+    app: &AppName,
+    declared: &[Need],
+    from_app_json: bool,
+    context: &Context,
+) -> Result<bool> {
+    let is_same = context.store.needs(app)? == declared;
+    if is_same && context.store.app_settings(app)?.needs_from_app_json == from_app_json {
         return Ok(false);
     }
     context.store.change(|change| {
+        let mut settings = change.store().app_settings(app)?;
+        if settings.needs_from_app_json != from_app_json {
+            settings.needs_from_app_json = from_app_json;
+            change.write_app_settings(app, &settings)?;
+        }
+        if is_same {
+            return Ok(());
+        }
         change.write_needs(app, declared)?;
         follow(app, declared, change)
     })?;
-    Ok(true)
+    Ok(!is_same)
 }
 
 /// Moves the links of needs whose path or mode is declared differently now.

@@ -2,94 +2,19 @@
 
 use crate::context::Context;
 use crate::domain::docker_args;
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::domain::names::AppName;
 use crate::domain::phases::Phase;
 use crate::domain::text::or_empty;
-use crate::render::report::Report;
+use crate::render::report::{Asked, Report};
 use crate::store::Mounts;
 use crate::types;
 use std::borrow::Cow;
 
-/// What was asked for.
-#[derive(Debug, Default)]
-pub(crate) struct Request {
-    pub(crate) format: Format,
-    pub(crate) global: bool,
-    pub(crate) help: bool,
-    pub(crate) flag: Option<String>,
-    pub(crate) positional: Vec<String>,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    #[default]
-    Text,
-    Json,
-}
-
-impl Request {
-    /// Reads the arguments of a report. Every flag but `--format` and `--global` asks for one value.
-    pub(crate) fn parse(command: &str, words: &[String], context: &mut Context) -> Result<Self> {
-        let mut request = Self::default();
-        let mut words = words.iter();
-        while let Some(word) = words.next() {
-            if word == "--format" {
-                let value = words
-                    .next()
-                    .ok_or_else(|| Error::refused("--format needs a value: stdout or json"))?;
-                request.format = Format::parse(value)?;
-            } else if let Some(value) = word.strip_prefix("--format=") {
-                request.format = Format::parse(value)?;
-            } else if word == "--help" || word == "-h" {
-                request.help = true;
-            } else if word == "--global" {
-                request.global = true;
-            } else if word == "--" {
-                request.positional.extend(words.by_ref().cloned());
-            } else if word.starts_with('-') {
-                if let Some(first) = &request.flag {
-                    return Err(Error::refused(format!(
-                        "{command} command allows only a single flag, got {first} and {word}"
-                    )));
-                }
-                request.flag = Some(word.clone());
-            } else {
-                request.positional.push(word.clone());
-            }
-        }
-        if request.help {
-            context.out.error_line(&format!("Usage of {command}:"));
-            context.out.error_line(
-                "      --format string   format: [ stdout | json ] (default \"stdout\")",
-            );
-            return Err(Error::Status(0));
-        }
-        if request.format == Format::Json && request.flag.is_some() {
-            return Err(Error::refused(
-                "--format flag cannot be specified when specifying an info flag",
-            ));
-        }
-        Ok(request)
-    }
-}
-
-impl Format {
-    pub(crate) fn parse(text: &str) -> Result<Self> {
-        match text {
-            "stdout" | "text" => Ok(Self::Text),
-            "json" => Ok(Self::Json),
-            other => {
-                Err(Error::refused(format!("Invalid format: {other}; it can be stdout or json")))
-            }
-        }
-    }
-}
-
 /// The report of one app on standard output, as `dokku report` shows it.
 pub(crate) fn of_app(app: &AppName, context: &mut Context) -> Result<()> {
     let mounts = loaded(context.store.mounts(app));
-    one(app, &mounts, &Request::default(), context)
+    one(app, &mounts, &Asked::default(), context)
 }
 
 /// What an app mounts; a file that cannot be read is among its problems.
@@ -100,7 +25,7 @@ pub(crate) fn loaded(mounts: Result<Mounts>) -> Mounts {
 pub(crate) fn one(
     app: &AppName,
     mounts: &Mounts,
-    request: &Request,
+    asked: &Asked,
     context: &mut Context,
 ) -> Result<()> {
     for problem in &mounts.problems {
@@ -109,13 +34,7 @@ pub(crate) fn one(
             .warn(&format!("Unable to load all storage attachments for \"{app}\": {problem}"));
     }
     warn_of_orphans(app, mounts, context);
-    let report = report(mounts, context)?;
-    match (&request.flag, request.format) {
-        (Some(flag), _) => report.print_value(&mut context.out, flag)?,
-        (None, Format::Json) => report.print_json(&mut context.out),
-        (None, Format::Text) => report.print_text(&mut context.out, app.as_str()),
-    }
-    Ok(())
+    report(mounts, context)?.print(&mut context.out, app.as_str(), asked)
 }
 
 /// Says which attachments have no entry, and how to get rid of them.

@@ -5,6 +5,7 @@ use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S};
 use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, ProcessType};
 use crate::host::plugn;
+use crate::host::process::Answer;
 use crate::store::files;
 
 /// The scheduler that an app, or else every app, was given; Dokku's default where none was.
@@ -28,7 +29,7 @@ pub(crate) fn builder_of_app(app: &AppName, context: &Context) -> String {
 pub(crate) fn scale_of_app(app: &AppName, context: &Context) -> Vec<(ProcessType, u32)> {
     let trigger = "ps-current-scale";
     let answer = if plugn::is_answered(&context.environment, trigger) {
-        plugn::output(trigger, &[app.to_string()]).ok().filter(|answer| answer.status == 0)
+        plugn::trigger(trigger, &[app.to_string()]).run().ok().filter(Answer::is_ok)
     } else {
         None
     };
@@ -84,13 +85,14 @@ pub(crate) fn is_elsewhere(entry: &Entry) -> bool {
 /// Fires `storage-create` or `storage-destroy` for an entry and says whether the scheduler agreed.
 pub(crate) fn tell(trigger: &str, entry: &Entry, context: &mut Context) -> Result<Result<(), i32>> {
     context.out.flush()?;
-    let status = plugn::feed(trigger, &[entry.name.to_string()], &json(entry)?)?;
+    let status = plugn::trigger(trigger, &[entry.name.to_string()]).input(json(entry)?).status()?;
     Ok(if status == 0 { Ok(()) } else { Err(status) })
 }
 
 /// Asks the scheduler how the entry's storage is doing (`Bound`, `Pending`, `Lost`).
 pub(crate) fn status(entry: &Entry) -> Result<String> {
-    let answer = plugn::ask("storage-status", &[entry.name.to_string()], &json(entry)?)?;
+    let asked = plugn::trigger("storage-status", &[entry.name.to_string()]);
+    let answer = asked.input(json(entry)?).answer()?;
     if answer.status != 0 {
         return Err(Error::refused(format!(
             "the scheduler cannot say how storage entry \"{}\" is doing (exit status {})",

@@ -53,15 +53,16 @@ impl Web {
         context.out.flush()?;
         let storage = context.store.layout().storage();
         let root = std::fs::canonicalize(storage).map_err(Error::system("open", storage))?;
-        let folder = root.join(hidden);
+        let directory = root.join(hidden);
         let owner = context.store.owner().get();
         let fetcher = fetch::fetcher(owner);
-        std::fs::create_dir(&folder).map_err(Error::system("create", &folder))?;
-        set_mode(&folder, CLOSED)?;
+        std::fs::create_dir(&directory).map_err(Error::system("create", &directory))?;
+        set_mode(&directory, CLOSED)?;
         let said = match self {
             Self::Git { address, reference } => {
                 if let Some((uid, gid)) = fetcher {
-                    chown(&folder, Some(uid), Some(gid)).map_err(Error::system("own", &folder))?;
+                    chown(&directory, Some(uid), Some(gid))
+                        .map_err(Error::system("own", &directory))?;
                 }
                 let commit = progress::of_bytes(&format!("fetching {address}"), |_| {
                     fetch::fetch_git(&root, hidden, address, reference.as_ref(), fetcher)
@@ -74,7 +75,7 @@ impl Web {
                 download(wanted, data, &root, hidden, fetcher)?
             }
         };
-        set_mode(&folder, OPEN)?;
+        set_mode(&directory, OPEN)?;
         if let Some((uid, gid)) = fetcher.map(|_| owner.unwrap_or((0, 0))) {
             let whole = Folder { name: hidden, part: None };
             let (environment, layout) = (&context.environment, context.store.layout());

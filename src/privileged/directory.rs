@@ -24,13 +24,13 @@ use crate::storage::staged::staged_name;
 /// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a directory and all that is in it to a
 /// user, or only the directory itself or a part of it; or makes a part of it, which is that user's. A file directly below the
 /// root is given as it is.
-pub(crate) fn chown(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
     let name = name(words, 0, "create")?;
     let ids = ids(word(words, 1), context)?;
     let depth = match word(words, 2) {
         "" | "--recursive" => Depth::Tree,
         "--folder-only" | "--make" => Depth::Folder,
-        other => return Err(unknown(other).into()),
+        other => return Err(unknown(other)),
     };
     no_more_than(words, 4)?;
     let part = words.get(3).map(|part| Subpath::parse(part)).transpose()?;
@@ -38,10 +38,10 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> anyhow::Result<(
     let root = root::storage(context)?;
     if word(words, 2) == "--make" {
         let part = part.ok_or_else(|| Error::refused("--make needs the path to make"))?;
-        return Ok(tree::make_part(&root, &name, part, ids.uid, ids.gid)?);
+        return tree::make_part(&root, &name, part, ids.uid, ids.gid);
     }
     if part.is_none() && tree::is_file(&root, &name) {
-        return Ok(tree::own_file(&root, &name, ids.uid, ids.gid)?);
+        return tree::own_file(&root, &name, ids.uid, ids.gid);
     }
     let folder = tree::enter_part(&root, &name, part)?;
     let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
@@ -53,7 +53,7 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> anyhow::Result<(
 }
 
 /// `chmod-storage-dir NAME MODE`: sets a directory's or a file's mode; a file gets no set-uid, set-gid or sticky bit.
-pub(crate) fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn chmod(words: &[String], context: &mut Context) -> Result<()> {
     let name = name(words, 0, "chmod")?;
     let mode = Mode::parse(word(words, 1)).map_err(|_| {
         Error::refused(
@@ -63,7 +63,7 @@ pub(crate) fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<(
     no_more_than(words, 2)?;
     let root = root::storage(context)?;
     if tree::is_file(&root, &name) {
-        return Ok(tree::set_file_mode(&root, &name, mode.bits())?);
+        return tree::set_file_mode(&root, &name, mode.bits());
     }
     let folder = File::from(tree::enter(&root, &name)?);
     folder
@@ -73,7 +73,7 @@ pub(crate) fn chmod(words: &[String], context: &mut Context) -> anyhow::Result<(
 }
 
 /// `destroy-storage-dir NAME`: removes a directory and all that is in it, or a file. One that is not there is no error.
-pub(crate) fn destroy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn destroy(words: &[String], context: &mut Context) -> Result<()> {
     let name = name(words, 0, "destroy")?;
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
@@ -81,7 +81,7 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> anyhow::Result
         // What is behind a directory that was being filled goes with it.
         image::discard(root::store(context)?.layout(), &root, &name)?;
     }
-    Ok(tree::remove(&root, &name)?)
+    tree::remove(&root, &name)
 }
 
 /// `copy-storage-dir FROM TO [--into]`: copies a directory, a file or a snapshot, with owners, modes, times, links and holes, to
@@ -90,7 +90,7 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> anyhow::Result
 ///
 /// # Errors
 /// For a name that is not allowed, and where something cannot be copied; nothing is left of the copy then.
-pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     let is_into = word(words, 2) == "--into";
     let from = source(words, is_into)?;
     let to = name(words, 1, "copy to")?;
@@ -101,7 +101,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
     let _work = to.starts_with(STAGED).then(|| store.work_beside(&to)).transpose()?;
     if is_into {
         if !to.starts_with(STAGED) {
-            return Err(Error::refused(format!("{to:?} is not a hidden directory")).into());
+            return Err(Error::refused(format!("{to:?} is not a hidden directory")));
         }
         let copied = progress::of_copying(
             |is_over| tree::count(&root.join(from), is_over),
@@ -123,7 +123,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> anyhow::Result<()
 /// `usage-storage-dir NAME`, or `--resolve PATH…`, which says as JSON where paths lead, or `--seen-by PROCESS PATH…`, which says
 /// as JSON what a process sees there. The first prints how many bytes and files are in a directory, which may be in the trash, a snapshot or out of sight, and when something
 /// in it was changed last (seconds since the beginning of 1970).
-pub(crate) fn usage(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn usage(words: &[String], context: &mut Context) -> Result<()> {
     let name = word(words, 0);
     if name == "--resolve" {
         context.out.json(&resolved(&words[1..])?);

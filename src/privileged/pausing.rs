@@ -4,7 +4,7 @@ use std::io::{BufRead, stdin};
 
 use crate::context::Context;
 use crate::docker::pausing;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 
 /// Reads ids of containers, one a line up to an empty one, pauses the containers and says so in a line; when its input
 /// ends it lets them go. It works with the rights of who called it, in a session of its own: what ends the command, a
@@ -12,7 +12,7 @@ use crate::domain::error::Error;
 ///
 /// # Errors
 /// Where a container cannot be paused; none is then.
-pub(crate) fn keep_paused(_words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn keep_paused(_words: &[String], context: &mut Context) -> Result<()> {
     // Fails only where it has a session of its own already.
     let _ = rustix::process::setsid();
     let mut lines = stdin().lock().lines();
@@ -25,7 +25,7 @@ pub(crate) fn keep_paused(_words: &[String], context: &mut Context) -> anyhow::R
             Err(error) => {
                 pausing::resume_all(&context.environment, &paused)?;
                 context.out.line(&error.to_string());
-                return Err(Error::Status(1).into());
+                return Err(Error::Status(1));
             }
         }
     }
@@ -33,5 +33,5 @@ pub(crate) fn keep_paused(_words: &[String], context: &mut Context) -> anyhow::R
     // Where nobody reads this any more, the input has ended too.
     let _ = context.out.flush();
     lines.by_ref().map_while(Result::ok).for_each(drop);
-    Ok(pausing::resume_all(&context.environment, &paused)?)
+    pausing::resume_all(&context.environment, &paused)
 }

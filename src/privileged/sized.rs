@@ -37,7 +37,7 @@ struct Subject {
 /// - `grow SIZE [--preallocate]`, `attach`, `detach` work on what is behind NAME; `state` says why it cannot be attached, and what to do.
 /// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
 ///   `drop` ends the image's name NAME where it has another.
-pub(crate) fn size(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
     let subject = Subject {
         name: EntryName::parse(words.first().map_or("", String::as_str))?,
         storage: root::storage(context)?,
@@ -56,7 +56,7 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> anyhow::Result<()
         }
         ["grow", size] => subject.grow(ByteSize::parse(size)?, preallocate)?,
         _ if preallocate => {
-            return Err(Error::refused(format!("unexpected argument {PREALLOCATE:?}")).into());
+            return Err(Error::refused(format!("unexpected argument {PREALLOCATE:?}")));
         }
         ["limit", hidden, size] => {
             subvolume::limit(&subject.storage, subject.hidden(hidden)?, ByteSize::parse(size)?)?;
@@ -87,9 +87,7 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> anyhow::Result<()
         ["link", from, to] => subject.link(subject.known(from)?, subject.known(to)?)?,
         ["drop"] => subject.image(subject.name())?.drop_name()?,
         _ => {
-            return Err(
-                Error::refused(format!("unexpected arguments {:?}", given.join(" "))).into()
-            );
+            return Err(Error::refused(format!("unexpected arguments {:?}", given.join(" "))));
         }
     }
     Ok(())
@@ -198,7 +196,7 @@ impl Subject {
 
     /// Keeps others from what is behind the name while this helper works on it, also where its command was killed.
     fn lock(&self) -> Result<File> {
-        let folder = RuntimePaths::of(&self.storage, self.name()).folder;
+        let folder = RuntimePaths::of(&self.storage, self.name()).directory;
         let path = folder.join(format!("{}.work", self.name()));
         DirBuilder::new()
             .recursive(true)

@@ -28,6 +28,18 @@ pub struct Printer {
     failure: Option<io::Error>,
 }
 
+/// In which form something is shown.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For people, as Dokku shows it.
+    #[default]
+    Text,
+    /// In columns below their headings; this is the text of all that is not Dokku's.
+    Table,
+    /// For programs.
+    Json,
+}
+
 /// Text without control characters: what somebody typed, or stored, must not reach a terminal as commands.
 fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
     if !text.contains(char::is_control) {
@@ -43,7 +55,7 @@ impl Printer {
         Self { pending: Vec::new(), quiet, is_aside: false, failure: None }
     }
 
-    /// Has whatever is said go to standard error, while standard output is for a program; or ends that.
+    /// Sends whatever is said to standard error, while standard output is for a program; or ends that.
     pub fn speak_aside(&mut self, is_aside: bool) {
         self.write_pending();
         self.is_aside = is_aside;
@@ -89,6 +101,22 @@ impl Printer {
     pub fn detail_unless_quiet(&mut self, text: &str) {
         if !self.quiet {
             self.detail(text);
+        }
+    }
+
+    /// A name and its value, unless there is none.
+    pub(crate) fn labelled(&mut self, label: &str, value: &str) {
+        if !value.is_empty() {
+            self.detail(&format!("{:18}{value}", format!("{label}:")));
+        }
+    }
+
+    /// Rows below their headings, or a headline where there are none.
+    pub(crate) fn table(&mut self, headings: &[&str], rows: &[Vec<String>], when_empty: &str) {
+        if rows.is_empty() {
+            self.headline_unless_quiet(when_empty);
+        } else {
+            self.line(&table::table(headings, rows));
         }
     }
 

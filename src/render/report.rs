@@ -3,11 +3,18 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::Printer;
+use super::{Format, Printer};
 use crate::domain::error::{Error, Result};
 
 /// The width of a report's first column, unless a label needs more.
 const WIDTH: usize = 31;
+
+/// What is asked for of a report: one value, or all of them in a format.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    pub(crate) flag: Option<String>,
+    pub(crate) format: Format,
+}
 
 /// A report of one thing: its values under the flags that ask for them, without the dashes and the plugin's name.
 #[derive(Debug, Default)]
@@ -29,6 +36,16 @@ impl<'a> Report<'a> {
             Ok(at) => self.values[at].1 = value,
             Err(at) => self.values.insert(at, (key, value)),
         }
+    }
+
+    /// Prints what was asked for of it.
+    pub(crate) fn print(&self, out: &mut Printer, name: &str, asked: &Asked) -> Result<()> {
+        match (&asked.flag, asked.format) {
+            (Some(flag), _) => return self.print_value(out, flag),
+            (None, Format::Json) => self.print_json(out),
+            (None, _) => self.print_text(out, name),
+        }
+        Ok(())
     }
 
     /// Prints every value as a row, below the headline `NAME storage information`.
@@ -54,10 +71,7 @@ impl<'a> Report<'a> {
     }
 
     /// Prints the bare value of one flag.
-    ///
-    /// # Errors
-    /// Where there is no such flag; the sentence lists those there are.
-    pub fn print_value(&self, out: &mut Printer, flag: &str) -> Result<()> {
+    fn print_value(&self, out: &mut Printer, flag: &str) -> Result<()> {
         let asked = flag.strip_prefix("--storage-");
         let found = self.values.iter().find(|(key, _)| Some(key.as_str()) == asked);
         let Some((_, value)) = found else {

@@ -25,7 +25,7 @@ pub(crate) const HELPER: &str = "mount-storage";
 #[derive(Debug, Clone)]
 pub(crate) struct RuntimePaths {
     /// The directory of all supervisors of the same storage root.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// The file that a supervisor holds locked, with its process id in it.
     pub lock: PathBuf,
     /// Why it could not mount it at the last try; not there once it could.
@@ -51,8 +51,8 @@ impl RuntimePaths {
         let number =
             digest.iter().take(8).fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
         let root = format!("{number:016x}");
-        let folder = Path::new(RUN).join(&root);
-        let file = |suffix: &str| folder.join(format!("{name}.{suffix}"));
+        let directory = Path::new(RUN).join(&root);
+        let file = |suffix: &str| directory.join(format!("{name}.{suffix}"));
         Self {
             lock: file("lock"),
             reason: file("reason"),
@@ -60,9 +60,9 @@ impl RuntimePaths {
             served_by: file("served-by"),
             configuration: file("conf"),
             stand_in: file("mount"),
-            programs: folder.join("bin"),
+            programs: directory.join("bin"),
             cache: Path::new(CACHE).join(root).join(name),
-            folder,
+            directory,
         }
     }
 
@@ -86,12 +86,12 @@ pub(crate) fn is_mounted(path: &Path) -> bool {
     mount_points::at(path).last().is_some_and(|point| point.source == fuse::SOURCE)
 }
 
-/// Has an entry kept mounted from now on; it may take a moment until it is.
+/// Keeps an entry mounted from now on; it may take a moment until it is.
 pub(crate) fn start(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
     ask(environment, layout, &[name])
 }
 
-/// Has an entry mounted anew, with what its connector says now.
+/// Mounts an entry anew, with what its connector says now.
 pub(crate) fn again(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
     ask(environment, layout, &[name, "--again"])
 }

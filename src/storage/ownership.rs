@@ -23,7 +23,7 @@ use crate::fs::image;
 use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Copied, Depth, Usage};
 use crate::host::environment::Environment;
-use crate::host::process;
+use crate::host::process::Program;
 use crate::host::users::is_root;
 
 /// The ids that Dokku takes for those of user namespaces, on every host.
@@ -144,9 +144,7 @@ pub(crate) fn give(
     let mut words = vec![folder.name, &ids];
     if depth == Depth::Tree {
         // It may take long, and shows how far it is itself.
-        let (_, words) = helper_call(environment, layout, "chown-storage-dir", &words)?;
-        let status =
-            process::hand_over("sudo", &words).map_err(Error::system("run sudo for", &path))?;
+        let status = by_sudo(environment, layout, "chown-storage-dir", &words)?.status()?;
         return if status == 0 { Ok(None) } else { Err(Error::Status(1)) };
     }
     words.push("--folder-only");
@@ -251,14 +249,12 @@ fn asked_to_copy<T: serde::de::DeserializeOwned>(
     layout: &Layout,
     words: &[&str],
 ) -> Result<T> {
-    let (program, words) = helper_call(environment, layout, "copy-storage-dir", words)?;
-    let answer =
-        process::ask("sudo", &words, "").map_err(Error::system("run sudo for", &program))?;
-    if answer.status != 0 {
+    let answer = by_sudo(environment, layout, "copy-storage-dir", words)?.answer()?;
+    if !answer.is_ok() {
         // It has said why.
         return Err(Error::Status(1));
     }
-    serde_json::from_str(&answer.stdout).map_err(Error::system("understand", program))
+    serde_json::from_str(&answer.stdout).map_err(Error::system("understand", "copy-storage-dir"))
 }
 
 /// The same for root itself.
@@ -405,9 +401,7 @@ pub(crate) fn usage(
         (Ok(usage), _) => Ok(Some(usage)),
         // What is in it may not be the caller's to read.
         (Err(_), Some(name)) if !is_root() && environment.is_dokku() && path.exists() => {
-            let (program, words) = helper_call(environment, layout, "usage-storage-dir", &[name])?;
-            let answer =
-                process::output("sudo", &words).map_err(Error::system("run sudo for", program))?;
+            let answer = by_sudo(environment, layout, "usage-storage-dir", &[name])?.run()?;
             let said = answer.stdout.trim();
             let numbers: Vec<u64> = said.split_whitespace().flat_map(str::parse).collect();
             match numbers[..] {
@@ -469,21 +463,19 @@ fn helper(
     name: &str,
     arguments: &[&str],
 ) -> Result<String> {
-    let (program, words) = helper_call(environment, layout, name, arguments)?;
-    let answer =
-        process::output("sudo", &words).map_err(Error::system("run sudo for", &program))?;
-    if answer.status == 0 {
+    let program = by_sudo(environment, layout, name, arguments)?;
+    let shown = program.shown().to_owned();
+    let answer = program.run()?;
+    if answer.is_ok() {
         return Ok(answer.stdout.trim().to_owned());
     }
-    let said = answer.stderr.trim();
-    if let Some(said) = said.strip_prefix('!') {
+    if let Some(said) = answer.stderr.trim().strip_prefix('!') {
         // The helper itself refused.
         return Err(Error::refused(said.trim()));
     }
-    let said = if said.is_empty() { "it did not say why" } else { said };
     Err(Error::refused(format!(
-        "sudo {} failed: {said} (root can mend the sudo rules with: dokku plugin:trigger install)",
-        program.display()
+        "{shown} failed: {} (root can mend the sudo rules with: dokku plugin:trigger install)",
+        answer.reason()
     )))
 }
 
@@ -498,9 +490,8 @@ pub(crate) fn asked(
     if !is_root() {
         return helper(environment, layout, name, arguments);
     }
-    let words: Vec<String> = [&[name], arguments].concat().into_iter().map(str::to_owned).collect();
-    let answer = process::own_helper(&words).map_err(Error::system("run", name))?;
-    if answer.status == 0 {
+    let answer = Program::this(name, arguments).run()?;
+    if answer.is_ok() {
         return Ok(answer.stdout.trim().to_owned());
     }
     Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
@@ -516,16 +507,16 @@ pub(crate) fn as_root(
     asked(environment, layout, name, arguments).map(drop)
 }
 
-/// The helper's path, and the words that sudo is to be called with.
+/// A helper that runs through sudo.
 ///
 /// The installed helpers work below one root. Where that is not this store's, they are not asked: they would
 /// do to a directory of the same name there what is wanted here.
-fn helper_call(
+fn by_sudo(
     environment: &Environment,
     layout: &Layout,
     name: &str,
     arguments: &[&str],
-) -> Result<(PathBuf, Vec<String>)> {
+) -> Result<Program> {
     let installed = Path::new(HELPERS).join(name);
     let noted = std::fs::read_to_string(STORAGE_ROOT_FILE);
     let program = match noted {
@@ -543,9 +534,9 @@ fn helper_call(
             plugin.join("bin").join(name)
         }
     };
-    let mut words = vec!["-n".to_owned(), program.display().to_string()];
-    words.extend(arguments.iter().map(|&argument| argument.to_owned()));
-    Ok((program, words))
+    let program = program.display().to_string();
+    let words = [&["-n", &program], arguments].concat();
+    Ok(Program::new("sudo", &words).called(format!("sudo {program}")))
 }
 
 fn is_owned(path: &Path, ids: Ids) -> bool {

@@ -65,7 +65,7 @@ impl SnapshotKind {
         root::copy(entry.name.as_str(), to, context)
     }
 
-    /// Has the data of an entry where it can be copied.
+    /// Puts the data of an entry where it can be copied.
     pub(crate) fn ready(self, entry: &Entry, context: &Context) -> Result<()> {
         match self {
             Self::Directory | Self::File => Ok(()),

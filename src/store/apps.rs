@@ -1,17 +1,16 @@
 //! What the store keeps of an app besides its mounts: its settings, its needs, and what is known of its image.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::app_image::{CheckedMounts, ImageFacts};
 use crate::domain::app_settings::AppSettings;
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::domain::layout::Layout;
 use crate::domain::names::AppName;
 use crate::domain::needs::Need;
-use crate::store::{Change, Store, files};
+use crate::store::{Change, Store, json};
 
 fn settings_file(layout: &Layout, app: &AppName) -> PathBuf {
     layout.apps().join(settings_within(app))
@@ -37,23 +36,23 @@ fn checked_file(layout: &Layout, app: &AppName) -> PathBuf {
 impl Store {
     /// What was seen in an app's image; nothing where that is not known, or cannot be read: it can be seen again.
     pub fn image_facts(&self, app: &AppName) -> ImageFacts {
-        read(image_file(self.layout(), app)).unwrap_or_default()
+        read(&image_file(self.layout(), app)).unwrap_or_default()
     }
 
     /// Which mounts the latest deploy of an app has checked; none where that is not known, or cannot be read: they can be
     /// checked again.
     pub fn checked_mounts(&self, app: &AppName) -> CheckedMounts {
-        read(checked_file(self.layout(), app)).unwrap_or_default()
+        read(&checked_file(self.layout(), app)).unwrap_or_default()
     }
 
     /// An app's settings; the defaults where nothing was set.
     pub fn app_settings(&self, app: &AppName) -> Result<AppSettings> {
-        read(settings_file(self.layout(), app))
+        read(&settings_file(self.layout(), app))
     }
 
     /// What an app needs; nothing where it declared nothing.
     pub fn needs(&self, app: &AppName) -> Result<Vec<Need>> {
-        read(needs_file(self.layout(), app))
+        read(&needs_file(self.layout(), app))
     }
 }
 
@@ -86,21 +85,8 @@ impl Change<'_> {
         let path = needs_file(self.store().layout(), app);
         self.write_json(path, &needs)
     }
-
-    fn write_json(&mut self, path: PathBuf, value: &impl Serialize) -> Result<()> {
-        let content = serde_json::to_vec_pretty(value).map_err(Error::system("write", &path))?;
-        self.write(path, content);
-        Ok(())
-    }
 }
 
-fn read<T: Default + DeserializeOwned>(path: PathBuf) -> Result<T> {
-    let Some(content) = files::read(&path)? else {
-        return Ok(T::default());
-    };
-    serde_json::from_slice(&content).map_err(|error| Error::Unreadable {
-        line: Some(error.line()),
-        reason: error.to_string(),
-        path,
-    })
+fn read<T: Default + DeserializeOwned>(path: &Path) -> Result<T> {
+    Ok(json::read(path)?.unwrap_or_default())
 }

@@ -42,7 +42,7 @@ use super::files::{self, FOLDER_MODE};
 use super::journal::{self, Journal, Step};
 use super::{MountsFile, Rights, Store};
 use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::domain::names::{AppName, EntryName};
 use crate::fs::tree;
 
@@ -155,9 +155,7 @@ impl Change<'_> {
     /// Writes an entry's file.
     pub fn write_entry(&mut self, entry: &Entry) -> Result<()> {
         let path = self.store.layout().entry(&entry.name);
-        let content = serde_json::to_vec_pretty(entry).map_err(Error::system("write", &path))?;
-        self.write(path, content);
-        Ok(())
+        self.write_json(path, entry)
     }
 
     /// Removes an entry's file.

@@ -7,44 +7,35 @@ use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
 use crate::domain::names::ConnectorName;
-use crate::store::{Change, Store, files};
+use crate::store::{Change, Store, files, json};
 
-fn folder(layout: &Layout) -> PathBuf {
+fn directory(layout: &Layout) -> PathBuf {
     layout.registry().join("connectors")
 }
 
 fn path(layout: &Layout, name: &ConnectorName) -> PathBuf {
-    folder(layout).join(format!("{name}.json"))
+    directory(layout).join(format!("{name}.json"))
 }
 
 fn secret_path(layout: &Layout, name: &ConnectorName) -> PathBuf {
-    folder(layout).join(format!("{name}.secret"))
+    directory(layout).join(format!("{name}.secret"))
 }
 
 impl Store {
     /// The connector of that name, or none.
     pub fn connector(&self, name: &ConnectorName) -> Result<Option<Connector>> {
         let path = path(self.layout(), name);
-        let Some(content) = files::read(&path)? else {
+        let Some(connector) = json::read::<Connector>(&path)? else {
             return Ok(None);
         };
-        let connector: Connector =
-            serde_json::from_slice(&content).map_err(|error| Error::Unreadable {
-                path: path.clone(),
-                line: Some(error.line()).filter(|&line| line > 0),
-                reason: error.to_string(),
-            })?;
         if connector.name != *name {
             let reason = format!("it holds a connector named \"{}\"", connector.name);
-            return Err(Error::Unreadable { path, line: None, reason });
+            return Err(Error::unreadable(path, reason));
         }
-        let checked = connector.check();
-        checked.map_err(|error| Error::Unreadable {
-            path,
-            line: None,
-            reason: error.to_string(),
-        })?;
-        Ok(Some(connector))
+        match connector.check() {
+            Ok(()) => Ok(Some(connector)),
+            Err(error) => Err(Error::unreadable(path, error.to_string())),
+        }
     }
 
     /// The connector of that name.
@@ -67,33 +58,14 @@ impl Store {
             return Ok(None);
         };
         let secret = std::str::from_utf8(&content).ok().and_then(|text| Secret::parse(text).ok());
-        secret.map(Some).ok_or_else(|| Error::Unreadable {
-            path,
-            line: None,
-            reason: "it does not hold a secret".to_owned(),
-        })
+        secret.map(Some).ok_or_else(|| Error::unreadable(path, "it does not hold a secret"))
     }
 
     /// Every connector, in the order of their names, and what was wrong with the files of others.
     pub fn connectors(&self) -> Result<(Vec<Connector>, Vec<Error>)> {
-        let folder = folder(self.layout());
-        let (mut connectors, mut problems) = (Vec::new(), Vec::new());
-        let names = match std::fs::read_dir(&folder) {
-            Ok(names) => names,
-            Err(error) if files::is_absent(&error) => return Ok((connectors, problems)),
-            Err(error) => return Err(Error::system("read", folder)(error)),
-        };
-        for file in names {
-            let file = file.map_err(Error::system("read", &folder))?.file_name();
-            let name = file.to_str().and_then(|name| name.strip_suffix(".json"));
-            let Some(name) = name.and_then(|name| ConnectorName::parse(name).ok()) else {
-                continue;
-            };
-            match self.connector(&name) {
-                Ok(connector) => connectors.extend(connector),
-                Err(problem) => problems.push(problem),
-            }
-        }
+        let read = |name: &ConnectorName| self.connector(name);
+        let directory = directory(self.layout());
+        let (mut connectors, problems) = json::list(&directory, ConnectorName::parse, read)?;
         connectors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok((connectors, problems))
     }
@@ -113,10 +85,7 @@ impl Change<'_> {
     /// Writes a connector.
     pub fn write_connector(&mut self, connector: &Connector) -> Result<()> {
         let path = path(self.store().layout(), &connector.name);
-        let content =
-            serde_json::to_vec_pretty(connector).map_err(Error::system("write", &path))?;
-        self.write(path, content);
-        Ok(())
+        self.write_json(path, connector)
     }
 
     /// Writes a connector's secret.

@@ -87,11 +87,8 @@ impl Store {
             let paths = std::iter::once((current, true)).chain(old.map(|old| (old, false)));
             for (path, is_current) in paths {
                 if let Some(content) = files::read(&path)? {
-                    let text = std::str::from_utf8(&content).map_err(|_| Error::Unreadable {
-                        path: path.clone(),
-                        line: None,
-                        reason: "it is not UTF-8 text".to_owned(),
-                    })?;
+                    let text = std::str::from_utf8(&content)
+                        .map_err(|_| Error::unreadable(&path, "it is not UTF-8 text"))?;
                     let lines = text.lines().map(str::to_owned).collect();
                     found.push(OptionsFile { path, phase, is_current, lines });
                 }

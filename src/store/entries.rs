@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Store, files};
+use super::{Store, files, json};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::{ENTRY_NAME_MAX, EntryName, LEGACY_PREFIX};
@@ -21,10 +21,7 @@ impl Store {
     /// The entry of that name, or none.
     pub fn entry(&self, name: &EntryName) -> Result<Option<Entry>> {
         let path = self.layout().entry(name);
-        match files::read(&path)? {
-            Some(content) => parse(&path, name, &content).map(Some),
-            None => Ok(None),
-        }
+        files::read(&path)?.map(|content| parse(&path, name, &content)).transpose()
     }
 
     /// The entry of that name.
@@ -134,25 +131,13 @@ pub(crate) fn changed_meanwhile(name: &EntryName) -> Error {
 }
 
 fn parse(path: &Path, name: &EntryName, content: &[u8]) -> Result<Entry> {
-    let entry: Entry = serde_json::from_slice(content).map_err(|error| Error::Unreadable {
-        path: path.to_path_buf(),
-        line: Some(error.line()).filter(|&line| line > 0),
-        reason: error.to_string(),
-    })?;
+    let entry: Entry = json::parse(path, content)?;
     if entry.is_docker_local() && entry.host_path.is_none() {
-        return Err(Error::Unreadable {
-            path: path.to_path_buf(),
-            line: None,
-            reason: "it has no host_path".to_owned(),
-        });
+        return Err(Error::unreadable(path, "it has no host_path"));
     }
-    if entry.name == *name {
-        Ok(entry)
-    } else {
-        Err(Error::Unreadable {
-            path: path.to_path_buf(),
-            line: None,
-            reason: format!("it holds an entry named \"{}\"", entry.name),
-        })
+    if entry.name != *name {
+        let reason = format!("it holds an entry named \"{}\"", entry.name);
+        return Err(Error::unreadable(path, reason));
     }
+    Ok(entry)
 }

@@ -67,13 +67,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) => return Err(Error::system("read", path)(error)),
     };
     let stat = rustix::fs::fstat(&file).map_err(Error::system("read", path))?;
-    let unreadable = |reason: String| Error::Unreadable { path: path.into(), line: None, reason };
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(unreadable("it is not a regular file".to_owned()));
+        return Err(Error::unreadable(path, "it is not a regular file"));
     }
     let size = u64::try_from(stat.st_size).unwrap_or(0);
     if size > LARGEST {
-        return Err(unreadable(format!("it has {size} bytes (max {LARGEST})")));
+        return Err(Error::unreadable(path, format!("it has {size} bytes (max {LARGEST})")));
     }
     let size = usize::try_from(size).unwrap_or(0);
     content_of(&file, size).map(Some).map_err(Error::system("read", path))
@@ -113,9 +112,9 @@ impl Folder {
         mut take: impl FnMut(&str) -> Option<T>,
         mut see: impl FnMut(T, Result<&[u8]>),
     ) -> Result<()> {
-        let Self { path, names: folder, room } = self;
+        let Self { path, names: directory, room } = self;
         let mut names = Vec::with_capacity(NAMES);
-        let mut names = RawDir::new(&*folder, names.spare_capacity_mut());
+        let mut names = RawDir::new(&*directory, names.spare_capacity_mut());
         while let Some(found) = names.next() {
             let found = match found {
                 // Somebody removed the directory meanwhile.
@@ -126,7 +125,7 @@ impl Folder {
                 continue;
             };
             if found.file_type() == FileType::RegularFile
-                && let Some(content) = small(folder, found.file_name(), room)
+                && let Some(content) = small(directory, found.file_name(), room)
             {
                 see(taken, Ok(content));
                 continue;
@@ -144,9 +143,9 @@ impl Folder {
 
 /// What is in a small regular file; none where that cannot be told in one look. A regular file is read short at its end
 /// only, so nobody has to ask how long it is.
-fn small<'a>(folder: &OwnedFd, name: &CStr, room: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+fn small<'a>(directory: &OwnedFd, name: &CStr, room: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(folder, name, flags, Mode::empty()).ok()?;
+    let file = rustix::fs::openat(directory, name, flags, Mode::empty()).ok()?;
     room.clear();
     let read = rustix::io::read(&file, spare_capacity(room)).ok()?;
     (0 < read && read < room.capacity()).then_some(&**room)
@@ -221,10 +220,7 @@ fn hidden(target: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Writes and flushes a file's next content beside it. A file that belongs to another plugin keeps its
-/// mode and owner; the store's own are 0600 and of the store's owner.
-///
-/// # Errors
-/// Where anything fails; what was written is removed again.
+/// mode and owner; the store's own are 0600 and of the store's owner. Where that fails, nothing is left of it.
 pub(crate) fn prepare(
     temporary: &Path,
     target: &Path,
@@ -271,10 +267,8 @@ fn write_new(
     file.sync_all()
 }
 
-/// Writes and flushes a file that is not there yet, of this mode and of the store's owner.
-///
-/// # Errors
-/// Where it is there, or anything fails; what was written is removed again.
+/// Writes and flushes a file that is not there yet, of this mode and of the store's owner. Where that fails, nothing is
+/// left of it.
 pub(crate) fn make_file(path: &Path, content: &[u8], owner: &Owner, mode: u32) -> Result<()> {
     let created = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
     let mut file = created.map_err(Error::system("write", path))?;
@@ -298,12 +292,12 @@ pub(crate) fn missing_folders(path: &Path) -> Vec<PathBuf> {
 pub(crate) fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
     let mut missing = Vec::new();
     let mut device = None;
-    for folder in path.ancestors().filter(|folder| !folder.as_os_str().is_empty()) {
-        if let Ok(found) = fs::metadata(folder) {
+    for directory in path.ancestors().filter(|directory| !directory.as_os_str().is_empty()) {
+        if let Ok(found) = fs::metadata(directory) {
             device = Some(found.dev());
             break;
         }
-        missing.push(folder.to_path_buf());
+        missing.push(directory.to_path_buf());
     }
     missing.reverse();
     (missing, device)
@@ -313,28 +307,25 @@ pub(crate) fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
 pub(crate) fn make_folder(path: &Path, owner: &Owner, mode: u32) -> Result<()> {
     let created = DirBuilder::new().mode(mode).create(path);
     let result = match created {
-        Ok(()) => finish_folder(path, owner, mode).inspect_err(|_| drop(fs::remove_dir(path))),
+        Ok(()) => finish_directory(path, owner, mode).inspect_err(|_| drop(fs::remove_dir(path))),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         Err(error) => Err(error),
     };
     result.map_err(Error::system("create", path))
 }
 
-fn finish_folder(path: &Path, owner: &Owner, mode: u32) -> io::Result<()> {
-    let folder = File::open(path)?;
-    owner.give(&folder)?;
-    if folder.metadata()?.mode() & 0o7777 != mode {
-        folder.set_permissions(Permissions::from_mode(mode))?;
+fn finish_directory(path: &Path, owner: &Owner, mode: u32) -> io::Result<()> {
+    let directory = File::open(path)?;
+    owner.give(&directory)?;
+    if directory.metadata()?.mode() & 0o7777 != mode {
+        directory.set_permissions(Permissions::from_mode(mode))?;
     }
     Ok(())
 }
 
 /// Flushes a directory, so that the names in it are there after a power loss.
-///
-/// # Errors
-/// Where the directory cannot be flushed; a directory that is gone needs none.
 pub(crate) fn flush_folder(path: &Path) -> Result<()> {
-    match File::open(path).and_then(|folder| folder.sync_all()) {
+    match File::open(path).and_then(|directory| directory.sync_all()) {
         Err(error) if !is_absent(&error) => Err(Error::system("flush", path)(error)),
         _ => Ok(()),
     }
@@ -355,7 +346,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_file_of_a_folder_is_read_as_by_its_path() {
+    fn every_file_of_a_directory_is_read_as_by_its_path() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
         for (name, size) in
@@ -371,8 +362,8 @@ mod tests {
         let is_asked_for = |name: &str| {
             (!name.starts_with('.') && name != "not asked for").then(|| name.to_owned())
         };
-        let mut folder = Folder::open(root.path()).unwrap().unwrap();
-        folder
+        let mut directory = Folder::open(root.path()).unwrap().unwrap();
+        directory
             .each_file(is_asked_for, |name, content| {
                 let by_path = read(&path(&name)).ok().flatten();
                 assert_eq!(content.ok(), by_path.as_deref(), "{name}");
@@ -381,7 +372,7 @@ mod tests {
             .unwrap();
         seen.sort_unstable();
         assert_eq!(seen, ["all", "directory", "empty", "link", "more", "most", "one"]);
-        assert!(folder.lacks("none") && folder.lacks("one/none") && !folder.lacks("link"));
+        assert!(directory.lacks("none") && directory.lacks("one/none") && !directory.lacks("link"));
         assert!(Folder::open(&path("none")).unwrap().is_none());
     }
 }

@@ -319,7 +319,7 @@ impl Journal {
         self.note(&Note::Preparing { files, folders })
     }
 
-    /// Has what is noted survive a power loss.
+    /// Flushes what is noted, so that it survives a power loss.
     pub(super) fn flush(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::system("write", &self.path))
     }
@@ -447,16 +447,15 @@ fn unless_exists(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Removes prepared files, and directories as far as they are empty, innermost first; false where something stays
-/// that should be gone.
+/// Removes prepared files, and directories as far as they are empty, innermost first; false where a file stays that should be
+/// gone. An empty directory that cannot be removed, or was never made, is in nobody's way.
 pub(super) fn undo(prepared: &[PathBuf], folders: &[PathBuf]) -> bool {
     let mut all = true;
     for path in prepared {
         all &= discard(path);
     }
     for folder in folders.iter().rev() {
-        let is_in_use = || folder.read_dir().is_ok_and(|mut names| names.next().is_some());
-        all &= unless_absent(fs::remove_dir(folder)).is_ok() || is_in_use();
+        let _ = fs::remove_dir(folder);
     }
     all
 }
@@ -464,8 +463,11 @@ pub(super) fn undo(prepared: &[PathBuf], folders: &[PathBuf]) -> bool {
 /// Removes a file, or a directory that was put aside; false where it stays.
 #[expect(clippy::disallowed_methods, reason = "the folder holds only what the store put there")]
 fn discard(path: &Path) -> bool {
-    let is_folder = fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
-    let removed = if is_folder { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    // Who cannot get there has made nothing there either.
+    let Ok(found) = fs::symlink_metadata(path) else {
+        return true;
+    };
+    let removed = if found.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     unless_absent(removed).is_ok()
 }
 

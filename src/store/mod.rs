@@ -29,6 +29,7 @@ pub(crate) mod entries;
 mod exclusive;
 pub(crate) mod files;
 mod journal;
+mod json;
 mod mounts;
 mod policy;
 pub(crate) mod reading;
@@ -102,12 +103,12 @@ pub(crate) fn app_folders(root: &Path) -> Result<Vec<AppName>> {
         let Some(app) = name.to_str().and_then(|name| AppName::parse(name).ok()) else {
             continue;
         };
-        let is_folder = match entry.file_type() {
+        let is_directory = match entry.file_type() {
             Ok(kind) if kind.is_symlink() => entry.path().is_dir(),
             Ok(kind) => kind.is_dir(),
             Err(_) => false,
         };
-        if is_folder {
+        if is_directory {
             apps.push(app);
         }
     }

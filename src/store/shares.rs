@@ -38,12 +38,12 @@ impl Store {
     /// The apps that get what an app mounts.
     pub fn apps_sharing_from(&self, from: &AppName) -> Result<Vec<AppName>> {
         let mut sharing = Vec::new();
-        let Some(folder) = files::Folder::open(self.layout().apps())? else {
+        let Some(directory) = files::Folder::open(self.layout().apps())? else {
             return Ok(sharing);
         };
         for app in self.apps()? {
             // Most apps have no settings.
-            if folder.lacks(&settings_within(&app)) {
+            if directory.lacks(&settings_within(&app)) {
                 continue;
             }
             if self.app_settings(&app)?.share(from).is_some() {
@@ -173,9 +173,6 @@ impl Store {
 
     /// Refuses a new attachment of an app where its container path is taken by what the app gets from others, or by
     /// what an app has that would get it. `leaving` gives the entry up in the same step.
-    ///
-    /// # Errors
-    /// Names both apps and the entry in the way; and where files cannot be read.
     pub fn refuse_shared_collision(
         &self,
         app: &AppName,
@@ -247,7 +244,7 @@ impl Change<'_> {
         Ok(sharing)
     }
 
-    /// Has the apps that share from an app do so by its new name.
+    /// Makes the apps that share from an app do so by its new name.
     pub fn rename_sharing_from(&mut self, old: &AppName, new: &AppName) -> Result<()> {
         for app in self.store().apps_sharing_from(old)? {
             let mut settings = self.store().app_settings(&app)?;

@@ -1,18 +1,18 @@
 //! The notes of snapshots: `snapshots/ENTRY/NAME.json`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
 use crate::domain::names::EntryName;
 use crate::domain::snapshot::{Snapshot, SnapshotName, directory_name};
-use crate::store::{Change, Store, files};
+use crate::store::{Change, Store, json};
 
 fn all(layout: &Layout) -> PathBuf {
     layout.registry().join("snapshots")
 }
 
-fn folder(layout: &Layout, entry: &EntryName) -> PathBuf {
+fn directory(layout: &Layout, entry: &EntryName) -> PathBuf {
     all(layout).join(entry.as_str())
 }
 
@@ -24,7 +24,7 @@ impl Layout {
 
     /// The file with what is noted of a snapshot.
     pub fn snapshot_note(&self, entry: &EntryName, name: &SnapshotName) -> PathBuf {
-        folder(self, entry).join(format!("{name}.json"))
+        directory(self, entry).join(format!("{name}.json"))
     }
 }
 
@@ -36,46 +36,28 @@ impl Store {
         name: &SnapshotName,
     ) -> Result<Option<Snapshot>> {
         let path = self.layout().snapshot_note(entry, name);
-        let Some(content) = files::read(&path)? else {
-            return Ok(None);
-        };
-        let unreadable = |line: Option<usize>, reason: String| Error::Unreadable {
-            path: path.clone(),
-            line,
-            reason,
-        };
-        let note: Snapshot = serde_json::from_slice(&content).map_err(|error| {
-            unreadable(Some(error.line()).filter(|&line| line > 0), error.to_string())
-        })?;
-        if (&note.entry, &note.name) != (entry, name) {
-            let reason = format!("it is about the snapshot {}@{}", note.entry, note.name);
-            return Err(unreadable(None, reason));
+        let note: Option<Snapshot> = json::read(&path)?;
+        match note {
+            Some(note) if (&note.entry, &note.name) != (entry, name) => {
+                let reason = format!("it is about the snapshot {}@{}", note.entry, note.name);
+                Err(Error::unreadable(path, reason))
+            }
+            note => Ok(note),
         }
-        Ok(Some(note))
     }
 
     /// The snapshots of an entry, oldest first, and what was wrong with the notes of others.
     pub fn snapshots_of(&self, entry: &EntryName) -> Result<(Vec<Snapshot>, Vec<Error>)> {
-        let (mut notes, mut problems) = (Vec::new(), Vec::new());
-        for file in names(&folder(self.layout(), entry))? {
-            let name = file.strip_suffix(".json").and_then(|name| SnapshotName::parse(name).ok());
-            let Some(name) = name else {
-                continue;
-            };
-            match self.snapshot_note(entry, &name) {
-                Ok(note) => notes.extend(note),
-                Err(problem) => problems.push(problem),
-            }
-        }
+        let read = |name: &SnapshotName| self.snapshot_note(entry, name);
+        let directory = directory(self.layout(), entry);
+        let (mut notes, problems) = json::list(&directory, SnapshotName::parse, read)?;
         notes.sort_unstable_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
         Ok((notes, problems))
     }
 
     /// The entries that have snapshots, in the order of their names.
     pub fn entries_with_snapshots(&self) -> Result<Vec<EntryName>> {
-        let names = names(&all(self.layout()))?;
-        let mut entries: Vec<EntryName> =
-            names.iter().filter_map(|name| EntryName::parse(name).ok()).collect();
+        let mut entries = json::names(&all(self.layout()), |name| EntryName::parse(name).ok())?;
         entries.sort_unstable();
         Ok(entries)
     }
@@ -85,36 +67,19 @@ impl Change<'_> {
     /// Writes what is noted of a snapshot.
     pub fn write_snapshot(&mut self, note: &Snapshot) -> Result<()> {
         let path = self.store().layout().snapshot_note(&note.entry, &note.name);
-        let content = serde_json::to_vec_pretty(note).map_err(Error::system("write", &path))?;
-        self.write(path, content);
-        Ok(())
+        self.write_json(path, note)
     }
 
     /// Removes the note of a snapshot, and its entry's directory with the last one.
     pub fn remove_snapshot(&mut self, entry: &EntryName, name: &SnapshotName) -> Result<()> {
         let note = self.store().layout().snapshot_note(entry, name);
-        let folder = folder(self.store().layout(), entry);
-        let own = note.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
-        if names(&folder)?.iter().all(|other| *other == own) {
-            self.discard_folder(folder);
+        let directory = directory(self.store().layout(), entry);
+        let is_other = |file: &str| (note.file_name() != Some(file.as_ref())).then_some(());
+        if json::names(&directory, is_other)?.is_empty() {
+            self.discard_folder(directory);
         } else {
             self.remove(note);
         }
         Ok(())
     }
-}
-
-/// The names in a directory; none where it is not there.
-fn names(folder: &Path) -> Result<Vec<String>> {
-    let names = match std::fs::read_dir(folder) {
-        Ok(names) => names,
-        Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(Error::system("read", folder)(error)),
-    };
-    let mut texts = Vec::new();
-    for name in names {
-        let name = name.map_err(Error::system("read", folder))?.file_name();
-        texts.extend(name.to_str().map(str::to_owned));
-    }
-    Ok(texts)
 }

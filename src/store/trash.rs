@@ -10,30 +10,21 @@ use serde_json::Map;
 use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
 use crate::domain::trash::{TRASH, TrashId, Trashed};
-use crate::store::{Change, Store, files};
+use crate::store::{Change, Store, files, json};
 
-fn folder(layout: &Layout) -> PathBuf {
+fn directory(layout: &Layout) -> PathBuf {
     layout.registry().join("trash")
 }
 
 fn path(layout: &Layout, id: &TrashId) -> PathBuf {
-    folder(layout).join(format!("{id}.json"))
+    directory(layout).join(format!("{id}.json"))
 }
 
 /// The ids of names such as `PREFIXidSUFFIX` in a directory; none where there is no such directory.
-fn ids(folder: &Path, prefix: &str, suffix: &str) -> Result<Vec<TrashId>> {
-    let names = match std::fs::read_dir(folder) {
-        Ok(names) => names,
-        Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(Error::system("read", folder)(error)),
-    };
-    let mut ids = Vec::new();
-    for name in names {
-        let name = name.map_err(Error::system("read", folder))?.file_name();
-        let text = name.to_str().and_then(|name| name.strip_prefix(prefix)?.strip_suffix(suffix));
-        ids.extend(text.and_then(|text| TrashId::parse(text).ok()));
-    }
-    Ok(ids)
+fn ids(directory: &Path, prefix: &str, suffix: &str) -> Result<Vec<TrashId>> {
+    json::names(directory, |name| {
+        TrashId::parse(name.strip_prefix(prefix)?.strip_suffix(suffix)?).ok()
+    })
 }
 
 impl Store {
@@ -48,10 +39,10 @@ impl Store {
         if std::fs::symlink_metadata(self.trashed_directory(id)).is_err() {
             return Ok(None);
         }
-        let content = files::read(&path(self.layout(), id))?;
-        let note = content.and_then(|content| serde_json::from_slice::<Trashed>(&content).ok());
-        if let Some(note) = note.filter(|note| note.id == *id) {
-            return Ok(Some(note));
+        match json::read::<Trashed>(&path(self.layout(), id)) {
+            Ok(Some(note)) if note.id == *id => return Ok(Some(note)),
+            Err(error @ Error::System { .. }) => return Err(error),
+            _ => {}
         }
         let path = self.layout().directory(id.name()).to_string_lossy().into_owned();
         let (when, unknown) = (id.when(), Map::new());
@@ -85,7 +76,7 @@ impl Store {
 
     /// Removes the notes of what is not in the trash any more. What cannot be removed is left for the next time.
     pub fn forget_what_is_gone(&self) {
-        let notes = ids(&folder(self.layout()), "", ".json").unwrap_or_default();
+        let notes = ids(&directory(self.layout()), "", ".json").unwrap_or_default();
         let is_gone =
             |id: &&TrashId| std::fs::symlink_metadata(self.trashed_directory(id)).is_err();
         let gone: Vec<&TrashId> = notes.iter().filter(is_gone).collect();
@@ -108,8 +99,7 @@ impl Change<'_> {
         let store = self.store();
         let to = store.trashed_directory(&trashed.id);
         let note = path(store.layout(), &trashed.id);
-        let content = serde_json::to_vec_pretty(trashed).map_err(Error::system("write", &note))?;
-        self.write(note, content);
+        self.write_json(note, trashed)?;
         self.move_folder(from, to);
         Ok(())
     }

@@ -19,11 +19,9 @@ use crate::storage::staged::Staged;
 use crate::store::{Change, Mounted, Store};
 use crate::types;
 
-/// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not given.
-///
-/// # Errors
-/// Where the store cannot be read or changed, or data cannot be copied; the clone has no mounts then.
-pub(crate) fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+/// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not given. Where one cannot
+/// be copied, the clone has no mounts.
+pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some((old, new)) = both(arguments)? else {
         return Ok(());
     };

@@ -11,7 +11,7 @@ use crate::store::files;
 
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
 /// where no other app mounts them.
-pub(crate) fn delete(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -26,7 +26,7 @@ pub(crate) fn delete(arguments: &[String], context: &mut Context) -> anyhow::Res
 }
 
 /// Moves what the store has of an app to its new name.
-pub(crate) fn rename(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some((old, new)) = both(arguments)? else {
         return Ok(());
     };

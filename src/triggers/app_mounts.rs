@@ -21,7 +21,7 @@ struct Pair<'a> {
 }
 
 /// Prints the pairs of entry and attachment of a phase (deploy unless another is named) as JSON.
-pub(crate) fn pairs(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn pairs(arguments: &[String], context: &mut Context) -> Result<()> {
     let (phase, mounts) = read(arguments, context)?;
     let pairs: Vec<Pair> = mounts
         .sorted()
@@ -37,7 +37,7 @@ pub(crate) fn pairs(arguments: &[String], context: &mut Context) -> anyhow::Resu
 }
 
 /// Prints the mounts of a phase as `host:container[:options]`, or as JSON; warns that it is deprecated.
-pub(crate) fn list(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn list(arguments: &[String], context: &mut Context) -> Result<()> {
     context.out.warn(
         "Deprecated: please use the 'storage-app-mounts' plugn trigger or the storage Go package directly instead of 'storage-list'",
     );

@@ -18,21 +18,22 @@ use crate::store::files::{self, is_absent};
 /// The largest `app.json` that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
-/// Reads what an app needs from the `app.json` in its source. An app whose `app.json` says nothing of storage
-/// keeps what was imported.
-pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+/// Reads what an app needs from the `app.json` in its source. Where that says nothing of storage any more, what it said goes;
+/// what was imported stays.
+pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
-    if let Some(document) = app_json(&app, Path::new(word(arguments, 1)), context)? {
-        let declared = serde_json::from_slice::<serde_json::Value>(&document);
-        if declared.is_ok_and(|value| value.get("storage").is_some()) {
-            let declared = parse(&document)
-                .map_err(|reason| Error::refused(format!("{app}: app.json: {reason}")))?;
-            needs::declare(&app, &declared, context)?;
-        }
+    let document = app_json(&app, Path::new(word(arguments, 1)), context)?.unwrap_or_default();
+    let value = serde_json::from_slice::<serde_json::Value>(&document);
+    if value.is_ok_and(|value| value.get("storage").is_some()) {
+        let declared = parse(&document)
+            .map_err(|reason| Error::refused(format!("{app}: app.json: {reason}")))?;
+        needs::declare(&app, &declared, true, context)?;
+    } else if context.store.app_settings(&app)?.needs_from_app_json {
+        needs::declare(&app, &[], false, context)?;
     }
-    Ok(check_build_mounts(&app, context)?)
+    check_build_mounts(&app, context)
 }
 
 /// Refuses a build whose mounts have no source: Docker would make a directory of it, as root.
@@ -80,7 +81,7 @@ fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Ve
 }
 
 /// Remembers which image was built, and by which builder: the next deploy is checked against it.
-pub(crate) fn released(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn released(arguments: &[String], context: &mut Context) -> Result<()> {
     let (builder, image) = (word(arguments, 0), word(arguments, 2));
     let name = word(arguments, 1);
     if name.is_empty() || image.is_empty() {
@@ -105,16 +106,16 @@ pub(crate) fn released(arguments: &[String], context: &mut Context) -> anyhow::R
 }
 
 /// Checks what the app mounts before the image is released and containers start; the refusal stops the deploy.
-pub(crate) fn checked(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn checked(arguments: &[String], context: &mut Context) -> Result<()> {
     let (name, image) = (word(arguments, 1), word(arguments, 2));
     if name.is_empty() {
         return Ok(());
     }
-    Ok(prepare::release(&AppName::parse(name)?, image, context)?)
+    prepare::release(&AppName::parse(name)?, image, context)
 }
 
 /// Forgets what the deploy has checked. The new containers run: where that fails, it is said, and no more.
-pub(crate) fn deployed(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn deployed(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };

@@ -3,12 +3,13 @@
 use super::word;
 use crate::context::Context;
 use crate::domain::entry::DOCKER_LOCAL;
+use crate::domain::error::Result;
 
 /// When the trash is looked through: once an hour, not at the full hour, when everybody else does something.
 const SCHEDULE: &str = "23 * * * *";
 
 /// Prints `schedule;command;logfile` for the trash, while there is something in it.
-pub(crate) fn entries(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn entries(arguments: &[String], context: &mut Context) -> Result<()> {
     if word(arguments, 0) != DOCKER_LOCAL || context.store.is_trash_empty() {
         return Ok(());
     }

@@ -26,7 +26,7 @@ const REFUSED: &str = ".refused";
 
 /// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted. Dokku builds
 /// on whatever this says, so what must not be built is told to Docker.
-pub(crate) fn build(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn build(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -68,7 +68,7 @@ fn build_words(
 ///
 /// Dokku asks without the number of a container first: then what the process type mounts is checked and prepared. With a
 /// number, the container is about to start: what has an exclusive entry before it is stopped.
-pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -95,7 +95,7 @@ pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> anyhow::Res
 }
 
 /// Prints the mounts of one-off containers. Dokku starts them whatever this says, so what must not start is told to Docker.
-pub(crate) fn run(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments)? else {
         return Ok(());
     };
@@ -115,7 +115,7 @@ fn print_or_refuse(
     words: Result<Vec<String>>,
     can_mount: bool,
     context: &mut Context,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     match words {
         Ok(words) => print(&words, context),
         Err(error) => {
@@ -231,7 +231,7 @@ fn words_of_mount(
     must_be_in_scope(entry, app, context)?;
     let source = as_docker_sees_it(mounted, context)?;
     let storage_type = types::of(entry);
-    let has_own_problems = !entry.kind.is_empty() || entry.volume_target().has_options;
+    let has_own_problems = entry.is_typed() || entry.volume_target().has_options;
     if is_unstoppable && has_own_problems {
         if let Some(finding) = prepare::mend(app, mounted, context) {
             return Err(Error::refused(finding.line()));

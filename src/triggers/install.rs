@@ -34,8 +34,6 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
 use crate::context::Context;
 use crate::context::row::Kind;
 use crate::domain::error::{Error, Result};
@@ -43,7 +41,7 @@ use crate::domain::layout::{HELPERS, INSTALLED, LIB_ROOT_FILE, STORAGE_ROOT_FILE
 use crate::domain::names::AppName;
 use crate::fs::image;
 use crate::fs::tree::{self, Depth};
-use crate::host::process;
+use crate::host::process::Program;
 use crate::host::users::is_root;
 use crate::ops::{migrate, trash, usable};
 use crate::privileged::root;
@@ -62,14 +60,13 @@ const STORAGE: &str = "data/storage";
 const ROOTS: Option<u32> = Some(0);
 
 /// Makes the store's directories, mends owners, installs the helpers and takes older mounts over.
-///
-/// # Errors
-/// Where something cannot be made; it can be run again.
-pub(crate) fn run(_arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
-    folders(context)?;
+pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
+    directories(context)?;
     if is_root() && context.environment.is_dokku() {
         mend_owners(context)?;
-        helpers(context).context("unable to install the helpers for sudo")?;
+        helpers(context).map_err(|error| {
+            Error::refused(format!("unable to install the helpers for sudo: {error:#}"))
+        })?;
         if image::move_to_own_place(context.store.layout())? {
             context.out.detail("Moved the images of entries with a size to storage-images, where only root can write");
         }
@@ -80,7 +77,7 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> anyhow::Resul
     if let Err(error) = trash::empty_expired(context) {
         context.out.warn(&error.to_string());
     }
-    Ok(take_over(context)?)
+    take_over(context)
 }
 
 fn name_trashed_images(context: &Context) -> Result<()> {
@@ -94,7 +91,7 @@ fn name_trashed_images(context: &Context) -> Result<()> {
     image::name_trashed(layout, layout.storage(), &sized.collect::<Vec<_>>())
 }
 
-fn folders(context: &Context) -> Result<()> {
+fn directories(context: &Context) -> Result<()> {
     let root = context.store.layout().root();
     let owner = context.store.owner().get();
     let linked = linked_storage_root(context)?;
@@ -132,7 +129,7 @@ fn linked_storage_root(context: &Context) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Has mounted again what is kept mounted. What cannot be is told; the apps' next deploys say it, too.
+/// Mounts again what is kept mounted. It warns of what it cannot mount; the apps' next deploys do, too.
 fn keep_mounted(context: &mut Context) {
     let entries = context.store.entries().unwrap_or_default().entries;
     for entry in entries.iter().filter(|entry| types::of(entry).must_be_mounted(entry)) {
@@ -153,11 +150,11 @@ fn mend_owners(context: &Context) -> Result<()> {
         ("data/storage-registry", Depth::Tree),
         (STORAGE, Depth::Folder),
     ] {
-        let folder = match linked_storage_root(context)?.filter(|_| path == STORAGE) {
+        let directory = match linked_storage_root(context)?.filter(|_| path == STORAGE) {
             Some(linked) => tree::enter_real(&linked)?,
             None => tree::enter_path(root, path)?,
         };
-        tree::own(&folder, path, uid, gid, depth, &|_| {})?;
+        tree::own(&directory, path, uid, gid, depth, &|_| {})?;
     }
     Ok(())
 }
@@ -165,13 +162,13 @@ fn mend_owners(context: &Context) -> Result<()> {
 /// Copies this program to a directory that only root can write, says there which root it works below, and lets
 /// Dokku's group run it through sudo.
 fn helpers(context: &Context) -> anyhow::Result<()> {
-    let folder = Path::new(HELPERS);
-    fs::create_dir_all(folder)?;
-    for made in folder.ancestors().take(3) {
+    let directory = Path::new(HELPERS);
+    fs::create_dir_all(directory)?;
+    for made in directory.ancestors().take(3) {
         fs::set_permissions(made, Permissions::from_mode(0o755))?;
         std::os::unix::fs::chown(made, Some(0), Some(0))?;
     }
-    let program = folder.join("dokku-storage");
+    let program = directory.join("dokku-storage");
     root::replace(&program, &fs::read("/proc/self/exe")?, 0o755, ROOTS)?;
     let storage = fs::canonicalize(context.store.layout().storage())?;
     root::replace(
@@ -185,7 +182,7 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
     let group = context.environment.system_group();
     let mut rules = String::new();
     for row in context.catalog.of_kind(Kind::Helper) {
-        let link = folder.join(row.name);
+        let link = directory.join(row.name);
         root::link(Path::new("dokku-storage"), &link)?;
         writeln!(rules, "%{group} ALL=(root) NOPASSWD: {}", link.display())?;
         if let Some(plugin) = context.environment.plugin() {
@@ -202,9 +199,9 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
 fn write_rules(rules: &str) -> anyhow::Result<()> {
     let candidate = PathBuf::from(format!("{INSTALLED}/sudoers"));
     root::replace(&candidate, rules.as_bytes(), 0o440, ROOTS)?;
-    let checked = process::output("visudo", &["-c", "-f", &candidate.to_string_lossy()]);
+    let checked = Program::new("visudo", &["-c", "-f", &candidate.to_string_lossy()]).run();
     if let Ok(answer) = checked
-        && answer.status != 0
+        && !answer.is_ok()
     {
         anyhow::bail!("sudo does not accept its new rules: {}", answer.stderr.trim());
     }

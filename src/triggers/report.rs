@@ -1,10 +1,11 @@
 //! `report` and `cron-entries`: the plugin's part of what Dokku shows and schedules.
 
 use crate::context::Context;
+use crate::domain::error::Result;
 use crate::ops::apps;
 
 /// The app's part of `dokku report`.
-pub(crate) fn app(arguments: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn app(arguments: &[String], context: &mut Context) -> Result<()> {
     let app = apps::existing(&context.environment, super::word(arguments, 0))?;
-    Ok(crate::ops::report::of_app(&app, context)?)
+    crate::ops::report::of_app(&app, context)
 }

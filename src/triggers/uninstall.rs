@@ -6,14 +6,14 @@ use std::path::Path;
 use super::install::SUDOERS;
 use super::word;
 use crate::context::Context;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::domain::layout::{HELPERS, INSTALLED};
 use crate::fs::tree;
 use crate::host::users::is_root;
 use crate::privileged::{ATTACHING, UNIT};
 
 /// Removes the helpers and, where they are this plugin's, sudo's rules for them. The store stays.
-pub(crate) fn run(arguments: &[String], _context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &[String], _context: &mut Context) -> Result<()> {
     if word(arguments, 0) != "storage" || !is_root() {
         return Ok(());
     }
@@ -27,5 +27,5 @@ pub(crate) fn run(arguments: &[String], _context: &mut Context) -> anyhow::Resul
     }
     let installed = Path::new(INSTALLED);
     let name = installed.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    Ok(tree::remove(installed.parent().unwrap_or(installed), name)?)
+    tree::remove(installed.parent().unwrap_or(installed), name)
 }

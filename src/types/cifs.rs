@@ -12,8 +12,7 @@ use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::host::environment::Environment;
 use crate::types::{
-    Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType, remote,
-    renewed,
+    Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, renewed,
 };
 
 /// The type `cifs`.
@@ -75,24 +74,24 @@ impl StorageType for Cifs {
     fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
         entry.options.clone_from(&request.options);
         entry.connector.clone_from(&request.connector);
-        shared_options(entry, &connector(entry, context)?)?;
+        shared_options(entry, &super::connector(entry, &context.store)?)?;
         self.check_reclaim_policy(entry)?;
         entry.host_path = Some(Source::parse(entry.name.as_str())?);
         Ok(())
     }
 
-    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn is_created_again(&self) -> bool {
+        true
+    }
+
+    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
         let options = volume_options(entry, context)?;
         renewed::make(entry, options, context)
     }
 
-    fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
-        super::refuse_delete_policy(entry)
-    }
-
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
         let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
-        match connector(entry, context) {
+        match super::connector(entry, &context.store) {
             Ok(connector) => {
                 // Without its secret nobody knows what the volume was made with.
                 let wanted = volume_options(entry, context).unwrap_or_default();
@@ -111,14 +110,6 @@ impl StorageType for Cifs {
         }
     }
 
-    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        self.make(entry, &Request::default(), context)
-    }
-
-    fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
-        super::volume_removal(entry, asked)
-    }
-
     fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         renewed::remove(entry, context)
     }
@@ -127,10 +118,6 @@ impl StorageType for Cifs {
         let options = volume_options(entry, context)?;
         renewed::renew(entry, options, context)
     }
-}
-
-fn connector(entry: &Entry, context: &Context) -> Result<Connector> {
-    super::connector(entry, "cifs", context)
 }
 
 /// The options without the secret (mount.cifs(8)).
@@ -151,7 +138,8 @@ fn shared_options(entry: &Entry, connector: &Connector) -> Result<Vec<String>> {
         options.push(format!("port={port}"));
     }
     if connector.username.is_empty() {
-        options.push("guest".to_owned());
+        // The kernel takes no one without a name; `guest` alone is a word of mount.cifs(8).
+        options.push("username=guest".to_owned());
     } else {
         options.push(format!("username={}", connector.username));
     }
@@ -210,7 +198,7 @@ fn share(entry: &Entry) -> Result<&str> {
 
 /// What Docker's `local` driver is told, the password included.
 fn volume_options(entry: &Entry, context: &Context) -> Result<BTreeMap<String, String>> {
-    let connector = connector(entry, context)?;
+    let connector = super::connector(entry, &context.store)?;
     let mut options = shared_options(entry, &connector)?;
     if connector.has_secret() {
         let secret = context.store.secret(&connector.name)?.ok_or_else(|| {

@@ -47,7 +47,7 @@ impl StorageType for Directory {
         )
     }
 
-    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
         sized::make(entry, context)
     }
 

@@ -12,7 +12,7 @@
 //!    what there is, nearest first.
 //! 2. `plan` completes the new entry and refuses what cannot be: nothing is changed yet. It sets `host_path`, to
 //!    which Docker's `-v` can be given.
-//! 3. The entry is registered in `Store::change`; then `make` makes what is outside of the store. If that fails, it
+//! 3. The entry is registered in `Store::change`; then `create` makes what is outside of the store. If that fails, it
 //!    undoes what it did and the entry is put back. It finds what a killed command left, and takes it or makes it
 //!    anew.
 //! 4. `check_attachment` judges a mount when it is asked for, `words` prints it for Docker.
@@ -58,6 +58,7 @@ pub(crate) use description::Request;
 pub(crate) use description::Requirement;
 
 use crate::context::Context;
+use crate::docker::volumes;
 use crate::domain::attachment::Attachment;
 use crate::domain::connector::Connector;
 use crate::domain::docker_args;
@@ -69,6 +70,7 @@ use crate::domain::size::ByteSize;
 use crate::host::environment::Environment;
 use crate::storage::root::DirectorySpec;
 use crate::storage::snapshots::SnapshotKind;
+use crate::store::Store;
 
 /// Every type, in the order in which they are listed.
 pub(crate) static ALL: &[&dyn StorageType] = &[
@@ -100,9 +102,19 @@ pub(crate) trait StorageType: Sync {
     ///
     /// # Errors
     /// Where it cannot be made; what was made of it is gone again.
-    fn make(&self, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
         let _ = (entry, request, context);
         Ok(())
+    }
+
+    /// Whether the data is in a Docker volume, which the engine counts and may lose with the entry.
+    fn keeps_in_volume(&self) -> bool {
+        false
+    }
+
+    /// Whether a Docker volume that holds no data itself is behind the entry: it can be created again at any time.
+    fn is_created_again(&self) -> bool {
+        false
     }
 
     /// What the storage root has under the entry's name.
@@ -116,7 +128,7 @@ pub(crate) trait StorageType: Sync {
         self.place() == Place::MountPoint
     }
 
-    /// Has the entry hold more, before the new size is noted in it.
+    /// Grows the entry, before the new size is noted in it.
     fn resize(&self, entry: &Entry, size: ByteSize, context: &mut Context) -> Result<()> {
         let _ = (size, context);
         Err(Error::refused(format!(
@@ -145,7 +157,7 @@ pub(crate) trait StorageType: Sync {
     /// Refuses to change a property that this type does not have, or only takes at the beginning.
     fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {
         let of_every_type = ["exclusive", "scope", "node", "reclaim-policy"];
-        if entry.kind.is_empty() || of_every_type.contains(&property) {
+        if !entry.is_typed() || of_every_type.contains(&property) {
             return Ok(());
         }
         Err(Error::refused(format!(
@@ -157,8 +169,8 @@ pub(crate) trait StorageType: Sync {
 
     /// Refuses a reclaim policy that this type cannot follow.
     fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
-        let _ = entry;
-        Ok(())
+        let is_asked = entry.is_deleted_with_entry() && self.description().reach == Reach::Anywhere;
+        refuse_to_remove(entry, "reclaim policy Delete", is_asked)
     }
 
     /// The words that mount an attachment of an entry, for a source as Docker sees it.
@@ -196,12 +208,17 @@ pub(crate) trait StorageType: Sync {
     /// Tries to mend what can be mended without anybody: starts what keeps the entry mounted, makes again what holds no
     /// data.
     fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        let _ = (entry, context);
+        if self.is_created_again() {
+            return self.create(entry, &Request::default(), context);
+        }
         Ok(())
     }
 
     /// What is to go with the entry; `asked` where `--destroy-host-dir` was given.
-    fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal>;
+    fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
+        let _ = context;
+        refuse_to_remove(entry, "--destroy-host-dir", asked).map(|()| Removal::Outside)
+    }
 
     /// Lets go of what the entry holds on this host before it is destroyed.
     ///
@@ -217,7 +234,9 @@ pub(crate) trait StorageType: Sync {
     /// # Errors
     /// Where that fails; the entry is put back.
     fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        let _ = (entry, context);
+        if self.is_created_again() {
+            return volumes::remove(&context.environment, entry.shown_source());
+        }
         Ok(())
     }
 
@@ -383,18 +402,18 @@ pub(crate) fn nearest_first<'a>(written: &str, names: impl Iterator<Item = &'a s
     names.join(", ")
 }
 
-/// The connector of an entry, which must be of this type.
-fn connector(entry: &Entry, kind: &str, context: &Context) -> Result<Connector> {
+/// The connector of an entry, which must be of the kind that its type needs.
+pub(crate) fn connector(entry: &Entry, store: &Store) -> Result<Connector> {
     let name = entry.connector.as_ref().map_or("", ConnectorName::as_str);
-    let connector = context.store.existing_connector(name)?;
-    if connector.kind == kind {
-        return Ok(connector);
+    let connector = store.existing_connector(name)?;
+    let Description { name: own, connector: kind, .. } = of(entry).description();
+    match *kind {
+        Some(kind) if connector.kind != kind => Err(Error::refused(format!(
+            "connector {name:?} is of type {}, and type {own} needs one of type {kind}",
+            connector.kind
+        ))),
+        _ => Ok(connector),
     }
-    Err(Error::refused(format!(
-        "connector {name:?} is of type {}, and type {} needs one of type {kind}",
-        connector.kind,
-        name_of(entry)
-    )))
 }
 
 /// Refuses to remove data that is on a server, where `flag` asks for it.
@@ -407,16 +426,6 @@ fn refuse_to_remove(entry: &Entry, flag: &str, asked: bool) -> Result<()> {
         entry.name,
         name_of(entry)
     )))
-}
-
-/// Refuses reclaim policy Delete for an entry whose data is on a server.
-fn refuse_delete_policy(entry: &Entry) -> Result<()> {
-    refuse_to_remove(entry, "reclaim policy Delete", entry.is_deleted_with_entry())
-}
-
-/// What goes with an entry that is a Docker volume without data on this host.
-fn volume_removal(entry: &Entry, asked: bool) -> Result<Removal> {
-    refuse_to_remove(entry, "--destroy-host-dir", asked).map(|()| Removal::Outside)
 }
 
 #[cfg(test)]

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::docker::volumes;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::finding::Problem;
 use crate::domain::paths::{HostPath, Source};
 use crate::host::environment::Environment;
 use crate::types::{
-    Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType, remote,
-    volume,
+    Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, volume,
 };
 
 /// The type `nfs`.
@@ -63,12 +61,12 @@ impl StorageType for Nfs {
         Ok(())
     }
 
-    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
-        volume::make(entry, volume_options(entry)?, context)
+    fn is_created_again(&self) -> bool {
+        true
     }
 
-    fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
-        super::refuse_delete_policy(entry)
+    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        volume::make(entry, volume_options(entry)?, context)
     }
 
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
@@ -77,19 +75,69 @@ impl StorageType for Nfs {
         let server = entry.option("server");
         remote::problem(entry, ("nfs", "nfs-common"), &wanted, server, port, context)
     }
-
-    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        self.make(entry, &Request::default(), context)
-    }
-
-    fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
-        super::volume_removal(entry, asked)
-    }
-
-    fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        volumes::remove(&context.environment, entry.shown_source())
-    }
 }
+
+/// The names of the options that the kernel takes for NFS (nfs(5)), and for any file system (mount(8)).
+const KNOWN: [&str; 58] = [
+    "ac",
+    "acdirmax",
+    "acdirmin",
+    "acl",
+    "acregmax",
+    "acregmin",
+    "actimeo",
+    "async",
+    "bsize",
+    "clientaddr",
+    "cto",
+    "fsc",
+    "hard",
+    "intr",
+    "local_lock",
+    "lock",
+    "lookupcache",
+    "max_connect",
+    "migration",
+    "minorversion",
+    "mountaddr",
+    "mountport",
+    "mountproto",
+    "mountvers",
+    "namlen",
+    "nconnect",
+    "noac",
+    "noacl",
+    "noatime",
+    "nocto",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "nofsc",
+    "nointr",
+    "nolock",
+    "nomigration",
+    "nordirplus",
+    "noresvport",
+    "nosharecache",
+    "nosuid",
+    "proto",
+    "rdirplus",
+    "relatime",
+    "resvport",
+    "retrans",
+    "ro",
+    "rsize",
+    "rw",
+    "sec",
+    "sharecache",
+    "soft",
+    "softreval",
+    "sync",
+    "tcp",
+    "timeo",
+    "udp",
+    "wsize",
+];
 
 /// What Docker's `local` driver is told (nfs(5)).
 fn volume_options(entry: &Entry) -> Result<BTreeMap<String, String>> {
@@ -112,6 +160,13 @@ fn volume_options(entry: &Entry) -> Result<BTreeMap<String, String>> {
     let port = remote::port(entry.option("port"), PORT)?;
     let own = ["addr", "nfsvers", "vers", "port"];
     let further = remote::further(entry.option("mount-options"), &own)?;
+    let is_known = |part: &&str| KNOWN.contains(&part.split('=').next().unwrap_or_default());
+    if let Some(unknown) = further.iter().find(|part| !is_known(part)) {
+        return Err(Error::refused(format!(
+            "mount option {unknown:?} is not one of NFS (nfs(5)); there are: {}",
+            super::nearest_first(unknown, KNOWN.into_iter())
+        )));
+    }
     let mut options = vec![format!("addr={server}"), format!("nfsvers={version}")];
     if port != PORT {
         options.push(format!("port={port}"));

@@ -20,9 +20,9 @@ pub(crate) fn kernel_has(file_system: &str) -> bool {
     let is_known =
         known.lines().any(|line| line.split_whitespace().next_back() == Some(file_system));
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    let folder = format!("/lib/modules/{release}");
+    let directory = format!("/lib/modules/{release}");
     let module = |name: &str| {
-        std::fs::read_to_string(format!("{folder}/{name}"))
+        std::fs::read_to_string(format!("{directory}/{name}"))
             .is_ok_and(|list| list.lines().any(|line| line.contains(&format!("/{file_system}.ko"))))
     };
     is_known || module("modules.dep") || module("modules.builtin")
@@ -53,6 +53,11 @@ pub(crate) fn server(text: &str) -> Result<&str> {
 /// Mount options that somebody added, which must not take the place of others.
 pub(crate) fn further<'a>(text: &'a str, own: &[&str]) -> Result<Vec<&'a str>> {
     let parts: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
+    if let Some(part) = parts.iter().find(|part| part.contains(char::is_whitespace)) {
+        return Err(Error::refused(format!(
+            "mount option {part:?} has a blank in it; write options with commas alone, such as soft,timeo=50"
+        )));
+    }
     let taken = parts.iter().find(|part| {
         let key = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
         own.contains(&key.as_str())

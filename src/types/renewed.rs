@@ -129,7 +129,7 @@ fn free_name(entry: &Entry, wanted: &Volume, context: &Context) -> Result<String
     )))
 }
 
-/// Has the entry use another volume, if it is still as it was.
+/// Points the entry to another volume, if it is still as it was.
 fn point_to(entry: &Entry, name: &str, context: &Context) -> Result<()> {
     let source = Source::parse(name)?;
     context.store.change(|change| {

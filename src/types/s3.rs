@@ -107,17 +107,13 @@ impl StorageType for S3 {
                 "type s3 mounts on the host, which Dokku in a container cannot; use a Docker volume plugin: --type volume --driver",
             ));
         }
-        let connector = super::connector(entry, "s3", context)?;
+        let connector = super::connector(entry, &context.store)?;
         let secret = context.store.secret(&connector.name)?;
         rclone::configuration(&connector, secret.as_ref())?;
         is_free(entry, Path::new(&path), context)
     }
 
-    fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
-        super::refuse_delete_policy(entry)
-    }
-
-    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
         let (name, layout) = (entry.name.as_str(), context.store.layout().clone());
         keeping::start(&context.environment, &layout, name)?;
         let begin = Instant::now();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::docker::volumes;
 use crate::domain::attachment::Attachment;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -11,7 +10,7 @@ use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::domain::size::ByteSize;
-use crate::types::{Abilities, Choice, Description, Reach, Removal, Request, StorageType, volume};
+use crate::types::{Abilities, Choice, Description, Reach, Request, StorageType, volume};
 
 /// The type `tmpfs`.
 ///
@@ -110,7 +109,11 @@ impl StorageType for Tmpfs {
         Ok(())
     }
 
-    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn is_created_again(&self) -> bool {
+        true
+    }
+
+    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
         let options = [
             ("type".to_owned(), "tmpfs".to_owned()),
             ("device".to_owned(), "tmpfs".to_owned()),
@@ -154,18 +157,6 @@ impl StorageType for Tmpfs {
         let mut options = mount_options(entry);
         options.extend(attachment.options());
         ["--tmpfs".to_owned(), format!("{}:{}", attachment.container_path, options.join(","))]
-    }
-
-    fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        self.make(entry, &Request::default(), context)
-    }
-
-    fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
-        super::volume_removal(entry, asked)
-    }
-
-    fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        volumes::remove(&context.environment, entry.shown_source())
     }
 }
 

@@ -37,9 +37,13 @@ impl StorageType for Volume {
         }
     }
 
+    fn keeps_in_volume(&self) -> bool {
+        true
+    }
+
     fn is_on_one_host(&self, entry: &Entry) -> bool {
         // What another driver does, or a device that is mounted, may be anywhere.
-        !entry.kind.is_empty() && driver(entry) == LOCAL && entry.options.is_empty()
+        entry.is_typed() && driver(entry) == LOCAL && entry.options.is_empty()
     }
 
     fn no_copies(&self, what: &str) -> String {
@@ -67,8 +71,8 @@ impl StorageType for Volume {
         }
     }
 
-    fn make(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
-        if entry.kind.is_empty() {
+    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+        if !entry.is_typed() {
             return Ok(());
         }
         make(entry, entry.options.clone(), context)
@@ -80,8 +84,8 @@ impl StorageType for Volume {
         let command = creation(entry);
         match &found {
             // What Dokku's own plugin registers Docker makes by itself.
-            Found::Missing if entry.kind.is_empty() && notes_nothing => None,
-            Found::Here(present) if entry.kind.is_empty() && notes_nothing => {
+            Found::Missing if !entry.is_typed() && notes_nothing => None,
+            Found::Here(present) if !entry.is_typed() && notes_nothing => {
                 missing_device(entry, &present.target(), context)
             }
             Found::Here(present) => wrong(entry, present, &entry.options)
@@ -105,7 +109,7 @@ impl StorageType for Volume {
     }
 
     fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
-        if entry.kind.is_empty() && asked {
+        if !entry.is_typed() && asked {
             let default_path = root::default_path(context, entry.name.as_str());
             return Err(only_on_default_path(
                 "--destroy-host-dir",
@@ -113,7 +117,7 @@ impl StorageType for Volume {
                 entry.shown_source(),
             ));
         }
-        let goes = !entry.kind.is_empty() && (asked || entry.is_deleted_with_entry());
+        let goes = entry.is_typed() && (asked || entry.is_deleted_with_entry());
         Ok(if goes { Removal::Outside } else { Removal::Nothing })
     }
 

@@ -12,7 +12,7 @@ before_all() {
   chown -R 1000:1001 "$root/var/lib/db"
   chmod 0750 "$root/var/lib/db"
   chown 1234 "$root/cache"
-  WITH_VOLUMES=$(make_image declares "$root" 'VOLUME /var/lib/db' 'VOLUME /cache' 'USER 1000')
+  WITH_VOLUMES=$(make_image declares "$root" 'VOLUME /var/lib/db' 'VOLUME /cache' 'VOLUME ["/cache/"]' 'USER 1000')
   WITH_ODD=$(make_image declares-odd "$root" 'VOLUME /var/lib/db' 'VOLUME /a:b' 'VOLUME /not/there' 'USER 1000')
   export WITH_VOLUMES WITH_ODD
 }

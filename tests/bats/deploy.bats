@@ -222,16 +222,16 @@ ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*'
   standin_only
   dokku storage:mount "$APP" "$DIR:/data"
   dokku storage:create "$APP-cache"
-  dokku storage:mount "$APP" "$APP-cache" --container-dir /cache --phase build
+  dokku storage:mount "$APP" "$APP-cache" --container-dir /build-cache --phase build
   for builder in herokuish pack; do
-    assert_equal "-v $DOKKU_LIB_ROOT/data/storage/$APP-cache:/cache" "$(trigger docker-args-build "$APP" "$builder" | xargs)"
+    assert_equal "-v $DOKKU_LIB_ROOT/data/storage/$APP-cache:/build-cache" "$(trigger docker-args-build "$APP" "$builder" | xargs)"
   done
   run_apart trigger docker-args-build "$APP" dockerfile
   assert_success
   assert_output ""
   [ -n "$stderr" ] || fail "no warning for a builder that cannot mount"
   DOKKU_TEST_BUILDER=dockerfile deploy "$APP"
-  run inside "$APP" web test -d /cache
+  run inside "$APP" web test -d /build-cache
   assert_status 1
 }
 

@@ -216,7 +216,7 @@ refuses_write() {
 @test "build mounts: a builder that cannot mount is said with the path, and the deploy goes on" {
   standin_only
   dokku storage:create "$APP-cache" --chown root
-  dokku storage:mount "$APP" "$APP-cache" --container-dir /cache --phase build --phase deploy
+  dokku storage:mount "$APP" "$APP-cache" --container-dir /build-cache --phase build --phase deploy
   local builder
   for builder in dockerfile nixpacks railpack lambda; do
     run_apart trigger docker-args-build "$APP" "$builder"
@@ -224,13 +224,13 @@ refuses_write() {
     assert_output ""
     assert_equal 1 "$(grep -c . <<<"$stderr")"
     assert_stderr_has "$APP"
-    assert_stderr_has "/cache"
+    assert_stderr_has "/build-cache"
     assert_stderr_has "$builder"
   done
   DOKKU_TEST_BUILDER=dockerfile run deploy "$APP"
   assert_success
-  assert_line_with dockerfile /cache
-  inside "$APP" web test -d /cache
+  assert_line_with dockerfile /build-cache
+  inside "$APP" web test -d /build-cache
 }
 
 @test "build mounts: at /app or below it refused for herokuish, fine for pack" {

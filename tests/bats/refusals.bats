@@ -222,3 +222,43 @@ refuses() {
   done
   mv "$BATS_TEST_TMPDIR/away" "$SUDOERS"
 }
+
+@test "a directory that cannot be made is refused, and hinders nothing afterwards" {
+  standin_only
+  local number=0 place long
+  long=$(printf 'a%.0s' $(seq 300))
+  mkdir -m 0750 "$HOST/closed"
+  mkdir "$HOST/read-only"
+  mount -t tmpfs -o ro none "$HOST/read-only"
+  ln -s loop "$HOST/srv/loop"
+  for place in "$HOST/closed/x/y" "$HOST/read-only/x" "$HOST/srv/$long/x" "$HOST/srv/loop/x" /proc/x; do
+    for command in "storage:create $APP-bad $place" "storage:mount $APP $place:/data"; do
+      # shellcheck disable=SC2086 # the words of a command
+      run dokku $command
+      number=$((number + 1))
+      dokku storage:create "$APP-$number" || fail "after: $command"
+      dokku storage:unmount "$APP" "$place:/data" >/dev/null 2>&1 || true
+    done
+    run dokku storage:doctor
+    assert_has_not "unfinished-change"
+  done
+  umount "$HOST/read-only"
+}
+
+@test "the doctor names a change that cannot be finished, and what waits for it" {
+  standin_only
+  local lock="$REGISTRY/.lock"
+  dokku storage:create "$APP-one"
+  # A change was cut off that had prepared a file in a directory that is root's by now.
+  mkdir "$DOKKU_ROOT/closed"
+  touch "$DOKKU_ROOT/closed/.DOCKER_OPTIONS_RUN.new"
+  chmod 0755 "$DOKKU_ROOT/closed"
+  printf '{"preparing":{"files":["%s"],"folders":[]}}\n' "$DOKKU_ROOT/closed/.DOCKER_OPTIONS_RUN.new" >"$lock"
+  run dokku storage:create "$APP-two"
+  assert_status 1
+  run dokku storage:doctor
+  assert_has "unfinished-change"
+  assert_has "$lock"
+  rm -r "$DOKKU_ROOT/closed"
+  dokku storage:create "$APP-two"
+}

@@ -74,3 +74,17 @@ fn refusals() {
     session.run(&["storage:list-entries"]);
     assert_transcript!(session);
 }
+
+#[test]
+fn an_entry_that_is_elsewhere() {
+    let mut session = host();
+    for document in [
+        r#"[{"entry_name": "data", "host_path": "/srv/other", "container_path": "/data"}]"#,
+        r#"["data"]"#,
+        r#"[{"entry_name": "data"}]"#,
+    ] {
+        session.run_with(document, &["storage:apply", "blog"], |call| call.stdin(document));
+    }
+    session.show_file("lib/config/storage/blog/mounts");
+    assert_transcript!(session);
+}

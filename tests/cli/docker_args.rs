@@ -6,7 +6,8 @@ use crate::{Session, assert_transcript};
 fn builders() {
     let mut session = Session::dokku(&["blog", "empty"]);
     session.prepare(&["storage:create", "cache"]);
-    let cache = ["storage:mount", "blog", "cache", "--container-dir", "/cache", "--phase", "build"];
+    let cache =
+        ["storage:mount", "blog", "cache", "--container-dir", "/build-cache", "--phase", "build"];
     session.prepare(&cache);
     session.prepare(&["storage:mount", "blog", "/srv/data:/data"]);
     for builder in ["herokuish", "pack", "dockerfile", "nixpacks", "railpack", "lambda", "null"] {
@@ -20,7 +21,7 @@ fn builders() {
 fn herokuish_empties_the_apps_folder() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "cache"]);
-    for place in ["/app", "/app/cache", "//app/./x", "/application", "/opt/app"] {
+    for place in ["/cache", "/app", "/app/cache", "//app/./x", "/application", "/opt/app"] {
         let mount = ["storage:mount", "blog", "cache", "--container-dir", place];
         session.run(&[&mount[..], &["--phase", "build"]].concat());
     }

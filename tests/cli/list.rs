@@ -7,7 +7,7 @@ fn blog() -> Session {
     session.prepare(&["storage:create", "blog-data"]);
     session.prepare(&["storage:mount", "blog", "/srv/a:/a:ro"]);
     session.prepare(&["storage:mount", "blog", "vol-ume:/b", "--phase", "run"]);
-    session.prepare(&["storage:mount", "blog", "/srv/cache:/cache", "--phase", "build"]);
+    session.prepare(&["storage:mount", "blog", "/srv/cache:/build-cache", "--phase", "build"]);
     session.prepare(&[
         "storage:mount",
         "blog",

@@ -160,3 +160,27 @@ fn a_part_of_a_volume_needs_a_docker_that_can() {
     session.run(&["storage:list", "blog"]);
     assert_transcript!(session);
 }
+
+#[test]
+fn what_docker_refuses() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    for path in ["/proc", "/proc/1", "/dev", "/sys", "/sys/kernel/x", "/./dev/../sys"] {
+        session.run(&["storage:mount", "blog", "data", "--container-dir", path]);
+    }
+    session.run(&["storage:mount", "blog", "/srv/a:/proc"]);
+    for path in ["/dev/shm", "/sys/fs/cgroup"] {
+        session.run(&["storage:mount", "blog", "data", "--container-dir", path]);
+    }
+    session.run(&["storage:mount", "blog", "/srv/a:/config/e:"]);
+    session.run(&["storage:mount", "blog", "volume:/config/e:"]);
+    for options in ["nocopy", "z,Z", "private,rshared", "cached,consistent"] {
+        let words = ["storage:mount", "blog", "data", "--container-dir", "/d"];
+        session.run(&[&words[..], &["--volume-options", options]].concat());
+        session.run(&["storage:mount", "blog", &format!("/srv/a:/d:{options}")]);
+    }
+    session.run(&["storage:mount", "blog", "some-volume:/d:rshared"]);
+    session.run(&["storage:mount", "blog", "some-volume:/e:nocopy"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    assert_transcript!(session);
+}

@@ -57,8 +57,12 @@ fn links_follow_what_is_declared() {
     session.remark("where something else is mounted there");
     session.run(&["core-post-extract", "blog", "{ROOT}/work", "ghi"]);
     session.run(&["storage:needs:list", "blog"]);
-    session.remark("an app.json that says nothing of storage changes nothing");
+    session.remark("an app.json that says nothing of storage any more");
     session.host.write("work/app.json", r#"{"scripts":{}}"#);
+    session.run(&["core-post-extract", "blog", "{ROOT}/work", "jkl"]);
+    session.run(&["storage:needs:list", "blog"]);
+    session.remark("what was imported stays");
+    session.run_with("needs.json", &["storage:needs:import", "blog"], |call| call.stdin(NEEDS));
     session.run(&["core-post-extract", "blog", "{ROOT}/work", "jkl"]);
     session.run(&["storage:needs:list", "blog"]);
     assert_transcript!(session);

@@ -6,7 +6,7 @@ fn host() -> Session {
     let session = Session::dokku(&["blog", "empty"]);
     session.prepare(&["storage:create", "data"]);
     session.prepare(&["storage:mount", "blog", "/srv/my data:/a:ro,Z"]);
-    session.prepare(&["storage:mount", "blog", "/srv/cache:/cache", "--phase", "build"]);
+    session.prepare(&["storage:mount", "blog", "/srv/cache:/build-cache", "--phase", "build"]);
     session.prepare(&[
         "storage:mount",
         "blog",

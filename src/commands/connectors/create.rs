@@ -2,8 +2,8 @@
 
 use clap::Parser;
 
-use super::{no_more_than, no_secret_among, secret};
-use crate::commands::arguments::{self, at, given};
+use super::{Flags, no_more_than, no_secret_among, secret};
+use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
 use crate::domain::connector::{Connector, KINDS, Kind, Secret};
 use crate::domain::error::{Error, Result};
@@ -12,50 +12,27 @@ use crate::types::nearest_first;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --access-key-id: public part of the key; the secret part is asked for (s3)
-    #[arg(long, value_name = "string")]
-    access_key_id: Option<String>,
-    /// --domain: domain of the user (cifs)
-    #[arg(long, value_name = "string")]
-    domain: Option<String>,
-    /// --endpoint: address of the object store, by default Amazon's (s3)
-    #[arg(long, value_name = "string")]
-    endpoint: Option<String>,
-    /// --region: region (s3)
-    #[arg(long, value_name = "string")]
-    region: Option<String>,
-    /// --secret-file: file with the secret, - for standard input
-    #[arg(long, value_name = "string")]
-    secret_file: Option<String>,
-    /// --server: name or address of the server (cifs)
-    #[arg(long, value_name = "string")]
-    server: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
     /// --type: type of server (s3, cifs)
     #[arg(long, value_name = "string")]
     r#type: Option<String>,
-    /// --username: user; the password is asked for (cifs)
-    #[arg(long, value_name = "string")]
-    username: Option<String>,
-    positional: Vec<String>,
 }
 
 /// Makes a connector; its secret is read where somebody asks, not everybody.
-///
-/// # Errors
-/// For values that do not fit, and where there is one of that name with other values; nothing is changed.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
-    let arguments: Arguments = arguments::parse("storage:connectors:create", words, context)?;
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     super::must_be_allowed(context)?;
-    let connector = connector(&arguments)?;
+    let connector = connector(&arguments, &positional)?;
     if let Some(existing) = context.store.connector(&connector.name)? {
         must_be_same(&existing, &connector)?;
     }
-    let file = given(arguments.secret_file.as_deref());
+    let file = arguments.flags.secret_file();
     let secret = match (connector.has_secret(), file) {
         (true, file) => Some(secret::take(&connector, file, context)?),
         (false, None) => None,
-        (false, Some(_)) => return Err(no_secret(&connector).into()),
+        (false, Some(_)) => return Err(no_secret(&connector)),
     };
     let is_new = register(&connector, secret.as_ref(), context)?;
     context.out.headline(&if is_new {
@@ -66,22 +43,12 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     Ok(())
 }
 
-fn connector(arguments: &Arguments) -> Result<Connector> {
-    let name = ConnectorName::parse(at(&arguments.positional, 0))?;
-    no_more_than(&arguments.positional, 1)?;
+fn connector(arguments: &Arguments, positional: &Positional) -> Result<Connector> {
+    let name = ConnectorName::parse(positional.at(0))?;
+    no_more_than(positional, 1)?;
     let mut connector = Connector::new(name, kind(arguments.r#type.as_deref())?);
-    let values = [
-        ("endpoint", &arguments.endpoint),
-        ("region", &arguments.region),
-        ("access-key-id", &arguments.access_key_id),
-        ("server", &arguments.server),
-        ("username", &arguments.username),
-        ("domain", &arguments.domain),
-    ];
-    for (property, value) in values {
-        if let Some(value) = given(value.as_deref()) {
-            connector.set(property, value)?;
-        }
+    for (property, value) in arguments.flags.properties().filter(|(_, value)| !value.is_empty()) {
+        connector.set(property, value)?;
     }
     connector.check()?;
     Ok(connector)

@@ -15,17 +15,13 @@ struct Arguments {
     /// --force: force destroy without confirmation
     #[arg(long)]
     force: bool,
-    positional: Vec<String>,
 }
 
 /// Destroys a connector that no entry uses.
-///
-/// # Errors
-/// Where an entry uses it, where it is unknown, and where it is not confirmed; it is kept then.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:connectors:destroy", words, context)?;
-    let name = super::existing(&arguments.positional, context)?.name;
-    no_more_than(&arguments.positional, 1)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let name = super::existing(&positional, context)?.name;
+    no_more_than(&positional, 1)?;
     must_be_unused(&name, &context.store.entries_over(&name)?)?;
     if !arguments.force && !context.environment.is_forced() {
         confirmation::ask("connector", name.as_str(), context)?;

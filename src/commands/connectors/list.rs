@@ -4,23 +4,20 @@ use clap::Parser;
 use serde::Serialize;
 
 use super::{SECRET, no_more_than};
-use crate::commands::arguments;
-use crate::commands::types::is_json;
+use crate::commands::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::connector::Connector;
 use crate::domain::entry::Entry;
 use crate::domain::error::Result;
 use crate::domain::names::EntryName;
 use crate::ops::entries::tell_problems;
-use crate::render::table::table;
+use crate::render::Format;
 use crate::store::Entries;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
-    positional: Vec<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// A connector as it is shown.
@@ -63,11 +60,11 @@ impl Shown {
 }
 
 /// Lists the connectors.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:connectors:list", words, context)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     super::must_be_allowed(context)?;
-    no_more_than(&arguments.positional, 0)?;
-    let json = is_json(&arguments.format)?;
+    no_more_than(&positional, 0)?;
+    let format = arguments.output.format()?;
     let (connectors, mut problems, entries) = context.store.snapshot(|store| {
         let (connectors, problems) = store.connectors()?;
         Ok((connectors, problems, store.entries()?))
@@ -81,10 +78,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         }
     }
     problems.extend(unreadable);
-    if json {
+    if format == Format::Json {
         context.out.json_pretty(&shown);
-    } else if shown.is_empty() {
-        context.out.headline_unless_quiet("No connectors");
     } else {
         let row = |shown: &Shown| {
             let Shown { connector, .. } = shown;
@@ -92,25 +87,25 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             vec![connector.name.to_string(), connector.kind.clone(), place, shown.used_by()]
         };
         let rows: Vec<_> = shown.iter().map(row).collect();
-        context.out.line(&table(&["Name", "Type", "Server", "Used by"], &rows));
+        context.out.table(&["Name", "Type", "Server", "Used by"], &rows, "No connectors");
     }
-    Ok(tell_problems(&problems, context)?)
+    tell_problems(&problems, context)
 }
 
 /// Shows a connector.
-pub(crate) fn info(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:connectors:info", words, context)?;
-    let connector = super::existing(&arguments.positional, context)?;
-    no_more_than(&arguments.positional, 1)?;
-    let json = is_json(&arguments.format)?;
+pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let connector = super::existing(&positional, context)?;
+    no_more_than(&positional, 1)?;
+    let format = arguments.output.format()?;
     let Entries { entries, problems } = context.store.entries()?;
     let shown = Shown::of(connector, &entries, context)?;
-    if json {
+    if format == Format::Json {
         context.out.json_pretty(&shown);
     } else {
         tell(&shown, context);
     }
-    Ok(tell_problems(&problems, context)?)
+    tell_problems(&problems, context)
 }
 
 fn tell(shown: &Shown, context: &mut Context) {
@@ -118,7 +113,7 @@ fn tell(shown: &Shown, context: &mut Context) {
     context.out.headline_unless_quiet(&format!("Connector {}", connector.name));
     let names: Vec<&str> = shown.entries.iter().map(EntryName::as_str).collect();
     let used_by = if names.is_empty() { shown.used_by() } else { names.join(", ") };
-    let rows = [
+    for (label, value) in [
         ("Type", connector.kind.as_str()),
         ("Server", connector.place()),
         ("Region", &connector.region),
@@ -127,8 +122,7 @@ fn tell(shown: &Shown, context: &mut Context) {
         ("Domain", &connector.domain),
         ("Secret", &shown.secret()),
         ("Used by", &used_by),
-    ];
-    for (label, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-        context.out.detail(&format!("{:18}{value}", format!("{label}:")));
+    ] {
+        context.out.labelled(label, value);
     }
 }

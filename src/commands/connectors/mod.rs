@@ -8,7 +8,9 @@ mod secret;
 pub(crate) mod set;
 pub(crate) mod test;
 
-use super::arguments::at;
+use clap::Parser;
+
+use super::arguments::{Positional, given};
 use crate::context::Context;
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::error::{Error, Result};
@@ -22,10 +24,56 @@ const SECRET_FILE: &str = "--secret-file";
 /// The property that is the secret.
 const SECRET: &str = "secret";
 
+/// What both commands that write a connector take.
+#[derive(Debug, Default, Parser)]
+struct Flags {
+    /// --access-key-id: public part of the key; the secret part is asked for (s3)
+    #[arg(long, value_name = "string")]
+    access_key_id: Option<String>,
+    /// --domain: domain of the user (cifs)
+    #[arg(long, value_name = "string")]
+    domain: Option<String>,
+    /// --endpoint: address of the object store, by default Amazon's (s3)
+    #[arg(long, value_name = "string")]
+    endpoint: Option<String>,
+    /// --region: region (s3)
+    #[arg(long, value_name = "string")]
+    region: Option<String>,
+    /// --secret-file: file with the secret, - for standard input
+    #[arg(long, value_name = "string")]
+    secret_file: Option<String>,
+    /// --server: name or address of the server (cifs)
+    #[arg(long, value_name = "string")]
+    server: Option<String>,
+    /// --username: user; the password is asked for (cifs)
+    #[arg(long, value_name = "string")]
+    username: Option<String>,
+}
+
+impl Flags {
+    /// The properties that were given, with their values.
+    fn properties(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let flags = [
+            ("access-key-id", &self.access_key_id),
+            ("domain", &self.domain),
+            ("endpoint", &self.endpoint),
+            ("region", &self.region),
+            ("server", &self.server),
+            ("username", &self.username),
+        ];
+        flags.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
+
+    /// The file with the secret, where one was given.
+    fn secret_file(&self) -> Option<&str> {
+        given(self.secret_file.as_deref())
+    }
+}
+
 /// The connector that is named, for a caller who may see it.
-fn existing(positional: &[String], context: &Context) -> Result<Connector> {
+fn existing(positional: &Positional, context: &Context) -> Result<Connector> {
     must_be_allowed(context)?;
-    let name = at(positional, 0);
+    let name = positional.at(0);
     // What is wrong with a name is said before that there is none of it.
     ConnectorName::parse(name)?;
     context.store.existing_connector(name)
@@ -49,12 +97,12 @@ fn no_secret_among(words: &[String]) -> Result<()> {
 }
 
 /// Refuses arguments too many without repeating them: one may be a secret.
-fn no_more_than(positional: &[String], most: usize) -> Result<()> {
+fn no_more_than(positional: &Positional, most: usize) -> Result<()> {
     if positional.len() <= most {
         return Ok(());
     }
     let behind = match most.checked_sub(1) {
-        Some(last) => format!(" behind {:?}", at(positional, last)),
+        Some(last) => format!(" behind {:?}", positional.at(last)),
         None => String::new(),
     };
     Err(Error::refused(format!("unexpected argument{behind}; {}", secret::HOW)))

@@ -1,9 +1,7 @@
 //! `storage:connectors:set`: changes a connector, its secret among it, and has what is mounted over it follow.
 
-use clap::Parser;
-
-use super::{SECRET, no_more_than, no_secret_among, secret};
-use crate::commands::arguments::{self, at, given};
+use super::{Flags, SECRET, no_more_than, no_secret_among, secret};
+use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::entry::Entry;
@@ -15,32 +13,6 @@ use crate::storage::entry_lock::EntryLock;
 use crate::storage::root::Place;
 use crate::types;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// --access-key-id: public part of the key; the secret part is asked for (s3)
-    #[arg(long, value_name = "string")]
-    access_key_id: Option<String>,
-    /// --domain: domain of the user (cifs)
-    #[arg(long, value_name = "string")]
-    domain: Option<String>,
-    /// --endpoint: address of the object store, by default Amazon's (s3)
-    #[arg(long, value_name = "string")]
-    endpoint: Option<String>,
-    /// --region: region (s3)
-    #[arg(long, value_name = "string")]
-    region: Option<String>,
-    /// --secret-file: file with the new secret, - for standard input
-    #[arg(long, value_name = "string")]
-    secret_file: Option<String>,
-    /// --server: name or address of the server (cifs)
-    #[arg(long, value_name = "string")]
-    server: Option<String>,
-    /// --username: user; the password is asked for (cifs)
-    #[arg(long, value_name = "string")]
-    username: Option<String>,
-    positional: Vec<String>,
-}
-
 /// What is to become of a connector.
 #[derive(Debug)]
 struct Changes {
@@ -51,21 +23,11 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(arguments: &Arguments, before: &Connector) -> Result<Self> {
-        let flags = [
-            ("access-key-id", &arguments.access_key_id),
-            ("domain", &arguments.domain),
-            ("endpoint", &arguments.endpoint),
-            ("region", &arguments.region),
-            ("server", &arguments.server),
-            ("username", &arguments.username),
-        ];
-        let given = |(name, value): &(&str, &Option<String>)| {
-            Some(((*name).to_owned(), value.as_ref()?.clone()))
-        };
-        let mut properties: Vec<_> = flags.iter().filter_map(given).collect();
-        let has_file = arguments.secret_file.is_some();
-        let property = at(&arguments.positional, 1);
+    fn of(flags: &Flags, positional: &Positional, before: &Connector) -> Result<Self> {
+        let given = flags.properties().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut properties: Vec<_> = given.collect();
+        let has_file = flags.secret_file.is_some();
+        let property = positional.at(1);
         if !property.is_empty() && !properties.is_empty() {
             return Err(Error::refused(
                 "storage:connectors:set accepts either a property and a value or flags, not both",
@@ -80,9 +42,9 @@ impl Changes {
                     names.join(", ")
                 )));
             }
-            "" => no_more_than(&arguments.positional, 2)?,
+            "" => no_more_than(positional, 2)?,
             SECRET => {
-                no_more_than(&arguments.positional, 2)?;
+                no_more_than(positional, 2)?;
                 return Ok(Self { properties, names_secret: true });
             }
             property if options::is_secret(property) => {
@@ -92,8 +54,8 @@ impl Changes {
                 )));
             }
             property => {
-                no_more_than(&arguments.positional, 3)?;
-                properties.push((property.to_owned(), at(&arguments.positional, 2).to_owned()));
+                no_more_than(positional, 3)?;
+                properties.push((property.to_owned(), positional.at(2).to_owned()));
             }
         }
         Ok(Self { properties, names_secret: has_file })
@@ -115,22 +77,21 @@ impl Changes {
 }
 
 /// Changes a connector. What is mounted over it takes up the new values.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
-    let arguments: Arguments = arguments::parse("storage:connectors:set", words, context)?;
-    let before = super::existing(&arguments.positional, context)?;
-    let changes = Changes::of(&arguments, &before)?;
+    let (flags, positional) = arguments::parse::<Flags>(words, context)?;
+    let before = super::existing(&positional, context)?;
+    let changes = Changes::of(&flags, &positional, &before)?;
     let (planned, needs_secret) = changes.apply(&before)?;
     if changes.names_secret && !planned.has_secret() {
         let who = planned.known_kind().map_or("", |kind| kind.who);
         return Err(Error::refused(format!(
             "connector {} has no {who}, so it has no secret either; set {who} too",
             planned.name
-        ))
-        .into());
+        )));
     }
     let secret = if changes.names_secret || needs_secret {
-        Some(secret::take(&planned, given(arguments.secret_file.as_deref()), context)?)
+        Some(secret::take(&planned, flags.secret_file(), context)?)
     } else {
         None
     };
@@ -141,7 +102,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     } else {
         format!("Nothing changed: connector {name} has these values already")
     });
-    Ok(follow(&before, is_changed, context)?)
+    follow(&before, is_changed, context)
 }
 
 /// Writes connector and secret in one step; false where nothing is different.
@@ -180,7 +141,7 @@ fn write(
     })
 }
 
-/// Has every entry over the connector take up its values. Where they are the same, an earlier try may have failed; only
+/// Makes every entry over the connector take up its values. Where they are the same, an earlier try may have failed; only
 /// a mount that works is left alone then.
 fn follow(connector: &Connector, is_changed: bool, context: &mut Context) -> Result<()> {
     let name = &connector.name;
@@ -236,17 +197,8 @@ mod tests {
     }
 
     fn changes(words: &[&str]) -> Result<Changes> {
-        let arguments = Arguments {
-            access_key_id: None,
-            domain: None,
-            endpoint: None,
-            region: None,
-            secret_file: None,
-            server: None,
-            username: None,
-            positional: words.iter().map(|word| (*word).to_owned()).collect(),
-        };
-        Changes::of(&arguments, &nas())
+        let positional = Positional(words.iter().map(|word| (*word).to_owned()).collect());
+        Changes::of(&Flags::default(), &positional, &nas())
     }
 
     #[test]

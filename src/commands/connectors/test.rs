@@ -1,31 +1,21 @@
 //! `storage:connectors:test`: asks the server itself.
 
-use clap::Parser;
-
 use super::no_more_than;
-use crate::commands::arguments::{self, at};
+use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::connector::Connector;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::host::rclone::listing::{self, Remote};
 
 /// How many names are shown.
 const SHOWN: usize = 10;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    positional: Vec<String>,
-}
-
 /// Lists a bucket or a share over a connector, or the buckets or shares that there are.
-///
-/// # Errors
-/// Where the server refuses or does not answer, with its own words; where rclone is missing.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:connectors:test", words, context)?;
-    let connector = super::existing(&arguments.positional, context)?;
-    no_more_than(&arguments.positional, 2)?;
-    let path = at(&arguments.positional, 1);
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let positional = arguments::positional(words, context)?;
+    let connector = super::existing(&positional, context)?;
+    no_more_than(&positional, 2)?;
+    let path = positional.at(1);
     let secret = super::stored_secret(&connector, context)?;
     let remote = Remote::of(&connector, secret.as_ref(), path)?;
     context.out.flush()?;
@@ -45,7 +35,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
 
 fn headline(connector: &Connector, path: &str, count: usize) -> String {
     let name = &connector.name;
-    let outside = if connector.kind == "cifs" { "share" } else { "bucket" };
+    let outside = connector.known_kind().map_or("bucket", |kind| kind.has);
     let (what, where_to) = match path {
         "" => (outside, connector.place()),
         path => ("name", path),

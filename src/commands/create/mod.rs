@@ -4,7 +4,7 @@ mod request;
 
 use request::Arguments;
 
-use super::arguments::{self, given};
+use crate::commands::arguments::{self, parsed};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -22,21 +22,17 @@ use crate::storage::staged::clear_staged;
 use crate::types::{self, Request};
 
 /// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
-///
-/// # Errors
-/// For values that do not fit, with nothing changed; and where the directory or the claim cannot be made,
-/// with all put back.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:create", words, context)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let recursive = arguments.chown_recursive;
-    let sum = given(arguments.sha256.as_deref()).map(Sha256::parse).transpose()?;
-    let (mut entry, request) = request::entry(&arguments, context)?;
+    let sum = parsed(arguments.sha256.as_ref(), Sha256::parse)?;
+    let (mut entry, request) = request::entry(&arguments, &positional, context)?;
     let source = match &request.from {
         Some(from) => request::filled_from(from, &entry, &request)?,
         None => None,
     };
     if sum.is_some() && !matches!(source, Some(source::Source::Web(_))) {
-        return Err(Error::refused("--sha256 goes with --from https://… or http://…").into());
+        return Err(Error::refused("--sha256 goes with --from https://… or http://…"));
     }
     if entry.connector.is_some() {
         access::must_see_every_app("a connector's credentials are the host's", context)?;
@@ -47,8 +43,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             return Err(Error::refused(format!(
                 "storage entry name \"{}\" is taken; choose another",
                 entry.name
-            ))
-            .into());
+            )));
         }
         check_existing(existing, &mut entry)?;
         entry.complete_from(existing);
@@ -99,9 +94,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     let made = finish(&entry, &request, &wanted, context);
     if let Err(error) = made {
         roll_back(&entry, before.as_ref(), &wanted, filling.as_ref(), context)?;
-        return Err(error.into());
+        return Err(error);
     }
-    if let (Some(Source::Volume(volume)), true) = (&entry.host_path, entry.kind.is_empty()) {
+    if let (Some(Source::Volume(volume)), true) = (&entry.host_path, !entry.is_typed()) {
         context.out.detail(&format!("Uses the Docker volume {volume}"));
     }
     context.out.headline(&format!("Storage entry {} created", entry.name));
@@ -136,7 +131,7 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
         )));
     }
     let (kind, wanted) = (types::name_of(existing), types::name_of(entry));
-    let is_typed = !existing.kind.is_empty() || !entry.kind.is_empty();
+    let is_typed = existing.is_typed() || entry.is_typed();
     if kind != wanted && is_typed {
         return Err(Error::refused(format!(
             "storage entry \"{}\" already exists with type {kind}; refusing to make it {wanted}",
@@ -146,14 +141,14 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
     let is_same = existing.options == entry.options
         && existing.connector == entry.connector
         && existing.driver == entry.driver;
-    if !entry.kind.is_empty() && !existing.kind.is_empty() {
+    if entry.is_typed() && existing.is_typed() {
         if !is_same {
             return Err(Error::refused(format!(
                 "storage entry \"{}\" already exists with other options; dokku storage:info {} shows them",
                 entry.name, entry.name
             )));
         }
-        if kind != "volume" {
+        if !types::of(existing).keeps_in_volume() {
             entry.host_path.clone_from(&existing.host_path);
         }
     }
@@ -210,7 +205,7 @@ fn finish(
     if wanted.missing().is_some() {
         context.out.detail(&format!("Created {}", entry.shown_source()));
     }
-    types::of(entry).make(entry, request, context)?;
+    types::of(entry).create(entry, request, context)?;
     wanted.apply(entry, context)?;
     if scheduler::is_elsewhere(entry) && scheduler::tell("storage-create", entry, context)?.is_err()
     {

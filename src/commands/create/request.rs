@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::commands::arguments::{self, at, given, no_more_than, pairs};
+use crate::commands::arguments::{self, Positional, given, pairs, parsed};
 use crate::context::Context;
 use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S, unsupported_scheduler};
 use crate::domain::error::{Error, Result};
@@ -85,19 +85,22 @@ pub(super) struct Arguments {
     /// --type: storage type, as storage:types:list shows
     #[arg(long, value_name = "string", help_heading = arguments::OWN)]
     r#type: Option<String>,
-    positional: Vec<String>,
 }
 
 /// The entry that was asked for, and what was said for its type.
-pub(super) fn entry(arguments: &Arguments, context: &mut Context) -> Result<(Entry, Request)> {
+pub(super) fn entry(
+    arguments: &Arguments,
+    positional: &Positional,
+    context: &mut Context,
+) -> Result<(Entry, Request)> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let annotations = pairs(&arguments.annotation)?;
     let labels = pairs(&arguments.label)?;
-    let name = EntryName::parse_new(at(&arguments.positional, 0))?;
-    no_more_than(&arguments.positional, 2)?;
+    let name = EntryName::parse_new(positional.at(0))?;
+    positional.at_most(2)?;
     let default_path = root::default_path(context, name.as_str());
     let (kind, scheduler) = kind_and_scheduler(arguments)?;
-    let typed = Some(at(&arguments.positional, 1)).filter(|typed| !typed.is_empty());
+    let typed = Some(positional.at(1)).filter(|typed| !typed.is_empty());
     let request = request(kind, typed, arguments)?;
     let source = match typed {
         _ if !kind.is_empty() => None,
@@ -118,8 +121,8 @@ pub(super) fn entry(arguments: &Arguments, context: &mut Context) -> Result<(Ent
     entry.storage_class = text(&arguments.storage_class_name);
     entry.namespace = text(&arguments.namespace);
     entry.reclaim_policy = text(&arguments.reclaim_policy);
-    entry.mode = given(arguments.mode.as_deref()).map(Mode::parse).transpose()?;
-    entry.chown = given(arguments.chown.as_deref()).map(Ownership::parse).transpose()?;
+    entry.mode = parsed(arguments.mode.as_ref(), Mode::parse)?;
+    entry.chown = parsed(arguments.chown.as_ref(), Ownership::parse)?;
     entry.annotations = annotations;
     entry.labels = labels;
     entry.scope = Scope::parse(&arguments.scope)?;

@@ -2,8 +2,7 @@
 
 use clap::Parser;
 
-use crate::commands::arguments::{self, at, no_more_than};
-use crate::commands::snapshots::named_alone;
+use crate::commands::arguments;
 use crate::context::Context;
 use crate::docker::pausing::Paused;
 use crate::domain::entry::Entry;
@@ -21,7 +20,6 @@ struct Arguments {
     /// --pause: pause the containers that mount the entry while the snapshot is made
     #[arg(long)]
     pause: bool,
-    positional: Vec<String>,
 }
 
 /// Takes a snapshot.
@@ -29,13 +27,12 @@ struct Arguments {
 /// # Errors
 /// Where the name is taken, the entry is of a type without snapshots, or the data cannot be copied; there is no snapshot
 /// then.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:snapshots:create", words, context)?;
-    let positional = &arguments.positional;
-    no_more_than(positional, 2)?;
-    let (entry, _lock) = named_alone(positional, context)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(2)?;
+    let (entry, _lock) = positional.entry_alone(0, context)?;
     let created = Moment::now();
-    let name = match at(positional, 1) {
+    let name = match positional.at(1) {
         "" => SnapshotName::of_time(created),
         name => SnapshotName::parse(name)?,
     };

@@ -2,8 +2,7 @@
 
 use clap::Parser;
 
-use crate::commands::arguments::{self, at, no_more_than};
-use crate::commands::snapshots::named;
+use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::error::Result;
 use crate::domain::paths::Source;
@@ -19,16 +18,14 @@ struct Arguments {
     /// --force: force destroy without confirmation
     #[arg(long)]
     force: bool,
-    positional: Vec<String>,
 }
 
 /// Removes a snapshot with its data.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:snapshots:destroy", words, context)?;
-    let positional = &arguments.positional;
-    no_more_than(positional, 2)?;
-    let entry = named(positional, context)?;
-    let note = existing(&entry.name, at(positional, 1), &context.store)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(2)?;
+    let entry = positional.entry(0, context)?;
+    let note = existing(&entry.name, positional.at(1), &context.store)?;
     let name = &note.name;
     let place = place(&note, &context.store)?;
     places::must_be_free(cannot_go(&note), &place, None, context)?;

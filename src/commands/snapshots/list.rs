@@ -2,37 +2,27 @@
 
 use clap::Parser;
 
-use crate::commands::arguments::{self, at};
+use crate::commands::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::domain::names::EntryName;
 use crate::domain::size::readable;
 use crate::domain::snapshot::Snapshot;
 use crate::ops::access;
-use crate::render::table::table;
+use crate::ops::entries::tell_problems;
+use crate::render::Format;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
-    positional: Vec<String>,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Lists the snapshots of an entry, or of all that the caller may touch.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:snapshots:list", words, context)?;
-    let is_json = match arguments.format.as_str() {
-        "text" => false,
-        "json" => true,
-        other => {
-            return Err(Error::refused(format!(
-                "--format must be either text or json, got {other:?}"
-            ))
-            .into());
-        }
-    };
-    let entries = match at(&arguments.positional, 0) {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let format = arguments.output.format()?;
+    let entries = match positional.at(0) {
         "" => touchable(context)?,
         name => vec![access::entry(name, context)?.name],
     };
@@ -45,19 +35,14 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         }
         Ok((notes, problems))
     })?;
-    if is_json {
+    if format == Format::Json {
         context.out.json_pretty(&notes);
-    } else if notes.is_empty() {
-        context.out.headline_unless_quiet("There are no snapshots");
     } else {
         let rows: Vec<Vec<String>> = notes.iter().map(row).collect();
-        let headings = ["ENTRY", "NAME", "CREATED", "MADE", "SIZE", "FILES"];
-        context.out.line(&table(&headings, &rows));
+        let headings = ["Entry", "Name", "Created", "Made", "Size", "Files"];
+        context.out.table(&headings, &rows, "There are no snapshots");
     }
-    for problem in &problems {
-        context.out.warn(&problem.to_string());
-    }
-    if problems.is_empty() { Ok(()) } else { Err(Error::Status(1).into()) }
+    tell_problems(&problems, context)
 }
 
 fn row(note: &Snapshot) -> Vec<String> {

@@ -2,8 +2,7 @@
 
 use clap::Parser;
 
-use crate::commands::arguments::{self, at, no_more_than};
-use crate::commands::snapshots::named_alone;
+use crate::commands::arguments;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::entry::Entry;
@@ -25,7 +24,6 @@ struct Arguments {
     /// --stop: stop the running containers that mount the entry
     #[arg(long)]
     stop: bool,
-    positional: Vec<String>,
 }
 
 /// Restores a snapshot. What it replaces is kept as a snapshot of its own.
@@ -33,12 +31,11 @@ struct Arguments {
 /// # Errors
 /// Where there is none of that name, a running container has the entry mounted, or the data cannot be copied; the entry
 /// is as it was then.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:snapshots:restore", words, context)?;
-    let positional = &arguments.positional;
-    no_more_than(positional, 2)?;
-    let (entry, _lock) = named_alone(positional, context)?;
-    let note = existing(&entry.name, at(positional, 1), &context.store)?;
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(2)?;
+    let (entry, _lock) = positional.entry_alone(0, context)?;
+    let note = existing(&entry.name, positional.at(1), &context.store)?;
     let kind = types::snapshot_kind(&entry, "a snapshot", context)?;
     kind.must_be_movable(&entry, context)?;
     let mut before = before(&entry, &context.store)?;

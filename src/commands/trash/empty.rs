@@ -2,9 +2,9 @@
 
 use clap::Parser;
 
-use crate::commands::arguments::{self, at, no_more_than};
+use crate::commands::arguments;
 use crate::context::Context;
-use crate::domain::error::Error;
+use crate::domain::error::{Error, Result};
 use crate::domain::trash::Trashed;
 use crate::ops::confirmation;
 use crate::ops::places::Places;
@@ -22,20 +22,18 @@ struct Arguments {
     /// --expired: remove only what has expired, without confirmation
     #[arg(long)]
     expired: bool,
-    positional: Vec<String>,
 }
 
 /// Empties the trash, or removes what a word names, after it was confirmed.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:trash:empty", words, context)?;
-    no_more_than(&arguments.positional, 1)?;
-    let word = at(&arguments.positional, 0);
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(1)?;
+    let word = positional.at(0);
     if arguments.expired {
         if !word.is_empty() {
             return Err(Error::refused(format!(
                 "--expired is about all that is in the trash; leave {word:?} out"
-            ))
-            .into());
+            )));
         }
         // It would go anyway, whoever asks.
         let count = empty_expired(context)?;
@@ -74,7 +72,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         }
     }
     if !is_whole {
-        return Err(Error::Status(1).into());
+        return Err(Error::Status(1));
     }
     context.out.headline(&if word.is_empty() {
         "Trash emptied".to_owned()
@@ -85,11 +83,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
 }
 
 /// Says what goes, with sizes.
-fn tell(items: &[Trashed], context: &mut Context) -> anyhow::Result<()> {
+fn tell(items: &[Trashed], context: &mut Context) -> Result<()> {
     let rows: Vec<Vec<String>> = items
         .iter()
         .map(|item| vec![item.id.to_string(), item.when.shown(), shown_size(usage(item, context))])
         .collect();
     context.out.line(&table(&["Id", "Destroyed", "Size"], &rows));
-    Ok(context.out.flush()?)
+    context.out.flush()
 }

@@ -3,35 +3,31 @@
 use clap::Parser;
 use serde_json::{Value, json};
 
-use crate::commands::arguments::{self, no_more_than};
+use crate::commands::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::entry::Entry;
-use crate::domain::error::Error;
+use crate::domain::error::Result;
 use crate::ops::trash::{shown_size, usage, visible};
-use crate::render::table::table;
+use crate::render::Format;
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
-    format: String,
+    #[command(flatten)]
+    output: Output,
     /// --size: also show sizes, which may take a while to count
     #[arg(long)]
     size: bool,
-    positional: Vec<String>,
 }
 
 /// Lists what is in the trash for this caller.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:trash:list", words, context)?;
-    no_more_than(&arguments.positional, 0)?;
-    if !["text", "json"].contains(&arguments.format.as_str()) {
-        return Err(Error::refused("Invalid --format value specified").into());
-    }
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    positional.at_most(0)?;
+    let format = arguments.output.format()?;
     let hours = context.store.policy()?.trash_hours();
     let trash = visible(context)?;
     let sized = |item| arguments.size.then(|| usage(item, context));
-    if arguments.format == "json" {
+    if format == Format::Json {
         let items: Vec<Value> = trash
             .iter()
             .map(|item| {
@@ -52,10 +48,6 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         context.out.json(&items);
         return Ok(());
     }
-    if trash.is_empty() {
-        context.out.headline_unless_quiet("The trash is empty");
-        return Ok(());
-    }
     let mut headings = vec!["Id", "Name", "Destroyed", "Removed for good"];
     if arguments.size {
         headings.push("Size");
@@ -69,6 +61,6 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
             row
         })
         .collect();
-    context.out.line(&table(&headings, &rows));
+    context.out.table(&headings, &rows, "The trash is empty");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use crate::commands::arguments::{self, at, given, no_more_than};
+use crate::commands::arguments::{self, given};
 use crate::context::Context;
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -21,7 +21,6 @@ struct Arguments {
     /// --as: name of the restored entry
     #[arg(long = "as", value_name = "string")]
     new_name: Option<String>,
-    positional: Vec<String>,
 }
 
 /// What is to be there again: the entry, if there was one, and its directory's name.
@@ -31,16 +30,15 @@ struct Wanted {
 }
 
 /// Takes something out of the trash: by its id, or the last one that was destroyed under a name.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let arguments: Arguments = arguments::parse("storage:trash:restore", words, context)?;
-    let word = at(&arguments.positional, 0);
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let word = positional.at(0);
     if word.is_empty() {
         return Err(Error::refused(
             "Please specify what to restore: an id or a name of dokku storage:trash:list",
-        )
-        .into());
+        ));
     }
-    no_more_than(&arguments.positional, 1)?;
+    positional.at_most(1)?;
     let mut found = called(word, visible(context)?)?;
     // An id may be another one's name.
     if found.iter().any(|item| item.id.as_str() == word) {
@@ -64,7 +62,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
     }
     if let Some(entry) = &wanted.entry {
         // What it had behind it is there, and put in its place again.
-        if let Err(error) = types::of(entry).make(entry, &types::Request::default(), context) {
+        if let Err(error) = types::of(entry).create(entry, &types::Request::default(), context) {
             context.out.warn(&error.to_string());
         }
         context.out.headline(&format!("Storage entry {} restored", entry.name));

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256 as Sum};
 use crate::domain::error::{Error, Result};
 use crate::domain::web::{Sha256, WebAddress};
 use crate::fs::fetch::{environment, program, words};
-use crate::host::process::Service;
+use crate::host::process::Program;
 
 /// What is left free on the disk, in bytes.
 const RESERVE: u64 = 64 << 20;
@@ -63,40 +63,31 @@ pub(crate) fn download(
         // The address is not among the arguments, which others can see.
         "--config",
         "-",
-    ]
-    .map(str::to_owned);
-    let service = Service {
-        program: &program,
-        name: None,
-        arguments: &words_of_curl,
-        environment: &environment(&[]),
-        ids,
-    };
+    ];
     let configuration = format!("url = \"{}\"\n", address.as_str());
     let mut sum = Sum::new();
     let mut received = 0;
-    let (stopped, answer) = service
-        .received(&configuration, |stdout| {
-            let mut buffer = vec![0; AT_ONCE];
-            loop {
-                let read = match stdout.read(&mut buffer) {
-                    Ok(0) => return None,
-                    Ok(read) => read,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Some(Stop::Write(error)),
-                };
-                received += read as u64;
-                if received > most {
-                    return Some(Stop::Full);
-                }
-                sum.update(&buffer[..read]);
-                if let Err(error) = to.write_all(&buffer[..read]) {
-                    return Some(Stop::Write(error));
-                }
-                progress(received);
+    let curl = Program::new(&program, &words_of_curl).alone(&environment(&[])).with_ids(ids);
+    let (stopped, answer) = curl.input(configuration).received(|stdout| {
+        let mut buffer = vec![0; AT_ONCE];
+        loop {
+            let read = match stdout.read(&mut buffer) {
+                Ok(0) => return None,
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Some(Stop::Write(error)),
+            };
+            received += read as u64;
+            if received > most {
+                return Some(Stop::Full);
             }
-        })
-        .map_err(Error::system("run", &program))?;
+            sum.update(&buffer[..read]);
+            if let Err(error) = to.write_all(&buffer[..read]) {
+                return Some(Stop::Write(error));
+            }
+            progress(received);
+        }
+    })?;
     match stopped {
         Some(Stop::Full) => Err(Error::refused(format!(
             "{address} is larger than what the disk has free ({most} bytes)"

@@ -8,7 +8,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::web::{GitReference, WebAddress};
 use crate::fs::fetch::{environment, program, words};
 use crate::fs::tree;
-use crate::host::process::{self, Answer, Service};
+use crate::host::process::{self, Answer, Program};
 
 /// What git may do: nothing that the repository or this host's configuration says.
 const ENVIRONMENT: [(&str, &str); 6] = [
@@ -92,19 +92,11 @@ impl Git {
             arguments.splice(0..0, begin.into_iter().chain([self.program.display().to_string()]));
             runs = guard;
         }
-        let service = Service {
-            program: runs,
-            name: None,
-            arguments: &arguments,
-            environment: &environment(&ENVIRONMENT),
-            ids: self.ids,
-        };
-        let (said, mut answer) = service
-            .received("", |stdout| {
-                let mut said = String::new();
-                stdout.take(4096).read_to_string(&mut said).map(|_| said)
-            })
-            .map_err(Error::system("run", &self.program))?;
+        let program = Program::new(runs, &arguments).alone(&environment(&ENVIRONMENT));
+        let (said, mut answer) = program.with_ids(self.ids).received(|stdout| {
+            let mut said = String::new();
+            stdout.take(4096).read_to_string(&mut said).map(|_| said)
+        })?;
         if answer.status != 0 {
             // An address may have a key behind a question mark.
             let told = answer.stderr.replace(address.as_str(), &address.to_string());

@@ -16,7 +16,7 @@ use crate::domain::names::{EntryName, STAGED};
 use crate::domain::trash::TRASH;
 use crate::fs::image::{Image, attached_at, detach, folder, is_kept, run};
 use crate::fs::tree;
-use crate::host::process;
+use crate::host::process::Program;
 
 /// What a file of images is called behind the name.
 const SUFFIX: &str = ".img";
@@ -185,7 +185,7 @@ pub(crate) fn name_trashed(
 /// them, after another command had removed the image. Where one is mounted, it ends with its mount, as all do.
 fn end_stray_devices(folder: &Path) -> Result<()> {
     let words = ["--noheadings", "--raw", "--output", "NAME,BACK-FILE"];
-    let answer = process::output("losetup", &words).map_err(Error::system("run", "losetup"))?;
+    let answer = Program::new("losetup", &words).run()?;
     for (device, file) in answer.stdout.lines().filter_map(|line| line.split_once(' ')) {
         // The kernel adds this to the path of a file that has no name any more, and losetup writes blanks as it likes.
         if Path::new(file).starts_with(folder) && file.trim_end().ends_with("(deleted)") {

@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::fs::{fstat, fstatfs};
 
-use crate::host::process;
+use crate::host::process::Program;
 use crate::host::users::is_root;
 
 /// What a file system of this kind calls itself.
@@ -29,15 +29,12 @@ fn take(from: &OwnedFd, to: &OwnedFd, name: &str) -> Option<()> {
     let (from, to) = (rustix::io::dup(from).ok()?, rustix::io::dup(to).ok()?);
     let from = format!("/proc/self/fd/{}", from.as_raw_fd());
     let to = format!("/proc/self/fd/{}/{name}", to.as_raw_fd());
-    let inside = process::output("btrfs", &["subvolume", "list", "-o", &from]).ok()?;
+    let inside = Program::new("btrfs", &["subvolume", "list", "-o", &from]).run().ok()?;
     if inside.status != 0 || !inside.stdout.trim().is_empty() {
         return None;
     }
-    let taken = process::output("btrfs", &["subvolume", "snapshot", &from, &to]).ok()?;
-    if taken.status != 0 {
-        return None;
-    }
+    Program::new("btrfs", &["subvolume", "snapshot", &from, &to]).must().ok()?;
     // It has the original's limit, which is not for what is made of it. Without quotas there is none.
-    let _ = process::output("btrfs", &["qgroup", "limit", "none", &to]);
+    let _ = Program::new("btrfs", &["qgroup", "limit", "none", &to]).run();
     Some(())
 }

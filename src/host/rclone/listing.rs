@@ -10,7 +10,8 @@ use super::words;
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::error::{Error, Result};
 use crate::domain::options::HIDDEN;
-use crate::host::process::{self, Answer};
+use crate::host::environment::Environment;
+use crate::host::process::{self, Answer, Program};
 
 /// The program.
 const PROGRAM: &str = "rclone";
@@ -86,9 +87,7 @@ impl Remote {
         let variable = |(key, value): &(&str, &str)| {
             (format!("RCLONE_CONFIG_{NAME}_{}", key.to_uppercase()), (*value).to_owned())
         };
-        let mut environment: Vec<_> = values.iter().map(variable).collect();
-        environment.push(("RCLONE_CONFIG".to_owned(), "/dev/null".to_owned()));
-        environment.push(("HOME".to_owned(), "/nonexistent".to_owned()));
+        let environment = values.iter().map(variable).chain(environment()).collect();
         let secrets = secret.map(Secret::reveal).into_iter().chain(obscured);
         Self {
             environment,
@@ -118,9 +117,8 @@ impl Remote {
 
     fn run(&self, command: &[&str]) -> Result<Answer> {
         let words: Vec<&str> = BRIEFLY.iter().chain(command).copied().collect();
-        let answer = process::ask_within(PATIENCE, PROGRAM, &words, &self.environment, "")
-            .map_err(Error::system("run", PROGRAM))?;
-        answer.ok_or_else(|| {
+        let program = Program::new(PROGRAM, &words).alone(&self.environment);
+        program.within(PATIENCE)?.ok_or_else(|| {
             Error::refused(format!("it was not listed within {} seconds", PATIENCE.as_secs()))
         })
     }
@@ -159,13 +157,17 @@ fn missing_bucket(remote: &Remote, words: &str) -> Option<String> {
     words.find("NoSuchBucket").map(|at| words[at..].to_owned())
 }
 
+/// What rclone is told whatever it does.
+fn environment() -> Vec<(String, String)> {
+    let search = Environment::search_path();
+    let values = [("PATH", &*search), ("RCLONE_CONFIG", "/dev/null"), ("HOME", "/nonexistent")];
+    values.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec()
+}
+
 /// A password as rclone takes it. That is no encryption: it stays a secret.
 fn obscure(secret: &Secret) -> Result<String> {
-    let environment = [("RCLONE_CONFIG".to_owned(), "/dev/null".to_owned())];
-    let answer =
-        process::ask_within(PATIENCE, PROGRAM, &["obscure", "-"], &environment, secret.reveal())
-            .map_err(Error::system("run", PROGRAM))?;
-    match answer {
+    let program = Program::new(PROGRAM, &["obscure", "-"]).alone(&environment());
+    match program.input(secret.reveal()).within(PATIENCE)? {
         Some(Answer { status: 0, stdout, .. }) if !stdout.trim().is_empty() => {
             Ok(stdout.trim().to_owned())
         }

@@ -106,9 +106,9 @@ impl Search<'_> {
             let file_name = file.file_name();
             let name = file_name.to_string_lossy();
             let path = file.path();
-            let is_folder = file.file_type().is_ok_and(|kind| kind.is_dir());
+            let is_directory = file.file_type().is_ok_and(|kind| kind.is_dir());
             // What begins with a dot is on its way, in the trash, or a snapshot.
-            if name.starts_with('.') || !is_folder || self.is_known(&name, &path) {
+            if name.starts_with('.') || !is_directory || self.is_known(&name, &path) {
                 continue;
             }
             let is_plain = DirectoryName::parse(&name).is_ok() && name.len() <= LONGEST_NAME;
@@ -246,7 +246,7 @@ pub(crate) fn why_kept(uses: &Places, place: &str, own: Option<&EntryName>) -> O
 
 /// Whether a Docker volume of an entry is deleted with it: one that the plugin was asked to make.
 pub(crate) fn deletes_volume(entry: &Entry) -> bool {
-    !entry.kind.is_empty() && types::name_of(entry) == "volume"
+    entry.is_typed() && types::of(entry).keeps_in_volume()
 }
 
 fn written(path: &Path, what: &'static str) -> Option<LastUse> {

@@ -48,7 +48,7 @@ use crate::context::Context;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::EntryName;
 use crate::fs::{fuse, mount_points, tree};
-use crate::host::process;
+use crate::host::process::Program;
 use crate::privileged::root;
 use crate::storage::keeping::{self, RuntimePaths};
 use crate::store::Store;
@@ -73,11 +73,11 @@ struct Subject {
 }
 
 /// `mount-storage NAME [--again|--stop|--keep]`: starts the entry's supervisor; or has it mount anew; or ends it; or is it.
-pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let word = |index: usize| words.get(index).map_or("", String::as_str);
     let name = EntryName::parse(word(0))?;
     if let Some(word) = words.get(2) {
-        return Err(Error::refused(format!("unexpected argument {word:?}")).into());
+        return Err(Error::refused(format!("unexpected argument {word:?}")));
     }
     let storage = root::storage(context)?;
     let places = RuntimePaths::of(&storage, name.as_str());
@@ -87,7 +87,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> anyhow::Result<()>
         "--again" => Ok(subject.again(context)?),
         "--stop" => Ok(subject.stop()?),
         "--keep" => Ok(supervisor::run(&subject, &context.environment)?),
-        other => Err(Error::refused(format!("unexpected argument {other:?}")).into()),
+        other => Err(Error::refused(format!("unexpected argument {other:?}"))),
     }
 }
 
@@ -97,22 +97,14 @@ impl Subject {
         if self.places.is_kept() {
             return Ok(());
         }
-        self.make_folders()?;
+        self.make_directories()?;
         if systemd::is_in_charge() && !root::is_own_call() {
             return systemd::start(&self.name);
         }
         let words = [self.name.to_string(), "--keep".to_owned()];
         let environment =
             if root::is_own_call() { context.environment.of_store() } else { Vec::new() };
-        let service = process::Service {
-            program: Path::new("/proc/self/exe"),
-            name: Some(keeping::HELPER),
-            arguments: &words,
-            environment: &environment,
-            ids: None,
-        };
-        let child = service.start(self.log()?).map_err(Error::system("start", keeping::HELPER))?;
-        drop(child);
+        Program::this(keeping::HELPER, &words).alone(&environment).start(self.log()?)?;
         // Whoever called may be gone before it has a session of its own.
         wait_until(PATIENCE, || self.places.is_kept())
             .then_some(())
@@ -198,12 +190,12 @@ impl Subject {
     }
 
     /// The directories that only root can write.
-    fn make_folders(&self) -> Result<()> {
-        let make = |folder: &Path| {
-            let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
-            made.map_err(Error::system("create", folder))
+    fn make_directories(&self) -> Result<()> {
+        let make = |directory: &Path| {
+            let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
+            made.map_err(Error::system("create", directory))
         };
-        make(&self.places.folder)?;
+        make(&self.places.directory)?;
         make(&self.places.stand_in)?;
         make(&self.places.programs)?;
         for name in ["fusermount", "fusermount3"] {
@@ -223,7 +215,7 @@ impl Subject {
 }
 
 /// `fusermount`, as the serving program calls it.
-pub(crate) fn fusermount(words: &[String], context: &mut Context) -> anyhow::Result<()> {
+pub(crate) fn fusermount(words: &[String], context: &mut Context) -> Result<()> {
     // Unmounting is the supervisor's.
     if words.iter().any(|word| word == "-u") {
         return Ok(());
@@ -231,7 +223,7 @@ pub(crate) fn fusermount(words: &[String], context: &mut Context) -> anyhow::Res
     let (descriptor, socket) = context.environment.fuse_descriptors().ok_or_else(|| {
         Error::refused("this is only called by a program that the supervisor of a mount started")
     })?;
-    Ok(fuse::hand_over(descriptor, socket).map_err(Error::system("hand over", fuse::DEVICE))?)
+    fuse::hand_over(descriptor, socket).map_err(Error::system("hand over", fuse::DEVICE))
 }
 
 fn signal(process: Pid, signal: Signal) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::host::environment::Environment;
 use crate::privileged::mounting::Subject;
 use crate::storage::ownership::on_host;
@@ -25,14 +25,10 @@ pub(crate) fn read(subject: &Subject) -> Result<Option<Remote>> {
     let Some(entry) = store.entry(&subject.name)? else {
         return Ok(None);
     };
-    if entry.kind != "s3" {
+    if types::of(&entry).place() != types::Place::MountPoint {
         return Ok(None);
     }
-    let connector =
-        store.existing_connector(entry.connector.as_ref().map_or("", |n| n.as_str()))?;
-    if connector.kind != "s3" {
-        return Err(Error::refused(format!("connector {} is not of type s3", connector.name)));
-    }
+    let connector = types::connector(&entry, store)?;
     let secret = store.secret(&connector.name)?;
     Ok(Some(Remote { entry, connector, secret }))
 }

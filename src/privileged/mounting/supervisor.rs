@@ -20,7 +20,7 @@ use std::os::fd::AsFd;
 use crate::domain::error::{Error, Result};
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::environment::{Environment, FUSE_DESCRIPTOR};
-use crate::host::process::Service;
+use crate::host::process::Program;
 use crate::host::rclone;
 use crate::privileged::mounting::{Subject, remote};
 use crate::privileged::root;
@@ -60,7 +60,7 @@ enum Told {
 pub(super) fn run(subject: &Subject, environment: &Environment) -> Result<()> {
     // A group leader has a session already.
     let _ = nix::unistd::setsid();
-    subject.make_folders()?;
+    subject.make_directories()?;
     let Some(_lock) = lock(subject)? else {
         return Ok(());
     };
@@ -211,15 +211,8 @@ fn serve(
             ("DOKKU_STORAGE_ROOT", "/nonexistent".to_owned()),
         ],
     );
-    let program = rclone::program()?;
-    let service = Service {
-        program: &program,
-        name: None,
-        arguments: &words,
-        environment: &environment,
-        ids,
-    };
-    service.start(subject.log()?).map_err(Error::system("start", program))
+    let program = Program::new(rclone::program()?, &words).alone(&environment);
+    program.with_ids(ids).start(subject.log()?)
 }
 
 /// Ends a program that an earlier supervisor left behind.
@@ -305,12 +298,12 @@ fn end(child: &mut Child) {
 /// How many files were written and not sent yet, as rclone notes them.
 pub(super) fn unsent(subject: &Subject) -> usize {
     let _rights = Rights::of(subject.store.owner(), subject.store.layout());
-    let mut folders = vec![subject.places.cache.join("vfsMeta")];
+    let mut directories = vec![subject.places.cache.join("vfsMeta")];
     let mut count = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
+                Ok(kind) if kind.is_dir() => directories.push(entry.path()),
                 Ok(kind) if kind.is_file() => {
                     let note = fs::read(entry.path()).unwrap_or_default();
                     let note: serde_json::Value = serde_json::from_slice(&note).unwrap_or_default();

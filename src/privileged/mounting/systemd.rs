@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::domain::layout::HELPERS;
 use crate::domain::names::EntryName;
-use crate::host::process;
+use crate::host::process::Program;
 use crate::privileged::root;
 use crate::storage::keeping;
 
@@ -65,7 +65,7 @@ WantedBy=multi-user.target
     )
 }
 
-/// Has the image of an entry attached at every start of the host.
+/// Attaches the image of an entry at every start of the host.
 pub(crate) fn attach_at_boot(name: &EntryName) -> Result<()> {
     write_unit(ATTACHING, &attaching())?;
     let service = attaching_service(name);
@@ -115,11 +115,8 @@ fn service(name: &EntryName) -> String {
 }
 
 fn systemctl(words: &[&str]) -> Result<()> {
-    let answer = process::output("systemctl", words).map_err(Error::system("run", "systemctl"))?;
-    if answer.status == 0 {
-        return Ok(());
-    }
-    Err(Error::refused(format!("systemctl {} failed: {}", words.join(" "), answer.stderr.trim())))
+    let shown = format!("systemctl {}", words.join(" "));
+    Program::new("systemctl", words).called(shown).must().map(drop)
 }
 
 #[cfg(test)]
@@ -129,12 +126,12 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "the test asks systemd itself")]
     fn systemd_takes_the_units() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         for (name, text) in [("mount", unit()), ("attach", attaching())] {
             // The program is not installed where the test runs.
             let text = text.replace(HELPERS, "/bin");
             let text = text.replace(keeping::HELPER, "true").replace("size-storage-dir", "true");
-            let path = folder.path().join(format!("dokku-storage-{name}@x.service"));
+            let path = directory.path().join(format!("dokku-storage-{name}@x.service"));
             std::fs::write(&path, text).unwrap();
             let verify = std::process::Command::new("systemd-analyze")
                 .args(["verify", "--recursive-errors=no"])

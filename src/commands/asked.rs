@@ -1,0 +1,71 @@
+//! The arguments of a report: every flag but `--format` and `--global` asks for one value.
+
+use super::arguments::Positional;
+use crate::context::Context;
+use crate::domain::error::{Error, Result};
+use crate::render::Format;
+use crate::render::report::Asked;
+
+/// What was asked for.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) asked: Asked,
+    pub(super) global: bool,
+    pub(super) positional: Positional,
+}
+
+impl Request {
+    /// Reads the arguments.
+    pub(super) fn parse(words: &[String], context: &mut Context) -> Result<Self> {
+        let (mut asked, mut global, mut positional) = (Asked::default(), false, Vec::new());
+        let mut words = words.iter();
+        let mut is_help = false;
+        while let Some(word) = words.next() {
+            if word == "--format" {
+                let value = words
+                    .next()
+                    .ok_or_else(|| Error::refused("--format needs a value: stdout or json"))?;
+                asked.format = format(value)?;
+            } else if let Some(value) = word.strip_prefix("--format=") {
+                asked.format = format(value)?;
+            } else if word == "--help" || word == "-h" {
+                is_help = true;
+            } else if word == "--global" {
+                global = true;
+            } else if word == "--" {
+                positional.extend(words.by_ref().cloned());
+            } else if word.starts_with('-') {
+                if let Some(first) = &asked.flag {
+                    return Err(Error::refused(format!(
+                        "{} command allows only a single flag, got {first} and {word}",
+                        context.row.command()
+                    )));
+                }
+                asked.flag = Some(word.clone());
+            } else {
+                positional.push(word.clone());
+            }
+        }
+        if is_help {
+            context.out.error_line(&format!("Usage of {}:", context.row.command()));
+            context.out.error_line(
+                "      --format string   format: [ stdout | json ] (default \"stdout\")",
+            );
+            return Err(Error::Status(0));
+        }
+        if asked.format == Format::Json && asked.flag.is_some() {
+            return Err(Error::refused(
+                "--format flag cannot be specified when specifying an info flag",
+            ));
+        }
+        Ok(Self { asked, global, positional: Positional(positional) })
+    }
+}
+
+fn format(text: &str) -> Result<Format> {
+    match text {
+        "stdout" | "text" => Ok(Format::Text),
+        "json" => Ok(Format::Json),
+        other => Err(Error::refused(format!("Invalid format: {other}; it can be stdout or json"))),
+    }
+}
