@@ -12,18 +12,19 @@ const DOCKER: &str = r#"#!/bin/sh
 [ ! -e "$STUB_DIR/silent" ] || { echo 'Cannot connect to the Docker daemon' >&2; exit 1; }
 list() { [ ! -d "$STUB_DIR/$1" ] || ls "$STUB_DIR/$1"; }
 all() {
-  kind=$1 separator= status=0
+  kind=$1 separator= status=0 open='[' close=']'
   shift
-  printf '['
+  # With a format, each is written by itself.
+  case $1 in -f | --format) shift 2; open= close= ;; esac
+  printf '%s' "$open"
   for name; do
-    case $name in -*) continue ;; esac
     if [ -f "$STUB_DIR/$kind/$name" ]; then
       printf '%s' "$separator"; cat "$STUB_DIR/$kind/$name"; separator=,
     else
       echo "Error: No such volume: $name" >&2; status=1
     fi
   done
-  printf ']\n'
+  printf '%s\n' "$close"
   return $status
 }
 case "$1 $2" in

@@ -76,7 +76,8 @@ kept=$STUB_DIR/volumes
 [[ $1 == volume ]] || exit 0
 name=${*: -1}
 case $2 in
-  inspect) cat "$kept/$name" 2>/dev/null || { echo "Error: No such volume: $name" >&2; exit 1; } ;;
+  inspect)
+    found=$(cat "$kept/$name" 2>/dev/null) && { [[ $3 == -f ]] && echo "$found" || echo "[$found]"; } || { echo "Error: No such volume: $name" >&2; exit 1; } ;;
   rm) rm -f "$kept/$name" ;;
   create)
     driver=local options=
@@ -87,7 +88,7 @@ case $2 in
         --opt) options+=",\"${value%%=*}\":\"${value#*=}\"" ;;
       esac
     done
-    printf '[{"Name":"%s","Driver":"%s","Options":{%s}}]' "$name" "$driver" "${options#,}" >"$kept/$name"
+    printf '{"Name":"%s","Driver":"%s","Options":{%s}}' "$name" "$driver" "${options#,}" >"$kept/$name"
     ;;
 esac
 "#;
