@@ -1,6 +1,7 @@
 //! What the caller's environment says: on a Dokku host, or without Dokku.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
@@ -25,6 +26,8 @@ const DOKKU_ROOT: &str = "/home/dokku";
 pub struct Environment {
     lib_root: PathBuf,
     apps_root: Option<PathBuf>,
+    /// Whether a plugin decides who sees which app, once that was asked.
+    pub(crate) is_restricted: OnceLock<bool>,
 }
 
 impl Environment {
@@ -34,11 +37,13 @@ impl Environment {
         let dokku = |lib_root: PathBuf| Self {
             lib_root,
             apps_root: Some(path("DOKKU_ROOT").unwrap_or_else(|| PathBuf::from(DOKKU_ROOT))),
+            is_restricted: OnceLock::new(),
         };
         if let Some(lib_root) = path("DOKKU_LIB_ROOT") {
             return Ok(dokku(lib_root));
         }
-        let alone = |lib_root: PathBuf| Self { lib_root, apps_root: None };
+        let alone =
+            |lib_root: PathBuf| Self { lib_root, apps_root: None, is_restricted: OnceLock::new() };
         if let Some(root) = path("DOKKU_STORAGE_ROOT") {
             return std::path::absolute(&root).map(alone).map_err(Error::system("find", root));
         }

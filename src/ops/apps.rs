@@ -46,5 +46,6 @@ pub(crate) fn visible(environment: &Environment, apps: Vec<AppName>) -> Result<V
 
 /// Whether an access-control plugin decides which apps a caller sees.
 pub(crate) fn are_restricted(environment: &Environment) -> bool {
-    environment.is_dokku() && plugn::is_answered(environment, ACCESS)
+    let is_answered = || plugn::is_answered(environment, ACCESS);
+    environment.is_dokku() && *environment.is_restricted.get_or_init(is_answered)
 }
