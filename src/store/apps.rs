@@ -12,13 +12,11 @@ use crate::domain::names::AppName;
 use crate::domain::needs::Need;
 use crate::store::{Change, Store, json};
 
-fn settings_file(layout: &Layout, app: &AppName) -> PathBuf {
-    layout.apps().join(settings_within(app))
-}
+/// The name of an app's settings in its directory.
+pub(super) const SETTINGS: &str = "settings";
 
-/// Where an app's settings are within the directory of all apps.
-pub(super) fn settings_within(app: &AppName) -> String {
-    format!("{app}/settings")
+fn settings_file(layout: &Layout, app: &AppName) -> PathBuf {
+    layout.app(app).join(SETTINGS)
 }
 
 fn needs_file(layout: &Layout, app: &AppName) -> PathBuf {

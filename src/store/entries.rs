@@ -1,5 +1,6 @@
 //! Reading entry files.
 
+use std::ffi::CStr;
 use std::fs;
 use std::path::Path;
 
@@ -104,12 +105,16 @@ impl Store {
 
     /// Reads the file of each entry once.
     fn each_entry_file(&self, read: impl FnMut(EntryName, Result<&[u8]>)) -> Result<()> {
-        let Some(mut folder) = files::Folder::open(self.layout().entries())? else {
+        let Some(directory) = files::Folder::open(self.layout().entries())? else {
             return Ok(());
         };
-        let name = |file: &str| EntryName::parse(file.strip_suffix(".json")?).ok();
-        folder.each_file(name, read)
+        directory.each_file(|_, file| entry_name(file), read)
     }
+}
+
+/// The entry whose file has this name.
+fn entry_name(file: &CStr) -> Option<EntryName> {
+    EntryName::parse(file.to_str().ok()?.strip_suffix(".json")?).ok()
 }
 
 /// Whether one of these fields may be in a file; each is given with the quote before its name. An escape could hide it.

@@ -3,6 +3,7 @@
 use std::ffi::CStr;
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -15,15 +16,15 @@ use rustix::io::Errno;
 use crate::domain::error::{Error, Result};
 
 /// The mode of every store file.
-const FILE_MODE: u32 = 0o600;
+pub(crate) const FILE_MODE: u32 = 0o600;
 
 /// The largest file that the store reads, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// The room for a file of a directory that is read file by file, in bytes.
-const SMALL: usize = 16 * 1024;
+/// The room for a file that is read at once, in bytes.
+const SMALL: usize = 4 * 1024;
 
-/// The room for the names in it.
+/// The room for the names in a directory.
 const NAMES: usize = 32 * 1024;
 
 /// The mode of every directory that the store makes.
@@ -66,6 +67,9 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(Error::system("read", path)(error)),
     };
+    if let Some(content) = small(&file, &mut [MaybeUninit::uninit(); SMALL]) {
+        return Ok(Some(content.to_vec()));
+    }
     let stat = rustix::fs::fstat(&file).map_err(Error::system("read", path))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Error::unreadable(path, "it is not a regular file"));
@@ -83,7 +87,6 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 pub(crate) struct Folder {
     path: PathBuf,
     names: OwnedFd,
-    room: Vec<u8>,
 }
 
 impl Folder {
@@ -91,10 +94,7 @@ impl Folder {
     pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match retried(|| rustix::fs::open(path, flags, Mode::empty())) {
-            Ok(names) => {
-                let path = path.to_path_buf();
-                Ok(Some(Self { path, names, room: Vec::with_capacity(SMALL) }))
-            }
+            Ok(names) => Ok(Some(Self { path: path.to_path_buf(), names })),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(Error::system("read", path)(error)),
         }
@@ -106,49 +106,54 @@ impl Folder {
         found.is_err_and(|error| is_absent(&error))
     }
 
-    /// Reads every file whose name `take` makes something of.
-    pub(crate) fn each_file<T>(
-        &mut self,
-        mut take: impl FnMut(&str) -> Option<T>,
-        mut see: impl FnMut(T, Result<&[u8]>),
-    ) -> Result<()> {
-        let Self { path, names: directory, room } = self;
-        let mut names = Vec::with_capacity(NAMES);
-        let mut names = RawDir::new(&*directory, names.spare_capacity_mut());
+    /// Shows every name in it, and of what type the file is as far as the directory says.
+    pub(crate) fn each_name(&self, mut see: impl FnMut(&CStr, FileType)) -> Result<()> {
+        let mut room = Vec::with_capacity(NAMES);
+        let mut names = RawDir::new(&self.names, room.spare_capacity_mut());
         while let Some(found) = names.next() {
-            let found = match found {
+            match found {
+                Ok(found) => see(found.file_name(), found.file_type()),
                 // Somebody removed the directory meanwhile.
                 Err(Errno::NOENT) => break,
-                other => other.map_err(Error::system("read", &*path))?,
-            };
-            let Some(taken) = found.file_name().to_str().ok().and_then(&mut take) else {
-                continue;
-            };
-            if found.file_type() == FileType::RegularFile
-                && let Some(content) = small(directory, found.file_name(), room)
-            {
-                see(taken, Ok(content));
-                continue;
-            }
-            let name = std::ffi::OsStr::from_bytes(found.file_name().to_bytes());
-            match read(&path.join(name)) {
-                Ok(Some(content)) => see(taken, Ok(&content)),
-                Ok(None) => {}
-                Err(problem) => see(taken, Err(problem)),
+                Err(error) => return Err(Error::system("read", &self.path)(error)),
             }
         }
         Ok(())
     }
+
+    /// Reads every file whose name `take`, which is given the directory too, makes something of.
+    pub(crate) fn each_file<T>(
+        &self,
+        mut take: impl FnMut(&OwnedFd, &CStr) -> Option<T>,
+        mut see: impl FnMut(T, Result<&[u8]>),
+    ) -> Result<()> {
+        let mut room = [MaybeUninit::uninit(); SMALL];
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        self.each_name(|name, file_type| {
+            let Some(taken) = take(&self.names, name) else {
+                return;
+            };
+            if file_type == FileType::RegularFile
+                && let Ok(file) = rustix::fs::openat(&self.names, name, flags, Mode::empty())
+                && let Some(content) = small(&file, &mut room)
+            {
+                return see(taken, Ok(content));
+            }
+            let name = std::ffi::OsStr::from_bytes(name.to_bytes());
+            match read(&self.path.join(name)) {
+                Ok(Some(content)) => see(taken, Ok(&content)),
+                Ok(None) => {}
+                Err(problem) => see(taken, Err(problem)),
+            }
+        })
+    }
 }
 
-/// What is in a small regular file; none where that cannot be told in one look. A regular file is read short at its end
-/// only, so nobody has to ask how long it is.
-fn small<'a>(directory: &OwnedFd, name: &CStr, room: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(directory, name, flags, Mode::empty()).ok()?;
-    room.clear();
-    let read = rustix::io::read(&file, spare_capacity(room)).ok()?;
-    (0 < read && read < room.capacity()).then_some(&**room)
+/// What is in a small regular file; none where that cannot be told in one look. It is read at a place, which a FIFO or a
+/// terminal does not have, and a regular file is read short at its end only: nobody has to ask what and how long it is.
+fn small<'a>(file: &OwnedFd, room: &'a mut [MaybeUninit<u8>]) -> Option<&'a [u8]> {
+    let (read, left) = rustix::io::pread(file, room, 0).ok()?;
+    (!read.is_empty() && !left.is_empty()).then_some(read)
 }
 
 /// What is in a file of about this size, up to a little more than the store reads.
@@ -359,10 +364,11 @@ mod tests {
         fs::create_dir(path("directory")).unwrap();
         fs::write(path("not asked for"), "x").unwrap();
         let mut seen = Vec::new();
-        let is_asked_for = |name: &str| {
+        let is_asked_for = |_: &OwnedFd, name: &CStr| {
+            let name = name.to_str().unwrap();
             (!name.starts_with('.') && name != "not asked for").then(|| name.to_owned())
         };
-        let mut directory = Folder::open(root.path()).unwrap().unwrap();
+        let directory = Folder::open(root.path()).unwrap().unwrap();
         directory
             .each_file(is_asked_for, |name, content| {
                 let by_path = read(&path(&name)).ok().flatten();

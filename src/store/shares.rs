@@ -7,7 +7,7 @@
 //! shared later, and a share never has to be repaired. An app that others share from cannot share itself; that
 //! keeps the look to one step.
 
-use super::apps::settings_within;
+use super::apps::SETTINGS;
 use super::reading::EntryCache;
 use super::{Change, Mounted, Mounts, Store, files};
 use crate::domain::app_settings::Share;
@@ -37,15 +37,25 @@ impl LeftOut {
 impl Store {
     /// The apps that get what an app mounts.
     pub fn apps_sharing_from(&self, from: &AppName) -> Result<Vec<AppName>> {
-        let mut sharing = Vec::new();
         let Some(directory) = files::Folder::open(self.layout().apps())? else {
-            return Ok(sharing);
+            return Ok(Vec::new());
         };
-        for app in self.apps()? {
-            // Most apps have no settings.
-            if directory.lacks(&settings_within(&app)) {
-                continue;
+        // Most apps have no settings.
+        let mut apps = Vec::new();
+        let mut settings = String::new();
+        directory.each_name(|name, _| {
+            let Ok(name) = name.to_str() else { return };
+            settings.clear();
+            settings.extend([name, "/", SETTINGS]);
+            if !directory.lacks(&settings) {
+                apps.extend(AppName::parse(name));
             }
+        })?;
+        let root = self.apps_root().unwrap_or(self.layout().apps());
+        apps.retain(|app| root.join(app.as_str()).is_dir());
+        apps.sort_unstable();
+        let mut sharing = Vec::new();
+        for app in apps {
             if self.app_settings(&app)?.share(from).is_some() {
                 sharing.push(app);
             }
