@@ -80,6 +80,11 @@ impl Layout {
         self.root.join("data/storage-registry/.change")
     }
 
+    /// The cache of the entries that need not be read (`src/store/plain.rs`). The number is that of the fields it is about.
+    pub fn plain(&self) -> PathBuf {
+        self.root.join("data/storage-registry/.plain-1")
+    }
+
     /// The directory of the entry files.
     pub fn entries(&self) -> &Path {
         &self.entries

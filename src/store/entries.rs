@@ -3,7 +3,9 @@
 use std::ffi::CStr;
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
+use super::plain::{self, Plain};
 use super::{Store, files, json};
 use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
@@ -81,24 +83,50 @@ impl Store {
         Ok(found)
     }
 
-    /// The entries whose file has a field of this name; only these are taken apart. A file that cannot be read says
-    /// nothing: whoever wants that entry is told.
+    /// The entries whose file has a field of this name, one of those that all entries are asked for. Only these are
+    /// taken apart, and of the others only those are read that are not known to have none. A file that cannot be
+    /// read says nothing: whoever wants that entry is told.
     pub fn entries_mentioning(&self, field: &str) -> Result<Vec<Entry>> {
         self.entries_mentioning_one_of(&[field])
     }
 
-    /// The same for several fields, each file read once.
+    /// The same for several fields, each file read once at most.
     pub fn entries_mentioning_one_of(&self, fields: &[&str]) -> Result<Vec<Entry>> {
-        let fields: Vec<String> = fields.iter().map(|field| format!("\"{field}")).collect();
-        let mut found = Vec::new();
-        self.each_entry_file(|name, content| {
-            if let Ok(content) = content
-                && mentions(content, &fields)
-                && let Ok(entry) = parse(&self.layout().entry(&name), &name, content)
-            {
-                found.push(entry);
-            }
-        })?;
+        self.mentioning_at(fields, SystemTime::now())
+    }
+
+    /// As if it was another time.
+    pub(super) fn mentioning_at(&self, fields: &[&str], now: SystemTime) -> Result<Vec<Entry>> {
+        debug_assert!(fields.iter().all(|field| plain::FIELDS.contains(field)), "{fields:?}");
+        let Some(directory) = files::Folder::open(self.layout().entries())? else {
+            return Ok(Vec::new());
+        };
+        let cache = Plain::load(&self.layout().plain(), now);
+        let (mut still, mut read, mut found) = (Vec::new(), Vec::new(), Vec::new());
+        directory.each_file(
+            |directory, file| {
+                let state = cache.state_of(directory, file);
+                if let Some(state) = state.filter(|state| cache.has(state)) {
+                    still.push(state);
+                    return None;
+                }
+                Some((entry_name(file)?, state))
+            },
+            |(name, state), content| {
+                let Ok(content) = content else { return };
+                if plain::is_plain(content) {
+                    read.extend(state);
+                } else if fields.iter().any(|field| plain::mentions(content, field))
+                    && let Ok(entry) = parse(&self.layout().entry(&name), &name, content)
+                {
+                    found.push(entry);
+                }
+            },
+        )?;
+        // What root made in the directory of somebody else would be in that user's way.
+        if self.owner().get().is_none() {
+            cache.update(still, read);
+        }
         found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(found)
     }
@@ -115,14 +143,6 @@ impl Store {
 /// The entry whose file has this name.
 fn entry_name(file: &CStr) -> Option<EntryName> {
     EntryName::parse(file.to_str().ok()?.strip_suffix(".json")?).ok()
-}
-
-/// Whether one of these fields may be in a file; each is given with the quote before its name. An escape could hide it.
-fn mentions(content: &[u8], fields: &[String]) -> bool {
-    match str::from_utf8(content) {
-        Ok(text) => text.contains('\\') || fields.iter().any(|field| text.contains(field)),
-        Err(_) => true,
-    }
 }
 
 /// The refusal of a name that no entry has.

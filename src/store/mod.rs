@@ -31,6 +31,7 @@ pub(crate) mod files;
 mod journal;
 mod json;
 mod mounts;
+mod plain;
 mod policy;
 pub(crate) mod reading;
 mod rights;
