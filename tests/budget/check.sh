@@ -42,6 +42,11 @@ measured() {
   for name in "${calls[@]}"; do
     call_of "$name"
     words=("$root/plugin/${call[0]}" "${call[@]:1}")
+    # The first change notes which entries need not be read again.
+    if [ -n "$is_change" ]; then
+      env -i "${environment[@]}" "${words[@]}" >/dev/null
+      "$root/reset"
+    fi
     instructions=$(instructions_of "${words[@]}")
     [ -z "$is_change" ] || "$root/reset"
     system_calls=$(system_calls_of "${words[@]}")
