@@ -18,25 +18,27 @@ start_s3() {
     sleep 0.1
   done
   export S3_ENDPOINT
-  [ -n "$S3_ENDPOINT" ] || fail "the S3 server did not start after $try tries: $(cat "$S3_FOLDER/log")"
+  [ -n "$S3_ENDPOINT" ] || fail "the S3 server did not start after $try tries: $(cat "$S3_FOLDER/log")" || return
+  (cd / && exec env -i PATH=/usr/bin:/bin AWS_EC2_METADATA_DISABLED=true \
+    "$S3_SERVER/bin/python" "$REPO/tests/bats/support/s3_client.py" "$S3_ENDPOINT" "$S3_FOLDER/client") \
+    >"$S3_FOLDER/client.log" 2>&1 3>&- 4>&- </dev/null &
+  echo $! >>"$S3_FOLDER/pid"
+  for try in $(seq 100); do
+    [ ! -S "$S3_FOLDER/client" ] || return 0
+    sleep 0.1
+  done
+  fail "the client of the S3 server did not start after $try tries: $(cat "$S3_FOLDER/client.log")"
 }
 
 stop_s3() {
   [ -n "${S3_FOLDER:-}" ] || return 0
-  kill "$(cat "$S3_FOLDER/pid")" 2>/dev/null || true
+  xargs kill <"$S3_FOLDER/pid" 2>/dev/null || true
 }
 
 # s3 CODE [ARGUMENT…]: runs Python with a client `s3` (and `iam`) and the arguments in `arguments`.
 s3() {
-  env -i PATH=/usr/bin:/bin AWS_EC2_METADATA_DISABLED=true "$S3_SERVER/bin/python" - "$S3_ENDPOINT" "$@" <<'PYTHON'
-import json, os, sys, urllib.request
-import boto3
-
-endpoint, code, *arguments = sys.argv[1:]
-client = dict(endpoint_url=endpoint, aws_access_key_id="tests", aws_secret_access_key="tests", region_name="us-east-1")
-s3, iam = boto3.client("s3", **client), boto3.client("iam", **client)
-exec(code)
-PYTHON
+  printf '%s\0' "$@" |
+    curl -s --fail-with-body --unix-socket "$S3_FOLDER/client" -H Expect: --data-binary @- http://client/
 }
 
 # s3_bucket NAME: makes a bucket.
