@@ -112,6 +112,7 @@ impl Folder {
         let mut names = RawDir::new(&self.names, room.spare_capacity_mut());
         while let Some(found) = names.next() {
             match found {
+                Ok(found) if [c".", c".."].contains(&found.file_name()) => {}
                 Ok(found) => see(found.file_name(), found.file_type()),
                 // Somebody removed the directory meanwhile.
                 Err(Errno::NOENT) => break,
