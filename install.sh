@@ -223,7 +223,7 @@ show_links() {
 
 run_core_install() {
   [ -x "$core/install" ] || return 0
-  run_trigger "$core/install" || warn "Dokku's own storage plugin failed in its install trigger: run it again with dokku plugin:install-dependencies --core, or reinstall the dokku package"
+  run_trigger "$core/install" || warn "Dokku's own storage plugin failed in its install trigger: run it again with dokku plugin:install --core, or reinstall the dokku package"
 }
 
 install_on_dokku() {

@@ -16,6 +16,9 @@ pub(crate) const LIB_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/lib-root";
 /// The root-owned file that says where the storage root is, with every link in its path resolved.
 pub(crate) const STORAGE_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/storage-root";
 
+/// What root types to have the `install` trigger run again: `plugin:trigger` runs it as Dokku's user.
+pub(crate) const INSTALL_AGAIN: &str = "dokku plugin:install --core";
+
 /// What begins the name of something in the registry that a change could not remove.
 pub(crate) const LEFT_OVER: &str = ".left-";
 

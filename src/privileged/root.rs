@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::{INSTALLED, LIB_ROOT_FILE, Layout, STORAGE_ROOT_FILE};
+use crate::domain::layout::{INSTALL_AGAIN, INSTALLED, LIB_ROOT_FILE, Layout, STORAGE_ROOT_FILE};
 use crate::host::environment::is_under_sudo;
 use crate::store::{Owner, Store, files};
 
@@ -56,7 +56,7 @@ fn noted_in(file: &str) -> Result<PathBuf> {
         let metadata = fs::symlink_metadata(path).map_err(Error::system("read", path))?;
         if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 || metadata.is_symlink() {
             return Err(Error::refused(format!(
-                "{} can be written by others than root; run dokku plugin:trigger install as root",
+                "{} can be written by others than root; run as root: {INSTALL_AGAIN}",
                 path.display()
             )));
         }

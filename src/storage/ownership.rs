@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::docker::{self, CONTAINER_IDS, IdMap};
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::{HELPERS, Layout, STORAGE_ROOT_FILE};
+use crate::domain::layout::{HELPERS, INSTALL_AGAIN, Layout, STORAGE_ROOT_FILE};
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::fs::image;
@@ -474,7 +474,7 @@ fn helper(
         return Err(Error::refused(said.trim()));
     }
     Err(Error::refused(format!(
-        "{shown} failed: {} (root can mend the sudo rules with: dokku plugin:trigger install)",
+        "{shown} failed: {} (root can mend the sudo rules with: {INSTALL_AGAIN})",
         answer.reason()
     )))
 }
@@ -523,7 +523,7 @@ fn by_sudo(
         Ok(noted) if installed.exists() => {
             if storage(layout)? != Path::new(&noted) {
                 return Err(Error::refused(format!(
-                    "the helpers for sudo are installed for {noted} and not for {}; as root, run: dokku plugin:trigger install",
+                    "the helpers for sudo are installed for {noted} and not for {}; as root, run: {INSTALL_AGAIN}",
                     layout.storage().display()
                 )));
             }

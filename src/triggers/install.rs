@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::context::row::Kind;
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::{HELPERS, INSTALLED, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
+use crate::domain::layout::{HELPERS, INSTALL_AGAIN, INSTALLED, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
 use crate::domain::names::AppName;
 use crate::fs::image;
 use crate::fs::tree::{self, Depth};
@@ -121,7 +121,7 @@ fn linked_storage_root(context: &Context) -> Result<Option<PathBuf>> {
     let real = fs::canonicalize(path).map_err(Error::system("open", path))?;
     match fs::read_to_string(STORAGE_ROOT_FILE) {
         Ok(noted) if Path::new(&noted) != real => Err(Error::refused(format!(
-            "{} leads to {}, and led to {noted} when the helpers were installed; if you have moved it, remove {STORAGE_ROOT_FILE} and run as root: dokku plugin:trigger install",
+            "{} leads to {}, and led to {noted} when the helpers were installed; if you have moved it, remove {STORAGE_ROOT_FILE} and run as root: {INSTALL_AGAIN}",
             path.display(),
             real.display()
         ))),

@@ -281,10 +281,10 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
 }
 
-@test "an upgrade of Dokku's package runs our install trigger, and the links stay" {
+@test "an upgrade of Dokku's package, and root by plugin:install --core, run our install trigger, and the links stay" {
   install_sh >/dev/null
   rm -rf "$SUDOERS" "$HELPERS"
-  run dokku_environment env PLUGIN_PATH="$DOKKU_LIB_ROOT/core-plugins" "$HOST/bin/plugn" trigger install
+  run dokku plugin:install --core
   assert_success
   [ -f "$SUDOERS" ] || fail "$SUDOERS was not written"
   assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
