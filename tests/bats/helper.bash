@@ -13,10 +13,18 @@
 bats_require_minimum_version 1.5.0
 
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# shellcheck disable=SC2034 # used by the suites
-HELPERS=/usr/local/lib/dokku-storage SUDOERS=/etc/sudoers.d/dokku-storage
 
 is_real() { [ "${DOKKU_HOST:-}" = real ]; }
+
+# Where the install trigger puts root's helpers and sudo's rules for them: beside those that the machine may have.
+HELPERS=/usr/local/lib/dokku-storage
+if ! is_real; then
+  HELPERS+=-tests
+  export DOKKU_STORAGE_HELPERS=$HELPERS
+fi
+# shellcheck disable=SC2034 # used by the suites
+SUDOERS=/etc/sudoers.d/${HELPERS##*/}
+
 STANDIN_ONLY="only for the stand-in host" NO_DOCKER="NO DOCKER ENGINE ANSWERS"
 standin_only() { ! is_real || skip "$STANDIN_ONLY"; }
 
