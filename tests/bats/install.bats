@@ -284,7 +284,7 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
 @test "an upgrade of Dokku's package, and root by plugin:install --core, run our install trigger, and the links stay" {
   install_sh >/dev/null
   rm -rf "$SUDOERS" "$HELPERS"
-  run dokku plugin:install --core
+  run "$HOST/bin/dokku" plugin:install --core
   assert_success
   [ -f "$SUDOERS" ] || fail "$SUDOERS was not written"
   assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
