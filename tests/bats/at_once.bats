@@ -29,12 +29,13 @@ size_of() { dokku storage:info "$1" --format json | jq -r .options.size; }
 # at_once COMMAND… [-- COMMAND…]…: runs dokku commands at the same time; the output and the status of the first are in
 # $HOST/1 and $HOST/1.status, and so on.
 at_once() {
-  local number=0 words=()
+  local number=0 words=() jobs=()
   rm -f "$HOST"/[0-9] "$HOST"/[0-9].status
   while true; do
     if [ $# = 0 ] || [ "$1" = -- ]; then
       number=$((number + 1))
       { dokku "${words[@]}" >"$HOST/$number" 2>&1; echo $? >"$HOST/$number.status"; } 3>&- &
+      jobs+=($!)
       words=()
       [ $# -gt 0 ] || break
     else
@@ -42,7 +43,7 @@ at_once() {
     fi
     shift
   done
-  wait
+  wait "${jobs[@]}" # not for the timer of bats, too
 }
 
 status_of() { cat "$HOST/$1.status"; }
@@ -212,7 +213,7 @@ END
     ) 3>&- &
     hidden_proc storage:snapshots:create "$DATA" "s$i"
     touch "$HOST/over"
-    wait
+    wait "$!"
     rm "$HOST/over"
     assert_equal 8000 "$(find "$ROOT/.snapshot-$DATA@s$i" -type f | wc -l)"
   done
