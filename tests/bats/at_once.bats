@@ -76,8 +76,8 @@ END
 }
 
 @test "two grows and a wait: one after the other, and the image is as long as what is in it" {
-  local round large
-  for round in 1 2 3; do
+  local large
+  for _ in 1 2 3; do
     dokku storage:create "$DATA" --size 16M
     echo kept >"$ROOT/$DATA/file"
     at_once storage:set "$DATA" size 100M -- storage:set "$DATA" size 200M -- storage:wait "$DATA" -- storage:snapshots:create "$DATA" s
@@ -96,8 +96,7 @@ END
 }
 
 @test "the same create twice: one makes it, the other finds it" {
-  local round
-  for round in 1 2 3 4; do
+  for _ in 1 2 3 4; do
     at_once storage:create "$DATA" --size 16M -- storage:create "$DATA" --size 16M -- storage:create "$DATA-plain" -- storage:create "$DATA-plain"
     assert_equal "0 0 0 0" "$(status_of 1) $(status_of 2) $(status_of 3) $(status_of 4)"
     for name in "$DATA" "$DATA-plain"; do
@@ -111,8 +110,8 @@ END
 }
 
 @test "a destroy and a create at once: the new one keeps its image" {
-  local round trash
-  for round in 1 2 3 4; do
+  local trash
+  for _ in 1 2 3 4; do
     for trash in --no-trash ""; do
       dokku storage:create "$DATA" --size 16M
       echo old >"$ROOT/$DATA/file"

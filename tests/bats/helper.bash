@@ -151,11 +151,13 @@ SETTINGS
   chown root:root "$DOKKU_LIB_ROOT"
 }
 
-# What is left mounted, and what may not be written while nothing is mounted there, goes too.
+# What is left mounted, what may not be written while nothing is mounted there, and the supervisors' directories go too.
 drop_host() {
-  local point
+  local point number
   [ -n "${HOST:-}" ] || return 0
   findmnt -rno TARGET | grep "^$HOST/" | LC_ALL=C sort -r | while IFS= read -r point; do umount -l "$point"; done
+  number=$(printf %s "$HOST/lib/data/storage" | sha1sum | cut -c1-16)
+  rm -rf "/run/dokku-storage/$number" "/var/cache/dokku-storage/$number"
   [ ! -d "$HOST/lib/data/storage" ] || chattr -f -i "$HOST"/lib/data/storage/* 2>/dev/null || true
   rm -rf "$HOST"
 }
