@@ -17,6 +17,7 @@ Usage: ./install.sh [--uninstall | --assemble DIR | --help]
 Settings, from the environment:
   DOKKU_STORAGE_BINARY   a dokku-storage that is already built, instead of building one
   DOKKU_STORAGE_PREFIX   where the user's binary goes, below bin/ (default ~/.local; for root /usr/local)
+  DOKKU_STORAGE_HELPERS  where root's helpers go on a Dokku host (default /usr/local/lib/dokku-storage)
   DOKKU_LIB_ROOT         Dokku's directory (default /var/lib/dokku)
   DOKKU_ROOT             the directory of its apps (default /home/dokku)
 TEXT
@@ -41,8 +42,8 @@ notes="$lib/dokku-storage" # what is not the plugin: our lock, and where the lin
 former="$notes/storage" # where earlier installations have the plugin
 memory="$notes/links-before"
 links=("$lib/core-plugins/enabled/storage" "$lib/plugins/available/storage" "$lib/plugins/enabled/storage")
-helpers=/usr/local/lib/dokku-storage
-sudoers=/etc/sudoers.d/dokku-storage
+helpers=${DOKKU_STORAGE_HELPERS:-/usr/local/lib/dokku-storage}
+sudoers=/etc/sudoers.d/${helpers##*/}
 binary="" # set by find_or_build_binary
 scratch=()
 made_image_with="" # the docker command, once the smoke test has made an image of its own
@@ -223,7 +224,7 @@ show_links() {
 
 run_core_install() {
   [ -x "$core/install" ] || return 0
-  run_trigger "$core/install" || warn "Dokku's own storage plugin failed in its install trigger: run it again with dokku plugin:install-dependencies --core, or reinstall the dokku package"
+  run_trigger "$core/install" || warn "Dokku's own storage plugin failed in its install trigger: run it again with dokku plugin:install --core, or reinstall the dokku package"
 }
 
 install_on_dokku() {

@@ -4,17 +4,78 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::names::{AppName, EntryName};
 
-/// The root-owned directory of what `install` puts outside the plugin.
-pub(crate) const INSTALLED: &str = "/usr/local/lib/dokku-storage";
+/// Where the helpers are below what `install` puts outside the plugin; Dokku looks for a path that ends in this.
+const HELPERS: &str = "storage/bin";
 
-/// The root-owned directory of the programs that sudo may run; Dokku looks for a path that ends in `storage/bin`.
-pub(crate) const HELPERS: &str = "/usr/local/lib/dokku-storage/storage/bin";
+/// The name of this program where it is installed as a helper; the helpers are links to it.
+const PROGRAM: &str = "dokku-storage";
 
-/// The root-owned file that says where the store is.
-pub(crate) const LIB_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/lib-root";
+/// The root-owned directory of what `install` puts outside the plugin. A host has one; a second plugin on the same host, as the
+/// tests have, gets another (`DOKKU_STORAGE_HELPERS`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Installed(PathBuf);
 
-/// The root-owned file that says where the storage root is, with every link in its path resolved.
-pub(crate) const STORAGE_ROOT_FILE: &str = "/usr/local/lib/dokku-storage/storage-root";
+impl Default for Installed {
+    fn default() -> Self {
+        Self("/usr/local/lib/dokku-storage".into())
+    }
+}
+
+impl Installed {
+    /// The directory at a path; none where that could not name a file of sudo's rules, too.
+    pub(crate) fn at(path: PathBuf) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        (path.is_absolute() && name.chars().all(is_plain)).then_some(Self(path))
+    }
+
+    /// The directory that the helper `name` is in, by its path.
+    pub(crate) fn of_helper(path: &Path, name: &str) -> Option<Self> {
+        let helpers = path.parent().filter(|_| path.ends_with(name))?;
+        helpers
+            .ends_with(HELPERS)
+            .then(|| helpers.ancestors().nth(2))
+            .flatten()
+            .and_then(|path| Self::at(path.to_owned()))
+    }
+
+    /// The directory that a program is installed in.
+    pub(crate) fn of_program(path: &Path) -> Option<Self> {
+        Self::of_helper(path, PROGRAM)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The directory of the programs that sudo may run.
+    pub(crate) fn helpers(&self) -> PathBuf {
+        self.0.join(HELPERS)
+    }
+
+    /// The program that the helpers are links to.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.helpers().join(PROGRAM)
+    }
+
+    /// The file that says where the store is.
+    pub(crate) fn lib_root_file(&self) -> PathBuf {
+        self.0.join("lib-root")
+    }
+
+    /// The file that says where the storage root is, with every link in its path resolved.
+    pub(crate) fn storage_root_file(&self) -> PathBuf {
+        self.0.join("storage-root")
+    }
+
+    /// Where sudo reads which of the helpers Dokku's user may run as root.
+    pub(crate) fn sudoers(&self) -> PathBuf {
+        Path::new("/etc/sudoers.d").join(self.0.file_name().unwrap_or_default())
+    }
+}
+
+/// What root types to have the `install` trigger run again: `plugin:trigger` runs it as Dokku's user.
+pub(crate) const INSTALL_AGAIN: &str = "dokku plugin:install --core";
 
 /// What begins the name of something in the registry that a change could not remove.
 pub(crate) const LEFT_OVER: &str = ".left-";
@@ -132,5 +193,32 @@ impl Layout {
     /// A property that another of Dokku's plugins keeps for an app (or `--global`).
     pub fn property(&self, plugin: &str, app: &str, name: &str) -> PathBuf {
         self.root.join("config").join(plugin).join(app).join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_is_told_by_the_path_of_a_helper() {
+        let of = |path: &str| Installed::of_helper(Path::new(path), "mount-storage");
+        let usual = Installed::default();
+        assert_eq!(
+            of(usual.helpers().join("mount-storage").to_str().unwrap()),
+            Some(usual.clone())
+        );
+        assert_eq!(Installed::of_program(&usual.program()), Some(usual));
+        let other = of("/opt/second/storage/bin/mount-storage").unwrap();
+        assert_eq!(other.path(), Path::new("/opt/second"));
+        assert_eq!(other.sudoers(), Path::new("/etc/sudoers.d/second"));
+        for none in [
+            "/opt/bin/mount-storage",
+            "/opt/a.b/storage/bin/mount-storage",
+            "storage/bin/mount-storage",
+            "/opt/x/storage/bin/other",
+        ] {
+            assert_eq!(of(none), None, "{none}");
+        }
     }
 }

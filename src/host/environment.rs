@@ -7,7 +7,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 use crate::domain::paths::HostPath;
 
-use crate::domain::layout::{HELPERS, LIB_ROOT_FILE};
+use crate::domain::layout::Installed;
 
 /// In which variable the serving program is told which descriptor is the mount's.
 pub(crate) const FUSE_DESCRIPTOR: &str = "DOKKU_STORAGE_FUSE";
@@ -53,10 +53,7 @@ impl Environment {
         let data =
             path("XDG_DATA_HOME").or_else(|| path("HOME").map(|home| home.join(".local/share")));
         // A supervisor is started with nothing in its environment; `install` noted for which store.
-        let is_helper = || {
-            std::fs::read_link("/proc/self/exe").is_ok_and(|program| program.starts_with(HELPERS))
-        };
-        let noted = || std::fs::read_to_string(LIB_ROOT_FILE).ok().filter(|_| is_helper());
+        let noted = || std::fs::read_to_string(own_installation()?.lib_root_file()).ok();
         data.map(|data| alone(data.join("dokku-storage")))
             .or_else(|| noted().map(|root| dokku(PathBuf::from(root))))
             .ok_or_else(|| Error::refused("no place for the store: set HOME or DOKKU_STORAGE_ROOT"))
@@ -149,6 +146,28 @@ impl Environment {
         path("PLUGIN_AVAILABLE_PATH").map(|plugins| plugins.join("storage"))
     }
 
+    /// Where a helper of this plugin is installed: where the plugin's `bin` leads to.
+    pub(crate) fn installed(&self, helper: &str) -> Installed {
+        let link = self
+            .plugin()
+            .and_then(|plugin| std::fs::read_link(plugin.join("bin").join(helper)).ok());
+        link.and_then(|target| Installed::of_helper(&target, helper)).unwrap_or_default()
+    }
+
+    /// Where root wants the helpers.
+    ///
+    /// # Errors
+    /// Where sudo could have no rules for a directory of that name.
+    pub(crate) fn installation(&self) -> Result<Installed> {
+        let Some(wanted) = path("DOKKU_STORAGE_HELPERS") else {
+            return Ok(Installed::default());
+        };
+        let shown = wanted.display().to_string();
+        Installed::at(wanted).ok_or_else(|| {
+            Error::refused(format!("DOKKU_STORAGE_HELPERS is {shown}; name an absolute path that ends in letters, digits and dashes"))
+        })
+    }
+
     /// The Docker client to run, where one was named.
     pub fn docker_bin(&self) -> Option<String> {
         var("DOCKER_BIN")
@@ -223,6 +242,11 @@ pub fn node() -> String {
 /// Where systemd wants to be told that a service is ready (`sd_notify(3)`).
 pub(crate) fn notify_socket() -> Option<String> {
     var("NOTIFY_SOCKET")
+}
+
+/// Where this program is installed, if it is a helper.
+pub(crate) fn own_installation() -> Option<Installed> {
+    Installed::of_program(&std::fs::read_link("/proc/self/exe").ok()?)
 }
 
 /// Whether `sudo` started this process: it sets this variable in every program that it runs.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::{INSTALLED, LIB_ROOT_FILE, Layout, STORAGE_ROOT_FILE};
-use crate::host::environment::is_under_sudo;
+use crate::domain::layout::{INSTALL_AGAIN, Installed, Layout};
+use crate::host::environment::{is_under_sudo, own_installation};
 use crate::store::{Owner, Store, files};
 
 /// The storage root, as `install` noted it.
@@ -28,7 +28,7 @@ pub(crate) fn store(context: &Context) -> Result<Store> {
     if is_own_call() {
         return Ok(context.store.clone());
     }
-    let layout = Layout::new(noted_in(LIB_ROOT_FILE)?);
+    let layout = Layout::new(noted_in(Installed::lib_root_file)?);
     // The store belongs to Dokku's user, whatever the caller says who that is.
     let registry = layout.registry();
     let found = fs::metadata(&registry).map_err(Error::system("read", registry))?;
@@ -41,22 +41,23 @@ pub(crate) fn store(context: &Context) -> Result<Store> {
 
 /// Whether root itself calls a copy of the program for its own environment.
 pub(crate) fn is_own_call() -> bool {
-    let program = fs::read_link("/proc/self/exe").unwrap_or_default();
-    !program.starts_with(INSTALLED) && !is_under_sudo()
+    own_installation().is_none() && !is_under_sudo()
 }
 
 /// The storage root that the installed helpers work below.
 pub(crate) fn noted() -> Result<PathBuf> {
-    noted_in(STORAGE_ROOT_FILE)
+    noted_in(Installed::storage_root_file)
 }
 
-fn noted_in(file: &str) -> Result<PathBuf> {
+fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<PathBuf> {
+    let installed = own_installation().unwrap_or_default();
+    let file = &file(&installed);
     let text = fs::read_to_string(file).map_err(Error::system("read", file))?;
-    for path in [Path::new(file), Path::new(INSTALLED)] {
+    for path in [file, installed.path()] {
         let metadata = fs::symlink_metadata(path).map_err(Error::system("read", path))?;
         if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 || metadata.is_symlink() {
             return Err(Error::refused(format!(
-                "{} can be written by others than root; run dokku plugin:trigger install as root",
+                "{} can be written by others than root; run as root: {INSTALL_AGAIN}",
                 path.display()
             )));
         }
@@ -65,7 +66,7 @@ fn noted_in(file: &str) -> Result<PathBuf> {
     if root.is_absolute() {
         Ok(root)
     } else {
-        Err(Error::refused(format!("{file} does not hold an absolute path")))
+        Err(Error::refused(format!("{} does not hold an absolute path", file.display())))
     }
 }
 

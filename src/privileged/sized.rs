@@ -234,14 +234,14 @@ impl Subject {
         image.attach(&self.storage, self.name())?;
         // It was filled under another.
         image.drop_other_names()?;
-        if systemd::is_in_charge() && !root::is_own_call() {
+        if systemd::is_in_charge() {
             systemd::attach_at_boot(&self.name)?;
         }
         Ok(())
     }
 
     fn detach(&self) -> Result<()> {
-        if systemd::is_in_charge() && !root::is_own_call() {
+        if systemd::is_in_charge() {
             systemd::forget(&self.name)?;
         }
         image::detach(&self.storage, self.name())?;

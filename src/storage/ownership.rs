@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use crate::docker::{self, CONTAINER_IDS, IdMap};
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::{HELPERS, Layout, STORAGE_ROOT_FILE};
+use crate::domain::layout::{INSTALL_AGAIN, Layout};
 use crate::domain::mode::Mode;
 use crate::domain::ownership::Ownership;
 use crate::fs::image;
@@ -352,7 +352,7 @@ pub(crate) fn resolve(
         let found: Option<Vec<Option<PathBuf>>> = serde_json::from_str(&said).ok();
         let found = found.filter(|found| found.len() == some.len()).ok_or_else(|| {
             Error::refused(format!(
-                "nobody could look where {} leads (root can mend the sudo rules with: dokku plugin:trigger install)",
+                "nobody could look where {} leads (root can mend the sudo rules with: {INSTALL_AGAIN})",
                 paths[some[0]].display()
             ))
         })?;
@@ -474,7 +474,7 @@ fn helper(
         return Err(Error::refused(said.trim()));
     }
     Err(Error::refused(format!(
-        "{shown} failed: {} (root can mend the sudo rules with: dokku plugin:trigger install)",
+        "{shown} failed: {} (root can mend the sudo rules with: {INSTALL_AGAIN})",
         answer.reason()
     )))
 }
@@ -517,13 +517,14 @@ fn by_sudo(
     name: &str,
     arguments: &[&str],
 ) -> Result<Program> {
-    let installed = Path::new(HELPERS).join(name);
-    let noted = std::fs::read_to_string(STORAGE_ROOT_FILE);
+    let place = environment.installed(name);
+    let installed = place.helpers().join(name);
+    let noted = std::fs::read_to_string(place.storage_root_file());
     let program = match noted {
         Ok(noted) if installed.exists() => {
             if storage(layout)? != Path::new(&noted) {
                 return Err(Error::refused(format!(
-                    "the helpers for sudo are installed for {noted} and not for {}; as root, run: dokku plugin:trigger install",
+                    "the helpers for sudo are installed for {noted} and not for {}; as root, run: {INSTALL_AGAIN}",
                     layout.storage().display()
                 )));
             }

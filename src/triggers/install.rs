@@ -37,7 +37,7 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::context::row::Kind;
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::{HELPERS, INSTALLED, LIB_ROOT_FILE, STORAGE_ROOT_FILE};
+use crate::domain::layout::{INSTALL_AGAIN, Installed};
 use crate::domain::names::AppName;
 use crate::fs::image;
 use crate::fs::tree::{self, Depth};
@@ -49,9 +49,6 @@ use crate::storage::sized;
 use crate::storage::staged::clear_staged;
 use crate::store::{OWN_FOLDERS, app_folders, files};
 use crate::types;
-
-/// Where sudo reads which programs Dokku's user may run as root.
-pub(crate) const SUDOERS: &str = "/etc/sudoers.d/dokku-storage";
 
 /// The storage root, below the root of the store.
 const STORAGE: &str = "data/storage";
@@ -119,11 +116,13 @@ fn linked_storage_root(context: &Context) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let real = fs::canonicalize(path).map_err(Error::system("open", path))?;
-    match fs::read_to_string(STORAGE_ROOT_FILE) {
+    let file = context.environment.installation()?.storage_root_file();
+    match fs::read_to_string(&file) {
         Ok(noted) if Path::new(&noted) != real => Err(Error::refused(format!(
-            "{} leads to {}, and led to {noted} when the helpers were installed; if you have moved it, remove {STORAGE_ROOT_FILE} and run as root: dokku plugin:trigger install",
+            "{} leads to {}, and led to {noted} when the helpers were installed; if you have moved it, remove {} and run as root: {INSTALL_AGAIN}",
             path.display(),
-            real.display()
+            real.display(),
+            file.display()
         ))),
         _ => Ok(Some(real)),
     }
@@ -162,23 +161,23 @@ fn mend_owners(context: &Context) -> Result<()> {
 /// Copies this program to a directory that only root can write, says there which root it works below, and lets
 /// Dokku's group run it through sudo.
 fn helpers(context: &Context) -> anyhow::Result<()> {
-    let directory = Path::new(HELPERS);
+    let installed = context.environment.installation()?;
+    let directory = &installed.helpers();
     fs::create_dir_all(directory)?;
     for made in directory.ancestors().take(3) {
         fs::set_permissions(made, Permissions::from_mode(0o755))?;
         std::os::unix::fs::chown(made, Some(0), Some(0))?;
     }
-    let program = directory.join("dokku-storage");
-    root::replace(&program, &fs::read("/proc/self/exe")?, 0o755, ROOTS)?;
+    root::replace(&installed.program(), &fs::read("/proc/self/exe")?, 0o755, ROOTS)?;
     let storage = fs::canonicalize(context.store.layout().storage())?;
     root::replace(
-        Path::new(STORAGE_ROOT_FILE),
+        &installed.storage_root_file(),
         storage.as_os_str().as_encoded_bytes(),
         0o644,
         ROOTS,
     )?;
     let lib = fs::canonicalize(context.store.layout().root())?;
-    root::replace(Path::new(LIB_ROOT_FILE), lib.as_os_str().as_encoded_bytes(), 0o644, ROOTS)?;
+    root::replace(&installed.lib_root_file(), lib.as_os_str().as_encoded_bytes(), 0o644, ROOTS)?;
     let group = context.environment.system_group();
     let mut rules = String::new();
     for row in context.catalog.of_kind(Kind::Helper) {
@@ -192,12 +191,12 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
     if !Path::new("/etc/sudoers.d").is_dir() {
         return Ok(());
     }
-    write_rules(&rules)
+    write_rules(&rules, &installed)
 }
 
 /// Writes sudo's rules, checked by sudo itself where it can: a file that it cannot read locks everybody out.
-fn write_rules(rules: &str) -> anyhow::Result<()> {
-    let candidate = PathBuf::from(format!("{INSTALLED}/sudoers"));
+fn write_rules(rules: &str, installed: &Installed) -> anyhow::Result<()> {
+    let candidate = installed.path().join("sudoers");
     root::replace(&candidate, rules.as_bytes(), 0o440, ROOTS)?;
     let checked = Program::new("visudo", &["-c", "-f", &candidate.to_string_lossy()]).run();
     if let Ok(answer) = checked
@@ -205,7 +204,7 @@ fn write_rules(rules: &str) -> anyhow::Result<()> {
     {
         anyhow::bail!("sudo does not accept its new rules: {}", answer.stderr.trim());
     }
-    root::replace(Path::new(SUDOERS), rules.as_bytes(), 0o440, ROOTS)?;
+    root::replace(&installed.sudoers(), rules.as_bytes(), 0o440, ROOTS)?;
     fs::remove_file(candidate)?;
     Ok(())
 }

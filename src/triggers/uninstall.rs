@@ -3,29 +3,31 @@
 use std::fs;
 use std::path::Path;
 
-use super::install::SUDOERS;
 use super::word;
 use crate::context::Context;
 use crate::domain::error::{Error, Result};
-use crate::domain::layout::{HELPERS, INSTALLED};
+use crate::domain::layout::Installed;
 use crate::fs::tree;
 use crate::host::users::is_root;
 use crate::privileged::{ATTACHING, UNIT};
 
 /// Removes the helpers and, where they are this plugin's, sudo's rules for them. The store stays.
-pub(crate) fn run(arguments: &[String], _context: &mut Context) -> Result<()> {
+pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
     if word(arguments, 0) != "storage" || !is_root() {
         return Ok(());
     }
+    let installed = context.environment.installation()?;
     // What is mounted stays so for the containers that run, until the host starts again.
-    for unit in [UNIT, ATTACHING].into_iter().filter(|unit| Path::new(unit).exists()) {
+    let has_units = installed == Installed::default();
+    for unit in [UNIT, ATTACHING].into_iter().filter(|unit| has_units && Path::new(unit).exists()) {
         fs::remove_file(unit).map_err(Error::system("remove", unit))?;
     }
-    let rules = fs::read_to_string(SUDOERS).unwrap_or_default();
-    if rules.contains(HELPERS) {
-        fs::remove_file(SUDOERS).map_err(Error::system("remove", SUDOERS))?;
+    let sudoers = installed.sudoers();
+    let rules = fs::read_to_string(&sudoers).unwrap_or_default();
+    if rules.contains(&*installed.helpers().to_string_lossy()) {
+        fs::remove_file(&sudoers).map_err(Error::system("remove", &sudoers))?;
     }
-    let installed = Path::new(INSTALLED);
-    let name = installed.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    tree::remove(installed.parent().unwrap_or(installed), name)
+    let (place, name) = (installed.path().parent(), installed.path().file_name());
+    let (place, name) = (place.unwrap_or(installed.path()), name.and_then(|name| name.to_str()));
+    tree::remove(place, name.unwrap_or_default())
 }

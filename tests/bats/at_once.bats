@@ -4,10 +4,16 @@
 load helper
 needs standin
 
-before_each() { DATA="$APP-data"; }
+# Root's PATH has it before the real one, where sudo runs a helper.
+LOSETUP=/usr/local/sbin/losetup
+is_ours() { grep -qs "^# of dokku-storage's tests" "$LOSETUP"; }
+before_each() {
+  DATA="$APP-data"
+  [ ! -e "$LOSETUP" ] || is_ours || skip "THIS MACHINE HAS A $LOSETUP OF ITS OWN"
+}
 after_each() {
   local name entry
-  rm -f /usr/local/sbin/losetup
+  ! is_ours || rm "$LOSETUP"
   for name in $(dokku storage:snapshots:list --format json | jq -r '.[]|"\(.entry)@\(.name)"'); do
     dokku storage:snapshots:destroy "${name%@*}" "${name#*@}" --force >/dev/null || true
   done
@@ -23,12 +29,13 @@ size_of() { dokku storage:info "$1" --format json | jq -r .options.size; }
 # at_once COMMAND… [-- COMMAND…]…: runs dokku commands at the same time; the output and the status of the first are in
 # $HOST/1 and $HOST/1.status, and so on.
 at_once() {
-  local number=0 words=()
+  local number=0 words=() jobs=()
   rm -f "$HOST"/[0-9] "$HOST"/[0-9].status
   while true; do
     if [ $# = 0 ] || [ "$1" = -- ]; then
       number=$((number + 1))
       { dokku "${words[@]}" >"$HOST/$number" 2>&1; echo $? >"$HOST/$number.status"; } 3>&- &
+      jobs+=($!)
       words=()
       [ $# -gt 0 ] || break
     else
@@ -36,7 +43,7 @@ at_once() {
     fi
     shift
   done
-  wait
+  wait "${jobs[@]}" # not for the timer of bats, too
 }
 
 status_of() { cat "$HOST/$1.status"; }
@@ -56,20 +63,21 @@ whole() {
 # fails NUMBER WORD: lets losetup fail where it is called with this word for the time of this number.
 fails() {
   rm -f "$HOST/count"
-  cat >/usr/local/sbin/losetup <<END
+  cat >"$LOSETUP" <<END
 #!/bin/sh
+# of dokku-storage's tests
 case " \$* " in *" $2 "*)
   echo >>"$HOST/count"
   if [ "\$(wc -l <"$HOST/count")" = $1 ]; then echo "losetup: cannot find an unused loop device" >&2; exit 1; fi ;;
 esac
 exec /usr/sbin/losetup "\$@"
 END
-  chmod +x /usr/local/sbin/losetup
+  chmod +x "$LOSETUP"
 }
 
 @test "two grows and a wait: one after the other, and the image is as long as what is in it" {
-  local round large
-  for round in 1 2 3; do
+  local large
+  for _ in 1 2 3; do
     dokku storage:create "$DATA" --size 16M
     echo kept >"$ROOT/$DATA/file"
     at_once storage:set "$DATA" size 100M -- storage:set "$DATA" size 200M -- storage:wait "$DATA" -- storage:snapshots:create "$DATA" s
@@ -88,8 +96,7 @@ END
 }
 
 @test "the same create twice: one makes it, the other finds it" {
-  local round
-  for round in 1 2 3 4; do
+  for _ in 1 2 3 4; do
     at_once storage:create "$DATA" --size 16M -- storage:create "$DATA" --size 16M -- storage:create "$DATA-plain" -- storage:create "$DATA-plain"
     assert_equal "0 0 0 0" "$(status_of 1) $(status_of 2) $(status_of 3) $(status_of 4)"
     for name in "$DATA" "$DATA-plain"; do
@@ -103,8 +110,8 @@ END
 }
 
 @test "a destroy and a create at once: the new one keeps its image" {
-  local round trash
-  for round in 1 2 3 4; do
+  local trash
+  for _ in 1 2 3 4; do
     for trash in --no-trash ""; do
       dokku storage:create "$DATA" --size 16M
       echo old >"$ROOT/$DATA/file"
@@ -182,7 +189,7 @@ END
     fails "$number" --find
     run_apart dokku storage:snapshots:restore "$DATA" good
     assert_status 1
-    rm /usr/local/sbin/losetup
+    rm "$LOSETUP"
     dokku storage:wait "$DATA"
     moved=$(dokku storage:snapshots:list "$DATA" --format json | jq -r '[.[].name | select(startswith("before-restore-"))][0] // ""')
     if [ "$number" = 1 ]; then
@@ -205,7 +212,7 @@ END
     ) 3>&- &
     hidden_proc storage:snapshots:create "$DATA" "s$i"
     touch "$HOST/over"
-    wait
+    wait "$!"
     rm "$HOST/over"
     assert_equal 8000 "$(find "$ROOT/.snapshot-$DATA@s$i" -type f | wc -l)"
   done
@@ -279,7 +286,7 @@ END
   fails 1 --set-capacity
   run_apart dokku storage:set "$DATA" size 64M
   assert_refused
-  rm /usr/local/sbin/losetup
+  rm "$LOSETUP"
   assert_equal 16M "$(size_of "$DATA")"
   whole "$DATA"
   dokku storage:set "$DATA" size 64M

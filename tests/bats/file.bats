@@ -4,8 +4,9 @@
 load helper
 
 before_all() {
-  USER_1000=$(make_image user-1000 "" 'USER 1000')
-  export USER_1000
+  # Not 1000, which is the number of the user dokku on many hosts.
+  USER_4321=$(make_image user-4321 "" 'USER 4321')
+  export USER_4321
 }
 before_each() {
   CONF="$APP-conf"
@@ -37,11 +38,11 @@ create() { dokku storage:create "$CONF" --type file --from - "$@" <<<one; }
 }
 
 @test "a file of the app's user keeps owner and mode, is compared and replaced, and goes" {
-  create --mode 0640 --chown heroku
-  assert_equal "1000:1000 640" "$(stat -c '%u:%g %a' "$FILE")"
+  create --mode 0640 --chown herokuish
+  assert_equal "32767:32767 640" "$(stat -c '%u:%g %a' "$FILE")"
   ! sudo -u dokku cat "$FILE" 2>/dev/null || fail "the dokku user can read it, which makes this test worthless"
   # The same content is found to be the same, though the caller cannot read the file.
-  run create --mode 0640 --chown heroku
+  run create --mode 0640 --chown herokuish
   assert_success
   run dokku storage:create "$CONF" --type file --from - <<<two
   assert_status 1
@@ -49,7 +50,7 @@ create() { dokku storage:create "$CONF" --type file --from - "$@" <<<one; }
   run dokku storage:set "$CONF" content - <<<one
   assert_output "-----> Storage entry $CONF has this content already"
   dokku storage:set "$CONF" content - <<<two
-  assert_equal "1000:1000 640 two" "$(stat -c '%u:%g %a' "$FILE") $(cat "$FILE")"
+  assert_equal "32767:32767 640 two" "$(stat -c '%u:%g %a' "$FILE") $(cat "$FILE")"
   dokku storage:set "$CONF" chown 2000:33
   dokku storage:set "$CONF" mode 0604
   assert_equal "2000:33 604" "$(stat -c '%u:%g %a' "$FILE")"
@@ -91,7 +92,7 @@ create() { dokku storage:create "$CONF" --type file --from - "$@" <<<one; }
 
 @test "a deploy stops where the image's user cannot read the file" {
   needs_docker
-  export IMAGE=$USER_1000
+  export IMAGE=$USER_4321
   create --mode 0640
   dokku storage:mount "$APP" "$CONF" --container-dir /etc/app.conf
   run deploy "$APP"
@@ -102,7 +103,7 @@ create() { dokku storage:create "$CONF" --type file --from - "$@" <<<one; }
   deploy "$APP"
   assert_equal one "$(inside "$APP" web cat /etc/app.conf)"
   # The image names no group, which is the group 0.
-  assert_equal "1000:0 640" "$(stat -c '%u:%g %a' "$FILE")"
+  assert_equal "4321:0 640" "$(stat -c '%u:%g %a' "$FILE")"
 }
 
 @test "a command in a container that has the file" {

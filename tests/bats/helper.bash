@@ -13,10 +13,18 @@
 bats_require_minimum_version 1.5.0
 
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# shellcheck disable=SC2034 # used by the suites
-HELPERS=/usr/local/lib/dokku-storage SUDOERS=/etc/sudoers.d/dokku-storage
 
 is_real() { [ "${DOKKU_HOST:-}" = real ]; }
+
+# Where the install trigger puts root's helpers and sudo's rules for them: beside those that the machine may have.
+HELPERS=/usr/local/lib/dokku-storage
+if ! is_real; then
+  HELPERS+=-tests
+  export DOKKU_STORAGE_HELPERS=$HELPERS
+fi
+# shellcheck disable=SC2034 # used by the suites
+SUDOERS=/etc/sudoers.d/${HELPERS##*/}
+
 STANDIN_ONLY="only for the stand-in host" NO_DOCKER="NO DOCKER ENGINE ANSWERS"
 standin_only() { ! is_real || skip "$STANDIN_ONLY"; }
 
@@ -143,11 +151,13 @@ SETTINGS
   chown root:root "$DOKKU_LIB_ROOT"
 }
 
-# What is left mounted, and what may not be written while nothing is mounted there, goes too.
+# What is left mounted, what may not be written while nothing is mounted there, and the supervisors' directories go too.
 drop_host() {
-  local point
+  local point number
   [ -n "${HOST:-}" ] || return 0
   findmnt -rno TARGET | grep "^$HOST/" | LC_ALL=C sort -r | while IFS= read -r point; do umount -l "$point"; done
+  number=$(printf %s "$HOST/lib/data/storage" | sha1sum | cut -c1-16)
+  rm -rf "/run/dokku-storage/$number" "/var/cache/dokku-storage/$number"
   [ ! -d "$HOST/lib/data/storage" ] || chattr -f -i "$HOST"/lib/data/storage/* 2>/dev/null || true
   rm -rf "$HOST"
 }

@@ -214,7 +214,7 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   misses_during moves
   assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
   [ ! -e "$OLD" ] || fail "the folder is still in the old place"
-  assert_equal /usr/local/lib/dokku-storage/storage/bin/chown-storage-dir "$(readlink "$OURS/bin/chown-storage-dir")"
+  assert_equal "$HELPERS/storage/bin/chown-storage-dir" "$(readlink "$OURS/bin/chown-storage-dir")"
   run "$HOST/bin/dokku" storage:list-entries
   assert_has blog-data
   run install_sh --uninstall
@@ -281,14 +281,24 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
 }
 
-@test "an upgrade of Dokku's package runs our install trigger, and the links stay" {
+@test "an upgrade of Dokku's package, and root by plugin:install --core, run our install trigger, and the links stay" {
   install_sh >/dev/null
   rm -rf "$SUDOERS" "$HELPERS"
-  run dokku_environment env PLUGIN_PATH="$DOKKU_LIB_ROOT/core-plugins" "$HOST/bin/plugn" trigger install
+  run "$HOST/bin/dokku" plugin:install --core
   assert_success
   [ -f "$SUDOERS" ] || fail "$SUDOERS was not written"
   assert_equal "$(printf '%s\n' "$OURS" "$OURS" "$OURS")" "$(link_targets)"
   [ ! -e "$DOKKU_LIB_ROOT/core-install-ran" ] || fail "the core plugin's install trigger ran too"
+}
+
+@test "a directory for the helpers that sudo could not have rules for is refused" {
+  local place
+  for place in helpers /usr/local/lib/of.others; do
+    run env DOKKU_STORAGE_HELPERS="$place" DOKKU_STORAGE_BINARY="$BINARY" "$REPO/install.sh"
+    assert_status 1
+    assert_line_with " !     " "DOKKU_STORAGE_HELPERS is $place"
+    [ ! -e "$place" ] || fail "$place was made"
+  done
 }
 
 @test "without root, on a Dokku host: one sentence" {

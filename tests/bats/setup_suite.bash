@@ -38,24 +38,6 @@ clear_docker() {
     echo "# DOCKER IS SLOW: it took $((SECONDS - seconds)) s to look at its volumes; is one of its volume drivers down?" >&3
 }
 
-# What the machine had in the two places outside of the throw-away roots that the install trigger writes to. It outlives a run that
-# was killed: the next run puts it back first.
-MACHINE=/var/lib/dokku-storage-tests
-keep_machine() {
-  [ ! -e "$MACHINE/whole" ] || restore_machine
-  rm -rf "$MACHINE"
-  mkdir -m 0700 "$MACHINE"
-  [ ! -e "$HELPERS" ] || cp -a "$HELPERS" "$MACHINE/helpers"
-  [ ! -e "$SUDOERS" ] || cp -a "$SUDOERS" "$MACHINE/sudoers"
-  touch "$MACHINE/whole"
-}
-restore_machine() {
-  rm -rf "$HELPERS" "$SUDOERS"
-  [ ! -e "$MACHINE/helpers" ] || cp -aT "$MACHINE/helpers" "$HELPERS"
-  [ ! -e "$MACHINE/sudoers" ] || cp -aT "$MACHINE/sudoers" "$SUDOERS"
-  rm -rf "$MACHINE"
-}
-
 setup_suite() {
   local tests
   tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -85,8 +67,6 @@ setup_suite() {
     [ "${CI:-}" != true ] || stop "CI=true, and no Docker engine answers: the container tests must run"
     echo "# NO DOCKER ENGINE ANSWERS: the tests with real containers are SKIPPED" >&3
   fi
-
-  is_real || keep_machine
 }
 
 teardown_suite() {
@@ -103,6 +83,6 @@ teardown_suite() {
     docker image ls --format '{{.Repository}}:{{.Tag}}' | grep -E "^dokku-storage-test[a-z0-9-]*:$RUN_ID$" |
       xargs -r docker image rm -f >/dev/null 2>&1 || true
   fi
-  is_real || restore_machine
+  is_real || rm -rf "$HELPERS" "$SUDOERS"
   rm -rf "$SUITE" "$TURN"
 }

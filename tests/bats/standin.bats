@@ -154,6 +154,18 @@ is_replaced() {
   [ "$before" != "$after" ] || fail "the image was not labelled anew"
 }
 
+@test "plugin:trigger runs a trigger as the user dokku: install fails there, and plugin:install --core runs it as root" {
+  printf '#!/bin/sh\nid -un >"%s"\n' "$HOST/log/user" | add_trigger post-create
+  dokku plugin:trigger post-create some-app
+  assert_equal dokku "$(cat "$HOST/log/user")"
+  run dokku plugin:trigger install
+  assert_status 1
+  assert_has 00_dokku-standard
+  : >"$HOST/log/triggers.jsonl"
+  dokku plugin:install --core
+  assert_equal root "$(jq -r 'select(.trigger == "install") | .uid' "$HOST/log/triggers.jsonl")"
+}
+
 @test "a deploy works in the source's directory, which is gone afterwards; DOKKU_PID stays one number" {
   new_app
   local trigger

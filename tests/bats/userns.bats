@@ -9,17 +9,10 @@ before_all() {
   command -v dockerd >/dev/null || return 0
   mkdir "$HOST/engine"
   chmod 0711 "$HOST/engine"
-  # The ranges of the user dokku, unless this machine gives it some.
-  for file in /etc/subuid /etc/subgid; do
-    cp -a "$file" "$HOST/engine/" 2>/dev/null || true
-    grep -q '^dokku:' "$file" 2>/dev/null || echo "dokku:$([ "$file" = /etc/subuid ] && echo 300000 || echo 400000):65536" >>"$file"
-  done
-  UID_0=$(sed -n 's/^dokku:\([0-9]*\):.*/\1/p' /etc/subuid | head -n 1)
-  GID_0=$(sed -n 's/^dokku:\([0-9]*\):.*/\1/p' /etc/subgid | head -n 1)
-  export UID_0 GID_0
+  export UID_0=300000 GID_0=400000
   echo '{}' >"$HOST/engine/settings.json"
   # Without a bridge of its own an engine removes docker0, from under the machine's containers: so it has no network but its own.
-  unshare --net dockerd --config-file "$HOST/engine/settings.json" --host "unix://$HOST/engine/socket" --group docker \
+  with_ranges unshare --net dockerd --config-file "$HOST/engine/settings.json" --host "unix://$HOST/engine/socket" --group docker \
     --data-root "$HOST/engine/data" --exec-root "$HOST/engine/exec" --pidfile "$HOST/engine/pid" --bridge none \
     --iptables=false --ip-forward=false --storage-driver "$(docker info --format '{{.Driver}}')" --userns-remap dokku:dokku \
     >"$HOST/engine/log" 2>&1 3>&- &
@@ -34,7 +27,6 @@ before_all() {
   export USER_1000
 }
 after_all() {
-  local file
   if [ -s "$HOST/engine/pid" ]; then
     local pid
     pid=$(cat "$HOST/engine/pid")
@@ -44,12 +36,16 @@ after_all() {
       sleep 0.2
     done
   fi
-  for file in subuid subgid; do
-    if [ -e "$HOST/engine/$file" ]; then cp -a "$HOST/engine/$file" "/etc/$file"; elif [ -d "$HOST/engine" ]; then rm -f "/etc/$file"; fi
-  done
 }
 before_each() {
   [ -n "$ENGINE" ] || skip "NO ENGINE WITH USER NAMESPACES CAN BE STARTED HERE: $(tail -n 1 "$HOST/engine/log" 2>/dev/null)"
+}
+
+# with_ranges COMMAND…: runs it where the user dokku has these ranges. The machine's own files are not touched.
+with_ranges() {
+  # shellcheck disable=SC2016 # for the inner shell
+  unshare --mount bash -c 'mount -t tmpfs -o mode=755 none /mnt && cp -a /etc/. /mnt/ &&
+    echo "dokku:$UID_0:65536" >/mnt/subuid && echo "dokku:$GID_0:65536" >/mnt/subgid && mount --move /mnt /etc && exec "$@"' bash "$@"
 }
 
 # The helpers ask the host's own engine, whatever DOCKER_HOST says: here this suite's is that, for what dokku runs.
@@ -79,7 +75,7 @@ shifted() { echo "$((UID_0 + $1)):$((GID_0 + $2))"; }
   run dokku storage:ensure-directory --chown herokuish "$APP-data"
   assert_success
   assert_equal "$(shifted 32767 32767)" "$(owner "$ROOT/$APP-data")"
-  give() { sudo --user=dokku sudo -n /usr/local/lib/dokku-storage/storage/bin/chown-storage-dir "$APP-data" "$1"; }
+  give() { with_ranges sudo --user=dokku sudo -n "$HELPERS/storage/bin/chown-storage-dir" "$APP-data" "$1"; }
   # The machine's own engine maps nothing.
   run give "$UID_0:$GID_0"
   assert_status 1

@@ -98,7 +98,7 @@ impl Subject {
             return Ok(());
         }
         self.make_directories()?;
-        if systemd::is_in_charge() && !root::is_own_call() {
+        if systemd::is_in_charge() {
             return systemd::start(&self.name);
         }
         let words = [self.name.to_string(), "--keep".to_owned()];
@@ -128,7 +128,7 @@ impl Subject {
                 self.places.cache.display()
             )));
         }
-        if systemd::is_in_charge() && !root::is_own_call() {
+        if systemd::is_in_charge() {
             systemd::stop(&self.name)?;
         }
         if let Some(supervisor) = self.supervisor() {

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use crate::domain::error::Result;
-use crate::domain::layout::HELPERS;
+use crate::domain::layout::Installed;
 use crate::domain::names::EntryName;
+use crate::host::environment::own_installation;
 use crate::host::process::Program;
 use crate::privileged::root;
 use crate::storage::keeping;
@@ -12,9 +13,10 @@ use crate::storage::keeping;
 /// The unit of every supervisor; the entry's name stands behind the `@`.
 pub(crate) const UNIT: &str = "/etc/systemd/system/dokku-storage-mount@.service";
 
-/// Whether systemd runs this host's services (`sd_booted(3)`).
+/// Whether systemd runs this host's services (`sd_booted(3)`), and has units for this program: there is one of each on a host, for the
+/// helpers in their usual place.
 pub(crate) fn is_in_charge() -> bool {
-    Path::new("/run/systemd/system").is_dir()
+    Path::new("/run/systemd/system").is_dir() && own_installation() == Some(Installed::default())
 }
 
 /// The unit's text.
@@ -29,7 +31,7 @@ Before=docker.service
 [Service]
 Type=notify
 NotifyAccess=main
-ExecStart={HELPERS}/{} %i --keep
+ExecStart={} %i --keep
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2
@@ -39,7 +41,7 @@ KillMode=mixed
 [Install]
 WantedBy=multi-user.target
 ",
-        keeping::HELPER
+        Installed::default().helpers().join(keeping::HELPER).display()
     )
 }
 
@@ -57,11 +59,12 @@ Before=docker.service
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-ExecStart={HELPERS}/size-storage-dir %i attach
+ExecStart={} %i attach
 
 [Install]
 WantedBy=multi-user.target
-"
+",
+        Installed::default().helpers().join("size-storage-dir").display()
     )
 }
 
@@ -129,7 +132,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         for (name, text) in [("mount", unit()), ("attach", attaching())] {
             // The program is not installed where the test runs.
-            let text = text.replace(HELPERS, "/bin");
+            let text = text.replace(&Installed::default().helpers().display().to_string(), "/bin");
             let text = text.replace(keeping::HELPER, "true").replace("size-storage-dir", "true");
             let path = directory.path().join(format!("dokku-storage-{name}@x.service"));
             std::fs::write(&path, text).unwrap();
