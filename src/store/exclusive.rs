@@ -128,7 +128,7 @@ impl Store {
 
     /// The exclusive entries: every mount asks for them.
     fn exclusive_entries(&self) -> Result<Vec<Entry>> {
-        let mut found = self.entries_mentioning("exclusive")?;
+        let mut found = self.entries_mentioning(FIELD)?;
         found.retain(|entry| entry.exclusive);
         Ok(found)
     }
