@@ -76,6 +76,8 @@ impl Web {
             }
         };
         set_mode(&directory, OPEN)?;
+        let opened = File::open(&directory).map_err(Error::system("open", &directory))?;
+        rustix::fs::syncfs(&opened).map_err(Error::system("write to", &directory))?;
         if let Some((uid, gid)) = fetcher.map(|_| owner.unwrap_or((0, 0))) {
             let whole = Folder { name: hidden, part: None };
             let (environment, layout) = (&context.environment, context.store.layout());

@@ -68,6 +68,7 @@ pub(crate) fn chmod(words: &[String], context: &mut Context) -> Result<()> {
     let folder = File::from(tree::enter(&root, &name)?);
     folder
         .set_permissions(Permissions::from_mode(mode.bits()))
+        .and_then(|()| folder.sync_all())
         .map_err(Error::system("change the mode of", root.join(&name)))?;
     Ok(())
 }

@@ -186,6 +186,7 @@ pub(crate) fn set_mode(
         let folder = std::fs::File::from(tree::enter(&root, name)?);
         folder
             .set_permissions(PermissionsExt::from_mode(mode.bits()))
+            .and_then(|()| folder.sync_all())
             .map_err(Error::system("change the mode of", path))
     });
     match changed {

@@ -328,3 +328,37 @@ END
     [ ! -e "$HOST/aside" ] || mv "$HOST/aside" "$DOKKU_LIB_ROOT/$name"
   done
 }
+
+@test "a directory in which something is mounted stays whole, whoever asks for its removal" {
+  dokku storage:create "$DATA"
+  mkdir "$ROOT/$DATA/inner"
+  echo kept >"$ROOT/$DATA/file"
+  mount -t tmpfs none "$ROOT/$DATA/inner"
+  echo theirs >"$ROOT/$DATA/inner/file"
+  run sudo -u dokku sudo -n "$HELPERS/storage/bin/destroy-storage-dir" "$DATA"
+  assert_status 1
+  assert_has "$ROOT/$DATA/inner is a mount point"
+  run dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
+  assert_status 1
+  assert_equal "kept theirs" "$(cat "$ROOT/$DATA/file" "$ROOT/$DATA/inner/file" | xargs)"
+  umount "$ROOT/$DATA/inner"
+  # The same for what is mounted at its top.
+  mount -t tmpfs none "$ROOT/$DATA"
+  echo theirs >"$ROOT/$DATA/file"
+  run sudo -u dokku sudo -n "$HELPERS/storage/bin/destroy-storage-dir" "$DATA"
+  assert_status 1
+  assert_equal theirs "$(cat "$ROOT/$DATA/file")"
+  umount "$ROOT/$DATA"
+}
+
+@test "what was copied is on the disk before it has its name, and an owner before the answer" {
+  dokku storage:create "$DATA"
+  echo data >"$ROOT/$DATA/file"
+  # sudo does not work under strace: root does the same itself.
+  flushed() { dokku_environment strace -f -e trace=syncfs,fsync,renameat2,rename,fchown,chmod,fchmod -o "$HOST/calls" "$DOKKU" "$@" >/dev/null; }
+  flushed storage:snapshots:create "$DATA" s
+  awk '/syncfs\(/ { flushed = 1 } /renameat2?\(.*destroyed/ && !flushed { exit 1 } END { exit !flushed }' "$HOST/calls" ||
+    fail "$(cat "$HOST/calls")"
+  flushed storage:clone "$DATA" "$DATA-copy"
+  grep -q 'syncfs(' "$HOST/calls" || fail "$(cat "$HOST/calls")"
+}

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{
-    CWD, IFlags, Mode, RenameFlags, fchmod, fchown, ioctl_getflags, mkdirat, renameat_with,
+    CWD, IFlags, Mode, RenameFlags, fchmod, fchown, ioctl_getflags, mkdirat, renameat_with, syncfs,
 };
 
 use crate::domain::error::{Error, Result};
@@ -120,6 +120,8 @@ fn place(
         fill(&root_fd, source, hidden, progress)
     };
     let copied = copied.and_then(|copied| {
+        // A name that survives a power cut must not lead to files that do not.
+        syncfs(&root_fd)?;
         renameat_with(&root_fd, hidden, &root_fd, to, RenameFlags::NOREPLACE)?;
         Ok(copied)
     });

@@ -84,6 +84,8 @@ fn own_within(
         walk.folder(folder, &mut own);
         walk.finished_folder(&mut own);
         walk.add_to(&mut owned, &mut failures);
+        // What was answered holds after a power cut too: data must not be open to others then.
+        rustix::fs::fsync(folder).map_err(Error::system("write", shown))?;
         return failures.none_or(owned, shown);
     }
     let walked = found::in_parts(folder, most, |top, found, is_first| {

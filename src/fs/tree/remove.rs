@@ -8,17 +8,25 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, unlinkat};
 
 use crate::domain::error::{Error, Result};
+use crate::fs::mount_points;
 use crate::fs::tree::descent::{Descent, Names, Reader};
 use crate::fs::tree::file::{is_file, remove_file};
 use crate::fs::tree::{enter, open_folder, open_without_links};
 
 /// Removes the directory `name` directly below `root` with all that is in it, or the file of that name. What is not there
-/// is removed already. What is mounted in the tree stays, and with it the directories above it.
+/// is removed already. Where something is mounted in the tree, or at its top, nothing is removed.
 pub(crate) fn remove(root: &Path, name: &str) -> Result<()> {
     if is_file(root, name) {
         return remove_file(root, name);
     }
     let path = root.join(name);
+    if let Some(point) = mount_points::below(&path).first() {
+        return Err(Error::refused(format!(
+            "{} is a mount point, so nothing of {} is removed; unmount it first",
+            point.display(),
+            path.display()
+        )));
+    }
     let top = match enter(root, name) {
         Ok(top) => top,
         Err(Error::System { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
