@@ -99,7 +99,7 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   standin_only
   dokku storage:create "$APP-cache" --chown root
   deploy "$APP"
-  dokku storage:mount "$APP" "$APP-cache" --container-dir /cache --phase build
+  dokku storage:mount "$APP" "$APP-cache" --container-dir /build-data --phase build
   rmdir "$ROOT/$APP-cache"
   deploy() { deploy_source "$1" "$DIR"; } # a build begins with a source
   DOKKU_TEST_BUILDER=herokuish stopped "$ROOT/$APP-cache" "dokku storage:"
