@@ -27,7 +27,9 @@ pub(crate) fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
 /// Attaches what is behind an entry where containers cannot use it, and waits for others that are at work on it, no longer
 /// than `most` where that is given.
 pub(crate) fn attach(entry: &Entry, most: Option<Duration>, context: &mut Context) -> Result<()> {
-    if types::of(entry).problem(entry, context).is_none() {
+    let storage_type = types::of(entry);
+    // What keeps nothing is made again without a word, and so has no problem to tell of.
+    if storage_type.keeps_data() && storage_type.problem(entry, context).is_none() {
         return Ok(());
     }
     let _lock = EntryLock::within(most, entry.name.as_str(), context)?;
