@@ -51,7 +51,13 @@ pub(crate) fn forgotten(app: &AppName, context: &Context) -> Vec<Finding> {
     if volumes.is_empty() {
         return Vec::new();
     }
-    let paths = volumes.iter().filter_map(|path| ContainerPath::parse(path).ok());
+    let mut paths: Vec<ContainerPath> = Vec::new();
+    for path in volumes.iter().filter_map(|path| ContainerPath::parse(path).ok()) {
+        // An image can name a path twice, `/data` and `/data/`.
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
     let Ok(covered) = Covered::of(app, &context.store) else {
         // What cannot be read is told already.
         return Vec::new();
@@ -67,5 +73,5 @@ pub(crate) fn forgotten(app: &AppName, context: &Context) -> Vec<Finding> {
         let finding = Finding::new("forgotten-volume", Severity::Note, sentence, remedy);
         finding.of_app(app).at(path.as_str())
     };
-    paths.filter(is_free).map(finding).collect()
+    paths.into_iter().filter(is_free).map(finding).collect()
 }
