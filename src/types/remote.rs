@@ -53,21 +53,21 @@ pub(crate) fn server(text: &str) -> Result<&str> {
 /// Mount options that somebody added, which must not take the place of others.
 pub(crate) fn further<'a>(text: &'a str, own: &[&str]) -> Result<Vec<&'a str>> {
     let parts: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
+    let taken = parts.iter().find(|part| {
+        let key = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
+        own.contains(&key.as_str())
+    });
+    if let Some(part) = taken {
+        return Err(Error::refused(format!(
+            "mount option {part:?} is set by the type itself; use its own option or the connector"
+        )));
+    }
     if let Some(part) = parts.iter().find(|part| part.contains(char::is_whitespace)) {
         return Err(Error::refused(format!(
             "mount option {part:?} has a blank in it; write options with commas alone, such as soft,timeo=50"
         )));
     }
-    let taken = parts.iter().find(|part| {
-        let key = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
-        own.contains(&key.as_str())
-    });
-    match taken {
-        Some(part) => Err(Error::refused(format!(
-            "mount option {part:?} is set by the type itself; use its own option or the connector"
-        ))),
-        None => Ok(parts),
-    }
+    Ok(parts)
 }
 
 /// A port that somebody chose.
