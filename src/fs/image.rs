@@ -10,7 +10,7 @@
 //! has no type.
 //!
 //! The images are in `storage-images` below `$DOKKU_LIB_ROOT`, which is root's and 0700: whoever could write an image could
-//! give the kernel a broken file system. Every part of the way there has to be root's own; where it is not, they are in
+//! give the kernel a broken file system. Every part of the way there has to be root's own; where it is not, or the data is on another disk, they are in
 //! `data/storage-images`, which nothing but a directory of root's may be. Programs get a descriptor (`/proc/self/fd/N`) and not a path, and what losetup attached is
 //! compared with what we have open. An image is made under another name and renamed when its file system is whole.
 //! The loop device goes with its last mount. Root makes the file system before the first mount; the owner and mode
@@ -53,7 +53,11 @@ const OLDER_FOLDER: &str = "data/storage-images";
 
 /// The directory of a store's images, below the root of the store.
 fn folder(layout: &Layout) -> &'static str {
-    if tree::is_roots_own(layout.root()) { FOLDER } else { OLDER_FOLDER }
+    let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
+    // The operator may have put the data on a disk of its own: the images stay there with it.
+    let data = device(&layout.root().join("data"));
+    let is_one_disk = data.is_none() || data == device(layout.root());
+    if is_one_disk && tree::is_roots_own(layout.root()) { FOLDER } else { OLDER_FOLDER }
 }
 
 /// Moves the images to where they are kept; true where there were any elsewhere. They may be in use: that is by their

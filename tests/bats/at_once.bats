@@ -362,3 +362,22 @@ END
   flushed storage:clone "$DATA" "$DATA-copy"
   grep -q 'syncfs(' "$HOST/calls" || fail "$(cat "$HOST/calls")"
 }
+
+@test "where the data is on a disk of its own, the images stay there" {
+  truncate -s 100M "$HOST/disk"
+  mkfs.ext4 -qF "$HOST/disk"
+  mkdir "$HOST/aside"
+  mount -o loop "$HOST/disk" "$HOST/aside"
+  cp -a "$DOKKU_LIB_ROOT/data/." "$HOST/aside/"
+  chown dokku:dokku "$HOST/aside"
+  mount --move "$HOST/aside" "$DOKKU_LIB_ROOT/data" || mount --bind "$HOST/aside" "$DOKKU_LIB_ROOT/data"
+  run dokku storage:create "$DATA" --size 16M
+  assert_success
+  [ -s "$DOKKU_LIB_ROOT/data/storage-images/$DATA.img" ] || fail "the image is on another disk than the data"
+  run dokku_environment "$DOKKU_LIB_ROOT/plugins/enabled/storage/install"
+  assert_success
+  dokku storage:wait "$DATA"
+  dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
+  umount -l "$DOKKU_LIB_ROOT/data"
+  ! mountpoint -q "$HOST/aside" || umount -l "$HOST/aside"
+}
