@@ -12,15 +12,8 @@ before_each() {
   [ ! -e "$LOSETUP" ] || is_ours || skip "THIS MACHINE HAS A $LOSETUP OF ITS OWN"
 }
 after_each() {
-  local name entry
   ! is_ours || rm "$LOSETUP"
-  for name in $(dokku storage:snapshots:list --format json | jq -r '.[]|"\(.entry)@\(.name)"'); do
-    dokku storage:snapshots:destroy "${name%@*}" "${name#*@}" --force >/dev/null || true
-  done
-  for entry in $(dokku storage:list-entries --format json | jq -r '.[].name'); do
-    dokku storage:destroy "$entry" --force --destroy-host-dir --no-trash >/dev/null 2>&1 || true
-  done
-  dokku storage:trash:empty --force >/dev/null
+  drop_entries
 }
 
 entry_file() { echo "$DOKKU_LIB_ROOT/data/storage-registry/entries/$1.json"; }

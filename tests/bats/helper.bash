@@ -178,6 +178,18 @@ trigger() { : | dokku_environment sudo -u dokku -E -H env PATH="$HOST/bin:$PATH"
 
 dokku() { "$DOKKU" "$@"; }
 
+# Destroys every snapshot and every entry with its data, and empties the trash.
+drop_entries() {
+  local name entry
+  for name in $(dokku storage:snapshots:list --format json | jq -r '.[]|"\(.entry)@\(.name)"'); do
+    dokku storage:snapshots:destroy "${name%@*}" "${name#*@}" --force >/dev/null || true
+  done
+  for entry in $(dokku storage:list-entries --format json | jq -r '.[].name'); do
+    dokku storage:destroy "$entry" --force --destroy-host-dir --no-trash >/dev/null 2>&1 || true
+  done
+  dokku storage:trash:empty --force >/dev/null
+}
+
 # --- apps -----------------------------------------------------------------------------------------------
 
 # Makes an app of this test's own and sets APP to its name; entries of a test begin with its name too.

@@ -6,15 +6,8 @@ needs standin
 
 before_each() { DATA="$APP-data"; }
 after_each() {
-  local name entry
   trigger post-delete "$APP"
-  for name in $(dokku storage:snapshots:list --format json | jq -r '.[]|"\(.entry)@\(.name)"'); do
-    dokku storage:snapshots:destroy "${name%@*}" "${name#*@}" --force >/dev/null || true
-  done
-  for entry in $(dokku storage:list-entries --format json | jq -r '.[].name'); do
-    dokku storage:destroy "$entry" --force --destroy-host-dir --no-trash >/dev/null 2>&1 || true
-  done
-  dokku storage:trash:empty --force >/dev/null
+  drop_entries
   if mountpoint -q "$ROOT"; then umount -l "$ROOT"; fi
   rm -f "$HOST/disk"
 }
