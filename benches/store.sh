@@ -39,6 +39,8 @@ cp -p "$root/entry-before" "$root/lib/data/storage-registry/entries/entry-00001.
 rm -rf "$root/lib/data/storage/fresh" "$root"/lib/data/storage-registry/entries/{fresh,legacy-*}.json
 RESET
   chmod 755 "$root/bin/plugn" "$root/reset"
+  # Files that changed in the last seconds are not noted in the cache of entries (src/store/plain.rs).
+  sleep 4
 }
 
 # environment_of ROOT: sets `environment` to the variables of a call, and no others.
