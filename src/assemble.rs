@@ -10,7 +10,7 @@ use clap::Parser;
 use crate::commands::arguments;
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind};
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 #[derive(Debug, Parser)]
 struct Arguments {

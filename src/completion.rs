@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind, Row};
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::host::process::Program;
 use crate::types;
 

@@ -46,7 +46,7 @@ pub mod testing {
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use catalog::{CATALOG, Kind, Row};
 use context::Context;
 

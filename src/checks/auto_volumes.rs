@@ -16,13 +16,10 @@ use crate::checks::declared::Covered;
 use crate::checks::image::AppImage;
 use crate::context::Context;
 use crate::docker::populating::{self, StagedVolume};
-use crate::domain::attachment::Attachment;
 use crate::domain::auto_volume::AutoVolume;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::{ContainerPath, Source};
-use crate::domain::phases::Phases;
+use crate::domain::{
+    AppName, Attachment, ContainerPath, Entry, EntryName, Error, Phases, Result, Source,
+};
 use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::auto_volumes::made_for;

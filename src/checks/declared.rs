@@ -3,12 +3,9 @@
 use super::image::names;
 use crate::context::Context;
 use crate::docker::images;
-use crate::domain::entry::DOCKER_LOCAL;
-use crate::domain::error::Result;
-use crate::domain::finding::{Finding, Severity};
-use crate::domain::names::AppName;
-use crate::domain::paths::ContainerPath;
-use crate::domain::phases::{Phase, Phases};
+use crate::domain::{
+    AppName, ContainerPath, DOCKER_LOCAL, Finding, Phase, Phases, Result, Severity,
+};
 use crate::ops::scheduler;
 use crate::store::docker_options::OptionsFile;
 use crate::store::{Mounts, Store};

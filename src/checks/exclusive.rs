@@ -4,12 +4,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::containers::{Container, Mount};
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
-use crate::domain::finding::{Finding, Severity};
-use crate::domain::names::{AppName, ProcessType};
-use crate::domain::paths::Source;
-use crate::domain::phases::Phase;
+use crate::domain::{AppName, Entry, Finding, Phase, ProcessType, Result, Severity, Source};
 use crate::fs::real::overlap;
 use crate::ops::{access, scheduler};
 use crate::store::Mounted;

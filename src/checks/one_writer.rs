@@ -15,10 +15,7 @@
 use crate::checks::exclusive::{can_write, declared, in_the_way, written_by};
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::{Finding, Severity};
-use crate::domain::names::{AppName, ProcessType};
+use crate::domain::{AppName, Entry, Error, Finding, ProcessType, Result, Severity};
 use crate::ops::scheduler;
 use crate::store::Mounted;
 

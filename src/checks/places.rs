@@ -1,10 +1,7 @@
 //! Who uses an entry, and by which name, for `storage:doctor ENTRY`.
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
-use crate::domain::finding::{Finding, Severity};
-use crate::domain::uses::Whose;
+use crate::domain::{Entry, Finding, Result, Severity, Whose};
 use crate::ops::access;
 use crate::ops::places::Places;
 use crate::types;

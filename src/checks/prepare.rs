@@ -36,15 +36,12 @@ use crate::checks::{one_writer, sources};
 use crate::context::Context;
 use crate::docker::volumes::{self, Volume};
 use crate::domain::app_image::{CheckedMounts, ImageFacts};
-use crate::domain::app_settings::{MissingSource, UnwritableSource};
-use crate::domain::attachment::Attachment;
+use crate::domain::app_settings::UnwritableSource;
 use crate::domain::docker_args::quoted;
-use crate::domain::entry::{DOCKER_LOCAL, Entry};
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::{Finding, Severity};
-use crate::domain::names::{AppName, ProcessType};
-use crate::domain::paths::{Source, Subpath};
-use crate::domain::phases::Phase;
+use crate::domain::{
+    AppName, Attachment, DOCKER_LOCAL, Entry, Error, Finding, MissingSource, Phase, ProcessType,
+    Result, Severity, Source, Subpath,
+};
 use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::scheduler;

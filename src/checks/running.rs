@@ -6,11 +6,9 @@ use super::sources::is_seen_from_here;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::docker_args::mounted_source;
-use crate::domain::finding::{Finding, Severity};
-use crate::domain::mount_string::MountString;
-use crate::domain::names::{AppName, ProcessType};
-use crate::domain::paths::{ContainerPath, Source};
-use crate::domain::phases::Phase;
+use crate::domain::{
+    AppName, ContainerPath, Finding, MountString, Phase, ProcessType, Severity, Source,
+};
 use crate::fs::real::Identity;
 use crate::storage::ownership;
 use crate::storage::root::Place;

@@ -2,13 +2,11 @@
 
 use crate::context::Context;
 use crate::domain::docker_args::quoted;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::{Finding, Severity};
 use crate::domain::layout::LEFT_OVER;
-use crate::domain::names::STAGED;
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
-use crate::domain::trash::{TRASH, TrashId};
+use crate::domain::snapshot::of_directory_name;
+use crate::domain::{
+    AppName, EntryName, Error, Finding, Result, SNAPSHOT, STAGED, Severity, TRASH, TrashId,
+};
 use crate::fs::real::{RealPath, RealPaths};
 use crate::storage::root::{Place, default_path};
 use crate::store::{Entries, Mounts};

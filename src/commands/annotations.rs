@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::arguments;
 use super::asked::Request;
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Entry, Error, Result};
 use crate::ops::access;
 use crate::render::Format;
 

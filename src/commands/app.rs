@@ -4,7 +4,7 @@ use super::arguments;
 use super::asked::Request;
 use crate::context::Context;
 use crate::domain::app_settings::PROPERTIES;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::render::report::Report;
 
 /// Sets a property of an app, or takes it back to its default.

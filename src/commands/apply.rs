@@ -7,15 +7,11 @@ use serde::Deserialize;
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName, ProcessType};
-use crate::domain::needs::NeedId;
-use crate::domain::ownership::Ownership;
-use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
-use crate::domain::phases::{Phase, Phases};
-use crate::domain::volume_options::VolumeOptions;
+use crate::domain::paths::as_typed;
+use crate::domain::{
+    AppName, Attachment, ContainerPath, Entry, EntryName, Error, NeedId, Ownership, Phase, Phases,
+    ProcessType, Result, Source, Subpath, VolumeOptions,
+};
 use crate::ops::places::judge;
 use crate::ops::unmount::remove_if_unused;
 use crate::ops::{access, restart, scheduler};

@@ -5,10 +5,8 @@ use clap::{Arg, ArgAction, Args, Command, Parser};
 
 use crate::context::Context;
 use crate::context::row::{Kind, Row};
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
 pub(crate) use crate::domain::text::given;
+use crate::domain::{AppName, Entry, Error, Result};
 use crate::ops::{access, apps};
 use crate::render::Format;
 use crate::storage::entry_lock::EntryLock;

@@ -2,7 +2,7 @@
 
 use super::arguments::Positional;
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::render::Format;
 use crate::render::report::Asked;
 

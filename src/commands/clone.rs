@@ -2,9 +2,7 @@
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::EntryName;
-use crate::domain::paths::Source;
+use crate::domain::{EntryName, Error, Result, Source};
 use crate::host::environment;
 use crate::ops::populate::{self, Origin};
 use crate::storage::root;

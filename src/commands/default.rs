@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind, Row};
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 const HEADER: &str =
     "Usage: dokku storage[:COMMAND]\n\nManage mounted volumes\n\nAdditional commands:";

@@ -4,9 +4,7 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::EntryName;
+use crate::domain::{Entry, EntryName, Error, Result};
 use crate::ops::destroy::{carry_out, holds_data, plan};
 use crate::ops::{access, apps, confirmation, trash};
 use crate::storage::staged::clear_staged;

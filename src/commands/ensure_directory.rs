@@ -4,10 +4,7 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::error::Result;
-use crate::domain::names::DirectoryName;
-use crate::domain::ownership::Ownership;
-use crate::domain::paths::Source;
+use crate::domain::{DirectoryName, Ownership, Result, Source};
 use crate::ops::places::judge;
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::root;

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::error::Result;
+use crate::domain::Result;
 use crate::domain::text::or_empty;
 use crate::render::Format;
 use crate::types;

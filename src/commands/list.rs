@@ -4,8 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::attachment::Attachment;
-use crate::domain::error::Result;
+use crate::domain::{Attachment, Result};
 use crate::ops::mounts::{Row, colon_form, shared_from};
 use crate::render::Format;
 use crate::render::table::table;

@@ -4,10 +4,8 @@ use clap::Parser;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
-use crate::domain::names::AppName;
 use crate::domain::text::or_empty;
+use crate::domain::{AppName, Entry, Result};
 use crate::ops::entries::{tell_problems, visible};
 use crate::render::Format;
 use crate::render::table::table;

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::ops::apps;
 use crate::ops::migrate::migrate;
 

@@ -5,15 +5,13 @@ use clap::Parser;
 use super::arguments::{self, given, list};
 use crate::context::Context;
 use crate::docker::volumes::Volume;
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::{DOCKER_LOCAL, Entry, only_on_default_path};
-use crate::domain::error::{Error, Result};
-use crate::domain::mount_string::MountString;
-use crate::domain::names::{AppName, ProcessType};
-use crate::domain::ownership::Ownership;
-use crate::domain::paths::{ContainerPath, Source, Subpath, as_typed};
-use crate::domain::phases::{Phase, Phases};
-use crate::domain::volume_options::{Fault, VolumeOptions};
+use crate::domain::entry::only_on_default_path;
+use crate::domain::paths::as_typed;
+use crate::domain::volume_options::Fault;
+use crate::domain::{
+    AppName, Attachment, ContainerPath, DOCKER_LOCAL, Entry, Error, MountString, Ownership, Phase,
+    Phases, ProcessType, Result, Source, Subpath, VolumeOptions,
+};
 use crate::ops::mount::refuse_collision;
 use crate::ops::places::judge;
 use crate::ops::{access, restart, scheduler};

@@ -10,10 +10,7 @@ use crate::checks::exclusive;
 use crate::commands::mount;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Attachment, Entry, Error, Result};
 use crate::ops::{access, restart, scheduler};
 use crate::store::{MountsFile, Store};
 

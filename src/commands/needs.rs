@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::attachment::Attachment;
-use crate::domain::error::{Error, Result};
-use crate::domain::needs::{self, Mode, Need, NeedId};
+use crate::domain::needs::{self, Mode};
+use crate::domain::{Attachment, Error, Need, NeedId, Result};
 use crate::ops::needs::{ask, declare, link_one, linked};
 use crate::ops::restart;
 use crate::render::Format;

@@ -3,10 +3,9 @@
 use super::arguments::{self, no_more_than};
 use super::asked::Request;
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
-use crate::domain::moment::Moment;
-use crate::domain::paths::{HostPath, as_typed};
-use crate::domain::policy::{Jail, Policy, VolumeOptions, parse_trash_hours};
+use crate::domain::paths::as_typed;
+use crate::domain::policy::{Jail, VolumeOptions, parse_trash_hours};
+use crate::domain::{Error, HostPath, Moment, Policy, Result};
 use crate::fs::jail;
 use crate::ops::access;
 use crate::ops::places::judge;

@@ -6,8 +6,8 @@ use clap::Parser;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
 use crate::domain::size::readable;
+use crate::domain::{Error, Result};
 use crate::ops::access;
 use crate::ops::prune::{Unused, delete, find};
 use crate::render::Format;

@@ -4,9 +4,7 @@ use serde::Serialize;
 
 use super::asked::Request;
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Entry, Result};
 use crate::ops::apps;
 use crate::ops::report::{loaded, one};
 use crate::render::Format;

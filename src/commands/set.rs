@@ -7,12 +7,7 @@ use serde_json::Value;
 
 use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::mode::Mode;
-use crate::domain::ownership::Ownership;
-use crate::domain::scope::Scope;
-use crate::domain::size::ByteSize;
+use crate::domain::{ByteSize, Entry, Error, Mode, Ownership, Result, Scope};
 use crate::ops::places::Places;
 use crate::ops::{access, content, scheduler};
 use crate::storage::entry_lock::EntryLock;

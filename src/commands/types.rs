@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::render::Format;
 use crate::types::{self, ALL, Description, Requirement, StorageType};
 

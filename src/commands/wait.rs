@@ -6,9 +6,7 @@ use clap::Parser;
 
 use super::arguments::{self, parsed};
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::paths::Source;
+use crate::domain::{Entry, Error, Result, Source};
 use crate::ops::usable::{self, sentence};
 use crate::ops::{access, scheduler};
 use crate::types;

@@ -11,8 +11,7 @@ pub(crate) mod row;
 use std::path::{Path, PathBuf};
 
 use crate::context::row::{Catalog, Row};
-use crate::domain::error::Result;
-use crate::domain::layout::Layout;
+use crate::domain::{Layout, Result};
 use crate::host::environment::Environment;
 use crate::host::users;
 use crate::render::Printer;

@@ -1,7 +1,7 @@
 //! A row of the catalog, and the catalog as it is handed to those that are rows of it themselves.
 
 use crate::context::Context;
-use crate::domain::error::Result;
+use crate::domain::Result;
 
 /// In which role a row is called, and so how: by which file of the plugin's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

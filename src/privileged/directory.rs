@@ -6,13 +6,10 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::{self, IdMap};
-use crate::domain::error::{Error, Result};
-use crate::domain::mode::Mode;
-use crate::domain::names::DirectoryName;
-use crate::domain::names::STAGED;
-use crate::domain::paths::Subpath;
-use crate::domain::snapshot::{SNAPSHOT, of_directory_name};
-use crate::domain::trash::{TRASH, TrashId};
+use crate::domain::snapshot::of_directory_name;
+use crate::domain::{
+    DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId,
+};
 use crate::fs::image;
 use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Depth};

@@ -4,7 +4,7 @@ use std::io::{BufRead, stdin};
 
 use crate::context::Context;
 use crate::docker::pausing;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 /// Reads ids of containers, one a line up to an empty one, pauses the containers and says so in a line; when its input
 /// ends it lets them go. It works with the rights of who called it, in a session of its own: what ends the command, a

@@ -6,8 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, sym
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::{INSTALL_AGAIN, Installed, Layout};
+use crate::domain::{Error, INSTALL_AGAIN, Installed, Layout, Result};
 use crate::host::environment::{is_under_sudo, own_installation};
 use crate::store::{Owner, Store, files};
 

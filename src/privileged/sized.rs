@@ -6,11 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::STAGED;
-use crate::domain::names::{DirectoryName, EntryName};
-use crate::domain::size::ByteSize;
-use crate::domain::trash::{TRASH, TrashId};
+use crate::domain::{ByteSize, DirectoryName, EntryName, Error, Result, STAGED, TRASH, TrashId};
 use crate::fs::image::{self, Image};
 use crate::fs::{mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;

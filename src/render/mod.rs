@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 /// How much is collected before it is written.
 const BLOCK: usize = 64 * 1024;

@@ -4,13 +4,9 @@ use std::io::IsTerminal;
 
 use super::app_life::both;
 use crate::context::Context;
-use crate::domain::app_settings::{AppSettings, CloneMode};
-use crate::domain::attachment::Attachment;
+use crate::domain::app_settings::CloneMode;
 use crate::domain::docker_args::mounted_source;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::Source;
+use crate::domain::{AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Source};
 use crate::host::plugn;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::storage::entry_lock::EntryLock;

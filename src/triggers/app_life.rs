@@ -3,8 +3,7 @@
 use super::{app, word};
 use crate::checks::auto_volumes;
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Error, Result};
 use crate::ops::forget::forget;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::store::files;

@@ -4,10 +4,7 @@ use serde::Serialize;
 
 use super::{app, word};
 use crate::context::Context;
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
-use crate::domain::phases::Phase;
+use crate::domain::{Attachment, Entry, Phase, Result};
 use crate::ops::mounts::{Row, colon_form};
 use crate::ops::report::warn_of_orphans;
 use crate::store::Mounts;

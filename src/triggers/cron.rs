@@ -2,8 +2,7 @@
 
 use super::word;
 use crate::context::Context;
-use crate::domain::entry::DOCKER_LOCAL;
-use crate::domain::error::Result;
+use crate::domain::{DOCKER_LOCAL, Result};
 
 /// When the trash is looked through: once an hour, not at the full hour, when everybody else does something.
 const SCHEDULE: &str = "23 * * * *";

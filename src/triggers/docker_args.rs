@@ -3,15 +3,11 @@
 use super::{app, word};
 use crate::checks::{one_writer, prepare, sources};
 use crate::context::Context;
-use crate::domain::app_settings::MissingSource;
-use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::{line, mounted_source, refused};
-use crate::domain::entry::{DOCKER_LOCAL, K3S};
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName, ProcessType};
-use crate::domain::paths::{ContainerPath, Source};
-use crate::domain::phases::Phase;
-use crate::domain::policy::Policy;
+use crate::domain::{
+    AppName, Attachment, ContainerPath, DOCKER_LOCAL, EntryName, Error, K3S, MissingSource, Phase,
+    Policy, ProcessType, Result, Source,
+};
 use crate::ops::access::must_be_in_scope;
 use crate::ops::places::judge;
 use crate::storage::root::Place;

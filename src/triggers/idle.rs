@@ -1,7 +1,7 @@
 //! Triggers that are answered, and have nothing to do: nothing is left after a deploy.
 
 use crate::context::Context;
-use crate::domain::error::Result;
+use crate::domain::Result;
 
 /// Does nothing, and says that all is well.
 pub(crate) fn run(_arguments: &[String], _context: &mut Context) -> Result<()> {

@@ -36,9 +36,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::context::row::Kind;
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::{INSTALL_AGAIN, Installed};
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Error, INSTALL_AGAIN, Installed, Result};
 use crate::fs::image;
 use crate::fs::tree::{self, Depth};
 use crate::host::process::Program;

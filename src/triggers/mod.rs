@@ -11,8 +11,7 @@ pub(crate) mod install;
 pub(crate) mod report;
 pub(crate) mod uninstall;
 
-use crate::domain::error::Result;
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Result};
 
 /// The app that a trigger was fired for; Dokku names it, and whether it exists is Dokku's business. A trigger
 /// without an app is for nobody.

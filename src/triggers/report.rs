@@ -1,7 +1,7 @@
 //! `report` and `cron-entries`: the plugin's part of what Dokku shows and schedules.
 
 use crate::context::Context;
-use crate::domain::error::Result;
+use crate::domain::Result;
 use crate::ops::apps;
 
 /// The app's part of `dokku report`.

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use super::word;
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::Installed;
+use crate::domain::{Error, Installed, Result};
 use crate::fs::tree;
 use crate::host::users::is_root;
 use crate::privileged::{ATTACHING, UNIT};

@@ -5,9 +5,8 @@ use clap::Parser;
 use super::{Flags, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
-use crate::domain::connector::{Connector, KINDS, Kind, Secret};
-use crate::domain::error::{Error, Result};
-use crate::domain::names::ConnectorName;
+use crate::domain::connector::{KINDS, Kind};
+use crate::domain::{Connector, ConnectorName, Error, Result, Secret};
 use crate::types::nearest_first;
 
 #[derive(Debug, Parser)]

@@ -5,9 +5,7 @@ use clap::Parser;
 use super::no_more_than;
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::ConnectorName;
+use crate::domain::{ConnectorName, Entry, Error, Result};
 use crate::ops::confirmation;
 
 #[derive(Debug, Parser)]

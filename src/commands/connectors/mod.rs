@@ -12,10 +12,7 @@ use clap::Parser;
 
 use super::arguments::{Positional, given};
 use crate::context::Context;
-use crate::domain::connector::{Connector, Secret};
-use crate::domain::error::{Error, Result};
-use crate::domain::names::ConnectorName;
-use crate::domain::options;
+use crate::domain::{Connector, ConnectorName, Error, Result, Secret, options};
 use crate::ops::access;
 
 /// The flag that says where the secret is.

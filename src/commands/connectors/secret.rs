@@ -7,8 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
 
 use crate::context::Context;
-use crate::domain::connector::{Connector, Secret};
-use crate::domain::error::{Error, Result};
+use crate::domain::{Connector, Error, Result, Secret};
 use crate::host::terminal::{self, Asked};
 
 /// How a secret is given.

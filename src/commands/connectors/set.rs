@@ -3,10 +3,7 @@
 use super::{Flags, SECRET, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
-use crate::domain::connector::{Connector, Secret};
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::options;
+use crate::domain::{Connector, Entry, Error, Result, Secret, options};
 use crate::ops::entries::tell_problems;
 use crate::ops::restart;
 use crate::storage::entry_lock::EntryLock;

@@ -3,8 +3,7 @@
 use super::no_more_than;
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::domain::connector::Connector;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Connector, Error, Result};
 use crate::host::rclone::listing::{self, Remote};
 
 /// How many names are shown.

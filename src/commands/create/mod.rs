@@ -6,11 +6,7 @@ use request::Arguments;
 
 use crate::commands::arguments::{self, parsed};
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::paths::Source;
-use crate::domain::source;
-use crate::domain::web::Sha256;
+use crate::domain::{Entry, Error, Result, Sha256, Source, source};
 use crate::ops::places::{Places, judge};
 use crate::ops::populate::{self, Origin};
 use crate::ops::{access, content, scheduler};

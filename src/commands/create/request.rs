@@ -4,14 +4,12 @@ use clap::Parser;
 
 use crate::commands::arguments::{self, Positional, given, pairs, parsed};
 use crate::context::Context;
-use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S, unsupported_scheduler};
-use crate::domain::error::{Error, Result};
-use crate::domain::mode::Mode;
-use crate::domain::names::{ConnectorName, EntryName};
-use crate::domain::ownership::Ownership;
-use crate::domain::paths::{Source, as_typed};
-use crate::domain::scope::Scope;
-use crate::domain::{options, source};
+use crate::domain::entry::unsupported_scheduler;
+use crate::domain::paths::as_typed;
+use crate::domain::{
+    ConnectorName, DOCKER_LOCAL, Entry, EntryName, Error, K3S, Mode, Ownership, Result, Scope,
+    Source, options, source,
+};
 use crate::host::environment;
 use crate::storage::root::{self, Place};
 use crate::types::{self, Request};

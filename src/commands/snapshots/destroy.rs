@@ -4,9 +4,7 @@ use clap::Parser;
 
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::domain::error::Result;
-use crate::domain::paths::Source;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::{Result, Snapshot, Source};
 use crate::ops::snapshots::existing;
 use crate::ops::{access, confirmation, places};
 use crate::storage::entry_lock::EntryLock;

@@ -4,10 +4,8 @@ use clap::Parser;
 
 use crate::commands::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::error::Result;
-use crate::domain::names::EntryName;
 use crate::domain::size::readable;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::{EntryName, Result, Snapshot};
 use crate::ops::access;
 use crate::ops::entries::tell_problems;
 use crate::render::Format;

@@ -5,8 +5,7 @@ use serde_json::{Value, json};
 
 use crate::commands::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
+use crate::domain::{Entry, Result};
 use crate::ops::trash::{shown_size, usage, visible};
 use crate::render::Format;
 

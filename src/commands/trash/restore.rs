@@ -4,11 +4,7 @@ use clap::Parser;
 
 use crate::commands::arguments::{self, given};
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{DirectoryName, EntryName};
-use crate::domain::paths::Source;
-use crate::domain::trash::Trashed;
+use crate::domain::{DirectoryName, Entry, EntryName, Error, Result, Source, Trashed};
 use crate::ops::places::judge;
 use crate::ops::trash::{called, visible};
 use crate::storage::entry_lock::EntryLock;

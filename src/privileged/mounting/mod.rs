@@ -45,8 +45,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::EntryName;
+use crate::domain::{EntryName, Error, Result};
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::process::Program;
 use crate::privileged::root;

@@ -1,8 +1,6 @@
 //! What a supervisor mounts, read with the rights of the store's owner, and the words that rclone is called with.
 
-use crate::domain::connector::{Connector, Secret};
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
+use crate::domain::{Connector, Entry, Result, Secret};
 use crate::host::environment::Environment;
 use crate::privileged::mounting::Subject;
 use crate::storage::ownership::on_host;

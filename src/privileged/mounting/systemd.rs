@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use crate::domain::error::Result;
-use crate::domain::layout::Installed;
-use crate::domain::names::EntryName;
+use crate::domain::{EntryName, Installed, Result};
 use crate::host::environment::own_installation;
 use crate::host::process::Program;
 use crate::privileged::root;
