@@ -82,7 +82,6 @@ pub const LINKS: [(Kind, &str, &str); 4] = [
     (Kind::Helper, "bin", "../dokku-storage"),
 ];
 
-/// Writes a link for each row of a kind.
 pub(crate) fn write_links(
     catalog: Catalog,
     kind: Kind,

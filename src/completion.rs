@@ -9,7 +9,6 @@ use crate::types;
 /// The part of the script that is the same whatever the catalog says.
 const FUNCTIONS: &str = include_str!("completion.bash");
 
-/// Prints the script.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if words != ["bash"] {
         return Err(Error::refused("name the shell: dokku-storage completion bash"));

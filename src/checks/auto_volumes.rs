@@ -38,14 +38,12 @@ pub(crate) struct Uncovered {
     volumes: Vec<Declared>,
 }
 
-/// A volume of an image.
 #[derive(Debug, PartialEq)]
 struct Declared {
     path: ContainerPath,
     phases: Phases,
 }
 
-/// An entry that is made for a volume.
 struct Own {
     entry: Entry,
     attachment: Attachment,
@@ -83,7 +81,6 @@ impl Declared {
 }
 
 impl Uncovered {
-    /// The volumes of an app's image that nothing is mounted at.
     pub(crate) fn of(app: &AppName, app_image: &AppImage<'_>, context: &Context) -> Result<Self> {
         let image = app_image.image();
         let declared = image.volumes();
@@ -127,7 +124,6 @@ impl Uncovered {
         Ok(())
     }
 
-    /// Decides on the entries, and makes the empty directories of the new ones.
     fn prepare(&self, app: &AppName, own: &mut Vec<Own>, context: &mut Context) -> Result<()> {
         let earlier = made_for(app, &context.store)?;
         for declared in &self.volumes {
@@ -184,7 +180,6 @@ impl Uncovered {
     }
 }
 
-/// Registers the entries, moves their directories to their places and mounts them, in one step.
 fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
     context.store.change(|change| {
         let layout = change.store().layout().clone();

@@ -18,7 +18,6 @@ pub(crate) struct Covered {
 }
 
 impl Covered {
-    /// Reads it.
     pub(crate) fn of(app: &AppName, store: &Store) -> Result<Self> {
         Ok(Self { mounts: store.mounts(app)?.readable()?, options: store.docker_options(app)? })
     }

@@ -9,12 +9,10 @@ use crate::fs::real::overlap;
 use crate::ops::{access, scheduler};
 use crate::store::Mounted;
 
-/// Whether a container can write to what is behind an entry.
 pub(crate) fn can_write(container: &Container, entry: &Entry, context: &Context) -> bool {
     container.mounts.iter().any(|mount| mount.is_writable && is_of(mount, entry, context))
 }
 
-/// Whether a container has what is behind an entry.
 pub(crate) fn has(container: &Container, entry: &Entry, context: &Context) -> bool {
     container.mounts.iter().any(|mount| is_of(mount, entry, context))
 }
@@ -108,7 +106,6 @@ fn too_many(
     Some(finding("exclusive-scale", sentence, remedy, app, entry))
 }
 
-/// Containers of other apps that can write to an entry that this app has.
 pub(crate) fn in_the_way(
     app: &AppName,
     entry: &Entry,

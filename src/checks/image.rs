@@ -47,7 +47,6 @@ impl<'a> AppImage<'a> {
         Some(Self { app: app.clone(), context, app_user, image, facts, map })
     }
 
-    /// What was seen in the image so far.
     pub(crate) fn into_facts(self) -> ImageFacts {
         self.facts.take()
     }
@@ -75,13 +74,11 @@ impl<'a> AppImage<'a> {
         *self.map.get_or_init(|| docker::id_map(&self.context.environment).unwrap_or(IdMap::SAME))
     }
 
-    /// The uid and the gid of the image's user on the host.
     pub(crate) fn host_ids(&self) -> Option<(u32, u32)> {
         let user = self.user()?;
         Some((user.uid.saturating_add(self.map().uid), user.gid.saturating_add(self.map().gid)))
     }
 
-    /// The image.
     pub(crate) fn image(&self) -> &Image<'a> {
         &self.image
     }
@@ -94,7 +91,6 @@ impl<'a> AppImage<'a> {
         }
     }
 
-    /// What is wrong with a mount in this image.
     pub(crate) fn check(&self, mounted: &Mounted) -> Vec<Finding> {
         let app = &self.app;
         let (entry, attachment) = (&mounted.entry, &mounted.attachment);

@@ -84,10 +84,6 @@ pub(crate) fn announce(app: &AppName, mounts: &[Mounted], context: &mut Context)
 }
 
 /// Stops the containers of an app that can write to what the container that is about to start can write to.
-///
-/// # Errors
-/// For a second container of a process type; where another app has a container with it, or one cannot be stopped. The
-/// container must not start then.
 pub(crate) fn make_way(
     app: &AppName,
     process_type: &ProcessType,

@@ -168,16 +168,12 @@ fn line(attachment: &Attachment) -> String {
     serde_json::to_string(attachment).unwrap_or_default()
 }
 
-/// What is prepared.
 struct Subject<'a> {
     app: &'a AppName,
-    /// All that the app mounts.
     all: &'a Mounts,
-    /// The mounts that are checked.
     asked: &'a [&'a Mounted],
     /// The attachments without an entry that containers would get.
     orphans: &'a [&'a Attachment],
-    /// Whether the volumes of the image get entries.
     makes_volumes: bool,
 }
 
@@ -276,7 +272,6 @@ pub(crate) fn mend(app: &AppName, mounted: &Mounted, context: &mut Context) -> O
     finding
 }
 
-/// Says which entries with a size are nearly full.
 fn warn_of_full(app: &AppName, deployed: &[&Mounted], context: &mut Context) {
     for mounted in deployed {
         let entry = &mounted.entry;

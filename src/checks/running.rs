@@ -23,7 +23,6 @@ pub(crate) fn deployed<'a>(app: &AppName, everywhere: &'a [Container]) -> Vec<&'
     everywhere.iter().filter(is_deployed).collect()
 }
 
-/// Containers whose mounts are not those that are declared.
 pub(crate) fn stale(
     app: &AppName,
     mounts: &Mounts,

@@ -47,7 +47,6 @@ pub(crate) fn not_allowed(
     Some(finding.of_app(app).of_entry(name).at(entry.shown_source()))
 }
 
-/// Sources that are missing.
 pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     let name = &mounted.entry.name;
@@ -101,7 +100,6 @@ pub(crate) fn is_seen_from_here(path: &Path, context: &Context) -> bool {
     !is_in_container || path.starts_with(context.store.layout().root())
 }
 
-/// Data that is on another host.
 pub(crate) fn elsewhere(app: &AppName, mounted: &Mounted) -> Option<Finding> {
     let node = &mounted.entry.node;
     let here = environment::node();

@@ -40,7 +40,6 @@ pub(crate) fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<F
     findings
 }
 
-/// `-v` lines that docker-options still has.
 fn docker_options(app: &AppName, context: &Context) -> Vec<Finding> {
     let files = match context.store.docker_options(app) {
         Ok(files) => files,

@@ -34,22 +34,18 @@ const LABELS: Map = Map {
     of_mut: |entry| &mut entry.labels,
 };
 
-/// Sets or takes away one annotation.
 pub(crate) fn set_annotation(words: &[String], context: &mut Context) -> Result<()> {
     set(&ANNOTATIONS, words, context)
 }
 
-/// Sets or takes away one label.
 pub(crate) fn set_label(words: &[String], context: &mut Context) -> Result<()> {
     set(&LABELS, words, context)
 }
 
-/// Shows the annotations of one entry or of all.
 pub(crate) fn report_annotations(words: &[String], context: &mut Context) -> Result<()> {
     report(&ANNOTATIONS, words, context)
 }
 
-/// Shows the labels of one entry or of all.
 pub(crate) fn report_labels(words: &[String], context: &mut Context) -> Result<()> {
     report(&LABELS, words, context)
 }

@@ -7,7 +7,6 @@ use crate::domain::app_settings::PROPERTIES;
 use crate::domain::{Error, Result};
 use crate::render::report::Report;
 
-/// Sets a property of an app, or takes it back to its default.
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let (positional, app) = arguments::positional(words, context)?.of_app(3, context)?;
     positional.at_most(3)?;
@@ -38,7 +37,6 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Shows what is decided for an app.
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse(words, context)?;
     let (_, app) = request.positional.of_app(1, context)?;

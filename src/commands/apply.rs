@@ -61,9 +61,6 @@ struct Wanted {
 }
 
 /// Makes the mounts of an app what the document on standard input says: all of it, or nothing.
-///
-/// # Errors
-/// For a document that does not fit, with nothing changed; with `--plan` status 2 where something would change.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let (positional, app) = positional.of_app(1, context)?;

@@ -21,10 +21,7 @@ const POSITIONAL: &str = "positional";
 const WRONG_FLAGS: i32 = 2;
 
 /// Reads the flags behind the command's own name, and the words beside them. Flags may stand anywhere before `--`; the last
-/// of several wins; a value may begin with a dash.
-///
-/// # Errors
-/// With the usage and what is wrong already said; status 2, or 0 where help was asked for.
+/// of several wins; a value may begin with a dash. Fails with the usage and what is wrong already said; status 2, or 0 where help was asked for.
 pub(crate) fn parse<A: Parser>(words: &[String], context: &mut Context) -> Result<(A, Positional)> {
     let said = command::<A>().try_get_matches_from(words).and_then(|mut matches| {
         let positional = matches.remove_many(POSITIONAL).into_iter().flatten().collect();

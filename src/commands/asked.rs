@@ -6,7 +6,6 @@ use crate::domain::{Error, Result};
 use crate::render::Format;
 use crate::render::report::Asked;
 
-/// What was asked for.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) asked: Asked,
@@ -15,7 +14,6 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// Reads the arguments.
     pub(super) fn parse(words: &[String], context: &mut Context) -> Result<Self> {
         let (mut asked, mut global, mut positional) = (Asked::default(), false, Vec::new());
         let mut words = words.iter();

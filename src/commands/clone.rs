@@ -7,7 +7,6 @@ use crate::host::environment;
 use crate::ops::populate::{self, Origin};
 use crate::storage::root;
 
-/// Clones an entry.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let positional = arguments::positional(words, context)?;
     positional.at_most(2)?;

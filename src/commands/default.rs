@@ -66,7 +66,6 @@ pub(crate) fn commands(words: &[String], context: &mut Context) -> Result<()> {
     }
 }
 
-/// Shows the program's version.
 pub(crate) fn version(_words: &[String], context: &mut Context) -> Result<()> {
     context.out.line(concat!("dokku-storage ", env!("CARGO_PKG_VERSION")));
     Ok(())

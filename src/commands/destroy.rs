@@ -23,7 +23,6 @@ struct Arguments {
     no_trash: bool,
 }
 
-/// Destroys an entry that no app mounts any more.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let name = positional.at(0);

@@ -20,10 +20,6 @@ struct Arguments {
     output: Output,
 }
 
-/// Looks for what is wrong and says how to mend it.
-///
-/// # Errors
-/// For a name that neither an app nor an entry has; status 1 where something needs a person.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let positional = positional.with_app(1, context);

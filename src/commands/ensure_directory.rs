@@ -20,7 +20,6 @@ struct Arguments {
     chown_recursive: bool,
 }
 
-/// Makes the directory where it is missing and sets its owner.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     context

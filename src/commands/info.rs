@@ -15,7 +15,6 @@ struct Arguments {
     output: Output,
 }
 
-/// Shows an entry.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let entry = positional.entry(0, context)?;

@@ -45,7 +45,6 @@ impl<'a> From<&'a Mounted> for Row<'a> {
     }
 }
 
-/// Lists the mounts of an app, of every phase.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let (_, app) = positional.of_app(1, context)?;

@@ -23,7 +23,6 @@ struct Arguments {
     unused: bool,
 }
 
-/// Lists the entries, those of one scheduler where it is named.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, _) = arguments::parse::<Arguments>(words, context)?;
     // Any other format is text, as in Dokku.

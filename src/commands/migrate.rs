@@ -15,7 +15,6 @@ struct Arguments {
     all: bool,
 }
 
-/// Takes the lines of one app, or of every app of the caller.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let positional = if arguments.all { positional } else { positional.with_app(1, context) };

@@ -48,7 +48,6 @@ struct Arguments {
     volume_subpath: Option<String>,
 }
 
-/// Mounts an entry by its name, or a host path or a Docker volume as `host:container[:options]`.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let (positional, app) = positional.of_app(2, context)?;

@@ -31,7 +31,6 @@ struct Row<'a> {
     entry: Option<&'a str>,
 }
 
-/// Lists what an app needs, and which entry serves it.
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<ListArguments>(words, context)?;
     let (_, app) = positional.of_app(1, context)?;
@@ -108,7 +107,6 @@ pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
     }
 }
 
-/// Takes the entry away that serves a need.
 pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
     let (positional, app) = arguments::positional(words, context)?.of_app(2, context)?;
     positional.at_most(2)?;

@@ -11,10 +11,8 @@ use crate::ops::access;
 use crate::ops::places::judge;
 use crate::store::Store;
 
-/// The values there are.
 const KEYS: &str = "allowed-paths, jail, trash-hours, volume-options";
 
-/// Sets a value of the policy, or takes it away where none is given.
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let positional = arguments::positional(words, context)?;
     let key = positional.at(0);
@@ -119,7 +117,6 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Shows the policy.
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse(words, context)?;
     request.positional.at_most(0)?;

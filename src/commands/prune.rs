@@ -22,7 +22,6 @@ struct Arguments {
     yes: bool,
 }
 
-/// Lists what nothing uses, and deletes what is confirmed.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(0)?;

@@ -11,7 +11,6 @@ use crate::render::Format;
 use crate::store::Mounts;
 use crate::store::reading::EntryCache;
 
-/// Reports an app, every app of the caller, or with `--global` every entry and who mounts it.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse(words, context)?;
     if request.global {

@@ -80,7 +80,6 @@ fn truth(text: &str) -> Result<bool> {
     }
 }
 
-/// What is to become of an entry.
 struct Changes {
     /// Properties and their new values; the empty value takes the property away.
     properties: Vec<(String, String)>,

@@ -69,7 +69,6 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Takes away what an app gets from another.
 pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
     let positional = arguments::positional(words, context)?;
     let (from, app) = both(&positional, context)?;

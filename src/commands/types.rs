@@ -15,7 +15,6 @@ struct Arguments {
     output: Output,
 }
 
-/// A type as JSON shows it.
 #[derive(Debug, Serialize)]
 struct Shown {
     #[serde(flatten)]
@@ -32,7 +31,6 @@ impl Shown {
     }
 }
 
-/// Lists the types.
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(0)?;
@@ -58,7 +56,6 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Shows a type.
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(1)?;

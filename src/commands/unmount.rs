@@ -20,7 +20,6 @@ struct Arguments {
     process_type: Option<String>,
 }
 
-/// Which of an entry's mounts are meant.
 #[derive(Clone, Copy)]
 struct Which<'a> {
     container_dir: Option<&'a str>,
@@ -35,7 +34,6 @@ impl Which<'_> {
     }
 }
 
-/// Unmounts an entry by its name, or what is mounted as `host:container[:options]`.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let (positional, app) = positional.of_app(2, context)?;

@@ -31,7 +31,6 @@ struct Arguments {
     output: Output,
 }
 
-/// What is known of one entry; bytes and numbers of files.
 #[derive(Debug, Serialize)]
 struct Row {
     name: EntryName,
@@ -52,7 +51,6 @@ impl Row {
     }
 }
 
-/// Shows what an entry, an app's entries, or all of them hold.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let (positional, app) = positional.without_app(context);

@@ -85,9 +85,6 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> Result<()> {
 /// `copy-storage-dir FROM TO [--into]`: copies a directory, a file or a snapshot, with owners, modes, times, links and holes, to
 /// one that is not there yet, or with `--into` a directory into an empty, hidden one, and says as JSON what was copied: null
 /// where there is not enough room in it.
-///
-/// # Errors
-/// For a name that is not allowed, and where something cannot be copied; nothing is left of the copy then.
 pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     let is_into = word(words, 2) == "--into";
     let from = source(words, is_into)?;

@@ -9,9 +9,6 @@ use crate::domain::{Error, Result};
 /// Reads ids of containers, one a line up to an empty one, pauses the containers and says so in a line; when its input
 /// ends it lets them go. It works with the rights of who called it, in a session of its own: what ends the command, a
 /// signal from a terminal included, does not reach it.
-///
-/// # Errors
-/// Where a container cannot be paused; none is then.
 pub(crate) fn keep_paused(_words: &[String], context: &mut Context) -> Result<()> {
     // Fails only where it has a session of its own already.
     let _ = rustix::process::setsid();

@@ -69,10 +69,6 @@ fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<PathBuf> {
     }
 }
 
-/// Replaces a file that only root can write, as a whole.
-///
-/// # Errors
-/// Where it cannot be written; it is as it was then.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) -> Result<()> {
     let temporary = files::temporary(path);
     let written = || {
@@ -88,10 +84,6 @@ pub(crate) fn replace(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) 
     written().map_err(Error::system("write", path))
 }
 
-/// Points a link that only root can write somewhere, at once.
-///
-/// # Errors
-/// Where it cannot be made; it points where it did then.
 pub(crate) fn link(target: &Path, link: &Path) -> Result<()> {
     if fs::read_link(link).is_ok_and(|present| present == target) {
         return Ok(());

@@ -171,7 +171,6 @@ impl Subject {
         self.store.layout().entry(&self.name).exists()
     }
 
-    /// Gives an image another name.
     fn link(&self, from: &str, to: &str) -> Result<()> {
         if to == self.name() && !self.is_registered() {
             self.image(to)?.drop_name()?;

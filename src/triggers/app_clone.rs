@@ -196,7 +196,6 @@ fn is_ours(mounted: &Mounted, context: &Context) -> bool {
         && entry.shown_source() == root::default_path(context, entry.name.as_str())
 }
 
-/// Makes each entry's directory or file under a hidden name.
 fn make_directories(
     own: &[(EntryName, Entry)],
     mode: CloneMode,
@@ -217,7 +216,6 @@ fn make_directories(
     Ok(all)
 }
 
-/// Registers the entries, moves their directories to their places and mounts them, in one step.
 fn register(
     old: &AppName,
     new: &AppName,

@@ -24,7 +24,6 @@ pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> 
     Ok(())
 }
 
-/// Moves what the store has of an app to its new name.
 pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> {
     let Some((old, new)) = both(arguments)? else {
         return Ok(());

@@ -99,7 +99,6 @@ pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
     print_or_refuse(&app, words, true, context)
 }
 
-/// The words for a container that nothing was checked for.
 fn words_of(app: &AppName, phase: Phase, context: &mut Context) -> Result<Vec<String>> {
     let mounts = mounts(app, phase, &ProcessType::default(), true, context)?;
     words(app, &mounts, true, context)

@@ -3,7 +3,6 @@
 use crate::context::Context;
 use crate::domain::Result;
 
-/// Does nothing, and says that all is well.
 pub(crate) fn run(_arguments: &[String], _context: &mut Context) -> Result<()> {
     Ok(())
 }

@@ -4,7 +4,6 @@ use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::apps;
 
-/// The app's part of `dokku report`.
 pub(crate) fn app(arguments: &[String], context: &mut Context) -> Result<()> {
     let app = apps::existing(&context.environment, super::word(arguments, 0))?;
     crate::ops::report::of_app(&app, context)

@@ -10,7 +10,6 @@ use crate::fs::tree;
 use crate::host::users::is_root;
 use crate::privileged::{ATTACHING, UNIT};
 
-/// Removes the helpers and, where they are this plugin's, sudo's rules for them. The store stays.
 pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
     if word(arguments, 0) != "storage" || !is_root() {
         return Ok(());

@@ -18,7 +18,6 @@ struct Arguments {
     r#type: Option<String>,
 }
 
-/// Makes a connector; its secret is read where somebody asks, not everybody.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;

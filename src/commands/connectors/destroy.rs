@@ -15,7 +15,6 @@ struct Arguments {
     force: bool,
 }
 
-/// Destroys a connector that no entry uses.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let name = super::existing(&positional, context)?.name;

@@ -17,14 +17,11 @@ struct Arguments {
     output: Output,
 }
 
-/// A connector as it is shown.
 #[derive(Debug, Serialize)]
 struct Shown {
     #[serde(flatten)]
     connector: Connector,
-    /// Whether there is a secret.
     secret_stored: bool,
-    /// The entries that use it.
     entries: Vec<EntryName>,
 }
 
@@ -56,7 +53,6 @@ impl Shown {
     }
 }
 
-/// Lists the connectors.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     super::must_be_allowed(context)?;
@@ -89,7 +85,6 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     tell_problems(&problems, context)
 }
 
-/// Shows a connector.
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let connector = super::existing(&positional, context)?;

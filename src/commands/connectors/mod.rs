@@ -61,7 +61,6 @@ impl Flags {
         flags.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
     }
 
-    /// The file with the secret, where one was given.
     fn secret_file(&self) -> Option<&str> {
         given(self.secret_file.as_deref())
     }

@@ -10,7 +10,6 @@ use crate::storage::entry_lock::EntryLock;
 use crate::storage::root::Place;
 use crate::types;
 
-/// What is to become of a connector.
 #[derive(Debug)]
 struct Changes {
     /// Properties and their new values; the empty value takes the property away.

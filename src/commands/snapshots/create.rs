@@ -20,11 +20,6 @@ struct Arguments {
     pause: bool,
 }
 
-/// Takes a snapshot.
-///
-/// # Errors
-/// Where the name is taken, the entry is of a type without snapshots, or the data cannot be copied; there is no snapshot
-/// then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(2)?;

@@ -18,7 +18,6 @@ struct Arguments {
     force: bool,
 }
 
-/// Removes a snapshot with its data.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(2)?;
@@ -57,7 +56,6 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Where a snapshot is.
 fn place(note: &Snapshot, store: &Store) -> Result<Source> {
     let directory = store.layout().snapshot_directory(&note.entry, &note.name);
     Source::parse(&directory.to_string_lossy())

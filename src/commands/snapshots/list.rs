@@ -16,7 +16,6 @@ struct Arguments {
     output: Output,
 }
 
-/// Lists the snapshots of an entry, or of all that the caller may touch.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let format = arguments.output.format()?;

@@ -24,10 +24,6 @@ struct Arguments {
 }
 
 /// Restores a snapshot. What it replaces is kept as a snapshot of its own.
-///
-/// # Errors
-/// Where there is none of that name, a running container has the entry mounted, or the data cannot be copied; the entry
-/// is as it was then.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(2)?;
@@ -211,7 +207,6 @@ fn must_see(containers: &[Container], context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// The containers that are to be stopped.
 fn using(entry: &Entry, context: &Context) -> Result<Vec<Container>> {
     let containers = containers_with(entry, context)
         .ok_or_else(|| Error::refused("Docker does not answer, so no container can be stopped"))?;

@@ -81,7 +81,6 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Says what goes, with sizes.
 fn tell(items: &[Trashed], context: &mut Context) -> Result<()> {
     let rows: Vec<Vec<String>> = items
         .iter()

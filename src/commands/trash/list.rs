@@ -18,7 +18,6 @@ struct Arguments {
     size: bool,
 }
 
-/// Lists what is in the trash for this caller.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(0)?;

@@ -61,7 +61,6 @@ const SENDING: Duration = Duration::from_secs(60);
 /// How long between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// An entry and where it is mounted.
 #[derive(Debug)]
 struct Subject {
     store: Store,
@@ -162,7 +161,6 @@ impl Subject {
         Pid::from_raw(id)
     }
 
-    /// Where the entry is mounted.
     fn target(&self) -> PathBuf {
         self.storage.join(self.name.as_str())
     }

@@ -7,7 +7,6 @@ use crate::storage::ownership::on_host;
 use crate::store::Rights;
 use crate::types;
 
-/// An entry with what its connector says.
 #[derive(Debug)]
 pub(crate) struct Remote {
     pub(crate) entry: Entry,

@@ -48,7 +48,6 @@ const LOG_MAX: u64 = 1 << 20;
 /// How often the supervisor looks after its mount where nothing else happens.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// What a supervisor is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Told {
     End,
@@ -128,7 +127,6 @@ fn is_better(subject: &Subject) -> Result<bool> {
     Ok(false)
 }
 
-/// Notes why it could not be mounted.
 fn refuse(subject: &Subject, error: &Error) -> Result<()> {
     let reason = error.to_string();
     say(subject, &reason);

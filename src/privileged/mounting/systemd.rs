@@ -17,7 +17,6 @@ pub(crate) fn is_in_charge() -> bool {
     Path::new("/run/systemd/system").is_dir() && own_installation() == Some(Installed::default())
 }
 
-/// The unit's text.
 pub(crate) fn unit() -> String {
     format!(
         "[Unit]
@@ -46,7 +45,6 @@ WantedBy=multi-user.target
 /// The unit that attaches the image of an entry with a size when the host starts.
 pub(crate) const ATTACHING: &str = "/etc/systemd/system/dokku-storage-attach@.service";
 
-/// The text of that unit.
 pub(crate) fn attaching() -> String {
     format!(
         "[Unit]
@@ -76,7 +74,6 @@ pub(crate) fn attach_at_boot(name: &EntryName) -> Result<()> {
     systemctl(&["enable", "--quiet", &service])
 }
 
-/// Ends that.
 pub(crate) fn forget(name: &EntryName) -> Result<()> {
     if !Path::new(ATTACHING).exists() {
         return Ok(());
