@@ -75,6 +75,8 @@ fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> Result
         let _ = context.store.recover();
     }
     let result = (row.run)(&words, &mut context);
+    // Who may not see an app is not told of it; a program is asked for that, and no lock is held any more.
+    let result = result.map_err(|error| ops::access::redact(error, &context));
     match context.out.flush() {
         Ok(()) => result,
         Err(unwritten) => result.and(Err(unwritten)),

@@ -71,7 +71,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         let lines = difference(&context.store.mounts_file(&app)?.whole()?, &planned);
         return show_plan(&app, &lines, context);
     }
-    let applied = context.store.change(|change| {
+    let lines = context.store.change(|change| {
         let mut mounts = change.store().mounts_file(&app)?.whole()?;
         let lines = difference(&mounts, &planned);
         if lines.is_empty() {
@@ -95,8 +95,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
             }
         }
         Ok(lines)
-    });
-    let lines = applied.map_err(|error| access::redact(error, context))?;
+    })?;
     if lines.is_empty() {
         context.out.headline(&format!("Nothing to change: {app} has these mounts already"));
         return Ok(());

@@ -1,7 +1,7 @@
 //! Reading the flags of a subcommand, and saying what is wrong with them the way Dokku's commands do.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Args, Command, Parser};
+use clap::{Arg, ArgAction, Command, Parser};
 
 use crate::context::Context;
 use crate::context::row::{Kind, Row};
@@ -58,7 +58,7 @@ pub(crate) fn positional(words: &[String], context: &mut Context) -> Result<Posi
 }
 
 /// The form in which a command shows what it has.
-#[derive(Debug, Args)]
+#[derive(Debug, Parser)]
 pub(crate) struct Output {
     /// --format: output format (text, json)
     #[arg(long, value_name = "string", default_value = "text")]

@@ -1,7 +1,5 @@
 //! `storage:doctor`: what is wrong with the storage of an app, or of every app and the store, and who uses an entry.
 
-use clap::Parser;
-
 use super::arguments::{self, Output};
 use crate::checks::image::{self, AppImage};
 use crate::checks::{declared, exclusive, places, running, sources, store};
@@ -14,17 +12,11 @@ use crate::render::Format;
 use crate::store::reading::EntryCache;
 use crate::store::{Entries, Mounts};
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(flatten)]
-    output: Output,
-}
-
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (output, positional) = arguments::parse::<Output>(words, context)?;
     let positional = positional.with_app(1, context);
     positional.at_most(1)?;
-    let format = arguments.output.format()?;
+    let format = output.format()?;
     let everywhere = containers::all(&context.environment);
     let mut findings = Vec::new();
     if positional.is_empty() {

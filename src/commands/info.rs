@@ -1,7 +1,5 @@
 //! `storage:info`: one entry.
 
-use clap::Parser;
-
 use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::Result;
@@ -9,16 +7,10 @@ use crate::domain::text::or_empty;
 use crate::render::Format;
 use crate::types;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(flatten)]
-    output: Output,
-}
-
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (output, positional) = arguments::parse::<Output>(words, context)?;
     let entry = positional.entry(0, context)?;
-    if arguments.output.lenient() == Format::Json {
+    if output.lenient() == Format::Json {
         context.out.json_pretty(&entry.shown());
         return Ok(());
     }

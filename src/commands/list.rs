@@ -1,7 +1,5 @@
 //! `storage:list`: what an app mounts.
 
-use clap::Parser;
-
 use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::{Attachment, Result};
@@ -9,12 +7,6 @@ use crate::ops::mounts::{Row, colon_form, shared_from};
 use crate::render::Format;
 use crate::render::table::table;
 use crate::store::Mounted;
-
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(flatten)]
-    output: Output,
-}
 
 impl<'a> From<&'a Mounted> for Row<'a> {
     fn from(mounted: &'a Mounted) -> Self {
@@ -46,9 +38,9 @@ impl<'a> From<&'a Mounted> for Row<'a> {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (output, positional) = arguments::parse::<Output>(words, context)?;
     let (_, app) = positional.of_app(1, context)?;
-    let format = arguments.output.format()?;
+    let format = output.format()?;
     let mounts = context.store.mounts(&app)?.readable()?;
     crate::ops::report::warn_of_orphans(&app, &mounts, context);
     let rows = mounts.sorted();

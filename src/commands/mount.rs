@@ -96,7 +96,7 @@ fn mount_colon_form(
     }
     complete(&mut attachment, arguments)?;
     check(app, &entry, &attachment, context)?;
-    let mounted = context.store.change(|change| {
+    context.store.change(|change| {
         let store = change.store();
         let registered = store.entry(&entry.name)?;
         let mut mounts = store.mounts_file(app)?.whole()?;
@@ -113,8 +113,7 @@ fn mount_colon_form(
         }
         change.write_mounts(app, &mounts);
         Ok(())
-    });
-    mounted.map_err(|error| access::redact(error, context))?;
+    })?;
     warn_of_namesake(app, &typed_source, context);
     restart::say(app, context);
     Ok(())
@@ -155,7 +154,7 @@ fn mount_entry(
     complete(&mut attachment, arguments)?;
     let found = check(app, &entry, &attachment, context)?;
     let noted = judge::noted(&entry, found.as_ref());
-    let mounted = context.store.change(|change| {
+    let (is_new, is_changed) = context.store.change(|change| {
         let store = change.store();
         if store.entry(&entry.name)?.as_ref() != Some(&entry) {
             return Err(changed_meanwhile(&entry.name));
@@ -187,8 +186,7 @@ fn mount_entry(
             change.write_entry(&noted)?;
         }
         Ok((is_new, is_changed))
-    });
-    let (is_new, is_changed) = mounted.map_err(|error| access::redact(error, context))?;
+    })?;
     let place = format!("at {container_dir} on {app}");
     context.out.headline(&if is_new {
         format!("Storage entry {name} mounted {place}")

@@ -98,8 +98,7 @@ impl Move {
         for attachment in moving {
             mount::check(&self.to, &self.entry, attachment, context)?;
         }
-        let checked = self.check_in_store(moving, &context.store);
-        checked.map(drop).map_err(|error| access::redact(error, context))
+        self.check_in_store(moving, &context.store).map(drop)
     }
 
     /// The mounts of the other app with those that move, where they fit in.
@@ -143,7 +142,7 @@ impl Move {
 
     /// Moves the mounts; returns them as they were.
     fn change_hands(&self, moving: &[Attachment], context: &Context) -> Result<Vec<Attachment>> {
-        let moved = context.store.change(|change| {
+        context.store.change(|change| {
             let store = change.store();
             let is_same = store.entry(&self.entry.name)?.as_ref() == Some(&self.entry);
             let now = self.attachments(store)?;
@@ -159,8 +158,7 @@ impl Move {
             change.write_mounts(&self.from, &ours);
             change.write_mounts(&self.to, &theirs);
             Ok(now)
-        });
-        moved.map_err(|error| access::redact(error, context))
+        })
     }
 
     /// Says what became of it, and what to start again; `stopped` is none where nothing was to be.

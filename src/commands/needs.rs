@@ -2,7 +2,6 @@
 
 use std::io::Read;
 
-use clap::Parser;
 use serde::Serialize;
 
 use super::arguments::{self, Output};
@@ -17,12 +16,6 @@ use crate::render::table::table;
 /// The largest document of needs, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
-#[derive(Debug, Parser)]
-struct ListArguments {
-    #[command(flatten)]
-    output: Output,
-}
-
 /// A need as `--format json` shows it.
 #[derive(Serialize)]
 struct Row<'a> {
@@ -32,9 +25,9 @@ struct Row<'a> {
 }
 
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<ListArguments>(words, context)?;
+    let (output, positional) = arguments::parse::<Output>(words, context)?;
     let (_, app) = positional.of_app(1, context)?;
-    let format = arguments.output.format()?;
+    let format = output.format()?;
     let declared = context.store.needs(&app)?;
     let mounts = context.store.mounts_file(&app)?;
     let links: Vec<&Attachment> = mounts.attachments().collect();

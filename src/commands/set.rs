@@ -246,13 +246,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     };
     if planned.scope != entry.scope {
         // Where links and volumes lead is not asked under the lock.
-        let kept = Places::with_volumes(context)?.must_be_in_scope_of(&planned);
-        kept.map_err(|error| access::redact(error, context))?;
+        Places::with_volumes(context)?.must_be_in_scope_of(&planned)?;
     }
     changes.resize(&entry, context)?;
     let change = |entry: &mut Entry| changes.apply(entry, &default_path);
-    let updated = update(entry.name.as_str(), change, wanted.as_ref(), context);
-    updated.map_err(|error| access::redact(error, context))?;
+    update(entry.name.as_str(), change, wanted.as_ref(), context)?;
     drop(lock);
     context.out.headline(&format!("Storage entry {} updated", entry.name));
     Ok(())

@@ -1,6 +1,5 @@
 //! `storage:types:*`: what can stand behind an entry.
 
-use clap::Parser;
 use serde::Serialize;
 
 use super::arguments::{self, Output};
@@ -8,12 +7,6 @@ use crate::context::Context;
 use crate::domain::{Error, Result};
 use crate::render::Format;
 use crate::types::{self, ALL, Description, Requirement, StorageType};
-
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(flatten)]
-    output: Output,
-}
 
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -32,9 +25,9 @@ impl Shown {
 }
 
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (output, positional) = arguments::parse::<Output>(words, context)?;
     positional.at_most(0)?;
-    let format = arguments.output.format()?;
+    let format = output.format()?;
     let types: Vec<Shown> =
         ALL.iter().map(|storage_type| Shown::of(*storage_type, context)).collect();
     if format == Format::Json {
@@ -57,9 +50,9 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (output, positional) = arguments::parse::<Output>(words, context)?;
     positional.at_most(1)?;
-    let format = arguments.output.format()?;
+    let format = output.format()?;
     let name = positional.at(0);
     if name.is_empty() {
         return Err(Error::refused("a type is required, as storage:types:list shows them"));

@@ -1,6 +1,5 @@
 //! `storage:connectors:list` and `storage:connectors:info`: what there is, but for the secrets.
 
-use clap::Parser;
 use serde::Serialize;
 
 use super::{SECRET, no_more_than};
@@ -10,12 +9,6 @@ use crate::domain::{Connector, Entry, EntryName, Result};
 use crate::ops::entries::tell_problems;
 use crate::render::Format;
 use crate::store::Entries;
-
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(flatten)]
-    output: Output,
-}
 
 #[derive(Debug, Serialize)]
 struct Shown {
@@ -54,10 +47,10 @@ impl Shown {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (output, positional) = arguments::parse::<Output>(words, context)?;
     super::must_be_allowed(context)?;
     no_more_than(&positional, 0)?;
-    let format = arguments.output.format()?;
+    let format = output.format()?;
     let (connectors, mut problems, entries) = context.store.snapshot(|store| {
         let (connectors, problems) = store.connectors()?;
         Ok((connectors, problems, store.entries()?))
@@ -86,10 +79,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (output, positional) = arguments::parse::<Output>(words, context)?;
     let connector = super::existing(&positional, context)?;
     no_more_than(&positional, 1)?;
-    let format = arguments.output.format()?;
+    let format = output.format()?;
     let Entries { entries, problems } = context.store.entries()?;
     let shown = Shown::of(connector, &entries, context)?;
     if format == Format::Json {

@@ -73,11 +73,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     };
     if !entry.scope.is_empty() {
         // Where links and volumes lead is not asked under the lock.
-        let kept = Places::with_volumes(context)?.must_be_in_scope_of(&entry);
-        kept.map_err(|error| access::redact(error, context))?;
+        Places::with_volumes(context)?.must_be_in_scope_of(&entry)?;
     }
-    let registered = register(entry, &wanted, filling.as_ref(), context);
-    let (entry, before) = registered.map_err(|error| access::redact(error, context))?;
+    let (entry, before) = register(entry, &wanted, filling.as_ref(), context)?;
     if before.is_some() {
         context.out.headline_unless_quiet(&format!(
             "Storage entry {} already exists, leaving in place",

@@ -6,7 +6,7 @@ use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::{Result, Snapshot, Source};
 use crate::ops::snapshots::existing;
-use crate::ops::{access, confirmation, places};
+use crate::ops::{confirmation, places};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::staged::{Staged, clear_staged};
 use crate::store::Store;
@@ -43,8 +43,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
         change.remove_snapshot(&entry.name, name)?;
         Ok(is_there)
-    });
-    let is_there = is_there.map_err(|error| access::redact(error, context))?;
+    })?;
     if is_there && let Err(error) = hidden.remove() {
         context.out.warn(&format!(
             "Not all of the data is removed yet, which the next command tries again: {error}"

@@ -1,7 +1,5 @@
 //! `storage:snapshots:list`: which snapshots there are.
 
-use clap::Parser;
-
 use crate::commands::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::size::readable;
@@ -10,15 +8,9 @@ use crate::ops::access;
 use crate::ops::entries::tell_problems;
 use crate::render::Format;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(flatten)]
-    output: Output,
-}
-
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let format = arguments.output.format()?;
+    let (output, positional) = arguments::parse::<Output>(words, context)?;
+    let format = output.format()?;
     let entries = match positional.at(0) {
         "" => touchable(context)?,
         name => vec![access::entry(name, context)?.name],

@@ -87,7 +87,7 @@ fn must_be_alone(entry: &Entry, context: &Context) -> Result<()> {
         entry.name,
         entry.shown_source()
     );
-    places::refused(what, uses).map_err(|error| access::redact(error, context))
+    places::refused(what, uses)
 }
 
 /// The note of what the restore replaces.
