@@ -9,10 +9,8 @@ use crate::docker::{Docker, Environment, LOOKING, filters};
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 
-/// The label by which Dokku marks an app's containers.
 const APP_LABEL: &str = "com.dokku.app-name";
 
-/// The label by which Dokku marks a container's process type.
 const PROCESS_LABEL: &str = "com.dokku.process-type";
 
 /// The label by which Dokku marks a container's process type and number, such as `web.1`.
@@ -23,18 +21,14 @@ const KIND_LABEL: &str = "com.dokku.container-type";
 
 pub(crate) use crate::docker::stopping::stop;
 
-/// A running container of an app.
 #[derive(Debug, Clone)]
 pub(crate) struct Container {
-    /// Its id, as short as Docker shows it.
     pub id: String,
-    /// Its name, as Docker shows it.
     pub name: String,
     /// The app whose it is, as its label says.
     pub app: String,
     /// Its process type and number; none for a one-off, and where no label says it.
     pub dyno: Option<String>,
-    /// Whether it is paused.
     pub is_paused: bool,
     /// Whether it runs, or will again by itself.
     pub is_running: bool,
@@ -42,23 +36,18 @@ pub(crate) struct Container {
     pub is_one_off: bool,
     /// Its process type; none for a one-off.
     pub process_type: Option<String>,
-    /// What is mounted into it.
     pub mounts: Vec<Mount>,
 }
 
-/// Something mounted into a container, as Docker sees it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Mount {
     /// The path on the host; of a volume, where Docker keeps it.
     #[serde(default)]
     pub source: String,
-    /// The volume's name, where it is one.
     #[serde(default)]
     pub name: String,
-    /// The path in the container.
     pub destination: String,
-    /// Whether the container can write to it.
     #[serde(rename = "RW", default)]
     pub is_writable: bool,
 }

@@ -10,7 +10,6 @@ use tar::{EntryType, Header};
 use crate::docker::{Docker, Environment, members};
 use crate::domain::app_image::{Content, User};
 
-/// A block of a tar archive, in bytes.
 const BLOCK: usize = 512;
 
 /// The most of an archive that is read to look at a path, in bytes.
@@ -146,12 +145,10 @@ impl<'a> Image<'a> {
         Some(User { uid, gid, groups })
     }
 
-    /// The name that the image was found by.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The paths that the image declares as volumes.
     pub(crate) fn volumes(&self) -> Vec<String> {
         self.config.volumes()
     }

@@ -45,7 +45,6 @@ pub(crate) struct IdMap {
 }
 
 impl IdMap {
-    /// The same ids inside and outside.
     pub(crate) const SAME: Self = Self { uid: 0, gid: 0 };
 }
 
@@ -55,7 +54,6 @@ impl IdMap {
 pub(crate) struct Docker<'a>(pub &'a Environment);
 
 impl Docker<'_> {
-    /// A call of the client.
     pub(crate) fn client(self, words: &[impl AsRef<OsStr>]) -> Program {
         let client = self.0.docker_bin().unwrap_or_else(|| "docker".to_owned());
         Program::new(client, words)
@@ -66,7 +64,6 @@ impl Docker<'_> {
         self.ask("GET", path, &Value::Null, words)
     }
 
-    /// Asks for a change.
     fn ask(self, method: &str, path: &str, body: &Value, words: &[&str]) -> Reply {
         let patience = if method == "GET" { LOOKING } else { CHANGING };
         let reply = self.engine(method, path, body, patience);
@@ -87,7 +84,6 @@ impl Docker<'_> {
     }
 }
 
-/// What Docker replied.
 #[derive(Debug)]
 struct Reply {
     /// The status of HTTP, or the one that the client's words stand for; 0 where Docker does not answer.
@@ -129,13 +125,11 @@ impl Reply {
         self.is_ok().then_some(self.body)
     }
 
-    /// Docker's own words about a failure.
     fn message(&self) -> &str {
         self.body["message"].as_str().unwrap_or("it did not say why").trim()
     }
 }
 
-/// The members of a list; nothing of anything else.
 fn members(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }

@@ -17,7 +17,6 @@ use crate::host::process::Program;
 /// What the process says once all containers are paused.
 pub(crate) const DONE: &str = "paused";
 
-/// The name by which this program is called for it.
 const NAME: &str = "keep-paused";
 
 /// How long it is tried to let a container go where Docker does not answer.
@@ -36,9 +35,7 @@ pub(crate) struct Paused<'a> {
 
 impl<'a> Paused<'a> {
     /// Pauses containers.
-    ///
-    /// # Errors
-    /// Where one cannot be paused, with Docker's words; none is paused then.
+    /// Fails where one cannot be paused, with Docker's words; none is paused then.
     pub(crate) fn of(environment: &'a Environment, ids: Vec<String>) -> Result<Self> {
         if ids.is_empty() {
             return Ok(Self { environment, ids, watcher: None });
@@ -67,7 +64,6 @@ impl<'a> Paused<'a> {
         }
     }
 
-    /// Lets the containers go.
     pub(crate) fn resume(mut self) -> Result<()> {
         self.detach()
     }
@@ -93,7 +89,6 @@ impl Drop for Paused<'_> {
     }
 }
 
-/// Pauses a container.
 pub(crate) fn pause(environment: &Environment, id: &str) -> Result<()> {
     let path = format!("/containers/{id}/pause");
     let reply = Docker(environment).ask("POST", &path, &Value::Null, &["pause", id]);

@@ -10,10 +10,8 @@ use crate::host::process;
 /// The label of the containers and volumes that are there for a moment; its value is the process that needs them.
 const LABEL: &str = "org.dokku-storage.filling";
 
-/// What is to be filled.
 #[derive(Debug)]
 pub(crate) struct StagedVolume {
-    /// The path in the image.
     pub path: String,
     /// The directory, as the engine's host sees it. It is there, and empty.
     pub directory: String,

@@ -19,19 +19,14 @@ pub(crate) use crate::domain::volume_target::LOCAL;
 /// The label of the volumes that this plugin makes; its value is the root of the store that they are for.
 pub(crate) const LABEL: &str = "org.dokku-storage.made";
 
-/// A Docker volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Volume {
-    /// The name of the driver that keeps it.
     pub driver: String,
-    /// What the driver was told.
     pub options: BTreeMap<String, String>,
-    /// Its labels.
     pub labels: BTreeMap<String, String>,
 }
 
 impl Volume {
-    /// What it leads to.
     pub(crate) fn target(&self) -> VolumeTarget {
         VolumeTarget::of(&self.driver, &self.options)
     }
@@ -50,14 +45,10 @@ impl Volume {
     }
 }
 
-/// A volume as Docker lists it.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
-    /// Its name.
     pub name: String,
-    /// Where Docker keeps it.
     pub mountpoint: String,
-    /// Its driver and its options.
     pub volume: Volume,
 }
 
@@ -67,7 +58,6 @@ impl Listed {
         Self { name: text("Name"), mountpoint: text("Mountpoint"), volume: Volume::of(value) }
     }
 
-    /// What it leads to.
     pub(crate) fn target(&self) -> VolumeTarget {
         self.volume.target()
     }
@@ -79,7 +69,6 @@ impl Listed {
     }
 }
 
-/// Every volume; `None` where Docker does not answer.
 pub(crate) fn all(environment: &Environment) -> Option<Vec<Listed>> {
     let docker = Docker(environment);
     if let Some(reply) = docker.engine("GET", "/volumes", &Value::Null, LOOKING) {
@@ -103,20 +92,15 @@ pub(crate) fn all(environment: &Environment) -> Option<Vec<Listed>> {
     Some(inspected.iter().map(Listed::of).collect())
 }
 
-/// What was found of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// It is there.
     Here(Volume),
-    /// There is none of that name.
     Missing,
     /// Docker cannot say, in its own words: the volume's driver is down.
     Failing(String),
-    /// Docker does not answer.
     Unknown,
 }
 
-/// Looks for a volume.
 pub(crate) fn find(environment: &Environment, name: &str) -> Found {
     let words = ["volume", "inspect", "-f", "{{json .}}", name];
     let reply = Docker(environment).get(&format!("/volumes/{name}"), &words);
@@ -128,7 +112,6 @@ pub(crate) fn find(environment: &Environment, name: &str) -> Found {
     }
 }
 
-/// Whether a volume exists; `None` where Docker does not answer.
 pub(crate) fn exists(environment: &Environment, name: &str) -> Option<bool> {
     match find(environment, name) {
         Found::Here(_) => Some(true),
@@ -138,9 +121,7 @@ pub(crate) fn exists(environment: &Environment, name: &str) -> Option<bool> {
 }
 
 /// Makes a volume. One that is there with other options stays as it is, as Docker does it.
-///
-/// # Errors
-/// Where Docker refuses, with its words; and where a secret would have to be shown.
+/// Fails where Docker refuses, with its words; and where a secret would have to be shown.
 pub(crate) fn make(environment: &Environment, name: &str, volume: &Volume) -> Result<()> {
     let mut labels = volume.labels.clone();
     labels.insert(LABEL.to_owned(), environment.lib_root().to_string_lossy().into_owned());

@@ -9,26 +9,18 @@ use serde_json::{Map, Value};
 /// The uid and the gids of a process in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// The uid in the container.
     pub uid: u32,
-    /// The primary gid in the container.
     pub gid: u32,
-    /// The other gids in the container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<u32>,
 }
 
-/// What an image has at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Content {
-    /// Nothing.
     Nothing,
-    /// A file.
     File,
-    /// A directory without anything in it.
     EmptyDirectory,
-    /// A directory with something in it.
     Directory,
     /// A link, or something of another kind.
     Other,
@@ -38,14 +30,12 @@ pub enum Content {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ImageFacts {
-    /// Which image it was.
     pub identity: String,
     /// The user that the app's processes run as; none where that was not looked up yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
     /// What it has at each path that was looked at.
     pub contents: BTreeMap<String, Content>,
-    /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }

@@ -10,7 +10,6 @@ use crate::domain::error::{Error, Result};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MissingSource {
-    /// The deploy stops.
     #[default]
     Fail,
     /// The directory is made, with the entry's owner and mode; a Docker volume is made.
@@ -23,7 +22,6 @@ pub enum MissingSource {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnwritableSource {
-    /// The deploy stops.
     #[default]
     Fail,
     /// The deploy goes on: the app only reads there.
@@ -43,21 +41,16 @@ pub enum CloneMode {
     Empty,
 }
 
-/// That an app gets whatever another mounts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Share {
-    /// The app that mounts it.
     pub app: AppName,
-    /// Whether it is only to be read.
     #[serde(default, skip_serializing_if = "is_default")]
     pub read_only: bool,
-    /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
 
 impl Share {
-    /// A share of what an app mounts.
     pub fn new(app: AppName, read_only: bool) -> Self {
         Self { app, read_only, unknown: Map::new() }
     }
@@ -67,31 +60,24 @@ impl Share {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AppSettings {
-    /// What happens where a source is missing.
     #[serde(skip_serializing_if = "is_default")]
     pub missing_source: MissingSource,
-    /// What happens where the image's user cannot write.
     #[serde(skip_serializing_if = "is_default")]
     pub unwritable_source: UnwritableSource,
-    /// What a clone gets.
     #[serde(skip_serializing_if = "is_default")]
     pub clone: CloneMode,
     /// Whether the volumes that the image declares become entries of the app's own.
     #[serde(skip_serializing_if = "is_default")]
     pub auto_volumes: bool,
-    /// The apps whose mounts the app gets.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shared_from: Vec<Share>,
-    /// The image that was built last.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub image: String,
     /// Whether what the app needs came from its `app.json`, and goes with that.
     #[serde(skip_serializing_if = "is_default")]
     pub needs_from_app_json: bool,
-    /// The builder that built it.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub builder: String,
-    /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
@@ -109,7 +95,6 @@ pub const PROPERTIES: [(&str, &[&str]); 4] = [
 ];
 
 impl AppSettings {
-    /// The share of what another app mounts, where there is one.
     pub fn share(&self, from: &AppName) -> Option<&Share> {
         self.shared_from.iter().find(|share| share.app == *from)
     }

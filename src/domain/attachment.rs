@@ -15,13 +15,9 @@ use crate::domain::error::{Error, Result};
 /// An attachment, in the shape and the field order of a line of Dokku's `config/storage/APP/mounts`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attachment {
-    /// The entry that is mounted.
     pub entry_name: EntryName,
-    /// Where it appears in the container.
     pub container_path: ContainerPath,
-    /// When it is there.
     pub phases: Phases,
-    /// Which of the app's processes get it.
     #[serde(default, deserialize_with = "process_type_or_default")]
     pub process_type: ProcessType,
     /// The part of the entry that is mounted; all of it where there is none.
@@ -43,7 +39,6 @@ pub struct Attachment {
     /// The need of the app that it serves; a field of this plugin's own.
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub need: Option<NeedId>,
-    /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }

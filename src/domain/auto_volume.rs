@@ -10,7 +10,6 @@ use super::paths::ContainerPath;
 pub struct AutoVolume {
     /// The app. The entry goes with it.
     pub app: AppName,
-    /// The path that the image declares.
     pub path: ContainerPath,
 }
 

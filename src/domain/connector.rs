@@ -10,7 +10,6 @@ use crate::domain::error::{Error, Result};
 /// A connector, in the shape of `connectors/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Connector {
-    /// The connector's name, which is the file's too.
     pub name: ConnectorName,
     /// What kind of server it is for: a name of [`KINDS`].
     #[serde(rename = "type")]
@@ -22,7 +21,6 @@ pub struct Connector {
         skip_serializing_if = "String::is_empty"
     )]
     pub endpoint: String,
-    /// The region (s3).
     #[serde(
         default,
         deserialize_with = "null_as_default",
@@ -43,36 +41,29 @@ pub struct Connector {
         skip_serializing_if = "String::is_empty"
     )]
     pub server: String,
-    /// The user (cifs).
     #[serde(
         default,
         deserialize_with = "null_as_default",
         skip_serializing_if = "String::is_empty"
     )]
     pub username: String,
-    /// The user's domain (cifs).
     #[serde(
         default,
         deserialize_with = "null_as_default",
         skip_serializing_if = "String::is_empty"
     )]
     pub domain: String,
-    /// The version of this shape.
     #[serde(default)]
     pub schema_version: u64,
-    /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
 
-/// What there is to know of a kind of connectors.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
-    /// Its name.
     pub name: &'static str,
     /// Its properties, and whether each has to be given.
     pub properties: &'static [(&'static str, bool)],
-    /// What its secret is called.
     pub secret: &'static str,
     /// The property without which there is no secret.
     pub who: &'static str,
@@ -82,7 +73,6 @@ pub struct Kind {
     pub not_in_secret: Option<char>,
 }
 
-/// The kinds there are.
 pub const KINDS: &[Kind] = &[
     Kind {
         name: "s3",
@@ -103,7 +93,6 @@ pub const KINDS: &[Kind] = &[
     },
 ];
 
-/// The longest value, in bytes.
 const VALUE_MAX: usize = 1024;
 
 impl Connector {
@@ -188,7 +177,6 @@ impl Connector {
         self.known_kind().is_some_and(|kind| !self.property(kind.who).is_empty())
     }
 
-    /// What its secret is called.
     pub fn secret_name(&self) -> &'static str {
         self.known_kind().map_or("secret", |kind| kind.secret)
     }
@@ -242,7 +230,6 @@ fn check(name: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a text can be a host's name or address.
 fn is_host(text: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || ".:-_".contains(c))
 }
@@ -253,9 +240,6 @@ pub struct Secret(String);
 
 impl Secret {
     /// Takes a secret: one line.
-    ///
-    /// # Errors
-    /// Where it is empty, of several lines, or too long; the value is not named.
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
@@ -270,7 +254,6 @@ impl Secret {
         Ok(Self(text.to_owned()))
     }
 
-    /// The secret itself, for whom it is passed on to.
     pub fn reveal(&self) -> &str {
         &self.0
     }

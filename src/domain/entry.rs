@@ -29,7 +29,6 @@ pub const K3S: &str = "k3s";
 /// An entry, in the shape and the field order of Dokku's `entries/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// The entry's name, which is the file's too.
     pub name: EntryName,
     /// Who makes the storage available: `docker-local` or `k3s`.
     #[serde(default = "docker_local", deserialize_with = "docker_local_unless_named")]
@@ -44,31 +43,26 @@ pub struct Entry {
         skip_serializing_if = "String::is_empty"
     )]
     pub size: String,
-    /// How many may use the claim (k3s).
     #[serde(
         default,
         deserialize_with = "null_as_default",
         skip_serializing_if = "String::is_empty"
     )]
     pub access_mode: String,
-    /// The storage class of the claim (k3s).
     #[serde(
         default,
         deserialize_with = "null_as_default",
         skip_serializing_if = "String::is_empty"
     )]
     pub storage_class: String,
-    /// The namespace of the claim (k3s).
     #[serde(
         default,
         deserialize_with = "null_as_default",
         skip_serializing_if = "String::is_empty"
     )]
     pub namespace: String,
-    /// The owner of the directory.
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub chown: Option<Ownership>,
-    /// The permissions of the directory.
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// What happens to the data when the entry goes: `Retain` or `Delete`.
@@ -78,14 +72,12 @@ pub struct Entry {
         skip_serializing_if = "String::is_empty"
     )]
     pub reclaim_policy: String,
-    /// Annotations, for the cluster and for people.
     #[serde(
         default,
         deserialize_with = "null_as_default",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub annotations: BTreeMap<String, String>,
-    /// Labels, for the cluster and for people.
     #[serde(
         default,
         deserialize_with = "null_as_default",
@@ -141,10 +133,8 @@ pub struct Entry {
     /// Of which app's image it keeps a volume, and which; none where a person made it. A field of this plugin's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_volume: Option<AutoVolume>,
-    /// The version of this shape.
     #[serde(default = "schema_version")]
     pub schema_version: u64,
-    /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
@@ -247,7 +237,6 @@ impl Entry {
         self.options.get(key).map_or("", String::as_str)
     }
 
-    /// Whether this host's Docker mounts it.
     pub fn is_docker_local(&self) -> bool {
         self.scheduler == DOCKER_LOCAL
     }
@@ -281,7 +270,6 @@ impl Entry {
         }
     }
 
-    /// Whether the data goes when the entry goes.
     pub fn is_deleted_with_entry(&self) -> bool {
         self.reclaim_policy == "Delete"
     }
@@ -378,7 +366,6 @@ impl Entry {
     }
 }
 
-/// The refusal of a scheduler that is neither of the two.
 pub fn unsupported_scheduler(name: &EntryName, scheduler: &str) -> Error {
     Error::refused(format!(
         "storage entry \"{name}\" has unsupported scheduler {scheduler:?} (supported: docker-local, k3s)"

@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::domain::names::{AppName, EntryName};
 use crate::domain::uses::Use;
 
-/// A failure that the caller is told about in one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request cannot be carried out; nothing was changed. Exit status 1.
     #[error("{message}{}", hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
     Refused {
-        /// What is refused, and where.
         message: String,
         /// What to type.
         hint: Option<String>,
@@ -22,11 +20,9 @@ pub enum Error {
     /// A store file whose content cannot be understood. Exit status 1.
     #[error("{}{}: {reason}; correct or remove what is wrong there", path.display(), line.map(|n| format!(" line {n}")).unwrap_or_default())]
     Unreadable {
-        /// The file.
         path: PathBuf,
         /// The line, counted from 1, where the trouble can be placed.
         line: Option<usize>,
-        /// What is wrong there.
         reason: String,
     },
     /// The operating system said no. Exit status 1.
@@ -34,7 +30,6 @@ pub enum Error {
     System {
         /// The verb, as in "unable to write".
         action: &'static str,
-        /// The file or directory.
         path: PathBuf,
         /// The system's own words; part of the sentence, and so not a source of its own.
         cause: std::io::Error,
@@ -46,7 +41,6 @@ pub enum Error {
     Held {
         /// The exclusive entry, or the one that was to become so.
         entry: EntryName,
-        /// The apps that mount what belongs to it.
         holders: Vec<AppName>,
         /// The app that was to mount it; none where it was to become exclusive.
         app: Option<AppName>,
@@ -55,16 +49,10 @@ pub enum Error {
     ///
     /// The sentence leaves them out: they may not be the caller's to see, which cannot be asked where this is found.
     #[error("{what}: others use it")]
-    InUse {
-        /// What cannot be done.
-        what: String,
-        /// Who uses the place; at least one.
-        uses: Vec<Use>,
-    },
+    InUse { what: String, uses: Vec<Use> },
     /// The request cannot be carried out because of an app that may not be the caller's to see. Exit status 1.
     #[error("{hidden}")]
     BecauseOf {
-        /// The app.
         app: AppName,
         /// The sentence for those who see the app.
         sentence: String,
@@ -76,11 +64,9 @@ pub enum Error {
     Status(i32),
 }
 
-/// The result of everything below the commands.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// A refusal with a sentence of its own.
     pub fn refused(sentence: impl Into<String>) -> Self {
         Self::Refused { message: sentence.into(), hint: None }
     }
@@ -109,7 +95,6 @@ impl Error {
         matches!(self, Self::System { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound)
     }
 
-    /// The exit status of the process, 0 to 255.
     pub fn status(&self) -> i32 {
         match self {
             Self::UnknownApp(_) => 20,

@@ -21,18 +21,14 @@ pub(crate) enum Severity {
 pub(crate) struct Finding {
     /// What kind it is of; it stays the same over versions.
     pub code: &'static str,
-    /// What it asks for.
     pub severity: Severity,
-    /// The app, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<AppName>,
-    /// The entry, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryName>,
     /// The path on the host or in the container, where it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// What is the matter.
     pub sentence: String,
     /// The command that mends it, or what to do.
     pub remedy: String,
@@ -57,25 +53,21 @@ impl Finding {
         }
     }
 
-    /// The same about an app.
     pub(crate) fn of_app(mut self, app: &AppName) -> Self {
         self.app = Some(app.clone());
         self
     }
 
-    /// The same about an entry.
     pub(crate) fn of_entry(mut self, entry: &EntryName) -> Self {
         self.entry = Some(entry.clone());
         self
     }
 
-    /// The same about a path.
     pub(crate) fn at(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
     }
 
-    /// The finding on one line.
     pub(crate) fn line(&self) -> String {
         format!("{}; {}", self.sentence, self.remedy)
     }
@@ -88,7 +80,6 @@ pub(crate) struct Problem {
     pub code: &'static str,
     /// What is the matter with the entry; completes "… mounts X (storage entry "NAME"), but ".
     pub sentence: String,
-    /// What to do.
     pub remedy: String,
     /// Whether it may pass by itself, so that waiting helps.
     pub may_pass: bool,

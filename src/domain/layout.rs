@@ -80,7 +80,6 @@ pub(crate) const INSTALL_AGAIN: &str = "dokku plugin:install --core";
 /// What begins the name of something in the registry that a change could not remove.
 pub(crate) const LEFT_OVER: &str = ".left-";
 
-/// The paths of one store.
 #[derive(Debug, Clone)]
 pub struct Layout {
     root: PathBuf,
@@ -100,7 +99,6 @@ impl Layout {
         }
     }
 
-    /// The root of all of it.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -146,22 +144,18 @@ impl Layout {
         self.root.join("data/storage-registry/.plain-1")
     }
 
-    /// The directory of the entry files.
     pub fn entries(&self) -> &Path {
         &self.entries
     }
 
-    /// An entry's file.
     pub fn entry(&self, name: &EntryName) -> PathBuf {
         self.entries.join(format!("{name}.json"))
     }
 
-    /// The directory of the apps' attachments.
     pub fn apps(&self) -> &Path {
         &self.apps
     }
 
-    /// An app's directory.
     pub fn app(&self, app: &AppName) -> PathBuf {
         self.apps.join(app.as_str())
     }
@@ -185,7 +179,6 @@ impl Layout {
         self.migrations().join(app.as_str())
     }
 
-    /// The directory of the older flags.
     pub fn migrations(&self) -> PathBuf {
         self.root.join("data/storage-registry/migrations")
     }

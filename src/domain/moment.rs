@@ -4,7 +4,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// The seconds of a day.
 const DAY: i64 = 24 * 60 * 60;
 
 /// A point in time: the seconds since the beginning of 1970, UTC.
@@ -15,22 +14,18 @@ const DAY: i64 = 24 * 60 * 60;
 pub struct Moment(i64);
 
 impl Moment {
-    /// Now, by this host's clock.
     pub fn now() -> Self {
         SystemTime::now().into()
     }
 
-    /// The moment so many seconds after the beginning of 1970.
     pub fn of_seconds(seconds: i64) -> Self {
         Self(seconds)
     }
 
-    /// The seconds since the beginning of 1970.
     pub fn seconds(self) -> i64 {
         self.0
     }
 
-    /// So many hours later.
     pub fn plus_hours(self, hours: u64) -> Self {
         let seconds = i64::try_from(hours.saturating_mul(60 * 60)).unwrap_or(i64::MAX);
         Self(self.0.saturating_add(seconds))

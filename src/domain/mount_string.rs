@@ -10,16 +10,12 @@ use crate::domain::error::{Error, Result};
 const BAD_PATHS: &str = "Storage path must be two valid paths divided by colon.";
 const BAD_VOLUME: &str = "Volume name must be two characters or more. Volume name must not contain invalid characters. Storage path must be two valid paths divided by colon.";
 
-/// A colon mount, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountString {
-    /// What is mounted.
     pub source: Source,
-    /// Where it appears in the container.
     pub container_path: ContainerPath,
     /// Whether `ro` was among the options.
     pub readonly: bool,
-    /// The options other than `ro`.
     pub options: Option<VolumeOptions>,
 }
 

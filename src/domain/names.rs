@@ -23,10 +23,6 @@ pub struct AppName(String);
 checked_text!(AppName);
 
 impl AppName {
-    /// Reads an app's name.
-    ///
-    /// # Errors
-    /// Says what is missing or wrong; it does not look whether the app exists.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::refused("Please specify an app to run the command on"));
@@ -79,7 +75,6 @@ impl EntryName {
         Ok(Self(text.to_owned()))
     }
 
-    /// Reads the name that somebody chose for a new entry.
     pub fn parse_new(text: &str) -> Result<Self> {
         let name = Self::parse(text)?;
         if name.is_legacy() {
@@ -121,7 +116,6 @@ pub struct ConnectorName(String);
 checked_text!(ConnectorName);
 
 impl ConnectorName {
-    /// Reads a connector's name.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::refused("connector name is required"));
@@ -155,7 +149,6 @@ impl DirectoryName {
         Ok(Self(text.to_owned()))
     }
 
-    /// Reads a directory's name that is to be made.
     pub fn parse(text: &str) -> Result<Self> {
         Self::parse_for(text, "create")
     }
@@ -167,7 +160,6 @@ pub struct VolumeName(String);
 checked_text!(VolumeName);
 
 impl VolumeName {
-    /// Reads a volume's name.
     pub fn parse(text: &str) -> Result<Self> {
         let rest = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
         let bytes = text.as_bytes();
@@ -207,7 +199,6 @@ impl ProcessType {
         Ok(Self(text.to_owned()))
     }
 
-    /// Whether this stands for every process type.
     pub fn is_default(&self) -> bool {
         self.0 == DEFAULT_PROCESS_TYPE
     }

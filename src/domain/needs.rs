@@ -13,7 +13,6 @@ pub struct NeedId(String);
 checked_text!(NeedId);
 
 impl NeedId {
-    /// Reads a need's name.
     pub fn parse(text: &str) -> Result<Self> {
         let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if valid && !text.is_empty() && !text.starts_with('-') && text.len() <= 63 {
@@ -30,9 +29,7 @@ impl NeedId {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// It reads.
     Ro,
-    /// It reads and writes.
     #[default]
     Rw,
 }
@@ -40,14 +37,11 @@ pub enum Mode {
 /// A place for data that an app needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Need {
-    /// Its name.
     pub id: NeedId,
     /// What it is for, in the words of the app's author.
     #[serde(default)]
     pub description: String,
-    /// Where the app expects it.
     pub path: ContainerPath,
-    /// What the app does with it.
     #[serde(default)]
     pub mode: Mode,
     /// Whether the app can do without.

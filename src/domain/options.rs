@@ -21,7 +21,6 @@ const SECRETS: [&str; 10] = [
     "accountkey",
 ];
 
-/// The longest value, in bytes.
 const VALUE_MAX: usize = 4096;
 
 /// Reads options; a value may contain anything but control characters, commas and equals signs included.
@@ -55,7 +54,6 @@ pub fn masked(options: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     options.iter().map(mask).collect()
 }
 
-/// Whether a name says that its value is a secret.
 pub fn is_secret(key: &str) -> bool {
     let key = key.trim().to_ascii_lowercase().replace(['-', '.', '_'], "");
     key == "pass" || SECRETS.iter().any(|secret| key.contains(secret))

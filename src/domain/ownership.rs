@@ -20,7 +20,6 @@ const PRESETS: [(&str, u32); 5] =
     [("herokuish", 32767), ("heroku", 1000), ("packeto", 2000), ("paketo", 2000), ("root", 0)];
 
 impl Ownership {
-    /// Reads what `--chown` was given.
     pub fn parse(text: &str) -> Result<Self> {
         let owner = Self(text.to_owned());
         if text == "false" || owner.container_ids().is_some() {
@@ -32,12 +31,10 @@ impl Ownership {
         }
     }
 
-    /// Reads what `--volume-chown` was given.
     pub fn parse_for_mount(text: &str) -> Result<Self> {
         if text == AUTO { Ok(Self(text.to_owned())) } else { Self::parse(text) }
     }
 
-    /// The text as it was given.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -13,7 +13,6 @@ pub struct HostPath(String);
 checked_text!(HostPath);
 
 impl HostPath {
-    /// Reads a host path.
     pub fn parse(text: &str) -> Result<Self> {
         if !text.starts_with('/') {
             return Err(Error::refused(format!("host path {text:?} must be absolute")));
@@ -29,7 +28,6 @@ pub struct ContainerPath(String);
 checked_text!(ContainerPath);
 
 impl ContainerPath {
-    /// Reads a container path.
     pub fn parse(text: &str) -> Result<Self> {
         if !text.starts_with('/') {
             return Err(Error::refused(format!(
@@ -91,7 +89,6 @@ pub struct Subpath(String);
 checked_text!(Subpath);
 
 impl Subpath {
-    /// Reads a subpath.
     pub fn parse(text: &str) -> Result<Self> {
         carried_by_docker("subpath", text)?;
         let leads_out = text.starts_with('/') || text.split('/').any(|part| part == "..");
@@ -107,14 +104,12 @@ impl Subpath {
 /// The source of an entry on this host: a path, or a Docker volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A path on the host.
     Path(HostPath),
     /// A volume that Docker looks after.
     Volume(VolumeName),
 }
 
 impl Source {
-    /// Reads an absolute path or a volume's name.
     pub fn parse(text: &str) -> Result<Self> {
         if text.starts_with('/') {
             HostPath::parse(text).map(Self::Path)
@@ -123,7 +118,6 @@ impl Source {
         }
     }
 
-    /// The path or the name.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Path(path) => path.as_str(),

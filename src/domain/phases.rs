@@ -17,10 +17,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Every phase, in the order of an app's life.
     pub const ALL: [Self; 3] = [Self::Build, Self::Deploy, Self::Run];
 
-    /// The phase's name in files, flags and reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Build => "build",
@@ -29,7 +27,6 @@ impl Phase {
         }
     }
 
-    /// Reads a phase's name.
     pub fn parse(text: &str) -> Result<Self> {
         Self::ALL
             .into_iter()
@@ -62,12 +59,10 @@ impl Phases {
         Self(phases)
     }
 
-    /// Whether the mount is there in this phase.
     pub fn contains(&self, phase: Phase) -> bool {
         self.0.contains(&phase)
     }
 
-    /// The phases that both have.
     pub fn shared<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = Phase> + 'a {
         self.0.iter().copied().filter(|&p| other.contains(p))
     }

@@ -19,7 +19,6 @@ pub struct Jail(String);
 checked_text!(Jail);
 
 impl Jail {
-    /// Reads a jail's path.
     pub fn parse(text: &str) -> Result<Self> {
         as_typed("jail", text)?;
         let filled = text.replace(APP, "app");
@@ -69,7 +68,6 @@ pub enum VolumeOptions {
 }
 
 impl VolumeOptions {
-    /// Reads one.
     pub fn parse(text: &str) -> Result<Self> {
         match text {
             "deny" => Ok(Self::Deny),
@@ -81,7 +79,6 @@ impl VolumeOptions {
         }
     }
 
-    /// The word for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Deny => "deny",
@@ -91,7 +88,6 @@ impl VolumeOptions {
     }
 }
 
-/// What the operator decided for every app of the host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Policy {
     /// The directories whose content may be mounted; any host path where none is named.
@@ -103,10 +99,8 @@ pub struct Policy {
     /// For how many hours what is destroyed stays in the trash, where somebody said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trash_hours: Option<u64>,
-    /// Which options of Docker volumes not everybody may choose, where somebody said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_options: Option<VolumeOptions>,
-    /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
@@ -133,7 +127,6 @@ impl Policy {
         self.volume_options.unwrap_or_default()
     }
 
-    /// Whether host paths are restricted at all.
     pub fn restricts_paths(&self) -> bool {
         !self.allowed_paths.is_empty() || self.jail.is_some()
     }

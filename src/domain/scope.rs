@@ -51,18 +51,15 @@ impl AppPattern {
 pub struct Scope(Vec<AppPattern>);
 
 impl Scope {
-    /// Reads names and patterns.
     pub fn parse(given: &[String]) -> Result<Self> {
         let words = given.iter().flat_map(|text| text.split([',', ' '])).filter(|w| !w.is_empty());
         words.map(AppPattern::parse).collect::<Result<_>>().map(Self)
     }
 
-    /// Whether every app may mount the entry.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether an app may mount the entry.
     pub fn includes(&self, app: &AppName) -> bool {
         self.0.is_empty() || self.0.iter().any(|pattern| pattern.matches(app.as_str()))
     }

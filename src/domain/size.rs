@@ -8,7 +8,6 @@ use crate::domain::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(u64);
 
-/// The letters of the powers of 1024.
 const UNITS: [char; 5] = ['k', 'm', 'g', 't', 'p'];
 
 impl ByteSize {
@@ -53,7 +52,6 @@ impl ByteSize {
         Self(bytes.max(1))
     }
 
-    /// The number of bytes.
     pub fn bytes(self) -> u64 {
         self.0
     }

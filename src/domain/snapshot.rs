@@ -16,7 +16,6 @@ pub struct SnapshotName(String);
 checked_text!(SnapshotName);
 
 impl SnapshotName {
-    /// Reads a snapshot's name.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
             return Err(Error::refused("snapshot name is required"));
@@ -72,7 +71,6 @@ pub enum Made {
 }
 
 impl Made {
-    /// The word that is shown for it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Copy => "copy",
@@ -83,17 +81,12 @@ impl Made {
     }
 }
 
-/// What is noted of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The entry whose data it holds.
     pub entry: EntryName,
-    /// Its name.
     pub name: SnapshotName,
-    /// When it was taken.
     #[serde(with = "written")]
     pub created: Moment,
-    /// How it came to be.
     pub made: Made,
     /// How many bytes its files have, without their holes; none where nobody counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +94,6 @@ pub struct Snapshot {
     /// How many files and directories it has; none where nobody counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
-    /// Fields that this version does not know; they are written back as they were.
     #[serde(flatten)]
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }

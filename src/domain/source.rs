@@ -13,17 +13,11 @@ const KINDS: &str = "snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF], https://…";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// `snapshot:ENTRY@NAME`: a snapshot of an entry.
-    Snapshot {
-        /// The entry.
-        entry: EntryName,
-        /// The snapshot's name.
-        name: SnapshotName,
-    },
+    Snapshot { entry: EntryName, name: SnapshotName },
     /// `dir:PATH`: a directory of this host.
     Directory(HostPath),
     /// `git+URL[#REF]`: the content of a git repository.
     Git {
-        /// Where it is.
         address: WebAddress,
         /// What of it; what the server has checked out where nothing is said.
         reference: Option<GitReference>,
@@ -33,7 +27,6 @@ pub enum Source {
 }
 
 impl Source {
-    /// Reads a source.
     pub fn parse(text: &str) -> Result<Self> {
         let unknown = || {
             Error::refused(format!(

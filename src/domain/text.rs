@@ -5,7 +5,6 @@
 macro_rules! checked_text {
     ($name:ident) => {
         impl $name {
-            /// The text as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

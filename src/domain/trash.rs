@@ -32,7 +32,6 @@ impl TrashId {
         Self::parse(&format!("{name}-{}-{process}", when.seconds()))
     }
 
-    /// Reads an id.
     pub fn parse(text: &str) -> Result<Self> {
         let is_number = |text: &str| {
             !text.is_empty() && text.len() < 19 && text.bytes().all(|b| b.is_ascii_digit())
@@ -54,13 +53,11 @@ impl TrashId {
         self.0.rsplitn(3, '-').nth(2).unwrap_or_default()
     }
 
-    /// When it went to the trash.
     pub fn when(&self) -> Moment {
         let seconds = self.0.rsplit('-').nth(1).and_then(|seconds| seconds.parse().ok());
         Moment::of_seconds(seconds.unwrap_or_default())
     }
 
-    /// The name of its directory in the storage root.
     pub fn directory(&self) -> String {
         format!("{TRASH}{self}")
     }
@@ -69,10 +66,8 @@ impl TrashId {
 /// Who called: the SSH user, and the name of the SSH key.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
-    /// The SSH user.
     #[serde(default)]
     pub user: String,
-    /// The name of the SSH key.
     #[serde(default)]
     pub key: String,
 }
@@ -86,31 +81,26 @@ impl From<[String; 2]> for Caller {
 /// Something in the trash, as its note says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trashed {
-    /// What it is called.
     pub id: TrashId,
     /// The entry as it was registered; none where the directory had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<Entry>,
     /// Where the directory was.
     pub path: String,
-    /// When it went to the trash.
     pub when: Moment,
     /// Who destroyed it; none where nobody noted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Caller>,
-    /// Fields that this version does not know.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
 
 impl Trashed {
-    /// Something that goes to the trash now.
     pub fn new(id: TrashId, entry: Option<Entry>, path: String, by: Option<Caller>) -> Self {
         let when = id.when();
         Self { id, entry, path, when, by, unknown: Map::new() }
     }
 
-    /// The name of the entry, or of the directory that had none.
     pub fn name(&self) -> &str {
         self.id.name()
     }

@@ -5,7 +5,6 @@ use super::names::AppName;
 /// To whom something belongs, and so who may be told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Whose {
-    /// To an app.
     App(AppName),
     /// To nobody: an entry that no app mounts.
     Nobody,
@@ -16,7 +15,6 @@ pub enum Whose {
 /// Somebody who uses a path or a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Use {
-    /// Whose it is.
     pub whose: Whose,
     /// Who it is, and how it uses the place.
     pub sentence: String,
@@ -25,12 +23,10 @@ pub struct Use {
 }
 
 impl Use {
-    /// The use of an app.
     pub fn of_app(app: &AppName, sentence: String, remedy: String) -> Self {
         Self { whose: Whose::App(app.clone()), sentence, remedy }
     }
 
-    /// The use of something of the host.
     pub fn of_host(sentence: String, remedy: String) -> Self {
         Self { whose: Whose::Host, sentence, remedy }
     }

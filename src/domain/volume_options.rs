@@ -35,7 +35,6 @@ impl VolumeOptions {
         GROUPS.concat().join(", ")
     }
 
-    /// Reads a list of options.
     pub fn parse(text: &str) -> Result<Self> {
         for option in text.split(',') {
             let valid = option
@@ -80,7 +79,6 @@ impl VolumeOptions {
         (!others.is_empty()).then(|| Self(others.join(",")))
     }
 
-    /// Whether one of the options is this one.
     pub fn contains(&self, option: &str) -> bool {
         self.0.split(',').any(|o| o == option)
     }

@@ -2,7 +2,6 @@
 
 use crate::domain::error::{Error, Result};
 
-/// The longest address that is taken.
 const LONGEST: usize = 2048;
 
 /// An `http` or `https` address without credentials, which programs can be given as it is.
@@ -11,9 +10,6 @@ pub struct WebAddress(String);
 
 impl WebAddress {
     /// Reads an address.
-    ///
-    /// # Errors
-    /// Says what is wrong with it; one with credentials in it is not shown.
     pub fn parse(text: &str) -> Result<Self> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let Some(rest) = rest else {
@@ -46,7 +42,6 @@ impl WebAddress {
         Ok(Self(text.to_owned()))
     }
 
-    /// The address, with all that is in it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -76,7 +71,6 @@ impl std::fmt::Display for WebAddress {
 pub struct GitReference(String);
 
 impl GitReference {
-    /// Reads a reference.
     pub fn parse(text: &str) -> Result<Self> {
         let is_plain = |c: char| !c.is_control() && !c.is_whitespace() && !":^~?*[\\+".contains(c);
         let is_usable = !text.is_empty()
@@ -92,7 +86,6 @@ impl GitReference {
         Ok(Self(text.to_owned()))
     }
 
-    /// The reference.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -103,7 +96,6 @@ impl GitReference {
 pub struct Sha256(String);
 
 impl Sha256 {
-    /// Reads a sum.
     pub fn parse(text: &str) -> Result<Self> {
         if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self(text.to_ascii_lowercase()));

@@ -59,27 +59,22 @@ impl Environment {
             .ok_or_else(|| Error::refused("no place for the store: set HOME or DOKKU_STORAGE_ROOT"))
     }
 
-    /// Whether there is a Dokku.
     pub fn is_dokku(&self) -> bool {
         self.apps_root.is_some()
     }
 
-    /// The root of the store.
     pub fn lib_root(&self) -> &Path {
         &self.lib_root
     }
 
-    /// The directory of Dokku's apps; none without Dokku.
     pub fn apps_root(&self) -> Option<&Path> {
         self.apps_root.as_deref()
     }
 
-    /// Dokku's user.
     pub(crate) fn system_user(&self) -> String {
         var("DOKKU_SYSTEM_USER").unwrap_or_else(|| "dokku".to_owned())
     }
 
-    /// The group of Dokku's user.
     pub fn system_group(&self) -> String {
         let group = var("DOKKU_SYSTEM_GROUP").or_else(|| var("DOKKU_SYSTEM_USER"));
         group.unwrap_or_else(|| "dokku".to_owned())
@@ -112,7 +107,6 @@ impl Environment {
         var("DOKKU_APPS_FORCE_DELETE").as_deref() == Some("1")
     }
 
-    /// The app of the global `--app`.
     pub fn app_name(&self) -> Option<String> {
         var("DOKKU_APP_NAME")
     }
@@ -129,7 +123,6 @@ impl Environment {
         [user, name.unwrap_or_else(|| "default".to_owned())]
     }
 
-    /// The directory of Dokku's logs.
     pub fn logs(&self) -> PathBuf {
         path("DOKKU_LOGS_DIR").unwrap_or_else(|| PathBuf::from(DOKKU_LOGS))
     }
@@ -141,7 +134,6 @@ impl Environment {
             .or_else(|| path("PLUGIN_ENABLED_PATH"))
     }
 
-    /// The directory of this plugin.
     pub fn plugin(&self) -> Option<PathBuf> {
         path("PLUGIN_AVAILABLE_PATH").map(|plugins| plugins.join("storage"))
     }
@@ -155,9 +147,6 @@ impl Environment {
     }
 
     /// Where root wants the helpers.
-    ///
-    /// # Errors
-    /// Where sudo could have no rules for a directory of that name.
     pub(crate) fn installation(&self) -> Result<Installed> {
         let Some(wanted) = path("DOKKU_STORAGE_HELPERS") else {
             return Ok(Installed::default());
@@ -173,7 +162,6 @@ impl Environment {
         var("DOCKER_BIN")
     }
 
-    /// Which Docker the client talks to (`DOCKER_HOST`).
     pub fn docker_host(&self) -> Option<String> {
         var("DOCKER_HOST")
     }
@@ -234,7 +222,6 @@ pub(crate) fn deploy() -> Option<String> {
     Some(format!("{process} {started} {}", boot.trim()))
 }
 
-/// The name of this host.
 pub fn node() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -11,19 +11,15 @@ use std::time::{Duration, Instant};
 use super::environment::Environment;
 use crate::domain::error::{Error, Result};
 
-/// What a program said, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Answer {
     /// Its exit status; 128 and the signal where a signal ended it.
     pub status: i32,
-    /// Its standard output.
     pub stdout: String,
-    /// Its standard error.
     pub stderr: String,
 }
 
 impl Answer {
-    /// Whether it succeeded.
     pub(crate) fn is_ok(&self) -> bool {
         self.status == 0
     }
@@ -35,11 +31,9 @@ impl Answer {
     }
 }
 
-/// A program to run, and how.
 #[derive(Debug)]
 pub(crate) struct Program {
     command: Command,
-    /// What it is called in an error.
     shown: String,
     /// What to do where it cannot be run.
     remedy: Option<&'static str>,
@@ -63,24 +57,20 @@ impl Program {
         program
     }
 
-    /// Says what it is called in an error.
     pub(crate) fn called(mut self, shown: impl Into<String>) -> Self {
         self.shown = shown.into();
         self
     }
 
-    /// Says what to do where it cannot be run.
     pub(crate) fn remedy(mut self, remedy: &'static str) -> Self {
         self.remedy = Some(remedy);
         self
     }
 
-    /// What it is called in an error.
     pub(crate) fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// Gives it an input.
     pub(crate) fn input(mut self, input: impl Into<String>) -> Self {
         self.input = Some(input.into());
         self

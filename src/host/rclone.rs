@@ -8,16 +8,13 @@ use super::process::{Answer, Program};
 use crate::domain::connector::{Connector, Secret};
 use crate::domain::error::{Error, Result};
 
-/// Where programs are looked for.
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What the remote is called in a configuration.
 pub(crate) const REMOTE: &str = "store";
 
-/// What brings it.
 pub(crate) const REMEDY: &str = "install it (on Debian: apt-get install rclone)";
 
-/// The program.
 pub(crate) fn program() -> Result<PathBuf> {
     let found =
         PATH.split(':').map(|directory| Path::new(directory).join("rclone")).find(|p| p.is_file());
@@ -25,9 +22,6 @@ pub(crate) fn program() -> Result<PathBuf> {
 }
 
 /// The configuration of a connector's remote, the secret in it.
-///
-/// # Errors
-/// For a secret that the file cannot carry; its value is not named.
 pub(crate) fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<String> {
     let mut lines = vec![format!("[{REMOTE}]")];
     for (key, value) in settings(connector) {

@@ -12,16 +12,13 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, t
 const ENDING: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP];
 
-/// What came of asking.
 #[derive(Debug)]
 pub(crate) enum Asked {
-    /// A line, with its end.
     Line(Vec<u8>),
     /// The signal of this number was to end the process.
     Ended(i32),
 }
 
-/// Whether standard input is a terminal.
 pub(crate) fn is_at_standard_input() -> bool {
     isatty(io::stdin())
 }

@@ -7,17 +7,14 @@ use std::fs;
 use super::process::Program;
 use crate::domain::error::{Error, Result};
 
-/// Whether this process works as root.
 pub(crate) fn is_root() -> bool {
     users::get_effective_uid() == 0
 }
 
-/// A user's uid.
 pub(crate) fn uid_of(user: &str) -> Result<u32> {
     look_up("passwd", user).ok_or_else(|| no_such("user", user))
 }
 
-/// A group's gid.
 pub(crate) fn gid_of(group: &str) -> Result<u32> {
     look_up("group", group).ok_or_else(|| no_such("group", group))
 }

@@ -34,7 +34,6 @@ pub(crate) fn entry(name: &str, context: &Context) -> Result<Entry> {
     if may_touch(&entry, context)? { Ok(entry) } else { Err(no_such_entry(name)) }
 }
 
-/// Whether the caller may touch an entry.
 pub(crate) fn may_touch(entry: &Entry, context: &Context) -> Result<bool> {
     Ok(!apps::are_restricted(&context.environment) || is_in_reach(entry, context)?)
 }
@@ -68,7 +67,6 @@ pub(crate) fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
     Ok(using.is_empty() || !apps::visible(&context.environment, using)?.is_empty())
 }
 
-/// Refuses an app that the entry's scope leaves out.
 pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
     if entry.scope.includes(app) {
         return Ok(());
@@ -193,7 +191,6 @@ fn how_to_take(entry: &EntryName, holder: &AppName, app: &AppName, context: &Con
     )
 }
 
-/// How many uses are named.
 const MOST: usize = 5;
 
 /// Those of the uses that the caller may see, and whether there are others.

@@ -6,7 +6,6 @@ use crate::host::environment::Environment;
 use crate::host::plugn;
 use crate::store::Store;
 
-/// The trigger that decides which apps a caller sees.
 const ACCESS: &str = "user-auth-app";
 
 /// The app of that name, where it exists and the caller may see it.

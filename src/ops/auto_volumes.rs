@@ -5,7 +5,6 @@ use crate::domain::error::Result;
 use crate::domain::names::AppName;
 use crate::store::{Change, Store};
 
-/// The entries that were made for volumes of an app's image.
 pub(crate) fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
     let is_its = |entry: &Entry| entry.auto_volume.as_ref().is_some_and(|v| v.app == *app);
     Ok(store.entries_mentioning("auto_volume")?.into_iter().filter(is_its).collect())
@@ -21,7 +20,6 @@ pub(crate) fn release(app: &AppName, change: &mut Change<'_>) -> Result<Vec<Entr
     Ok(released)
 }
 
-/// Changes the entries of an app to its new name.
 pub(crate) fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
     for mut entry in made_for(old, change.store())? {
         if let Some(volume) = &mut entry.auto_volume {

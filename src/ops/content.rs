@@ -21,7 +21,6 @@ use crate::storage::file::{LARGEST, StagedFile};
 use crate::storage::root::Place;
 use crate::types;
 
-/// What stands for standard input.
 const STANDARD_INPUT: &str = "-";
 
 /// Reads the content for an entry to its end: from a path of this host, or from standard input for `-`.
@@ -58,7 +57,6 @@ pub(crate) fn read(from: &str, entry: &EntryName, context: &Context) -> Result<V
     limited(file, from)
 }
 
-/// Refuses a path that the caller could not mount.
 fn may_read(source: &Source, entry: &EntryName, context: &Context) -> Result<()> {
     judge::source(source, Some(entry), None, context)?;
     let path = source.as_str();

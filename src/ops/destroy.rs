@@ -54,9 +54,7 @@ fn cannot_go(entry: &Entry) -> String {
 }
 
 /// Destroys an entry as it was planned. Returns what is in the trash for it.
-///
-/// # Errors
-/// Where it was mounted or changed meanwhile, or its data cannot be removed; the entry is kept then.
+/// Fails where it was mounted or changed meanwhile, or its data cannot be removed; the entry is kept then.
 pub(crate) fn carry_out(
     entry: &Entry,
     removal: &Removal,
@@ -180,7 +178,6 @@ enum Way {
     Nowhere,
     /// Out of sight, to be removed.
     Out,
-    /// To the trash.
     Trash,
 }
 
@@ -190,7 +187,6 @@ enum Leaving {
     Nothing,
     /// It waits for its removal under this name.
     Out(Box<Staged>),
-    /// It goes to the trash.
     Trash(Box<Trashed>),
 }
 

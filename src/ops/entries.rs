@@ -41,7 +41,6 @@ pub(crate) fn visible(apps_are_wanted: bool, context: &Context) -> Result<Visibl
     Ok(Visible { entries, problems: found.problems })
 }
 
-/// Says which files could not be read.
 pub(crate) fn tell_problems(problems: &[Error], context: &mut Context) -> Result<()> {
     for problem in problems {
         context.out.warn(&problem.to_string());

@@ -7,16 +7,13 @@ use crate::domain::names::AppName;
 use crate::ops::auto_volumes;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 
-/// What is left of an app that was forgotten.
 #[derive(Debug)]
 pub(crate) struct Forgotten {
-    /// The apps that shared what it mounted.
     pub sharing: Vec<AppName>,
     /// The entries that were made for volumes of its image: ordinary ones now.
     pub released: Vec<Entry>,
 }
 
-/// Forgets what an app mounted.
 pub(crate) fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
     context.store.change(|change| {
         let legacy = legacy_entries(app, change.store());

@@ -4,7 +4,6 @@ use crate::domain::attachment::Attachment;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::AppName;
 
-/// Refuses a container path that another attachment claims.
 pub(crate) fn refuse_collision<'a>(
     app: &AppName,
     attachment: &Attachment,

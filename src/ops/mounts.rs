@@ -31,7 +31,6 @@ pub(crate) struct Row<'a> {
 }
 
 impl Row<'_> {
-    /// Says from whom it is shared, where it is.
     pub(crate) fn shared_from(mut self, from: Option<String>) -> Self {
         self.shared_from = from;
         self
@@ -43,7 +42,6 @@ pub(crate) fn shared_from(mounted: &Mounted, context: &Context) -> Result<Option
     mounted.shared_from.as_ref().map(|from| super::share::name(from, context)).transpose()
 }
 
-/// A mount as `host:container[:options]`.
 pub(crate) fn colon_form(mounted: &Mounted) -> String {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     volume_argument(&source, &mounted.attachment)

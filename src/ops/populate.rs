@@ -25,7 +25,6 @@ use crate::storage::staged::{Staged, clear_staged};
 use crate::store::{Store, files};
 use crate::types::{self, snapshot_kind};
 
-/// Why not everybody may fetch something.
 const FROM_THE_HOST: &str =
     "the host reaches more than its apps do, so that not everybody can have it fetch something";
 
@@ -34,18 +33,13 @@ const FROM_THE_HOST: &str =
 pub(crate) enum Origin {
     /// A name in the storage root: an entry's, or a snapshot's.
     StorageRoot {
-        /// The entry that it is, or was, of.
         entry: EntryName,
-        /// The name.
         name: String,
-        /// What it is made of.
         snapshot_kind: SnapshotKind,
-        /// What it is, for people.
         what: String,
     },
     /// A directory of this host, its path without links.
     Directory(PathBuf),
-    /// Something on the web.
     Web(Web),
     /// Nothing: what has a size is empty at first, and is whole before it is registered all the same.
     Nothing,
@@ -181,7 +175,6 @@ impl Origin {
         Ok(said)
     }
 
-    /// What it is, for people.
     fn shown(&self) -> String {
         match self {
             Self::StorageRoot { what, .. } => what.clone(),
@@ -210,9 +203,7 @@ impl Origin {
 
 /// Fills the directory or the file of a new entry and registers the entry, in one step at the end. What `wants` says of
 /// owner and mode is given to the copy.
-///
-/// # Errors
-/// Where the name is taken or the data cannot be copied; there is no entry then, and nothing of its directory.
+/// Fails where the name is taken or the data cannot be copied; there is no entry then, and nothing of its directory.
 pub(crate) fn create(
     entry: &Entry,
     wants: &Entry,

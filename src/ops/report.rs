@@ -11,7 +11,6 @@ use crate::store::Mounts;
 use crate::types;
 use std::borrow::Cow;
 
-/// The report of one app on standard output, as `dokku report` shows it.
 pub(crate) fn of_app(app: &AppName, context: &mut Context) -> Result<()> {
     let mounts = loaded(context.store.mounts(app));
     one(app, &mounts, &Asked::default(), context)

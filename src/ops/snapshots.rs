@@ -35,7 +35,6 @@ pub(crate) fn existing(entry: &EntryName, name: &str, store: &Store) -> Result<S
     })
 }
 
-/// Refuses a name that a snapshot has already.
 pub(crate) fn must_be_free(entry: &EntryName, name: &SnapshotName, store: &Store) -> Result<()> {
     let is_taken = store.snapshot_note(entry, name)?.is_some()
         || std::fs::symlink_metadata(store.layout().snapshot_directory(entry, name)).is_ok();

@@ -59,7 +59,6 @@ pub(crate) fn usage(item: &Trashed, context: &Context) -> Option<Usage> {
     ownership::usage(&context.environment, layout, Some(&name), &path).ok().flatten()
 }
 
-/// What is shown of a size.
 pub(crate) fn shown_size(usage: Option<Usage>) -> String {
     usage.map_or("?".to_owned(), |usage| readable(usage.bytes))
 }
@@ -123,7 +122,6 @@ fn must_be_free(item: &Trashed, places: &Places, context: &Context) -> Result<()
     places::refused(stays(&place), uses).map_err(|error| access::redact(error, context))
 }
 
-/// What is refused where somebody uses what is in the trash.
 fn stays(place: &std::path::Path) -> String {
     format!("{} stays in the trash, since it is in use", place.display())
 }

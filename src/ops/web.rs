@@ -15,40 +15,22 @@ use crate::render::progress;
 use crate::storage::ownership::{self, Folder, Ids};
 use crate::storage::staged::Staged;
 
-/// What a file is called whose address has no name.
 const NAMELESS: &str = "download";
 
-/// The mode of a directory that nobody else may enter.
 const CLOSED: u32 = 0o700;
 
-/// The mode of a directory that all may enter.
 const OPEN: u32 = 0o755;
 
-/// Something on the web.
 #[derive(Debug)]
 pub(crate) enum Web {
-    /// A git repository.
-    Git {
-        /// Where it is.
-        address: WebAddress,
-        /// What of it.
-        reference: Option<GitReference>,
-    },
-    /// An archive or a file.
-    File {
-        /// Where it is.
-        address: WebAddress,
-        /// The sum that it must have.
-        sum: Option<Sha256>,
-    },
+    Git { address: WebAddress, reference: Option<GitReference> },
+    File { address: WebAddress, sum: Option<Sha256> },
 }
 
 impl Web {
     /// Makes the directory of that hidden name with the content in it, and says what was done. All of it belongs to who
     /// owns the store's files.
-    ///
-    /// # Errors
-    /// Where it cannot be had as it should be; what there is of the directory then is the caller's to remove.
+    /// Fails where it cannot be had as it should be; what there is of the directory then is the caller's to remove.
     pub(crate) fn fill(&self, hidden: &str, context: &mut Context) -> Result<String> {
         context.out.flush()?;
         let storage = context.store.layout().storage();
@@ -89,7 +71,6 @@ impl Web {
     }
 }
 
-/// Downloads something, checks it, and unpacks it or keeps it.
 fn download(
     (address, sum): (&WebAddress, Option<&Sha256>),
     mut data: File,

@@ -14,7 +14,6 @@ use crate::store::Work;
 /// When a command says what it waits for.
 const SAID_AFTER: Duration = Duration::from_secs(1);
 
-/// How long between two tries.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The lock of a name, held until dropped.
@@ -37,9 +36,7 @@ impl EntryLock {
     }
 
     /// The same, but no longer than that.
-    ///
-    /// # Errors
-    /// Where somebody is at work on it for longer.
+    /// Fails where somebody is at work on it for longer.
     pub(crate) fn within(
         most: Option<Duration>,
         name: &str,

@@ -27,7 +27,6 @@ pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;
 /// The mode of a file where none is given: the apps' users have to read it.
 const MODE: u32 = 0o644;
 
-/// A file as it was seen in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     identity: (u64, u64),
@@ -70,7 +69,6 @@ pub(crate) fn no_plain_file(found: &Metadata) -> Option<&'static str> {
     }
 }
 
-/// The mode that a new file of an entry has.
 fn mode_of(entry: &Entry) -> u32 {
     entry.mode.as_ref().map_or(MODE, Mode::bits)
 }
@@ -152,12 +150,10 @@ impl StagedFile {
         }
     }
 
-    /// Whether the file was not there.
     pub(crate) fn is_new(&self) -> bool {
         self.before.is_none()
     }
 
-    /// Whether the file is not what it was.
     pub(crate) fn changes(&self) -> bool {
         self.hidden.is_some()
     }

@@ -18,7 +18,6 @@ const RUN: &str = "/run/dokku-storage";
 /// Where they have what is not: written data that the server does not have yet.
 const CACHE: &str = "/var/cache/dokku-storage";
 
-/// The helper that starts and stops them.
 pub(crate) const HELPER: &str = "mount-storage";
 
 /// The places of one entry's supervisor.
@@ -66,7 +65,6 @@ impl RuntimePaths {
         }
     }
 
-    /// Whether a supervisor is at work.
     pub(crate) fn is_kept(&self) -> bool {
         let Ok(lock) = std::fs::File::open(&self.lock) else {
             return false;
@@ -97,9 +95,7 @@ pub(crate) fn again(environment: &Environment, layout: &Layout, name: &str) -> R
 }
 
 /// Ends the keeping and takes the mount away, once all that was written is sent.
-///
-/// # Errors
-/// Where something was not sent in time; it stays mounted then.
+/// Fails where something was not sent in time; it stays mounted then.
 pub(crate) fn stop(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
     ask(environment, layout, &[name, "--stop"])
 }

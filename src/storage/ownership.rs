@@ -29,12 +29,9 @@ use crate::host::users::is_root;
 /// The ids that Dokku takes for those of user namespaces, on every host.
 const ASSUMED_IDS: std::ops::RangeInclusive<u32> = 165_536..=231_071;
 
-/// Ids on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ids {
-    /// The uid.
     pub uid: u32,
-    /// The gid.
     pub gid: u32,
 }
 
@@ -99,7 +96,6 @@ pub(crate) fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>)
 /// A directory of the storage root or a part of one, or a file directly below it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Folder<'a> {
-    /// The name of the directory, or of the file.
     pub name: &'a str,
     /// A path inside it; all of it where there is none.
     pub part: Option<&'a str>,
@@ -212,16 +208,13 @@ pub(crate) fn remove(environment: &Environment, layout: &Layout, name: &str) -> 
     helper(environment, layout, "destroy-storage-dir", &[name]).map(drop)
 }
 
-/// Whether root's work has to be asked of sudo.
 pub(crate) fn needs_sudo(environment: &Environment) -> bool {
     !is_root() && environment.is_dokku()
 }
 
 /// Has root copy the directory or the file `from` of the storage root to `to`, which must not be there yet; the helper shows on a
 /// terminal how far it is.
-///
-/// # Errors
-/// Where it cannot be done; nothing is left of the copy then.
+/// Fails where it cannot be done; nothing is left of the copy then.
 pub(crate) fn copy_by_sudo(
     environment: &Environment,
     layout: &Layout,
@@ -233,9 +226,7 @@ pub(crate) fn copy_by_sudo(
 
 /// Has root copy the directory `from` of the storage root into `into`, a hidden one, which is empty. `None` where there is not
 /// enough room in it.
-///
-/// # Errors
-/// Where it cannot be done; some of it may be left.
+/// Fails where it cannot be done; some of it may be left.
 pub(crate) fn copy_into_by_sudo(
     environment: &Environment,
     layout: &Layout,
@@ -259,9 +250,6 @@ fn asked_to_copy<T: serde::de::DeserializeOwned>(
 }
 
 /// The same for root itself.
-///
-/// # Errors
-/// Where it cannot be done; some of it may be left.
 pub(crate) fn copy_into(
     layout: &Layout,
     from: &str,
@@ -272,9 +260,7 @@ pub(crate) fn copy_into(
 }
 
 /// Copies the directory or the file `from` of the storage root to `to`, with the caller's own rights.
-///
-/// # Errors
-/// Where it cannot be done; nothing is left of the copy then.
+/// Fails where it cannot be done; nothing is left of the copy then.
 pub(crate) fn copy(
     layout: &Layout,
     from: &str,
@@ -287,9 +273,7 @@ pub(crate) fn copy(
 
 /// Copies a directory of anywhere, by its path without links, to the directory `to` of the storage root, with the caller's own
 /// rights; the owners too where they are to be kept.
-///
-/// # Errors
-/// Where it cannot be done; nothing is left of the copy then.
+/// Fails where it cannot be done; nothing is left of the copy then.
 pub(crate) fn take_in(
     layout: &Layout,
     from: &Path,
@@ -331,9 +315,6 @@ const AT_ONCE: usize = 200;
 
 /// Where paths lead, in their order. Those that the caller may not follow to the end are followed by root; where root
 /// may not either, they are as far as they are known.
-///
-/// # Errors
-/// Where the helper cannot be asked.
 pub(crate) fn resolve(
     environment: &Environment,
     layout: &Layout,
@@ -455,9 +436,6 @@ fn storage(layout: &Layout) -> Result<PathBuf> {
 }
 
 /// Runs a helper through sudo and returns what it says.
-///
-/// # Errors
-/// With its own words where it fails.
 fn helper(
     environment: &Environment,
     layout: &Layout,
@@ -498,7 +476,6 @@ pub(crate) fn asked(
     Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
 }
 
-/// The same, for what says nothing.
 pub(crate) fn as_root(
     environment: &Environment,
     layout: &Layout,

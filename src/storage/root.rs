@@ -44,11 +44,8 @@ fn is_taken(place: Place, path: &str) -> bool {
 pub(crate) enum Place {
     /// A directory with the data.
     Directory,
-    /// A directory at which something is mounted.
     MountPoint,
-    /// A file with the data.
     File,
-    /// Nothing.
     None,
 }
 
@@ -127,17 +124,14 @@ impl DirectorySpec {
         })
     }
 
-    /// The ids that the directory or the file is given to.
     pub(crate) fn ids(&self) -> Option<Ids> {
         self.ids
     }
 
-    /// The directory, where it did not exist yet.
     pub(crate) fn missing(&self) -> Option<&PathBuf> {
         self.path.as_ref().filter(|_| !self.missing.is_empty())
     }
 
-    /// Whether an owner is to be set.
     pub(crate) fn has_owner(&self) -> bool {
         self.ids.is_some()
     }
@@ -166,7 +160,6 @@ impl DirectorySpec {
         unmake(&self.missing);
     }
 
-    /// Sets the mode and the owner.
     pub(crate) fn apply(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         if self.path.is_none() || !self.is_ours {
             return Ok(());
@@ -205,9 +198,7 @@ pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context)
 }
 
 /// Copies the directory `from` of the storage root to `to`, a hidden name, and says what could not be kept.
-///
-/// # Errors
-/// Where it cannot be copied; nothing is left of the copy then.
+/// Fails where it cannot be copied; nothing is left of the copy then.
 pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
     context.out.flush()?;
     let (environment, layout) = (&context.environment, context.store.layout());
@@ -226,9 +217,7 @@ pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied
 
 /// Copies the directory `from` of the storage root into `into`, a hidden one that is empty, and says what could not be kept.
 /// `None` where there is not enough room in it.
-///
-/// # Errors
-/// Where it cannot be copied; some of it may be left.
+/// Fails where it cannot be copied; some of it may be left.
 pub(crate) fn copy_into(from: &str, into: &str, context: &mut Context) -> Result<Option<Copied>> {
     context.out.flush()?;
     let (environment, layout) = (&context.environment, context.store.layout());
@@ -248,9 +237,7 @@ pub(crate) fn copy_into(from: &str, into: &str, context: &mut Context) -> Result
 
 /// Copies a directory of anywhere, by its path without links, to `to`, a hidden name of the storage root, with the caller's
 /// own rights; the owners too where they are to be kept.
-///
-/// # Errors
-/// Where it cannot be copied; nothing is left of the copy then.
+/// Fails where it cannot be copied; nothing is left of the copy then.
 pub(crate) fn take_in(
     from: &std::path::Path,
     to: &str,
@@ -284,9 +271,7 @@ fn warn_of_losses(copied: &Copied, context: &mut Context) {
 }
 
 /// Makes a directory and those on the way to it; returns the ones it made, outermost first.
-///
-/// # Errors
-/// Where one cannot be made; those that were made are removed again.
+/// Fails where one cannot be made; those that were made are removed again.
 pub(crate) fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
     let missing = files::missing_folders(path);
     if missing.is_empty() && !path.is_dir() {
@@ -304,7 +289,6 @@ pub(crate) fn make(path: &std::path::Path, context: &Context) -> Result<Vec<Path
     Ok(missing)
 }
 
-/// Removes directories that were just made, as far as they are still empty.
 pub(crate) fn unmake(made: &[PathBuf]) {
     for folder in made.iter().rev() {
         let _ = std::fs::remove_dir(folder);

@@ -15,7 +15,6 @@ use crate::fs::{mount_points, space, subvolume};
 use crate::host::users::is_root;
 use crate::storage::{ownership, root};
 
-/// The helper.
 const HELPER: &str = "size-storage-dir";
 
 /// The size of an entry's directory, where it has one.
@@ -26,12 +25,10 @@ pub(crate) fn size(entry: &Entry) -> Option<ByteSize> {
     ByteSize::parse(entry.option("size")).ok()
 }
 
-/// Whether the whole size is taken from the disk at once.
 fn is_preallocated(entry: &Entry) -> bool {
     entry.option("preallocate") == "true"
 }
 
-/// Completes an entry with a size, as `--size` gives it.
 pub(crate) fn plan(
     entry: &mut Entry,
     size: &str,
@@ -135,9 +132,7 @@ pub(crate) fn has_kept_image(entry: &Entry, size: ByteSize, context: &Context) -
 }
 
 /// Attaches what is behind an entry that is new, or was restored.
-///
-/// # Errors
-/// Where that fails; its directory is as any other then.
+/// Fails where that fails; its directory is as any other then.
 pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
     let Some(size) = size(entry) else {
         return Ok(());
@@ -154,8 +149,6 @@ pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
 }
 
 /// Has an entry hold more; the entry itself is changed by the caller.
-///
-/// # Errors
 /// For a size that is smaller than it is, or that the disk does not have; with the helper's own words otherwise.
 pub(crate) fn grow(entry: &Entry, wanted: ByteSize, context: &mut Context) -> Result<()> {
     let now = size(entry).map_or(0, ByteSize::bytes);
@@ -180,7 +173,6 @@ fn sized(entry: &Entry, what: &str, size: ByteSize, context: &Context) -> Result
     ask(entry, &words, context)
 }
 
-/// Attaches what is behind an entry, where it is not.
 pub(crate) fn attach(entry: &Entry, context: &Context) -> Result<()> {
     if size(entry).is_none() || is_attached(entry, context) {
         return Ok(());

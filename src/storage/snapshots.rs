@@ -49,9 +49,7 @@ use crate::storage::{root, sized};
 /// What the storage root has under an entry's name, and so what a snapshot of it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SnapshotKind {
-    /// A directory with the data in it.
     Directory,
-    /// A file with the data.
     File,
     /// A directory that holds so much, an image or a subvolume. Its snapshots are plain directories, or subvolumes.
     Sized(ByteSize),
@@ -75,9 +73,7 @@ impl SnapshotKind {
 
     /// Makes of a snapshot what takes the place of its entry's data, under a hidden name; it holds as much as
     /// the entry does.
-    ///
-    /// # Errors
-    /// Where it cannot be made; what there is of it is the caller's to remove.
+    /// Fails where it cannot be made; what there is of it is the caller's to remove.
     pub(crate) fn restored(
         self,
         entry: &Entry,

@@ -40,7 +40,6 @@ impl Staged {
         self.store.layout().directory(&self.name)
     }
 
-    /// Removes what is there.
     pub(crate) fn remove(&self) -> Result<()> {
         ownership::remove(&self.environment, self.store.layout(), &self.name)
     }
@@ -61,7 +60,6 @@ pub(crate) fn staged_name(plain: &str) -> String {
     format!("{STAGED}{}-{}", plain.trim_start_matches(STAGED), process::unique())
 }
 
-/// Removes what commands that were killed left under hidden names.
 pub(crate) fn clear_staged(context: &Context) {
     let layout = context.store.layout();
     // A change that is still to be finished may move one of them to its place.

@@ -12,7 +12,6 @@ use crate::domain::names::AppName;
 use crate::domain::needs::Need;
 use crate::store::{Change, Store, json};
 
-/// The name of an app's settings in its directory.
 pub(super) const SETTINGS: &str = "settings";
 
 fn settings_file(layout: &Layout, app: &AppName) -> PathBuf {
@@ -43,42 +42,35 @@ impl Store {
         read(&checked_file(self.layout(), app)).unwrap_or_default()
     }
 
-    /// An app's settings; the defaults where nothing was set.
     pub fn app_settings(&self, app: &AppName) -> Result<AppSettings> {
         read(&settings_file(self.layout(), app))
     }
 
-    /// What an app needs; nothing where it declared nothing.
     pub fn needs(&self, app: &AppName) -> Result<Vec<Need>> {
         read(&needs_file(self.layout(), app))
     }
 }
 
 impl Change<'_> {
-    /// Writes what was seen in an app's image.
     pub fn write_image_facts(&mut self, app: &AppName, facts: &ImageFacts) -> Result<()> {
         let path = image_file(self.store().layout(), app);
         self.write_json(path, facts)
     }
 
-    /// Writes which mounts a deploy of an app has checked.
     pub fn write_checked_mounts(&mut self, app: &AppName, checked: &CheckedMounts) -> Result<()> {
         let path = checked_file(self.store().layout(), app);
         self.write_json(path, checked)
     }
 
-    /// Forgets which mounts a deploy of an app has checked.
     pub fn remove_checked_mounts(&mut self, app: &AppName) {
         self.remove(checked_file(self.store().layout(), app));
     }
 
-    /// Writes an app's settings.
     pub fn write_app_settings(&mut self, app: &AppName, settings: &AppSettings) -> Result<()> {
         let path = settings_file(self.store().layout(), app);
         self.write_json(path, settings)
     }
 
-    /// Writes what an app needs.
     pub fn write_needs(&mut self, app: &AppName, needs: &[Need]) -> Result<()> {
         let path = needs_file(self.store().layout(), app);
         self.write_json(path, &needs)

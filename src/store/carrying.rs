@@ -25,7 +25,6 @@ use crate::domain::error::{Error, Result};
 /// The mode of the directory in the staging place.
 const STAGING_MODE: u32 = 0o700;
 
-/// What came of a change that failed.
 struct Failed {
     error: Error,
     /// Whether all is as it was before.

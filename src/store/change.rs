@@ -64,7 +64,6 @@ pub struct Change<'a> {
     pub(super) steps: Vec<Planned>,
 }
 
-/// A directory that is to be made.
 #[derive(Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
@@ -83,7 +82,6 @@ pub(super) struct Planned {
     pub(super) is_folder: bool,
 }
 
-/// What is to be in a file.
 #[derive(Debug)]
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
@@ -92,8 +90,6 @@ pub(super) struct Content {
 
 impl Store {
     /// Takes the lock, lets `plan` look at the store as it is now and say what is to be done, and does it.
-    ///
-    /// # Errors
     /// What `plan` refuses, with nothing changed; or what the system refuses, with everything put back.
     pub fn change<T>(&self, plan: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
         self.make_own_folders()?;
@@ -133,12 +129,10 @@ impl Store {
         Journal::settle_if_abandoned(self.layout(), &self.roots(), self.owner())
     }
 
-    /// Whether a change is noted that is under way, or that could not be finished.
     pub fn is_changing(&self) -> bool {
         journal::is_noted(&self.layout().lock())
     }
 
-    /// Where the store writes files.
     fn roots(&self) -> Vec<PathBuf> {
         let mut roots = vec![self.layout().root().to_path_buf()];
         roots.extend(self.apps_root().map(Path::to_path_buf));
@@ -147,28 +141,23 @@ impl Store {
 }
 
 impl Change<'_> {
-    /// The store, as it is while the lock is held.
     pub fn store(&self) -> &Store {
         self.store
     }
 
-    /// Writes an entry's file.
     pub fn write_entry(&mut self, entry: &Entry) -> Result<()> {
         let path = self.store.layout().entry(&entry.name);
         self.write_json(path, entry)
     }
 
-    /// Removes an entry's file.
     pub fn remove_entry(&mut self, name: &EntryName) {
         self.remove(self.store.layout().entry(name));
     }
 
-    /// Writes an app's attachments.
     pub fn write_mounts(&mut self, app: &AppName, mounts: &MountsFile) {
         self.write(self.store.layout().mounts(app), mounts.to_bytes());
     }
 
-    /// Writes a file of the store's own.
     pub fn write(&mut self, target: PathBuf, content: Vec<u8>) {
         self.push_write(target, content, false);
     }

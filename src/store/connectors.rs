@@ -22,7 +22,6 @@ fn secret_path(layout: &Layout, name: &ConnectorName) -> PathBuf {
 }
 
 impl Store {
-    /// The connector of that name, or none.
     pub fn connector(&self, name: &ConnectorName) -> Result<Option<Connector>> {
         let path = path(self.layout(), name);
         let Some(connector) = json::read::<Connector>(&path)? else {
@@ -38,7 +37,6 @@ impl Store {
         }
     }
 
-    /// The connector of that name.
     pub fn existing_connector(&self, name: &str) -> Result<Connector> {
         let connector = match ConnectorName::parse(name) {
             Ok(name) => self.connector(&name)?,
@@ -49,9 +47,6 @@ impl Store {
     }
 
     /// A connector's secret, or none.
-    ///
-    /// # Errors
-    /// Where its file cannot be read; what is in it is not named.
     pub fn secret(&self, name: &ConnectorName) -> Result<Option<Secret>> {
         let path = secret_path(self.layout(), name);
         let Some(content) = files::read(&path)? else {
@@ -70,7 +65,6 @@ impl Store {
         Ok((connectors, problems))
     }
 
-    /// The entries that use a connector.
     pub fn entries_over(&self, name: &ConnectorName) -> Result<Vec<Entry>> {
         let found = self.entries()?;
         if let Some(problem) = found.problems.into_iter().next() {
@@ -82,24 +76,20 @@ impl Store {
 }
 
 impl Change<'_> {
-    /// Writes a connector.
     pub fn write_connector(&mut self, connector: &Connector) -> Result<()> {
         let path = path(self.store().layout(), &connector.name);
         self.write_json(path, connector)
     }
 
-    /// Writes a connector's secret.
     pub fn write_secret(&mut self, name: &ConnectorName, secret: &Secret) {
         let path = secret_path(self.store().layout(), name);
         self.write(path, secret.reveal().as_bytes().to_vec());
     }
 
-    /// Removes a connector's secret.
     pub fn remove_secret(&mut self, name: &ConnectorName) {
         self.remove(secret_path(self.store().layout(), name));
     }
 
-    /// Removes a connector with its secret.
     pub fn remove_connector(&mut self, name: &ConnectorName) {
         let path = path(self.store().layout(), name);
         self.remove(path);

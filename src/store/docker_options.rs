@@ -9,12 +9,9 @@ use crate::domain::names::AppName;
 use crate::domain::paths::ContainerPath;
 use crate::domain::phases::Phase;
 
-/// One of docker-options' files.
 #[derive(Debug)]
 pub struct OptionsFile {
-    /// Where it is.
     pub path: PathBuf,
-    /// The phase that its options are for.
     pub phase: Phase,
     /// Whether Dokku reads it; files of before 0.38 may be left over.
     pub is_current: bool,
@@ -24,14 +21,12 @@ pub struct OptionsFile {
 /// A `-v` line.
 #[derive(Debug)]
 pub struct VolumeLine {
-    /// The line's text behind `-v`.
     pub text: String,
     /// The mount it describes, or why it is none.
     pub mount: Result<MountString>,
 }
 
 impl OptionsFile {
-    /// The file's `-v` lines.
     pub fn volume_lines(&self) -> Vec<VolumeLine> {
         let texts = self.lines.iter().filter_map(|line| volume_text(line));
         texts

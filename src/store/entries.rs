@@ -14,20 +14,17 @@ use crate::domain::names::{ENTRY_NAME_MAX, EntryName, LEGACY_PREFIX};
 /// All entries that could be read, in the order of their names, and what was wrong with the others.
 #[derive(Debug, Default)]
 pub struct Entries {
-    /// The entries.
     pub entries: Vec<Entry>,
     /// One for each file that could not be read.
     pub problems: Vec<Error>,
 }
 
 impl Store {
-    /// The entry of that name, or none.
     pub fn entry(&self, name: &EntryName) -> Result<Option<Entry>> {
         let path = self.layout().entry(name);
         files::read(&path)?.map(|content| parse(&path, name, &content)).transpose()
     }
 
-    /// The entry of that name.
     pub fn existing_entry(&self, name: &str) -> Result<Entry> {
         let entry = match EntryName::parse(name) {
             Ok(name) => self.entry(&name)?,
@@ -68,9 +65,7 @@ impl Store {
     }
 
     /// Every entry.
-    ///
-    /// # Errors
-    /// Where the directory of the entries cannot be read; a single file that cannot is among the problems.
+    /// Fails where the directory of the entries cannot be read; a single file that cannot is among the problems.
     pub fn entries(&self) -> Result<Entries> {
         let mut found = Entries::default();
         self.each_entry_file(|name, content| {
@@ -131,7 +126,6 @@ impl Store {
         Ok(found)
     }
 
-    /// Reads the file of each entry once.
     fn each_entry_file(&self, read: impl FnMut(EntryName, Result<&[u8]>)) -> Result<()> {
         let Some(directory) = files::Folder::open(self.layout().entries())? else {
             return Ok(());
@@ -145,12 +139,10 @@ fn entry_name(file: &CStr) -> Option<EntryName> {
     EntryName::parse(file.to_str().ok()?.strip_suffix(".json")?).ok()
 }
 
-/// The refusal of a name that no entry has.
 pub(crate) fn no_such_entry(name: &str) -> Error {
     Error::refused(format!("storage entry {name:?} does not exist"))
 }
 
-/// The refusal of an entry that somebody else changed while the command was running.
 pub(crate) fn changed_meanwhile(name: &EntryName) -> Error {
     Error::refused(format!("storage entry \"{name}\" was changed meanwhile; run the command again"))
 }

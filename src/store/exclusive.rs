@@ -11,18 +11,14 @@ use crate::domain::paths::Source;
 use crate::domain::uses::Use;
 use crate::fs::real::RealPath;
 
-/// The name of the field in an entry's file.
 const FIELD: &str = "exclusive";
 
-/// That of the apps which may mount an entry.
 const SCOPE: &str = "scope";
 
 impl Store {
     /// Refuses an attachment of an app that would share with another app what belongs to an exclusive entry: that
     /// entry, or another that names the same place. To read a place by another name is not refused, unless what is there
     /// has a scope that leaves the app out.
-    ///
-    /// # Errors
     /// [`Error::Held`] with the apps that have it; and where files cannot be read.
     pub fn refuse_second(
         &self,
@@ -65,8 +61,6 @@ impl Store {
     }
 
     /// Refuses to make an entry exclusive that several apps have.
-    ///
-    /// # Errors
     /// [`Error::Held`] with the apps; and where files cannot be read.
     pub fn refuse_several(&self, entry: &Entry) -> Result<()> {
         let mut holders = self.apps_holding(entry)?;

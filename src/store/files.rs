@@ -15,7 +15,6 @@ use rustix::io::Errno;
 
 use crate::domain::error::{Error, Result};
 
-/// The mode of every store file.
 pub(crate) const FILE_MODE: u32 = 0o600;
 
 /// The largest file that the store reads, in bytes.
@@ -27,7 +26,6 @@ const SMALL: usize = 4 * 1024;
 /// The room for the names in a directory.
 const NAMES: usize = 32 * 1024;
 
-/// The mode of every directory that the store makes.
 pub(crate) const FOLDER_MODE: u32 = 0o755;
 
 /// Who owns new files and directories: the caller, or, where root calls, somebody else.
@@ -35,7 +33,6 @@ pub(crate) const FOLDER_MODE: u32 = 0o755;
 pub struct Owner(Option<(u32, u32)>);
 
 impl Owner {
-    /// The caller itself.
     pub fn caller() -> Self {
         Self(None)
     }
@@ -58,7 +55,6 @@ impl Owner {
     }
 }
 
-/// A file's content, or none where there is no such file.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     // A FIFO in the file's place must not keep anybody waiting.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -90,7 +86,6 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Opens a directory; none where there is no such directory.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match retried(|| rustix::fs::open(path, flags, Mode::empty())) {

@@ -63,59 +63,42 @@ const LARGEST_NOTE: u64 = 16 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Step {
-    /// Puts a prepared file in its place.
     Install {
-        /// The prepared file.
         temporary: PathBuf,
-        /// Its place.
         target: PathBuf,
         /// A second name of what was there before, where something was.
         before: Option<PathBuf>,
     },
-    /// Removes a file.
     Remove {
-        /// The file.
         target: PathBuf,
         /// A second name of it, where it was there.
         before: Option<PathBuf>,
     },
     /// Moves a directory, within one file system.
     Move {
-        /// Where it is.
         from: PathBuf,
-        /// Where it will be.
         to: PathBuf,
     },
     /// Puts a directory aside, and another one in its place, within one file system. The name of what comes says how
     /// far it went: it is gone at the end.
     Replace {
-        /// The place.
         target: PathBuf,
-        /// Where what comes into it is.
         next: PathBuf,
-        /// Where what was in it goes.
         aside: PathBuf,
     },
     /// Puts a directory of the store's own aside, to be removed with all that is in it.
     Discard {
-        /// The directory.
         target: PathBuf,
-        /// Where it waits.
         aside: PathBuf,
     },
-    /// Sets a directory's mode.
     SetMode {
-        /// The directory.
         target: PathBuf,
-        /// The mode it gets.
         mode: u32,
-        /// The mode it had.
         before: u32,
     },
 }
 
 impl Step {
-    /// Carries the step out.
     pub(super) fn apply(&self) -> Result<()> {
         match self {
             Self::Install { temporary, target, .. } => {
@@ -233,7 +216,6 @@ impl Step {
     }
 }
 
-/// Whether there is something of that name.
 fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
@@ -249,7 +231,6 @@ fn set_mode(folder: &Path, mode: u32) -> Result<()> {
         .map_err(Error::system("change the mode of", folder))
 }
 
-/// What a note says, one a line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Note {
@@ -314,12 +295,10 @@ impl Journal {
         self.file.set_len(1).map_err(Error::system("write", &self.path))
     }
 
-    /// Notes what is about to be prepared.
     pub(super) fn preparing(&mut self, files: Vec<PathBuf>, folders: Vec<PathBuf>) -> Result<()> {
         self.note(&Note::Preparing { files, folders })
     }
 
-    /// Flushes what is noted, so that it survives a power loss.
     pub(super) fn flush(&self) -> Result<()> {
         self.file.sync_data().map_err(Error::system("write", &self.path))
     }
@@ -330,7 +309,6 @@ impl Journal {
         self.flush()
     }
 
-    /// Says that nothing is going on any more.
     pub(super) fn clear(&mut self) -> Result<()> {
         self.file
             .set_len(0)
@@ -338,7 +316,6 @@ impl Journal {
             .map_err(Error::system("write", &self.path))
     }
 
-    /// Removes what is in the staging place.
     #[expect(clippy::disallowed_methods, reason = "the folder holds only what the store put there")]
     pub(super) fn sweep(&self) -> Result<()> {
         let removed = match fs::remove_file(&self.staging) {
@@ -427,7 +404,6 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
     Err(Error::refused(format!("{left} files of an earlier change cannot be removed")))
 }
 
-/// Flushes directories, each once.
 pub(super) fn flush_folders<'a>(folders: impl Iterator<Item = &'a Path>) -> Result<()> {
     let mut flushed: Vec<&Path> = Vec::new();
     for folder in folders {
@@ -484,7 +460,6 @@ fn is_below(path: &Path, roots: &[PathBuf]) -> bool {
     plain && roots.iter().any(|root| path.starts_with(root))
 }
 
-/// Whether something is noted.
 pub(super) fn is_noted(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|lock| lock.len() > 0)
 }

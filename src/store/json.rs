@@ -8,12 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Change, files};
 use crate::domain::error::{Error, Result};
 
-/// What a file holds; none where there is no such file.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     files::read(path)?.map(|content| parse(path, &content)).transpose()
 }
 
-/// What a file holds, from its content.
 pub(super) fn parse<'a, T: Deserialize<'a>>(path: &Path, content: &'a [u8]) -> Result<T> {
     serde_json::from_slice(content).map_err(|error| Error::Unreadable {
         path: path.to_path_buf(),
@@ -54,7 +52,6 @@ pub(super) fn list<N, T>(
 }
 
 impl Change<'_> {
-    /// Writes a file of the store's own.
     pub(super) fn write_json(&mut self, path: PathBuf, value: &impl Serialize) -> Result<()> {
         let content = serde_json::to_vec_pretty(value).map_err(Error::system("write", &path))?;
         self.write(path, content);

@@ -55,7 +55,6 @@ use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
 use crate::domain::names::AppName;
 
-/// The store of one host.
 #[derive(Debug, Clone)]
 pub struct Store {
     layout: Layout,
@@ -74,12 +73,10 @@ impl Store {
         self.apps_root.as_deref()
     }
 
-    /// Where everything is.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Who owns what the store writes.
     pub fn owner(&self) -> &Owner {
         &self.owner
     }

@@ -16,7 +16,6 @@ pub struct Line {
 }
 
 impl Line {
-    /// The attachment, where the line could be understood.
     pub fn attachment(&self) -> Option<&Attachment> {
         self.content.as_ref().ok()
     }
@@ -81,7 +80,6 @@ impl MountsFile {
         Ok(Self { path: path.to_path_buf(), lines })
     }
 
-    /// The file's content.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.lines.len() * 128);
         for line in &self.lines {
@@ -91,7 +89,6 @@ impl MountsFile {
         bytes
     }
 
-    /// Every line.
     pub fn lines(&self) -> &[Line] {
         &self.lines
     }
@@ -125,7 +122,6 @@ impl MountsFile {
         }
     }
 
-    /// Adds an attachment at the end.
     pub fn push(&mut self, attachment: Attachment) {
         self.lines.push(Line {
             text: encode(&attachment),
@@ -145,7 +141,6 @@ impl MountsFile {
         }
     }
 
-    /// Keeps the lines that `keep` says.
     pub fn retain(&mut self, keep: impl FnMut(&Line) -> bool) {
         self.lines.retain(keep);
     }

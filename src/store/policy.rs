@@ -12,14 +12,12 @@ fn path(layout: &Layout) -> PathBuf {
 }
 
 impl Store {
-    /// The host's policy; none was set where there is no file.
     pub fn policy(&self) -> Result<Policy> {
         Ok(json::read(&path(self.layout()))?.unwrap_or_default())
     }
 }
 
 impl Change<'_> {
-    /// Writes the host's policy.
     pub fn write_policy(&mut self, policy: &Policy) -> Result<()> {
         let path = path(self.store().layout());
         self.write_json(path, policy)

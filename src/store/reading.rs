@@ -39,11 +39,8 @@ const GRAIN: Duration = Duration::from_millis(20);
 
 /// Whether writers are kept out.
 enum Kept {
-    /// As long as this is open.
     Out(#[expect(dead_code, reason = "the lock goes with it")] std::fs::File),
-    /// One is at work.
     Busy,
-    /// The lock file is not there, or not the reader's to open.
     Unknown,
 }
 
@@ -64,15 +61,12 @@ fn keep_out(lock: &std::path::Path) -> Kept {
 /// An attachment with its entry.
 #[derive(Debug, Clone)]
 pub struct Mounted {
-    /// What is mounted.
     pub entry: Entry,
-    /// How.
     pub attachment: Attachment,
     /// The app that has it and shares it; none where it is the app's own.
     pub shared_from: Option<AppName>,
 }
 
-/// What an app mounts.
 #[derive(Debug, Default)]
 pub struct Mounts {
     /// In the order of the file; what is shared from other apps comes behind.
@@ -86,7 +80,6 @@ pub struct Mounts {
 }
 
 impl Mounts {
-    /// The mounts in the order in which they are listed and printed.
     pub fn sorted(&self) -> Vec<&Mounted> {
         let mut sorted: Vec<&Mounted> = self.mounted.iter().collect();
         sorted.sort_by(|a, b| Attachment::order(&a.attachment, &b.attachment));

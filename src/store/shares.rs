@@ -16,14 +16,10 @@ use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::domain::names::{AppName, EntryName};
 
-/// A mount that is not shared, and why.
 #[derive(Debug, Clone)]
 pub struct LeftOut {
-    /// The app that has it.
     pub from: AppName,
-    /// Its entry.
     pub entry: EntryName,
-    /// Why the other app does not get it.
     pub why: String,
 }
 
@@ -94,7 +90,6 @@ impl Store {
         Ok(getting)
     }
 
-    /// The apps that would lose an entry where it became exclusive: those that get it from another app.
     pub fn apps_getting_entry(&self, name: &EntryName) -> Result<Vec<AppName>> {
         let mounting = self.apps_mounting(name)?;
         if mounting.is_empty() { Ok(mounting) } else { self.apps_getting(name, &mounting) }
@@ -243,7 +238,6 @@ fn taken<'a>(
 }
 
 impl Change<'_> {
-    /// Ends the sharing from an app that goes. Returns the apps that got what it mounts.
     pub fn end_sharing_from(&mut self, from: &AppName) -> Result<Vec<AppName>> {
         let sharing = self.store().apps_sharing_from(from)?;
         for app in &sharing {

@@ -17,19 +17,16 @@ fn directory(layout: &Layout, entry: &EntryName) -> PathBuf {
 }
 
 impl Layout {
-    /// The directory of a snapshot.
     pub fn snapshot_directory(&self, entry: &EntryName, name: &SnapshotName) -> PathBuf {
         self.directory(&directory_name(entry, name))
     }
 
-    /// The file with what is noted of a snapshot.
     pub fn snapshot_note(&self, entry: &EntryName, name: &SnapshotName) -> PathBuf {
         directory(self, entry).join(format!("{name}.json"))
     }
 }
 
 impl Store {
-    /// What is noted of a snapshot, or none.
     pub fn snapshot_note(
         &self,
         entry: &EntryName,
@@ -64,7 +61,6 @@ impl Store {
 }
 
 impl Change<'_> {
-    /// Writes what is noted of a snapshot.
     pub fn write_snapshot(&mut self, note: &Snapshot) -> Result<()> {
         let path = self.store().layout().snapshot_note(&note.entry, &note.name);
         self.write_json(path, note)

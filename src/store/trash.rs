@@ -59,7 +59,6 @@ impl Store {
         Ok(trash)
     }
 
-    /// Whether nothing is in the trash.
     pub fn is_trash_empty(&self) -> bool {
         ids(self.layout().storage(), TRASH, "").is_ok_and(|ids| ids.is_empty())
     }

@@ -25,7 +25,6 @@ use crate::domain::error::{Error, Result};
 /// The names that this process has alone. The kernel would have it wait for itself.
 static ALONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// A lock that was taken, held until dropped.
 #[derive(Debug)]
 pub(crate) struct Work {
     _file: Option<File>,
@@ -59,9 +58,6 @@ impl Store {
     }
 
     /// Takes a name beside others that are at work on it.
-    ///
-    /// # Errors
-    /// Where somebody has it alone: it is being cleared away.
     pub(crate) fn work_beside(&self, name: &str) -> Result<Work> {
         match self.locked(name, libc::F_RDLCK)? {
             Some(file) => Ok(Work { _file: Some(file), alone: None }),

@@ -22,10 +22,8 @@ use crate::types::{
 #[derive(Debug)]
 pub(crate) struct Cifs;
 
-/// The port of a CIFS server.
 const PORT: u16 = 445;
 
-/// The version where none is given.
 const VERSION: &str = "3.0";
 
 impl StorageType for Cifs {

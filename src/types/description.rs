@@ -12,14 +12,11 @@ use crate::domain::names::ConnectorName;
 pub(crate) enum Reach {
     /// Only from this host.
     Host,
-    /// From the nodes of a cluster.
     Cluster,
-    /// From wherever the server can be reached.
     Anywhere,
 }
 
 impl Reach {
-    /// The word that is shown for it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -29,27 +26,21 @@ impl Reach {
     }
 }
 
-/// An option of a type.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Choice {
-    /// Its name.
     pub name: &'static str,
-    /// What it has to be, or does.
     pub help: &'static str,
     /// What it is where it is not given; none where it may be left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<&'static str>,
-    /// Whether it has to be given.
     pub required: bool,
 }
 
 impl Choice {
-    /// An option that has to be given.
     pub(crate) const fn required(name: &'static str, help: &'static str) -> Self {
         Self { name, help, default: None, required: true }
     }
 
-    /// An option that may be left out.
     pub(crate) const fn optional(
         name: &'static str,
         help: &'static str,
@@ -59,7 +50,6 @@ impl Choice {
     }
 }
 
-/// What a type can do.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "they are answers to separate questions")]
 pub(crate) struct Abilities {
@@ -80,7 +70,6 @@ impl Abilities {
     pub(crate) const NONE: Self =
         Self { resize: false, snapshot: false, exclusive: false, subpath: false, chown: false };
 
-    /// Each with its name.
     pub(crate) fn named(self) -> [(&'static str, bool); 5] {
         [
             ("resize", self.resize),
@@ -95,15 +84,12 @@ impl Abilities {
 /// What there is to know of a type.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Description {
-    /// Its name, as `--type` takes it.
     pub name: &'static str,
-    /// What it is, in a sentence.
     pub summary: &'static str,
     /// From where its data can be reached.
     pub reach: Reach,
     /// What to mind.
     pub caveat: &'static str,
-    /// The options it takes.
     pub options: &'static [Choice],
     /// Whether it takes any other option too, and hands it on.
     pub any_option: bool,
@@ -112,16 +98,12 @@ pub(crate) struct Description {
     /// The type of the connector that it needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connector: Option<&'static str>,
-    /// What it can do.
     pub can: Abilities,
 }
 
-/// Something that a type needs on this host.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Requirement {
-    /// What it is.
     pub what: String,
-    /// Whether it is here.
     pub is_here: bool,
     /// What brings it.
     pub remedy: String,
@@ -132,25 +114,16 @@ pub(crate) struct Requirement {
 pub(crate) struct Request {
     /// The path or the name behind the entry's name.
     pub place: Option<String>,
-    /// `--driver`.
     pub driver: Option<String>,
-    /// `--connector`.
     pub connector: Option<ConnectorName>,
-    /// `--option`.
     pub options: BTreeMap<String, String>,
-    /// `--size`.
     pub size: Option<String>,
-    /// `--mode`.
     pub mode: Option<String>,
-    /// `--from`.
     pub from: Option<String>,
-    /// `--preallocate`.
     pub preallocate: bool,
-    /// `--chown`.
     pub chown: Option<String>,
 }
 
-/// What is to go with an entry that is destroyed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Removal {
     /// Nothing: the data stays.

@@ -10,7 +10,6 @@ use crate::storage::sized;
 use crate::storage::snapshots::SnapshotKind;
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
-/// The type `directory`.
 #[derive(Debug)]
 pub(crate) struct Directory;
 

@@ -13,7 +13,6 @@ use crate::storage::{self, file};
 use crate::store::files::is_absent;
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
-/// The type `file`.
 #[derive(Debug)]
 pub(crate) struct File;
 

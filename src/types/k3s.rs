@@ -5,7 +5,6 @@ use crate::domain::entry::Entry;
 use crate::domain::error::{Error, Result};
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
-/// The type `k3s`, the same as `--scheduler k3s`.
 #[derive(Debug)]
 pub(crate) struct K3s;
 

@@ -84,9 +84,7 @@ pub(crate) static ALL: &[&dyn StorageType] = &[
     &k3s::K3s,
 ];
 
-/// A type of entries.
 pub(crate) trait StorageType: Sync {
-    /// What there is to know of it.
     fn description(&self) -> &'static Description;
 
     /// What it needs on this host.
@@ -99,9 +97,7 @@ pub(crate) trait StorageType: Sync {
     fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()>;
 
     /// Makes what is behind the entry outside of the store. It may be there already.
-    ///
-    /// # Errors
-    /// Where it cannot be made; what was made of it is gone again.
+    /// Fails where it cannot be made; what was made of it is gone again.
     fn create(&self, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
         let _ = (entry, request, context);
         Ok(())
@@ -167,7 +163,6 @@ pub(crate) trait StorageType: Sync {
         )))
     }
 
-    /// Refuses a reclaim policy that this type cannot follow.
     fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
         let is_asked = entry.is_deleted_with_entry() && self.description().reach == Reach::Anywhere;
         refuse_to_remove(entry, "reclaim policy Delete", is_asked)
@@ -221,18 +216,14 @@ pub(crate) trait StorageType: Sync {
     }
 
     /// Lets go of what the entry holds on this host before it is destroyed.
-    ///
-    /// # Errors
-    /// Where that fails; the entry stays.
+    /// Fails where that fails; the entry stays.
     fn detach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         let _ = (entry, context);
         Ok(())
     }
 
     /// Removes what is outside of the storage root, after the entry is gone.
-    ///
-    /// # Errors
-    /// Where that fails; the entry is put back.
+    /// Fails where that fails; the entry is put back.
     fn remove(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         if self.is_created_again() {
             return volumes::remove(&context.environment, entry.shown_source());
@@ -307,7 +298,6 @@ pub(crate) fn of(entry: &Entry) -> &'static dyn StorageType {
     }
 }
 
-/// The name of an entry's type.
 pub(crate) fn name_of(entry: &Entry) -> &'static str {
     of(entry).description().name
 }
@@ -383,7 +373,6 @@ pub(crate) fn must_be_here(
     }
 }
 
-/// Refuses to make an entry exclusive whose type cannot be.
 pub(crate) fn must_be_able_to_be_exclusive(entry: &Entry) -> Result<()> {
     let description = of(entry).description();
     if description.can.exclusive {

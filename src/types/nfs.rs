@@ -12,14 +12,11 @@ use crate::types::{
     Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, volume,
 };
 
-/// The type `nfs`.
 #[derive(Debug)]
 pub(crate) struct Nfs;
 
-/// The port of an NFS server.
 const PORT: u16 = 2049;
 
-/// The version where none is given.
 const VERSION: &str = "4";
 
 impl StorageType for Nfs {

@@ -11,7 +11,6 @@ use crate::domain::error::{Error, Result};
 use crate::domain::finding::Problem;
 use crate::types::{Requirement, volume};
 
-/// How long a server has to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Whether the kernel knows a file system, or has it as a module.

@@ -58,9 +58,7 @@ fn outdated(entry: &Entry, context: &Context) -> Error {
 
 /// Puts a volume with these options in the place of the entry's, unless it has them already. The one before stays as
 /// long as a container uses it.
-///
-/// # Errors
-/// Where Docker refuses, with its words, and where the entry was changed meanwhile; the entry is as it was then.
+/// Fails where Docker refuses, with its words, and where the entry was changed meanwhile; the entry is as it was then.
 pub(crate) fn renew(
     entry: &Entry,
     options: BTreeMap<String, String>,

@@ -26,7 +26,6 @@ use crate::types::{
     Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType,
 };
 
-/// The type `s3`.
 #[derive(Debug)]
 pub(crate) struct S3;
 

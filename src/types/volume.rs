@@ -16,7 +16,6 @@ use crate::storage::root;
 use crate::store::files::is_absent;
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
-/// The type `volume`.
 #[derive(Debug)]
 pub(crate) struct Volume;
 
@@ -185,7 +184,6 @@ fn shown(given: &BTreeMap<String, String>) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
-/// Makes an entry's volume with these options, unless it is there.
 pub(crate) fn make(
     entry: &Entry,
     options: BTreeMap<String, String>,
@@ -213,7 +211,6 @@ pub(crate) fn make(
     Ok(())
 }
 
-/// The command that creates an entry's volume as the entry notes it.
 fn creation(entry: &Entry) -> String {
     let mut command = vec!["docker volume create".to_owned()];
     if !entry.driver.is_empty() {

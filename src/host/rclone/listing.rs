@@ -13,10 +13,8 @@ use crate::domain::options::HIDDEN;
 use crate::host::environment::Environment;
 use crate::host::process::{self, Answer, Program};
 
-/// The program.
 const PROGRAM: &str = "rclone";
 
-/// How long a listing may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What rclone calls the one place that it knows.

@@ -26,9 +26,6 @@ use crate::storage::ownership;
 type Led = (String, RealPath);
 
 /// Where a path leads, also where Dokku's user may not look.
-///
-/// # Errors
-/// Where nobody knows.
 pub(crate) fn resolved(path: &str, context: &Context) -> Result<RealPath> {
     let (environment, layout) = (&context.environment, context.store.layout());
     let real = ownership::resolve(environment, layout, &[Path::new(path)])?.into_iter().next();
@@ -153,9 +150,6 @@ pub(crate) fn noted(entry: &Entry, found: Option<&Volume>) -> Entry {
 }
 
 /// The same at a deploy, which nobody calls: by what is reserved, scopes and policy.
-///
-/// # Errors
-/// With what to do.
 pub(crate) fn at_deploy(
     app: &AppName,
     entry: &Entry,

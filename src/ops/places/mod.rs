@@ -41,28 +41,23 @@ use options::OptionMount;
 /// All that may use a place.
 #[derive(Debug)]
 pub(crate) struct Places {
-    /// The apps that there are.
     pub apps: Vec<AppName>,
     /// The apps of which only the store still has something.
     pub abandoned: Vec<AppName>,
-    /// What is registered.
     pub entries: Entries,
     /// What each app mounts, the abandoned ones too: they may come back.
     mounts: Vec<(AppName, Result<MountsFile>)>,
     /// The apps that get what another mounts, each with that one.
     shares: Vec<(AppName, AppName)>,
-    /// What docker-options mount.
     options: Vec<OptionMount>,
     /// What could not be read besides.
     problems: Vec<Error>,
     docker: Docker,
     /// Where the paths lead that are named by all of these.
     real: HashMap<String, RealPath>,
-    /// Dokku's directory.
     lib_root: RealPath,
 }
 
-/// What Docker says.
 #[derive(Debug)]
 enum Docker {
     NotAsked,
@@ -70,7 +65,6 @@ enum Docker {
     Said { containers: Vec<Container>, volumes: Vec<Listed> },
 }
 
-/// What is asked about.
 #[derive(Debug)]
 struct Target {
     volume: Option<String>,
@@ -86,7 +80,6 @@ enum Relation {
     Above,
 }
 
-/// A mount of an app.
 struct MountOf<'a> {
     app: &'a AppName,
     attachment: &'a Attachment,
@@ -489,9 +482,6 @@ impl Target {
 }
 
 /// Refuses to do `what` where somebody uses a place, but for the entry that it belongs to.
-///
-/// # Errors
-/// [`Error::InUse`], as the caller may be told.
 pub(crate) fn must_be_free(
     what: impl Into<String>,
     place: &Source,
@@ -514,7 +504,6 @@ pub(crate) fn must_be_unregistered(
     refused(what, places.uses_by_registry(&target, own, false))
 }
 
-/// The refusal where there are uses.
 pub(crate) fn refused(what: impl Into<String>, uses: Vec<Use>) -> Result<()> {
     if uses.is_empty() { Ok(()) } else { Err(Error::InUse { what: what.into(), uses }) }
 }

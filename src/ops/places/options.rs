@@ -9,14 +9,12 @@ use crate::domain::names::AppName;
 use crate::domain::volume_target::{LOCAL, VolumeTarget};
 use crate::store::{Store, files};
 
-/// Something that docker-options have mounted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct OptionMount {
     pub app: AppName,
     /// The path or the volume.
     pub source: String,
     pub is_readonly: bool,
-    /// The line as it stands in the file.
     pub line: String,
     /// What takes the line away.
     pub remedy: String,

@@ -18,10 +18,6 @@ use crate::storage::entry_lock::EntryLock;
 use crate::storage::staged::Staged;
 use crate::store::Store;
 
-/// Deletes something.
-///
-/// # Errors
-/// Where it is used by now, or cannot be deleted; it stays then.
 pub(crate) fn one(unused: &Unused, context: &mut Context) -> Result<()> {
     match unused.kind {
         Kind::Entry => entry(unused, context),
@@ -85,7 +81,6 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Refuses a directory that is an entry's by now, or not there any more.
 fn must_be_nobodys(path: &Path, store: &Store) -> Result<()> {
     if !std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
         return Err(Error::refused(format!("{} is not there any more", path.display())));

@@ -47,12 +47,10 @@ pub(crate) fn unused(context: &mut Context) -> Result<Vec<Unused>> {
 struct Search<'a> {
     uses: &'a Places,
     context: &'a Context,
-    /// What becomes of a directory.
     removed: Fate,
 }
 
 impl Search<'_> {
-    /// Why a place is not to be touched.
     fn why_kept(&self, place: &str, own: Option<&EntryName>) -> Option<String> {
         why_kept(self.uses, place, own)
     }

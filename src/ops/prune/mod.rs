@@ -36,16 +36,12 @@ impl Kind {
     }
 }
 
-/// What becomes of the data where something is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(crate) enum Fate {
-    /// It goes to the trash.
     #[serde(rename = "trash")]
     Trash,
-    /// It is removed at once.
     #[serde(rename = "removed")]
     Removed,
-    /// It stays where it is.
     #[serde(rename = "stays")]
     Stays,
 }
@@ -63,7 +59,6 @@ impl Fate {
 /// When something was used last, as far as can be told, and by what.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct LastUse {
-    /// When.
     #[serde(serialize_with = "rfc3339")]
     pub(crate) when: Moment,
     /// What of it is that old.
@@ -75,7 +70,6 @@ fn rfc3339<S: Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_str(&moment.to_rfc3339())
 }
 
-/// Something that nothing uses.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Unused {
     pub(crate) kind: Kind,
@@ -85,7 +79,6 @@ pub(crate) struct Unused {
     /// What it takes, in bytes; none where that is not known.
     pub(crate) bytes: Option<u64>,
     pub(crate) last_use: Option<LastUse>,
-    /// What becomes of its data.
     pub(crate) data: Fate,
     /// Why it is left alone all the same.
     #[serde(skip_serializing_if = "Option::is_none")]

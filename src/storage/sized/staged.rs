@@ -10,12 +10,9 @@ use crate::fs::{image, subvolume};
 use crate::storage::sized::{ask, existing, is_preallocated, must_be_possible};
 use crate::storage::{ownership, root};
 
-/// A directory of the storage root that something with a size is filled from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Original<'a> {
-    /// Its name.
     pub name: &'a str,
-    /// What it is, for people.
     pub what: &'a str,
     /// Whether it was bounded by the entry's size, or by less.
     pub is_bounded: bool,
@@ -95,9 +92,7 @@ pub(crate) fn adopt(entry: &Entry, hidden: &str, context: &Context) -> Result<()
 }
 
 /// Puts the image that was filled in the place of the entry's own.
-///
-/// # Errors
-/// Where somebody uses that; the entry has what it had then.
+/// Fails where somebody uses that; the entry has what it had then.
 pub(crate) fn replace(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
     ask(entry, &["replace", hidden], context)
 }
