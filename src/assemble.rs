@@ -39,10 +39,8 @@ fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
         bail!("assemble needs the directory to write, and nothing else");
     };
     let directory = Path::new(directory);
-    for sub in ["subcommands", "bin"] {
-        let sub = directory.join(sub);
-        fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
-    }
+    fs::create_dir_all(directory)
+        .with_context(|| format!("unable to create {}", directory.display()))?;
     copy(Path::new("/proc/self/exe"), &directory.join("dokku-storage"), 0o755)?;
     let about = directory.join("plugin.toml");
     let text = with_version(&arguments.repo.join("plugin.toml"))?;
@@ -67,9 +65,7 @@ fn repository_links(words: &[String], context: &mut Context) -> anyhow::Result<(
         (Kind::Addition, "subcommands"),
         (Kind::Trigger, "triggers"),
     ] {
-        let sub = directory.join(sub);
-        fs::create_dir_all(&sub).with_context(|| format!("unable to create {}", sub.display()))?;
-        write_links(context.catalog, kind, &sub, Path::new("../dokku-storage"))?;
+        write_links(context.catalog, kind, &directory.join(sub), Path::new("../dokku-storage"))?;
     }
     Ok(())
 }
@@ -82,12 +78,14 @@ pub const LINKS: [(Kind, &str, &str); 4] = [
     (Kind::Helper, "bin", "../dokku-storage"),
 ];
 
-pub(crate) fn write_links(
+fn write_links(
     catalog: Catalog,
     kind: Kind,
     directory: &Path,
     target: &Path,
 ) -> anyhow::Result<()> {
+    fs::create_dir_all(directory)
+        .with_context(|| format!("unable to create {}", directory.display()))?;
     for row in catalog.of_kind(kind) {
         let link = directory.join(row.name);
         if fs::read_link(&link).is_ok_and(|present| present == target) {

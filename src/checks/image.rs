@@ -140,15 +140,18 @@ impl<'a> AppImage<'a> {
             let remedy = "that is as it should be where the app expects its own data there";
             findings.push(about(Finding::new("hidden-content", Severity::Note, sentence, remedy)));
         }
-        if is_file_entry && let Some((uid, gid)) = self.unable_to(0o4, &metadata) {
-            let name = &entry.name;
-            let sentence = format!(
-                "{app} mounts {source} at {path}, which the image's user {} cannot read (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
+        let cannot = |verb: &str, (uid, gid): (u32, u32)| {
+            format!(
+                "{app} mounts {source} at {path}, which the image's user {} cannot {verb} (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
                 self.user().map_or(0, |user| user.uid),
                 metadata.uid(),
                 metadata.gid(),
                 metadata.mode() & 0o7777,
-            );
+            )
+        };
+        let name = &entry.name;
+        if is_file_entry && let Some(ids) = self.unable_to(0o4, &metadata) {
+            let sentence = cannot("read", ids);
             let remedy = format!(
                 "dokku storage:mount {app} {name} --container-dir {} --volume-chown auto; or let everybody read it: dokku storage:set {name} mode 0644",
                 quoted(path.as_str())
@@ -159,24 +162,16 @@ impl<'a> AppImage<'a> {
         let is_own = entry.auto_volume.as_ref().is_some_and(|volume| volume.path == *path);
         let must_write = is_directory && !attachment.is_readonly() && !is_own;
         if must_write && let Some((uid, gid)) = self.unable_to(0o3, &metadata) {
-            let sentence = format!(
-                "{app} mounts {source} at {path}, which the image's user {} cannot write (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
-                self.user().map_or(0, |user| user.uid),
-                metadata.uid(),
-                metadata.gid(),
-                metadata.mode() & 0o7777,
-            );
-            let is_named = !entry.name.is_legacy();
-            let place = quoted(path.as_str());
-            let remedy = if is_named {
-                format!(
-                    "dokku storage:mount {app} {} --container-dir {place} --volume-chown auto; where it need not write: dokku storage:app:set {app} unwritable-source ignore",
-                    entry.name
-                )
-            } else {
+            let sentence = cannot("write", (uid, gid));
+            let remedy = if name.is_legacy() {
                 format!(
                     "chown {uid}:{gid} {} (as root), or mount it with :ro where it need not",
                     quoted(&source)
+                )
+            } else {
+                format!(
+                    "dokku storage:mount {app} {name} --container-dir {} --volume-chown auto; where it need not write: dokku storage:app:set {app} unwritable-source ignore",
+                    quoted(path.as_str())
                 )
             };
             findings.push(about(Finding::new("not-writable", Severity::Stops, sentence, remedy)));

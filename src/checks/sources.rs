@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::docker::containers::Container;
+use crate::docker::containers::{Container, Mount};
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::volume_options::Fault;
-use crate::domain::{AppName, Entry, Finding, Policy, Severity, Source, VolumeOptions};
+use crate::domain::{AppName, Finding, Policy, Severity, Source, VolumeOptions};
 use crate::fs::real::overlap;
 use crate::host::environment;
 use crate::ops::places::judge;
@@ -15,14 +15,21 @@ use crate::store::files::is_absent;
 use crate::store::{Mounted, Mounts};
 use crate::{docker, types};
 
-/// The mount as it is told in a finding: the source, the container path and the entry.
-fn mount_sentence(app: &AppName, mounted: &Mounted) -> String {
-    format!(
-        "{app} mounts {} at {} (storage entry \"{}\")",
-        mounted_source(&mounted.entry, &mounted.attachment),
-        mounted.attachment.container_path,
-        mounted.entry.name
-    )
+/// A finding about a mount: its sentence begins with the source, the container path and the entry, and goes on with `rest`.
+fn finding(
+    code: &'static str,
+    app: &AppName,
+    Mounted { entry, attachment, .. }: &Mounted,
+    rest: &str,
+    remedy: String,
+) -> Finding {
+    let sentence = format!(
+        "{app} mounts {} at {} (storage entry \"{}\"){rest}",
+        mounted_source(entry, attachment),
+        attachment.container_path,
+        entry.name
+    );
+    Finding::new(code, Severity::Stops, sentence, remedy).of_app(app).of_entry(&entry.name)
 }
 
 /// Sources that the host's policy does not allow, or that are not for the app.
@@ -32,25 +39,21 @@ pub(crate) fn not_allowed(
     policy: &Policy,
     context: &Context,
 ) -> Option<Finding> {
-    let (entry, name) = (&mounted.entry, &mounted.entry.name);
-    let unmount = judge::unmount(app, entry, &mounted.attachment);
-    let (code, sentence) = if entry.scope.includes(app) {
-        let attachment = &mounted.attachment;
+    let (entry, attachment) = (&mounted.entry, &mounted.attachment);
+    let (code, rest) = if entry.scope.includes(app) {
         let reason = judge::at_deploy(app, entry, attachment, policy, context).err()?;
-        ("not-allowed", format!("{}, but {reason}", mount_sentence(app, mounted)))
+        ("not-allowed", format!(", but {reason}"))
     } else {
-        let sentence =
-            format!("{}, which is for {} only", mount_sentence(app, mounted), entry.scope);
-        ("out-of-scope", sentence)
+        ("out-of-scope", format!(", which is for {} only", entry.scope))
     };
-    let finding = Finding::new(code, Severity::Stops, sentence, unmount);
-    Some(finding.of_app(app).of_entry(name).at(entry.shown_source()))
+    let unmount = judge::unmount(app, entry, attachment);
+    Some(finding(code, app, mounted, &rest, unmount).at(entry.shown_source()))
 }
 
 pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     let name = &mounted.entry.name;
-    let (what, remedy) = match mounted.entry.host_path.as_ref()? {
+    let (code, remedy) = match mounted.entry.host_path.as_ref()? {
         // Types say themselves what is the matter.
         _ if mounted.entry.is_typed() => return None,
         // So does what is noted of a volume.
@@ -80,18 +83,16 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
             ("missing-source", remedy)
         }
     };
-    let sentence = format!("{}, but {source} does not exist", mount_sentence(app, mounted));
-    let finding = Finding::new(what, Severity::Stops, sentence, format!("create it: {remedy}"));
-    Some(finding.of_app(app).of_entry(name).at(source))
+    let rest = format!(", but {source} does not exist");
+    Some(finding(code, app, mounted, &rest, format!("create it: {remedy}")).at(source))
 }
 
 /// What keeps containers from using what is behind an entry of a type.
 pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let entry = &mounted.entry;
     let problem = types::of(entry).problem(entry, context)?;
-    let sentence = format!("{}, but {}", mount_sentence(app, mounted), problem.sentence);
-    let finding = Finding::new(problem.code, Severity::Stops, sentence, problem.remedy);
-    Some(finding.of_app(app).of_entry(&entry.name).at(entry.shown_source()))
+    let rest = format!(", but {}", problem.sentence);
+    Some(finding(problem.code, app, mounted, &rest, problem.remedy).at(entry.shown_source()))
 }
 
 /// From inside a container only Dokku's own directories are the host's; nothing is known of the others.
@@ -106,16 +107,13 @@ pub(crate) fn elsewhere(app: &AppName, mounted: &Mounted) -> Option<Finding> {
     if node.is_empty() || here.is_empty() || *node == here {
         return None;
     }
-    let name = &mounted.entry.name;
-    let sentence = format!(
-        "{}, whose data is on the node {node}; this is {here}",
-        mount_sentence(app, mounted)
-    );
     let remedy = format!(
-        "deploy there, or once the data is here: dokku storage:set {name} node {}",
+        "deploy there, or once the data is here: dokku storage:set {} node {}",
+        mounted.entry.name,
         quoted(&here)
     );
-    Some(Finding::new("other-node", Severity::Stops, sentence, remedy).of_app(app).of_entry(name))
+    let rest = format!(", whose data is on the node {node}; this is {here}");
+    Some(finding("other-node", app, mounted, &rest, remedy))
 }
 
 /// Container paths that two mounts claim. A mount is refused for this; a file that another program wrote may
@@ -161,15 +159,13 @@ pub(crate) fn taken_by_options(app: &AppName, mounts: &Mounts, context: &Context
             });
             if let Some(mounted) = mine {
                 let phase = file.phase.as_str();
-                let sentence = format!(
-                    "{}, where docker-options has \"-v {}\" for {phase}, and a container can have one",
-                    mount_sentence(app, mounted),
+                let rest = format!(
+                    ", where docker-options has \"-v {}\" for {phase}, and a container can have one",
                     line.text
                 );
                 let option = quoted(&format!("-v {}", line.text));
                 let remedy = format!("dokku docker-options:remove {app} {phase} {option}");
-                let finding = Finding::new("path-collision", Severity::Stops, sentence, remedy);
-                let finding = finding.of_app(app).of_entry(&mounted.entry.name);
+                let finding = finding("path-collision", app, mounted, &rest, remedy);
                 findings.push(finding.at(mounted.attachment.container_path.as_str()));
             }
         }
@@ -188,18 +184,13 @@ pub(crate) fn unknown_option(
     let [flag, _] = types::of(&mounted.entry).words("", &mounted.entry, &mounted.attachment);
     let is_judged = is_docker && flag == "-v";
     let options = mounted.attachment.volume_options.as_ref().filter(|_| is_judged)?;
-    let what = match options.fault(is_of_volume(&mounted.entry), mounted.attachment.readonly)? {
+    let is_volume = matches!(mounted.entry.host_path, Some(Source::Volume(_)));
+    let what = match options.fault(is_volume, mounted.attachment.readonly)? {
         Fault::Unknown(option) => format!("option {option}, which Docker does not know"),
         Fault::Unfit(why) => format!("options {options}: {why}"),
     };
-    let sentence = format!("{} with the {what}", mount_sentence(app, mounted));
     let remedy = format!("mount it again without; Docker takes {}", VolumeOptions::known());
-    let finding = Finding::new("unknown-option", Severity::Stops, sentence, remedy);
-    Some(finding.of_app(app).of_entry(&mounted.entry.name))
-}
-
-fn is_of_volume(entry: &Entry) -> bool {
-    matches!(entry.host_path, Some(Source::Volume(_)))
+    Some(finding("unknown-option", app, mounted, &format!(" with the {what}"), remedy))
 }
 
 /// Directories that hold what only one process may write, mounted writable by several.
@@ -209,13 +200,9 @@ pub(crate) fn several_writers(
     containers: &[Container],
 ) -> Option<Finding> {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
-    let can_write = |container: &&Container| {
-        container
-            .mounts
-            .iter()
-            .any(|mount| mount.is_writable && overlap(Path::new(&mount.source), Path::new(&source)))
-    };
-    let writers = containers.iter().filter(can_write).count();
+    let is_written =
+        |mount: &Mount| mount.is_writable && overlap(Path::new(&mount.source), Path::new(&source));
+    let writers = containers.iter().filter(|c| c.mounts.iter().any(is_written)).count();
     if writers < 2 || mounted.attachment.is_readonly() {
         return None;
     }
@@ -225,19 +212,14 @@ pub(crate) fn several_writers(
         single_writer(&name).map(|what| (name, what))
     });
     let (file, what) = data?;
-    let sentence = format!(
-        "{}, where {file} looks like {what}, which one process may write; {writers} containers can",
-        mount_sentence(app, mounted)
+    let rest = format!(
+        ", where {file} looks like {what}, which one process may write; {writers} containers can"
     );
     let remedy = format!(
         "scale to one container, or mount it read-only in the others: dokku ps:scale {app}"
     );
-    Some(
-        Finding::new("several-writers", Severity::Person, sentence, remedy)
-            .of_app(app)
-            .of_entry(&mounted.entry.name)
-            .at(source),
-    )
+    let finding = finding("several-writers", app, mounted, &rest, remedy).at(source);
+    Some(Finding { severity: Severity::Person, ..finding })
 }
 
 /// What a file's name says of data that only one process may write.

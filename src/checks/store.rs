@@ -53,12 +53,8 @@ fn docker_options(app: &AppName, context: &Context) -> Vec<Finding> {
                 line.text,
                 file.phase.as_str()
             );
-            let finding = Finding::new(
-                "docker-options-line",
-                Severity::Person,
-                sentence,
-                format!("dokku storage:migrate {app}"),
-            );
+            let remedy = format!("dokku storage:migrate {app}");
+            let finding = Finding::new("docker-options-line", Severity::Person, sentence, remedy);
             findings.push(finding.of_app(app).at(file.path.to_string_lossy()));
         }
     }

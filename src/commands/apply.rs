@@ -13,8 +13,7 @@ use crate::domain::{
     ProcessType, Result, Source, Subpath, VolumeOptions,
 };
 use crate::ops::places::judge;
-use crate::ops::unmount::remove_if_unused;
-use crate::ops::{access, restart, scheduler};
+use crate::ops::{access, restart, scheduler, unmount};
 use crate::store::MountsFile;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 
@@ -67,57 +66,51 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     positional.at_most(1)?;
     let wanted = document()?;
     let planned = plan(&app, &wanted, context)?;
-    if arguments.plan {
-        let lines = difference(&context.store.mounts_file(&app)?.whole()?, &planned);
-        return show_plan(&app, &lines, context);
-    }
-    let lines = context.store.change(|change| {
-        let mut mounts = change.store().mounts_file(&app)?.whole()?;
-        let lines = difference(&mounts, &planned);
-        if lines.is_empty() {
-            return Ok(lines);
-        }
-        for (entry, attachment) in &planned {
-            change.store().refuse_shared_collision(&app, None, entry, attachment)?;
-            change.store().refuse_second(&app, entry, attachment)?;
-            match change.store().entry(&entry.name)? {
-                Some(now) if now == *entry => {}
-                None if entry.name.is_legacy() => change.write_entry(entry)?,
-                _ => return Err(changed_meanwhile(&entry.name)),
-            }
-        }
-        let before: Vec<EntryName> = mounts.attachments().map(|a| a.entry_name.clone()).collect();
-        replace(&mut mounts, &planned);
-        change.write_mounts(&app, &mounts);
-        for name in before.iter().filter(|name| name.is_legacy()) {
-            if !mounts.may_mention(name) {
-                remove_if_unused(name, &app, change)?;
-            }
-        }
-        Ok(lines)
-    })?;
+    let lines = if arguments.plan {
+        difference(&context.store.mounts_file(&app)?.whole()?, &planned)
+    } else {
+        apply(&app, &planned, context)?
+    };
     if lines.is_empty() {
         context.out.headline(&format!("Nothing to change: {app} has these mounts already"));
         return Ok(());
     }
+    if arguments.plan {
+        context.out.headline(&format!("{app} would change:"));
+    }
     for line in &lines {
         context.out.detail(line);
+    }
+    if arguments.plan {
+        return Err(Error::Status(DIFFERENT));
     }
     context.out.headline(&format!("Storage mounts of {app} changed: {}", lines.len()));
     restart::say(&app, context);
     Ok(())
 }
 
-fn show_plan(app: &AppName, lines: &[String], context: &mut Context) -> Result<()> {
-    if lines.is_empty() {
-        context.out.headline(&format!("Nothing to change: {app} has these mounts already"));
-        return Ok(());
-    }
-    context.out.headline(&format!("{app} would change:"));
-    for line in lines {
-        context.out.detail(line);
-    }
-    Err(Error::Status(DIFFERENT))
+/// Changes the mounts, and returns what is different.
+fn apply(app: &AppName, planned: &[(Entry, Attachment)], context: &Context) -> Result<Vec<String>> {
+    context.store.change(|change| {
+        let mut mounts = change.store().mounts_file(app)?.whole()?;
+        let lines = difference(&mounts, planned);
+        if lines.is_empty() {
+            return Ok(lines);
+        }
+        for (entry, attachment) in planned {
+            change.store().refuse_shared_collision(app, None, entry, attachment)?;
+            change.store().refuse_second(app, entry, attachment)?;
+            match change.store().entry(&entry.name)? {
+                Some(now) if now == *entry => {}
+                None if entry.name.is_legacy() => change.write_entry(entry)?,
+                _ => return Err(changed_meanwhile(&entry.name)),
+            }
+        }
+        let before = mounts.attachments().map(|a| a.entry_name.clone()).collect();
+        replace(&mut mounts, planned);
+        unmount::write(app, &mounts, before, change)?;
+        Ok(lines)
+    })
 }
 
 fn document() -> Result<Vec<Wanted>> {
@@ -236,7 +229,7 @@ fn difference(mounts: &MountsFile, planned: &[(Entry, Attachment)]) -> Vec<Strin
     for existing in mounts.attachments() {
         match planned.iter().find(|(_, attachment)| attachment.is_same_mount(existing)) {
             None => lines.push(format!("- {}", told(existing))),
-            Some((_, attachment)) if !is_same(existing, attachment) => {
+            Some((_, attachment)) if existing.with_settings_of(attachment) != *existing => {
                 lines.push(format!("~ {}", told(attachment)));
             }
             Some(_) => {}
@@ -250,33 +243,12 @@ fn difference(mounts: &MountsFile, planned: &[(Entry, Attachment)]) -> Vec<Strin
     lines
 }
 
-/// Whether two mounts are the same in all that a document can say.
-fn is_same(existing: &Attachment, planned: &Attachment) -> bool {
-    let mut with_settings = existing.clone();
-    with_settings.take_settings(planned.clone());
-    with_settings == *existing
-}
-
 fn replace(mounts: &mut MountsFile, planned: &[(Entry, Attachment)]) {
     mounts.retain(|line| {
         line.attachment()
             .is_some_and(|existing| planned.iter().any(|(_, a)| a.is_same_mount(existing)))
     });
     for (_, attachment) in planned {
-        let mut is_there = false;
-        mounts.update(|existing| {
-            if !existing.is_same_mount(attachment) {
-                return false;
-            }
-            is_there = true;
-            let changes = !is_same(existing, attachment);
-            if changes {
-                existing.take_settings(attachment.clone());
-            }
-            changes
-        });
-        if !is_there {
-            mounts.push(attachment.clone());
-        }
+        mounts.put(attachment);
     }
 }

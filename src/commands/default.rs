@@ -28,22 +28,15 @@ pub(crate) fn own_help(_words: &[String], context: &mut Context) -> Result<()> {
         "\nFor containers, as in: eval \"docker run $(dokku-storage docker-args-run APP) IMAGE\"",
     );
     let triggers = context.catalog.of_kind(Kind::Trigger);
-    show_plain(triggers.filter(|row| row.name.starts_with("docker-args")), context);
+    show(triggers.filter(|row| row.name.starts_with("docker-args")), context);
     context.out.line("\nThe program itself:");
-    show_plain(context.catalog.of_kind(Kind::Own), context);
+    show(context.catalog.of_kind(Kind::Own), context);
     Ok(())
 }
 
+/// Shows rows in two columns: how each is called, and what it does.
 fn show(rows: impl Iterator<Item = &'static Row>, context: &mut Context) {
-    show_columns(rows.map(|row| (row.synopsis(), row.summary)).collect(), context);
-}
-
-fn show_plain(rows: impl Iterator<Item = &'static Row>, context: &mut Context) {
-    let call = |row: &Row| format!("{} {}", row.name, row.arguments);
-    show_columns(rows.map(|row| (call(row), row.summary)).collect(), context);
-}
-
-fn show_columns(rows: Vec<(String, &str)>, context: &mut Context) {
+    let rows: Vec<_> = rows.map(|row| (row.synopsis(), row.summary)).collect();
     let width = rows.iter().map(|(call, _)| call.len()).max().unwrap_or(0);
     for (call, summary) in rows {
         context.out.line(&format!("    {call:width$}  {summary}"));

@@ -164,21 +164,8 @@ fn mount_entry(
         refuse_collision(app, &attachment, others)?;
         store.refuse_shared_collision(app, None, &entry, &attachment)?;
         store.refuse_second(app, &noted, &attachment)?;
-        let mut is_new = true;
-        let mut is_changed = true;
-        mounts.update(|existing| {
-            if !existing.is_same_mount(&attachment) {
-                return false;
-            }
-            is_new = false;
-            let before = existing.clone();
-            existing.take_settings(attachment.clone());
-            is_changed = *existing != before;
-            is_changed
-        });
-        if is_new {
-            mounts.push(attachment.clone());
-        }
+        let is_new = !mounts.attachments().any(|other| other.is_same_mount(&attachment));
+        let is_changed = mounts.put(&attachment);
         if is_changed {
             change.write_mounts(app, &mounts);
         }

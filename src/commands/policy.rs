@@ -18,10 +18,11 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let key = positional.at(0);
     access::must_see_every_app("the policy is for every app", context)?;
     let values = positional.get(1..).unwrap_or_default();
-    let change = change(key, values)?;
+    // What cannot be is refused before the store is locked.
+    apply(&mut Policy::default(), key, values)?;
     context.store.change(|transaction| {
         let mut policy = transaction.store().policy()?;
-        change.apply(&mut policy);
+        apply(&mut policy, key, values)?;
         transaction.write_policy(&policy)
     })?;
     context.out.headline(&if values.is_empty() {
@@ -29,57 +30,28 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     } else {
         format!("Storage policy {key} set to {}", values.join(" "))
     });
-    match change {
-        Change::TrashHours(_) => Ok(warn_of_the_end(context)?),
-        _ => Ok(warn_of_mounts(context)?),
-    }
+    if key == "trash-hours" { warn_of_the_end(context) } else { warn_of_mounts(context) }
 }
 
-enum Change {
-    AllowedPaths(Vec<HostPath>),
-    Jail(Option<Jail>),
-    TrashHours(Option<u64>),
-    VolumeOptions(Option<VolumeOptions>),
-}
-
-impl Change {
-    fn apply(&self, policy: &mut Policy) {
-        match self {
-            Self::AllowedPaths(paths) => policy.allowed_paths.clone_from(paths),
-            Self::Jail(jail) => policy.jail.clone_from(jail),
-            Self::TrashHours(hours) => policy.trash_hours = *hours,
-            Self::VolumeOptions(options) => policy.volume_options = *options,
-        }
-    }
-}
-
-fn change(key: &str, values: &[String]) -> Result<Change> {
+fn apply(policy: &mut Policy, key: &str, values: &[String]) -> Result<()> {
+    let path = |text: &String| {
+        as_typed("allowed path", text)?;
+        HostPath::parse(text)
+    };
+    let one = || no_more_than(values, 1).map(|()| values.first().map(String::as_str));
     match key {
         "allowed-paths" => {
-            let path = |text: &String| {
-                as_typed("allowed path", text)?;
-                HostPath::parse(text)
-            };
-            values.iter().map(path).collect::<Result<_>>().map(Change::AllowedPaths)
+            policy.allowed_paths = values.iter().map(path).collect::<Result<_>>()?;
         }
-        "jail" => {
-            no_more_than(values, 1)?;
-            let jail = values.first().map(|text| Jail::parse(text)).transpose()?;
-            Ok(Change::Jail(jail))
+        "jail" => policy.jail = one()?.map(Jail::parse).transpose()?,
+        "trash-hours" => policy.trash_hours = one()?.map(parse_trash_hours).transpose()?,
+        "volume-options" => policy.volume_options = one()?.map(VolumeOptions::parse).transpose()?,
+        "" => return Err(Error::refused(format!("No policy specified, there are: {KEYS}"))),
+        other => {
+            return Err(Error::refused(format!("{other:?} is not a policy; there are: {KEYS}")));
         }
-        "trash-hours" => {
-            no_more_than(values, 1)?;
-            let hours = values.first().map(|text| parse_trash_hours(text)).transpose()?;
-            Ok(Change::TrashHours(hours))
-        }
-        "volume-options" => {
-            no_more_than(values, 1)?;
-            let options = values.first().map(|text| VolumeOptions::parse(text)).transpose()?;
-            Ok(Change::VolumeOptions(options))
-        }
-        "" => Err(Error::refused(format!("No policy specified, there are: {KEYS}"))),
-        other => Err(Error::refused(format!("{other:?} is not a policy; there are: {KEYS}"))),
     }
+    Ok(())
 }
 
 /// Says what is in the trash for longer than it may stay from now on.

@@ -7,8 +7,8 @@ use crate::context::Context;
 use crate::domain::docker_args::mounted_source;
 use crate::domain::{AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source};
 use crate::ops::restart;
-use crate::ops::unmount::remove_if_unused;
-use crate::store::{Change, Line, Mounted, MountsFile};
+use crate::ops::unmount::write;
+use crate::store::{Line, Mounted, MountsFile};
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -75,24 +75,17 @@ fn unmount_colon_form(
         let is_shown_so = |line: &Line| {
             let attachment = line.attachment()?;
             let entry = change.store().entry(&attachment.entry_name).ok()??;
-            let is_source = entry.shown_source() == mount.source.as_str()
-                || mounted_source(&entry, attachment) == mount.source.as_str();
-            is_source.then_some(())
+            let source = mount.source.as_str();
+            Some(entry.shown_source() == source || mounted_source(&entry, attachment) == source)
         };
-        let place = mount.container_path.as_str();
-        let is_here = |line: &Line| is_at(line, place) && which.includes(line);
-        let by_name =
-            |line: &Line| is_here(line) && legacy.iter().any(|name| line.is_about(name.as_str()));
-        let matches = if mounts.lines().iter().any(by_name) {
-            mounts.lines().iter().map(by_name).collect()
-        } else {
-            let by_source = |line: &Line| is_here(line) && is_shown_so(line).is_some();
-            mounts.lines().iter().map(by_source).collect::<Vec<bool>>()
+        let is_here =
+            |line: &Line| is_at(line, mount.container_path.as_str()) && which.includes(line);
+        let by_name = |line: &Line| {
+            is_here(line) && legacy.iter().any(|name: &EntryName| line.is_about(name.as_str()))
         };
-        if !matches.contains(&true) {
-            return Err(not_mounted());
-        }
-        remove(app, &mut mounts, &matches, change)
+        let by_source = |line: &Line| is_here(line) && is_shown_so(line) == Some(true);
+        let gone = take(&mut mounts, by_name).or_else(|| take(&mut mounts, by_source));
+        write(app, &mounts, gone.ok_or_else(not_mounted)?, change)
     })
 }
 
@@ -124,16 +117,9 @@ fn unmount_entry(app: &AppName, name: &str, which: Which<'_>, context: &Context)
     }
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?;
-        let matches: Vec<bool> = mounts
-            .lines()
-            .iter()
-            .map(|line| line.is_about(name) && which.includes(line))
-            .collect();
-        let matching = mounts.lines().iter().zip(&matches).filter(|(_, is)| **is);
-        let mut paths: Vec<String> = matching.filter_map(|(line, _)| line.container_path()).collect();
-        if !matches.contains(&true) {
-            return Err(not_mounted());
-        }
+        let is_meant = |line: &Line| line.is_about(name) && which.includes(line);
+        let meant = mounts.lines().iter().filter(|line| is_meant(line));
+        let mut paths: Vec<String> = meant.filter_map(Line::container_path).collect();
         if paths.len() > 1 && container_dir.is_none() {
             paths.sort_unstable();
             return Err(Error::refused(format!(
@@ -141,7 +127,8 @@ fn unmount_entry(app: &AppName, name: &str, which: Which<'_>, context: &Context)
                 paths.join(", ")
             )));
         }
-        remove(app, &mut mounts, &matches, change)
+        let gone = take(&mut mounts, is_meant).ok_or_else(not_mounted)?;
+        write(app, &mounts, gone, change)
     })
 }
 
@@ -162,28 +149,14 @@ fn is_at(line: &Line, place: &str) -> bool {
         )
 }
 
-/// Takes the matching lines away, and the entries made for colon mounts that nobody mounts any more.
-fn remove(
-    app: &AppName,
-    mounts: &mut MountsFile,
-    matches: &[bool],
-    change: &mut Change<'_>,
-) -> Result<()> {
-    let gone: Vec<EntryName> = mounts
-        .lines()
-        .iter()
-        .zip(matches)
-        .filter(|(_, matches)| **matches)
-        .filter_map(|(line, _)| Some(line.attachment()?.entry_name.clone()))
-        .filter(EntryName::is_legacy)
-        .collect();
-    let mut matches = matches.iter();
-    mounts.retain(|_| matches.next() != Some(&true));
-    change.write_mounts(app, mounts);
-    for name in gone {
-        if !mounts.may_mention(&name) {
-            remove_if_unused(&name, app, change)?;
-        }
+/// Takes lines out, and returns the entries that they mounted; none where there is no such line.
+fn take(mounts: &mut MountsFile, is_meant: impl Fn(&Line) -> bool) -> Option<Vec<EntryName>> {
+    let meant: Vec<&Line> = mounts.lines().iter().filter(|line| is_meant(line)).collect();
+    if meant.is_empty() {
+        return None;
     }
-    Ok(())
+    let gone = meant.iter().filter_map(|line| Some(line.attachment()?.entry_name.clone()));
+    let gone = gone.collect();
+    mounts.retain(|line| !is_meant(line));
+    Some(gone)
 }

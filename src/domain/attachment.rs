@@ -73,11 +73,10 @@ impl Attachment {
             && self.process_type == other.process_type
     }
 
-    /// Takes the settings of `other`, and keeps what this version does not know.
-    pub fn take_settings(&mut self, other: Self) {
-        let unknown = std::mem::take(&mut self.unknown);
-        let need = other.need.clone().or_else(|| self.need.take());
-        *self = Self { need, unknown, ..other };
+    /// The same with the settings of `other`; what this version does not know stays.
+    pub fn with_settings_of(&self, other: &Self) -> Self {
+        let need = other.need.clone().or_else(|| self.need.clone());
+        Self { need, unknown: self.unknown.clone(), ..other.clone() }
     }
 
     /// The attachment as an app gets it that shares it: without what is the other app's alone, its need and the owner

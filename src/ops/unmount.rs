@@ -18,6 +18,18 @@ pub(crate) fn legacy_entries(app: &AppName, store: &Store) -> Vec<EntryName> {
     legacy
 }
 
+/// Writes an app's mounts, and removes the entries made for colon mounts of those that it had `before` that nobody mounts any more.
+pub(crate) fn write(
+    app: &AppName,
+    mounts: &MountsFile,
+    before: Vec<EntryName>,
+    change: &mut Change<'_>,
+) -> Result<()> {
+    change.write_mounts(app, mounts);
+    let gone = before.into_iter().filter(|name| name.is_legacy() && !mounts.may_mention(name));
+    gone.into_iter().try_for_each(|name| remove_if_unused(&name, app, change))
+}
+
 /// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it.
 pub(crate) fn remove_if_unused(
     name: &EntryName,

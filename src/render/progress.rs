@@ -12,25 +12,26 @@ const BAR: &str = "{bar:40} {pos} of {len} files and directories copied, {eta} t
 /// Runs something that says now and then how many files it has seen, and shows the number on standard error
 /// where that is a terminal.
 pub(crate) fn shown<T>(run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T) -> T {
-    if !stderr().is_terminal() {
-        return run(&|_| {});
-    }
-    let bar = ProgressBar::new_spinner();
-    bar.enable_steady_tick(Duration::from_millis(120));
-    let result = run(&|seen| bar.set_message(format!("{seen} files and directories looked at")));
-    bar.finish_and_clear();
-    result
+    with_spinner("", run, |seen| format!("{seen} files and directories looked at"))
 }
 
 /// Runs something that says now and then how many bytes there are, and shows the number, with `what` behind it.
 pub(crate) fn of_bytes<T>(what: &str, run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T) -> T {
+    with_spinner(what, run, |bytes| format!("{} {what}", indicatif::HumanBytes(bytes)))
+}
+
+fn with_spinner<T>(
+    first: &str,
+    run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T,
+    message: impl Fn(u64) -> String + Sync,
+) -> T {
     if !stderr().is_terminal() {
         return run(&|_| {});
     }
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(120));
-    bar.set_message(what.to_owned());
-    let result = run(&|bytes| bar.set_message(format!("{} {what}", indicatif::HumanBytes(bytes))));
+    bar.set_message(first.to_owned());
+    let result = run(&|count| bar.set_message(message(count)));
     bar.finish_and_clear();
     result
 }

@@ -130,6 +130,25 @@ impl MountsFile {
         });
     }
 
+    /// Adds an attachment, or gives its settings to the same mount where that is there; false where that has them.
+    pub fn put(&mut self, attachment: &Attachment) -> bool {
+        if !self.attachments().any(|existing| existing.is_same_mount(attachment)) {
+            self.push(attachment.clone());
+            return true;
+        }
+        let mut is_changed = false;
+        self.update(|existing| {
+            let next = existing.with_settings_of(attachment);
+            let changes = existing.is_same_mount(attachment) && *existing != next;
+            if changes {
+                *existing = next;
+            }
+            is_changed |= changes;
+            changes
+        });
+        is_changed
+    }
+
     /// Changes the attachments for which `change` says that it changed them.
     pub fn update(&mut self, mut change: impl FnMut(&mut Attachment) -> bool) {
         for line in &mut self.lines {
