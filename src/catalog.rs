@@ -14,15 +14,15 @@ macro_rules! rows {
 /// Every row: its kind, its name, its arguments, its one line of help, the arguments of an example, and its function. Dokku's own subcommands are in the
 /// order of their names.
 pub static CATALOG: Catalog = Catalog(rows! {
-    Subcommand "annotations:report" "[<name>] [<flag>]" "Displays annotations for one or more storage entries" "blog-data" => commands::annotations::report_annotations;
-    Subcommand "annotations:set" "<name> <key> [<value>]" "Set or clear an annotation on a storage entry" "blog-data backup daily" => commands::annotations::set_annotation;
+    Subcommand "annotations:report" "[<name>] [<flag>]" "Displays annotations for one or more storage entries" "blog-data" => commands::annotations::report;
+    Subcommand "annotations:set" "<name> <key> [<value>]" "Set or clear an annotation on a storage entry" "blog-data backup daily" => commands::annotations::set;
     Subcommand "create" "<name> [<path>] [flags]" "Register a named storage entry" "blog-data --chown heroku" => commands::create::run;
     Subcommand "destroy" "<name> [--force] [--destroy-host-dir]" "Remove a named storage entry (must be unmounted from every app first)" "blog-data --destroy-host-dir" => commands::destroy::run;
     Subcommand "ensure-directory" "[--chown option] <directory>" "[DEPRECATED] use storage:create instead" "blog-data --chown heroku" => commands::ensure_directory::run;
     Subcommand "exec" "<name> [-- <cmd>...]" "Run a command (or shell) in a temporary container that mounts the entry" "blog-data -- ls -l /data" => commands::exec::run;
     Subcommand "info" "<name> [--format text|json]" "Show details for one storage entry" "blog-data --format json" => commands::info::run;
-    Subcommand "labels:report" "[<name>] [<flag>]" "Displays labels for one or more storage entries" "blog-data" => commands::annotations::report_labels;
-    Subcommand "labels:set" "<name> <key> [<value>]" "Set or clear a label on a storage entry" "blog-data team web" => commands::annotations::set_label;
+    Subcommand "labels:report" "[<name>] [<flag>]" "Displays labels for one or more storage entries" "blog-data" => commands::annotations::report;
+    Subcommand "labels:set" "<name> <key> [<value>]" "Set or clear a label on a storage entry" "blog-data team web" => commands::annotations::set;
     Subcommand "list" "<app> [--format text|json]" "List bind mounts for app's container(s) (host:container)" "blog" => commands::list::run;
     Subcommand "list-entries" "[--scheduler s] [--format text|json]" "List registered storage entries" "--format json" => commands::list_entries::run;
     Subcommand "migrate" "[<app>|--all]" "Re-run the legacy -v to attachment migration for an app" "blog" => commands::migrate::run;

@@ -1,9 +1,5 @@
 //! One container at a time writes to an exclusive entry: the old one stops before the new one starts.
 //!
-//! Dokku asks for the words of a container (`docker-args-deploy APP TAG PROC INDEX`) right before it makes it, so that is
-//! when its predecessor has to go: no sooner, since a deploy may still be stopped, or be about another process type
-//! alone.
-//!
 //! # One writer
 //!
 //! `src/store/exclusive.rs` judges, under the lock, who else has what belongs to an exclusive entry: by its name,

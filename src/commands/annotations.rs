@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::arguments;
 use super::asked::Request;
 use crate::context::Context;
+use crate::context::row::Row;
 use crate::domain::{Entry, Error, Result};
 use crate::ops::access;
 use crate::render::Format;
@@ -18,7 +19,7 @@ struct Map {
     of_mut: fn(&mut Entry) -> &mut BTreeMap<String, String>,
 }
 
-const ANNOTATIONS: Map = Map {
+static ANNOTATIONS: Map = Map {
     plural: "annotations",
     singular: "annotation",
     label: "Annotation",
@@ -26,7 +27,7 @@ const ANNOTATIONS: Map = Map {
     of_mut: |entry| &mut entry.annotations,
 };
 
-const LABELS: Map = Map {
+static LABELS: Map = Map {
     plural: "labels",
     singular: "label",
     label: "Label",
@@ -34,23 +35,15 @@ const LABELS: Map = Map {
     of_mut: |entry| &mut entry.labels,
 };
 
-pub(crate) fn set_annotation(words: &[String], context: &mut Context) -> Result<()> {
-    set(&ANNOTATIONS, words, context)
+impl Map {
+    /// The one that the command names.
+    fn of(row: &Row) -> &'static Self {
+        if row.name.starts_with(LABELS.plural) { &LABELS } else { &ANNOTATIONS }
+    }
 }
 
-pub(crate) fn set_label(words: &[String], context: &mut Context) -> Result<()> {
-    set(&LABELS, words, context)
-}
-
-pub(crate) fn report_annotations(words: &[String], context: &mut Context) -> Result<()> {
-    report(&ANNOTATIONS, words, context)
-}
-
-pub(crate) fn report_labels(words: &[String], context: &mut Context) -> Result<()> {
-    report(&LABELS, words, context)
-}
-
-fn set(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
+pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
+    let map = Map::of(context.row);
     let positional = arguments::positional(words, context)?;
     let (name, key, value) = (positional.at(0), positional.at(1), positional.at(2));
     if name.is_empty() {
@@ -78,7 +71,8 @@ fn set(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
     super::set::update(entry.name.as_str(), change, None, context)
 }
 
-fn report(map: &Map, words: &[String], context: &mut Context) -> Result<()> {
+pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
+    let map = Map::of(context.row);
     let request = Request::parse(words, context)?;
     let name = request.positional.at(0);
     if !name.is_empty() {

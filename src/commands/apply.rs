@@ -1,7 +1,5 @@
 //! `storage:apply`: makes an app's mounts exactly what a document says, in one step.
 
-use std::io::Read;
-
 use clap::Parser;
 use serde::Deserialize;
 
@@ -114,15 +112,7 @@ fn apply(app: &AppName, planned: &[(Entry, Attachment)], context: &Context) -> R
 }
 
 fn document() -> Result<Vec<Wanted>> {
-    let mut text = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(LARGEST + 1)
-        .read_to_end(&mut text)
-        .map_err(Error::system("read", "standard input"))?;
-    if text.len() as u64 > LARGEST {
-        return Err(Error::refused(format!("the document has more than {LARGEST} bytes")));
-    }
+    let text = arguments::standard_input("the document has", LARGEST)?;
     let mut wanted: Vec<Wanted> = serde_json::from_slice(&text).map_err(|error| {
         Error::refused(format!(
             "the document is not what storage:list --format json prints: {error}"

@@ -1,5 +1,7 @@
 //! Reading the flags of a subcommand, and saying what is wrong with them the way Dokku's commands do.
 
+use std::io::Read;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, Parser};
 
@@ -31,8 +33,8 @@ pub(crate) fn parse<A: Parser>(words: &[String], context: &mut Context) -> Resul
         Ok(said) => return Ok(said),
         Err(error) => error,
     };
-    let is_help =
-        error.kind() == ErrorKind::UnknownArgument && ["--help", "-h"].contains(&named(&error));
+    let is_help = error.kind() == ErrorKind::UnknownArgument
+        && ["--help", "-h"].contains(&told(&error, ContextKind::InvalidArg));
     let row = context.row;
     let lines = match row.kind {
         Kind::Subcommand | Kind::Addition if is_help => {
@@ -137,9 +139,7 @@ fn help(row: &Row, command: &Command, is_dokku: bool) -> Vec<String> {
     let program = if is_dokku { "dokku" } else { "dokku-storage" };
     let mut lines =
         vec![format!("Usage: {program} {}", row.synopsis()), String::new(), row.summary.to_owned()];
-    let mut flags: Vec<&Arg> =
-        command.get_arguments().filter(|arg| arg.get_long().is_some()).collect();
-    flags.sort_by_key(|arg| arg.get_long());
+    let flags = flags(command);
     if !flags.is_empty() {
         lines.extend([String::new(), "Flags:".to_owned()]);
         lines.extend(flag_lines(&flags, own_description));
@@ -152,15 +152,20 @@ fn help(row: &Row, command: &Command, is_dokku: bool) -> Vec<String> {
 /// The usage: every flag with the kind of its value, in order; then those that Dokku's own command does not
 /// have.
 fn usage(row: &Row, command: &Command) -> Vec<String> {
-    let mut flags: Vec<&Arg> =
-        command.get_arguments().filter(|arg| arg.get_long().is_some()).collect();
-    flags.sort_by_key(|arg| arg.get_long());
     let (own, dokkus): (Vec<&Arg>, Vec<&Arg>) =
-        flags.into_iter().partition(|arg| arg.get_help_heading() == Some(OWN));
+        flags(command).into_iter().partition(|arg| arg.get_help_heading() == Some(OWN));
     let mut lines = vec![format!("Usage of {}:", row.command())];
     lines.extend(flag_lines(&dokkus, dokkus_description));
     lines.extend(flag_lines(&own, dokkus_description));
     lines
+}
+
+/// The flags, in order.
+fn flags(command: &Command) -> Vec<&Arg> {
+    let mut flags: Vec<&Arg> =
+        command.get_arguments().filter(|arg| arg.get_long().is_some()).collect();
+    flags.sort_by_key(|arg| arg.get_long());
+    flags
 }
 
 /// A description as Dokku's usage has it, behind the flag's name.
@@ -200,20 +205,18 @@ fn flag_lines(flags: &[&Arg], description: fn(&Arg) -> String) -> Vec<String> {
     lines.collect()
 }
 
-/// The argument that is wrong.
-fn named(error: &clap::Error) -> &str {
-    match error.get(ContextKind::InvalidArg) {
-        Some(ContextValue::String(named)) => named,
+/// What the parser says of an error.
+fn told(error: &clap::Error, kind: ContextKind) -> &str {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text,
         _ => "",
     }
 }
 
 fn reason(error: &clap::Error, words: &[String]) -> String {
-    let flag = named(error).split([' ', '=']).next().unwrap_or_default();
-    let without_value = matches!(
-        error.get(ContextKind::InvalidValue),
-        None | Some(ContextValue::None)
-    ) || matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(v)) if v.is_empty());
+    let named = told(error, ContextKind::InvalidArg);
+    let flag = named.split([' ', '=']).next().unwrap_or_default();
+    let value = told(error, ContextKind::InvalidValue);
     match error.kind() {
         ErrorKind::UnknownArgument if flag.starts_with("--") => format!("unknown flag: {flag}"),
         ErrorKind::UnknownArgument => {
@@ -225,15 +228,11 @@ fn reason(error: &clap::Error, words: &[String]) -> String {
         | ErrorKind::NoEquals
         | ErrorKind::WrongNumberOfValues
         | ErrorKind::TooFewValues
-            if without_value =>
+            if value.is_empty() =>
         {
             format!("flag needs an argument: {flag}")
         }
         ErrorKind::ValueValidation => {
-            let value = match error.get(ContextKind::InvalidValue) {
-                Some(ContextValue::String(value)) => value.as_str(),
-                _ => "",
-            };
             let flag = flag.split('[').next().unwrap_or_default();
             format!(
                 "invalid argument {value:?} for \"{flag}\" flag: strconv.ParseBool: parsing {value:?}: invalid syntax"
@@ -320,6 +319,17 @@ impl Positional {
         }
         (self, app)
     }
+}
+
+/// Reads standard input, which may have so many bytes; `what` is a sentence's begin, such as "the document has".
+pub(crate) fn standard_input(what: &str, most: u64) -> Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut text);
+    read.map_err(Error::system("read", "standard input"))?;
+    if text.len() as u64 > most {
+        return Err(Error::refused(format!("{what} more than {most} bytes")));
+    }
+    Ok(text)
 }
 
 /// Refuses words behind the last one that is taken.

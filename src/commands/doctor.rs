@@ -6,11 +6,11 @@ use crate::checks::{declared, exclusive, places, running, sources, store};
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::{AppName, Error, Finding, Phase, Result, Severity};
-use crate::ops::report::loaded;
+use crate::ops::report::{every_app, loaded, visible};
 use crate::ops::{access, apps};
 use crate::render::Format;
+use crate::store::Mounts;
 use crate::store::reading::EntryCache;
-use crate::store::{Entries, Mounts};
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (output, positional) = arguments::parse::<Output>(words, context)?;
@@ -20,11 +20,12 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let everywhere = containers::all(&context.environment);
     let mut findings = Vec::new();
     if positional.is_empty() {
-        let (entries, all) = read(context)?;
-        let names = all.iter().map(|(app, _)| app.clone()).collect();
-        let seen = apps::visible(&context.environment, names)?;
-        // Both are in order.
-        for (app, mounts) in all.iter().filter(|(app, _)| seen.binary_search(app).is_ok()) {
+        let (entries, all) = context.store.snapshot(|store| {
+            let entries = store.entries()?;
+            let all = every_app(store, &mut EntryCache::of(&entries))?;
+            Ok((entries, all))
+        })?;
+        for (app, mounts) in visible(&all, context)? {
             findings.extend(of_app(app, mounts, &everywhere, context)?);
         }
         if !apps::are_restricted(&context.environment) {
@@ -69,20 +70,6 @@ fn tell(findings: &[Finding], context: &mut Context) {
         context.out.detail(&finding.sentence);
         context.out.detail(&format!("-> {}", finding.remedy));
     }
-}
-
-/// Every entry, and every app with what it mounts, each file read once and all of them at one moment.
-fn read(context: &Context) -> Result<(Entries, Vec<(AppName, Mounts)>)> {
-    context.store.snapshot(|store| {
-        let entries = store.entries()?;
-        let mut remembered = EntryCache::of(&entries);
-        let apps = store.apps()?.into_iter().map(|app| {
-            let mounts = loaded(store.mounts_with(&app, &mut remembered));
-            (app, mounts)
-        });
-        let apps = apps.collect();
-        Ok((entries, apps))
-    })
 }
 
 fn of_app(

@@ -118,12 +118,8 @@ fn directly(
     }
     let (interactive, tty) = stdin_modes();
     let mut words: Vec<String> = ["run", "--rm"].map(str::to_owned).into();
-    if interactive {
-        words.push("--interactive".to_owned());
-    }
-    if tty {
-        words.push("--tty".to_owned());
-    }
+    words.extend(interactive.then(|| "--interactive".to_owned()));
+    words.extend(tty.then(|| "--tty".to_owned()));
     let user = match (&arguments.as_user, entry.chown.as_ref().and_then(Ownership::container_ids)) {
         (user, _) if !user.is_empty() => Some(user.clone()),
         (_, Some((uid, gid))) => Some(format!("{uid}:{gid}")),

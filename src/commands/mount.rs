@@ -62,9 +62,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     positional.at_most(2)?;
     let target = positional.at(1).to_owned();
     if target.contains(':') {
-        Ok(mount_colon_form(&app, &target, &arguments, context)?)
+        mount_colon_form(&app, &target, &arguments, context)
     } else {
-        Ok(mount_entry(&app, &target, &arguments, context)?)
+        mount_entry(&app, &target, &arguments, context)
     }
 }
 

@@ -1,7 +1,5 @@
 //! `storage:needs:*`: what an app declares that it needs, and which entry serves each need.
 
-use std::io::Read;
-
 use serde::Serialize;
 
 use super::arguments::{self, Output};
@@ -67,15 +65,7 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
 pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
     let (positional, app) = arguments::positional(words, context)?.of_app(1, context)?;
     positional.at_most(1)?;
-    let mut document = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(LARGEST + 1)
-        .read_to_end(&mut document)
-        .map_err(Error::system("read", "standard input"))?;
-    if document.len() as u64 > LARGEST {
-        return Err(Error::refused(format!("the needs have more than {LARGEST} bytes")));
-    }
+    let document = arguments::standard_input("the needs have", LARGEST)?;
     let declared = needs::parse(&document)?;
     let changed = declare(&app, &declared, false, context)?;
     context.out.headline(&if changed {
@@ -91,12 +81,12 @@ pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
     let (positional, app) = arguments::positional(words, context)?.of_app(3, context)?;
     positional.at_most(3)?;
     match (positional.at(1), positional.at(2)) {
-        ("", _) => Ok(ask(&app, context)?),
+        ("", _) => ask(&app, context),
         (_, "") => Err(Error::refused(format!(
             "name the storage entry too: dokku storage:needs:link {app} {} ENTRY",
             positional.at(1)
         ))),
-        (id, entry) => Ok(link_one(&app, id, entry, context)?),
+        (id, entry) => link_one(&app, id, entry, context),
     }
 }
 

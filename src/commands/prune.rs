@@ -1,6 +1,6 @@
 //! `storage:prune`: finds what nothing uses, and deletes what is confirmed.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 
 use clap::Parser;
 
@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::domain::size::readable;
 use crate::domain::{Error, Result};
 use crate::ops::access;
+use crate::ops::confirmation::typed;
 use crate::ops::prune::{Unused, delete, find};
 use crate::render::Format;
 use crate::render::table::table;
@@ -120,13 +121,4 @@ fn choose(unused: Vec<Unused>, yes: bool, context: &mut Context) -> Result<Vec<U
             Err(Error::Status(1))
         }
     }
-}
-
-fn typed(question: &str, context: &mut Context) -> Result<String> {
-    context.out.text(&format!("{question}> "));
-    context.out.flush()?;
-    let mut answer = String::new();
-    // No answer is no confirmation.
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    Ok(answer.trim().to_owned())
 }

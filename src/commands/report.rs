@@ -5,10 +5,8 @@ use serde::Serialize;
 use super::asked::Request;
 use crate::context::Context;
 use crate::domain::{AppName, Entry, Result};
-use crate::ops::apps;
-use crate::ops::report::{loaded, one};
+use crate::ops::report::{every_app, loaded, one, visible};
 use crate::render::Format;
-use crate::store::Mounts;
 use crate::store::reading::EntryCache;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
@@ -22,23 +20,12 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         let mounts = loaded(context.store.mounts(&app));
         return one(&app, &mounts, &request.asked, context);
     }
-    let all: Vec<(AppName, Mounts)> = context.store.snapshot(|store| {
-        let mut entries = EntryCache::default();
-        let apps = store.apps()?.into_iter();
-        Ok(apps
-            .map(|app| {
-                let mounts = loaded(store.mounts_with(&app, &mut entries));
-                (app, mounts)
-            })
-            .collect())
-    })?;
-    let names = all.iter().map(|(app, _)| app.clone()).collect();
-    let seen = apps::visible(&context.environment, names)?;
+    let all = context.store.snapshot(|store| every_app(store, &mut EntryCache::default()))?;
+    let seen = visible(&all, context)?;
     if seen.is_empty() {
         context.out.warn("You haven't deployed any applications yet");
     }
-    // Both are in order.
-    for (app, mounts) in all.iter().filter(|(app, _)| seen.binary_search(app).is_ok()) {
+    for (app, mounts) in seen {
         one(app, mounts, &request.asked, context)?;
     }
     Ok(())

@@ -68,14 +68,10 @@ impl Context {
 
     /// A path of Docker's host as this process sees it.
     pub(crate) fn as_seen_from_here(&self, path: &str) -> String {
-        match self.environment.host_lib_root() {
-            Ok(Some(root)) => match Path::new(path).strip_prefix(root) {
-                Ok(inside) => {
-                    self.store.layout().root().join(inside).to_string_lossy().into_owned()
-                }
-                Err(_) => path.to_owned(),
-            },
-            _ => path.to_owned(),
+        let root = self.environment.host_lib_root().ok().flatten();
+        match root.and_then(|root| Path::new(path).strip_prefix(root).ok()) {
+            Some(inside) => self.store.layout().root().join(inside).to_string_lossy().into_owned(),
+            None => path.to_owned(),
         }
     }
 

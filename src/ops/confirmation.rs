@@ -10,14 +10,18 @@ pub(crate) fn ask(kind: &str, name: &str, context: &mut Context) -> Result<()> {
     context.out.warn("WARNING: Potentially Destructive Action");
     context.out.warn(&format!("This command will destroy {kind} {name}."));
     context.out.warn(&format!("To proceed, type \"{name}\""));
-    context.out.text("> ");
-    context.out.flush()?;
-    let mut answer = String::new();
-    // No answer is no confirmation.
-    let _ = std::io::stdin().lock().read_line(&mut answer);
-    if answer.trim() == name {
+    if typed("", context)? == name {
         return Ok(());
     }
     context.out.error_line(&format!("Confirmation did not match {name}. Aborted."));
     Err(Error::Status(1))
+}
+
+/// Reads an answer; none is the empty one.
+pub(crate) fn typed(question: &str, context: &mut Context) -> Result<String> {
+    context.out.text(&format!("{question}> "));
+    context.out.flush()?;
+    let mut answer = String::new();
+    let _ = std::io::stdin().lock().read_line(&mut answer);
+    Ok(answer.trim().to_owned())
 }

@@ -6,8 +6,10 @@ use crate::domain::error::Result;
 use crate::domain::names::AppName;
 use crate::domain::phases::Phase;
 use crate::domain::text::or_empty;
+use crate::ops::apps;
 use crate::render::report::{Asked, Report};
-use crate::store::Mounts;
+use crate::store::reading::EntryCache;
+use crate::store::{Mounts, Store};
 use crate::types;
 use std::borrow::Cow;
 
@@ -19,6 +21,25 @@ pub(crate) fn of_app(app: &AppName, context: &mut Context) -> Result<()> {
 /// What an app mounts; a file that cannot be read is among its problems.
 pub(crate) fn loaded(mounts: Result<Mounts>) -> Mounts {
     mounts.unwrap_or_else(|error| Mounts { problems: vec![error], ..Mounts::default() })
+}
+
+/// Every app with what it mounts, in order.
+pub(crate) fn every_app(store: &Store, entries: &mut EntryCache) -> Result<Vec<(AppName, Mounts)>> {
+    let mut with_mounts = |app: AppName| {
+        let mounts = loaded(store.mounts_with(&app, entries));
+        (app, mounts)
+    };
+    Ok(store.apps()?.into_iter().map(&mut with_mounts).collect())
+}
+
+/// Those of the apps that the caller may see.
+pub(crate) fn visible<'a>(
+    all: &'a [(AppName, Mounts)],
+    context: &Context,
+) -> Result<Vec<&'a (AppName, Mounts)>> {
+    let names = all.iter().map(|(app, _)| app.clone()).collect();
+    let seen = apps::visible(&context.environment, names)?;
+    Ok(all.iter().filter(|(app, _)| seen.binary_search(app).is_ok()).collect())
 }
 
 pub(crate) fn one(

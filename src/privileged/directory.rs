@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::fs::image;
 use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Depth};
-use crate::privileged::root;
+use crate::privileged::{no_more_than, root, unknown, word};
 use crate::render::progress;
 use crate::storage::ownership::{Ids, must_be_a_containers};
 use crate::storage::staged::staged_name;
@@ -213,16 +213,4 @@ fn id_map(context: &Context) -> Option<IdMap> {
     } else {
         docker::id_map_of_this_host()
     }
-}
-
-fn word(words: &[String], index: usize) -> &str {
-    words.get(index).map_or("", String::as_str)
-}
-
-fn no_more_than(words: &[String], most: usize) -> Result<()> {
-    words.get(most).map_or(Ok(()), |word| Err(unknown(word)))
-}
-
-fn unknown(word: &str) -> Error {
-    Error::refused(format!("unexpected argument {word:?}"))
 }

@@ -10,7 +10,7 @@ use crate::domain::{ByteSize, DirectoryName, EntryName, Error, Result, STAGED, T
 use crate::fs::image::{self, Image};
 use crate::fs::{mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
-use crate::privileged::root;
+use crate::privileged::{root, word};
 use crate::storage::keeping::RuntimePaths;
 use crate::store::Store;
 
@@ -35,7 +35,7 @@ struct Subject {
 ///   `drop` ends the image's name NAME where it has another.
 pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
     let subject = Subject {
-        name: EntryName::parse(words.first().map_or("", String::as_str))?,
+        name: EntryName::parse(word(words, 0))?,
         storage: root::storage(context)?,
         store: root::store(context)?,
     };

@@ -25,10 +25,9 @@ pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
         return Ok(());
     }
     match context.store.app_settings(&old)?.clone {
-        CloneMode::Share => share(&old, &new, context)?,
-        mode => give_own(&old, &new, mode, context)?,
+        CloneMode::Share => share(&old, &new, context),
+        mode => give_own(&old, &new, mode, context),
     }
-    Ok(())
 }
 
 fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {

@@ -75,10 +75,8 @@ pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> 
     let process_type = ProcessType::parse(word(arguments, 2))?;
     let index = word(arguments, 3);
     if index.is_empty() {
-        context.out.speak_aside(true);
-        let ready = prepare::restart(&app, word(arguments, 1), &process_type, context);
-        context.out.speak_aside(false);
-        ready?;
+        let tag = word(arguments, 1);
+        aside(context, |context| prepare::restart(&app, tag, &process_type, context))?;
     }
     let mounts = mounts(&app, Phase::Deploy, &process_type, false, context)?;
     let words = words(&app, &mounts, false, context)?;
@@ -174,22 +172,17 @@ fn print(words: &[String], context: &mut Context) {
     }
 }
 
-/// The words of the mounts; whatever is said meanwhile goes to standard error.
-fn words(
-    app: &AppName,
-    mounts: &[Mounted],
-    is_unstoppable: bool,
-    context: &mut Context,
-) -> Result<Vec<String>> {
+/// Does something whose words go to standard error.
+fn aside<T>(context: &mut Context, run: impl FnOnce(&mut Context) -> T) -> T {
     context.out.speak_aside(true);
-    let words = all_words(app, mounts, is_unstoppable, context);
+    let result = run(context);
     context.out.speak_aside(false);
-    words
+    result
 }
 
 /// The words of the mounts. Where the caller starts a container whatever this says (`is_unstoppable`), a mount that cannot
 /// be had becomes one that Docker refuses, and what was checked nowhere is mended first.
-fn all_words(
+fn words(
     app: &AppName,
     mounts: &[Mounted],
     is_unstoppable: bool,
@@ -200,18 +193,20 @@ fn all_words(
     }
     let policy = context.store.policy()?;
     let mut all = Vec::with_capacity(mounts.len() * 2);
-    for mounted in mounts {
-        match words_of_mount(app, mounted, &policy, is_unstoppable, context) {
-            Ok(words) => all.extend(words),
-            Err(error) if is_unstoppable => {
-                context.out.warn(&error.to_string());
-                let source = refused_source(mounted.entry.name.as_str(), context);
-                all.extend(refused(&source, &mounted.attachment));
+    aside(context, |context| {
+        for mounted in mounts {
+            match words_of_mount(app, mounted, &policy, is_unstoppable, context) {
+                Ok(words) => all.extend(words),
+                Err(error) if is_unstoppable => {
+                    context.out.warn(&error.to_string());
+                    let source = refused_source(mounted.entry.name.as_str(), context);
+                    all.extend(refused(&source, &mounted.attachment));
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
-    }
-    Ok(all)
+        Ok(all)
+    })
 }
 
 fn words_of_mount(

@@ -48,7 +48,7 @@ use crate::context::Context;
 use crate::domain::{EntryName, Error, Result};
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::process::Program;
-use crate::privileged::root;
+use crate::privileged::{no_more_than, root, unknown, word};
 use crate::storage::keeping::{self, RuntimePaths};
 use crate::store::Store;
 
@@ -72,20 +72,17 @@ struct Subject {
 
 /// `mount-storage NAME [--again|--stop|--keep]`: starts the entry's supervisor; or has it mount anew; or ends it; or is it.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let word = |index: usize| words.get(index).map_or("", String::as_str);
-    let name = EntryName::parse(word(0))?;
-    if let Some(word) = words.get(2) {
-        return Err(Error::refused(format!("unexpected argument {word:?}")));
-    }
+    let name = EntryName::parse(word(words, 0))?;
+    no_more_than(words, 2)?;
     let storage = root::storage(context)?;
     let places = RuntimePaths::of(&storage, name.as_str());
     let subject = Subject { store: root::store(context)?, storage, name, places };
-    match word(1) {
-        "" => Ok(subject.start(context)?),
-        "--again" => Ok(subject.again(context)?),
-        "--stop" => Ok(subject.stop()?),
-        "--keep" => Ok(supervisor::run(&subject, &context.environment)?),
-        other => Err(Error::refused(format!("unexpected argument {other:?}"))),
+    match word(words, 1) {
+        "" => subject.start(context),
+        "--again" => subject.again(context),
+        "--stop" => subject.stop(),
+        "--keep" => supervisor::run(&subject, &context.environment),
+        other => Err(unknown(other)),
     }
 }
 
