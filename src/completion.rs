@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind, Row};
-use crate::domain::{Error, Result};
+use crate::domain::{Result, refuse};
 use crate::host::process::Program;
 use crate::types;
 
@@ -11,7 +11,7 @@ const FUNCTIONS: &str = include_str!("completion.bash");
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if words != ["bash"] {
-        return Err(Error::refused("name the shell: dokku-storage completion bash"));
+        refuse!("name the shell: dokku-storage completion bash");
     }
     let script = script(context.catalog)?;
     context.out.text(&script);

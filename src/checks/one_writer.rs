@@ -11,7 +11,7 @@
 use crate::checks::exclusive::{can_write, declared, in_the_way, written_by};
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
-use crate::domain::{AppName, Entry, Error, Finding, ProcessType, Result, Severity};
+use crate::domain::{AppName, Entry, Error, Finding, ProcessType, Result, Severity, refuse};
 use crate::ops::scheduler;
 use crate::store::Mounted;
 
@@ -92,10 +92,10 @@ pub(crate) fn make_way(
         return Ok(());
     };
     if index > 1 {
-        return Err(Error::refused(format!(
+        refuse!(
             "{app} mounts storage entry \"{}\", which is exclusive, so there cannot be a container {process_type}.{index}; dokku ps:scale {app} {process_type}=1",
             first.name
-        )));
+        );
     }
     let running = containers::all_for_certain(&context.environment)?;
     for entry in &entries {

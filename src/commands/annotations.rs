@@ -6,7 +6,7 @@ use super::arguments;
 use super::asked::Request;
 use crate::context::Context;
 use crate::context::row::Row;
-use crate::domain::{Entry, Error, Result};
+use crate::domain::{Entry, Result, refuse};
 use crate::ops::access;
 use crate::render::Format;
 
@@ -47,10 +47,10 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let positional = arguments::positional(words, context)?;
     let (name, key, value) = (positional.at(0), positional.at(1), positional.at(2));
     if name.is_empty() {
-        return Err(Error::refused("storage entry name is required"));
+        refuse!("storage entry name is required");
     }
     if key.is_empty() {
-        return Err(Error::refused(format!("No {} key specified", map.singular)));
+        refuse!("No {} key specified", map.singular);
     }
     positional.at_most(3)?;
     let entry = access::entry(name, context)?;
@@ -80,10 +80,10 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
         return one(map, &entry, &request, context);
     }
     if request.asked.flag.is_some() {
-        return Err(Error::refused(format!(
+        refuse!(
             "{} requires a storage entry name when an info flag is specified",
             context.row.command()
-        )));
+        );
     }
     let found = crate::ops::entries::visible(false, context)?;
     if found.entries.is_empty() {
@@ -102,10 +102,7 @@ fn one(map: &Map, entry: &Entry, request: &Request, context: &mut Context) -> Re
         let value = flag.strip_prefix(&prefix).and_then(|key| values.get(key));
         let Some(value) = value else {
             let flags: Vec<String> = values.keys().map(|key| format!("{prefix}{key}")).collect();
-            return Err(Error::refused(format!(
-                "Invalid flag passed, valid flags: {}",
-                flags.join(", ")
-            )));
+            refuse!("Invalid flag passed, valid flags: {}", flags.join(", "));
         };
         context.out.line(value);
         return Ok(());

@@ -4,7 +4,7 @@ use super::arguments;
 use super::asked::Request;
 use crate::context::Context;
 use crate::domain::app_settings::PROPERTIES;
-use crate::domain::{Error, Result};
+use crate::domain::{Result, refuse};
 use crate::render::report::Report;
 
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
@@ -13,10 +13,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let (property, value) = (positional.at(1), positional.at(2));
     if property.is_empty() {
         let names: Vec<&str> = PROPERTIES.iter().map(|(name, _)| *name).collect();
-        return Err(Error::refused(format!(
-            "No property specified, there are: {}",
-            names.join(", ")
-        )));
+        refuse!("No property specified, there are: {}", names.join(", "));
     }
     let changed = context.store.change(|change| {
         let before = change.store().app_settings(&app)?;

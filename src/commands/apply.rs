@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::domain::paths::as_typed;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, EntryName, Error, NeedId, Ownership, Phase, Phases,
-    ProcessType, Result, Source, Subpath, VolumeOptions,
+    ProcessType, Result, Source, Subpath, VolumeOptions, refuse,
 };
 use crate::ops::places::judge;
 use crate::ops::{access, restart, scheduler, unmount};
@@ -151,7 +151,7 @@ fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Atta
     let mut attachment = Attachment::new(entry.name.clone(), path);
     attachment.phases = match &wanted.phases {
         Some(phases) if phases.is_empty() => {
-            return Err(Error::refused("attachment must specify at least one phase"));
+            refuse!("attachment must specify at least one phase");
         }
         phases => Phases::or_default(phases.clone().unwrap_or_default()),
     };
@@ -194,7 +194,7 @@ fn entry(app: &AppName, wanted: &Wanted, context: &Context) -> Result<Entry> {
         };
     }
     if wanted.host_path.is_empty() {
-        return Err(Error::refused("it has neither an entry_name nor a host_path"));
+        refuse!("it has neither an entry_name nor a host_path");
     }
     as_typed("host path", &wanted.host_path)?;
     let source = Source::parse(&wanted.host_path)?;

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, Parser};
 use crate::context::Context;
 use crate::context::row::{Kind, Row};
 pub(crate) use crate::domain::text::given;
-use crate::domain::{AppName, Entry, Error, Result};
+use crate::domain::{AppName, Entry, Error, Result, refuse};
 use crate::ops::{access, apps};
 use crate::render::Format;
 use crate::storage::entry_lock::EntryLock;
@@ -327,7 +327,7 @@ pub(crate) fn standard_input(what: &str, most: u64) -> Result<Vec<u8>> {
     let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut text);
     read.map_err(Error::system("read", "standard input"))?;
     if text.len() as u64 > most {
-        return Err(Error::refused(format!("{what} more than {most} bytes")));
+        refuse!("{what} more than {most} bytes");
     }
     Ok(text)
 }

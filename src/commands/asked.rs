@@ -2,7 +2,7 @@
 
 use super::arguments::Positional;
 use crate::context::Context;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, refuse};
 use crate::render::Format;
 use crate::render::report::Asked;
 
@@ -34,10 +34,10 @@ impl Request {
                 positional.extend(words.by_ref().cloned());
             } else if word.starts_with('-') {
                 if let Some(first) = &asked.flag {
-                    return Err(Error::refused(format!(
+                    refuse!(
                         "{} command allows only a single flag, got {first} and {word}",
                         context.row.command()
-                    )));
+                    );
                 }
                 asked.flag = Some(word.clone());
             } else {
@@ -52,9 +52,7 @@ impl Request {
             return Err(Error::Status(0));
         }
         if asked.format == Format::Json && asked.flag.is_some() {
-            return Err(Error::refused(
-                "--format flag cannot be specified when specifying an info flag",
-            ));
+            refuse!("--format flag cannot be specified when specifying an info flag");
         }
         Ok(Self { asked, global, positional: Positional(positional) })
     }

@@ -2,7 +2,7 @@
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::{EntryName, Error, Result, Source};
+use crate::domain::{EntryName, Result, Source, refuse};
 use crate::host::environment;
 use crate::ops::populate::{self, Origin};
 use crate::storage::root;
@@ -13,7 +13,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let original = positional.entry(0, context)?;
     let name = positional.at(1);
     if name.is_empty() {
-        return Err(Error::refused("the name of the new storage entry is required"));
+        refuse!("the name of the new storage entry is required");
     }
     let mut entry = original.clone();
     entry.name = EntryName::parse_new(name)?;

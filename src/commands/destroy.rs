@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::{Entry, EntryName, Error, Result};
+use crate::domain::{Entry, EntryName, Result, refuse};
 use crate::ops::destroy::{carry_out, holds_data, plan};
 use crate::ops::{access, apps, confirmation, trash};
 use crate::storage::staged::clear_staged;
@@ -27,7 +27,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let name = positional.at(0);
     if name.is_empty() {
-        return Err(Error::refused("storage entry name is required"));
+        refuse!("storage entry name is required");
     }
     positional.at_most(1)?;
     let is_forced = arguments.force || context.environment.is_forced();

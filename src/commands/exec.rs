@@ -8,7 +8,7 @@ use clap::Parser;
 use super::arguments;
 use crate::context::Context;
 use crate::docker::Docker;
-use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source};
+use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, refuse};
 use crate::host::plugn;
 use crate::ops::places::judge;
 use crate::ops::{access, apps};
@@ -32,7 +32,7 @@ struct Arguments {
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let [name, command @ ..] = &*positional else {
-        return Err(Error::refused("storage:exec requires a storage entry name"));
+        refuse!("storage:exec requires a storage entry name");
     };
     let entry = access::entry(name, context)?;
     check(&arguments)?;
@@ -68,11 +68,11 @@ fn check(arguments: &Arguments) -> Result<()> {
     let user = &arguments.as_user;
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
     if user.starts_with('-') || !user.chars().all(plain) {
-        return Err(Error::refused(format!("--as-user {user:?} is not a uid, such as 1000")));
+        refuse!("--as-user {user:?} is not a uid, such as 1000");
     }
     let image = &arguments.image;
     if image.starts_with('-') || image.contains(char::is_whitespace) {
-        return Err(Error::refused(format!("--image {image:?} is not the name of an image")));
+        refuse!("--image {image:?} is not the name of an image");
     }
     Ok(())
 }
@@ -111,10 +111,11 @@ fn directly(
     context: &Context,
 ) -> Result<i32> {
     if !entry.is_docker_local() {
-        return Err(Error::refused(format!(
+        refuse!(
             "storage entry \"{}\" is scheduler={}, which needs a Dokku host",
-            entry.name, entry.scheduler
-        )));
+            entry.name,
+            entry.scheduler
+        );
     }
     let (interactive, tty) = stdin_modes();
     let mut words: Vec<String> = ["run", "--rm"].map(str::to_owned).into();

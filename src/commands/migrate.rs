@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::{Error, Result};
+use crate::domain::{Result, refuse};
 use crate::ops::apps;
 use crate::ops::migrate::migrate;
 
@@ -21,12 +21,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     positional.at_most(1)?;
     let name = positional.at(0);
     if arguments.all && !name.is_empty() {
-        return Err(Error::refused(
-            "storage:migrate accepts either an app name or --all, not both",
-        ));
+        refuse!("storage:migrate accepts either an app name or --all, not both");
     }
     if !arguments.all && name.is_empty() {
-        return Err(Error::refused("storage:migrate requires an app name (or --all)"));
+        refuse!("storage:migrate requires an app name (or --all)");
     }
     if arguments.all {
         let apps = apps::all(&context.environment, &context.store)?;

@@ -10,7 +10,7 @@ use crate::domain::paths::as_typed;
 use crate::domain::volume_options::Fault;
 use crate::domain::{
     AppName, Attachment, ContainerPath, DOCKER_LOCAL, Entry, Error, MountString, Ownership, Phase,
-    Phases, ProcessType, Result, Source, Subpath, VolumeOptions,
+    Phases, ProcessType, Result, Source, Subpath, VolumeOptions, refuse,
 };
 use crate::ops::mount::refuse_collision;
 use crate::ops::places::judge;
@@ -55,9 +55,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         && path.starts_with('/')
         && !name.contains(':')
     {
-        return Err(Error::refused(format!(
+        refuse!(
             "unexpected argument {path:?}; the place in the container is a flag: dokku storage:mount {app} {name} --container-dir {path}"
-        )));
+        );
     }
     positional.at_most(2)?;
     let target = positional.at(1).to_owned();
@@ -81,18 +81,16 @@ fn mount_colon_form(
     }
     let scheduler = scheduler::of_app(app, context);
     if scheduler != DOCKER_LOCAL {
-        return Err(Error::refused(format!(
+        refuse!(
             "colon-form mounts are only supported on docker-local apps; {app} is a {scheduler} app. Create a named entry with 'dokku storage:create --scheduler {scheduler}' and mount it instead"
-        )));
+        );
     }
     let typed_source = mount.source.clone();
     let (entry, mut attachment) = mount.into_entry_and_attachment();
     if let Some(given) = given(arguments.container_dir.as_deref())
         && ContainerPath::parse(given)? != attachment.container_path
     {
-        return Err(Error::refused(format!(
-            "--container-dir {given:?} and {target:?} name two different container paths"
-        )));
+        refuse!("--container-dir {given:?} and {target:?} name two different container paths");
     }
     complete(&mut attachment, arguments)?;
     check(app, &entry, &attachment, context)?;
@@ -101,7 +99,7 @@ fn mount_colon_form(
         let registered = store.entry(&entry.name)?;
         let mut mounts = store.mounts_file(app)?.whole()?;
         if mounts.attachments().any(|other| other.is_same_mount(&attachment)) {
-            return Err(Error::refused("Mount path already exists."));
+            refuse!("Mount path already exists.");
         }
         refuse_collision(app, &attachment, mounts.attachments())?;
         let mounted = judge::noted(registered.as_ref().unwrap_or(&entry), found.as_ref());
@@ -144,9 +142,7 @@ fn mount_entry(
         other => other?,
     };
     let Some(container_dir) = given(arguments.container_dir.as_deref()) else {
-        return Err(Error::refused(
-            "--container-dir is required when mounting a named storage entry",
-        ));
+        refuse!("--container-dir is required when mounting a named storage entry");
     };
     as_typed("container path", container_dir)?;
     scheduler::must_match(&entry, app, context)?;
@@ -207,9 +203,7 @@ fn complete(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
     }
     if let Some(options) = given(arguments.volume_options.as_deref()) {
         if attachment.volume_options.is_some() {
-            return Err(Error::refused(
-                "options were given both behind the second colon and with --volume-options",
-            ));
+            refuse!("options were given both behind the second colon and with --volume-options");
         }
         attachment.volume_options = Some(VolumeOptions::parse(options)?);
     }
@@ -249,9 +243,9 @@ pub(crate) fn check(
     let volume_part =
         attachment.subpath.is_some() && matches!(entry.host_path, Some(Source::Volume(_)));
     if volume_part && !docker::can_mount_volume_subpath(&context.environment)? {
-        return Err(Error::refused(format!(
+        refuse!(
             "this host's Docker cannot mount a part of the volume {source}, which needs Docker 26 or newer; mount a directory, or all of the volume"
-        )));
+        );
     }
     Ok(found)
 }
@@ -287,9 +281,9 @@ fn refuse_deleted_by_build(
         return Ok(());
     }
     if is_cache {
-        return Err(Error::refused(
-            "container path \"/cache\" has the build cache in a build with herokuish, and Docker refuses a second mount there; leave the build phase out, or mount at another path",
-        ));
+        refuse!(
+            "container path \"/cache\" has the build cache in a build with herokuish, and Docker refuses a second mount there; leave the build phase out, or mount at another path"
+        );
     }
     Err(Error::refused(format!(
         "container path \"{}\" is in /app, which a build with herokuish empties, your data with it; leave the build phase out, or mount at a path outside of /app",

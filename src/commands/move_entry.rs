@@ -10,7 +10,7 @@ use crate::checks::exclusive;
 use crate::commands::mount;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
-use crate::domain::{AppName, Attachment, Entry, Error, Result};
+use crate::domain::{AppName, Attachment, Entry, Error, Result, refuse};
 use crate::ops::{access, restart, scheduler};
 use crate::store::{MountsFile, Store};
 
@@ -33,21 +33,21 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(3)?;
     if positional.len() < 3 {
-        return Err(Error::refused(
-            "a storage entry and two apps are required: dokku storage:move ENTRY FROM-APP TO-APP",
-        ));
+        refuse!(
+            "a storage entry and two apps are required: dokku storage:move ENTRY FROM-APP TO-APP"
+        );
     }
     let entry = access::entry(positional.at(0), context)?;
     let from = positional.app(1, context)?;
     let to = positional.app(2, context)?;
     if from == to {
-        return Err(Error::refused(format!("{from} and {to} are the same app")));
+        refuse!("{from} and {to} are the same app");
     }
     if arguments.no_stop && entry.exclusive {
-        return Err(Error::refused(format!(
+        refuse!(
             "storage entry \"{}\" is exclusive, so what runs with it has to stop; leave --no-stop out",
             entry.name
-        )));
+        );
     }
     let what = Move { entry, from, to };
     let moving = what.attachments(&context.store)?;
@@ -147,10 +147,8 @@ impl Move {
             let is_same = store.entry(&self.entry.name)?.as_ref() == Some(&self.entry);
             let now = self.attachments(store)?;
             if !is_same || now != moving {
-                return Err(Error::refused(format!(
-                    "storage entry \"{}\" or its mounts were changed meanwhile; run the command again",
-                    self.entry.name
-                )));
+                refuse!("storage entry \"{}\" or its mounts were changed meanwhile; run the command again",
+                    self.entry.name);
             }
             let theirs = self.check_in_store(moving, store)?;
             let mut ours = store.mounts_file(&self.from)?.whole()?;

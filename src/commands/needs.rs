@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::needs::{self, Mode};
-use crate::domain::{Attachment, Error, Need, NeedId, Result};
+use crate::domain::{Attachment, Error, Need, NeedId, Result, refuse};
 use crate::ops::needs::{ask, declare, link_one, linked};
 use crate::ops::restart;
 use crate::render::Format;
@@ -99,10 +99,7 @@ pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
         let before = mounts.lines().len();
         mounts.retain(|line| line.attachment().is_none_or(|a| a.need.as_ref() != Some(&id)));
         if mounts.lines().len() == before {
-            return Err(Error::refused(format!(
-                "no storage entry serves {:?} of {app}",
-                id.as_str()
-            )));
+            refuse!("no storage entry serves {:?} of {app}", id.as_str());
         }
         change.write_mounts(&app, &mounts);
         Ok(())

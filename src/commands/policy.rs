@@ -5,7 +5,7 @@ use super::asked::Request;
 use crate::context::Context;
 use crate::domain::paths::as_typed;
 use crate::domain::policy::{Jail, VolumeOptions, parse_trash_hours};
-use crate::domain::{Error, HostPath, Moment, Policy, Result};
+use crate::domain::{HostPath, Moment, Policy, Result, refuse};
 use crate::fs::jail;
 use crate::ops::access;
 use crate::ops::places::judge;
@@ -46,9 +46,9 @@ fn apply(policy: &mut Policy, key: &str, values: &[String]) -> Result<()> {
         "jail" => policy.jail = one()?.map(Jail::parse).transpose()?,
         "trash-hours" => policy.trash_hours = one()?.map(parse_trash_hours).transpose()?,
         "volume-options" => policy.volume_options = one()?.map(VolumeOptions::parse).transpose()?,
-        "" => return Err(Error::refused(format!("No policy specified, there are: {KEYS}"))),
+        "" => refuse!("No policy specified, there are: {KEYS}"),
         other => {
-            return Err(Error::refused(format!("{other:?} is not a policy; there are: {KEYS}")));
+            refuse!("{other:?} is not a policy; there are: {KEYS}");
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use clap::Parser;
 use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::size::readable;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, refuse};
 use crate::ops::access;
 use crate::ops::confirmation::typed;
 use crate::ops::prune::{Unused, delete, find};
@@ -28,9 +28,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     positional.at_most(0)?;
     let is_json = arguments.output.format()? == Format::Json;
     if is_json && arguments.yes {
-        return Err(Error::refused(
-            "--format json only lists what nothing uses; leave it or --yes out",
-        ));
+        refuse!("--format json only lists what nothing uses; leave it or --yes out");
     }
     access::must_see_every_app("pruning is about every app", context)?;
     let found = find::unused(context)?;

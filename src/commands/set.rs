@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
-use crate::domain::{ByteSize, Entry, Error, Mode, Ownership, Result, Scope};
+use crate::domain::{ByteSize, Entry, Error, Mode, Ownership, Result, Scope, refuse};
 use crate::ops::places::Places;
 use crate::ops::{access, content, scheduler};
 use crate::storage::entry_lock::EntryLock;
@@ -107,12 +107,10 @@ impl Changes {
         let maps = !arguments.annotation.is_empty() || !arguments.label.is_empty();
         let by_flag = maps || !properties.is_empty();
         if !property.is_empty() && by_flag {
-            return Err(Error::refused(
-                "storage:set accepts either a property and a value or flags, not both",
-            ));
+            refuse!("storage:set accepts either a property and a value or flags, not both");
         }
         if property.is_empty() && !by_flag {
-            return Err(Error::refused("No property specified"));
+            refuse!("No property specified");
         }
         if !by_flag {
             let value = positional.at(2).to_owned();
@@ -204,11 +202,11 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
         "mode" if value.is_empty() => entry.mode = None,
         "mode" => entry.mode = Some(Mode::parse(value)?),
         _ => {
-            return Err(Error::refused(format!(
+            refuse!(
                 "Invalid property specified, valid properties include: {}\nOf this plugin's own: {}",
                 PROPERTIES.join(", "),
                 OWN_PROPERTIES.join(", ")
-            )));
+            );
         }
     }
     Ok(())
@@ -349,10 +347,10 @@ fn follow(entry: &Entry, wanted: Option<&DirectorySpec>, context: &mut Context) 
     if scheduler::is_elsewhere(entry)
         && let Err(status) = scheduler::tell("storage-create", entry, context)?
     {
-        return Err(Error::refused(format!(
+        refuse!(
             "scheduler refused the change of storage entry \"{}\" (exit status {status}); it is as it was",
             entry.name
-        )));
+        );
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::arguments::{self, Positional};
 use crate::commands::mount;
 use crate::context::Context;
 use crate::domain::app_settings::Share;
-use crate::domain::{AppName, Error, Result};
+use crate::domain::{AppName, Error, Result, refuse};
 use crate::ops::share::name;
 use crate::ops::{apps, restart, scheduler};
 use crate::store::reading::EntryCache;
@@ -26,9 +26,7 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
     let from = apps::existing(&context.environment, from)?;
     let app = apps::existing(&context.environment, app)?;
     if from == app {
-        return Err(Error::refused(format!(
-            "{app} cannot share from itself: {from} and {app} are the same app"
-        )));
+        refuse!("{app} cannot share from itself: {from} and {app} are the same app");
     }
     let share = Share::new(from.clone(), arguments.read_only);
     refuse_chain(&from, &app, context)?;
@@ -84,7 +82,7 @@ pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
     context.store.change(|change| {
         let mut settings = change.store().app_settings(&app)?;
         if settings.share(&from).is_none() {
-            return Err(Error::refused(format!("{app} does not share the storage of {from}")));
+            refuse!("{app} does not share the storage of {from}");
         }
         settings.shared_from.retain(|share| share.app != from);
         change.write_app_settings(&app, &settings)
@@ -98,7 +96,7 @@ fn both<'a>(positional: &'a Positional, context: &Context) -> Result<(&'a str, &
     positional.at_most(2)?;
     if positional.len() < 2 {
         let command = context.row.command();
-        return Err(Error::refused(format!("two apps are required: dokku {command} FROM-APP APP")));
+        refuse!("two apps are required: dokku {command} FROM-APP APP");
     }
     Ok((positional.at(0), positional.at(1)))
 }
@@ -170,10 +168,13 @@ fn with(app: &AppName, share: &Share, store: &Store) -> Result<Mounts> {
                 None => app.to_string(),
                 Some(third) => format!("{app} (shared from {third})"),
             };
-            return Err(Error::refused(format!(
+            refuse!(
                 "container path \"{}\" of storage entry \"{}\" on {} is taken on {whose} by storage entry \"{}\"; {remedy}",
-                mounted.attachment.container_path, mounted.entry.name, share.app, other.entry.name
-            )));
+                mounted.attachment.container_path,
+                mounted.entry.name,
+                share.app,
+                other.entry.name
+            );
         }
     }
     got.mounted

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::{Error, Result};
+use crate::domain::{Result, refuse};
 use crate::render::Format;
 use crate::types::{self, ALL, Description, Requirement, StorageType};
 
@@ -55,7 +55,7 @@ pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
     let format = output.format()?;
     let name = positional.at(0);
     if name.is_empty() {
-        return Err(Error::refused("a type is required, as storage:types:list shows them"));
+        refuse!("a type is required, as storage:types:list shows them");
     }
     let shown = Shown::of(types::find(name)?, context);
     if format == Format::Json {

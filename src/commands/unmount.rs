@@ -5,7 +5,9 @@ use clap::Parser;
 use super::arguments::{self, given};
 use crate::context::Context;
 use crate::domain::docker_args::mounted_source;
-use crate::domain::{AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source};
+use crate::domain::{
+    AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source, refuse,
+};
 use crate::ops::restart;
 use crate::ops::unmount::write;
 use crate::store::{Line, Mounted, MountsFile};
@@ -122,10 +124,8 @@ fn unmount_entry(app: &AppName, name: &str, which: Which<'_>, context: &Context)
         let mut paths: Vec<String> = meant.filter_map(Line::container_path).collect();
         if paths.len() > 1 && container_dir.is_none() {
             paths.sort_unstable();
-            return Err(Error::refused(format!(
-                "storage entry {name:?} is mounted at multiple paths on app \"{app}\" ({}); pass --container-dir to disambiguate",
-                paths.join(", ")
-            )));
+            refuse!("storage entry {name:?} is mounted at multiple paths on app \"{app}\" ({}); pass --container-dir to disambiguate",
+                paths.join(", "));
         }
         let gone = take(&mut mounts, is_meant).ok_or_else(not_mounted)?;
         write(app, &mounts, gone, change)

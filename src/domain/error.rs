@@ -66,6 +66,14 @@ pub enum Error {
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// Returns with a refusal, whose sentence is written as for `format!`.
+macro_rules! refuse {
+    ($($sentence:tt)*) => {
+        return Err($crate::domain::Error::refused(format!($($sentence)*)))
+    };
+}
+pub(crate) use refuse;
+
 impl Error {
     pub fn refused(sentence: impl Into<String>) -> Self {
         Self::Refused { message: sentence.into(), hint: None }

@@ -35,7 +35,7 @@ pub(crate) use app_settings::{AppSettings, MissingSource};
 pub(crate) use attachment::Attachment;
 pub(crate) use connector::{Connector, Secret};
 pub(crate) use entry::{DOCKER_LOCAL, Entry, K3S};
-pub(crate) use error::{Error, Result};
+pub(crate) use error::{Error, Result, refuse};
 pub(crate) use finding::{Finding, Severity};
 pub(crate) use layout::{INSTALL_AGAIN, Installed, Layout};
 pub(crate) use mode::Mode;

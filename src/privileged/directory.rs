@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::docker::{self, IdMap};
 use crate::domain::snapshot::of_directory_name;
 use crate::domain::{
-    DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId,
+    DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId, refuse,
 };
 use crate::fs::image;
 use crate::fs::real::{Identity, RealPath};
@@ -96,7 +96,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     let _work = to.starts_with(STAGED).then(|| store.work_beside(&to)).transpose()?;
     if is_into {
         if !to.starts_with(STAGED) {
-            return Err(Error::refused(format!("{to:?} is not a hidden directory")));
+            refuse!("{to:?} is not a hidden directory");
         }
         let copied = progress::of_copying(
             |is_over| tree::count(&root.join(from), is_over),
@@ -145,7 +145,7 @@ pub(crate) fn usage(words: &[String], context: &mut Context) -> Result<()> {
 /// What a process sees at paths; none where that cannot be known.
 fn seen_by(words: &[String]) -> Result<Vec<Option<Identity>>> {
     let Some((process, paths)) = words.split_first() else {
-        return Err(Error::refused("--seen-by needs a process and paths"));
+        refuse!("--seen-by needs a process and paths");
     };
     let process: u32 = process
         .parse()
@@ -157,7 +157,7 @@ fn seen_by(words: &[String]) -> Result<Vec<Option<Identity>>> {
 fn resolved(paths: &[String]) -> Result<Vec<Option<String>>> {
     let resolved = |path: &String| {
         if !path.starts_with('/') {
-            return Err(Error::refused(format!("{path:?} is not an absolute path")));
+            refuse!("{path:?} is not an absolute path");
         }
         let real = RealPath::of(Path::new(path));
         Ok(real.path().to_str().filter(|_| real.is_known()).map(str::to_owned))
@@ -173,7 +173,7 @@ fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
     } else if !text.starts_with(SNAPSHOT) {
         DirectoryName::parse_for(text, "copy")?;
     } else if of_directory_name(text).is_none() {
-        return Err(Error::refused(format!("{text:?} is not the name of a snapshot's directory")));
+        refuse!("{text:?} is not the name of a snapshot's directory");
     }
     Ok(text)
 }
@@ -198,9 +198,7 @@ fn ids(text: &str, context: &Context) -> Result<Ids> {
 fn id(text: &str) -> Result<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if !digits {
-        return Err(Error::refused(
-            "Unsupported chown permissions. Value must be a non-negative integer.",
-        ));
+        refuse!("Unsupported chown permissions. Value must be a non-negative integer.");
     }
     // What is more than an id can be is none of a container's.
     Ok(text.parse().unwrap_or(u32::MAX))

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, sym
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::domain::{Error, INSTALL_AGAIN, Installed, Layout, Result};
+use crate::domain::{Error, INSTALL_AGAIN, Installed, Layout, Result, refuse};
 use crate::host::environment::{is_under_sudo, own_installation};
 use crate::store::{Owner, Store, files};
 
@@ -55,10 +55,10 @@ fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<PathBuf> {
     for path in [file, installed.path()] {
         let metadata = fs::symlink_metadata(path).map_err(Error::system("read", path))?;
         if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 || metadata.is_symlink() {
-            return Err(Error::refused(format!(
+            refuse!(
                 "{} can be written by others than root; run as root: {INSTALL_AGAIN}",
                 path.display()
-            )));
+            );
         }
     }
     let root = PathBuf::from(text);

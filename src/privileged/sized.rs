@@ -6,7 +6,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::domain::{ByteSize, DirectoryName, EntryName, Error, Result, STAGED, TRASH, TrashId};
+use crate::domain::{
+    ByteSize, DirectoryName, EntryName, Error, Result, STAGED, TRASH, TrashId, refuse,
+};
 use crate::fs::image::{self, Image};
 use crate::fs::{mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
@@ -52,7 +54,7 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         }
         ["grow", size] => subject.grow(ByteSize::parse(size)?, preallocate)?,
         _ if preallocate => {
-            return Err(Error::refused(format!("unexpected argument {PREALLOCATE:?}")));
+            refuse!("unexpected argument {PREALLOCATE:?}");
         }
         ["limit", hidden, size] => {
             subvolume::limit(&subject.storage, subject.hidden(hidden)?, ByteSize::parse(size)?)?;
@@ -83,7 +85,7 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         ["link", from, to] => subject.link(subject.known(from)?, subject.known(to)?)?,
         ["drop"] => subject.image(subject.name())?.drop_name()?,
         _ => {
-            return Err(Error::refused(format!("unexpected arguments {:?}", given.join(" "))));
+            refuse!("unexpected arguments {:?}", given.join(" "));
         }
     }
     Ok(())
@@ -140,7 +142,7 @@ impl Subject {
         if !tree::is_empty(&self.storage, hidden)?
             || !mount_points::at(&self.storage.join(hidden)).is_empty()
         {
-            return Err(Error::refused(format!("{hidden} is not an empty directory")));
+            refuse!("{hidden} is not an empty directory");
         }
         let image = self.image(hidden)?;
         image.make(size, preallocate, (0, 0))?;
@@ -218,10 +220,10 @@ impl Subject {
             return Ok(());
         }
         if !tree::is_empty(&self.storage, self.name())? {
-            return Err(Error::refused(format!(
+            refuse!(
                 "{} has files of its own, which would be hidden; move them elsewhere",
                 self.target().display()
-            )));
+            );
         }
         // Nobody writes under what is not attached.
         tree::set_immutable(&self.storage, self.name(), true);

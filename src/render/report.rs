@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Format, Printer};
-use crate::domain::{Error, Result};
+use crate::domain::{Result, refuse};
 
 /// The width of a report's first column, unless a label needs more.
 const WIDTH: usize = 31;
@@ -77,10 +77,7 @@ impl<'a> Report<'a> {
         let Some((_, value)) = found else {
             let flags: Vec<String> =
                 self.values.iter().map(|(key, _)| format!("--storage-{key}")).collect();
-            return Err(Error::refused(format!(
-                "Invalid flag passed, valid flags: {}",
-                flags.join(", ")
-            )));
+            refuse!("Invalid flag passed, valid flags: {}", flags.join(", "));
         };
         out.line(value);
         Ok(())

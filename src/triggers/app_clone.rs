@@ -6,7 +6,9 @@ use super::app_life::both;
 use crate::context::Context;
 use crate::domain::app_settings::CloneMode;
 use crate::domain::docker_args::mounted_source;
-use crate::domain::{AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Source};
+use crate::domain::{
+    AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Source, refuse,
+};
 use crate::host::plugn;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::storage::entry_lock::EntryLock;
@@ -228,10 +230,7 @@ fn register(
         for ((_, entry), staged) in own.iter().zip(staged) {
             let directory = layout.directory(entry.name.as_str());
             if change.store().entry(&entry.name)?.is_some() || directory.exists() {
-                return Err(Error::refused(format!(
-                    "storage entry \"{}\" was made meanwhile; clone the app again",
-                    entry.name
-                )));
+                refuse!("storage entry \"{}\" was made meanwhile; clone the app again", entry.name);
             }
             change.move_folder(staged.path(), directory);
             change.write_entry(entry)?;

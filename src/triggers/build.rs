@@ -7,7 +7,7 @@ use super::{app, word};
 use crate::checks::{prepare, sources};
 use crate::context::Context;
 use crate::domain::needs::parse;
-use crate::domain::{AppName, Error, MissingSource, Phase, Result};
+use crate::domain::{AppName, Error, MissingSource, Phase, Result, refuse};
 use crate::fs::tree;
 use crate::ops::needs;
 use crate::store::files::{self, is_absent};
@@ -62,15 +62,15 @@ fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Ve
     let file = match opened {
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-            return Err(Error::refused(format!(
+            refuse!(
                 "{app}: {} is a link that leads out of the source; put the file itself there",
                 path.display()
-            )));
+            );
         }
         other => other.map_err(Error::system("read", &path))?,
     };
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(Error::refused(format!("{app}: {} is not a regular file", path.display())));
+        refuse!("{app}: {} is not a regular file", path.display());
     }
     let mut document = Vec::new();
     file.take(LARGEST).read_to_end(&mut document).map_err(Error::system("read", &path))?;

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::domain::docker_args::{line, mounted_source, refused};
 use crate::domain::{
     AppName, Attachment, ContainerPath, DOCKER_LOCAL, EntryName, Error, K3S, MissingSource, Phase,
-    Policy, ProcessType, Result, Source,
+    Policy, ProcessType, Result, Source, refuse,
 };
 use crate::ops::access::must_be_in_scope;
 use crate::ops::places::judge;
@@ -43,10 +43,11 @@ fn build_words(
     if matches!(builder, "" | "herokuish")
         && let Some(mounted) = mounts.iter().find(emptied)
     {
-        return Err(Error::refused(format!(
+        refuse!(
             "{app}: the build mount of storage entry \"{}\" at {} is in /app, which herokuish empties, your data with it; unmount it, or leave the build phase out",
-            mounted.entry.name, mounted.attachment.container_path
-        )));
+            mounted.entry.name,
+            mounted.attachment.container_path
+        );
     }
     if can_mount {
         return words(app, &mounts, true, context);

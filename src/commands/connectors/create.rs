@@ -6,7 +6,7 @@ use super::{Flags, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
 use crate::domain::connector::{KINDS, Kind};
-use crate::domain::{Connector, ConnectorName, Error, Result, Secret};
+use crate::domain::{Connector, ConnectorName, Error, Result, Secret, refuse};
 use crate::types::nearest_first;
 
 #[derive(Debug, Parser)]
@@ -56,7 +56,7 @@ fn kind(name: Option<&str>) -> Result<&'static Kind> {
     let name = name.unwrap_or_default();
     let names = nearest_first(name, KINDS.iter().map(|kind| kind.name));
     if name.is_empty() {
-        return Err(Error::refused(format!("--type is required; there are: {names}")));
+        refuse!("--type is required; there are: {names}");
     }
     KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
         Error::refused(format!("{name:?} is not a type of connector; there are: {names}"))

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
 
 use crate::context::Context;
-use crate::domain::{Connector, Error, Result, Secret};
+use crate::domain::{Connector, Error, Result, Secret, refuse};
 use crate::host::terminal::{self, Asked};
 
 /// How a secret is given.
@@ -30,10 +30,10 @@ pub(super) fn take(
     };
     let name = connector.secret_name();
     if text.is_empty() {
-        return Err(Error::refused(format!(
+        refuse!(
             "connector {} needs a {name}, and none was given; give it on standard input, at the prompt, or with --secret-file PATH",
             connector.name
-        )));
+        );
     }
     let text = String::from_utf8(text)
         .map_err(|_| Error::refused(format!("the {name} is not UTF-8 text")))?;
@@ -48,7 +48,7 @@ fn from_file(path: &str) -> Result<Vec<u8>> {
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
     let file = opened.map_err(Error::system("read", path))?;
     if !file.metadata().map_err(Error::system("read", path))?.is_file() {
-        return Err(Error::refused(format!("{path:?} is not a regular file")));
+        refuse!("{path:?} is not a regular file");
     }
     limited(file, path)
 }
@@ -73,9 +73,7 @@ fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     from.take(MOST as u64 + 1).read_to_end(&mut text).map_err(Error::system("read", name))?;
     if text.len() > MOST {
-        return Err(Error::refused(format!(
-            "{name} has more than {MOST} bytes, which is no secret"
-        )));
+        refuse!("{name} has more than {MOST} bytes, which is no secret");
     }
     Ok(text)
 }

@@ -3,7 +3,7 @@
 use super::{Flags, SECRET, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
-use crate::domain::{Connector, Entry, Error, Result, Secret, options};
+use crate::domain::{Connector, Entry, Error, Result, Secret, options, refuse};
 use crate::ops::entries::tell_problems;
 use crate::ops::restart;
 use crate::storage::entry_lock::EntryLock;
@@ -25,18 +25,15 @@ impl Changes {
         let has_file = flags.secret_file.is_some();
         let property = positional.at(1);
         if !property.is_empty() && !properties.is_empty() {
-            return Err(Error::refused(
-                "storage:connectors:set accepts either a property and a value or flags, not both",
-            ));
+            refuse!(
+                "storage:connectors:set accepts either a property and a value or flags, not both"
+            );
         }
         match property {
             "" if properties.is_empty() && !has_file => {
                 let properties = before.known_kind().map_or(&[][..], |kind| kind.properties);
                 let names: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
-                return Err(Error::refused(format!(
-                    "No property specified; there are: {}, {SECRET}",
-                    names.join(", ")
-                )));
+                refuse!("No property specified; there are: {}, {SECRET}", names.join(", "));
             }
             "" => no_more_than(positional, 2)?,
             SECRET => {
@@ -44,10 +41,10 @@ impl Changes {
                 return Ok(Self { properties, names_secret: true });
             }
             property if options::is_secret(property) => {
-                return Err(Error::refused(format!(
+                refuse!(
                     "the secret is set by property {SECRET}, which takes no value: {}",
                     secret::HOW
-                )));
+                );
             }
             property => {
                 no_more_than(positional, 3)?;
@@ -81,10 +78,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (planned, needs_secret) = changes.apply(&before)?;
     if changes.names_secret && !planned.has_secret() {
         let who = planned.known_kind().map_or("", |kind| kind.who);
-        return Err(Error::refused(format!(
+        refuse!(
             "connector {} has no {who}, so it has no secret either; set {who} too",
             planned.name
-        )));
+        );
     }
     let secret = if changes.names_secret || needs_secret {
         Some(secret::take(&planned, flags.secret_file(), context)?)
@@ -115,9 +112,7 @@ fn write(
         if (needs_secret && secret.is_none())
             || after.has_secret() != changes.apply(before)?.0.has_secret()
         {
-            return Err(Error::refused(format!(
-                "connector {name} was changed meanwhile; run the command again"
-            )));
+            refuse!("connector {name} was changed meanwhile; run the command again");
         }
         let stored = change.store().secret(name);
         let is_same_secret = match secret {

@@ -6,7 +6,7 @@ use request::Arguments;
 
 use crate::commands::arguments::{self, parsed};
 use crate::context::Context;
-use crate::domain::{Entry, Error, Result, Sha256, Source, source};
+use crate::domain::{Entry, Result, Sha256, Source, refuse, source};
 use crate::ops::places::{Places, judge};
 use crate::ops::populate::{self, Origin};
 use crate::ops::{access, content, scheduler};
@@ -28,7 +28,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         None => None,
     };
     if sum.is_some() && !matches!(source, Some(source::Source::Web(_))) {
-        return Err(Error::refused("--sha256 goes with --from https://… or http://…"));
+        refuse!("--sha256 goes with --from https://… or http://…");
     }
     if entry.connector.is_some() {
         access::must_see_every_app("a connector's credentials are the host's", context)?;
@@ -36,10 +36,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let existing = context.store.entry(&entry.name)?;
     if let Some(existing) = &existing {
         if !access::may_touch(existing, context)? {
-            return Err(Error::refused(format!(
-                "storage entry name \"{}\" is taken; choose another",
-                entry.name
-            )));
+            refuse!("storage entry name \"{}\" is taken; choose another", entry.name);
         }
         check_existing(existing, &mut entry)?;
         entry.complete_from(existing);
@@ -119,39 +116,41 @@ fn judge_source(entry: &mut Entry, context: &Context) -> Result<()> {
 /// Refuses to make something else of an entry; what its type chose for it the first time stays.
 fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
     if existing.scheduler != entry.scheduler {
-        return Err(Error::refused(format!(
+        refuse!(
             "storage entry \"{}\" already exists with scheduler {:?}; refusing to redefine",
-            entry.name, existing.scheduler
-        )));
+            entry.name,
+            existing.scheduler
+        );
     }
     let (kind, wanted) = (types::name_of(existing), types::name_of(entry));
     let is_typed = existing.is_typed() || entry.is_typed();
     if kind != wanted && is_typed {
-        return Err(Error::refused(format!(
+        refuse!(
             "storage entry \"{}\" already exists with type {kind}; refusing to make it {wanted}",
             entry.name
-        )));
+        );
     }
     let is_same = existing.options == entry.options
         && existing.connector == entry.connector
         && existing.driver == entry.driver;
     if entry.is_typed() && existing.is_typed() {
         if !is_same {
-            return Err(Error::refused(format!(
+            refuse!(
                 "storage entry \"{}\" already exists with other options; dokku storage:info {} shows them",
-                entry.name, entry.name
-            )));
+                entry.name,
+                entry.name
+            );
         }
         if !types::of(existing).keeps_in_volume() {
             entry.host_path.clone_from(&existing.host_path);
         }
     }
     if existing.host_path != entry.host_path {
-        return Err(Error::refused(format!(
+        refuse!(
             "storage entry \"{}\" already exists at {}; unmount and destroy it first, its data stays",
             entry.name,
             existing.shown_source()
-        )));
+        );
     }
     Ok(())
 }
@@ -203,10 +202,7 @@ fn finish(
     wanted.apply(entry, context)?;
     if scheduler::is_elsewhere(entry) && scheduler::tell("storage-create", entry, context)?.is_err()
     {
-        return Err(Error::refused(format!(
-            "scheduler refused storage entry \"{}\"; nothing was registered",
-            entry.name
-        )));
+        refuse!("scheduler refused storage entry \"{}\"; nothing was registered", entry.name);
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::domain::entry::unsupported_scheduler;
 use crate::domain::paths::as_typed;
 use crate::domain::{
     ConnectorName, DOCKER_LOCAL, Entry, EntryName, Error, K3S, Mode, Ownership, Result, Scope,
-    Source, options, source,
+    Source, options, refuse, source,
 };
 use crate::host::environment;
 use crate::storage::root::{self, Place};
@@ -202,9 +202,9 @@ fn request(kind: &str, typed: Option<&str>, arguments: &Arguments) -> Result<Req
     if arguments.r#type.as_deref() == Some(DIRECTORY)
         && let Some(place) = typed.filter(|place| !place.starts_with('/'))
     {
-        return Err(Error::refused(format!(
+        refuse!(
             "type directory takes an absolute path, got {place:?}; for a Docker volume: --type volume"
-        )));
+        );
     }
     Ok(request)
 }
@@ -222,9 +222,9 @@ pub(super) fn filled_from(
     }
     let source = source::Source::parse(from)?;
     if !entry.is_docker_local() || request.place.is_some() {
-        return Err(Error::refused(format!(
+        refuse!(
             "--from {from} populates a new storage entry at its default host path; leave the path and --scheduler out"
-        )));
+        );
     }
     Ok(Some(source))
 }

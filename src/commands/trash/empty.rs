@@ -4,7 +4,7 @@ use clap::Parser;
 
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::domain::{Error, Result, Trashed};
+use crate::domain::{Error, Result, Trashed, refuse};
 use crate::ops::confirmation;
 use crate::ops::places::Places;
 use crate::ops::trash::{called, empty_expired, remove, shown_size, usage, visible};
@@ -30,9 +30,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let word = positional.at(0);
     if arguments.expired {
         if !word.is_empty() {
-            return Err(Error::refused(format!(
-                "--expired is about all that is in the trash; leave {word:?} out"
-            )));
+            refuse!("--expired is about all that is in the trash; leave {word:?} out");
         }
         // It would go anyway, whoever asks.
         let count = empty_expired(context)?;

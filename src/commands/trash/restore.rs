@@ -4,7 +4,7 @@ use clap::Parser;
 
 use crate::commands::arguments::{self, given};
 use crate::context::Context;
-use crate::domain::{DirectoryName, Entry, EntryName, Error, Result, Source, Trashed};
+use crate::domain::{DirectoryName, Entry, EntryName, Error, Result, Source, Trashed, refuse};
 use crate::ops::places::judge;
 use crate::ops::trash::{called, visible};
 use crate::storage::entry_lock::EntryLock;
@@ -30,9 +30,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let word = positional.at(0);
     if word.is_empty() {
-        return Err(Error::refused(
-            "Please specify what to restore: an id or a name of dokku storage:trash:list",
-        ));
+        refuse!("Please specify what to restore: an id or a name of dokku storage:trash:list");
     }
     positional.at_most(1)?;
     let mut found = called(word, visible(context)?)?;
@@ -118,10 +116,7 @@ fn must_be_free(item: &Trashed, wanted: &Wanted, store: &Store) -> Result<()> {
         )))
     };
     if store.trashed(&item.id)?.as_ref() != Some(item) {
-        return Err(Error::refused(format!(
-            "{} is not in the trash any more; somebody else restored or removed it",
-            item.id
-        )));
+        refuse!("{} is not in the trash any more; somebody else restored or removed it", item.id);
     }
     let name = &wanted.name;
     let entry_file = EntryName::parse(name).map(|name| store.layout().entry(&name));

@@ -45,7 +45,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::context::Context;
-use crate::domain::{EntryName, Error, Result};
+use crate::domain::{EntryName, Error, Result, refuse};
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::process::Program;
 use crate::privileged::{no_more_than, root, unknown, word};
@@ -115,13 +115,13 @@ impl Subject {
 
     fn stop(&self) -> Result<()> {
         if !wait_until(SENDING, || supervisor::unsent(self) == 0) {
-            return Err(Error::refused(format!(
+            refuse!(
                 "{} files that were written to storage entry \"{}\" were not sent to the server within {} s; they stay in {} until they are",
                 supervisor::unsent(self),
                 self.name,
                 SENDING.as_secs(),
                 self.places.cache.display()
-            )));
+            );
         }
         if systemd::is_in_charge() {
             systemd::stop(&self.name)?;
@@ -130,7 +130,7 @@ impl Subject {
             signal(supervisor, Signal::TERM)?;
         }
         if !wait_until(PATIENCE, || !self.places.is_kept()) {
-            return Err(Error::refused("the process that keeps it mounted does not end"));
+            refuse!("the process that keeps it mounted does not end");
         }
         self.detach_all()?;
         tree::set_immutable(&self.storage, self.name.as_str(), false);
@@ -172,11 +172,11 @@ impl Subject {
             };
             let is_ours = top.source == fuse::SOURCE || top.device == device;
             if !is_ours {
-                return Err(Error::refused(format!(
+                refuse!(
                     "{} is mounted at {}, which is not of this program; unmount it first",
                     top.source,
                     self.target().display()
-                )));
+                );
             }
             let place = tree::locate(&self.storage, self.name.as_str());
             place.and_then(fuse::detach).map_err(Error::system("unmount", self.target()))?;

@@ -17,7 +17,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::AsFd;
 
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, refuse};
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::environment::{Environment, FUSE_DESCRIPTOR};
 use crate::host::process::Program;
@@ -264,10 +264,10 @@ fn prepare_target(subject: &Subject) -> Result<()> {
     }
     let has_files = !tree::is_empty(&subject.storage, subject.name.as_str())?;
     if has_files {
-        return Err(Error::refused(format!(
+        refuse!(
             "{} has files of its own, which the mount would hide; move them elsewhere",
             target.display()
-        )));
+        );
     }
     tree::set_immutable(&subject.storage, subject.name.as_str(), true);
     let place = tree::locate(&subject.storage, subject.name.as_str());
