@@ -10,7 +10,7 @@ use crate::domain::{
     AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Source, refuse,
 };
 use crate::host::plugn;
-use crate::ops::unmount::{legacy_entries, remove_if_unused};
+use crate::ops::unmount::{self, legacy_entries};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::root::{self, Place};
 use crate::storage::staged::Staged;
@@ -33,64 +33,34 @@ pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
 }
 
 fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
-    let mut outside = Vec::new();
-    let mut held = Vec::new();
+    let mut lost: Vec<(EntryName, String)> = Vec::new();
     let shared = context.store.change(|change| {
         let store = change.store();
         if !store.layout().app(old).exists() {
             return Ok(Vec::new());
         }
         let mut mounts = store.mounts_file(old)?;
-        // Whom an entry's scope leaves out does not get it by being made from somebody who has it.
-        let mut trouble = None;
-        mounts.retain(|line| {
-            let Some(attachment) = line.attachment() else {
-                return true;
-            };
-            let entry = store.entry(&attachment.entry_name).ok().flatten();
-            let Some(entry) = entry else {
-                return true;
-            };
-            if !entry.scope.includes(new) {
-                outside.push(entry.name);
-                return false;
+        let mut kept = Vec::new();
+        for attachment in mounts.attachments() {
+            match why_not(attachment, old, new, store)? {
+                Some(why) => lost.push((attachment.entry_name.clone(), why)),
+                None => kept.push(attachment.clone()),
             }
-            match store.refuse_second(new, &entry, attachment) {
-                Ok(()) => return true,
-                Err(Error::Held { entry: exclusive, .. }) => held.push((entry.name, exclusive)),
-                Err(error) => trouble = Some(error),
-            }
-            false
-        });
-        if let Some(trouble) = trouble {
-            return Err(trouble);
         }
-        let shared: Vec<(String, Attachment)> =
-            mounts.attachments().map(|a| (what_is_shared(a, store), a.clone())).collect();
+        mounts.retain(|line| line.attachment().is_none_or(|a| kept.contains(a)));
         let has_mounts = store.layout().mounts(old).exists();
+        let shared: Vec<(String, Attachment)> =
+            kept.into_iter().map(|a| (what_is_shared(&a, store), a)).collect();
         copy_decisions(old, new, change)?;
         if has_mounts {
-            change.write_mounts(new, &mounts);
             // What was there under the new name is replaced, and goes with its last mount.
-            let kept = |name: &EntryName| mounts.attachments().any(|a| a.entry_name == *name);
-            let replaced = legacy_entries(new, change.store()).into_iter().filter(|n| !kept(n));
-            replaced.into_iter().try_for_each(|name| remove_if_unused(&name, new, change))?;
+            unmount::write(new, &mounts, legacy_entries(new, change.store()), change)?;
         }
         Ok(shared)
     })?;
-    for name in outside {
-        warn_of_scope(&name, new, context);
-    }
-    held.dedup();
-    for (name, exclusive) in held {
-        let why = if name == exclusive {
-            "it is exclusive".to_owned()
-        } else {
-            format!("its place belongs to storage entry \"{exclusive}\", which is exclusive")
-        };
-        context.out.warn(&format!(
-            "{new} does not get storage entry \"{name}\": {why} (the next clone gets a copy with: dokku storage:app:set {old} clone copy)"
-        ));
+    lost.dedup();
+    for (name, why) in lost {
+        context.out.warn(&format!("{new} does not get storage entry \"{name}\": {why}"));
     }
     // Dokku's own plugin says nothing; nor is anything said where a program calls the trigger by itself.
     let is_heard = std::io::stderr().is_terminal() || context.environment.is_over_ssh();
@@ -103,6 +73,34 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Why a clone does not get a mount. Whom an entry's scope leaves out does not get it by being made from somebody who has it.
+fn why_not(
+    attachment: &Attachment,
+    old: &AppName,
+    new: &AppName,
+    store: &Store,
+) -> Result<Option<String>> {
+    let Ok(Some(entry)) = store.entry(&attachment.entry_name) else {
+        return Ok(None);
+    };
+    if !entry.scope.includes(new) {
+        return Ok(Some(format!("its scope leaves {new} out")));
+    }
+    let why = match store.refuse_second(new, &entry, attachment) {
+        Ok(()) => return Ok(None),
+        Err(Error::Held { entry: exclusive, .. }) if exclusive == entry.name => {
+            "it is exclusive".to_owned()
+        }
+        Err(Error::Held { entry: exclusive, .. }) => {
+            format!("its place belongs to storage entry \"{exclusive}\", which is exclusive")
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(Some(format!(
+        "{why} (the next clone gets a copy with: dokku storage:app:set {old} clone copy)"
+    )))
 }
 
 /// The entry by its name; the source itself where the name was not chosen by anybody.
@@ -129,12 +127,6 @@ fn copy_decisions(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Resu
     Ok(())
 }
 
-fn warn_of_scope(name: &EntryName, new: &AppName, context: &mut Context) {
-    context
-        .out
-        .warn(&format!("{new} does not get storage entry \"{name}\": its scope leaves {new} out"));
-}
-
 /// Makes entries of the clone's own, with copies of the directories or empty ones.
 fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context) -> Result<()> {
     let mounts = context.store.mounts(old)?.readable()?;
@@ -143,16 +135,17 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
     // What is shared from another app is shared with the clone too, by the setting.
     for mounted in mounts.mounted.iter().filter(|mounted| mounted.shared_from.is_none()) {
         let entry = &mounted.entry;
-        if !entry.scope.includes(new) {
-            warn_of_scope(&entry.name, new, context);
-            continue;
-        }
-        if !is_ours(mounted, context) {
-            context.out.warn(&format!(
-                "{new} does not get storage entry \"{}\": {} is not a directory or file that can be made anew",
-                entry.name,
-                entry.shown_source()
-            ));
+        let why = if !entry.scope.includes(new) {
+            Some(format!("its scope leaves {new} out"))
+        } else if !is_ours(mounted, context) {
+            let source = entry.shown_source();
+            Some(format!("{source} is not a directory or file that can be made anew"))
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            let name = &entry.name;
+            context.out.warn(&format!("{new} does not get storage entry \"{name}\": {why}"));
             continue;
         }
         if !own.iter().any(|(original, _)| *original == entry.name) {
