@@ -98,6 +98,14 @@ pub struct Snapshot {
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }
 
+impl Snapshot {
+    /// A snapshot that nobody counted the files of yet.
+    pub(crate) fn new(entry: EntryName, name: SnapshotName, created: Moment, made: Made) -> Self {
+        let unknown = serde_json::Map::new();
+        Self { entry, name, created, made, bytes: None, files: None, unknown }
+    }
+}
+
 /// A moment in a note, as `2026-11-21T05:45:00Z`.
 mod written {
     use serde::{Deserialize, Deserializer, Serializer};

@@ -72,16 +72,11 @@ fn copy_while_paused(
 }
 
 fn note(entry: &Entry, name: SnapshotName, created: Moment, copied: &Copied) -> Snapshot {
-    let is_counted = copied.made != Made::Btrfs;
-    Snapshot {
-        entry: entry.name.clone(),
-        name,
-        created,
-        made: copied.made,
-        bytes: is_counted.then_some(copied.bytes),
-        files: is_counted.then_some(copied.files),
-        unknown: serde_json::Map::new(),
+    let mut note = Snapshot::new(entry.name.clone(), name, created, copied.made);
+    if copied.made != Made::Btrfs {
+        (note.bytes, note.files) = (Some(copied.bytes), Some(copied.files));
     }
+    note
 }
 
 /// Gives the copy its name and notes it, in one step.

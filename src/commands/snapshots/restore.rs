@@ -6,7 +6,7 @@ use crate::commands::arguments;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::snapshot::{Made, directory_name};
-use crate::domain::{AppName, Entry, Error, Moment, Result, Snapshot, SnapshotName};
+use crate::domain::{AppName, Entry, Error, Moment, Result, Snapshot, SnapshotName, refuse};
 use crate::ops::places::{self, Places};
 use crate::ops::snapshots::{containers_with, existing, must_be_free};
 use crate::ops::{access, apps};
@@ -96,15 +96,8 @@ fn before(entry: &Entry, store: &Store) -> Result<Snapshot> {
     let mut names = SnapshotName::before_restore(created);
     let is_free = |name: &SnapshotName| must_be_free(&entry.name, name, store).is_ok();
     let name = names.by_ref().take(100).find(is_free);
-    Ok(Snapshot {
-        entry: entry.name.clone(),
-        name: name.ok_or_else(|| Error::refused("too many restores at once; try again"))?,
-        created,
-        made: Made::Moved,
-        bytes: None,
-        files: None,
-        unknown: serde_json::Map::new(),
-    })
+    let name = name.ok_or_else(|| Error::refused("too many restores at once; try again"))?;
+    Ok(Snapshot::new(entry.name.clone(), name, created, Made::Moved))
 }
 
 /// Puts the copy in the entry's place, and what was there aside as a snapshot, in one step; false where nothing was there.
@@ -174,43 +167,38 @@ fn must_be_unused(entry: &Entry, context: &Context) -> Result<bool> {
     if containers.is_empty() {
         return Ok(true);
     }
-    Err(Error::refused(format!(
+    let (mut names, hides_some) = seen(&containers, context)?;
+    if hides_some {
+        names.push("some that you cannot see");
+    }
+    refuse!(
         "storage entry \"{}\" is mounted in running containers: {}; stop them, or have it done with --stop",
         entry.name,
-        shown(&containers, context)?
-    )))
+        names.join(", ")
+    )
 }
 
-/// The names of containers, as far as the caller may see them.
-fn shown(containers: &[Container], context: &Context) -> Result<String> {
+/// The names of the containers that the caller may see, and whether there are others.
+fn seen<'a>(containers: &'a [Container], context: &Context) -> Result<(Vec<&'a str>, bool)> {
     let is_restricted = apps::are_restricted(&context.environment);
-    let (mut names, mut hidden) = (Vec::new(), false);
+    let mut names = Vec::new();
     for container in containers {
         let app = AppName::parse(&container.app).into_iter().collect();
         if !is_restricted || !apps::visible(&context.environment, app)?.is_empty() {
             names.push(container.name.as_str());
-        } else {
-            hidden = true;
         }
     }
-    if hidden {
-        names.push("some that you cannot see");
-    }
-    Ok(names.join(", "))
+    let hides_some = names.len() < containers.len();
+    Ok((names, hides_some))
 }
 
-/// Refuses to stop containers that are not the caller's to see.
-fn must_see(containers: &[Container], context: &Context) -> Result<()> {
-    if shown(containers, context)?.contains("some that you cannot see") {
-        access::must_see_every_app("containers that you cannot see have it mounted", context)?;
-    }
-    Ok(())
-}
-
+/// The containers that are to be stopped, where the caller may see all of them.
 fn using(entry: &Entry, context: &Context) -> Result<Vec<Container>> {
     let containers = containers_with(entry, context)
         .ok_or_else(|| Error::refused("Docker does not answer, so no container can be stopped"))?;
-    must_see(&containers, context)?;
+    if seen(&containers, context)?.1 {
+        access::must_see_every_app("containers that you cannot see have it mounted", context)?;
+    }
     Ok(containers)
 }
 
