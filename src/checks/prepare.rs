@@ -1,9 +1,6 @@
 //! What is checked and done before containers start: for all that an app mounts when an image is released, and for what
 //! a process type mounts when it is restarted.
 //!
-//! Dokku fires `pre-release-builder` at a deploy, and at a restart or a change of scale only `docker-args-deploy`. So that
-//! a deploy, which fires both, checks nothing twice, it notes which mounts it has checked.
-//!
 //! # When what is checked
 //!
 //! `src/checks/prepare.rs` checks and prepares: for the whole app at `pre-release-builder`, and for one process

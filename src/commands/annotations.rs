@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::context::row::Row;
 use crate::domain::{Entry, Result, refuse};
 use crate::ops::access;
+use crate::ops::update::update;
 use crate::render::Format;
 
 /// Which of an entry's two maps is meant.
@@ -68,7 +69,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
         }
         Ok(())
     };
-    super::set::update(entry.name.as_str(), change, None, context)
+    update(entry.name.as_str(), change, None, context)
 }
 
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::domain::{
     ProcessType, Result, Source, Subpath, VolumeOptions, refuse,
 };
 use crate::ops::places::judge;
-use crate::ops::{access, restart, scheduler, unmount};
+use crate::ops::{access, mount, restart, scheduler, unmount};
 use crate::store::MountsFile;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 
@@ -169,7 +169,7 @@ fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Atta
         attachment.volume_chown = Some(Ownership::parse_for_mount(&wanted.volume_chown)?);
     }
     attachment.check()?;
-    let found = super::mount::check(app, &entry, &attachment, context)?;
+    let found = mount::check(app, &entry, &attachment, context)?;
     let is_new = context.store.entry(&entry.name)?.is_none();
     let entry = if is_new { judge::noted(&entry, found.as_ref()) } else { entry };
     Ok((entry, attachment))

@@ -337,9 +337,7 @@ pub(crate) fn no_more_than(words: &[String], most: usize) -> Result<()> {
     let Some(word) = words.get(most) else {
         return Ok(());
     };
-    Err(Error::refused(format!(
-        "unexpected argument {word:?}; a value with blanks must be quoted, over SSH twice"
-    )))
+    refuse!("unexpected argument {word:?}; a value with blanks must be quoted, over SSH twice")
 }
 
 /// The values of a flag that may be repeated and may hold several values divided by commas; a value with a

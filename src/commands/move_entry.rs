@@ -7,11 +7,10 @@ use clap::Parser;
 
 use super::arguments;
 use crate::checks::exclusive;
-use crate::commands::mount;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
-use crate::domain::{AppName, Attachment, Entry, Error, Result, refuse};
-use crate::ops::{access, restart, scheduler};
+use crate::domain::{AppName, Attachment, Entry, Result, refuse};
+use crate::ops::{access, mount, restart, scheduler};
 use crate::store::{MountsFile, Store};
 
 #[derive(Debug, Parser)]
@@ -56,18 +55,15 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     } else {
         what.check(&moving, context)?;
     }
-    let mut stopped = Vec::new();
-    if !arguments.no_stop {
-        stopped = what.stop(context)?;
+    let mut stopped = if arguments.no_stop { Vec::new() } else { what.stop(context)? };
+    if !moving.is_empty() {
+        what.change_hands(&moving, context)?;
+        if !arguments.no_stop {
+            // One that was started meanwhile.
+            stopped.extend(what.stop(context)?);
+        }
     }
-    let moved = if moving.is_empty() { Vec::new() } else { what.change_hands(&moving, context)? };
-    if !arguments.no_stop && !moving.is_empty() {
-        // One that was started meanwhile.
-        stopped.extend(what.stop(context)?);
-    }
-    let stopped = (!arguments.no_stop).then_some(&stopped[..]);
-    what.tell(!moving.is_empty(), &moved, stopped, context)?;
-    Ok(())
+    what.tell(&moving, (!arguments.no_stop).then_some(&stopped), context)
 }
 
 impl Move {
@@ -87,10 +83,7 @@ impl Move {
         if mounts.attachments().any(|a| self.is_about(a)) {
             return Ok(());
         }
-        Err(Error::refused(format!(
-            "storage entry \"{}\" is not mounted on app \"{}\"",
-            self.entry.name, self.from
-        )))
+        refuse!("storage entry \"{}\" is not mounted on app \"{}\"", self.entry.name, self.from)
     }
 
     fn check(&self, moving: &[Attachment], context: &Context) -> Result<()> {
@@ -112,7 +105,7 @@ impl Move {
             if mounts.attachments().any(|there| *there == attachment) {
                 continue;
             }
-            crate::ops::mount::refuse_collision(&self.to, &attachment, mounts.attachments())?;
+            mount::refuse_collision(&self.to, &attachment, mounts.attachments())?;
             store.refuse_shared_collision(&self.to, Some(&self.from), &self.entry, &attachment)?;
             store.refuse_while_staged(&self.to, Some(&self.from), &self.entry, &attachment)?;
             mounts.push(attachment);
@@ -140,13 +133,11 @@ impl Move {
         Ok(stopped)
     }
 
-    /// Moves the mounts; returns them as they were.
-    fn change_hands(&self, moving: &[Attachment], context: &Context) -> Result<Vec<Attachment>> {
+    fn change_hands(&self, moving: &[Attachment], context: &Context) -> Result<()> {
         context.store.change(|change| {
             let store = change.store();
             let is_same = store.entry(&self.entry.name)?.as_ref() == Some(&self.entry);
-            let now = self.attachments(store)?;
-            if !is_same || now != moving {
+            if !is_same || self.attachments(store)? != moving {
                 refuse!("storage entry \"{}\" or its mounts were changed meanwhile; run the command again",
                     self.entry.name);
             }
@@ -155,19 +146,18 @@ impl Move {
             ours.retain(|line| line.attachment().is_none_or(|a| !self.is_about(a)));
             change.write_mounts(&self.from, &ours);
             change.write_mounts(&self.to, &theirs);
-            Ok(now)
+            Ok(())
         })
     }
 
     /// Says what became of it, and what to start again; `stopped` is none where nothing was to be.
     fn tell(
         &self,
-        is_new: bool,
         moved: &[Attachment],
-        stopped: Option<&[Container]>,
+        stopped: Option<&Vec<Container>>,
         context: &mut Context,
     ) -> Result<()> {
-        let (did_stop, stopped) = (stopped.is_some(), stopped.unwrap_or_default());
+        let is_new = !moved.is_empty();
         let Self { entry: Entry { name, .. }, from, to } = self;
         context.out.headline(&if is_new {
             format!("Storage entry {name} moved from {from} to {to}")
@@ -182,11 +172,11 @@ impl Move {
                 ));
             }
         }
-        if stopped.iter().any(|container| !container.is_one_off) {
+        if stopped.is_some_and(|stopped| stopped.iter().any(|container| !container.is_one_off)) {
             context.out.detail(&format!(
                 "{from} is stopped; to start it without the entry: dokku ps:restart {from}"
             ));
-        } else if is_new && did_stop {
+        } else if is_new && stopped.is_some() {
             context.out.detail(&format!("Nothing of {from} ran with it"));
         } else if is_new {
             restart::say(from, context);

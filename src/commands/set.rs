@@ -1,18 +1,15 @@
 //! `storage:set`: changes a property of an entry.
 
-use std::collections::BTreeSet;
-
 use clap::Parser;
-use serde_json::Value;
 
 use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Error, Mode, Ownership, Result, Scope, refuse};
 use crate::ops::places::Places;
-use crate::ops::{access, content, scheduler};
+use crate::ops::update::update;
+use crate::ops::{access, content};
 use crate::storage::entry_lock::EntryLock;
-use crate::storage::root::{self, DirectorySpec, Place};
-use crate::store::entries::no_such_entry;
+use crate::storage::root::{self, Place};
 use crate::types;
 
 #[derive(Debug, Parser)]
@@ -68,7 +65,7 @@ fn node(text: &str) -> Result<String> {
     if valid && text.len() <= 255 {
         Ok(text.to_owned())
     } else {
-        Err(Error::refused(format!("node {text:?} is not the name of a host")))
+        refuse!("node {text:?} is not the name of a host")
     }
 }
 
@@ -264,112 +261,5 @@ fn warn_of_flags(changes: &Changes, context: &mut Context) {
         context.out.warn(
             "Deprecated: please use 'storage:annotations:set' and 'storage:labels:set' instead of --annotation and --label",
         );
-    }
-}
-
-/// Changes an entry under the lock, then its directory or the cluster; puts the entry back where these refuse.
-pub(super) fn update(
-    name: &str,
-    change: impl Fn(&mut Entry) -> Result<()>,
-    wanted: Option<&DirectorySpec>,
-    context: &mut Context,
-) -> Result<()> {
-    let (before, after) = context.store.change(|transaction| {
-        let before = transaction.store().existing_entry(name)?;
-        let mut after = before.clone();
-        change(&mut after)?;
-        if after.scope != before.scope {
-            Places::registered(transaction.store())?.must_be_in_scope_of(&after)?;
-        }
-        if after.exclusive && !before.exclusive {
-            transaction.store().refuse_several(&after)?;
-        }
-        if let Some(wanted) = wanted {
-            wanted.prepare(&after, transaction);
-        }
-        if after != before {
-            transaction.write_entry(&after)?;
-        }
-        Ok((before, after))
-    })?;
-    let followed = follow(&after, wanted, context);
-    if let Err(error) = followed {
-        context.store.change(|transaction| {
-            let now = transaction.store().entry(&before.name)?;
-            let now = now.ok_or_else(|| no_such_entry(name))?;
-            transaction.write_entry(&without_change(&now, &before, &after)?)
-        })?;
-        return Err(error);
-    }
-    Ok(())
-}
-
-/// An entry as it is now, without what turned `before` into `after`; what others changed meanwhile stays.
-fn without_change(now: &Entry, before: &Entry, after: &Entry) -> Result<Entry> {
-    let json = |entry: &Entry| {
-        serde_json::to_value(entry).map_err(Error::system("read", entry.name.as_str()))
-    };
-    let mut kept = json(now)?;
-    take_out(&mut kept, &json(before)?, &json(after)?);
-    serde_json::from_value(kept).map_err(Error::system("read", now.name.as_str()))
-}
-
-fn take_out(now: &mut Value, before: &Value, after: &Value) {
-    let (Value::Object(now), Value::Object(before), Value::Object(after)) = (now, before, after)
-    else {
-        return;
-    };
-    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    for key in keys {
-        let (old, new) = (before.get(key), after.get(key));
-        if old == new {
-            continue;
-        }
-        if now.get(key) == new {
-            match old {
-                Some(old) => drop(now.insert(key.clone(), old.clone())),
-                None => drop(now.remove(key)),
-            }
-        } else if let Some(inner) = now.get_mut(key) {
-            let empty = Value::Object(serde_json::Map::new());
-            take_out(inner, old.unwrap_or(&empty), new.unwrap_or(&empty));
-        }
-    }
-}
-
-fn follow(entry: &Entry, wanted: Option<&DirectorySpec>, context: &mut Context) -> Result<()> {
-    if let Some(wanted) = wanted {
-        if wanted.missing().is_some() {
-            context.out.detail(&format!("Created {}", entry.shown_source()));
-        }
-        wanted.apply(entry, context)?;
-    }
-    if scheduler::is_elsewhere(entry)
-        && let Err(status) = scheduler::tell("storage-create", entry, context)?
-    {
-        refuse!(
-            "scheduler refused the change of storage entry \"{}\" (exit status {status}); it is as it was",
-            entry.name
-        );
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_change_is_taken_out_of_what_others_changed() {
-        let entry = |text: &str| serde_json::from_str::<Entry>(text).unwrap();
-        let before = entry(r#"{"name":"a","scheduler":"k3s","size":"1Gi"}"#);
-        let after = entry(r#"{"name":"a","scheduler":"k3s","size":"2Gi","labels":{"x":"1"}}"#);
-        let now = entry(
-            r#"{"name":"a","scheduler":"k3s","size":"2Gi","labels":{"x":"1","y":"2"},"annotations":{"k":"v"}}"#,
-        );
-        let kept = without_change(&now, &before, &after).unwrap();
-        assert_eq!(kept.size, "1Gi");
-        assert_eq!(kept.annotations["k"], "v");
-        assert_eq!(kept.labels.keys().collect::<Vec<_>>(), ["y"]);
     }
 }

@@ -3,12 +3,11 @@
 use clap::Parser;
 
 use super::arguments::{self, Positional};
-use crate::commands::mount;
 use crate::context::Context;
 use crate::domain::app_settings::Share;
 use crate::domain::{AppName, Error, Result, refuse};
 use crate::ops::share::name;
-use crate::ops::{apps, restart, scheduler};
+use crate::ops::{apps, mount, restart, scheduler};
 use crate::store::reading::EntryCache;
 use crate::store::{Mounted, Mounts, Store};
 

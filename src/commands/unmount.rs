@@ -102,9 +102,9 @@ fn refuse_shared(app: &AppName, name: &str, context: &Context) -> Result<()> {
         return Ok(());
     };
     let from = crate::ops::share::name(from, context)?;
-    Err(Error::refused(format!(
+    refuse!(
         "storage entry {name:?} is shared with {app} from {from}, which mounts it; to end the sharing: dokku storage:unshare {from} {app}"
-    )))
+    )
 }
 
 fn unmount_entry(app: &AppName, name: &str, which: Which<'_>, context: &Context) -> Result<()> {

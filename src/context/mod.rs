@@ -17,25 +17,18 @@ use crate::host::users;
 use crate::render::Printer;
 use crate::store::{Owner, Store};
 
-/// The surroundings of one call.
 #[derive(Debug)]
 pub struct Context {
-    /// The caller's environment.
     pub environment: Environment,
-    /// The store.
     pub store: Store,
-    /// Standard output and standard error.
     pub out: Printer,
     /// The path by which this program was called.
     pub called_as: PathBuf,
-    /// Everything that this program can be called as.
     pub catalog: Catalog,
-    /// What it was called as.
     pub row: &'static Row,
 }
 
 impl Context {
-    /// The context of this process.
     pub fn of_this_process(
         called_as: PathBuf,
         catalog: Catalog,
@@ -82,7 +75,6 @@ impl Context {
     }
 }
 
-/// The store that an environment names.
 pub(crate) fn store_of(environment: &Environment) -> Result<Store> {
     let layout = Layout::new(environment.lib_root().to_owned());
     let apps_root = environment.apps_root().map(Path::to_owned);

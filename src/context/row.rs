@@ -38,7 +38,6 @@ pub struct Row {
     pub summary: &'static str,
     /// The arguments of an example, for subcommands.
     pub example: &'static str,
-    /// What it runs.
     pub run: Run,
 }
 

@@ -22,6 +22,7 @@ pub(crate) mod share;
 pub(crate) mod snapshots;
 pub(crate) mod trash;
 pub(crate) mod unmount;
+pub(crate) mod update;
 pub(crate) mod usable;
 pub(crate) mod usage;
 pub(crate) mod web;

@@ -1,8 +1,16 @@
-//! What a new mount must not meet.
+//! What a new mount must not meet, and what this host must be able to do for it.
 
-use crate::domain::attachment::Attachment;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
+use crate::context::Context;
+use crate::docker::volumes::Volume;
+use crate::domain::entry::only_on_default_path;
+use crate::domain::volume_options::Fault;
+use crate::domain::{
+    AppName, Attachment, Entry, Error, Phase, Result, Source, VolumeOptions, refuse,
+};
+use crate::ops::places::judge;
+use crate::ops::scheduler;
+use crate::storage::root;
+use crate::{docker, types};
 
 pub(crate) fn refuse_collision<'a>(
     app: &AppName,
@@ -16,4 +24,82 @@ pub(crate) fn refuse_collision<'a>(
             attachment.container_path, other.entry_name, other.phases, other.process_type
         ))),
     }
+}
+
+/// Refuses what this host could not do, or does not allow, when the app is deployed. Returns the volume where its options say
+/// more than its name does.
+pub(crate) fn check(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    context: &Context,
+) -> Result<Option<Volume>> {
+    attachment.container_path.must_start()?;
+    let found = judge::attachment(app, entry, attachment, context)?;
+    if !entry.is_docker_local() {
+        return Ok(None);
+    }
+    refuse_deleted_by_build(app, attachment, context)?;
+    refuse_unfit_options(entry, attachment)?;
+    if entry.is_typed() {
+        types::of(entry).check_attachment(attachment)?;
+    }
+    let source = entry.shown_source();
+    let default_path = root::default_path(context, entry.name.as_str());
+    let chowns = attachment
+        .volume_chown
+        .as_ref()
+        .is_some_and(|owner| owner.is_auto() || owner.container_ids().is_some());
+    if chowns && source != default_path && !entry.is_typed() {
+        return Err(only_on_default_path("--volume-chown", &default_path, source));
+    }
+    let volume_part =
+        attachment.subpath.is_some() && matches!(entry.host_path, Some(Source::Volume(_)));
+    if volume_part && !docker::can_mount_volume_subpath(&context.environment)? {
+        refuse!(
+            "this host's Docker cannot mount a part of the volume {source}, which needs Docker 26 or newer; mount a directory, or all of the volume"
+        );
+    }
+    Ok(found)
+}
+
+/// Refuses options that exclude each other, or the source. A word that Docker does not know stops the deploy: Dokku's own plugin takes it.
+fn refuse_unfit_options(entry: &Entry, attachment: &Attachment) -> Result<()> {
+    let is_volume = matches!(entry.host_path, Some(Source::Volume(_)));
+    // What is not a mount of a source has options of its own.
+    let [flag, _] = types::of(entry).words("", entry, attachment);
+    let options = attachment.volume_options.as_ref().filter(|_| flag == "-v");
+    match options.and_then(|options| options.fault(is_volume, attachment.readonly)) {
+        Some(Fault::Unfit(why)) => Err(Error::refused(format!(
+            "volume options {}: {why}, and Docker refuses them",
+            attachment.volume_options.as_ref().map_or("", VolumeOptions::as_str)
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a mount that a build with herokuish would delete the content of: it empties `/app` first.
+fn refuse_deleted_by_build(
+    app: &AppName,
+    attachment: &Attachment,
+    context: &Context,
+) -> Result<()> {
+    let parts = attachment.container_path.parts();
+    let is_cache = parts == ["cache"];
+    if !attachment.phases.contains(Phase::Build) || !(is_cache || parts.first() == Some(&"app")) {
+        return Ok(());
+    }
+    let builder = scheduler::builder_of_app(app, context);
+    if builder != "herokuish" {
+        return Ok(());
+    }
+    if is_cache {
+        refuse!(
+            "container path \"/cache\" has the build cache in a build with herokuish, and Docker refuses a second mount there; leave the build phase out, or mount at another path"
+        );
+    }
+    refuse!(
+        "container path \"{}\" is in /app, which a build with herokuish empties, your data with it; leave the build phase out, or mount at a path outside of /app",
+        attachment.container_path
+    )
 }

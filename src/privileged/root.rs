@@ -65,7 +65,7 @@ fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<PathBuf> {
     if root.is_absolute() {
         Ok(root)
     } else {
-        Err(Error::refused(format!("{} does not hold an absolute path", file.display())))
+        refuse!("{} does not hold an absolute path", file.display())
     }
 }
 

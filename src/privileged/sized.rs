@@ -121,10 +121,7 @@ impl Subject {
         if is_own {
             return Ok(text);
         }
-        Err(Error::refused(format!(
-            "{text:?} is not the name of a directory that is staged for {}",
-            self.name
-        )))
+        refuse!("{text:?} is not the name of a directory that is staged for {}", self.name)
     }
 
     /// Makes a hidden directory, which is there and empty, hold this much. Only root can enter it until it is filled.
@@ -185,10 +182,7 @@ impl Subject {
             return Ok(());
         }
         let lost = self.image(from)?;
-        Err(Error::refused(format!(
-            "the image {} is gone, and the data with it",
-            lost.path().display()
-        )))
+        refuse!("the image {} is gone, and the data with it", lost.path().display())
     }
 
     /// Keeps others from what is behind the name while this helper works on it, also where its command was killed.

@@ -5,7 +5,7 @@ use clap::Parser;
 use super::no_more_than;
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::domain::{ConnectorName, Entry, Error, Result};
+use crate::domain::{ConnectorName, Entry, Result, refuse};
 use crate::ops::confirmation;
 
 #[derive(Debug, Parser)]
@@ -38,8 +38,8 @@ fn must_be_unused(name: &ConnectorName, using: &[Entry]) -> Result<()> {
         return Ok(());
     }
     let names: Vec<&str> = using.iter().map(|entry| entry.name.as_str()).collect();
-    Err(Error::refused(format!(
+    refuse!(
         "connector {name} is still used by storage entries: {}; destroy them first",
         names.join(", ")
-    )))
+    )
 }

@@ -12,7 +12,7 @@ use clap::Parser;
 
 use super::arguments::{Positional, given};
 use crate::context::Context;
-use crate::domain::{Connector, ConnectorName, Error, Result, Secret, options};
+use crate::domain::{Connector, ConnectorName, Error, Result, Secret, options, refuse};
 use crate::ops::access;
 
 /// The flag that says where the secret is.
@@ -101,7 +101,7 @@ fn no_more_than(positional: &Positional, most: usize) -> Result<()> {
         Some(last) => format!(" behind {:?}", positional.at(last)),
         None => String::new(),
     };
-    Err(Error::refused(format!("unexpected argument{behind}; {}", secret::HOW)))
+    refuse!("unexpected argument{behind}; {}", secret::HOW)
 }
 
 /// The secret of a connector, where it has one.

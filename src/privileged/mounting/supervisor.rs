@@ -1,7 +1,4 @@
 //! The supervisor: mounts an entry, and mounts it again whenever the program that serves it ends.
-//!
-//! A new mount is put on top of the one that does not answer any more, which stays. Containers that run have the old
-//! one as a slave, and so see the new one; taking the old one away would cut them off for good.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
