@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use super::arguments::{self, given, list};
+use super::arguments::{self, given, list, parsed};
 use crate::context::Context;
 use crate::domain::paths::as_typed;
 use crate::domain::{
@@ -191,7 +191,7 @@ fn complete(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
         list(&arguments.phase).iter().map(|p| Phase::parse(p)).collect();
     attachment.phases = Phases::or_default(phases?);
     attachment.process_type =
-        ProcessType::parse(given(arguments.process_type.as_deref()).unwrap_or_default())?;
+        ProcessType::parse(arguments.process_type.as_deref().unwrap_or_default())?;
     attachment.readonly |= arguments.volume_readonly;
     if let Some(subpath) = given(arguments.volume_subpath.as_deref()) {
         as_typed("subpath", subpath)?;
@@ -203,8 +203,6 @@ fn complete(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
         }
         attachment.volume_options = Some(VolumeOptions::parse(options)?);
     }
-    if let Some(owner) = given(arguments.volume_chown.as_deref()) {
-        attachment.volume_chown = Some(Ownership::parse_for_mount(owner)?);
-    }
+    attachment.volume_chown = parsed(arguments.volume_chown.as_ref(), Ownership::parse_for_mount)?;
     attachment.check()
 }
