@@ -53,18 +53,16 @@ pub(crate) fn declared(
 ) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for entry in written_by(mounts) {
-        let name = &entry.name;
         let mut others = context.store.apps_holding(entry)?;
         others.retain(|other| other != app);
         if !others.is_empty() {
             let others = access::names(others, context)?.join(", ");
-            let sentence = format!(
-                "{app} mounts storage entry \"{name}\", which is exclusive, and so does {others}"
-            );
             let remedy = format!(
-                "unmount it from one of them, or let several have it: dokku storage:set {name} exclusive false"
+                "unmount it from one of them, or let several have it: dokku storage:set {} exclusive false",
+                entry.name
             );
-            findings.push(finding("exclusive-shared", sentence, remedy, app, entry));
+            let rest = format!("and so does {others}");
+            findings.push(finding("exclusive-shared", app, entry, &rest, remedy));
         }
         findings.extend(too_many(app, entry, mounts, context));
     }
@@ -92,18 +90,14 @@ fn too_many(
         return None;
     }
     let told: Vec<String> = writers.iter().map(|(kind, count)| format!("{kind}={count}")).collect();
-    let name = &entry.name;
-    let sentence = format!(
-        "{app} mounts storage entry \"{name}\", which is exclusive, writable in {total} containers ({})",
-        told.join(", ")
-    );
+    let rest = format!("writable in {total} containers ({})", told.join(", "));
     let remedy = match &writers[..] {
         [(process_type, _)] => format!("dokku ps:scale {app} {process_type}=1"),
         _ => format!(
             "mount it for one process type alone (--process-type), or read-only for the others (--volume-readonly); dokku storage:list {app} shows the mounts"
         ),
     };
-    Some(finding("exclusive-scale", sentence, remedy, app, entry))
+    Some(finding("exclusive-scale", app, entry, &rest, remedy))
 }
 
 pub(crate) fn in_the_way(
@@ -115,11 +109,8 @@ pub(crate) fn in_the_way(
     let holds = |c: &&Container| c.app != app.as_str() && can_write(c, entry, context);
     let found = everywhere.iter().filter(holds).map(|container| {
         let (shown, remedy) = shown_and_stopped(container, context);
-        let sentence = format!(
-            "{app} mounts storage entry \"{}\", which is exclusive, but {shown} still runs with it",
-            entry.name
-        );
-        finding("exclusive-held", sentence, format!("stop it first: {remedy}"), app, entry)
+        let rest = format!("but {shown} still runs with it");
+        finding("exclusive-held", app, entry, &rest, format!("stop it first: {remedy}"))
     });
     found.collect()
 }
@@ -157,24 +148,20 @@ pub(crate) fn several(
     if own.len() < 2 {
         return None;
     }
-    let sentence = format!(
-        "{app} mounts storage entry \"{}\", which is exclusive, and {} running containers can write to it: {}",
-        entry.name,
-        own.len(),
-        own.join(", ")
-    );
+    let rest = format!("and {} running containers can write to it: {}", own.len(), own.join(", "));
     let remedy = format!("dokku ps:restart {app}");
-    let mut finding = finding("exclusive-writers", sentence, remedy, app, entry);
-    finding.severity = Severity::Person;
-    Some(finding)
+    let finding = finding("exclusive-writers", app, entry, &rest, remedy);
+    Some(Finding { severity: Severity::Person, ..finding })
 }
 
 fn finding(
     code: &'static str,
-    sentence: String,
-    remedy: String,
     app: &AppName,
     entry: &Entry,
+    rest: &str,
+    remedy: String,
 ) -> Finding {
-    Finding::new(code, Severity::Stops, sentence, remedy).of_app(app).of_entry(&entry.name)
+    let name = &entry.name;
+    let sentence = format!("{app} mounts storage entry \"{name}\", which is exclusive, {rest}");
+    Finding::new(code, Severity::Stops, sentence, remedy).of_app(app).of_entry(name)
 }
