@@ -1,6 +1,6 @@
 //! `post-delete` and `post-app-rename-setup`: what the store has of an app goes with it.
 
-use super::{app, word};
+use super::app;
 use crate::checks::auto_volumes;
 use crate::context::Context;
 use crate::domain::{AppName, Error, Result};
@@ -11,7 +11,7 @@ use crate::store::files;
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
 /// where no other app mounts them.
 pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments)? else {
+    let Some(app) = app(arguments, 0)? else {
         return Ok(());
     };
     let forgotten = forget(&app, context)?;
@@ -68,9 +68,6 @@ pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> 
 
 /// The old and the new name of an app; none where one is missing.
 pub(super) fn both(arguments: &[String]) -> Result<Option<(AppName, AppName)>> {
-    let new = match word(arguments, 1) {
-        "" => None,
-        name => Some(AppName::parse(name)?),
-    };
-    Ok(app(arguments)?.zip(new))
+    let new = app(arguments, 1)?;
+    Ok(app(arguments, 0)?.zip(new))
 }

@@ -58,7 +58,7 @@ fn read(arguments: &[String], context: &mut Context) -> Result<(Phase, Mounts)> 
         "" => Ok(Phase::Deploy),
         phase => Phase::parse(phase),
     };
-    let (Some(app), Ok(phase)) = (app(arguments)?, phase) else {
+    let (Some(app), Ok(phase)) = (app(arguments, 0)?, phase) else {
         return Ok((Phase::Deploy, Mounts::default()));
     };
     let mounts = context.store.mounts(&app)?.readable()?;

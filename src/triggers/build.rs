@@ -18,7 +18,7 @@ const LARGEST: u64 = 1024 * 1024;
 /// Reads what an app needs from the `app.json` in its source. Where that says nothing of storage any more, what it said goes;
 /// what was imported stays.
 pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments)? else {
+    let Some(app) = app(arguments, 0)? else {
         return Ok(());
     };
     let document = app_json(&app, Path::new(word(arguments, 1)), context)?.unwrap_or_default();
@@ -104,16 +104,15 @@ pub(crate) fn released(arguments: &[String], context: &mut Context) -> Result<()
 
 /// Checks what the app mounts before the image is released and containers start; the refusal stops the deploy.
 pub(crate) fn checked(arguments: &[String], context: &mut Context) -> Result<()> {
-    let (name, image) = (word(arguments, 1), word(arguments, 2));
-    if name.is_empty() {
+    let Some(app) = app(arguments, 1)? else {
         return Ok(());
-    }
-    prepare::release(&AppName::parse(name)?, image, context)
+    };
+    prepare::release(&app, word(arguments, 2), context)
 }
 
 /// Forgets what the deploy has checked. The new containers run: where that fails, it is said, and no more.
 pub(crate) fn deployed(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments)? else {
+    let Some(app) = app(arguments, 0)? else {
         return Ok(());
     };
     if let Err(error) = prepare::end(&app, context) {

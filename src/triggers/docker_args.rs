@@ -23,7 +23,7 @@ const REFUSED: &str = ".refused";
 /// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted. Dokku builds
 /// on whatever this says, so what must not be built is told to Docker.
 pub(crate) fn build(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments)? else {
+    let Some(app) = app(arguments, 0)? else {
         return Ok(());
     };
     let builder = word(arguments, 1);
@@ -66,7 +66,7 @@ fn build_words(
 /// Dokku asks without the number of a container first: then what the process type mounts is checked and prepared. With a
 /// number, the container is about to start: what has an exclusive entry before it is stopped.
 pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments)? else {
+    let Some(app) = app(arguments, 0)? else {
         return Ok(());
     };
     if word(arguments, 2).is_empty() {
@@ -91,7 +91,7 @@ pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> 
 
 /// Prints the mounts of one-off containers. Dokku starts them whatever this says, so what must not start is told to Docker.
 pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments)? else {
+    let Some(app) = app(arguments, 0)? else {
         return Ok(());
     };
     let words = words_of(&app, Phase::Run, context);

@@ -15,8 +15,8 @@ use crate::domain::{AppName, Result};
 
 /// The app that a trigger was fired for; Dokku names it, and whether it exists is Dokku's business. A trigger
 /// without an app is for nobody.
-fn app(words: &[String]) -> Result<Option<AppName>> {
-    match word(words, 0) {
+fn app(words: &[String], index: usize) -> Result<Option<AppName>> {
+    match word(words, index) {
         "" => Ok(None),
         name => AppName::parse(name).map(Some),
     }
