@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::context::row::{Kind, Row};
 pub(crate) use crate::domain::text::given;
 use crate::domain::{AppName, Entry, Error, Result, refuse};
-use crate::ops::{access, apps};
+use crate::ops::{access, apps, confirmation};
 use crate::render::Format;
 use crate::storage::entry_lock::EntryLock;
 
@@ -86,6 +86,23 @@ impl Output {
             "table" => Format::Table,
             _ => Format::Text,
         }
+    }
+}
+
+/// What a command takes that destroys something.
+#[derive(Debug, Parser)]
+pub(crate) struct Force {
+    /// --force: force destroy without confirmation
+    #[arg(long)]
+    force: bool,
+}
+
+impl Force {
+    pub(crate) fn or_ask(&self, kind: &str, name: &str, context: &mut Context) -> Result<()> {
+        if self.force || context.environment.is_forced() {
+            return Ok(());
+        }
+        confirmation::ask(kind, name, context)
     }
 }
 

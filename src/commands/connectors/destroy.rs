@@ -1,28 +1,16 @@
 //! `storage:connectors:destroy`: forgets a connector, and its secret.
 
-use clap::Parser;
-
 use super::no_more_than;
-use crate::commands::arguments;
+use crate::commands::arguments::{self, Force};
 use crate::context::Context;
 use crate::domain::{ConnectorName, Entry, Result, refuse};
-use crate::ops::confirmation;
-
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// --force: force destroy without confirmation
-    #[arg(long)]
-    force: bool,
-}
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (force, positional) = arguments::parse::<Force>(words, context)?;
     let name = super::existing(&positional, context)?.name;
     no_more_than(&positional, 1)?;
     must_be_unused(&name, &context.store.entries_over(&name)?)?;
-    if !arguments.force && !context.environment.is_forced() {
-        confirmation::ask("connector", name.as_str(), context)?;
-    }
+    force.or_ask("connector", name.as_str(), context)?;
     context.store.change(|change| {
         change.store().existing_connector(name.as_str())?;
         must_be_unused(&name, &change.store().entries_over(&name)?)?;

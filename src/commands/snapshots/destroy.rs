@@ -1,35 +1,24 @@
 //! `storage:snapshots:destroy`: removes a snapshot.
 
-use clap::Parser;
-
-use crate::commands::arguments;
+use crate::commands::arguments::{self, Force};
 use crate::context::Context;
 use crate::domain::{Result, Snapshot, Source};
+use crate::ops::places;
 use crate::ops::snapshots::existing;
-use crate::ops::{confirmation, places};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::staged::{Staged, clear_staged};
 use crate::store::Store;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    /// --force: force destroy without confirmation
-    #[arg(long)]
-    force: bool,
-}
-
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (force, positional) = arguments::parse::<Force>(words, context)?;
     positional.at_most(2)?;
     let entry = positional.entry(0, context)?;
     let note = existing(&entry.name, positional.at(1), &context.store)?;
     let name = &note.name;
     let place = place(&note, &context.store)?;
     places::must_be_free(cannot_go(&note), &place, None, context)?;
-    if !arguments.force && !context.environment.is_forced() {
-        let kind = format!("storage entry {}'s snapshot", entry.name);
-        confirmation::ask(&kind, name.as_str(), context)?;
-    }
+    let kind = format!("storage entry {}'s snapshot", entry.name);
+    force.or_ask(&kind, name.as_str(), context)?;
     let _lock = EntryLock::take(entry.name.as_str(), context)?;
     let hidden = Staged::new(entry.name.as_str(), context)?;
     let is_there = context.store.change(|change| {
