@@ -1,8 +1,10 @@
 //! Below which directory the helpers work, and how they write what only root can write.
 
-use std::fs::{self, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink};
+use std::os::unix::fs::{
+    DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink,
+};
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
@@ -67,6 +69,12 @@ fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<PathBuf> {
     } else {
         refuse!("{} does not hold an absolute path", file.display())
     }
+}
+
+/// Makes a directory that only root can write, and those above it.
+pub(crate) fn directory(path: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(path);
+    made.map_err(Error::system("create", path))
 }
 
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) -> Result<()> {

@@ -1,7 +1,6 @@
 //! `size-storage-dir`: directories that hold no more than their size.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -189,11 +188,7 @@ impl Subject {
     fn lock(&self) -> Result<File> {
         let folder = RuntimePaths::of(&self.storage, self.name()).directory;
         let path = folder.join(format!("{}.work", self.name()));
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(&folder)
-            .map_err(Error::system("create", &folder))?;
+        root::directory(&folder)?;
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(Error::system("open", &path))?;

@@ -37,9 +37,9 @@ mod remote;
 pub(crate) mod supervisor;
 pub(crate) mod systemd;
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -185,15 +185,12 @@ impl Subject {
 
     /// The directories that only root can write.
     fn make_directories(&self) -> Result<()> {
-        let make = |directory: &Path| {
-            let made = DirBuilder::new().recursive(true).mode(0o755).create(directory);
-            made.map_err(Error::system("create", directory))
-        };
-        make(&self.places.directory)?;
-        make(&self.places.stand_in)?;
-        make(&self.places.programs)?;
+        let places = &self.places;
+        for directory in [&places.directory, &places.stand_in, &places.programs] {
+            root::directory(directory)?;
+        }
         for name in ["fusermount", "fusermount3"] {
-            let link = self.places.programs.join(name);
+            let link = places.programs.join(name);
             let program = fs::read_link("/proc/self/exe").map_err(Error::system("find", &link))?;
             root::link(&program, &link)?;
         }

@@ -233,19 +233,17 @@ fn end_orphan(subject: &Subject) {
 /// Makes the directory for what was written and not sent yet, which is the store's owner's.
 fn make_cache(subject: &Subject, ids: Option<(u32, u32)>) -> Result<()> {
     let cache = &subject.places.cache;
-    let made = || {
-        if let Some(parent) = cache.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
-        }
-        match DirBuilder::new().mode(0o700).create(cache) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(error),
-            Ok(()) => {
-                fs::set_permissions(cache, Permissions::from_mode(0o700))?;
-                match ids {
-                    Some((uid, gid)) => std::os::unix::fs::lchown(cache, Some(uid), Some(gid)),
-                    None => Ok(()),
-                }
+    if let Some(parent) = cache.parent() {
+        root::directory(parent)?;
+    }
+    let made = || match DirBuilder::new().mode(0o700).create(cache) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => {
+            fs::set_permissions(cache, Permissions::from_mode(0o700))?;
+            match ids {
+                Some((uid, gid)) => std::os::unix::fs::lchown(cache, Some(uid), Some(gid)),
+                None => Ok(()),
             }
         }
     };
