@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # Access-control plugins decide which apps exist for a caller: a `user-auth-app` trigger is asked in every command.
 load helper
-needs standin
 
 # Two apps with a mount each; the plugin `acl` hides the second, except from the key named admin.
 before_each() {
@@ -9,7 +8,7 @@ before_each() {
   dokku apps:create "$HIDDEN"
   dokku storage:mount "$APP" "/srv/seen-$APP:/seen"
   dokku storage:mount "$HIDDEN" "/srv/hidden-$APP:/hidden"
-  local acl="$DOKKU_LIB_ROOT/plugins/enabled/acl"
+  local acl="$DOKKU_LIB_ROOT/plugins/enabled/test-acl"
   mkdir "$acl"
   cat >"$acl/user-auth-app" <<'ACL'
 #!/bin/sh
@@ -26,7 +25,7 @@ ACL
   chmod 0777 "$acl" "$acl/asked"
 }
 
-as_admin() { SSH_NAME="admin" dokku "$@"; }
+as_admin() { NAME="admin" dokku "$@"; }
 
 @test "a hidden app does not exist for any command" {
   local before
@@ -55,9 +54,9 @@ as_admin() { SSH_NAME="admin" dokku "$@"; }
 }
 
 @test "the trigger is asked with the user and the key's name" {
-  SSH_USER="someone" SSH_NAME="key-name" dokku storage:list "$APP"
-  run cat "$DOKKU_LIB_ROOT/plugins/enabled/acl/asked"
-  assert_has "someone key-name"
+  NAME="key-name" dokku storage:list "$APP"
+  run cat "$DOKKU_LIB_ROOT/plugins/enabled/test-acl/asked"
+  assert_has "$(id -un) key-name"
 }
 
 @test "who may see the app works with it as ever" {
@@ -69,17 +68,17 @@ as_admin() { SSH_NAME="admin" dokku "$@"; }
 }
 
 @test "a trigger that fails or prints nothing lets no one in" {
-  printf '#!/bin/sh\nexit 1\n' >"$DOKKU_LIB_ROOT/plugins/enabled/acl/user-auth-app"
+  printf '#!/bin/sh\nexit 1\n' >"$DOKKU_LIB_ROOT/plugins/enabled/test-acl/user-auth-app"
   run dokku storage:list "$APP"
   [ "$status" -ne 0 ] || fail "the app was shown though user-auth-app failed" "$(shown)"
   assert_has_not "/srv/seen"
-  printf '#!/bin/sh\nexit 0\n' >"$DOKKU_LIB_ROOT/plugins/enabled/acl/user-auth-app"
+  printf '#!/bin/sh\nexit 0\n' >"$DOKKU_LIB_ROOT/plugins/enabled/test-acl/user-auth-app"
   run dokku storage:list "$APP"
   assert_status 20
 }
 
 @test "names that the trigger invents do not become apps" {
-  printf '#!/bin/sh\nshift 2\nfor a; do echo "$a"; done\necho ../outside\necho no-such-app\n' >"$DOKKU_LIB_ROOT/plugins/enabled/acl/user-auth-app"
+  printf '#!/bin/sh\nshift 2\nfor a; do echo "$a"; done\necho ../outside\necho no-such-app\n' >"$DOKKU_LIB_ROOT/plugins/enabled/test-acl/user-auth-app"
   run dokku storage:list no-such-app
   assert_status 20
   run dokku storage:report

@@ -205,7 +205,7 @@ nothing_is_left_of_filling() {
   local bin="$HOST/docker-full"
   printf '#!/bin/sh\ncase "$*" in "create "*org.dokku-storage.filling*) echo "no space left on device" >&2; exit 1 ;; esac\nexec docker "$@"\n' >"$bin"
   chmod 0755 "$bin"
-  DOCKER_BIN=$bin run deploy "$APP"
+  run docker_is "$bin" deploy "$APP"
   assert_status 1
   assert_has "Docker did not copy what" "no space left on device"
   [ ! -e "$ENTRIES/$DB.json" ]
@@ -218,7 +218,7 @@ nothing_is_left_of_filling() {
   local bin="$HOST/docker-slow" reached="$ROOT/../reached" pid
   printf '#!/bin/sh\ncase "$*" in "create "*org.dokku-storage.filling*) docker "$@"; touch %s; sleep 100 ;; esac\nexec docker "$@"\n' "$reached" >"$bin"
   chmod 0755 "$bin"
-  DOCKER_BIN=$bin deploy "$APP" >/dev/null 2>&1 3>&- &
+  docker_is "$bin" deploy "$APP" >/dev/null 2>&1 3>&- &
   pid=$!
   for _ in $(seq 600); do
     [ ! -e "$reached" ] || break

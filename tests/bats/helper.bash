@@ -178,6 +178,16 @@ trigger() { : | dokku_environment sudo -u dokku -E -H env PATH="$HOST/bin:$PATH"
 
 dokku() { "$DOKKU" "$@"; }
 
+# docker_is PROGRAM COMMAND…: runs a command while the host's settings name this client of Docker.
+docker_is() {
+  local settings="$DOKKU_ROOT/.dokkurc" result=0
+  mkdir -p "$settings"
+  echo "export DOCKER_BIN=$1" >"$settings/test-docker"
+  "${@:2}" || result=$?
+  rm -f "$settings/test-docker"
+  return "$result"
+}
+
 # Destroys every snapshot and every entry with its data, and empties the trash.
 drop_entries() {
   local name entry
@@ -202,14 +212,24 @@ new_app() {
 drop_apps() {
   local name
   [ -n "${APP:-}" ] || return 0
+  rm -rf "${DOKKU_LIB_ROOT:?}/plugins/enabled/test-acl"
   if ! is_real; then
-    rm -rf "${DOKKU_LIB_ROOT:?}/plugins/enabled/acl"
     if [ -n "$HAVE_DOCKER" ]; then remove_test_containers; fi
     return 0
   fi
   for name in $(basename -a /home/dokku/"$APP"*); do dokku --force apps:destroy "$name" >/dev/null 2>&1 || true; done
+  for name in $(dokku storage:snapshots:list --format json | jq -r '.[]|"\(.entry)@\(.name)"' | grep "^$APP-"); do
+    dokku storage:snapshots:destroy "${name%@*}" "${name#*@}" --force >/dev/null 2>&1 || true
+  done
   for name in $(dokku storage:list-entries --format json | jq -r '.[].name' | grep "^$APP-"); do
-    dokku storage:destroy "$name" --force --destroy-host-dir >/dev/null 2>&1 || true
+    dokku storage:destroy "$name" --force --destroy-host-dir --no-trash >/dev/null 2>&1 ||
+      dokku storage:destroy "$name" --force >/dev/null 2>&1 || true # its data is on a server
+  done
+  for name in $(dokku storage:trash:list --format json | jq -r '.[] | select(.name | startswith($app)) | .id' --arg app "$APP-"); do
+    dokku storage:trash:empty "$name" --yes >/dev/null 2>&1 || true
+  done
+  for name in $(dokku storage:connectors:list --format json | jq -r '.[].name' | grep "^$APP-"); do
+    dokku storage:connectors:destroy "$name" --force >/dev/null 2>&1 || true
   done
 }
 
@@ -230,7 +250,7 @@ deploy() {
   shift
   [ $# -eq 0 ] || dokku ps:scale --skip-deploy "$app" "$@"
   # A real host does not deploy the image again that it has deployed.
-  if is_real && [ -z "${IMAGE:-}" ] && [ "$(dokku ps:report "$app" --deployed)" = true ]; then
+  if is_real && [ "$(dokku git:report "$app" --git-source-image)" = "$image" ] && [ "$(dokku ps:report "$app" --deployed)" = true ]; then
     dokku ps:rebuild "$app"
   else
     dokku git:from-image "$app" "$image"
@@ -393,11 +413,11 @@ assert_refused() {
 }
 assert_stderr_has() { [[ $stderr == *"$1"* ]] || fail "expected on standard error: $1" "$(shown)"; }
 
-# Prints everything below a folder: names, kinds, modes, owners, link targets and checksums. Only the lock file
-# is left out, which the first command that changes something makes.
+# Prints everything below a folder: names, kinds, modes, owners, link targets and checksums. Only the lock files
+# are left out, which the first command that changes something makes.
 snapshot() {
-  find "$1" ! -path '*/data/storage-registry/.lock' -printf '%P %y %m %u:%g %l\n' | LC_ALL=C sort
-  find "$1" -type f ! -path '*/data/storage-registry/.lock' -exec sha256sum {} + | LC_ALL=C sort -k2
+  find "$1" ! -path '*/data/storage-registry/.lock' ! -path '*/data/storage-registry/.work' -printf '%P %y %m %u:%g %l\n' | LC_ALL=C sort
+  find "$1" -type f ! -path '*/data/storage-registry/.lock' ! -path '*/data/storage-registry/.work' -exec sha256sum {} + | LC_ALL=C sort -k2
 }
 
 # The mounts of an app as JSON.

@@ -6,7 +6,7 @@
 # against these. What is not tested is the mount itself: that needs a kernel with nfs or cifs, and where the kernel has
 # none, the tests see that this is said instead.
 load helper
-needs docker standin
+needs docker
 
 before_all() {
   export SERVERS="$HOST/servers" CONNECTORS="$DOKKU_LIB_ROOT/data/storage-registry/connectors"
@@ -275,7 +275,7 @@ up() {
   assert_has_not s3cr3t
   # Where the engine's socket is not to be used, the client would have to be told it as an argument: refused.
   docker volume rm "$SHARE" >/dev/null
-  strace -f -qq -s 4096 -e trace=execve -o "$BATS_TEST_TMPDIR/more-calls" sudo -u dokku -E env DOCKER_BIN=/usr/bin/docker "$DOKKU" \
+  docker_is /usr/bin/docker strace -f -qq -s 4096 -e trace=execve -o "$BATS_TEST_TMPDIR/more-calls" sudo -u dokku -E "$DOKKU" \
     storage:wait "$SHARE" --timeout 0 >"$BATS_TEST_TMPDIR/said" 2>&1 || true
   run cat "$BATS_TEST_TMPDIR/said"
   assert_has 'its options hold a secret'
