@@ -203,7 +203,6 @@ secret_nowhere() {
 
 @test "cifs: an app that runs with the volume before is told to be restarted" {
   needs_docker
-  standin_only
   local entry="$APP-media"
   echo "first one" | dokku storage:connectors:create "$NAME" --type cifs --server "$SMB_SERVER" --username dokku
   dokku storage:create "$entry" --type cifs --connector "$NAME" --option share=media
@@ -217,7 +216,6 @@ secret_nowhere() {
 # --- files and terminals -------------------------------------------------------------------------------------
 
 @test "the files are Dokku's user's alone, also where root runs the command" {
-  standin_only
   echo a | dokku storage:connectors:create "$NAME" --type s3 --access-key-id any
   assert_equal "600 dokku $NAME.json 600 dokku $NAME.secret" "$(stored "$NAME" | xargs)"
   echo b | as_dokku_runs_it env DOKKU_ROOT="$DOKKU_ROOT" DOKKU_LIB_ROOT="$DOKKU_LIB_ROOT" \
@@ -251,7 +249,6 @@ prompted() {
 }
 
 @test "at a terminal the secret is asked for and not shown" {
-  standin_only
   prompted 'typed-secret\n' "$BINARY" storage:connectors:create "$NAME" --type s3 --access-key-id any
   assert_has "created"
   assert_has "status 0"
@@ -261,7 +258,6 @@ prompted() {
 }
 
 @test "at a terminal Ctrl-C ends it, nothing is kept, and the terminal shows again what is typed" {
-  standin_only
   prompted 'typed-sec\x03' "$BINARY" storage:connectors:create "$NAME" --type s3 --access-key-id any
   assert_has "status 130"
   secret_nowhere typed-sec

@@ -207,7 +207,6 @@ ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*'
 }
 
 @test "-v lines of docker-options are taken over and still reach the container" {
-  standin_only
   local options="$DOKKU_LIB_ROOT/config/docker-options/$APP"
   sudo -u dokku mkdir -p "$options"
   printf -- '-v %s:/old\n--memory 64m\n' "$DIR" | sudo -u dokku tee "$options/_default_.deploy" "$options/_default_.run" >/dev/null
@@ -219,7 +218,6 @@ ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*'
 }
 
 @test "build mounts: for builders that can mount; for others a warning and nothing for docker" {
-  standin_only
   dokku storage:mount "$APP" "$DIR:/data"
   dokku storage:create "$APP-cache"
   dokku storage:mount "$APP" "$APP-cache" --container-dir /build-cache --phase build
@@ -236,7 +234,6 @@ ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*'
 }
 
 @test "a deploy that cannot start its container leaves the old one running" {
-  standin_only
   dokku storage:mount "$APP" "$DIR:/data"
   deploy "$APP"
   local before
@@ -285,7 +282,6 @@ ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*'
 }
 
 @test "where Dokku runs in a container, docker is told the host's path" {
-  standin_only
   dokku storage:create "$APP-entry"
   dokku storage:mount "$APP" "$APP-entry" --container-dir /data
   dokku storage:mount "$APP" "$DIR:/elsewhere"

@@ -171,7 +171,6 @@ says_no_restart() {
 }
 
 @test "docker-options-line" {
-  standin_only
   local options="$DOKKU_LIB_ROOT/config/docker-options/$APP"
   sudo -u dokku mkdir -p "$options"
   printf -- '-v %s:/old\n--memory 64m\n' "$DIR" | sudo -u dokku tee "$options/_default_.deploy" >/dev/null
@@ -259,7 +258,6 @@ says_no_restart() {
 }
 
 @test "without docker the rest is still found" {
-  standin_only
   mkdir "$DIR/gone"
   dokku storage:mount "$APP" "$DIR/gone:/gone"
   rmdir "$DIR/gone"

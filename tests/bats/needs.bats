@@ -238,7 +238,6 @@ fetch() { inside "$1" web wget -q -O - "http://127.0.0.1:5000/$2"; }
 }
 
 @test "at a terminal, a deploy asks, and goes on with the answer" {
-  standin_only
   dokku storage:create "$APP-cache" --chown root
   declare_needs "[$CACHE]"
   run at_terminal "$APP-cache\n" "$DOKKU" git:from-image --build-dir "$SOURCE" "$APP" "$TEST_IMAGE"

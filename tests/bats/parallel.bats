@@ -27,7 +27,6 @@ mounts_file() { echo "$DOKKU_LIB_ROOT/config/storage/$APP/mounts"; }
   # Each has its entry, whole and with the path that was asked for.
   assert_equal 200 "$(dokku storage:list-entries --format json | jq '[.[] | select(.host_path | startswith("/srv/data-"))] | length')"
   # And Docker would be given each of them.
-  standin_only
   dokku storage:app:set "$APP" missing-source ignore
   assert_equal 200 "$(trigger docker-args-deploy "$APP" latest web 1 | split_words | grep -c '^/srv/data-')"
 }
@@ -74,7 +73,6 @@ mounts_file() { echo "$DOKKU_LIB_ROOT/config/storage/$APP/mounts"; }
 }
 
 @test "nothing is left over: no temporary files, no lock that blocks" {
-  standin_only
   dokku storage:mount "$APP" /srv/a:/a
   assert_equal mounts "$(find "$(dirname "$(mounts_file)")" -type f -printf '%f\n' | grep -v legacy-mounts-migrated)"
   assert_equal "" "$(find "$DOKKU_LIB_ROOT/data/storage-registry/entries" -type f ! -name '*.json')"

@@ -178,7 +178,6 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
 }
 
 @test "a -v line of docker-options at the container path of a mount" {
-  standin_only
   dokku storage:mount "$APP" "$DIR:/data"
   deploy "$APP"
   local options="$DOKKU_LIB_ROOT/config/docker-options/$APP"

@@ -28,7 +28,6 @@ refused() {
 }
 
 @test "a stock host: 20_events has files for our triggers, and hides no app" {
-  standin_only
   [ -x "$DOKKU_LIB_ROOT/plugins/enabled/20_events/user-auth-app" ] || fail "this is no stock host"
   dokku storage:mount "$APP" "$DIR:/data"
   run dokku storage:list "$APP"
@@ -147,7 +146,6 @@ refused() {
 }
 
 @test "in a deploy nothing is checked or said twice, and a restart starts no container to look into the image" {
-  standin_only
   mkdir "$DIR/gone"
   dokku storage:mount "$APP" "$DIR/gone:/gone"
   dokku storage:mount "$APP" "$DIR:/data"
@@ -192,7 +190,6 @@ refused() {
 }
 
 @test "a source that goes away while a deploy runs is refused by Docker" {
-  standin_only
   mkdir "$DIR/race"
   dokku storage:mount "$APP" "$DIR/race:/data"
   deploy "$APP"

@@ -3,7 +3,7 @@
 # writes under an empty mount point.
 load helper
 load support/s3
-needs docker standin
+needs docker
 
 before_all() {
   start_s3
@@ -19,7 +19,7 @@ before_each() {
 after_each() {
   local name
   trigger post-delete "$APP"
-  for name in $(dokku storage:list-entries --format json | jq -r '.[].name'); do
+  for name in $(dokku storage:list-entries --format json | jq -r '.[].name' | grep "^$APP-"); do
     dokku storage:destroy "$name" --force >/dev/null || fail "$name cannot be destroyed"
   done
   assert_equal "" "$(findmnt -rno TARGET -S dokku-storage || true)"

@@ -156,8 +156,7 @@ nothing_is_left() {
 }
 
 @test "what comes from the web or git is within the size, or is not there at all" {
-  standin_only
-  local of images="$DOKKU_LIB_ROOT/storage-images"
+  local of
   for of in "git+$URL/cgi-bin/git/site.git#v1" "$URL/good.tar.gz" "$URL/plain.txt"; do
     run dokku storage:create "$DATA" --size 16M --from "$of" --chown 1234
     assert_success
@@ -166,7 +165,7 @@ nothing_is_left() {
     [ ! -e "$ROOT/$DATA/.git" ]
     [ -e "$ROOT/$DATA/file" ] || [ -e "$ROOT/$DATA/folder/file" ] || [ -e "$ROOT/$DATA/plain.txt" ]
     dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
-    assert_equal "" "$(ls -A "$images")"
+    assert_equal "" "$(find "$IMAGES" -name "*$DATA*")"
   done
   mkdir "$HOST/large"
   head -c 18000000 /dev/urandom >"$HOST/large/data"
@@ -177,6 +176,6 @@ nothing_is_left() {
     assert_status 1
     [ "$of" != "$URL/large.tar.gz" ] || assert_stderr_has "holds 17.2M and does not fit into 16M"
     nothing_is_left
-    assert_equal "" "$(ls -A "$images")"
+    assert_equal "" "$(find "$IMAGES" -name "*$DATA*")"
   done
 }

@@ -51,7 +51,7 @@ over_ssh() {
     -o UserKnownHostsFile="$HOST/ssh/known_hosts" -o StrictHostKeyChecking=yes dokku@127.0.0.1 "$@"
 }
 
-deploy_over_ssh() { if is_real; then deploy "$1"; else over_ssh git:from-image "$1" "$TEST_IMAGE"; fi; }
+deploy_over_ssh() { over_ssh git:from-image "$1" "$TEST_IMAGE"; }
 
 @test "create, mount, deploy, write, replace the container, read it back, unmount, deploy, gone" {
   needs_docker
@@ -64,7 +64,7 @@ deploy_over_ssh() { if is_real; then deploy "$1"; else over_ssh git:from-image "
   first=$(container "$APP")
   inside "$APP" web sh -c 'echo "kept by the host" > /data/note'
 
-  if is_real; then dokku ps:rebuild "$APP"; else over_ssh ps:restart "$APP"; fi
+  over_ssh ps:restart "$APP"
   second=$(container "$APP")
   [ "$first" != "$second" ] || fail "the container was not replaced"
   run inside "$APP" web cat /data/note
@@ -72,7 +72,7 @@ deploy_over_ssh() { if is_real; then deploy "$1"; else over_ssh git:from-image "
 
   run over_ssh storage:unmount "$APP" "$APP-data"
   assert_success
-  if is_real; then dokku ps:rebuild "$APP"; else deploy_over_ssh "$APP"; fi
+  over_ssh ps:rebuild "$APP"
   run inside "$APP" web ls /data/note
   [ "$status" -ne 0 ] || fail "the data is still in the container after storage:unmount" "$(shown)"
   assert_equal "[]" "$(over_ssh storage:list "$APP" --format json)"
@@ -124,8 +124,7 @@ deploy_over_ssh() { if is_real; then deploy "$1"; else over_ssh git:from-image "
 }
 
 @test "the key's name reaches user-auth-app" {
-  standin_only
-  local acl="$DOKKU_LIB_ROOT/plugins/enabled/acl"
+  local acl="$DOKKU_LIB_ROOT/plugins/enabled/test-acl"
   mkdir "$acl"
   cat >"$acl/user-auth-app" <<'ACL'
 #!/bin/sh
