@@ -44,7 +44,10 @@ start_samba() {
   done
   fail "samba did not start after $try tries: $(cat "$SMB/out")"
 }
-stop_samba() { kill "$(cat "$SMB/pid")" 2>/dev/null || true; }
+stop_samba() {
+  kill "$(cat "$SMB/pid")" 2>/dev/null || true
+  pkill -f -- "--configfile=$SMB/smb.conf" || true # its helpers
+}
 smb_password() { printf '%s\n%s\n' "$1" "$1" | smbpasswd -c "$SMB/smb.conf" -s -a dokku >/dev/null 2>&1; }
 
 # What is stored of a connector: modes and owners.

@@ -4,10 +4,13 @@
 
 S3_SERVER="$REPO/target/s3-server-venv"
 
-# Starts a server on a free port; sets S3_ENDPOINT. Any key is taken, unless s3_key was called.
+# Starts a server on a free port; sets S3_ENDPOINT. Any key is taken, unless s3_key was called. One that a test starts again has
+# the directory of the first: so stop_s3 knows it, too.
 start_s3() {
-  S3_FOLDER=$(mktemp -d "$SUITE/s3-XXXXXX")
+  S3_FOLDER=${S3_FOLDER:-$(mktemp -d "$SUITE/s3-XXXXXX")}
   export S3_FOLDER
+  : >"$S3_FOLDER/log"
+  rm -f "$S3_FOLDER/client"
   # The server must not hold on to bats' own descriptors.
   (cd / && exec env -i PATH=/usr/bin:/bin HOME="$S3_FOLDER" PYTHONUNBUFFERED=1 \
     "$S3_SERVER/bin/moto_server" -H 127.0.0.1 -p "${1:-0}") >"$S3_FOLDER/log" 2>&1 3>&- 4>&- </dev/null &
