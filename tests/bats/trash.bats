@@ -190,7 +190,7 @@ small_disk() {
 
 @test "prune lists what nothing uses, deletes it when that was said, and nothing else" {
   needs_docker
-  VOLUMES="$NAME-left $NAME-held $NAME-idle $NAME-foreign"
+  VOLUMES="$NAME-left $NAME-held $NAME-idle $NAME-foreign $NAME-served"
   private_entry "$NAME"
   dokku storage:mount "$APP" "$NAME" --container-dir /data
   private_entry "$NAME-unused"
@@ -203,6 +203,9 @@ small_disk() {
   done
   dokku storage:create "$NAME-idle-v" "$NAME-idle" --type volume >/dev/null
   docker volume create "$NAME-foreign" >/dev/null
+  # A volume that leads to a server, and that another entry has, too.
+  dokku storage:create "$NAME-served" --type nfs --option server=127.0.0.1 --option path=/data >/dev/null 2>&1
+  dokku storage:create "$NAME-adopted" "$NAME-served" --type volume >/dev/null
   # What a container has that is no app's, and does not even run.
   docker create --label "$TEST_LABEL" -v "$ROOT/$NAME-held/private:/held" -v "$NAME-held:/volume" "$TEST_IMAGE" true >/dev/null
 
@@ -213,6 +216,7 @@ small_disk() {
   assert_line_with "directory" "$NAME-nobodys" "to the trash"
   assert_line_with "volume" "$NAME-left" "for good"
   assert_line_with "Left alone: entry $NAME-held," "the container"
+  assert_line_with "Left alone: entry $NAME-served," "$NAME-adopted"
   assert_has "dokku storage:prune --yes"
   assert_has_not "$NAME-foreign"
   assert_has_not "volume $NAME-held"
@@ -222,7 +226,7 @@ small_disk() {
   assert_success
   [ ! -e "$ROOT/$NAME-unused" ] && [ ! -e "$ROOT/$NAME-nobodys" ] || fail "something is left" "$(ls "$ROOT")"
   [ -d "$ROOT/$NAME/private" ] && [ -d "$ROOT/$NAME-held/private" ] || fail "too much is gone" "$(ls "$ROOT")"
-  assert_equal "$(docker volume ls -q --filter "name=$NAME-" | sort | tr '\n' ' ')" "$NAME-foreign $NAME-held "
+  assert_equal "$(docker volume ls -q --filter "name=$NAME-" | sort | tr '\n' ' ')" "$NAME-foreign $NAME-held $NAME-served "
   dokku storage:trash:restore "$NAME-unused"
   [ -s "$ROOT/$NAME-unused/private/file" ] || fail "its data is not back"
 }

@@ -90,8 +90,11 @@ impl Search<'_> {
             unused.left_alone = self.why_kept(&unused.place, Some(&entry.name));
             unused.bytes = volumes.get(&unused.place).copied();
         } else {
-            // Only the entry goes, which takes nothing.
+            // Only the entry goes, which takes nothing, and the volume that leads to a server, which others may have.
             unused.bytes = Some(0);
+            if entry.is_typed() && matches!(entry.host_path, Some(Source::Volume(_))) {
+                unused.left_alone = self.why_kept(&unused.place, Some(&entry.name));
+            }
         }
         unused
     }
