@@ -50,25 +50,47 @@ pub(crate) fn not_allowed(
     Some(finding(code, app, mounted, &rest, unmount).at(entry.shown_source()))
 }
 
+/// What is known of a source.
+pub(crate) enum Seen {
+    /// It is there, or that is not asked here.
+    There,
+    Missing(Box<Finding>),
+    /// The dokku user cannot look at it.
+    Unknown,
+}
+
 pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
+    match look(app, mounted, context) {
+        Seen::Missing(finding) => Some(*finding),
+        Seen::There | Seen::Unknown => None,
+    }
+}
+
+/// Whether the source of a mount is there.
+pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     let name = &mounted.entry.name;
-    let (code, remedy) = match mounted.entry.host_path.as_ref()? {
+    let (code, remedy) = match mounted.entry.host_path.as_ref() {
+        None => return Seen::There,
         // Types say themselves what is the matter.
-        _ if mounted.entry.is_typed() => return None,
+        Some(_) if mounted.entry.is_typed() => return Seen::There,
         // So does what is noted of a volume.
-        Source::Volume(_) if mounted.entry.volume_target().has_options => return None,
-        Source::Volume(volume) => {
+        Some(Source::Volume(_)) if mounted.entry.volume_target().has_options => return Seen::There,
+        Some(Source::Volume(volume)) => {
             if docker::volumes::exists(&context.environment, volume.as_str()) != Some(false) {
-                return None;
+                return Seen::There;
             }
             ("missing-volume", format!("docker volume create {volume}"))
         }
-        Source::Path(_) => {
+        Some(Source::Path(_)) => {
             let path = Path::new(&source);
-            let is_missing = std::fs::metadata(path).is_err_and(|error| is_absent(&error));
-            if !is_missing || !is_seen_from_here(path, context) {
-                return None;
+            match std::fs::metadata(path) {
+                Err(error) if is_seen_from_here(path, context) => {
+                    if !is_absent(&error) {
+                        return Seen::Unknown;
+                    }
+                }
+                _ => return Seen::There,
             }
             let direct = path.parent() == Some(context.store.layout().storage());
             let remedy = match path.file_name().and_then(|name| name.to_str()) {
@@ -84,7 +106,8 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
         }
     };
     let rest = format!(", but {source} does not exist");
-    Some(finding(code, app, mounted, &rest, format!("create it: {remedy}")).at(source))
+    let finding = finding(code, app, mounted, &rest, format!("create it: {remedy}"));
+    Seen::Missing(Box::new(finding.at(source)))
 }
 
 /// What keeps containers from using what is behind an entry of a type.

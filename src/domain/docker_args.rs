@@ -3,6 +3,7 @@
 use super::attachment::Attachment;
 use super::entry::Entry;
 use super::paths::Source;
+use super::volume_options::VolumeOptions;
 
 /// The source of a mount as Docker is to see it: the entry's own, with the subpath below it.
 pub fn mounted_source(entry: &Entry, attachment: &Attachment) -> String {
@@ -59,6 +60,26 @@ pub fn refused(missing: &str, attachment: &Attachment) -> [String; 2] {
         fields.push("readonly".to_owned());
     }
     ["--mount".to_owned(), comma_separated(&fields)]
+}
+
+/// The words of a mount of a path, which Docker refuses where it is not there; none where the options can only be told with `-v`.
+pub fn bound(source: &str, attachment: &Attachment) -> Option<[String; 2]> {
+    let [flag, mut argument] = refused(source, attachment);
+    for option in attachment.volume_options.iter().flat_map(VolumeOptions::words) {
+        match option {
+            "ro" | "rw" => {}
+            "shared" | "rshared" | "slave" | "rslave" | "private" | "rprivate" => {
+                argument.push_str(",bind-propagation=");
+                argument.push_str(option);
+            }
+            "consistent" | "cached" | "delegated" => {
+                argument.push_str(",consistency=");
+                argument.push_str(option);
+            }
+            _ => return None,
+        }
+    }
+    Some([flag, argument])
 }
 
 /// One record of comma-separated values, which is how Docker reads `--mount`.
@@ -132,5 +153,24 @@ mod tests {
         .unwrap();
         let words = words("vol", &entry, &attachment);
         assert_eq!(words[1], r#"type=volume,source=vol,"target=/c,d",volume-subpath=x,readonly"#);
+    }
+
+    #[test]
+    fn what_only_v_can_say_is_no_bound_mount() {
+        let with = |options: &str| {
+            let attachment: Attachment = serde_json::from_str(&format!(
+                r#"{{"entry_name":"a","container_path":"/c","phases":["deploy"],"volume_options":"{options}"}}"#
+            ))
+            .unwrap();
+            bound("/s", &attachment).map(|[_, argument]| argument)
+        };
+        assert_eq!(
+            with("ro,rslave,cached").as_deref(),
+            Some(
+                "type=bind,source=/s,target=/c,readonly,bind-propagation=rslave,consistency=cached"
+            )
+        );
+        assert_eq!(with("rw").as_deref(), Some("type=bind,source=/s,target=/c"));
+        assert_eq!(with("Z"), None);
     }
 }

@@ -80,7 +80,11 @@ impl VolumeOptions {
     }
 
     pub fn contains(&self, option: &str) -> bool {
-        self.0.split(',').any(|o| o == option)
+        self.words().any(|o| o == option)
+    }
+
+    pub(crate) fn words(&self) -> impl Iterator<Item = &str> {
+        self.0.split(',')
     }
 }
 

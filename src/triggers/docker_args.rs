@@ -1,9 +1,10 @@
 //! `docker-args-build`, `docker-args-deploy`, `docker-args-run`: the words that mount an app's storage.
 
 use super::{app, word};
-use crate::checks::{one_writer, prepare, sources};
+use crate::checks::sources::{self, Seen};
+use crate::checks::{one_writer, prepare};
 use crate::context::Context;
-use crate::domain::docker_args::{line, mounted_source, refused};
+use crate::domain::docker_args::{bound, line, mounted_source, refused};
 use crate::domain::{
     AppName, Attachment, ContainerPath, DOCKER_LOCAL, EntryName, Error, K3S, MissingSource, Phase,
     Policy, ProcessType, Result, Source, refuse,
@@ -231,21 +232,27 @@ fn words_of_mount(
         // Nothing is written under an empty mount point, and Docker makes no directory in a file's place.
         crate::ops::usable::must_be_usable(entry, context)?;
     }
-    let missing = sources::missing(app, mounted, context);
-    if let Some(missing) = missing.filter(|_| can_start(app, context)) {
-        match context.store.app_settings(app)?.missing_source {
-            MissingSource::Ignore => {}
-            MissingSource::Create => prepare::make(app, mounted, context)?,
-            MissingSource::Fail => {
-                context.out.warn(&missing.line());
-                let is_path = matches!(entry.host_path, Some(Source::Path(_)));
-                let source =
-                    if is_path { source } else { refused_source(entry.shown_source(), context) };
-                return Ok(refused(&source, attachment));
-            }
-        }
+    let words = storage_type.words(&source, entry, attachment);
+    let seen = sources::look(app, mounted, context);
+    if matches!(seen, Seen::There) || !can_start(app, context) {
+        return Ok(words);
     }
-    Ok(storage_type.words(&source, entry, attachment))
+    match (seen, context.store.app_settings(app)?.missing_source) {
+        (Seen::Missing(missing), MissingSource::Fail) => {
+            context.out.warn(&missing.line());
+            let is_path = matches!(entry.host_path, Some(Source::Path(_)));
+            let source =
+                if is_path { source } else { refused_source(entry.shown_source(), context) };
+            Ok(refused(&source, attachment))
+        }
+        (Seen::Missing(_), MissingSource::Create) => {
+            prepare::make(app, mounted, context)?;
+            Ok(words)
+        }
+        // Docker knows whether it is there, and makes nothing.
+        (Seen::Unknown, MissingSource::Fail) => Ok(bound(&source, attachment).unwrap_or(words)),
+        (_, _) => Ok(words),
+    }
 }
 
 /// The source of a mount on the host of Docker, which sees Dokku's directories elsewhere where Dokku itself runs

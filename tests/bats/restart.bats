@@ -218,3 +218,27 @@ rm -rf '$DIR/race'"
   run trigger pre-release-builder
   assert_success
 }
+
+@test "a source that only root can look at: Docker mounts it, and makes nothing where it is gone" {
+  mkdir -m 0700 "$DIR/closed"
+  mkdir -m 0777 "$DIR/closed/data"
+  dokku storage:mount "$APP" "$DIR/closed/data:/data:rprivate"
+  deploy "$APP"
+  inside "$APP" web sh -c 'echo kept > /data/a'
+  assert_equal kept "$(cat "$DIR/closed/data/a")"
+  local before
+  before=$(what_runs "$APP")
+  mv "$DIR/closed/data" "$DIR/away"
+  run dokku ps:restart "$APP"
+  [ "$status" -ne 0 ] || fail "the restart was taken" "$(shown)"
+  assert_line_with "$DIR/closed/data" "does not exist"
+  assert_equal "$before" "$(what_runs "$APP")"
+  run dokku run "$APP" ls /data
+  [ "$status" -ne 0 ] || fail "a container ran without its data" "$(shown)"
+  [ ! -e "$DIR/closed/data" ] || fail "something made it"
+  # Who wants Docker to make it has it made.
+  dokku storage:app:set "$APP" missing-source ignore
+  run dokku run "$APP" ls -d /data
+  assert_success
+  [ -d "$DIR/closed/data" ]
+}
