@@ -213,10 +213,8 @@ drop_apps() {
   local name
   [ -n "${APP:-}" ] || return 0
   rm -rf "${DOKKU_LIB_ROOT:?}/plugins/enabled/test-acl"
-  if ! is_real; then
-    if [ -n "$HAVE_DOCKER" ]; then remove_test_containers; fi
-    return 0
-  fi
+  if [ -n "$HAVE_DOCKER" ]; then remove_test_containers; fi
+  is_real || return 0
   for name in $(basename -a /home/dokku/"$APP"*); do dokku --force apps:destroy "$name" >/dev/null 2>&1 || true; done
   for name in $(dokku storage:snapshots:list --format json | jq -r '.[]|"\(.entry)@\(.name)"' | grep "^$APP-"); do
     dokku storage:snapshots:destroy "${name%@*}" "${name#*@}" --force >/dev/null 2>&1 || true
