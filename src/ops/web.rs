@@ -63,7 +63,7 @@ impl Web {
         if let Some((uid, gid)) = fetcher.map(|_| owner.unwrap_or((0, 0))) {
             let whole = Folder { name: hidden, part: None };
             let (environment, layout) = (&context.environment, context.store.layout());
-            progress::shown(|seen| {
+            progress::of_files("looked at", |seen| {
                 ownership::give(environment, layout, whole, Ids { uid, gid }, Depth::Tree, seen)
             })?;
         }

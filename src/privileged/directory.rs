@@ -42,7 +42,9 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
     }
     let folder = tree::enter_part(&root, &name, part)?;
     let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
-    let owned = progress::shown(|seen| tree::own(&folder, &shown, ids.uid, ids.gid, depth, seen))?;
+    let owned = progress::of_files("looked at", |seen| {
+        tree::own(&folder, &shown, ids.uid, ids.gid, depth, seen)
+    })?;
     if let Some(warning) = owned.warning(&shown) {
         context.out.warn(&warning);
     }
@@ -98,19 +100,14 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
         if !to.starts_with(STAGED) {
             refuse!("{to:?} is not a hidden directory");
         }
-        let copied = progress::of_copying(
-            |is_over| tree::count(&root.join(from), is_over),
-            |seen| tree::copy_into(&root, from, &to, seen),
-        )?;
+        let copied = progress::of_files("copied", |seen| tree::copy_into(&root, from, &to, seen))?;
         context.out.json(&copied);
         return Ok(());
     }
     let hidden = staged_name(&to);
     let _hidden = store.work_beside(&hidden)?;
-    let copied = progress::of_copying(
-        |is_over| tree::count(&root.join(from), is_over),
-        |seen| tree::duplicate(&root, from, &to, &hidden, seen),
-    )?;
+    let copied =
+        progress::of_files("copied", |seen| tree::duplicate(&root, from, &to, &hidden, seen))?;
     context.out.json(&copied);
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::ownership::Ownership;
 use crate::domain::paths::Source;
 use crate::fs::mount_points;
-use crate::fs::tree::{self, Copied, Depth};
+use crate::fs::tree::{Copied, Depth};
 use crate::render::progress;
 use crate::storage::file;
 use crate::storage::ownership::{self, Folder, Ids};
@@ -182,7 +182,7 @@ pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context)
     let depth = if recursive { Depth::Tree } else { Depth::Folder };
     context.out.flush()?;
     let layout = context.store.layout();
-    let warning = progress::shown(|seen| {
+    let warning = progress::of_files("looked at", |seen| {
         ownership::give(&context.environment, layout, Folder { name, part: None }, ids, depth, seen)
     })?;
     if let Some(warning) = warning {
@@ -206,10 +206,9 @@ pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied
         ownership::copy_by_sudo(environment, layout, from, to)?
     } else {
         let unfinished = Staged::new(to, context)?;
-        progress::of_copying(
-            |is_over| tree::count(&layout.directory(from), is_over),
-            |seen| ownership::copy(layout, from, to, unfinished.name(), seen),
-        )?
+        progress::of_files("copied", |seen| {
+            ownership::copy(layout, from, to, unfinished.name(), seen)
+        })?
     };
     warn_of_losses(&copied, context);
     Ok(copied)
@@ -224,10 +223,7 @@ pub(crate) fn copy_into(from: &str, into: &str, context: &mut Context) -> Result
     let copied = if ownership::needs_sudo(environment) {
         ownership::copy_into_by_sudo(environment, layout, from, into)?
     } else {
-        progress::of_copying(
-            |is_over| tree::count(&layout.directory(from), is_over),
-            |seen| ownership::copy_into(layout, from, into, seen),
-        )?
+        progress::of_files("copied", |seen| ownership::copy_into(layout, from, into, seen))?
     };
     if let Some(copied) = &copied {
         warn_of_losses(copied, context);
@@ -247,10 +243,9 @@ pub(crate) fn take_in(
     context.out.flush()?;
     let unfinished = Staged::new(to, context)?;
     let layout = context.store.layout();
-    let copied = progress::of_copying(
-        |is_over| tree::count(from, is_over),
-        |seen| ownership::take_in(layout, from, to, unfinished.name(), keeps_owners, seen),
-    )?;
+    let copied = progress::of_files("copied", |seen| {
+        ownership::take_in(layout, from, to, unfinished.name(), keeps_owners, seen)
+    })?;
     warn_of_losses(&copied, context);
     Ok(copied)
 }

@@ -28,7 +28,7 @@ use rustix::fs::{
 };
 use rustix::path::Arg;
 
-pub(crate) use copy::{Copied, Owners, copy, count};
+pub(crate) use copy::{Copied, Owners, copy};
 pub(crate) use duplicate::{copy_into, duplicate, take_in};
 pub(crate) use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
 pub(crate) use own::{Depth, own};

@@ -34,7 +34,7 @@ pub(crate) fn unused(context: &mut Context) -> Result<Vec<Unused>> {
         _ => Fate::Trash,
     };
     let search = Search { uses: &uses, context, removed };
-    progress::shown(|_| {
+    progress::of_files("looked at", |_| {
         let mut found = search.entries();
         found.extend(search.directories());
         found.extend(search.volumes());
