@@ -137,20 +137,11 @@ impl Buffers {
             fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
         }
         fchmod(target, self.mode(stat))?;
-        let length = match flistxattr(source, &mut self.names[..]) {
-            Ok(length) => length,
-            Err(Errno::OPNOTSUPP) => 0,
-            Err(error) => return Err(error.into()),
-        };
-        let mut lost = 0;
-        for name in names(&self.names[..length]) {
-            let length = match fgetxattr(source, name, &mut self.value[..]) {
-                Ok(length) => length,
-                Err(Errno::NODATA) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            lost += kept(fsetxattr(target, name, &self.value[..length], XattrFlags::empty()))?;
-        }
+        let lost = self.attributes(
+            |names| flistxattr(source, names),
+            |name, value| fgetxattr(source, name, value),
+            |name, value| fsetxattr(target, name, value, XattrFlags::empty()),
+        )?;
         futimens(target, &times(stat))?;
         Ok(lost)
     }
@@ -172,22 +163,40 @@ impl Buffers {
             // In a directory that nobody else can reach yet, the name is what it was made as.
             chmodat(to, name, self.mode(stat), AtFlags::empty())?;
         }
-        let (source, target) = (by_folder(from, name), by_folder(to, name));
-        let length = match llistxattr(&source, &mut self.names[..]) {
-            Ok(length) => length,
-            Err(Errno::OPNOTSUPP | Errno::NOENT) => 0,
-            Err(error) => return Err(error.into()),
-        };
-        let mut lost = 0;
-        for key in names(&self.names[..length]) {
-            let length = match lgetxattr(&source, key, &mut self.value[..]) {
-                Ok(length) => length,
-                Err(Errno::NODATA | Errno::NOENT) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            lost += kept(lsetxattr(&target, key, &self.value[..length], XattrFlags::empty()))?;
-        }
+        let (source, target) = (by_directory(from, name), by_directory(to, name));
+        let lost = self.attributes(
+            |names| llistxattr(&source, names),
+            |name, value| lgetxattr(&source, name, value),
+            |name, value| lsetxattr(&target, name, value, XattrFlags::empty()),
+        )?;
         utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(lost)
+    }
+
+    /// Copies the extended attributes, and ACLs with them; returns how many could not be kept, because the file system does
+    /// not know them or they are only root's to give.
+    fn attributes(
+        &mut self,
+        all: impl Fn(&mut [u8]) -> rustix::io::Result<usize>,
+        get: impl Fn(&[u8], &mut [u8]) -> rustix::io::Result<usize>,
+        set: impl Fn(&[u8], &[u8]) -> rustix::io::Result<()>,
+    ) -> io::Result<u64> {
+        let length = match all(&mut self.names) {
+            Err(Errno::OPNOTSUPP | Errno::NOENT) => return Ok(0),
+            length => length?,
+        };
+        let names = self.names[..length].split(|&byte| byte == 0);
+        let mut lost = 0;
+        for name in names.filter(|name| !name.is_empty() && !name.starts_with(XFS_ACLS)) {
+            let length = match get(name, &mut self.value) {
+                Err(Errno::NODATA | Errno::NOENT) => continue,
+                length => length?,
+            };
+            match set(name, &self.value[..length]) {
+                Err(Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS) => lost += 1,
+                set => set?,
+            }
+        }
         Ok(lost)
     }
 
@@ -197,10 +206,7 @@ impl Buffers {
     }
 }
 
-/// Copies a file that is open to a name that is not there yet, and says what was copied.
-///
-/// # Errors
-/// Where it cannot be copied; some of it may be left.
+/// Copies a file that is open to a name that is not there yet, and says what was copied. Where that fails, some of it may be left.
 pub(crate) fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<Copied> {
     let source = File::from(source.try_clone()?);
     let stat = fstat(&source)?;
@@ -217,9 +223,9 @@ pub(crate) fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Resu
 }
 
 /// Takes the ACLs away that a new directory has from the directory it was made in.
-pub(crate) fn forget_acls(folder: &OwnedFd) -> io::Result<()> {
+pub(crate) fn forget_acls(directory: &OwnedFd) -> io::Result<()> {
     for name in ACLS {
-        match fremovexattr(folder, name) {
+        match fremovexattr(directory, name) {
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
             Err(error) => return Err(error.into()),
         }
@@ -228,23 +234,10 @@ pub(crate) fn forget_acls(folder: &OwnedFd) -> io::Result<()> {
 }
 
 /// The path of a name in an open directory; the directory is the one that is open, whatever it is called now.
-fn by_folder(folder: BorrowedFd<'_>, name: &CStr) -> PathBuf {
-    let mut path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
+fn by_directory(directory: BorrowedFd<'_>, name: &CStr) -> PathBuf {
+    let mut path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
     path.push(std::ffi::OsStr::from_bytes(name.to_bytes()));
     path
-}
-
-fn names(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|&byte| byte == 0).filter(|name| !name.is_empty() && !name.starts_with(XFS_ACLS))
-}
-
-/// One where an attribute cannot be kept, because the file system does not know it or it is only root's to give.
-fn kept(set: rustix::io::Result<()>) -> io::Result<u64> {
-    match set {
-        Ok(()) => Ok(0),
-        Err(Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS) => Ok(1),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// When a file was read and changed last.
