@@ -43,7 +43,7 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
     let folder = tree::enter_part(&root, &name, part)?;
     let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
     let owned = progress::of_files("looked at", |seen| {
-        tree::own(&folder, &shown, ids.uid, ids.gid, depth, seen)
+        tree::own(folder, &shown, ids.uid, ids.gid, depth, seen)
     })?;
     if let Some(warning) = owned.warning(&shown) {
         context.out.warn(&warning);
@@ -133,7 +133,7 @@ pub(crate) fn usage(words: &[String], context: &mut Context) -> Result<()> {
     }
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
-    let usage = tree::usage(&tree::enter(&root, name)?)?;
+    let usage = tree::usage(tree::enter(&root, name)?)?;
     let newest = usage.newest.max(0);
     context.out.line(&format!("{} {} {newest}", usage.bytes, usage.files));
     Ok(())

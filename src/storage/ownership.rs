@@ -123,7 +123,7 @@ pub(crate) fn give(
             tree::own_file(&root, folder.name, ids.uid, ids.gid).map(|()| None)
         } else {
             let opened = tree::enter_part(&root, folder.name, folder.part)?;
-            tree::own(&opened, &shown, ids.uid, ids.gid, depth, progress)
+            tree::own(opened, &shown, ids.uid, ids.gid, depth, progress)
                 .map(|owned| owned.warning(&shown))
         };
         return owned.map_err(|error| {
@@ -378,7 +378,7 @@ pub(crate) fn usage(
         Some(name) => storage(layout).and_then(|root| tree::enter(&root, name)),
         None => std::fs::File::open(path).map(Into::into).map_err(Error::system("open", path)),
     };
-    let mine = opened.and_then(|folder| tree::usage(&folder));
+    let mine = opened.and_then(tree::usage);
     match (mine, name) {
         (Ok(usage), _) => Ok(Some(usage)),
         // What is in it may not be the caller's to read.

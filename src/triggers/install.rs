@@ -151,7 +151,7 @@ fn mend_owners(context: &Context) -> Result<()> {
             Some(linked) => tree::enter_real(&linked)?,
             None => tree::enter_path(root, path)?,
         };
-        tree::own(&directory, path, uid, gid, depth, &|_| {})?;
+        tree::own(directory, path, uid, gid, depth, &|_| {})?;
     }
     Ok(())
 }

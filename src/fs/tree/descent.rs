@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Mode, RawDir, SeekFrom, fstat, openat, seek};
 
-use crate::fs::tree::FOLDER;
+use crate::fs::tree::DIRECTORY;
 
-/// How many directories on the way down are kept open.
-const KEPT_OPEN: usize = 12;
+/// How many descriptors are kept open for the directories on the way down.
+const KEPT_OPEN: usize = 8;
 
 /// Room for the names that the kernel tells at once, in bytes.
 const BUFFER: usize = 32 * 1024;
@@ -24,17 +24,45 @@ const DEEP: usize = 64;
 /// The same as [`BUFFER`] there.
 const SMALL_BUFFER: usize = 2 * 1024;
 
+/// A directory on the way, and the one that is made of it where it is copied.
+pub(super) struct Directory {
+    pub opened: OwnedFd,
+    pub copy: Option<OwnedFd>,
+}
+
+impl From<OwnedFd> for Directory {
+    fn from(opened: OwnedFd) -> Self {
+        Self { opened, copy: None }
+    }
+}
+
+impl Directory {
+    pub(super) fn descriptors(&self) -> usize {
+        1 + usize::from(self.copy.is_some())
+    }
+
+    pub(super) fn copy(&self) -> io::Result<BorrowedFd<'_>> {
+        self.copy.as_ref().map(AsFd::as_fd).ok_or_else(|| io::Error::other("it is not copied"))
+    }
+
+    /// Opens the directory that this one is in.
+    fn above(&self) -> io::Result<Self> {
+        let open = |directory: &OwnedFd| openat(directory, c"..", DIRECTORY, Mode::empty());
+        Ok(Self { opened: open(&self.opened)?, copy: self.copy.as_ref().map(open).transpose()? })
+    }
+}
+
 /// The names of directories in a directory that are still to be visited, one behind the other. It may hold a million of them: then
 /// these are the next ones, and the directory is read on once they were visited.
 #[derive(Default)]
-pub(crate) struct Names {
+pub(super) struct Names {
     list: Vec<u8>,
     is_more_to_read: bool,
 }
 
 impl Names {
     /// Whether the directory was not read to its end.
-    pub(crate) fn is_more_to_read(&self) -> bool {
+    pub(super) fn is_more_to_read(&self) -> bool {
         self.is_more_to_read
     }
 
@@ -42,35 +70,38 @@ impl Names {
         self.list.extend_from_slice(name.to_bytes_with_nul());
     }
 
-    /// Takes the last name.
-    fn pop(&mut self) -> Option<CString> {
+    fn last(&self) -> Option<CString> {
         let end = self.list.len().checked_sub(1)?;
         let begin = self.list[..end].iter().rposition(|&byte| byte == 0).map_or(0, |nul| nul + 1);
-        let name = CStr::from_bytes_with_nul(&self.list[begin..]).ok()?.to_owned();
-        self.list.truncate(begin);
+        CStr::from_bytes_with_nul(&self.list[begin..]).ok().map(CStr::to_owned)
+    }
+
+    fn pop(&mut self) -> Option<CString> {
+        let name = self.last()?;
+        self.list.truncate(self.list.len() - name.count_bytes() - 1);
         Some(name)
     }
 }
 
 /// Reads directories, in the same memory again and again.
 #[derive(Default)]
-pub(crate) struct Reader(Vec<u8>);
+pub(super) struct Reader(Vec<u8>);
 
 impl Reader {
     /// Reads a directory so many directories down, from where it was read to, and looks at each name in it. Returns the names for which `look` says
     /// that they are directories to be visited: all of them, or so many that they have to be visited first.
-    pub(crate) fn read(
+    pub(super) fn read(
         &mut self,
         depth: usize,
-        folder: &impl AsFd,
+        directory: &impl AsFd,
         mut look: impl FnMut(&CStr, FileType) -> io::Result<bool>,
     ) -> io::Result<Names> {
-        let mut folders = Names::default();
+        let mut directories = Names::default();
         let is_deep = depth >= DEEP;
         let room = if is_deep { SMALL_BUFFER } else { BUFFER };
         self.0.reserve(BUFFER);
         let buffer: &mut [MaybeUninit<u8>] = self.0.spare_capacity_mut();
-        let mut names = RawDir::new(folder.as_fd(), &mut buffer[..room]);
+        let mut names = RawDir::new(directory.as_fd(), &mut buffer[..room]);
         while let Some(entry) = names.next() {
             let entry = match entry {
                 // Somebody removed the directory meanwhile.
@@ -79,125 +110,109 @@ impl Reader {
             };
             let name = entry.file_name();
             if name != c"." && name != c".." && look(name, entry.file_type())? {
-                folders.push(name);
+                directories.push(name);
                 if is_deep {
-                    seek(folder, SeekFrom::Start(entry.next_entry_cookie()))?;
-                    folders.is_more_to_read = true;
+                    seek(directory, SeekFrom::Start(entry.next_entry_cookie()))?;
+                    directories.is_more_to_read = true;
                     break;
                 }
             }
-            if names.is_buffer_empty() && folders.list.len() > ENOUGH {
-                folders.is_more_to_read = true;
+            if names.is_buffer_empty() && directories.list.len() > ENOUGH {
+                directories.is_more_to_read = true;
                 break;
             }
         }
-        Ok(folders)
+        Ok(directories)
     }
 }
 
-/// A directory on the way.
 struct Stage {
-    folder: Option<OwnedFd>,
+    /// None where it was closed.
+    directory: Option<Directory>,
     identity: (u64, u64),
-    /// The names of directories in it that are still to be visited.
+    /// The names of directories in it that are still to be visited, behind them the one that is being visited.
     pending: Names,
     /// How far it was read when it was closed, as the file system counts that.
     read_to: u64,
 }
 
 /// The way down from the top of a tree.
-pub(crate) struct Descent {
-    stages: Vec<Stage>,
-    kept_open: usize,
-}
-
-impl Default for Descent {
-    fn default() -> Self {
-        Self::keeping(KEPT_OPEN)
-    }
-}
+#[derive(Default)]
+pub(super) struct Descent(Vec<Stage>);
 
 impl Descent {
-    /// A way on which so many directories are kept open.
-    pub(crate) fn keeping(kept_open: usize) -> Self {
-        Self { stages: Vec::new(), kept_open }
-    }
-
     /// Goes into a directory; far up the way, directories are closed.
-    pub(crate) fn push(&mut self, folder: OwnedFd, pending: Names) -> io::Result<()> {
-        let stat = fstat(&folder)?;
-        self.stages.push(Stage {
-            folder: Some(folder),
-            identity: (stat.st_dev, stat.st_ino),
-            pending,
-            read_to: 0,
-        });
-        if let Some(far) = self.stages.len().checked_sub(self.kept_open + 1) {
-            let far = &mut self.stages[far];
-            if let Some(folder) = far.folder.take().filter(|_| far.pending.is_more_to_read) {
-                far.read_to = seek(&folder, SeekFrom::Current(0))?;
-            }
+    pub(super) fn push(&mut self, directory: Directory, pending: Names) -> io::Result<()> {
+        let (identity, kept) = (identity(&directory.opened)?, KEPT_OPEN / directory.descriptors());
+        self.0.push(Stage { directory: Some(directory), identity, pending, read_to: 0 });
+        if let Some(far) = self.0.len().checked_sub(kept + 1).map(|far| &mut self.0[far])
+            && let Some(directory) = far.directory.take()
+            && far.pending.is_more_to_read
+        {
+            far.read_to = seek(&directory.opened, SeekFrom::Current(0))?;
         }
         Ok(())
     }
 
     /// Whether the current directory is to be read on, now that all of its directories that were found are visited.
-    pub(crate) fn is_more_to_read(&self) -> bool {
-        self.stages.last().is_some_and(|stage| stage.pending.is_more_to_read)
+    pub(super) fn is_more_to_read(&self) -> bool {
+        self.0.last().is_some_and(|stage| stage.pending.is_more_to_read)
     }
 
     /// How many directories down the current one is, the top being the first.
-    pub(crate) fn depth(&self) -> usize {
-        self.stages.len()
+    pub(super) fn depth(&self) -> usize {
+        self.0.len()
     }
 
     /// Has what was read of the current directory since visited, too.
-    pub(crate) fn read_on(&mut self, names: Names) {
-        if let Some(stage) = self.stages.last_mut() {
+    pub(super) fn read_on(&mut self, names: Names) {
+        if let Some(stage) = self.0.last_mut() {
             stage.pending = names;
         }
     }
 
-    /// The next directory to visit in the current one; `None` where there is none left.
-    pub(crate) fn next_pending(&mut self) -> Option<CString> {
-        self.stages.last_mut()?.pending.pop()
+    /// The next directory to visit in the current one, or the one that is being visited; `None` where there is none left.
+    pub(super) fn pending(&self) -> Option<CString> {
+        self.0.last()?.pending.last()
     }
 
-    /// The current directory.
-    pub(crate) fn current(&self) -> io::Result<BorrowedFd<'_>> {
-        let folder = self.stages.last().and_then(|stage| stage.folder.as_ref());
-        folder.map(AsFd::as_fd).ok_or_else(moved)
+    /// Has the directory that was pending visited, and returns its name.
+    pub(super) fn visited(&mut self) -> Option<CString> {
+        self.0.last_mut()?.pending.pop()
+    }
+
+    pub(super) fn current(&self) -> io::Result<&Directory> {
+        self.0.last().and_then(|stage| stage.directory.as_ref()).ok_or_else(moved)
     }
 
     /// Leaves the current directory for the one above. One that was closed is opened again by its child, and
-    /// must still be the same: somebody may have moved the child out of the tree.
-    pub(crate) fn pop(&mut self) -> io::Result<()> {
-        let Some(left) = self.stages.pop() else {
+    /// must still be the same: somebody may have moved the child out of the tree. Nobody else can be in a copy.
+    pub(super) fn pop(&mut self) -> io::Result<()> {
+        let left = self.0.pop().and_then(|stage| stage.directory);
+        let Some(above) = self.0.last_mut().filter(|above| above.directory.is_none()) else {
             return Ok(());
         };
-        let Some(above) = self.stages.last_mut() else {
-            return Ok(());
-        };
-        if above.folder.is_some() {
-            return Ok(());
-        }
-        let child = left.folder.ok_or_else(moved)?;
-        let folder = openat(&child, c"..", FOLDER, Mode::empty())?;
-        let stat = fstat(&folder)?;
-        if (stat.st_dev, stat.st_ino) != above.identity {
+        let directory = left.ok_or_else(moved)?.above()?;
+        if identity(&directory.opened)? != above.identity {
             return Err(moved());
         }
         if above.pending.is_more_to_read {
-            seek(&folder, SeekFrom::Start(above.read_to))?;
+            seek(&directory.opened, SeekFrom::Start(above.read_to))?;
         }
-        above.folder = Some(folder);
+        above.directory = Some(directory);
         Ok(())
     }
 
     /// Whether there is a current directory.
-    pub(crate) fn is_inside(&self) -> bool {
-        !self.stages.is_empty()
+    pub(super) fn is_inside(&self) -> bool {
+        !self.0.is_empty()
     }
+}
+
+/// The file system and the number of what is open.
+pub(super) fn identity(opened: &OwnedFd) -> io::Result<(u64, u64)> {
+    let stat = fstat(opened)?;
+    Ok((stat.st_dev, stat.st_ino))
 }
 
 fn moved() -> io::Error {

@@ -11,16 +11,15 @@ use rustix::fs::{
 
 use crate::domain::error::{Error, Result};
 use crate::domain::snapshot::Made;
+use crate::fs::tree::copy::{Owners, copy};
 use crate::fs::tree::{
-    BENEATH, Copied, FOLDER, Owners, btrfs, copy, enter, file, is_file, is_folder_empty,
-    open_below, open_without_links, remove,
+    BENEATH, Copied, DIRECTORY, btrfs, enter, file, is_directory_empty, is_file, open_below,
+    open_without_links, remove,
 };
 
 /// Copies the directory or the file `from` directly below `root` to `to`, which must not be there yet. The copy is made
-/// under a hidden name and takes its own once it is complete. Where the file system can take a snapshot, it does.
-///
-/// # Errors
-/// Where it cannot be copied; nothing is left of it then.
+/// under a hidden name and takes its own once it is complete; nothing is left of one that is not. Where the file system can
+/// take a snapshot, it does.
 pub(crate) fn duplicate(
     root: &Path,
     from: &str,
@@ -31,17 +30,14 @@ pub(crate) fn duplicate(
     if is_file(root, from) {
         return file::duplicate_file(root, from, to, hidden);
     }
-    let folder = enter(root, from)?;
-    must_be_attached(&folder, root, from)?;
-    let source = Source { folder, by_file_system: true, owners: Owners::Kept };
+    let directory = enter(root, from)?;
+    must_be_attached(&directory, root, from)?;
+    let source = Source { directory, by_file_system: true, owners: Owners::Kept };
     place(root, source, to, hidden, progress)
 }
 
 /// Copies a directory of anywhere to the directory `to` directly below `root`, in the same way; the owners too where they are to
 /// be kept.
-///
-/// # Errors
-/// Where it cannot be copied; nothing is left of it then.
 pub(crate) fn take_in(
     root: &Path,
     from: OwnedFd,
@@ -51,7 +47,7 @@ pub(crate) fn take_in(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Copied> {
     let owners = if keeps_owners { Owners::Kept } else { Owners::Callers };
-    place(root, Source { folder: from, by_file_system: false, owners }, to, hidden, progress)
+    place(root, Source { directory: from, by_file_system: false, owners }, to, hidden, progress)
 }
 
 /// Copies the directory `from` directly below `root` into the directory `into` beside it, which is empty and root's alone while
@@ -66,7 +62,7 @@ pub(crate) fn copy_into(
     let (source, target) = (enter(root, from)?, enter(root, into)?);
     must_be_attached(&source, root, from)?;
     close(&target).map_err(failed())?;
-    if !is_folder_empty(&target).map_err(failed())? {
+    if !is_directory_empty(&target).map_err(failed())? {
         return Err(Error::refused(format!("{} is not empty", root.join(into).display())));
     }
     match copy(source, target, Owners::Kept, progress) {
@@ -77,9 +73,10 @@ pub(crate) fn copy_into(
 }
 
 /// Refuses the place of an entry with a size in which its image is not: nobody can write there, and nothing is in it.
-fn must_be_attached(folder: &OwnedFd, root: &Path, name: &str) -> Result<()> {
-    let is_immutable = ioctl_getflags(folder).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE));
-    if is_immutable && is_folder_empty(folder).is_ok_and(|is_empty| is_empty) {
+fn must_be_attached(directory: &OwnedFd, root: &Path, name: &str) -> Result<()> {
+    let is_immutable =
+        ioctl_getflags(directory).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE));
+    if is_immutable && is_directory_empty(directory).is_ok_and(|is_empty| is_empty) {
         return Err(Error::refused(format!(
             "nothing is attached at {}; run the command again",
             root.join(name).display()
@@ -89,10 +86,10 @@ fn must_be_attached(folder: &OwnedFd, root: &Path, name: &str) -> Result<()> {
 }
 
 /// Has nobody else enter a directory, not even who has it open.
-fn close(folder: &OwnedFd) -> io::Result<()> {
+fn close(directory: &OwnedFd) -> io::Result<()> {
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
-    fchown(folder, Some(uid), Some(gid))?;
-    Ok(fchmod(folder, Mode::RWXU)?)
+    fchown(directory, Some(uid), Some(gid))?;
+    Ok(fchmod(directory, Mode::RWXU)?)
 }
 
 fn is_lack_of_room(error: &io::Error) -> bool {
@@ -100,7 +97,7 @@ fn is_lack_of_room(error: &io::Error) -> bool {
 }
 
 struct Source {
-    folder: OwnedFd,
+    directory: OwnedFd,
     by_file_system: bool,
     owners: Owners,
 }
@@ -114,7 +111,7 @@ fn place(
 ) -> Result<Copied> {
     let path = root.join(to);
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    let copied = if source.by_file_system && btrfs::snapshot(&source.folder, &root_fd, hidden) {
+    let copied = if source.by_file_system && btrfs::snapshot(&source.directory, &root_fd, hidden) {
         Ok(Copied { made: Made::Btrfs, ..Copied::default() })
     } else {
         fill(&root_fd, source, hidden, progress)
@@ -139,6 +136,6 @@ fn fill(
 ) -> io::Result<Copied> {
     mkdirat(root, hidden, Mode::RWXU)?;
     let name = CString::new(hidden)?;
-    let target = open_below(root, &name, FOLDER, BENEATH)?;
-    copy(source.folder, target, source.owners, progress)
+    let target = open_below(root, &name, DIRECTORY, BENEATH)?;
+    copy(source.directory, target, source.owners, progress)
 }

@@ -8,7 +8,7 @@ mod copy;
 mod descent;
 mod duplicate;
 mod file;
-mod found;
+mod names;
 mod own;
 mod remove;
 mod unpack;
@@ -24,11 +24,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, IFlags, Mode, OFlags, ResolveFlags, ioctl_getflags, ioctl_setflags,
+    AtFlags, CWD, FileType, Gid, IFlags, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown,
+    ioctl_getflags, ioctl_setflags, mkdirat,
 };
+use rustix::io::Errno;
 use rustix::path::Arg;
 
-pub(crate) use copy::{Copied, Owners, copy};
+pub(crate) use copy::Copied;
 pub(crate) use duplicate::{copy_into, duplicate, take_in};
 pub(crate) use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
 pub(crate) use own::{Depth, own};
@@ -39,7 +41,7 @@ pub(crate) use usage::{Usage, usage};
 use crate::domain::error::{Error, Result};
 use crate::host::users::is_root;
 
-const FOLDER: OFlags = OFlags::RDONLY
+const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::NOFOLLOW)
     .union(OFlags::NONBLOCK)
@@ -55,7 +57,7 @@ pub(crate) fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
     let name = CString::new(name)
         .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
-    open_below(&root_fd, &name, FOLDER, BENEATH).map_err(Error::system("open", path))
+    open_below(&root_fd, &name, DIRECTORY, BENEATH).map_err(Error::system("open", path))
 }
 
 /// Opens what is called `name` directly below `root` without looking at it, so that it does not matter whether what is
@@ -69,24 +71,24 @@ pub(crate) fn locate(root: &Path, name: &str) -> io::Result<OwnedFd> {
 /// Has nobody write into the directory `name` directly below `root`, or takes that back. Not every file system can do that;
 /// where it cannot, nothing is changed.
 pub(crate) fn set_immutable(root: &Path, name: &str, wanted: bool) {
-    let Ok(folder) = enter(root, name) else {
+    let Ok(directory) = enter(root, name) else {
         return;
     };
-    if let Ok(mut flags) = ioctl_getflags(&folder) {
+    if let Ok(mut flags) = ioctl_getflags(&directory) {
         flags.set(IFlags::IMMUTABLE, wanted);
-        let _ = ioctl_setflags(&folder, flags);
+        let _ = ioctl_setflags(&directory, flags);
     }
 }
 
 /// Whether nothing is in the directory `name` directly below `root`.
 pub(crate) fn is_empty(root: &Path, name: &str) -> Result<bool> {
-    let folder = enter(root, name)?;
-    is_folder_empty(&folder).map_err(Error::system("read", root.join(name)))
+    let directory = enter(root, name)?;
+    is_directory_empty(&directory).map_err(Error::system("read", root.join(name)))
 }
 
 /// Whether nothing is in a directory.
-fn is_folder_empty(folder: &OwnedFd) -> io::Result<bool> {
-    let mut names = rustix::fs::Dir::read_from(folder)?;
+fn is_directory_empty(directory: &OwnedFd) -> io::Result<bool> {
+    let mut names = rustix::fs::Dir::read_from(directory)?;
     let is_content = |name: &CStr| name != c"." && name != c"..";
     Ok(!names.any(|entry| entry.is_ok_and(|entry| is_content(entry.file_name()))))
 }
@@ -94,74 +96,60 @@ fn is_folder_empty(folder: &OwnedFd) -> io::Result<bool> {
 /// Opens a directory inside the directory `name` directly below `root`. On the way from `name` on, no link is followed
 /// and no mount point crossed.
 pub(crate) fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<OwnedFd> {
-    let mut folder = enter(root, name)?;
-    let path = root.join(name).join(part.unwrap_or_default());
-    let names = part.unwrap_or_default().split('/').filter(|n| !n.is_empty() && *n != ".");
-    for name in names {
-        let name = CString::new(name)
-            .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
-        folder = open_folder(&folder, &name).map_err(Error::system("open", &path))?;
-    }
-    Ok(folder)
+    let part = part.unwrap_or_default();
+    descend(enter(root, name)?, part, open_directory, None)
+        .map_err(Error::system("open", root.join(name).join(part)))
 }
 
 /// Opens a directory some names below `root`. A link on the way is followed only where it is root's, in a directory that only
 /// root may write: the operator may have put a part of Dokku's directories elsewhere, but nobody else may.
 pub(crate) fn enter_path(root: &Path, names: &str) -> Result<OwnedFd> {
-    let path = root.join(names);
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut folder =
-        rustix::fs::open(root, flags, Mode::empty()).map_err(Error::system("open", root))?;
-    for name in names.split('/') {
-        folder = enter_one(&folder, name).map_err(Error::system("open", &path))?;
-    }
-    Ok(folder)
+    descend(open_root(root)?, names, enter_one, None)
+        .map_err(Error::system("open", root.join(names)))
 }
 
 /// Makes a directory inside the directory `name` directly below `root`, and those on the way to it, each of this
 /// owner; those that are there stay as they are. No link is followed and no mount point crossed.
 pub(crate) fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32) -> Result<()> {
-    let path = root.join(name).join(part);
-    let mut folder = enter(root, name)?;
-    for name in part.split('/').filter(|name| !name.is_empty() && *name != ".") {
-        let name = CString::new(name)
-            .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
-        let made = rustix::fs::mkdirat(&folder, &name, Mode::from_raw_mode(0o755));
-        let entered = match made {
-            Ok(()) => open_folder(&folder, &name).and_then(|made| owned(made, uid, gid)),
-            Err(rustix::io::Errno::EXIST) => open_folder(&folder, &name),
-            Err(error) => Err(error.into()),
-        };
-        folder = entered.map_err(Error::system("create", &path))?;
-    }
-    Ok(())
-}
-
-/// Gives a directory that was just made its mode and its owner.
-fn owned(folder: OwnedFd, uid: u32, gid: u32) -> io::Result<OwnedFd> {
-    rustix::fs::fchmod(&folder, Mode::from_raw_mode(0o755))?;
-    let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
-    rustix::fs::fchown(&folder, Some(uid), Some(gid))?;
-    Ok(folder)
+    descend(enter(root, name)?, part, open_directory, Some((uid, gid)))
+        .map(drop)
+        .map_err(Error::system("create", root.join(name).join(part)))
 }
 
 /// Makes a directory some names below `root`, and those on the way to it, each of this owner. Like
 /// [`enter_path`], it follows a link only where nobody but root can have put it.
 pub(crate) fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
-    let path = root.join(names);
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let mut folder =
-        rustix::fs::open(root, flags, Mode::empty()).map_err(Error::system("open", root))?;
-    for name in names.split('/') {
-        let made = rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755));
-        let entered = match made {
-            Ok(()) => enter_one(&folder, name).and_then(|made| owned(made, uid, gid)),
-            Err(rustix::io::Errno::EXIST) => enter_one(&folder, name),
-            Err(error) => Err(error.into()),
+    descend(open_root(root)?, names, enter_one, Some((uid, gid)))
+        .map(drop)
+        .map_err(Error::system("create", root.join(names)))
+}
+
+/// Opens a directory some names below another one. What is missing on the way is made where there is an owner for it.
+fn descend(
+    mut directory: OwnedFd,
+    names: &str,
+    open: impl Fn(&OwnedFd, &CStr) -> io::Result<OwnedFd>,
+    owner: Option<(u32, u32)>,
+) -> io::Result<OwnedFd> {
+    let mode = Mode::from_raw_mode(0o755);
+    for name in names.split('/').filter(|name| !name.is_empty() && *name != ".") {
+        let name = CString::new(name)?;
+        let owner = match owner.map(|_| mkdirat(&directory, &name, mode)).transpose() {
+            Err(Errno::EXIST) => None,
+            created => created?.and(owner),
         };
-        folder = entered.map_err(Error::system("create", &path))?;
+        directory = open(&directory, &name)?;
+        if let Some((uid, gid)) = owner {
+            fchmod(&directory, mode)?;
+            fchown(&directory, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        }
     }
-    Ok(())
+    Ok(directory)
+}
+
+fn open_root(root: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(root, flags, Mode::empty()).map_err(Error::system("open", root))
 }
 
 /// Whether nobody but root can put something else in the place of a directory: it, and all that it is in, are root's,
@@ -170,8 +158,8 @@ pub(crate) fn is_roots_own(path: &Path) -> bool {
     let Ok(real) = std::fs::canonicalize(path) else {
         return false;
     };
-    let is_safe = |(depth, folder): (usize, &Path)| {
-        std::fs::symlink_metadata(folder).is_ok_and(|found| {
+    let is_safe = |(depth, directory): (usize, &Path)| {
+        std::fs::symlink_metadata(directory).is_ok_and(|found| {
             let is_sticky = depth > 0 && found.mode() & 0o1000 != 0;
             found.is_dir() && found.uid() == 0 && (found.mode() & 0o022 == 0 || is_sticky)
         })
@@ -191,59 +179,60 @@ fn open_without_links(from: &impl AsFd, path: impl Arg) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat2(from, path, flags, Mode::empty(), resolve)?)
 }
 
-fn enter_one(folder: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
-    let name = CString::new(name)?;
-    let entered = open_below(folder, &name, FOLDER, BENEATH);
+fn enter_one(directory: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
+    let entered = open_below(directory, name, DIRECTORY, BENEATH);
     let Err(error) = entered else {
         return entered;
     };
     // A link of root's may have been made elsewhere, and moved here by whoever may write here.
-    let link = rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let place = rustix::fs::fstat(folder)?;
+    let link = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let place = rustix::fs::fstat(directory)?;
     let is_roots = FileType::from_raw_mode(link.st_mode) == FileType::Symlink
         && (link.st_uid, place.st_uid) == (0, 0)
         && place.st_mode & 0o022 == 0;
     if !is_roots || !is_root() {
         return Err(error);
     }
-    let target = rustix::fs::readlinkat(folder, &name, Vec::new())?;
-    open_without_links(folder, &target)
+    let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+    open_without_links(directory, &target)
 }
 
 /// Opens a directory inside the tree.
-fn open_folder(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
-    open_below(folder, name, FOLDER, BENEATH | ResolveFlags::NO_XDEV)
+fn open_directory(directory: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    open_below(directory, name, DIRECTORY, BENEATH | ResolveFlags::NO_XDEV)
 }
 
-/// Opens a file below a directory to read it, following links as long as they stay below it. A pipe is not waited for.
-///
-/// # Errors
-/// The system's own; of the kind [`io::ErrorKind::CrossesDevices`] where a link leads out of the directory.
-pub(crate) fn open_within(folder: &Path, name: &Path) -> io::Result<File> {
-    let folder = File::open(folder)?;
+/// Opens a file below a directory to read it, following links as long as they stay below it. A pipe is not waited for. The error is of
+/// the kind [`io::ErrorKind::CrossesDevices`] where a link leads out of the directory.
+pub(crate) fn open_within(directory: &Path, name: &Path) -> io::Result<File> {
+    let directory = File::open(directory)?;
     let name = CString::new(name.as_os_str().as_bytes())?;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    open_below(&folder, &name, flags, resolve).map(File::from)
+    open_below(&directory, &name, flags, resolve).map(File::from)
 }
 
 /// Opens whatever has this name inside the tree, a link itself included, without reading it.
-fn open_any(folder: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+fn open_any(directory: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    open_below(folder, name, flags, BENEATH | ResolveFlags::NO_XDEV)
+    open_below(directory, name, flags, BENEATH | ResolveFlags::NO_XDEV)
 }
 
 fn open_below(
-    folder: &impl AsFd,
+    directory: &impl AsFd,
     name: &CStr,
     flags: OFlags,
     resolve: ResolveFlags,
 ) -> io::Result<OwnedFd> {
     loop {
-        match rustix::fs::openat2(folder, name, flags, Mode::empty(), resolve) {
+        match rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve) {
             // The kernel could not be sure that nothing moved meanwhile.
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+            Err(Errno::AGAIN | Errno::INTR) => {}
             other => return other.map_err(Into::into),
         }
     }
+}
+
+fn is_one_of(error: &io::Error, errors: &[Errno]) -> bool {
+    Errno::from_io_error(error).is_some_and(|error| errors.contains(&error))
 }

@@ -1,17 +1,18 @@
 //! Removing a tree.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, unlinkat};
+use rustix::io::Errno;
 
 use crate::domain::error::{Error, Result};
 use crate::fs::mount_points;
-use crate::fs::tree::descent::{Descent, Names, Reader};
+use crate::fs::tree::descent::Directory;
 use crate::fs::tree::file::{is_file, remove_file};
-use crate::fs::tree::{enter, open_folder, open_without_links};
+use crate::fs::tree::walk::{Visitor, walk};
+use crate::fs::tree::{enter, is_one_of, open_directory, open_without_links};
 
 /// Removes the directory `name` directly below `root` with all that is in it, or the file of that name. What is not there
 /// is removed already. Where something is mounted in the tree, or at its top, nothing is removed.
@@ -34,78 +35,58 @@ pub(crate) fn remove(root: &Path, name: &str) -> Result<()> {
         }
         Err(error) => return Err(error),
     };
-    empty(top).map_err(Error::system("remove what is in", &path))?;
+    walk(top.into(), &Removal).map_err(Error::system("remove what is in", &path))?;
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    match unlinkat(&root_fd, name, AtFlags::REMOVEDIR) {
-        Err(rustix::io::Errno::NOENT) | Ok(()) => Ok(()),
-        Err(error) => Err(Error::system("remove", path)(error)),
-    }
+    gone(unlinkat(&root_fd, name, AtFlags::REMOVEDIR)).map_err(Error::system("remove", path))
 }
 
-fn empty(top: OwnedFd) -> io::Result<()> {
-    let mut way = Descent::default();
-    let mut reader = Reader::default();
-    let mut names: Vec<CString> = Vec::new();
-    let pending = remove_files(&mut reader, &way, &top)?;
-    way.push(top, pending)?;
-    while way.is_inside() {
-        if let Some(name) = way.next_pending() {
-            match open_folder(&way.current()?, &name) {
-                Ok(child) => {
-                    let pending = remove_files(&mut reader, &way, &child)?;
-                    names.push(name);
-                    way.push(child, pending)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) if is_no_folder(&error) => {
-                    gone(unlinkat(way.current()?, &name, AtFlags::empty()))?;
-                }
-                Err(error) => return Err(error),
+struct Removal;
+
+impl Visitor for Removal {
+    type Own = ();
+
+    const IS_ALONE: bool = true;
+
+    fn own(&self) {}
+
+    fn open(&self, above: &Directory, name: &CStr, (): &mut ()) -> io::Result<Option<Directory>> {
+        match open_directory(&above.opened, name) {
+            Ok(directory) => Ok(Some(directory.into())),
+            // It was replaced by a file or a link meanwhile: then it is a name like any other.
+            Err(error) if is_one_of(&error, &[Errno::NOTDIR, Errno::LOOP]) => {
+                gone(unlinkat(&above.opened, name, AtFlags::empty())).map(|()| None)
             }
-            continue;
-        }
-        if way.is_more_to_read() {
-            let pending = remove_files(&mut reader, &way, &way.current()?)?;
-            way.read_on(pending);
-            continue;
-        }
-        way.pop()?;
-        if let Some(name) = names.pop() {
-            gone(unlinkat(way.current()?, &name, AtFlags::REMOVEDIR))?;
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
-    Ok(())
-}
 
-/// Removes every name of a directory that is no directory, and returns the names that are.
-fn remove_files(reader: &mut Reader, way: &Descent, folder: &impl AsFd) -> io::Result<Names> {
-    let folder = folder.as_fd();
-    reader.read(way.depth(), &folder, |name, kind| {
-        let is_folder = is_folder(folder, name, kind)?;
-        if !is_folder {
-            gone(unlinkat(folder, name, AtFlags::empty()))?;
+    fn name(
+        &self,
+        directory: &Directory,
+        name: &CStr,
+        mut kind: FileType,
+        (): &mut (),
+    ) -> io::Result<bool> {
+        if kind == FileType::Unknown {
+            let stat = rustix::fs::statat(&directory.opened, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            kind = FileType::from_raw_mode(stat.st_mode);
         }
-        Ok(is_folder)
-    })
-}
-
-fn is_folder(folder: BorrowedFd<'_>, name: &CStr, kind: FileType) -> io::Result<bool> {
-    if kind != FileType::Unknown {
-        return Ok(kind == FileType::Directory);
+        let is_directory = kind == FileType::Directory;
+        if !is_directory {
+            gone(unlinkat(&directory.opened, name, AtFlags::empty()))?;
+        }
+        Ok(is_directory)
     }
-    let stat = rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(FileType::from_raw_mode(stat.st_mode) == FileType::Directory)
+
+    fn left(&self, above: &Directory, name: &CStr) -> io::Result<()> {
+        gone(unlinkat(&above.opened, name, AtFlags::REMOVEDIR))
+    }
 }
 
-/// Whether a directory was replaced by a file or a link meanwhile: then it is a name like any other.
-fn is_no_folder(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    matches!(Errno::from_io_error(error), Some(Errno::NOTDIR | Errno::LOOP))
-}
-
-fn gone(result: rustix::io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(rustix::io::Errno::NOENT) => Ok(()),
+fn gone(removed: rustix::io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(Errno::NOENT) => Ok(()),
         other => other.map_err(Into::into),
     }
 }

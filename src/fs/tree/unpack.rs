@@ -3,7 +3,7 @@
 
 use std::ffi::{CString, OsStr};
 use std::fs::{File, FileTimes};
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -17,7 +17,7 @@ use rustix::io::Errno;
 
 use crate::domain::error::{Error, Result};
 use crate::fs::tree::copy::times;
-use crate::fs::tree::{BENEATH, FOLDER, ResolveFlags, enter, open_folder};
+use crate::fs::tree::{BENEATH, DIRECTORY, ResolveFlags, enter, open_directory};
 
 /// The longest path of a member, in bytes.
 const LONGEST_PATH: usize = 4096;
@@ -85,16 +85,7 @@ impl Unpacking {
         let resolve = BENEATH | ResolveFlags::NO_XDEV;
         let made = rustix::fs::openat2(folder, &name, flags, Mode::RUSR | Mode::WUSR, resolve)?;
         let mut file = File::from(made);
-        let mut buffer = vec![0; AT_ONCE];
-        let mut written = 0;
-        loop {
-            let read = content.read(&mut buffer)?;
-            if read == 0 {
-                break;
-            }
-            file.write_all(&buffer[..read])?;
-            written += read as u64;
-        }
+        let written = io::copy(&mut BufReader::with_capacity(AT_ONCE, content), &mut file)?;
         fchmod(&file, Mode::from_raw_mode(attributes.mode & 0o777))?;
         let changed = FileTimes::new().set_modified(time(attributes.changed));
         file.set_times(changed)?;
@@ -158,15 +149,15 @@ impl Unpacking {
 
     /// Opens a directory, and makes what is missing of it.
     fn make(&self, path: &Path) -> io::Result<OwnedFd> {
-        let mut folder = rustix::fs::openat(&self.top, c".", FOLDER, Mode::empty())?;
+        let mut folder = rustix::fs::openat(&self.top, c".", DIRECTORY, Mode::empty())?;
         for name in path {
             let name = CString::new(name.as_bytes())?;
-            let mut opened = open_folder(&folder, &name);
+            let mut opened = open_directory(&folder, &name);
             if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
                 let times = times(&fstat(&folder)?);
                 mkdirat(&folder, &name, Mode::from_raw_mode(0o755))?;
                 futimens(&folder, &times)?;
-                opened = open_folder(&folder, &name);
+                opened = open_directory(&folder, &name);
             }
             folder = opened.map_err(|error| match Errno::from_io_error(&error) {
                 Some(Errno::NOTDIR | Errno::LOOP) => {

@@ -2,15 +2,17 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Mutex;
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
 use crate::domain::error::{Error, Result};
-use crate::fs::tree::found::{self, Found};
-use crate::fs::tree::walk::{self, Visitor, lock};
+use crate::fs::tree::descent::Directory;
+use crate::fs::tree::is_one_of;
+use crate::fs::tree::names::Found;
+use crate::fs::tree::walk::{Visitor, lock, walk};
 
 /// What a tree takes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -27,70 +29,29 @@ pub(crate) struct Usage {
 const BLOCK: u64 = 512;
 
 /// Counts what a tree takes, the directory itself included. No link is followed and no mount point crossed.
-pub(crate) fn usage(folder: &OwnedFd) -> Result<Usage> {
-    usage_within(found::MOST, folder)
-}
-
-fn usage_within(most: usize, folder: &OwnedFd) -> Result<Usage> {
+pub(crate) fn usage(directory: OwnedFd) -> Result<Usage> {
+    let counted = walk(directory.into(), &Count::default())
+        .map_err(|error| Error::refused(format!("unable to count all of it: {error}")))?;
     let mut usage = Usage::default();
-    let counted = found::in_parts(folder, most, |top, found, is_first| {
-        let walk = Walk {
-            is_first,
-            found: Mutex::new(found),
-            sum: Mutex::new(Sum::default()),
-            failure: Mutex::new(None),
-        };
-        walk::walk(top, &walk);
-        if let Some(error) = lock(&walk.failure).take() {
-            return Err(error);
-        }
-        let sum = std::mem::take(&mut *lock(&walk.sum));
-        usage = usage.and(sum.of_one);
-        let is_full = lock(&walk.found).is_full();
-        if !is_full {
-            usage = usage.and(sum.of_several);
-        }
-        Ok(is_full)
-    });
-    match counted {
-        Ok(()) => Ok(usage),
-        Err(error) => Err(Error::refused(format!("unable to count all of it: {error}"))),
+    for own in counted {
+        usage.bytes += own.bytes;
+        usage.files += own.files;
+        usage.newest = usage.newest.max(own.newest);
     }
+    Ok(usage)
 }
 
 impl Usage {
     fn add(&mut self, stat: &Statx) {
-        *self = self.and(Self {
-            bytes: stat.stx_blocks * BLOCK,
-            files: 1,
-            newest: stat.stx_mtime.tv_sec,
-        });
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self {
-            bytes: self.bytes + other.bytes,
-            files: self.files + other.files,
-            newest: self.newest.max(other.newest),
-        }
+        self.bytes += stat.stx_blocks * BLOCK;
+        self.files += 1;
+        self.newest = self.newest.max(stat.stx_mtime.tv_sec);
     }
 }
 
-/// What was counted.
 #[derive(Default)]
-struct Sum {
-    /// Files with one name, and directories.
-    of_one: Usage,
-    /// Files with several names, by the first that was found.
-    of_several: Usage,
-}
-
-struct Walk {
-    /// Whether all is counted, not only files with several names.
-    is_first: bool,
+struct Count {
     found: Mutex<Found>,
-    sum: Mutex<Sum>,
-    failure: Mutex<Option<io::Error>>,
 }
 
 const WANTED: StatxFlags = StatxFlags::TYPE
@@ -99,57 +60,47 @@ const WANTED: StatxFlags = StatxFlags::TYPE
     .union(StatxFlags::INO)
     .union(StatxFlags::MTIME);
 
-impl Visitor for Walk {
-    type Own = Sum;
+impl Visitor for Count {
+    type Own = Usage;
 
-    fn folder(&self, folder: &OwnedFd, own: &mut Sum) {
-        if !self.is_first {
-            return;
-        }
-        match statx(folder.as_fd(), c"", AtFlags::EMPTY_PATH, WANTED) {
-            Ok(stat) => own.of_one.add(&stat),
-            Err(error) => self.failed(error.into()),
-        }
+    fn own(&self) -> Usage {
+        Usage::default()
     }
 
-    fn child(
+    fn entered(&self, directory: &Directory, own: &mut Usage) -> io::Result<()> {
+        own.add(&statx(&directory.opened, c"", AtFlags::EMPTY_PATH, WANTED)?);
+        Ok(())
+    }
+
+    fn name(
         &self,
-        folder: BorrowedFd<'_>,
+        directory: &Directory,
         name: &CStr,
         kind: FileType,
-        own: &mut Sum,
+        own: &mut Usage,
     ) -> io::Result<bool> {
         if kind == FileType::Directory {
             return Ok(true);
         }
-        let stat = statx(folder, name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
+        let stat = statx(&directory.opened, name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
         if FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::Directory {
             return Ok(true);
         }
-        if stat.stx_nlink < 2 {
-            if self.is_first {
-                own.of_one.add(&stat);
-            }
-        } else if lock(&self.found).one_more(&stat) == Some(1) {
-            own.of_several.add(&stat);
+        if stat.stx_nlink < 2 || lock(&self.found).one_more(&stat) == 1 {
+            own.add(&stat);
         }
         Ok(false)
     }
 
-    fn failed(&self, error: io::Error) {
-        // What is gone, mounted, or was replaced meanwhile takes nothing here.
+    /// What is gone, mounted, or was replaced meanwhile takes nothing here.
+    fn failed(
+        &self,
+        _: Option<(&Directory, &CStr)>,
+        error: io::Error,
+        _: &mut Usage,
+    ) -> io::Result<()> {
         let passes = [Errno::NOENT, Errno::XDEV, Errno::LOOP, Errno::NOTDIR];
-        if Errno::from_io_error(&error).is_some_and(|error| passes.contains(&error)) {
-            return;
-        }
-        lock(&self.failure).get_or_insert(error);
-    }
-
-    fn finished_folder(&self, own: &mut Sum) {
-        let counted = std::mem::take(own);
-        let mut sum = lock(&self.sum);
-        sum.of_one = sum.of_one.and(counted.of_one);
-        sum.of_several = sum.of_several.and(counted.of_several);
+        if is_one_of(&error, &passes) { Ok(()) } else { Err(error) }
     }
 }
 
@@ -178,23 +129,7 @@ mod tests {
         let file = fs::File::options().write(true).open(inner.join("one")).unwrap();
         file.set_modified(newest).unwrap();
         let top = fs::File::open(folder.path()).unwrap();
-        let usage = usage(&top.into()).unwrap();
+        let usage = usage(top.into()).unwrap();
         assert_eq!(usage, Usage { bytes: expected * BLOCK, files: 5, newest: 5_000_000_000 });
-    }
-
-    #[test]
-    fn more_files_than_are_remembered_are_counted_in_several_walks() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("again")).unwrap();
-        for number in 0..1000 {
-            let file = folder.path().join(format!("{number}"));
-            fs::write(&file, "x").unwrap();
-            fs::hard_link(&file, folder.path().join(format!("again/{number}"))).unwrap();
-        }
-        fs::write(folder.path().join("one"), "x").unwrap();
-        let top = fs::File::open(folder.path()).unwrap().into();
-        let all = usage(&top).unwrap();
-        assert_eq!(all.files, 1003);
-        assert_eq!(usage_within(5, &top).unwrap(), all);
     }
 }

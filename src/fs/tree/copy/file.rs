@@ -32,7 +32,7 @@ const XFS_ACLS: &[u8] = b"trusted.SGI_ACL_";
 
 /// Whether blocks can be shared, and what was found out about that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shared {
+pub(super) enum Shared {
     /// All blocks of the file are.
     Yes,
     /// Those of this file are not.
@@ -42,7 +42,7 @@ pub(crate) enum Shared {
 }
 
 /// Room for what is read, used again for each file.
-pub(crate) struct Buffers {
+pub(super) struct Buffers {
     owners: Owners,
     data: Vec<u8>,
     names: Vec<u8>,
@@ -50,12 +50,12 @@ pub(crate) struct Buffers {
 }
 
 impl Buffers {
-    pub(crate) fn new(owners: Owners) -> Self {
+    pub(super) fn new(owners: Owners) -> Self {
         Self { owners, data: vec![0; CHUNK], names: vec![0; LONGEST], value: vec![0; LONGEST] }
     }
 
     /// Copies a file's data; the blocks are shared where the file system can do that.
-    pub(crate) fn data(
+    pub(super) fn data(
         &mut self,
         source: &File,
         target: &File,
@@ -127,7 +127,7 @@ impl Buffers {
 
     /// Gives a file or a directory the owner, the mode, the extended attributes and the times, in this order: each may
     /// change what comes behind it. Returns how many attributes could not be kept.
-    pub(crate) fn finish(
+    pub(super) fn finish(
         &mut self,
         source: &impl AsFd,
         target: &impl AsFd,
@@ -147,7 +147,7 @@ impl Buffers {
     }
 
     /// The same for what cannot be opened: links, pipes, sockets and whiteouts.
-    pub(crate) fn finish_by_name(
+    pub(super) fn finish_by_name(
         &mut self,
         from: BorrowedFd<'_>,
         to: BorrowedFd<'_>,
@@ -207,7 +207,11 @@ impl Buffers {
 }
 
 /// Copies a file that is open to a name that is not there yet, and says what was copied. Where that fails, some of it may be left.
-pub(crate) fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<Copied> {
+pub(in crate::fs::tree) fn copy_file(
+    source: &OwnedFd,
+    to: &OwnedFd,
+    name: &CStr,
+) -> io::Result<Copied> {
     let source = File::from(source.try_clone()?);
     let stat = fstat(&source)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -223,7 +227,7 @@ pub(crate) fn copy_file(source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Resu
 }
 
 /// Takes the ACLs away that a new directory has from the directory it was made in.
-pub(crate) fn forget_acls(directory: &OwnedFd) -> io::Result<()> {
+pub(super) fn forget_acls(directory: &OwnedFd) -> io::Result<()> {
     for name in ACLS {
         match fremovexattr(directory, name) {
             Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
@@ -241,7 +245,7 @@ fn by_directory(directory: BorrowedFd<'_>, name: &CStr) -> PathBuf {
 }
 
 /// When a file was read and changed last.
-pub(crate) fn times(stat: &Stat) -> Timestamps {
+pub(in crate::fs::tree) fn times(stat: &Stat) -> Timestamps {
     let time = |seconds: i64, nanoseconds: u64| Timespec {
         tv_sec: seconds,
         tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),

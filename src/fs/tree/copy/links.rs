@@ -1,224 +1,189 @@
-//! Hard links: the one thing that is remembered of a tree while it is copied, in memory up to a limit and in the copy itself
-//! beyond it.
+//! Hard links of a copy: nothing is remembered of them, but in the copy itself.
+//!
+//! A file with several names gets one more by its inode when its first name is copied, in a directory at the top of the copy that is there
+//! only meanwhile. The next names are links to that one, and the last takes its place. So neither many files nor long
+//! paths take memory, no path is gone again, and threads need not wait for each other.
 
-use std::collections::HashMap;
 use std::ffi::{CStr, CString};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, Mode, ResolveFlags, Stat, linkat, mkdirat, openat2, unlinkat};
+use rustix::fs::{
+    AtFlags, Mode, RenameFlags, Stat, linkat, mkdirat, renameat_with, statat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::fs::tree::descent::Reader;
-use crate::fs::tree::walk::lock;
-use crate::fs::tree::{BENEATH, FOLDER, open_folder};
+use crate::fs::tree::open_directory;
 
-/// The most of a path that is given to the kernel at once, in bytes; it takes 4,095.
-const LONGEST: usize = 4000;
-
-/// How many bytes are kept in memory.
-const MOST: usize = 2 << 20;
-
-/// Into how many parts the files are divided, so that threads seldom wait for each other.
-const PARTS: usize = 16;
-
-/// What a file takes there beside its path, in bytes.
-const EACH: usize = 96;
-
-type Identity = (u64, u64);
-
-/// Where the first name of a file with several was copied to, and how many names are still to come.
-struct First {
-    path: Vec<u8>,
-    to_come: usize,
-}
-
-/// A directory at the top of the copy, which is there only while it is made: it has a name for each file of a part that there is
-/// no room for in memory.
-struct Beside {
-    folder: OwnedFd,
-    name: CString,
-}
-
-#[derive(Default)]
-struct Known {
-    files: HashMap<Identity, First>,
-    bytes: usize,
-    beside: Option<Beside>,
-}
-
-/// The files with several names that were found so far; one whose names are all copied is forgotten.
-pub(crate) struct Links {
+/// The files with several names.
+pub(super) struct Links {
     /// The top of the copy.
     top: OwnedFd,
-    /// The most of a part, in bytes.
-    most: usize,
-    parts: [Mutex<Known>; PARTS],
+    /// What the directory there is called: no name of the tree that is copied, since nobody can guess it.
+    name: CString,
+    index: OnceLock<OwnedFd>,
 }
 
 impl Links {
     /// None yet, of a copy with this top.
-    pub(crate) fn below(top: OwnedFd) -> Self {
-        Self { top, most: MOST / PARTS, parts: Default::default() }
+    pub(super) fn below(top: OwnedFd) -> io::Result<Self> {
+        let random = RandomState::new().build_hasher().finish();
+        let name = CString::new(format!(".links-{random:016x}"))?;
+        Ok(Self { top, name, index: OnceLock::new() })
     }
 
     /// Makes a file by its first name and returns what was made. By each other name it becomes a link to the first, and
     /// nothing is returned.
-    pub(crate) fn first<T>(
+    pub(super) fn first<T>(
         &self,
         to: BorrowedFd<'_>,
         name: &CStr,
-        path: &[u8],
         stat: &Stat,
-        create: impl FnOnce() -> io::Result<T>,
+        create: impl Fn() -> io::Result<T>,
     ) -> io::Result<Option<T>> {
         if stat.st_nlink < 2 {
             return create().map(Some);
         }
-        let identity = (stat.st_dev, stat.st_ino);
-        // Another thread may find the second name before this one made the first.
-        let mut known = lock(self.part_of(identity));
-        if let Some(first) = known.files.get_mut(&identity) {
-            link(self.top.as_fd(), &first.path, to, name)?;
-            first.to_come = first.to_come.saturating_sub(1);
-            if first.to_come == 0 {
-                let taken = first.path.len() + EACH;
-                known.files.remove(&identity);
-                known.bytes -= taken;
-            }
-            return Ok(None);
-        }
-        if let Some(beside) = &known.beside {
-            let made = linkat(&beside.folder, &beside_name(identity)?, to, name, AtFlags::empty());
-            match made {
-                Ok(()) => return Ok(None),
-                Err(Errno::NOENT) => {}
+        let index = self.index()?;
+        let file = CString::new(format!("{:x}-{:x}", stat.st_dev, stat.st_ino))?;
+        while !is_linked(index, &file, to, name, stat)? {
+            let made = create()?;
+            match linkat(to, name, index, &file, AtFlags::empty()) {
+                // A file that can have no more names is one for itself.
+                Ok(()) | Err(Errno::MLINK) => return Ok(Some(made)),
+                // Another thread was here meanwhile by another name.
+                Err(Errno::EXIST) => unlinkat(to, name, AtFlags::empty())?,
                 Err(error) => return Err(error.into()),
             }
         }
-        let made = create()?;
-        if known.bytes > self.most && self.put_beside(&mut known, to, name, identity)? {
-            return Ok(Some(made));
-        }
-        let to_come = usize::try_from(stat.st_nlink).unwrap_or(usize::MAX) - 1;
-        known.bytes += path.len() + EACH;
-        known.files.insert(identity, First { path: path.to_vec(), to_come });
-        Ok(Some(made))
+        Ok(None)
     }
 
-    fn part_of(&self, (_, number): Identity) -> &Mutex<Known> {
-        &self.parts[usize::try_from(number % PARTS as u64).unwrap_or(0)]
-    }
-
-    /// Gives a file that was made a name for the time of the copying; false where it has as many names as it can have.
-    fn put_beside(
-        &self,
-        known: &mut Known,
-        to: BorrowedFd<'_>,
-        name: &CStr,
-        identity: Identity,
-    ) -> io::Result<bool> {
-        let beside = match &mut known.beside {
-            Some(beside) => beside,
-            none => none.insert(Beside::make(&self.top)?),
-        };
-        match linkat(to, name, &beside.folder, &beside_name(identity)?, AtFlags::empty()) {
-            Ok(()) => Ok(true),
-            Err(Errno::MLINK) => Ok(false),
-            Err(error) => Err(error.into()),
+    fn index(&self) -> io::Result<&OwnedFd> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
         }
+        match mkdirat(&self.top, &self.name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let opened = open_directory(&self.top, &self.name)?;
+        Ok(self.index.get_or_init(|| opened))
     }
 
     /// Takes the names away that were for the time of the copying, and returns the top of the copy.
-    pub(crate) fn end(self) -> io::Result<OwnedFd> {
-        let mut reader = Reader::default();
-        for part in self.parts {
-            let known = part.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let Some(beside) = known.beside else { continue };
-            reader.read(0, &beside.folder, |name, _| {
-                unlinkat(&beside.folder, name, AtFlags::empty())?;
+    pub(super) fn end(self) -> io::Result<OwnedFd> {
+        if let Some(index) = self.index.get() {
+            Reader::default().read(0, index, |name, _| {
+                unlinkat(index, name, AtFlags::empty())?;
                 Ok(false)
             })?;
-            unlinkat(&self.top, &beside.name, AtFlags::REMOVEDIR)?;
+            unlinkat(&self.top, &self.name, AtFlags::REMOVEDIR)?;
         }
         Ok(self.top)
     }
 }
 
-impl Beside {
-    fn make(top: &OwnedFd) -> io::Result<Self> {
-        // No name of the tree that is copied: nobody can guess it.
-        let random = RandomState::new().build_hasher().finish();
-        let name = CString::new(format!(".links-{random:016x}"))?;
-        mkdirat(top, &name, Mode::RWXU)?;
-        let folder = open_folder(top, &name)?;
-        Ok(Self { folder, name })
+/// Makes a name a link to what is copied of a file; false where nothing is.
+fn is_linked(
+    index: &OwnedFd,
+    file: &CStr,
+    to: BorrowedFd<'_>,
+    name: &CStr,
+    stat: &Stat,
+) -> io::Result<bool> {
+    let known = match statat(index, file, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(false),
+        known => known?,
+    };
+    let is_last = known.st_nlink >= stat.st_nlink;
+    let mut linked = Err(Errno::MLINK);
+    if !is_last {
+        linked = linkat(index, file, to, name, AtFlags::empty());
     }
-}
-
-fn beside_name((device, number): Identity) -> io::Result<CString> {
-    Ok(CString::new(format!("{device:x}-{number:x}"))?)
-}
-
-/// Links a path from the top, of any length, to a name in a directory.
-fn link(top: BorrowedFd<'_>, path: &[u8], to: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
-    let mut folder: Option<OwnedFd> = None;
-    let mut rest = path;
-    while rest.len() > LONGEST {
-        let Some(end) = rest[..LONGEST].iter().rposition(|&byte| byte == b'/') else { break };
-        let from = folder.as_ref().map_or(top, AsFd::as_fd);
-        let resolve = BENEATH | ResolveFlags::NO_XDEV;
-        folder = Some(openat2(from, &rest[..end], FOLDER, Mode::empty(), resolve)?);
-        rest = &rest[end + 1..];
+    // Where it has as many names as it can have, this is the last one, too.
+    if linked == Err(Errno::MLINK) {
+        linked = renameat_with(index, file, to, name, RenameFlags::NOREPLACE);
     }
-    let from = folder.as_ref().map_or(top, AsFd::as_fd);
-    Ok(linkat(from, rest, to, name, AtFlags::empty())?)
+    match linked {
+        Err(Errno::NOENT) => Ok(false),
+        linked => linked.map(|()| true).map_err(Into::into),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::fd::AsFd;
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
 
     #[test]
-    fn what_there_is_no_room_for_in_memory_is_linked_all_the_same() {
+    fn names_of_one_file_are_linked_and_nothing_else_is_left() {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("from"), root.path().join("to"));
         fs::create_dir(&from).unwrap();
         fs::create_dir(&to).unwrap();
-        let open = |path| OwnedFd::from(fs::File::open(path).unwrap());
-        let target = open(&to);
-        let mut links = Links::below(open(&to));
-        links.most = 60;
+        let target = OwnedFd::from(fs::File::open(&to).unwrap());
+        let links = Links::below(target.try_clone().unwrap()).unwrap();
         for number in 0..200 {
-            fs::write(from.join(format!("{number}")), "").unwrap();
-            fs::hard_link(from.join(format!("{number}")), from.join("other")).unwrap();
-            let stat = rustix::fs::stat(from.join("other")).unwrap();
-            fs::remove_file(from.join("other")).unwrap();
-            for (name, is_made) in [(format!("a{number}"), true), (format!("b{number}"), false)] {
-                let create = || fs::write(to.join(&name), &name);
-                let as_c = CString::new(name.clone()).unwrap();
-                if !is_made && number < 50 {
-                    // The first ones are never complete, and stay in memory.
-                    continue;
-                }
-                let made = links.first(target.as_fd(), &as_c, name.as_bytes(), &stat, create);
-                assert_eq!(made.unwrap().is_some(), is_made, "{name}");
+            let path = from.join(format!("{number}"));
+            fs::write(&path, "").unwrap();
+            // Of every tenth, one name is not in the tree.
+            let names = ["a", "b", "c"].map(|name| format!("{name}{number}"));
+            for name in &names[..if number % 10 == 0 { 3 } else { 2 }] {
+                fs::hard_link(&path, from.join(name)).unwrap();
+            }
+            fs::remove_file(&path).unwrap();
+            let stat = rustix::fs::stat(from.join(&names[0])).unwrap();
+            for (at, name) in names[..2].iter().enumerate() {
+                let create = || fs::write(to.join(name), name);
+                let c_name = CString::new(name.clone()).unwrap();
+                let made = links.first(target.as_fd(), &c_name, &stat, create).unwrap();
+                assert_eq!(made.is_some(), at == 0, "{name}");
             }
         }
-        assert!(links.parts.iter().any(|part| lock(part).beside.is_some()));
-        let bytes: usize = links.parts.iter().map(|part| lock(part).bytes).sum();
-        assert!(bytes <= PARTS * (60 + EACH + 4), "{bytes} bytes");
         links.end().unwrap();
-        assert_eq!(fs::read_dir(&to).unwrap().count(), 50 + 2 * 150);
-        for number in 50..200 {
-            let number_of = |name: &str| fs::metadata(to.join(format!("{name}{number}"))).unwrap();
-            assert_eq!(number_of("a").ino(), number_of("b").ino());
-            assert_eq!(number_of("a").nlink(), 2);
+        assert_eq!(fs::read_dir(&to).unwrap().count(), 400);
+        for number in 0..200 {
+            let found = |name: &str| fs::metadata(to.join(format!("{name}{number}"))).unwrap();
+            assert_eq!((found("a").ino(), found("a").nlink()), (found("b").ino(), 2));
+        }
+    }
+
+    #[test]
+    fn threads_that_meet_one_file_make_it_once() {
+        let root = tempfile::tempdir().unwrap();
+        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        fs::create_dir(&to).unwrap();
+        let target = OwnedFd::from(fs::File::open(&to).unwrap());
+        for round in 0..200 {
+            fs::write(&from, "").unwrap();
+            for name in 1..4 {
+                fs::hard_link(&from, root.path().join(format!("{name}"))).unwrap();
+            }
+            let stat = rustix::fs::stat(&from).unwrap();
+            let links = Links::below(target.try_clone().unwrap()).unwrap();
+            std::thread::scope(|scope| {
+                for name in 0..4 {
+                    let (links, target) = (&links, &target);
+                    let to = to.join(format!("{round}-{name}"));
+                    scope.spawn(move || {
+                        let name = CString::new(format!("{round}-{name}")).unwrap();
+                        links.first(target.as_fd(), &name, &stat, || fs::write(&to, "")).unwrap();
+                    });
+                }
+            });
+            links.end().unwrap();
+            assert_eq!(fs::metadata(to.join(format!("{round}-0"))).unwrap().nlink(), 4);
+            for name in 0..4 {
+                let name = if name == 0 { "from".to_owned() } else { format!("{name}") };
+                fs::remove_file(root.path().join(name)).unwrap();
+            }
         }
     }
 }

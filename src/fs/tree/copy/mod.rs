@@ -5,35 +5,32 @@
 
 mod file;
 mod links;
-mod worker;
 
+use std::ffi::CStr;
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex};
 
-use rustix::fs::fstat;
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, mknodat, openat,
+    readlinkat, statat, symlinkat,
+};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::snapshot::Made;
-use crate::fs::tree::copy::file::Buffers;
-pub(crate) use crate::fs::tree::copy::file::{copy_file, times};
+use crate::fs::tree::copy::file::{Buffers, Shared};
+pub(super) use crate::fs::tree::copy::file::{copy_file, times};
 use crate::fs::tree::copy::links::Links;
-use crate::fs::tree::copy::worker::Worker;
-use crate::fs::tree::descent::Reader;
-use crate::fs::tree::walk::lock;
+use crate::fs::tree::descent::{Directory, identity};
+use crate::fs::tree::walk::{Visitor, walk};
+use crate::fs::tree::{BENEATH, DIRECTORY, is_one_of, open_below, open_directory};
 
-/// How many directories may wait, open, for a thread that has nothing to do; each with its copy.
-const WAITING: usize = 4;
-
-/// The most threads that copy.
-const THREADS: usize = 6;
-
-/// How many files one thread copies before the others get something to do.
-const ALONE: u64 = 256;
-
-/// How many directories on its way down a thread keeps open; as many again for their copies.
-const KEPT_OPEN: usize = 4;
+/// How often a name is tried again that became something else meanwhile.
+const TRIES: u32 = 3;
 
 /// After how many files it is said how many there were.
 const SAID_EVERY: u64 = 64;
@@ -55,7 +52,7 @@ pub(crate) struct Copied {
 
 /// To whom copies belong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Owners {
+pub(super) enum Owners {
     /// To whom the originals belong.
     Kept,
     /// To the caller, which takes set-uid and set-gid bits away.
@@ -64,162 +61,261 @@ pub(crate) enum Owners {
 
 /// Copies all that is in `from`, and what `from` itself is, into the empty directory `to`, which nobody else can enter: it
 /// takes its owner and its mode last.
-pub(crate) fn copy(
+pub(super) fn copy(
     from: OwnedFd,
     to: OwnedFd,
     owners: Owners,
     progress: &(dyn Fn(u64) + Sync),
 ) -> io::Result<Copied> {
     file::forget_acls(&to)?;
-    let (top, target) = (from.try_clone()?, to.try_clone()?);
-    let walk = Walk {
+    let copying = Copying {
         owners,
         progress,
-        links: Links::below(to),
-        count: Count::default(),
-        failure: Mutex::new(None),
-        is_over: AtomicBool::new(false),
-        queue: Mutex::new(Queue::default()),
-        changed_queue: Condvar::new(),
+        top: from.try_clone()?,
+        identity: identity(&from)?,
+        links: Links::below(to.try_clone()?)?,
+        files: AtomicU64::new(0),
+        cannot_share: AtomicBool::new(false),
     };
-    let first = Pair { from, to: target, path: Vec::new() };
-    walk.run(first);
-    let (links, copied, failure) = walk.result();
-    if let Some((path, error)) = failure {
-        let path = String::from_utf8_lossy(&path).into_owned();
-        return Err(io::Error::new(error.kind(), format!("{path}: {error}")));
+    let ended = walk(Directory { opened: from, copy: Some(to) }, &copying)?;
+    let (mut copied, mut is_shared, mut has_own_blocks) = (Copied::default(), false, false);
+    for own in ended {
+        copied.bytes += own.copied.bytes;
+        copied.left_out += own.copied.left_out;
+        copied.lost += own.copied.lost;
+        is_shared |= own.has_shared_blocks;
+        has_own_blocks |= own.has_own_blocks;
     }
-    let stat = fstat(&top)?;
-    let top_of_copy = links.end()?;
-    let lost = Buffers::new(owners).finish(&top, &top_of_copy, &stat)?;
-    Ok(Copied { lost: copied.lost + lost, ..copied })
+    let stat = fstat(&copying.top)?;
+    let top_of_copy = copying.links.end()?;
+    copied.lost += Buffers::new(owners).finish(&copying.top, &top_of_copy, &stat)?;
+    copied.files = copying.files.into_inner();
+    copied.made = if is_shared && !has_own_blocks { Made::Reflink } else { Made::Copy };
+    Ok(copied)
 }
 
-/// A directory, the directory that becomes its copy, and its path from the top.
-struct Pair {
-    from: OwnedFd,
-    to: OwnedFd,
-    path: Vec<u8>,
-}
-
-#[derive(Default)]
-struct Queue {
-    waiting: Vec<Pair>,
-    busy: usize,
-}
-
-#[derive(Default)]
-struct Count {
+struct Copying<'a> {
+    owners: Owners,
+    progress: &'a (dyn Fn(u64) + Sync),
+    top: OwnedFd,
+    identity: (u64, u64),
+    links: Links,
     files: AtomicU64,
-    bytes: AtomicU64,
-    left_out: AtomicU64,
-    lost: AtomicU64,
-    with_shared_blocks: AtomicU64,
-    with_own_blocks: AtomicU64,
+    /// Whether it was found out that the file systems share no blocks.
     cannot_share: AtomicBool,
 }
 
-struct Walk<'a> {
-    owners: Owners,
-    progress: &'a (dyn Fn(u64) + Sync),
-    links: Links,
-    count: Count,
-    failure: Mutex<Option<(Vec<u8>, io::Error)>>,
-    is_over: AtomicBool,
-    queue: Mutex<Queue>,
-    changed_queue: Condvar,
+/// What one thread did, and room for what it reads.
+struct Own {
+    buffers: Buffers,
+    copied: Copied,
+    has_shared_blocks: bool,
+    has_own_blocks: bool,
 }
 
-impl Walk<'_> {
-    fn result(self) -> (Links, Copied, Option<(Vec<u8>, io::Error)>) {
-        let count = self.count;
-        let shares = count.with_shared_blocks.into_inner() > 0;
-        let is_shared = shares && count.with_own_blocks.into_inner() == 0;
-        let copied = Copied {
-            files: count.files.into_inner(),
-            bytes: count.bytes.into_inner(),
-            left_out: count.left_out.into_inner(),
-            lost: count.lost.into_inner(),
-            made: if is_shared { Made::Reflink } else { Made::Copy },
+/// What became of a name.
+enum Done {
+    /// It was copied, is left out, or is not there any more.
+    Yes,
+    /// It is of this kind.
+    Is(FileType),
+}
+
+impl Visitor for Copying<'_> {
+    type Own = Own;
+
+    fn own(&self) -> Own {
+        Own {
+            buffers: Buffers::new(self.owners),
+            copied: Copied::default(),
+            has_shared_blocks: false,
+            has_own_blocks: false,
+        }
+    }
+
+    /// Opens a directory and its copy. It was there when its copy was made; what is there now is what is copied.
+    fn open(&self, above: &Directory, name: &CStr, own: &mut Own) -> io::Result<Option<Directory>> {
+        let opened = match open_directory(&above.opened, name) {
+            Err(error) => return self.passed(error, own).map(|()| None),
+            Ok(opened) => opened,
         };
-        let failure = self.failure.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        (self.links, copied, failure)
+        let copy = openat(above.copy()?, name, DIRECTORY, Mode::empty())?;
+        Ok(Some(Directory { opened, copy: Some(copy) }))
     }
 
-    fn run(&self, first: Pair) {
-        // This thread begins: a small tree is copied by it alone, in the same order every time.
-        lock(&self.queue).busy = 1;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
-        std::thread::scope(|scope| {
-            for _ in 1..threads {
-                scope.spawn(|| self.work(None));
+    /// Copies what has a name in a directory; of a directory, only the name.
+    fn name(
+        &self,
+        directory: &Directory,
+        name: &CStr,
+        mut kind: FileType,
+        own: &mut Own,
+    ) -> io::Result<bool> {
+        let (from, to) = (directory.opened.as_fd(), directory.copy()?);
+        for _ in 0..TRIES {
+            let done = match kind {
+                FileType::Directory => {
+                    mkdirat(to, name, Mode::RWXU)?;
+                    return Ok(true);
+                }
+                FileType::RegularFile => self.file(from, to, name, own)?,
+                _ => self.by_name(from, to, name, own)?,
+            };
+            match done {
+                Done::Yes => return Ok(false),
+                // It became something else meanwhile.
+                Done::Is(other) => kind = other,
             }
-            self.work(Some(first));
-        });
-    }
-
-    fn work(&self, first: Option<Pair>) {
-        let (mut buffers, mut reader) = (Buffers::new(self.owners), Reader::default());
-        let mut next = first.or_else(|| self.next());
-        while let Some(pair) = next {
-            let mut worker = Worker { walk: self, path: pair.path, buffers, reader };
-            if let Err(error) = worker.tree(pair.from, pair.to) {
-                self.fail(worker.path, error);
-            }
-            (buffers, reader) = (worker.buffers, worker.reader);
-            let mut queue = lock(&self.queue);
-            queue.busy -= 1;
-            if queue.busy == 0 {
-                self.changed_queue.notify_all();
-            }
-            drop(queue);
-            next = self.next();
         }
+        Err(io::Error::other("it is replaced again and again; stop what writes there"))
     }
 
-    /// Waits for a directory; `None` once there is none and nobody is left who could bring one.
-    fn next(&self) -> Option<Pair> {
-        let mut queue = lock(&self.queue);
-        loop {
-            if let Some(pair) = queue.waiting.pop() {
-                queue.busy += 1;
-                return Some(pair);
-            }
-            if queue.busy == 0 {
-                return None;
-            }
-            queue =
-                self.changed_queue.wait(queue).unwrap_or_else(std::sync::PoisonError::into_inner);
-        }
+    /// Finishes a directory: nothing changes its times any more. The top is finished last of all.
+    fn was_read(&self, directory: &Directory, own: &mut Own) -> io::Result<()> {
+        let stat = fstat(&directory.opened)?;
+        let is_top = (stat.st_dev, stat.st_ino) == self.identity;
+        let lost = if is_top {
+            0
+        } else {
+            own.buffers.finish(&directory.opened, &directory.copy()?, &stat)?
+        };
+        self.add(lost, own);
+        Ok(())
     }
 
-    /// Leaves a directory to another thread where one may be waiting; otherwise gives it back.
-    fn offer(&self, from: OwnedFd, to: OwnedFd, path: &[u8]) -> Option<(OwnedFd, OwnedFd)> {
-        let is_worth_it = self.count.files.load(Ordering::Relaxed) >= ALONE;
-        let mut queue = lock(&self.queue);
-        if !is_worth_it || queue.waiting.len() >= WAITING {
-            return Some((from, to));
-        }
-        queue.waiting.push(Pair { from, to, path: path.to_vec() });
-        self.changed_queue.notify_one();
-        None
+    fn failed(
+        &self,
+        at: Option<(&Directory, &CStr)>,
+        error: io::Error,
+        _: &mut Own,
+    ) -> io::Result<()> {
+        let Some((directory, name)) = at else { return Err(error) };
+        let path = self.path_of(directory, name);
+        Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
+}
 
-    fn fail(&self, path: Vec<u8>, error: io::Error) {
-        self.is_over.store(true, Ordering::Relaxed);
-        lock(&self.failure).get_or_insert((path, error));
-    }
-
-    fn add(&self, lost: u64) {
-        self.count.lost.fetch_add(lost, Ordering::Relaxed);
-        let before = self.count.files.fetch_add(1, Ordering::Relaxed);
+impl Copying<'_> {
+    fn add(&self, lost: u64, own: &mut Own) {
+        own.copied.lost += lost;
+        let before = self.files.fetch_add(1, Ordering::Relaxed);
         if before.is_multiple_of(SAID_EVERY) {
             (self.progress)(before + 1);
         }
     }
 
-    fn leave_out(&self) {
-        self.count.left_out.fetch_add(1, Ordering::Relaxed);
+    /// Passes what is gone, and leaves out what is mounted.
+    fn passed(&self, error: io::Error, own: &mut Own) -> io::Result<()> {
+        match Errno::from_io_error(&error) {
+            Some(Errno::NOENT) => Ok(()),
+            Some(Errno::XDEV) => {
+                own.copied.left_out += 1;
+                Ok(())
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Where a name is, from the top; the name alone where its directory is not in the tree any more.
+    fn path_of(&self, directory: &Directory, name: &CStr) -> PathBuf {
+        let path =
+            |opened: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+        let (top, above) = (path(&self.top).unwrap_or_default(), path(&directory.opened));
+        let above = above.unwrap_or_default();
+        above
+            .strip_prefix(top)
+            .unwrap_or("".as_ref())
+            .join(std::ffi::OsStr::from_bytes(name.to_bytes()))
+    }
+
+    fn file(
+        &self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        name: &CStr,
+        own: &mut Own,
+    ) -> io::Result<Done> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let source = match open_below(&from, name, flags, BENEATH | ResolveFlags::NO_XDEV) {
+            Ok(source) => File::from(source),
+            Err(error) if is_one_of(&error, &[Errno::LOOP, Errno::NXIO]) => {
+                return Ok(Done::Is(FileType::Unknown));
+            }
+            Err(error) => return self.passed(error, own).map(|()| Done::Yes),
+        };
+        let stat = fstat(&source)?;
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if kind != FileType::RegularFile {
+            return Ok(Done::Is(kind));
+        }
+        let create = || {
+            let flags =
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            Ok(File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?))
+        };
+        let Some(target) = self.links.first(to, name, &stat, create)? else {
+            self.add(0, own);
+            return Ok(Done::Yes);
+        };
+        let try_sharing = !self.cannot_share.load(Ordering::Relaxed);
+        let shared = own.buffers.data(&source, &target, &stat, try_sharing)?;
+        if stat.st_size > 0 {
+            own.has_shared_blocks |= shared == Shared::Yes;
+            own.has_own_blocks |= shared != Shared::Yes;
+            self.cannot_share.fetch_or(shared == Shared::Never, Ordering::Relaxed);
+        }
+        let in_blocks = stat.st_blocks.saturating_mul(512);
+        own.copied.bytes += u64::try_from(stat.st_size.min(in_blocks)).unwrap_or(0);
+        let lost = own.buffers.finish(&source, &target, &stat)?;
+        self.add(lost, own);
+        Ok(Done::Yes)
+    }
+
+    /// Copies what cannot be opened.
+    fn by_name(
+        &self,
+        from: BorrowedFd<'_>,
+        to: BorrowedFd<'_>,
+        name: &CStr,
+        own: &mut Own,
+    ) -> io::Result<Done> {
+        let stat = match statat(from, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(Done::Yes),
+            stat => stat?,
+        };
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        if matches!(kind, FileType::RegularFile | FileType::Directory) {
+            return Ok(Done::Is(kind));
+        }
+        let is_link = kind == FileType::Symlink;
+        if !is_link && !is_harmless(kind, &stat) {
+            own.copied.left_out += 1;
+            return Ok(Done::Yes);
+        }
+        let leads_to = match is_link.then(|| readlinkat(from, name, Vec::new())).transpose() {
+            Err(Errno::NOENT) => return Ok(Done::Yes),
+            Err(Errno::INVAL) => return Ok(Done::Is(FileType::Unknown)),
+            leads_to => leads_to?,
+        };
+        let create = || match &leads_to {
+            Some(leads_to) => Ok(symlinkat(leads_to, to, name)?),
+            None => Ok(mknodat(to, name, kind, Mode::RUSR | Mode::WUSR, 0)?),
+        };
+        let lost = match self.links.first(to, name, &stat, create)? {
+            Some(()) => own.buffers.finish_by_name(from, to, name, &stat, is_link)?,
+            None => 0,
+        };
+        self.add(lost, own);
+        Ok(Done::Yes)
+    }
+}
+
+/// Whether anybody could make it: a pipe, a socket, or a whiteout, by which a layer of an image says that a file is gone.
+fn is_harmless(kind: FileType, stat: &Stat) -> bool {
+    match kind {
+        FileType::Fifo | FileType::Socket => true,
+        FileType::CharacterDevice => stat.st_rdev == 0,
+        _ => false,
     }
 }
 
@@ -232,15 +328,15 @@ mod tests {
 
     use rustix::fs::Mode;
 
-    use crate::fs::tree::FOLDER;
+    use crate::fs::tree::DIRECTORY;
 
     fn copied(from: &Path, to: &Path) -> Copied {
-        let open = |path: &Path| rustix::fs::open(path, FOLDER, Mode::empty()).unwrap();
+        let open = |path: &Path| rustix::fs::open(path, DIRECTORY, Mode::empty()).unwrap();
         copy(open(from), open(to), Owners::Kept, &|_| {}).unwrap()
     }
 
     fn counted(tree: &Path) -> u64 {
-        super::super::usage(&File::open(tree).unwrap().into()).unwrap().files
+        super::super::usage(File::open(tree).unwrap().into()).unwrap().files
     }
 
     #[test]
@@ -324,7 +420,7 @@ mod tests {
         let (uid, gid) = (users::get_effective_uid(), users::get_effective_gid());
         let depth = super::super::Depth::Tree;
         let owned =
-            super::super::own(&File::open(&to).unwrap().into(), "to", uid, gid, depth, &|_| {})
+            super::super::own(File::open(&to).unwrap().into(), "to", uid, gid, depth, &|_| {})
                 .unwrap();
         assert_eq!(owned.seen, expected);
         super::super::remove(root.path(), "to").unwrap();
