@@ -42,7 +42,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
 use crate::domain::names::STAGED;
 use crate::domain::size::ByteSize;
-use crate::fs::{fuse, mount_points, tree};
+use crate::fs::{fuse, mount_points, subvolume, tree};
 use crate::host::process::Program;
 
 /// The directory of the images, below the root of the store.
@@ -97,9 +97,6 @@ pub(crate) const LEAST: u64 = 8 << 20;
 /// How long the kernel has to let go of a file system that nobody uses any more.
 const LETTING_GO: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// The kind of a btrfs, as `statfs(2)` tells it.
-const BTRFS: u64 = 0x9123_683e;
-
 /// The programs that make and resize images, and what brings them.
 pub(crate) const PROGRAMS: [(&str, &str); 3] =
     [("mkfs.ext4", "e2fsprogs"), ("resize2fs", "e2fsprogs"), ("losetup", "util-linux")];
@@ -117,7 +114,8 @@ pub(crate) fn has_program(name: &str) -> bool {
 
 /// Whether a directory is on a btrfs.
 pub(crate) fn is_btrfs(folder: &Path) -> bool {
-    rustix::fs::statfs(folder).is_ok_and(|found| u64::try_from(found.f_type) == Ok(BTRFS))
+    rustix::fs::statfs(folder)
+        .is_ok_and(|found| u64::try_from(found.f_type) == Ok(subvolume::MAGIC))
 }
 
 /// The image of one entry.
@@ -164,10 +162,8 @@ impl Image {
         }
     }
 
-    /// Makes it, with a file system whose top directory belongs to these ids. One that was not finished is made anew.
-    ///
-    /// # Errors
-    /// Where it cannot be made; nothing is left of it then.
+    /// Makes it, with a file system whose top directory belongs to these ids. One that was not finished is made anew. Nothing is
+    /// left of one that cannot be made.
     pub(crate) fn make(&self, size: ByteSize, preallocate: bool, owner: (u32, u32)) -> Result<()> {
         let unfinished = self.unfinished()?;
         unfinished.remove()?;
@@ -212,10 +208,7 @@ impl Image {
         file.sync_all().map_err(Error::system("write", &self.shown))
     }
 
-    /// Has it hold more. What it holds stays, and containers that use it go on.
-    ///
-    /// # Errors
-    /// Where it cannot grow; it is as large as before then.
+    /// Grows it. What it holds stays, and containers that use it go on. One that cannot grow is as large as before.
     pub(crate) fn grow(
         &self,
         size: ByteSize,
@@ -316,10 +309,8 @@ impl Image {
         Err(Error::refused(format!("{shown} is not an image that root made{AND}move it away")))
     }
 
-    /// Replays the journal of a file system that is not mounted, and checks one that did not end cleanly.
-    ///
-    /// # Errors
-    /// Where it is damaged in a way that e2fsck does not mend by itself (e2fsck(8), `-p`).
+    /// Replays the journal of a file system that is not mounted, and checks one that did not end cleanly. Refused is what
+    /// e2fsck does not mend by itself (e2fsck(8), `-p`).
     fn check_and_mend(&self, file: &File, name: &str) -> Result<()> {
         self.end_devices(file)?;
         if !self.devices(file)?.is_empty() {

@@ -1,16 +1,23 @@
-//! Subvolumes with a quota, on btrfs: root's work, done by the program `btrfs`.
+//! Subvolumes of btrfs, with a quota or as snapshots: root's work, done by the program `btrfs`.
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, fstat, fstatfs};
 use rustix::io::{Errno, FdFlags};
 
 use crate::domain::error::{Error, Result};
 use crate::domain::size::ByteSize;
 use crate::host::process::Program;
+use crate::host::users::is_root;
+
+/// The kind of a btrfs, as `statfs(2)` tells it.
+pub(super) const MAGIC: u64 = 0x9123_683E;
+
+/// The inode number of the top of a subvolume (btrfs(5)).
+const TOP: u64 = 256;
 
 /// The program, and what brings it.
 pub(crate) const PROGRAM: (&str, &str) = ("btrfs", "btrfs-progs");
@@ -46,9 +53,35 @@ pub(crate) fn limit(storage: &Path, name: &str, size: ByteSize) -> Result<()> {
     btrfs(&["qgroup", "limit", &size.bytes().to_string(), &inherited(&root, name)?])
 }
 
-/// Whether a path is the top of a subvolume, as far as its number says (btrfs(5)); only asked on a btrfs.
+/// Whether a path is the top of a subvolume, as far as its number says; only asked on a btrfs.
 pub(crate) fn is_one(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.ino() == 256)
+    std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.ino() == TOP)
+}
+
+/// Has btrfs take a snapshot of a directory, as `name` in another one; false where it cannot: the directory is no subvolume,
+/// there are others in it, which would be missing, or the program for it is not here.
+pub(super) fn snapshot(from: &OwnedFd, to: &OwnedFd, name: &str) -> bool {
+    is_root() && is_subvolume(from) && take(from, to, name).is_some()
+}
+
+fn is_subvolume(directory: &OwnedFd) -> bool {
+    let is_btrfs = fstatfs(directory).is_ok_and(|found| u64::try_from(found.f_type) == Ok(MAGIC));
+    is_btrfs && fstat(directory).is_ok_and(|found| found.st_ino == TOP)
+}
+
+fn take(from: &OwnedFd, to: &OwnedFd, name: &str) -> Option<()> {
+    // Descriptors that the program gets too: by these it finds the directories, whatever they are called meanwhile.
+    let (from, to) = (rustix::io::dup(from).ok()?, rustix::io::dup(to).ok()?);
+    let from = format!("/proc/self/fd/{}", from.as_raw_fd());
+    let to = format!("/proc/self/fd/{}/{name}", to.as_raw_fd());
+    let inside = Program::new("btrfs", &["subvolume", "list", "-o", &from]).run().ok()?;
+    if inside.status != 0 || !inside.stdout.trim().is_empty() {
+        return None;
+    }
+    Program::new("btrfs", &["subvolume", "snapshot", &from, &to]).must().ok()?;
+    // It has the original's limit, which is not for what is made of it. Without quotas there is none.
+    let _ = Program::new("btrfs", &["qgroup", "limit", "none", &to]).run();
+    Some(())
 }
 
 fn open(storage: &Path) -> Result<File> {

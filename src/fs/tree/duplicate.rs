@@ -11,9 +11,10 @@ use rustix::fs::{
 
 use crate::domain::error::{Error, Result};
 use crate::domain::snapshot::Made;
+use crate::fs::subvolume;
 use crate::fs::tree::copy::{Owners, copy};
 use crate::fs::tree::{
-    BENEATH, Copied, DIRECTORY, btrfs, enter, file, is_directory_empty, is_file, open_below,
+    BENEATH, Copied, DIRECTORY, enter, file, is_directory_empty, is_file, open_below,
     open_without_links, remove,
 };
 
@@ -111,11 +112,12 @@ fn place(
 ) -> Result<Copied> {
     let path = root.join(to);
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    let copied = if source.by_file_system && btrfs::snapshot(&source.directory, &root_fd, hidden) {
-        Ok(Copied { made: Made::Btrfs, ..Copied::default() })
-    } else {
-        fill(&root_fd, source, hidden, progress)
-    };
+    let copied =
+        if source.by_file_system && subvolume::snapshot(&source.directory, &root_fd, hidden) {
+            Ok(Copied { made: Made::Btrfs, ..Copied::default() })
+        } else {
+            fill(&root_fd, source, hidden, progress)
+        };
     let copied = copied.and_then(|copied| {
         // A name that survives a power cut must not lead to files that do not.
         syncfs(&root_fd)?;

@@ -3,7 +3,6 @@
 //! A tree is entered by one name below a root that was opened before, and from there on by descriptors
 //! alone: no link is followed and no mount point crossed, whatever is renamed or replaced meanwhile.
 
-mod btrfs;
 mod copy;
 mod descent;
 mod duplicate;
