@@ -8,6 +8,7 @@ use ruzstd::decoding::StreamingDecoder;
 use tar::{Archive, EntryType, Header, PaxExtensions};
 
 use crate::domain::error::{Error, Result};
+use crate::fs::space;
 use crate::fs::tree::{Attributes, Unpacking};
 
 /// The longest name that stands in a member of its own.
@@ -15,9 +16,6 @@ const LONGEST_EXTENSION: u64 = 64 * 1024;
 
 /// The most members that are unpacked.
 const MOST_MEMBERS: u64 = 1_000_000;
-
-/// What is left free on the disk, in bytes.
-const RESERVE: u64 = 64 << 20;
 
 /// What something is compressed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,15 +54,12 @@ pub(crate) fn is_archive(data: &mut (impl Read + Seek)) -> io::Result<bool> {
 }
 
 /// Unpacks an archive into the empty directory `name` directly below `root`. Owners are not taken from it, nor extended
-/// attributes.
-///
-/// # Errors
-/// Names the first member that is refused, and why; what was unpacked before stays, for the caller to remove.
+/// attributes. The error names the first member that is refused, and why; what was unpacked before stays, for the caller to
+/// remove.
 pub(crate) fn unpack(data: &mut (impl Read + Seek), root: &Path, name: &str) -> Result<Unpacked> {
     let broken = |error: io::Error| Error::refused(format!("the archive cannot be read: {error}"));
     data.rewind().map_err(broken)?;
-    let free = rustix::fs::statvfs(root).map_err(Error::system("look at", root))?;
-    let most = (free.f_bavail * free.f_frsize).saturating_sub(RESERVE);
+    let most = space::writable(root)?;
     let mut archive = Archive::new(content(data).map_err(broken)?);
     let mut unpacking = Unpacking::into(root, name)?;
     let mut unpacked = Unpacked::default();

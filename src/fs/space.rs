@@ -7,6 +7,9 @@ use rustix::fs::StatVfs;
 
 use crate::domain::error::{Error, Result};
 
+/// What is left free on a disk, in bytes.
+const RESERVE: u64 = 64 << 20;
+
 /// The share of a path's file system that is free for users who are not root, in percent; none where nobody knows.
 pub(crate) fn free_percent(path: &Path) -> Option<u64> {
     let found = rustix::fs::statvfs(path).ok()?;
@@ -17,9 +20,14 @@ pub(crate) fn free_percent(path: &Path) -> Option<u64> {
 }
 
 /// What is free for everybody on the file system of a directory, in bytes.
-pub(crate) fn free(folder: &Path) -> Result<u64> {
-    let found = rustix::fs::statvfs(folder).map_err(Error::system("look at", folder))?;
+pub(crate) fn free(directory: &Path) -> Result<u64> {
+    let found = rustix::fs::statvfs(directory).map_err(Error::system("look at", directory))?;
     Ok(found.f_bavail * found.f_frsize)
+}
+
+/// What may be written to the file system of a directory, in bytes: some is left free.
+pub(crate) fn writable(directory: &Path) -> Result<u64> {
+    Ok(free(directory)?.saturating_sub(RESERVE))
 }
 
 /// How full a file system is.

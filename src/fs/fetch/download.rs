@@ -9,10 +9,8 @@ use sha2::{Digest, Sha256 as Sum};
 use crate::domain::error::{Error, Result};
 use crate::domain::web::{Sha256, WebAddress};
 use crate::fs::fetch::{environment, program, words};
+use crate::fs::space;
 use crate::host::process::Program;
-
-/// What is left free on the disk, in bytes.
-const RESERVE: u64 = 64 << 20;
 
 /// How many bytes are taken at once.
 const AT_ONCE: usize = 64 * 1024;
@@ -25,9 +23,6 @@ enum Stop {
 
 /// Downloads what is at an address into a file in the directory `root`, and tells now and then how many bytes there are;
 /// returns how many there were, and their sum.
-///
-/// # Errors
-/// With curl's own words, which have the server's status; and where the disk cannot hold it.
 pub(crate) fn download(
     address: &WebAddress,
     to: &mut File,
@@ -36,8 +31,7 @@ pub(crate) fn download(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(u64, Sha256)> {
     let program = program("curl")?;
-    let free = rustix::fs::statvfs(root).map_err(Error::system("look at", root))?;
-    let most = (free.f_bavail * free.f_frsize).saturating_sub(RESERVE);
+    let most = space::writable(root)?;
     // The first word, so that no file of settings is read.
     let words_of_curl = [
         "--disable",

@@ -34,9 +34,7 @@ const SETTINGS: [&str; 8] = [
 
 /// Fills the directory `name` directly below `root`, which belongs to `ids` and nobody else may enter, with what is in the
 /// repository; its history stays away. Returns the commit.
-///
-/// # Errors
-/// With git's own words, and for links that lead out of the directory; what was fetched stays, for the caller to remove.
+/// Where that fails, what was fetched stays, for the caller to remove.
 pub(crate) fn fetch(
     root: &Path,
     name: &str,

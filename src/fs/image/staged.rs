@@ -70,9 +70,7 @@ impl Image {
 
     /// Puts it in the place of an entry's image, which is attached there and is not used, and has that under its own name.
     /// Cut off anywhere, the one or the other image is there, whole. The entry's is not attached afterwards.
-    ///
-    /// # Errors
-    /// Where somebody uses what is to be replaced; the entry has what it had then.
+    /// What somebody uses is not replaced.
     pub(crate) fn replace(&self, of_entry: &Self, storage: &Path, name: &str) -> Result<()> {
         let device = attached_at(&storage.join(name));
         detach(storage, name)?;

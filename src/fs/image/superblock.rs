@@ -12,9 +12,6 @@ const MAGIC: u16 = 0xef53;
 const WIDE: u32 = 0x80;
 
 /// The size of the file system in an image, in bytes.
-///
-/// # Errors
-/// Where it cannot be read, or there is none.
 pub(super) fn size(image: &File) -> io::Result<u64> {
     let mut block = [0_u8; 1024];
     image.read_exact_at(&mut block, BEGIN)?;

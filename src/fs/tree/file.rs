@@ -66,10 +66,8 @@ pub(crate) fn read_file(root: &Path, name: &str, most: u64) -> Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Copies the file `from` directly below `root` to `to`, which must not be there yet: under a hidden name first.
-///
-/// # Errors
-/// Where it cannot be copied; nothing is left of the copy then.
+/// Copies the file `from` directly below `root` to `to`, which must not be there yet: under a hidden name first. Nothing is left
+/// of one that is not complete.
 pub(crate) fn duplicate_file(root: &Path, from: &str, to: &str, hidden: &str) -> Result<Copied> {
     let (root_fd, source) = enter_file(root, from, READING)?;
     let copied = CString::new(hidden)
