@@ -25,7 +25,7 @@ use crate::host::environment;
 use crate::ops::auto_volumes::made_for;
 use crate::ops::{access, destroy};
 use crate::storage::entry_lock::EntryLock;
-use crate::storage::ownership::{self, Folder, Ids};
+use crate::storage::ownership::{Directory, Ids, StorageRoot};
 use crate::storage::root;
 use crate::storage::staged::{Staged, clear_staged};
 use crate::store::Store;
@@ -163,11 +163,10 @@ impl Uncovered {
             let Some(hidden) = &own.hidden else {
                 continue;
             };
-            let layout = context.store.layout();
             if let Some(user) = self.user {
-                let directory = Folder { name: hidden.name(), part: None };
+                let directory = Directory { name: hidden.name(), part: None };
                 let depth = Depth::Folder;
-                ownership::give(&context.environment, layout, directory, user, depth, &|_| {})?;
+                StorageRoot::of(context).give(directory, user, depth, &|_| {})?;
             }
             let directory = hidden.path().to_string_lossy().into_owned();
             let directory = context.as_docker_sees_it(&directory)?;
@@ -196,7 +195,7 @@ fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
                     let what = format!("storage entry \"{}\" was made", entry.name);
                     return Err(meanwhile(app, &what));
                 }
-                change.move_folder(hidden.path(), directory);
+                change.move_directory(hidden.path(), directory);
                 change.write_entry(entry)?;
             } else if now.as_ref() != Some(entry) {
                 let what = format!("storage entry \"{}\" was changed", entry.name);

@@ -44,7 +44,7 @@ use crate::host::environment;
 use crate::ops::scheduler;
 use crate::ops::usable;
 use crate::ops::usage::{NEARLY_FULL, share_of};
-use crate::storage::ownership::{self, Folder, Ids};
+use crate::storage::ownership::{self, Directory, Ids, StorageRoot};
 use crate::storage::root;
 use crate::store::{Mounted, Mounts};
 use crate::types;
@@ -376,14 +376,12 @@ fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()>
     wanted.apply(entry, context)?;
     let found = std::fs::metadata(&directory).map_err(Error::system("read", &directory))?;
     let ids = Ids { uid: found.uid(), gid: found.gid() };
-    let layout = context.store.layout();
-    ownership::make_part(&context.environment, layout, name, part.as_str(), ids)
+    StorageRoot::of(context).make_part(name, part.as_str(), ids)
 }
 
 /// Gives an entry's directory, or the part of it that is mounted, to the ids.
 fn give(mounted: &Mounted, ids: Ids, context: &Context) -> Result<()> {
     let part = mounted.attachment.subpath.as_ref().map(Subpath::as_str);
-    let directory = Folder { name: mounted.entry.name.as_str(), part };
-    let layout = context.store.layout();
-    ownership::give(&context.environment, layout, directory, ids, Depth::Folder, &|_| {}).map(drop)
+    let directory = Directory { name: mounted.entry.name.as_str(), part };
+    StorageRoot::of(context).give(directory, ids, Depth::Folder, &|_| {}).map(drop)
 }

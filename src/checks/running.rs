@@ -10,7 +10,7 @@ use crate::domain::{
     AppName, ContainerPath, Finding, MountString, Phase, ProcessType, Severity, Source,
 };
 use crate::fs::real::Identity;
-use crate::storage::ownership;
+use crate::storage::ownership::StorageRoot;
 use crate::storage::root::Place;
 use crate::store::docker_options::OptionsFile;
 use crate::store::{Mounted, Mounts};
@@ -113,8 +113,7 @@ fn replaced(declared: &[&Mounted], container: &Container, context: &Context) -> 
     }
     let process = containers::process(&context.environment, container)?;
     let paths: Vec<&str> = now.iter().map(|(_, path, _)| path.as_str()).collect();
-    let (environment, layout) = (&context.environment, context.store.layout());
-    let seen = ownership::seen_by(environment, layout, process, &paths);
+    let seen = StorageRoot::of(context).seen_by(process, &paths);
     let mut both = now.into_iter().zip(seen);
     let ((source, path, _), _) =
         both.find(|((_, _, now), seen)| seen.is_some_and(|seen| seen != *now))?;

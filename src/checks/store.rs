@@ -4,10 +4,8 @@ use crate::context::Context;
 use crate::domain::docker_args::quoted;
 use crate::domain::layout::LEFT_OVER;
 use crate::domain::snapshot::of_directory_name;
-use crate::domain::{
-    AppName, EntryName, Error, Finding, Result, SNAPSHOT, STAGED, Severity, TRASH, TrashId,
-};
-use crate::fs::real::{RealPath, RealPaths};
+use crate::domain::{AppName, EntryName, Error, Finding, Result, SNAPSHOT, Severity};
+use crate::ops::prune::find::Unreferred;
 use crate::storage::root::{Place, default_path};
 use crate::store::{Entries, Mounts};
 use crate::types;
@@ -104,11 +102,9 @@ pub(crate) fn unreferred(
         used.extend(mounts.mounted.iter().map(|mounted| &mounted.entry.name));
         used.extend(mounts.orphans.iter().map(|orphan| &orphan.entry_name));
     }
-    for entry in &found.entries {
+    let unreferred = Unreferred::of(found, |name| used.contains(name), &context.store)?;
+    for entry in unreferred.entries {
         let name = &entry.name;
-        if used.contains(name) {
-            continue;
-        }
         let source = entry.shown_source();
         let is_ours = source == default_path(context, name.as_str());
         let is_gone = is_ours && !std::path::Path::new(source).exists();
@@ -137,65 +133,45 @@ pub(crate) fn unreferred(
         let remedy = format!("dokku storage:destroy {name}{fate}");
         findings.push(Finding::new(code, Severity::Note, sentence, remedy).of_entry(name));
     }
-    let sources = found.entries.iter().map(|entry| std::path::Path::new(entry.shown_source()));
-    let sources = RealPaths::of(sources);
-    for directory in std::fs::read_dir(layout.storage()).into_iter().flatten().flatten() {
-        let path = directory.path();
-        let name = directory.file_name();
-        let name = name.to_string_lossy();
-        if name.starts_with(SNAPSHOT) {
-            findings.extend(unknown_snapshot(&name, &path, context));
-            continue;
-        }
-        let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
-        let is_staged = name.starts_with(STAGED) || is_trashed;
-        // What carries the name of an entry whose file is gone or broken is that entry's data; of the others it is known
-        // where their data is.
-        let is_readable =
-            |name: &EntryName| found.entries.binary_search_by(|entry| entry.name.cmp(name)).is_ok();
-        let carries_name = directory
-            .file_name()
-            .to_str()
-            .and_then(|name| EntryName::parse(name).ok())
-            .filter(|name| !is_readable(name))
-            .is_some_and(|name| used.contains(&name) || layout.entry(&name).exists());
-        let known = carries_name || sources.overlap(&RealPath::of(&path));
-        if is_staged || known || !path.is_dir() {
-            continue;
-        }
+    for path in unreferred.directories {
         let sentence = format!("no storage entry refers to the directory {}", path.display());
         let remedy = "register it with dokku storage:create, or remove it";
         let finding = Finding::new("unused-directory", Severity::Note, sentence, remedy);
         findings.push(finding.at(path.to_string_lossy()));
     }
+    findings.extend(unknown_snapshots(context));
     findings.extend(missing_snapshots(context)?);
-    if context.environment.is_dokku() {
-        let is_there = |app: &AppName| apps.binary_search_by(|(other, _)| other.cmp(app)).is_ok();
-        for app in crate::store::app_folders(layout.apps())?.iter().filter(|app| !is_there(app)) {
-            let directory = layout.app(app);
-            let sentence =
-                format!("{} is of the app {app}, which does not exist", directory.display());
-            let remedy = format!("dokku plugin:trigger post-delete {app}");
-            let finding = Finding::new("abandoned-app", Severity::Note, sentence, remedy);
-            findings.push(finding.at(directory.to_string_lossy()));
-        }
+    for app in unreferred.apps {
+        let directory = layout.app(&app);
+        let sentence = format!("{} is of the app {app}, which does not exist", directory.display());
+        let remedy = format!("dokku plugin:trigger post-delete {app}");
+        let finding = Finding::new("abandoned-app", Severity::Note, sentence, remedy);
+        findings.push(finding.at(directory.to_string_lossy()));
     }
     Ok(findings)
 }
 
 /// What looks like a snapshot, and of which nothing is noted.
-fn unknown_snapshot(name: &str, path: &std::path::Path, context: &Context) -> Option<Finding> {
-    let known = of_directory_name(name).is_some_and(|(entry, name)| {
-        // One that cannot be read is another finding.
-        !matches!(context.store.snapshot_note(&entry, &name), Ok(None))
-    });
-    if known {
-        return None;
+fn unknown_snapshots(context: &Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let found = std::fs::read_dir(context.store.layout().storage());
+    for found in found.into_iter().flatten().flatten() {
+        let (name, path) = (found.file_name(), found.path());
+        let name = name.to_string_lossy();
+        // One whose note cannot be read is another finding.
+        let is_known = of_directory_name(&name).is_some_and(|(entry, name)| {
+            !matches!(context.store.snapshot_note(&entry, &name), Ok(None))
+        });
+        if is_known || !name.starts_with(SNAPSHOT) {
+            continue;
+        }
+        let sentence =
+            format!("{} looks like a snapshot, but nothing is noted of it", path.display());
+        let remedy = "move what is of use out of it, and remove it";
+        let finding = Finding::new("unknown-snapshot", Severity::Note, sentence, remedy);
+        findings.push(finding.at(path.to_string_lossy()));
     }
-    let sentence = format!("{} looks like a snapshot, but nothing is noted of it", path.display());
-    let remedy = "move what is of use out of it, and remove it";
-    let finding = Finding::new("unknown-snapshot", Severity::Note, sentence, remedy);
-    Some(finding.at(path.to_string_lossy()))
+    findings
 }
 
 /// Snapshots whose notes cannot be read, whose directory is gone, or whose entry is.

@@ -29,7 +29,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         ("Exclusive", if entry.exclusive { "true" } else { "" }.to_owned()),
         ("Auto volume", entry.auto_volume.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("Node", entry.node.clone()),
-        ("Type", entry.kind.clone()),
+        ("Type", entry.type_name.clone()),
         ("Driver", entry.driver.clone()),
         ("Connector", or_empty(entry.connector.as_ref()).to_owned()),
     ];

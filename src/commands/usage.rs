@@ -15,8 +15,9 @@ use crate::fs::image;
 use crate::fs::space::{self, Fullness};
 use crate::ops::{access, apps};
 use crate::render::Format;
+use crate::storage::ownership::StorageRoot;
 use crate::storage::root::Place;
-use crate::storage::{self, ownership, sized};
+use crate::storage::{self, sized};
 use crate::types;
 
 /// How wide a bar is, in characters.
@@ -137,8 +138,7 @@ fn fill(row: &mut Row, entry: &Entry, path: &Path, context: &Context) -> Result<
     }
     let is_ours = row.path == storage::root::default_path(context, entry.name.as_str());
     let name = is_ours.then_some(entry.name.as_str());
-    let layout = context.store.layout();
-    if let Some(usage) = ownership::usage(&context.environment, layout, name, path)? {
+    if let Some(usage) = StorageRoot::of(context).usage(name, path)? {
         row.used = Some(usage.bytes);
         row.inodes = Some(usage.files);
     }

@@ -6,8 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::docker::{Docker, Environment, LOOKING, filters};
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Error, Result};
 
 const APP_LABEL: &str = "com.dokku.app-name";
 

@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 use tar::{EntryType, Header};
 
 use crate::docker::{Docker, Environment, members};
-use crate::domain::app_image::{Content, User};
+use crate::domain::{Content, User};
 
 const BLOCK: usize = 512;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::host::environment::Environment;
 use crate::host::process::{Answer, Program};
 use crate::host::users;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::docker::Docker;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::host::environment::Environment;
 use crate::host::process::Program;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::docker::volumes::{self, LOCAL, Volume};
 use crate::docker::{Docker, Environment};
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::host::process;
 
 /// The label of the containers and volumes that are there for a moment; its value is the process that needs them.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::docker::containers::Container;
 use crate::docker::{Docker, Environment, Reply};
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 /// How long a container may take to stop where neither the app nor the container says so: Dokku's default, in seconds.
 const DEFAULT_SECONDS: u32 = 30;

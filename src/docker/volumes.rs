@@ -9,9 +9,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::docker::{CHANGING, Docker, LOOKING, Reply, filters, members};
-use crate::domain::error::{Error, Result};
 use crate::domain::options;
-use crate::domain::volume_target::VolumeTarget;
+use crate::domain::{Error, Result, VolumeTarget};
 use crate::host::environment::Environment;
 
 pub(crate) use crate::domain::volume_target::LOCAL;
@@ -233,7 +232,7 @@ pub(crate) fn drivers(environment: &Environment) -> Option<Vec<String>> {
 }
 
 /// Where the engine looks for drivers that are no Docker plugins (its reference of plugin discovery).
-const FOLDERS: [(&str, &[&str]); 3] = [
+const DIRECTORIES: [(&str, &[&str]); 3] = [
     ("/run/docker/plugins", &["sock"]),
     ("/etc/docker/plugins", &["spec", "json"]),
     ("/usr/lib/docker/plugins", &["spec", "json"]),
@@ -253,9 +252,9 @@ pub(crate) fn has_driver(environment: &Environment, driver: &str) -> Option<bool
         is_on && (name == driver || name.strip_suffix(":latest") == Some(driver))
     };
     let is_plugin = members(&plugins).iter().any(is_named);
-    let is_file = FOLDERS.iter().any(|(folder, kinds)| {
-        let file = |kind: &&str| Path::new(folder).join(format!("{driver}.{kind}"));
-        let own = |kind: &&str| Path::new(folder).join(driver).join(format!("{driver}.{kind}"));
+    let is_file = DIRECTORIES.iter().any(|(directory, kinds)| {
+        let file = |kind: &&str| Path::new(directory).join(format!("{driver}.{kind}"));
+        let own = |kind: &&str| Path::new(directory).join(driver).join(format!("{driver}.{kind}"));
         !driver.contains('/') && kinds.iter().any(|kind| file(kind).exists() || own(kind).exists())
     });
     Some(is_plugin || is_file || drivers(environment)?.iter().any(|known| known == driver))

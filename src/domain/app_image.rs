@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+
+use crate::domain::text::Unknown;
 
 /// The uid and the gids of a process in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +38,7 @@ pub struct ImageFacts {
     /// What it has at each path that was looked at.
     pub contents: BTreeMap<String, Content>,
     #[serde(flatten)]
-    pub unknown: Map<String, Value>,
+    pub unknown: Unknown,
 }
 
 /// Which mounts the latest deploy of an app has checked.

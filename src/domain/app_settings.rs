@@ -1,10 +1,11 @@
 //! What is decided for one app.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::names::AppName;
-use crate::domain::error::{Error, Result};
+use crate::domain::entry::is_default;
+use crate::domain::text::{Unknown, words};
+use crate::domain::{AppName, Error, Result};
 
 /// What happens at a deploy where the source of a mount is missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,12 +48,12 @@ pub struct Share {
     #[serde(default, skip_serializing_if = "is_default")]
     pub read_only: bool,
     #[serde(flatten)]
-    pub unknown: Map<String, Value>,
+    pub unknown: Unknown,
 }
 
 impl Share {
     pub fn new(app: AppName, read_only: bool) -> Self {
-        Self { app, read_only, unknown: Map::new() }
+        Self { app, read_only, unknown: Unknown::new() }
     }
 }
 
@@ -79,11 +80,7 @@ pub struct AppSettings {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub builder: String,
     #[serde(flatten)]
-    pub unknown: Map<String, Value>,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+    pub unknown: Unknown,
 }
 
 /// The properties that can be set, with their values.
@@ -124,38 +121,13 @@ impl AppSettings {
     }
 }
 
+words!(MissingSource: Fail = "fail", Create = "create", Ignore = "ignore");
+words!(UnwritableSource: Fail = "fail", Ignore = "ignore");
+words!(CloneMode: Share = "share", Copy = "copy", Empty = "empty");
+
 /// A value that was checked, or the default for the empty one.
 fn read<T: Default + serde::de::DeserializeOwned>(value: &str) -> T {
     serde_json::from_value(Value::String(value.to_owned())).unwrap_or_default()
-}
-
-impl std::fmt::Display for MissingSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Fail => "fail",
-            Self::Create => "create",
-            Self::Ignore => "ignore",
-        })
-    }
-}
-
-impl std::fmt::Display for UnwritableSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Fail => "fail",
-            Self::Ignore => "ignore",
-        })
-    }
-}
-
-impl std::fmt::Display for CloneMode {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Share => "share",
-            Self::Copy => "copy",
-            Self::Empty => "empty",
-        })
-    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,13 @@
 //! An attachment: how one app mounts one entry.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::entry::{empty_as_none, null_as_default};
-use super::names::{EntryName, ProcessType};
-use super::needs::NeedId;
-use super::ownership::Ownership;
-use super::paths::{ContainerPath, Subpath};
-use super::phases::{Phase, Phases};
-use super::volume_options::VolumeOptions;
-use crate::domain::error::{Error, Result};
+use crate::domain::entry::{empty_as_none, is_default, or_default};
+use crate::domain::text::Unknown;
+use crate::domain::{
+    ContainerPath, EntryName, Error, NeedId, Ownership, Phase, Phases, ProcessType, Result,
+    Subpath, VolumeOptions,
+};
 
 /// An attachment, in the shape and the field order of a line of Dokku's `config/storage/APP/mounts`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,11 +21,7 @@ pub struct Attachment {
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub subpath: Option<Subpath>,
     /// Whether the container can only read it.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "std::ops::Not::not"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub readonly: bool,
     /// Further options of Docker's `-v`.
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
@@ -40,7 +33,7 @@ pub struct Attachment {
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub need: Option<NeedId>,
     #[serde(flatten)]
-    pub unknown: Map<String, Value>,
+    pub unknown: Unknown,
 }
 
 fn process_type_or_default<'de, D: serde::Deserializer<'de>>(
@@ -62,7 +55,7 @@ impl Attachment {
             volume_options: None,
             volume_chown: None,
             need: None,
-            unknown: Map::new(),
+            unknown: Unknown::new(),
         }
     }
 

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::names::AppName;
-use super::paths::ContainerPath;
+use crate::domain::{AppName, ContainerPath};
 
 /// Which volume of which app's image an entry keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,92 +1,77 @@
 //! A connector: where a server is and who asks, used by many entries. Its secret is kept apart.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::entry::{SCHEMA_VERSION, null_as_default};
-use super::names::ConnectorName;
-use crate::domain::error::{Error, Result};
+use crate::domain::entry::{SCHEMA_VERSION, is_default, or_default};
+use crate::domain::text::Unknown;
+use crate::domain::{ConnectorName, Error, Result};
 
 /// A connector, in the shape of `connectors/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Connector {
     pub name: ConnectorName,
-    /// What kind of server it is for: a name of [`KINDS`].
+    /// What type of server it is for: a name of [`TYPES`].
     #[serde(rename = "type")]
-    pub kind: String,
+    pub type_name: String,
     /// Where the server is (s3): an http or https address; none for Amazon's own.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub endpoint: String,
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub region: String,
     /// The public part of the key (s3); none where everybody may read.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub access_key_id: String,
     /// The server's name or address (cifs).
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub server: String,
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub username: String,
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub domain: String,
     #[serde(default)]
     pub schema_version: u64,
     #[serde(flatten)]
-    pub unknown: Map<String, Value>,
+    pub unknown: Unknown,
+}
+
+/// How a server is spoken to.
+#[derive(Debug, Clone, Copy)]
+pub enum Protocol {
+    ObjectStore,
+    Share,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct Kind {
+pub struct ConnectorType {
     pub name: &'static str,
     /// Its properties, and whether each has to be given.
     pub properties: &'static [(&'static str, bool)],
     pub secret: &'static str,
     /// The property without which there is no secret.
     pub who: &'static str,
-    /// What a server of this kind has outermost.
+    pub protocol: Protocol,
+    /// What a server of this type has outermost.
     pub has: &'static str,
     /// What its secret cannot have in it.
     pub not_in_secret: Option<char>,
 }
 
-pub const KINDS: &[Kind] = &[
-    Kind {
+pub const TYPES: &[ConnectorType] = &[
+    ConnectorType {
         name: "s3",
         properties: &[("endpoint", false), ("region", false), ("access-key-id", false)],
         secret: "secret access key",
         who: "access-key-id",
+        protocol: Protocol::ObjectStore,
         has: "bucket",
         not_in_secret: None,
     },
-    Kind {
+    ConnectorType {
         name: "cifs",
         properties: &[("server", true), ("username", false), ("domain", false)],
         secret: "password",
         who: "username",
+        protocol: Protocol::Share,
         has: "share",
         // A mount option ends at a comma.
         not_in_secret: Some(','),
@@ -96,11 +81,11 @@ pub const KINDS: &[Kind] = &[
 const VALUE_MAX: usize = 1024;
 
 impl Connector {
-    /// A connector with nothing but a name and a kind.
-    pub fn new(name: ConnectorName, kind: &Kind) -> Self {
+    /// A connector with nothing but a name and a type.
+    pub fn new(name: ConnectorName, of: &ConnectorType) -> Self {
         Self {
             name,
-            kind: kind.name.to_owned(),
+            type_name: of.name.to_owned(),
             endpoint: String::new(),
             region: String::new(),
             access_key_id: String::new(),
@@ -108,13 +93,13 @@ impl Connector {
             username: String::new(),
             domain: String::new(),
             schema_version: SCHEMA_VERSION,
-            unknown: Map::new(),
+            unknown: Unknown::new(),
         }
     }
 
-    /// What there is to know of its kind; none for one of a newer version.
-    pub fn known_kind(&self) -> Option<&'static Kind> {
-        KINDS.iter().find(|kind| kind.name == self.kind)
+    /// What there is to know of its type; none for one of a newer version.
+    pub fn known_type(&self) -> Option<&'static ConnectorType> {
+        TYPES.iter().find(|known| known.name == self.type_name)
     }
 
     /// A property by its name; the empty text where it was not given.
@@ -132,12 +117,12 @@ impl Connector {
 
     /// Sets a property; the empty value takes it away.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let properties = self.known_kind().map_or(&[][..], |kind| kind.properties);
+        let properties = self.known_type().map_or(&[][..], |known| known.properties);
         if !properties.iter().any(|(property, _)| *property == name) {
             let names: Vec<&str> = properties.iter().map(|(property, _)| *property).collect();
             return Err(Error::refused(format!(
                 "{name:?} is not a property of a connector of type {}; there are: {}",
-                self.kind,
+                self.type_name,
                 names.join(", ")
             )));
         }
@@ -154,31 +139,31 @@ impl Connector {
         Ok(())
     }
 
-    /// Refuses a connector that lacks what its kind needs, or has values that do not fit.
+    /// Refuses a connector that lacks what its type needs, or has values that do not fit.
     pub fn check(&self) -> Result<()> {
-        let Some(kind) = self.known_kind() else {
+        let Some(known) = self.known_type() else {
             return Ok(());
         };
-        for (name, _) in kind.properties {
+        for (name, _) in known.properties {
             check(name, self.property(name))?;
         }
         let is_missing =
             |(name, required): &&(&'static str, bool)| *required && self.property(name).is_empty();
-        match kind.properties.iter().find(is_missing) {
+        match known.properties.iter().find(is_missing) {
             None => Ok(()),
             Some((name, _)) => {
-                Err(Error::refused(format!("a connector of type {} needs --{name}", kind.name)))
+                Err(Error::refused(format!("a connector of type {} needs --{name}", known.name)))
             }
         }
     }
 
     /// Whether it has a secret: where somebody asks, not everybody.
     pub fn has_secret(&self) -> bool {
-        self.known_kind().is_some_and(|kind| !self.property(kind.who).is_empty())
+        self.known_type().is_some_and(|known| !self.property(known.who).is_empty())
     }
 
     pub fn secret_name(&self) -> &'static str {
-        self.known_kind().map_or("secret", |kind| kind.secret)
+        self.known_type().map_or("secret", |known| known.secret)
     }
 
     /// Where its server is, for people.
@@ -192,7 +177,7 @@ impl Connector {
 
     /// Refuses a secret that cannot be passed on.
     pub fn check_secret(&self, secret: &Secret) -> Result<()> {
-        let not_in_secret = self.known_kind().and_then(|kind| kind.not_in_secret);
+        let not_in_secret = self.known_type().and_then(|known| known.not_in_secret);
         if not_in_secret.is_some_and(|not| secret.reveal().contains(not)) {
             return Err(Error::refused(format!(
                 "the password of connector {} has a comma in it, which no mount option can carry; choose another",
@@ -269,12 +254,12 @@ impl std::fmt::Debug for Secret {
 mod tests {
     use super::*;
 
-    fn connector(kind: usize) -> Connector {
-        Connector::new(ConnectorName::parse("c").unwrap(), &KINDS[kind])
+    fn connector(index: usize) -> Connector {
+        Connector::new(ConnectorName::parse("c").unwrap(), &TYPES[index])
     }
 
     #[test]
-    fn a_property_belongs_to_a_kind() {
+    fn a_property_belongs_to_a_type() {
         let mut s3 = connector(0);
         s3.set("endpoint", "https://s3.example.com").unwrap();
         let error = s3.set("username", "x").unwrap_err().to_string();
@@ -307,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kind_needs_is_asked_for() {
+    fn what_a_type_needs_is_asked_for() {
         let error = connector(1).check().unwrap_err().to_string();
         assert!(error.contains("--server"), "{error}");
     }

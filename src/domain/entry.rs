@@ -4,18 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 use sha1::{Digest, Sha1};
 
-use super::auto_volume::AutoVolume;
-use super::mode::Mode;
-use super::names::{ConnectorName, EntryName};
 use super::options;
-use super::ownership::Ownership;
-use super::paths::Source;
-use super::scope::Scope;
-use super::volume_target::VolumeTarget;
-use crate::domain::error::{Error, Result};
+use crate::domain::text::Unknown;
+use crate::domain::{
+    AutoVolume, ConnectorName, EntryName, Error, Mode, Ownership, Result, Scope, Source,
+    VolumeTarget,
+};
 
 /// The version of the entry files, Dokku's own.
 pub const SCHEMA_VERSION: u64 = 1;
@@ -37,98 +33,50 @@ pub struct Entry {
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub host_path: Option<Source>,
     /// The size of the claim (k3s), as Kubernetes writes it (`2Gi`).
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub size: String,
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub access_mode: String,
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub storage_class: String,
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub namespace: String,
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub chown: Option<Ownership>,
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// What happens to the data when the entry goes: `Retain` or `Delete`.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub reclaim_policy: String,
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub annotations: BTreeMap<String, String>,
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub labels: BTreeMap<String, String>,
     /// The apps that may mount it; a field of this plugin's own.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Scope::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub scope: Scope,
     /// Its storage type (`tmpfs`, `nfs`, …); none where the source alone says it. A field of this plugin's own.
     #[serde(
         default,
         rename = "type",
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
+        deserialize_with = "or_default",
+        skip_serializing_if = "is_default"
     )]
-    pub kind: String,
+    pub type_name: String,
     /// The driver of its Docker volume, where it is not Docker's own; a field of this plugin's own.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub driver: String,
     /// Where its credentials are; a field of this plugin's own.
     #[serde(default, deserialize_with = "empty_as_none", skip_serializing_if = "Option::is_none")]
     pub connector: Option<ConnectorName>,
     /// What its type was told; a field of this plugin's own.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub options: BTreeMap<String, String>,
     /// The name of the host that has the data; a field of this plugin's own.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "String::is_empty"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub node: String,
     /// Whether one app at a time mounts it, and one container at a time writes to it; a field of this plugin's own.
-    #[serde(
-        default,
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "std::ops::Not::not"
-    )]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub exclusive: bool,
     /// Of which app's image it keeps a volume, and which; none where a person made it. A field of this plugin's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,13 +84,13 @@ pub struct Entry {
     #[serde(default = "schema_version")]
     pub schema_version: u64,
     #[serde(flatten)]
-    pub unknown: Map<String, Value>,
+    pub unknown: Unknown,
 }
 
 impl Entry {
     /// Whether it names its type; what Dokku's own plugin registers names none.
     pub fn is_typed(&self) -> bool {
-        !self.kind.is_empty()
+        !self.type_name.is_empty()
     }
 
     /// An entry of this host with nothing but a name and a source.
@@ -161,7 +109,7 @@ impl Entry {
             annotations: BTreeMap::new(),
             labels: BTreeMap::new(),
             scope: Scope::default(),
-            kind: String::new(),
+            type_name: String::new(),
             driver: String::new(),
             connector: None,
             options: BTreeMap::new(),
@@ -169,7 +117,7 @@ impl Entry {
             exclusive: false,
             auto_volume: None,
             schema_version: SCHEMA_VERSION,
-            unknown: Map::new(),
+            unknown: Unknown::new(),
         }
     }
 
@@ -209,11 +157,12 @@ impl Entry {
         if self.scope.is_empty() {
             self.scope.clone_from(&earlier.scope);
         }
-        if self.kind.is_empty() {
-            self.kind.clone_from(&earlier.kind);
+        if self.type_name.is_empty() {
+            self.type_name.clone_from(&earlier.type_name);
             self.connector.clone_from(&earlier.connector);
             // What was seen of a volume without a type may be newer.
-            if !earlier.kind.is_empty() || (self.options.is_empty() && self.driver.is_empty()) {
+            if !earlier.type_name.is_empty() || (self.options.is_empty() && self.driver.is_empty())
+            {
                 self.driver.clone_from(&earlier.driver);
                 self.options.clone_from(&earlier.options);
             }
@@ -249,7 +198,7 @@ impl Entry {
     /// Whether it is a Docker volume that somebody chose, and not one that its type makes for what is elsewhere.
     pub fn has_own_volume(&self) -> bool {
         matches!(self.host_path, Some(Source::Volume(_)))
-            && ["", "volume"].contains(&self.kind.as_str())
+            && ["", "volume"].contains(&self.type_name.as_str())
     }
 
     /// What its Docker volume leads to, as far as the entry notes its options.
@@ -311,7 +260,10 @@ impl Entry {
             }
         }
         // A type has rules of its own for what goes with the entry.
-        if self.kind.is_empty() && self.is_deleted_with_entry() && source.as_str() != default_path {
+        if self.type_name.is_empty()
+            && self.is_deleted_with_entry()
+            && source.as_str() != default_path
+        {
             return Err(Error::refused(format!(
                 "storage entry \"{name}\" (docker-local) only accepts --reclaim-policy Delete on the default host path ({default_path})"
             )));
@@ -391,12 +343,17 @@ fn docker_local() -> String {
 fn docker_local_unless_named<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<String, D::Error> {
-    let name: String = null_as_default(deserializer)?;
+    let name: String = or_default(deserializer)?;
     Ok(if name.is_empty() { docker_local() } else { name })
 }
 
+/// Whether a field need not be written.
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// Reads `null` as the empty value, as Go's decoder does.
-pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Default + Deserialize<'de>,
@@ -419,6 +376,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::uses::Use;
+use crate::domain::{AppName, EntryName, Use};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::names::{AppName, EntryName};
+use crate::domain::{AppName, EntryName};
 
 /// What a finding asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::{AppName, EntryName};
 
 /// Where the helpers are below what `install` puts outside the plugin; Dokku looks for a path that ends in this.
 const HELPERS: &str = "storage/bin";

@@ -1,7 +1,7 @@
 //! The permissions of a directory, as `chmod` takes them.
 
-use super::text::checked_text;
-use crate::domain::error::{Error, Result};
+use crate::domain::text::checked_text;
+use crate::domain::{Error, Result};
 
 /// A directory's mode: three or four octal digits, kept as four (`0750`).
 #[derive(Debug, Clone, PartialEq, Eq)]

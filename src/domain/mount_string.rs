@@ -1,11 +1,10 @@
 //! Colon mounts: `host:container[:options]`, the way Docker writes them.
 
-use super::attachment::Attachment;
-use super::entry::Entry;
-use super::names::VolumeName;
-use super::paths::{ContainerPath, HostPath, Source, as_typed};
-use super::volume_options::VolumeOptions;
-use crate::domain::error::{Error, Result};
+use crate::domain::names::VolumeName;
+use crate::domain::paths::as_typed;
+use crate::domain::{
+    Attachment, ContainerPath, Entry, Error, HostPath, Result, Source, VolumeOptions,
+};
 
 const BAD_PATHS: &str = "Storage path must be two valid paths divided by colon.";
 const BAD_VOLUME: &str = "Volume name must be two characters or more. Volume name must not contain invalid characters. Storage path must be two valid paths divided by colon.";

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::text::checked_text;
-use crate::domain::error::{Error, Result};
+use crate::domain::text::{checked_text, text};
+use crate::domain::{Error, Result};
 
 /// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
 pub const STAGED: &str = ".destroyed-";
@@ -110,6 +110,19 @@ impl EntryName {
     }
 }
 
+/// Refuses a name that an entry could not have. `what` says whose name it is.
+pub(super) fn label(what: &str, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Err(Error::refused(format!("{what} is required")));
+    }
+    if EntryName::parse(text).is_err() {
+        return Err(Error::refused(format!(
+            "{what} {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash; {ENTRY_NAME_MAX} characters at most)"
+        )));
+    }
+    Ok(())
+}
+
 /// The name of a connector: a DNS-1123 label of at most 45 bytes, as an entry's.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectorName(String);
@@ -117,14 +130,7 @@ checked_text!(ConnectorName);
 
 impl ConnectorName {
     pub fn parse(text: &str) -> Result<Self> {
-        if text.is_empty() {
-            return Err(Error::refused("connector name is required"));
-        }
-        if EntryName::parse(text).is_err() {
-            return Err(Error::refused(format!(
-                "connector name {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash; {ENTRY_NAME_MAX} characters at most)"
-            )));
-        }
+        label("connector name", text)?;
         Ok(Self(text.to_owned()))
     }
 }
@@ -182,6 +188,7 @@ impl VolumeName {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProcessType(String);
+text!(ProcessType);
 
 impl ProcessType {
     /// Reads a process type; the empty text is `_default_`.
@@ -206,18 +213,6 @@ impl ProcessType {
     /// Whether a container of `other` gets what is meant for this process type.
     pub fn covers(&self, other: &Self) -> bool {
         self.is_default() || self == other
-    }
-}
-
-impl AsRef<str> for ProcessType {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for ProcessType {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

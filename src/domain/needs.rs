@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::paths::{ContainerPath, as_typed};
-use super::text::checked_text;
-use crate::domain::error::{Error, Result};
+use crate::domain::paths::as_typed;
+use crate::domain::text::checked_text;
+use crate::domain::{ContainerPath, Error, Result};
 
 /// The name of a need: letters, digits, dashes and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

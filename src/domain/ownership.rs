@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::error::{Error, Result};
+use crate::domain::text::text;
+use crate::domain::{Error, Result};
 
 /// An owner as `--chown` takes it: a preset, `UID` or `UID:GID` from 0 to 65535, or `false` for leaving it
 /// alone; for a mount also `auto`, the user of the app's image.
@@ -11,6 +12,7 @@ use crate::domain::error::{Error, Result};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ownership(String);
+text!(Ownership);
 
 /// The owner that is the user of the app's image.
 const AUTO: &str = "auto";
@@ -35,10 +37,6 @@ impl Ownership {
         if text == AUTO { Ok(Self(text.to_owned())) } else { Self::parse(text) }
     }
 
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The uid and the gid inside the container; `None` where ownership is left alone, or not known yet.
     pub fn container_ids(&self) -> Option<(u32, u32)> {
         if let Some((_, id)) = PRESETS.iter().find(|(name, _)| *name == self.0) {
@@ -58,12 +56,6 @@ impl Ownership {
     /// Whether this is `packeto`, the old spelling of `paketo`.
     pub fn is_old_spelling(&self) -> bool {
         self.0 == "packeto"
-    }
-}
-
-impl AsRef<str> for Ownership {
-    fn as_ref(&self) -> &str {
-        &self.0
     }
 }
 

@@ -1,8 +1,8 @@
 //! Paths on the host, in the container and inside an entry.
 
-use super::names::VolumeName;
-use super::text::checked_text;
-use crate::domain::error::{Error, Result};
+use crate::domain::names::VolumeName;
+use crate::domain::text::checked_text;
+use crate::domain::{Error, Result};
 
 /// The longest path that Linux takes, in bytes.
 const PATH_MAX: usize = 4095;

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::error::{Error, Result};
+use crate::domain::text::words;
+use crate::domain::{Error, Result};
 
 /// When a container runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -16,16 +17,10 @@ pub enum Phase {
     Run,
 }
 
+words!(Phase: Build = "build", Deploy = "deploy", Run = "run");
+
 impl Phase {
     pub const ALL: [Self; 3] = [Self::Build, Self::Deploy, Self::Run];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Build => "build",
-            Self::Deploy => "deploy",
-            Self::Run => "run",
-        }
-    }
 
     pub fn parse(text: &str) -> Result<Self> {
         Self::ALL

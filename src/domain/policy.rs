@@ -2,13 +2,11 @@
 //! keeps what was destroyed.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::names::AppName;
-use super::paths::{HostPath, as_typed};
-use super::text::checked_text;
-use super::trash::{MOST_HOURS, TRASH_HOURS};
-use crate::domain::error::{Error, Result};
+use crate::domain::paths::as_typed;
+use crate::domain::text::{Unknown, checked_text, words};
+use crate::domain::trash::{MOST_HOURS, TRASH_HOURS};
+use crate::domain::{AppName, Error, HostPath, Result};
 
 /// What stands for the app's name in a jail's path.
 const APP: &str = "{app}";
@@ -35,23 +33,23 @@ impl Jail {
     }
 
     /// The directory of an app.
-    pub fn folder(&self, app: &AppName) -> String {
+    pub fn directory(&self, app: &AppName) -> String {
         self.0.replace(APP, app.as_str())
     }
 
     /// Where a host path lands for an app: below its directory, unless it names a place there already.
     pub fn land(&self, app: &AppName, path: &HostPath) -> Result<HostPath> {
-        let folder = self.folder(app);
-        if is_below(path.as_str(), &folder) {
+        let directory = self.directory(app);
+        if is_below(path.as_str(), &directory) {
             return Ok(path.clone());
         }
-        HostPath::parse(&format!("{folder}{path}"))
+        HostPath::parse(&format!("{directory}{path}"))
     }
 }
 
 /// Whether `path` is `directory` or lies below it, by their names alone.
-fn is_below(path: &str, folder: &str) -> bool {
-    std::path::Path::new(path).starts_with(folder)
+fn is_below(path: &str, directory: &str) -> bool {
+    std::path::Path::new(path).starts_with(directory)
 }
 
 /// How far who does not see every app may choose the options of Docker volumes.
@@ -67,24 +65,14 @@ pub enum VolumeOptions {
     Allow,
 }
 
+words!(VolumeOptions: Deny = "deny", Safe = "safe", Allow = "allow");
+
 impl VolumeOptions {
     pub fn parse(text: &str) -> Result<Self> {
-        match text {
-            "deny" => Ok(Self::Deny),
-            "safe" => Ok(Self::Safe),
-            "allow" => Ok(Self::Allow),
-            _ => Err(Error::refused(format!(
-                "volume-options {text:?} is not one of deny, safe, allow"
-            ))),
-        }
-    }
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Deny => "deny",
-            Self::Safe => "safe",
-            Self::Allow => "allow",
-        }
+        let known = [Self::Deny, Self::Safe, Self::Allow];
+        known.into_iter().find(|known| known.as_str() == text).ok_or_else(|| {
+            Error::refused(format!("volume-options {text:?} is not one of deny, safe, allow"))
+        })
     }
 }
 
@@ -102,7 +90,7 @@ pub struct Policy {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_options: Option<VolumeOptions>,
     #[serde(flatten)]
-    pub unknown: Map<String, Value>,
+    pub unknown: Unknown,
 }
 
 /// Reads for how many hours what is destroyed stays in the trash.
@@ -132,8 +120,8 @@ impl Policy {
     }
 
     /// The directories below which an app's host paths must be.
-    pub fn folders(&self, app: Option<&AppName>) -> Vec<String> {
-        let jail = self.jail.as_ref().zip(app).map(|(jail, app)| jail.folder(app));
+    pub fn directories(&self, app: Option<&AppName>) -> Vec<String> {
+        let jail = self.jail.as_ref().zip(app).map(|(jail, app)| jail.directory(app));
         self.allowed_paths.iter().map(ToString::to_string).chain(jail).collect()
     }
 }
@@ -154,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_land_in_the_apps_folder_once() {
+    fn paths_land_in_the_apps_directory_once() {
         let jail = Jail::parse("/containerdata/{app}").unwrap();
         let app = AppName::parse("blog").unwrap();
         let land =

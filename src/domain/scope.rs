@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::names::AppName;
-use super::text::checked_text;
-use crate::domain::error::{Error, Result};
+use crate::domain::text::checked_text;
+use crate::domain::{AppName, Error, Result};
 
 /// An app's name, or a pattern for names in which `*` stands for any characters (`web-*`).
 #[derive(Debug, Clone, PartialEq, Eq)]

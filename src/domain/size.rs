@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 /// A size in bytes, never 0. `64M` and `64MiB` are 64 × 1024 × 1024 bytes, as for `docker run --memory`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::moment::Moment;
-use super::names::EntryName;
-use super::text::checked_text;
-use crate::domain::error::{Error, Result};
+use crate::domain::names::label;
+use crate::domain::text::{Unknown, checked_text, words};
+use crate::domain::{EntryName, Moment, Result};
 
 /// Names in the storage root that begin like this are snapshots: `.snapshot-ENTRY@NAME`.
 pub const SNAPSHOT: &str = ".snapshot-";
@@ -17,14 +16,7 @@ checked_text!(SnapshotName);
 
 impl SnapshotName {
     pub fn parse(text: &str) -> Result<Self> {
-        if text.is_empty() {
-            return Err(Error::refused("snapshot name is required"));
-        }
-        if EntryName::parse(text).is_err() {
-            return Err(Error::refused(format!(
-                "snapshot name {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash; 45 characters at most)"
-            )));
-        }
+        label("snapshot name", text)?;
         Ok(Self(text.to_owned()))
     }
 
@@ -70,16 +62,7 @@ pub enum Made {
     Moved,
 }
 
-impl Made {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Copy => "copy",
-            Self::Reflink => "reflink",
-            Self::Btrfs => "btrfs",
-            Self::Moved => "moved",
-        }
-    }
-}
+words!(Made: Copy = "copy", Reflink = "reflink", Btrfs = "btrfs", Moved = "moved");
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -95,7 +78,7 @@ pub struct Snapshot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<u64>,
     #[serde(flatten)]
-    pub unknown: serde_json::Map<String, serde_json::Value>,
+    pub unknown: Unknown,
 }
 
 impl Snapshot {

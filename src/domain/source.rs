@@ -1,10 +1,7 @@
 //! What a new entry is filled from: `--from` of `storage:create`.
 
-use super::names::EntryName;
-use super::paths::{HostPath, as_typed};
-use super::snapshot::SnapshotName;
-use super::web::{GitReference, WebAddress};
-use crate::domain::error::{Error, Result};
+use crate::domain::paths::as_typed;
+use crate::domain::{EntryName, Error, GitReference, HostPath, Result, SnapshotName, WebAddress};
 
 /// The ways of writing a source, as refusals show them.
 const KINDS: &str = "snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF], https://…";

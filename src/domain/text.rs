@@ -1,8 +1,7 @@
 //! What the checked text types have in common.
 
-/// Gives a checked text type (a struct around one `String` with a `parse` of its own) what every such
-/// type has: `as_str`, `Display`, and the way through JSON, which goes through `parse` too.
-macro_rules! checked_text {
+/// Gives a type around one `String` what every such type has: `as_str` and `Display`.
+macro_rules! text {
     ($name:ident) => {
         impl $name {
             pub fn as_str(&self) -> &str {
@@ -21,6 +20,33 @@ macro_rules! checked_text {
                 f.write_str(&self.0)
             }
         }
+    };
+}
+
+/// Gives an enum whose values are words the words.
+macro_rules! words {
+    ($name:ident: $($value:ident = $word:literal),+) => {
+        impl $name {
+            pub(crate) fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $word),+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+/// Gives a checked text type (a struct around one `String` with a `parse` of its own) what every such
+/// type has: `as_str`, `Display`, and the way through JSON, which goes through `parse` too.
+macro_rules! checked_text {
+    ($name:ident) => {
+        crate::domain::text::text!($name);
 
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -37,7 +63,10 @@ macro_rules! checked_text {
     };
 }
 
-pub(crate) use checked_text;
+pub(crate) use {checked_text, text, words};
+
+/// The fields of a file that this version does not know; they are written back as they were.
+pub type Unknown = serde_json::Map<String, serde_json::Value>;
 
 /// The text of a value that may be missing; the empty text where it is.
 pub fn or_empty<T: AsRef<str>>(value: Option<&T>) -> &str {

@@ -1,13 +1,10 @@
 //! The trash: directories of destroyed entries, which can be had back for a while.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-use super::entry::Entry;
-use super::moment::Moment;
-use super::names::DirectoryName;
-use super::text::checked_text;
-use crate::domain::error::{Error, Result};
+use crate::domain::text::Unknown;
+use crate::domain::text::checked_text;
+use crate::domain::{DirectoryName, Entry, Error, Moment, Result};
 
 /// Names in the storage root that begin like this are directories in the trash.
 pub const TRASH: &str = ".trash-";
@@ -92,13 +89,13 @@ pub struct Trashed {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Caller>,
     #[serde(flatten)]
-    pub unknown: Map<String, Value>,
+    pub unknown: Unknown,
 }
 
 impl Trashed {
     pub fn new(id: TrashId, entry: Option<Entry>, path: String, by: Option<Caller>) -> Self {
         let when = id.when();
-        Self { id, entry, path, when, by, unknown: Map::new() }
+        Self { id, entry, path, when, by, unknown: Unknown::new() }
     }
 
     pub fn name(&self) -> &str {

@@ -1,6 +1,6 @@
 //! Who uses a path or a volume, as refusals and `storage:doctor` say it.
 
-use super::names::AppName;
+use crate::domain::AppName;
 
 /// To whom something belongs, and so who may be told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The options after the second colon of Docker's `-v`.
 
-use super::text::checked_text;
-use crate::domain::error::{Error, Result};
+use crate::domain::text::checked_text;
+use crate::domain::{Error, Result};
 
 /// Comma-separated options such as `Z` or `noexec,nosuid`; never empty, and never more than one word.
 #[derive(Debug, Clone, PartialEq, Eq)]

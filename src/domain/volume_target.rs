@@ -6,41 +6,9 @@ use std::collections::BTreeMap;
 pub const LOCAL: &str = "local";
 
 /// The flags of a mount that lead nowhere (moby's `mount` package); `remount` is not among them.
-const FLAGS: [&str; 33] = [
-    "",
-    "async",
-    "atime",
-    "bind",
-    "defaults",
-    "dev",
-    "diratime",
-    "dirsync",
-    "exec",
-    "mand",
-    "noatime",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "nomand",
-    "norelatime",
-    "nostrictatime",
-    "nosuid",
-    "private",
-    "rbind",
-    "relatime",
-    "ro",
-    "rprivate",
-    "rshared",
-    "rslave",
-    "runbindable",
-    "rw",
-    "shared",
-    "slave",
-    "strictatime",
-    "suid",
-    "sync",
-    "unbindable",
-];
+const FLAGS: &str = "async atime bind defaults dev diratime dirsync exec mand noatime nodev nodiratime noexec \
+    nomand norelatime nostrictatime nosuid private rbind relatime ro rprivate rshared rslave \
+    runbindable rw shared slave strictatime suid sync unbindable";
 
 /// The values that a tmpfs takes (tmpfs(5)).
 const TMPFS: [&str; 8] = ["size", "mode", "uid", "gid", "nr_blocks", "nr_inodes", "mpol", "huge"];
@@ -74,7 +42,7 @@ impl VolumeTarget {
         let (kind, device) = (option("type").trim(), option("device"));
         let flags: Vec<&str> = option("o").split(',').map(str::trim).collect();
         let is_bind = flags.iter().any(|flag| ["bind", "rbind"].contains(flag));
-        let is_flag = |text: &&str| FLAGS.contains(text);
+        let is_flag = |text: &&str| text.is_empty() || FLAGS.split(' ').any(|flag| flag == *text);
         let key = |text: &str| text.split('=').next().unwrap_or_default().to_owned();
         let known = ["type", "device", "o", "size"];
         let mut target = Self {

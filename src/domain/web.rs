@@ -1,6 +1,7 @@
 //! Addresses on the web that something is fetched from, and what is said about them.
 
-use crate::domain::error::{Error, Result};
+use crate::domain::text::text;
+use crate::domain::{Error, Result};
 
 const LONGEST: usize = 2048;
 
@@ -69,6 +70,7 @@ impl std::fmt::Display for WebAddress {
 /// A branch, a tag or a commit of a git repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitReference(String);
+text!(GitReference);
 
 impl GitReference {
     pub fn parse(text: &str) -> Result<Self> {
@@ -85,15 +87,12 @@ impl GitReference {
         }
         Ok(Self(text.to_owned()))
     }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 /// A SHA-256 sum, in small letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sha256(String);
+text!(Sha256);
 
 impl Sha256 {
     pub fn parse(text: &str) -> Result<Self> {
@@ -114,12 +113,6 @@ impl Sha256 {
             let _ = write!(text, "{byte:02x}");
         }
         Self(text)
-    }
-}
-
-impl std::fmt::Display for Sha256 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn judge(
     if !policy.restricts_paths() {
         return Ok(());
     }
-    let folders = policy.folders(app);
+    let folders = policy.directories(app);
     if folders.iter().any(|folder| real.is_within(&RealPath::of(Path::new(folder)))) {
         return Ok(());
     }

@@ -3,11 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
-use crate::domain::paths::HostPath;
-
-use crate::domain::layout::Installed;
+use crate::domain::{AppName, Error, HostPath, Installed, Result};
 
 /// In which variable the serving program is told which descriptor is the mount's.
 pub(crate) const FUSE_DESCRIPTOR: &str = "DOKKU_STORAGE_FUSE";

@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::environment::Environment;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 #[derive(Debug)]
 pub(crate) struct Answer {

@@ -5,8 +5,7 @@ pub(crate) mod listing;
 use std::path::{Path, PathBuf};
 
 use super::process::{Answer, Program};
-use crate::domain::connector::{Connector, Secret};
-use crate::domain::error::{Error, Result};
+use crate::domain::{Connector, Error, Result, Secret};
 
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 

@@ -5,7 +5,7 @@
 use std::fs;
 
 use super::process::Program;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 pub(crate) fn is_root() -> bool {
     users::get_effective_uid() == 0

@@ -15,12 +15,7 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::Source;
-use crate::domain::policy::Policy;
-use crate::domain::uses::{Use, Whose};
+use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Source, Use, Whose};
 use crate::fs::jail;
 use crate::fs::real::RealPath;
 use crate::ops::apps;

@@ -1,7 +1,6 @@
 //! Which apps there are for this caller.
 
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Error, Result};
 use crate::host::environment::Environment;
 use crate::host::plugn;
 use crate::store::Store;

@@ -1,13 +1,11 @@
 //! The entries that were made for volumes of an app's image.
 
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Entry, Result};
 use crate::store::{Change, Store};
 
 pub(crate) fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
     let is_its = |entry: &Entry| entry.auto_volume.as_ref().is_some_and(|v| v.app == *app);
-    Ok(store.entries_mentioning("auto_volume")?.into_iter().filter(is_its).collect())
+    Ok(store.entries_mentioning(&["auto_volume"])?.into_iter().filter(is_its).collect())
 }
 
 /// Makes ordinary entries of those that were made for an app that is deleted. Returns them.

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 /// Asks the caller to type the name of what is to be destroyed; `kind` says what it is ("storage entry").
 pub(crate) fn ask(kind: &str, name: &str, context: &mut Context) -> Result<()> {

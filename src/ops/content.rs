@@ -8,11 +8,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::{Source, as_typed};
+use crate::domain::paths::as_typed;
 use crate::domain::text::given;
+use crate::domain::{AppName, Entry, EntryName, Error, Result, Source};
 use crate::fs::jail;
 use crate::ops::places::judge;
 use crate::ops::{access, apps, restart};

@@ -1,11 +1,7 @@
 //! Destroying an entry: what goes with it, taken out of the registry in one step, then removed or put into the trash.
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::Source;
-use crate::domain::trash::{Caller, Trashed};
+use crate::domain::{AppName, Caller, Entry, EntryName, Error, Result, Source, Trashed};
 use crate::ops::{access, places, scheduler, trash};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::root::Place;
@@ -64,12 +60,8 @@ pub(crate) fn carry_out(
     let _lock = EntryLock::take(entry.name.as_str(), context)?;
     let storage_type = types::of(entry);
     let hours = context.store.policy()?.trash_hours();
-    let way = match removal {
-        Removal::Place if holds_data(entry) && !no_trash && hours > 0 => Way::Trash,
-        Removal::Place => Way::Out,
-        _ => Way::Nowhere,
-    };
-    let leaving = Leaving::new(way, entry, context)?;
+    let leaves_for_trash = holds_data(entry) && !no_trash && hours > 0;
+    let leaving = Leaving::new(entry, removal, leaves_for_trash, context)?;
     storage_type.detach(entry, context)?;
     let unregistered = leaving
         .link_image(entry, context)
@@ -86,7 +78,7 @@ pub(crate) fn carry_out(
         }
     }
     if *removal != Removal::Nothing
-        && way != Way::Trash
+        && !matches!(leaving, Leaving::Trash(_))
         && let Err(error) = storage_type.remove(entry, context)
     {
         register_again(entry, None, context)?;
@@ -171,16 +163,6 @@ pub(crate) fn still_used(
     )))
 }
 
-/// Where what the storage root has of an entry goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// Nowhere: it stays, or there is nothing.
-    Nowhere,
-    /// Out of sight, to be removed.
-    Out,
-    Trash,
-}
-
 /// What becomes of what the storage root has of an entry that is unregistered.
 enum Leaving {
     /// It stays, or there is nothing.
@@ -191,17 +173,18 @@ enum Leaving {
 }
 
 impl Leaving {
-    fn new(way: Way, entry: &Entry, context: &Context) -> Result<Self> {
-        Ok(match way {
-            Way::Nowhere => Self::Nothing,
-            Way::Out => Self::Out(Box::new(Staged::new(entry.name.as_str(), context)?)),
-            Way::Trash => {
-                let id = trash::free_id(entry.name.as_str(), &context.store)?;
-                let path = context.store.layout().directory(entry.name.as_str());
+    fn new(entry: &Entry, removal: &Removal, for_trash: bool, context: &Context) -> Result<Self> {
+        let name = entry.name.as_str();
+        Ok(match removal {
+            Removal::Place if for_trash => {
+                let id = trash::free_id(name, &context.store)?;
+                let path = context.store.layout().directory(name);
                 let source = path.to_string_lossy().into_owned();
                 let caller = Caller::from(context.environment.caller());
                 Self::Trash(Box::new(Trashed::new(id, Some(entry.clone()), source, Some(caller))))
             }
+            Removal::Place => Self::Out(Box::new(Staged::new(name, context)?)),
+            Removal::Outside | Removal::Nothing => Self::Nothing,
         })
     }
 
@@ -248,7 +231,7 @@ fn unregister(
                 )));
             }
             (Ok(_), Leaving::Trash(trashed)) => change.move_to_trash(trashed, path)?,
-            (Ok(_), Leaving::Out(staged)) => change.move_folder(path, staged.path()),
+            (Ok(_), Leaving::Out(staged)) => change.move_directory(path, staged.path()),
             _ => {}
         }
         change.remove_entry(&entry.name);
@@ -293,7 +276,7 @@ fn register_again(entry: &Entry, staged: Option<&Staged>, context: &Context) -> 
         }
         let directory = change.store().layout().directory(entry.name.as_str());
         if let Some(staged) = staged.filter(|_| !directory.exists()) {
-            change.move_folder(staged.path(), directory);
+            change.move_directory(staged.path(), directory);
         }
         change.write_entry(entry)
     })

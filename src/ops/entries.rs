@@ -1,9 +1,7 @@
 //! The entries that the caller may see.
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::{AppName, Entry, EntryName, Error, Result};
 use crate::ops::apps;
 use crate::store::Store;
 use crate::store::reading::EntryCache;

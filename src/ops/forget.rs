@@ -1,9 +1,7 @@
 //! Forgetting what an app mounted.
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Entry, Result};
 use crate::ops::auto_volumes;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 

@@ -1,11 +1,7 @@
 //! Taking mounts over from docker-options.
 
 use crate::context::Context;
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
-use crate::domain::phases::Phases;
+use crate::domain::{AppName, Attachment, Entry, Error, Phases, Result};
 use crate::ops::access;
 use crate::store::{MountsFile, files};
 

@@ -2,9 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::docker_args::{mounted_source, volume_argument};
-use crate::domain::error::Result;
-use crate::domain::names::ProcessType;
-use crate::domain::phases::Phases;
+use crate::domain::{Phases, ProcessType, Result};
 use crate::store::Mounted;
 use serde::Serialize;
 

@@ -1,13 +1,9 @@
 //! What an app says it needs, and the entries that serve it.
 
 use crate::context::Context;
-use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::quoted;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::{Finding, Severity};
-use crate::domain::names::AppName;
-use crate::domain::needs::{Mode, Need, NeedId};
+use crate::domain::needs::Mode;
+use crate::domain::{AppName, Attachment, Entry, Error, Finding, Need, NeedId, Result, Severity};
 use crate::ops::places::judge;
 use crate::ops::{access, restart, scheduler};
 use crate::store::Change;

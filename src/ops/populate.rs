@@ -3,14 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::EntryName;
 use crate::domain::paths;
-use crate::domain::size::ByteSize;
 use crate::domain::snapshot::directory_name;
 use crate::domain::source::Source;
-use crate::domain::web::Sha256;
+use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Sha256};
 use crate::fs::jail;
 use crate::ops::access;
 use crate::ops::places::judge;
@@ -251,7 +247,7 @@ fn roll_back(entry: &Entry, staged: &Staged, context: &Context) -> Result<()> {
     context.store.change(|change| {
         if change.store().entry(&entry.name)?.as_ref() == Some(entry) {
             let directory = change.store().layout().directory(entry.name.as_str());
-            change.move_folder(directory, staged.path());
+            change.move_directory(directory, staged.path());
             change.remove_entry(&entry.name);
         }
         Ok(())
@@ -267,7 +263,7 @@ fn register(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) 
     }
     context.store.change(|change| {
         must_be_new(&entry.name, origin, change.store())?;
-        change.move_folder(staged.path(), directory.clone());
+        change.move_directory(staged.path(), directory.clone());
         change.write_entry(entry)
     })
 }

@@ -2,10 +2,8 @@
 
 use crate::context::Context;
 use crate::domain::docker_args;
-use crate::domain::error::Result;
-use crate::domain::names::AppName;
-use crate::domain::phases::Phase;
 use crate::domain::text::or_empty;
+use crate::domain::{AppName, Phase, Result};
 use crate::ops::apps;
 use crate::render::report::{Asked, Report};
 use crate::store::reading::EntryCache;

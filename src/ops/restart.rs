@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::docker::containers;
-use crate::domain::names::AppName;
+use crate::domain::AppName;
 
 /// Says it on one line, where the app runs.
 pub(crate) fn say(app: &AppName, context: &mut Context) {

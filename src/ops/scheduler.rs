@@ -1,9 +1,7 @@
 //! The scheduler's part: which one an app has, and what a cluster's plugin is told about an entry.
 
 use crate::context::Context;
-use crate::domain::entry::{DOCKER_LOCAL, Entry, K3S};
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, ProcessType};
+use crate::domain::{AppName, DOCKER_LOCAL, Entry, Error, K3S, ProcessType, Result};
 use crate::host::plugn;
 use crate::host::process::Answer;
 use crate::store::files;

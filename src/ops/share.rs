@@ -1,8 +1,7 @@
 //! Apps that share the mounts of another.
 
 use crate::context::Context;
-use crate::domain::error::Result;
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Result};
 use crate::ops::access;
 
 /// The name of an app, as far as the caller may see it.

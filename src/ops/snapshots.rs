@@ -3,10 +3,7 @@
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::docker::volumes::{self, Listed};
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::EntryName;
-use crate::domain::snapshot::{Snapshot, SnapshotName};
+use crate::domain::{Entry, EntryName, Error, Result, Snapshot, SnapshotName};
 use crate::fs::real::RealPath;
 use crate::store::Store;
 use std::path::Path;

@@ -9,17 +9,15 @@
 //! `storage:prune` looks at everything again under the lock, since a person may have taken a while to answer.
 
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
-use crate::domain::moment::Moment;
-use crate::domain::paths::Source;
 use crate::domain::size::readable;
-use crate::domain::trash::{Caller, TrashId, Trashed};
+use crate::domain::{Caller, Error, Moment, Result, Source, TrashId, Trashed};
 use crate::fs::space;
 use crate::fs::tree::Usage;
 use crate::ops::places::{self, Places};
 use crate::ops::{access, apps};
+use crate::storage::ownership::StorageRoot;
+use crate::storage::sized;
 use crate::storage::staged::Staged;
-use crate::storage::{ownership, sized};
 use crate::store::Store;
 
 /// Below this share of free space, in percent, the trash makes room.
@@ -55,8 +53,7 @@ pub(crate) fn usage(item: &Trashed, context: &Context) -> Option<Usage> {
         return None;
     }
     let (name, path) = (item.id.directory(), context.store.trashed_directory(&item.id));
-    let layout = context.store.layout();
-    ownership::usage(&context.environment, layout, Some(&name), &path).ok().flatten()
+    StorageRoot::of(context).usage(Some(&name), &path).ok().flatten()
 }
 
 pub(crate) fn shown_size(usage: Option<Usage>) -> String {

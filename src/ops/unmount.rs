@@ -1,7 +1,6 @@
 //! What goes with an entry's last mount.
 
-use crate::domain::error::Result;
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::{AppName, EntryName, Result};
 use crate::store::{Change, MountsFile, Store};
 
 /// The entries made for colon mounts that an app mounts; none where its file cannot be read.

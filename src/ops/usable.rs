@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
+use crate::domain::{Entry, Error, Problem, Result};
 use crate::storage::entry_lock::EntryLock;
 use crate::types;
 

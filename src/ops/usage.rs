@@ -1,6 +1,6 @@
 //! How full an entry is.
 
-use crate::domain::entry::Entry;
+use crate::domain::Entry;
 use crate::fs::image;
 use crate::fs::space::Fullness;
 use crate::storage::sized;

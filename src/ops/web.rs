@@ -6,13 +6,12 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
 use crate::domain::size::readable;
-use crate::domain::web::{GitReference, Sha256, WebAddress};
+use crate::domain::{Error, GitReference, Result, Sha256, WebAddress};
 use crate::fs::tree::Depth;
 use crate::fs::{archive, fetch};
 use crate::render::progress;
-use crate::storage::ownership::{self, Folder, Ids};
+use crate::storage::ownership::{Directory, Ids, StorageRoot};
 use crate::storage::staged::Staged;
 
 const NAMELESS: &str = "download";
@@ -61,10 +60,9 @@ impl Web {
         let opened = File::open(&directory).map_err(Error::system("open", &directory))?;
         rustix::fs::syncfs(&opened).map_err(Error::system("write to", &directory))?;
         if let Some((uid, gid)) = fetcher.map(|_| owner.unwrap_or((0, 0))) {
-            let whole = Folder { name: hidden, part: None };
-            let (environment, layout) = (&context.environment, context.store.layout());
+            let whole = Directory { name: hidden, part: None };
             progress::of_files("looked at", |seen| {
-                ownership::give(environment, layout, whole, Ids { uid, gid }, Depth::Tree, seen)
+                StorageRoot::of(context).give(whole, Ids { uid, gid }, Depth::Tree, seen)
             })?;
         }
         Ok(said)

@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::store::Work;
 
 /// When a command says what it waits for.

@@ -11,11 +11,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::mode::Mode;
+use crate::domain::{Entry, Error, Mode, Result};
 use crate::fs::tree::{Depth, FILE_MODES};
-use crate::storage::ownership::{self, Folder, Ids};
+use crate::storage::ownership::{Directory, Ids, StorageRoot};
 use crate::storage::root;
 use crate::storage::staged::Staged;
 use crate::store::files::{self, is_absent};
@@ -81,7 +79,7 @@ pub(crate) struct StagedFile {
     path: PathBuf,
     before: Option<Found>,
     hidden: Option<Staged>,
-    folders: Vec<PathBuf>,
+    directories: Vec<PathBuf>,
 }
 
 impl StagedFile {
@@ -139,7 +137,7 @@ impl StagedFile {
             before: find(&path)?,
             path,
             hidden: None,
-            folders: Vec::new(),
+            directories: Vec::new(),
         })
     }
 
@@ -162,16 +160,13 @@ impl StagedFile {
         if found.length != bytes.len() as u64 {
             return Ok(false);
         }
-        let [copied, unfinished] =
-            [Staged::new(&self.name, context)?, Staged::new(&self.name, context)?];
-        let hidden = [copied.name(), unfinished.name()];
-        let (environment, layout) = (&context.environment, context.store.layout());
-        Ok(ownership::read_file(environment, layout, &self.name, LARGEST, hidden)? == bytes)
+        let hidden = Staged::new(&self.name, context)?;
+        Ok(StorageRoot::of(context).read_file(&self.name, LARGEST, hidden.name())? == bytes)
     }
 
     fn make(&mut self, bytes: &[u8], mode: u32, ids: Option<Ids>, context: &Context) -> Result<()> {
         let layout = context.store.layout();
-        self.folders = root::make(layout.storage(), context)?;
+        self.directories = root::make(layout.storage(), context)?;
         let hidden = Staged::new(&self.name, context)?;
         {
             let _rights = Rights::of(context.store.owner(), layout)?;
@@ -179,9 +174,9 @@ impl StagedFile {
         }
         let hidden = self.hidden.insert(hidden);
         if let Some(ids) = ids {
-            let folder = Folder { name: hidden.name(), part: None };
+            let directory = Directory { name: hidden.name(), part: None };
             let depth = Depth::Folder;
-            ownership::give(&context.environment, layout, folder, ids, depth, &|_| {})?;
+            StorageRoot::of(context).give(directory, ids, depth, &|_| {})?;
         }
         Ok(())
     }
@@ -207,7 +202,7 @@ impl Drop for StagedFile {
     fn drop(&mut self) {
         // What is still under its hidden name goes first; directories stay that are not empty.
         self.hidden = None;
-        root::unmake(&self.folders);
+        root::unmake(&self.directories);
     }
 }
 

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 
 use sha1::{Digest, Sha1};
 
-use crate::domain::error::Result;
-use crate::domain::layout::Layout;
+use crate::context::Context;
+use crate::domain::Result;
 use crate::fs::{fuse, mount_points};
-use crate::host::environment::Environment;
-use crate::storage::ownership;
+use crate::storage::ownership::StorageRoot;
 
 /// Where the supervisors have what is forgotten at the next start of the host.
 const RUN: &str = "/run/dokku-storage";
@@ -85,21 +84,21 @@ pub(crate) fn is_mounted(path: &Path) -> bool {
 }
 
 /// Keeps an entry mounted from now on; it may take a moment until it is.
-pub(crate) fn start(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
-    ask(environment, layout, &[name])
+pub(crate) fn start(name: &str, context: &Context) -> Result<()> {
+    ask(&[name], context)
 }
 
 /// Mounts an entry anew, with what its connector says now.
-pub(crate) fn again(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
-    ask(environment, layout, &[name, "--again"])
+pub(crate) fn again(name: &str, context: &Context) -> Result<()> {
+    ask(&[name, "--again"], context)
 }
 
 /// Ends the keeping and takes the mount away, once all that was written is sent.
 /// Fails where something was not sent in time; it stays mounted then.
-pub(crate) fn stop(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
-    ask(environment, layout, &[name, "--stop"])
+pub(crate) fn stop(name: &str, context: &Context) -> Result<()> {
+    ask(&[name, "--stop"], context)
 }
 
-fn ask(environment: &Environment, layout: &Layout, words: &[&str]) -> Result<()> {
-    ownership::as_root(environment, layout, HELPER, words)
+fn ask(words: &[&str], context: &Context) -> Result<()> {
+    StorageRoot::of(context).as_root(HELPER, words)
 }

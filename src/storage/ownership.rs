@@ -14,11 +14,9 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::context::Context;
 use crate::docker::{self, CONTAINER_IDS, IdMap};
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::{INSTALL_AGAIN, Layout};
-use crate::domain::mode::Mode;
-use crate::domain::ownership::Ownership;
+use crate::domain::{Error, INSTALL_AGAIN, Layout, Mode, Ownership, Result};
 use crate::fs::image;
 use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Copied, Depth, Usage};
@@ -95,196 +93,347 @@ pub(crate) fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>)
 
 /// A directory of the storage root or a part of one, or a file directly below it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Folder<'a> {
+pub(crate) struct Directory<'a> {
     pub name: &'a str,
     /// A path inside it; all of it where there is none.
     pub part: Option<&'a str>,
 }
 
-/// Gives a directory of the storage root, or all that is in it too, or a file of the storage root to the ids. Returns a warning
-/// where some of it was left alone; a helper says that itself.
-pub(crate) fn give(
-    environment: &Environment,
-    layout: &Layout,
-    folder: Folder<'_>,
-    ids: Ids,
-    depth: Depth,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Option<String>> {
-    let whole = layout.directory(folder.name);
-    let path = folder.part.map_or_else(|| whole.clone(), |part| whole.join(part));
-    if depth == Depth::Folder && is_owned(&path, ids) {
-        return Ok(None);
+/// The storage root, with all that is done to what is below it: by this process where it may, through sudo as anybody else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StorageRoot<'a> {
+    environment: &'a Environment,
+    layout: &'a Layout,
+}
+
+impl<'a> StorageRoot<'a> {
+    pub(crate) fn new(environment: &'a Environment, layout: &'a Layout) -> Self {
+        Self { environment, layout }
     }
-    if is_root() || !environment.is_dokku() {
-        let root = storage(layout)?;
-        let shown = path.display().to_string();
-        let owned = if folder.part.is_none() && tree::is_file(&root, folder.name) {
-            tree::own_file(&root, folder.name, ids.uid, ids.gid).map(|()| None)
-        } else {
-            let opened = tree::enter_part(&root, folder.name, folder.part)?;
-            tree::own(opened, &shown, ids.uid, ids.gid, depth, progress)
-                .map(|owned| owned.warning(&shown))
-        };
-        return owned.map_err(|error| {
-            if is_root() {
-                error
+
+    pub(crate) fn of(context: &'a Context) -> Self {
+        Self::new(&context.environment, context.store.layout())
+    }
+
+    /// Whether root's work has to be asked of sudo.
+    pub(crate) fn needs_sudo(self) -> bool {
+        !is_root() && self.environment.is_dokku()
+    }
+
+    /// Gives a directory of the storage root, or all that is in it too, or a file of the storage root to the ids. Returns a warning
+    /// where some of it was left alone; a helper says that itself.
+    pub(crate) fn give(
+        self,
+        directory: Directory<'_>,
+        ids: Ids,
+        depth: Depth,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Option<String>> {
+        let whole = self.layout.directory(directory.name);
+        let path = directory.part.map_or_else(|| whole.clone(), |part| whole.join(part));
+        if depth == Depth::Folder && is_owned(&path, ids) {
+            return Ok(None);
+        }
+        if !self.needs_sudo() {
+            let root = self.storage()?;
+            let shown = path.display().to_string();
+            let owned = if directory.part.is_none() && tree::is_file(&root, directory.name) {
+                tree::own_file(&root, directory.name, ids.uid, ids.gid).map(|()| None)
             } else {
+                let opened = tree::enter_part(&root, directory.name, directory.part)?;
+                tree::own(opened, &shown, ids.uid, ids.gid, depth, progress)
+                    .map(|owned| owned.warning(&shown))
+            };
+            return owned.map_err(|error| {
+                if is_root() {
+                    return error;
+                }
                 Error::refused(format!(
                     "unable to give {shown} to {ids}: only root can; run the command as root, or leave ownership alone with --chown false"
                 ))
+            });
+        }
+        let ids = ids.to_string();
+        let mut words = vec![directory.name, &ids];
+        if depth == Depth::Tree {
+            // It may take long, and shows how far it is itself.
+            let status = self.by_sudo("chown-storage-dir", &words)?.status()?;
+            return if status == 0 { Ok(None) } else { Err(Error::Status(1)) };
+        }
+        words.push("--folder-only");
+        words.extend(directory.part);
+        self.helper("chown-storage-dir", &words).map(|_| None)
+    }
+
+    /// Makes a part of the directory `name` of the storage root, and gives what is made to the ids.
+    pub(crate) fn make_part(self, name: &str, part: &str, ids: Ids) -> Result<()> {
+        if !self.needs_sudo() {
+            return tree::make_part(&self.storage()?, name, part, ids.uid, ids.gid);
+        }
+        self.helper("chown-storage-dir", &[name, &ids.to_string(), "--make", part]).map(drop)
+    }
+
+    /// Sets the mode of the directory or the file `name` of the storage root.
+    pub(crate) fn set_mode(self, name: &str, mode: &Mode) -> Result<()> {
+        let path = self.layout.directory(name);
+        let is_right = std::fs::metadata(&path).is_ok_and(|m| m.mode() & 0o7777 == mode.bits());
+        if is_right {
+            return Ok(());
+        }
+        let changed = self.storage().and_then(|root| {
+            if tree::is_file(&root, name) {
+                return tree::set_file_mode(&root, name, mode.bits());
             }
+            let directory = std::fs::File::from(tree::enter(&root, name)?);
+            directory
+                .set_permissions(PermissionsExt::from_mode(mode.bits()))
+                .and_then(|()| directory.sync_all())
+                .map_err(Error::system("change the mode of", path))
         });
-    }
-    let ids = ids.to_string();
-    let mut words = vec![folder.name, &ids];
-    if depth == Depth::Tree {
-        // It may take long, and shows how far it is itself.
-        let status = by_sudo(environment, layout, "chown-storage-dir", &words)?.status()?;
-        return if status == 0 { Ok(None) } else { Err(Error::Status(1)) };
-    }
-    words.push("--folder-only");
-    words.extend(folder.part);
-    helper(environment, layout, "chown-storage-dir", &words).map(|_| None)
-}
-
-/// Makes a part of the directory `name` of the storage root, and gives what is made to the ids.
-pub(crate) fn make_part(
-    environment: &Environment,
-    layout: &Layout,
-    name: &str,
-    part: &str,
-    ids: Ids,
-) -> Result<()> {
-    if is_root() || !environment.is_dokku() {
-        return tree::make_part(&storage(layout)?, name, part, ids.uid, ids.gid);
-    }
-    helper(environment, layout, "chown-storage-dir", &[name, &ids.to_string(), "--make", part])
-        .map(drop)
-}
-
-/// Sets the mode of the directory or the file `name` of the storage root.
-pub(crate) fn set_mode(
-    environment: &Environment,
-    layout: &Layout,
-    name: &str,
-    mode: &Mode,
-) -> Result<()> {
-    let path = layout.directory(name);
-    let is_right = std::fs::metadata(&path).is_ok_and(|m| m.mode() & 0o7777 == mode.bits());
-    if is_right {
-        return Ok(());
-    }
-    let changed = storage(layout).and_then(|root| {
-        if tree::is_file(&root, name) {
-            return tree::set_file_mode(&root, name, mode.bits());
+        match changed {
+            // Somebody else's directory, which may not even be opened.
+            Err(_) if self.needs_sudo() => {
+                self.helper("chmod-storage-dir", &[name, mode.as_str()]).map(drop)
+            }
+            other => other,
         }
-        let folder = std::fs::File::from(tree::enter(&root, name)?);
-        folder
-            .set_permissions(PermissionsExt::from_mode(mode.bits()))
-            .and_then(|()| folder.sync_all())
-            .map_err(Error::system("change the mode of", path))
-    });
-    match changed {
-        // Somebody else's directory, which may not even be opened.
-        Err(_) if !is_root() && environment.is_dokku() => {
-            helper(environment, layout, "chmod-storage-dir", &[name, mode.as_str()]).map(drop)
+    }
+
+    /// Removes the directory `name` of the storage root with all that is in it, or the file of that name.
+    pub(crate) fn remove(self, name: &str) -> Result<()> {
+        let root = self.storage()?;
+        // A name in the store's own directory is the caller's to take away, whoever owns the file.
+        if !self.needs_sudo() || tree::is_file(&root, name) {
+            if is_root() {
+                // What is behind a directory that was being filled goes with it.
+                image::discard(self.layout, &root, name)?;
+            }
+            return tree::remove(&root, name);
         }
-        other => other,
+        self.helper("destroy-storage-dir", &[name]).map(drop)
     }
-}
 
-/// Removes the directory `name` of the storage root with all that is in it, or the file of that name.
-pub(crate) fn remove(environment: &Environment, layout: &Layout, name: &str) -> Result<()> {
-    let root = storage(layout)?;
-    // A name in the store's own directory is the caller's to take away, whoever owns the file.
-    if is_root() || !environment.is_dokku() || tree::is_file(&root, name) {
-        if is_root() {
-            // What is behind a directory that was being filled goes with it.
-            image::discard(layout, &root, name)?;
+    /// Has root copy the directory or the file `from` of the storage root to `to`, which must not be there yet; the helper shows on a
+    /// terminal how far it is.
+    /// Fails where it cannot be done; nothing is left of the copy then.
+    pub(crate) fn copy_by_sudo(self, from: &str, to: &str) -> Result<Copied> {
+        self.asked_to_copy(&[from, to])
+    }
+
+    /// Has root copy the directory `from` of the storage root into `into`, a hidden one, which is empty. `None` where there is not
+    /// enough room in it.
+    /// Fails where it cannot be done; some of it may be left.
+    pub(crate) fn copy_into_by_sudo(self, from: &str, into: &str) -> Result<Option<Copied>> {
+        self.asked_to_copy(&[from, into, "--into"])
+    }
+
+    fn asked_to_copy<T: serde::de::DeserializeOwned>(self, words: &[&str]) -> Result<T> {
+        let answer = self.by_sudo("copy-storage-dir", words)?.answer()?;
+        if !answer.is_ok() {
+            // It has said why.
+            return Err(Error::Status(1));
         }
-        return tree::remove(&root, name);
+        serde_json::from_str(&answer.stdout)
+            .map_err(Error::system("understand", "copy-storage-dir"))
     }
-    helper(environment, layout, "destroy-storage-dir", &[name]).map(drop)
-}
 
-pub(crate) fn needs_sudo(environment: &Environment) -> bool {
-    !is_root() && environment.is_dokku()
-}
-
-/// Has root copy the directory or the file `from` of the storage root to `to`, which must not be there yet; the helper shows on a
-/// terminal how far it is.
-/// Fails where it cannot be done; nothing is left of the copy then.
-pub(crate) fn copy_by_sudo(
-    environment: &Environment,
-    layout: &Layout,
-    from: &str,
-    to: &str,
-) -> Result<Copied> {
-    asked_to_copy(environment, layout, &[from, to])
-}
-
-/// Has root copy the directory `from` of the storage root into `into`, a hidden one, which is empty. `None` where there is not
-/// enough room in it.
-/// Fails where it cannot be done; some of it may be left.
-pub(crate) fn copy_into_by_sudo(
-    environment: &Environment,
-    layout: &Layout,
-    from: &str,
-    into: &str,
-) -> Result<Option<Copied>> {
-    asked_to_copy(environment, layout, &[from, into, "--into"])
-}
-
-fn asked_to_copy<T: serde::de::DeserializeOwned>(
-    environment: &Environment,
-    layout: &Layout,
-    words: &[&str],
-) -> Result<T> {
-    let answer = by_sudo(environment, layout, "copy-storage-dir", words)?.answer()?;
-    if !answer.is_ok() {
-        // It has said why.
-        return Err(Error::Status(1));
+    /// The same for root itself.
+    pub(crate) fn copy_into(
+        self,
+        from: &str,
+        into: &str,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Option<Copied>> {
+        tree::copy_into(&self.storage()?, from, into, progress)
     }
-    serde_json::from_str(&answer.stdout).map_err(Error::system("understand", "copy-storage-dir"))
-}
 
-/// The same for root itself.
-pub(crate) fn copy_into(
-    layout: &Layout,
-    from: &str,
-    into: &str,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Option<Copied>> {
-    tree::copy_into(&storage(layout)?, from, into, progress)
-}
+    /// Copies the directory or the file `from` of the storage root to `to`, with the caller's own rights.
+    /// Fails where it cannot be done; nothing is left of the copy then.
+    pub(crate) fn copy(
+        self,
+        from: &str,
+        to: &str,
+        hidden: &str,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Copied> {
+        tree::duplicate(&self.storage()?, from, to, hidden, progress).map_err(unless_root)
+    }
 
-/// Copies the directory or the file `from` of the storage root to `to`, with the caller's own rights.
-/// Fails where it cannot be done; nothing is left of the copy then.
-pub(crate) fn copy(
-    layout: &Layout,
-    from: &str,
-    to: &str,
-    hidden: &str,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Copied> {
-    tree::duplicate(&storage(layout)?, from, to, hidden, progress).map_err(unless_root)
-}
+    /// Copies a directory of anywhere, by its path without links, to the directory `to` of the storage root, with the caller's own
+    /// rights; the owners too where they are to be kept.
+    /// Fails where it cannot be done; nothing is left of the copy then.
+    pub(crate) fn take_in(
+        self,
+        from: &Path,
+        to: &str,
+        hidden: &str,
+        keeps_owners: bool,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Copied> {
+        let source = tree::enter_real(from)?;
+        tree::take_in(&self.storage()?, source, to, hidden, keeps_owners, progress)
+            .map_err(unless_root)
+    }
 
-/// Copies a directory of anywhere, by its path without links, to the directory `to` of the storage root, with the caller's own
-/// rights; the owners too where they are to be kept.
-/// Fails where it cannot be done; nothing is left of the copy then.
-pub(crate) fn take_in(
-    layout: &Layout,
-    from: &Path,
-    to: &str,
-    hidden: &str,
-    keeps_owners: bool,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Copied> {
-    let source = tree::enter_real(from)?;
-    tree::take_in(&storage(layout)?, source, to, hidden, keeps_owners, progress)
-        .map_err(unless_root)
+    /// Where paths lead, in their order. Those that the caller may not follow to the end are followed by root; where root
+    /// may not either, they are as far as they are known.
+    pub(crate) fn resolve(self, paths: &[&Path]) -> Result<Vec<RealPath>> {
+        let mut resolved: Vec<RealPath> = paths.iter().map(|path| RealPath::of(path)).collect();
+        if !self.needs_sudo() {
+            return Ok(resolved);
+        }
+        let closed: Vec<usize> = (0..paths.len()).filter(|&at| !resolved[at].is_known()).collect();
+        for some in closed.chunks(AT_ONCE) {
+            let texts = some.iter().map(|&at| paths[at].to_string_lossy().into_owned());
+            let texts: Vec<String> = texts.collect();
+            let mut words = vec!["--resolve"];
+            words.extend(texts.iter().map(String::as_str));
+            let said = self.helper(LOOKS, &words)?;
+            let found: Option<Vec<Option<PathBuf>>> = serde_json::from_str(&said).ok();
+            let Some(found) = found.filter(|found| found.len() == some.len()) else {
+                return Err(Error::refused(format!(
+                    "nobody could look where {} leads (root can mend the sudo rules with: {INSTALL_AGAIN})",
+                    paths[some[0]].display()
+                )));
+            };
+            for (&at, path) in some.iter().zip(found) {
+                resolved[at] = path.map_or_else(|| resolved[at].clone(), RealPath::resolved);
+            }
+        }
+        Ok(resolved)
+    }
+
+    /// What a process sees at paths, in their order; none where nobody knows.
+    pub(crate) fn seen_by(self, process: u32, paths: &[&str]) -> Vec<Option<Identity>> {
+        if !self.needs_sudo() {
+            let seen = |path: &&str| Identity::seen_by(process, Path::new(path)).ok();
+            return paths.iter().map(seen).collect();
+        }
+        let process = process.to_string();
+        let words = [&["--seen-by", &process], paths].concat();
+        let said = self.helper(LOOKS, &words).unwrap_or_default();
+        let seen: Option<Vec<_>> = serde_json::from_str(&said).ok();
+        seen.filter(|seen| seen.len() == paths.len()).unwrap_or_else(|| vec![None; paths.len()])
+    }
+
+    /// What a directory or a file holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;
+    /// none where it is not there or cannot be known.
+    pub(crate) fn usage(self, name: Option<&str>, path: &Path) -> Result<Option<Usage>> {
+        if let Some(usage) = usage_of_file(path) {
+            return Ok(Some(usage));
+        }
+        let opened = match name {
+            Some(name) => self.storage().and_then(|root| tree::enter(&root, name)),
+            None => std::fs::File::open(path).map(Into::into).map_err(Error::system("open", path)),
+        };
+        let mine = opened.and_then(tree::usage);
+        match (mine, name) {
+            (Ok(usage), _) => Ok(Some(usage)),
+            // What is in it may not be the caller's to read.
+            (Err(_), Some(name)) if self.needs_sudo() && path.exists() => {
+                let answer = self.by_sudo("usage-storage-dir", &[name])?.run()?;
+                let said = answer.stdout.trim();
+                let numbers: Vec<u64> = said.split_whitespace().flat_map(str::parse).collect();
+                match numbers[..] {
+                    [bytes, files, newest] => {
+                        let newest = i64::try_from(newest).unwrap_or(i64::MAX);
+                        Ok(Some(Usage { bytes, files, newest }))
+                    }
+                    _ => Ok(None),
+                }
+            }
+            (Err(_), _) => Ok(None),
+        }
+    }
+
+    /// Reads the file `name` of the storage root, up to `most` bytes and one more. What the caller may not read is read as a
+    /// copy that is the caller's for a moment, under the name `hidden`.
+    pub(crate) fn read_file(self, name: &str, most: u64, hidden: &str) -> Result<Vec<u8>> {
+        let root = self.storage()?;
+        match tree::read_file(&root, name, most) {
+            Err(Error::System { cause, .. })
+                if cause.kind() == std::io::ErrorKind::PermissionDenied && self.needs_sudo() => {}
+            other => return other,
+        }
+        self.copy_by_sudo(name, hidden)?;
+        let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
+        let directory = Directory { name: hidden, part: None };
+        let content = self
+            .give(directory, ids, Depth::Folder, &|_| {})
+            .and_then(|_| tree::read_file(&root, hidden, most));
+        self.remove(hidden)?;
+        content
+    }
+
+    /// The storage root with every link in its path resolved: the operator may have put it elsewhere.
+    fn storage(self) -> Result<PathBuf> {
+        let root = self.layout.storage();
+        std::fs::canonicalize(root).map_err(Error::system("open", root))
+    }
+
+    /// Runs a helper through sudo and returns what it says.
+    fn helper(self, name: &str, arguments: &[&str]) -> Result<String> {
+        let program = self.by_sudo(name, arguments)?;
+        let shown = program.shown().to_owned();
+        let answer = program.run()?;
+        if answer.is_ok() {
+            return Ok(answer.stdout.trim().to_owned());
+        }
+        if let Some(said) = answer.stderr.trim().strip_prefix('!') {
+            // The helper itself refused.
+            return Err(Error::refused(said.trim()));
+        }
+        Err(Error::refused(format!(
+            "{shown} failed: {} (root can mend the sudo rules with: {INSTALL_AGAIN})",
+            answer.reason()
+        )))
+    }
+
+    /// Runs a helper with root's rights, and returns what it says: through sudo, or as a process of its own where root calls, since
+    /// it changes its rights.
+    pub(crate) fn asked(self, name: &str, arguments: &[&str]) -> Result<String> {
+        if !is_root() {
+            return self.helper(name, arguments);
+        }
+        let answer = Program::this(name, arguments).run()?;
+        if answer.is_ok() {
+            return Ok(answer.stdout.trim().to_owned());
+        }
+        Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
+    }
+
+    pub(crate) fn as_root(self, name: &str, arguments: &[&str]) -> Result<()> {
+        self.asked(name, arguments).map(drop)
+    }
+
+    /// A helper that runs through sudo.
+    ///
+    /// The installed helpers work below one root. Where that is not this store's, they are not asked: they would
+    /// do to a directory of the same name there what is wanted here.
+    fn by_sudo(self, name: &str, arguments: &[&str]) -> Result<Program> {
+        let place = self.environment.installed(name);
+        let installed = place.helpers().join(name);
+        let noted = std::fs::read_to_string(place.storage_root_file());
+        let program = match noted {
+            Ok(noted) if installed.exists() => {
+                if self.storage()? != Path::new(&noted) {
+                    return Err(Error::refused(format!(
+                        "the helpers for sudo are installed for {noted} and not for {}; as root, run: {INSTALL_AGAIN}",
+                        self.layout.storage().display()
+                    )));
+                }
+                installed
+            }
+            _ => {
+                let plugin =
+                    self.environment.plugin().unwrap_or_else(|| PathBuf::from("/usr/local/bin"));
+                plugin.join("bin").join(name)
+            }
+        };
+        let program = program.display().to_string();
+        let words = [&["-n", &program], arguments].concat();
+        Ok(Program::new("sudo", &words).called(format!("sudo {program}")))
+    }
 }
 
 /// Says who could do what the system refused to somebody else than root.
@@ -312,211 +461,6 @@ const LOOKS: &str = "usage-storage-dir";
 
 /// How many paths it is asked about at once.
 const AT_ONCE: usize = 200;
-
-/// Where paths lead, in their order. Those that the caller may not follow to the end are followed by root; where root
-/// may not either, they are as far as they are known.
-pub(crate) fn resolve(
-    environment: &Environment,
-    layout: &Layout,
-    paths: &[&Path],
-) -> Result<Vec<RealPath>> {
-    let mut resolved: Vec<RealPath> = paths.iter().map(|path| RealPath::of(path)).collect();
-    if !needs_sudo(environment) {
-        return Ok(resolved);
-    }
-    let closed: Vec<usize> = (0..paths.len()).filter(|&at| !resolved[at].is_known()).collect();
-    for some in closed.chunks(AT_ONCE) {
-        let texts = some.iter().map(|&at| paths[at].to_string_lossy().into_owned());
-        let texts: Vec<String> = texts.collect();
-        let mut words = vec!["--resolve"];
-        words.extend(texts.iter().map(String::as_str));
-        let said = helper(environment, layout, LOOKS, &words)?;
-        let found: Option<Vec<Option<PathBuf>>> = serde_json::from_str(&said).ok();
-        let found = found.filter(|found| found.len() == some.len()).ok_or_else(|| {
-            Error::refused(format!(
-                "nobody could look where {} leads (root can mend the sudo rules with: {INSTALL_AGAIN})",
-                paths[some[0]].display()
-            ))
-        })?;
-        for (&at, path) in some.iter().zip(found) {
-            resolved[at] = path.map_or_else(|| resolved[at].clone(), RealPath::resolved);
-        }
-    }
-    Ok(resolved)
-}
-
-/// What a process sees at paths, in their order; none where nobody knows.
-pub(crate) fn seen_by(
-    environment: &Environment,
-    layout: &Layout,
-    process: u32,
-    paths: &[&str],
-) -> Vec<Option<Identity>> {
-    if !needs_sudo(environment) {
-        let seen = |path: &&str| Identity::seen_by(process, Path::new(path)).ok();
-        return paths.iter().map(seen).collect();
-    }
-    let process = process.to_string();
-    let words = [&["--seen-by", &process], paths].concat();
-    let said = helper(environment, layout, LOOKS, &words).unwrap_or_default();
-    let seen: Option<Vec<_>> = serde_json::from_str(&said).ok();
-    seen.filter(|seen| seen.len() == paths.len()).unwrap_or_else(|| vec![None; paths.len()])
-}
-
-/// What a directory or a file holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;
-/// none where it is not there or cannot be known.
-pub(crate) fn usage(
-    environment: &Environment,
-    layout: &Layout,
-    name: Option<&str>,
-    path: &Path,
-) -> Result<Option<Usage>> {
-    if let Some(usage) = usage_of_file(path) {
-        return Ok(Some(usage));
-    }
-    let opened = match name {
-        Some(name) => storage(layout).and_then(|root| tree::enter(&root, name)),
-        None => std::fs::File::open(path).map(Into::into).map_err(Error::system("open", path)),
-    };
-    let mine = opened.and_then(tree::usage);
-    match (mine, name) {
-        (Ok(usage), _) => Ok(Some(usage)),
-        // What is in it may not be the caller's to read.
-        (Err(_), Some(name)) if !is_root() && environment.is_dokku() && path.exists() => {
-            let answer = by_sudo(environment, layout, "usage-storage-dir", &[name])?.run()?;
-            let said = answer.stdout.trim();
-            let numbers: Vec<u64> = said.split_whitespace().flat_map(str::parse).collect();
-            match numbers[..] {
-                [bytes, files, newest] => {
-                    let newest = i64::try_from(newest).unwrap_or(i64::MAX);
-                    Ok(Some(Usage { bytes, files, newest }))
-                }
-                _ => Ok(None),
-            }
-        }
-        (Err(_), _) => Ok(None),
-    }
-}
-
-/// Reads the file `name` of the storage root, up to `most` bytes and one more. What the caller may not read is read as a
-/// copy that is the caller's for a moment, under the name `hidden`.
-pub(crate) fn read_file(
-    environment: &Environment,
-    layout: &Layout,
-    name: &str,
-    most: u64,
-    hidden: [&str; 2],
-) -> Result<Vec<u8>> {
-    let root = storage(layout)?;
-    match tree::read_file(&root, name, most) {
-        Err(Error::System { cause, .. })
-            if cause.kind() == std::io::ErrorKind::PermissionDenied
-                && !is_root()
-                && environment.is_dokku() => {}
-        other => return other,
-    }
-    let [copied, unfinished] = hidden;
-    if needs_sudo(environment) {
-        copy_by_sudo(environment, layout, name, copied)?;
-    } else {
-        copy(layout, name, copied, unfinished, &|_| {})?;
-    }
-    let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
-    let folder = Folder { name: copied, part: None };
-    let content = give(environment, layout, folder, ids, Depth::Folder, &|_| {})
-        .and_then(|_| tree::read_file(&root, copied, most));
-    remove(environment, layout, copied)?;
-    content
-}
-
-/// The storage root with every link in its path resolved: the operator may have put it elsewhere.
-fn storage(layout: &Layout) -> Result<PathBuf> {
-    let root = layout.storage();
-    std::fs::canonicalize(root).map_err(Error::system("open", root))
-}
-
-/// Runs a helper through sudo and returns what it says.
-fn helper(
-    environment: &Environment,
-    layout: &Layout,
-    name: &str,
-    arguments: &[&str],
-) -> Result<String> {
-    let program = by_sudo(environment, layout, name, arguments)?;
-    let shown = program.shown().to_owned();
-    let answer = program.run()?;
-    if answer.is_ok() {
-        return Ok(answer.stdout.trim().to_owned());
-    }
-    if let Some(said) = answer.stderr.trim().strip_prefix('!') {
-        // The helper itself refused.
-        return Err(Error::refused(said.trim()));
-    }
-    Err(Error::refused(format!(
-        "{shown} failed: {} (root can mend the sudo rules with: {INSTALL_AGAIN})",
-        answer.reason()
-    )))
-}
-
-/// Runs a helper with root's rights, and returns what it says: through sudo, or as a process of its own where root calls, since
-/// it changes its rights.
-pub(crate) fn asked(
-    environment: &Environment,
-    layout: &Layout,
-    name: &str,
-    arguments: &[&str],
-) -> Result<String> {
-    if !is_root() {
-        return helper(environment, layout, name, arguments);
-    }
-    let answer = Program::this(name, arguments).run()?;
-    if answer.is_ok() {
-        return Ok(answer.stdout.trim().to_owned());
-    }
-    Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
-}
-
-pub(crate) fn as_root(
-    environment: &Environment,
-    layout: &Layout,
-    name: &str,
-    arguments: &[&str],
-) -> Result<()> {
-    asked(environment, layout, name, arguments).map(drop)
-}
-
-/// A helper that runs through sudo.
-///
-/// The installed helpers work below one root. Where that is not this store's, they are not asked: they would
-/// do to a directory of the same name there what is wanted here.
-fn by_sudo(
-    environment: &Environment,
-    layout: &Layout,
-    name: &str,
-    arguments: &[&str],
-) -> Result<Program> {
-    let place = environment.installed(name);
-    let installed = place.helpers().join(name);
-    let noted = std::fs::read_to_string(place.storage_root_file());
-    let program = match noted {
-        Ok(noted) if installed.exists() => {
-            if storage(layout)? != Path::new(&noted) {
-                return Err(Error::refused(format!(
-                    "the helpers for sudo are installed for {noted} and not for {}; as root, run: {INSTALL_AGAIN}",
-                    layout.storage().display()
-                )));
-            }
-            installed
-        }
-        _ => {
-            let plugin = environment.plugin().unwrap_or_else(|| PathBuf::from("/usr/local/bin"));
-            plugin.join("bin").join(name)
-        }
-    };
-    let program = program.display().to_string();
-    let words = [&["-n", &program], arguments].concat();
-    Ok(Program::new("sudo", &words).called(format!("sudo {program}")))
-}
 
 fn is_owned(path: &Path, ids: Ids) -> bool {
     std::fs::symlink_metadata(path)

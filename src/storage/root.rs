@@ -3,15 +3,12 @@
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::ownership::Ownership;
-use crate::domain::paths::Source;
+use crate::domain::{Entry, Error, Ownership, Result, Source};
 use crate::fs::mount_points;
 use crate::fs::tree::{Copied, Depth};
 use crate::render::progress;
 use crate::storage::file;
-use crate::storage::ownership::{self, Folder, Ids};
+use crate::storage::ownership::{self, Directory, Ids, StorageRoot};
 use crate::storage::staged::Staged;
 use crate::store::{Change, files};
 
@@ -96,7 +93,7 @@ impl DirectorySpec {
             name: entry.name.to_string(),
             place,
             ids: ownership.and_then(|ownership| ids(ownership, context)),
-            missing: path.as_deref().map(files::missing_folders).unwrap_or_default(),
+            missing: path.as_deref().map(files::missing_directories).unwrap_or_default(),
             path,
             is_ours,
             recursive,
@@ -149,8 +146,8 @@ impl DirectorySpec {
         }
         let mode = entry.mode.as_ref().filter(|_| self.is_ours);
         match (&self.path, mode) {
-            (Some(path), Some(mode)) => change.make_folder_with_mode(path, mode.bits()),
-            (Some(path), None) => change.make_folder(path),
+            (Some(path), Some(mode)) => change.make_directory_with_mode(path, mode.bits()),
+            (Some(path), None) => change.make_directory(path),
             (None, _) => {}
         }
     }
@@ -167,7 +164,7 @@ impl DirectorySpec {
         let what = if self.place == Place::File { "file" } else { "directory" };
         if let Some(mode) = &entry.mode {
             context.out.detail(&format!("Setting {what} mode to {mode}"));
-            ownership::set_mode(&context.environment, context.store.layout(), &self.name, mode)?;
+            StorageRoot::of(context).set_mode(&self.name, mode)?;
         }
         if let Some(ids) = self.ids {
             context.out.detail(&format!("Setting {what} ownership to {ids}"));
@@ -181,9 +178,8 @@ impl DirectorySpec {
 pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
     let depth = if recursive { Depth::Tree } else { Depth::Folder };
     context.out.flush()?;
-    let layout = context.store.layout();
     let warning = progress::of_files("looked at", |seen| {
-        ownership::give(&context.environment, layout, Folder { name, part: None }, ids, depth, seen)
+        StorageRoot::of(context).give(Directory { name, part: None }, ids, depth, seen)
     })?;
     if let Some(warning) = warning {
         context.out.warn(&warning);
@@ -201,14 +197,12 @@ pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context)
 /// Fails where it cannot be copied; nothing is left of the copy then.
 pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
     context.out.flush()?;
-    let (environment, layout) = (&context.environment, context.store.layout());
-    let copied = if ownership::needs_sudo(environment) {
-        ownership::copy_by_sudo(environment, layout, from, to)?
+    let root = StorageRoot::of(context);
+    let copied = if root.needs_sudo() {
+        root.copy_by_sudo(from, to)?
     } else {
         let unfinished = Staged::new(to, context)?;
-        progress::of_files("copied", |seen| {
-            ownership::copy(layout, from, to, unfinished.name(), seen)
-        })?
+        progress::of_files("copied", |seen| root.copy(from, to, unfinished.name(), seen))?
     };
     warn_of_losses(&copied, context);
     Ok(copied)
@@ -219,11 +213,11 @@ pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied
 /// Fails where it cannot be copied; some of it may be left.
 pub(crate) fn copy_into(from: &str, into: &str, context: &mut Context) -> Result<Option<Copied>> {
     context.out.flush()?;
-    let (environment, layout) = (&context.environment, context.store.layout());
-    let copied = if ownership::needs_sudo(environment) {
-        ownership::copy_into_by_sudo(environment, layout, from, into)?
+    let root = StorageRoot::of(context);
+    let copied = if root.needs_sudo() {
+        root.copy_into_by_sudo(from, into)?
     } else {
-        progress::of_files("copied", |seen| ownership::copy_into(layout, from, into, seen))?
+        progress::of_files("copied", |seen| root.copy_into(from, into, seen))?
     };
     if let Some(copied) = &copied {
         warn_of_losses(copied, context);
@@ -242,9 +236,9 @@ pub(crate) fn take_in(
 ) -> Result<Copied> {
     context.out.flush()?;
     let unfinished = Staged::new(to, context)?;
-    let layout = context.store.layout();
+    let root = StorageRoot::of(context);
     let copied = progress::of_files("copied", |seen| {
-        ownership::take_in(layout, from, to, unfinished.name(), keeps_owners, seen)
+        root.take_in(from, to, unfinished.name(), keeps_owners, seen)
     })?;
     warn_of_losses(&copied, context);
     Ok(copied)
@@ -268,15 +262,17 @@ fn warn_of_losses(copied: &Copied, context: &mut Context) {
 /// Makes a directory and those on the way to it; returns the ones it made, outermost first.
 /// Fails where one cannot be made; those that were made are removed again.
 pub(crate) fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
-    let missing = files::missing_folders(path);
+    let missing = files::missing_directories(path);
     if missing.is_empty() && !path.is_dir() {
         return Err(Error::refused(format!(
             "Unable to create directory: {} exists but is not a directory",
             path.display()
         )));
     }
-    for (index, folder) in missing.iter().enumerate() {
-        if let Err(error) = files::make_folder(folder, context.store.owner(), files::FOLDER_MODE) {
+    for (index, directory) in missing.iter().enumerate() {
+        if let Err(error) =
+            files::make_directory(directory, context.store.owner(), files::DIRECTORY_MODE)
+        {
             unmake(&missing[..index]);
             return Err(error);
         }
@@ -285,7 +281,7 @@ pub(crate) fn make(path: &std::path::Path, context: &Context) -> Result<Vec<Path
 }
 
 pub(crate) fn unmake(made: &[PathBuf]) {
-    for folder in made.iter().rev() {
-        let _ = std::fs::remove_dir(folder);
+    for directory in made.iter().rev() {
+        let _ = std::fs::remove_dir(directory);
     }
 }

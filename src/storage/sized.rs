@@ -5,28 +5,21 @@ pub(crate) mod staged;
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
-use crate::domain::paths::Source;
-use crate::domain::size::{ByteSize, readable};
+use crate::domain::size::readable;
+use crate::domain::{ByteSize, Entry, Error, Problem, Result, Source};
 use crate::fs::image::{self, LEAST, PROGRAMS};
 use crate::fs::{mount_points, space, subvolume};
 use crate::host::users::is_root;
-use crate::storage::{ownership, root};
+use crate::storage::ownership::StorageRoot;
+use crate::storage::root;
 
 const HELPER: &str = "size-storage-dir";
 
 /// The size of an entry's directory, where it has one.
 pub(crate) fn size(entry: &Entry) -> Option<ByteSize> {
-    if entry.kind != "directory" {
-        return None;
-    }
-    ByteSize::parse(entry.option("size")).ok()
-}
-
-fn is_preallocated(entry: &Entry) -> bool {
-    entry.option("preallocate") == "true"
+    // What a volume's options say is the matter of its driver.
+    let is_path = matches!(entry.host_path, Some(Source::Path(_)));
+    ByteSize::parse(entry.option("size")).ok().filter(|_| is_path)
 }
 
 pub(crate) fn plan(
@@ -91,11 +84,11 @@ fn must_be_possible(context: &Context) -> Result<()> {
 
 /// The storage root, or what of the way to it there is.
 fn existing(context: &Context) -> &Path {
-    let mut folder = context.store.layout().storage();
-    while !folder.exists() {
-        folder = folder.parent().unwrap_or(Path::new("/"));
+    let mut directory = context.store.layout().storage();
+    while !directory.exists() {
+        directory = directory.parent().unwrap_or(Path::new("/"));
     }
-    folder
+    directory
 }
 
 /// Refuses so many bytes more that the disk does not have.
@@ -128,7 +121,7 @@ fn must_be_empty(path: &Path) -> Result<()> {
 pub(crate) fn has_kept_image(entry: &Entry, size: ByteSize, context: &Context) -> Result<bool> {
     let bytes = size.bytes().to_string();
     let words = [entry.name.as_str(), "kept", &bytes];
-    Ok(!ownership::asked(&context.environment, context.store.layout(), HELPER, &words)?.is_empty())
+    Ok(!StorageRoot::of(context).asked(HELPER, &words)?.is_empty())
 }
 
 /// Attaches what is behind an entry that is new, or was restored.
@@ -161,15 +154,14 @@ pub(crate) fn grow(entry: &Entry, wanted: ByteSize, context: &mut Context) -> Re
     }
     must_fit(wanted.bytes() - now, context)?;
     attach(entry, context)?;
-    sized(entry, "grow", wanted, context)
+    ask_for(wanted, entry, &["grow"], context)
 }
 
-fn sized(entry: &Entry, what: &str, size: ByteSize, context: &Context) -> Result<()> {
+/// Asks for so many bytes, all of them at once where that is the entry's wish.
+fn ask_for(size: ByteSize, entry: &Entry, words: &[&str], context: &Context) -> Result<()> {
     let bytes = size.bytes().to_string();
-    let mut words = vec![what, &bytes];
-    if is_preallocated(entry) {
-        words.push("--preallocate");
-    }
+    let at_once = (entry.option("preallocate") == "true").then_some("--preallocate");
+    let words = [words, &[&*bytes], at_once.as_slice()].concat();
     ask(entry, &words, context)
 }
 
@@ -182,32 +174,27 @@ pub(crate) fn attach(entry: &Entry, context: &Context) -> Result<()> {
 
 /// Detaches it; the data stays in the image.
 pub(crate) fn detach(entry: &Entry, context: &Context) -> Result<()> {
-    if size(entry).is_none() {
-        return Ok(());
-    }
-    ask(entry, &["detach"], context)
+    ask_if_sized(entry, &["detach"], context)
 }
 
 /// Gives the image of an entry a second name, under which it leaves the entry or comes back to it: the entry's own, a
 /// hidden one, or that of something in the trash.
 pub(crate) fn link(entry: &Entry, from: &str, to: &str, context: &Context) -> Result<()> {
-    if size(entry).is_none() {
-        return Ok(());
-    }
-    ask(entry, &["link", from, to], context)
+    ask_if_sized(entry, &["link", from, to], context)
 }
 
 /// Ends the name of the image that is the entry's, where it has another.
 pub(crate) fn drop_name(entry: &Entry, context: &Context) -> Result<()> {
-    if size(entry).is_none() {
-        return Ok(());
-    }
-    ask(entry, &["drop"], context)
+    ask_if_sized(entry, &["drop"], context)
+}
+
+fn ask_if_sized(entry: &Entry, words: &[&str], context: &Context) -> Result<()> {
+    if size(entry).is_some() { ask(entry, words, context) } else { Ok(()) }
 }
 
 fn ask(entry: &Entry, words: &[&str], context: &Context) -> Result<()> {
     let words = [&[entry.name.as_str()], words].concat();
-    ownership::as_root(&context.environment, context.store.layout(), HELPER, &words)
+    StorageRoot::of(context).as_root(HELPER, &words)
 }
 
 /// Whether what is behind an entry is in its place. A subvolume always is.
@@ -226,7 +213,7 @@ pub(crate) fn problem(entry: &Entry, context: &Context) -> Option<Problem> {
         return None;
     }
     let words = [entry.name.as_str(), "state"];
-    let state = ownership::asked(&context.environment, context.store.layout(), HELPER, &words);
+    let state = StorageRoot::of(context).asked(HELPER, &words);
     if let Some((sentence, remedy)) = state.unwrap_or_default().split_once('\n') {
         let (sentence, remedy) = (sentence.to_owned(), remedy.to_owned());
         return Some(Problem { code: "damaged-image", sentence, remedy, may_pass: false });

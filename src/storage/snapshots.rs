@@ -38,10 +38,8 @@
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::size::{ByteSize, readable};
-use crate::domain::snapshot::Made;
+use crate::domain::size::readable;
+use crate::domain::{ByteSize, Entry, Error, Made, Result};
 use crate::fs::mount_points;
 use crate::fs::tree::Copied;
 use crate::storage::{root, sized};

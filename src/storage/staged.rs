@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::domain::error::Result;
-use crate::domain::names::STAGED;
+use crate::domain::{Result, STAGED};
 use crate::host::environment::Environment;
 use crate::host::process;
-use crate::storage::ownership;
+use crate::storage::ownership::StorageRoot;
 use crate::store::{Store, Work};
 
 /// A hidden name of the storage root that this command is at work on. What is there when it ends is removed, so that
@@ -41,7 +40,7 @@ impl Staged {
     }
 
     pub(crate) fn remove(&self) -> Result<()> {
-        ownership::remove(&self.environment, self.store.layout(), &self.name)
+        StorageRoot::new(&self.environment, self.store.layout()).remove(&self.name)
     }
 }
 
@@ -77,7 +76,7 @@ pub(crate) fn clear_staged(context: &Context) {
         // Its command, or a helper of that, may be at work on it.
         if let Ok(Some(_work)) = context.store.work_alone(name) {
             // The next command tries again.
-            let _ = ownership::remove(&context.environment, layout, name);
+            let _ = StorageRoot::of(context).remove(name);
         }
     }
     context.store.forget_what_is_gone();

@@ -19,8 +19,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::change::{Change, Planned};
 use super::files::{self, is_absent, unless_absent};
-use super::journal::{self, Journal, Step, flush_folders};
-use crate::domain::error::{Error, Result};
+use super::journal::{self, Journal, Step, flush_directories};
+use crate::domain::{Error, Result};
 
 /// The mode of the directory in the staging place.
 const STAGING_MODE: u32 = 0o700;
@@ -33,10 +33,10 @@ struct Failed {
 
 impl Change<'_> {
     pub(super) fn carry_out(&self, journal: &mut Journal) -> Result<()> {
-        if self.steps.is_empty() && self.folders.is_empty() {
+        if self.steps.is_empty() && self.directories.is_empty() {
             return Ok(());
         }
-        if let ([planned], []) = (&*self.steps, &*self.folders)
+        if let ([planned], []) = (&*self.steps, &*self.directories)
             && planned.can_be_alone()
             && self.alone(planned, journal)?
         {
@@ -71,9 +71,9 @@ impl Change<'_> {
             Err(error) if is_not_possible(&error) => return Ok(false),
             other => other.map_err(|error| planned.step.failed(error))?,
         }
-        if let Err(error) = flush_folders(planned.step.folders()) {
+        if let Err(error) = flush_directories(planned.step.directories()) {
             let _ = planned.step.swap_back(staging);
-            let _ = flush_folders(planned.step.folders());
+            let _ = flush_directories(planned.step.directories());
             return Err(error);
         }
         Ok(true)
@@ -82,7 +82,8 @@ impl Change<'_> {
     /// Does all steps with a note of them, with what is made for them in the staging place where it is near.
     fn together(&self, is_staged: bool, journal: &mut Journal) -> Result<(), Failed> {
         let steps = self.named(is_staged, journal.staging());
-        let folders: Vec<PathBuf> = self.folders.iter().map(|made| made.path.clone()).collect();
+        let directories: Vec<PathBuf> =
+            self.directories.iter().map(|made| made.path.clone()).collect();
         let beside: Vec<PathBuf> = steps
             .iter()
             .flat_map(Step::passing)
@@ -94,21 +95,23 @@ impl Change<'_> {
         );
         // A single step is all or nothing by itself, unless it needs a directory to be there.
         let is_single =
-            steps.len() == 1 && folders.is_empty() && !steps.iter().any(Step::may_be_half_done);
+            steps.len() == 1 && directories.is_empty() && !steps.iter().any(Step::may_be_half_done);
         let mut done: Vec<&Step> = Vec::new();
         let result = self
-            .begin(&beside, &folders, is_staged, journal)
+            .begin(&beside, &directories, is_staged, journal)
             .and_then(|()| self.prepare(&steps, journal))
             .and_then(|()| if is_single { Ok(()) } else { journal.steps(&steps) })
             .and_then(|()| apply(&steps, &mut done))
-            .and_then(|()| flush_folders(steps.iter().flat_map(Step::folders)));
+            .and_then(|()| flush_directories(steps.iter().flat_map(Step::directories)));
         if let Err(error) = result {
             // Where something cannot be taken back, the steps stay noted and the next command finishes them.
             let mut is_undone = false;
             if done.iter().rev().try_for_each(|step| step.roll_back()).is_ok() {
                 // Steps that stayed noted would be carried out after all.
-                if note_over(&beside, folders.clone(), journal).is_ok() || journal.clear().is_ok() {
-                    is_undone = tidy(journal, &beside, &folders, !is_single);
+                if note_over(&beside, directories.clone(), journal).is_ok()
+                    || journal.clear().is_ok()
+                {
+                    is_undone = tidy(journal, &beside, &directories, !is_single);
                 }
             }
             return Err(Failed { error, is_undone });
@@ -136,14 +139,14 @@ impl Change<'_> {
     fn begin(
         &self,
         beside: &[PathBuf],
-        folders: &[PathBuf],
+        directories: &[PathBuf],
         is_staged: bool,
         journal: &mut Journal,
     ) -> Result<()> {
-        if beside.is_empty() && folders.is_empty() {
+        if beside.is_empty() && directories.is_empty() {
             return journal.mark();
         }
-        journal.preparing(beside.to_vec(), folders.to_vec())?;
+        journal.preparing(beside.to_vec(), directories.to_vec())?;
         if self.steps.iter().any(|planned| planned.makes_beside(is_staged)) {
             journal.flush()?;
         }
@@ -152,13 +155,13 @@ impl Change<'_> {
 
     fn prepare(&self, steps: &[Step], journal: &Journal) -> Result<()> {
         let owner = self.store.owner();
-        for made in &self.folders {
-            files::make_folder(&made.path, owner, made.mode)?;
+        for made in &self.directories {
+            files::make_directory(&made.path, owner, made.mode)?;
         }
-        let mut around = self.folders.iter().filter_map(|made| made.path.parent());
-        flush_folders(&mut around)?;
+        let mut around = self.directories.iter().filter_map(|made| made.path.parent());
+        flush_directories(&mut around)?;
         if steps.iter().flat_map(Step::passing).any(|path| path.starts_with(journal.staging())) {
-            files::make_folder(journal.staging(), owner, STAGING_MODE)?;
+            files::make_directory(journal.staging(), owner, STAGING_MODE)?;
         }
         for (step, planned) in steps.iter().zip(&self.steps) {
             if let (Step::Install { temporary, target, .. }, Some(content)) =
@@ -183,8 +186,8 @@ impl Planned {
     fn can_be_alone(&self) -> bool {
         self.is_near
             && match &self.step {
-                Step::Install { .. } => self.content.is_some() && !self.is_folder,
-                Step::Remove { .. } => !self.is_folder,
+                Step::Install { .. } => self.content.is_some() && !self.is_directory,
+                Step::Remove { .. } => !self.is_directory,
                 Step::Discard { .. } => true,
                 _ => false,
             }
@@ -262,18 +265,23 @@ fn apply<'a>(steps: &'a [Step], done: &mut Vec<&'a Step>) -> Result<()> {
 }
 
 /// Says that the steps are over, done or taken back, and what is left of them that could not be found by its name.
-fn note_over(beside: &[PathBuf], folders: Vec<PathBuf>, journal: &mut Journal) -> Result<()> {
-    if beside.is_empty() && folders.is_empty() {
+fn note_over(beside: &[PathBuf], directories: Vec<PathBuf>, journal: &mut Journal) -> Result<()> {
+    if beside.is_empty() && directories.is_empty() {
         journal.mark()
     } else {
-        journal.preparing(beside.to_vec(), folders)
+        journal.preparing(beside.to_vec(), directories)
     }
 }
 
 /// Removes what a change needed while it went on, after it was done or taken back and its steps are no longer
 /// noted; false where some of it stays, for the next command.
-fn tidy(journal: &mut Journal, beside: &[PathBuf], folders: &[PathBuf], is_flushed: bool) -> bool {
-    journal::undo(beside, folders)
+fn tidy(
+    journal: &mut Journal,
+    beside: &[PathBuf],
+    directories: &[PathBuf],
+    is_flushed: bool,
+) -> bool {
+    journal::undo(beside, directories)
         && journal.sweep().is_ok()
         && journal.clear().is_ok()
         && (!is_flushed || journal.flush().is_ok())

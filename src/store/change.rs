@@ -38,16 +38,14 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, FOLDER_MODE};
+use super::files::{self, DIRECTORY_MODE};
 use super::journal::{self, Journal, Step};
 use super::{MountsFile, Rights, Store};
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::{AppName, Entry, EntryName, Result};
 use crate::fs::tree;
 
 /// The store's own directories below `$DOKKU_LIB_ROOT`.
-pub(crate) const OWN_FOLDERS: [&str; 4] = [
+pub(crate) const OWN_DIRECTORIES: [&str; 4] = [
     "data/storage",
     "config/storage",
     "data/storage-registry/entries",
@@ -60,12 +58,12 @@ pub struct Change<'a> {
     pub(super) store: &'a Store,
     /// The number of the file system that the registry is on.
     device: Option<u64>,
-    pub(super) folders: Vec<Folder>,
+    pub(super) directories: Vec<Directory>,
     pub(super) steps: Vec<Planned>,
 }
 
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct Directory {
     pub(super) path: PathBuf,
     pub(super) mode: u32,
 }
@@ -79,7 +77,7 @@ pub(super) struct Planned {
     /// Whether it can be made in the staging place: it seems to be on the same file system.
     pub(super) is_near: bool,
     /// Whether the target is, or is going to be, a directory.
-    pub(super) is_folder: bool,
+    pub(super) is_directory: bool,
 }
 
 #[derive(Debug)]
@@ -92,14 +90,14 @@ impl Store {
     /// Takes the lock, lets `plan` look at the store as it is now and say what is to be done, and does it.
     /// What `plan` refuses, with nothing changed; or what the system refuses, with everything put back.
     pub fn change<T>(&self, plan: impl FnOnce(&mut Change<'_>) -> Result<T>) -> Result<T> {
-        self.make_own_folders()?;
+        self.make_own_directories()?;
         let _rights = Rights::of(self.owner(), self.layout())?;
         let (made, device) = files::way_to(&self.layout().registry());
-        for folder in &made {
-            files::make_folder(folder, self.owner(), FOLDER_MODE)?;
+        for directory in &made {
+            files::make_directory(directory, self.owner(), DIRECTORY_MODE)?;
         }
         let mut journal = Journal::lock(self.layout(), &self.roots(), self.owner())?;
-        let mut change = Change { store: self, device, folders: Vec::new(), steps: Vec::new() };
+        let mut change = Change { store: self, device, directories: Vec::new(), steps: Vec::new() };
         let result = plan(&mut change)?;
         change.carry_out(&mut journal)?;
         Ok(result)
@@ -107,11 +105,11 @@ impl Store {
 
     /// Where root calls for somebody else's store: makes the directories that belong to that user, below directories
     /// that may be root's.
-    pub(super) fn make_own_folders(&self) -> Result<()> {
+    pub(super) fn make_own_directories(&self) -> Result<()> {
         let Some((uid, gid)) = self.owner().get() else {
             return Ok(());
         };
-        for names in OWN_FOLDERS {
+        for names in OWN_DIRECTORIES {
             if !self.layout().root().join(names).exists() {
                 tree::make_path(self.layout().root(), names, uid, gid)?;
             }
@@ -146,8 +144,7 @@ impl Change<'_> {
     }
 
     pub fn write_entry(&mut self, entry: &Entry) -> Result<()> {
-        let path = self.store.layout().entry(&entry.name);
-        self.write_json(path, entry)
+        self.write_json(self.store.layout().entry(&entry.name), entry)
     }
 
     pub fn remove_entry(&mut self, name: &EntryName) {
@@ -179,12 +176,12 @@ impl Change<'_> {
             },
             content: None,
             is_near: false,
-            is_folder: before.is_folder(),
+            is_directory: before.is_directory(),
         });
     }
 
     fn push_write(&mut self, target: PathBuf, bytes: Vec<u8>, is_foreign: bool) {
-        let device = target.parent().and_then(|folder| self.have_folder(folder));
+        let device = target.parent().and_then(|directory| self.have_directory(directory));
         let before = Before::of(&target);
         self.steps.push(Planned {
             step: Step::Install {
@@ -194,7 +191,7 @@ impl Change<'_> {
             },
             content: Some(Content { bytes, is_foreign }),
             is_near: device.is_some() && device == self.device,
-            is_folder: before.is_folder(),
+            is_directory: before.is_directory(),
         });
     }
 
@@ -206,42 +203,42 @@ impl Change<'_> {
                 step: Step::Remove { target, before: Some(second) },
                 content: None,
                 is_near: before.device() == self.device,
-                is_folder: before.is_folder(),
+                is_directory: before.is_directory(),
             });
         }
     }
 
     /// Removes an app's directory and all that the store keeps in it.
     pub fn remove_app(&mut self, app: &AppName) {
-        self.discard_folder(self.store.layout().app(app));
+        self.discard_directory(self.store.layout().app(app));
         self.remove(self.store.layout().migrated_before(app));
     }
 
     /// Removes a directory in which only the store keeps something, with all that is in it.
-    pub fn discard_folder(&mut self, folder: PathBuf) {
-        match fs::symlink_metadata(&folder) {
+    pub fn discard_directory(&mut self, directory: PathBuf) {
+        match fs::symlink_metadata(&directory) {
             Ok(found) if found.is_dir() => self.steps.push(Planned {
                 is_near: Some(found.dev()) == self.device,
-                step: Step::Discard { aside: files::second_name(&folder), target: folder },
+                step: Step::Discard { aside: files::second_name(&directory), target: directory },
                 content: None,
-                is_folder: true,
+                is_directory: true,
             }),
-            Ok(_) => self.remove(folder),
+            Ok(_) => self.remove(directory),
             Err(_) => {}
         }
     }
 
     /// Makes a directory and those on the way to it.
-    pub fn make_folder(&mut self, path: &Path) {
-        self.have_folder(path);
+    pub fn make_directory(&mut self, path: &Path) {
+        self.have_directory(path);
     }
 
     /// The same; says the number of the file system that it is on, or will be.
-    fn have_folder(&mut self, path: &Path) -> Option<u64> {
+    fn have_directory(&mut self, path: &Path) -> Option<u64> {
         let (missing, device) = files::way_to(path);
-        for folder in missing {
-            if !self.folders.iter().any(|made| made.path == folder) {
-                self.folders.push(Folder { path: folder, mode: FOLDER_MODE });
+        for directory in missing {
+            if !self.directories.iter().any(|made| made.path == directory) {
+                self.directories.push(Directory { path: directory, mode: DIRECTORY_MODE });
             }
         }
         device
@@ -249,9 +246,9 @@ impl Change<'_> {
 
     /// Makes a directory of a certain mode, or gives one that is there that mode; one that belongs to somebody
     /// else stays as it is.
-    pub fn make_folder_with_mode(&mut self, path: &Path, mode: u32) {
-        self.make_folder(path);
-        if let Some(made) = self.folders.iter_mut().find(|made| made.path == path) {
+    pub fn make_directory_with_mode(&mut self, path: &Path, mode: u32) {
+        self.make_directory(path);
+        if let Some(made) = self.directories.iter_mut().find(|made| made.path == path) {
             made.mode = mode;
             return;
         }
@@ -267,18 +264,18 @@ impl Change<'_> {
     }
 
     /// Moves a directory within the storage root.
-    pub fn move_folder(&mut self, from: PathBuf, to: PathBuf) {
+    pub fn move_directory(&mut self, from: PathBuf, to: PathBuf) {
         self.push_move(Step::Move { from, to });
     }
 
     /// Puts a directory of the storage root aside, and another one in its place.
-    pub fn replace_folder(&mut self, target: PathBuf, next: PathBuf, aside: PathBuf) {
+    pub fn replace_directory(&mut self, target: PathBuf, next: PathBuf, aside: PathBuf) {
         self.push_move(Step::Replace { target, next, aside });
     }
 
     /// A step for which nothing is made.
     fn push_move(&mut self, step: Step) {
-        self.steps.push(Planned { step, content: None, is_near: false, is_folder: true });
+        self.steps.push(Planned { step, content: None, is_near: false, is_directory: true });
     }
 }
 
@@ -298,7 +295,7 @@ impl Before {
         self.0.as_ref().map(MetadataExt::dev)
     }
 
-    fn is_folder(&self) -> bool {
+    fn is_directory(&self) -> bool {
         self.0.as_ref().is_some_and(fs::Metadata::is_dir)
     }
 }

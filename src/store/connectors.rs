@@ -2,11 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::domain::connector::{Connector, Secret};
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::Layout;
-use crate::domain::names::ConnectorName;
+use crate::domain::{Connector, ConnectorName, Entry, Error, Layout, Result, Secret};
 use crate::store::{Change, Store, files, json};
 
 fn directory(layout: &Layout) -> PathBuf {
@@ -77,13 +73,11 @@ impl Store {
 
 impl Change<'_> {
     pub fn write_connector(&mut self, connector: &Connector) -> Result<()> {
-        let path = path(self.store().layout(), &connector.name);
-        self.write_json(path, connector)
+        self.write_json(path(self.store().layout(), &connector.name), connector)
     }
 
     pub fn write_secret(&mut self, name: &ConnectorName, secret: &Secret) {
-        let path = secret_path(self.store().layout(), name);
-        self.write(path, secret.reveal().as_bytes().to_vec());
+        self.write(secret_path(self.store().layout(), name), secret.reveal().as_bytes().to_vec());
     }
 
     pub fn remove_secret(&mut self, name: &ConnectorName) {
@@ -91,8 +85,7 @@ impl Change<'_> {
     }
 
     pub fn remove_connector(&mut self, name: &ConnectorName) {
-        let path = path(self.store().layout(), name);
-        self.remove(path);
+        self.remove(path(self.store().layout(), name));
         self.remove_secret(name);
     }
 }

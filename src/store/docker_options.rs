@@ -3,11 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Store, files};
-use crate::domain::error::{Error, Result};
-use crate::domain::mount_string::MountString;
-use crate::domain::names::AppName;
-use crate::domain::paths::ContainerPath;
-use crate::domain::phases::Phase;
+use crate::domain::{AppName, ContainerPath, Error, MountString, Phase, Result};
 
 #[derive(Debug)]
 pub struct OptionsFile {

@@ -7,9 +7,8 @@ use std::time::SystemTime;
 
 use super::plain::{self, Plain};
 use super::{Store, files, json};
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{ENTRY_NAME_MAX, EntryName, LEGACY_PREFIX};
+use crate::domain::names::{ENTRY_NAME_MAX, LEGACY_PREFIX};
+use crate::domain::{Entry, EntryName, Error, Result};
 
 /// All entries that could be read, in the order of their names, and what was wrong with the others.
 #[derive(Debug, Default)]
@@ -78,22 +77,17 @@ impl Store {
         Ok(found)
     }
 
-    /// The entries whose file has a field of this name, one of those that all entries are asked for. Only these are
+    /// The entries whose file has a field of one of these names, of those that all entries are asked for. Only these are
     /// taken apart, and of the others only those are read that are not known to have none. A file that cannot be
     /// read says nothing: whoever wants that entry is told.
-    pub fn entries_mentioning(&self, field: &str) -> Result<Vec<Entry>> {
-        self.entries_mentioning_one_of(&[field])
-    }
-
-    /// The same for several fields, each file read once at most.
-    pub fn entries_mentioning_one_of(&self, fields: &[&str]) -> Result<Vec<Entry>> {
+    pub fn entries_mentioning(&self, fields: &[&str]) -> Result<Vec<Entry>> {
         self.mentioning_at(fields, SystemTime::now())
     }
 
     /// As if it was another time.
     pub(super) fn mentioning_at(&self, fields: &[&str], now: SystemTime) -> Result<Vec<Entry>> {
         debug_assert!(fields.iter().all(|field| plain::FIELDS.contains(field)), "{fields:?}");
-        let Some(directory) = files::Folder::open(self.layout().entries())? else {
+        let Some(directory) = files::Directory::open(self.layout().entries())? else {
             return Ok(Vec::new());
         };
         let cache = Plain::load(&self.layout().plain(), now);
@@ -127,7 +121,7 @@ impl Store {
     }
 
     fn each_entry_file(&self, read: impl FnMut(EntryName, Result<&[u8]>)) -> Result<()> {
-        let Some(directory) = files::Folder::open(self.layout().entries())? else {
+        let Some(directory) = files::Directory::open(self.layout().entries())? else {
             return Ok(());
         };
         directory.each_file(|_, file| entry_name(file), read)

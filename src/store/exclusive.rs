@@ -3,12 +3,7 @@
 use std::path::Path;
 
 use super::Store;
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::Source;
-use crate::domain::uses::Use;
+use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result, Source, Use};
 use crate::fs::real::RealPath;
 
 const FIELD: &str = "exclusive";
@@ -49,7 +44,7 @@ impl Store {
         if entry.exclusive {
             no_others(entry)?;
         }
-        let all = self.entries_mentioning_one_of(&[FIELD, SCOPE])?;
+        let all = self.entries_mentioning(&[FIELD, SCOPE])?;
         let mut same =
             all.iter().filter(|other| other.name != entry.name && is_same_place(other, entry));
         same.try_for_each(|other| {
@@ -122,7 +117,7 @@ impl Store {
 
     /// The exclusive entries: every mount asks for them.
     fn exclusive_entries(&self) -> Result<Vec<Entry>> {
-        let mut found = self.entries_mentioning(FIELD)?;
+        let mut found = self.entries_mentioning(&[FIELD])?;
         found.retain(|entry| entry.exclusive);
         Ok(found)
     }

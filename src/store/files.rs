@@ -13,7 +13,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 pub(crate) const FILE_MODE: u32 = 0o600;
 
@@ -26,7 +26,7 @@ const SMALL: usize = 4 * 1024;
 /// The room for the names in a directory.
 const NAMES: usize = 32 * 1024;
 
-pub(crate) const FOLDER_MODE: u32 = 0o755;
+pub(crate) const DIRECTORY_MODE: u32 = 0o755;
 
 /// Who owns new files and directories: the caller, or, where root calls, somebody else.
 #[derive(Debug, Clone, Default)]
@@ -80,12 +80,12 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 
 /// A directory of small files that are read one after the other: the way to it is walked once.
 #[derive(Debug)]
-pub(crate) struct Folder {
+pub(crate) struct Directory {
     path: PathBuf,
     names: OwnedFd,
 }
 
-impl Folder {
+impl Directory {
     pub(crate) fn open(path: &Path) -> Result<Option<Self>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match retried(|| rustix::fs::open(path, flags, Mode::empty())) {
@@ -285,7 +285,7 @@ pub(crate) fn make_file(path: &Path, content: &[u8], owner: &Owner, mode: u32) -
 }
 
 /// The directories on the way to `path`, itself included, that do not exist yet, outermost first.
-pub(crate) fn missing_folders(path: &Path) -> Vec<PathBuf> {
+pub(crate) fn missing_directories(path: &Path) -> Vec<PathBuf> {
     way_to(path).0
 }
 
@@ -305,7 +305,7 @@ pub(crate) fn way_to(path: &Path) -> (Vec<PathBuf>, Option<u64>) {
 }
 
 /// Makes one directory of this mode and of the store's owner; one that is there already is left as it is.
-pub(crate) fn make_folder(path: &Path, owner: &Owner, mode: u32) -> Result<()> {
+pub(crate) fn make_directory(path: &Path, owner: &Owner, mode: u32) -> Result<()> {
     let created = DirBuilder::new().mode(mode).create(path);
     let result = match created {
         Ok(()) => finish_directory(path, owner, mode).inspect_err(|_| drop(fs::remove_dir(path))),
@@ -325,7 +325,7 @@ fn finish_directory(path: &Path, owner: &Owner, mode: u32) -> io::Result<()> {
 }
 
 /// Flushes a directory, so that the names in it are there after a power loss.
-pub(crate) fn flush_folder(path: &Path) -> Result<()> {
+pub(crate) fn flush_directory(path: &Path) -> Result<()> {
     match File::open(path).and_then(|directory| directory.sync_all()) {
         Err(error) if !is_absent(&error) => Err(Error::system("flush", path)(error)),
         _ => Ok(()),
@@ -364,7 +364,7 @@ mod tests {
             let name = name.to_str().unwrap();
             (!name.starts_with('.') && name != "not asked for").then(|| name.to_owned())
         };
-        let directory = Folder::open(root.path()).unwrap().unwrap();
+        let directory = Directory::open(root.path()).unwrap().unwrap();
         directory
             .each_file(is_asked_for, |name, content| {
                 let by_path = read(&path(&name)).ok().flatten();
@@ -375,6 +375,6 @@ mod tests {
         seen.sort_unstable();
         assert_eq!(seen, ["all", "directory", "empty", "link", "more", "most", "one"]);
         assert!(directory.lacks("none") && directory.lacks("one/none") && !directory.lacks("link"));
-        assert!(Folder::open(&path("none")).unwrap().is_none());
+        assert!(Directory::open(&path("none")).unwrap().is_none());
     }
 }

@@ -52,8 +52,8 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Owner, unless_absent};
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::{LEFT_OVER, Layout};
+use crate::domain::layout::LEFT_OVER;
+use crate::domain::{Error, Layout, Result};
 use crate::host::process;
 
 /// The largest note that is read, in bytes.
@@ -160,8 +160,8 @@ impl Step {
     }
 
     /// The same step with what is made for it below a directory, under names that begin so.
-    pub(super) fn staged(self, folder: &Path, name: &str) -> Self {
-        let staged = |suffix: &str| folder.join(format!("{name}{suffix}"));
+    pub(super) fn staged(self, directory: &Path, name: &str) -> Self {
+        let staged = |suffix: &str| directory.join(format!("{name}{suffix}"));
         match self {
             Self::Install { target, before, .. } => Self::Install {
                 temporary: staged(".new"),
@@ -188,7 +188,7 @@ impl Step {
     }
 
     /// The directories whose names the step changes.
-    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn directories(&self) -> impl Iterator<Item = &Path> {
         let (one, other) = match self {
             Self::Install { target, .. }
             | Self::Remove { target, .. }
@@ -221,21 +221,25 @@ fn is_there(path: &Path) -> bool {
 }
 
 /// Sets the mode of a directory, and of nothing that only took its name.
-fn set_mode(folder: &Path, mode: u32) -> Result<()> {
+fn set_mode(directory: &Path, mode: u32) -> Result<()> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
     OpenOptions::new()
         .read(true)
         .custom_flags(flags.bits().cast_signed())
-        .open(folder)
-        .and_then(|folder| folder.set_permissions(fs::Permissions::from_mode(mode)))
-        .map_err(Error::system("change the mode of", folder))
+        .open(directory)
+        .and_then(|directory| directory.set_permissions(fs::Permissions::from_mode(mode)))
+        .map_err(Error::system("change the mode of", directory))
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Note {
     /// These may have been made, and are nothing without the steps.
-    Preparing { files: Vec<PathBuf>, folders: Vec<PathBuf> },
+    Preparing {
+        files: Vec<PathBuf>,
+        #[serde(rename = "folders")]
+        directories: Vec<PathBuf>,
+    },
     /// All is prepared; these steps are to be finished.
     Steps(Vec<Step>),
 }
@@ -295,8 +299,12 @@ impl Journal {
         self.file.set_len(1).map_err(Error::system("write", &self.path))
     }
 
-    pub(super) fn preparing(&mut self, files: Vec<PathBuf>, folders: Vec<PathBuf>) -> Result<()> {
-        self.note(&Note::Preparing { files, folders })
+    pub(super) fn preparing(
+        &mut self,
+        files: Vec<PathBuf>,
+        directories: Vec<PathBuf>,
+    ) -> Result<()> {
+        self.note(&Note::Preparing { files, directories })
     }
 
     pub(super) fn flush(&self) -> Result<()> {
@@ -316,7 +324,10 @@ impl Journal {
             .map_err(Error::system("write", &self.path))
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the folder holds only what the store put there")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the directory holds only what the store put there"
+    )]
     pub(super) fn sweep(&self) -> Result<()> {
         let removed = match fs::remove_file(&self.staging) {
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
@@ -360,8 +371,8 @@ impl Journal {
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             match serde_json::from_slice(line) {
                 // Behind steps, it says that they are over, and what is left of them.
-                Ok(Note::Preparing { files, folders }) => {
-                    prepared = (files, folders);
+                Ok(Note::Preparing { files, directories }) => {
+                    prepared = (files, directories);
                     steps = None;
                 }
                 Ok(Note::Steps(noted)) if line.ends_with(b"\n") => steps = Some(noted),
@@ -371,11 +382,11 @@ impl Journal {
         if let Some(steps) = steps {
             finish(&steps, roots)?;
         } else {
-            let (files, folders) = prepared;
+            let (files, directories) = prepared;
             let own = |path: &PathBuf| self.is_trusted || is_below(path, roots);
             let all = undo(
                 &files.into_iter().filter(|path| is_below(path, roots)).collect::<Vec<_>>(),
-                &folders.into_iter().filter(own).collect::<Vec<_>>(),
+                &directories.into_iter().filter(own).collect::<Vec<_>>(),
             );
             if !all {
                 return Err(Error::refused(format!(
@@ -397,19 +408,19 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
         step.apply()?;
     }
     let left = steps.iter().flat_map(|step| step.passing()).filter(|path| !discard(path)).count();
-    flush_folders(steps.iter().flat_map(|step| step.folders()))?;
+    flush_directories(steps.iter().flat_map(|step| step.directories()))?;
     if left == 0 {
         return Ok(());
     }
     Err(Error::refused(format!("{left} files of an earlier change cannot be removed")))
 }
 
-pub(super) fn flush_folders<'a>(folders: impl Iterator<Item = &'a Path>) -> Result<()> {
+pub(super) fn flush_directories<'a>(directories: impl Iterator<Item = &'a Path>) -> Result<()> {
     let mut flushed: Vec<&Path> = Vec::new();
-    for folder in folders {
-        if !flushed.contains(&folder) {
-            files::flush_folder(folder)?;
-            flushed.push(folder);
+    for directory in directories {
+        if !flushed.contains(&directory) {
+            files::flush_directory(directory)?;
+            flushed.push(directory);
         }
     }
     Ok(())
@@ -425,19 +436,19 @@ fn unless_exists(result: io::Result<()>) -> io::Result<()> {
 
 /// Removes prepared files, and directories as far as they are empty, innermost first; false where a file stays that should be
 /// gone. An empty directory that cannot be removed, or was never made, is in nobody's way.
-pub(super) fn undo(prepared: &[PathBuf], folders: &[PathBuf]) -> bool {
+pub(super) fn undo(prepared: &[PathBuf], directories: &[PathBuf]) -> bool {
     let mut all = true;
     for path in prepared {
         all &= discard(path);
     }
-    for folder in folders.iter().rev() {
-        let _ = fs::remove_dir(folder);
+    for directory in directories.iter().rev() {
+        let _ = fs::remove_dir(directory);
     }
     all
 }
 
 /// Removes a file, or a directory that was put aside; false where it stays.
-#[expect(clippy::disallowed_methods, reason = "the folder holds only what the store put there")]
+#[expect(clippy::disallowed_methods, reason = "the directory holds only what the store put there")]
 fn discard(path: &Path) -> bool {
     // Who cannot get there has made nothing there either.
     let Ok(found) = fs::symlink_metadata(path) else {

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Change, files};
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     files::read(path)?.map(|content| parse(path, &content)).transpose()

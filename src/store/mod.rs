@@ -42,7 +42,7 @@ mod work;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use change::{Change, OWN_FOLDERS};
+pub(crate) use change::{Change, OWN_DIRECTORIES};
 pub(crate) use entries::Entries;
 pub use files::Owner;
 pub(crate) use mounts::Line;
@@ -51,9 +51,7 @@ pub(crate) use reading::{Mounted, Mounts};
 pub(crate) use rights::Rights;
 pub(crate) use work::Work;
 
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::Layout;
-use crate::domain::names::AppName;
+use crate::domain::{AppName, Error, Layout, Result};
 
 #[derive(Debug, Clone)]
 pub struct Store {
@@ -83,12 +81,20 @@ impl Store {
 
     /// Every app there is, whoever asks: the directories of `$DOKKU_ROOT`, or without Dokku those of the store.
     pub fn apps(&self) -> Result<Vec<AppName>> {
-        app_folders(self.apps_root().unwrap_or(self.layout.apps()))
+        app_directories(self.apps_root().unwrap_or(self.layout.apps()))
+    }
+
+    /// The apps of which only the store still has something.
+    pub(crate) fn abandoned_apps(&self) -> Result<Vec<AppName>> {
+        let apps = self.apps()?;
+        let mut known = app_directories(self.layout.apps())?;
+        known.retain(|app| apps.binary_search(app).is_err());
+        Ok(known)
     }
 }
 
 /// The directories below `root` that can be apps, in order; none where there is no such directory.
-pub(crate) fn app_folders(root: &Path) -> Result<Vec<AppName>> {
+pub(crate) fn app_directories(root: &Path) -> Result<Vec<AppName>> {
     let entries = match std::fs::read_dir(root) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Store, files};
-use crate::domain::attachment::Attachment;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::{AppName, Attachment, EntryName, Error, Result};
 
 /// One line of the file. It is written back as it was read unless the attachment was changed.
 #[derive(Debug, Clone)]

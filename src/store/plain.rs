@@ -189,7 +189,7 @@ mod tests {
         assert_eq!(fixture.found(), ["only"]);
         assert_eq!(fixture.noted().len(), WORTH_IT * size_of::<State>());
         // A false row shows it: nothing else would hide this entry.
-        let directory = files::Folder::open(fixture.store.layout().entries()).unwrap().unwrap();
+        let directory = files::Directory::open(fixture.store.layout().entries()).unwrap().unwrap();
         let cache = Plain::load(
             &fixture.store.layout().plain(),
             SystemTime::now() + Duration::from_secs(10),

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::domain::error::Result;
-use crate::domain::layout::Layout;
-use crate::domain::policy::Policy;
+use crate::domain::{Layout, Policy, Result};
 use crate::store::{Change, Store, json};
 
 fn path(layout: &Layout) -> PathBuf {
@@ -19,7 +17,6 @@ impl Store {
 
 impl Change<'_> {
     pub fn write_policy(&mut self, policy: &Policy) -> Result<()> {
-        let path = path(self.store().layout());
-        self.write_json(path, policy)
+        self.write_json(path(self.store().layout()), policy)
     }
 }

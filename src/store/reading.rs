@@ -20,10 +20,7 @@ use rustix::fs::OFlags;
 
 use super::shares::LeftOut;
 use super::{Entries, Line, Store};
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result};
 
 /// How often a reader of several files tries before it keeps writers out.
 const TRIES: u32 = 20;

@@ -6,8 +6,7 @@
 use nix::unistd::{Gid, Uid, getgroups, setegid, seteuid, setgroups};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::Layout;
+use crate::domain::{Error, Layout, Result};
 use crate::store::Owner;
 
 /// The owner's rights, until dropped.

@@ -10,11 +10,7 @@
 use super::apps::SETTINGS;
 use super::reading::EntryCache;
 use super::{Change, Mounted, Mounts, Store, files};
-use crate::domain::app_settings::Share;
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
+use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result, Share};
 
 #[derive(Debug, Clone)]
 pub struct LeftOut {
@@ -33,7 +29,7 @@ impl LeftOut {
 impl Store {
     /// The apps that get what an app mounts.
     pub fn apps_sharing_from(&self, from: &AppName) -> Result<Vec<AppName>> {
-        let Some(directory) = files::Folder::open(self.layout().apps())? else {
+        let Some(directory) = files::Directory::open(self.layout().apps())? else {
             return Ok(Vec::new());
         };
         // Most apps have no settings.

@@ -2,10 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::Layout;
-use crate::domain::names::EntryName;
-use crate::domain::snapshot::{Snapshot, SnapshotName, directory_name};
+use crate::domain::snapshot::directory_name;
+use crate::domain::{EntryName, Error, Layout, Result, Snapshot, SnapshotName};
 use crate::store::{Change, Store, json};
 
 fn all(layout: &Layout) -> PathBuf {
@@ -62,8 +60,7 @@ impl Store {
 
 impl Change<'_> {
     pub fn write_snapshot(&mut self, note: &Snapshot) -> Result<()> {
-        let path = self.store().layout().snapshot_note(&note.entry, &note.name);
-        self.write_json(path, note)
+        self.write_json(self.store().layout().snapshot_note(&note.entry, &note.name), note)
     }
 
     /// Removes the note of a snapshot, and its entry's directory with the last one.
@@ -72,7 +69,7 @@ impl Change<'_> {
         let directory = directory(self.store().layout(), entry);
         let is_other = |file: &str| (note.file_name() != Some(file.as_ref())).then_some(());
         if json::names(&directory, is_other)?.is_empty() {
-            self.discard_folder(directory);
+            self.discard_directory(directory);
         } else {
             self.remove(note);
         }

@@ -5,11 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Map;
+use crate::domain::text::Unknown;
 
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::Layout;
-use crate::domain::trash::{TRASH, TrashId, Trashed};
+use crate::domain::{Error, Layout, Result, TRASH, TrashId, Trashed};
 use crate::store::{Change, Store, files, json};
 
 fn directory(layout: &Layout) -> PathBuf {
@@ -45,7 +43,7 @@ impl Store {
             _ => {}
         }
         let path = self.layout().directory(id.name()).to_string_lossy().into_owned();
-        let (when, unknown) = (id.when(), Map::new());
+        let (when, unknown) = (id.when(), Unknown::new());
         Ok(Some(Trashed { id: id.clone(), entry: None, path, when, by: None, unknown }))
     }
 
@@ -67,7 +65,7 @@ impl Store {
     /// one rename, and nothing is written: a full disk is what the trash is emptied for.
     pub fn rename_trashed(&self, from: &Path, to: &Path) -> Result<()> {
         std::fs::rename(from, to).map_err(Error::system("move", from))?;
-        files::flush_folder(self.layout().storage()).inspect_err(|_| {
+        files::flush_directory(self.layout().storage()).inspect_err(|_| {
             // Half of it must not be gone from a place that it has again after a power loss.
             let _ = std::fs::rename(to, from);
         })
@@ -97,9 +95,8 @@ impl Change<'_> {
     pub fn move_to_trash(&mut self, trashed: &Trashed, from: PathBuf) -> Result<()> {
         let store = self.store();
         let to = store.trashed_directory(&trashed.id);
-        let note = path(store.layout(), &trashed.id);
-        self.write_json(note, trashed)?;
-        self.move_folder(from, to);
+        self.write_json(path(store.layout(), &trashed.id), trashed)?;
+        self.move_directory(from, to);
         Ok(())
     }
 
@@ -108,7 +105,7 @@ impl Change<'_> {
         let store = self.store();
         let (from, note) =
             (store.trashed_directory(&trashed.id), path(store.layout(), &trashed.id));
-        self.move_folder(from, to);
+        self.move_directory(from, to);
         self.remove(note);
     }
 }

@@ -18,9 +18,9 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use sha1::{Digest, Sha1};
 
-use super::files::{self, FOLDER_MODE};
+use super::files::{self, DIRECTORY_MODE};
 use super::{Rights, Store, journal};
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 /// The names that this process has alone. The kernel would have it wait for itself.
 static ALONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -69,10 +69,10 @@ impl Store {
 
     fn locked(&self, name: &str, kind: i32) -> Result<Option<File>> {
         let path = self.layout().work();
-        self.make_own_folders()?;
+        self.make_own_directories()?;
         let _rights = Rights::of(self.owner(), self.layout())?;
-        for folder in &files::way_to(&self.layout().registry()).0 {
-            files::make_folder(folder, self.owner(), FOLDER_MODE)?;
+        for directory in &files::way_to(&self.layout().registry()).0 {
+            files::make_directory(directory, self.owner(), DIRECTORY_MODE)?;
         }
         let file = journal::open(&path, self.owner()).map_err(Error::system("open", &path))?;
         let kind = libc::c_short::try_from(kind).unwrap_or_default();

@@ -225,7 +225,7 @@ fn register(
             if change.store().entry(&entry.name)?.is_some() || directory.exists() {
                 refuse!("storage entry \"{}\" was made meanwhile; clone the app again", entry.name);
             }
-            change.move_folder(staged.path(), directory);
+            change.move_directory(staged.path(), directory);
             change.write_entry(entry)?;
         }
         copy_decisions(old, new, change)?;

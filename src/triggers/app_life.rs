@@ -44,7 +44,7 @@ pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> 
             return Ok(());
         }
         if !to.exists() {
-            change.move_folder(from.clone(), to.clone());
+            change.move_directory(from.clone(), to.clone());
             change.remove(layout.migrated_before(&old));
             return Ok(());
         }

@@ -45,7 +45,7 @@ use crate::ops::{migrate, trash, usable};
 use crate::privileged::root;
 use crate::storage::sized;
 use crate::storage::staged::clear_staged;
-use crate::store::{OWN_FOLDERS, app_folders, files};
+use crate::store::{OWN_DIRECTORIES, app_directories, files};
 use crate::types;
 
 /// The storage root, below the root of the store.
@@ -90,15 +90,15 @@ fn directories(context: &Context) -> Result<()> {
     let root = context.store.layout().root();
     let owner = context.store.owner().get();
     let linked = linked_storage_root(context)?;
-    for names in OWN_FOLDERS {
+    for names in OWN_DIRECTORIES {
         if names == STORAGE && linked.is_some() {
             continue;
         }
         match owner {
             Some((uid, gid)) => tree::make_path(root, names, uid, gid)?,
             None => {
-                for missing in files::missing_folders(&root.join(names)) {
-                    files::make_folder(&missing, context.store.owner(), files::FOLDER_MODE)?;
+                for missing in files::missing_directories(&root.join(names)) {
+                    files::make_directory(&missing, context.store.owner(), files::DIRECTORY_MODE)?;
                 }
             }
         }
@@ -220,7 +220,7 @@ fn take_over(context: &mut Context) -> Result<()> {
     let Some(root) = context.store.apps_root() else {
         return Ok(());
     };
-    let apps: Vec<AppName> = app_folders(root)?;
+    let apps: Vec<AppName> = app_directories(root)?;
     for app in apps {
         let layout = context.store.layout();
         if layout.migrated(&app).exists() || layout.migrated_before(&app).exists() {

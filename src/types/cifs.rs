@@ -3,16 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::domain::connector::Connector;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
-use crate::domain::mode::Mode;
-use crate::domain::ownership::Ownership;
-use crate::domain::paths::Source;
+use crate::domain::{Connector, Entry, Error, Mode, Ownership, Problem, Result, Source};
 use crate::host::environment::Environment;
 use crate::types::{
     Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, renewed,
+    volume,
 };
 
 /// The type `cifs`.
@@ -26,43 +21,28 @@ const PORT: u16 = 445;
 
 const VERSION: &str = "3.0";
 
+const DESCRIPTION: Description = Description {
+    name: "cifs",
+    summary: "a share of a Windows or Samba server, mounted by Docker",
+    reach: Reach::Anywhere,
+    caveat: "owners and modes are those of the mount, not of the files; Docker keeps the password among the volume's options; exclusive counts the apps of this host alone",
+    options: &[
+        Choice::required("share", "the share's name, with a path in it where only that is wanted"),
+        Choice::optional("version", "2.0, 2.1, 3.0, 3.0.2 or 3.1.1", Some(VERSION)),
+        Choice::optional("port", "the server's port", Some("445")),
+        Choice::optional("file-mode", "the permissions of files, in octal", Some("0664")),
+        Choice::optional("dir-mode", "the permissions of directories, in octal", Some("0775")),
+        Choice::optional("mount-options", "more mount options, such as nobrl,seal", None),
+    ],
+    flags: &["--chown"],
+    connector: Some("cifs"),
+    can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
+    ..Description::PLAIN
+};
+
 impl StorageType for Cifs {
     fn description(&self) -> &'static Description {
-        const {
-            &Description {
-                name: "cifs",
-                summary: "a share of a Windows or Samba server, mounted by Docker",
-                reach: Reach::Anywhere,
-                caveat: "owners and modes are those of the mount, not of the files; Docker keeps the password among the volume's options; exclusive counts the apps of this host alone",
-                options: &[
-                    Choice::required(
-                        "share",
-                        "the share's name, with a path in it where only that is wanted",
-                    ),
-                    Choice::optional("version", "2.0, 2.1, 3.0, 3.0.2 or 3.1.1", Some(VERSION)),
-                    Choice::optional("port", "the server's port", Some("445")),
-                    Choice::optional(
-                        "file-mode",
-                        "the permissions of files, in octal",
-                        Some("0664"),
-                    ),
-                    Choice::optional(
-                        "dir-mode",
-                        "the permissions of directories, in octal",
-                        Some("0775"),
-                    ),
-                    Choice::optional(
-                        "mount-options",
-                        "more mount options, such as nobrl,seal",
-                        None,
-                    ),
-                ],
-                any_option: false,
-                flags: &["--chown"],
-                connector: Some("cifs"),
-                can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
-            }
-        }
+        &DESCRIPTION
     }
 
     fn requirements(&self, _environment: &Environment) -> Vec<Requirement> {
@@ -118,6 +98,10 @@ impl StorageType for Cifs {
     }
 }
 
+/// The mount options that this type sets itself.
+const OWN: &str = "addr ip vers port username user password pass password2 domain dom \
+    workgroup credentials cred file_mode dir_mode uid gid guest";
+
 /// The options without the secret (mount.cifs(8)).
 fn shared_options(entry: &Entry, connector: &Connector) -> Result<Vec<String>> {
     let server = remote::server(&connector.server)?;
@@ -154,28 +138,7 @@ fn shared_options(entry: &Entry, connector: &Connector) -> Result<Vec<String>> {
     if let Some((uid, gid)) = entry.chown.as_ref().and_then(Ownership::container_ids) {
         options.extend([format!("uid={uid}"), format!("gid={gid}")]);
     }
-    let own = [
-        "addr",
-        "ip",
-        "vers",
-        "port",
-        "username",
-        "user",
-        "password",
-        "pass",
-        "password2",
-        "domain",
-        "dom",
-        "workgroup",
-        "credentials",
-        "cred",
-        "file_mode",
-        "dir_mode",
-        "uid",
-        "gid",
-        "guest",
-    ];
-    let further = remote::further(entry.option("mount-options"), &own)?;
+    let further = remote::further(entry.option("mount-options"), OWN)?;
     options.extend(further.into_iter().map(str::to_owned));
     share(entry)?;
     Ok(options)
@@ -208,10 +171,6 @@ fn volume_options(entry: &Entry, context: &Context) -> Result<BTreeMap<String, S
         connector.check_secret(&secret)?;
         options.push(format!("password={}", secret.reveal()));
     }
-    Ok([
-        ("type".to_owned(), "cifs".to_owned()),
-        ("device".to_owned(), format!("//{}/{}", connector.server, share(entry)?)),
-        ("o".to_owned(), options.join(",")),
-    ]
-    .into())
+    let device = format!("//{}/{}", connector.server, share(entry)?);
+    Ok(volume::local_options("cifs", device, &options))
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::domain::names::ConnectorName;
+use crate::domain::ConnectorName;
+use crate::domain::text::words;
 
 /// From where the data can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -16,15 +17,7 @@ pub(crate) enum Reach {
     Anywhere,
 }
 
-impl Reach {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Host => "host",
-            Self::Cluster => "cluster",
-            Self::Anywhere => "anywhere",
-        }
-    }
-}
+words!(Reach: Host = "host", Cluster = "cluster", Anywhere = "anywhere");
 
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Choice {
@@ -99,6 +92,21 @@ pub(crate) struct Description {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connector: Option<&'static str>,
     pub can: Abilities,
+}
+
+impl Description {
+    /// What most types have in common.
+    pub(crate) const PLAIN: Self = Self {
+        name: "",
+        summary: "",
+        reach: Reach::Host,
+        caveat: "",
+        options: &[],
+        any_option: false,
+        flags: &[],
+        connector: None,
+        can: Abilities::NONE,
+    };
 }
 
 #[derive(Debug, Clone, Serialize)]

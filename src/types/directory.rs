@@ -1,39 +1,41 @@
 //! `directory`: a directory of this host, the plugin's own or any other.
 
 use crate::context::Context;
-use crate::domain::entry::{Entry, only_on_default_path};
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
-use crate::domain::size::ByteSize;
+use crate::domain::entry::only_on_default_path;
+use crate::domain::{ByteSize, Entry, Error, Problem, Result};
 use crate::storage::root::{self, Place};
 use crate::storage::sized;
 use crate::storage::snapshots::SnapshotKind;
-use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
+use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
 #[derive(Debug)]
 pub(crate) struct Directory;
 
+const DESCRIPTION: Description = Description {
+    name: "directory",
+    summary: "a directory of this host, by default below the storage root",
+    caveat: "the data is on this host alone; it can be resized where it was made with --size",
+    flags: &["PATH", "--mode", "--chown", "--size", "--preallocate", "--from"],
+    can: Abilities { resize: true, exclusive: true, snapshot: true, subpath: true, chown: true },
+    ..Description::PLAIN
+};
+
 impl StorageType for Directory {
     fn description(&self) -> &'static Description {
-        const {
-            &Description {
-                name: "directory",
-                summary: "a directory of this host, by default below the storage root",
-                reach: Reach::Host,
-                caveat: "the data is on this host alone; it can be resized where it was made with --size",
-                options: &[],
-                any_option: false,
-                flags: &["PATH", "--mode", "--chown", "--size", "--preallocate", "--from"],
-                connector: None,
-                can: Abilities {
-                    resize: true,
-                    exclusive: true,
-                    snapshot: true,
-                    subpath: true,
-                    chown: true,
-                },
-            }
+        &DESCRIPTION
+    }
+
+    fn noted_name(&self, has_size: bool) -> &'static str {
+        if has_size { DESCRIPTION.name } else { "" }
+    }
+
+    fn check_place(&self, place: &str) -> Result<()> {
+        if place.starts_with('/') {
+            return Ok(());
         }
+        Err(Error::refused(format!(
+            "type directory takes an absolute path, got {place:?}; for a Docker volume: --type volume"
+        )))
     }
 
     fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {

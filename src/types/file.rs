@@ -3,34 +3,28 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
-use crate::domain::paths::Source;
+use crate::domain::{Entry, Error, Problem, Result, Source};
 use crate::storage::root::Place;
 use crate::storage::snapshots::SnapshotKind;
 use crate::storage::{self, file};
 use crate::store::files::is_absent;
-use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
+use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
 #[derive(Debug)]
 pub(crate) struct File;
 
+const DESCRIPTION: Description = Description {
+    name: "file",
+    summary: "one file of this host, populated from a path or standard input",
+    caveat: "a container sees the file that was there when it started: after its content was replaced, restart the app",
+    flags: &["--from", "--mode", "--chown"],
+    can: Abilities { exclusive: true, snapshot: true, chown: true, ..Abilities::NONE },
+    ..Description::PLAIN
+};
+
 impl StorageType for File {
     fn description(&self) -> &'static Description {
-        const {
-            &Description {
-                name: "file",
-                summary: "one file of this host, populated from a path or standard input",
-                reach: Reach::Host,
-                caveat: "a container sees the file that was there when it started: after its content was replaced, restart the app",
-                options: &[],
-                any_option: false,
-                flags: &["--from", "--mode", "--chown"],
-                connector: None,
-                can: Abilities { exclusive: true, snapshot: true, chown: true, ..Abilities::NONE },
-            }
-        }
+        &DESCRIPTION
     }
 
     fn plan(&self, entry: &mut Entry, _request: &Request, context: &mut Context) -> Result<()> {

@@ -1,28 +1,29 @@
 //! `k3s`: a claim in a Kubernetes cluster, which Dokku's k3s plugin makes.
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
+use crate::domain::{Entry, Error, Result};
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
 #[derive(Debug)]
 pub(crate) struct K3s;
 
+const DESCRIPTION: Description = Description {
+    name: "k3s",
+    summary: "a claim in a Kubernetes cluster, made by Dokku's k3s plugin; the same as --scheduler k3s",
+    reach: Reach::Cluster,
+    caveat: "for apps of the scheduler k3s alone; its size is set with --size",
+    flags: &["PATH", "--size"],
+    can: Abilities { resize: true, subpath: true, chown: true, ..Abilities::NONE },
+    ..Description::PLAIN
+};
+
 impl StorageType for K3s {
     fn description(&self) -> &'static Description {
-        const {
-            &Description {
-                name: "k3s",
-                summary: "a claim in a Kubernetes cluster, made by Dokku's k3s plugin; the same as --scheduler k3s",
-                reach: Reach::Cluster,
-                caveat: "for apps of the scheduler k3s alone; its size is set with --size",
-                options: &[],
-                any_option: false,
-                flags: &["PATH", "--size"],
-                connector: None,
-                can: Abilities { resize: true, subpath: true, chown: true, ..Abilities::NONE },
-            }
-        }
+        &DESCRIPTION
+    }
+
+    fn noted_name(&self, _has_size: bool) -> &'static str {
+        ""
     }
 
     fn plan(&self, _entry: &mut Entry, _request: &Request, _context: &mut Context) -> Result<()> {

@@ -59,14 +59,10 @@ pub(crate) use description::Requirement;
 
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::attachment::Attachment;
-use crate::domain::connector::Connector;
 use crate::domain::docker_args;
-use crate::domain::entry::{Entry, K3S};
-use crate::domain::error::{Error, Result};
-use crate::domain::names::ConnectorName;
-use crate::domain::paths::Source;
-use crate::domain::size::ByteSize;
+use crate::domain::{
+    Attachment, ByteSize, Connector, ConnectorName, Entry, Error, K3S, Result, Source,
+};
 use crate::host::environment::Environment;
 use crate::storage::root::DirectorySpec;
 use crate::storage::snapshots::SnapshotKind;
@@ -84,12 +80,15 @@ pub(crate) static ALL: &[&dyn StorageType] = &[
     &k3s::K3s,
 ];
 
+/// The type of an entry for which none is named.
+pub(crate) static DEFAULT: &dyn StorageType = &directory::Directory;
+
+#[expect(unused_variables, reason = "what most types do needs less than what some do")]
 pub(crate) trait StorageType: Sync {
     fn description(&self) -> &'static Description;
 
     /// What it needs on this host.
     fn requirements(&self, environment: &Environment) -> Vec<Requirement> {
-        let _ = environment;
         Vec::new()
     }
 
@@ -99,7 +98,16 @@ pub(crate) trait StorageType: Sync {
     /// Makes what is behind the entry outside of the store. It may be there already.
     /// Fails where it cannot be made; what was made of it is gone again.
     fn create(&self, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
-        let _ = (entry, request, context);
+        Ok(())
+    }
+
+    /// What an entry notes as its type: nothing where Dokku's own plugin makes the same, perhaps without a size.
+    fn noted_name(&self, has_size: bool) -> &'static str {
+        self.description().name
+    }
+
+    /// Refuses a path, or a name, that the data of a new entry cannot have.
+    fn check_place(&self, place: &str) -> Result<()> {
         Ok(())
     }
 
@@ -120,13 +128,11 @@ pub(crate) trait StorageType: Sync {
 
     /// Whether something is mounted in the entry's place: then nothing may be written there before it is.
     fn must_be_mounted(&self, entry: &Entry) -> bool {
-        let _ = entry;
         self.place() == Place::MountPoint
     }
 
     /// Grows the entry, before the new size is noted in it.
     fn resize(&self, entry: &Entry, size: ByteSize, context: &mut Context) -> Result<()> {
-        let _ = (size, context);
         Err(Error::refused(format!(
             "type {} has no size that could be changed; create storage entry \"{}\" anew",
             self.description().name,
@@ -141,7 +147,6 @@ pub(crate) trait StorageType: Sync {
 
     /// Whether the data is on this host, which the entry then notes.
     fn is_on_one_host(&self, entry: &Entry) -> bool {
-        let _ = entry;
         self.description().reach == Reach::Host
     }
 
@@ -185,7 +190,6 @@ pub(crate) trait StorageType: Sync {
 
     /// What snapshots and clones of the entry's data are made of; `what` is wanted ("a snapshot", "a clone").
     fn snapshot_kind(&self, entry: &Entry, what: &str, context: &Context) -> Result<SnapshotKind> {
-        let _ = context;
         Err(Error::refused(format!(
             "storage entry \"{}\" is of type {}, which {}",
             entry.name,
@@ -196,7 +200,6 @@ pub(crate) trait StorageType: Sync {
 
     /// Why containers cannot use the entry as it is now; none where they can, or where nobody knows.
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
-        let _ = (entry, context);
         None
     }
 
@@ -211,14 +214,12 @@ pub(crate) trait StorageType: Sync {
 
     /// What is to go with the entry; `asked` where `--destroy-host-dir` was given.
     fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
-        let _ = context;
         refuse_to_remove(entry, "--destroy-host-dir", asked).map(|()| Removal::Outside)
     }
 
     /// Lets go of what the entry holds on this host before it is destroyed.
     /// Fails where that fails; the entry stays.
     fn detach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        let _ = (entry, context);
         Ok(())
     }
 
@@ -233,7 +234,6 @@ pub(crate) trait StorageType: Sync {
 
     /// Takes up the values of the entry's connector, which may have changed; it may have taken them up already.
     fn connector_changed(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        let _ = (entry, context);
         Ok(())
     }
 }
@@ -289,12 +289,12 @@ pub(crate) fn snapshot_kind(entry: &Entry, what: &str, context: &Context) -> Res
 
 /// The type of an entry. Where its file names none, or one that a newer version has, the source says it.
 pub(crate) fn of(entry: &Entry) -> &'static dyn StorageType {
-    let named = ALL.iter().find(|storage_type| storage_type.description().name == entry.kind);
+    let named = ALL.iter().find(|storage_type| storage_type.description().name == entry.type_name);
     match (named, &entry.host_path) {
         (Some(named), _) => *named,
         _ if entry.scheduler == K3S => &k3s::K3s,
         (None, Some(Source::Volume(_))) => &volume::Volume,
-        (None, _) => &directory::Directory,
+        (None, _) => DEFAULT,
     }
 }
 
@@ -347,11 +347,11 @@ pub(crate) fn check_request(storage_type: &dyn StorageType, request: &Request) -
             choice.name, choice.help
         )));
     }
-    if let Some(kind) = description.connector
+    if let Some(wanted) = description.connector
         && request.connector.is_none()
     {
         return Err(Error::refused(format!(
-            "type {name} needs --connector NAME; dokku storage:connectors:create NAME --type {kind} makes one"
+            "type {name} needs --connector NAME; dokku storage:connectors:create NAME --type {wanted} makes one"
         )));
     }
     Ok(())
@@ -391,15 +391,15 @@ pub(crate) fn nearest_first<'a>(written: &str, names: impl Iterator<Item = &'a s
     names.join(", ")
 }
 
-/// The connector of an entry, which must be of the kind that its type needs.
+/// The connector of an entry, which must be of the type that its type needs.
 pub(crate) fn connector(entry: &Entry, store: &Store) -> Result<Connector> {
     let name = entry.connector.as_ref().map_or("", ConnectorName::as_str);
     let connector = store.existing_connector(name)?;
-    let Description { name: own, connector: kind, .. } = of(entry).description();
-    match *kind {
-        Some(kind) if connector.kind != kind => Err(Error::refused(format!(
-            "connector {name:?} is of type {}, and type {own} needs one of type {kind}",
-            connector.kind
+    let Description { name: own, connector: wanted, .. } = of(entry).description();
+    match *wanted {
+        Some(wanted) if connector.type_name != wanted => Err(Error::refused(format!(
+            "connector {name:?} is of type {}, and type {own} needs one of type {wanted}",
+            connector.type_name
         ))),
         _ => Ok(connector),
     }

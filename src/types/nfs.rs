@@ -3,10 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
-use crate::domain::paths::{HostPath, Source};
+use crate::domain::{Entry, Error, HostPath, Problem, Result, Source};
 use crate::host::environment::Environment;
 use crate::types::{
     Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, volume,
@@ -19,31 +16,25 @@ const PORT: u16 = 2049;
 
 const VERSION: &str = "4";
 
+const DESCRIPTION: Description = Description {
+    name: "nfs",
+    summary: "a directory of an NFS server, mounted by Docker",
+    reach: Reach::Anywhere,
+    caveat: "databases that lock files or map them into memory, SQLite among them, do not belong here; exclusive counts the apps of this host alone",
+    options: &[
+        Choice::required("server", "the server's name or address"),
+        Choice::required("path", "the directory that the server exports"),
+        Choice::optional("version", "3, 4, 4.0, 4.1 or 4.2", Some(VERSION)),
+        Choice::optional("port", "the server's port", Some("2049")),
+        Choice::optional("mount-options", "more mount options, such as soft,timeo=50", None),
+    ],
+    can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
+    ..Description::PLAIN
+};
+
 impl StorageType for Nfs {
     fn description(&self) -> &'static Description {
-        const {
-            &Description {
-                name: "nfs",
-                summary: "a directory of an NFS server, mounted by Docker",
-                reach: Reach::Anywhere,
-                caveat: "databases that lock files or map them into memory, SQLite among them, do not belong here; exclusive counts the apps of this host alone",
-                options: &[
-                    Choice::required("server", "the server's name or address"),
-                    Choice::required("path", "the directory that the server exports"),
-                    Choice::optional("version", "3, 4, 4.0, 4.1 or 4.2", Some(VERSION)),
-                    Choice::optional("port", "the server's port", Some("2049")),
-                    Choice::optional(
-                        "mount-options",
-                        "more mount options, such as soft,timeo=50",
-                        None,
-                    ),
-                ],
-                any_option: false,
-                flags: &[],
-                connector: None,
-                can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
-            }
-        }
+        &DESCRIPTION
     }
 
     fn requirements(&self, _environment: &Environment) -> Vec<Requirement> {
@@ -75,66 +66,11 @@ impl StorageType for Nfs {
 }
 
 /// The names of the options that the kernel takes for NFS (nfs(5)), and for any file system (mount(8)).
-const KNOWN: [&str; 58] = [
-    "ac",
-    "acdirmax",
-    "acdirmin",
-    "acl",
-    "acregmax",
-    "acregmin",
-    "actimeo",
-    "async",
-    "bsize",
-    "clientaddr",
-    "cto",
-    "fsc",
-    "hard",
-    "intr",
-    "local_lock",
-    "lock",
-    "lookupcache",
-    "max_connect",
-    "migration",
-    "minorversion",
-    "mountaddr",
-    "mountport",
-    "mountproto",
-    "mountvers",
-    "namlen",
-    "nconnect",
-    "noac",
-    "noacl",
-    "noatime",
-    "nocto",
-    "nodev",
-    "nodiratime",
-    "noexec",
-    "nofsc",
-    "nointr",
-    "nolock",
-    "nomigration",
-    "nordirplus",
-    "noresvport",
-    "nosharecache",
-    "nosuid",
-    "proto",
-    "rdirplus",
-    "relatime",
-    "resvport",
-    "retrans",
-    "ro",
-    "rsize",
-    "rw",
-    "sec",
-    "sharecache",
-    "soft",
-    "softreval",
-    "sync",
-    "tcp",
-    "timeo",
-    "udp",
-    "wsize",
-];
+const KNOWN: &str = "ac acdirmax acdirmin acl acregmax acregmin actimeo async bsize clientaddr cto fsc hard intr \
+    local_lock lock lookupcache max_connect migration minorversion mountaddr mountport \
+    mountproto mountvers namlen nconnect noac noacl noatime nocto nodev nodiratime noexec nofsc \
+    nointr nolock nomigration nordirplus noresvport nosharecache nosuid proto rdirplus relatime \
+    resvport retrans ro rsize rw sec sharecache soft softreval sync tcp timeo udp wsize";
 
 /// What Docker's `local` driver is told (nfs(5)).
 fn volume_options(entry: &Entry) -> Result<BTreeMap<String, String>> {
@@ -155,13 +91,13 @@ fn volume_options(entry: &Entry) -> Result<BTreeMap<String, String>> {
         }
     };
     let port = remote::port(entry.option("port"), PORT)?;
-    let own = ["addr", "nfsvers", "vers", "port"];
-    let further = remote::further(entry.option("mount-options"), &own)?;
-    let is_known = |part: &&str| KNOWN.contains(&part.split('=').next().unwrap_or_default());
+    let further = remote::further(entry.option("mount-options"), "addr nfsvers vers port")?;
+    let is_known =
+        |part: &&str| KNOWN.split(' ').any(|known| Some(known) == part.split('=').next());
     if let Some(unknown) = further.iter().find(|part| !is_known(part)) {
         return Err(Error::refused(format!(
             "mount option {unknown:?} is not one of NFS (nfs(5)); there are: {}",
-            super::nearest_first(unknown, KNOWN.into_iter())
+            super::nearest_first(unknown, KNOWN.split(' '))
         )));
     }
     let mut options = vec![format!("addr={server}"), format!("nfsvers={version}")];
@@ -169,10 +105,5 @@ fn volume_options(entry: &Entry) -> Result<BTreeMap<String, String>> {
         options.push(format!("port={port}"));
     }
     options.extend(further.into_iter().map(str::to_owned));
-    Ok([
-        ("type".to_owned(), "nfs".to_owned()),
-        ("device".to_owned(), format!(":{path}")),
-        ("o".to_owned(), options.join(",")),
-    ]
-    .into())
+    Ok(volume::local_options("nfs", format!(":{path}"), &options))
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::docker::volumes::{self, Found};
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
+use crate::domain::{Entry, Error, Problem, Result};
 use crate::types::{Requirement, volume};
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -50,11 +48,11 @@ pub(crate) fn server(text: &str) -> Result<&str> {
 }
 
 /// Mount options that somebody added, which must not take the place of others.
-pub(crate) fn further<'a>(text: &'a str, own: &[&str]) -> Result<Vec<&'a str>> {
+pub(crate) fn further<'a>(text: &'a str, own: &str) -> Result<Vec<&'a str>> {
     let parts: Vec<&str> = text.split(',').filter(|part| !part.is_empty()).collect();
     let taken = parts.iter().find(|part| {
         let key = part.split('=').next().unwrap_or_default().trim().to_ascii_lowercase();
-        own.contains(&key.as_str())
+        own.split(' ').any(|own| own == key)
     });
     if let Some(part) = taken {
         return Err(Error::refused(format!(

@@ -7,9 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, LOCAL, Volume};
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::paths::Source;
+use crate::domain::{Entry, Error, Result, Source};
 use crate::store::entries::changed_meanwhile;
 use crate::types::volume::{no_answer, out_of_reach};
 

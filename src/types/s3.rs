@@ -8,14 +8,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
-use crate::domain::attachment::Attachment;
 use crate::domain::docker_args;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
-use crate::domain::paths::Source;
-use crate::domain::size::ByteSize;
-use crate::domain::volume_options::VolumeOptions;
+use crate::domain::{Attachment, ByteSize, Entry, Error, Problem, Result, Source, VolumeOptions};
 use crate::fs::{fuse, mount_points};
 use crate::host::environment::Environment;
 use crate::host::rclone;
@@ -41,33 +35,33 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// How a mount that comes later reaches containers that run (`mount_namespaces(7)`).
 const PROPAGATION: &str = "rslave";
 
+const DESCRIPTION: Description = Description {
+    name: "s3",
+    summary: "a bucket of an object store, mounted on this host by rclone and kept mounted",
+    reach: Reach::Anywhere,
+    caveat: "no POSIX file system: no locks between hosts, no links, no owners, and a file is on the server a moment after it was closed; databases, SQLite among them, do not belong here; exclusive counts the apps of this host alone",
+    options: &[
+        Choice::required("bucket", "the bucket's name"),
+        Choice::optional(
+            "prefix",
+            "a directory in the bucket; all of it where there is none",
+            None,
+        ),
+        Choice::optional(
+            "cache-size",
+            "how much of what was read stays on this host, such as 1G; no limit where it is not given",
+            None,
+        ),
+    ],
+    flags: &["--chown"],
+    connector: Some("s3"),
+    can: Abilities { exclusive: true, ..Abilities::NONE },
+    ..Description::PLAIN
+};
+
 impl StorageType for S3 {
     fn description(&self) -> &'static Description {
-        const {
-            &Description {
-                name: "s3",
-                summary: "a bucket of an object store, mounted on this host by rclone and kept mounted",
-                reach: Reach::Anywhere,
-                caveat: "no POSIX file system: no locks between hosts, no links, no owners, and a file is on the server a moment after it was closed; databases, SQLite among them, do not belong here; exclusive counts the apps of this host alone",
-                options: &[
-                    Choice::required("bucket", "the bucket's name"),
-                    Choice::optional(
-                        "prefix",
-                        "a directory in the bucket; all of it where there is none",
-                        None,
-                    ),
-                    Choice::optional(
-                        "cache-size",
-                        "how much of what was read stays on this host, such as 1G; no limit where it is not given",
-                        None,
-                    ),
-                ],
-                any_option: false,
-                flags: &["--chown"],
-                connector: Some("s3"),
-                can: Abilities { exclusive: true, ..Abilities::NONE },
-            }
-        }
+        &DESCRIPTION
     }
 
     fn requirements(&self, environment: &Environment) -> Vec<Requirement> {
@@ -113,8 +107,8 @@ impl StorageType for S3 {
     }
 
     fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
-        let (name, layout) = (entry.name.as_str(), context.store.layout().clone());
-        keeping::start(&context.environment, &layout, name)?;
+        let name = entry.name.as_str();
+        keeping::start(name, context)?;
         let begin = Instant::now();
         loop {
             let Some(problem) = self.problem(entry, context) else {
@@ -123,7 +117,7 @@ impl StorageType for S3 {
             // What the server refuses it will go on refusing.
             let reason = places(entry, context).and_then(|places| places.last_reason());
             if reason.is_some() || begin.elapsed() >= PATIENCE {
-                if let Err(error) = keeping::stop(&context.environment, &layout, name) {
+                if let Err(error) = keeping::stop(name, context) {
                     context.out.warn(&error.to_string());
                 }
                 return Err(Error::refused(format!(
@@ -174,8 +168,7 @@ impl StorageType for S3 {
     }
 
     fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        let layout = context.store.layout().clone();
-        keeping::start(&context.environment, &layout, entry.name.as_str())?;
+        keeping::start(entry.name.as_str(), context)?;
         // It may be at it right now; what the server refuses is known soon, too.
         let has_reason = || places(entry, context).is_some_and(|p| p.last_reason().is_some());
         let begin = Instant::now();
@@ -192,19 +185,17 @@ impl StorageType for S3 {
     }
 
     fn detach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        let layout = context.store.layout().clone();
-        keeping::stop(&context.environment, &layout, entry.name.as_str())
+        keeping::stop(entry.name.as_str(), context)
     }
 
     fn connector_changed(&self, entry: &Entry, context: &mut Context) -> Result<()> {
-        let layout = context.store.layout().clone();
         let Some(places) = places(entry, context) else {
             return Ok(());
         };
         // Each is written anew whenever something comes of it.
         let state = || [&places.reason, &places.served_by].map(|file| changed(file));
         let before = state();
-        keeping::again(&context.environment, &layout, entry.name.as_str())?;
+        keeping::again(entry.name.as_str(), context)?;
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
             let [reason, served] = state();
@@ -273,7 +264,8 @@ fn check_options(entry: &Entry) -> Result<()> {
 /// Refuses a mount point that has something in it, or on it, which is not this entry's.
 fn is_free(entry: &Entry, path: &Path, context: &Context) -> Result<()> {
     let mounted = mount_points::at(path);
-    let is_known = context.store.entry(&entry.name)?.is_some_and(|known| known.kind == entry.kind);
+    let is_known =
+        context.store.entry(&entry.name)?.is_some_and(|known| known.type_name == entry.type_name);
     if is_known {
         return Ok(());
     }

@@ -3,14 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::domain::attachment::Attachment;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::mode::Mode;
-use crate::domain::ownership::Ownership;
-use crate::domain::paths::Source;
-use crate::domain::size::ByteSize;
-use crate::types::{Abilities, Choice, Description, Reach, Request, StorageType, volume};
+use crate::domain::{Attachment, ByteSize, Entry, Error, Mode, Ownership, Result, Source};
+use crate::types::{Choice, Description, Request, StorageType, volume};
 
 /// The type `tmpfs`.
 ///
@@ -26,49 +20,27 @@ const PREFIX: &str = "tmpfs-";
 const MODE: &str = "1777";
 
 /// The flags that Docker takes behind `--tmpfs`, and that mean something in a container.
-const FLAGS: [&str; 15] = [
-    "ro",
-    "rw",
-    "exec",
-    "noexec",
-    "suid",
-    "nosuid",
-    "dev",
-    "nodev",
-    "sync",
-    "async",
-    "dirsync",
-    "atime",
-    "noatime",
-    "relatime",
-    "strictatime",
-];
+const FLAGS: &str = "ro rw exec noexec suid nosuid dev nodev sync async dirsync atime noatime relatime \
+    strictatime";
 
 /// Its options with a value, besides those that the entry has.
 const LIMITS: [&str; 3] = ["nr_blocks=", "nr_inodes=", "mpol="];
 
+const DESCRIPTION: Description = Description {
+    name: "tmpfs",
+    summary: "memory of each container, empty at every start",
+    caveat: "the data is gone when the container stops, and counts as the container's memory",
+    options: &[
+        Choice::optional("size", "how much fits in, such as 64M; the same as --size", None),
+        Choice::optional("mode", "the permissions; the same as --mode", Some(MODE)),
+    ],
+    flags: &["--size", "--mode", "--chown"],
+    ..Description::PLAIN
+};
+
 impl StorageType for Tmpfs {
     fn description(&self) -> &'static Description {
-        const {
-            &Description {
-                name: "tmpfs",
-                summary: "memory of each container, empty at every start",
-                reach: Reach::Host,
-                caveat: "the data is gone when the container stops, and counts as the container's memory",
-                options: &[
-                    Choice::optional(
-                        "size",
-                        "how much fits in, such as 64M; the same as --size",
-                        None,
-                    ),
-                    Choice::optional("mode", "the permissions; the same as --mode", Some(MODE)),
-                ],
-                any_option: false,
-                flags: &["--size", "--mode", "--chown"],
-                connector: None,
-                can: Abilities::NONE,
-            }
-        }
+        &DESCRIPTION
     }
 
     fn keeps_data(&self) -> bool {
@@ -114,12 +86,8 @@ impl StorageType for Tmpfs {
     }
 
     fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
-        let options = [
-            ("type".to_owned(), "tmpfs".to_owned()),
-            ("device".to_owned(), "tmpfs".to_owned()),
-            ("o".to_owned(), mount_options(entry).join(",")),
-        ];
-        volume::make(entry, options.into(), context)
+        let options = volume::local_options("tmpfs", "tmpfs".to_owned(), &mount_options(entry));
+        volume::make(entry, options, context)
     }
 
     fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
@@ -143,10 +111,10 @@ impl StorageType for Tmpfs {
                 )));
             }
             let is_limit = |limit: &&str| option.starts_with(limit) && option.len() > limit.len();
-            if !FLAGS.contains(&option) && !LIMITS.iter().any(is_limit) {
+            if !FLAGS.split(' ').any(|flag| flag == option) && !LIMITS.iter().any(is_limit) {
                 return Err(Error::refused(format!(
                     "volume option {option:?} is not one of type tmpfs; there are: {}",
-                    super::nearest_first(option, FLAGS.into_iter().chain(LIMITS))
+                    super::nearest_first(option, FLAGS.split(' ').chain(LIMITS))
                 )));
             }
         }

@@ -5,35 +5,30 @@ use std::collections::BTreeMap;
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, LOCAL};
 use crate::domain::docker_args::quoted;
-use crate::domain::entry::{Entry, only_on_default_path};
-use crate::domain::error::{Error, Result};
-use crate::domain::finding::Problem;
+use crate::domain::entry::only_on_default_path;
 use crate::domain::names::VolumeName;
 use crate::domain::options;
-use crate::domain::paths::Source;
-use crate::domain::volume_target::VolumeTarget;
+use crate::domain::{Entry, Error, Problem, Result, Source, VolumeTarget};
 use crate::storage::root;
 use crate::store::files::is_absent;
-use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
+use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
 #[derive(Debug)]
 pub(crate) struct Volume;
 
+const DESCRIPTION: Description = Description {
+    name: "volume",
+    summary: "a Docker volume, made by the engine or by one of its volume drivers",
+    caveat: "an empty volume takes over what the image has at its path; where the data is, the driver decides; exclusive counts the apps of this host alone",
+    any_option: true,
+    flags: &["PATH", "--driver"],
+    can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
+    ..Description::PLAIN
+};
+
 impl StorageType for Volume {
     fn description(&self) -> &'static Description {
-        const {
-            &Description {
-                name: "volume",
-                summary: "a Docker volume, made by the engine or by one of its volume drivers",
-                reach: Reach::Host,
-                caveat: "an empty volume takes over what the image has at its path; where the data is, the driver decides; exclusive counts the apps of this host alone",
-                options: &[],
-                any_option: true,
-                flags: &["PATH", "--driver"],
-                connector: None,
-                can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
-            }
-        }
+        &DESCRIPTION
     }
 
     fn keeps_in_volume(&self) -> bool {
@@ -184,6 +179,16 @@ fn shown(given: &BTreeMap<String, String>) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
+/// What Docker's `local` driver is told of a file system.
+pub(crate) fn local_options(
+    file_system: &str,
+    device: String,
+    options: &[String],
+) -> BTreeMap<String, String> {
+    let options = [("type", file_system.to_owned()), ("device", device), ("o", options.join(","))];
+    options.map(|(key, value)| (key.to_owned(), value)).into()
+}
+
 pub(crate) fn make(
     entry: &Entry,
     options: BTreeMap<String, String>,
@@ -200,7 +205,7 @@ pub(crate) fn make(
             )));
         }
         // The other types' volumes are their own matter, and are looked for again before each deploy.
-        if entry.kind == Volume.description().name {
+        if entry.type_name == Volume.description().name {
             context.out.detail(&format!("Uses the Docker volume {name}"));
         }
         return Ok(());

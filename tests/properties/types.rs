@@ -3,7 +3,7 @@
 use std::fs;
 
 use dokku_storage::domain::attachment::Attachment;
-use dokku_storage::domain::connector::{Connector, KINDS, Secret};
+use dokku_storage::domain::connector::{Connector, Secret, TYPES};
 use dokku_storage::domain::entry::Entry;
 use dokku_storage::domain::mode::Mode;
 use dokku_storage::domain::names::{AppName, ConnectorName};
@@ -99,9 +99,9 @@ fn connectors_hold_what_can_be_passed_on() {
         2 => "[!-~]{0,20}",
         1 => "https?://[!-~]{0,20}",
     ];
-    let inputs = (0..KINDS.len(), select(properties.to_vec()), value);
+    let inputs = (0..TYPES.len(), select(properties.to_vec()), value);
     try_all("Connector", 1, &inputs, |(kind, property, value), count| {
-        let mut connector = Connector::new(ConnectorName::parse("c").unwrap(), &KINDS[kind]);
+        let mut connector = Connector::new(ConnectorName::parse("c").unwrap(), &TYPES[kind]);
         let before = connector.clone();
         let set = connector.set(property, &value);
         count.note(set.is_ok());

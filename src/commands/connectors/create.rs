@@ -5,7 +5,7 @@ use clap::Parser;
 use super::{Flags, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
-use crate::domain::connector::{KINDS, Kind};
+use crate::domain::connector::{ConnectorType, TYPES};
 use crate::domain::{Connector, ConnectorName, Error, Result, Secret, refuse};
 use crate::types::nearest_first;
 
@@ -44,7 +44,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 fn connector(arguments: &Arguments, positional: &Positional) -> Result<Connector> {
     let name = ConnectorName::parse(positional.at(0))?;
     no_more_than(positional, 1)?;
-    let mut connector = Connector::new(name, kind(arguments.r#type.as_deref())?);
+    let mut connector = Connector::new(name, named_type(arguments.r#type.as_deref())?);
     for (property, value) in arguments.flags.properties().filter(|(_, value)| !value.is_empty()) {
         connector.set(property, value)?;
     }
@@ -52,19 +52,19 @@ fn connector(arguments: &Arguments, positional: &Positional) -> Result<Connector
     Ok(connector)
 }
 
-fn kind(name: Option<&str>) -> Result<&'static Kind> {
+fn named_type(name: Option<&str>) -> Result<&'static ConnectorType> {
     let name = name.unwrap_or_default();
-    let names = nearest_first(name, KINDS.iter().map(|kind| kind.name));
+    let names = nearest_first(name, TYPES.iter().map(|known| known.name));
     if name.is_empty() {
         refuse!("--type is required; there are: {names}");
     }
-    KINDS.iter().find(|kind| kind.name == name).ok_or_else(|| {
+    TYPES.iter().find(|known| known.name == name).ok_or_else(|| {
         Error::refused(format!("{name:?} is not a type of connector; there are: {names}"))
     })
 }
 
 fn no_secret(connector: &Connector) -> Error {
-    let who = connector.known_kind().map_or("", |kind| kind.who);
+    let who = connector.known_type().map_or("", |known| known.who);
     Error::refused(format!(
         "connector {} has no {who}, so it has no secret either; give --{who}, or leave {} out",
         connector.name,

@@ -70,7 +70,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         let row = |shown: &Shown| {
             let Shown { connector, .. } = shown;
             let place = connector.place().to_owned();
-            vec![connector.name.to_string(), connector.kind.clone(), place, shown.used_by()]
+            vec![connector.name.to_string(), connector.type_name.clone(), place, shown.used_by()]
         };
         let rows: Vec<_> = shown.iter().map(row).collect();
         context.out.table(&["Name", "Type", "Server", "Used by"], &rows, "No connectors");
@@ -99,7 +99,7 @@ fn tell(shown: &Shown, context: &mut Context) {
     let names: Vec<&str> = shown.entries.iter().map(EntryName::as_str).collect();
     let used_by = if names.is_empty() { shown.used_by() } else { names.join(", ") };
     for (label, value) in [
-        ("Type", connector.kind.as_str()),
+        ("Type", connector.type_name.as_str()),
         ("Server", connector.place()),
         ("Region", &connector.region),
         ("Access key id", &connector.access_key_id),

@@ -31,7 +31,7 @@ impl Changes {
         }
         match property {
             "" if properties.is_empty() && !has_file => {
-                let properties = before.known_kind().map_or(&[][..], |kind| kind.properties);
+                let properties = before.known_type().map_or(&[][..], |known| known.properties);
                 let names: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
                 refuse!("No property specified; there are: {}, {SECRET}", names.join(", "));
             }
@@ -62,7 +62,7 @@ impl Changes {
         }
         after.check()?;
         let who = |connector: &Connector| {
-            connector.known_kind().map_or("", |kind| connector.property(kind.who)).to_owned()
+            connector.known_type().map_or("", |known| connector.property(known.who)).to_owned()
         };
         let needs_secret = after.has_secret() && who(&after) != who(before);
         Ok((after, needs_secret))
@@ -77,7 +77,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let changes = Changes::of(&flags, &positional, &before)?;
     let (planned, needs_secret) = changes.apply(&before)?;
     if changes.names_secret && !planned.has_secret() {
-        let who = planned.known_kind().map_or("", |kind| kind.who);
+        let who = planned.known_type().map_or("", |known| known.who);
         refuse!(
             "connector {} has no {who}, so it has no secret either; set {who} too",
             planned.name
@@ -180,11 +180,11 @@ fn say_restarts(before: &Entry, context: &mut Context) -> Result<()> {
 mod tests {
     use super::super::SECRET_FILE;
     use super::*;
-    use crate::domain::connector::KINDS;
+    use crate::domain::connector::TYPES;
     use crate::domain::names::ConnectorName;
 
     fn nas() -> Connector {
-        Connector::new(ConnectorName::parse("nas").unwrap(), &KINDS[1])
+        Connector::new(ConnectorName::parse("nas").unwrap(), &TYPES[1])
     }
 
     fn changes(words: &[&str]) -> Result<Changes> {

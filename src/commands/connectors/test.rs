@@ -34,7 +34,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 
 fn headline(connector: &Connector, path: &str, count: usize) -> String {
     let name = &connector.name;
-    let outside = connector.known_kind().map_or("bucket", |kind| kind.has);
+    let outside = connector.known_type().map_or("bucket", |known| known.has);
     let (what, where_to) = match path {
         "" => (outside, connector.place()),
         path => ("name", path),

@@ -99,7 +99,7 @@ fn judge_source(entry: &mut Entry, context: &Context) -> Result<()> {
     let Some(source) = &entry.host_path else {
         return Ok(());
     };
-    if entry.kind.is_empty() {
+    if entry.type_name.is_empty() {
         let found = judge::source(source, Some(&entry.name), None, context)?;
         *entry = judge::noted(entry, found.as_ref());
         return Ok(());

@@ -12,10 +12,7 @@ use crate::domain::{
 };
 use crate::host::environment;
 use crate::storage::root::{self, Place};
-use crate::types::{self, Request};
-
-/// The type that an entry has of itself.
-const DIRECTORY: &str = "directory";
+use crate::types::{self, Reach, Request};
 
 #[derive(Debug, Parser)]
 pub(super) struct Arguments {
@@ -97,11 +94,11 @@ pub(super) fn entry(
     let name = EntryName::parse_new(positional.at(0))?;
     positional.at_most(2)?;
     let default_path = root::default_path(context, name.as_str());
-    let (kind, scheduler) = kind_and_scheduler(arguments)?;
+    let (type_name, scheduler) = type_and_scheduler(arguments)?;
     let typed = Some(positional.at(1)).filter(|typed| !typed.is_empty());
-    let request = request(kind, typed, arguments)?;
+    let request = request(type_name, typed, arguments)?;
     let source = match typed {
-        _ if !kind.is_empty() => None,
+        _ if !type_name.is_empty() => None,
         None if scheduler == DOCKER_LOCAL => Some(Source::parse(&default_path)?),
         None => None,
         Some(typed) => {
@@ -125,14 +122,14 @@ pub(super) fn entry(
     entry.labels = labels;
     entry.scope = Scope::parse(&arguments.scope)?;
     entry.exclusive = arguments.exclusive;
-    if !kind.is_empty() {
-        kind.clone_into(&mut entry.kind);
+    if !type_name.is_empty() {
+        type_name.clone_into(&mut entry.type_name);
         entry.size.clear();
-        let storage_type = types::find(kind)?;
+        let storage_type = types::find(type_name)?;
         types::check_request(storage_type, &request)?;
         storage_type.plan(&mut entry, &request, context)?;
     }
-    let is_here = matches!(entry.host_path, Some(Source::Path(_))) || !kind.is_empty();
+    let is_here = matches!(entry.host_path, Some(Source::Path(_))) || !type_name.is_empty();
     if scheduler == DOCKER_LOCAL && is_here && types::of(&entry).is_on_one_host(&entry) {
         entry.node = environment::node();
     }
@@ -140,34 +137,34 @@ pub(super) fn entry(
         types::must_be_able_to_be_exclusive(&entry)?;
     }
     entry.check(&default_path)?;
-    if kind.is_empty() {
+    if type_name.is_empty() {
         entry.check_directory(&default_path)?;
     }
     Ok((entry, request))
 }
 
-/// The type as the entry keeps it, and the scheduler. A directory and a cluster's claim are what Dokku's own plugin
-/// makes, without a type.
-fn kind_and_scheduler(arguments: &Arguments) -> Result<(&str, &str)> {
+/// The type as the entry notes it, and the scheduler.
+fn type_and_scheduler(arguments: &Arguments) -> Result<(&str, &str)> {
     let scheduler = given(Some(&arguments.scheduler)).unwrap_or(DOCKER_LOCAL);
-    // A directory with a size is more than Dokku's own plugin makes.
-    let sized = given(arguments.size.as_deref()).map_or("", |_| DIRECTORY);
-    let Some(kind) = given(arguments.r#type.as_deref()) else {
-        return Ok((if scheduler == DOCKER_LOCAL { sized } else { "" }, scheduler));
+    let has_size = given(arguments.size.as_deref()).is_some();
+    let Some(name) = given(arguments.r#type.as_deref()) else {
+        let noted =
+            if scheduler == DOCKER_LOCAL { types::DEFAULT.noted_name(has_size) } else { "" };
+        return Ok((noted, scheduler));
     };
-    types::find(kind)?;
-    match (kind, scheduler) {
-        (K3S, _) => Ok(("", K3S)),
-        (_, DOCKER_LOCAL) if kind == DIRECTORY => Ok((sized, scheduler)),
-        (_, DOCKER_LOCAL) => Ok((kind, scheduler)),
+    let storage_type = types::find(name)?;
+    let noted = storage_type.noted_name(has_size);
+    match (storage_type.description().reach, scheduler) {
+        (Reach::Cluster, _) => Ok((noted, K3S)),
+        (_, DOCKER_LOCAL) => Ok((noted, scheduler)),
         _ => Err(Error::refused(format!(
-            "type {kind} is for scheduler docker-local, not {scheduler}"
+            "type {name} is for scheduler docker-local, not {scheduler}"
         ))),
     }
 }
 
 /// What was said that not every type takes, refused where it was said without a type.
-fn request(kind: &str, typed: Option<&str>, arguments: &Arguments) -> Result<Request> {
+fn request(type_name: &str, typed: Option<&str>, arguments: &Arguments) -> Result<Request> {
     let text = |value: &Option<String>| given(value.as_deref()).map(str::to_owned);
     let connector = given(arguments.connector.as_deref());
     let request = Request {
@@ -187,24 +184,20 @@ fn request(kind: &str, typed: Option<&str>, arguments: &Arguments) -> Result<Req
         ("--option", !request.options.is_empty()),
         ("--preallocate", request.preallocate),
     ];
-    if kind.is_empty()
+    if type_name.is_empty()
         && let Some((flag, _)) = of_types.iter().find(|(_, is_given)| *is_given)
     {
         return Err(Error::refused(match given(arguments.r#type.as_deref()) {
-            Some(kind) => format!(
-                "type {kind} does not take {flag}; dokku storage:types:info {kind} shows what it takes"
+            Some(name) => format!(
+                "type {name} does not take {flag}; dokku storage:types:info {name} shows what it takes"
             ),
             None => format!(
                 "{flag} needs a --type that takes it; dokku storage:types:list shows the types"
             ),
         }));
     }
-    if arguments.r#type.as_deref() == Some(DIRECTORY)
-        && let Some(place) = typed.filter(|place| !place.starts_with('/'))
-    {
-        refuse!(
-            "type directory takes an absolute path, got {place:?}; for a Docker volume: --type volume"
-        );
+    if let (Some(name), Some(place)) = (given(arguments.r#type.as_deref()), typed) {
+        types::find(name)?.check_place(place)?;
     }
     Ok(request)
 }

@@ -86,7 +86,7 @@ fn register(entry: &Entry, note: &Snapshot, staged: &Staged, context: &Context) 
         must_be_free(&entry.name, &note.name, change.store())?;
         let layout = change.store().layout().clone();
         let place = layout.snapshot_directory(&entry.name, &note.name);
-        change.move_folder(staged.path(), place);
+        change.move_directory(staged.path(), place);
         change.write_snapshot(note)
     })
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         let directory = layout.snapshot_directory(&entry.name, name);
         let is_there = std::fs::symlink_metadata(&directory).is_ok();
         if is_there {
-            change.move_folder(directory, hidden.path());
+            change.move_directory(directory, hidden.path());
         }
         change.remove_snapshot(&entry.name, name)?;
         Ok(is_there)

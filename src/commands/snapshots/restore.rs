@@ -115,10 +115,14 @@ fn replace(
         let layout = change.store().layout().clone();
         let (target, next) = (layout.directory(entry.name.as_str()), staged.path());
         if std::fs::symlink_metadata(&target).is_err() {
-            change.move_folder(next, target);
+            change.move_directory(next, target);
             return Ok(false);
         }
-        change.replace_folder(target, next, layout.snapshot_directory(&entry.name, &before.name));
+        change.replace_directory(
+            target,
+            next,
+            layout.snapshot_directory(&entry.name, &before.name),
+        );
         change.write_snapshot(before)?;
         Ok(true)
     })
@@ -142,7 +146,7 @@ fn replace_image(
         existing(&entry.name, note.name.as_str(), change.store())?;
         must_be_free(&entry.name, &before.name, change.store())?;
         let layout = change.store().layout().clone();
-        change.move_folder(aside.path(), layout.snapshot_directory(&entry.name, &before.name));
+        change.move_directory(aside.path(), layout.snapshot_directory(&entry.name, &before.name));
         change.write_snapshot(before)
     })?;
     let replaced = sized::staged::replace(entry, staged.name(), context);
@@ -151,7 +155,7 @@ fn replace_image(
         context.store.change(|change| {
             let layout = change.store().layout().clone();
             let place = layout.snapshot_directory(&entry.name, &before.name);
-            change.move_folder(place, aside.path());
+            change.move_directory(place, aside.path());
             change.remove_snapshot(&entry.name, &before.name)
         })?;
     }

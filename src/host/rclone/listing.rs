@@ -7,9 +7,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::words;
-use crate::domain::connector::{Connector, Secret};
-use crate::domain::error::{Error, Result};
+use crate::domain::connector::Protocol;
 use crate::domain::options::HIDDEN;
+use crate::domain::{Connector, Error, Result, Secret};
 use crate::host::environment::Environment;
 use crate::host::process::{self, Answer, Program};
 
@@ -44,12 +44,12 @@ impl Remote {
     pub(crate) fn of(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
         must_be_here()?;
         check_path(path)?;
-        match connector.kind.as_str() {
-            "s3" => Ok(Self::s3(connector, secret, path)),
-            "cifs" => Self::cifs(connector, secret, path),
-            other => Err(Error::refused(format!(
-                "connector {} is of type {other}, which rclone is not used for",
-                connector.name
+        match connector.known_type().map(|known| known.protocol) {
+            Some(Protocol::ObjectStore) => Ok(Self::s3(connector, secret, path)),
+            Some(Protocol::Share) => Self::cifs(connector, secret, path),
+            None => Err(Error::refused(format!(
+                "connector {} is of type {}, which rclone is not used for",
+                connector.name, connector.type_name
             ))),
         }
     }
@@ -189,12 +189,12 @@ fn check_path(path: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::connector::KINDS;
+    use crate::domain::connector::TYPES;
     use crate::domain::names::ConnectorName;
 
     #[test]
     fn a_secret_is_in_the_environment_and_shown_nowhere() {
-        let mut connector = Connector::new(ConnectorName::parse("c").unwrap(), &KINDS[0]);
+        let mut connector = Connector::new(ConnectorName::parse("c").unwrap(), &TYPES[0]);
         connector.set("access-key-id", "AKIA").unwrap();
         let secret = Secret::parse("s3cr3t").unwrap();
         let remote = Remote::s3(&connector, Some(&secret), "films");

@@ -8,30 +8,26 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, Volume};
-use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::{mounted_source, quoted};
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::Source;
-use crate::domain::policy::{Policy, VolumeOptions};
-use crate::domain::volume_target::VolumeTarget;
+use crate::domain::policy::VolumeOptions;
+use crate::domain::{
+    AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
+};
 use crate::fs::jail;
 use crate::fs::real::RealPath;
 use crate::ops::places::options;
 use crate::ops::{access, apps};
-use crate::storage::ownership;
+use crate::storage::ownership::StorageRoot;
 
 /// A path with where it leads.
 type Led = (String, RealPath);
 
 /// Where a path leads, also where Dokku's user may not look.
 pub(crate) fn resolved(path: &str, context: &Context) -> Result<RealPath> {
-    let (environment, layout) = (&context.environment, context.store.layout());
-    let real = ownership::resolve(environment, layout, &[Path::new(path)])?.into_iter().next();
+    let real = StorageRoot::of(context).resolve(&[Path::new(path)])?.into_iter().next();
     match real {
         // Without Dokku there is nobody else to ask, and nobody to keep out.
-        Some(real) if real.is_known() || !environment.is_dokku() => Ok(real),
+        Some(real) if real.is_known() || !context.environment.is_dokku() => Ok(real),
         _ => Err(Error::refused(format!(
             "nobody knows where {path:?} leads: a directory on the way cannot be looked into; choose another path"
         ))),
@@ -125,11 +121,12 @@ pub(crate) fn attachment(
     let is_plain = matches!(entry.host_path, Some(Source::Path(_)))
         && access::judged_path(entry, context).is_none()
         && !apps::are_restricted(&context.environment);
+    let is_judged = match &entry.host_path {
+        Some(Source::Path(_)) => !is_plain,
+        _ => entry.has_own_volume(),
+    };
     match &entry.host_path {
-        Some(named @ Source::Path(_)) if entry.is_docker_local() && !is_plain => {
-            source(named, Some(&entry.name), Some(app), context)
-        }
-        Some(named) if entry.is_docker_local() && entry.has_own_volume() => {
+        Some(named) if entry.is_docker_local() && is_judged => {
             source(named, Some(&entry.name), Some(app), context)
         }
         _ => Ok(None),
@@ -139,7 +136,7 @@ pub(crate) fn attachment(
 /// An entry without a type that notes what was seen of its volume.
 pub(crate) fn noted(entry: &Entry, found: Option<&Volume>) -> Entry {
     let mut noted = entry.clone();
-    if let Some(found) = found.filter(|_| entry.kind.is_empty()) {
+    if let Some(found) = found.filter(|_| entry.type_name.is_empty()) {
         noted.options.clone_from(&found.options);
         noted.driver.clear();
         if found.driver != volumes::LOCAL {
@@ -193,7 +190,7 @@ pub(crate) fn at_deploy(
         return Ok(());
     }
     let source = entry.host_path.as_ref().map_or("", Source::as_str);
-    for other in context.store.entries_mentioning("scope")? {
+    for other in context.store.entries_mentioning(&["scope"])? {
         let is_other = other.name != entry.name && !other.scope.includes(app);
         if is_other && overlaps(&led, &other) {
             return Err(out_of_scope(source, &other, context));
@@ -250,7 +247,7 @@ fn paths(
         must_not_be_of_others_options(source, led, context)?;
         context.store.entries()?.entries
     } else {
-        context.store.entries_mentioning("scope")?
+        context.store.entries_mentioning(&["scope"])?
     };
     for entry in entries {
         let is_open = entry.scope.is_empty() && !is_restricted;

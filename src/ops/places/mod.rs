@@ -24,17 +24,12 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::docker::volumes::{self, Listed};
-use crate::domain::attachment::Attachment;
 use crate::domain::docker_args::quoted;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::Source;
-use crate::domain::uses::{Use, Whose};
+use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result, Source, Use, Whose};
 use crate::fs::mount_points;
 use crate::fs::real::RealPath;
-use crate::storage::ownership;
-use crate::store::{Entries, MountsFile, Store, app_folders};
+use crate::storage::ownership::StorageRoot;
+use crate::store::{Entries, MountsFile, Store};
 use crate::types;
 use options::OptionMount;
 
@@ -43,7 +38,7 @@ use options::OptionMount;
 pub(crate) struct Places {
     pub apps: Vec<AppName>,
     /// The apps of which only the store still has something.
-    pub abandoned: Vec<AppName>,
+    abandoned: Vec<AppName>,
     pub entries: Entries,
     /// What each app mounts, the abandoned ones too: they may come back.
     mounts: Vec<(AppName, Result<MountsFile>)>,
@@ -80,19 +75,13 @@ enum Relation {
     Above,
 }
 
-struct MountOf<'a> {
-    app: &'a AppName,
-    attachment: &'a Attachment,
-}
-
 impl Places {
     /// What the store and the docker-options of the apps say.
     pub(crate) fn registered(store: &Store) -> Result<Self> {
         let apps = store.apps()?;
-        let folders = app_folders(store.layout().apps())?;
-        let mut all: Vec<&AppName> = apps.iter().chain(&folders).collect();
+        let abandoned = store.abandoned_apps()?;
+        let mut all: Vec<&AppName> = apps.iter().chain(&abandoned).collect();
         all.sort_unstable();
-        all.dedup();
         let (mut mounts, mut shares, mut options) = (Vec::new(), Vec::new(), Vec::new());
         let mut problems = Vec::new();
         for app in all {
@@ -110,7 +99,6 @@ impl Places {
             }
         }
         let entries = store.entries()?;
-        let abandoned = folders.into_iter().filter(|app| !apps.contains(app)).collect();
         let lib_root = RealPath::of(store.layout().root());
         let (docker, real) = (Docker::NotAsked, HashMap::new());
         Ok(Self {
@@ -162,7 +150,7 @@ impl Places {
         named.sort_unstable();
         named.dedup();
         let paths: Vec<&Path> = named.iter().map(Path::new).collect();
-        match ownership::resolve(environment, context.store.layout(), &paths) {
+        match StorageRoot::of(context).resolve(&paths) {
             Ok(real) => places.real = named.into_iter().zip(real).collect(),
             Err(problem) => places.problems.push(problem),
         }
@@ -331,13 +319,13 @@ impl Places {
                 Use::of_app(app, format!("{app} may mount storage entry \"{name}\""), problem)
             }));
         }
-        let mounts: Vec<MountOf<'_>> = self.mounts_of(name).collect();
+        let mounts: Vec<_> = self.mounts_of(name).collect();
         if mounts.is_empty() && uses.is_empty() {
             let sentence = format!("storage entry \"{name}\" has {source}");
             let remedy = format!("dokku storage:destroy {name}");
             return vec![Use { whose: Whose::Nobody, sentence, remedy }];
         }
-        for MountOf { app, attachment } in mounts {
+        for (app, attachment) in mounts {
             if only_writers && attachment.is_readonly() {
                 continue;
             }
@@ -366,13 +354,14 @@ impl Places {
         uses
     }
 
-    fn mounts_of<'a>(&'a self, name: &'a EntryName) -> impl Iterator<Item = MountOf<'a>> {
-        self.mounts.iter().filter_map(|(app, mounts)| Some((app, mounts.as_ref().ok()?))).flat_map(
-            move |(app, mounts)| {
-                let about = mounts.attachments().filter(move |a| a.entry_name == *name);
-                about.map(move |attachment| MountOf { app, attachment })
-            },
-        )
+    fn mounts_of<'a>(
+        &'a self,
+        name: &'a EntryName,
+    ) -> impl Iterator<Item = (&'a AppName, &'a Attachment)> {
+        self.mounts.iter().flat_map(move |(app, mounts)| {
+            let attachments = mounts.iter().flat_map(MountsFile::attachments);
+            attachments.filter(move |a| a.entry_name == *name).map(move |a| (app, a))
+        })
     }
 
     fn uses_by_docker(&self, target: &Target) -> Vec<Use> {

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::domain::docker_args::quoted;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::AppName;
-use crate::domain::volume_target::{LOCAL, VolumeTarget};
+use crate::domain::volume_target::LOCAL;
+use crate::domain::{AppName, Error, Result, VolumeTarget};
 use crate::store::{Store, files};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,9 +21,9 @@ pub(super) struct OptionMount {
 
 /// All that the docker-options of an app have mounted.
 pub(super) fn of_app(app: &AppName, store: &Store) -> Result<Vec<OptionMount>> {
-    let folder = store.layout().property("docker-options", app.as_str(), "");
+    let directory = store.layout().property("docker-options", app.as_str(), "");
     let mut found = Vec::new();
-    for name in names(&folder)? {
+    for name in names(&directory)? {
         let Some((process, phase)) = name.rsplit_once('.').filter(|(_, phase)| is_phase(phase))
         else {
             continue;
@@ -36,7 +35,7 @@ pub(super) fn of_app(app: &AppName, store: &Store) -> Result<Vec<OptionMount>> {
         let remedy = |line: &str| {
             format!("dokku docker-options:remove {process}{app} {phase} {}", quoted(line))
         };
-        found.extend(of_file(app, &folder.join(&name), &remedy)?);
+        found.extend(of_file(app, &directory.join(&name), &remedy)?);
     }
     // Those of before Dokku 0.38.
     if let Some(root) = store.apps_root() {
@@ -53,11 +52,11 @@ fn is_phase(text: &str) -> bool {
     ["build", "deploy", "run"].contains(&text)
 }
 
-fn names(folder: &Path) -> Result<Vec<String>> {
-    let files = match std::fs::read_dir(folder) {
+fn names(directory: &Path) -> Result<Vec<String>> {
+    let files = match std::fs::read_dir(directory) {
         Ok(files) => files,
         Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(Error::system("read", folder)(error)),
+        Err(error) => return Err(Error::system("read", directory)(error)),
     };
     let mut names: Vec<String> =
         files.flatten().filter_map(|file| file.file_name().into_string().ok()).collect();

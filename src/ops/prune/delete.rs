@@ -4,11 +4,8 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::error::{Error, Result};
-use crate::domain::names::{AppName, EntryName};
-use crate::domain::paths::Source;
 use crate::domain::snapshot::of_directory_name;
-use crate::domain::trash::{Caller, Trashed};
+use crate::domain::{AppName, Caller, EntryName, Error, Result, Source, Trashed};
 use crate::fs::real::overlap;
 use crate::ops::places::Places;
 use crate::ops::prune::find::{deletes_volume, why_kept};
@@ -59,7 +56,7 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
     let id = context.store.change(|change| {
         must_be_nobodys(&path, change.store())?;
         if hours == 0 {
-            change.move_folder(path.clone(), staged.path());
+            change.move_directory(path.clone(), staged.path());
             return Ok(None);
         }
         let id = trash::free_id(&unused.name, change.store())?;
@@ -109,7 +106,7 @@ fn remove_staged(staged: &Staged, path: &Path, context: &Context) -> Result<()> 
     if removed.is_err() {
         context.store.change(|change| {
             if std::fs::symlink_metadata(path).is_err() {
-                change.move_folder(staged.path(), path.to_path_buf());
+                change.move_directory(staged.path(), path.to_path_buf());
             }
             Ok(())
         })?;
@@ -137,7 +134,7 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
         if change.store().layout().entry(&entry).exists() {
             return Err(Error::refused(format!("storage entry \"{entry}\" is registered by now")));
         }
-        change.move_folder(path.clone(), staged.path());
+        change.move_directory(path.clone(), staged.path());
         change.remove_snapshot(&entry, &snapshot)
     })?;
     // It is cleared away by the next command where that fails now.

@@ -1,24 +1,24 @@
 //! Finding what nothing uses.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::entry::Entry;
-use crate::domain::error::Result;
-use crate::domain::moment::Moment;
-use crate::domain::names::{AppName, DirectoryName, EntryName};
-use crate::domain::paths::Source;
 use crate::domain::snapshot::of_directory_name;
 use crate::domain::trash::LONGEST_NAME;
-use crate::fs::real::overlap;
+use crate::domain::{
+    AppName, DirectoryName, Entry, EntryName, Moment, Result, SNAPSHOT, STAGED, Source, TRASH,
+    TrashId,
+};
+use crate::fs::real::{RealPath, RealPaths};
 use crate::fs::tree::Usage;
 use crate::ops::places::Places;
 use crate::ops::prune::{Fate, Kind, LastUse, Unused};
 use crate::render::progress;
-use crate::storage::ownership;
+use crate::storage::ownership::StorageRoot;
 use crate::storage::root::{Place, default_path};
+use crate::store::{Entries, Store};
 use crate::types;
 
 /// All that nothing uses, and what of it is left alone all the same.
@@ -33,8 +33,10 @@ pub(crate) fn unused(context: &mut Context) -> Result<Vec<Unused>> {
         0 => Fate::Removed,
         _ => Fate::Trash,
     };
-    let search = Search { uses: &uses, context, removed };
     progress::of_files("looked at", |_| {
+        let unreferred =
+            Unreferred::of(&uses.entries, |name| uses.is_mounted(name), &context.store)?;
+        let search = Search { uses: &uses, unreferred, context, removed };
         let mut found = search.entries();
         found.extend(search.directories());
         found.extend(search.volumes());
@@ -44,8 +46,52 @@ pub(crate) fn unused(context: &mut Context) -> Result<Vec<Unused>> {
     })
 }
 
+/// What nothing refers to: `storage:doctor` names it, and `storage:prune` deletes it.
+pub(crate) struct Unreferred<'a> {
+    /// Those that no app mounts.
+    pub(crate) entries: Vec<&'a Entry>,
+    /// Those of the storage root that belong to no entry, and are neither staged, nor snapshots, nor in the trash.
+    pub(crate) directories: Vec<PathBuf>,
+    /// Those of which only the store still has something.
+    pub(crate) apps: Vec<AppName>,
+}
+
+impl<'a> Unreferred<'a> {
+    pub(crate) fn of(
+        found: &'a Entries,
+        is_mounted: impl Fn(&EntryName) -> bool,
+        store: &Store,
+    ) -> Result<Self> {
+        let layout = store.layout();
+        let paths = found.entries.iter().map(|entry| Path::new(entry.shown_source()));
+        let sources = RealPaths::of(paths);
+        // What carries the name of an entry whose file is gone or broken is that entry's data; of the others it is
+        // known where their data is.
+        let is_readable =
+            |name: &EntryName| found.entries.binary_search_by(|entry| entry.name.cmp(name)).is_ok();
+        let is_some_entrys = |name: &str| {
+            let name = EntryName::parse(name).ok().filter(|name| !is_readable(name));
+            name.is_some_and(|name| is_mounted(&name) || layout.entry(&name).exists())
+        };
+        let mut directories = Vec::new();
+        for directory in std::fs::read_dir(layout.storage()).into_iter().flatten().flatten() {
+            let (name, path) = (directory.file_name(), directory.path());
+            let name = name.to_string_lossy();
+            let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
+            let is_own = name.starts_with(STAGED) || name.starts_with(SNAPSHOT) || is_trashed;
+            let is_known = is_own || is_some_entrys(&name) || sources.overlap(&RealPath::of(&path));
+            if !is_known && path.is_dir() {
+                directories.push(path);
+            }
+        }
+        let entries = found.entries.iter().filter(|entry| !is_mounted(&entry.name)).collect();
+        Ok(Self { entries, directories, apps: store.abandoned_apps()? })
+    }
+}
+
 struct Search<'a> {
     uses: &'a Places,
+    unreferred: Unreferred<'a>,
     context: &'a Context,
     removed: Fate,
 }
@@ -57,11 +103,8 @@ impl Search<'_> {
 
     fn entries(&self) -> Vec<Unused> {
         let volumes = self.sizes();
-        let entries = self.uses.entries.entries.iter();
-        entries
-            .filter(|entry| entry.is_docker_local() && !self.uses.is_mounted(&entry.name))
-            .map(|entry| self.entry(entry, &volumes))
-            .collect()
+        let entries = self.unreferred.entries.iter().filter(|entry| entry.is_docker_local());
+        entries.map(|entry| self.entry(entry, &volumes)).collect()
     }
 
     fn entry(&self, entry: &Entry, volumes: &BTreeMap<String, u64>) -> Unused {
@@ -99,17 +142,16 @@ impl Search<'_> {
         unused
     }
 
-    /// Directories of the storage root that no entry refers to.
     fn directories(&self) -> Vec<Unused> {
-        let layout = self.context.store.layout();
         let mut found = Vec::new();
-        for file in std::fs::read_dir(layout.storage()).into_iter().flatten().flatten() {
-            let file_name = file.file_name();
-            let name = file_name.to_string_lossy();
-            let path = file.path();
-            let is_directory = file.file_type().is_ok_and(|kind| kind.is_dir());
-            // What begins with a dot is on its way, in the trash, or a snapshot.
-            if name.starts_with('.') || !is_directory || self.is_known(&name, &path) {
+        for path in &self.unreferred.directories {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let is_directory = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir());
+            // What has the name of an entry may be wanted for its data again.
+            let is_entrys = EntryName::parse(&name).is_ok_and(|name| {
+                self.context.store.layout().entry(&name).exists() || self.uses.is_mounted(&name)
+            });
+            if name.starts_with('.') || !is_directory || is_entrys {
                 continue;
             }
             let is_plain = DirectoryName::parse(&name).is_ok() && name.len() <= LONGEST_NAME;
@@ -134,19 +176,9 @@ impl Search<'_> {
         found
     }
 
-    /// Whether a directory belongs to an entry, also to one whose file is gone or cannot be read.
-    fn is_known(&self, name: &str, path: &Path) -> bool {
-        let layout = self.context.store.layout();
-        let carries_name = EntryName::parse(name)
-            .is_ok_and(|name| layout.entry(&name).exists() || self.uses.is_mounted(&name));
-        let is_of = |entry: &Entry| matches!(&entry.host_path, Some(Source::Path(other)) if overlap(path, Path::new(other.as_str())));
-        carries_name || self.uses.entries.entries.iter().any(is_of)
-    }
-
     fn measure(&self, unused: &mut Unused) {
-        let layout = self.context.store.layout();
         let (name, path) = (Some(unused.name.as_str()), Path::new(&unused.place));
-        let usage = ownership::usage(&self.context.environment, layout, name, path).ok().flatten();
+        let usage = StorageRoot::of(self.context).usage(name, path).ok().flatten();
         unused.bytes = usage.map(|usage: Usage| usage.bytes);
         if let Some(usage) = usage {
             let when = Moment::of_seconds(usage.newest);
@@ -204,8 +236,8 @@ impl Search<'_> {
             }
             let note = store.layout().snapshot_note(&entry, &snapshot);
             let path = file.path();
-            let (environment, name) = (&self.context.environment, name.to_string_lossy());
-            let usage = ownership::usage(environment, store.layout(), Some(&name), &path);
+            let name = name.to_string_lossy();
+            let usage = StorageRoot::of(self.context).usage(Some(&name), &path);
             found.push(Unused {
                 kind: Kind::Snapshot,
                 name: format!("{entry}@{snapshot}"),
@@ -233,7 +265,7 @@ impl Search<'_> {
             data: Fate::Stays,
             left_alone: self.uses.apps.is_empty().then(|| reason.to_owned()),
         };
-        self.uses.abandoned.iter().map(unused).collect()
+        self.unreferred.apps.iter().map(unused).collect()
     }
 }
 

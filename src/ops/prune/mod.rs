@@ -6,7 +6,8 @@ pub(crate) mod find;
 
 use serde::{Serialize, Serializer};
 
-use crate::domain::moment::Moment;
+use crate::domain::Moment;
+use crate::domain::text::words;
 
 /// What kind of thing is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -24,37 +25,17 @@ pub(crate) enum Kind {
     App,
 }
 
-impl Kind {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Entry => "entry",
-            Self::Directory => "directory",
-            Self::Volume => "volume",
-            Self::Snapshot => "snapshot",
-            Self::App => "app",
-        }
-    }
-}
+words!(Kind: Entry = "entry", Directory = "directory", Volume = "volume", Snapshot = "snapshot", App = "app");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Fate {
-    #[serde(rename = "trash")]
     Trash,
-    #[serde(rename = "removed")]
     Removed,
-    #[serde(rename = "stays")]
     Stays,
 }
 
-impl Fate {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Trash => "to the trash",
-            Self::Removed => "for good",
-            Self::Stays => "its data stays",
-        }
-    }
-}
+words!(Fate: Trash = "to the trash", Removed = "for good", Stays = "its data stays");
 
 /// When something was used last, as far as can be told, and by what.
 #[derive(Debug, Clone, Copy, Serialize)]

@@ -1,14 +1,13 @@
 //! What is behind an entry with a size, filled under a hidden name before the entry has it.
 
 use crate::context::Context;
-use crate::domain::entry::Entry;
-use crate::domain::error::{Error, Result};
-use crate::domain::size::{ByteSize, readable};
-use crate::domain::snapshot::Made;
+use crate::domain::size::readable;
+use crate::domain::{ByteSize, Entry, Error, Made, Result};
 use crate::fs::tree::Copied;
 use crate::fs::{image, subvolume};
-use crate::storage::sized::{ask, existing, is_preallocated, must_be_possible};
-use crate::storage::{ownership, root};
+use crate::storage::ownership::StorageRoot;
+use crate::storage::root;
+use crate::storage::sized::{ask, ask_for, existing, must_be_possible};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Original<'a> {
@@ -37,7 +36,7 @@ pub(crate) fn fill(
             return Ok(copied);
         }
         // There are others in it, so that its files were copied to a plain directory.
-        ownership::remove(&context.environment, context.store.layout(), hidden)?;
+        StorageRoot::of(context).remove(hidden)?;
     }
     make(entry, size, hidden, context)?;
     match root::copy_into(from.name, hidden, context)? {
@@ -51,12 +50,7 @@ pub(crate) fn fill(
 pub(crate) fn make(entry: &Entry, size: ByteSize, hidden: &str, context: &Context) -> Result<()> {
     must_be_possible(context)?;
     root::make(&context.store.layout().directory(hidden), context)?;
-    let bytes = size.bytes().to_string();
-    let mut words = vec!["new", hidden, &bytes];
-    if is_preallocated(entry) {
-        words.push("--preallocate");
-    }
-    ask(entry, &words, context)
+    ask_for(size, entry, &["new", hidden], context)
 }
 
 /// Whether entries with a size have an image, rather than a subvolume.
@@ -67,7 +61,7 @@ pub(crate) fn is_image(context: &Context) -> bool {
 fn does_not_fit(from: Original<'_>, size: ByteSize, context: &Context) -> Error {
     let layout = context.store.layout();
     let path = layout.directory(from.name);
-    let usage = ownership::usage(&context.environment, layout, Some(from.name), &path);
+    let usage = StorageRoot::of(context).usage(Some(from.name), &path);
     let what = from.what;
     Error::refused(match usage.ok().flatten() {
         Some(usage) if usage.bytes > size.bytes() => {
