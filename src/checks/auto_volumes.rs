@@ -175,7 +175,7 @@ impl Uncovered {
         if staged.is_empty() {
             return Ok(());
         }
-        populating::fill(&context.environment, &self.image, &staged)
+        populating::populate(&context.environment, &self.image, &staged)
     }
 }
 

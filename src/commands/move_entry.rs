@@ -107,7 +107,7 @@ impl Move {
             }
             mount::refuse_collision(&self.to, &attachment, mounts.attachments())?;
             store.refuse_shared_collision(&self.to, Some(&self.from), &self.entry, &attachment)?;
-            store.refuse_while_staged(&self.to, Some(&self.from), &self.entry, &attachment)?;
+            store.refuse_second_in_move(&self.to, Some(&self.from), &self.entry, &attachment)?;
             mounts.push(attachment);
         }
         Ok(mounts)

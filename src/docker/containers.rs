@@ -33,7 +33,6 @@ pub(crate) struct Container {
     pub is_running: bool,
     /// Whether it runs one command and does not belong to a deploy.
     pub is_one_off: bool,
-    /// Its process type; none for a one-off.
     pub process_type: Option<String>,
     pub mounts: Vec<Mount>,
 }

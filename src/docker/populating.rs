@@ -1,4 +1,4 @@
-//! Directories filled with what an image has at a path, by Docker itself: as it fills a new volume.
+//! Directories populated with what an image has at a path, by Docker itself: as it populates a new volume.
 
 use std::collections::BTreeMap;
 
@@ -17,9 +17,13 @@ pub(crate) struct StagedVolume {
     pub directory: String,
 }
 
-/// Fills directories with what an image has at the paths: owners, modes, links and extended attributes with it. Where
-/// the image has nothing at a path, the directory stays as it is. Where Docker refuses, what was filled by then is left.
-pub(crate) fn fill(environment: &Environment, image: &str, staged: &[StagedVolume]) -> Result<()> {
+/// Populates directories with what an image has at the paths: owners, modes, links and extended attributes with it. Where
+/// the image has nothing at a path, the directory stays as it is. Where Docker refuses, what was populated by then is left.
+pub(crate) fn populate(
+    environment: &Environment,
+    image: &str,
+    staged: &[StagedVolume],
+) -> Result<()> {
     let own = std::process::id().to_string();
     clear(environment, |of| !process::is_alive(of));
     let result = copy(environment, image, staged, &own);
@@ -32,7 +36,7 @@ fn copy(environment: &Environment, image: &str, staged: &[StagedVolume], own: &s
     let mut words: Vec<String> =
         ["create", "--network", "none", "--label", &label].map(str::to_owned).to_vec();
     for (index, staged) in staged.iter().enumerate() {
-        // A volume that is a directory: Docker fills it at the first container that has it.
+        // A volume that is a directory: Docker populates it at the first container that has it.
         let name = format!("dokku-storage-filling-{own}-{index}");
         let options = [("type", "none"), ("o", "bind"), ("device", &staged.directory)];
         let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));

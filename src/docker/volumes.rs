@@ -3,13 +3,12 @@
 //! An option may be a secret, and what a program is called with can be seen by everybody on the host: such an
 //! option goes over the socket, or not at all.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::docker::{CHANGING, Docker, LOOKING, Reply, filters, members};
-use crate::domain::options;
+use crate::domain::options::{self, Options};
 use crate::domain::{Error, Result, VolumeTarget};
 use crate::host::environment::Environment;
 
@@ -21,8 +20,8 @@ pub(crate) const LABEL: &str = "org.dokku-storage.made";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Volume {
     pub driver: String,
-    pub options: BTreeMap<String, String>,
-    pub labels: BTreeMap<String, String>,
+    pub options: Options,
+    pub labels: Options,
 }
 
 impl Volume {
@@ -155,10 +154,7 @@ pub(crate) fn make(environment: &Environment, name: &str, volume: &Volume) -> Re
 }
 
 /// The names of the volumes with all of these labels; `None` where Docker does not answer.
-pub(crate) fn with_labels(
-    environment: &Environment,
-    labels: &BTreeMap<String, String>,
-) -> Option<Vec<String>> {
+pub(crate) fn with_labels(environment: &Environment, labels: &Options) -> Option<Vec<String>> {
     let labels = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let volumes = listed(environment, &[("label", labels)])?;
     Some(volumes.into_iter().map(|(name, _)| name).collect())

@@ -27,7 +27,6 @@ pub enum Content {
     Other,
 }
 
-/// What was seen in an app's image.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ImageFacts {

@@ -10,7 +10,6 @@ use crate::domain::{ConnectorName, Error, Result};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Connector {
     pub name: ConnectorName,
-    /// What type of server it is for: a name of [`TYPES`].
     #[serde(rename = "type")]
     pub type_name: String,
     /// Where the server is (s3): an http or https address; none for Amazon's own.
@@ -81,7 +80,6 @@ pub const TYPES: &[ConnectorType] = &[
 const VALUE_MAX: usize = 1024;
 
 impl Connector {
-    /// A connector with nothing but a name and a type.
     pub fn new(name: ConnectorName, of: &ConnectorType) -> Self {
         Self {
             name,

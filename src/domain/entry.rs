@@ -6,7 +6,7 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use super::options;
+use crate::domain::options::{self, Options};
 use crate::domain::text::Unknown;
 use crate::domain::{
     AutoVolume, ConnectorName, EntryName, Error, Mode, Ownership, Result, Scope, Source,
@@ -49,9 +49,9 @@ pub struct Entry {
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub reclaim_policy: String,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Options,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Options,
     /// The apps that may mount it; a field of this plugin's own.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub scope: Scope,
@@ -71,7 +71,7 @@ pub struct Entry {
     pub connector: Option<ConnectorName>,
     /// What its type was told; a field of this plugin's own.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
-    pub options: BTreeMap<String, String>,
+    pub options: Options,
     /// The name of the host that has the data; a field of this plugin's own.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub node: String,

@@ -8,11 +8,7 @@ use crate::domain::{AppName, EntryName, Use};
 pub enum Error {
     /// The request cannot be carried out; nothing was changed. Exit status 1.
     #[error("{message}{}", hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default())]
-    Refused {
-        message: String,
-        /// What to type.
-        hint: Option<String>,
-    },
+    Refused { message: String, hint: Option<String> },
     /// No app of that name exists for this caller. Exit status 20, as everywhere in Dokku.
     #[error("App {0} does not exist")]
     UnknownApp(String),

@@ -4,19 +4,16 @@ use serde::Serialize;
 
 use crate::domain::{AppName, EntryName};
 
-/// What a finding asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Severity {
     /// A deploy would go wrong, and is stopped.
     Stops,
-    /// Somebody has to look.
     Person,
     /// It is good to know.
     Note,
 }
 
-/// Something that is not as it should be.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Finding {
     /// What kind it is of; it stays the same over versions.

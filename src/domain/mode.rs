@@ -9,7 +9,6 @@ pub struct Mode(String);
 checked_text!(Mode);
 
 impl Mode {
-    /// Reads a mode such as `750` or `2775`.
     pub fn parse(text: &str) -> Result<Self> {
         let octal = text.bytes().all(|b| (b'0'..=b'7').contains(&b));
         if octal && (text.len() == 3 || text.len() == 4) {

@@ -14,7 +14,6 @@ pub const ENTRY_NAME_MAX: usize = 45;
 /// The prefix of entries made for colon mounts; nobody can choose such a name.
 pub const LEGACY_PREFIX: &str = "legacy-";
 
-/// The process type that stands for all of them.
 pub const DEFAULT_PROCESS_TYPE: &str = "_default_";
 
 /// The name of an app: a directory of `$DOKKU_ROOT` that matches `^[a-z0-9][a-z0-9._-]*$`.

@@ -1,8 +1,9 @@
 //! The options that a type is told, as `KEY=VALUE`, and what of them can be shown.
 
-use std::collections::BTreeMap;
-
 use crate::domain::{Error, Result};
+
+/// Names with their values, as types, drivers and labels have them.
+pub type Options = std::collections::BTreeMap<String, String>;
 
 /// What stands in the place of a value that is not shown.
 pub const HIDDEN: &str = "***";
@@ -14,8 +15,8 @@ const SECRETS: &str =
 const VALUE_MAX: usize = 4096;
 
 /// Reads options; a value may contain anything but control characters, commas and equals signs included.
-pub fn parse(given: &[String]) -> Result<BTreeMap<String, String>> {
-    let mut options = BTreeMap::new();
+pub fn parse(given: &[String]) -> Result<Options> {
+    let mut options = Options::new();
     for text in given {
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
             return Err(Error::refused(format!("--option takes KEY=VALUE, got {text:?}")));
@@ -39,7 +40,7 @@ pub fn parse(given: &[String]) -> Result<BTreeMap<String, String>> {
 }
 
 /// The same with what looks like a secret left out, also inside of a list such as `user=a,password=b`.
-pub fn masked(options: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+pub fn masked(options: &Options) -> Options {
     let mask = |(key, value): (&String, &String)| (key.clone(), masked_value(key, value));
     options.iter().map(mask).collect()
 }

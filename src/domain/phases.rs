@@ -62,7 +62,6 @@ impl Phases {
         self.0.iter().copied().filter(|&p| other.contains(p))
     }
 
-    /// These phases and those of `other` that are missing here.
     pub fn union(&self, other: &Self) -> Self {
         Self::unique(self.0.iter().chain(&other.0).copied().collect())
     }

@@ -32,7 +32,6 @@ impl Jail {
         Ok(Self(text.trim_end_matches('/').to_owned()))
     }
 
-    /// The directory of an app.
     pub fn directory(&self, app: &AppName) -> String {
         self.0.replace(APP, app.as_str())
     }
@@ -56,7 +55,6 @@ fn is_below(path: &str, directory: &str) -> bool {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum VolumeOptions {
-    /// Not at all.
     Deny,
     /// Where they lead nowhere on the host, or to a path that the user could mount.
     #[default]

@@ -11,7 +11,6 @@ pub struct ByteSize(u64);
 const UNITS: [char; 5] = ['k', 'm', 'g', 't', 'p'];
 
 impl ByteSize {
-    /// Reads a size such as `512M`, `10G`, `1.5G` or `1048576`.
     pub fn parse(text: &str) -> Result<Self> {
         Self::read(text).ok_or_else(|| {
             Error::refused(format!(

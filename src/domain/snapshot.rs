@@ -47,7 +47,6 @@ pub fn of_directory_name(text: &str) -> Option<(EntryName, SnapshotName)> {
     Some((EntryName::parse(entry).ok()?, SnapshotName::parse(name).ok()?))
 }
 
-/// How a snapshot came to be.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Made {

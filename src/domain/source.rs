@@ -1,4 +1,4 @@
-//! What a new entry is filled from: `--from` of `storage:create`.
+//! What a new entry is populated from: `--from` of `storage:create`.
 
 use crate::domain::paths::as_typed;
 use crate::domain::{EntryName, Error, GitReference, HostPath, Result, SnapshotName, WebAddress};

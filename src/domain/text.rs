@@ -68,7 +68,6 @@ pub(crate) use {checked_text, text, words};
 /// The fields of a file that this version does not know; they are written back as they were.
 pub type Unknown = serde_json::Map<String, serde_json::Value>;
 
-/// The text of a value that may be missing; the empty text where it is.
 pub fn or_empty<T: AsRef<str>>(value: Option<&T>) -> &str {
     value.map_or("", AsRef::as_ref)
 }

@@ -75,14 +75,12 @@ impl From<[String; 2]> for Caller {
     }
 }
 
-/// Something in the trash, as its note says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trashed {
     pub id: TrashId,
     /// The entry as it was registered; none where the directory had none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<Entry>,
-    /// Where the directory was.
     pub path: String,
     pub when: Moment,
     /// Who destroyed it; none where nobody noted it.

@@ -1,7 +1,6 @@
 //! What the options of a Docker volume lead to: a path of the host, a device, a server, or nobody knows what.
 
-use std::collections::BTreeMap;
-
+use crate::domain::options::Options;
 /// The driver that Docker has itself.
 pub const LOCAL: &str = "local";
 
@@ -28,7 +27,7 @@ pub struct VolumeTarget {
 
 impl VolumeTarget {
     /// Looks at a driver and its options. What the engine did not say is nothing.
-    pub fn of(driver: &str, options: &BTreeMap<String, String>) -> Self {
+    pub fn of(driver: &str, options: &Options) -> Self {
         if !["", LOCAL].contains(&driver) {
             let paths = options.values().flat_map(|value| paths_in(value)).collect();
             return Self {

@@ -93,7 +93,6 @@ impl Environment {
         var("DOKKU_QUIET_OUTPUT").is_some()
     }
 
-    /// Whether somebody called over SSH.
     pub fn is_over_ssh(&self) -> bool {
         var("SSH_CLIENT").is_some()
     }

@@ -21,7 +21,6 @@ pub(crate) fn is_answered(environment: &Environment, trigger: &str) -> bool {
     })
 }
 
-/// A trigger of other plugins.
 pub(crate) fn trigger(name: &str, arguments: &[String]) -> Program {
     let words: Vec<&str> =
         ["trigger", name].into_iter().chain(arguments.iter().map(String::as_str)).collect();

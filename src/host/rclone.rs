@@ -20,7 +20,6 @@ pub(crate) fn program() -> Result<PathBuf> {
     found.ok_or_else(|| Error::refused(format!("rclone is not here; {REMEDY}")))
 }
 
-/// The configuration of a connector's remote, the secret in it.
 pub(crate) fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<String> {
     let mut lines = vec![format!("[{REMOTE}]")];
     for (key, value) in settings(connector) {
@@ -123,7 +122,6 @@ fn words(answer: &Answer) -> String {
     lines.join(", ")
 }
 
-/// Whether a line begins as rclone's own do: `2026/11/21 05:00:00 `.
 fn begins_with_a_time(line: &str) -> bool {
     let shape = line.bytes().take(11).map(|b| if b.is_ascii_digit() { b'0' } else { b });
     shape.eq(*b"0000/00/00 ")

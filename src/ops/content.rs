@@ -84,13 +84,12 @@ pub(crate) fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
     };
     let bytes = read(from, &entry.name, context)?;
     let _lock = EntryLock::take(name, context)?;
-    let filling = StagedFile::replace(&entry, &bytes, context)?;
-    let replaced = context.store.change(|change| {
+    let staged = StagedFile::replace(&entry, &bytes, context)?;
+    context.store.change(|change| {
         change.store().must_be_unchanged(&entry)?;
-        filling.put(change)
-    });
-    replaced?;
-    if !filling.changes() {
+        staged.put(change)
+    })?;
+    if !staged.changes() {
         context.out.headline(&format!("Storage entry {name} has this content already"));
         return Ok(());
     }

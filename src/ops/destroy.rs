@@ -61,11 +61,11 @@ pub(crate) fn carry_out(
     let storage_type = types::of(entry);
     let hours = context.store.policy()?.trash_hours();
     let leaves_for_trash = holds_data(entry) && !no_trash && hours > 0;
-    let leaving = Leaving::new(entry, removal, leaves_for_trash, context)?;
+    let destination = Destination::new(entry, removal, leaves_for_trash, context)?;
     storage_type.detach(entry, context)?;
-    let unregistered = leaving
+    let unregistered = destination
         .link_image(entry, context)
-        .and_then(|()| unregister(entry, &leaving, place_of(entry, removal), context));
+        .and_then(|()| unregister(entry, &destination, place_of(entry, removal), context));
     match unregistered {
         Ok(using) if using.is_empty() => {}
         Ok(using) => {
@@ -78,7 +78,7 @@ pub(crate) fn carry_out(
         }
     }
     if *removal != Removal::Nothing
-        && !matches!(leaving, Leaving::Trash(_))
+        && !matches!(destination, Destination::Trash(_))
         && let Err(error) = storage_type.remove(entry, context)
     {
         register_again(entry, None, context)?;
@@ -98,9 +98,9 @@ pub(crate) fn carry_out(
             )));
         }
     }
-    match leaving {
-        Leaving::Out(staged) => remove_data(entry, &staged, context)?,
-        Leaving::Trash(trashed) => {
+    match destination {
+        Destination::Staged(staged) => remove_data(entry, &staged, context)?,
+        Destination::Trash(trashed) => {
             // Without it, the next command that needs the name does this.
             let _ = sized::drop_name(entry, context);
             context.out.detail(&format!("Removed {}", entry.shown_source()));
@@ -110,10 +110,10 @@ pub(crate) fn carry_out(
             ));
             return Ok(Some(*trashed));
         }
-        Leaving::Nothing if *removal != Removal::Nothing => {
+        Destination::None if *removal != Removal::Nothing => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
         }
-        Leaving::Nothing => {}
+        Destination::None => {}
     }
     Ok(None)
 }
@@ -164,15 +164,15 @@ pub(crate) fn still_used(
 }
 
 /// What becomes of what the storage root has of an entry that is unregistered.
-enum Leaving {
+enum Destination {
     /// It stays, or there is nothing.
-    Nothing,
+    None,
     /// It waits for its removal under this name.
-    Out(Box<Staged>),
+    Staged(Box<Staged>),
     Trash(Box<Trashed>),
 }
 
-impl Leaving {
+impl Destination {
     fn new(entry: &Entry, removal: &Removal, for_trash: bool, context: &Context) -> Result<Self> {
         let name = entry.name.as_str();
         Ok(match removal {
@@ -183,8 +183,8 @@ impl Leaving {
                 let caller = Caller::from(context.environment.caller());
                 Self::Trash(Box::new(Trashed::new(id, Some(entry.clone()), source, Some(caller))))
             }
-            Removal::Place => Self::Out(Box::new(Staged::new(name, context)?)),
-            Removal::Outside | Removal::Nothing => Self::Nothing,
+            Removal::Place => Self::Staged(Box::new(Staged::new(name, context)?)),
+            Removal::Outside | Removal::Nothing => Self::None,
         })
     }
 
@@ -192,8 +192,8 @@ impl Leaving {
     fn link_image(&self, entry: &Entry, context: &Context) -> Result<()> {
         let own = entry.name.as_str();
         match self {
-            Self::Nothing => Ok(()),
-            Self::Out(staged) => sized::link(entry, own, staged.name(), context),
+            Self::None => Ok(()),
+            Self::Staged(staged) => sized::link(entry, own, staged.name(), context),
             Self::Trash(trashed) => sized::link(entry, own, &trashed.id.directory(), context),
         }
     }
@@ -203,7 +203,7 @@ impl Leaving {
 /// it is still registered.
 fn unregister(
     entry: &Entry,
-    leaving: &Leaving,
+    destination: &Destination,
     place: Option<&Source>,
     context: &Context,
 ) -> Result<Vec<AppName>> {
@@ -219,8 +219,8 @@ fn unregister(
         }
         change.store().must_be_unchanged(entry)?;
         must_have_no_snapshots(&entry.name, change.store())?;
-        match (std::fs::symlink_metadata(&path), leaving) {
-            (Ok(found), Leaving::Out(_) | Leaving::Trash(_)) if !is_right_kind(entry, &found) => {
+        match (std::fs::symlink_metadata(&path), destination) {
+            (Ok(found), Destination::Staged(_) | Destination::Trash(_)) if !is_right_kind(entry, &found) => {
                 let what = match types::of(entry).place() {
                     Place::File => "a file but a directory or a link",
                     _ => "a directory but a link or a file",
@@ -230,8 +230,8 @@ fn unregister(
                     path.display()
                 )));
             }
-            (Ok(_), Leaving::Trash(trashed)) => change.move_to_trash(trashed, path)?,
-            (Ok(_), Leaving::Out(staged)) => change.move_directory(path, staged.path()),
+            (Ok(_), Destination::Trash(trashed)) => change.move_to_trash(trashed, path)?,
+            (Ok(_), Destination::Staged(staged)) => change.move_directory(path, staged.path()),
             _ => {}
         }
         change.remove_entry(&entry.name);

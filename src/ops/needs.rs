@@ -191,7 +191,6 @@ pub(crate) fn unserved(app: &AppName, context: &Context) -> Result<Vec<Need>> {
     Ok(declared.into_iter().filter(|need| linked(need, &attachments).is_none()).collect())
 }
 
-/// A finding for each need that must be served and is not.
 pub(crate) fn missing(app: &AppName, context: &Context) -> Result<Vec<Finding>> {
     let unserved = unserved(app, context)?.into_iter().filter(|need| !need.optional);
     let finding = |need: Need| {

@@ -1,4 +1,4 @@
-//! Filling the directory or the file of a new entry: once, before anything mounts it, with all of it or nothing.
+//! Populating the directory or the file of a new entry: once, before anything mounts it, with all of it or nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -134,7 +134,7 @@ impl Origin {
             Self::StorageRoot { name, what, .. } => {
                 (root::copy(name, hidden, context)?, what.clone())
             }
-            Self::Web(web) => return web.fill(hidden, context),
+            Self::Web(web) => return web.populate(hidden, context),
             Self::Directory(path) => {
                 (root::take_in(path, hidden, keeps_owners, context)?, path.display().to_string())
             }
@@ -161,13 +161,13 @@ impl Origin {
             // A clone is as large as its original.
             let is_bounded = *snapshot_kind == SnapshotKind::Sized(size);
             let from = Original { name, what, is_bounded };
-            let copied = sized::staged::fill(entry, size, from, hidden, context)?;
+            let copied = sized::staged::populate(entry, size, from, hidden, context)?;
             return Ok(format!("{} from {what}", said(&copied)));
         }
         let plain = Staged::new(entry.name.as_str(), context)?;
         let said = self.copy(plain.name(), keeps_owners, context)?;
         let from = Original { name: plain.name(), what: &self.shown(), is_bounded: false };
-        sized::staged::fill(entry, size, from, hidden, context)?;
+        sized::staged::populate(entry, size, from, hidden, context)?;
         Ok(said)
     }
 
@@ -197,7 +197,7 @@ impl Origin {
     }
 }
 
-/// Fills the directory or the file of a new entry and registers the entry, in one step at the end. What `wants` says of
+/// Populates the directory or the file of a new entry and registers the entry, in one step at the end. What `wants` says of
 /// owner and mode is given to the copy.
 /// Fails where the name is taken or the data cannot be copied; there is no entry then, and nothing of its directory.
 pub(crate) fn create(

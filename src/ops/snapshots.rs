@@ -8,7 +8,6 @@ use crate::fs::real::RealPath;
 use crate::store::Store;
 use std::path::Path;
 
-/// The snapshot of that name, with its directory.
 pub(crate) fn existing(entry: &EntryName, name: &str, store: &Store) -> Result<Snapshot> {
     let parsed = match SnapshotName::parse(name) {
         Err(error) if name.is_empty() => return Err(error),

@@ -32,11 +32,11 @@ pub(crate) fn write(
 /// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it.
 pub(crate) fn remove_if_unused(
     name: &EntryName,
-    staged: &AppName,
+    app: &AppName,
     change: &mut Change<'_>,
 ) -> Result<()> {
     let mut others = change.store().apps_mounting(name)?;
-    others.retain(|app| app != staged);
+    others.retain(|other| other != app);
     if others.is_empty() {
         change.remove_entry(name);
     }

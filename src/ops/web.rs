@@ -1,4 +1,4 @@
-//! Filling a new entry's directory from the web.
+//! Populating a new entry's directory from the web.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek};
@@ -30,7 +30,7 @@ impl Web {
     /// Makes the directory of that hidden name with the content in it, and says what was done. All of it belongs to who
     /// owns the store's files.
     /// Fails where it cannot be had as it should be; what there is of the directory then is the caller's to remove.
-    pub(crate) fn fill(&self, hidden: &str, context: &mut Context) -> Result<String> {
+    pub(crate) fn populate(&self, hidden: &str, context: &mut Context) -> Result<String> {
         context.out.flush()?;
         let storage = context.store.layout().storage();
         let root = std::fs::canonicalize(storage).map_err(Error::system("open", storage))?;

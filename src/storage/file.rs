@@ -34,7 +34,6 @@ pub(crate) struct Found {
     ids: Ids,
 }
 
-/// The file at this path, or none where nothing is there.
 pub(crate) fn find(path: &Path) -> Result<Option<Found>> {
     let found = match std::fs::symlink_metadata(path) {
         Ok(found) => found,
@@ -92,10 +91,10 @@ impl StagedFile {
         ids: Option<Ids>,
         context: &Context,
     ) -> Result<Self> {
-        let mut filling = Self::of(entry, context)?;
+        let mut staged = Self::of(entry, context)?;
         let name = &entry.name;
-        match (&filling.before, bytes) {
-            (Some(found), Some(bytes)) if !filling.holds(found, bytes, context)? => {
+        match (&staged.before, bytes) {
+            (Some(found), Some(bytes)) if !staged.holds(found, bytes, context)? => {
                 Err(Error::refused(if is_registered {
                     format!(
                         "storage entry \"{name}\" already exists with other content; to replace it: dokku storage:set {name} content PATH (or - for standard input)"
@@ -103,31 +102,31 @@ impl StagedFile {
                 } else {
                     format!(
                         "{} exists with other content; leave --from out to take it as it is, or move it away",
-                        filling.path.display()
+                        staged.path.display()
                     )
                 }))
             }
-            (Some(_), _) => Ok(filling),
+            (Some(_), _) => Ok(staged),
             (None, bytes) => {
-                filling.make(bytes.unwrap_or_default(), mode_of(entry), ids, context)?;
-                Ok(filling)
+                staged.make(bytes.unwrap_or_default(), mode_of(entry), ids, context)?;
+                Ok(staged)
             }
         }
     }
 
     /// For an entry whose file gets this content, with the owner and the mode that the file has.
     pub(crate) fn replace(entry: &Entry, bytes: &[u8], context: &mut Context) -> Result<Self> {
-        let mut filling = Self::of(entry, context)?;
-        match filling.before.clone() {
+        let mut staged = Self::of(entry, context)?;
+        match staged.before.clone() {
             None => {
                 let owner = entry.chown.as_ref();
                 let ids = owner.and_then(|owner| root::ids(owner, context));
-                filling.make(bytes, mode_of(entry), ids, context)?;
+                staged.make(bytes, mode_of(entry), ids, context)?;
             }
-            Some(found) if filling.holds(&found, bytes, context)? => {}
-            Some(found) => filling.make(bytes, found.mode, Some(found.ids), context)?,
+            Some(found) if staged.holds(&found, bytes, context)? => {}
+            Some(found) => staged.make(bytes, found.mode, Some(found.ids), context)?,
         }
-        Ok(filling)
+        Ok(staged)
     }
 
     fn of(entry: &Entry, context: &Context) -> Result<Self> {

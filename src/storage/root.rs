@@ -39,7 +39,6 @@ fn is_taken(place: Place, path: &str) -> bool {
 /// What is in the storage root under the entry's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// A directory with the data.
     Directory,
     MountPoint,
     File,
@@ -174,7 +173,6 @@ impl DirectorySpec {
     }
 }
 
-/// Gives a directory of the storage root to the ids; what is in it too where that was asked for.
 pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
     let depth = if recursive { Depth::Tree } else { Depth::Folder };
     context.out.flush()?;

@@ -21,7 +21,7 @@
 //! subvolume is taken at once; btrfs hands the limit on to what it takes, so it is taken away there and set again
 //! on what is restored or cloned.
 //!
-//! `src/storage/sized/staged.rs` and `src/fs/image/staged.rs` fill an image before an entry has it: under a
+//! `src/storage/sized/staged.rs` and `src/fs/image/staged.rs` populate an image before an entry has it: under a
 //! hidden name, attached at a hidden directory, closed to all but root until the copy is whole. A new entry's image
 //! then gets the entry's name as a second one (a hard link), the entry is registered, and the hidden name goes when
 //! it is attached: what a killed command left is cleared by its hidden name, and the image goes with it unless the
@@ -83,7 +83,7 @@ impl SnapshotKind {
             return root::copy(from, to, context);
         };
         let from = sized::staged::Original { name: from, what: "the snapshot", is_bounded: true };
-        let copied = sized::staged::fill(entry, size, from, to, context)?;
+        let copied = sized::staged::populate(entry, size, from, to, context)?;
         sized::staged::close(entry, to, context)?;
         Ok(copied)
     }
@@ -94,7 +94,7 @@ impl SnapshotKind {
         matches!(self, Self::Sized(_)) && sized::staged::is_image(context)
     }
 
-    /// Whether a new entry can be filled from what is of another kind.
+    /// Whether a new entry can be populated from what is of another kind.
     pub(crate) fn takes(self, other: Self) -> bool {
         (self == Self::File) == (other == Self::File)
     }
@@ -116,7 +116,6 @@ impl SnapshotKind {
     }
 }
 
-/// What was copied and how, in a sentence.
 pub(crate) fn said(copied: &Copied) -> String {
     let count = |count: u64| match count {
         1 => "1 file or directory".to_owned(),

@@ -54,7 +54,6 @@ impl Drop for Staged {
     }
 }
 
-/// A hidden name that no other has.
 pub(crate) fn staged_name(plain: &str) -> String {
     format!("{STAGED}{}-{}", plain.trim_start_matches(STAGED), process::unique())
 }

@@ -27,7 +27,6 @@ const STAGING_MODE: u32 = 0o700;
 
 struct Failed {
     error: Error,
-    /// Whether all is as it was before.
     is_undone: bool,
 }
 

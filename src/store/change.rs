@@ -228,7 +228,6 @@ impl Change<'_> {
         }
     }
 
-    /// Makes a directory and those on the way to it.
     pub fn make_directory(&mut self, path: &Path) {
         self.have_directory(path);
     }

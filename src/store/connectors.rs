@@ -42,7 +42,6 @@ impl Store {
         connector.ok_or_else(|| Error::refused(format!("connector {name:?} does not exist")))
     }
 
-    /// A connector's secret, or none.
     pub fn secret(&self, name: &ConnectorName) -> Result<Option<Secret>> {
         let path = secret_path(self.layout(), name);
         let Some(content) = files::read(&path)? else {

@@ -14,7 +14,6 @@ pub struct OptionsFile {
     lines: Vec<String>,
 }
 
-/// A `-v` line.
 #[derive(Debug)]
 pub struct VolumeLine {
     pub text: String,
@@ -30,7 +29,6 @@ impl OptionsFile {
             .collect()
     }
 
-    /// Whether an option mounts something at a container path.
     pub fn mounts_at(&self, path: &ContainerPath) -> bool {
         let is_here = |text: &str| ContainerPath::parse(text).is_ok_and(|found| found == *path);
         self.lines.iter().any(|line| {

@@ -128,7 +128,6 @@ impl Store {
     }
 }
 
-/// The entry whose file has this name.
 fn entry_name(file: &CStr) -> Option<EntryName> {
     EntryName::parse(file.to_str().ok()?.strip_suffix(".json")?).ok()
 }

@@ -21,20 +21,20 @@ impl Store {
         entry: &Entry,
         attachment: &Attachment,
     ) -> Result<()> {
-        self.refuse_while_staged(app, None, entry, attachment)
+        self.refuse_second_in_move(app, None, entry, attachment)
     }
 
-    /// The same where `leaving` gives the entry up in the same step.
-    pub fn refuse_while_staged(
+    /// The same where `giver` gives the entry up in the same step.
+    pub fn refuse_second_in_move(
         &self,
         app: &AppName,
-        staged: Option<&AppName>,
+        giver: Option<&AppName>,
         entry: &Entry,
         attachment: &Attachment,
     ) -> Result<()> {
         let no_others = |exclusive: &Entry| {
             let same = self.others_at_its_place(exclusive)?;
-            let mut holders = self.holders(exclusive, &same, staged)?;
+            let mut holders = self.holders(exclusive, &same, giver)?;
             holders.retain(|holder| holder != app);
             if holders.is_empty() {
                 return Ok(());
@@ -80,24 +80,24 @@ impl Store {
         self.holders(entry, &self.others_at_its_place(entry)?, None)
     }
 
-    /// The apps that mount the entry, but for one that leaves it, or one of the `same` entries writable.
+    /// The apps that mount the entry, but for one that gives it up, or one of the `same` entries writable.
     fn holders(
         &self,
         entry: &Entry,
         same: &[EntryName],
-        staged: Option<&AppName>,
+        giver: Option<&AppName>,
     ) -> Result<Vec<AppName>> {
         let mut holders = Vec::new();
         for app in self.apps()? {
             let mounts = self.mounts_file(&app)?;
-            let leaves = staged == Some(&app);
+            let gives_up = giver == Some(&app);
             let holds = |a: &Attachment| {
-                (a.entry_name == entry.name && !leaves)
+                (a.entry_name == entry.name && !gives_up)
                     || (!a.is_readonly() && same.contains(&a.entry_name))
             };
             if mounts.attachments().any(holds) {
                 holders.push(app);
-            } else if !leaves
+            } else if !gives_up
                 && mounts.may_mention(&entry.name)
                 && let Some(problem) = mounts.problem()
             {

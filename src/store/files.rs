@@ -95,7 +95,6 @@ impl Directory {
         }
     }
 
-    /// Whether there is nothing of this name in it.
     pub(crate) fn lacks(&self, name: &str) -> bool {
         let found = retried(|| rustix::fs::statat(&self.names, name, AtFlags::empty()));
         found.is_err_and(|error| is_absent(&error))
@@ -179,7 +178,6 @@ fn retried<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> 
     }
 }
 
-/// Whether an error says that a path is not there.
 pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -35,10 +35,6 @@
 //! because an empty file, the usual case, costs one `stat` to see. Where root reads a note that somebody else may
 //! have written, only paths below the store's own directories count, and none with `..`.
 //!
-//! Emptying a note that lists steps is flushed too: steps that came back after a power loss would be done to what
-//! came after them. Where all of them put staged files in place that is not needed: staged names never come again,
-//! so such steps find nothing to do.
-//!
 //! One lock for the whole store, rather than one per app, because entries are shared between apps and because a
 //! change takes about a millisecond. It is never held while Docker, plugn, a `chown` or a person's answer is waited
 //! for; what was decided before such a wait is checked again under the lock afterwards.

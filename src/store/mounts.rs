@@ -147,7 +147,6 @@ impl MountsFile {
         is_changed
     }
 
-    /// Changes the attachments for which `change` says that it changed them.
     pub fn update(&mut self, mut change: impl FnMut(&mut Attachment) -> bool) {
         for line in &mut self.lines {
             if let Ok(attachment) = &mut line.content
@@ -162,7 +161,6 @@ impl MountsFile {
         self.lines.retain(keep);
     }
 
-    /// Whether an entry of this name is, or may be, mounted.
     pub fn may_mention(&self, name: &EntryName) -> bool {
         self.lines.iter().any(|line| line.may_mention(name))
     }

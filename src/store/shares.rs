@@ -20,7 +20,6 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// The sentence that says so for the app that does not get it.
     pub fn sentence(&self, app: &AppName) -> String {
         format!("{app} does not get storage entry \"{}\": {}", self.entry, self.why)
     }
@@ -67,7 +66,6 @@ impl Store {
         Ok(apps)
     }
 
-    /// The apps that get an entry from one of those that mount it.
     fn apps_getting(&self, name: &EntryName, mounting: &[AppName]) -> Result<Vec<AppName>> {
         // Whoever cannot be read well enough to be left out counts.
         let entry = self.entry(name).ok().flatten();
@@ -173,18 +171,18 @@ impl Store {
     }
 
     /// Refuses a new attachment of an app where its container path is taken by what the app gets from others, or by
-    /// what an app has that would get it. `leaving` gives the entry up in the same step.
+    /// what an app has that would get it. `giver` gives the entry up in the same step.
     pub fn refuse_shared_collision(
         &self,
         app: &AppName,
-        staged: Option<&AppName>,
+        giver: Option<&AppName>,
         entry: &Entry,
         attachment: &Attachment,
     ) -> Result<()> {
         let mut entries = EntryCache::default();
         let mut got = Mounts::default();
         self.add_shared(app, &mut got, &mut entries);
-        got.mounted.retain(|m| m.shared_from.as_ref() != staged || staged.is_none());
+        got.mounted.retain(|m| m.shared_from.as_ref() != giver || giver.is_none());
         if let Some((mine, from)) = taken(attachment, &got.mounted) {
             let from = from.unwrap_or(app);
             let taken = format!(
@@ -244,7 +242,6 @@ impl Change<'_> {
         Ok(sharing)
     }
 
-    /// Makes the apps that share from an app do so by its new name.
     pub fn rename_sharing_from(&mut self, old: &AppName, new: &AppName) -> Result<()> {
         for app in self.store().apps_sharing_from(old)? {
             let mut settings = self.store().app_settings(&app)?;

@@ -50,7 +50,6 @@ impl Store {
         Ok((notes, problems))
     }
 
-    /// The entries that have snapshots, in the order of their names.
     pub fn entries_with_snapshots(&self) -> Result<Vec<EntryName>> {
         let mut entries = json::names(&all(self.layout()), |name| EntryName::parse(name).ok())?;
         entries.sort_unstable();

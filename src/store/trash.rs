@@ -26,7 +26,6 @@ fn ids(directory: &Path, prefix: &str, suffix: &str) -> Result<Vec<TrashId>> {
 }
 
 impl Store {
-    /// Where a directory is while it is in the trash.
     pub fn trashed_directory(&self, id: &TrashId) -> PathBuf {
         self.layout().directory(&id.directory())
     }

@@ -1,8 +1,7 @@
 //! `cifs`: a share of a Windows or Samba server, mounted by Docker's `local` driver.
 
-use std::collections::BTreeMap;
-
 use crate::context::Context;
+use crate::domain::options::Options;
 use crate::domain::{Connector, Entry, Error, Mode, Ownership, Problem, Result, Source};
 use crate::host::environment::Environment;
 use crate::types::{
@@ -158,7 +157,7 @@ fn share(entry: &Entry) -> Result<&str> {
 }
 
 /// What Docker's `local` driver is told, the password included.
-fn volume_options(entry: &Entry, context: &Context) -> Result<BTreeMap<String, String>> {
+fn volume_options(entry: &Entry, context: &Context) -> Result<Options> {
     let connector = super::connector(entry, &context.store)?;
     let mut options = shared_options(entry, &connector)?;
     if connector.has_secret() {

@@ -1,17 +1,15 @@
 //! What types say of themselves, and what is said to and of them.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::domain::ConnectorName;
+use crate::domain::options::Options;
 use crate::domain::text::words;
 
 /// From where the data can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Reach {
-    /// Only from this host.
     Host,
     Cluster,
     Anywhere,
@@ -48,7 +46,6 @@ impl Choice {
 pub(crate) struct Abilities {
     /// Its size can be set later.
     pub resize: bool,
-    /// Snapshots can be taken.
     pub snapshot: bool,
     /// One app of this host at a time can be guaranteed.
     pub exclusive: bool,
@@ -74,12 +71,10 @@ impl Abilities {
     }
 }
 
-/// What there is to know of a type.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Description {
     pub name: &'static str,
     pub summary: &'static str,
-    /// From where its data can be reached.
     pub reach: Reach,
     /// What to mind.
     pub caveat: &'static str,
@@ -113,7 +108,6 @@ impl Description {
 pub(crate) struct Requirement {
     pub what: String,
     pub is_here: bool,
-    /// What brings it.
     pub remedy: String,
 }
 
@@ -124,7 +118,7 @@ pub(crate) struct Request {
     pub place: Option<String>,
     pub driver: Option<String>,
     pub connector: Option<ConnectorName>,
-    pub options: BTreeMap<String, String>,
+    pub options: Options,
     pub size: Option<String>,
     pub mode: Option<String>,
     pub from: Option<String>,

@@ -238,7 +238,6 @@ pub(crate) trait StorageType: Sync {
     }
 }
 
-/// Refuses an attachment that asks for what a type cannot do.
 fn refuse_what_it_cannot<B: StorageType + ?Sized>(
     storage_type: &B,
     attachment: &Attachment,
@@ -263,7 +262,6 @@ fn refuse_what_it_cannot<B: StorageType + ?Sized>(
     Ok(())
 }
 
-/// The type of that name.
 pub(crate) fn find(name: &str) -> Result<&'static dyn StorageType> {
     let found = ALL.iter().find(|storage_type| storage_type.description().name == name);
     found.copied().ok_or_else(|| {
@@ -405,7 +403,6 @@ pub(crate) fn connector(entry: &Entry, store: &Store) -> Result<Connector> {
     }
 }
 
-/// Refuses to remove data that is on a server, where `flag` asks for it.
 fn refuse_to_remove(entry: &Entry, flag: &str, asked: bool) -> Result<()> {
     if !asked {
         return Ok(());

@@ -1,8 +1,7 @@
 //! `nfs`: a directory of an NFS server, mounted by Docker's `local` driver.
 
-use std::collections::BTreeMap;
-
 use crate::context::Context;
+use crate::domain::options::Options;
 use crate::domain::{Entry, Error, HostPath, Problem, Result, Source};
 use crate::host::environment::Environment;
 use crate::types::{
@@ -73,7 +72,7 @@ const KNOWN: &str = "ac acdirmax acdirmin acl acregmax acregmin actimeo async bs
     resvport retrans ro rsize rw sec sharecache soft softreval sync tcp timeo udp wsize";
 
 /// What Docker's `local` driver is told (nfs(5)).
-fn volume_options(entry: &Entry) -> Result<BTreeMap<String, String>> {
+fn volume_options(entry: &Entry) -> Result<Options> {
     let server = remote::server(entry.option("server"))?;
     let path = HostPath::parse(entry.option("path")).map_err(|_| {
         Error::refused(format!(

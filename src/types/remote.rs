@@ -1,11 +1,11 @@
 //! What the types have in common whose data is on a server: Docker's `local` driver mounts it.
 
-use std::collections::BTreeMap;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::context::Context;
 use crate::docker::volumes::{self, Found};
+use crate::domain::options::Options;
 use crate::domain::{Entry, Error, Problem, Result};
 use crate::types::{Requirement, volume};
 
@@ -67,7 +67,6 @@ pub(crate) fn further<'a>(text: &'a str, own: &str) -> Result<Vec<&'a str>> {
     Ok(parts)
 }
 
-/// A port that somebody chose.
 pub(crate) fn port(text: &str, default: u16) -> Result<u16> {
     if text.is_empty() {
         return Ok(default);
@@ -96,7 +95,7 @@ pub(crate) fn unreachable(server: &str, port: u16) -> Option<String> {
 pub(crate) fn problem(
     entry: &Entry,
     (file_system, package): (&'static str, &str),
-    wanted: &BTreeMap<String, String>,
+    wanted: &Options,
     server: &str,
     port: u16,
     context: &Context,

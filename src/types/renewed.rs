@@ -3,13 +3,12 @@
 //! Every volume that is made here has labels that say for which entry of which store. So one that a container kept
 //! from being removed, or that a killed command left, is found again.
 
-use std::collections::BTreeMap;
-
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, LOCAL, Volume};
+use crate::domain::options::Options;
 use crate::domain::{Entry, Error, Result, Source};
 use crate::store::entries::changed_meanwhile;
-use crate::types::volume::{no_answer, out_of_reach};
+use crate::types::volume::{created, no_answer, out_of_reach};
 
 /// The label with the entry's name.
 const ENTRY: &str = "org.dokku-storage.entry";
@@ -21,11 +20,7 @@ const STORE: &str = "org.dokku-storage.store";
 const NAMES: usize = 1000;
 
 /// Makes an entry's volume with these options, unless it is there.
-pub(crate) fn make(
-    entry: &Entry,
-    options: BTreeMap<String, String>,
-    context: &mut Context,
-) -> Result<()> {
+pub(crate) fn make(entry: &Entry, options: Options, context: &mut Context) -> Result<()> {
     let name = entry.shown_source();
     let wanted = volume(entry, options, context);
     match volumes::find(&context.environment, name) {
@@ -35,11 +30,7 @@ pub(crate) fn make(
             "the Docker volume {name} exists with driver {} and other options; remove it, or choose another name",
             present.driver
         ))),
-        Found::Missing | Found::Failing(_) | Found::Unknown => {
-            volumes::make(&context.environment, name, &wanted)?;
-            context.out.detail(&format!("Created the Docker volume {name}"));
-            Ok(())
-        }
+        Found::Missing | Found::Failing(_) | Found::Unknown => created(name, &wanted, context),
     }
 }
 
@@ -57,20 +48,13 @@ fn outdated(entry: &Entry, context: &Context) -> Error {
 /// Puts a volume with these options in the place of the entry's, unless it has them already. The one before stays as
 /// long as a container uses it.
 /// Fails where Docker refuses, with its words, and where the entry was changed meanwhile; the entry is as it was then.
-pub(crate) fn renew(
-    entry: &Entry,
-    options: BTreeMap<String, String>,
-    context: &mut Context,
-) -> Result<()> {
+pub(crate) fn renew(entry: &Entry, options: Options, context: &mut Context) -> Result<()> {
     let name = entry.shown_source();
     let wanted = volume(entry, options, context);
     match volumes::find(&context.environment, name) {
         Found::Unknown => return Err(no_answer()),
         Found::Failing(words) => return Err(out_of_reach(name, &words)),
-        Found::Missing => {
-            volumes::make(&context.environment, name, &wanted)?;
-            context.out.detail(&format!("Created the Docker volume {name}"));
-        }
+        Found::Missing => created(name, &wanted, context)?,
         Found::Here(present) if is_same(&present, &wanted) => {}
         Found::Here(_) => return replace(entry, &wanted, context),
     }
@@ -161,12 +145,12 @@ fn earlier(entry: &Entry, current: &str, context: &Context) -> Vec<String> {
     names
 }
 
-fn labels(entry: &Entry, context: &Context) -> BTreeMap<String, String> {
+fn labels(entry: &Entry, context: &Context) -> Options {
     let store = context.store.layout().root().to_string_lossy().into_owned();
     [(ENTRY.to_owned(), entry.name.to_string()), (STORE.to_owned(), store)].into()
 }
 
-fn volume(entry: &Entry, options: BTreeMap<String, String>, context: &Context) -> Volume {
+fn volume(entry: &Entry, options: Options, context: &Context) -> Volume {
     Volume { driver: LOCAL.to_owned(), options, labels: labels(entry, context) }
 }
 

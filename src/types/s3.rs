@@ -217,7 +217,6 @@ impl StorageType for S3 {
     }
 }
 
-/// When a file was written; none where it is not there.
 fn changed(file: &Path) -> Option<std::time::SystemTime> {
     std::fs::metadata(file).and_then(|found| found.modified()).ok()
 }
@@ -229,7 +228,6 @@ pub(crate) fn remote_path(entry: &Entry) -> String {
     format!("{}:{}{separator}{prefix}", rclone::REMOTE, entry.option("bucket"))
 }
 
-/// The places of the entry's supervisor.
 fn places(entry: &Entry, context: &Context) -> Option<RuntimePaths> {
     let storage = std::fs::canonicalize(context.store.layout().storage()).ok()?;
     Some(RuntimePaths::of(&storage, entry.name.as_str()))

@@ -1,13 +1,11 @@
 //! `volume`: a Docker volume, kept by the engine itself or by a volume driver.
 
-use std::collections::BTreeMap;
-
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, LOCAL};
 use crate::domain::docker_args::quoted;
 use crate::domain::entry::only_on_default_path;
 use crate::domain::names::VolumeName;
-use crate::domain::options;
+use crate::domain::options::{self, Options};
 use crate::domain::{Entry, Error, Problem, Result, Source, VolumeTarget};
 use crate::storage::root;
 use crate::store::files::is_absent;
@@ -171,7 +169,7 @@ fn adopt(entry: &mut Entry, present: &volumes::Volume, request: &Request) -> Res
 }
 
 /// Options on one line, secrets left out.
-fn shown(given: &BTreeMap<String, String>) -> String {
+fn shown(given: &Options) -> String {
     if given.is_empty() {
         return "none".to_owned();
     }
@@ -180,20 +178,12 @@ fn shown(given: &BTreeMap<String, String>) -> String {
 }
 
 /// What Docker's `local` driver is told of a file system.
-pub(crate) fn local_options(
-    file_system: &str,
-    device: String,
-    options: &[String],
-) -> BTreeMap<String, String> {
+pub(crate) fn local_options(file_system: &str, device: String, options: &[String]) -> Options {
     let options = [("type", file_system.to_owned()), ("device", device), ("o", options.join(","))];
     options.map(|(key, value)| (key.to_owned(), value)).into()
 }
 
-pub(crate) fn make(
-    entry: &Entry,
-    options: BTreeMap<String, String>,
-    context: &mut Context,
-) -> Result<()> {
+pub(crate) fn make(entry: &Entry, options: Options, context: &mut Context) -> Result<()> {
     let name = entry.shown_source();
     let driver = driver(entry).to_owned();
     if let Found::Here(present) = volumes::find(&context.environment, name) {
@@ -210,8 +200,12 @@ pub(crate) fn make(
         }
         return Ok(());
     }
-    let volume = volumes::Volume { driver, options, labels: BTreeMap::new() };
-    volumes::make(&context.environment, name, &volume)?;
+    let volume = volumes::Volume { driver, options, labels: Options::new() };
+    created(name, &volume, context)
+}
+
+pub(crate) fn created(name: &str, volume: &volumes::Volume, context: &mut Context) -> Result<()> {
+    volumes::make(&context.environment, name, volume)?;
     context.out.detail(&format!("Created the Docker volume {name}"));
     Ok(())
 }
@@ -229,11 +223,7 @@ fn creation(entry: &Entry) -> String {
 }
 
 /// What is the matter where a volume is not the entry's any more: somebody removed that, and Docker has another of the name.
-pub(crate) fn wrong(
-    entry: &Entry,
-    present: &volumes::Volume,
-    wanted: &BTreeMap<String, String>,
-) -> Option<Problem> {
+pub(crate) fn wrong(entry: &Entry, present: &volumes::Volume, wanted: &Options) -> Option<Problem> {
     let is_driver = present.driver == driver(entry) || present.driver.is_empty();
     if is_driver && present.options == *wanted {
         return None;

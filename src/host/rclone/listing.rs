@@ -29,7 +29,6 @@ const BRIEFLY: [&str; 6] =
 pub(crate) struct Remote {
     environment: Vec<(String, String)>,
     path: String,
-    /// What must not be shown.
     secrets: Vec<String>,
 }
 

@@ -33,7 +33,6 @@ use crate::store::{Entries, MountsFile, Store};
 use crate::types;
 use options::OptionMount;
 
-/// All that may use a place.
 #[derive(Debug)]
 pub(crate) struct Places {
     pub apps: Vec<AppName>,
@@ -231,7 +230,6 @@ impl Places {
         refused(format!("scope {scope} of storage entry \"{name}\" leaves out who has it"), uses)
     }
 
-    /// Where a path leads.
     fn real(&self, path: &str) -> RealPath {
         self.real.get(path).cloned().unwrap_or_else(|| RealPath::of(Path::new(path)))
     }
@@ -304,7 +302,6 @@ impl Places {
         uses
     }
 
-    /// The uses of an entry: of the apps that have it, or its own where none does.
     fn uses_of(&self, entry: &Entry, only_writers: bool) -> Vec<Use> {
         let (name, source) = (&entry.name, entry.shown_source());
         let mut uses = Vec::new();

@@ -42,7 +42,6 @@ words!(Fate: Trash = "to the trash", Removed = "for good", Stays = "its data sta
 pub(crate) struct LastUse {
     #[serde(serialize_with = "rfc3339")]
     pub(crate) when: Moment,
-    /// What of it is that old.
     pub(crate) what: &'static str,
 }
 
@@ -61,7 +60,6 @@ pub(crate) struct Unused {
     pub(crate) bytes: Option<u64>,
     pub(crate) last_use: Option<LastUse>,
     pub(crate) data: Fate,
-    /// Why it is left alone all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) left_alone: Option<String>,
 }

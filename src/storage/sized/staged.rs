@@ -1,4 +1,4 @@
-//! What is behind an entry with a size, filled under a hidden name before the entry has it.
+//! What is behind an entry with a size, populated under a hidden name before the entry has it.
 
 use crate::context::Context;
 use crate::domain::size::readable;
@@ -17,9 +17,9 @@ pub(crate) struct Original<'a> {
     pub is_bounded: bool,
 }
 
-/// Makes a hidden directory that holds as much as an entry, and fills it. It is the caller's to remove, also where that
+/// Makes a hidden directory that holds as much as an entry, and populates it. It is the caller's to remove, also where that
 /// fails.
-pub(crate) fn fill(
+pub(crate) fn populate(
     entry: &Entry,
     size: ByteSize,
     from: Original<'_>,
@@ -75,17 +75,17 @@ fn does_not_fit(from: Original<'_>, size: ByteSize, context: &Context) -> Error 
     })
 }
 
-/// Has all that was filled in on the disk, and takes the hidden directory's content out of sight.
+/// Has all that was populated on the disk, and takes the hidden directory's content out of sight.
 pub(crate) fn close(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
     ask(entry, &["close", hidden], context)
 }
 
-/// Makes what was filled what is behind a new entry, which is registered afterwards.
+/// Makes what was populated what is behind a new entry, which is registered afterwards.
 pub(crate) fn adopt(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
     ask(entry, &["adopt", hidden], context)
 }
 
-/// Puts the image that was filled in the place of the entry's own.
+/// Puts the image that was populated in the place of the entry's own.
 /// Fails where somebody uses that; the entry has what it had then.
 pub(crate) fn replace(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
     ask(entry, &["replace", hidden], context)
