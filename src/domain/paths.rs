@@ -1,7 +1,7 @@
 //! Paths on the host, in the container and inside an entry.
 
 use crate::domain::names::VolumeName;
-use crate::domain::text::checked_text;
+use crate::domain::text::{checked_text, parsed};
 use crate::domain::{Error, Result};
 
 /// The longest path that Linux takes, in bytes.
@@ -132,18 +132,7 @@ impl AsRef<str> for Source {
     }
 }
 
-impl serde::Serialize for Source {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for Source {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
-    }
-}
+parsed!(Source);
 
 /// What holds for every part of a `-v` argument: no colon, no control character, no more than the kernel takes.
 fn carried_by_docker(what: &str, text: &str) -> Result<()> {

@@ -42,15 +42,12 @@ macro_rules! words {
     };
 }
 
-/// Gives a checked text type (a struct around one `String` with a `parse` of its own) what every such
-/// type has: `as_str`, `Display`, and the way through JSON, which goes through `parse` too.
-macro_rules! checked_text {
+/// Gives a type with `as_str` and a `parse` of its own the way through JSON, which goes through `parse` too.
+macro_rules! parsed {
     ($name:ident) => {
-        crate::domain::text::text!($name);
-
         impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(self.as_str())
             }
         }
 
@@ -63,7 +60,15 @@ macro_rules! checked_text {
     };
 }
 
-pub(crate) use {checked_text, text, words};
+/// Gives a checked text type (a struct around one `String` with a `parse` of its own) what every such type has.
+macro_rules! checked_text {
+    ($name:ident) => {
+        crate::domain::text::text!($name);
+        crate::domain::text::parsed!($name);
+    };
+}
+
+pub(crate) use {checked_text, parsed, text, words};
 
 /// The fields of a file that this version does not know; they are written back as they were.
 pub type Unknown = serde_json::Map<String, serde_json::Value>;
