@@ -33,6 +33,12 @@ pub(crate) fn names(app: &AppName, tag: &str, context: &Context) -> Vec<String> 
     built.into_iter().chain([format!("dokku/{app}:{tag}")]).collect()
 }
 
+/// Whether Dokku takes the app's image for one of a Dockerfile, and leaves some docker-options out.
+pub(crate) fn is_of_dockerfile(app: &AppName, context: &Context) -> bool {
+    Image::find(&context.environment, &names(app, "", context))
+        .is_some_and(|image| image.is_of_dockerfile())
+}
+
 impl<'a> AppImage<'a> {
     /// The first of the images that Docker has; `None` where it has none of them, or does not answer.
     pub(crate) fn find(app: &AppName, names: &[String], context: &'a Context) -> Option<Self> {

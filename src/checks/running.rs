@@ -6,9 +6,7 @@ use super::sources::is_seen_from_here;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::docker_args::mounted_source;
-use crate::domain::{
-    AppName, ContainerPath, Finding, MountString, Phase, ProcessType, Severity, Source,
-};
+use crate::domain::{AppName, ContainerPath, Finding, Phase, ProcessType, Severity, Source};
 use crate::fs::real::Identity;
 use crate::storage::ownership::StorageRoot;
 use crate::storage::root::Place;
@@ -128,11 +126,6 @@ fn is_same_place(a: &str, b: &str) -> bool {
 /// The container paths of mounts that are still told to Docker by docker-options, of every kind.
 fn paths_of_docker_options(app: &AppName, context: &Context) -> Vec<ContainerPath> {
     let files = context.store.docker_options(app).unwrap_or_default();
-    let lines = files.iter().flat_map(OptionsFile::volume_lines);
-    lines
-        .filter_map(|line| match line.mount {
-            Ok(MountString { container_path, .. }) => Some(container_path),
-            Err(_) => None,
-        })
-        .collect()
+    let mounts = files.iter().flat_map(OptionsFile::mounts);
+    mounts.filter_map(|option| option.mount.container_path).collect()
 }

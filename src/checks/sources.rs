@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::image;
 use crate::context::Context;
 use crate::docker::containers::{Container, Mount};
 use crate::domain::docker_args::{mounted_source, quoted};
@@ -11,6 +12,7 @@ use crate::fs::real::overlap;
 use crate::host::environment;
 use crate::ops::places::judge;
 use crate::storage::root::default_path;
+use crate::store::docker_options::{OptionMount, OptionsFile};
 use crate::store::files::is_absent;
 use crate::store::{Mounted, Mounts};
 use crate::{docker, types};
@@ -166,34 +168,46 @@ pub(crate) fn collisions(app: &AppName, mounts: &Mounts) -> Vec<Finding> {
     findings
 }
 
-/// Mounts whose container path has a `-v` line in docker-options, too: Docker takes one of both. A file of
+/// Mounts whose container path docker-options mount something at, too: Docker takes one of both. A file of
 /// docker-options that cannot be read is no matter of a deploy's storage.
 pub(crate) fn taken_by_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
     let files = context.store.docker_options(app).unwrap_or_default();
-    for file in files.into_iter().filter(|file| file.is_current) {
-        for line in file.volume_lines() {
-            let Ok(other) = &line.mount else {
+    let of_dockerfile = std::cell::LazyCell::new(|| image::is_of_dockerfile(app, context));
+    for file in files.iter().filter(|file| file.is_current) {
+        for option in file.mounts() {
+            let Some(mounted) = mounted_there(file, &option, mounts) else {
                 continue;
             };
-            let mine = mounts.mounted.iter().find(|mounted| {
-                mounted.attachment.phases.contains(file.phase)
-                    && mounted.attachment.container_path == other.container_path
-            });
-            if let Some(mounted) = mine {
-                let phase = file.phase.as_str();
-                let rest = format!(
-                    ", where docker-options has \"-v {}\" for {phase}, and a container can have one",
-                    line.text
-                );
-                let option = quoted(&format!("-v {}", line.text));
-                let remedy = format!("dokku docker-options:remove {app} {phase} {option}");
-                let finding = finding("path-collision", app, mounted, &rest, remedy);
-                findings.push(finding.at(mounted.attachment.container_path.as_str()));
+            let line = option.line;
+            if file.is_left_out_of_dockerfiles(&line) && *of_dockerfile {
+                continue;
             }
+            let phase = file.phase.as_str();
+            let rest = format!(
+                ", where docker-options have \"{line}\" for {phase}, and a container can have one"
+            );
+            let finding = finding("path-collision", app, mounted, &rest, file.removal(app, &line));
+            findings.push(finding.at(mounted.attachment.container_path.as_str()));
         }
     }
     findings
+}
+
+/// The mount whose container path an option claims.
+pub(crate) fn mounted_there<'a>(
+    file: &OptionsFile,
+    option: &OptionMount,
+    mounts: &'a Mounts,
+) -> Option<&'a Mounted> {
+    let path = option.mount.container_path.as_ref();
+    let is_there = |mounted: &&Mounted| {
+        let (mine, theirs) = (&mounted.attachment.process_type, &file.process_type);
+        (mine.covers(theirs) || theirs.covers(mine))
+            && mounted.attachment.phases.contains(file.phase)
+            && path == Some(&mounted.attachment.container_path)
+    };
+    mounts.mounted.iter().find(is_there)
 }
 
 /// Options that Docker does not take: it would refuse the container, with fewer words.

@@ -1,5 +1,6 @@
 //! What is wrong with the store itself: files that cannot be read, and what nothing refers to.
 
+use super::sources::mounted_there;
 use crate::context::Context;
 use crate::domain::docker_args::quoted;
 use crate::domain::layout::LEFT_OVER;
@@ -7,6 +8,7 @@ use crate::domain::snapshot::of_directory_name;
 use crate::domain::{AppName, EntryName, Error, Finding, Result, SNAPSHOT, Severity};
 use crate::ops::prune::find::Unreferred;
 use crate::storage::root::{Place, default_path};
+use crate::store::docker_options::{OptionMount, VolumeLine};
 use crate::store::{Entries, Mounts};
 use crate::types;
 
@@ -34,25 +36,51 @@ pub(crate) fn of_app(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<F
         let finding = Finding::new("not-shared", Severity::Note, left.sentence(app), remedy);
         findings.push(finding.of_app(app).of_entry(&left.entry));
     }
-    findings.extend(docker_options(app, context));
+    findings.extend(docker_options(app, mounts, context));
     findings
 }
 
-fn docker_options(app: &AppName, context: &Context) -> Vec<Finding> {
+/// What docker-options mount, each line once: those at the path of a mount are another finding.
+fn docker_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Finding> {
     let files = match context.store.docker_options(app) {
         Ok(files) => files,
         Err(error) => return vec![unreadable(&error, Severity::Person).of_app(app)],
     };
     let mut findings = Vec::new();
-    for file in files {
-        for line in file.volume_lines() {
+    for file in &files {
+        let migrated = file.volume_lines();
+        let mut options = file.mounts();
+        options.retain(|option| {
+            let is_told = file.is_current && mounted_there(file, option, mounts).is_some();
+            !is_told && (!option.mount.sources.is_empty() || option.line.starts_with("-v "))
+        });
+        options.dedup_by(|a, b| a.line == b.line);
+        for OptionMount { line, .. } in options {
             let sentence = format!(
-                "{app} has \"-v {}\" in docker-options for {}, which storage does not know",
-                line.text,
+                "{app} has \"{line}\" in docker-options for {}, which storage does not know",
                 file.phase.as_str()
             );
-            let remedy = format!("dokku storage:migrate {app}");
-            let finding = Finding::new("docker-options-line", Severity::Person, sentence, remedy);
+            let as_text = line.strip_prefix("-v ").map(str::trim);
+            let (sentence, severity, remedy) =
+                match migrated.iter().find(|other| Some(other.text.as_str()) == as_text) {
+                    Some(VolumeLine { mount: Ok(_), .. }) => {
+                        (sentence, Severity::Person, format!("dokku storage:migrate {app}"))
+                    }
+                    Some(VolumeLine { mount: Err(reason), .. }) => (
+                        format!("{sentence} and cannot take over: {reason}"),
+                        Severity::Person,
+                        file.removal(app, &line),
+                    ),
+                    None => (
+                        sentence,
+                        Severity::Note,
+                        format!(
+                            "to have it checked, mount it with dokku storage:mount, after: {}",
+                            file.removal(app, &line)
+                        ),
+                    ),
+                };
+            let finding = Finding::new("docker-options-line", severity, sentence, remedy);
             findings.push(finding.of_app(app).at(file.path.to_string_lossy()));
         }
     }

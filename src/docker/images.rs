@@ -21,6 +21,7 @@ struct Config {
     user: String,
     env: Option<Vec<String>>,
     volumes: Option<std::collections::BTreeMap<String, Value>>,
+    labels: Option<std::collections::BTreeMap<String, String>>,
 }
 
 impl Config {
@@ -143,6 +144,14 @@ impl<'a> Image<'a> {
         let groups = lines.lines().filter(is_member).filter_map(|line| Account::of(line).id);
         let groups = groups.filter(|group| *group != gid).collect();
         Some(User { uid, gid, groups })
+    }
+
+    /// Whether neither herokuish nor a buildpack of the cloud native kind built it.
+    pub(crate) fn is_of_dockerfile(&self) -> bool {
+        let labels = self.config.labels.as_ref();
+        let is_of_buildpacks =
+            labels.is_some_and(|labels| labels.contains_key("io.buildpacks.stack.id"));
+        !is_of_buildpacks && !self.config.is_herokuish()
     }
 
     pub(crate) fn name(&self) -> &str {

@@ -6,6 +6,7 @@ pub mod attachment;
 pub mod auto_volume;
 pub mod connector;
 pub mod docker_args;
+pub mod docker_options;
 pub mod entry;
 pub mod error;
 pub mod finding;

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::domain::{AppName, Attachment, Entry, Error, Phases, Result};
 use crate::ops::access;
+use crate::store::docker_options::OptionsFile;
 use crate::store::{MountsFile, files};
 
 /// Takes an app's lines over: entries, attachments and docker-options' files change in one step.
@@ -21,6 +22,7 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
             .collect();
         // Dokku's order: by the text of the mount.
         lines.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
+        left.extend(unread(&files));
         let mut mounts = store.mounts_file(app)?.whole()?;
         let mut taken = Vec::new();
         let mut entries: Vec<Entry> = Vec::new();
@@ -93,10 +95,33 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
     for (text, error) in held {
         left.push(format!("-v {text}: {}", access::redact(error, context)));
     }
+    // The same line may stand in several files.
+    let mut named = std::collections::HashSet::new();
+    left.retain(|line| named.insert(line.clone()));
     for line in left {
         context.out.warn(&format!("Left in docker-options of {app}: {line}"));
     }
     Ok(())
+}
+
+/// The lines that mount something in another way than with `-v`, or for one process type.
+fn unread(files: &[OptionsFile]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for file in files {
+        let read: Vec<String> =
+            file.volume_lines().into_iter().map(|line| format!("-v {}", line.text)).collect();
+        let mounts = file.mounts().into_iter().filter(|option| !option.mount.sources.is_empty());
+        let unread = mounts.map(|option| option.line);
+        // As `-v` lines are written above.
+        let plain = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        lines.extend(unread.filter(|line| !read.iter().any(|read| plain(read) == plain(line))));
+    }
+    lines.dedup();
+    let reason = "only a line with one -v, for all process types, at deploy or run, is taken over";
+    lines
+        .into_iter()
+        .map(|line| format!("{line}: {reason}; mount it with dokku storage:mount"))
+        .collect()
 }
 
 /// Adds a mount, or its phase to the same mount where that is there.

@@ -1,14 +1,17 @@
 //! docker-options' own files, in which older storage mounts are `-v host:container` lines.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Store, files};
-use crate::domain::{AppName, ContainerPath, Error, MountString, Phase, Result};
+use crate::domain::docker_args::quoted;
+use crate::domain::docker_options::{Flag, FlagMount, flags};
+use crate::domain::{AppName, ContainerPath, Error, MountString, Phase, ProcessType, Result};
 
 #[derive(Debug)]
 pub struct OptionsFile {
     pub path: PathBuf,
     pub phase: Phase,
+    pub process_type: ProcessType,
     /// Whether Dokku reads it; files of before 0.38 may be left over.
     pub is_current: bool,
     lines: Vec<String>,
@@ -21,30 +24,68 @@ pub struct VolumeLine {
     pub mount: Result<MountString>,
 }
 
+/// A mount of whatever form.
+#[derive(Debug)]
+pub struct OptionMount {
+    pub line: String,
+    pub mount: FlagMount,
+}
+
 impl OptionsFile {
+    /// The lines that `storage:migrate` takes over, as Dokku does.
     pub fn volume_lines(&self) -> Vec<VolumeLine> {
-        let texts = self.lines.iter().filter_map(|line| volume_text(line));
+        let is_migrated = self.process_type.is_default() && self.phase != Phase::Build;
+        let texts = self.lines.iter().filter(|_| is_migrated).filter_map(|line| volume_text(line));
         texts
             .map(|text| VolumeLine { text: text.to_owned(), mount: MountString::parse_typed(text) })
             .collect()
     }
 
+    /// All flags, as Docker gets them.
+    pub fn flags(&self) -> Vec<Flag> {
+        flags(&self.told())
+    }
+
+    /// All that is mounted, in every way in which it can be written.
+    pub fn mounts(&self) -> Vec<OptionMount> {
+        let told = self.told();
+        let mounts = flags(&told).into_iter().filter_map(|flag| {
+            let mount = flag.mount()?;
+            Some(OptionMount { line: told[flag.line].trim().to_owned(), mount })
+        });
+        mounts.collect()
+    }
+
+    /// The lines that reach Docker.
+    fn told(&self) -> Vec<&str> {
+        let reaches =
+            |line: &&str| self.phase == Phase::Deploy || !line.trim().starts_with("--restart");
+        self.lines.iter().map(String::as_str).filter(reaches).collect()
+    }
+
+    /// Whether an option mounts something at a container path.
     pub fn mounts_at(&self, path: &ContainerPath) -> bool {
-        let is_here = |text: &str| ContainerPath::parse(text).is_ok_and(|found| found == *path);
-        self.lines.iter().any(|line| {
-            let (flag, value) = line.trim().split_once([' ', '=']).unwrap_or_default();
-            let value = value.trim().trim_matches(['"', '\'']);
-            match flag {
-                "-v" | "--volume" => value.split(':').nth(1).or(Some(value)).is_some_and(is_here),
-                "--tmpfs" => value.split(':').next().is_some_and(is_here),
-                "--mount" => {
-                    value.split(',').filter_map(|field| field.split_once('=')).any(|(key, at)| {
-                        ["target", "dst", "destination"].contains(&key) && is_here(at)
-                    })
-                }
-                _ => false,
-            }
-        })
+        self.mounts().iter().any(|found| found.mount.container_path.as_ref() == Some(path))
+    }
+
+    /// Whether Dokku leaves a line out where the app's image was built from a Dockerfile, or by others.
+    pub fn is_left_out_of_dockerfiles(&self, line: &str) -> bool {
+        let flag = line.split([' ', '=']).next().unwrap_or_default();
+        !self.process_type.is_default() && ["-v", "--volume"].contains(&flag)
+    }
+
+    /// What takes a line away.
+    pub fn removal(&self, app: &AppName, line: &str) -> String {
+        if !self.is_current {
+            return format!("remove the line from {}", self.path.display());
+        }
+        let process = if self.process_type.is_default() {
+            String::new()
+        } else {
+            format!("--process {} ", quoted(self.process_type.as_ref()))
+        };
+        let phase = self.phase.as_str();
+        format!("dokku docker-options:remove {process}{app} {phase} {}", quoted(line))
     }
 
     /// The content without the `-v` lines whose text is `gone`.
@@ -65,53 +106,52 @@ fn volume_text(line: &str) -> Option<&str> {
 }
 
 impl Store {
-    /// The files with docker-options' lines for an app's deploy and run phases: Dokku's, and those of before 0.38.
+    /// The files with docker-options' lines for an app: Dokku's, also those of one process type, and those of before 0.38.
     pub fn docker_options(&self, app: &AppName) -> Result<Vec<OptionsFile>> {
+        let folder = self.layout().property("docker-options", app.as_str(), "");
         let mut found = Vec::new();
-        for phase in [Phase::Deploy, Phase::Run] {
-            let property = format!("_default_.{}", phase.as_str());
-            let old_name = format!("DOCKER_OPTIONS_{}", phase.as_str().to_uppercase());
-            let current = self.layout().property("docker-options", app.as_str(), &property);
-            let old = self.apps_root().map(|root| root.join(app.as_str()).join(old_name));
-            let paths = std::iter::once((current, true)).chain(old.map(|old| (old, false)));
-            for (path, is_current) in paths {
-                if let Some(content) = files::read(&path)? {
-                    let text = std::str::from_utf8(&content)
-                        .map_err(|_| Error::unreadable(&path, "it is not UTF-8 text"))?;
-                    let lines = text.lines().map(str::to_owned).collect();
-                    found.push(OptionsFile { path, phase, is_current, lines });
-                }
+        for name in names(&folder)? {
+            let parts = name.rsplit_once('.').and_then(|(process, phase)| {
+                Some((ProcessType::parse(process).ok()?, Phase::parse(phase).ok()?))
+            });
+            if let Some((process_type, phase)) = parts {
+                found.extend(read(folder.join(&name), phase, process_type, true)?);
+            }
+        }
+        if let Some(root) = self.apps_root() {
+            for phase in Phase::ALL {
+                let name = format!("DOCKER_OPTIONS_{}", phase.as_str().to_uppercase());
+                let path = root.join(app.as_str()).join(name);
+                found.extend(read(path, phase, ProcessType::default(), false)?);
             }
         }
         Ok(found)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let files = match std::fs::read_dir(folder) {
+        Ok(files) => files,
+        Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(Error::system("read", folder)(error)),
+    };
+    let mut names: Vec<String> =
+        files.flatten().filter_map(|file| file.file_name().into_string().ok()).collect();
+    names.sort_unstable();
+    Ok(names)
+}
 
-    #[test]
-    fn every_way_to_mount_at_a_path_is_found() {
-        let at = |line: &str, path: &str| {
-            let lines = vec!["--memory=1g".to_owned(), line.to_owned()];
-            let path_of_file = PathBuf::from("options");
-            OptionsFile { path: path_of_file, phase: Phase::Deploy, is_current: true, lines }
-                .mounts_at(&ContainerPath::parse(path).unwrap())
-        };
-        for line in [
-            "-v /data:/files",
-            "-v name:/files/:ro",
-            "--volume=/data:/files",
-            "-v /files",
-            "--tmpfs /files:size=1m",
-            "--mount type=bind,source=/data,target=/files",
-            "--mount \"type=tmpfs,dst=/files\"",
-            "--mount=type=volume,destination=/files",
-        ] {
-            assert!(at(line, "/files"), "{line}");
-            assert!(!at(line, "/data"), "{line}");
-        }
-        assert!(!at("--env A=/files", "/files"));
-    }
+fn read(
+    path: PathBuf,
+    phase: Phase,
+    process_type: ProcessType,
+    is_current: bool,
+) -> Result<Option<OptionsFile>> {
+    let Some(content) = files::read(&path)? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&content)
+        .map_err(|_| Error::unreadable(&path, "it is not UTF-8 text"))?;
+    let lines = text.lines().map(str::to_owned).collect();
+    Ok(Some(OptionsFile { path, phase, process_type, is_current, lines }))
 }

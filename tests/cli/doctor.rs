@@ -34,3 +34,74 @@ fn what_is_wrong_is_said_with_what_mends_it() {
     session.run(&["storage:doctor", "blog", "--format", "yaml"]);
     assert_transcript!(session);
 }
+
+#[test]
+fn a_path_that_docker_options_claim_too_in_every_form() {
+    let forms: &[(&str, &str, &str)] = &[
+        ("_default_.deploy", "-v /srv/x:/data", "docker-options:remove blog deploy"),
+        ("_default_.deploy", "-v=/srv/x:/data/", "docker-options:remove blog deploy"),
+        ("_default_.deploy", "-itv/srv/x:/data", "docker-options:remove blog deploy"),
+        ("_default_.deploy", "--volume X:/data", "docker-options:remove blog deploy"),
+        ("_default_.deploy", "--volume=X:/data:ro", "docker-options:remove blog deploy"),
+        ("_default_.deploy", "--volume /data", "docker-options:remove blog deploy"),
+        ("_default_.deploy", "--mount type=bind,source=/srv/x,target=/data", "blog deploy"),
+        ("_default_.deploy", "--mount 'type=tmpfs,\"dst=/data\"'", "blog deploy"),
+        ("_default_.deploy", "--tmpfs /data:size=1m", "docker-options:remove blog deploy"),
+        ("_default_.deploy", "--memory 1g -v X:/data", "docker-options:remove blog deploy"),
+        ("_default_.run", "--init --volume X:/data", "docker-options:remove blog run"),
+        ("web.deploy", "--volume X:/data", "docker-options:remove --process web blog deploy"),
+        ("web.deploy", "--tmpfs=/data", "docker-options:remove --process web blog deploy"),
+    ];
+    let harmless: &[(&str, &str)] = &[
+        ("_default_.deploy", "--env A=-v --label X:/data"),
+        ("_default_.deploy", "-e -v -e X:/data"),
+        ("_default_.deploy", "# -v X:/data"),
+        ("_default_.deploy", "--name -v\n--hostname X:/data"),
+        ("_default_.build", "-v X:/data"),
+    ];
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/data"]);
+    let found = |file: &str, lines: &str| {
+        let path = format!("lib/config/docker-options/blog/{file}");
+        session.host.write(&path, format!("{lines}\n"));
+        let release = ["pre-release-builder", "dockerfile", "blog", "dokku/blog:latest"];
+        let release = session.call(&release).run();
+        let doctor = session.call(&["storage:doctor", "blog", "--format", "json"]).run();
+        std::fs::remove_file(session.host.path(&path)).unwrap();
+        (release, doctor)
+    };
+    for (file, line, remedy) in forms {
+        let (release, doctor) = found(file, line);
+        assert_eq!(release.status, 1, "{file} {line}: {release:?}");
+        assert!(release.stderr.contains(remedy), "{file} {line}: {release:?}");
+        let findings: serde_json::Value = serde_json::from_str(&doctor.stdout).unwrap();
+        let about: Vec<_> = findings
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|f| f["sentence"].as_str().unwrap().contains(line))
+            .collect();
+        assert_eq!(about.len(), 1, "{file} {line}: {doctor:?}");
+        assert_eq!(about[0]["code"], "path-collision");
+    }
+    for (file, lines) in harmless {
+        let (release, doctor) = found(file, lines);
+        assert_eq!(release.status, 0, "{file} {lines}: {release:?}");
+        assert!(!doctor.stdout.contains("path-collision"), "{file} {lines}: {doctor:?}");
+    }
+}
+
+#[test]
+fn lines_of_docker_options_that_mount_elsewhere_are_named_once() {
+    let mut session = Session::dokku(&["blog"]);
+    session.host.write(
+        "lib/config/docker-options/blog/_default_.deploy",
+        "-v /srv/a:/a\n-v relative:x\n--volume /srv/b:/b\n--mount type=bind,src=/srv/c,dst=/c\n--tmpfs /d\n--memory 1g\n",
+    );
+    session.host.write("lib/config/docker-options/blog/web.deploy", "-v /srv/e:/e -v /srv/f:/f\n");
+    session.run(&["storage:doctor", "blog"]);
+    session.run(&["storage:migrate", "blog"]);
+    session.run(&["storage:doctor", "blog"]);
+    assert_transcript!(session);
+}
