@@ -42,7 +42,11 @@ impl Change<'_> {
             return Ok(());
         }
         match self.together(true, journal) {
-            Err(failed) if failed.is_undone && is_elsewhere(&failed.error) => {
+            Err(failed)
+                if failed.is_undone
+                    && needs_no_staging(&failed.error)
+                    && self.steps.iter().all(Planned::can_be_made_again) =>
+            {
                 self.together(false, journal).map_err(|failed| failed.error)
             }
             other => other.map_err(|failed| failed.error),
@@ -192,6 +196,11 @@ impl Planned {
             }
     }
 
+    /// Whether what is made for it is not lost where it is undone: what others made is.
+    fn can_be_made_again(&self) -> bool {
+        !matches!(self.step, Step::Install { .. }) || self.content.is_some()
+    }
+
     /// Whether files are made for it beside its target.
     fn makes_beside(&self, is_staged: bool) -> bool {
         let has_second = |before: &Option<PathBuf>| before.is_some();
@@ -248,8 +257,12 @@ fn is_not_possible(error: &io::Error) -> bool {
     matches!(error.kind(), CrossesDevices | InvalidInput | Unsupported) || is_absent(error)
 }
 
-fn is_elsewhere(error: &Error) -> bool {
-    matches!(error, Error::System { cause, .. } if cause.kind() == io::ErrorKind::CrossesDevices)
+/// Whether the change may work without the staging place: that is on another file system, or there is no room for a
+/// directory. Second names beside the files take none.
+fn needs_no_staging(error: &Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, QuotaExceeded, StorageFull};
+    let kinds = [CrossesDevices, StorageFull, QuotaExceeded];
+    matches!(error, Error::System { cause, .. } if kinds.contains(&cause.kind()))
 }
 
 fn apply<'a>(steps: &'a [Step], done: &mut Vec<&'a Step>) -> Result<()> {

@@ -26,7 +26,7 @@
 //! 7. What lies on another file system than the registry cannot be renamed there. Its temporary files and second
 //!    names are made beside it (`.NAME.new`, `.NAME.old`) and noted, and the note is flushed before they are made.
 //!    The number of the file system decides, and the kernel has the last word: a rename that it refuses as going
-//!    across is undone, and all is done in this way.
+//!    across is undone, and all is done in this way. So it is where there is no room to make the staging place.
 //!
 //! If a step fails, those that were done are taken back, last first, by names alone: nothing is written, so this
 //! works on a full disk too. If even that fails, the steps stay noted, and the next command finishes them.

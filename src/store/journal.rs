@@ -35,6 +35,9 @@
 //! because an empty file, the usual case, costs one `stat` to see. Where root reads a note that somebody else may
 //! have written, only paths below the store's own directories count, and none with `..`.
 //!
+//! The empty file keeps room for the next note (`fallocate`), which only has to be written where it is: removals work on
+//! a disk without a free byte.
+//!
 //! One lock for the whole store, rather than one per app, because entries are shared between apps and because a
 //! change takes about a millisecond. It is never held while Docker, plugn, a `chown` or a person's answer is waited
 //! for; what was decided before such a wait is checked again under the lock afterwards.
@@ -44,7 +47,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{FallocateFlags, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Owner, unless_absent};
@@ -240,6 +243,9 @@ enum Note {
     Steps(Vec<Step>),
 }
 
+/// How much room the lock file keeps, in bytes: more than the note of any removal needs.
+const RESERVED: u64 = 64 * 1024;
+
 /// The lock, held until dropped.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -317,7 +323,15 @@ impl Journal {
         self.file
             .set_len(0)
             .and_then(|()| self.file.seek(SeekFrom::Start(0)).map(drop))
-            .map_err(Error::system("write", &self.path))
+            .map_err(Error::system("write", &self.path))?;
+        self.reserve();
+        Ok(())
+    }
+
+    /// Keeps room for the next note: what frees space has to work on a full disk. The file's length stays as it is. Where
+    /// there is no room, or the file system keeps none, the next note has to find some.
+    fn reserve(&self) {
+        let _ = rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, 0, RESERVED);
     }
 
     #[expect(

@@ -23,6 +23,7 @@ mod exclusive;
 mod exec;
 mod file;
 mod files;
+mod full;
 #[path = "../harness/mod.rs"]
 mod harness;
 mod help;
