@@ -1,14 +1,15 @@
 //! Whether the mounts fit the image: files where it has files, and a user who can write.
 
 use std::cell::{OnceCell, RefCell};
-use std::os::unix::fs::MetadataExt;
 
+use super::sources;
 use crate::context::Context;
 use crate::docker::images::Image;
 use crate::docker::{self, IdMap};
 use crate::domain::app_image::{Content, ImageFacts, User};
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::{AppName, Finding, Severity, Source};
+use crate::fs::look::{Kind, Looked};
 use crate::storage::root::Place;
 use crate::store::Mounted;
 use crate::types;
@@ -102,17 +103,18 @@ impl<'a> AppImage<'a> {
         let (entry, attachment) = (&mounted.entry, &mounted.attachment);
         let source = mounted_source(entry, attachment);
         // A volume is a directory; so is what is yet to be made.
-        let metadata = match &entry.host_path {
-            Some(Source::Path(_)) => std::fs::metadata(&source).ok(),
+        let looked = match &entry.host_path {
+            Some(Source::Path(_)) => sources::looked(&source, self.context),
             Some(Source::Volume(_)) => None,
             None => return Vec::new(),
         };
+        let looked = looked.filter(|looked| looked.kind != Kind::Nothing);
         let is_file_entry = types::of(entry).place() == Place::File;
-        if is_file_entry && !metadata.as_ref().is_some_and(std::fs::Metadata::is_file) {
+        if is_file_entry && looked.as_ref().is_none_or(|looked| looked.kind != Kind::File) {
             // The type itself says what is the matter.
             return Vec::new();
         }
-        let is_directory = metadata.as_ref().is_none_or(std::fs::Metadata::is_dir);
+        let is_directory = looked.as_ref().is_none_or(|looked| looked.kind == Kind::Directory);
         let about = |finding: Finding| finding.of_app(app).of_entry(&entry.name).at(source.clone());
         let path = &attachment.container_path;
         let content = self.content(path.as_str());
@@ -137,7 +139,7 @@ impl<'a> AppImage<'a> {
             findings.push(about(Finding::new("wrong-kind", Severity::Stops, sentence, remedy)));
             return findings;
         }
-        let Some(metadata) = metadata else {
+        let Some(looked) = looked else {
             return findings;
         };
         if is_directory && content == Some(Content::Directory) {
@@ -150,13 +152,13 @@ impl<'a> AppImage<'a> {
             format!(
                 "{app} mounts {source} at {path}, which the image's user {} cannot {verb} (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
                 self.user().map_or(0, |user| user.uid),
-                metadata.uid(),
-                metadata.gid(),
-                metadata.mode() & 0o7777,
+                looked.uid,
+                looked.gid,
+                looked.mode,
             )
         };
         let name = &entry.name;
-        if is_file_entry && let Some(ids) = self.unable_to(0o4, &metadata) {
+        if is_file_entry && let Some(ids) = self.unable_to(0o4, &looked) {
             let sentence = cannot("read", ids);
             let remedy = format!(
                 "dokku storage:mount {app} {name} --container-dir {} --volume-chown auto; or let everybody read it: dokku storage:set {name} mode 0644",
@@ -167,7 +169,7 @@ impl<'a> AppImage<'a> {
         // A volume of the image's own is as the image wants it.
         let is_own = entry.auto_volume.as_ref().is_some_and(|volume| volume.path == *path);
         let must_write = is_directory && !attachment.is_readonly() && !is_own;
-        if must_write && let Some((uid, gid)) = self.unable_to(0o3, &metadata) {
+        if must_write && let Some((uid, gid)) = self.unable_to(0o3, &looked) {
             let sentence = cannot("write", (uid, gid));
             let remedy = if name.is_legacy() {
                 format!(
@@ -187,21 +189,12 @@ impl<'a> AppImage<'a> {
 
     /// The ids of the user who does not have these bits of a file or directory (3 is to write in a directory, 4 to read);
     /// `None` where the user has them, or it is not known.
-    fn unable_to(&self, wanted: u32, found: &std::fs::Metadata) -> Option<(u32, u32)> {
+    fn unable_to(&self, wanted: u32, looked: &Looked) -> Option<(u32, u32)> {
         let (uid, gid) = self.host_ids()?;
-        let groups = self.user().map(|user| user.groups).unwrap_or_default();
-        let has_group = |group: u32| {
-            group == gid || groups.iter().any(|other| other.saturating_add(self.map().gid) == group)
-        };
-        let bits = found.mode();
-        let granted = if found.uid() == uid {
-            bits >> 6
-        } else if has_group(found.gid()) {
-            bits >> 3
-        } else {
-            bits
-        };
+        let others = self.user().map(|user| user.groups).unwrap_or_default();
+        let mut groups = vec![gid];
+        groups.extend(others.iter().map(|group| group.saturating_add(self.map().gid)));
         // Root may do everything, unless it is somebody else outside.
-        (uid != 0 && granted & wanted != wanted).then_some((uid, gid))
+        (uid != 0 && !looked.grants(wanted, uid, &groups)).then_some((uid, gid))
     }
 }

@@ -29,7 +29,8 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::checks::auto_volumes::Uncovered;
 use crate::checks::image::{self, AppImage};
-use crate::checks::{one_writer, sources};
+use crate::checks::one_writer;
+use crate::checks::sources::{self, Seen};
 use crate::context::Context;
 use crate::docker::volumes::{self, Volume};
 use crate::domain::app_image::{CheckedMounts, ImageFacts};
@@ -39,6 +40,7 @@ use crate::domain::{
     AppName, Attachment, DOCKER_LOCAL, Entry, Error, Finding, MissingSource, Phase, ProcessType,
     Result, Severity, Source, Subpath,
 };
+use crate::fs::real::missing_target;
 use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::scheduler;
@@ -200,13 +202,16 @@ fn prepare(
         findings.extend(sources::elsewhere(app, mounted));
         findings.extend(sources::unknown_option(app, mounted, context));
         findings.extend(mend(app, mounted, context));
-        let missing = sources::missing(app, mounted, context);
-        is_missing.push(missing.is_some());
-        match (missing, settings.missing_source) {
-            (None, _) => {}
-            (Some(finding), MissingSource::Fail) => findings.push(finding),
-            (Some(_), MissingSource::Create) => to_make.push(mounted),
-            (Some(finding), MissingSource::Ignore) => context.out.warn(&finding.line()),
+        let seen = sources::look(app, mounted, context);
+        is_missing.push(matches!(seen, Seen::Missing(_)));
+        match (seen, settings.missing_source) {
+            (Seen::There, _) => {}
+            (Seen::Unknown, _) => context.out.warn(&sources::unseen(app, mounted).line()),
+            (Seen::Missing(finding), MissingSource::Ignore) => context.out.warn(&finding.line()),
+            (Seen::Missing(_), MissingSource::Create) if sources::can_be_made(mounted) => {
+                to_make.push(mounted);
+            }
+            (Seen::Missing(finding), _) => findings.push(*finding),
         }
     }
     let needs_image = !local.is_empty() || makes_volumes;
@@ -342,7 +347,9 @@ fn owners(
 pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
     let entry = &mounted.entry;
     let source = crate::domain::docker_args::mounted_source(entry, &mounted.attachment);
-    let path = std::path::Path::new(&source);
+    // A directory cannot be made where a link leads to nothing.
+    let target = missing_target(std::path::Path::new(&source));
+    let path = target.as_deref().unwrap_or(std::path::Path::new(&source));
     match (&entry.host_path, &mounted.attachment.subpath) {
         (Some(Source::Volume(volume)), _) => {
             let plain = Volume {

@@ -8,12 +8,13 @@ use crate::docker::containers::{Container, Mount};
 use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::volume_options::Fault;
 use crate::domain::{AppName, Finding, Policy, Severity, Source, VolumeOptions};
-use crate::fs::real::overlap;
+use crate::fs::look::{Kind, Looked};
+use crate::fs::real::{missing_target, overlap};
 use crate::host::environment;
 use crate::ops::places::judge;
+use crate::storage::ownership::StorageRoot;
 use crate::storage::root::default_path;
 use crate::store::docker_options::{OptionMount, OptionsFile};
-use crate::store::files::is_absent;
 use crate::store::{Mounted, Mounts};
 use crate::{docker, types};
 
@@ -57,8 +58,13 @@ pub(crate) enum Seen {
     /// It is there, or that is not asked here.
     There,
     Missing(Box<Finding>),
-    /// The dokku user cannot look at it.
+    /// Nobody could look at it.
     Unknown,
+}
+
+/// What is at a path of this host, also where Dokku's user may not look; none where nobody knows.
+pub(crate) fn looked(path: &str, context: &Context) -> Option<Looked> {
+    StorageRoot::of(context).look(Path::new(path))
 }
 
 pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
@@ -68,12 +74,26 @@ pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Op
     }
 }
 
+/// What `storage:doctor` says of a source that is missing, or that nobody could look at.
+pub(crate) fn unsure(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
+    match look(app, mounted, context) {
+        Seen::There => None,
+        Seen::Missing(finding) => Some(*finding),
+        Seen::Unknown => Some(unseen(app, mounted)),
+    }
+}
+
 /// Whether the source of a mount is there.
 pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     let name = &mounted.entry.name;
-    let (code, remedy) = match mounted.entry.host_path.as_ref() {
+    let part = missing_part(mounted, context);
+    let (code, missing, remedy) = match mounted.entry.host_path.as_ref() {
         None => return Seen::There,
+        Some(_) if part.is_some() => {
+            let path = part.unwrap_or_default();
+            ("missing-source", path.clone(), format!("mkdir -p {} (as root)", quoted(&path)))
+        }
         // Types say themselves what is the matter.
         Some(_) if mounted.entry.is_typed() => return Seen::There,
         // So does what is noted of a volume.
@@ -82,20 +102,26 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
             if docker::volumes::exists(&context.environment, volume.as_str()) != Some(false) {
                 return Seen::There;
             }
-            ("missing-volume", format!("docker volume create {volume}"))
+            ("missing-volume", source.clone(), format!("docker volume create {volume}"))
         }
         Some(Source::Path(_)) => {
             let path = Path::new(&source);
-            match std::fs::metadata(path) {
-                Err(error) if is_seen_from_here(path, context) => {
-                    if !is_absent(&error) {
-                        return Seen::Unknown;
-                    }
-                }
-                _ => return Seen::There,
+            if !is_seen_from_here(path, context) {
+                return Seen::There;
             }
+            match looked(&source, context) {
+                None => return Seen::Unknown,
+                Some(looked) if looked.kind == Kind::Nothing => {}
+                Some(_) => return Seen::There,
+            }
+            // A directory cannot be made where a link leads to nothing.
+            let target = missing_target(path).map(|target| target.to_string_lossy().into_owned());
+            let missing = target.unwrap_or_else(|| source.clone());
             let direct = path.parent() == Some(context.store.layout().storage());
             let remedy = match path.file_name().and_then(|name| name.to_str()) {
+                _ if missing != source => {
+                    format!("mkdir -p {}, or put the file there", quoted(&missing))
+                }
                 _ if source == default_path(context, name.as_str()) => {
                     format!("dokku storage:create {name}")
                 }
@@ -104,12 +130,48 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
                 }
                 _ => format!("mkdir -p {}, or put the file there", quoted(&source)),
             };
-            ("missing-source", remedy)
+            ("missing-source", missing, remedy)
         }
     };
-    let rest = format!(", but {source} does not exist");
+    let rest = if missing == source {
+        format!(", but {source} does not exist")
+    } else {
+        format!(", which leads to {missing}, but that does not exist")
+    };
     let finding = finding(code, app, mounted, &rest, format!("create it: {remedy}"));
     Seen::Missing(Box::new(finding.at(source)))
+}
+
+/// Whether a missing source can be made: only root gets into a Docker volume, and makes a part of it.
+pub(crate) fn can_be_made(mounted: &Mounted) -> bool {
+    let is_volume = matches!(mounted.entry.host_path, Some(Source::Volume(_)));
+    !is_volume || mounted.attachment.subpath.is_none()
+}
+
+/// Where a mount's part of a Docker volume would be, if it is surely not there.
+fn missing_part(mounted: &Mounted, context: &Context) -> Option<String> {
+    let part = mounted.attachment.subpath.as_ref()?;
+    let Some(Source::Volume(volume)) = &mounted.entry.host_path else {
+        return None;
+    };
+    let root = docker::volumes::directory(&context.environment, volume.as_str())?;
+    if !is_seen_from_here(Path::new(&root), context) {
+        return None;
+    }
+    let is_nothing =
+        |path: &str| looked(path, context).is_some_and(|looked| looked.kind == Kind::Nothing);
+    let path = format!("{}/{part}", root.trim_end_matches('/'));
+    // Docker makes the directory of a volume that it has not used yet.
+    (!is_nothing(&root) && is_nothing(&path)).then_some(path)
+}
+
+/// A source at which nobody can look.
+pub(crate) fn unseen(app: &AppName, mounted: &Mounted) -> Finding {
+    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let remedy = format!("look as root: ls -ld {}", quoted(&source));
+    let rest = ", and Dokku could not look whether it is there";
+    let finding = finding("unseen-source", app, mounted, rest, remedy).at(source);
+    Finding { severity: Severity::Person, ..finding }
 }
 
 /// What keeps containers from using what is behind an entry of a type.

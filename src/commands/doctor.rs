@@ -93,7 +93,7 @@ fn of_app(
     for mounted in &deployed {
         findings.extend(sources::elsewhere(app, mounted));
         findings.extend(sources::unknown_option(app, mounted, context));
-        findings.extend(sources::missing(app, mounted, context));
+        findings.extend(sources::unsure(app, mounted, context));
         findings.extend(sources::unusable(app, mounted, context));
         findings.extend(sources::several_writers(app, mounted, everywhere));
     }

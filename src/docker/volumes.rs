@@ -110,6 +110,16 @@ pub(crate) fn find(environment: &Environment, name: &str) -> Found {
     }
 }
 
+/// Where a volume's data is on this host; none where a driver or a mount of its own decides, or Docker does not say.
+pub(crate) fn directory(environment: &Environment, name: &str) -> Option<String> {
+    let words = ["volume", "inspect", "-f", "{{json .}}", name];
+    let reply = Docker(environment).get(&format!("/volumes/{name}"), &words);
+    let listed = Listed::of(&reply.found()?);
+    let target = listed.target();
+    let own = Some(listed.mountpoint).filter(|path| !target.has_options && !path.is_empty());
+    target.bind.or(own)
+}
+
 pub(crate) fn exists(environment: &Environment, name: &str) -> Option<bool> {
     match find(environment, name) {
         Found::Here(_) => Some(true),

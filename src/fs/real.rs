@@ -100,6 +100,13 @@ impl RealPaths {
     }
 }
 
+/// Where a path leads that goes through a link to what is not there; none where no such link is on its way.
+pub(crate) fn missing_target(path: &Path) -> Option<PathBuf> {
+    let is_dangling = |path: &&Path| path.is_symlink() && !path.exists();
+    path.ancestors().find(is_dangling)?;
+    Some(RealPath::of(path).path)
+}
+
 /// Whether one of two paths is, holds or lies in the other, with the links in them resolved.
 pub(crate) fn overlap(a: &Path, b: &Path) -> bool {
     RealPath::of(a).overlaps(&RealPath::of(b))
@@ -178,6 +185,17 @@ mod tests {
         assert!(resolved(root.join("loop")).ends_with("loop"));
         let long = root.join("x".repeat(300)).join("y");
         assert_eq!(resolved(long.clone()), long);
+    }
+
+    #[test]
+    fn a_link_to_nothing_is_told_by_where_it_leads() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        symlink("gone/in", root.join("dangling")).unwrap();
+        symlink(".", root.join("good")).unwrap();
+        assert_eq!(missing_target(&root.join("dangling")), Some(root.join("gone/in")));
+        assert_eq!(missing_target(&root.join("good/dangling/x")), Some(root.join("gone/in/x")));
+        assert_eq!(missing_target(&root.join("good/none")), None);
     }
 
     #[test]

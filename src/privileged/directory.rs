@@ -11,6 +11,7 @@ use crate::domain::{
     DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId, refuse,
 };
 use crate::fs::image;
+use crate::fs::look::Looked;
 use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Depth};
 use crate::privileged::{no_more_than, root, unknown, word};
@@ -112,13 +113,18 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// `usage-storage-dir NAME`, or `--resolve PATH…`, which says as JSON where paths lead, or `--seen-by PROCESS PATH…`, which says
+/// `usage-storage-dir NAME`, or `--resolve PATH…`, which says as JSON where paths lead, or `--look PATH…`, which says as JSON of
+/// what kind they are, whose, and with which mode, or `--seen-by PROCESS PATH…`, which says
 /// as JSON what a process sees there. The first prints how many bytes and files are in a directory, which may be in the trash, a snapshot or out of sight, and when something
 /// in it was changed last (seconds since the beginning of 1970).
 pub(crate) fn usage(words: &[String], context: &mut Context) -> Result<()> {
     let name = word(words, 0);
     if name == "--resolve" {
         context.out.json(&resolved(&words[1..])?);
+        return Ok(());
+    }
+    if name == "--look" {
+        context.out.json(&looked(&words[1..])?);
         return Ok(());
     }
     if name == "--seen-by" {
@@ -150,12 +156,26 @@ fn seen_by(words: &[String]) -> Result<Vec<Option<Identity>>> {
     Ok(paths.iter().map(|path| Identity::seen_by(process, Path::new(path)).ok()).collect())
 }
 
+/// What is at absolute paths; none where that cannot be known.
+fn looked(paths: &[String]) -> Result<Vec<Option<Looked>>> {
+    let looked = |path: &String| {
+        must_be_absolute(path)?;
+        Ok(Looked::at(Path::new(path)).ok())
+    };
+    paths.iter().map(looked).collect()
+}
+
+fn must_be_absolute(path: &str) -> Result<()> {
+    if path.starts_with('/') {
+        return Ok(());
+    }
+    refuse!("{path:?} is not an absolute path")
+}
+
 /// Where absolute paths lead; none where that cannot be known.
 fn resolved(paths: &[String]) -> Result<Vec<Option<String>>> {
     let resolved = |path: &String| {
-        if !path.starts_with('/') {
-            refuse!("{path:?} is not an absolute path");
-        }
+        must_be_absolute(path)?;
         let real = RealPath::of(Path::new(path));
         Ok(real.path().to_str().filter(|_| real.is_known()).map(str::to_owned))
     };

@@ -18,6 +18,7 @@ use crate::context::Context;
 use crate::docker::{self, CONTAINER_IDS, IdMap};
 use crate::domain::{Error, INSTALL_AGAIN, Layout, Mode, Ownership, Result};
 use crate::fs::image;
+use crate::fs::look::Looked;
 use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Copied, Depth, Usage};
 use crate::host::environment::Environment;
@@ -301,6 +302,19 @@ impl<'a> StorageRoot<'a> {
             }
         }
         Ok(resolved)
+    }
+
+    /// What is at a path, also where only root may look; none where nobody knows.
+    pub(crate) fn look(self, path: &Path) -> Option<Looked> {
+        match Looked::at(path) {
+            Ok(looked) => return Some(looked),
+            Err(error) if error.kind() != std::io::ErrorKind::PermissionDenied => return None,
+            Err(_) if !self.needs_sudo() => return None,
+            Err(_) => {}
+        }
+        let said = self.helper(LOOKS, &["--look", path.to_str()?]).ok()?;
+        let looked: Vec<Option<Looked>> = serde_json::from_str(&said).ok()?;
+        looked.into_iter().next()?
     }
 
     /// What a process sees at paths, in their order; none where nobody knows.

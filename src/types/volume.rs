@@ -1,5 +1,7 @@
 //! `volume`: a Docker volume, kept by the engine itself or by a volume driver.
 
+use std::path::Path;
+
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, LOCAL};
 use crate::domain::docker_args::quoted;
@@ -7,8 +9,10 @@ use crate::domain::entry::only_on_default_path;
 use crate::domain::names::VolumeName;
 use crate::domain::options::{self, Options};
 use crate::domain::{Entry, Error, Problem, Result, Source, VolumeTarget};
+use crate::fs::look::Kind;
+use crate::fs::real::missing_target;
+use crate::storage::ownership::StorageRoot;
 use crate::storage::root;
-use crate::store::files::is_absent;
 use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
 #[derive(Debug)]
@@ -246,18 +250,22 @@ fn missing_device(entry: &Entry, target: &VolumeTarget, context: &Context) -> Op
     if matches!(context.environment.host_lib_root(), Ok(Some(_))) {
         return None;
     }
-    match std::fs::metadata(device) {
-        Err(error) if is_absent(&error) => Some(Problem {
-            code: "missing-source",
-            sentence: format!(
-                "the Docker volume {} leads to {device}, which does not exist",
-                entry.shown_source()
-            ),
-            remedy: format!("create it: mkdir -p {}", quoted(device)),
-            may_pass: false,
-        }),
-        _ => None,
+    let path = Path::new(device);
+    let looked = StorageRoot::of(context).look(path)?;
+    if looked.kind != Kind::Nothing {
+        return None;
     }
+    let target = missing_target(path).map(|target| target.to_string_lossy().into_owned());
+    let missing = target.as_deref().unwrap_or(device);
+    Some(Problem {
+        code: "missing-source",
+        sentence: format!(
+            "the Docker volume {} leads to {missing}, which does not exist",
+            entry.shown_source()
+        ),
+        remedy: format!("create it: mkdir -p {}", quoted(missing)),
+        may_pass: false,
+    })
 }
 
 /// What is the matter where an entry's volume is not there, or its driver is down.

@@ -6,6 +6,11 @@ needs docker
 before_all() {
   USER_1000=$(make_image user-1000 "" 'USER 1000')
   export USER_1000
+  mkdir -p "$SUITE/linked/etc"
+  printf 'root:x:0:0:::\nmember:x:1000:1000:::\n' >"$SUITE/linked/etc/passwd"
+  printf 'root:x:0:\nmember:x:1000:\nshared:x:2500:member\nother:x:2600:\n' >"$SUITE/linked/etc/group"
+  LINKED=$(make_image linked "$SUITE/linked" 'USER member')
+  export LINKED
 }
 after_each() { drop_volumes; } # that a remedy or the plugin made
 
@@ -162,6 +167,73 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   chmod 0570 "$DIR/data"
   IMAGE=$USER_1000 run deploy "$APP"
   assert_success
+}
+
+@test "groups of the image, and access control lists, are ways to write" {
+  mkdir -m 0775 "$DIR/data"
+  chown root:2500 "$DIR/data"
+  dokku storage:mount "$APP" "$DIR/data:/data"
+  IMAGE=$LINKED run deploy "$APP"
+  assert_success
+  inside "$APP" web sh -c 'echo mine > /data/a'
+  chown root:2600 "$DIR/data"
+  IMAGE=$LINKED stopped "$DIR/data" 1000
+  setfacl -m u:1000:rwx "$DIR/data"
+  IMAGE=$LINKED run deploy "$APP"
+  assert_success
+  inside "$APP" web sh -c 'echo mine > /data/b'
+  setfacl -m m::rx "$DIR/data"
+  IMAGE=$LINKED stopped "$DIR/data" 1000
+  run inside "$APP" web sh -c 'echo mine > /data/c'
+  [ "$status" -ne 0 ] || fail "the kernel lets it write"
+}
+
+# --- links to nothing, and what Dokku may not look at -------------------------------------------------------
+
+@test "a source that is a link to nothing: the remedy makes what it leads to" {
+  deploy "$APP"
+  ln -s "$DIR/gone/in" "$DIR/link"
+  dokku storage:mount "$APP" "$DIR/link:/data" || true
+  rm -rf "$DIR/gone"
+  stopped "$DIR/link" "$DIR/gone/in"
+  mended "$DIR/link"
+  rm -rf "$DIR/gone"
+  dokku storage:app:set "$APP" missing-source create
+  run deploy "$APP"
+  assert_success
+  [ -d "$DIR/gone/in" ] || fail "what the link leads to was not made"
+}
+
+@test "a source below a directory that Dokku's user may not enter is looked at all the same" {
+  standin_only
+  mkdir -p "$DIR/closed/data"
+  dokku storage:mount "$APP" "$DIR/closed/data:/data"
+  deploy "$APP"
+  rmdir "$DIR/closed/data"
+  chmod 0700 "$DIR/closed"
+  stopped "$DIR/closed/data" "mkdir"
+  [ ! -e "$DIR/closed/data" ] || fail "the directory was made"
+  run dokku storage:doctor "$APP"
+  assert_has missing-source
+  mkdir -m 0755 "$DIR/closed/data"
+  IMAGE=$USER_1000 stopped "$DIR/closed/data" 1000
+}
+
+@test "a part of a Docker volume that is missing" {
+  deploy "$APP"
+  docker volume create --label "$TEST_LABEL" "$APP-volume" >/dev/null
+  dokku storage:create "$APP-entry" "$APP-volume" --type volume
+  mkdir "$DIR/other"
+  dokku storage:mount "$APP" "$DIR/other:/other"
+  # Docker before 26 has no parts of volumes, and "storage:mount" refuses them there.
+  add_line "{\"entry_name\":\"$APP-entry\",\"container_path\":\"/data\",\"phases\":[\"deploy\"],\"process_type\":\"_default_\",\"subpath\":\"a/b\"}"
+  stopped "$APP-volume" a/b "mkdir -p"
+  dokku storage:app:set "$APP" missing-source create
+  stopped "$APP-volume" a/b "mkdir -p"
+  run eval "$(remedy "$APP-volume" a/b)"
+  assert_success
+  run dokku storage:doctor "$APP"
+  assert_has_not missing-source
 }
 
 # --- paths and nodes ------------------------------------------------------------------------------------------

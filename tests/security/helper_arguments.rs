@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use crate::harness::{Answer, Host, as_root, say};
 use crate::helper::{self, app};
@@ -306,8 +306,12 @@ fn where_paths_lead_and_nothing_of_what_is_there() {
     let words = ["--seen-by", &own, "/etc/passwd", "/not-there", "/proc/self/root/etc"];
     let answer = helper::run(&host, "usage-storage-dir", &words);
     assert!(answer.status == 0 && answer.stdout.trim().ends_with(",null,null]"), "{answer:?}");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    let answer = helper::run(&host, "usage-storage-dir", &["--look", &link, "/none"]);
+    assert!(answer.stdout.starts_with(r#"[{"kind":"file","uid":0,"#), "{answer:?}");
     for words in [
-        &["--resolve", "relative"][..],
+        &["--look", "relative"][..],
+        &["--resolve", "relative"],
         &["--resolve", "--seen-by"],
         &["--seen-by"],
         &["--seen-by", "../1", "/etc"],
