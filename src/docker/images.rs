@@ -177,7 +177,8 @@ impl<'a> Image<'a> {
     /// not show it.
     fn archive(&self, path: &str, most: usize) -> Option<Vec<u8>> {
         let source = format!("{}:{path}", self.container()?);
-        let words = ["cp", &source, "-"];
+        // Links are followed, as the runtime follows them.
+        let words = ["cp", "-L", &source, "-"];
         let (archive, ended) = Docker(self.environment).client(&words).beginning(most).ok()?;
         let is_absent = || ABSENT.iter().any(|words| ended.stderr.contains(words));
         (ended.status == 0 || is_absent()).then_some(archive)

@@ -6,7 +6,11 @@ needs docker
 before_all() {
   USER_1000=$(make_image user-1000 "" 'USER 1000')
   export USER_1000
-  mkdir -p "$SUITE/linked/etc"
+  mkdir -p "$SUITE/linked/app/real" "$SUITE/linked/etc"
+  echo in >"$SUITE/linked/app/real/file"
+  ln -s real "$SUITE/linked/app/to-directory"
+  ln -s /app/real/file "$SUITE/linked/app/to-file"
+  ln -s /not/there "$SUITE/linked/app/to-nothing"
   printf 'root:x:0:0:::\nmember:x:1000:1000:::\n' >"$SUITE/linked/etc/passwd"
   printf 'root:x:0:\nmember:x:1000:\nshared:x:2500:member\nother:x:2600:\n' >"$SUITE/linked/etc/group"
   LINKED=$(make_image linked "$SUITE/linked" 'USER member')
@@ -188,7 +192,24 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   [ "$status" -ne 0 ] || fail "the kernel lets it write"
 }
 
-# --- links to nothing, and what Dokku may not look at -------------------------------------------------------
+# --- links, and what Dokku may not look at -------------------------------------------------------
+
+@test "links of the image are followed, as the runtime does" {
+  echo text >"$DIR/file"
+  mkdir -m 0777 "$DIR/directory"
+  IMAGE=$LINKED deploy "$APP"
+  dokku storage:mount "$APP" "$DIR/file:/app/to-directory"
+  IMAGE=$LINKED stopped "$DIR/file" /app/to-directory directory file
+  dokku storage:unmount "$APP" "$DIR/file:/app/to-directory"
+  dokku storage:mount "$APP" "$DIR/directory:/app/to-file"
+  IMAGE=$LINKED stopped "$DIR/directory" /app/to-file directory file
+  dokku storage:unmount "$APP" "$DIR/directory:/app/to-file"
+  dokku storage:mount "$APP" "$DIR/directory:/app/to-directory"
+  dokku storage:mount "$APP" "$DIR/file:/app/to-file"
+  dokku storage:mount "$APP" "$DIR/directory:/app/to-nothing"
+  IMAGE=$LINKED run deploy "$APP"
+  assert_success
+}
 
 @test "a source that is a link to nothing: the remedy makes what it leads to" {
   deploy "$APP"
