@@ -98,7 +98,8 @@ impl<'a> AppImage<'a> {
         }
     }
 
-    pub(crate) fn check(&self, mounted: &Mounted) -> Vec<Finding> {
+    /// What does not fit. `is_covered` says that another mount is at the path, and not the image.
+    pub(crate) fn check(&self, mounted: &Mounted, is_covered: bool) -> Vec<Finding> {
         let app = &self.app;
         let (entry, attachment) = (&mounted.entry, &mounted.attachment);
         let source = mounted_source(entry, attachment);
@@ -117,7 +118,7 @@ impl<'a> AppImage<'a> {
         let is_directory = looked.as_ref().is_none_or(|looked| looked.kind == Kind::Directory);
         let about = |finding: Finding| finding.of_app(app).of_entry(&entry.name).at(source.clone());
         let path = &attachment.container_path;
-        let content = self.content(path.as_str());
+        let content = if is_covered { None } else { self.content(path.as_str()) };
         let mut findings = Vec::new();
         let wrong = match (is_directory, content) {
             (true, Some(Content::File)) => Some("is a directory, and the image has a file"),
@@ -127,16 +128,7 @@ impl<'a> AppImage<'a> {
             _ => None,
         };
         if let Some(wrong) = wrong {
-            let sentence = format!(
-                "{app} mounts {source} (storage entry \"{}\"), which {wrong} at {path}",
-                entry.name
-            );
-            let remedy = format!(
-                "mount it at another path, after: dokku storage:unmount {app} {} --container-dir {}",
-                entry.name,
-                quoted(path.as_str())
-            );
-            findings.push(about(Finding::new("wrong-kind", Severity::Stops, sentence, remedy)));
+            findings.push(sources::wrong_kind(app, mounted, wrong));
             return findings;
         }
         let Some(looked) = looked else {

@@ -202,6 +202,12 @@ fn prepare(
         findings.extend(sources::elsewhere(app, mounted));
         findings.extend(sources::unknown_option(app, mounted, context));
         findings.extend(mend(app, mounted, context));
+        if let Some(finding) = sources::nested(app, mounted, all, context) {
+            match finding.severity {
+                Severity::Stops => findings.push(finding),
+                _ => context.out.warn(&finding.line()),
+            }
+        }
         let seen = sources::look(app, mounted, context);
         is_missing.push(matches!(seen, Seen::Missing(_)));
         match (seen, settings.missing_source) {
@@ -227,7 +233,9 @@ fn prepare(
                     || (["not-writable", "not-readable"].contains(&finding.code)
                         && (owners[index].is_some() || reads_only))
             };
-            findings.extend(image.check(mounted).into_iter().filter(|f| !is_settled(f)));
+            let is_covered = sources::below(mounted, all).is_some();
+            let found = image.check(mounted, is_covered).into_iter();
+            findings.extend(found.filter(|f| !is_settled(f)));
         }
     }
     stop_for(findings)?;

@@ -174,6 +174,86 @@ pub(crate) fn unseen(app: &AppName, mounted: &Mounted) -> Finding {
     Finding { severity: Severity::Person, ..finding }
 }
 
+/// A file where a directory is, or the reverse.
+pub(crate) fn wrong_kind(app: &AppName, mounted: &Mounted, wrong: &str) -> Finding {
+    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let (name, path) = (&mounted.entry.name, &mounted.attachment.container_path);
+    let sentence =
+        format!("{app} mounts {source} (storage entry \"{name}\"), which {wrong} at {path}");
+    let remedy = format!(
+        "mount it at another path, after: dokku storage:unmount {app} {name} --container-dir {}",
+        quoted(path.as_str())
+    );
+    let finding = Finding::new("wrong-kind", Severity::Stops, sentence, remedy);
+    finding.of_app(app).of_entry(name).at(source)
+}
+
+/// The mount in which another one lies: the innermost that a container can have together with it.
+pub(crate) fn below<'a>(mounted: &Mounted, all: &'a Mounts) -> Option<&'a Mounted> {
+    let mine = &mounted.attachment;
+    let path = mine.container_path.parts();
+    let holds = |other: &&Mounted| {
+        let theirs = &other.attachment;
+        let parts = theirs.container_path.parts();
+        parts.len() < path.len()
+            && path.starts_with(&parts)
+            && mine.phases.shared(&theirs.phases).next().is_some()
+            && (mine.process_type.covers(&theirs.process_type)
+                || theirs.process_type.covers(&mine.process_type))
+    };
+    let holding = all.mounted.iter().filter(holds);
+    holding.max_by_key(|other| other.attachment.container_path.parts().len())
+}
+
+/// What keeps a mount from being mounted in another one: there it needs a directory or a file to be mounted at, and in what is
+/// read-only nobody makes one.
+pub(crate) fn nested(
+    app: &AppName,
+    mounted: &Mounted,
+    all: &Mounts,
+    context: &Context,
+) -> Option<Finding> {
+    let outer = below(mounted, all)?;
+    let source = mounted_source(&outer.entry, &outer.attachment);
+    let root = match outer.entry.host_path.as_ref()? {
+        Source::Path(_) => source,
+        Source::Volume(volume) => {
+            let part = outer.attachment.subpath.as_ref();
+            let root = docker::volumes::directory(&context.environment, volume.as_str())?;
+            part.map_or(root.clone(), |part| format!("{root}/{part}"))
+        }
+    };
+    if !outer.entry.is_docker_local() || !is_seen_from_here(Path::new(&root), context) {
+        return None;
+    }
+    let (path, above) = (&mounted.attachment.container_path, &outer.attachment.container_path);
+    let rest = path.parts()[above.parts().len()..].join("/");
+    let point = format!("{}/{rest}", root.trim_end_matches('/'));
+    let mine = mounted_source(&mounted.entry, &mounted.attachment);
+    let is_file = matches!(mounted.entry.host_path, Some(Source::Path(_)))
+        && looked(&mine, context).is_some_and(|looked| looked.kind == Kind::File);
+    let found = looked(&point, context)?;
+    let wrong = match (found.kind, is_file) {
+        (Kind::File, false) => format!("is a directory, and {point} is a file, which is there"),
+        (Kind::Directory, true) => format!("is a file, and {point} is a directory, which is there"),
+        (Kind::Nothing, _) if outer.attachment.is_readonly() => {
+            // A link may lead to what is there in the container, and an empty volume gets what the image has.
+            let is_volume = matches!(outer.entry.host_path, Some(Source::Volume(_)));
+            let is_certain = !is_volume && missing_target(Path::new(&point)).is_none();
+            let severity = if is_certain { Severity::Stops } else { Severity::Person };
+            let missing = format!(
+                ", within {root}, which is read-only at {above} and in which {rest} does not exist: no container can make it"
+            );
+            let make = if is_file { "touch" } else { "mkdir -p" };
+            let remedy = format!("create it: {make} {}", quoted(&point));
+            let finding = finding("missing-mount-point", app, mounted, &missing, remedy);
+            return Some(Finding { severity, ..finding.at(point) });
+        }
+        _ => return None,
+    };
+    Some(wrong_kind(app, mounted, &wrong))
+}
+
 /// What keeps containers from using what is behind an entry of a type.
 pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let entry = &mounted.entry;

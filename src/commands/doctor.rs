@@ -94,6 +94,7 @@ fn of_app(
         findings.extend(sources::elsewhere(app, mounted));
         findings.extend(sources::unknown_option(app, mounted, context));
         findings.extend(sources::unsure(app, mounted, context));
+        findings.extend(sources::nested(app, mounted, mounts, context));
         findings.extend(sources::unusable(app, mounted, context));
         findings.extend(sources::several_writers(app, mounted, everywhere));
     }
@@ -109,7 +110,8 @@ fn of_app(
         && let Some(image) = AppImage::find(app, &image::names(app, "", context), context)
     {
         for mounted in &deployed {
-            findings.extend(image.check(mounted));
+            let is_covered = sources::below(mounted, mounts).is_some();
+            findings.extend(image.check(mounted, is_covered));
         }
     }
     Ok(findings)

@@ -211,6 +211,28 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   assert_success
 }
 
+@test "a mount within a read-only one needs a place to be mounted at" {
+  mkdir "$DIR/parent" "$DIR/child"
+  echo text >"$DIR/file"
+  dokku storage:mount "$APP" "$DIR/parent:/work:ro"
+  deploy "$APP"
+  dokku storage:mount "$APP" "$DIR/child:/work/out"
+  stopped "$DIR/child" read-only "$DIR/parent/out"
+  mended "$DIR/parent/out"
+  dokku storage:mount "$APP" "$DIR/file:/work/config"
+  stopped "$DIR/file" "touch $DIR/parent/config"
+  mkdir "$DIR/parent/config"
+  stopped "$DIR/file" directory "$DIR/parent/config"
+  rmdir "$DIR/parent/config"
+  touch "$DIR/parent/config"
+  run deploy "$APP"
+  assert_success
+  # Where it can be written, the runtime makes it.
+  dokku storage:mount "$APP" "$DIR/file:/work/out/deeper/file"
+  run deploy "$APP"
+  assert_success
+}
+
 @test "a source that is a link to nothing: the remedy makes what it leads to" {
   deploy "$APP"
   ln -s "$DIR/gone/in" "$DIR/link"
