@@ -4,14 +4,16 @@ use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::domain::text::or_empty;
+use crate::ops::access;
 use crate::render::Format;
 use crate::types;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (output, positional) = arguments::parse::<Output>(words, context)?;
     let entry = positional.entry(0, context)?;
+    let shown = access::shown(&entry, context);
     if output.lenient() == Format::Json {
-        context.out.json_pretty(&entry.shown());
+        context.out.json_pretty(&shown);
         return Ok(());
     }
     context.out.headline_unless_quiet(&format!("Storage entry {}", entry.name));
@@ -25,7 +27,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         ("Chown", or_empty(entry.chown.as_ref()).to_owned()),
         ("Mode", or_empty(entry.mode.as_ref()).to_owned()),
         ("Reclaim policy", entry.reclaim_policy.clone()),
-        ("Scope", entry.scope.to_string()),
+        ("Scope", shown.scope.to_string()),
         ("Exclusive", if entry.exclusive { "true" } else { "" }.to_owned()),
         ("Auto volume", entry.auto_volume.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("Node", entry.node.clone()),
@@ -36,7 +38,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     for (label, value) in &rows {
         context.out.labelled(label, value);
     }
-    for (key, value) in entry.shown().options {
+    let users = access::names(context.store.apps_mounting(&entry.name)?, context)?;
+    context.out.labelled("Mounted by", &users.join(", "));
+    for (key, value) in shown.options {
         context.out.labelled("Option", &format!("{key}={value}"));
     }
     if entry.is_typed() {

@@ -6,6 +6,7 @@ use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::text::or_empty;
 use crate::domain::{AppName, Entry, Result};
+use crate::ops::access;
 use crate::ops::entries::{tell_problems, visible};
 use crate::render::Format;
 use crate::render::table::table;
@@ -37,7 +38,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     let source = |entry: &Entry| or_empty(entry.host_path.as_ref()).to_owned();
     if format == Format::Json {
-        let entries: Vec<Entry> = found.entries.iter().map(|(entry, _)| entry.shown()).collect();
+        let entries: Vec<Entry> =
+            found.entries.iter().map(|(entry, _)| access::shown(entry, context)).collect();
         context.out.json_pretty(&entries);
     } else if format == Format::Table {
         let rows: Vec<_> = found

@@ -43,7 +43,7 @@ fn global(request: &Request, context: &mut Context) -> Result<()> {
         .entries
         .iter()
         .map(|(entry, apps)| GlobalRow {
-            entry: entry.shown(),
+            entry: crate::ops::access::shown(entry, context),
             mounted_by: apps.iter().map(AppName::as_str).collect(),
         })
         .collect();

@@ -55,6 +55,11 @@ impl Scope {
         words.map(AppPattern::parse).collect::<Result<_>>().map(Self)
     }
 
+    /// One that is only shown, with a text in the place of names.
+    pub fn shown_as(text: &str) -> Self {
+        Self(vec![AppPattern(text.to_owned())])
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -15,7 +15,7 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Source, Use, Whose};
+use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Scope, Source, Use, Whose};
 use crate::fs::jail;
 use crate::fs::real::RealPath;
 use crate::ops::apps;
@@ -25,7 +25,15 @@ use crate::store::entries::no_such_entry;
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
 /// cannot see does not exist for the caller.
 pub(crate) fn entry(name: &str, context: &Context) -> Result<Entry> {
-    let entry = context.store.existing_entry(name)?;
+    let entry = match context.store.existing_entry(name) {
+        // Nobody knows whose it is.
+        Err(problem) if hides_problems(context)? => {
+            let is_mine = EntryName::parse(name)
+                .is_ok_and(|name| matches!(is_mounted_by_who_is_seen(&name, context), Ok(true)));
+            return Err(if is_mine { problem } else { no_such_entry(name) });
+        }
+        found => found?,
+    };
     if may_touch(&entry, context)? { Ok(entry) } else { Err(no_such_entry(name)) }
 }
 
@@ -56,10 +64,45 @@ fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
     Ok(true)
 }
 
-/// Whether nobody mounts the entry, or an app that the caller may see.
+/// Whether nobody has the entry, or an app that the caller may see.
 pub(crate) fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
-    let using = context.store.apps_mounting(&entry.name)?;
+    let mut using = context.store.apps_mounting(&entry.name)?;
+    if using.is_empty() {
+        using.extend(app_of_volume(entry, context));
+    }
     Ok(using.is_empty() || !apps::visible(&context.environment, using)?.is_empty())
+}
+
+/// The app for whose image the entry was made, as long as there is that app.
+fn app_of_volume(entry: &Entry, context: &Context) -> Option<AppName> {
+    let app = &entry.auto_volume.as_ref()?.app;
+    let root = context.environment.apps_root()?;
+    root.join(app.as_str()).is_dir().then(|| app.clone())
+}
+
+/// Whether what cannot be read is kept from the caller: it may be anybody's.
+pub(crate) fn hides_problems(context: &Context) -> Result<bool> {
+    Ok(apps::are_restricted(&context.environment) && !sees_every_app(context)?)
+}
+
+fn is_mounted_by_who_is_seen(name: &EntryName, context: &Context) -> Result<bool> {
+    let using = context.store.apps_mounting(name)?;
+    Ok(!apps::visible(&context.environment, using)?.is_empty())
+}
+
+fn sees_every_app(context: &Context) -> Result<bool> {
+    let all = context.store.apps()?;
+    let count = all.len();
+    Ok(apps::visible(&context.environment, all)?.len() == count)
+}
+
+/// An entry as it is shown to the caller: without secrets, and without the names of apps that the caller cannot see.
+pub(crate) fn shown(entry: &Entry, context: &Context) -> Entry {
+    let mut shown = entry.shown();
+    if !entry.scope.is_empty() && shown_scope(entry, context) == OTHERS {
+        shown.scope = Scope::shown_as(OTHERS);
+    }
+    shown
 }
 
 pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
@@ -220,9 +263,7 @@ fn told(uses: Vec<Use>, context: &Context) -> Result<String> {
 
 /// Refuses a caller who may not see every app.
 pub(crate) fn must_see_every_app(why: &str, context: &Context) -> Result<()> {
-    let all = context.store.apps()?;
-    let count = all.len();
-    if apps::visible(&context.environment, all)?.len() == count {
+    if sees_every_app(context)? {
         return Ok(());
     }
     Err(Error::refused(format!("{why}; only who may see every app can do this")))

@@ -23,11 +23,27 @@ pub(crate) fn visible(apps_are_wanted: bool, context: &Context) -> Result<Visibl
         Ok((all, mounted_by, store.entries()?))
     })?;
     let count = all.len();
-    let seen = apps::visible(&context.environment, all)?;
+    let seen = apps::visible(&context.environment, all.clone())?;
     let sees_all = seen.len() == count;
+    if !sees_all {
+        // What nobody seen mounts may be anybody's.
+        let is_seen = |app: &AppName| seen.binary_search(app).is_ok();
+        found.problems.retain(|problem| {
+            let apps = entry_of(problem).and_then(|name| mounted_by.get(&name));
+            apps.is_some_and(|apps| apps.iter().any(is_seen))
+        });
+    }
     let mut entries = Vec::with_capacity(found.entries.len());
     for entry in found.entries.drain(..) {
         let mut apps = mounted_by.remove(&entry.name).unwrap_or_default();
+        if apps.is_empty() && !sees_all {
+            let of_image = entry.auto_volume.as_ref().map(|volume| &volume.app);
+            apps.extend(of_image.filter(|app| all.contains(app)).cloned());
+            if apps.iter().any(|app| seen.binary_search(app).is_err()) {
+                continue;
+            }
+            apps.clear();
+        }
         let is_free = apps.is_empty();
         if !sees_all {
             apps.retain(|app| seen.binary_search(app).is_ok());
@@ -37,6 +53,14 @@ pub(crate) fn visible(apps_are_wanted: bool, context: &Context) -> Result<Visibl
         }
     }
     Ok(Visible { entries, problems: found.problems })
+}
+
+/// The entry whose file is the trouble.
+fn entry_of(problem: &Error) -> Option<EntryName> {
+    let (Error::Unreadable { path, .. } | Error::System { path, .. }) = problem else {
+        return None;
+    };
+    EntryName::parse(path.file_stem()?.to_str()?).ok()
 }
 
 pub(crate) fn tell_problems(problems: &[Error], context: &mut Context) -> Result<()> {

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use crate::commands::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::{Entry, Result};
+use crate::domain::Result;
+use crate::ops::access;
 use crate::ops::trash::{shown_size, usage, visible};
 use crate::render::Format;
 
@@ -33,7 +34,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
                     "id": item.id,
                     "name": item.name(),
                     "path": item.path,
-                    "entry": item.entry.as_ref().map(Entry::shown),
+                    "entry": item.entry.as_ref().map(|entry| access::shown(entry, context)),
                     "destroyed": item.when.to_rfc3339(),
                     "ends": item.end(hours).to_rfc3339(),
                 });
