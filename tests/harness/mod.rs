@@ -87,6 +87,11 @@ impl Problems {
         self.0.push(problem);
     }
 
+    /// Those of another collection.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Fails, with the first of them, where there are any.
     pub fn must_be_none(&self) {
         let shown: Vec<&str> = self.0.iter().take(12).map(String::as_str).collect();

@@ -12,6 +12,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod access_matrix;
 mod files;
 mod helper;
 mod helper_arguments;
