@@ -173,6 +173,28 @@ impl DirectorySpec {
     }
 }
 
+/// Gives a directory or file of the storage root, or what is to take its place under another name, the owner and the mode
+/// that its entry has noted, without a word.
+pub(crate) fn as_noted(
+    entry: &Entry,
+    spec: &DirectorySpec,
+    name: &str,
+    context: &Context,
+) -> Result<()> {
+    let root = StorageRoot::of(context);
+    if spec.path.is_none() || !spec.is_ours {
+        return Ok(());
+    }
+    if let Some(mode) = &entry.mode {
+        root.set_mode(name, mode)?;
+    }
+    if let Some(ids) = spec.ids {
+        let folder = Directory { name, part: None };
+        root.give(folder, ids, Depth::Folder, &|_| {})?;
+    }
+    Ok(())
+}
+
 pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
     let depth = if recursive { Depth::Tree } else { Depth::Folder };
     context.out.flush()?;

@@ -230,6 +230,31 @@ wait_for() {
   docker unpause "$(container "$APP")" >/dev/null
 }
 
+@test "what is restored has the owner and the mode that its entry has now" {
+  local name
+  dokku storage:create "$DATA" --mode 0700 --chown 1000
+  dokku storage:create "$DATA-sized" --size 32M --mode 0700 --chown 1000
+  dokku storage:create "$DATA-plain"
+  for name in "$DATA" "$DATA-sized" "$DATA-plain"; do
+    touch "$ROOT/$name/in"
+    chown 1001:1002 "$ROOT/$name/in"
+    dokku storage:snapshots:create "$name" first
+    if [ "$name" != "$DATA-plain" ]; then
+      dokku storage:set "$name" mode 0750
+      dokku storage:set "$name" chown 2000:2001
+    else
+      chmod 0711 "$ROOT/$name"
+    fi
+    run dokku storage:snapshots:restore "$name" first
+    assert_success
+    assert_equal 1001:1002 "$(stat -c %u:%g "$ROOT/$name/in")"
+  done
+  assert_equal "750 2000:2001" "$(stat -c '%a %u:%g' "$ROOT/$DATA")"
+  assert_equal "750 2000:2001" "$(stat -c '%a %u:%g' "$ROOT/$DATA-sized")"
+  # Where nothing is noted, they are those of the snapshot.
+  assert_equal 755 "$(stat -c %a "$ROOT/$DATA-plain")"
+}
+
 @test "a restore leaves running containers alone, or stops them" {
   deployed_with 1
   dokku storage:snapshots:create "$DATA" good

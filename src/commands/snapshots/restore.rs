@@ -47,6 +47,12 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let snapshot = directory_name(&entry.name, &note.name);
     let copied = kind.restored(&entry, &snapshot, staged.name(), context)?;
     context.out.detail(&snapshots::said(&copied));
+    // Owner and mode are the entry's own: they may have been set after the snapshot was made.
+    let spec = types::directory_spec(&entry, false, context)?;
+    let is_mounted = kind.is_mounted(context);
+    if !is_mounted {
+        root::as_noted(&entry, &spec, staged.name(), context)?;
+    }
     // Copying may have taken long: a deploy may have started containers meanwhile.
     let stopped = if arguments.stop {
         stop(&entry, context)?
@@ -54,7 +60,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         must_be_unused(&entry, context)?;
         Vec::new()
     };
-    let replaced = if kind.is_mounted(context) {
+    let replaced = if is_mounted {
         replace_image(&entry, &note, &mut before, &staged, context)
     } else {
         replace(&entry, &note, &before, &staged, context)
@@ -70,6 +76,14 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
             entry.name, note.name, entry.name
         ))
     })?;
+    if is_mounted {
+        root::as_noted(&entry, &spec, entry.name.as_str(), context).map_err(|error| {
+            Error::refused(format!(
+                "storage entry \"{}\" is restored from snapshot {}, but has the owner and the mode of the snapshot: {error}",
+                entry.name, note.name
+            ))
+        })?;
+    }
     context
         .out
         .headline(&format!("Storage entry {} restored from snapshot {}", entry.name, note.name));
