@@ -11,6 +11,8 @@
 #   shell   shellcheck over the shell files
 #   bats    the plugin in a Dokku-like host, over SSH, with real containers (as root)
 #   deny    cargo deny: advisories, licences, sources (built once, kept in ~/.cache/dokku-storage)
+#   vm      only where it is named: a machine of its own in qemu, for what no other machine can run, and power cuts (as root; VM_CUTS=N
+#           power cuts at random moments, 8 unless said otherwise; see tests/vm/run.py)
 #   generate  not a test, and only run where it is named: writes what follows from the catalog (see tests/generate.sh)
 #
 # With CI=true nothing is skipped, what cannot run has failed; but for the advisories where their database cannot
@@ -75,6 +77,26 @@ run_setup() {
   if can_be_root; then simple setup "packages and user" as_root tests/setup.sh; else skip setup "root is needed to install what the tests need"; fi
 }
 
+# Its lines are shown as they come: it takes long.
+run_vm() {
+  if ! can_be_root || ! command -v apt-get >/dev/null; then
+    skip vm "root and apt-get are needed (sudo ./test.sh vm)"
+    return
+  fi
+  local ok bad
+  ./install.sh --assemble target/test-plugin >"$logs/vm.log" 2>&1 || { lose vm "release binary and plugin folder"; return; }
+  as_root tests/setup.sh >"$logs/vm.log" 2>&1 || { lose vm "packages"; return; }
+  as_root nice tests/vm/run.py target/test-plugin 2>&1 | tee "$logs/vm.log"
+  ok=$(grep -c '^ok ' "$logs/vm.log") bad=$(grep -c '^not ok ' "$logs/vm.log")
+  if [ "$bad" = 0 ] && tail -n 1 "$logs/vm.log" | grep -qx "$ok passed, 0 failed"; then
+    pass vm "$ok passed" "$ok"
+  else
+    passed=$((passed + ok)) failed=$((failed + (bad > 0 ? bad : 1)))
+    note FAILED vm "$ok passed, $bad failed"
+    [ "$bad" = 0 ] || sed -n '/^not ok /,/^ok /p' "$logs/vm.log" | grep -v '^ok '
+  fi
+}
+
 run_generate() { simple generate "modules, links, pages and help" tests/generate.sh; }
 
 run_fmt() { simple fmt "cargo fmt --check" cargo fmt --check; }
@@ -132,7 +154,8 @@ run_shell() {
   fi
   simple shell "shellcheck of what is measured" shellcheck -x benches/*.sh tests/budget/check.sh
   simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/commands src/completion.bash tests/setup.sh tests/generate.sh tests/bats/*.bash \
-    tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]* tests/bats/host/plugins/ps/*
+    tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]* tests/bats/host/plugins/ps/* \
+    tests/vm/*.sh tests/vm/guest/*.bash tests/vm/guest/*.bats tests/vm/guest/provision
 }
 
 # beside STEP COMMAND…: starts a command whose end is waited for later. Its status goes to a file: a shell forgets that of a
@@ -240,7 +263,7 @@ trap finish EXIT
 
 for step in "${steps[@]}"; do
   if ! declare -F "run_$step" >/dev/null; then
-    echo " !     unknown step $step: setup fmt clippy build budget unit shell bats fuzz deny generate" >&2
+    echo " !     unknown step $step: setup fmt clippy build budget unit shell bats fuzz deny vm generate" >&2
     exit 1
   fi
 done

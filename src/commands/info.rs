@@ -44,8 +44,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         context.out.labelled("Option", &format!("{key}={value}"));
     }
     if entry.is_typed() {
-        let state = match types::of(&entry).problem(&entry, context) {
-            None => "ready".to_owned(),
+        let storage_type = types::of(&entry);
+        let state = match storage_type.problem(&entry, context) {
+            None => storage_type.readiness().to_owned(),
             Some(problem) => format!("{}; {}", problem.sentence, problem.remedy),
         };
         context.out.labelled("State", &state);

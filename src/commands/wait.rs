@@ -48,7 +48,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if scheduler::is_elsewhere(&entry) {
         context.out.headline(&format!("Storage entry {} is bound", entry.name));
     } else if entry.is_typed() {
-        context.out.headline(&format!("Storage entry {} is ready", entry.name));
+        let readiness = match types::of(&entry).readiness() {
+            "ready" => " is ready".to_owned(),
+            other => format!(": {other}"),
+        };
+        context.out.headline(&format!("Storage entry {}{readiness}", entry.name));
     }
     Ok(())
 }

@@ -66,6 +66,10 @@ impl StorageType for Cifs {
         renewed::make(entry, options, context)
     }
 
+    fn readiness(&self) -> &'static str {
+        remote::ANSWERS
+    }
+
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
         let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
         match super::connector(entry, &context.store) {

@@ -198,6 +198,11 @@ pub(crate) trait StorageType: Sync {
         )))
     }
 
+    /// What is said of an entry that has no problem.
+    fn readiness(&self) -> &'static str {
+        "ready"
+    }
+
     /// Why containers cannot use the entry as it is now; none where they can, or where nobody knows.
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
         None

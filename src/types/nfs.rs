@@ -56,6 +56,10 @@ impl StorageType for Nfs {
         volume::make(entry, volume_options(entry)?, context)
     }
 
+    fn readiness(&self) -> &'static str {
+        remote::ANSWERS
+    }
+
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
         let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
         let wanted = volume_options(entry).ok()?;

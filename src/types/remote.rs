@@ -67,6 +67,10 @@ pub(crate) fn further<'a>(text: &'a str, own: &str) -> Result<Vec<&'a str>> {
     Ok(parts)
 }
 
+/// What is said of a server without a problem: nobody mounts anything before a container does.
+pub(crate) const ANSWERS: &str =
+    "the server answers; whether it accepts the mount is not known until a container starts";
+
 pub(crate) fn port(text: &str, default: u16) -> Result<u16> {
     if text.is_empty() {
         return Ok(default);

@@ -1,0 +1,130 @@
+# What a writer does, one step a line, as `label<TAB>command`; read by tests/vm/cuts.py, which calls `steps_N` for the writer N.
+#
+# Each step changes something that can be seen, and the last one leaves nothing: after it the first can follow.
+# shellcheck disable=SC2016 # the commands are run elsewhere
+
+step() { printf '%s\t%s\n' "$1" "$2"; }
+
+# Directories: owner, mode, snapshots, copies, trash.
+steps_0() {
+  step create 'd create w0-a --chown heroku --mode 0750'
+  step write 'put w0-a first'
+  step write-many 'many w0-a'
+  step snapshots:create 'd snapshots:create w0-a one'
+  step write 'put w0-a second'
+  step set-mode 'd set w0-a mode 0700'
+  step set-chown 'd set w0-a chown 1234'
+  step clone 'd clone w0-a w0-b'
+  step snapshots:restore 'd snapshots:restore w0-a one'
+  step create-from-snapshot 'd create w0-c --from snapshot:w0-a@one'
+  step create-from-dir 'd create w0-e --from dir:/srv/host/srv/seed'
+  step set-chown-recursive 'd set w0-b chown 4321 --chown-recursive'
+  step destroy-to-trash 'd destroy w0-b --force --destroy-host-dir'
+  step trash:restore 'd trash:restore w0-b --as w0-r'
+  step destroy-no-trash 'd destroy w0-r --force --destroy-host-dir --no-trash'
+  step destroy-keeping-data 'd destroy w0-c --force'
+  step create-over-data 'd create w0-c'
+  step prune-destroy 'd destroy w0-c --force --destroy-host-dir'
+  step trash:empty 'd trash:empty w0-c --force'
+  step ensure-directory 'd ensure-directory --chown root w0-d'
+  step create-ensured 'd create w0-d'
+  step destroy-ensured 'd destroy w0-d --force --destroy-host-dir --no-trash'
+  step snapshots:destroy 'd snapshots:destroy w0-a one --force'
+  step snapshots:destroy-before 'd snapshots:destroy w0-a "$(before w0-a)" --force'
+  step destroy 'd destroy w0-a --force --destroy-host-dir --no-trash'
+  step destroy 'd destroy w0-e --force --destroy-host-dir --no-trash'
+}
+
+# Directories with a size.
+steps_1() {
+  step create-size 'd create w1-s --size 16M --chown 1000'
+  step write-sized 'put w1-s first'
+  step snapshots:create-sized 'd snapshots:create w1-s one'
+  step grow 'd set w1-s size 32M'
+  step write-sized 'put w1-s second'
+  step clone-sized 'd clone w1-s w1-t'
+  step snapshots:restore-sized 'd snapshots:restore w1-s one'
+  step grow-clone 'd set w1-t size 48M'
+  step create-size-from-dir 'd create w1-u --size 16M --from dir:/srv/host/srv/seed'
+  step destroy-sized-to-trash 'd destroy w1-t --force --destroy-host-dir'
+  step trash:restore-sized 'd trash:restore w1-t'
+  step destroy-sized-no-trash 'd destroy w1-t --force --destroy-host-dir --no-trash'
+  step snapshots:destroy-sized 'd snapshots:destroy w1-s one --force'
+  step snapshots:destroy-sized-before 'd snapshots:destroy w1-s "$(before w1-s)" --force'
+  step destroy-sized 'd destroy w1-u --force --destroy-host-dir'
+  step trash:empty-sized 'd trash:empty w1-u --force'
+  step destroy-sized 'd destroy w1-s --force --destroy-host-dir --no-trash'
+}
+
+# Files, mounts and settings.
+steps_2() {
+  step create-file 'printf "first=1\n" | d create w2-f --type file --chown 1000 --from -'
+  step clone-file 'd clone w2-f w2-g'
+  step snapshots:create-file 'd snapshots:create w2-f one'
+  step create 'd create w2-a --scope "w2-*"'
+  step write 'put w2-a first'
+  step mount 'd mount w2-app w2-a --container-dir /data'
+  step mount-file 'd mount w2-app w2-f --container-dir /app/settings --volume-readonly'
+  step mount-path 'd mount w2-app /srv/host/srv/seed:/seed'
+  step app:set 'd app:set w2-app missing-source create'
+  step share 'd share w2-app w2-other'
+  step unshare 'd unshare w2-app w2-other'
+  step unmount 'd unmount w2-app w2-a --container-dir /data'
+  step set-exclusive 'd set w2-a exclusive true'
+  step mount 'd mount w2-app w2-a --container-dir /data'
+  step move 'd move w2-a w2-app w2-other'
+  step apply 'echo "[]" | d apply w2-app'
+  step apply 'echo "[{\"entry_name\":\"w2-f\",\"container_path\":\"/x\"}]" | d apply w2-app'
+  step needs:import 'echo "[{\"id\":\"uploads\",\"path\":\"/up\"}]" | d needs:import w2-app'
+  step needs:link 'd needs:link w2-app uploads w2-f'
+  step needs:unlink 'd needs:unlink w2-app uploads'
+  step needs:import-none 'echo "[]" | d needs:import w2-app'
+  step connectors:create 'printf secret | d connectors:create w2-c --type cifs --server nas --username anna'
+  step connectors:set 'printf other | d connectors:set w2-c username berta'
+  step connectors:destroy 'd connectors:destroy w2-c --force'
+  step policy:set 'd policy:set trash-hours 12'
+  step policy:set-back 'd policy:set trash-hours 24'
+  step app:set-back 'd app:set w2-app missing-source'
+  step unmount-file 'd unmount w2-app w2-f --container-dir /x'
+  step unmount 'd unmount w2-other w2-a --container-dir /data'
+  step destroy-file-to-trash 'd destroy w2-g --force --destroy-host-dir'
+  step trash:restore-file 'd trash:restore w2-g'
+  step destroy-file 'd destroy w2-g --force --destroy-host-dir --no-trash'
+  step snapshots:destroy-file 'd snapshots:destroy w2-f one --force'
+  step destroy-file 'd destroy w2-f --force --destroy-host-dir --no-trash'
+  step destroy 'd destroy w2-a --force --destroy-host-dir --no-trash'
+}
+
+# --- words of the steps, for the shell that runs them in the machine ------------------------------------------
+
+# As the stand-in's dispatcher calls a subcommand in the end: sudo and a shell for each call take software emulation seconds.
+export DOKKU_ROOT=/srv/host/home DOKKU_HOST_ROOT=/srv/host/home DOKKU_LIB_ROOT=/srv/host/lib DOKKU_SYSTEM_USER=dokku DOKKU_SYSTEM_GROUP=dokku
+export PLUGIN_PATH=$DOKKU_LIB_ROOT/plugins PLUGIN_AVAILABLE_PATH=$DOKKU_LIB_ROOT/plugins/available PLUGIN_ENABLED_PATH=$DOKKU_LIB_ROOT/plugins/enabled
+export PLUGIN_CORE_PATH=$DOKKU_LIB_ROOT/core-plugins PLUGIN_CORE_AVAILABLE_PATH=$DOKKU_LIB_ROOT/core-plugins/available
+export PLUGIN_CORE_ENABLED_PATH=$DOKKU_LIB_ROOT/core-plugins/enabled DOCKER_BIN=docker DOKKU_API_VERSION=1 DOKKU_NOT_IMPLEMENTED_EXIT=10
+export DOKKU_VALID_EXIT=0 DOKKU_DISTRO=debian DOKKU_LOGS_DIR=/srv/host/log DOKKU_EVENTS_LOGFILE=/srv/host/log/events.log
+export PATH="/srv/host/bin:$PATH" SSH_USER=root SSH_NAME=default DOKKU_PID=$$
+d() { HOME=/ setpriv --reuid=dokku --regid=dokku --init-groups "$PLUGIN_ENABLED_PATH/storage/subcommands/$1" "storage:$1" "${@:2}"; }
+
+# put ENTRY TEXT: replaces a file in an entry, flushed.
+put() {
+  local file="/srv/host/lib/data/storage/$1/payload"
+  { echo "$2"; seq 1 8000; } >"$file.tmp"
+  sync "$file.tmp"
+  mv "$file.tmp" "$file"
+  sync "/srv/host/lib/data/storage/$1"
+}
+
+# many ENTRY: a directory with some files, flushed before it is in its place.
+many() {
+  local directory="/srv/host/lib/data/storage/$1/many" number
+  rm -rf "$directory.tmp"
+  mkdir "$directory.tmp"
+  for number in 1 2 3 4 5 6 7 8; do echo "file $number" >"$directory.tmp/$number"; done
+  sync "$directory.tmp"/* "$directory.tmp"
+  mv "$directory.tmp" "$directory"
+  sync "/srv/host/lib/data/storage/$1"
+}
+
+# before ENTRY: the snapshot that a restore has made.
+before() { basename -s .json /srv/host/lib/data/storage-registry/snapshots/"$1"/before-restore-*; }
