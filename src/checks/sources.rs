@@ -106,7 +106,7 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
         }
         Some(Source::Path(_)) => {
             let path = Path::new(&source);
-            if !is_seen_from_here(path, context) {
+            if !is_seen_from_here(path, context) || path.exists() {
                 return Seen::There;
             }
             match looked(&source, context) {

@@ -188,6 +188,9 @@ drop_snapshots() {
   dokku storage:set "$CONF" mode 0600
   run dokku storage:snapshots:restore "$CONF" first
   assert_success
+  # The mode is the entry's own.
+  assert_equal "one 600" "$(cat "$FILE") $(stat -c %a "$FILE")"
+  dokku storage:set "$CONF" mode 0660
   same "$ROOT/.snapshot-$CONF@first" "$FILE"
   assert_equal "two 600" "$(cd "$ROOT" && cat ".snapshot-$CONF@$(snapshots '.made=="moved"')") $(stat -c %a "$ROOT/.snapshot-$CONF@$(snapshots '.made=="moved"')")"
   # One that is gone comes back.
