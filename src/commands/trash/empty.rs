@@ -9,6 +9,7 @@ use crate::ops::confirmation;
 use crate::ops::places::Places;
 use crate::ops::trash::{called, empty_expired, remove, shown_size, usage, visible};
 use crate::render::table::table;
+use crate::storage::staged::clear_staged;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -32,6 +33,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         if !word.is_empty() {
             refuse!("--expired is about all that is in the trash; leave {word:?} out");
         }
+        // What a command was removing when the power went, is removed within the hour.
+        clear_staged(context);
         // It would go anyway, whoever asks.
         let count = empty_expired(context)?;
         if count > 0 {

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, chmodat, chownat,
-    fstat, renameat_with, statat, unlinkat,
+    fstat, renameat_with, statat, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -34,9 +34,11 @@ pub(crate) fn is_file(root: &Path, name: &str) -> bool {
 
 /// Gives the file `name` directly below `root` to a uid and a gid.
 pub(crate) fn own_file(root: &Path, name: &str, uid: u32, gid: u32) -> Result<()> {
-    let (_, file) = enter_file(root, name, OFlags::PATH)?;
+    let (root_fd, file) = enter_file(root, name, OFlags::PATH)?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    // What was answered holds after a power cut too; a descriptor that reads nothing cannot be flushed itself.
     chownat(file.as_fd(), c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
+        .and_then(|()| syncfs(&root_fd))
         .map_err(Error::system("change the owner of", root.join(name)))
 }
 
@@ -48,10 +50,11 @@ pub(crate) fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
             "mode {mode:04o} is not for a file: set-uid, set-gid and sticky bits are only for directories"
         )));
     }
-    let (_, file) = enter_file(root, name, OFlags::PATH)?;
+    let (root_fd, file) = enter_file(root, name, OFlags::PATH)?;
     // The kernel changes no mode by a descriptor that cannot read; this names just what it is open on.
     let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
     chmodat(CWD, opened, Mode::from_raw_mode(mode), AtFlags::empty())
+        .and_then(|()| syncfs(&root_fd))
         .map_err(Error::system("change the mode of", path))
 }
 

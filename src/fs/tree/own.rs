@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rustix::fs::{AtFlags, FileType, Gid, Statx, StatxFlags, Uid, chownat, fchown, fsync, statx};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Statx, StatxFlags, Uid, chownat, fchown, fsync, statx, syncfs,
+};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
@@ -73,16 +75,22 @@ pub(crate) fn own(
         seen: AtomicU64::new(0),
         progress,
     };
+    // What was answered holds after a power cut too: data must not be open to others then.
     let owns = match depth {
         Depth::Folder => {
             let (directory, mut own) = (Directory::from(directory), Own::default());
             let entered = change.entered(&directory, &mut own);
-            // What was answered holds after a power cut too: data must not be open to others then.
             entered.and_then(|()| Ok(fsync(&directory.opened)?)).map(|()| vec![own])
         }
         Depth::Tree => {
             change.since = settled_time();
-            walk(directory.into(), &change)
+            directory.try_clone().and_then(|top| {
+                let owns = walk(directory.into(), &change)?;
+                if owns.iter().any(|own| own.owned.changed > 0) {
+                    syncfs(&top)?;
+                }
+                Ok(owns)
+            })
         }
     };
     let mut owned = Owned::default();
