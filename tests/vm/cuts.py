@@ -12,6 +12,7 @@ a writer is the one after the last step that was answered, or the one after the 
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from machine import Failed, Machine, overlay
 WRITERS = 3
 DISK_MIB = 448
 AFTER_ANSWER = 0.3
+ONLY = os.environ.get("VM_ONLY", "")
 LONGEST_ROUND = float(os.environ.get("VM_ROUND_SECONDS", "20"))
 PREAMBLE = "source /srv/repo/tests/vm/guest/workload.bash; cd /srv/host/srv; exec 2>&1\n"
 
@@ -109,6 +111,7 @@ for file in /srv/host/lib/data/storage-registry/entries/*.json; do
   [ -e "$file" ] && grep -q '"size"' "$file" || continue
   d wait "$(basename -s .json "$file")" --timeout 30 || echo "WAIT $file"
 done
+d trash:empty --expired || echo "TRASH"
 d doctor >/tmp/doctor 2>&1 || { echo DOCTOR; cat /tmp/doctor; }
 """
 RELEASE = r"""
@@ -220,7 +223,7 @@ def look(machine, plan, answered, under_way):
     """What is wrong on a host after a cut, and how far each writer is."""
     wrong = []
     said = machine.run(SETTLE, check=False)
-    if machine.status != 0 or any(line.startswith(("FSCK", "WAIT", "DOCTOR")) for line in said.splitlines()):
+    if machine.status != 0 or any(line.startswith(("FSCK", "WAIT", "TRASH", "DOCTOR")) for line in said.splitlines()):
         wrong += ["after the cut:", *said.splitlines()[-30:]]
     seen = observe(machine)
     wrong += [f"left over: {name}" for name in seen["strays"]]
@@ -246,6 +249,8 @@ def directed(bench, tally, plan, copies):
     try:
         for number in range(WRITERS):
             for at, (label, _) in enumerate(plan.steps[number]):
+                if ONLY and not re.search(ONLY, label):
+                    continue
                 copy = copies / f"{number}-{at}.img"
                 name = f"cut{number}x{at}"
                 machine.tell("blockdev-add", **{"driver": "file", "node-name": name, "filename": str(copy)})

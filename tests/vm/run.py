@@ -2,7 +2,8 @@
 """Runs the cases that need a machine of their own, and power cuts: run.py PLUGIN [cases|boot|cuts]…
 
 PLUGIN is an assembled plugin directory. The machine is kept in ~/.cache/dokku-storage/vm, its work is in target/vm.
-VM_CUTS says how many power cuts there are at random moments, VM_SEED repeats the random choices of a run.
+VM_CUTS says how many power cuts there are at random moments, VM_SEED repeats the random choices of a run,
+VM_ONLY names by an expression the steps after which there is a directed cut.
 """
 
 import hashlib

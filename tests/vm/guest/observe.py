@@ -83,7 +83,7 @@ def main():
         writer = owner.split("-")[0]
         writers.setdefault(writer, {}).setdefault(kind, {})[plain(name)] = value
 
-    known = {".lock", ".work", ".change", ".plain-1", "entries", "connectors", "snapshots", "trash", "policy.json"}
+    known = {".lock", ".work", ".change", ".plain-1", "entries", "connectors", "snapshots", "trash", "migrations", "policy.json"}
     strays += [f"registry/{name}" for name in listing(REGISTRY) if name not in known]
     strays += [f"registry/.change/{name}" for name in listing(REGISTRY / ".change")]
     if (REGISTRY / "policy.json").exists():

@@ -59,6 +59,8 @@ steps_1() {
 # Files, mounts and settings.
 steps_2() {
   step create-file 'printf "first=1\n" | d create w2-f --type file --chown 1000 --from -'
+  step set-mode-file 'd set w2-f mode 0640'
+  step set-chown-file 'd set w2-f chown 1234'
   step clone-file 'd clone w2-f w2-g'
   step snapshots:create-file 'd snapshots:create w2-f one'
   step create 'd create w2-a --scope "w2-*"'
