@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, chmodat, chownat,
-    fstat, renameat_with, statat, syncfs, unlinkat,
+    fstat, fsync, openat, renameat_with, statat, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -36,9 +36,8 @@ pub(crate) fn is_file(root: &Path, name: &str) -> bool {
 pub(crate) fn own_file(root: &Path, name: &str, uid: u32, gid: u32) -> Result<()> {
     let (root_fd, file) = enter_file(root, name, OFlags::PATH)?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    // What was answered holds after a power cut too; a descriptor that reads nothing cannot be flushed itself.
     chownat(file.as_fd(), c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
-        .and_then(|()| syncfs(&root_fd))
+        .and_then(|()| flush(&file, &root_fd))
         .map_err(Error::system("change the owner of", root.join(name)))
 }
 
@@ -54,8 +53,18 @@ pub(crate) fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
     // The kernel changes no mode by a descriptor that cannot read; this names just what it is open on.
     let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
     chmodat(CWD, opened, Mode::from_raw_mode(mode), AtFlags::empty())
-        .and_then(|()| syncfs(&root_fd))
+        .and_then(|()| flush(&file, &root_fd))
         .map_err(Error::system("change the mode of", path))
+}
+
+/// What was answered holds after a power cut too. The descriptor reads nothing, and so cannot be flushed itself; with a file
+/// that the caller may not read, all of its file system is.
+fn flush(file: &OwnedFd, root: &OwnedFd) -> rustix::io::Result<()> {
+    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+    match openat(CWD, opened, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(readable) => fsync(&readable),
+        Err(_) => syncfs(root),
+    }
 }
 
 /// Reads the file `name` directly below `root`, up to `most` bytes and one more.
