@@ -68,16 +68,18 @@ fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
 pub(crate) fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
     let mut using = context.store.apps_mounting(&entry.name)?;
     if using.is_empty() {
-        using.extend(app_of_volume(entry, context));
+        using.extend(app_of_volume(entry).filter(|app| is_app(app, context)).cloned());
     }
     Ok(using.is_empty() || !apps::visible(&context.environment, using)?.is_empty())
 }
 
-/// The app for whose image the entry was made, as long as there is that app.
-fn app_of_volume(entry: &Entry, context: &Context) -> Option<AppName> {
-    let app = &entry.auto_volume.as_ref()?.app;
-    let root = context.environment.apps_root()?;
-    root.join(app.as_str()).is_dir().then(|| app.clone())
+/// The app for whose image the entry was made: where nobody mounts it, it is that app's, as long as there is the app.
+pub(crate) fn app_of_volume(entry: &Entry) -> Option<&AppName> {
+    entry.auto_volume.as_ref().map(|volume| &volume.app)
+}
+
+fn is_app(app: &AppName, context: &Context) -> bool {
+    context.environment.apps_root().is_some_and(|root| root.join(app.as_str()).is_dir())
 }
 
 /// Whether what cannot be read is kept from the caller: it may be anybody's.
@@ -99,7 +101,7 @@ fn sees_every_app(context: &Context) -> Result<bool> {
 /// An entry as it is shown to the caller: without secrets, and without the names of apps that the caller cannot see.
 pub(crate) fn shown(entry: &Entry, context: &Context) -> Entry {
     let mut shown = entry.shown();
-    if !entry.scope.is_empty() && shown_scope(entry, context) == OTHERS {
+    if !entry.scope.is_empty() && !sees_scope(entry, context) {
         shown.scope = Scope::shown_as(OTHERS);
     }
     shown
@@ -109,11 +111,13 @@ pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) 
     if entry.scope.includes(app) {
         return Ok(());
     }
-    let (name, scope) = (&entry.name, shown_scope(entry, context));
-    let remedy = if scope == OTHERS {
-        "ask who may see every app".to_owned()
+    let name = &entry.name;
+    let (scope, remedy) = if sees_scope(entry, context) {
+        let scope = entry.scope.to_string();
+        let remedy = format!("to let it in: dokku storage:set {name} scope {scope},{app}");
+        (scope, remedy)
     } else {
-        format!("to let it in: dokku storage:set {name} scope {scope},{app}")
+        (OTHERS.to_owned(), "ask who may see every app".to_owned())
     };
     Err(Error::refused(format!(
         "storage entry \"{name}\" is for {scope} and not for {app}; {remedy}"
@@ -123,21 +127,23 @@ pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) 
 /// What stands for apps that the caller cannot see.
 const OTHERS: &str = "apps that you cannot see";
 
-/// A scope as it is told: with the names of apps only where the caller sees all of them.
-pub(crate) fn shown_scope(entry: &Entry, context: &Context) -> String {
+/// Whether the caller sees all apps that a scope is about: then its names are told.
+fn sees_scope(entry: &Entry, context: &Context) -> bool {
     let is_seen = || {
         let all = context.store.apps().ok()?;
         let seen = apps::visible(&context.environment, all.clone()).ok()?;
-        let named = all.iter().filter(|app| entry.scope.includes(app));
+        let mut named = all.iter().filter(|app| entry.scope.includes(app));
         let text = entry.scope.to_string();
         let names_apps = text.split(',').all(|word| seen.iter().any(|app| app.as_str() == word));
         let sees_all = seen.len() == all.len();
-        Some(sees_all || (names_apps && named.clone().all(|app| seen.contains(app))))
+        Some(sees_all || (names_apps && named.all(|app| seen.contains(app))))
     };
-    if !apps::are_restricted(&context.environment) || is_seen() == Some(true) {
-        return entry.scope.to_string();
-    }
-    OTHERS.to_owned()
+    !apps::are_restricted(&context.environment) || is_seen() == Some(true)
+}
+
+/// A scope as it is told.
+pub(crate) fn shown_scope(entry: &Entry, context: &Context) -> String {
+    if sees_scope(entry, context) { entry.scope.to_string() } else { OTHERS.to_owned() }
 }
 
 /// The host path of an entry that the policy has a say in: one that somebody chose.

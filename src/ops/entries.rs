@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Result};
-use crate::ops::apps;
+use crate::ops::{access, apps};
 use crate::store::Store;
 use crate::store::reading::EntryCache;
 use std::collections::HashMap;
@@ -37,12 +37,10 @@ pub(crate) fn visible(apps_are_wanted: bool, context: &Context) -> Result<Visibl
     for entry in found.entries.drain(..) {
         let mut apps = mounted_by.remove(&entry.name).unwrap_or_default();
         if apps.is_empty() && !sees_all {
-            let of_image = entry.auto_volume.as_ref().map(|volume| &volume.app);
-            apps.extend(of_image.filter(|app| all.contains(app)).cloned());
-            if apps.iter().any(|app| seen.binary_search(app).is_err()) {
+            let is_hidden = |app: &AppName| all.contains(app) && seen.binary_search(app).is_err();
+            if access::app_of_volume(&entry).is_some_and(is_hidden) {
                 continue;
             }
-            apps.clear();
         }
         let is_free = apps.is_empty();
         if !sees_all {
