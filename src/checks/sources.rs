@@ -6,6 +6,7 @@ use super::image;
 use crate::context::Context;
 use crate::docker::containers::{Container, Mount};
 use crate::domain::docker_args::{mounted_source, quoted};
+use crate::domain::names::VolumeName;
 use crate::domain::volume_options::Fault;
 use crate::domain::{AppName, Finding, Policy, Severity, Source, VolumeOptions};
 use crate::fs::look::{Kind, Looked};
@@ -88,23 +89,25 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     let name = &mounted.entry.name;
     let part = missing_part(mounted, context);
-    let (code, missing, remedy) = match mounted.entry.host_path.as_ref() {
-        None => return Seen::There,
-        Some(_) if part.is_some() => {
-            let path = part.unwrap_or_default();
-            ("missing-source", path.clone(), format!("mkdir -p {} (as root)", quoted(&path)))
+    let (code, missing, remedy) = match (mounted.entry.host_path.as_ref(), part) {
+        (None, _) => return Seen::There,
+        (_, Some(part)) => {
+            let remedy = format!("mkdir -p {} (as root)", quoted(&part));
+            ("missing-source", part, remedy)
         }
         // Types say themselves what is the matter.
-        Some(_) if mounted.entry.is_typed() => return Seen::There,
+        _ if mounted.entry.is_typed() => return Seen::There,
         // So does what is noted of a volume.
-        Some(Source::Volume(_)) if mounted.entry.volume_target().has_options => return Seen::There,
-        Some(Source::Volume(volume)) => {
+        (Some(Source::Volume(_)), _) if mounted.entry.volume_target().has_options => {
+            return Seen::There;
+        }
+        (Some(Source::Volume(volume)), _) => {
             if docker::volumes::exists(&context.environment, volume.as_str()) != Some(false) {
                 return Seen::There;
             }
             ("missing-volume", source.clone(), format!("docker volume create {volume}"))
         }
-        Some(Source::Path(_)) => {
+        (Some(Source::Path(_)), _) => {
             let path = Path::new(&source);
             if !is_seen_from_here(path, context) || path.exists() {
                 return Seen::There;
@@ -150,19 +153,30 @@ pub(crate) fn can_be_made(mounted: &Mounted) -> bool {
 
 /// Where a mount's part of a Docker volume would be, if it is surely not there.
 fn missing_part(mounted: &Mounted, context: &Context) -> Option<String> {
-    let part = mounted.attachment.subpath.as_ref()?;
+    mounted.attachment.subpath.as_ref()?;
     let Some(Source::Volume(volume)) = &mounted.entry.host_path else {
         return None;
     };
-    let root = docker::volumes::directory(&context.environment, volume.as_str())?;
+    let (root, path) = in_volume(volume, mounted, context)?;
     if !is_seen_from_here(Path::new(&root), context) {
         return None;
     }
     let is_nothing =
         |path: &str| looked(path, context).is_some_and(|looked| looked.kind == Kind::Nothing);
-    let path = format!("{}/{part}", root.trim_end_matches('/'));
     // Docker makes the directory of a volume that it has not used yet.
     (!is_nothing(&root) && is_nothing(&path)).then_some(path)
+}
+
+/// Where the volume of a mount is on this host, and where what is mounted of it is; none where Docker does not say.
+fn in_volume(
+    volume: &VolumeName,
+    mounted: &Mounted,
+    context: &Context,
+) -> Option<(String, String)> {
+    let root = docker::volumes::directory(&context.environment, volume.as_str())?;
+    let part = mounted.attachment.subpath.as_ref();
+    let path = part.map(|part| format!("{}/{part}", root.trim_end_matches('/')));
+    Some((root.clone(), path.unwrap_or(root)))
 }
 
 /// A source at which nobody can look.
@@ -217,11 +231,7 @@ pub(crate) fn nested(
     let source = mounted_source(&outer.entry, &outer.attachment);
     let root = match outer.entry.host_path.as_ref()? {
         Source::Path(_) => source,
-        Source::Volume(volume) => {
-            let part = outer.attachment.subpath.as_ref();
-            let root = docker::volumes::directory(&context.environment, volume.as_str())?;
-            part.map_or(root.clone(), |part| format!("{root}/{part}"))
-        }
+        Source::Volume(volume) => in_volume(volume, outer, context)?.1,
     };
     if !outer.entry.is_docker_local() || !is_seen_from_here(Path::new(&root), context) {
         return None;

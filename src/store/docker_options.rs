@@ -1,10 +1,10 @@
 //! docker-options' own files, in which older storage mounts are `-v host:container` lines.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{Store, files};
+use super::{Store, files, json};
 use crate::domain::docker_args::quoted;
-use crate::domain::docker_options::{Flag, FlagMount, flags};
+use crate::domain::docker_options::{FlagMount, flags};
 use crate::domain::{AppName, ContainerPath, Error, MountString, Phase, ProcessType, Result};
 
 #[derive(Debug)]
@@ -39,11 +39,6 @@ impl OptionsFile {
         texts
             .map(|text| VolumeLine { text: text.to_owned(), mount: MountString::parse_typed(text) })
             .collect()
-    }
-
-    /// All flags, as Docker gets them.
-    pub fn flags(&self) -> Vec<Flag> {
-        flags(&self.told())
     }
 
     /// All that is mounted, in every way in which it can be written.
@@ -108,15 +103,16 @@ fn volume_text(line: &str) -> Option<&str> {
 impl Store {
     /// The files with docker-options' lines for an app: Dokku's, also those of one process type, and those of before 0.38.
     pub fn docker_options(&self, app: &AppName) -> Result<Vec<OptionsFile>> {
-        let folder = self.layout().property("docker-options", app.as_str(), "");
+        let directory = self.layout().property("docker-options", app.as_str(), "");
+        let mut current = json::names(&directory, |name| {
+            let (process_type, phase) = name.rsplit_once('.')?;
+            let process_type = ProcessType::parse(process_type).ok()?;
+            Some((name.to_owned(), process_type, Phase::parse(phase).ok()?))
+        })?;
+        current.sort_unstable_by(|(one, ..), (other, ..)| one.cmp(other));
         let mut found = Vec::new();
-        for name in names(&folder)? {
-            let parts = name.rsplit_once('.').and_then(|(process, phase)| {
-                Some((ProcessType::parse(process).ok()?, Phase::parse(phase).ok()?))
-            });
-            if let Some((process_type, phase)) = parts {
-                found.extend(read(folder.join(&name), phase, process_type, true)?);
-            }
+        for (name, process_type, phase) in current {
+            found.extend(read(directory.join(name), phase, process_type, true)?);
         }
         if let Some(root) = self.apps_root() {
             for phase in Phase::ALL {
@@ -127,18 +123,6 @@ impl Store {
         }
         Ok(found)
     }
-}
-
-fn names(folder: &Path) -> Result<Vec<String>> {
-    let files = match std::fs::read_dir(folder) {
-        Ok(files) => files,
-        Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(Error::system("read", folder)(error)),
-    };
-    let mut names: Vec<String> =
-        files.flatten().filter_map(|file| file.file_name().into_string().ok()).collect();
-    names.sort_unstable();
-    Ok(names)
 }
 
 fn read(
