@@ -76,6 +76,12 @@ pub fn inject(host: &Host, line: &str, name: &str, what: &str) -> (Answer, Vec<K
     run(host, line, &[&format!("trace={name}"), &format!("inject={name}:{what}")])
 }
 
+/// Whether a run made a call that another run had made. A reader locks only where a change has just been, so how often it does
+/// depends on the machine's speed.
+pub fn is_made(calls: &[KernelCall], call: &KernelCall) -> bool {
+    calls.iter().any(|made| made.name == call.name && made.index >= call.index)
+}
+
 /// Runs the program under strace with these expressions.
 pub fn run(host: &Host, line: &str, expressions: &[&str]) -> (Answer, Vec<KernelCall>) {
     let log = Log::new();
