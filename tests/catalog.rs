@@ -271,7 +271,7 @@ fn bash_completes_commands_flags_and_names() {
         // Bash has what is before the last colon already.
         ("storage:cl", &["clone"]),
         ("storage:snapshots:", &["create", "destroy", "list", "restore"]),
-        ("storage:unmount blog --", &["--container-dir", "--process-type"]),
+        ("storage:unmount blog --", &["--all", "--container-dir", "--process-type"]),
         ("storage:destroy --no", &["--no-trash"]),
         ("storage:create x --type t", &["tmpfs"]),
         ("storage:list blog --format ", &["text", "json"]),

@@ -194,6 +194,7 @@ fn prepare(
     of_app.extend(sources::taken_by_options(app, all, context));
     of_app.extend(one_writer::findings(app, &all.mounted, asked, context)?);
     findings.extend(of_app.into_iter().filter(is_asked));
+    findings.extend(asked.iter().filter_map(|m| sources::wrong_scheduler(app, m, context)));
     let policy = context.store.policy()?;
     let mut to_make = Vec::new();
     let mut is_missing = Vec::new();

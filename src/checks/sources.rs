@@ -13,6 +13,7 @@ use crate::fs::look::{Kind, Looked};
 use crate::fs::real::{missing_target, overlap};
 use crate::host::environment;
 use crate::ops::places::judge;
+use crate::ops::scheduler;
 use crate::storage::ownership::StorageRoot;
 use crate::storage::root::default_path;
 use crate::store::docker_options::{OptionMount, OptionsFile};
@@ -52,6 +53,21 @@ pub(crate) fn not_allowed(
     };
     let unmount = judge::unmount(app, entry, attachment);
     Some(finding(code, app, mounted, &rest, unmount).at(entry.shown_source()))
+}
+
+/// A claim of a cluster, where this host's Docker runs the app.
+pub(crate) fn wrong_scheduler(
+    app: &AppName,
+    mounted: &Mounted,
+    context: &Context,
+) -> Option<Finding> {
+    let (why, remedy) = scheduler::mismatch(&mounted.entry, app, context)?;
+    let unmount = judge::unmount(app, &mounted.entry, &mounted.attachment);
+    let path = &mounted.attachment.container_path;
+    let sentence = format!("{app} mounts a claim of a cluster at {path}: {why}");
+    let remedy = format!("{remedy}, or {unmount}");
+    let finding = Finding::new("wrong-scheduler", Severity::Stops, sentence, remedy);
+    Some(finding.of_app(app).of_entry(&mounted.entry.name).at(path.to_string()))
 }
 
 /// What is known of a source.

@@ -10,10 +10,9 @@ use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, EntryName, Error, NeedId, Ownership, Phase, Phases,
     ProcessType, Result, Source, Subpath, VolumeOptions, refuse,
 };
-use crate::ops::places::judge;
-use crate::ops::{access, mount, restart, scheduler, unmount};
-use crate::store::MountsFile;
-use crate::store::entries::{changed_meanwhile, no_such_entry};
+use crate::ops::mount_set::MountSet;
+use crate::ops::{access, mount, restart, scheduler};
+use crate::store::entries::no_such_entry;
 
 /// The largest document, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -63,11 +62,15 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (positional, app) = positional.of_app(1, context)?;
     positional.at_most(1)?;
     let wanted = document()?;
-    let planned = plan(&app, &wanted, context)?;
+    let numbers = 1..=wanted.len();
+    let in_place =
+        |number: &usize, error| Error::refused(format!("mount {number} of the document: {error}"));
+    let one = |number: &usize| one(&app, &wanted[number - 1], context);
+    let set = MountSet::check(&app, None, numbers, one, in_place, context)?;
     let lines = if arguments.plan {
-        difference(&context.store.mounts_file(&app)?.whole()?, &planned)
+        set.difference(&context.store.mounts_file(&app)?.whole()?)
     } else {
-        apply(&app, &planned, context)?
+        set.write(&app, context)?
     };
     if lines.is_empty() {
         context.out.headline(&format!("Nothing to change: {app} has these mounts already"));
@@ -83,32 +86,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         return Err(Error::Status(DIFFERENT));
     }
     context.out.headline(&format!("Storage mounts of {app} changed: {}", lines.len()));
+    set.entries().for_each(|entry| mount::warn(&app, entry, context));
     restart::say(&app, context);
     Ok(())
-}
-
-/// Changes the mounts, and returns what is different.
-fn apply(app: &AppName, planned: &[(Entry, Attachment)], context: &Context) -> Result<Vec<String>> {
-    context.store.change(|change| {
-        let mut mounts = change.store().mounts_file(app)?.whole()?;
-        let lines = difference(&mounts, planned);
-        if lines.is_empty() {
-            return Ok(lines);
-        }
-        for (entry, attachment) in planned {
-            change.store().refuse_shared_collision(app, None, entry, attachment)?;
-            change.store().refuse_second(app, entry, attachment)?;
-            match change.store().entry(&entry.name)? {
-                Some(now) if now == *entry => {}
-                None if entry.name.is_legacy() => change.write_entry(entry)?,
-                _ => return Err(changed_meanwhile(&entry.name)),
-            }
-        }
-        let before = mounts.attachments().map(|a| a.entry_name.clone()).collect();
-        replace(&mut mounts, planned);
-        unmount::write(app, &mounts, before, change)?;
-        Ok(lines)
-    })
 }
 
 fn document() -> Result<Vec<Wanted>> {
@@ -122,30 +102,9 @@ fn document() -> Result<Vec<Wanted>> {
     Ok(wanted)
 }
 
-/// The entries and attachments that the document wants, checked against the host and against each other.
-fn plan(app: &AppName, wanted: &[Wanted], context: &Context) -> Result<Vec<(Entry, Attachment)>> {
-    let mut planned: Vec<(Entry, Attachment)> = Vec::new();
-    for (index, wanted) in wanted.iter().enumerate() {
-        let in_place =
-            |error: Error| Error::refused(format!("mount {} of the document: {error}", index + 1));
-        let (entry, attachment) = one(app, wanted, context).map_err(in_place)?;
-        let earlier = planned.iter().map(|(_, attachment)| attachment);
-        if let Some(other) = attachment.collision(earlier) {
-            return Err(in_place(Error::refused(format!(
-                "container path \"{}\" is taken by storage entry \"{}\" of the same document",
-                attachment.container_path, other.entry_name
-            ))));
-        }
-        let second = context.store.refuse_second(app, &entry, &attachment);
-        second.map_err(|error| in_place(access::redact(error, context)))?;
-        planned.push((entry, attachment));
-    }
-    Ok(planned)
-}
-
 fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Attachment)> {
     let entry = entry(app, wanted, context)?;
-    scheduler::must_match(&entry, app, context)?;
+    scheduler::must_be_mountable(&entry, app, context)?;
     as_typed("container path", &wanted.container_path)?;
     let path = ContainerPath::parse(&wanted.container_path)?;
     let mut attachment = Attachment::new(entry.name.clone(), path);
@@ -169,9 +128,6 @@ fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Atta
         attachment.volume_chown = Some(Ownership::parse_for_mount(&wanted.volume_chown)?);
     }
     attachment.check()?;
-    let found = mount::check(app, &entry, &attachment, context)?;
-    let is_new = context.store.entry(&entry.name)?.is_none();
-    let entry = if is_new { judge::noted(&entry, found.as_ref()) } else { entry };
     Ok((entry, attachment))
 }
 
@@ -196,49 +152,9 @@ fn entry(app: &AppName, wanted: &Wanted, context: &Context) -> Result<Entry> {
     if wanted.host_path.is_empty() {
         refuse!("it has neither an entry_name nor a host_path");
     }
-    as_typed("host path", &wanted.host_path)?;
-    let source = Source::parse(&wanted.host_path)?;
-    judge::source(&source, None, Some(app), context)?;
-    let entry = Entry::legacy(source);
+    let entry = mount::of_source(app, Source::parse(&wanted.host_path)?, context)?;
     if is_legacy && entry.name.as_str() != wanted.entry_name {
         return Err(no_such_entry(&wanted.entry_name));
     }
-    Ok(context.store.entry(&entry.name)?.unwrap_or(entry))
-}
-
-/// One line for each mount that comes, goes or changes.
-fn difference(mounts: &MountsFile, planned: &[(Entry, Attachment)]) -> Vec<String> {
-    let told = |a: &Attachment| {
-        let options = a.options().map(|options| format!(":{options}")).unwrap_or_default();
-        format!(
-            "{} at {}{options} ({}, {})",
-            a.entry_name, a.container_path, a.phases, a.process_type
-        )
-    };
-    let mut lines = Vec::new();
-    for existing in mounts.attachments() {
-        match planned.iter().find(|(_, attachment)| attachment.is_same_mount(existing)) {
-            None => lines.push(format!("- {}", told(existing))),
-            Some((_, attachment)) if existing.with_settings_of(attachment) != *existing => {
-                lines.push(format!("~ {}", told(attachment)));
-            }
-            Some(_) => {}
-        }
-    }
-    for (_, attachment) in planned {
-        if !mounts.attachments().any(|existing| existing.is_same_mount(attachment)) {
-            lines.push(format!("+ {}", told(attachment)));
-        }
-    }
-    lines
-}
-
-fn replace(mounts: &mut MountsFile, planned: &[(Entry, Attachment)]) {
-    mounts.retain(|line| {
-        line.attachment()
-            .is_some_and(|existing| planned.iter().any(|(_, a)| a.is_same_mount(existing)))
-    });
-    for (_, attachment) in planned {
-        mounts.put(attachment);
-    }
+    Ok(entry)
 }

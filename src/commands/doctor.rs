@@ -82,6 +82,8 @@ fn of_app(
     findings.extend(crate::ops::needs::missing(app, context)?);
     findings.extend(sources::collisions(app, mounts));
     findings.extend(sources::taken_by_options(app, mounts, context));
+    let all = mounts.mounted.iter();
+    findings.extend(all.filter_map(|mounted| sources::wrong_scheduler(app, mounted, context)));
     let containers = running::deployed(app, everywhere);
     let of_this_host = mounts.mounted.iter().filter(|mounted| mounted.entry.is_docker_local());
     let deployed: Vec<_> = of_this_host

@@ -3,17 +3,20 @@
 use clap::Parser;
 
 use super::arguments::{self, given, list, parsed};
+use crate::checks::image::{self, AppImage};
 use crate::context::Context;
 use crate::domain::paths::as_typed;
 use crate::domain::{
-    AppName, Attachment, ContainerPath, DOCKER_LOCAL, Error, MountString, Ownership, Phase, Phases,
-    ProcessType, Result, Source, Subpath, VolumeOptions, refuse,
+    AppName, Attachment, ContainerPath, Entry, Error, MountSettings, MountSpec, MountString,
+    Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions, refuse,
 };
-use crate::ops::mount::{check, refuse_collision};
+use crate::ops::mount::{check, of_source, refuse_collision, warn};
+use crate::ops::mount_new::mount_new;
+use crate::ops::mount_set::MountSet;
 use crate::ops::places::judge;
 use crate::ops::{access, restart, scheduler};
+use crate::storage::ownership::Ids;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
-use crate::types;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -26,6 +29,9 @@ struct Arguments {
     /// --process-type: process type to mount for
     #[arg(long, value_name = "string")]
     process_type: Option<String>,
+    /// --replace: replace every mount of the process type with the pairs, in one step
+    #[arg(long, help_heading = arguments::OWN)]
+    replace: bool,
     /// --volume-chown: chown option applied at mount time
     #[arg(long, value_name = "string")]
     volume_chown: Option<String>,
@@ -47,6 +53,9 @@ struct Arguments {
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let (positional, app) = positional.of_app(2, context)?;
+    if arguments.replace {
+        return replace(&app, &positional[1..], &arguments, context);
+    }
     if let [_, name, path, ..] = &*positional
         && path.starts_with('/')
         && !name.contains(':')
@@ -57,6 +66,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     positional.at_most(2)?;
     let target = positional.at(1).to_owned();
+    if target.is_empty()
+        && let Some(container_dir) = given(arguments.container_dir.as_deref())
+    {
+        return mount_new_entry(&app, container_dir, &arguments, context);
+    }
     if target.contains(':') {
         mount_colon_form(&app, &target, &arguments, context)
     } else {
@@ -70,26 +84,24 @@ fn mount_colon_form(
     arguments: &Arguments,
     context: &mut Context,
 ) -> Result<()> {
-    let mut mount = MountString::parse_typed(target)?;
-    let found = judge::source(&mount.source, None, Some(app), context)?;
-    if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
-        mount.source = Source::Path(jail.land(app, path)?);
-    }
-    let scheduler = scheduler::of_app(app, context);
-    if scheduler != DOCKER_LOCAL {
-        refuse!(
-            "colon-form mounts are only supported on docker-local apps; {app} is a {scheduler} app. Create a named entry with 'dokku storage:create --scheduler {scheduler}' and mount it instead"
-        );
-    }
+    let mount = MountString::parse_typed(target)?;
     let typed_source = mount.source.clone();
-    let (entry, mut attachment) = mount.into_entry_and_attachment();
+    let entry = of_source(app, mount.source.clone(), context)?;
+    let (_, mut attachment) = mount.into_entry_and_attachment();
+    attachment.entry_name.clone_from(&entry.name);
     if let Some(given) = given(arguments.container_dir.as_deref())
         && ContainerPath::parse(given)? != attachment.container_path
     {
         refuse!("--container-dir {given:?} and {target:?} name two different container paths");
     }
-    complete(&mut attachment, arguments)?;
-    check(app, &entry, &attachment, context)?;
+    let said = MountSettings {
+        readonly: attachment.readonly,
+        volume_options: attachment.volume_options.take(),
+        ..MountSettings::default()
+    };
+    attachment.process_type = process_type(arguments)?;
+    said.with_flags(settings(arguments)?)?.apply(&mut attachment)?;
+    let found = check(app, &entry, &attachment, context)?;
     context.store.change(|change| {
         let store = change.store();
         let registered = store.entry(&entry.name)?;
@@ -131,19 +143,14 @@ fn mount_entry(
     arguments: &Arguments,
     context: &mut Context,
 ) -> Result<()> {
-    let entry = match access::entry(name, context) {
-        Err(Error::Refused { .. }) => {
-            return Err(no_such_entry(name).hint("create it first with `dokku storage:create`"));
-        }
-        other => other?,
-    };
+    let entry = entry_to_mount(name, app, context)?;
     let Some(container_dir) = given(arguments.container_dir.as_deref()) else {
         refuse!("--container-dir is required when mounting a named storage entry");
     };
     as_typed("container path", container_dir)?;
-    scheduler::must_match(&entry, app, context)?;
     let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
-    complete(&mut attachment, arguments)?;
+    attachment.process_type = process_type(arguments)?;
+    settings(arguments)?.apply(&mut attachment)?;
     let found = check(app, &entry, &attachment, context)?;
     let noted = judge::noted(&entry, found.as_ref());
     let (is_new, is_changed) = context.store.change(|change| {
@@ -172,37 +179,116 @@ fn mount_entry(
     } else {
         format!("Storage entry {name} mount {place} updated")
     });
-    let missing = types::of(&entry).requirements(&context.environment);
-    if let Some(missing) = missing.into_iter().find(|needed| !needed.is_here) {
-        context.out.warn(&format!(
-            "{app} cannot be deployed with it yet: it needs {}, which is not here; {}",
-            missing.what, missing.remedy
-        ));
-    }
+    warn(app, &entry, context);
     if is_changed {
         restart::say(app, context);
     }
     Ok(())
 }
 
-/// Takes what the flags say into the attachment.
-fn complete(attachment: &mut Attachment, arguments: &Arguments) -> Result<()> {
+/// Without a source: makes an entry for it, whose directory belongs to the user of the app's image.
+fn mount_new_entry(
+    app: &AppName,
+    container_dir: &str,
+    arguments: &Arguments,
+    context: &mut Context,
+) -> Result<()> {
+    as_typed("container path", container_dir)?;
+    let path = ContainerPath::parse(container_dir)?;
+    let (process_type, settings) = (process_type(arguments)?, settings(arguments)?);
+    let attachment = |entry: &Entry| {
+        let mut attachment = Attachment::new(entry.name.clone(), path.clone());
+        attachment.process_type = process_type.clone();
+        settings.clone().apply(&mut attachment)?;
+        Ok(attachment)
+    };
+    let image = AppImage::find(app, &image::names(app, "", context), context);
+    let owner = image.and_then(|image| image.host_ids()).map(|(uid, gid)| Ids { uid, gid });
+    let entry = mount_new(app, attachment, owner, context)?;
+    let of =
+        owner.map(|ids| format!(", with the owner {}:{} of the app's image", ids.uid, ids.gid));
+    context.out.headline(&format!(
+        "Storage entry {} created and mounted at {container_dir} on {app}{}",
+        entry.name,
+        of.unwrap_or_default()
+    ));
+    restart::say(app, context);
+    Ok(())
+}
+
+/// Replaces the mounts of a process type with those of the pairs.
+fn replace(
+    app: &AppName,
+    pairs: &[String],
+    arguments: &Arguments,
+    context: &mut Context,
+) -> Result<()> {
+    if given(arguments.container_dir.as_deref()).is_some() {
+        refuse!("The --container-dir flag cannot be used with --replace");
+    }
+    if pairs.is_empty() {
+        refuse!("Must specify at least one mount, use storage:unmount --all to remove all mounts");
+    }
+    let flags = settings(arguments)?;
+    let process_type = process_type(arguments)?;
+    let mount = |pair: &&String| {
+        let spec = MountSpec::parse(pair)?;
+        let entry = if spec.source.starts_with('/') {
+            of_source(app, Source::parse(&spec.source)?, context)?
+        } else {
+            entry_to_mount(&spec.source, app, context)?
+        };
+        let mut attachment = Attachment::new(entry.name.clone(), spec.container_path);
+        attachment.process_type = process_type.clone();
+        spec.settings.with_flags(flags.clone())?.apply(&mut attachment)?;
+        Ok((entry, attachment))
+    };
+    let in_place = |pair: &&String, error| Error::refused(format!("mount {pair:?}: {error}"));
+    let scope = Some(process_type.clone());
+    let set = MountSet::check(app, scope, pairs, mount, in_place, context)?;
+    let lines = set.write(app, context)?;
+    for line in &lines {
+        context.out.detail_unless_quiet(line);
+    }
+    context
+        .out
+        .headline(&format!("Storage mounts for process type {process_type} replaced on {app}"));
+    set.entries().for_each(|entry| warn(app, entry, context));
+    if !lines.is_empty() {
+        restart::say(app, context);
+    }
+    Ok(())
+}
+
+/// The entry of that name, for an app of its scheduler.
+fn entry_to_mount(name: &str, app: &AppName, context: &Context) -> Result<Entry> {
+    let entry = match access::entry(name, context) {
+        Err(Error::Refused { .. }) => {
+            return Err(no_such_entry(name).hint("create it first with `dokku storage:create`"));
+        }
+        other => other?,
+    };
+    scheduler::must_be_mountable(&entry, app, context)?;
+    Ok(entry)
+}
+
+fn process_type(arguments: &Arguments) -> Result<ProcessType> {
+    ProcessType::parse(arguments.process_type.as_deref().unwrap_or_default())
+}
+
+/// What the flags say of how something is mounted.
+fn settings(arguments: &Arguments) -> Result<MountSettings> {
     let phases: Result<Vec<Phase>> =
         list(&arguments.phase).iter().map(|p| Phase::parse(p)).collect();
-    attachment.phases = Phases::or_default(phases?);
-    attachment.process_type =
-        ProcessType::parse(arguments.process_type.as_deref().unwrap_or_default())?;
-    attachment.readonly |= arguments.volume_readonly;
-    if let Some(subpath) = given(arguments.volume_subpath.as_deref()) {
-        as_typed("subpath", subpath)?;
-        attachment.subpath = Some(Subpath::parse(subpath)?);
-    }
-    if let Some(options) = given(arguments.volume_options.as_deref()) {
-        if attachment.volume_options.is_some() {
-            refuse!("options were given both behind the second colon and with --volume-options");
-        }
-        attachment.volume_options = Some(VolumeOptions::parse(options)?);
-    }
-    attachment.volume_chown = parsed(arguments.volume_chown.as_ref(), Ownership::parse_for_mount)?;
-    attachment.check()
+    Ok(MountSettings {
+        phases: phases?,
+        subpath: parsed(arguments.volume_subpath.as_ref(), |subpath| {
+            as_typed("subpath", subpath)?;
+            Subpath::parse(subpath)
+        })?,
+        readonly: arguments.volume_readonly,
+        writable: false,
+        volume_options: parsed(arguments.volume_options.as_ref(), VolumeOptions::parse)?,
+        volume_chown: parsed(arguments.volume_chown.as_ref(), Ownership::parse_for_mount)?,
+    })
 }

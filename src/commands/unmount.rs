@@ -1,4 +1,4 @@
-//! `storage:unmount`: takes a mount away from an app. The data stays.
+//! `storage:unmount`: takes mounts away from an app. The data stays.
 
 use clap::Parser;
 
@@ -10,10 +10,13 @@ use crate::domain::{
 };
 use crate::ops::restart;
 use crate::ops::unmount::write;
-use crate::store::{Line, Mounted, MountsFile};
+use crate::store::{Line, Mounted, MountsFile, Store};
 
 #[derive(Debug, Parser)]
 struct Arguments {
+    /// --all: remove every mount, or every mount of the process type
+    #[arg(long, help_heading = arguments::OWN)]
+    all: bool,
     /// --container-dir: container path (named-entry form, disambiguates duplicates)
     #[arg(long, value_name = "string")]
     container_dir: Option<String>,
@@ -39,56 +42,166 @@ impl Which<'_> {
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let (positional, app) = positional.of_app(2, context)?;
-    positional.at_most(2)?;
-    let target = positional.at(1);
+    let targets = &positional[1..];
     let which = Which {
         container_dir: given(arguments.container_dir.as_deref()),
         process_type: given(arguments.process_type.as_deref()),
     };
-    if target.contains(':') {
-        unmount_colon_form(&app, target, which, context)?;
-    } else {
-        unmount_entry(&app, target, which, context)?;
+    if arguments.all {
+        return unmount_all(&app, targets, which, context);
     }
+    let targets = match targets {
+        [] => &[String::new()],
+        targets => targets,
+    };
+    if targets.len() > 1 && which.container_dir.is_some() {
+        refuse!("The --container-dir flag cannot be used with multiple mounts");
+    }
+    for target in targets.iter().filter(|target| !target.contains(':')) {
+        refuse_shared(&app, target, context)?;
+    }
+    let targets: Result<Vec<Target<'_>>> =
+        targets.iter().map(|target| Target::parse(&app, target, which, context)).collect();
+    let targets = targets?;
+    // Without a file there is nothing to change, and nothing to lock either.
+    if !context.store.layout().mounts(&app).exists() {
+        return Err(one_of(&targets, &targets[0], targets[0].not_mounted()));
+    }
+    context.store.change(|change| {
+        let mut mounts = change.store().mounts_file(&app)?;
+        let mut gone = Vec::new();
+        for target in &targets {
+            let taken = target.take(&mut mounts, change.store());
+            gone.extend(taken.map_err(|error| one_of(&targets, target, error))?);
+        }
+        write(&app, &mounts, gone, change)
+    })?;
     restart::say(&app, context);
     Ok(())
 }
 
-fn unmount_colon_form(
+/// The error with the mount in front of it, where there are several.
+fn one_of(targets: &[Target<'_>], target: &Target<'_>, error: Error) -> Error {
+    if targets.len() == 1 {
+        return error;
+    }
+    Error::refused(format!("mount {:?}: {error}", target.text))
+}
+
+/// Takes all mounts away, or all of one process type; that there are none is no error.
+fn unmount_all(
     app: &AppName,
-    target: &str,
+    targets: &[String],
     which: Which<'_>,
-    context: &Context,
+    context: &mut Context,
 ) -> Result<()> {
-    // Whatever its options are, or were in another version: the two paths say which mount it is.
-    let paths: Vec<&str> = target.splitn(3, ':').take(2).collect();
-    let mount = MountString::parse(&paths.join(":"))?;
-    let mut legacy = vec![Entry::legacy(mount.source.clone()).name];
-    if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
-        legacy.push(Entry::legacy(Source::Path(jail.land(app, path)?)).name);
+    if let Some(target) = targets.first() {
+        refuse!("A mount cannot be specified with --all; leave {target:?} or --all out");
     }
-    let not_mounted = || Error::refused("Mount path does not exist.");
-    if !has_mounts(app, context) {
-        return Err(not_mounted());
+    if which.container_dir.is_some() {
+        refuse!("The --container-dir flag cannot be used with --all");
     }
-    context.store.change(|change| {
+    let is_changed = context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?;
+        let Some(gone) = take(&mut mounts, |line| which.includes(line)) else {
+            return Ok(false);
+        };
+        write(app, &mounts, gone, change)?;
+        Ok(true)
+    })?;
+    let scope = which.process_type.map(|name| format!(" for process type {name}"));
+    let scope = scope.unwrap_or_default();
+    context.out.headline(&format!("Removed all storage mounts{scope} on {app}"));
+    if is_changed {
+        restart::say(app, context);
+    }
+    Ok(())
+}
+
+/// What is to be taken away.
+struct Target<'a> {
+    app: &'a AppName,
+    /// As it was typed.
+    text: &'a str,
+    which: Which<'a>,
+    /// The two paths of the colon form, and the names of the entries that stand for the source.
+    colon_form: Option<(MountString, Vec<EntryName>)>,
+}
+
+impl<'a> Target<'a> {
+    fn parse(app: &'a AppName, text: &'a str, which: Which<'a>, context: &Context) -> Result<Self> {
+        if !text.contains(':') {
+            return Ok(Self { app, text, which, colon_form: None });
+        }
+        // Whatever its options are, or were in another version: the two paths say which mount it is.
+        let paths: Vec<&str> = text.splitn(3, ':').take(2).collect();
+        let mount = MountString::parse(&paths.join(":"))?;
+        let mut legacy = vec![Entry::legacy(mount.source.clone()).name];
+        if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
+            legacy.push(Entry::legacy(Source::Path(jail.land(app, path)?)).name);
+        }
+        Ok(Self { app, text, which, colon_form: Some((mount, legacy)) })
+    }
+
+    fn not_mounted(&self) -> Error {
+        let Self { app, text, .. } = self;
+        if self.colon_form.is_some() {
+            return Error::refused("Mount path does not exist.");
+        }
+        let place = self.which.container_dir.map(|path| format!(" at {path:?}"));
+        let place = place.unwrap_or_default();
+        Error::refused(format!("storage entry {text:?} is not mounted{place} on app \"{app}\""))
+    }
+
+    /// Takes its line out of the file, and returns the entries of what is gone.
+    fn take(&self, mounts: &mut MountsFile, store: &Store) -> Result<Vec<EntryName>> {
+        let gone = match &self.colon_form {
+            None => self.take_entry(mounts)?,
+            Some((mount, legacy)) => self.take_colon_form(mount, legacy, mounts, store),
+        };
+        gone.ok_or_else(|| self.not_mounted())
+    }
+
+    fn take_entry(&self, mounts: &mut MountsFile) -> Result<Option<Vec<EntryName>>> {
+        let Self { app, text, which, .. } = self;
+        let is_meant = |line: &Line| line.is_about(text) && which.includes(line);
+        let meant = mounts.lines().iter().filter(|line| is_meant(line));
+        let mut paths: Vec<String> = meant.filter_map(Line::container_path).collect();
+        if paths.len() > 1 && which.container_dir.is_none() {
+            paths.sort_unstable();
+            refuse!(
+                "storage entry {text:?} is mounted at multiple paths on app \"{app}\" ({}); pass --container-dir to disambiguate",
+                paths.join(", ")
+            );
+        }
+        Ok(take(mounts, is_meant))
+    }
+
+    fn take_colon_form(
+        &self,
+        mount: &MountString,
+        legacy: &[EntryName],
+        mounts: &mut MountsFile,
+        store: &Store,
+    ) -> Option<Vec<EntryName>> {
+        let source = mount.source.as_str();
+        let is_here =
+            |line: &Line| is_at(line, mount.container_path.as_str()) && self.which.includes(line);
         // What `storage:list` shows of an entry with a name of its own can be given back to it, too.
         let is_shown_so = |line: &Line| {
             let attachment = line.attachment()?;
-            let entry = change.store().entry(&attachment.entry_name).ok()??;
-            let source = mount.source.as_str();
+            let entry = store.entry(&attachment.entry_name).ok()??;
             Some(entry.shown_source() == source || mounted_source(&entry, attachment) == source)
         };
-        let is_here =
-            |line: &Line| is_at(line, mount.container_path.as_str()) && which.includes(line);
-        let by_name = |line: &Line| {
+        let by_legacy = |line: &Line| {
             is_here(line) && legacy.iter().any(|name: &EntryName| line.is_about(name.as_str()))
         };
         let by_source = |line: &Line| is_here(line) && is_shown_so(line) == Some(true);
-        let gone = take(&mut mounts, by_name).or_else(|| take(&mut mounts, by_source));
-        write(app, &mounts, gone.ok_or_else(not_mounted)?, change)
-    })
+        let by_name = |line: &Line| is_here(line) && line.is_about(source);
+        take(mounts, by_legacy)
+            .or_else(|| take(mounts, by_source))
+            .or_else(|| take(mounts, by_name))
+    }
 }
 
 /// Says where an entry is to be taken away that the app only has from another.
@@ -105,36 +218,6 @@ fn refuse_shared(app: &AppName, name: &str, context: &Context) -> Result<()> {
     refuse!(
         "storage entry {name:?} is shared with {app} from {from}, which mounts it; to end the sharing: dokku storage:unshare {from} {app}"
     )
-}
-
-fn unmount_entry(app: &AppName, name: &str, which: Which<'_>, context: &Context) -> Result<()> {
-    refuse_shared(app, name, context)?;
-    let container_dir = which.container_dir;
-    let not_mounted = || {
-        let place = container_dir.map(|path| format!(" at {path:?}")).unwrap_or_default();
-        Error::refused(format!("storage entry {name:?} is not mounted{place} on app \"{app}\""))
-    };
-    if !has_mounts(app, context) {
-        return Err(not_mounted());
-    }
-    context.store.change(|change| {
-        let mut mounts = change.store().mounts_file(app)?;
-        let is_meant = |line: &Line| line.is_about(name) && which.includes(line);
-        let meant = mounts.lines().iter().filter(|line| is_meant(line));
-        let mut paths: Vec<String> = meant.filter_map(Line::container_path).collect();
-        if paths.len() > 1 && container_dir.is_none() {
-            paths.sort_unstable();
-            refuse!("storage entry {name:?} is mounted at multiple paths on app \"{app}\" ({}); pass --container-dir to disambiguate",
-                paths.join(", "));
-        }
-        let gone = take(&mut mounts, is_meant).ok_or_else(not_mounted)?;
-        write(app, &mounts, gone, change)
-    })
-}
-
-/// Whether the app has anything mounted: without, there is nothing to change, and nothing to lock either.
-fn has_mounts(app: &AppName, context: &Context) -> bool {
-    context.store.layout().mounts(app).exists()
 }
 
 /// Whether a line mounts at this container path; `/a` and `/a/` are the same.

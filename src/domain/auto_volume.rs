@@ -16,11 +16,16 @@ impl AutoVolume {
     /// What the entry would like to be called: the app and the path, in the letters that an entry's name has. It may be
     /// too long, and taken.
     pub fn wanted_name(&self) -> String {
-        let text = format!("{}-{}", self.app, self.path.parts().join("-")).to_ascii_lowercase();
-        let letters: String =
-            text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
-        letters.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
+        entry_name_of(&format!("{}-{}", self.app, self.path.parts().join("-")))
     }
+}
+
+/// The same in the letters that an entry's name has.
+pub(crate) fn entry_name_of(text: &str) -> String {
+    let text = text.to_ascii_lowercase();
+    let letters: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    letters.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
 impl std::fmt::Display for AutoVolume {

@@ -33,9 +33,9 @@ impl AppName {
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::refused(format!(
-                "App name {text:?} must begin with a lowercase letter or a digit and can only include lowercase letters, digits, dots, dashes and underscores"
-            )))
+            Err(Error::refused(
+                "App name must begin with lowercase alphanumeric character, and may only contain lowercase alphanumerics, dots, and hyphens",
+            ))
         }
     }
 }

@@ -10,6 +10,8 @@ pub(crate) mod entries;
 pub(crate) mod forget;
 pub(crate) mod migrate;
 pub(crate) mod mount;
+pub(crate) mod mount_new;
+pub(crate) mod mount_set;
 pub(crate) mod mounts;
 pub(crate) mod needs;
 pub(crate) mod places;

@@ -3,9 +3,10 @@
 use crate::context::Context;
 use crate::docker::volumes::Volume;
 use crate::domain::entry::only_on_default_path;
+use crate::domain::paths::as_typed;
 use crate::domain::volume_options::Fault;
 use crate::domain::{
-    AppName, Attachment, Entry, Error, Phase, Result, Source, VolumeOptions, refuse,
+    AppName, Attachment, DOCKER_LOCAL, Entry, Error, Phase, Result, Source, VolumeOptions, refuse,
 };
 use crate::ops::places::judge;
 use crate::ops::scheduler;
@@ -23,6 +24,37 @@ pub(crate) fn refuse_collision<'a>(
             "container path \"{}\" on {app} is taken by storage entry \"{}\" (phases {}, process type {}); unmount that one first or mount at another path",
             attachment.container_path, other.entry_name, other.phases, other.process_type
         ))),
+    }
+}
+
+/// The entry that stands for a source that somebody typed: the one that is there, or a new one that is not written yet.
+pub(crate) fn of_source(app: &AppName, mut source: Source, context: &Context) -> Result<Entry> {
+    as_typed("host path", source.as_str())?;
+    judge::source(&source, None, Some(app), context)?;
+    if let (Source::Path(path), Some(jail)) = (&source, context.store.policy()?.jail) {
+        source = Source::Path(jail.land(app, path)?);
+    }
+    let scheduler = scheduler::of_app(app, context);
+    if scheduler != DOCKER_LOCAL {
+        refuse!(
+            "colon-form mounts are only supported on docker-local apps; {app} is a {scheduler} app. Create a named entry with 'dokku storage:create --scheduler {scheduler}' and mount it instead"
+        );
+    }
+    let entry = Entry::legacy(source);
+    Ok(context.store.entry(&entry.name)?.unwrap_or(entry))
+}
+
+/// Says what keeps an app from being deployed with an entry that it mounts.
+pub(crate) fn warn(app: &AppName, entry: &Entry, context: &mut Context) {
+    if let Some((why, remedy)) = scheduler::mismatch(entry, app, context) {
+        context.out.warn(&format!("{app} cannot be deployed with it yet: {why}; {remedy}"));
+    }
+    let missing = types::of(entry).requirements(&context.environment);
+    if let Some(missing) = missing.into_iter().find(|needed| !needed.is_here) {
+        context.out.warn(&format!(
+            "{app} cannot be deployed with it yet: it needs {}, which is not here; {}",
+            missing.what, missing.remedy
+        ));
     }
 }
 

@@ -75,6 +75,29 @@ pub(crate) fn must_match(entry: &Entry, app: &AppName, context: &Context) -> Res
     )))
 }
 
+/// The same for a mount. A claim of a cluster may be mounted before its app gets that scheduler: scripts do so.
+pub(crate) fn must_be_mountable(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
+    if is_elsewhere(entry) { Ok(()) } else { must_match(entry, app, context) }
+}
+
+/// Why an app of this host's Docker cannot have an entry yet.
+pub(crate) fn mismatch(
+    entry: &Entry,
+    app: &AppName,
+    context: &Context,
+) -> Option<(String, String)> {
+    let is_here = is_elsewhere(entry) && of_app(app, context) == DOCKER_LOCAL;
+    is_here.then(|| {
+        let Entry { name, scheduler, .. } = entry;
+        (
+            format!(
+                "storage entry \"{name}\" is for the scheduler {scheduler}, and {app} runs on {DOCKER_LOCAL}"
+            ),
+            format!("dokku scheduler:set {app} selected {scheduler}"),
+        )
+    })
+}
+
 /// Whether the entry's storage is made by a cluster's plugin.
 pub(crate) fn is_elsewhere(entry: &Entry) -> bool {
     entry.scheduler == K3S

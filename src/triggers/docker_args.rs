@@ -161,6 +161,11 @@ fn mounts(
             entry.name, entry.scheduler
         ));
     }
+    let applies = |mounted: &&Mounted| mounted.attachment.applies(phase, process_type);
+    let wrong = |mounted| sources::wrong_scheduler(app, mounted, context);
+    if let Some(finding) = mounts.mounted.iter().filter(applies).find_map(wrong) {
+        return Err(Error::refused(finding.line()));
+    }
     let sorted = mounts.sorted().into_iter().filter(|mounted| {
         mounted.entry.is_docker_local() && mounted.attachment.applies(phase, process_type)
     });

@@ -31,6 +31,7 @@ mod helpers;
 mod list;
 mod migrate;
 mod mount;
+mod mount_set;
 mod names;
 mod needs;
 mod places;

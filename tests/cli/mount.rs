@@ -184,3 +184,40 @@ fn what_docker_refuses() {
     session.show_file("lib/config/storage/blog/mounts");
     assert_transcript!(session);
 }
+
+#[test]
+fn without_a_source() {
+    let mut session = Session::dokku(&["blog", "my_app", "claims"]);
+    session.run(&["storage:mount", "blog", "--container-dir", "/app/storage"]);
+    session.run(&["storage:mount", "blog", "--container-dir", "/app/storage/"]);
+    session.run(&["storage:mount", "blog", "--container-dir", "/cache", "--phase", "deploy"]);
+    session.run(&["storage:mount", "blog", "--container-dir", "relative"]);
+    session.run(&["storage:mount", "blog", "--container-dir", "/x", "--volume-subpath", "../x"]);
+    session.run(&["storage:mount", "my_app", "", "--container-dir", "/data"]);
+    session.show_file("lib/config/storage/blog/mounts");
+    session.show_tree("lib/data/storage");
+    session.run(&["storage:list-entries"]);
+    session.host.write("lib/config/scheduler/claims/selected", "k3s");
+    session.run(&["storage:mount", "claims", "--container-dir", "/data"]);
+    session.run(&["storage:mount", "blog"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn a_claim_before_its_app_is_on_k3s() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "claim", "--scheduler", "k3s", "--size", "1Gi"]);
+    session.run(&["storage:mount", "blog", "claim", "--container-dir", "/data"]);
+    session.remark("what runs on this host's Docker gets no container without it");
+    session.run(&["docker-args-deploy", "blog", "latest", "web"]);
+    session.run(&["docker-args-run", "blog", "latest"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog"]);
+    session.run(&["storage:doctor", "blog"]);
+    session.remark("and on k3s all is well");
+    session.host.write("lib/config/scheduler/blog/selected", "k3s");
+    session.run(&["docker-args-deploy", "blog", "latest", "web"]);
+    session.run(&["pre-release-builder", "herokuish", "blog", "dokku/blog"]);
+    session.run(&["storage:mount", "--replace", "blog", "claim:/claim"]);
+    session.run(&["storage:app:report", "blog"]);
+    assert_transcript!(session);
+}

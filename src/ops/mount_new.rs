@@ -1,0 +1,63 @@
+//! A new entry with a directory of its own, mounted in the same step.
+
+use crate::context::Context;
+use crate::domain::auto_volume::entry_name_of;
+use crate::domain::{AppName, Attachment, DOCKER_LOCAL, Entry, Result, Source, refuse};
+use crate::fs::tree::Depth;
+use crate::host::environment;
+use crate::ops::mount::{check, refuse_collision};
+use crate::ops::{access, scheduler};
+use crate::storage::entry_lock::EntryLock;
+use crate::storage::ownership::{Directory, Ids, StorageRoot};
+use crate::storage::root;
+use crate::storage::staged::{Staged, clear_staged};
+use crate::store::entries::changed_meanwhile;
+
+/// Makes the entry `APP-data`, or the next one whose name is free, and mounts it. The directory belongs to `owner`, where one is known.
+pub(crate) fn mount_new(
+    app: &AppName,
+    attachment: impl Fn(&Entry) -> Result<Attachment>,
+    owner: Option<Ids>,
+    context: &mut Context,
+) -> Result<Entry> {
+    clear_staged(context);
+    let wanted = entry_name_of(&format!("{app}-data"));
+    let name = context.store.free_entry_name(&wanted, |_| false)?;
+    let path = root::default_path(context, name.as_str());
+    let source = Source::parse(&path)?;
+    let entry = Entry { node: environment::node(), ..Entry::new(name.clone(), Some(source)) };
+    let attachment = attachment(&entry)?;
+    let scheduler = scheduler::of_app(app, context);
+    if scheduler != DOCKER_LOCAL {
+        refuse!(
+            "{app} runs on {scheduler}, which needs a size for its storage: dokku storage:create {name} --scheduler {scheduler} --size SIZE, and mount that"
+        );
+    }
+    access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
+    check(app, &entry, &attachment, context)?;
+    let others = context.store.mounts_file(app)?;
+    refuse_collision(app, &attachment, others.attachments())?;
+    let _lock = EntryLock::take(name.as_str(), context)?;
+    let hidden = Staged::new(name.as_str(), context)?;
+    root::make(&hidden.path(), context)?;
+    if let Some(owner) = owner {
+        let directory = Directory { name: hidden.name(), part: None };
+        StorageRoot::of(context).give(directory, owner, Depth::Folder, &|_| {})?;
+    }
+    context.store.change(|change| {
+        let store = change.store();
+        let mut mounts = store.mounts_file(app)?.whole()?;
+        refuse_collision(app, &attachment, mounts.attachments())?;
+        store.refuse_shared_collision(app, None, &entry, &attachment)?;
+        let directory = store.layout().directory(name.as_str());
+        if store.entry(&name)?.is_some() || std::fs::symlink_metadata(&directory).is_ok() {
+            return Err(changed_meanwhile(&name));
+        }
+        mounts.push(attachment.clone());
+        change.move_directory(hidden.path(), directory);
+        change.write_entry(&entry)?;
+        change.write_mounts(app, &mounts);
+        Ok(())
+    })?;
+    Ok(entry)
+}
