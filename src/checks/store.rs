@@ -60,9 +60,8 @@ fn docker_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Find
                 "{app} has \"{line}\" in docker-options for {}, which storage does not know",
                 file.phase.as_str()
             );
-            let as_text = line.strip_prefix("-v ").map(str::trim);
             let (sentence, severity, remedy) =
-                match migrated.iter().find(|other| Some(other.text.as_str()) == as_text) {
+                match migrated.iter().find(|other| other.line == line) {
                     Some(VolumeLine { mount: Ok(_), .. }) => {
                         (sentence, Severity::Person, format!("dokku storage:migrate {app}"))
                     }

@@ -26,7 +26,12 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         .out
         .warn("Deprecated: please use 'storage:create' instead of 'storage:ensure-directory'");
     let name = DirectoryName::parse(positional.at(0))?;
-    positional.at_most(1)?;
+    for word in positional.iter().skip(1) {
+        context.out.warn(&format!(
+            "Ignored: {word:?}; the directory is {} in the storage root",
+            name.as_str()
+        ));
+    }
     let ownership = Ownership::parse(&arguments.chown)?;
     let own = root::default_path(context, name.as_str());
     judge::source(&Source::parse(&own)?, None, None, context)?;

@@ -3,10 +3,12 @@
 use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::{Attachment, Result};
+use crate::ops::apps;
+use crate::ops::entries::tell_problems;
 use crate::ops::mounts::{Row, colon_form, shared_from};
 use crate::render::Format;
 use crate::render::table::table;
-use crate::store::Mounted;
+use crate::store::{Mounted, Mounts};
 
 impl<'a> From<&'a Mounted> for Row<'a> {
     fn from(mounted: &'a Mounted) -> Self {
@@ -22,6 +24,7 @@ impl<'a> From<&'a Mounted> for Row<'a> {
             ..
         } = &mounted.attachment;
         Self {
+            app: None,
             entry_name: mounted.entry.name.as_str(),
             host_path: mounted.entry.shown_source(),
             container_path: container_path.as_str(),
@@ -39,8 +42,12 @@ impl<'a> From<&'a Mounted> for Row<'a> {
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (output, positional) = arguments::parse::<Output>(words, context)?;
-    let (_, app) = positional.of_app(1, context)?;
+    let positional = positional.with_app(1, context);
     let format = output.format()?;
+    if positional.is_empty() && format == Format::Json {
+        return list_all(context);
+    }
+    let app = positional.app(0, context)?;
     let mounts = context.store.mounts(&app)?.readable()?;
     crate::ops::report::warn_of_orphans(&app, &mounts, context);
     let rows = mounts.sorted();
@@ -87,4 +94,28 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The mounts of every app that the caller sees. What cannot be read is said, and the rest is listed.
+fn list_all(context: &mut Context) -> Result<()> {
+    let mut problems = Vec::new();
+    let mut all = Vec::new();
+    for app in apps::all(&context.environment, &context.store)? {
+        match context.store.mounts(&app).and_then(Mounts::readable) {
+            Ok(mounts) => all.push((app, mounts)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    for (app, mounts) in &all {
+        crate::ops::report::warn_of_orphans(app, mounts, context);
+    }
+    let mut rows = Vec::new();
+    for (app, mounts) in &all {
+        for mounted in mounts.sorted() {
+            let row = Row::from(mounted).shared_from(shared_from(mounted, context)?);
+            rows.push(Row { app: Some(app), ..row });
+        }
+    }
+    context.out.json(&rows);
+    tell_problems(&problems, context)
 }

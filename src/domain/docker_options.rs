@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::ContainerPath;
+use super::names::VolumeName;
+use super::paths::as_typed;
 use super::volume_target::{LOCAL, VolumeTarget};
+use super::{ContainerPath, Error, HostPath, MountString, Result, Source, Subpath, VolumeOptions};
 
 /// The flags that need no value (`docker run`, and `docker build` where a build has no others of the name).
 const SWITCHES: [&str; 19] = [
@@ -124,6 +126,59 @@ impl Flag {
             _ => None,
         }
     }
+}
+
+impl Flag {
+    /// It as a mount of storage, with the part of the volume that is mounted, or why it cannot be one; none where it names no
+    /// path and no volume.
+    pub fn storage_mount(&self) -> Option<Result<(MountString, Option<Subpath>)>> {
+        match self.name.as_str() {
+            "volume" => Some(MountString::parse_typed(&self.value).map(|mount| (mount, None))),
+            "mount" if !fields(&self.value).iter().any(|field| field == "type=tmpfs") => {
+                Some(storage_mount(&self.value))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn storage_mount(text: &str) -> Result<(MountString, Option<Subpath>)> {
+    let (mut kind, mut source, mut path) = ("volume".to_owned(), String::new(), String::new());
+    let (mut readonly, mut options, mut subpath) = (false, Vec::new(), None);
+    for field in fields(text) {
+        let (key, value) = field.split_once('=').unwrap_or((&field, ""));
+        let is_yes = ["", "true", "1"].contains(&value);
+        match key.trim().to_lowercase().as_str() {
+            "type" => value.clone_into(&mut kind),
+            "source" | "src" => value.clone_into(&mut source),
+            "target" | "dst" | "destination" => value.clone_into(&mut path),
+            "readonly" | "ro" => readonly = is_yes,
+            "bind-propagation" => options.push(value.to_owned()),
+            "volume-nocopy" if is_yes => options.push("nocopy".to_owned()),
+            "volume-nocopy" => {}
+            "volume-subpath" => subpath = Some(Subpath::parse(value)?),
+            key => {
+                return Err(Error::refused(format!(
+                    "storage has nothing like the option {key} of --mount"
+                )));
+            }
+        }
+    }
+    let source = match kind.as_str() {
+        "bind" => Source::Path(HostPath::parse(&source)?),
+        "volume" => Source::Volume(VolumeName::parse(&source)?),
+        kind => return Err(Error::refused(format!("storage has no mounts of the type {kind:?}"))),
+    };
+    as_typed("host path", source.as_str())?;
+    as_typed("container path", &path)?;
+    let options = Some(options.join(",")).filter(|options| !options.is_empty());
+    let mount = MountString {
+        source,
+        container_path: ContainerPath::parse(&path)?,
+        readonly,
+        options: options.map(|options| VolumeOptions::parse(&options)).transpose()?,
+    };
+    Ok((mount, subpath))
 }
 
 /// `SOURCE:PATH[:OPTIONS]`, or a path alone, at which Docker puts a volume without a name.

@@ -1,7 +1,9 @@
 //! Taking mounts over from docker-options.
 
 use crate::context::Context;
-use crate::domain::{AppName, Attachment, Entry, Error, Phases, Result};
+use crate::domain::docker_args::quoted;
+use crate::domain::docker_options::FlagMount;
+use crate::domain::{AppName, Attachment, ContainerPath, Entry, Error, Phase, Phases, Result};
 use crate::ops::access;
 use crate::store::docker_options::OptionsFile;
 use crate::store::{MountsFile, files};
@@ -21,26 +23,33 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
             .flat_map(|file| file.volume_lines().into_iter().map(move |line| (line, file)))
             .collect();
         // Dokku's order: by the text of the mount.
-        lines.sort_by(|(a, _), (b, _)| a.text.cmp(&b.text));
-        left.extend(unread(&files));
+        lines.sort_by(|(a, _), (b, _)| a.value.cmp(&b.value));
+        left.extend(unread(app, &files));
         let mut mounts = store.mounts_file(app)?.whole()?;
         let mut taken = Vec::new();
         let mut entries: Vec<Entry> = Vec::new();
         for (line, file) in lines {
             let (entry, mut attachment) = match line.mount {
-                Ok(mount) => mount.into_entry_and_attachment(),
+                Ok((mount, subpath)) => {
+                    let (entry, mut attachment) = mount.into_entry_and_attachment();
+                    attachment.subpath = subpath;
+                    (entry, attachment)
+                }
                 Err(reason) => {
-                    left.push(format!("-v {}: {reason}", line.text));
+                    let remedy = file.removal(app, &line.line);
+                    left.push(format!("{}: {}; to remove the line: {remedy}", line.line, reason.to_string().trim_end_matches('.')));
                     continue;
                 }
             };
+            attachment.process_type = file.process_type.clone();
             attachment.phases = Phases::or_default(vec![file.phase]);
             let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
             if let Some(other) = attachment.collision(others) {
                 let entry = &other.entry_name;
                 left.push(format!(
-                    "-v {}: the container path is taken by storage entry \"{entry}\"",
-                    line.text
+                    "{}: the container path is taken by storage entry \"{entry}\"; to remove the line: {}",
+                    line.line,
+                    file.removal(app, &line.line)
                 ));
                 continue;
             }
@@ -50,21 +59,25 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
                 .refuse_second(app, mounted, &attachment)
                 .and_then(|()| store.refuse_shared_collision(app, None, mounted, &attachment));
             if let Err(Error::Held { .. } | Error::BecauseOf { .. }) = refused {
-                held.extend(refused.err().map(|error| (line.text, error)));
+                held.extend(refused.err().map(|error| (line.line, error)));
                 continue;
             }
             refused?;
             let is_other = |there: &Attachment| {
                 there.is_same_mount(&attachment)
-                    && (there.readonly, &there.volume_options)
-                        != (attachment.readonly, &attachment.volume_options)
+                    && (there.readonly, &there.volume_options, &there.subpath)
+                        != (attachment.readonly, &attachment.volume_options, &attachment.subpath)
             };
             if mounts.attachments().any(is_other) {
-                left.push(format!("-v {}: the same mount is there with other options", line.text));
+                left.push(format!(
+                    "{}: the same mount is there with other options; to remove the line: {}",
+                    line.line,
+                    file.removal(app, &line.line)
+                ));
                 continue;
             }
             take_over(&mut mounts, attachment);
-            taken.push((&file.path, line.text));
+            taken.push((&file.path, line.line));
             if registered.is_none() && !entries.contains(&entry) {
                 entries.push(entry);
             }
@@ -93,7 +106,7 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
         Ok(())
     })?;
     for (text, error) in held {
-        left.push(format!("-v {text}: {}", access::redact(error, context)));
+        left.push(format!("{text}: {}", access::redact(error, context)));
     }
     // The same line may stand in several files.
     let mut named = std::collections::HashSet::new();
@@ -104,24 +117,44 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// The lines that mount something in another way than with `-v`, or for one process type.
-fn unread(files: &[OptionsFile]) -> Vec<String> {
+/// The lines that mount something and are not taken over, each with the reason and the commands that do the same.
+fn unread(app: &AppName, files: &[OptionsFile]) -> Vec<String> {
     let mut lines = Vec::new();
     for file in files {
-        let read: Vec<String> =
-            file.volume_lines().into_iter().map(|line| format!("-v {}", line.text)).collect();
-        let mounts = file.mounts().into_iter().filter(|option| !option.mount.sources.is_empty());
-        let unread = mounts.map(|option| option.line);
-        // As `-v` lines are written above.
-        let plain = |line: &String| line.split_whitespace().collect::<Vec<_>>().join(" ");
-        lines.extend(unread.filter(|line| !read.iter().any(|read| plain(read) == plain(line))));
+        let read = file.volume_lines();
+        let is_read = |line: &str| read.iter().any(|read| read.line == line);
+        let mut unread = file.mounts();
+        unread.retain(|option| !option.mount.sources.is_empty() && !is_read(&option.line));
+        for same in unread.chunk_by(|a, b| a.line == b.line) {
+            let line = &same[0].line;
+            let reason = if file.phase == Phase::Build {
+                "it is for builds, which have mounts only with some builders"
+            } else {
+                "it does not stand alone on its line"
+            };
+            let commands = same.iter().map(|option| mount_command(app, file, &option.mount));
+            let commands = commands.collect::<Vec<_>>().join(" and ");
+            lines.push(format!("{line}: {reason}; {}, then {commands}", file.removal(app, line)));
+        }
     }
-    lines.dedup();
-    let reason = "only a line with one -v, for all process types, at deploy or run, is taken over";
     lines
-        .into_iter()
-        .map(|line| format!("{line}: {reason}; mount it with dokku storage:mount"))
-        .collect()
+}
+
+/// The command that mounts the same.
+fn mount_command(app: &AppName, file: &OptionsFile, mount: &FlagMount) -> String {
+    let source = mount.sources.first().map_or("", String::as_str);
+    let path = mount.container_path.as_ref().map_or("PATH", ContainerPath::as_str);
+    let options = if mount.is_readonly { ":ro" } else { "" };
+    let process_type = if file.process_type.is_default() {
+        String::new()
+    } else {
+        format!(" --process-type {}", file.process_type)
+    };
+    format!(
+        "dokku storage:mount {app} {} --phase {}{process_type}",
+        quoted(&format!("{source}:{path}{options}")),
+        file.phase.as_str()
+    )
 }
 
 /// Adds a mount, or its phase to the same mount where that is there.

@@ -2,13 +2,16 @@
 
 use crate::context::Context;
 use crate::domain::docker_args::{mounted_source, volume_argument};
-use crate::domain::{Phases, ProcessType, Result};
+use crate::domain::{AppName, Phases, ProcessType, Result};
 use crate::store::Mounted;
 use serde::Serialize;
 
 /// A mount as `--format json` shows it: Dokku's fields first, then those that make it complete.
 #[derive(Debug, Serialize)]
 pub(crate) struct Row<'a> {
+    /// The app, in a list of the mounts of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) app: Option<&'a AppName>,
     pub(crate) entry_name: &'a str,
     pub(crate) host_path: &'a str,
     pub(crate) container_path: &'a str,

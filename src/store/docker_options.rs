@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use super::{Store, files, json};
 use crate::domain::docker_args::quoted;
-use crate::domain::docker_options::{FlagMount, flags};
-use crate::domain::{AppName, ContainerPath, Error, MountString, Phase, ProcessType, Result};
+use crate::domain::docker_options::{Flag, FlagMount, flags};
+use crate::domain::{
+    AppName, ContainerPath, Error, MountString, Phase, ProcessType, Result, Subpath,
+};
 
 #[derive(Debug)]
 pub struct OptionsFile {
@@ -17,11 +19,14 @@ pub struct OptionsFile {
     lines: Vec<String>,
 }
 
+/// A line that mounts a path or a volume, and does nothing else.
 #[derive(Debug)]
 pub struct VolumeLine {
-    pub text: String,
-    /// The mount it describes, or why it is none.
-    pub mount: Result<MountString>,
+    pub line: String,
+    /// The flag's value.
+    pub value: String,
+    /// The mount it describes, with the part of the volume, or why it is none.
+    pub mount: Result<(MountString, Option<Subpath>)>,
 }
 
 /// A mount of whatever form.
@@ -32,13 +37,24 @@ pub struct OptionMount {
 }
 
 impl OptionsFile {
-    /// The lines that `storage:migrate` takes over, as Dokku does.
+    /// The lines that `storage:migrate` takes over: those of builds are none, and what stands with other options on a line is none.
     pub fn volume_lines(&self) -> Vec<VolumeLine> {
-        let is_migrated = self.process_type.is_default() && self.phase != Phase::Build;
-        let texts = self.lines.iter().filter(|_| is_migrated).filter_map(|line| volume_text(line));
-        texts
-            .map(|text| VolumeLine { text: text.to_owned(), mount: MountString::parse_typed(text) })
-            .collect()
+        let told = if self.phase == Phase::Build { Vec::new() } else { self.told() };
+        let mut found = Vec::new();
+        let all = flags(&told);
+        for (at, line) in told.iter().enumerate() {
+            let here: Vec<&Flag> = all.iter().filter(|flag| flag.line == at).collect();
+            let [flag] = here[..] else {
+                continue;
+            };
+            // Its value may be on another line.
+            if flags(&[line]) != [Flag { line: 0, ..flag.clone() }] {
+                continue;
+            }
+            let (line, value) = (line.trim().to_owned(), flag.value.clone());
+            found.extend(flag.storage_mount().map(|mount| VolumeLine { line, value, mount }));
+        }
+        found
     }
 
     /// All that is mounted, in every way in which it can be written.
@@ -83,21 +99,11 @@ impl OptionsFile {
         format!("dokku docker-options:remove {process}{app} {phase} {}", quoted(line))
     }
 
-    /// The content without the `-v` lines whose text is `gone`.
+    /// The content without these lines.
     pub fn without(&self, gone: impl Fn(&str) -> bool) -> Vec<u8> {
-        let mut content = Vec::new();
-        for line in &self.lines {
-            if volume_text(line).is_none_or(|text| !gone(text)) {
-                content.extend_from_slice(line.as_bytes());
-                content.push(b'\n');
-            }
-        }
-        content
+        let kept = self.lines.iter().filter(|line| !gone(line.trim()));
+        kept.flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect()
     }
-}
-
-fn volume_text(line: &str) -> Option<&str> {
-    line.trim().strip_prefix("-v ").map(str::trim)
 }
 
 impl Store {

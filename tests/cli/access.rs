@@ -30,6 +30,7 @@ fn apps() {
         &["storage:migrate", "wiki"],
         &["storage:report", "--storage-deploy-mounts"],
         &["storage:report", "--global"],
+        &["storage:list", "--format", "json"],
         &["storage:migrate", "--all"],
     ] {
         session.run_with("alice over SSH", words, |call| {

@@ -55,10 +55,20 @@ fn refusals() {
         &["x", "--chown", "-1"],
         &["x", "--chown", ""],
         &["a-file"],
+        &["x", "--chown", "nobody", "/var/lib/dokku/data/storage/x"],
     ] {
         session.run(&[&["storage:ensure-directory"], words].concat());
     }
     session.remark("nothing of it was done");
     session.show_tree("lib/data");
+    assert_transcript!(session);
+}
+
+#[test]
+fn words_behind_the_name_are_ignored_as_dokku_does() {
+    let mut session = Session::dokku(&["blog"]);
+    session.run(&["storage:ensure-directory", "x", "/var/lib/dokku/data/storage/x"]);
+    session.run(&["storage:ensure-directory", "--chown", "false", "y", "z"]);
+    session.show_tree("lib/data/storage");
     assert_transcript!(session);
 }

@@ -61,3 +61,16 @@ fn quiet() {
     }
     assert_transcript!(session);
 }
+
+#[test]
+fn all_apps() {
+    let mut session = Session::dokku(&["blog", "shop", "wiki"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:mount", "wiki", "data", "--container-dir", "/data"]);
+    session.prepare(&["storage:mount", "blog", "/srv/a:/a:ro"]);
+    session.run(&["storage:list", "--format", "json"]);
+    session.run(&["storage:list"]);
+    session.host.write("lib/config/storage/shop/mounts", "nonsense\n");
+    session.run(&["storage:list", "--format", "json"]);
+    assert_transcript!(session);
+}

@@ -41,6 +41,48 @@ fn lines_that_are_no_mount_stay() {
 }
 
 #[test]
+fn lines_of_every_form_and_of_process_types() {
+    let mut session = Session::dokku(&["blog"]);
+    session.host.write(
+        DEPLOY,
+        "-v /srv/a:/a\n--volume /srv/b:/b:ro\n--volume=/srv/c:/c\n-v \"/srv/my data:/d\"\n--init\n\
+         --mount type=bind,source=/srv/e,target=/e,readonly,bind-propagation=rslave\n\
+         --mount type=volume,src=cache,dst=/f,volume-nocopy,volume-subpath=part\n",
+    );
+    let web = "lib/config/docker-options/blog/web.deploy";
+    let worker = "lib/config/docker-options/blog/worker.deploy";
+    session.host.write(web, "-v /srv/web:/p\n--memory 1g\n");
+    session.host.write(worker, "-v /srv/worker:/p\n--mount type=bind,src=/srv/w,dst=/w\n");
+    session.run(&["storage:migrate", "blog"]);
+    for path in [DEPLOY, web, worker, "lib/config/storage/blog/mounts"] {
+        session.show_file(path);
+    }
+    session.run(&["storage:migrate", "blog"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn what_is_left_is_named_with_the_command_that_does_the_same() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:mount", "blog", "/srv/x:/taken"]);
+    session.host.write(
+        DEPLOY,
+        "--init -v /srv/a:/a:ro\n--mount type=bind,source=/srv/b,target=/b,volume-driver=x\n\
+         --mount type=cluster,source=c,target=/c\n--mount type=bind,source=../d,target=/d\n\
+         --mount type=tmpfs,target=/t\n--tmpfs /u\n--label\n-v /srv/e:/e\n-v\n/srv/f:/f\n-v /srv/g:/taken\n",
+    );
+    let build = "lib/config/docker-options/blog/_default_.build";
+    session.host.write(build, "-v /srv/cache:/cache\n");
+    let web = "lib/config/docker-options/blog/web.deploy";
+    session.host.write(web, "-v /srv/h:/h -v /srv/i:/i\n-v /srv/j:/taken\n");
+    session.run(&["storage:migrate", "blog"]);
+    for path in [DEPLOY, build, web, "lib/config/storage/blog/mounts"] {
+        session.show_file(path);
+    }
+    assert_transcript!(session);
+}
+
+#[test]
 fn a_mount_that_is_there_gets_the_phase() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:mount", "blog", "/srv/a:/a:Z", "--phase", "run"]);

@@ -61,7 +61,7 @@ fn below_core_plugins_dokku_has_always_inserted_the_app() {
     let mut with_app = |words: &[&str]| {
         session.run_with("--app blog", words, |call| call.env("DOKKU_APP_NAME", "blog"));
     };
-    with_app(&["storage:mount", "blog", "--container-dir", "/data"]);
+    with_app(&["storage:mount", "blog", "--container-dir", "/new"]);
     with_app(&["storage:mount", "blog", "blog", "--container-dir", "/data"]);
     with_app(&["storage:list", "blog"]);
     with_app(&["storage:unmount", "blog"]);
