@@ -212,7 +212,7 @@ fn prepare(
         let seen = sources::look(app, mounted, context);
         is_missing.push(matches!(seen, Seen::Missing(_)));
         match (seen, settings.missing_source) {
-            (Seen::There, _) => {}
+            (Seen::There | Seen::Closed, _) => {}
             (Seen::Unknown, _) => context.out.warn(&sources::unseen(app, mounted).line()),
             (Seen::Missing(finding), MissingSource::Ignore) => context.out.warn(&finding.line()),
             (Seen::Missing(_), MissingSource::Create) if sources::can_be_made(mounted) => {

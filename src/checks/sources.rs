@@ -74,6 +74,8 @@ pub(crate) fn wrong_scheduler(
 pub(crate) enum Seen {
     /// It is there, or that is not asked here.
     There,
+    /// It is there, where only root can look.
+    Closed,
     Missing(Box<Finding>),
     /// Nobody could look at it.
     Unknown,
@@ -87,14 +89,14 @@ pub(crate) fn looked(path: &str, context: &Context) -> Option<Looked> {
 pub(crate) fn missing(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     match look(app, mounted, context) {
         Seen::Missing(finding) => Some(*finding),
-        Seen::There | Seen::Unknown => None,
+        Seen::There | Seen::Closed | Seen::Unknown => None,
     }
 }
 
 /// What `storage:doctor` says of a source that is missing, or that nobody could look at.
 pub(crate) fn unsure(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     match look(app, mounted, context) {
-        Seen::There => None,
+        Seen::There | Seen::Closed => None,
         Seen::Missing(finding) => Some(*finding),
         Seen::Unknown => Some(unseen(app, mounted)),
     }
@@ -131,7 +133,7 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
             match looked(&source, context) {
                 None => return Seen::Unknown,
                 Some(looked) if looked.kind == Kind::Nothing => {}
-                Some(_) => return Seen::There,
+                Some(_) => return Seen::Closed,
             }
             // A directory cannot be made where a link leads to nothing.
             let target = missing_target(path).map(|target| target.to_string_lossy().into_owned());

@@ -21,6 +21,17 @@ const BUILDERS: [&str; 3] = ["herokuish", "pack", "cnb"];
 /// Below the storage root, what is never there: the source of a mount that Docker has to refuse.
 const REFUSED: &str = ".refused";
 
+/// What the caller does with the words that it gets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    /// It starts no container where the trigger fails.
+    Stops,
+    /// It starts a container whatever this says.
+    Starts,
+    /// The same, and of a mount it may know `-v` alone, as pack does.
+    Builds,
+}
+
 /// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted. Dokku builds
 /// on whatever this says, so what must not be built is told to Docker.
 pub(crate) fn build(arguments: &[String], context: &mut Context) -> Result<()> {
@@ -51,7 +62,7 @@ fn build_words(
         );
     }
     if can_mount {
-        return words(app, &mounts, true, context);
+        return words(app, &mounts, Caller::Builds, context);
     }
     for mounted in &mounts {
         context.out.warn(&format!(
@@ -81,7 +92,7 @@ pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> 
         aside(context, |context| prepare::restart(&app, tag, &process_type, context))?;
     }
     let mounts = mounts(&app, Phase::Deploy, &process_type, false, context)?;
-    let words = words(&app, &mounts, false, context)?;
+    let words = words(&app, &mounts, Caller::Stops, context)?;
     if let Ok(index) = index.parse() {
         // Last: nothing stops for a container that cannot be made.
         one_writer::make_way(&app, &process_type, index, &mounts, context)?;
@@ -101,7 +112,7 @@ pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
 
 fn words_of(app: &AppName, phase: Phase, context: &mut Context) -> Result<Vec<String>> {
     let mounts = mounts(app, phase, &ProcessType::default(), true, context)?;
-    words(app, &mounts, true, context)
+    words(app, &mounts, Caller::Starts, context)
 }
 
 /// Prints the words, or why there are none, and a mount that Docker refuses: the container must not start without its data.
@@ -187,12 +198,12 @@ fn aside<T>(context: &mut Context, run: impl FnOnce(&mut Context) -> T) -> T {
     result
 }
 
-/// The words of the mounts. Where the caller starts a container whatever this says (`is_unstoppable`), a mount that cannot
-/// be had becomes one that Docker refuses, and what was checked nowhere is mended first.
+/// The words of the mounts. Where the caller starts a container whatever this says, a mount that cannot be had becomes one
+/// that Docker refuses, and what was checked nowhere is mended first.
 fn words(
     app: &AppName,
     mounts: &[Mounted],
-    is_unstoppable: bool,
+    caller: Caller,
     context: &mut Context,
 ) -> Result<Vec<String>> {
     if mounts.is_empty() {
@@ -202,9 +213,9 @@ fn words(
     let mut all = Vec::with_capacity(mounts.len() * 2);
     aside(context, |context| {
         for mounted in mounts {
-            match words_of_mount(app, mounted, &policy, is_unstoppable, context) {
+            match words_of_mount(app, mounted, &policy, caller, context) {
                 Ok(words) => all.extend(words),
-                Err(error) if is_unstoppable => {
+                Err(error) if caller != Caller::Stops => {
                     context.out.warn(&error.to_string());
                     let source = refused_source(mounted.entry.name.as_str(), context);
                     all.extend(refused(&source, &mounted.attachment));
@@ -220,7 +231,7 @@ fn words_of_mount(
     app: &AppName,
     mounted: &Mounted,
     policy: &Policy,
-    is_unstoppable: bool,
+    caller: Caller,
     context: &mut Context,
 ) -> Result<[String; 2]> {
     let (entry, attachment) = (&mounted.entry, &mounted.attachment);
@@ -229,7 +240,7 @@ fn words_of_mount(
     let source = as_docker_sees_it(mounted, context)?;
     let storage_type = types::of(entry);
     let has_own_problems = entry.is_typed() || entry.volume_target().has_options;
-    if is_unstoppable && has_own_problems {
+    if caller != Caller::Stops && has_own_problems {
         if let Some(finding) = prepare::mend(app, mounted, context) {
             return Err(Error::refused(finding.line()));
         }
@@ -254,8 +265,11 @@ fn words_of_mount(
             prepare::make(app, mounted, context)?;
             Ok(words)
         }
-        // Docker knows whether it is there, and makes nothing.
-        (Seen::Unknown, MissingSource::Fail) => Ok(bound(&source, attachment).unwrap_or(words)),
+        (Seen::Closed, _) if caller == Caller::Builds => Ok(words),
+        // Docker knows whether it is there when the container starts, and makes nothing.
+        (Seen::Closed | Seen::Unknown, MissingSource::Fail) => {
+            Ok(bound(&source, attachment).unwrap_or(words))
+        }
         (_, _) => Ok(words),
     }
 }
