@@ -248,7 +248,6 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
 }
 
 @test "a source below a directory that Dokku's user may not enter is looked at all the same" {
-  standin_only
   mkdir -p "$DIR/closed/data"
   dokku storage:mount "$APP" "$DIR/closed/data:/data"
   deploy "$APP"

@@ -9,6 +9,16 @@ before_each() {
   dokku storage:mount "$APP" /srv/there:/there
 }
 
+# Everything that a command of ours could have changed.
+what_is_on_disk() {
+  local place
+  if is_real; then
+    for place in "$HOST" "$DOKKU_LIB_ROOT/data" "$DOKKU_LIB_ROOT/config/storage" "$DOKKU_ROOT"; do snapshot "$place"; done
+  else
+    snapshot "$HOST"
+  fi
+}
+
 # refuses [STATUS] ARGUMENTS…: the command is refused, and neither Dokku's folders nor the apps have changed.
 refuses() {
   local wanted=1 before
@@ -16,11 +26,10 @@ refuses() {
     wanted=$1
     shift
   fi
-  is_real || before=$(snapshot "$HOST")
+  before=$(what_is_on_disk)
   run_apart dokku "$@"
   assert_refused "$wanted" || fail "command: dokku $(printf '%q ' "$@")" || return
-  is_real && return
-  diff <(echo "$before") <(snapshot "$HOST") || fail "dokku $(printf '%q ' "$@") was refused, but changed the disk as shown"
+  diff <(echo "$before") <(what_is_on_disk) || fail "dokku $(printf '%q ' "$@") was refused, but changed the disk as shown"
 }
 
 @test "a mount string that carries an option for docker" {
@@ -134,12 +143,12 @@ refuses() {
   for arguments in "storage:mount $APP /srv/a:/a --no-such-flag" "storage:list $APP --format" "storage:list $APP --format yaml" \
     "storage:mount $APP /srv/a:/a /srv/b:/b" "storage:report $APP --storage-nope" "storage:set $ENTRY colour blue" \
     "storage:unmount $APP /srv/nope:/nope" "storage:destroy no-such-entry --force" "storage:exec no-such-entry -- ls"; do
-    before=$(snapshot "$HOST")
+    before=$(what_is_on_disk)
     # shellcheck disable=SC2086
     run_apart dokku $arguments
     [ "$status" -ne 0 ] || fail "dokku $arguments was taken" "$(shown)"
     [ -n "$stderr" ] || fail "dokku $arguments said nothing on standard error" "$(shown)"
-    is_real || diff <(echo "$before") <(snapshot "$HOST")
+    diff <(echo "$before") <(what_is_on_disk)
   done
 }
 
@@ -202,15 +211,14 @@ refuses() {
 }
 
 @test "an ownership that sudo does not let us set: nothing is left of the command" {
-  standin_only
   local before arguments
   mv "$SUDOERS" "$BATS_TEST_TMPDIR/away"
-  before=$(snapshot "$HOST")
+  before=$(what_is_on_disk)
   # Not heroku: its user may have the number of dokku, who needs no sudo for that.
   for arguments in "storage:create $APP-new --chown herokuish" "storage:ensure-directory $APP-new" "storage:set $ENTRY chown herokuish"; do
     # shellcheck disable=SC2086
     run_apart dokku $arguments
-    if [ "$status" -ne 1 ] || ! diff <(echo "$before") <(snapshot "$HOST"); then
+    if [ "$status" -ne 1 ] || ! diff <(echo "$before") <(what_is_on_disk); then
       mv "$BATS_TEST_TMPDIR/away" "$SUDOERS"
       fail "dokku $arguments" "$(shown)"
       return
@@ -242,7 +250,6 @@ refuses() {
 }
 
 @test "the doctor names a change that cannot be finished, and what waits for it" {
-  standin_only
   local lock="$REGISTRY/.lock"
   dokku storage:create "$APP-one"
   # A change was cut off that had prepared a file in a directory that is root's by now.
