@@ -215,9 +215,9 @@ fn meanwhile(app: &AppName, what: &str) -> Error {
 
 /// Destroys what an app that is deleted leaves of its image's volumes, as their reclaim policy says. What somebody else
 /// mounts, or has snapshots, stays, and is said.
-pub(crate) fn destroy_released(released: Vec<Entry>, context: &mut Context) {
+pub(crate) fn destroy_released(app: &AppName, released: Vec<Entry>, context: &mut Context) {
     for entry in released.into_iter().filter(|entry| entry.reclaim_policy == "Delete") {
-        let destroyed = destroy::plan(&entry, false, context)
+        let destroyed = destroy::plan(&entry, false, Some(app), context)
             .and_then(|removal| destroy::carry_out(&entry, &removal, false, context));
         match destroyed {
             Ok(_) => context.out.detail(&format!("Storage entry {} destroyed", entry.name)),

@@ -36,7 +36,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         return Ok(());
     }
     let entry = access::entry(name, context)?;
-    let mut removal = plan(&entry, arguments.destroy_host_dir, context)?;
+    let mut removal = plan(&entry, arguments.destroy_host_dir, None, context)?;
     if !is_forced {
         let loses_data = match removal {
             Removal::Place => holds_data(&entry),
@@ -45,7 +45,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         };
         confirm(&entry, loses_data, context)?;
         // A person may have taken a while to answer.
-        removal = plan(&entry, arguments.destroy_host_dir, context)?;
+        removal = plan(&entry, arguments.destroy_host_dir, None, context)?;
     }
     let trashed = carry_out(&entry, &removal, arguments.no_trash, context)?;
     clear_staged(context);

@@ -15,15 +15,20 @@ pub(crate) fn holds_data(entry: &Entry) -> bool {
     matches!(types::of(entry).place(), Place::Directory | Place::File)
 }
 
-/// What is to go with an entry; `asked` where its data is to go too.
-pub(crate) fn plan(entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
+/// What is to go with an entry; `asked` where its data is to go too, `deleted` where it goes with an app.
+pub(crate) fn plan(
+    entry: &Entry,
+    asked: bool,
+    deleted: Option<&AppName>,
+    context: &mut Context,
+) -> Result<Removal> {
     must_be_unused(&entry.name, context)?;
     must_have_no_snapshots(&entry.name, &context.store)?;
     let removal = types::of(entry).removal(entry, asked, context)?;
     if let Some(place) = place_of(entry, &removal) {
         let (what, own) = (cannot_go(entry), Some(&entry.name));
         if removal == Removal::Place || entry.has_own_volume() {
-            places::must_be_free(what, place, own, context)?;
+            places::must_be_free(what, place, own, deleted, context)?;
         } else {
             // What is on a server, or in memory, is not lost; Docker keeps a volume that a container has.
             let free = places::must_be_unregistered(what, place, own, &context.store);

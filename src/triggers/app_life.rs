@@ -20,7 +20,7 @@ pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> 
             "{sharing} does not share the storage of {app} any more, which is deleted; its next containers are without it"
         ));
     }
-    auto_volumes::destroy_released(forgotten.released, context);
+    auto_volumes::destroy_released(&app, forgotten.released, context);
     Ok(())
 }
 

@@ -16,7 +16,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let note = existing(&entry.name, positional.at(1), &context.store)?;
     let name = &note.name;
     let place = place(&note, &context.store)?;
-    places::must_be_free(cannot_go(&note), &place, None, context)?;
+    places::must_be_free(cannot_go(&note), &place, None, None, context)?;
     let kind = format!("storage entry {}'s snapshot", entry.name);
     force.or_ask(&kind, name.as_str(), context)?;
     let _lock = EntryLock::take(entry.name.as_str(), context)?;

@@ -385,6 +385,19 @@ impl Places {
         .collect()
     }
 
+    /// Leaves out the stopped containers of an app that is being deleted, and of apps that are gone: Dokku removes them once all
+    /// plugins have forgotten the app, and starts none of them again.
+    fn leave_out_stopped(&mut self, deleted: &AppName) {
+        let apps = &self.apps;
+        let starts_again = |container: &Container| {
+            let app = AppName::parse(&container.app);
+            app.map_or(true, |app| app != *deleted && apps.contains(&app))
+        };
+        if let Docker::Said { containers, .. } = &mut self.docker {
+            containers.retain(|container| container.is_running || starts_again(container));
+        }
+    }
+
     fn has(&self, container: &Container, target: &Target) -> bool {
         container.mounts.iter().any(|mount| {
             if !mount.name.is_empty() {
@@ -467,14 +480,18 @@ impl Target {
     }
 }
 
-/// Refuses to do `what` where somebody uses a place, but for the entry that it belongs to.
+/// Refuses to do `what` where somebody uses a place, but for the entry that it belongs to, and for an app that is being deleted.
 pub(crate) fn must_be_free(
     what: impl Into<String>,
     place: &Source,
     own: Option<&EntryName>,
+    deleted: Option<&AppName>,
     context: &Context,
 ) -> Result<()> {
-    let places = Places::of_this_host(context)?;
+    let mut places = Places::of_this_host(context)?;
+    if let Some(app) = deleted {
+        places.leave_out_stopped(app);
+    }
     refused(what, places.uses(place, own)).map_err(|error| super::access::redact(error, context))
 }
 

@@ -31,7 +31,7 @@ fn entry(unused: &Unused, context: &mut Context) -> Result<()> {
     if takes_data {
         must_be_unused(unused, context)?;
     }
-    let removal = destroy::plan(&entry, takes_data, context)?;
+    let removal = destroy::plan(&entry, takes_data, None, context)?;
     destroy::carry_out(&entry, &removal, false, context)?;
     context.out.detail(&format!("Storage entry {} destroyed", entry.name));
     Ok(())
