@@ -95,8 +95,8 @@ nothing_is_left_of_filling() {
   assert_equal "2" "$(dokku storage:list "$APP" --format json | jq length)"
   run dokku run "$APP" cat /var/lib/db/seed
   assert_output mine
-  # Looking at an image leaves no volumes of Docker's own behind.
-  assert_equal "$ANONYMOUS" "$(anonymous)"
+  # Looking at an image leaves no volumes of Docker's own behind. A real host takes files out of images, and does leave them.
+  is_real || assert_equal "$ANONYMOUS" "$(anonymous)"
 }
 
 @test "what is mounted already covers a volume: an entry, a part of the phases, docker-options" {

@@ -10,10 +10,10 @@ before_each() {
   dokku storage:mount "$APP" "$DATA" --container-dir /data
 }
 
-# Notes what Docker does with containers of this run's apps from now on, in $EVENTS.
+# Notes what Docker does with containers of the app from now on, in $EVENTS.
 watch_events() {
   EVENTS="$BATS_TEST_TMPDIR/events"
-  docker events --filter type=container --filter "label=$TEST_LABEL" --filter event=start --filter event=die \
+  docker events --filter type=container --filter "label=com.dokku.app-name=$APP" --filter event=start --filter event=die \
     --format '{{.Action}} {{index .Actor.Attributes "com.dokku.app-name"}} {{.ID}}' >"$EVENTS" 3>&- &
   WATCHER=$!
   sleep 0.5

@@ -247,8 +247,8 @@ deploy() {
   local app=$1 image=${IMAGE:-$TEST_IMAGE}
   shift
   [ $# -eq 0 ] || dokku ps:scale --skip-deploy "$app" "$@"
-  # A real host does not deploy the image again that it has deployed.
-  if is_real && [ "$(dokku git:report "$app" --git-source-image)" = "$image" ] && [ "$(dokku ps:report "$app" --deployed)" = true ]; then
+  # A real host does not take the same image again.
+  if is_real && [ "$(dokku git:report "$app" --git-source-image)" = "$image" ]; then
     dokku ps:rebuild "$app"
   else
     dokku git:from-image "$app" "$image"

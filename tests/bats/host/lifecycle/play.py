@@ -256,11 +256,11 @@ class Play:
         self.status = attached("container", "exec", *terminal, found[0], *args[4:])
 
     def own_scheduler_stop(self, args):
-        containers = self.containers.deployed(args[1])
-        if len(args) > 2:
-            self.containers.remove(containers)
-        else:
-            self.containers.stop(containers)
+        # Also where the containers are to be removed: Dokku does that once all plugins have forgotten the app.
+        self.containers.stop(self.containers.deployed(args[1]))
+
+    def own_scheduler_retire(self, args):
+        self.containers.remove(self.containers.deployed(args[1]))
 
     def own_scheduler_post_delete(self, args):
         docker("image", "rm", "-f", App(args[1]).built, stderr=subprocess.DEVNULL)
