@@ -22,6 +22,7 @@ pub mod ownership;
 pub mod paths;
 pub mod phases;
 pub mod policy;
+pub mod recipe;
 pub mod scope;
 pub mod size;
 pub mod snapshot;

@@ -1,21 +1,28 @@
 //! Archives from anywhere: told by their content, and unpacked whole or not at all.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
 use ruzstd::decoding::StreamingDecoder;
 use tar::{Archive, EntryType, Header, PaxExtensions};
 
 use crate::domain::error::{Error, Result};
 use crate::fs::space;
-use crate::fs::tree::{Attributes, Unpacking};
+use crate::fs::tree::{Attributes, Restored, Unpacking};
+use crate::host::process::Program;
 
 /// The longest name that stands in a member of its own.
 const LONGEST_EXTENSION: u64 = 64 * 1024;
 
 /// The most members that are unpacked.
 const MOST_MEMBERS: u64 = 1_000_000;
+
+/// What stands before the name of an extended attribute.
+const EXTENDED: &[u8] = b"SCHILY.xattr.";
 
 /// What something is compressed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +60,106 @@ pub(crate) fn is_archive(data: &mut (impl Read + Seek)) -> io::Result<bool> {
     Ok(is_whole.is_ok() && sum > 256 && header.cksum().is_ok_and(|said| said == sum))
 }
 
-/// Unpacks an archive into the empty directory `name` directly below `root`. Owners are not taken from it, nor extended
-/// attributes. The error names the first member that is refused, and why; what was unpacked before stays, for the caller to
-/// remove.
-pub(crate) fn unpack(data: &mut (impl Read + Seek), root: &Path, name: &str) -> Result<Unpacked> {
+/// What is taken from an archive.
+#[derive(Clone, Copy)]
+pub(crate) enum Takes<'a> {
+    /// The content; owners and extended attributes are not taken.
+    Content,
+    /// Owners, ACLs and attributes, too, as [`pack`] writes them. The function refuses ids that nobody may have.
+    All(&'a dyn Fn(u32) -> Result<()>),
+}
+
+/// Writes an archive of all that is in a directory, compressed with gzip. Nothing may change it meanwhile.
+pub(crate) fn pack(folder: &OwnedFd, to: File) -> Result<()> {
+    let words = [
+        "--create",
+        "--gzip",
+        "--numeric-owner",
+        "--one-file-system",
+        "--xattrs",
+        "--xattrs-include=*",
+        ".",
+    ];
+    let environment = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C")];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let here = format!("/proc/{}/fd/{}", std::process::id(), folder.as_raw_fd());
+    let answer =
+        Program::new("tar", &words).alone(&environment).at(here).between(None, Some(to))?;
+    if !answer.is_ok() {
+        return Err(Error::refused(format!("tar failed: {}", answer.reason())));
+    }
+    Ok(())
+}
+
+/// A file that stands alone in an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member<'a> {
+    pub name: &'a str,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// In seconds since 1970.
+    pub changed: u64,
+}
+
+/// Writes an archive of one file, compressed with gzip.
+pub(crate) fn pack_file(member: &Member<'_>, content: &[u8], to: File) -> Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::Regular);
+    header.set_size(content.len() as u64);
+    header.set_mode(member.mode);
+    header.set_uid(member.uid.into());
+    header.set_gid(member.gid.into());
+    header.set_mtime(member.changed);
+    let mut archive = tar::Builder::new(GzEncoder::new(to, flate2::Compression::default()));
+    archive
+        .append_data(&mut header, member.name, content)
+        .and_then(|()| archive.into_inner()?.finish())
+        .map(drop)
+        .map_err(Error::system("write", "the archive"))
+}
+
+/// The file of an archive that has one, of at most so many bytes, and nothing else.
+pub(crate) fn only_file(data: &mut impl Read, most: u64) -> Result<(Member<'static>, Vec<u8>)> {
     let broken = |error: io::Error| Error::refused(format!("the archive cannot be read: {error}"));
-    data.rewind().map_err(broken)?;
+    let mut archive = Archive::new(content(data).map_err(broken)?);
+    let mut members = archive.entries().map_err(broken)?;
+    let first = members.next().transpose().map_err(broken)?;
+    let Some(mut first) = first.filter(|first| is_file(first.header().entry_type())) else {
+        return Err(Error::refused("the archive does not begin with a file"));
+    };
+    let header = first.header();
+    let id = |id: io::Result<u64>| {
+        u32::try_from(id.map_err(broken)?)
+            .map_err(|_| Error::refused("the archive has an owner that is no number of a user"))
+    };
+    let member = Member {
+        name: "",
+        mode: header.mode().map_err(broken)?,
+        uid: id(header.uid())?,
+        gid: id(header.gid())?,
+        changed: header.mtime().map_err(broken)?,
+    };
+    let mut bytes = Vec::new();
+    (&mut first).take(most + 1).read_to_end(&mut bytes).map_err(broken)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::refused(format!("the archive's file has more than {most} bytes")));
+    }
+    if members.next().is_some() {
+        return Err(Error::refused("the archive has more than one file"));
+    }
+    Ok((member, bytes))
+}
+
+/// Unpacks an archive into the empty directory `name` directly below `root`. The error names the first member that is refused,
+/// and why; what was unpacked before stays, for the caller to remove.
+pub(crate) fn unpack(
+    data: &mut impl Read,
+    root: &Path,
+    name: &str,
+    takes: Takes<'_>,
+) -> Result<Unpacked> {
+    let broken = |error: io::Error| Error::refused(format!("the archive cannot be read: {error}"));
     let most = space::writable(root)?;
     let mut archive = Archive::new(content(data).map_err(broken)?);
     let mut unpacking = Unpacking::into(root, name)?;
@@ -70,7 +171,7 @@ pub(crate) fn unpack(data: &mut (impl Read + Seek), root: &Path, name: &str) -> 
         if said.takes(&mut member)? {
             continue;
         }
-        let Said { path, link } = std::mem::take(&mut said);
+        let Said { path, link, extended } = std::mem::take(&mut said);
         let path = path.unwrap_or_else(|| member.path_bytes().into_owned());
         let refused = |error: io::Error| {
             let path = String::from_utf8_lossy(&path);
@@ -90,7 +191,9 @@ pub(crate) fn unpack(data: &mut (impl Read + Seek), root: &Path, name: &str) -> 
             )));
         }
         let link = link.or_else(|| member.link_name_bytes().map(std::borrow::Cow::into_owned));
-        unpacked.bytes += one(&mut member, &path, link, &mut unpacking).map_err(refused)?;
+        let attributes = attributes(member.header(), takes, extended).map_err(refused)?;
+        let bytes = one(&mut member, &path, link, &attributes, &mut unpacking);
+        unpacked.bytes += bytes.map_err(refused)?;
     }
     unpacking.finish().map_err(|error| Error::refused(format!("unable to unpack: {error}")))?;
     Ok(unpacked)
@@ -100,26 +203,46 @@ fn is_file(kind: EntryType) -> bool {
     matches!(kind, EntryType::Regular | EntryType::Continuous)
 }
 
+fn attributes(
+    header: &Header,
+    takes: Takes<'_>,
+    extended: Vec<(Vec<u8>, Vec<u8>)>,
+) -> io::Result<Attributes> {
+    let (kind, mode) = (header.entry_type(), header.mode()?);
+    let restored = match takes {
+        Takes::Content => None,
+        Takes::All(check) => {
+            let id = |id: io::Result<u64>| {
+                let id = u32::try_from(id?).map_err(io::Error::other)?;
+                check(id).map_err(io::Error::other)?;
+                Ok::<_, io::Error>(id)
+            };
+            Some(Restored { uid: id(header.uid())?, gid: id(header.gid())?, extended })
+        }
+    };
+    // A directory hands its group on: that gives nobody more rights.
+    let plain = if restored.is_some() && kind == EntryType::Directory { 0o4000 } else { 0o6000 };
+    if mode & plain != 0 && kind != EntryType::Symlink {
+        return Err(io::Error::other("it has a set-uid or a set-gid bit"));
+    }
+    Ok(Attributes { mode, changed: header.mtime().unwrap_or(0), restored })
+}
+
 /// Unpacks one member; returns how many bytes it took.
 fn one(
     member: &mut tar::Entry<'_, impl Read>,
     path: &[u8],
     link: Option<Vec<u8>>,
+    attributes: &Attributes,
     unpacking: &mut Unpacking,
 ) -> io::Result<u64> {
-    let header = member.header();
-    let kind = header.entry_type();
-    let mode = header.mode()?;
-    let attributes = Attributes { mode, changed: header.mtime().unwrap_or(0) };
-    if mode & 0o6000 != 0 && kind != EntryType::Symlink {
-        return Err(io::Error::other("it has a set-uid or a set-gid bit"));
-    }
+    let kind = member.header().entry_type();
     let without = || io::Error::other("it is a link to nothing");
     match kind {
         // Old archives end a directory's name with a slash and say nothing else.
         EntryType::Regular if path.ends_with(b"/") => unpacking.folder(path, attributes)?,
         EntryType::Directory => unpacking.folder(path, attributes)?,
-        EntryType::Symlink => unpacking.link(path, &link.ok_or_else(without)?)?,
+        EntryType::Symlink => unpacking.link(path, &link.ok_or_else(without)?, attributes)?,
         EntryType::Link => unpacking.hard_link(path, &link.ok_or_else(without)?)?,
         _ if is_file(kind) => return unpacking.file(path, attributes, member),
         EntryType::Char | EntryType::Block => return Err(io::Error::other("it is a device")),
@@ -139,6 +262,7 @@ fn one(
 struct Said {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
+    extended: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Said {
@@ -183,6 +307,10 @@ impl Said {
                         "the archive has a file of 8 GiB or more in it, which is not unpacked yet",
                     ));
                 }
+                key if key.starts_with(EXTENDED) => {
+                    let name = key[EXTENDED.len()..].to_vec();
+                    self.extended.push((name, extension.value_bytes().to_vec()));
+                }
                 key if key.starts_with(b"GNU.sparse") => {
                     return Err(Error::refused(
                         "the archive has a file that is stored with holes in it; make it without --sparse",
@@ -196,7 +324,7 @@ impl Said {
 }
 
 /// What is in it once it is decompressed.
-fn content<'a>(data: &'a mut (impl Read + Seek)) -> io::Result<Box<dyn Read + 'a>> {
+fn content<'a>(data: &'a mut impl Read) -> io::Result<Box<dyn Read + 'a>> {
     let mut buffered = BufReader::new(data);
     let compression = match buffered.fill_buf()? {
         [0x1f, 0x8b, ..] => Compression::Gzip,
@@ -265,7 +393,7 @@ mod tests {
         let mut archive = members.concat();
         archive.extend([0; 1024]);
         let real = root.path().canonicalize().unwrap();
-        let done = unpack(&mut Cursor::new(archive), &real, "into");
+        let done = unpack(&mut Cursor::new(archive), &real, "into", Takes::Content);
         (root, done)
     }
 
@@ -356,7 +484,7 @@ mod tests {
     fn archives_are_told_by_their_content() {
         let mut plain = member(EntryType::Regular, "a", "", 0o644, b"x");
         plain.extend([0; 1024]);
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut gzip = GzEncoder::new(Vec::new(), flate2::Compression::fast());
         gzip.write_all(&plain).unwrap();
         let level = ruzstd::encoding::CompressionLevel::Fastest;
         let mut zstd = ruzstd::encoding::compress_to_vec(plain.as_slice(), level);
@@ -368,7 +496,7 @@ mod tests {
             let mut archive = Cursor::new(archive);
             assert!(is_archive(&mut archive).unwrap());
             let real = root.path().canonicalize().unwrap();
-            assert_eq!(unpack(&mut archive, &real, "into").unwrap().members, 1);
+            assert_eq!(unpack(&mut archive, &real, "into", Takes::Content).unwrap().members, 1);
         }
         for other in [vec![], vec![0; 4096], b"PK\x03\x04".to_vec(), vec![0x1f, 0x8b, 8, 0]] {
             assert!(!is_archive(&mut Cursor::new(other)).unwrap());

@@ -83,6 +83,12 @@ impl Program {
         self
     }
 
+    /// Runs it in a directory.
+    pub(crate) fn at(mut self, directory: impl AsRef<Path>) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
     /// Runs it with a uid and a gid, and without other groups; with this program's where none are given.
     pub(crate) fn with_ids(mut self, ids: Option<(u32, u32)>) -> Self {
         if let Some((uid, gid)) = ids {
@@ -112,6 +118,14 @@ impl Program {
     pub(crate) fn answer(mut self) -> Result<Answer> {
         self.command.stdout(Stdio::piped());
         let ended = self.spawn(Stdio::null())?.wait_with_output();
+        ended.map(Answer::from).map_err(self.failed())
+    }
+
+    /// Runs it from a file to another, and collects its errors. Without a file, there is nothing to read, and what it says is collected.
+    pub(crate) fn between(mut self, from: Option<File>, to: Option<File>) -> Result<Answer> {
+        self.command.stdout(to.map_or_else(Stdio::piped, Stdio::from)).stderr(Stdio::piped());
+        let stdin = from.map_or_else(Stdio::null, Stdio::from);
+        let ended = self.spawn(stdin)?.wait_with_output();
         ended.map(Answer::from).map_err(self.failed())
     }
 

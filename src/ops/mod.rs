@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod apps;
 pub(crate) mod auto_volumes;
+pub(crate) mod backup;
 pub(crate) mod confirmation;
 pub(crate) mod content;
 pub(crate) mod destroy;

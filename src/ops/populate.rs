@@ -37,6 +37,8 @@ pub(crate) enum Origin {
     /// A directory of this host, its path without links.
     Directory(PathBuf),
     Web(Web),
+    /// A hidden directory of the storage root, which is this command's own.
+    Unpacked(String),
     /// Nothing: what has a size is empty at first, and is whole before it is registered all the same.
     Nothing,
 }
@@ -135,6 +137,7 @@ impl Origin {
                 (root::copy(name, hidden, context)?, what.clone())
             }
             Self::Web(web) => return web.populate(hidden, context),
+            Self::Unpacked(name) => (root::copy(name, hidden, context)?, self.shown()),
             Self::Directory(path) => {
                 (root::take_in(path, hidden, keeps_owners, context)?, path.display().to_string())
             }
@@ -157,6 +160,11 @@ impl Origin {
             sized::staged::make(entry, size, hidden, context)?;
             return Ok(format!("{} holds {size}", entry.shown_source()));
         }
+        if let Self::Unpacked(name) = self {
+            let from = Original { name, what: &self.shown(), is_bounded: false };
+            let copied = sized::staged::populate(entry, size, from, hidden, context)?;
+            return Ok(format!("{} from {}", said(&copied), self.shown()));
+        }
         if let Self::StorageRoot { name, snapshot_kind, what, .. } = self {
             // A clone is as large as its original.
             let is_bounded = *snapshot_kind == SnapshotKind::Sized(size);
@@ -175,6 +183,7 @@ impl Origin {
         match self {
             Self::StorageRoot { what, .. } => what.clone(),
             Self::Nothing => String::new(),
+            Self::Unpacked(_) => "the backup".to_owned(),
             Self::Directory(path) => path.display().to_string(),
             Self::Web(Web::Git { address, .. } | Web::File { address, .. }) => address.to_string(),
         }

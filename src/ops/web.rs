@@ -86,7 +86,7 @@ fn download(
     }
     let unable = |error: io::Error| Error::refused(format!("unable to keep {address}: {error}"));
     if archive::is_archive(&mut data).map_err(unable)? {
-        let unpacked = archive::unpack(&mut data, root, hidden)?;
+        let unpacked = archive::unpack(&mut data, root, hidden, archive::Takes::Content)?;
         return Ok(format!(
             "Unpacked {} members ({}) from {address}",
             unpacked.members,

@@ -1,6 +1,7 @@
 //! `chown-storage-dir`, `chmod-storage-dir`, `destroy-storage-dir`, `copy-storage-dir` and `usage-storage-dir`.
 
 use std::fs::{File, Permissions};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -10,13 +11,14 @@ use crate::domain::snapshot::of_directory_name;
 use crate::domain::{
     DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId, refuse,
 };
+use crate::fs;
 use crate::fs::image;
 use crate::fs::look::Looked;
 use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Depth};
 use crate::privileged::{no_more_than, root, unknown, word};
 use crate::render::progress;
-use crate::storage::ownership::{Ids, must_be_a_containers};
+use crate::storage::ownership::{self, Ids, must_be_a_containers};
 use crate::storage::staged::staged_name;
 
 /// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a directory and all that is in it to a
@@ -85,10 +87,15 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> Result<()> {
     tree::remove(&root, &name)
 }
 
-/// `copy-storage-dir FROM TO [--into]`: copies a directory, a file or a snapshot, with owners, modes, times, links and holes, to
+/// `copy-storage-dir --pack NAME`, which writes an archive of a hidden directory to standard output; `--unpack NAME`, which makes a
+/// hidden directory with what an archive on standard input has; or `FROM TO [--into]`: copies a directory, a file or a snapshot, with owners, modes, times, links and holes, to
 /// one that is not there yet, or with `--into` a directory into an empty, hidden one, and says as JSON what was copied: null
 /// where there is not enough room in it.
 pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
+    let how = word(words, 0);
+    if how == "--pack" || how == "--unpack" {
+        return archive(how, &words[1..], context);
+    }
     let is_into = word(words, 2) == "--into";
     let from = source(words, is_into)?;
     let to = name(words, 1, "copy to")?;
@@ -111,6 +118,25 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
         progress::of_files("copied", |seen| tree::duplicate(&root, from, &to, &hidden, seen))?;
     context.out.json(&copied);
     Ok(())
+}
+
+fn archive(how: &str, words: &[String], context: &mut Context) -> Result<()> {
+    let name = name(words, 0, "pack")?;
+    no_more_than(words, 1)?;
+    if !name.starts_with(STAGED) {
+        refuse!("{name:?} is not a hidden directory");
+    }
+    let root = root::storage(context)?;
+    let _work = root::store(context)?.work_beside(&name)?;
+    let same = |file: std::io::Result<std::os::fd::OwnedFd>| {
+        file.map(File::from).map_err(Error::system("use", "the archive"))
+    };
+    if how == "--pack" {
+        let to = same(std::io::stdout().as_fd().try_clone_to_owned())?;
+        return fs::archive::pack(&tree::enter(&root, &name)?, to);
+    }
+    let mut from = same(std::io::stdin().as_fd().try_clone_to_owned())?;
+    ownership::unpack(&mut from, &root, &name, &context.environment)
 }
 
 /// `usage-storage-dir NAME`, or `--resolve PATH…`, which says as JSON where paths lead, or `--look PATH…`, which says as JSON of

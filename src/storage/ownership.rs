@@ -11,12 +11,16 @@
 //! Users and groups by name (`src/host/users.rs`) are looked up in `/etc/passwd` and `/etc/group`, then with
 //! `getent`: a static binary cannot load the host's name services.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::cell::OnceCell;
+use std::fs::{DirBuilder, File};
+use std::io::Read;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::docker::{self, CONTAINER_IDS, IdMap};
 use crate::domain::{Error, INSTALL_AGAIN, Layout, Mode, Ownership, Result};
+use crate::fs::archive::{self, Takes};
 use crate::fs::image;
 use crate::fs::look::Looked;
 use crate::fs::real::{Identity, RealPath};
@@ -90,6 +94,25 @@ pub(crate) fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>)
         }
     };
     Err(Error::refused(format!("Unsupported chown permissions. {why}")))
+}
+
+/// Makes a directory directly below `root` that only its maker can enter, and unpacks an archive in it.
+pub(crate) fn unpack(
+    from: &mut impl Read,
+    root: &Path,
+    name: &str,
+    environment: &Environment,
+) -> Result<()> {
+    let path = root.join(name);
+    let made = DirBuilder::new().mode(0o700).create(&path);
+    made.map_err(Error::system("create", &path))?;
+    let map = OnceCell::new();
+    let is_containers = |id| {
+        let first = || map.get_or_init(|| docker::id_map(environment)).map(|map| map.uid);
+        must_be_a_containers(id, first)
+    };
+    let takes = if is_root() { Takes::All(&is_containers) } else { Takes::Content };
+    archive::unpack(from, root, name, takes).map(drop)
 }
 
 /// A directory of the storage root or a part of one, or a file directly below it.
@@ -185,7 +208,7 @@ impl<'a> StorageRoot<'a> {
             if tree::is_file(&root, name) {
                 return tree::set_file_mode(&root, name, mode.bits());
             }
-            let directory = std::fs::File::from(tree::enter(&root, name)?);
+            let directory = File::from(tree::enter(&root, name)?);
             directory
                 .set_permissions(PermissionsExt::from_mode(mode.bits()))
                 .and_then(|()| directory.sync_all())
@@ -246,6 +269,31 @@ impl<'a> StorageRoot<'a> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Option<Copied>> {
         tree::copy_into(&self.storage()?, from, into, progress)
+    }
+
+    /// Writes an archive of the hidden directory `name` of the storage root to a file, with owners and attributes.
+    pub(crate) fn pack(self, name: &str, to: File) -> Result<()> {
+        if self.needs_sudo() {
+            return self.between(&["--pack", name], None, Some(to));
+        }
+        archive::pack(&tree::enter(&self.storage()?, name)?, to)
+    }
+
+    /// Makes the hidden directory `name` of the storage root with what an archive has; owners are restored where the caller can.
+    /// Fails where it cannot be unpacked as a whole; what there is of it is the caller's to remove.
+    pub(crate) fn unpack(self, mut from: File, name: &str) -> Result<()> {
+        if self.needs_sudo() {
+            return self.between(&["--unpack", name], Some(from), None);
+        }
+        unpack(&mut from, &self.storage()?, name, self.environment)
+    }
+
+    fn between(self, words: &[&str], from: Option<File>, to: Option<File>) -> Result<()> {
+        let answer = self.by_sudo("copy-storage-dir", words)?.between(from, to)?;
+        if answer.is_ok() {
+            return Ok(());
+        }
+        Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
     }
 
     /// Copies the directory or the file `from` of the storage root to `to`, with the caller's own rights.
@@ -338,7 +386,7 @@ impl<'a> StorageRoot<'a> {
         }
         let opened = match name {
             Some(name) => self.storage().and_then(|root| tree::enter(&root, name)),
-            None => std::fs::File::open(path).map(Into::into).map_err(Error::system("open", path)),
+            None => File::open(path).map(Into::into).map_err(Error::system("open", path)),
         };
         let mine = opened.and_then(tree::usage);
         match (mine, name) {

@@ -3,6 +3,7 @@
 pub(crate) mod app_clone;
 pub(crate) mod app_life;
 pub(crate) mod app_mounts;
+pub(crate) mod backup;
 pub(crate) mod build;
 pub(crate) mod cron;
 pub(crate) mod docker_args;

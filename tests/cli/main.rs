@@ -10,6 +10,7 @@ mod access;
 mod annotations;
 mod app_settings;
 mod apply;
+mod backup;
 mod broken_store;
 mod connectors;
 mod create;

@@ -90,7 +90,12 @@ const ROWS: &[Row] = &[
         &["labels:report", "labels:report --format json"],
     ),
     row("labels:set", &[], &["labels:set ENTRY k v"], &[]),
-    row("list", &["list APP", "list APP --format json", "list APP --format table"], &[], &[]),
+    row(
+        "list",
+        &["list APP", "list APP --format json", "list APP --format table"],
+        &[],
+        &["list --format json"],
+    ),
     row(
         "list-entries",
         &[],
@@ -113,8 +118,10 @@ const ROWS: &[Row] = &[
             "!mount APP {ROOT}/srv/zebra/below:/place",
             "!mount APP zebra-volume:/place",
             "mount APP --replace {ROOT}/srv/new:/new",
+            "mount APP --container-dir /new",
         ],
         &[
+            "mount mine --replace ENTRY:/n",
             "mount mine ENTRY --container-dir /n",
             "mount mine ENTRY:/n",
             "!mount mine {LIB}/data/storage/ENTRY:/n",
@@ -150,7 +157,12 @@ const ROWS: &[Row] = &[
     ),
     row(
         "unmount",
-        &["unmount APP mine-data", "unmount APP {ROOT}/srv/zebra:/place", "unmount APP --all"],
+        &[
+            "unmount APP mine-data",
+            "unmount APP {ROOT}/srv/zebra:/place",
+            "unmount APP mine-data mine-file",
+            "unmount APP --all",
+        ],
         &["unmount mine ENTRY", "unmount mine ENTRY --container-dir /data"],
         &[],
     ),

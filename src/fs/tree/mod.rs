@@ -34,7 +34,7 @@ pub(crate) use duplicate::{copy_into, duplicate, take_in};
 pub(crate) use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
 pub(crate) use own::{Depth, own};
 pub(crate) use remove::remove;
-pub(crate) use unpack::{Attributes, Unpacking, must_stay_inside};
+pub(crate) use unpack::{Attributes, Restored, Unpacking, must_stay_inside};
 pub(crate) use usage::{Usage, usage};
 
 use crate::domain::error::{Error, Result};

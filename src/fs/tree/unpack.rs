@@ -4,14 +4,14 @@
 use std::ffi::{CString, OsStr};
 use std::fs::{File, FileTimes};
 use std::io::{self, BufReader, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{
-    AtFlags, Mode, OFlags, Timestamps, fchmod, fstat, futimens, linkat, mkdirat, symlinkat,
-    unlinkat,
+    AtFlags, Gid, Mode, OFlags, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown, fsetxattr,
+    fstat, futimens, linkat, mkdirat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -33,6 +33,8 @@ const AT_ONCE: usize = 64 * 1024;
 pub(crate) struct Unpacking {
     top: OwnedFd,
     current: Option<Current>,
+    /// The extended attributes of directories. They are set last: what is made in a directory has its ACL.
+    extended: Vec<(PathBuf, Restored)>,
 }
 
 /// The directory that members are made in. What is made changes its time, so it gets the one back that it had.
@@ -44,27 +46,46 @@ struct Current {
 }
 
 /// The mode, of which nine bits are taken, and the time of a member, in seconds since 1970.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Attributes {
     /// The mode.
     pub mode: u32,
     /// When it was changed.
     pub changed: u64,
+    /// Uid and gid, and what else is restored of it; none where the content alone is wanted.
+    pub restored: Option<Restored>,
+}
+
+/// What only root can give a member. A directory keeps its set-gid and sticky bits, too.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Restored {
+    pub uid: u32,
+    pub gid: u32,
+    /// Extended attributes, ACLs among them: names and values.
+    pub extended: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Unpacking {
     /// Begins with the empty directory `name` directly below `root`.
     pub(crate) fn into(root: &Path, name: &str) -> Result<Self> {
-        Ok(Self { top: enter(root, name)?, current: None })
+        Ok(Self { top: enter(root, name)?, current: None, extended: Vec::new() })
     }
 
     /// Makes a directory, and those on the way to it. Its owner can always enter and empty it.
-    pub(crate) fn folder(&mut self, path: &[u8], attributes: Attributes) -> io::Result<()> {
+    pub(crate) fn folder(&mut self, path: &[u8], attributes: &Attributes) -> io::Result<()> {
         let path = inner(path)?;
         self.leave()?;
         let folder = self.make(&path)?;
-        // The top is the entry's own directory, whose mode the entry says.
-        if path.file_name().is_some() {
+        if let Some(restored) = &attributes.restored {
+            fchown(&folder, Some(Uid::from_raw(restored.uid)), Some(Gid::from_raw(restored.gid)))?;
+            fchmod(&folder, Mode::from_raw_mode(attributes.mode & 0o3777))?;
+            let changed = FileTimes::new().set_modified(time(attributes.changed));
+            File::from(folder).set_times(changed)?;
+            if !restored.extended.is_empty() {
+                self.extended.push((path, restored.clone()));
+            }
+        } else if path.file_name().is_some() {
+            // The top is the entry's own directory, whose mode the entry says.
             fchmod(&folder, Mode::from_raw_mode((attributes.mode & 0o777) | 0o700))?;
             let changed = FileTimes::new().set_modified(time(attributes.changed));
             File::from(folder).set_times(changed)?;
@@ -76,7 +97,7 @@ impl Unpacking {
     pub(crate) fn file(
         &mut self,
         path: &[u8],
-        attributes: Attributes,
+        attributes: &Attributes,
         content: &mut impl Read,
     ) -> io::Result<u64> {
         let (folder, name) = self.place(path)?;
@@ -86,18 +107,33 @@ impl Unpacking {
         let made = rustix::fs::openat2(folder, &name, flags, Mode::RUSR | Mode::WUSR, resolve)?;
         let mut file = File::from(made);
         let written = io::copy(&mut BufReader::with_capacity(AT_ONCE, content), &mut file)?;
+        if let Some(restored) = &attributes.restored {
+            fchown(&file, Some(Uid::from_raw(restored.uid)), Some(Gid::from_raw(restored.gid)))?;
+        }
         fchmod(&file, Mode::from_raw_mode(attributes.mode & 0o777))?;
+        if let Some(restored) = &attributes.restored {
+            set_extended(&file, restored)?;
+        }
         let changed = FileTimes::new().set_modified(time(attributes.changed));
         file.set_times(changed)?;
         Ok(written)
     }
 
     /// Makes a symbolic link, which must stay inside.
-    pub(crate) fn link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
+    pub(crate) fn link(
+        &mut self,
+        path: &[u8],
+        target: &[u8],
+        attributes: &Attributes,
+    ) -> io::Result<()> {
         must_stay_inside(&inner(path)?, target)?;
         let (folder, name) = self.place(path)?;
         clear(folder, &name)?;
         symlinkat(CString::new(target)?.as_c_str(), folder, &name)?;
+        if let Some(restored) = &attributes.restored {
+            let (uid, gid) = (Uid::from_raw(restored.uid), Gid::from_raw(restored.gid));
+            chownat(folder, &name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
         Ok(())
     }
 
@@ -117,7 +153,11 @@ impl Unpacking {
 
     /// Ends with the last member.
     pub(crate) fn finish(mut self) -> io::Result<()> {
-        self.leave()
+        self.leave()?;
+        for (path, restored) in &self.extended {
+            set_extended(&self.make(path)?, restored)?;
+        }
+        Ok(())
     }
 
     fn leave(&mut self) -> io::Result<()> {
@@ -168,6 +208,16 @@ impl Unpacking {
         }
         Ok(folder)
     }
+}
+
+/// Sets the extended attributes that users and ACLs have; others are root's or the kernel's own.
+fn set_extended(file: &impl AsFd, restored: &Restored) -> io::Result<()> {
+    for (name, value) in &restored.extended {
+        if name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_") {
+            fsetxattr(file, name.as_slice(), value, XattrFlags::empty())?;
+        }
+    }
+    Ok(())
 }
 
 /// Why a link of this target, at this path, is refused: it leads out, or could. Each `..` stands at the beginning, where

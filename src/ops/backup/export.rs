@@ -1,0 +1,142 @@
+//! Writing what a backup has of storage.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use super::{PROPERTIES, Parts, place};
+use crate::context::Context;
+use crate::domain::{AppName, Entry, Error, Result, recipe};
+use crate::fs::archive;
+use crate::storage::entry_lock::EntryLock;
+use crate::storage::file::LARGEST;
+use crate::storage::ownership::StorageRoot;
+use crate::storage::root::{self, Place};
+use crate::storage::snapshots::SnapshotKind;
+use crate::storage::staged::{Staged, clear_staged};
+use crate::store::files;
+use crate::types;
+
+/// Writes an app's mounts, their entries, and, `with_data`, what these hold.
+pub(crate) fn app(
+    app: &AppName,
+    directory: &Path,
+    with_data: bool,
+    context: &mut Context,
+) -> Result<()> {
+    let parts = Parts::of(directory);
+    let mut properties = Vec::new();
+    for name in PROPERTIES {
+        let path = context.store.layout().app(app).join(name);
+        if let Some(bytes) = files::read(&path)? {
+            let text = String::from_utf8(bytes);
+            let text = text.map_err(|_| Error::unreadable(&path, "it is not UTF-8 text"))?;
+            properties.push((name, text));
+        }
+    }
+    if properties.is_empty() {
+        return Ok(());
+    }
+    write(&parts.recipe, recipe::write(app, &properties).as_bytes())?;
+    let mut entries: Vec<Entry> = Vec::new();
+    for attachment in context.store.mounts_file(app)?.whole()?.attachments() {
+        match context.store.entry(&attachment.entry_name)? {
+            Some(entry) if !entries.contains(&entry) => entries.push(entry),
+            _ => {}
+        }
+    }
+    for entry in &entries {
+        write_entry(entry, &parts, context)?;
+        if with_data {
+            write_data(app, entry, &parts, context)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes every entry.
+pub(crate) fn global(directory: &Path, context: &Context) -> Result<()> {
+    let found = context.store.entries()?;
+    if let Some(problem) = found.problems.into_iter().next() {
+        return Err(problem);
+    }
+    let parts = Parts::of(directory);
+    found.entries.iter().try_for_each(|entry| write_entry(entry, &parts, context))
+}
+
+fn write_entry(entry: &Entry, parts: &Parts, context: &Context) -> Result<()> {
+    let bytes = files::read(&context.store.layout().entry(&entry.name))?;
+    write(&parts.entry(entry), &bytes.unwrap_or_default())
+}
+
+/// Writes what an entry holds, as it is at one moment.
+fn write_data(app: &AppName, entry: &Entry, parts: &Parts, context: &mut Context) -> Result<()> {
+    let Some(name) = place(entry, context) else {
+        if types::of(entry).keeps_data() && entry.is_docker_local() {
+            context.out.warn(&format!(
+                "{app}: the data of storage entry \"{}\" at {} is not in the backup: it is outside of the storage root",
+                entry.name,
+                entry.shown_source()
+            ));
+        }
+        return Ok(());
+    };
+    let kind = if name == entry.name.as_str() {
+        match types::snapshot_kind(entry, "a backup", context) {
+            Ok(kind) => kind,
+            Err(why) => {
+                context.out.warn(&format!("{app}: its data is not in the backup: {why}"));
+                return Ok(());
+            }
+        }
+    } else {
+        SnapshotKind::Directory
+    };
+    if std::fs::symlink_metadata(context.store.layout().directory(&name)).is_err() {
+        return Ok(());
+    }
+    clear_staged(context);
+    let lock = EntryLock::take(entry.name.as_str(), context)?;
+    kind.ready(entry, context)?;
+    if types::of(entry).place() == Place::File {
+        return pack_file(entry, parts, context);
+    }
+    let copy = Staged::new(&name, context)?;
+    root::copy(&name, copy.name(), context)?;
+    drop(lock);
+    StorageRoot::of(context).pack(copy.name(), create(&parts.archive(entry))?)
+}
+
+/// A file stands alone in its archive, under the entry's name.
+fn pack_file(entry: &Entry, parts: &Parts, context: &Context) -> Result<()> {
+    let path = context.store.layout().directory(entry.name.as_str());
+    let found = std::fs::symlink_metadata(&path).map_err(Error::system("read", &path))?;
+    let hidden = Staged::new(entry.name.as_str(), context)?;
+    let root = StorageRoot::of(context);
+    let bytes = root.read_file(entry.name.as_str(), LARGEST, hidden.name())?;
+    let member = archive::Member {
+        name: entry.name.as_str(),
+        mode: found.permissions().mode() & 0o7777,
+        uid: found.uid(),
+        gid: found.gid(),
+        changed: found.mtime().unsigned_abs(),
+    };
+    archive::pack_file(&member, &bytes, create(&parts.archive(entry))?)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    create(path)?.write_all(bytes).map_err(Error::system("write", path))
+}
+
+/// Makes a file, and the directories on the way to it.
+fn create(path: &Path) -> Result<File> {
+    if let Some(parent) = path.parent() {
+        let made = DirBuilder::new().recursive(true).mode(0o755).create(parent);
+        made.map_err(Error::system("create", parent))?;
+    }
+    // Another run may have left one; a link in its place leads nowhere.
+    files::unless_absent(std::fs::remove_file(path)).map_err(Error::system("replace", path))?;
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    made.map_err(Error::system("create", path))
+}

@@ -1,0 +1,311 @@
+//! Reading what a backup has of storage. What is there already stays as it is.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use super::{PROPERTIES, Parts, place};
+use crate::context::Context;
+use crate::domain::entry::SCHEMA_VERSION;
+use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Mode, Result, Source, recipe};
+use crate::fs::archive;
+use crate::fs::tree::FILE_MODES;
+use crate::host::environment;
+use crate::ops::mount::refuse_collision;
+use crate::ops::populate::{self, Origin};
+use crate::storage::entry_lock::EntryLock;
+use crate::storage::file::{self, StagedFile};
+use crate::storage::ownership::{Ids, StorageRoot};
+use crate::storage::root::{self, Place};
+use crate::storage::sized;
+use crate::storage::staged::{Staged, clear_staged};
+use crate::store::{MountsFile, files};
+use crate::types;
+
+/// The largest file of a backup beside its archives, in bytes.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// Data that was unpacked, and waits for its place.
+struct Unpacked {
+    entry: Entry,
+    /// The name in the storage root.
+    place: String,
+    data: Data,
+}
+
+enum Data {
+    Directory(Staged),
+    File(StagedFile),
+}
+
+/// Imports an app's mounts, the entries that are missing, and the data of those that have none here.
+pub(crate) fn app(app: &AppName, directory: &Path, context: &mut Context) -> Result<()> {
+    let parts = Parts::of(directory);
+    let properties = properties(&parts.recipe)?;
+    let mut entries = entries(&parts.entries, context)?;
+    let mounts = mounts(&properties, &parts.recipe)?;
+    check(app, &mounts, &entries, &parts, context)?;
+    clear_staged(context);
+    // A new store has none yet.
+    root::make(context.store.layout().storage(), context)?;
+    let locks = EntryLock::take_all(entries.keys().map(EntryName::as_str).collect(), context)?;
+    let mut unpacked = Vec::new();
+    for entry in entries.values_mut() {
+        unpacked.extend(unpack(entry, &parts, context)?);
+    }
+    drop(locks);
+    // What has a size is made by the operation that makes new ones, each as a whole.
+    let (sized, plain): (Vec<_>, Vec<_>) =
+        unpacked.into_iter().partition(|unpacked| sized::size(&unpacked.entry).is_some());
+    for Unpacked { entry, data, .. } in sized {
+        populate(&entry, &data, context)?;
+    }
+    put(app, &properties, &mounts, &entries, &plain, context)?;
+    for Unpacked { entry, .. } in &plain {
+        context.out.detail(&format!("Restored the data of storage entry {}", entry.name));
+    }
+    Ok(())
+}
+
+/// Imports the entries that are missing.
+pub(crate) fn global(directory: &Path, context: &Context) -> Result<()> {
+    let entries = entries(&Parts::of(directory).entries, context)?;
+    if entries.is_empty() {
+        return Ok(());
+    }
+    context.store.change(|change| {
+        for entry in entries.values() {
+            if change.store().entry(&entry.name)?.is_none() {
+                change.write_entry(entry)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// The content of a file of the backup; none where it is not there. A link is none of its files.
+fn content(path: &Path) -> Result<Option<String>> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if files::is_absent(&error) => return Ok(None),
+        Err(error) => return Err(Error::system("read", path)(error)),
+    };
+    if !found.is_file() || found.len() > LARGEST {
+        return Err(refused(path, "it is no plain file of at most 16 MiB"));
+    }
+    let bytes = files::read(path)?.unwrap_or_default();
+    String::from_utf8(bytes).map(Some).map_err(|_| refused(path, "it is not UTF-8 text"))
+}
+
+fn refused(path: &Path, why: impl std::fmt::Display) -> Error {
+    let (path, why) = (path.display().to_string(), why.to_string());
+    let why = why.strip_prefix(&path).map_or(why.as_str(), |rest| rest.trim_start_matches(": "));
+    Error::refused(format!("{path}: {}; nothing was imported", why.trim_end_matches('.').trim()))
+}
+
+fn properties(path: &Path) -> Result<BTreeMap<String, String>> {
+    let Some(text) = content(path)? else {
+        return Ok(BTreeMap::new());
+    };
+    let properties = recipe::read(&text).map_err(|why| refused(path, why))?;
+    let known = properties.into_iter().filter(|(name, _)| PROPERTIES.contains(&name.as_str()));
+    Ok(known.filter_map(|(name, value)| Some((name, value?))).collect())
+}
+
+fn mounts(properties: &BTreeMap<String, String>, path: &Path) -> Result<Vec<Attachment>> {
+    let text = properties.get("mounts").map(String::as_str).unwrap_or_default();
+    let file = MountsFile::parse(path, text.as_bytes()).and_then(MountsFile::whole);
+    Ok(file.map_err(|why| refused(path, why))?.attachments().cloned().collect())
+}
+
+/// The entries of the backup, by their names, as they are to be on this host.
+fn entries(directory: &Path, context: &Context) -> Result<BTreeMap<EntryName, Entry>> {
+    let mut entries = BTreeMap::new();
+    let found = match std::fs::read_dir(directory) {
+        Ok(found) => found,
+        Err(error) if files::is_absent(&error) => return Ok(entries),
+        Err(error) => return Err(Error::system("read", directory)(error)),
+    };
+    for file in found {
+        let path = file.map_err(Error::system("read", directory))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json"));
+        let Some(name) = name else {
+            return Err(refused(&path, "it is no entry (NAME.json)"));
+        };
+        let name = EntryName::parse(name).map_err(|why| refused(&path, why))?;
+        let text = content(&path)?.unwrap_or_default();
+        let entry: Entry = serde_json::from_str(&text).map_err(|why| refused(&path, why))?;
+        if entry.name != name {
+            return Err(refused(&path, format!("it is the entry {:?}", entry.name.as_str())));
+        }
+        if entry.schema_version > SCHEMA_VERSION {
+            return Err(refused(
+                &path,
+                format!(
+                    "it is of version {}, which is newer than this one's",
+                    entry.schema_version
+                ),
+            ));
+        }
+        entries.insert(name, here(entry, context)?);
+    }
+    Ok(entries)
+}
+
+/// The entry as it is on this host, whose name and whose storage root may be others.
+fn here(mut entry: Entry, context: &Context) -> Result<Entry> {
+    if !entry.node.is_empty() {
+        entry.node = environment::node();
+    }
+    let own = root::default_path(context, entry.name.as_str());
+    if let Some(Source::Path(path)) = &entry.host_path {
+        let elsewhere = Path::new(path.as_str());
+        let is_default = elsewhere.ends_with(format!("data/storage/{}", entry.name));
+        if is_default && path.as_str() != own {
+            entry.host_path = Some(Source::parse(&own)?);
+        }
+    }
+    Ok(entry)
+}
+
+/// Refuses mounts of entries that are nowhere, and such as the app has others in the place of.
+fn check(
+    app: &AppName,
+    mounts: &[Attachment],
+    entries: &BTreeMap<EntryName, Entry>,
+    parts: &Parts,
+    context: &Context,
+) -> Result<()> {
+    let now = context.store.mounts_file(app)?.whole()?;
+    for attachment in mounts {
+        let name = &attachment.entry_name;
+        if !entries.contains_key(name) && context.store.entry(name)?.is_none() {
+            let why =
+                format!("it mounts storage entry \"{name}\", which is neither in it nor here");
+            return Err(refused(&parts.recipe, why));
+        }
+        let others = now.attachments().filter(|other| !other.is_same_mount(attachment));
+        refuse_collision(app, attachment, others).map_err(|why| refused(&parts.recipe, why))?;
+    }
+    Ok(())
+}
+
+/// Unpacks an entry's archive, where it has one and nothing is in its place here.
+fn unpack(entry: &mut Entry, parts: &Parts, context: &mut Context) -> Result<Option<Unpacked>> {
+    let path = parts.archive(entry);
+    let Ok(found) = std::fs::symlink_metadata(&path) else {
+        return Ok(None);
+    };
+    if !found.is_file() {
+        return Err(refused(&path, "it is no plain file"));
+    }
+    let Some(place) = place(entry, context) else {
+        context.out.warn(&format!(
+            "{} was not unpacked: storage entry {} is at {}, outside of this host's storage root",
+            path.display(),
+            entry.name,
+            entry.shown_source()
+        ));
+        return Ok(None);
+    };
+    let registered = context.store.entry(&entry.name)?;
+    let is_same = registered.as_ref().is_none_or(|now| now.host_path == entry.host_path);
+    if !is_same || !is_free(&context.store.layout().directory(&place), entry) {
+        context.out.warn(&format!(
+            "Storage entry {} is here and stays as it is; its data of the backup is in {}",
+            entry.name,
+            path.display()
+        ));
+        return Ok(None);
+    }
+    let mut from = File::open(&path).map_err(Error::system("read", &path))?;
+    let data = if types::of(entry).place() == Place::File {
+        let (member, bytes) =
+            archive::only_file(&mut from, file::LARGEST).map_err(|why| refused(&path, why))?;
+        let ids = Ids { uid: member.uid, gid: member.gid };
+        let mode = Mode::parse(&format!("{:04o}", member.mode & FILE_MODES))?;
+        let as_packed = Entry { mode: Some(mode), ..entry.clone() };
+        Data::File(StagedFile::create(&as_packed, false, Some(&bytes), Some(ids), context)?)
+    } else {
+        let staged = Staged::new(&place, context)?;
+        let unpacked = StorageRoot::of(context).unpack(from, staged.name());
+        unpacked.map_err(|why| refused(&path, why))?;
+        Data::Directory(staged)
+    };
+    Ok(Some(Unpacked { entry: entry.clone(), place, data }))
+}
+
+/// Whether nothing is lost where data is put there: there is nothing, or an empty directory.
+fn is_free(directory: &Path, entry: &Entry) -> bool {
+    match std::fs::symlink_metadata(directory) {
+        Err(_) => true,
+        Ok(found) if found.is_dir() && sized::size(entry).is_none() => {
+            std::fs::read_dir(directory).is_ok_and(|mut names| names.next().is_none())
+        }
+        Ok(_) => false,
+    }
+}
+
+fn populate(entry: &Entry, data: &Data, context: &mut Context) -> Result<()> {
+    let Data::Directory(staged) = data else {
+        return Ok(());
+    };
+    // It may be registered, without its data.
+    context.store.change(|change| {
+        change.remove_entry(&entry.name);
+        Ok(())
+    })?;
+    // Owners and modes are those of the archive.
+    let wants = Entry { chown: None, mode: None, ..entry.clone() };
+    populate::create(entry, &wants, &Origin::Unpacked(staged.name().to_owned()), context)
+}
+
+fn put(
+    app: &AppName,
+    properties: &BTreeMap<String, String>,
+    imported: &[Attachment],
+    entries: &BTreeMap<EntryName, Entry>,
+    unpacked: &[Unpacked],
+    context: &Context,
+) -> Result<()> {
+    let layout = context.store.layout();
+    let is_directory = |unpacked: &&Unpacked| matches!(unpacked.data, Data::Directory(_));
+    for Unpacked { place, .. } in unpacked.iter().filter(is_directory) {
+        let directory = layout.directory(place);
+        let removed = files::unless_absent(std::fs::remove_dir(&directory));
+        removed.map_err(Error::system("replace", &directory))?;
+    }
+    context.store.change(|change| {
+        let mut mounts = change.store().mounts_file(app)?.whole()?;
+        for attachment in imported {
+            if mounts.attachments().any(|other| other.is_same_mount(attachment)) {
+                continue;
+            }
+            refuse_collision(app, attachment, mounts.attachments())?;
+            mounts.push(attachment.clone());
+        }
+        for Unpacked { place, data, .. } in unpacked {
+            match data {
+                Data::Directory(staged) => {
+                    change.move_directory(staged.path(), layout.directory(place));
+                }
+                Data::File(file) => file.put(change)?,
+            }
+        }
+        for entry in entries.values() {
+            if change.store().entry(&entry.name)?.is_none() {
+                change.write_entry(entry)?;
+            }
+        }
+        if !imported.is_empty() {
+            change.write_mounts(app, &mounts);
+        }
+        for (name, value) in properties.iter().filter(|(name, _)| *name != "mounts") {
+            let path = layout.app(app).join(name);
+            if !path.exists() {
+                change.write(path, value.clone().into_bytes());
+            }
+        }
+        Ok(())
+    })
+}

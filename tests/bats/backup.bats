@@ -1,0 +1,134 @@
+#!/usr/bin/env bats
+# The triggers of Dokku's backups, as Dokku's user fires them, with root's helpers.
+load helper
+
+before_each() {
+  OUT="$HOST/backup-$APP" IN="$HOST/restored-$APP"
+  install -d -o dokku -g dokku "$OUT" "$IN"
+}
+after_each() { rm -rf "$OUT" "$IN"; }
+
+export_app() { DOKKU_BACKUP_INCLUDE_STORAGE=1 trigger backup-app-export "$APP" "$OUT"; }
+
+# all_in DIRECTORY FIND-TEST…: names in order, each with a NUL behind it. What a file system has of its own is not the entry's.
+all_in() { find "$1" -name lost+found -prune -o "${@:2}" -print0 | LC_ALL=C sort -z; }
+
+# everything_of DIRECTORY: names, kinds, owners, modes, links, times and content of all that is in it, ACLs and attributes.
+everything_of() {
+  (
+    cd "$1" || return
+    all_in . -name '*' | xargs -0 stat -c '%n %F %u:%g %a %h'
+    all_in . -type l | xargs -0 readlink
+    all_in . -type f | xargs -0 stat -c '%n %Y'
+    all_in . -type f | xargs -0 sha256sum
+    all_in . ! -type l | xargs -0 getfacl -n -p
+    all_in . ! -type l | xargs -0 getfattr -d -m '^user\.'
+  )
+}
+
+fill() {
+  local directory=$1
+  mkdir -p "$directory/deep/er" "$directory/shared" "$directory/closed"
+  echo precious >"$directory/deep/er/file"
+  ln "$directory/deep/er/file" "$directory/again"
+  ln -s deep/er/file "$directory/link"
+  echo secret >"$directory/closed/secret"
+  chown -R 1000:1001 "$directory/deep"
+  chown -h 32767:32767 "$directory/link"
+  chown 0:0 "$directory/closed" "$directory/closed/secret"
+  chmod 0700 "$directory/closed" && chmod 0600 "$directory/closed/secret"
+  chmod 2775 "$directory/shared"
+  setfattr -n user.origin -v somewhere "$directory/deep/er/file"
+  setfacl -m u:2000:rw "$directory/deep/er/file"
+  setfacl -d -m u:2000:rwx "$directory/shared"
+  echo made >"$directory/shared/inherits"
+}
+
+@test "a backup has owners, modes, links, ACLs and attributes, and what it restores is the same" {
+  dokku storage:create "$APP-data" --chown heroku >/dev/null
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data >/dev/null
+  fill "$ROOT/$APP-data"
+  everything_of "$ROOT/$APP-data" >"$HOST/before"
+  run export_app
+  assert_success
+  [ "$(stat -c %U:%a "$OUT/data/storage-data/$APP-data.tar.gz")" = dokku:600 ]
+  # Nothing of the copy is left.
+  [ -z "$(find "$ROOT" -maxdepth 1 -name '.staged-*' -o -maxdepth 1 -name '.filling-*')" ]
+
+  dokku storage:unmount "$APP" "$APP-data"
+  dokku storage:destroy "$APP-data" --force --destroy-host-dir --no-trash >/dev/null
+  run trigger backup-global-import "$OUT"
+  assert_success
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_success
+  everything_of "$ROOT/$APP-data" >"$HOST/after"
+  diff "$HOST/before" "$HOST/after"
+  run dokku --quiet storage:list "$APP"
+  assert_output "$ROOT/$APP-data:/data"
+}
+
+@test "what Dokku's own plugin writes is read, and the reverse" {
+  dokku storage:create "$APP-data" --chown false >/dev/null
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data >/dev/null
+  echo one >"$ROOT/$APP-data/file"
+  run export_app
+  assert_success
+  # As Dokku's plugin unpacks it.
+  tar -xzf "$OUT/data/storage-data/$APP-data.tar.gz" -C "$IN"
+  [ "$(cat "$IN/file")" = one ]
+  # As Dokku's plugin packs it.
+  echo two >"$IN/file"
+  chown -R 1000:1000 "$IN"
+  tar -czf "$OUT/data/storage-data/$APP-data.tar.gz" -C "$IN" .
+  dokku storage:unmount "$APP" "$APP-data"
+  dokku storage:destroy "$APP-data" --force --destroy-host-dir --no-trash >/dev/null
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_success
+  [ "$(cat "$ROOT/$APP-data/file")" = two ]
+  [ "$(stat -c %u:%g "$ROOT/$APP-data/file")" = 1000:1000 ]
+}
+
+@test "an entry with a size and a file come back as they were" {
+  dokku storage:create "$APP-sized" --size 64M >/dev/null
+  echo 'key = 1' | dokku storage:create "$APP-file" --type file --from - --mode 0640 --chown 1000 >/dev/null
+  dokku storage:mount "$APP" "$APP-sized" --container-dir /sized >/dev/null
+  dokku storage:mount "$APP" "$APP-file" --container-dir /etc/app.conf >/dev/null
+  fill "$ROOT/$APP-sized"
+  everything_of "$ROOT/$APP-sized" >"$HOST/before"
+  run export_app
+  assert_success
+
+  for name in sized file; do
+    dokku storage:unmount "$APP" "$APP-$name"
+    dokku storage:destroy "$APP-$name" --force --destroy-host-dir --no-trash >/dev/null
+  done
+  run trigger backup-global-import "$OUT"
+  assert_success
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_success
+  mountpoint -q "$ROOT/$APP-sized"
+  everything_of "$ROOT/$APP-sized" >"$HOST/after"
+  diff "$HOST/before" "$HOST/after"
+  [ "$(cat "$ROOT/$APP-file")" = 'key = 1' ]
+  [ "$(stat -c %u:%a "$ROOT/$APP-file")" = 1000:640 ]
+}
+
+@test "what leads out of an archive is refused, and nothing is left of it" {
+  dokku storage:create "$APP-data" --chown false >/dev/null
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data >/dev/null
+  run export_app
+  assert_success
+  dokku storage:unmount "$APP" "$APP-data"
+  dokku storage:destroy "$APP-data" --force --destroy-host-dir --no-trash >/dev/null
+  ln -s /etc "$IN/out"
+  tar -czf "$OUT/data/storage-data/$APP-data.tar.gz" -C "$IN" .
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_status 1
+  assert_has "leads out of the directory; nothing was imported"
+  [ ! -e "$ROOT/$APP-data" ]
+  run dokku storage:list-entries
+  assert_has_not "$APP-data"
+  # Nobody can have another user's ids by it, and the helper takes hidden names alone.
+  run sudo -u dokku sudo -n "$HELPERS/storage/bin/copy-storage-dir" --unpack "$APP-data" </dev/null
+  assert_status 1
+}

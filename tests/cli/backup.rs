@@ -1,0 +1,187 @@
+//! The triggers of Dokku's backups.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::Command;
+
+use crate::{Session, assert_transcript};
+
+const INCLUDE: &str = "DOKKU_BACKUP_INCLUDE_STORAGE";
+
+/// A host with an app that mounts what a backup has, and what it has not.
+fn host() -> Session {
+    let session = Session::dokku(&["blog", "empty"]);
+    session.prepare(&["storage:create", "data", "--label", "tier=gold"]);
+    session.prepare(&["storage:create", "unused"]);
+    session.prepare(&["storage:ensure-directory", "old", "--chown", "false"]);
+    session.prepare(&["storage:create", "older", "{ROOT}/lib/data/storage/old"]);
+    session.prepare(&["storage:mount", "blog", "older", "--container-dir", "/old"]);
+    session.prepare(&["storage:mount", "blog", "/srv/elsewhere:/elsewhere:ro"]);
+    session.prepare(&["storage:mount", "blog", "some-volume:/volume"]);
+    session.prepare(&[
+        "storage:mount",
+        "blog",
+        "data",
+        "--container-dir",
+        "/my data",
+        "--process-type",
+        "web",
+        "--volume-options",
+        "Z",
+    ]);
+    session.prepare(&["storage:app:set", "blog", "missing-source", "ignore"]);
+    session.host.write("lib/data/storage/data/deep/file", "precious\n");
+    session.host.write("lib/data/storage/old/file", "old\n");
+    let data = session.host.path("lib/data/storage/data");
+    symlink("deep/file", data.join("link")).unwrap();
+    fs::hard_link(data.join("deep/file"), data.join("same")).unwrap();
+    fs::set_permissions(data.join("deep"), fs::Permissions::from_mode(0o2710)).unwrap();
+    fs::set_permissions(data.join("deep/file"), fs::Permissions::from_mode(0o640)).unwrap();
+    session.host.make_directory("backup/blog");
+    session.host.make_directory("backup/global");
+    session
+}
+
+const BLOG: &str = "{ROOT}/backup/blog";
+const GLOBAL: &str = "{ROOT}/backup/global";
+
+fn export(session: &mut Session) {
+    session
+        .run_with("with data", &["backup-app-export", "blog", BLOG], |call| call.env(INCLUDE, "1"));
+    session.run(&["backup-global-export", GLOBAL]);
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is not the program's to make")]
+fn shell(script: &str) {
+    assert!(Command::new("sh").args(["-c", script]).status().unwrap().success(), "{script}");
+}
+
+/// Another host, with the backup of this one.
+fn other(session: &Session, apps: &[&str]) -> Session {
+    let other = Session::dokku(apps);
+    let to = other.host.path("backup");
+    let from = session.host.path("backup");
+    // Real hosts have the same root.
+    let roots = format!("s#{}#{}#g", session.host.root().display(), other.host.root().display());
+    let (from, to) = (from.display(), to.display());
+    shell(&format!(
+        "cp -a '{from}' '{to}' && find '{to}' -type f -not -name '*.gz' -exec sed -i '{roots}' {{}} +"
+    ));
+    other
+}
+
+#[test]
+fn what_is_exported_is_there_on_a_fresh_host() {
+    let mut session = host();
+    session.run(&["backup-app-export", "blog", BLOG]);
+    session.remark("without data, entries and mounts are in it");
+    session.show_tree("backup");
+    export(&mut session);
+    session.show_tree("backup");
+    session.show_file("backup/blog/config/storage.yml");
+    session.show_file("backup/blog/data/storage-entries/data.json");
+    session.run(&["backup-app-export", "empty", GLOBAL]);
+
+    let mut fresh = other(&session, &["blog"]);
+    fresh.remark("a fresh host");
+    fresh.run(&["backup-global-import", GLOBAL]);
+    fresh.run(&["backup-app-import", "blog", BLOG]);
+    fresh.run(&["storage:list", "blog", "--format", "json"]);
+    fresh.run(&["storage:list-entries"]);
+    fresh.run(&["storage:app:report", "blog"]);
+    fresh.show_tree("lib/data/storage");
+    fresh.show_file("lib/data/storage/data/deep/file");
+    fresh.remark("once more, nothing changes");
+    fresh.host.write("lib/data/storage/data/deep/file", "newer\n");
+    fresh.run(&["backup-app-import", "blog", BLOG]);
+    fresh.show_file("lib/data/storage/data/deep/file");
+    let same = |name: &str| fs::metadata(fresh.host.path(name)).unwrap();
+    let data = "lib/data/storage/data";
+    assert_eq!(same(&format!("{data}/same")).ino(), same(&format!("{data}/deep/file")).ino());
+    assert_transcript!(session);
+    assert_transcript!(fresh);
+}
+
+#[test]
+fn what_is_there_stays() {
+    let mut session = host();
+    export(&mut session);
+    let mut there = other(&session, &["blog"]);
+    there.prepare(&["storage:create", "data"]);
+    there.host.write("lib/data/storage/data/mine", "mine");
+    there.host.write("lib/data/storage/old/mine", "mine");
+    there.prepare(&["storage:mount", "blog", "/srv/mine:/mine"]);
+    there.run(&["backup-app-import", "blog", BLOG]);
+    there.show_tree("lib/data/storage");
+    there.run(&["storage:info", "data"]);
+    there.run(&["storage:list", "blog"]);
+    assert_transcript!(there);
+}
+
+#[test]
+fn a_backup_that_is_none_is_refused_as_a_whole() {
+    let mut session = host();
+    export(&mut session);
+    let mut there = other(&session, &["blog"]);
+    let recipe = "backup/blog/config/storage.yml";
+    let entry = "backup/blog/data/storage-entries/data.json";
+    let archive = "backup/blog/data/storage-data/data.tar.gz";
+    let original = |name: &str| fs::read(session.host.path(name)).unwrap();
+    for (file, content) in [
+        (recipe, b"just text".to_vec()),
+        (recipe, b"- tasks:\n  - dokku_app: {app: blog}\n".to_vec()),
+        (recipe, b"- tasks:\n  - dokku_storage_property: {property: mounts, value: nonsense}\n".to_vec()),
+        (recipe, br#"[{"tasks": [{"dokku_storage_property": {"property": "mounts", "value": "{\"entry_name\":\"nowhere\",\"container_path\":\"/x\",\"phases\":[\"run\"]}"}}]}]"#.to_vec()),
+        (entry, b"{}".to_vec()),
+        (entry, br#"{"name":"other","scheduler":"docker-local","host_path":"/x","schema_version":1}"#.to_vec()),
+        (entry, br#"{"name":"data","scheduler":"docker-local","host_path":"/x","schema_version":99}"#.to_vec()),
+        ("backup/blog/data/storage-entries/README", b"hello".to_vec()),
+        (archive, b"no archive".to_vec()),
+    ] {
+        there.host.write(file, &content);
+        there.run_with(&format!("{file} is another"), &["backup-app-import", "blog", BLOG], |c| c);
+        if file.ends_with("README") {
+            fs::remove_file(there.host.path(file)).unwrap();
+        } else {
+            there.host.write(file, original(file));
+        }
+    }
+    for words in [
+        &["backup-app-import", "blog", "relative"][..],
+        &["backup-app-import", "blog"],
+        &["backup-global-export", "/nowhere"],
+    ] {
+        there.run(words);
+    }
+    there.remark("nothing of it was imported");
+    there.show_tree("lib/data/storage");
+    there.show_tree("lib/config/storage");
+    assert_transcript!(there);
+}
+
+#[test]
+fn an_archive_that_leads_out_is_refused() {
+    let mut session = host();
+    export(&mut session);
+    let mut there = other(&session, &["blog"]);
+    let archive = there.host.path("backup/blog/data/storage-data/older.tar.gz");
+    let bad = there.host.path("bad");
+    for make in [
+        "ln -s /etc/passwd out",
+        "ln -s ../../x out",
+        "mkfifo pipe",
+        "cp /bin/true set-uid && chmod 4755 set-uid",
+    ] {
+        let script = format!(
+            "rm -rf {0} && mkdir {0} && cd {0} && echo good > good && {make} && tar -czf {1} .",
+            bad.display(),
+            archive.display()
+        );
+        shell(&script);
+        there.run_with(make, &["backup-app-import", "blog", BLOG], |call| call);
+    }
+    there.remark("nothing of it was imported");
+    there.show_tree("lib/data/storage");
+    there.show_tree("lib/config/storage");
+    assert_transcript!(there);
+}
