@@ -87,7 +87,7 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
         );
     }
     let found = crate::ops::entries::visible(false, context)?;
-    if found.entries.is_empty() {
+    if found.entries.is_empty() && request.asked.format != Format::Json {
         context.out.headline_unless_quiet("No storage entries registered");
     }
     for (entry, _) in &found.entries {
