@@ -40,6 +40,7 @@ mod policy;
 mod prune;
 mod refusals;
 mod report;
+mod schemas;
 mod session;
 mod set;
 mod share;

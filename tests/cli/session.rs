@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::harness::PROGRAM;
 use crate::harness::{Answer, Call, Host, Plugin};
+use crate::schemas;
 
 /// A host and its transcript.
 pub struct Session {
@@ -48,6 +49,7 @@ impl Session {
         how: impl FnOnce(Call<'_>) -> Call<'_>,
     ) -> Answer {
         let answer = how(self.call(words)).run();
+        schemas::check(words, &answer);
         self.note(note, words, &self.without_help(words, &answer));
         answer
     }
@@ -68,6 +70,7 @@ impl Session {
     pub fn prepare(&self, words: &[&str]) {
         let answer = self.call(words).run();
         assert_eq!(answer.status, 0, "{words:?}: {answer:?}");
+        schemas::check(words, &answer);
     }
 
     /// A call, not yet run.

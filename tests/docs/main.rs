@@ -157,6 +157,7 @@ fn every_link_to_a_heading_finds_it() {
 fn pages() -> Vec<String> {
     let docs = fs::read_dir(repository().join("docs")).unwrap();
     let names = docs.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = names.filter(|name| Path::new(name).extension().is_some_and(|end| end == "md"));
     let mut pages: Vec<String> = names.map(|name| format!("docs/{name}")).collect();
     pages.push("README.md".to_owned());
     pages.sort_unstable();
