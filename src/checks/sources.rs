@@ -223,12 +223,9 @@ pub(crate) fn wrong_kind(app: &AppName, mounted: &Mounted, wrong: &str) -> Findi
 /// The mount in which another one lies: the innermost that a container can have together with it.
 pub(crate) fn below<'a>(mounted: &Mounted, all: &'a Mounts) -> Option<&'a Mounted> {
     let mine = &mounted.attachment;
-    let path = mine.container_path.parts();
     let holds = |other: &&Mounted| {
         let theirs = &other.attachment;
-        let parts = theirs.container_path.parts();
-        parts.len() < path.len()
-            && path.starts_with(&parts)
+        mine.container_path.is_below(&theirs.container_path)
             && mine.phases.shared(&theirs.phases).next().is_some()
             && (mine.process_type.covers(&theirs.process_type)
                 || theirs.process_type.covers(&mine.process_type))

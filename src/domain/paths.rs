@@ -73,6 +73,18 @@ impl ContainerPath {
         }
         parts
     }
+
+    /// Whether it is in the directory of another one, and not at it.
+    pub fn is_below(&self, other: &Self) -> bool {
+        // Most paths are plain: nothing has to be kept of them then.
+        if [self, other].iter().any(|path| path.0.as_bytes().contains(&b'.')) {
+            let (mine, theirs) = (self.parts(), other.parts());
+            return mine.len() > theirs.len() && mine.starts_with(&theirs);
+        }
+        let names = |path| str::split(path, '/').filter(|name| !name.is_empty());
+        let mut mine = names(&self.0);
+        names(&other.0).all(|name| mine.next() == Some(name)) && mine.next().is_some()
+    }
 }
 
 impl PartialEq for ContainerPath {
@@ -176,6 +188,24 @@ pub fn as_typed(what: &str, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_below_those_that_lead_to_it() {
+        let path = |text: &str| ContainerPath::parse(text).unwrap();
+        for (below, above) in [
+            ("/a/b", "/a"),
+            ("/a/b/c", "/a/"),
+            ("//a//b", "/a"),
+            ("/x/../a/./b", "/a"),
+            ("/a/b", "/a/."),
+        ] {
+            assert!(path(below).is_below(&path(above)), "{below} {above}");
+            assert!(!path(above).is_below(&path(below)), "{above} {below}");
+        }
+        for (one, other) in [("/a", "/a/"), ("/ab", "/a"), ("/a/b", "/b"), ("/a", "/x/../a")] {
+            assert!(!path(one).is_below(&path(other)), "{one} {other}");
+        }
+    }
 
     #[test]
     fn container_paths_are_compared_by_their_names() {

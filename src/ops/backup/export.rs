@@ -5,9 +5,9 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::{PROPERTIES, Parts, place};
+use super::{PROPERTIES, Parts, SETTINGS, place};
 use crate::context::Context;
-use crate::domain::{AppName, Entry, Error, Result, recipe};
+use crate::domain::{AppName, AppSettings, Entry, Error, Result, recipe};
 use crate::fs::archive;
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::file::LARGEST;
@@ -29,7 +29,9 @@ pub(crate) fn app(
     let mut properties = Vec::new();
     for name in PROPERTIES {
         let path = context.store.layout().app(app).join(name);
-        if let Some(bytes) = files::read(&path)? {
+        if name == SETTINGS {
+            properties.extend(settings(app, context)?.map(|text| (name, text)));
+        } else if let Some(bytes) = files::read(&path)? {
             let text = String::from_utf8(bytes);
             let text = text.map_err(|_| Error::unreadable(&path, "it is not UTF-8 text"))?;
             properties.push((name, text));
@@ -53,6 +55,17 @@ pub(crate) fn app(
         }
     }
     Ok(())
+}
+
+/// What is set for an app. What was built last is of this host alone.
+fn settings(app: &AppName, context: &Context) -> Result<Option<String>> {
+    let mut settings = context.store.app_settings(app)?;
+    settings.image.clear();
+    settings.builder.clear();
+    let is_set = settings != AppSettings::default();
+    let text = serde_json::to_string_pretty(&settings);
+    let text = text.map_err(Error::system("write", "the settings"))?;
+    Ok(is_set.then_some(text))
 }
 
 /// Writes every entry.

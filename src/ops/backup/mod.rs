@@ -18,7 +18,9 @@ use crate::context::Context;
 use crate::domain::{DirectoryName, Entry, Source};
 
 /// The properties of an app that are in a backup; others are caches.
-const PROPERTIES: [&str; 4] = ["legacy-mounts-migrated", "mounts", "needs", "settings"];
+const PROPERTIES: [&str; 4] = ["legacy-mounts-migrated", "mounts", "needs", SETTINGS];
+
+const SETTINGS: &str = "settings";
 
 /// The parts of a backup's directory.
 struct Parts {
