@@ -12,6 +12,7 @@ use crate::domain::{
 };
 use crate::ops::mount_set::MountSet;
 use crate::ops::{access, mount, restart, scheduler};
+use crate::storage::root;
 use crate::store::entries::no_such_entry;
 
 /// The largest document, in bytes.
@@ -67,6 +68,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         |number: &usize, error| Error::refused(format!("mount {number} of the document: {error}"));
     let one = |number: &usize| one(&app, &wanted[number - 1], context);
     let set = MountSet::check(&app, None, numbers, one, in_place, context)?;
+    root::tell_old_spelling(set.owners(), context);
     let lines = if arguments.plan {
         set.difference(&context.store.mounts_file(&app)?.whole()?)
     } else {

@@ -16,6 +16,7 @@ use crate::ops::mount_set::MountSet;
 use crate::ops::places::judge;
 use crate::ops::{access, restart, scheduler};
 use crate::storage::ownership::Ids;
+use crate::storage::root;
 use crate::store::entries::{changed_meanwhile, no_such_entry};
 
 #[derive(Debug, Parser)]
@@ -101,6 +102,7 @@ fn mount_colon_form(
     };
     attachment.process_type = process_type(arguments)?;
     said.with_flags(settings(arguments)?)?.apply(&mut attachment)?;
+    root::tell_old_spelling(&attachment.volume_chown, context);
     let found = check(app, &entry, &attachment, context)?;
     context.store.change(|change| {
         let store = change.store();
@@ -151,6 +153,7 @@ fn mount_entry(
     let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
     attachment.process_type = process_type(arguments)?;
     settings(arguments)?.apply(&mut attachment)?;
+    root::tell_old_spelling(&attachment.volume_chown, context);
     let found = check(app, &entry, &attachment, context)?;
     let noted = judge::noted(&entry, found.as_ref());
     let (is_new, is_changed) = context.store.change(|change| {
@@ -196,6 +199,7 @@ fn mount_new_entry(
     as_typed("container path", container_dir)?;
     let path = ContainerPath::parse(container_dir)?;
     let (process_type, settings) = (process_type(arguments)?, settings(arguments)?);
+    root::tell_old_spelling(&settings.volume_chown, context);
     let attachment = |entry: &Entry| {
         let mut attachment = Attachment::new(entry.name.clone(), path.clone());
         attachment.process_type = process_type.clone();
@@ -246,6 +250,7 @@ fn replace(
     let in_place = |pair: &&String, error| Error::refused(format!("mount {pair:?}: {error}"));
     let scope = Some(process_type.clone());
     let set = MountSet::check(app, scope, pairs, mount, in_place, context)?;
+    root::tell_old_spelling(set.owners(), context);
     let lines = set.write(app, context)?;
     for line in &lines {
         context.out.detail_unless_quiet(line);

@@ -1,7 +1,7 @@
 //! All mounts of an app, or all of one process type: checked as a whole, written in one step.
 
 use crate::context::Context;
-use crate::domain::{AppName, Attachment, Entry, Error, ProcessType, Result};
+use crate::domain::{AppName, Attachment, Entry, Error, Ownership, ProcessType, Result};
 use crate::ops::mount::{check, refuse_collision};
 use crate::ops::places::judge;
 use crate::ops::{access, unmount};
@@ -92,6 +92,11 @@ impl MountSet {
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.mounts.iter().map(|(entry, _)| entry)
+    }
+
+    /// The owners that deploys are to set.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = &Ownership> {
+        self.mounts.iter().filter_map(|(_, attachment)| attachment.volume_chown.as_ref())
     }
 
     /// One line for each mount that comes, goes or changes.

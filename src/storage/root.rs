@@ -17,13 +17,21 @@ pub(crate) fn default_path(context: &Context, name: &str) -> String {
     context.store.layout().directory(name).to_string_lossy().into_owned()
 }
 
-/// The host's ids for an owner, with what there is to say about it.
-pub(crate) fn ids(ownership: &Ownership, context: &mut Context) -> Option<Ids> {
-    if ownership.is_old_spelling() {
+/// Says so where an owner is in the old spelling.
+pub(crate) fn tell_old_spelling<'a>(
+    owners: impl IntoIterator<Item = &'a Ownership>,
+    context: &mut Context,
+) {
+    if owners.into_iter().any(Ownership::is_old_spelling) {
         context.out.detail(
             "Detected deprecated chown flag 'packeto'. Using 'paketo' instead. Please update your configuration.",
         );
     }
+}
+
+/// The host's ids for an owner, with what there is to say about it.
+pub(crate) fn ids(ownership: &Ownership, context: &mut Context) -> Option<Ids> {
+    tell_old_spelling([ownership], context);
     let (ids, warning) = ownership::on_host(&context.environment, ownership);
     if let Some(warning) = warning {
         context.out.warn(&warning);

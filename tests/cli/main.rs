@@ -35,6 +35,7 @@ mod mount;
 mod mount_set;
 mod names;
 mod needs;
+mod owners;
 mod places;
 mod policy;
 mod prune;
