@@ -12,6 +12,7 @@ mod app_settings;
 mod apply;
 mod backup;
 mod broken_store;
+mod clients;
 mod connectors;
 mod create;
 mod defects;
