@@ -138,7 +138,10 @@ most_at_once() { awk -v now="$1" -v most="$1" '$1 == "start" { now++ } $1 == "di
 }
 
 @test "move: killed while it waits for a container, the next call finishes it" {
-  deploy "$APP"
+  mkdir -p "$DIR/deaf/bin"
+  printf '#!/bin/sh\ntrap "" TERM\nwhile :; do sleep 1; done\n' >"$DIR/deaf/bin/start"
+  chmod 0755 "$DIR/deaf/bin/start"
+  IMAGE=$(make_image deaf "$DIR/deaf") deploy "$APP"
   old=$(container "$APP")
   mkdir -p "$DOKKU_LIB_ROOT/config/ps/$APP"
   echo 4 >"$DOKKU_LIB_ROOT/config/ps/$APP/stop-timeout-seconds"
