@@ -20,7 +20,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(path: &Path, content: &'a [u8]) -> R
     })
 }
 
-/// The names in a directory that `take` makes something of; none where there is no such directory.
+/// The names in a directory that `take` makes something of, in order; none where there is no such directory.
 pub(super) fn names<N>(directory: &Path, take: impl Fn(&str) -> Option<N>) -> Result<Vec<N>> {
     let found = match std::fs::read_dir(directory) {
         Ok(found) => found,
@@ -29,10 +29,10 @@ pub(super) fn names<N>(directory: &Path, take: impl Fn(&str) -> Option<N>) -> Re
     };
     let mut names = Vec::new();
     for name in found {
-        let name = name.map_err(Error::system("read", directory))?.file_name();
-        names.extend(name.to_str().and_then(&take));
+        names.push(name.map_err(Error::system("read", directory))?.file_name());
     }
-    Ok(names)
+    names.sort_unstable();
+    Ok(names.iter().filter_map(|name| take(name.to_str()?)).collect())
 }
 
 /// What the files `NAME.json` of a directory hold, and what was wrong with the others.
