@@ -79,7 +79,7 @@ ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*'
   dokku storage:mount "$APP" "$DIR:/data"
   deploy "$APP" web=2
   local id
-  for id in $(docker ps -q --filter "label=com.dokku.app-name=$APP"); do docker exec "$id" sh -c 'echo here >> /data/all'; done
+  for id in $(running "$APP"); do docker exec "$id" sh -c 'echo here >> /data/all'; done
   assert_equal 2 "$(wc -l <"$DIR/all")"
 }
 

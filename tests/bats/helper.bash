@@ -206,6 +206,7 @@ drop_entries() {
 new_app() {
   APP="t$RUN_ID-${BATS_TEST_NUMBER:-0}"
   dokku apps:create "$APP" >/dev/null
+  ! is_real || dokku checks:set "$APP" wait-to-retire 1 >/dev/null
 }
 
 # Removes the apps and entries of this test.
@@ -253,6 +254,13 @@ deploy() {
   else
     dokku git:from-image "$app" "$image"
   fi
+}
+
+# retire: what deploys of the test's app have replaced goes. A real host has it for a while, with its mounts.
+retire() {
+  is_real || return 0
+  sleep 3
+  dokku ps:retire "$APP"
 }
 
 # deploy_source APP DIR: deploys the image with a directory as the app's source.
@@ -334,10 +342,21 @@ make_image() {
   echo "$image"
 }
 
+# running APP [TYPE]: the ids of an app's containers that run, of all process types or of one. What a deploy has replaced runs on
+# for a while on a real host, with a longer name.
+running() {
+  local type=${2:-[a-z0-9-]+}
+  if is_real; then
+    docker ps --no-trunc --filter "label=com.dokku.app-name=$1" --format '{{.ID}} {{.Names}}' | sed -nE "s/ $1\.$type\.[0-9]+\$//p"
+  else
+    docker ps -q --no-trunc --filter "label=com.dokku.app-name=$1" ${2:+--filter "label=com.dokku.process-type=$2"}
+  fi
+}
+
 # container APP [TYPE]: the id of the one running container of a process type.
 container() {
   local ids
-  ids=$(docker ps -q --no-trunc --filter "label=com.dokku.app-name=$1" --filter "label=com.dokku.process-type=${2:-web}")
+  ids=$(running "$1" "${2:-web}")
   [ "$(wc -w <<<"$ids")" = 1 ] || fail "expected one container of $1, process type ${2:-web}, found: ${ids:-none}"
   echo "$ids"
 }
@@ -352,7 +371,7 @@ inside() {
 # what_runs APP: the containers of an app, when they were started, and their mounts.
 what_runs() {
   local ids
-  ids=$(docker ps -q --no-trunc --filter "label=com.dokku.app-name=$1" | LC_ALL=C sort)
+  ids=$(running "$1" | LC_ALL=C sort)
   # shellcheck disable=SC2086
   [ -z "$ids" ] || docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.State.Running}} {{json .HostConfig.Binds}}' $ids
 }

@@ -27,7 +27,7 @@ refuses_write() {
   dokku storage:mount "$APP" "$APP-worker" --container-dir /of-worker --process-type worker
   deploy "$APP" web=2 worker=1
   local id type
-  for id in $(docker ps -q --filter "label=com.dokku.app-name=$APP"); do
+  for id in $(running "$APP"); do
     type=$(docker inspect --format '{{index .Config.Labels "com.dokku.process-type"}}' "$id")
     docker exec "$id" sh -c "echo $type >> /of-$type/seen"
     assert_equal "/all /of-$type" "$(docker inspect --format '{{range .Mounts}}{{println .Destination}}{{end}}' "$id" | sort | xargs)"

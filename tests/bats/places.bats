@@ -59,6 +59,7 @@ waits() { docker run -d --network none --label "$TEST_LABEL" --name "$APP-by-han
   dokku storage:unmount "$APP" "$ROOT/$BOX/in:/x"
   refuses "dokku ps:restart $APP" dokku storage:destroy "$BOX" --force --destroy-host-dir
   deploy "$APP"
+  retire
   dokku storage:destroy "$BOX" --force --destroy-host-dir
 }
 

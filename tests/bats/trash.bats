@@ -26,14 +26,6 @@ private_entry() {
   chmod 0700 "$ROOT/$1/private"
 }
 
-# What a deploy has replaced has its data until Dokku retires it, a minute after the deploy if nothing else is said.
-retire_soon() { ! is_real || dokku checks:set "$APP" wait-to-retire 1; }
-retire() {
-  is_real || return 0
-  sleep 3
-  dokku ps:retire
-}
-
 # Makes what is in the trash as old as one hour less than, or one hour more than, it may be.
 age() {
   local note
@@ -46,7 +38,6 @@ age() {
 
 @test "an app has its data back, with its owners, after its entry was destroyed" {
   needs_docker
-  retire_soon
   private_entry "$NAME"
   dokku storage:mount "$APP" "$NAME" --container-dir /data
   deploy "$APP" web=1
