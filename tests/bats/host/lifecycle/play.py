@@ -48,12 +48,14 @@ class Play:
     def play(self, calls, **names):
         """Fires calls with what stands for their placeholders."""
         self.words = Words(names, calls)
-        home = os.getcwd()
+        # By descriptor: Dokku's user may be where it could not go.
+        home = os.open(".", os.O_PATH | os.O_DIRECTORY)
         try:
             for call in calls:
                 self.fire(call)
         finally:
-            os.chdir(home)
+            os.fchdir(home)
+            os.close(home)
             for directory in self.directories:
                 shutil.rmtree(directory, ignore_errors=True)
 
