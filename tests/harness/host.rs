@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use sha1::{Digest, Sha1};
 use tempfile::TempDir;
 
 use super::{Answer, Call, PROGRAM, Plugin, Running, Snapshot, stubs};
@@ -45,6 +46,21 @@ pub struct Host {
     wrapper: Vec<OsString>,
     plugin: Option<Arc<Plugin>>,
     _directory: TempDir,
+}
+
+impl Drop for Host {
+    /// Removes what root's helpers keep of this host's entries outside of it.
+    fn drop(&mut self) {
+        if let Ok(storage) = self.path("lib/data/storage").canonicalize() {
+            let digest = Sha1::digest(storage.as_os_str().as_encoded_bytes());
+            let bytes = digest.iter().take(8);
+            let number = bytes.fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
+            let name = format!("{number:016x}");
+            for kept in ["/run/dokku-storage", "/var/cache/dokku-storage"] {
+                drop(fs::remove_dir_all(Path::new(kept).join(&name)));
+            }
+        }
+    }
 }
 
 impl Host {
