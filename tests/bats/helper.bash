@@ -248,8 +248,8 @@ deploy() {
   local app=$1 image=${IMAGE:-$TEST_IMAGE}
   shift
   [ $# -eq 0 ] || dokku ps:scale --skip-deploy "$app" "$@"
-  # A real host does not take the same image again.
-  if is_real && [ "$(dokku git:report "$app" --git-source-image)" = "$image" ]; then
+  # A real host does not take the image again that it has taken; it has not where the first deploy was refused.
+  if is_real && [ "$(dokku git:report "$app" --git-source-image)" = "$image" ] && compgen -G "/home/dokku/$app/refs/heads/*" >/dev/null; then
     dokku ps:rebuild "$app"
   else
     dokku git:from-image "$app" "$image"
