@@ -55,6 +55,12 @@ class Machine:
 
     def tell(self, command, **arguments):
         """Runs a command of qemu's monitor; its answer."""
+        try:
+            return self.ask_monitor(command, arguments)
+        except (OSError, ValueError) as error:
+            raise Failed(f"{command}: qemu ended ({error}): " + (self.work / "qemu.log").read_text()[-2000:]) from None
+
+    def ask_monitor(self, command, arguments):
         if self.monitor is None:
             deadline = time.monotonic() + 30
             while True:
