@@ -21,7 +21,8 @@
 //!   kernel sees it.
 //! - **The base.** Below all of them the directory is mounted on itself, made private first (as a peer of the file
 //!   system that it lies in, everything would be mounted twice) and shared then, so that what containers have as
-//!   their first root passes later mounts on even if nothing was mounted when they started. The directory is made
+//!   their first root passes later mounts on even if nothing was mounted when they started. It is made before the
+//!   server is asked, and systemd starts Docker once that was asked, whatever it said. The directory is made
 //!   immutable while it is a mount point: nobody, root included, writes under it.
 //! - **A file, not the environment.** rclone names its cache after the remote, and a remote from the environment
 //!   gets a name with a hash of its values. After a rotated key it would not find what it had not sent. So its

@@ -62,17 +62,15 @@ pub(super) fn run(subject: &Subject, environment: &Environment) -> Result<()> {
     };
     let signals = Signals::new()?;
     let mut pause = PAUSES.0;
-    let mut is_ready = false;
     loop {
         let begin = Instant::now();
-        match begin_serving(subject, environment) {
+        let begun = begin_serving(subject, environment);
+        // Also where the server refused: Docker is started now, and its containers see what is mounted later.
+        tell_systemd();
+        match begun {
             Ok(None) => return Ok(()),
             Ok(Some(mut child)) => {
                 let _ = fs::remove_file(&subject.places.reason);
-                if !is_ready {
-                    is_ready = true;
-                    tell_systemd();
-                }
                 let told = loop {
                     let told = signals.wait_for(&mut child, subject)?;
                     if told != Told::Again || is_better(subject)? {
@@ -150,9 +148,12 @@ fn lock(subject: &Subject) -> Result<Option<File>> {
 
 /// Mounts the entry and returns the program that serves it; none where there is nothing to keep any more.
 fn begin_serving(subject: &Subject, environment: &Environment) -> Result<Option<Child>> {
-    let Some(remote) = remote::read(subject)? else {
+    let Some(remote) = remote::read(subject).transpose() else {
         return Ok(None);
     };
+    // Before anything that can fail: a container that starts without it never sees what is mounted.
+    prepare_target(subject)?;
+    let remote = remote?;
     end_orphan(subject);
     let places = &subject.places;
     let ids = subject.store.owner().get();
@@ -161,7 +162,6 @@ fn begin_serving(subject: &Subject, environment: &Environment) -> Result<Option<
     // rclone mounts what is not there, and then loses what is written.
     rclone::must_list(&places.configuration, &remote.path(), ids)?;
     make_cache(subject, ids)?;
-    prepare_target(subject)?;
     let (uid, gid) = ids.unwrap_or((0, 0));
     let mount = fuse::Detached::new(uid, gid).map_err(Error::system("open", fuse::DEVICE))?;
     let mut child = serve(subject, &remote.words(environment), &mount, ids)?;
@@ -377,7 +377,7 @@ fn refused(error: nix::errno::Errno) -> Error {
     Error::system("wait for signals in", keeping::HELPER)(error)
 }
 
-/// Tells systemd that it is mounted (`sd_notify(3)`).
+/// Tells systemd that the first try is over (`sd_notify(3)`).
 fn tell_systemd() {
     let Some(socket) = crate::host::environment::notify_socket() else {
         return;
