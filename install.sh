@@ -138,7 +138,7 @@ assemble() {
 
 # --- on a Dokku host ----------------------------------------------------------------------------------
 
-# Runs one trigger file of a plugin directory in the environment that Dokku gives to it.
+# Runs one trigger file of a plugin directory in the environment that Dokku gives to it. What it leaves running does not hold our lock.
 run_trigger() {
   local file=$1 distro=debian
   shift
@@ -153,7 +153,7 @@ run_trigger() {
     DOCKER_BIN="${DOCKER_BIN:-docker}" DOKKU_API_VERSION=1 DOKKU_NOT_IMPLEMENTED_EXIT=10 DOKKU_VALID_EXIT=0 \
     DOKKU_DISTRO="${DOKKU_DISTRO:-$distro}" DOKKU_PID="$$" \
     DOKKU_LOGS_DIR="${DOKKU_LOGS_DIR:-/var/log/dokku}" \
-    DOKKU_EVENTS_LOGFILE="${DOKKU_EVENTS_LOGFILE:-/var/log/dokku/events.log}" "$file" "$@"
+    DOKKU_EVENTS_LOGFILE="${DOKKU_EVENTS_LOGFILE:-/var/log/dokku/events.log}" "$file" "$@" 9>&-
 }
 
 is_dokku_host() { [ -d "$core" ]; }

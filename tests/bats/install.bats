@@ -291,6 +291,17 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   [ ! -e "$DOKKU_LIB_ROOT/core-install-ran" ] || fail "the core plugin's install trigger ran too"
 }
 
+@test "what a trigger leaves running does not hold install.sh's lock" {
+  install_sh >/dev/null
+  # Dokku's own trigger runs at the end of --uninstall, in the same way as ours.
+  printf '#!/bin/sh\nsetsid sleep 60 >/dev/null 2>&1 3>&- &\necho $! >"%s"\n' "$HOST/left" >"$CORE/install"
+  install_sh --uninstall >/dev/null
+  run find "/proc/$(cat "$HOST/left")/fd" -lname '*.lock*'
+  kill "$(cat "$HOST/left")"
+  assert_success
+  assert_output ""
+}
+
 @test "a directory for the helpers that sudo could not have rules for is refused" {
   local place
   for place in helpers /usr/local/lib/of.others; do
