@@ -98,7 +98,7 @@ fn through_scheduler(
         words.push("--".to_owned());
         words.extend_from_slice(command);
     }
-    plugn::trigger("scheduler-storage-exec", &words).status()
+    plugn::trigger("scheduler-storage-exec", &words).status_of_container()
 }
 
 /// Without Dokku, and for a file, this host's Docker runs it: with the entry at `/data` and no working directory of its own, as
@@ -142,7 +142,7 @@ fn directly(
     words.extend(storage_type.words(&source, entry, &attachment));
     words.push(image.to_owned());
     words.extend_from_slice(command);
-    Docker(&context.environment).client(&words).status()
+    Docker(&context.environment).client(&words).status_of_container()
 }
 
 /// Whether the container gets an input, and whether that is a terminal.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, options};
 use crate::host::environment::Environment;
 use crate::host::process::{Answer, Program};
 use crate::host::users;
@@ -46,6 +46,14 @@ pub(crate) struct IdMap {
 
 impl IdMap {
     pub(crate) const SAME: Self = Self { uid: 0, gid: 0 };
+
+    /// Whether an owner of the host's is one in containers.
+    pub(crate) fn has(self, uid: u32, gid: u32) -> bool {
+        let has = |first: u32, id: u32| {
+            id.checked_sub(first).is_some_and(|id| CONTAINER_IDS.contains(&id))
+        };
+        self == Self::SAME || (has(self.uid, uid) && has(self.gid, gid))
+    }
 }
 
 /// Docker, as it is asked: over the engine's socket, or through its client where another client was named, there is no
@@ -107,7 +115,7 @@ impl Reply {
                 let said = answer.stderr.to_lowercase();
                 let is_known = [("no such", 404), ("error while checking", 500)];
                 let known = is_known.iter().find(|(words, _)| said.contains(words));
-                failed(known.map_or(0, |(_, status)| *status), answer.reason())
+                failed(known.map_or(0, |(_, status)| *status), &answer.reason())
             }
         }
     }
@@ -125,8 +133,10 @@ impl Reply {
         self.is_ok().then_some(self.body)
     }
 
-    fn message(&self) -> &str {
-        self.body["message"].as_str().unwrap_or("it did not say why").trim()
+    /// Why it failed; Docker names all options of a mount, a password among them.
+    fn message(&self) -> String {
+        let said = self.body["message"].as_str().unwrap_or("it did not say why");
+        options::masked_words(said.trim())
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn stop(
     });
     match reply.status {
         200 | 204 | 304 | 404 => Ok(()),
-        _ => Err(refused(reply.message())),
+        _ => Err(refused(&reply.message())),
     }
 }
 

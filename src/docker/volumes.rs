@@ -106,7 +106,7 @@ pub(crate) fn find(environment: &Environment, name: &str) -> Found {
         200 => Found::Here(Volume::of(&reply.body)),
         404 => Found::Missing,
         0 => Found::Unknown,
-        _ => Found::Failing(reply.message().to_owned()),
+        _ => Found::Failing(reply.message()),
     }
 }
 
@@ -160,7 +160,7 @@ pub(crate) fn make(environment: &Environment, name: &str, volume: &Volume) -> Re
             Reply::of_client(docker.client(&words).run())
         }
     };
-    if reply.is_ok() { Ok(()) } else { refused(reply.message()) }
+    if reply.is_ok() { Ok(()) } else { refused(&reply.message()) }
 }
 
 /// The names of the volumes with all of these labels; `None` where Docker does not answer.

@@ -54,11 +54,32 @@ fn masked_value(key: &str, value: &str) -> String {
     if is_secret(key) {
         return HIDDEN.to_owned();
     }
-    let part = |part: &str| match part.split_once('=') {
-        Some((key, _)) if is_secret(key) => format!("{key}={HIDDEN}"),
-        _ => part.to_owned(),
+    value.split(',').map(|part| masked_part(part, false)).collect::<Vec<_>>().join(",")
+}
+
+/// What another program said with the secrets in it left out, such as a mount's options in an error of Docker's. Each ends at
+/// a comma, at the end of its line, or where the reason follows it (`password=a b: permission denied`).
+pub fn masked_words(said: &str) -> String {
+    let line = |line: &str| {
+        let last = line.matches(',').count();
+        let parts = line.split(',').enumerate();
+        parts.map(|(at, part)| masked_part(part, at == last)).collect::<Vec<_>>().join(",")
     };
-    value.split(',').map(part).collect::<Vec<_>>().join(",")
+    said.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A part of a list without the value of a secret's name in it.
+fn masked_part(part: &str, has_reason: bool) -> String {
+    let name = |before: &str| {
+        let name = before.rsplit(|c: char| !c.is_ascii_alphanumeric() && !"-._".contains(c)).next();
+        name.is_some_and(is_secret)
+    };
+    let Some((at, _)) = part.match_indices('=').find(|(at, _)| name(&part[..*at])) else {
+        return part.to_owned();
+    };
+    let reason =
+        if has_reason { part[at..].rfind(": ").map(|from| &part[at + from..]) } else { None };
+    format!("{}={HIDDEN}{}", &part[..at], reason.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -81,6 +102,25 @@ mod tests {
         }
         for plain in ["device", "size", "region", "compass", "access-key-id"] {
             assert!(!is_secret(plain), "{plain}");
+        }
+    }
+
+    #[test]
+    fn what_others_say_is_shown_without_secrets() {
+        for (said, shown) in [
+            (
+                "failed to mount local volume: mount //nas/a:/b, data: addr=10.0.0.1,username=anna,password=a b: c: permission denied",
+                "failed to mount local volume: mount //nas/a:/b, data: addr=10.0.0.1,username=anna,password=***: permission denied",
+            ),
+            (
+                "docker volume create -o o=addr=1,password=x,vers=3 box",
+                "docker volume create -o o=addr=1,password=***,vers=3 box",
+            ),
+            ("one\npassword=x y\ntwo: three", "one\npassword=***\ntwo: three"),
+            ("invalid mount option \"api-key=x\"", "invalid mount option \"api-key=***"),
+            ("no such volume: a=b, c", "no such volume: a=b, c"),
+        ] {
+            assert_eq!(masked_words(said), shown);
         }
     }
 

@@ -9,7 +9,11 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::environment::Environment;
+use crate::domain::options::masked_words;
 use crate::domain::{Error, Result};
+
+/// What is in the client's words where the engine refused.
+const OF_DOCKER: &str = "Error response from daemon";
 
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -24,10 +28,10 @@ impl Answer {
         self.status == 0
     }
 
-    /// Its own words about a failure.
-    pub(crate) fn reason(&self) -> &str {
+    /// Its own words about a failure, without secrets.
+    pub(crate) fn reason(&self) -> String {
         let said = [self.stderr.trim(), self.stdout.trim(), "it did not say why"];
-        said.into_iter().find(|said| !said.is_empty()).unwrap_or_default()
+        masked_words(said.into_iter().find(|said| !said.is_empty()).unwrap_or_default())
     }
 }
 
@@ -133,6 +137,21 @@ impl Program {
     pub(crate) fn status(mut self) -> Result<i32> {
         let ended = self.spawn(Stdio::inherit())?.wait();
         ended.map(status).map_err(self.failed())
+    }
+
+    /// The same for what starts a container: what Docker says where it refuses has no secrets in it.
+    pub(crate) fn status_of_container(mut self) -> Result<i32> {
+        self.command.stderr(Stdio::piped());
+        let mut child = self.spawn(Stdio::inherit())?;
+        let mut said = child.stderr.take();
+        let mut piece = vec![0; 64 * 1024];
+        while let Some(Ok(length @ 1..)) = said.as_mut().map(|said| said.read(&mut piece)) {
+            let piece = &piece[..length];
+            let text = std::str::from_utf8(piece).ok().filter(|text| text.contains(OF_DOCKER));
+            let masked = text.map(masked_words);
+            let _ = io::stderr().write_all(masked.as_ref().map_or(piece, String::as_bytes));
+        }
+        child.wait().map(status).map_err(self.failed())
     }
 
     /// Runs it and returns the beginning of what it says; it is ended once that is there. Where it ends by itself, its

@@ -61,3 +61,20 @@ fn without_dokku() {
     session.run(&["storage:exec", "data", "--", "exit", "7"]);
     assert_transcript!(session);
 }
+
+/// Docker names all options of a mount that it cannot make, a password among them.
+#[test]
+fn a_password_in_docker_s_words_is_not_passed_on() {
+    let refusal = "docker: Error response from daemon: error while mounting volume '/v/_data': failed to mount local volume: mount //nas/a:/v/_data, data: addr=10.0.0.1,username=anna,password=s3c ret: permission denied.\n";
+    let mut session = Session::standalone();
+    session.prepare(&["storage:create", "data"]);
+    for command in ["run", "volume"] {
+        session.host.answer(&format!("docker-{command}.errors"), refusal);
+        session.host.answer(&format!("docker-{command}.exit"), "125");
+    }
+    session.run(&["storage:exec", "data"]);
+    session.run(&["storage:create", "other", "--type", "volume"]);
+    session.host.answer("docker-run.errors", "no more s3c ret, says password=s3c\n");
+    session.run(&["storage:exec", "data"]);
+    assert_transcript!(session);
+}

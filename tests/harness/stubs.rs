@@ -34,6 +34,7 @@ case $1 in
   *) printf '%s\n' "docker" "$@" >>"$STUB_DIR/docker-calls" ;;
 esac
 [ ! -f "$STUB_DIR/answers/docker-$1" ] || cat "$STUB_DIR/answers/docker-$1"
+[ ! -f "$STUB_DIR/answers/docker-$1.errors" ] || cat "$STUB_DIR/answers/docker-$1.errors" >&2
 [ ! -f "$STUB_DIR/answers/docker-$1.exit" ] || exit "$(cat "$STUB_DIR/answers/docker-$1.exit")"
 exit 0
 "#;
