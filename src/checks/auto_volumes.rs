@@ -18,7 +18,8 @@ use crate::context::Context;
 use crate::docker::populating::{self, StagedVolume};
 use crate::domain::auto_volume::AutoVolume;
 use crate::domain::{
-    AppName, Attachment, ContainerPath, Entry, EntryName, Error, Phases, Result, Source,
+    AppName, Attachment, ContainerPath, Entry, EntryName, Error, Phase, Phases, ProcessType,
+    Result, Source,
 };
 use crate::fs::tree::Depth;
 use crate::host::environment;
@@ -99,7 +100,8 @@ impl Uncovered {
                 )),
             }
         }
-        let user = app_image.host_ids().map(|(uid, gid)| Ids { uid, gid });
+        let user = app_image.owner(&ProcessType::default(), Phase::Deploy);
+        let user = user.map(|(uid, gid)| Ids { uid, gid });
         Ok(Self { image: image.name().to_owned(), user, volumes })
     }
 

@@ -8,10 +8,12 @@ use crate::docker::images::Image;
 use crate::docker::{self, IdMap};
 use crate::domain::app_image::{Content, ImageFacts, User};
 use crate::domain::docker_args::{mounted_source, quoted};
-use crate::domain::{AppName, Finding, Severity, Source};
+use crate::domain::docker_options::RunsAs;
+use crate::domain::{AppName, Attachment, Finding, Phase, ProcessType, Severity, Source};
 use crate::fs::look::{Kind, Looked};
 use crate::storage::root::Place;
 use crate::store::Mounted;
+use crate::store::docker_options::OptionsFile;
 use crate::types;
 
 /// The image of an app: its user, and what it has at the paths at which the app mounts something. What was seen in it once
@@ -24,6 +26,7 @@ pub(crate) struct AppImage<'a> {
     image: Image<'a>,
     facts: RefCell<ImageFacts>,
     map: OnceCell<IdMap>,
+    options: OnceCell<Vec<OptionsFile>>,
 }
 
 /// The names that an app's image may have: what it was built into last, or what Dokku calls it by the tag.
@@ -50,20 +53,49 @@ impl<'a> AppImage<'a> {
         if facts.identity != identity {
             facts = ImageFacts { identity, ..ImageFacts::default() };
         }
-        let (facts, map) = (RefCell::new(facts), OnceCell::new());
-        Some(Self { app: app.clone(), context, app_user, image, facts, map })
+        let (facts, map, options) = (RefCell::new(facts), OnceCell::new(), OnceCell::new());
+        Some(Self { app: app.clone(), context, app_user, image, facts, map, options })
     }
 
     pub(crate) fn into_facts(self) -> ImageFacts {
         self.facts.take()
     }
 
-    fn user(&self) -> Option<User> {
-        let known = self.facts.borrow().user.clone();
+    /// Who runs in the containers that get a mount: one, or several where docker-options differ by process type.
+    fn runs_as(&self, process_type: &ProcessType, phase: Phase) -> Vec<RunsAs> {
+        // What cannot be read is no matter of a deploy's storage.
+        let read = || self.context.store.docker_options(&self.app).unwrap_or_default();
+        let files = self.options.get_or_init(read);
+        let of = |process_type| {
+            RunsAs::of(&OptionsFile::flags_of(files, process_type, phase).collect::<Vec<_>>())
+        };
+        let mut all = vec![of(process_type)];
+        for file in files.iter().filter(|_| process_type.is_default()) {
+            let other = of(&file.process_type);
+            if !all.contains(&other) {
+                all.push(other);
+            }
+        }
+        all
+    }
+
+    fn user(&self, runs_as: &RunsAs) -> Option<User> {
+        let key = match [&[runs_as.user.clone()], &*runs_as.groups].concat().join(" ") {
+            key if key.is_empty() => None,
+            key => Some(key),
+        };
+        let known = match &key {
+            None => self.facts.borrow().user.clone(),
+            Some(key) => self.facts.borrow().users.get(key).cloned(),
+        };
         known.or_else(|| {
-            let user = self.image.user(self.app_user.as_deref());
-            self.facts.borrow_mut().user.clone_from(&user);
-            user
+            let user = self.image.user(self.app_user.as_deref(), runs_as)?;
+            let facts = &mut *self.facts.borrow_mut();
+            match key {
+                None => facts.user = Some(user.clone()),
+                Some(key) => drop(facts.users.insert(key, user.clone())),
+            }
+            Some(user)
         })
     }
 
@@ -77,13 +109,16 @@ impl<'a> AppImage<'a> {
     }
 
     /// How the host sees the ids of the image.
-    fn map(&self) -> IdMap {
-        *self.map.get_or_init(|| docker::id_map(&self.context.environment).unwrap_or(IdMap::SAME))
+    fn map(&self, runs_as: &RunsAs) -> IdMap {
+        let ask = || docker::id_map(&self.context.environment).unwrap_or(IdMap::SAME);
+        if runs_as.is_unmapped { IdMap::SAME } else { *self.map.get_or_init(ask) }
     }
 
-    pub(crate) fn host_ids(&self) -> Option<(u32, u32)> {
-        let user = self.user()?;
-        Some((user.uid.saturating_add(self.map().uid), user.gid.saturating_add(self.map().gid)))
+    /// The ids on the host of who runs in the containers of a process type; of the app's where that is none of its own.
+    pub(crate) fn owner(&self, process_type: &ProcessType, phase: Phase) -> Option<(u32, u32)> {
+        let runs_as = self.runs_as(process_type, phase).into_iter().next()?;
+        let (user, map) = (self.user(&runs_as)?, self.map(&runs_as));
+        Some((user.uid.saturating_add(map.uid), user.gid.saturating_add(map.gid)))
     }
 
     pub(crate) fn image(&self) -> &Image<'a> {
@@ -92,8 +127,11 @@ impl<'a> AppImage<'a> {
 
     /// Looks at all that a check of these mounts would ask.
     pub(crate) fn look_at(&self, mounts: &[&Mounted]) {
-        self.user();
         for mounted in mounts {
+            let attachment = &mounted.attachment;
+            for runs_as in self.runs_as(&attachment.process_type, attachment.phase()) {
+                self.user(&runs_as);
+            }
             self.content(mounted.attachment.container_path.as_str());
         }
     }
@@ -140,29 +178,28 @@ impl<'a> AppImage<'a> {
             let remedy = "that is as it should be where the app expects its own data there";
             findings.push(about(Finding::new("hidden-content", Severity::Note, sentence, remedy)));
         }
-        let cannot = |verb: &str, (uid, gid): (u32, u32)| {
+        let cannot = |verb: &str, unable: &Unable| {
+            let Unable { whose, user, uid, gid, .. } = unable;
             format!(
-                "{app} mounts {source} at {path}, which the image's user {} cannot {verb} (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
-                self.user().map_or(0, |user| user.uid),
-                looked.uid,
-                looked.gid,
-                looked.mode,
+                "{app} mounts {source} at {path}, which {whose} user {user} cannot {verb} (it belongs to {}:{}, mode {:04o}; the user is {uid}:{gid} on this host)",
+                looked.uid, looked.gid, looked.mode,
             )
         };
         let name = &entry.name;
-        if is_file_entry && let Some(ids) = self.unable_to(0o4, &looked) {
-            let sentence = cannot("read", ids);
+        if is_file_entry && let Some(unable) = self.unable_to(0o4, &looked, attachment) {
+            let sentence = cannot("read", &unable);
             let remedy = format!(
                 "dokku storage:mount {app} {name} --container-dir {} --volume-chown auto; or let everybody read it: dokku storage:set {name} mode 0644",
                 quoted(path.as_str())
             );
-            findings.push(about(Finding::new("not-readable", Severity::Stops, sentence, remedy)));
+            findings.push(about(Finding::new("not-readable", unable.severity, sentence, remedy)));
         }
         // A volume of the image's own is as the image wants it.
         let is_own = entry.auto_volume.as_ref().is_some_and(|volume| volume.path == *path);
         let must_write = is_directory && !attachment.is_readonly() && !is_own;
-        if must_write && let Some((uid, gid)) = self.unable_to(0o3, &looked) {
-            let sentence = cannot("write", (uid, gid));
+        if must_write && let Some(unable) = self.unable_to(0o3, &looked, attachment) {
+            let sentence = cannot("write", &unable);
+            let Unable { uid, gid, .. } = unable;
             let remedy = if name.is_legacy() {
                 format!(
                     "chown {uid}:{gid} {} (as root), or mount it with :ro where it need not",
@@ -174,19 +211,45 @@ impl<'a> AppImage<'a> {
                     quoted(path.as_str())
                 )
             };
-            findings.push(about(Finding::new("not-writable", Severity::Stops, sentence, remedy)));
+            findings.push(about(Finding::new("not-writable", unable.severity, sentence, remedy)));
         }
         findings
     }
 
-    /// The ids of the user who does not have these bits of a file or directory (3 is to write in a directory, 4 to read);
-    /// `None` where the user has them, or it is not known.
-    fn unable_to(&self, wanted: u32, looked: &Looked) -> Option<(u32, u32)> {
-        let (uid, gid) = self.host_ids()?;
-        let others = self.user().map(|user| user.groups).unwrap_or_default();
-        let mut groups = vec![gid];
-        groups.extend(others.iter().map(|group| group.saturating_add(self.map().gid)));
-        // Root may do everything, unless it is somebody else outside.
-        (uid != 0 && !looked.grants(wanted, uid, &groups)).then_some((uid, gid))
+    /// Who does not have these bits of a file or directory (3 is to write in a directory, 4 to read); `None` where everybody
+    /// has them, or it is not known. A deploy is not stopped where one process type can and another cannot.
+    fn unable_to(&self, wanted: u32, looked: &Looked, attachment: &Attachment) -> Option<Unable> {
+        let all = self.runs_as(&attachment.process_type, attachment.phase());
+        let unable = all.iter().filter_map(|runs_as| {
+            let (user, map) = (self.user(runs_as)?, self.map(runs_as));
+            let (uid, gid) = (user.uid.saturating_add(map.uid), user.gid.saturating_add(map.gid));
+            let others = user.groups.iter().map(|group| group.saturating_add(map.gid));
+            let groups: Vec<u32> = std::iter::once(gid).chain(others).collect();
+            // Root may do everything, unless it is somebody else outside.
+            let is_root =
+                user.uid == 0 && !runs_as.is_restrained && map.has(looked.uid, looked.gid);
+            let whose = if runs_as.user.is_empty() { "the image's" } else { "docker-options'" };
+            (!is_root && !looked.grants(wanted, uid, &groups)).then_some(Unable {
+                severity: Severity::Stops,
+                whose,
+                user: user.uid,
+                uid,
+                gid,
+            })
+        });
+        let unable: Vec<Unable> = unable.collect();
+        let severity = if unable.len() == all.len() { Severity::Stops } else { Severity::Person };
+        unable.into_iter().next().map(|unable| Unable { severity, ..unable })
     }
+}
+
+/// A user who cannot do what is needed.
+#[derive(Debug)]
+struct Unable {
+    severity: Severity,
+    whose: &'static str,
+    /// The id in the container, and the ids on the host.
+    user: u32,
+    uid: u32,
+    gid: u32,
 }

@@ -230,13 +230,18 @@ fn prepare(
             |index: usize| is_missing[index] && settings.missing_source != MissingSource::Create;
         for (index, mounted) in local.iter().enumerate().filter(|(i, _)| !stays_missing(*i)) {
             let is_settled = |finding: &Finding| {
-                finding.severity != Severity::Stops
+                finding.severity == Severity::Note
                     || (["not-writable", "not-readable"].contains(&finding.code)
                         && (owners[index].is_some() || reads_only))
             };
             let is_covered = sources::below(mounted, all).is_some();
             let found = image.check(mounted, is_covered).into_iter();
-            findings.extend(found.filter(|f| !is_settled(f)));
+            for finding in found.filter(|finding| !is_settled(finding)) {
+                match finding.severity {
+                    Severity::Stops => findings.push(finding),
+                    _ => crate::render::Printer::new(false).warn(&finding.line()),
+                }
+            }
         }
     }
     stop_for(findings)?;
@@ -340,7 +345,8 @@ fn owners(
         if !ownership.is_auto() {
             return Ok(ownership::on_host(&context.environment, ownership).0);
         }
-        match image.and_then(AppImage::host_ids) {
+        let attachment = &mounted.attachment;
+        match image.and_then(|image| image.owner(&attachment.process_type, attachment.phase())) {
             Some((uid, gid)) => Ok(Some(Ids { uid, gid })),
             None => Err(Error::refused(format!(
                 "{app}: the user of the image is not known, so --volume-chown auto cannot be applied to {}; name the uid: dokku storage:mount {app} {name} --container-dir {} --volume-chown UID",

@@ -8,6 +8,7 @@ use sha1::{Digest, Sha1};
 use tar::{EntryType, Header};
 
 use crate::docker::{Docker, Environment, members};
+use crate::domain::docker_options::RunsAs;
 use crate::domain::{Content, User};
 
 const BLOCK: usize = 512;
@@ -115,9 +116,10 @@ impl<'a> Image<'a> {
     }
 
     /// The user that the app's processes run as; `None` where it is not known. An image of herokuish starts as root and
-    /// then becomes `app_user`, or `herokuishuser`.
-    pub(crate) fn user(&self, app_user: Option<&str>) -> Option<User> {
+    /// then becomes `app_user`, or `herokuishuser`, unless it is told another user.
+    pub(crate) fn user(&self, app_user: Option<&str>, runs_as: &RunsAs) -> Option<User> {
         let named = match self.config.user.as_str() {
+            _ if !runs_as.user.is_empty() => &runs_as.user,
             "" if self.config.is_herokuish() => app_user.unwrap_or("herokuishuser"),
             "" => "0",
             user => user,
@@ -129,11 +131,13 @@ impl<'a> Image<'a> {
         });
         let uid = known.as_ref().and_then(|known| known.id).or_else(|| user.parse().ok())?;
         let lines = self.file("/etc/group")?;
+        let id_of = |group: &str| {
+            let named = || lines.lines().map(Account::of).find(|account| account.name == group);
+            group.parse().ok().or_else(|| named()?.id)
+        };
         let gid = match group {
             "" => known.as_ref().and_then(|known| known.group).unwrap_or(0),
-            group => group.parse().ok().or_else(|| {
-                lines.lines().map(Account::of).find(|account| account.name == group)?.id
-            })?,
+            group => id_of(group)?,
         };
         // As Docker does: who names a group has that one only.
         let is_member = |line: &&str| {
@@ -142,8 +146,9 @@ impl<'a> Image<'a> {
                 && known.as_ref().is_some_and(|k| members.split(',').any(|m| m == k.name))
         };
         let groups = lines.lines().filter(is_member).filter_map(|line| Account::of(line).id);
-        let groups = groups.filter(|group| *group != gid).collect();
-        Some(User { uid, gid, groups })
+        let added = runs_as.groups.iter().map(|group| id_of(group));
+        let groups = groups.map(Some).chain(added).collect::<Option<Vec<u32>>>()?;
+        Some(User { uid, gid, groups: groups.into_iter().filter(|group| *group != gid).collect() })
     }
 
     /// Whether neither herokuish nor a buildpack of the cloud native kind built it.

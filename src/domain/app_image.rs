@@ -34,6 +34,9 @@ pub struct ImageFacts {
     /// The user that the app's processes run as; none where that was not looked up yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
+    /// The users that docker-options name instead, each with the groups.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub users: BTreeMap<String, User>,
     /// What it has at each path that was looked at.
     pub contents: BTreeMap<String, Content>,
     #[serde(flatten)]

@@ -91,6 +91,11 @@ impl Attachment {
         self.phases.contains(phase) && self.process_type.covers(process_type)
     }
 
+    /// The phase whose docker-options say who uses it.
+    pub fn phase(&self) -> Phase {
+        if self.phases.contains(Phase::Deploy) { Phase::Deploy } else { Phase::Run }
+    }
+
     /// Whether the container can only read it, by whichever of the two ways it was said.
     pub fn is_readonly(&self) -> bool {
         self.readonly || self.volume_options.as_ref().is_some_and(|o| o.contains("ro"))

@@ -51,6 +51,49 @@ pub struct FlagMount {
     pub is_readonly: bool,
 }
 
+/// Who runs in a container, where flags say another than the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunsAs {
+    /// A user, and a group behind a colon, by names or numbers; empty for the image's.
+    pub user: String,
+    /// More groups.
+    pub groups: Vec<String>,
+    /// Whether ids are the host's also where the engine maps them.
+    pub is_unmapped: bool,
+    /// Whether root may only do what modes allow.
+    pub is_restrained: bool,
+}
+
+impl RunsAs {
+    /// As Docker reads flags: the last user counts, and every group.
+    pub fn of(flags: &[Flag]) -> Self {
+        let all = |name: &'static str| flags.iter().filter(move |flag| flag.name == name);
+        let last = |name| all(name).next_back().map_or("", |flag| flag.value.as_str());
+        let names = |name: &'static str, capability: &str| {
+            let bare = |flag: &Flag| flag.value.to_uppercase().replace("CAP_", "");
+            all(name)
+                .flat_map(|flag| bare(flag).split(',').map(str::to_owned).collect::<Vec<_>>())
+                .any(|given| given == capability)
+        };
+        let (added, dropped) = (names("cap-add", OVERRIDE), names("cap-drop", OVERRIDE));
+        let has_override = match (names("cap-add", "ALL"), names("cap-drop", "ALL")) {
+            (true, _) => !dropped,
+            (false, true) => added,
+            (false, false) => added || !dropped,
+        };
+        let is_privileged = all("privileged").next_back().is_some_and(|flag| flag.value != "false");
+        Self {
+            user: last("user").to_owned(),
+            groups: all("group-add").map(|flag| flag.value.clone()).collect(),
+            is_unmapped: last("userns") == "host",
+            is_restrained: !has_override && !is_privileged,
+        }
+    }
+}
+
+/// The capability by which root reads and writes what modes forbid.
+const OVERRIDE: &str = "DAC_OVERRIDE";
+
 /// The flags of lines that are read one behind the other.
 pub fn flags(lines: &[&str]) -> Vec<Flag> {
     let numbered = lines.iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with('#'));
@@ -330,10 +373,31 @@ mod tests {
 
     #[test]
     fn users_and_groups_are_found_in_every_form() {
+        let runs_as = |lines: &[&str]| RunsAs::of(&flags(lines));
         for line in ["-u 5:6", "-u5:6", "-u=5:6", "--user 5:6", "--user=5:6", "-itu '5:6'"] {
-            let flags = flags(&[line]);
-            let user = flags.iter().find(|flag| flag.name == "user").unwrap();
-            assert_eq!(user.value, "5:6", "{line}");
+            assert_eq!(runs_as(&["-u 1", line]).user, "5:6", "{line}");
+        }
+        assert_eq!(runs_as(&["--group-add 7", "--group-add=audio"]).groups, ["7", "audio"]);
+        assert!(runs_as(&["--userns=host"]).is_unmapped && !runs_as(&["--userns x"]).is_unmapped);
+        assert_eq!(runs_as(&["-e user=5", "--init"]), RunsAs::default());
+    }
+
+    #[test]
+    fn capabilities_are_read_as_docker_does() {
+        for (line, is_restrained) in [
+            ("", false),
+            ("--cap-drop ALL", true),
+            ("--cap-drop=all --cap-add CAP_CHOWN", true),
+            ("--cap-drop=all --cap-add cap_dac_override", false),
+            ("--cap-drop DAC_OVERRIDE", true),
+            ("--cap-drop CHOWN,DAC_OVERRIDE", true),
+            ("--cap-drop NET_RAW", false),
+            ("--cap-add ALL --cap-drop DAC_OVERRIDE", true),
+            ("--cap-add ALL --cap-drop ALL", false),
+            ("--cap-drop ALL --privileged", false),
+            ("--cap-drop ALL --privileged=false", true),
+        ] {
+            assert_eq!(RunsAs::of(&flags(&[line])).is_restrained, is_restrained, "{line}");
         }
     }
 }

@@ -67,6 +67,22 @@ impl OptionsFile {
         mounts.collect()
     }
 
+    /// The flags that containers of a process type are started with in a phase, those of the app first.
+    pub fn flags_of<'a>(
+        files: &'a [Self],
+        process_type: &'a ProcessType,
+        phase: Phase,
+    ) -> impl Iterator<Item = Flag> + 'a {
+        let app = ProcessType::default();
+        let of = move |wanted: ProcessType| {
+            files.iter().filter(move |file| {
+                file.is_current && file.phase == phase && file.process_type == wanted
+            })
+        };
+        let own = Some(process_type.clone()).filter(|own| !own.is_default());
+        of(app).chain(own.into_iter().flat_map(of)).flat_map(|file| flags(&file.told()))
+    }
+
     /// The lines that reach Docker.
     fn told(&self) -> Vec<&str> {
         let reaches =

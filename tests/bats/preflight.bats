@@ -192,6 +192,75 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   [ "$status" -ne 0 ] || fail "the kernel lets it write"
 }
 
+# options FILE LINE…: the app's docker-options of a process type and phase, such as `_default_.deploy`.
+options() {
+  local directory="$DOKKU_LIB_ROOT/config/docker-options/$APP"
+  sudo -u dokku mkdir -p "$directory"
+  printf '%s\n' "${@:2}" | sudo -u dokku tee "$directory/$1" >/dev/null
+}
+
+@test "docker-options say who runs: what is judged is what the kernel then allows" {
+  local line judged allowed
+  IMAGE=$LINKED deploy "$APP"
+  mkdir "$DIR/data"
+  dokku storage:mount "$APP" "$DIR/data:/data"
+  while read -r owner mode line; do
+    chown "$owner" "$DIR/data"
+    chmod "$mode" "$DIR/data"
+    options _default_.deploy "$line"
+    judged=yes allowed=yes
+    rm -f "$CONFIG/$APP/checked" # as if each were a deploy of its own
+    run_apart trigger docker-args-deploy "$APP" latest web
+    [ "$status" = 0 ] || judged=no
+    # shellcheck disable=SC2086 # words
+    docker run --rm --network none $line -v "$DIR/data:/data" "$LINKED" sh -c 'echo > /data/a' 2>/dev/null || allowed=no
+    assert_equal "$allowed: $owner $mode $line" "$judged: $owner $mode $line"
+    [ "$judged" = yes ] || assert_stderr_has "$DIR/data"
+  done <<'CASES'
+1001:0 0755 --user 1001
+1000:0 0755 --user 1001
+1001:0 0755 --env A=b
+0:33 0770 -u 1001:33
+0:33 0770 -u=1001
+0:33 0770 --user 1001 --group-add 33
+0:2600 0775 --group-add other
+0:2600 0775 --env=--group-add=other
+0:0 0755 --user root
+1000:1000 0755 --user 0 --cap-drop ALL
+1000:1000 0755 --user 0 --cap-drop=all --cap-add dac_override
+1000:1000 0755 --user=0:0 --cap-drop DAC_OVERRIDE
+0:0 0755 --userns host -u 0
+CASES
+}
+
+@test "--volume-chown auto is the user whom docker-options name, for the app and for a process type" {
+  dokku storage:create "$APP-data" --chown root
+  dokku storage:create "$APP-own" --chown root
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data --volume-chown auto
+  dokku storage:mount "$APP" "$APP-own" --container-dir /own --process-type worker --volume-chown auto
+  options _default_.deploy "--user 1001:7"
+  options worker.deploy "--user 1002"
+  IMAGE=$LINKED deploy "$APP"
+  assert_equal "1001:7 1002:0" "$(stat -c %u:%g "$ROOT/$APP-data" "$ROOT/$APP-own" | xargs)"
+}
+
+@test "where process types have other users, a mount of all of them is warned of, and stops where none can write" {
+  mkdir -m 0755 "$DIR/data"
+  chown 1001 "$DIR/data"
+  dokku storage:mount "$APP" "$DIR/data:/data"
+  options web.deploy "--user 1001"
+  IMAGE=$LINKED run deploy "$APP"
+  assert_success
+  assert_line_with " !     " "$DIR/data" "user 1000 cannot write"
+  options web.deploy "--user 1003"
+  IMAGE=$LINKED stopped "$DIR/data" "cannot write"
+  options _default_.deploy "--user 1001"
+  options web.deploy "--init"
+  IMAGE=$LINKED run deploy "$APP"
+  assert_success
+  assert_has_not "cannot write"
+}
+
 # --- links, and what Dokku may not look at -------------------------------------------------------
 
 @test "links of the image are followed, as the runtime does" {
