@@ -371,9 +371,11 @@ impl Image {
     /// Removes it. One that is not there is no error.
     pub(crate) fn remove(&self) -> Result<()> {
         match rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()) {
-            Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
-            Err(error) => Err(Error::system("remove", &self.shown)(error)),
+            Err(rustix::io::Errno::NOENT) => return Ok(()),
+            removed => removed.map_err(Error::system("remove", &self.shown))?,
         }
+        // After a power cut another entry of the name would take it over.
+        rustix::fs::fsync(&self.folder).map_err(Error::system("remove", &self.shown))
     }
 }
 

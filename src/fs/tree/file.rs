@@ -86,6 +86,8 @@ pub(crate) fn duplicate_file(root: &Path, from: &str, to: &str, hidden: &str) ->
         .map_err(io::Error::from)
         .and_then(|name| copy::copy_file(&source, &root_fd, &name))
         .and_then(|copied| {
+            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            flush(&openat(&root_fd, hidden, flags, Mode::empty())?, &root_fd)?;
             renameat_with(&root_fd, hidden, &root_fd, to, RenameFlags::NOREPLACE)?;
             Ok(copied)
         });
