@@ -4,6 +4,7 @@ pub(crate) mod auto_volumes;
 pub(crate) mod declared;
 pub(crate) mod exclusive;
 pub(crate) mod image;
+pub(crate) mod noted;
 pub(crate) mod one_writer;
 pub(crate) mod places;
 pub(crate) mod prepare;

@@ -2,7 +2,7 @@
 
 use super::arguments::{self, Output};
 use crate::checks::image::{self, AppImage};
-use crate::checks::{declared, exclusive, places, running, sources, store};
+use crate::checks::{declared, exclusive, noted, places, running, sources, store};
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::{AppName, Error, Finding, Phase, Result, Severity};
@@ -30,6 +30,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
         if !apps::are_restricted(&context.environment) {
             findings.extend(store::unreferred(&entries, &all, context)?);
+            findings.extend(noted::findings(&entries.entries, context));
         }
     } else {
         let name = positional.at(0);
@@ -42,6 +43,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
         if let Ok(entry) = entry {
             findings.extend(places::of_entry(&entry, context)?);
+            findings.extend(noted::findings(&[entry], context));
         }
     }
     findings.sort_by_key(|finding| finding.severity);

@@ -1,0 +1,50 @@
+//! Whether what entries note of their directories and files is so: a command that was cut off can have noted an owner or a mode
+//! that it did not set any more.
+
+use std::cell::OnceCell;
+use std::os::unix::fs::MetadataExt;
+
+use crate::context::Context;
+use crate::docker::{self, IdMap};
+use crate::domain::{Entry, Finding, Severity};
+use crate::storage::root::{Place, default_path};
+use crate::types;
+
+/// The directories and files of the storage root that have another owner or mode than their entries note.
+pub(crate) fn findings(entries: &[Entry], context: &Context) -> Vec<Finding> {
+    let map = OnceCell::new();
+    let map = || *map.get_or_init(|| docker::id_map(&context.environment).unwrap_or(IdMap::SAME));
+    let mut findings = Vec::new();
+    for entry in entries {
+        let source = entry.shown_source();
+        let is_ours = matches!(types::of(entry).place(), Place::Directory | Place::File)
+            && source == default_path(context, entry.name.as_str());
+        let notes_something = entry.chown.is_some() || entry.mode.is_some();
+        if !is_ours || !notes_something || types::of(entry).problem(entry, context).is_some() {
+            continue;
+        }
+        let Ok(found) = std::fs::symlink_metadata(source) else {
+            continue;
+        };
+        let mut differs = |property: &str, noted: &str, has: String| {
+            let sentence = format!(
+                "storage entry \"{}\" notes {property} {noted}, and {source} has {has}",
+                entry.name
+            );
+            let remedy = format!("dokku storage:set {} {property} {noted}", entry.name);
+            let finding = Finding::new("unlike-noted", Severity::Note, sentence, remedy);
+            findings.push(finding.of_entry(&entry.name).at(source));
+        };
+        let owner = entry.chown.as_ref();
+        if let Some((owner, (uid, gid))) = owner.and_then(|o| Some((o, o.container_ids()?)))
+            && (found.uid(), found.gid()) != (uid + map().uid, gid + map().gid)
+        {
+            differs("chown", owner.as_str(), format!("{}:{}", found.uid(), found.gid()));
+        }
+        let mode = found.mode() & 0o7777;
+        if let Some(noted) = entry.mode.as_ref().filter(|noted| noted.bits() != mode) {
+            differs("mode", noted.as_str(), format!("{mode:04o}"));
+        }
+    }
+    findings
+}
