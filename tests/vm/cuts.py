@@ -23,6 +23,8 @@ from disk import Disk
 from machine import Failed, Machine, overlay
 
 WRITERS = 3
+# The steps that note an owner or a mode.
+NOTES = ("create", "set-mode", "set-chown")
 DISK_MIB = 448
 AFTER_ANSWER = 0.3
 ONLY = os.environ.get("VM_ONLY", "")
@@ -230,6 +232,11 @@ def look(machine, plan, answered, under_way):
     at = list(answered)
     for number in range(WRITERS):
         got = state_of(seen, number)
+        label = plan.steps[number][answered[number] % len(plan.steps[number])][0]
+        if under_way[number] and label.startswith(NOTES) and got not in [state for _, state in plan.after(number, answered[number])]:
+            # A command that notes an owner or a mode and sets it then was cut off in between, and doctor says what finishes it.
+            machine.run(f"source /srv/repo/tests/vm/guest/workload.bash; finish w{number}", check=False)
+            got = state_of(observe(machine), number)
         right = plan.after(number, answered[number])[: 2 if under_way[number] else 1]
         for position, state in right:
             if state == got:
