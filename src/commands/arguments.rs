@@ -354,7 +354,9 @@ pub(crate) fn no_more_than(words: &[String], most: usize) -> Result<()> {
     let Some(word) = words.get(most) else {
         return Ok(());
     };
-    refuse!("unexpected argument {word:?}; a value with blanks must be quoted, over SSH twice")
+    refuse!(
+        "unexpected argument {word:?}; where it is part of a value with blanks, quote the value, over SSH twice"
+    )
 }
 
 /// The values of a flag that may be repeated and may hold several values divided by commas; a value with a

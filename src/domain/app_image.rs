@@ -9,6 +9,7 @@ use crate::domain::text::Unknown;
 
 /// The uid and the gids of a process in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct User {
     pub uid: u32,
     pub gid: u32,
@@ -28,6 +29,7 @@ pub enum Content {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 #[serde(default)]
 pub struct ImageFacts {
     pub identity: String,
@@ -45,6 +47,7 @@ pub struct ImageFacts {
 
 /// Which mounts the latest deploy of an app has checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 #[serde(default)]
 pub struct CheckedMounts {
     /// The deploy: what tells the `dokku` process apart that runs it.

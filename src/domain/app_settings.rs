@@ -43,6 +43,7 @@ pub enum CloneMode {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Share {
     pub app: AppName,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -59,6 +60,7 @@ impl Share {
 
 /// The settings of an app, and what is remembered of its last build.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 #[serde(default)]
 pub struct AppSettings {
     #[serde(skip_serializing_if = "is_default")]

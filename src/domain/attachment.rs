@@ -11,6 +11,7 @@ use crate::domain::{
 
 /// An attachment, in the shape and the field order of a line of Dokku's `config/storage/APP/mounts`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Attachment {
     pub entry_name: EntryName,
     pub container_path: ContainerPath,

@@ -6,6 +6,7 @@ use crate::domain::{AppName, ContainerPath};
 
 /// Which volume of which app's image an entry keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct AutoVolume {
     /// The app. The entry goes with it.
     pub app: AppName,

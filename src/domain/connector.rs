@@ -8,6 +8,7 @@ use crate::domain::{ConnectorName, Error, Result};
 
 /// A connector, in the shape of `connectors/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Connector {
     pub name: ConnectorName,
     #[serde(rename = "type")]
@@ -193,7 +194,13 @@ fn check(name: &str, value: &str) -> Result<()> {
     let shown = if value.contains('@') { String::new() } else { format!(" {value:?}") };
     let refused = |what: &str| Err(Error::refused(format!("{name}{shown} {what}")));
     if value.len() > VALUE_MAX || !value.chars().all(is_plain) {
-        return refused("can only include letters, digits and signs, without commas and quotes");
+        let what = "can only include letters, digits and signs, without commas and quotes";
+        let is_in_domain = name == "username" && value.contains('\\');
+        return if is_in_domain {
+            refused(&format!("{what}; name the domain by --domain"))
+        } else {
+            refused(what)
+        };
     }
     if value.starts_with('-') {
         return refused("begins with a dash");

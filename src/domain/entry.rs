@@ -24,6 +24,7 @@ pub const K3S: &str = "k3s";
 
 /// An entry, in the shape and the field order of Dokku's `entries/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Entry {
     pub name: EntryName,
     /// Who makes the storage available: `docker-local` or `k3s`.

@@ -36,6 +36,7 @@ pub enum Mode {
 
 /// A place for data that an app needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Need {
     pub id: NeedId,
     /// What it is for, in the words of the app's author.

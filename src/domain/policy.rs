@@ -75,6 +75,7 @@ impl VolumeOptions {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Policy {
     /// The directories whose content may be mounted; any host path where none is named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -64,6 +64,7 @@ pub enum Made {
 words!(Made: Copy = "copy", Reflink = "reflink", Btrfs = "btrfs", Moved = "moved");
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Snapshot {
     pub entry: EntryName,
     pub name: SnapshotName,

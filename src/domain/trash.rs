@@ -62,6 +62,7 @@ impl TrashId {
 
 /// Who called: the SSH user, and the name of the SSH key.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Caller {
     #[serde(default)]
     pub user: String,
@@ -76,6 +77,7 @@ impl From<[String; 2]> for Caller {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Trashed {
     pub id: TrashId,
     /// The entry as it was registered; none where the directory had none.

@@ -99,6 +99,7 @@ fn refusals() {
         &["new", "--type", "s3", "--endpoint", "https://me:Zq9-never-shown@s3.example.com"],
         &["new", "--type", "s3", "--region", "eu,x"],
         &["new", "--type", "cifs", "--server", "//nas/media"],
+        &["new", "--type", "cifs", "--server", "nas", "--username", "DOM\\\\anna"],
         &["new", "--type", "s3", "--secret", "Zq9-never-shown"],
         &["new", "--type", "s3", "--secret-access-key=Zq9-never-shown"],
         &["new", "--type", "cifs", "--server", "nas", "--password", "Zq9-never-shown"],

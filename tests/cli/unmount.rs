@@ -27,6 +27,7 @@ fn named_entry() {
     session.run(&["storage:unmount", "blog", "blog-data", "--container-dir", "/a/"]);
     session.run(&["storage:unmount", "blog", "blog-data"]);
     session.run(&["storage:unmount", "blog", "blog-data"]);
+    session.run(&["storage:unmount", "blog", ""]);
     session.remark("the entry and its data stay");
     session.run(&["storage:list-entries"]);
     session.show_tree("lib/data/storage");
