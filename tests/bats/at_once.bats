@@ -348,12 +348,24 @@ END
   dokku storage:create "$DATA"
   echo data >"$ROOT/$DATA/file"
   # sudo does not work under strace: root does the same itself.
-  flushed() { dokku_environment strace -f -e trace=syncfs,fsync,renameat2,rename,fchown,chmod,fchmod -o "$HOST/calls" "$DOKKU" "$@" >/dev/null; }
+  flushed() { dokku_environment strace -f -y -e trace=syncfs,fsync,renameat2,rename,unlinkat,fchown,chmod,fchmod -o "$HOST/calls" "$DOKKU" "$@" >/dev/null; }
   flushed storage:snapshots:create "$DATA" s
   awk '/syncfs\(/ { flushed = 1 } /renameat2?\(.*destroyed/ && !flushed { exit 1 } END { exit !flushed }' "$HOST/calls" ||
     fail "$(cat "$HOST/calls")"
   flushed storage:clone "$DATA" "$DATA-copy"
   grep -q 'syncfs(' "$HOST/calls" || fail "$(cat "$HOST/calls")"
+  # A file, too.
+  echo x=1 | dokku storage:create "$DATA-file" --type file --from -
+  flushed storage:snapshots:create "$DATA-file" s
+  awk '/fsync\(.*destroyed/ { flushed = 1 } /renameat2?\(.*destroyed/ && !flushed { exit 1 } END { exit !flushed }' "$HOST/calls" ||
+    fail "$(cat "$HOST/calls")"
+}
+
+@test "that an image has lost its name is on the disk before the answer" {
+  dokku storage:create "$DATA" --size 16M
+  dokku_environment strace -f -y -e trace=fsync,unlinkat -o "$HOST/calls" "$DOKKU" storage:destroy "$DATA" --force --destroy-host-dir >/dev/null
+  awk -v name="\"$DATA.img\"" 'index($0, "unlinkat(") && index($0, name) { gone = 1; flushed = 0 } /fsync\(.*storage-images>/ { flushed = 1 }
+    END { exit !(gone && flushed) }' "$HOST/calls" || fail "$(cat "$HOST/calls")"
 }
 
 @test "where the data is on a disk of its own, the images stay there" {

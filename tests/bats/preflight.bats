@@ -209,7 +209,7 @@ options() {
     chmod "$mode" "$DIR/data"
     options _default_.deploy "$line"
     judged=yes allowed=yes
-    rm -f "$CONFIG/$APP/checked" # as if each were a deploy of its own
+    rm -f "$DIR/data/a" "$CONFIG/$APP/checked" # as if each were a deploy of its own
     run_apart trigger docker-args-deploy "$APP" latest web
     [ "$status" = 0 ] || judged=no
     # shellcheck disable=SC2086 # words
