@@ -1,0 +1,221 @@
+#!/usr/bin/env bats
+# The whole life of an entry with a size, killed at any moment and with each of its programs failing; and many commands at once
+# on entries with a size and without, through sudo, with a /proc that shows nobody else's processes.
+#
+# TRUST_ROUNDS=N makes N times as many kills, faults and commands.
+load helper
+needs standin
+
+ROUNDS=${TRUST_ROUNDS:-1}
+# Root's PATH has it before the real ones, where sudo runs a helper.
+SHADOW=/usr/local/sbin
+PROGRAMS=(losetup mkfs.ext4 resize2fs e2fsck)
+is_ours() { grep -qs "^# of dokku-storage's tests" "$SHADOW/$1"; }
+before_each() {
+  local program
+  DATA="$APP-data"
+  for program in "${PROGRAMS[@]}"; do
+    [ ! -e "$SHADOW/$program" ] || is_ours "$program" || skip "THIS MACHINE HAS A $SHADOW/$program OF ITS OWN"
+  done
+}
+restore_programs() { for program in "${PROGRAMS[@]}"; do ! is_ours "$program" || rm "$SHADOW/$program"; done; }
+after_each() {
+  restore_programs
+  drop_entries
+}
+
+# fails PROGRAM NUMBER: lets a program fail at its call of this number, as where it is killed: before it did anything, or (an even number) after.
+fails() {
+  local real
+  real=$(PATH=/usr/sbin:/sbin:/usr/bin type -P "$1")
+  rm -f "$HOST/count"
+  cat >"$SHADOW/$1" <<END
+#!/bin/sh
+# of dokku-storage's tests
+echo >>"$HOST/count"
+if [ "\$(wc -l <"$HOST/count")" = $2 ]; then echo "$1: it was told to fail" >&2; exit 1; fi
+exec $real "\$@"
+END
+  chmod +x "$SHADOW/$1"
+}
+
+# The life of an entry, a command a line; what a step needs is there whether the one before succeeded or not.
+LIFE=(
+  "storage:create DATA --size 16M"
+  "storage:snapshots:create DATA one"
+  "storage:set DATA size 24M"
+  "storage:clone DATA DATA-twin"
+  "storage:snapshots:restore DATA one"
+  "storage:create DATA-from --size 16M --from snapshot:DATA@one"
+  "storage:destroy DATA-twin --force --destroy-host-dir"
+  "storage:trash:restore DATA-twin"
+  "storage:destroy DATA-twin --force --destroy-host-dir --no-trash"
+  "storage:destroy DATA-from --force --destroy-host-dir"
+  "storage:trash:empty --force"
+  "storage:snapshots:destroy DATA one --force"
+)
+
+exists() { [ -e "$DOKKU_LIB_ROOT/data/storage-registry/entries/$1.json" ]; }
+
+# settled WORD…: after what the words say, the next command finds every entry whole, and nothing that belongs to none.
+settled() {
+  local name image
+  # Any change clears what was left; what is registered can be attached.
+  dokku storage:create "$APP-any" >/dev/null || fail "$*: no command goes on" || return
+  dokku storage:destroy "$APP-any" --force --destroy-host-dir --no-trash >/dev/null || return
+  for name in "$DATA" "$DATA-twin" "$DATA-from"; do
+    ! exists "$name" || dokku storage:wait "$name" --timeout 20 >/dev/null || fail "$*: $name is not usable" || return
+    [ "$name" != "$DATA-twin" ] || ! exists "$name" || assert_equal "kept" "$(cat "$ROOT/$name/file")" || return
+  done
+  for image in "$IMAGES"/* "$IMAGES"/.*; do
+    [ -f "$image" ] || continue
+    name=$(basename "$image" .img)
+    exists "$name" || [ -e "$REGISTRY/trash/${name#.trash-}.json" ] || fail "$*: $image belongs to nothing" || return
+  done
+  assert_equal "$*: " "$*: $(losetup -nlO BACK-FILE | grep -F "$IMAGES" | grep -E '\(deleted\)|/\.' || true)" || return
+  assert_equal "$*: " "$*: $(find "$ROOT" -maxdepth 1 -name '.destroyed-*')" || return
+  # What was written last is in the entry, or in what a restore replaced.
+  ! exists "$DATA" || [ ! -e "$HOST/written" ] || grep -rqsF "$(cat "$HOST/written")" "$ROOT/$DATA" "$ROOT/.snapshot-$DATA@"* ||
+    fail "$*: what was written is nowhere"
+}
+
+# lives HOW…: the life of an entry, of which each command is disturbed first (`HOW… COMMAND…`) and then run to its end.
+lives() {
+  local line words count=0
+  rm -f "$HOST/written"
+  for line in "${LIFE[@]}"; do
+    read -ra words <<<"${line//DATA/$DATA}"
+    "$@" "${words[@]}" >"$HOST/disturbed" 2>&1 || true
+    settled "$* ${words[*]}" || return
+    restore_programs
+    # It may have been carried out: then it finds that there is nothing to do, or is refused.
+    dokku "${words[@]}" >/dev/null 2>&1 || true
+    settled "${words[*]}" || return
+    count=$((count + 1))
+    if exists "$DATA"; then
+      [ -e "$ROOT/$DATA/file" ] || echo kept >"$ROOT/$DATA/file"
+      echo "$RANDOM-$count-written" >"$HOST/written"
+      cp "$HOST/written" "$ROOT/$DATA/last"
+      sync "$ROOT/$DATA/last"
+    else
+      fail "$DATA is not there after ${words[*]}" || return
+    fi
+  done
+  for name in $(dokku storage:snapshots:list "$DATA" --format json | jq -r '.[].name'); do
+    dokku storage:snapshots:destroy "$DATA" "$name" --force >/dev/null || return
+  done
+  dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash >/dev/null || return
+  dokku storage:trash:empty --force >/dev/null || return
+  assert_equal "" "$(ls -A "$IMAGES")"
+}
+
+# killed COMMAND…: runs a dokku command and ends it with all that it started, at a random moment.
+killed() {
+  local seconds pid
+  seconds=$(awk -v r=$RANDOM 'BEGIN { printf "%.3f", r / 32768 * 0.45 }')
+  setsid "$DOKKU" "$@" >/dev/null 2>&1 3>&- &
+  pid=$!
+  sleep "$seconds"
+  kill -9 -- "-$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+  while pgrep -g "$pid" >/dev/null; do sleep 0.02; done
+  kills=$((kills + 1))
+}
+
+# faulty COMMAND…: runs a dokku command while one of its programs fails.
+faulty() {
+  fails "$program" "$number"
+  dokku "$@"
+}
+
+@test "an entry with a size that is killed at any moment of its life is whole afterwards" {
+  local kills=0 round
+  for ((round = 0; round < ROUNDS; round++)); do lives killed; done
+  echo "# faults: $kills commands on entries with a size were killed" >&3
+}
+
+@test "an entry with a size whose programs fail at any moment of its life is whole afterwards" {
+  local program number faults=0 round pairs=()
+  for program in "${PROGRAMS[@]}"; do for number in 1 2 3; do pairs+=("$program $number"); done; done
+  local first=$RANDOM
+  for ((round = 0; round < ROUNDS; round++)); do
+    read -r program number <<<"${pairs[(first + round) % ${#pairs[@]}]}"
+    echo "$program fails at call $number"
+    lives faulty
+    faults=$((faults + ${#LIFE[@]}))
+  done
+  echo "# faults: $faults commands ran while a program of theirs failed" >&3
+}
+
+@test "an entry with a size that cannot be mounted or unmounted is whole afterwards" {
+  local call calls=(fsmount move_mount umount2) round first=$RANDOM
+  # sudo does not work under strace: root does the same itself.
+  refused() { dokku_environment strace -f -qq -o "$HOST/calls" -e trace="$call" -e inject="$call:error=EPERM:when=1" "$DOKKU" "$@"; }
+  for ((round = 0; round < ROUNDS; round++)); do
+    call=${calls[(first + round) % 3]}
+    echo "$call fails"
+    lives refused
+  done
+}
+
+# hidden COMMAND…: runs a dokku command where /proc shows nobody's processes but one's own; what it mounts, all see.
+hidden() {
+  dokku_environment unshare --mount --propagation unchanged sh -c 'mount --make-private /proc && mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh "$DOKKU" "$@"
+}
+
+# works NUMBER COUNT: so many commands of one worker, on what all have; what it wrote and could flush is noted.
+works() {
+  local number=$1 left=$2 name twin
+  set +eET
+  trap - ERR DEBUG
+  RANDOM=$((number * 7919 + SEED))
+  while [ $((left--)) -gt 0 ]; do
+    name="$DATA-$((RANDOM % 2))" twin="$DATA-$number-$left"
+    case $((RANDOM % 10)) in
+      0) hidden storage:snapshots:create "$name" "s$number-$left" ;;
+      1) hidden storage:snapshots:restore "$name" "$(dokku storage:snapshots:list "$name" --format json | jq -r '.[0].name // "none"')" ;;
+      2) hidden storage:clone "$name" "$twin" ;;
+      3) dokku storage:clone "$name" "$twin" && hidden storage:destroy "$twin" --force --destroy-host-dir ;;
+      4) hidden storage:set "$name" size "$((16 + RANDOM % 16))M" ;;
+      5) hidden storage:create "$twin" --size 16M ;;
+      6) hidden storage:share "$APP" "$APP-$number"; dokku storage:unshare "$APP" "$APP-$number" ;;
+      7) dokku storage:prune ;;
+      8) hidden storage:wait "$name" --timeout 20; dokku storage:trash:list ;;
+      9) echo "token-$number-$left" >"$ROOT/$name/token-$number-$left" && sync "$ROOT/$name/token-$number-$left" &&
+        echo "token-$number-$left" >>"$HOST/tokens" ;;
+    esac
+  done >>"$HOST/worker-$number" 2>&1 </dev/null
+}
+
+@test "many commands at once, through sudo and with hidepid, lose nothing that was written" {
+  local number token name workers=4
+  SEED=$RANDOM
+  echo "SEED=$SEED"
+  : >"$HOST/tokens"
+  chmod 0666 "$HOST/tokens"
+  dokku storage:create "$DATA-0" --size 16M
+  dokku storage:create "$DATA-1"
+  dokku storage:mount "$APP" "$DATA-1" --container-dir /data
+  for ((number = 0; number < workers; number++)); do dokku apps:create "$APP-$number" >/dev/null; done
+  local jobs=()
+  for ((number = 0; number < workers; number++)); do
+    works "$number" $((12 * ROUNDS)) 3>&- &
+    jobs+=($!)
+  done
+  wait "${jobs[@]}"
+  for name in $(dokku storage:list-entries --format json | jq -r '.[].name'); do
+    dokku storage:wait "$name" --timeout 20 >/dev/null
+  done
+  for name in $(dokku storage:trash:list --format json | jq -r '.[].id'); do
+    dokku storage:trash:restore "$name" --as "back-${name//[^a-z0-9]/-}" >/dev/null || fail "$name cannot be restored"
+  done
+  while read -r token; do
+    grep -rqsxF "$token" "$ROOT" || fail "$token was flushed and is nowhere" "$(cat "$HOST"/worker-*)"
+  done <"$HOST/tokens"
+  if grep -hE 'panicked|cannot be removed|no command|Unexpected' "$HOST"/worker-*; then fail "a command ended wrongly"; fi
+  run dokku storage:doctor
+  assert_has_not "unfinished-change"
+  assert_has_not "left-over"
+  assert_equal "" "$(find "$ROOT" "$IMAGES" -maxdepth 1 -name '.destroyed-*')"
+  echo "# faults: $((workers * 12 * ROUNDS)) commands at once, $(wc -l <"$HOST/tokens") tokens" >&3
+}
