@@ -207,7 +207,8 @@ fn mount_new_entry(
         Ok(attachment)
     };
     let image = AppImage::find(app, &image::names(app, "", context), context);
-    let owner = image.and_then(|image| image.host_ids()).map(|(uid, gid)| Ids { uid, gid });
+    let owner = image.and_then(|image| image.owner(&process_type, Phase::Deploy));
+    let owner = owner.map(|(uid, gid)| Ids { uid, gid });
     let entry = mount_new(app, attachment, owner, context)?;
     let of =
         owner.map(|ids| format!(", with the owner {}:{} of the app's image", ids.uid, ids.gid));

@@ -148,6 +148,11 @@ impl<'a> Target<'a> {
         if self.colon_form.is_some() {
             return Error::refused("Mount path does not exist.");
         }
+        if text.is_empty() {
+            return Error::refused(format!(
+                "name what to unmount: dokku storage:unmount {app} ENTRY; dokku storage:list {app} shows what is mounted"
+            ));
+        }
         let place = self.which.container_dir.map(|path| format!(" at {path:?}"));
         let place = place.unwrap_or_default();
         Error::refused(format!("storage entry {text:?} is not mounted{place} on app \"{app}\""))
