@@ -22,6 +22,7 @@ restore_programs() { for program in "${PROGRAMS[@]}"; do ! is_ours "$program" ||
 after_each() {
   restore_programs
   drop_entries
+  [ -z "${HOLDER:-}" ] || kill "$HOLDER"
 }
 
 # fails PROGRAM NUMBER: lets a program fail at its call of this number, as where it is killed: before it did anything, or (an even number) after.
@@ -158,10 +159,13 @@ faulty() {
   done
 }
 
-# hidden COMMAND…: runs a dokku command where /proc shows nobody's processes but one's own; what it mounts, all see.
-hidden() {
-  dokku_environment unshare --mount --propagation unchanged sh -c 'mount --make-private /proc && mount -t proc -o hidepid=2 proc /proc && exec "$@"' sh "$DOKKU" "$@"
+# In a place of its own, where /proc shows nobody's processes but one's own, and whose mounts nobody else sees.
+hide() {
+  unshare --mount --propagation private sh -c 'mount -t proc -o hidepid=2 proc /proc && : >"$1" && exec sleep 1000' sh "$HOST/hidden" 3>&- &
+  HOLDER=$!
+  until [ -e "$HOST/hidden" ]; do sleep 0.05; done
 }
+hidden() { nsenter --mount="/proc/$HOLDER/ns/mnt" "$@"; }
 
 # works NUMBER COUNT: so many commands of one worker, on what all have; what it wrote and could flush is noted.
 works() {
@@ -172,16 +176,16 @@ works() {
   while [ $((left--)) -gt 0 ]; do
     name="$DATA-$((RANDOM % 2))" twin="$DATA-$number-$left"
     case $((RANDOM % 10)) in
-      0) hidden storage:snapshots:create "$name" "s$number-$left" ;;
-      1) hidden storage:snapshots:restore "$name" "$(dokku storage:snapshots:list "$name" --format json | jq -r '.[0].name // "none"')" ;;
-      2) hidden storage:clone "$name" "$twin" ;;
-      3) dokku storage:clone "$name" "$twin" && hidden storage:destroy "$twin" --force --destroy-host-dir ;;
-      4) hidden storage:set "$name" size "$((16 + RANDOM % 16))M" ;;
-      5) hidden storage:create "$twin" --size 16M ;;
-      6) hidden storage:share "$APP" "$APP-$number"; dokku storage:unshare "$APP" "$APP-$number" ;;
+      0) dokku storage:snapshots:create "$name" "s$number-$left" ;;
+      1) dokku storage:snapshots:restore "$name" "$(dokku storage:snapshots:list "$name" --format json | jq -r '.[0].name // "none"')" ;;
+      2) dokku storage:clone "$name" "$twin" ;;
+      3) dokku storage:clone "$name" "$twin" && dokku storage:destroy "$twin" --force --destroy-host-dir ;;
+      4) dokku storage:set "$name" size "$((16 + RANDOM % 16))M" ;;
+      5) dokku storage:create "$twin" --size 16M ;;
+      6) dokku storage:share "$APP" "$APP-$number"; dokku storage:unshare "$APP" "$APP-$number" ;;
       7) dokku storage:prune ;;
-      8) hidden storage:wait "$name" --timeout 20; dokku storage:trash:list ;;
-      9) echo "token-$number-$left" >"$ROOT/$name/token-$number-$left" && sync "$ROOT/$name/token-$number-$left" &&
+      8) dokku storage:wait "$name" --timeout 20; dokku storage:trash:list ;;
+      9) hidden sh -c 'echo "${1##*/}" >"$1" && sync "$1"' sh "$ROOT/$name/token-$number-$left" &&
         echo "token-$number-$left" >>"$HOST/tokens" ;;
     esac
   done >>"$HOST/worker-$number" 2>&1 </dev/null
@@ -190,6 +194,8 @@ works() {
 @test "many commands at once, through sudo and with hidepid, lose nothing that was written" {
   local number token name workers=4
   SEED=$RANDOM
+  hide
+  dokku() { dokku_environment nsenter --mount="/proc/$HOLDER/ns/mnt" "$DOKKU" "$@"; }
   echo "SEED=$SEED"
   : >"$HOST/tokens"
   chmod 0666 "$HOST/tokens"
@@ -210,7 +216,7 @@ works() {
     dokku storage:trash:restore "$name" --as "back-${name//[^a-z0-9]/-}" >/dev/null || fail "$name cannot be restored"
   done
   while read -r token; do
-    grep -rqsxF "$token" "$ROOT" || fail "$token was flushed and is nowhere" "$(cat "$HOST"/worker-*)"
+    hidden grep -rqsxF "$token" "$ROOT" || fail "$token was flushed and is nowhere" "$(cat "$HOST"/worker-*)"
   done <"$HOST/tokens"
   if grep -hE 'panicked|cannot be removed|no command|Unexpected' "$HOST"/worker-*; then fail "a command ended wrongly"; fi
   run dokku storage:doctor
