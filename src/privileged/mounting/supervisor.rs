@@ -64,10 +64,10 @@ pub(super) fn run(subject: &Subject, environment: &Environment) -> Result<()> {
     let mut pause = PAUSES.0;
     loop {
         let begin = Instant::now();
-        let begun = begin_serving(subject, environment);
+        let served = begin_serving(subject, environment);
         // Also where the server refused: Docker is started now, and its containers see what is mounted later.
         tell_systemd();
-        match begun {
+        match served {
             Ok(None) => return Ok(()),
             Ok(Some(mut child)) => {
                 let _ = fs::remove_file(&subject.places.reason);
