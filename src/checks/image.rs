@@ -80,7 +80,7 @@ impl<'a> AppImage<'a> {
     }
 
     fn user(&self, runs_as: &RunsAs) -> Option<User> {
-        let key = match [&[runs_as.user.clone()], &*runs_as.groups].concat().join(" ") {
+        let key = match [std::slice::from_ref(&runs_as.user), &*runs_as.groups].concat().join(" ") {
             key if key.is_empty() => None,
             key => Some(key),
         };
