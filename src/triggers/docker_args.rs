@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::ops::access::must_be_in_scope;
 use crate::ops::places::judge;
+use crate::ops::scheduler;
 use crate::storage::root::Place;
 use crate::store::Mounted;
 use crate::types;
@@ -172,9 +173,10 @@ fn mounts(
             entry.name, entry.scheduler
         ));
     }
-    let applies = |mounted: &&Mounted| mounted.attachment.applies(phase, process_type);
-    let wrong = |mounted| sources::wrong_scheduler(app, mounted, context);
-    if let Some(finding) = mounts.mounted.iter().filter(applies).find_map(wrong) {
+    let claims = mounts.mounted.iter().filter(|mounted| scheduler::is_elsewhere(&mounted.entry));
+    let mut applying = claims.filter(|claim| claim.attachment.applies(phase, process_type));
+    if let Some(finding) = applying.find_map(|claim| sources::wrong_scheduler(app, claim, context))
+    {
         return Err(Error::refused(finding.line()));
     }
     let sorted = mounts.sorted().into_iter().filter(|mounted| {
