@@ -115,7 +115,11 @@ impl Buffers {
         let mut at = from;
         while at < to {
             let want = usize::try_from(to - at).unwrap_or(CHUNK).min(CHUNK);
-            let read = source.read_at(&mut self.data[..want], at)?;
+            let read = match source.read_at(&mut self.data[..want], at) {
+                // A file system in user space can be interrupted.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
             if read == 0 {
                 break;
             }
