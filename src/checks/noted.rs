@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::context::Context;
 use crate::docker::{self, IdMap};
-use crate::domain::{Entry, Finding, Severity};
+use crate::domain::{Attachment, Entry, Finding, Severity};
 use crate::storage::root::{Place, default_path};
 use crate::types;
 
@@ -38,6 +38,7 @@ pub(crate) fn findings(entries: &[Entry], context: &Context) -> Vec<Finding> {
         let owner = entry.chown.as_ref();
         if let Some((owner, (uid, gid))) = owner.and_then(|o| Some((o, o.container_ids()?)))
             && (found.uid(), found.gid()) != (uid + map().uid, gid + map().gid)
+            && !is_set_by_deploys(entry, context)
         {
             differs("chown", owner.as_str(), format!("{}:{}", found.uid(), found.gid()));
         }
@@ -47,4 +48,14 @@ pub(crate) fn findings(entries: &[Entry], context: &Context) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether a mount has another owner set whenever its app is deployed (`--volume-chown`).
+fn is_set_by_deploys(entry: &Entry, context: &Context) -> bool {
+    let apps = context.store.apps_mounting(&entry.name).unwrap_or_default();
+    let mut mounts = apps.iter().filter_map(|app| context.store.mounts_file(app).ok());
+    mounts.any(|mounts| {
+        let sets = |a: &Attachment| a.entry_name == entry.name && a.volume_chown.is_some();
+        mounts.attachments().any(sets)
+    })
 }
