@@ -70,6 +70,8 @@ settled() {
   done
   for image in "$IMAGES"/* "$IMAGES"/.*; do
     [ -f "$image" ] || continue
+    # What has another name is in the trash: the next command that needs this one ends it.
+    [ "$(stat -c %h "$image")" = 1 ] || continue
     name=$(basename "$image" .img)
     exists "$name" || [ -e "$REGISTRY/trash/${name#.trash-}.json" ] || fail "$*: $image belongs to nothing" || return
   done

@@ -374,3 +374,14 @@ killed() {
   run dokku storage:usage "$DATA" --format json
   assert_equal true "$(jq '.[0].limit > 10000000 and .[0].limit < 16777216' <<<"$output")"
 }
+
+@test "a destroy that is cut off before the image has one name alone leaves nothing once the trash is empty" {
+  dokku storage:create "$DATA" --size 16M >/dev/null
+  dokku storage:destroy "$DATA" --force --destroy-host-dir >/dev/null
+  local image
+  image=$(echo "$IMAGES"/.trash-"$DATA"-*)
+  ln "$image" "$IMAGES/$DATA.img"
+  run dokku storage:trash:empty --force
+  assert_success
+  assert_equal "" "$(ls -A "$IMAGES")"
+}
