@@ -10,12 +10,11 @@
 
 use crate::context::Context;
 use crate::domain::size::readable;
-use crate::domain::{Caller, Entry, Error, Moment, Result, Source, TrashId, Trashed};
+use crate::domain::{Caller, Error, Moment, Result, Source, TrashId, Trashed};
 use crate::fs::space;
 use crate::fs::tree::Usage;
 use crate::ops::places::{self, Places};
 use crate::ops::{access, apps};
-use crate::storage::entry_lock::EntryLock;
 use crate::storage::ownership::StorageRoot;
 use crate::storage::sized;
 use crate::storage::staged::Staged;
@@ -79,7 +78,6 @@ pub(crate) fn remove(item: &Trashed, places: &Places, context: &mut Context) -> 
     let staged = Staged::new(item.name(), context)?;
     let place = context.store.trashed_directory(&item.id);
     if let Some(entry) = &item.entry {
-        end_former_name(entry, context)?;
         sized::link(entry, &item.id.directory(), staged.name(), context)?;
     }
     let store = &context.store;
@@ -109,19 +107,6 @@ pub(crate) fn remove(item: &Trashed, places: &Places, context: &mut Context) -> 
     }
     store.forget_what_is_gone();
     Ok(true)
-}
-
-/// Ends the name that an image had before it came to the trash: a destroy that was cut off leaves it.
-fn end_former_name(entry: &Entry, context: &Context) -> Result<()> {
-    if sized::size(entry).is_none() {
-        return Ok(());
-    }
-    // Whoever is at work on that name ends it, or needs it.
-    let lock = EntryLock::at_once(entry.name.as_str(), context)?;
-    if lock.is_some() && context.store.entry(&entry.name)?.is_none() {
-        sized::drop_name(entry, context)?;
-    }
-    Ok(())
 }
 
 /// Refuses to remove what somebody still uses by its path.

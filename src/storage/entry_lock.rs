@@ -35,12 +35,6 @@ impl EntryLock {
         names.into_iter().map(|name| Self::take(name, context)).collect()
     }
 
-    /// The same without waiting; none where somebody is at work on it.
-    pub(crate) fn at_once(name: &str, context: &Context) -> Result<Option<Self>> {
-        let work = context.store.work_alone(&format!("entry {name}"))?;
-        Ok(work.map(|work| Self { _work: work }))
-    }
-
     /// The same, but no longer than that.
     /// Fails where somebody is at work on it for longer.
     pub(crate) fn within(
@@ -51,8 +45,8 @@ impl EntryLock {
         let begin = Instant::now();
         let mut is_said = false;
         loop {
-            if let Some(lock) = Self::at_once(name, context)? {
-                return Ok(lock);
+            if let Some(work) = context.store.work_alone(&format!("entry {name}"))? {
+                return Ok(Self { _work: work });
             }
             if most.is_some_and(|most| begin.elapsed() >= most) {
                 return Err(Error::refused(format!(
