@@ -179,10 +179,10 @@ fn mounts(
     {
         return Err(Error::refused(finding.line()));
     }
-    let sorted = mounts.sorted().into_iter().filter(|mounted| {
-        mounted.entry.is_docker_local() && mounted.attachment.applies(phase, process_type)
-    });
-    Ok(sorted.cloned().collect())
+    let mut mounted = mounts.mounted;
+    mounted.retain(|m| m.entry.is_docker_local() && m.attachment.applies(phase, process_type));
+    mounted.sort_by(|a, b| Attachment::order(&a.attachment, &b.attachment));
+    Ok(mounted)
 }
 
 fn print(words: &[String], context: &mut Context) {
