@@ -191,6 +191,8 @@ works() {
         echo "token-$number-$left" >>"$HOST/tokens" ;;
     esac
   done >>"$HOST/worker-$number" 2>&1 </dev/null
+  # Which of them are refused is the moment's.
+  return 0
 }
 
 @test "many commands at once, through sudo and with hidepid, lose nothing that was written" {
