@@ -112,7 +112,10 @@ pub(crate) fn unpack(
         must_be_a_containers(id, first)
     };
     let takes = if is_root() { Takes::All(&is_containers) } else { Takes::Content };
-    archive::unpack(from, root, name, takes).map(drop)
+    archive::unpack(from, root, name, takes)?;
+    // It gets its place by a rename, which is on the disk before what nobody flushed.
+    let opened = tree::enter(root, name)?;
+    rustix::fs::syncfs(&opened).map_err(Error::system("write to", path))
 }
 
 /// A directory of the storage root or a part of one, or a file directly below it.

@@ -2,9 +2,11 @@
 //! systems.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use crate::harness::strace::{self, CHANGING, KernelCall};
 use crate::harness::{Host, Snapshot};
@@ -43,6 +45,46 @@ fn a_change_of_one_file_flushes_twice_and_writes_no_note() {
         let noted = noted.iter().any(|call| call.touches(&host.path(LOCK)));
         assert_eq!(noted, is_noted, "{line}: {calls:#?}");
     }
+}
+
+/// An archive as Dokku's own plugin makes it.
+#[expect(clippy::disallowed_methods, reason = "what is not the program's to make")]
+fn pack(directory: &Path, to: &Path) {
+    let words =
+        [OsStr::new("-czf"), to.as_ref(), OsStr::new("-C"), directory.as_ref(), OsStr::new(".")];
+    assert!(Command::new("tar").args(words).status().unwrap().success());
+}
+
+/// A rename may be on the disk before what nobody flushed.
+#[test]
+fn what_a_backup_restores_is_flushed_before_it_gets_its_place() {
+    let host = Host::for_anybody();
+    host.must(&["storage:create data", "storage:mount a data --container-dir /data"]);
+    host.write("lib/data/storage/data/file", "precious");
+    host.make_directory("backup");
+    host.must(&["backup-app-export a {ROOT}/backup"]);
+    host.make_directory("backup/data/storage-data");
+    pack(&host.path("lib/data/storage/data"), &host.path("backup/data/storage-data/data.tar.gz"));
+    host.must(&[
+        "storage:unmount a data",
+        "storage:destroy data --force --destroy-host-dir --no-trash",
+    ]);
+    let kinds = format!("{CHANGING},syncfs");
+    let (answer, calls) = strace::record(&host, "backup-app-import a {ROOT}/backup", &kinds);
+    assert_eq!(answer.status, 0, "{answer:?}");
+    assert_eq!(fs::read_to_string(host.path("lib/data/storage/data/file")).unwrap(), "precious");
+    let place = host.path("lib/data/storage/data");
+    let place = format!("{}\"", place.display());
+    let moved = calls.iter().position(|c| c.name.starts_with("rename") && c.line.contains(&place));
+    let written = calls.iter().position(|c| c.name == "write" && c.line.contains("precious"));
+    let (Some(moved), Some(written)) = (moved, written) else {
+        panic!("it is not written, and then moved: {calls:#?}");
+    };
+    assert!(
+        calls[written..moved].iter().any(|call| call.name == "syncfs"),
+        "nothing is flushed between the two: {:#?}",
+        &calls[written..moved]
+    );
 }
 
 const LOCK: &str = "lib/data/storage-registry/.lock";
