@@ -132,3 +132,18 @@ fill() {
   run sudo -u dokku sudo -n "$HELPERS/storage/bin/copy-storage-dir" --unpack "$APP-data" </dev/null
   assert_status 1
 }
+
+@test "an entry whose image is there stays registered where an import cannot restore it" {
+  dokku storage:create "$APP-sized" --size 16M >/dev/null
+  dokku storage:mount "$APP" "$APP-sized" --container-dir /sized >/dev/null
+  run export_app
+  assert_success
+  umount "$ROOT/$APP-sized"
+  chattr -i "$ROOT/$APP-sized"
+  rmdir "$ROOT/$APP-sized"
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_status 1
+  run dokku storage:list-entries
+  assert_has "$APP-sized"
+  [ -f "$IMAGES/$APP-sized.img" ] || fail "the image is gone"
+}

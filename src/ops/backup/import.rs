@@ -19,7 +19,8 @@ use crate::storage::ownership::{Ids, StorageRoot};
 use crate::storage::root::{self, Place};
 use crate::storage::sized;
 use crate::storage::staged::{Staged, clear_staged};
-use crate::store::{MountsFile, files};
+use crate::store::entries::changed_meanwhile;
+use crate::store::{Change, MountsFile, files};
 use crate::types;
 
 /// The largest file of a backup beside its archives, in bytes.
@@ -42,7 +43,7 @@ enum Data {
 pub(crate) fn app(app: &AppName, directory: &Path, context: &mut Context) -> Result<()> {
     let parts = Parts::of(directory);
     let properties = properties(&parts.recipe)?;
-    let mut entries = entries(&parts.entries, context)?;
+    let entries = entries(&parts.entries, context)?;
     let mounts = mounts(&properties, &parts.recipe)?;
     check(app, &mounts, &entries, &parts, context)?;
     clear_staged(context);
@@ -50,7 +51,7 @@ pub(crate) fn app(app: &AppName, directory: &Path, context: &mut Context) -> Res
     root::make(context.store.layout().storage(), context)?;
     let locks = EntryLock::take_all(entries.keys().map(EntryName::as_str).collect(), context)?;
     let mut unpacked = Vec::new();
-    for entry in entries.values_mut() {
+    for entry in entries.values() {
         unpacked.extend(unpack(entry, &parts, context)?);
     }
     drop(locks);
@@ -73,14 +74,16 @@ pub(crate) fn global(directory: &Path, context: &Context) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
-    context.store.change(|change| {
-        for entry in entries.values() {
-            if change.store().entry(&entry.name)?.is_none() {
-                change.write_entry(entry)?;
-            }
+    context.store.change(|change| register_missing(&entries, change))
+}
+
+fn register_missing(entries: &BTreeMap<EntryName, Entry>, change: &mut Change<'_>) -> Result<()> {
+    for entry in entries.values() {
+        if change.store().entry(&entry.name)?.is_none() {
+            change.write_entry(entry)?;
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// The content of a file of the backup; none where it is not there. A link is none of its files.
@@ -191,7 +194,7 @@ fn check(
 }
 
 /// Unpacks an entry's archive, where it has one and nothing is in its place here.
-fn unpack(entry: &mut Entry, parts: &Parts, context: &mut Context) -> Result<Option<Unpacked>> {
+fn unpack(entry: &Entry, parts: &Parts, context: &mut Context) -> Result<Option<Unpacked>> {
     let path = parts.archive(entry);
     let Ok(found) = std::fs::symlink_metadata(&path) else {
         return Ok(None);
@@ -251,13 +254,30 @@ fn populate(entry: &Entry, data: &Data, context: &mut Context) -> Result<()> {
         return Ok(());
     };
     // It may be registered, without its data.
-    context.store.change(|change| {
-        change.remove_entry(&entry.name);
-        Ok(())
+    let registered = context.store.change(|change| {
+        let registered = change.store().entry(&entry.name)?;
+        if !is_free(&change.store().layout().directory(entry.name.as_str()), entry) {
+            return Err(changed_meanwhile(&entry.name));
+        }
+        if registered.is_some() {
+            change.remove_entry(&entry.name);
+        }
+        Ok(registered)
     })?;
     // Owners and modes are those of the archive.
     let wants = Entry { chown: None, mode: None, ..entry.clone() };
-    populate::create(entry, &wants, &Origin::Unpacked(staged.name().to_owned()), context)
+    let origin = Origin::Unpacked(staged.name().to_owned());
+    let Err(error) = populate::create(entry, &wants, &origin, context) else {
+        return Ok(());
+    };
+    // What was registered stays so: its image may be there.
+    if let Some(registered) = registered {
+        context.store.change(|change| match change.store().entry(&registered.name)? {
+            None => change.write_entry(&registered),
+            Some(_) => Ok(()),
+        })?;
+    }
+    Err(error)
 }
 
 fn put(
@@ -292,11 +312,7 @@ fn put(
                 Data::File(file) => file.put(change)?,
             }
         }
-        for entry in entries.values() {
-            if change.store().entry(&entry.name)?.is_none() {
-                change.write_entry(entry)?;
-            }
-        }
+        register_missing(entries, change)?;
         if !imported.is_empty() {
             change.write_mounts(app, &mounts);
         }
