@@ -8,21 +8,26 @@ umask 022
 directory=$1
 made_by=$(sha256sum "${BASH_SOURCE[0]}" | cut -d ' ' -f 1)
 
-needed=()
 need() { command -v "$1" >/dev/null || needed+=("$2"); }
-need qemu-system-x86_64 qemu-system-x86
-need qemu-img qemu-utils
-need mmdebstrap mmdebstrap
-need mke2fs e2fsprogs
-need ssh openssh-client
-if [ ${#needed[@]} -gt 0 ]; then
+# Installs what is missing; fails where nothing is.
+install_needed() {
+  needed=()
+  need qemu-system-x86_64 qemu-system-x86
+  need qemu-img qemu-utils
+  need mmdebstrap mmdebstrap
+  need mke2fs e2fsprogs
+  need ssh openssh-client
+  [ ${#needed[@]} -gt 0 ] || return 1
   echo "-----> Installing ${needed[*]}"
-  export DEBIAN_FRONTEND=noninteractive
+  local log
   log=$(mktemp)
   # The lists of a machine that has been up for long name versions that are gone.
-  { apt-get update -q && apt-get install -y -q --no-install-recommends "${needed[@]}"; } >"$log" 2>&1 || { tail -n 20 "$log" >&2; exit 1; }
+  { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${needed[@]}"; } >"$log" 2>&1 ||
+    { tail -n 20 "$log" >&2; exit 1; }
   rm -f "$log"
-fi
+}
+# Twice: a package can take away another one that was there in a version that does not fit.
+if install_needed; then install_needed || true; fi
 
 [ "$(cat "$directory/made-by" 2>/dev/null)" != "$made_by" ] || exit 0
 
