@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 use crate::domain::{AppName, Error, HostPath, Installed, Result};
 
@@ -214,12 +215,31 @@ impl Environment {
 /// What tells this deploy from any other: the `dokku` process that runs it, and all that it fires. `None` where there is no
 /// such process.
 pub(crate) fn deploy() -> Option<String> {
-    let process: u32 = var("DOKKU_PID")?.parse().ok()?;
-    let line = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // Behind the name in parentheses: the 22nd field is when it started (proc(5)).
-    let started = line.rsplit(')').next()?.split_whitespace().nth(19)?;
+    let process = dokku()?;
+    let started = start_ticks(process)?;
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(format!("{process} {started} {}", boot.trim()))
+}
+
+/// The number of the `dokku` process that fires this trigger; none where there is none.
+pub(crate) fn dokku() -> Option<u32> {
+    var("DOKKU_PID")?.parse().ok()
+}
+
+/// When a process was started; none where it has ended.
+pub(crate) fn started(process: u32) -> Option<SystemTime> {
+    // What proc(5) counts is hundredths of a second since the boot, on every machine.
+    let since_boot = Duration::from_millis(start_ticks(process)? * 10);
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let now = Duration::try_from(now).ok()?;
+    SystemTime::now().checked_sub(now.checked_sub(since_boot)?)
+}
+
+/// When a process was started, as the kernel counts; none where it has ended.
+fn start_ticks(process: u32) -> Option<u64> {
+    let line = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Behind the name in parentheses: the 22nd field is when it started (proc(5)).
+    line.rsplit(')').next()?.split_whitespace().nth(19)?.parse().ok()
 }
 
 pub fn node() -> String {

@@ -21,6 +21,7 @@
 //!   volume's part is to be mounted: refused, because it is not known whether the engine can.
 
 mod apps;
+mod asked;
 mod carrying;
 mod change;
 mod connectors;
@@ -42,6 +43,7 @@ mod work;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use asked::Asked;
 pub(crate) use change::{Change, OWN_DIRECTORIES};
 pub(crate) use entries::Entries;
 pub use files::Owner;

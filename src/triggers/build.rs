@@ -118,5 +118,6 @@ pub(crate) fn deployed(arguments: &[String], context: &mut Context) -> Result<()
     if let Err(error) = prepare::end(&app, context) {
         context.out.warn(&error.to_string());
     }
+    context.store.forget_asked(&app);
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! `docker-args-build`, `docker-args-deploy`, `docker-args-run`: the words that mount an app's storage.
+//! `docker-args-build`, `docker-args-deploy`, `docker-args-run`, and `docker-args-process-*` after each: the words that mount an
+//! app's storage.
 
 use super::{app, word};
 use crate::checks::sources::{self, Seen};
@@ -13,7 +14,7 @@ use crate::ops::access::must_be_in_scope;
 use crate::ops::places::judge;
 use crate::ops::scheduler;
 use crate::storage::root::Place;
-use crate::store::Mounted;
+use crate::store::{Asked, Mounted};
 use crate::types;
 
 /// The builders whose build containers can mount.
@@ -33,16 +34,53 @@ enum Caller {
     Builds,
 }
 
+/// Which of two triggers is fired: Dokku fires `docker-args-process-*` right after `docker-args-*`, with the builder as one more
+/// argument.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    First,
+    Second,
+}
+
+/// Answers the first of the two triggers, or the second where this host does not fire the first.
+fn answer(
+    turn: Turn,
+    app: &AppName,
+    asked: &Asked,
+    context: &mut Context,
+    print: impl FnOnce(&mut Context) -> Result<()>,
+) -> Result<()> {
+    if turn == Turn::Second && context.store.take_asked(app, asked) {
+        return Ok(());
+    }
+    print(context)?;
+    if turn == Turn::First {
+        context.store.note_asked(app, asked);
+    }
+    Ok(())
+}
+
 /// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted. Dokku builds
 /// on whatever this says, so what must not be built is told to Docker.
 pub(crate) fn build(arguments: &[String], context: &mut Context) -> Result<()> {
+    build_at(Turn::First, arguments, context)
+}
+
+/// As `docker-args-build`, unless that has just printed them.
+pub(crate) fn process_build(arguments: &[String], context: &mut Context) -> Result<()> {
+    build_at(Turn::Second, arguments, context)
+}
+
+fn build_at(turn: Turn, arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments, 0)? else {
         return Ok(());
     };
     let builder = word(arguments, 1);
     let can_mount = builder.is_empty() || BUILDERS.contains(&builder);
-    let words = build_words(&app, builder, can_mount, context);
-    print_or_refuse(&app, words, can_mount, context)
+    answer(turn, &app, &Asked::of(Phase::Build), context, |context| {
+        let words = build_words(&app, builder, can_mount, context);
+        print_or_refuse(&app, words, can_mount, context)
+    })
 }
 
 fn build_words(
@@ -79,36 +117,63 @@ fn build_words(
 /// Dokku asks without the number of a container first: then what the process type mounts is checked and prepared. With a
 /// number, the container is about to start: what has an exclusive entry before it is stopped.
 pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> {
+    deploy_at(Turn::First, arguments, 1, context)
+}
+
+/// As `docker-args-deploy`, unless that has just printed them.
+pub(crate) fn process_deploy(arguments: &[String], context: &mut Context) -> Result<()> {
+    deploy_at(Turn::Second, arguments, 2, context)
+}
+
+/// `tag` is the number of the argument that names the image's tag; the process type and the container follow.
+fn deploy_at(turn: Turn, arguments: &[String], tag: usize, context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments, 0)? else {
         return Ok(());
     };
-    if word(arguments, 2).is_empty() {
-        let words = words_of(&app, Phase::Deploy, context);
-        return print_or_refuse(&app, words, true, context);
-    }
-    let process_type = ProcessType::parse(word(arguments, 2))?;
-    let index = word(arguments, 3);
-    if index.is_empty() {
-        let tag = word(arguments, 1);
-        aside(context, |context| prepare::restart(&app, tag, &process_type, context))?;
-    }
-    let mounts = mounts(&app, Phase::Deploy, &process_type, false, context)?;
-    let words = words(&app, &mounts, Caller::Stops, context)?;
-    if let Ok(index) = index.parse() {
-        // Last: nothing stops for a container that cannot be made.
-        one_writer::make_way(&app, &process_type, index, &mounts, context)?;
-    }
-    print(&words, context);
-    Ok(())
+    let process_type = ProcessType::parse(word(arguments, tag + 1))?;
+    let index = word(arguments, tag + 2);
+    let number = index.parse().ok();
+    let asked = Asked { phase: Phase::Deploy, process_type, index: number };
+    answer(turn, &app, &asked, context, |context| {
+        if word(arguments, tag + 1).is_empty() {
+            let words = words_of(&app, Phase::Deploy, context);
+            return print_or_refuse(&app, words, true, context);
+        }
+        let process_type = &asked.process_type;
+        if index.is_empty() {
+            aside(context, |context| {
+                prepare::restart(&app, word(arguments, tag), process_type, context)
+            })?;
+        }
+        let mounts = mounts(&app, Phase::Deploy, process_type, false, context)?;
+        let words = words(&app, &mounts, Caller::Stops, context)?;
+        if let Some(number) = number {
+            // Last: nothing stops for a container that cannot be made.
+            one_writer::make_way(&app, process_type, number, &mounts, context)?;
+        }
+        print(&words, context);
+        Ok(())
+    })
 }
 
 /// Prints the mounts of one-off containers. Dokku starts them whatever this says, so what must not start is told to Docker.
 pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
+    run_at(Turn::First, arguments, context)
+}
+
+/// As `docker-args-run`, unless that has just printed them.
+pub(crate) fn process_run(arguments: &[String], context: &mut Context) -> Result<()> {
+    run_at(Turn::Second, arguments, context)
+}
+
+fn run_at(turn: Turn, arguments: &[String], context: &mut Context) -> Result<()> {
     let Some(app) = app(arguments, 0)? else {
         return Ok(());
     };
-    let words = words_of(&app, Phase::Run, context);
-    print_or_refuse(&app, words, true, context)
+    answer(turn, &app, &Asked::of(Phase::Run), context, |context| {
+        let words = words_of(&app, Phase::Run, context);
+        print_or_refuse(&app, words, true, context)
+    })
 }
 
 fn words_of(app: &AppName, phase: Phase, context: &mut Context) -> Result<Vec<String>> {
