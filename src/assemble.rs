@@ -30,7 +30,7 @@ pub(crate) fn links(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 fn said(error: anyhow::Error) -> Error {
-    error.downcast().unwrap_or_else(|error| Error::refused(format!("{error:#}")))
+    error.downcast().unwrap_or_else(|error| refusal!("{error:#}"))
 }
 
 fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {

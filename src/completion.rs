@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind, Row};
-use crate::domain::{Result, refuse};
+use crate::domain::Result;
 use crate::host::process::Program;
 use crate::types;
 

@@ -5,6 +5,10 @@
 
 #![warn(unreachable_pub)]
 
+#[doc(hidden)]
+#[macro_use]
+pub mod domain;
+
 mod assemble;
 #[doc(hidden)]
 pub mod catalog;
@@ -13,8 +17,6 @@ mod commands;
 mod completion;
 mod context;
 mod docker;
-#[doc(hidden)]
-pub mod domain;
 mod fs;
 mod host;
 mod ops;
@@ -85,10 +87,7 @@ fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> Result
 
 fn text(word: OsString) -> Result<String> {
     word.into_string().map_err(|word| {
-        Error::refused(format!(
-            "the argument \"{}\" is not UTF-8 text",
-            word.to_string_lossy().escape_debug()
-        ))
+        refusal!("the argument \"{}\" is not UTF-8 text", word.to_string_lossy().escape_debug())
     })
 }
 
@@ -141,7 +140,5 @@ fn by_own_name(mut words: Vec<String>) -> Result<(&'static Row, Vec<String>)> {
 }
 
 fn unknown(name: &str) -> Error {
-    Error::refused(format!(
-        "{name:?} is not a command of this program; `dokku-storage help` lists what there is"
-    ))
+    refusal!("{name:?} is not a command of this program; `dokku-storage help` lists what there is")
 }

@@ -212,7 +212,7 @@ fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
 }
 
 fn meanwhile(app: &AppName, what: &str) -> Error {
-    Error::refused(format!("{app}: {what} meanwhile; deploy again"))
+    refusal!("{app}: {what} meanwhile; deploy again")
 }
 
 /// Destroys what an app that is deleted leaves of its image's volumes, as their reclaim policy says. What somebody else

@@ -348,11 +348,11 @@ fn owners(
         let attachment = &mounted.attachment;
         match image.and_then(|image| image.owner(&attachment.process_type, attachment.phase())) {
             Some((uid, gid)) => Ok(Some(Ids { uid, gid })),
-            None => Err(Error::refused(format!(
+            None => Err(refusal!(
                 "{app}: the user of the image is not known, so --volume-chown auto cannot be applied to {}; name the uid: dokku storage:mount {app} {name} --container-dir {} --volume-chown UID",
                 mounted.entry.shown_source(),
                 quoted(mounted.attachment.container_path.as_str())
-            ))),
+            )),
         }
     };
     deployed.iter().map(owner).collect()

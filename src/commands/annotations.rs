@@ -6,7 +6,7 @@ use super::arguments;
 use super::asked::Request;
 use crate::context::Context;
 use crate::context::row::Row;
-use crate::domain::{Entry, Result, refuse};
+use crate::domain::{Entry, Result};
 use crate::ops::access;
 use crate::ops::update::update;
 use crate::render::Format;

@@ -3,8 +3,8 @@
 use super::arguments;
 use super::asked::Request;
 use crate::context::Context;
+use crate::domain::Result;
 use crate::domain::app_settings::PROPERTIES;
-use crate::domain::{Result, refuse};
 use crate::render::report::Report;
 
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {

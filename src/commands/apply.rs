@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::domain::paths::as_typed;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, EntryName, Error, NeedId, Ownership, Phase, Phases,
-    ProcessType, Result, Source, Subpath, VolumeOptions, refuse,
+    ProcessType, Result, Source, Subpath, VolumeOptions,
 };
 use crate::ops::mount_set::MountSet;
 use crate::ops::{access, mount, restart, scheduler};
@@ -64,8 +64,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     positional.at_most(1)?;
     let wanted = document()?;
     let numbers = 1..=wanted.len();
-    let in_place =
-        |number: &usize, error| Error::refused(format!("mount {number} of the document: {error}"));
+    let in_place = |number: &usize, error| refusal!("mount {number} of the document: {error}");
     let one = |number: &usize| one(&app, &wanted[number - 1], context);
     let set = MountSet::check(&app, None, numbers, one, in_place, context)?;
     root::tell_old_spelling(set.owners(), context);
@@ -96,9 +95,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 fn document() -> Result<Vec<Wanted>> {
     let text = arguments::standard_input("the document has", LARGEST)?;
     let mut wanted: Vec<Wanted> = serde_json::from_slice(&text).map_err(|error| {
-        Error::refused(format!(
-            "the document is not what storage:list --format json prints: {error}"
-        ))
+        refusal!("the document is not what storage:list --format json prints: {error}")
     })?;
     wanted.retain(|wanted| wanted.shared_from.is_empty());
     Ok(wanted)
@@ -143,12 +140,12 @@ fn entry(app: &AppName, wanted: &Wanted, context: &Context) -> Result<Entry> {
                 Ok(entry)
             }
             None if wanted.host_path.is_empty() => Ok(entry),
-            _ => Err(Error::refused(format!(
+            _ => Err(refusal!(
                 "storage entry \"{}\" is at {}, not at {:?}; leave one of the two out",
                 entry.name,
                 entry.shown_source(),
                 wanted.host_path
-            ))),
+            )),
         };
     }
     if wanted.host_path.is_empty() {

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, Parser};
 use crate::context::Context;
 use crate::context::row::{Kind, Row};
 pub(crate) use crate::domain::text::given;
-use crate::domain::{AppName, Entry, Error, Result, refuse};
+use crate::domain::{AppName, Entry, Error, Result};
 use crate::ops::{access, apps, confirmation};
 use crate::render::Format;
 use crate::storage::entry_lock::EntryLock;
@@ -73,7 +73,7 @@ impl Output {
     pub(crate) fn format(&self) -> Result<Format> {
         match self.lenient() {
             Format::Text if self.format != "text" => {
-                Err(Error::refused("Invalid --format value specified"))
+                Err(refusal!("Invalid --format value specified"))
             }
             format => Ok(format),
         }
@@ -285,7 +285,7 @@ impl Positional {
     /// The entry that is named at a place, where the caller may touch it.
     pub(crate) fn entry(&self, index: usize, context: &Context) -> Result<Entry> {
         match self.at(index) {
-            "" => Err(Error::refused("storage entry name is required")),
+            "" => Err(refusal!("storage entry name is required")),
             name => access::entry(name, context),
         }
     }
@@ -389,7 +389,7 @@ pub fn pairs(given: &[String]) -> Result<std::collections::BTreeMap<String, Stri
         .into_iter()
         .map(|pair| match pair.split_once('=') {
             Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-            _ => Err(Error::refused(format!("expected key=value, got {pair:?}"))),
+            _ => Err(refusal!("expected key=value, got {pair:?}")),
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use super::arguments::Positional;
 use crate::context::Context;
-use crate::domain::{Error, Result, refuse};
+use crate::domain::{Error, Result};
 use crate::render::Format;
 use crate::render::report::Asked;
 
@@ -22,7 +22,7 @@ impl Request {
             if word == "--format" {
                 let value = words
                     .next()
-                    .ok_or_else(|| Error::refused("--format needs a value: stdout or json"))?;
+                    .ok_or_else(|| refusal!("--format needs a value: stdout or json"))?;
                 asked.format = format(value)?;
             } else if let Some(value) = word.strip_prefix("--format=") {
                 asked.format = format(value)?;
@@ -62,6 +62,6 @@ fn format(text: &str) -> Result<Format> {
     match text {
         "stdout" | "text" => Ok(Format::Text),
         "json" => Ok(Format::Json),
-        other => Err(Error::refused(format!("Invalid format: {other}; it can be stdout or json"))),
+        other => Err(refusal!("Invalid format: {other}; it can be stdout or json")),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::{EntryName, Result, Source, refuse};
+use crate::domain::{EntryName, Result, Source};
 use crate::host::environment;
 use crate::ops::populate::{self, Origin};
 use crate::storage::root;

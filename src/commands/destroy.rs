@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::{Entry, EntryName, Result, refuse};
+use crate::domain::{Entry, EntryName, Result};
 use crate::ops::destroy::{carry_out, holds_data, plan};
 use crate::ops::{access, apps, confirmation, trash};
 use crate::storage::staged::clear_staged;

@@ -8,7 +8,7 @@ use clap::Parser;
 use super::arguments;
 use crate::context::Context;
 use crate::docker::Docker;
-use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, refuse};
+use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source};
 use crate::host::plugn;
 use crate::ops::places::judge;
 use crate::ops::{access, apps};

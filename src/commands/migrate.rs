@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::{Result, refuse};
+use crate::domain::Result;
 use crate::ops::apps;
 use crate::ops::migrate::migrate;
 

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::domain::paths::as_typed;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, Error, MountSettings, MountSpec, MountString,
-    Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions, refuse,
+    Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions,
 };
 use crate::ops::mount::{check, of_source, refuse_collision, warn};
 use crate::ops::mount_new::mount_new;
@@ -248,7 +248,7 @@ fn replace(
         spec.settings.with_flags(flags.clone())?.apply(&mut attachment)?;
         Ok((entry, attachment))
     };
-    let in_place = |pair: &&String, error| Error::refused(format!("mount {pair:?}: {error}"));
+    let in_place = |pair: &&String, error| refusal!("mount {pair:?}: {error}");
     let scope = Some(process_type.clone());
     let set = MountSet::check(app, scope, pairs, mount, in_place, context)?;
     root::tell_old_spelling(set.owners(), context);

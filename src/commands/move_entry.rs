@@ -9,7 +9,7 @@ use super::arguments;
 use crate::checks::exclusive;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
-use crate::domain::{AppName, Attachment, Entry, Result, refuse};
+use crate::domain::{AppName, Attachment, Entry, Result};
 use crate::ops::{access, mount, restart, scheduler};
 use crate::store::{MountsFile, Store};
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::needs::{self, Mode};
-use crate::domain::{Attachment, Error, Need, NeedId, Result, refuse};
+use crate::domain::{Attachment, Need, NeedId, Result};
 use crate::ops::needs::{ask, declare, link_one, linked};
 use crate::ops::restart;
 use crate::render::Format;
@@ -82,10 +82,10 @@ pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
     positional.at_most(3)?;
     match (positional.at(1), positional.at(2)) {
         ("", _) => ask(&app, context),
-        (_, "") => Err(Error::refused(format!(
+        (_, "") => Err(refusal!(
             "name the storage entry too: dokku storage:needs:link {app} {} ENTRY",
             positional.at(1)
-        ))),
+        )),
         (id, entry) => link_one(&app, id, entry, context),
     }
 }

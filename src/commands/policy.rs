@@ -5,7 +5,7 @@ use super::asked::Request;
 use crate::context::Context;
 use crate::domain::paths::as_typed;
 use crate::domain::policy::{Jail, VolumeOptions, parse_trash_hours};
-use crate::domain::{HostPath, Moment, Policy, Result, refuse};
+use crate::domain::{HostPath, Moment, Policy, Result};
 use crate::fs::jail;
 use crate::ops::access;
 use crate::ops::places::judge;

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
-use crate::domain::{ByteSize, Entry, Error, Mode, Ownership, Result, Scope, refuse};
+use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope};
 use crate::ops::places::Places;
 use crate::ops::update::update;
 use crate::ops::{access, content};
@@ -73,7 +73,7 @@ fn truth(text: &str) -> Result<bool> {
     match text {
         "true" => Ok(true),
         "false" | "" => Ok(false),
-        _ => Err(Error::refused(format!("exclusive is true or false, not {text:?}"))),
+        _ => Err(refusal!("exclusive is true or false, not {text:?}")),
     }
 }
 
@@ -176,9 +176,7 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
         if current == value {
             return Ok(());
         }
-        Err(Error::refused(format!(
-            "storage:set cannot change {property} in place; recreate the entry"
-        )))
+        Err(refusal!("storage:set cannot change {property} in place; recreate the entry"))
     };
     match property {
         "access-mode" => fixed(&entry.access_mode)?,

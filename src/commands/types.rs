@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::{Result, refuse};
+use crate::domain::Result;
 use crate::render::Format;
 use crate::types::{self, ALL, Description, Requirement, StorageType};
 

@@ -5,9 +5,7 @@ use clap::Parser;
 use super::arguments::{self, given};
 use crate::context::Context;
 use crate::domain::docker_args::mounted_source;
-use crate::domain::{
-    AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source, refuse,
-};
+use crate::domain::{AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source};
 use crate::ops::restart;
 use crate::ops::unmount::write;
 use crate::store::{Line, Mounted, MountsFile, Store};
@@ -85,7 +83,7 @@ fn one_of(targets: &[Target<'_>], target: &Target<'_>, error: Error) -> Error {
     if targets.len() == 1 {
         return error;
     }
-    Error::refused(format!("mount {:?}: {error}", target.text))
+    refusal!("mount {:?}: {error}", target.text)
 }
 
 /// Takes all mounts away, or all of one process type; that there are none is no error.
@@ -146,16 +144,16 @@ impl<'a> Target<'a> {
     fn not_mounted(&self) -> Error {
         let Self { app, text, .. } = self;
         if self.colon_form.is_some() {
-            return Error::refused("Mount path does not exist.");
+            return refusal!("Mount path does not exist.");
         }
         if text.is_empty() {
-            return Error::refused(format!(
+            return refusal!(
                 "name what to unmount: dokku storage:unmount {app} ENTRY; dokku storage:list {app} shows what is mounted"
-            ));
+            );
         }
         let place = self.which.container_dir.map(|path| format!(" at {path:?}"));
         let place = place.unwrap_or_default();
-        Error::refused(format!("storage entry {text:?} is not mounted{place} on app \"{app}\""))
+        refusal!("storage entry {text:?} is not mounted{place} on app \"{app}\"")
     }
 
     /// Takes its line out of the file, and returns the entries of what is gone.

@@ -10,7 +10,7 @@ use super::arguments::{self, Output, given};
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::size::readable;
-use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Source};
+use crate::domain::{ByteSize, Entry, EntryName, Result, Source};
 use crate::fs::image;
 use crate::fs::space::{self, Fullness};
 use crate::ops::{access, apps};
@@ -91,7 +91,7 @@ fn asked(name: &str, app: Option<&str>, context: &Context) -> Result<Vec<Entry>>
             Ok(entries)
         }
         (name, None) => Ok(vec![access::entry(name, context)?]),
-        (_, Some(_)) => Err(Error::refused("name an entry or --app, not both")),
+        (_, Some(_)) => Err(refusal!("name an entry or --app, not both")),
     }
 }
 

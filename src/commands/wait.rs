@@ -60,9 +60,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 fn seconds(text: &str) -> Result<u64> {
     let seconds = text.parse().ok().filter(|&seconds| seconds <= PATIENCE_MAX);
     seconds.ok_or_else(|| {
-        Error::refused(format!(
-            "--timeout {text:?} is not a number of seconds, {PATIENCE_MAX} at most"
-        ))
+        refusal!("--timeout {text:?} is not a number of seconds, {PATIENCE_MAX} at most")
     })
 }
 

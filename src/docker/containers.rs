@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::docker::{Docker, Environment, LOOKING, filters};
-use crate::domain::{AppName, Error, Result};
+use crate::domain::{AppName, Result};
 
 const APP_LABEL: &str = "com.dokku.app-name";
 
@@ -122,7 +122,7 @@ pub(crate) fn all(environment: &Environment) -> Vec<Container> {
 /// The running containers of every app, where what is not seen would be a mistake.
 pub(crate) fn all_for_certain(environment: &Environment) -> Result<Vec<Container>> {
     listed(environment, Some(APP_LABEL), false).ok_or_else(|| {
-        Error::refused("Docker does not answer, so it is not known which containers run; try again once docker ps works")
+        refusal!("Docker does not answer, so it is not known which containers run; try again once docker ps works")
     })
 }
 

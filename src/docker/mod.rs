@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::domain::{Error, Result, options};
+use crate::domain::{Result, options};
 use crate::host::environment::Environment;
 use crate::host::process::{Answer, Program};
 use crate::host::users;
@@ -202,8 +202,8 @@ pub(crate) fn can_mount_volume_subpath(environment: &Environment) -> Result<bool
     let numbers: Vec<u32> = version.trim().split('.').flat_map(str::parse).collect();
     match numbers[..] {
         [major, minor, ..] => Ok((major, minor) >= (1, 45)),
-        _ => Err(Error::refused(
-            "Docker does not answer, so it is not known whether it can mount a part of a volume",
+        _ => Err(refusal!(
+            "Docker does not answer, so it is not known whether it can mount a part of a volume"
         )),
     }
 }

@@ -42,7 +42,7 @@ impl<'a> Paused<'a> {
         }
         let mut child = Program::this(NAME, &[""; 0]).watch()?;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(Error::refused(format!("unable to start {NAME}")));
+            refuse!("unable to start {NAME}");
         };
         let mut said = String::new();
         let told = writeln!(input, "{}\n", ids.join("\n"))
@@ -56,9 +56,7 @@ impl<'a> Paused<'a> {
             resume_all(environment, &ids.iter().map(String::as_str).collect::<Vec<_>>())?;
         }
         match (told, said.trim()) {
-            (Ok(_), "") => {
-                Err(Error::refused("containers could not be paused; Docker does not say why"))
-            }
+            (Ok(_), "") => Err(refusal!("containers could not be paused; Docker does not say why")),
             (Ok(_), why) => Err(Error::refused(why)),
             (Err(error), _) => Err(Error::system("talk to", NAME)(error)),
         }
@@ -96,7 +94,7 @@ pub(crate) fn pause(environment: &Environment, id: &str) -> Result<()> {
         return Ok(());
     }
     let why = reply.message();
-    Err(Error::refused(format!("Docker did not pause the container {id}: {why}")))
+    Err(refusal!("Docker did not pause the container {id}: {why}"))
 }
 
 /// Lets containers go. One that is gone, or that somebody let go already, is none of our business any more.
@@ -109,10 +107,10 @@ pub(crate) fn resume_all(environment: &Environment, ids: &[&str]) -> Result<()> 
             return Ok(());
         }
         if begin.elapsed() > PATIENCE {
-            return Err(Error::refused(format!(
+            refuse!(
                 "containers are still paused, since Docker does not answer; let them go with: docker unpause {}",
                 left.join(" ")
-            )));
+            );
         }
         std::thread::sleep(PAUSE);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::docker::volumes::{self, LOCAL, Volume};
 use crate::docker::{Docker, Environment};
-use crate::domain::{Error, Result};
+use crate::domain::Result;
 use crate::host::process;
 
 /// The label of the containers and volumes that are there for a moment; its value is the process that needs them.
@@ -51,7 +51,7 @@ fn copy(environment: &Environment, image: &str, staged: &[StagedVolume], own: &s
         return Ok(());
     }
     let why = answer.reason();
-    Err(Error::refused(format!("Docker did not copy what {image} has at its volumes: {why}")))
+    Err(refusal!("Docker did not copy what {image} has at its volumes: {why}"))
 }
 
 /// Removes the containers and the volumes of the processes that are chosen; what cannot be removed stays for the next time.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::docker::containers::Container;
 use crate::docker::{Docker, Environment, Reply};
-use crate::domain::{Error, Result};
+use crate::domain::Result;
 
 /// How long a container may take to stop where neither the app nor the container says so: Dokku's default, in seconds.
 const DEFAULT_SECONDS: u32 = 30;
@@ -25,9 +25,8 @@ pub(crate) fn stop(
 ) -> Result<()> {
     let id = &container.id;
     let seconds = seconds.or_else(|| own_seconds(environment, id)).unwrap_or(DEFAULT_SECONDS);
-    let refused = |why: &str| {
-        Error::refused(format!("Docker cannot stop {}: {why}; docker stop {id}", container.shown()))
-    };
+    let refused =
+        |why: &str| refusal!("Docker cannot stop {}: {why}; docker stop {id}", container.shown());
     let docker = Docker(environment);
     // It has no other meaning than that; where it is refused, stopping is what counts.
     let policy = json!({"RestartPolicy": {"Name": "no"}});

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::docker::{CHANGING, Docker, LOOKING, Reply, filters, members};
 use crate::domain::options::{self, Options};
-use crate::domain::{Error, Result, VolumeTarget};
+use crate::domain::{Result, VolumeTarget};
 use crate::host::environment::Environment;
 
 pub(crate) use crate::domain::volume_target::LOCAL;
@@ -136,9 +136,8 @@ pub(crate) fn make(environment: &Environment, name: &str, volume: &Volume) -> Re
     let body = json!({
         "Name": name, "Driver": volume.driver, "DriverOpts": volume.options, "Labels": labels
     });
-    let refused = |why: &str| {
-        Err(Error::refused(format!("Docker did not make the volume {name}: {}", why.trim())))
-    };
+    let refused =
+        |why: &str| Err(refusal!("Docker did not make the volume {name}: {}", why.trim()));
     let docker = Docker(environment);
     let reply = match docker.engine("POST", "/volumes/create", &body, CHANGING) {
         Some(reply) => reply,
@@ -205,7 +204,7 @@ pub(crate) fn remove(environment: &Environment, name: &str) -> Result<()> {
         return Ok(());
     }
     let why = reply.message();
-    Err(Error::refused(format!("Docker did not remove the volume {name}: {why}")))
+    Err(refusal!("Docker did not remove the volume {name}: {why}"))
 }
 
 /// The names of the volumes that this plugin made for this store and that no container has, running or not, each with

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::domain::entry::is_default;
 use crate::domain::text::{Unknown, words};
-use crate::domain::{AppName, Error, Result};
+use crate::domain::{AppName, Result};
 
 /// What happens at a deploy where the source of a mount is missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,16 +102,10 @@ impl AppSettings {
     pub fn set(&mut self, property: &str, value: &str) -> Result<()> {
         let names: Vec<&str> = PROPERTIES.iter().map(|(name, _)| *name).collect();
         let Some((_, values)) = PROPERTIES.iter().find(|(name, _)| *name == property) else {
-            return Err(Error::refused(format!(
-                "{property:?} is not a property of an app; there are: {}",
-                names.join(", ")
-            )));
+            refuse!("{property:?} is not a property of an app; there are: {}", names.join(", "));
         };
         if !value.is_empty() && !values.contains(&value) {
-            return Err(Error::refused(format!(
-                "{property} cannot be {value:?}; it can be {}",
-                values.join(", ")
-            )));
+            refuse!("{property} cannot be {value:?}; it can be {}", values.join(", "));
         }
         match property {
             "missing-source" => self.missing_source = read(value),

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::domain::entry::{empty_as_none, is_default, or_default};
 use crate::domain::text::Unknown;
 use crate::domain::{
-    ContainerPath, EntryName, Error, NeedId, Ownership, Phase, Phases, ProcessType, Result,
-    Subpath, VolumeOptions,
+    ContainerPath, EntryName, NeedId, Ownership, Phase, Phases, ProcessType, Result, Subpath,
+    VolumeOptions,
 };
 
 /// An attachment, in the shape and the field order of a line of Dokku's `config/storage/APP/mounts`.
@@ -120,9 +120,7 @@ impl Attachment {
     pub fn check(&self) -> Result<()> {
         let writable = self.volume_options.as_ref().is_some_and(|o| o.contains("rw"));
         if self.is_readonly() && writable {
-            return Err(Error::refused(
-                "the volume options ro and rw contradict each other; give one of them",
-            ));
+            refuse!("the volume options ro and rw contradict each other; give one of them");
         }
         Ok(())
     }

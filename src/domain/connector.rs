@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::{SCHEMA_VERSION, is_default, or_default};
 use crate::domain::text::Unknown;
-use crate::domain::{ConnectorName, Error, Result};
+use crate::domain::{ConnectorName, Result};
 
 /// A connector, in the shape of `connectors/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -119,11 +119,11 @@ impl Connector {
         let properties = self.known_type().map_or(&[][..], |known| known.properties);
         if !properties.iter().any(|(property, _)| *property == name) {
             let names: Vec<&str> = properties.iter().map(|(property, _)| *property).collect();
-            return Err(Error::refused(format!(
+            refuse!(
                 "{name:?} is not a property of a connector of type {}; there are: {}",
                 self.type_name,
                 names.join(", ")
-            )));
+            );
         }
         check(name, value)?;
         let place = match name {
@@ -150,9 +150,7 @@ impl Connector {
             |(name, required): &&(&'static str, bool)| *required && self.property(name).is_empty();
         match known.properties.iter().find(is_missing) {
             None => Ok(()),
-            Some((name, _)) => {
-                Err(Error::refused(format!("a connector of type {} needs --{name}", known.name)))
-            }
+            Some((name, _)) => Err(refusal!("a connector of type {} needs --{name}", known.name)),
         }
     }
 
@@ -178,10 +176,10 @@ impl Connector {
     pub fn check_secret(&self, secret: &Secret) -> Result<()> {
         let not_in_secret = self.known_type().and_then(|known| known.not_in_secret);
         if not_in_secret.is_some_and(|not| secret.reveal().contains(not)) {
-            return Err(Error::refused(format!(
+            refuse!(
                 "the password of connector {} has a comma in it, which no mount option can carry; choose another",
                 self.name
-            )));
+            );
         }
         Ok(())
     }
@@ -192,7 +190,7 @@ fn check(name: &str, value: &str) -> Result<()> {
     let is_plain = |c: char| c.is_ascii_graphic() && !",;'\"\\".contains(c);
     // An address may have a password in it, which is not repeated.
     let shown = if value.contains('@') { String::new() } else { format!(" {value:?}") };
-    let refused = |what: &str| Err(Error::refused(format!("{name}{shown} {what}")));
+    let refused = |what: &str| Err(refusal!("{name}{shown} {what}"));
     if value.len() > VALUE_MAX || !value.chars().all(is_plain) {
         let what = "can only include letters, digits and signs, without commas and quotes";
         let is_in_domain = name == "username" && value.contains('\\');
@@ -234,12 +232,12 @@ impl Secret {
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
         if text.is_empty() {
-            return Err(Error::refused("the secret is empty"));
+            refuse!("the secret is empty");
         }
         if text.contains(char::is_control) || text.len() > VALUE_MAX {
-            return Err(Error::refused(format!(
+            refuse!(
                 "the secret must be one line without control characters, {VALUE_MAX} bytes at most"
-            )));
+            );
         }
         Ok(Self(text.to_owned()))
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::names::VolumeName;
 use super::paths::as_typed;
 use super::volume_target::{LOCAL, VolumeTarget};
-use super::{ContainerPath, Error, HostPath, MountString, Result, Source, Subpath, VolumeOptions};
+use super::{ContainerPath, HostPath, MountString, Result, Source, Subpath, VolumeOptions};
 
 /// The flags that need no value (`docker run`, and `docker build` where a build has no others of the name).
 const SWITCHES: [&str; 19] = [
@@ -201,16 +201,14 @@ fn storage_mount(text: &str) -> Result<(MountString, Option<Subpath>)> {
             "volume-nocopy" => {}
             "volume-subpath" => subpath = Some(Subpath::parse(value)?),
             key => {
-                return Err(Error::refused(format!(
-                    "storage has nothing like the option {key} of --mount"
-                )));
+                refuse!("storage has nothing like the option {key} of --mount");
             }
         }
     }
     let source = match kind.as_str() {
         "bind" => Source::Path(HostPath::parse(&source)?),
         "volume" => Source::Volume(VolumeName::parse(&source)?),
-        kind => return Err(Error::refused(format!("storage has no mounts of the type {kind:?}"))),
+        kind => refuse!("storage has no mounts of the type {kind:?}"),
     };
     as_typed("host path", source.as_str())?;
     as_typed("container path", &path)?;

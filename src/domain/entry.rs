@@ -230,10 +230,10 @@ impl Entry {
     pub fn check(&self, default_path: &str) -> Result<()> {
         let name = &self.name;
         if !["", "Retain", "Delete"].contains(&self.reclaim_policy.as_str()) {
-            return Err(Error::refused(format!(
+            refuse!(
                 "storage entry \"{name}\" has unsupported reclaim policy {:?}",
                 self.reclaim_policy
-            )));
+            );
         }
         match self.scheduler.as_str() {
             DOCKER_LOCAL => self.check_docker_local(default_path),
@@ -245,9 +245,7 @@ impl Entry {
     fn check_docker_local(&self, default_path: &str) -> Result<()> {
         let name = &self.name;
         let Some(source) = &self.host_path else {
-            return Err(Error::refused(format!(
-                "storage entry \"{name}\" (docker-local) is missing host_path"
-            )));
+            refuse!("storage entry \"{name}\" (docker-local) is missing host_path");
         };
         for (flag, value) in [
             ("--size", &self.size),
@@ -255,9 +253,7 @@ impl Entry {
             ("--access-mode", &self.access_mode),
         ] {
             if !value.is_empty() {
-                return Err(Error::refused(format!(
-                    "storage entry \"{name}\" (docker-local) does not accept {flag}"
-                )));
+                refuse!("storage entry \"{name}\" (docker-local) does not accept {flag}");
             }
         }
         // A type has rules of its own for what goes with the entry.
@@ -265,9 +261,9 @@ impl Entry {
             && self.is_deleted_with_entry()
             && source.as_str() != default_path
         {
-            return Err(Error::refused(format!(
+            refuse!(
                 "storage entry \"{name}\" (docker-local) only accepts --reclaim-policy Delete on the default host path ({default_path})"
-            )));
+            );
         }
         Ok(())
     }
@@ -291,45 +287,38 @@ impl Entry {
     fn check_k3s(&self) -> Result<()> {
         let name = &self.name;
         if self.size.is_empty() {
-            return Err(Error::refused(format!("storage entry \"{name}\" (k3s) requires --size")));
+            refuse!("storage entry \"{name}\" (k3s) requires --size");
         }
         if self.mode.is_some() {
-            return Err(Error::refused(format!(
-                "storage entry \"{name}\" (k3s) does not accept --mode"
-            )));
+            refuse!("storage entry \"{name}\" (k3s) does not accept --mode");
         }
         if !self.storage_class.is_empty() && self.host_path.is_some() {
-            return Err(Error::refused(format!(
+            refuse!(
                 "storage entry \"{name}\" (k3s) cannot set both --storage-class-name and a host path; the cluster provisions class-backed volumes"
-            )));
+            );
         }
         let modes = ["", "ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"];
         if !modes.contains(&self.access_mode.as_str()) {
-            return Err(Error::refused(format!(
-                "storage entry \"{name}\" has unsupported access mode {:?}",
-                self.access_mode
-            )));
+            refuse!("storage entry \"{name}\" has unsupported access mode {:?}", self.access_mode);
         }
         if let Some(Source::Volume(volume)) = &self.host_path {
-            return Err(Error::refused(format!(
-                "storage entry \"{name}\" host_path must be absolute, got \"{volume}\""
-            )));
+            refuse!("storage entry \"{name}\" host_path must be absolute, got \"{volume}\"");
         }
         Ok(())
     }
 }
 
 pub fn unsupported_scheduler(name: &EntryName, scheduler: &str) -> Error {
-    Error::refused(format!(
+    refusal!(
         "storage entry \"{name}\" has unsupported scheduler {scheduler:?} (supported: docker-local, k3s)"
-    ))
+    )
 }
 
 /// The refusal of a flag that only works where the plugin itself owns the directory.
 pub fn only_on_default_path(flag: &str, default_path: &str, path: &str) -> Error {
-    Error::refused(format!(
+    refusal!(
         "{flag} is only supported when the storage entry uses the default host path ({default_path}); omit {flag} and manage {path} manually"
-    ))
+    )
 }
 
 fn schema_version() -> u64 {

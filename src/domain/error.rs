@@ -61,13 +61,19 @@ pub enum Error {
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Returns with a refusal, whose sentence is written as for `format!`.
-macro_rules! refuse {
+/// A refusal, whose sentence is written as for `format!`.
+macro_rules! refusal {
     ($($sentence:tt)*) => {
-        return Err($crate::domain::Error::refused(format!($($sentence)*)))
+        $crate::domain::Error::refused(format!($($sentence)*))
     };
 }
-pub(crate) use refuse;
+
+/// Returns with a [`refusal`].
+macro_rules! refuse {
+    ($($sentence:tt)*) => {
+        return Err(refusal!($($sentence)*))
+    };
+}
 
 impl Error {
     pub fn refused(sentence: impl Into<String>) -> Self {

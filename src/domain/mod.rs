@@ -1,5 +1,8 @@
 //! Names, paths, entries and attachments: what they are and which values they can have. No I/O.
 
+#[macro_use]
+pub mod error;
+
 pub mod app_image;
 pub mod app_settings;
 pub mod attachment;
@@ -8,7 +11,6 @@ pub mod connector;
 pub mod docker_args;
 pub mod docker_options;
 pub mod entry;
-pub mod error;
 pub mod finding;
 pub(crate) mod layout;
 pub mod mode;
@@ -40,7 +42,7 @@ pub(crate) use attachment::Attachment;
 pub(crate) use auto_volume::AutoVolume;
 pub(crate) use connector::{Connector, Secret};
 pub(crate) use entry::{DOCKER_LOCAL, Entry, K3S};
-pub(crate) use error::{Error, Result, refuse};
+pub(crate) use error::{Error, Result};
 pub(crate) use finding::{Finding, Problem, Severity};
 pub(crate) use layout::{INSTALL_AGAIN, Installed, Layout};
 pub(crate) use mode::Mode;

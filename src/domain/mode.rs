@@ -1,7 +1,7 @@
 //! The permissions of a directory, as `chmod` takes them.
 
+use crate::domain::Result;
 use crate::domain::text::checked_text;
-use crate::domain::{Error, Result};
 
 /// A directory's mode: three or four octal digits, kept as four (`0750`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,9 +14,9 @@ impl Mode {
         if octal && (text.len() == 3 || text.len() == 4) {
             Ok(Self(format!("{text:0>4}")))
         } else {
-            Err(Error::refused(format!(
+            Err(refusal!(
                 "Unsupported directory mode {text:?}. Value must be a 3 or 4 digit octal mode, such as 0755"
-            )))
+            ))
         }
     }
 

@@ -3,8 +3,7 @@
 
 use crate::domain::paths::as_typed;
 use crate::domain::{
-    Attachment, ContainerPath, Error, Ownership, Phase, Phases, Result, Subpath, VolumeOptions,
-    refuse,
+    Attachment, ContainerPath, Ownership, Phase, Phases, Result, Subpath, VolumeOptions,
 };
 
 /// How something is mounted, as far as it is said.
@@ -113,9 +112,7 @@ impl MountSpec {
     pub fn parse(text: &str) -> Result<Self> {
         let mut parts = text.splitn(3, ':');
         let (Some(source), Some(path)) = (parts.next(), parts.next()) else {
-            return Err(Error::refused(
-                "Invalid mount specified; write ENTRY:CONTAINER-DIR or HOST-DIR:CONTAINER-DIR",
-            ));
+            refuse!("Invalid mount specified; write ENTRY:CONTAINER-DIR or HOST-DIR:CONTAINER-DIR");
         };
         if source.is_empty() || path.is_empty() {
             refuse!("Invalid mount specified; write ENTRY:CONTAINER-DIR or HOST-DIR:CONTAINER-DIR");

@@ -45,9 +45,9 @@ impl MountString {
     pub fn parse_typed(text: &str) -> Result<Self> {
         let mount = Self::parse(text)?;
         if text.ends_with(':') {
-            return Err(Error::refused(format!(
+            refuse!(
                 "{text:?} ends in a colon, which Docker refuses; leave it out, or write options such as ro behind it"
-            )));
+            );
         }
         as_typed("host path", mount.source.as_str())?;
         as_typed("container path", mount.container_path.as_str())?;

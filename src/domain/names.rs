@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Result;
 use crate::domain::text::{checked_text, text};
-use crate::domain::{Error, Result};
 
 /// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
 pub const STAGED: &str = ".destroyed-";
@@ -24,7 +24,7 @@ checked_text!(AppName);
 impl AppName {
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
-            return Err(Error::refused("Please specify an app to run the command on"));
+            refuse!("Please specify an app to run the command on");
         }
         let first = text.as_bytes()[0];
         let valid = (first.is_ascii_lowercase() || first.is_ascii_digit())
@@ -33,8 +33,8 @@ impl AppName {
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::refused(
-                "App name must begin with lowercase alphanumeric character, and may only contain lowercase alphanumerics, dots, and hyphens",
+            Err(refusal!(
+                "App name must begin with lowercase alphanumeric character, and may only contain lowercase alphanumerics, dots, and hyphens"
             ))
         }
     }
@@ -53,12 +53,12 @@ impl EntryName {
     /// Reads the name of an entry that is registered, the ones made for colon mounts included.
     pub fn parse(text: &str) -> Result<Self> {
         if text.is_empty() {
-            return Err(Error::refused("storage entry name is required"));
+            refuse!("storage entry name is required");
         }
         if text.len() > ENTRY_NAME_MAX {
-            return Err(Error::refused(format!(
+            refuse!(
                 "storage entry name {text:?} is too long (max {ENTRY_NAME_MAX} characters); helm release names cap our budget"
-            )));
+            );
         }
         let dash = |byte: u8| byte == b'-';
         let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -67,9 +67,9 @@ impl EntryName {
             || dash(bytes[0])
             || dash(bytes[bytes.len() - 1])
         {
-            return Err(Error::refused(format!(
+            refuse!(
                 "storage entry name {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash)"
-            )));
+            );
         }
         Ok(Self(text.to_owned()))
     }
@@ -77,9 +77,9 @@ impl EntryName {
     pub fn parse_new(text: &str) -> Result<Self> {
         let name = Self::parse(text)?;
         if name.is_legacy() {
-            return Err(Error::refused(format!(
+            refuse!(
                 "storage entry name {text:?} must not start with reserved prefix {LEGACY_PREFIX:?}"
-            )));
+            );
         }
         Ok(name)
     }
@@ -112,12 +112,12 @@ impl EntryName {
 /// Refuses a name that an entry could not have. `what` says whose name it is.
 pub(super) fn label(what: &str, text: &str) -> Result<()> {
     if text.is_empty() {
-        return Err(Error::refused(format!("{what} is required")));
+        refuse!("{what} is required");
     }
     if EntryName::parse(text).is_err() {
-        return Err(Error::refused(format!(
+        refuse!(
             "{what} {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash; {ENTRY_NAME_MAX} characters at most)"
-        )));
+        );
     }
     Ok(())
 }
@@ -143,13 +143,11 @@ impl DirectoryName {
     /// Reads a directory's name. `verb` completes the sentence for a missing one ("create", "chmod", "destroy").
     pub fn parse_for(text: &str, verb: &str) -> Result<Self> {
         if text.is_empty() {
-            return Err(Error::refused(format!("Please specify a directory to {verb}")));
+            refuse!("Please specify a directory to {verb}");
         }
         let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         if !valid || text.len() > 255 {
-            return Err(Error::refused(
-                "Directory can only contain the following set of characters: [A-Za-z0-9_-]",
-            ));
+            refuse!("Directory can only contain the following set of characters: [A-Za-z0-9_-]");
         }
         Ok(Self(text.to_owned()))
     }
@@ -174,9 +172,9 @@ impl VolumeName {
         {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::refused(format!(
+            Err(refusal!(
                 "Docker volume name {text:?} must be two characters or more and can only include [a-zA-Z0-9_.-]"
-            )))
+            ))
         }
     }
 }
@@ -198,9 +196,9 @@ impl ProcessType {
         let valid =
             text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
         if !valid || text.starts_with('-') || text.len() > 63 {
-            return Err(Error::refused(format!(
+            refuse!(
                 "process type {text:?} can only include letters, digits, dots, dashes and underscores, 63 at most"
-            )));
+            );
         }
         Ok(Self(text.to_owned()))
     }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::domain::paths::as_typed;
 use crate::domain::text::checked_text;
-use crate::domain::{ContainerPath, Error, Result};
+use crate::domain::{ContainerPath, Result};
 
 /// The name of a need: letters, digits, dashes and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,9 +18,9 @@ impl NeedId {
         if valid && !text.is_empty() && !text.starts_with('-') && text.len() <= 63 {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::refused(format!(
+            Err(refusal!(
                 "need {text:?} can only be letters, digits, dashes and underscores, 63 at most"
-            )))
+            ))
         }
     }
 }
@@ -53,44 +53,43 @@ pub struct Need {
 /// Reads needs from an `app.json`, from its `storage` part, or from a bare list.
 pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
     let value: Value = serde_json::from_slice(document)
-        .map_err(|error| Error::refused(format!("the needs are not JSON: {error}")))?;
+        .map_err(|error| refusal!("the needs are not JSON: {error}"))?;
     let list = match value {
         Value::Array(list) => list,
         Value::Object(mut object) => {
             let inner = match object.remove("storage") {
                 Some(Value::Object(mut storage)) => storage.remove("needs"),
-                Some(_) => return Err(Error::refused("\"storage\" is no object")),
+                Some(_) => refuse!("\"storage\" is no object"),
                 None => object.remove("needs"),
             };
             match inner {
                 None | Some(Value::Null) => Vec::new(),
                 Some(Value::Array(list)) => list,
-                Some(_) => return Err(Error::refused("\"needs\" is no list")),
+                Some(_) => refuse!("\"needs\" is no list"),
             }
         }
-        _ => return Err(Error::refused("the needs are neither an object nor a list")),
+        _ => refuse!("the needs are neither an object nor a list"),
     };
     let needs: Vec<Need> = list
         .into_iter()
         .enumerate()
         .map(|(index, need)| {
-            serde_json::from_value(need)
-                .map_err(|error| Error::refused(format!("need {}: {error}", index + 1)))
+            serde_json::from_value(need).map_err(|error| refusal!("need {}: {error}", index + 1))
         })
         .collect::<Result<_>>()?;
     for (index, need) in needs.iter().enumerate() {
         as_typed("path", need.path.as_str())?;
         need.path.must_start()?;
         if let Some(other) = needs[..index].iter().find(|other| other.id == need.id) {
-            return Err(Error::refused(format!("need {:?} is declared twice", other.id.as_str())));
+            refuse!("need {:?} is declared twice", other.id.as_str());
         }
         if let Some(other) = needs[..index].iter().find(|other| other.path == need.path) {
-            return Err(Error::refused(format!(
+            refuse!(
                 "needs {:?} and {:?} have the same path {}",
                 other.id.as_str(),
                 need.id.as_str(),
                 need.path
-            )));
+            );
         }
     }
     Ok(needs)

@@ -1,6 +1,6 @@
 //! The options that a type is told, as `KEY=VALUE`, and what of them can be shown.
 
-use crate::domain::{Error, Result};
+use crate::domain::Result;
 
 /// Names with their values, as types, drivers and labels have them.
 pub type Options = std::collections::BTreeMap<String, String>;
@@ -19,21 +19,21 @@ pub fn parse(given: &[String]) -> Result<Options> {
     let mut options = Options::new();
     for text in given {
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
-            return Err(Error::refused(format!("--option takes KEY=VALUE, got {text:?}")));
+            refuse!("--option takes KEY=VALUE, got {text:?}");
         };
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if !key.chars().all(is_plain) {
-            return Err(Error::refused(format!(
+            refuse!(
                 "option name {key:?} can only include letters, digits, dots, dashes and underscores"
-            )));
+            );
         }
         if value.contains(char::is_control) || value.len() > VALUE_MAX {
-            return Err(Error::refused(format!(
+            refuse!(
                 "the value of option {key:?} has control characters in it, or more than {VALUE_MAX} bytes"
-            )));
+            );
         }
         if options.insert(key.to_owned(), value.to_owned()).is_some() {
-            return Err(Error::refused(format!("option {key:?} was given twice")));
+            refuse!("option {key:?} was given twice");
         }
     }
     Ok(options)

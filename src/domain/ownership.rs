@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::Result;
 use crate::domain::text::text;
-use crate::domain::{Error, Result};
 
 /// An owner as `--chown` takes it: a preset, `UID` or `UID:GID` from 0 to 65535, or `false` for leaving it
 /// alone; for a mount also `auto`, the user of the app's image.
@@ -27,9 +27,9 @@ impl Ownership {
         if text == "false" || owner.container_ids().is_some() {
             Ok(owner)
         } else {
-            Err(Error::refused(format!(
+            Err(refusal!(
                 "Unsupported chown permissions\n{text:?} is neither a uid from 0 to 65535 nor one of herokuish, heroku, paketo, root, false"
-            )))
+            ))
         }
     }
 

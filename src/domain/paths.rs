@@ -1,8 +1,8 @@
 //! Paths on the host, in the container and inside an entry.
 
+use crate::domain::Result;
 use crate::domain::names::VolumeName;
 use crate::domain::text::{checked_text, parsed};
-use crate::domain::{Error, Result};
 
 /// The longest path that Linux takes, in bytes.
 const PATH_MAX: usize = 4095;
@@ -15,7 +15,7 @@ checked_text!(HostPath);
 impl HostPath {
     pub fn parse(text: &str) -> Result<Self> {
         if !text.starts_with('/') {
-            return Err(Error::refused(format!("host path {text:?} must be absolute")));
+            refuse!("host path {text:?} must be absolute");
         }
         carried_by_docker("host path", text)?;
         Ok(Self(text.to_owned()))
@@ -30,16 +30,12 @@ checked_text!(ContainerPath);
 impl ContainerPath {
     pub fn parse(text: &str) -> Result<Self> {
         if !text.starts_with('/') {
-            return Err(Error::refused(format!(
-                "attachment container path {text:?} must be absolute"
-            )));
+            refuse!("attachment container path {text:?} must be absolute");
         }
         carried_by_docker("container path", text)?;
         let path = Self(text.to_owned());
         if path.parts().is_empty() {
-            return Err(Error::refused(
-                "container path \"/\" would replace the whole container; mount below it",
-            ));
+            refuse!("container path \"/\" would replace the whole container; mount below it");
         }
         Ok(path)
     }
@@ -55,9 +51,9 @@ impl ContainerPath {
         if !is_systems {
             return Ok(());
         }
-        Err(Error::refused(format!(
+        Err(refusal!(
             "container path \"{self}\" is the system's own, and no container starts with a mount there; mount elsewhere, such as at /data"
-        )))
+        ))
     }
 
     /// The names along the path, without `.` and with `..` taken away, as Docker reads it; two paths with the same
@@ -105,9 +101,7 @@ impl Subpath {
         carried_by_docker("subpath", text)?;
         let leads_out = text.starts_with('/') || text.split('/').any(|part| part == "..");
         if leads_out || text.split('/').all(|part| part.is_empty() || part == ".") {
-            return Err(Error::refused(format!(
-                "subpath {text:?} must be a path inside the entry, such as uploads/public"
-            )));
+            refuse!("subpath {text:?} must be a path inside the entry, such as uploads/public");
         }
         Ok(Self(text.to_owned()))
     }
@@ -149,18 +143,13 @@ parsed!(Source);
 /// What holds for every part of a `-v` argument: no colon, no control character, no more than the kernel takes.
 fn carried_by_docker(what: &str, text: &str) -> Result<()> {
     if text.len() > PATH_MAX {
-        return Err(Error::refused(format!(
-            "{what} of {} bytes is too long (max {PATH_MAX})",
-            text.len()
-        )));
+        refuse!("{what} of {} bytes is too long (max {PATH_MAX})", text.len());
     }
     if text.chars().any(char::is_control) {
-        return Err(Error::refused(format!("{what} {text:?} contains a control character")));
+        refuse!("{what} {text:?} contains a control character");
     }
     if text.contains(':') {
-        return Err(Error::refused(format!(
-            "{what} {text:?} contains a colon, which Docker takes for the end of a path"
-        )));
+        refuse!("{what} {text:?} contains a colon, which Docker takes for the end of a path");
     }
     Ok(())
 }
@@ -175,12 +164,12 @@ pub fn as_typed(what: &str, text: &str) -> Result<()> {
         .skip(1)
         .find(|word| word.trim_start_matches(['"', '\'', '\\']).starts_with('-'));
     if let Some(word) = word {
-        return Err(Error::refused(format!(
+        refuse!(
             "{what} {text:?} contains {word:?}, which looks like an option; options do not belong into a path"
-        )));
+        );
     }
     if text.split('/').any(|part| part == "..") {
-        return Err(Error::refused(format!("{what} {text:?} contains \"..\"; write it without")));
+        refuse!("{what} {text:?} contains \"..\"; write it without");
     }
     Ok(())
 }

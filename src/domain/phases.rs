@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::domain::Result;
 use crate::domain::text::words;
-use crate::domain::{Error, Result};
 
 /// When a container runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -27,9 +27,7 @@ impl Phase {
             .into_iter()
             .find(|phase| phase.as_str() == text)
             .ok_or_else(|| {
-                Error::refused(format!(
-                    "attachment phase {text:?} is not supported (must be \"build\", \"deploy\" or \"run\")"
-                ))
+                refusal!("attachment phase {text:?} is not supported (must be \"build\", \"deploy\" or \"run\")")
             })
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::paths::as_typed;
 use crate::domain::text::{Unknown, checked_text, words};
 use crate::domain::trash::{MOST_HOURS, TRASH_HOURS};
-use crate::domain::{AppName, Error, HostPath, Result};
+use crate::domain::{AppName, HostPath, Result};
 
 /// What stands for the app's name in a jail's path.
 const APP: &str = "{app}";
@@ -21,13 +21,11 @@ impl Jail {
         as_typed("jail", text)?;
         let filled = text.replace(APP, "app");
         if filled.contains(['{', '}']) {
-            return Err(Error::refused(format!(
-                "jail {text:?} can only contain the placeholder {APP}"
-            )));
+            refuse!("jail {text:?} can only contain the placeholder {APP}");
         }
         HostPath::parse(&filled)?;
         if filled.trim_matches('/').is_empty() {
-            return Err(Error::refused("jail \"/\" would keep nothing in; name a directory"));
+            refuse!("jail \"/\" would keep nothing in; name a directory");
         }
         Ok(Self(text.trim_end_matches('/').to_owned()))
     }
@@ -68,9 +66,10 @@ words!(VolumeOptions: Deny = "deny", Safe = "safe", Allow = "allow");
 impl VolumeOptions {
     pub fn parse(text: &str) -> Result<Self> {
         let known = [Self::Deny, Self::Safe, Self::Allow];
-        known.into_iter().find(|known| known.as_str() == text).ok_or_else(|| {
-            Error::refused(format!("volume-options {text:?} is not one of deny, safe, allow"))
-        })
+        known
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| refusal!("volume-options {text:?} is not one of deny, safe, allow"))
     }
 }
 
@@ -97,9 +96,7 @@ pub fn parse_trash_hours(text: &str) -> Result<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let hours = text.parse().ok().filter(|&hours| is_number && hours <= MOST_HOURS);
     hours.ok_or_else(|| {
-        Error::refused(format!(
-            "trash-hours {text:?} must be a whole number of hours from 0 to {MOST_HOURS}; 0 is no trash at all"
-        ))
+        refusal!("trash-hours {text:?} must be a whole number of hours from 0 to {MOST_HOURS}; 0 is no trash at all")
     })
 }
 

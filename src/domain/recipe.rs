@@ -6,7 +6,7 @@ use yaml_rust2::parser::{Event, MarkedEventReceiver, Parser};
 use yaml_rust2::scanner::Marker;
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::domain::{AppName, Error, Result, refuse};
+use crate::domain::{AppName, Error, Result};
 
 const TASK: &str = "dokku_storage_property";
 
@@ -32,7 +32,7 @@ pub fn write(app: &AppName, properties: &[(&str, String)]) -> String {
 
 /// What a recipe sets. A task that sets something else is refused.
 pub fn read(text: &str) -> Result<Vec<Property>> {
-    let broken = |error: yaml_rust2::ScanError| Error::refused(format!("it is no YAML: {error}"));
+    let broken = |error: yaml_rust2::ScanError| refusal!("it is no YAML: {error}");
     // What refers to something before it could grow without end.
     let mut found = References::default();
     Parser::new(text.chars()).load(&mut found, true).map_err(broken)?;
@@ -78,7 +78,7 @@ fn property(task: &Yaml) -> Result<Option<Property>> {
         Yaml::String(text) | Yaml::Real(text) => Ok(text.clone()),
         Yaml::Boolean(is_so) => Ok(is_so.to_string()),
         Yaml::Integer(number) => Ok(number.to_string()),
-        _ => Err(Error::refused(format!("{key} of a task is no text"))),
+        _ => Err(refusal!("{key} of a task is no text")),
     };
     let (name, value) = (text("property")?, text("value")?);
     let is_absent = text("state")? == "absent";

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::text::checked_text;
-use crate::domain::{AppName, Error, Result};
+use crate::domain::{AppName, Result};
 
 /// An app's name, or a pattern for names in which `*` stands for any characters (`web-*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,9 +19,7 @@ impl AppPattern {
         if valid && !text.is_empty() && text.len() <= 255 {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::refused(format!(
-                "scope {text:?} is neither an app's name nor a pattern such as web-*"
-            )))
+            Err(refusal!("scope {text:?} is neither an app's name nor a pattern such as web-*"))
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::domain::{Error, Result};
+use crate::domain::Result;
 
 /// A size in bytes, never 0. `64M` and `64MiB` are 64 × 1024 × 1024 bytes, as for `docker run --memory`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,9 +13,7 @@ const UNITS: [char; 5] = ['k', 'm', 'g', 't', 'p'];
 impl ByteSize {
     pub fn parse(text: &str) -> Result<Self> {
         Self::read(text).ok_or_else(|| {
-            Error::refused(format!(
-                "size {text:?} must be more than 0 bytes, written as a number with k, M, G or T, such as 512M or 10G"
-            ))
+            refusal!("size {text:?} must be more than 0 bytes, written as a number with k, M, G or T, such as 512M or 10G")
         })
     }
 

@@ -1,7 +1,7 @@
 //! What a new entry is populated from: `--from` of `storage:create`.
 
 use crate::domain::paths::as_typed;
-use crate::domain::{EntryName, Error, GitReference, HostPath, Result, SnapshotName, WebAddress};
+use crate::domain::{EntryName, GitReference, HostPath, Result, SnapshotName, WebAddress};
 
 /// The ways of writing a source, as refusals show them.
 const KINDS: &str = "snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF], https://…";
@@ -25,11 +25,8 @@ pub enum Source {
 
 impl Source {
     pub fn parse(text: &str) -> Result<Self> {
-        let unknown = || {
-            Error::refused(format!(
-                "--from takes {KINDS}, or with --type file a path or -; got {text:?}"
-            ))
-        };
+        let unknown =
+            || refusal!("--from takes {KINDS}, or with --type file a path or -; got {text:?}");
         if let Some(address) = text.strip_prefix("git+") {
             let (address, reference) = match address.split_once('#') {
                 Some((address, reference)) => (address, Some(GitReference::parse(reference)?)),
@@ -41,9 +38,7 @@ impl Source {
         match kind {
             "snapshot" => {
                 let Some((entry, name)) = rest.split_once('@') else {
-                    return Err(Error::refused(format!(
-                        "--from snapshot takes snapshot:ENTRY@NAME, got {text:?}"
-                    )));
+                    refuse!("--from snapshot takes snapshot:ENTRY@NAME, got {text:?}");
                 };
                 let (entry, name) = (EntryName::parse(entry)?, SnapshotName::parse(name)?);
                 Ok(Self::Snapshot { entry, name })

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::text::Unknown;
 use crate::domain::text::checked_text;
-use crate::domain::{DirectoryName, Entry, Error, Moment, Result};
+use crate::domain::{DirectoryName, Entry, Moment, Result};
 
 /// Names in the storage root that begin like this are directories in the trash.
 pub const TRASH: &str = ".trash-";
@@ -42,7 +42,7 @@ impl TrashId {
         {
             return Ok(Self(text.to_owned()));
         }
-        Err(Error::refused(format!("{text:?} is not the id of something in the trash")))
+        Err(refusal!("{text:?} is not the id of something in the trash"))
     }
 
     /// The name of the entry, or of the directory that had none.

@@ -1,7 +1,7 @@
 //! The options after the second colon of Docker's `-v`.
 
+use crate::domain::Result;
 use crate::domain::text::checked_text;
-use crate::domain::{Error, Result};
 
 /// Comma-separated options such as `Z` or `noexec,nosuid`; never empty, and never more than one word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,13 +41,13 @@ impl VolumeOptions {
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'=' | b'-'));
             if !valid || option.is_empty() || option.starts_with(['-', '=', '.']) {
-                return Err(Error::refused(format!(
+                refuse!(
                     "volume option {option:?} is not supported; options are words such as Z or nocopy, divided by commas"
-                )));
+                );
             }
         }
         if text.len() > 1024 {
-            return Err(Error::refused("volume options are limited to 1024 characters"));
+            refuse!("volume options are limited to 1024 characters");
         }
         Ok(Self(text.to_owned()))
     }

@@ -1,7 +1,7 @@
 //! Addresses on the web that something is fetched from, and what is said about them.
 
+use crate::domain::Result;
 use crate::domain::text::text;
-use crate::domain::{Error, Result};
 
 const LONGEST: usize = 2048;
 
@@ -14,31 +14,26 @@ impl WebAddress {
     pub fn parse(text: &str) -> Result<Self> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let Some(rest) = rest else {
-            return Err(Error::refused(
-                "--from takes addresses that begin with https:// or http://, and git+https:// or git+http:// for a git repository; what git reaches in another way can be cloned to a directory and taken with dir:PATH",
-            ));
+            refuse!(
+                "--from takes addresses that begin with https:// or http://, and git+https:// or git+http:// for a git repository; what git reaches in another way can be cloned to a directory and taken with dir:PATH"
+            );
         };
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
         if host.contains('@') {
-            return Err(Error::refused(
-                "--from does not take an address with a user name or a password in it: other users of this host could see them; download the data and take it with dir:PATH",
-            ));
+            refuse!(
+                "--from does not take an address with a user name or a password in it: other users of this host could see them; download the data and take it with dir:PATH"
+            );
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::refused(
-                "--from takes an address without blanks and control characters; write others as in %20",
-            ));
+            refuse!(
+                "--from takes an address without blanks and control characters; write others as in %20"
+            );
         }
         if host.is_empty() || host.starts_with(['-', ':', '.']) || text.contains(['\\', '"']) {
-            return Err(Error::refused(format!(
-                "--from got an address without a usable host: {text:?}"
-            )));
+            refuse!("--from got an address without a usable host: {text:?}");
         }
         if text.len() > LONGEST {
-            return Err(Error::refused(format!(
-                "--from takes an address of up to {LONGEST} characters, got {}",
-                text.len()
-            )));
+            refuse!("--from takes an address of up to {LONGEST} characters, got {}", text.len());
         }
         Ok(Self(text.to_owned()))
     }
@@ -81,9 +76,7 @@ impl GitReference {
             && text.len() <= 250
             && text.chars().all(is_plain);
         if !is_usable {
-            return Err(Error::refused(format!(
-                "--from git+URL#REF takes a branch, a tag or a commit, got {text:?}"
-            )));
+            refuse!("--from git+URL#REF takes a branch, a tag or a commit, got {text:?}");
         }
         Ok(Self(text.to_owned()))
     }
@@ -99,9 +92,9 @@ impl Sha256 {
         if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self(text.to_ascii_lowercase()));
         }
-        Err(Error::refused(format!(
+        Err(refusal!(
             "--sha256 takes the 64 hexadecimal digits that sha256sum prints, got {text:?}"
-        )))
+        ))
     }
 
     /// The sum of bytes that were counted.

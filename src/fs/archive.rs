@@ -86,7 +86,7 @@ pub(crate) fn pack(folder: &OwnedFd, to: File) -> Result<()> {
     let answer =
         Program::new("tar", &words).alone(&environment).at(here).between(None, Some(to))?;
     if !answer.is_ok() {
-        return Err(Error::refused(format!("tar failed: {}", answer.reason())));
+        refuse!("tar failed: {}", answer.reason());
     }
     Ok(())
 }
@@ -121,17 +121,17 @@ pub(crate) fn pack_file(member: &Member<'_>, content: &[u8], to: File) -> Result
 
 /// The file of an archive that has one, of at most so many bytes, and nothing else.
 pub(crate) fn only_file(data: &mut impl Read, most: u64) -> Result<(Member<'static>, Vec<u8>)> {
-    let broken = |error: io::Error| Error::refused(format!("the archive cannot be read: {error}"));
+    let broken = |error: io::Error| refusal!("the archive cannot be read: {error}");
     let mut archive = Archive::new(content(data).map_err(broken)?);
     let mut members = archive.entries().map_err(broken)?;
     let first = members.next().transpose().map_err(broken)?;
     let Some(mut first) = first.filter(|first| is_file(first.header().entry_type())) else {
-        return Err(Error::refused("the archive does not begin with a file"));
+        refuse!("the archive does not begin with a file");
     };
     let header = first.header();
     let id = |id: io::Result<u64>| {
         u32::try_from(id.map_err(broken)?)
-            .map_err(|_| Error::refused("the archive has an owner that is no number of a user"))
+            .map_err(|_| refusal!("the archive has an owner that is no number of a user"))
     };
     let member = Member {
         name: "",
@@ -143,10 +143,10 @@ pub(crate) fn only_file(data: &mut impl Read, most: u64) -> Result<(Member<'stat
     let mut bytes = Vec::new();
     (&mut first).take(most + 1).read_to_end(&mut bytes).map_err(broken)?;
     if bytes.len() as u64 > most {
-        return Err(Error::refused(format!("the archive's file has more than {most} bytes")));
+        refuse!("the archive's file has more than {most} bytes");
     }
     if members.next().is_some() {
-        return Err(Error::refused("the archive has more than one file"));
+        refuse!("the archive has more than one file");
     }
     Ok((member, bytes))
 }
@@ -159,7 +159,7 @@ pub(crate) fn unpack(
     name: &str,
     takes: Takes<'_>,
 ) -> Result<Unpacked> {
-    let broken = |error: io::Error| Error::refused(format!("the archive cannot be read: {error}"));
+    let broken = |error: io::Error| refusal!("the archive cannot be read: {error}");
     let most = space::writable(root)?;
     let mut archive = Archive::new(content(data).map_err(broken)?);
     let mut unpacking = Unpacking::into(root, name)?;
@@ -175,27 +175,23 @@ pub(crate) fn unpack(
         let path = path.unwrap_or_else(|| member.path_bytes().into_owned());
         let refused = |error: io::Error| {
             let path = String::from_utf8_lossy(&path);
-            Error::refused(format!("the archive's member {path:?} is refused: {error}"))
+            refusal!("the archive's member {path:?} is refused: {error}")
         };
         unpacked.members += 1;
         let size = member.header().size().map_err(broken)?;
         if unpacked.members > MOST_MEMBERS {
-            return Err(Error::refused(format!(
-                "the archive has more than {MOST_MEMBERS} members"
-            )));
+            refuse!("the archive has more than {MOST_MEMBERS} members");
         }
         let takes_room = is_file(member.header().entry_type());
         if takes_room && size > most.saturating_sub(unpacked.bytes) {
-            return Err(Error::refused(format!(
-                "the archive is larger than what the disk has free ({most} bytes)"
-            )));
+            refuse!("the archive is larger than what the disk has free ({most} bytes)");
         }
         let link = link.or_else(|| member.link_name_bytes().map(std::borrow::Cow::into_owned));
         let attributes = attributes(member.header(), takes, extended).map_err(refused)?;
         let bytes = one(&mut member, &path, link, &attributes, &mut unpacking);
         unpacked.bytes += bytes.map_err(refused)?;
     }
-    unpacking.finish().map_err(|error| Error::refused(format!("unable to unpack: {error}")))?;
+    unpacking.finish().map_err(|error| refusal!("unable to unpack: {error}"))?;
     Ok(unpacked)
 }
 
@@ -278,10 +274,9 @@ impl Said {
         }
         let mut text = Vec::new();
         let read = member.take(LONGEST_EXTENSION + 1).read_to_end(&mut text);
-        let read =
-            read.map_err(|error| Error::refused(format!("the archive cannot be read: {error}")))?;
+        let read = read.map_err(|error| refusal!("the archive cannot be read: {error}"))?;
         if read as u64 > LONGEST_EXTENSION {
-            return Err(Error::refused("the archive has a name of more than 64 KiB in it"));
+            refuse!("the archive has a name of more than 64 KiB in it");
         }
         if kind.is_pax_local_extensions() {
             self.read_pax(&text)?;
@@ -297,24 +292,24 @@ impl Said {
 
     fn read_pax(&mut self, text: &[u8]) -> Result<()> {
         for extension in PaxExtensions::new(text) {
-            let extension = extension
-                .map_err(|error| Error::refused(format!("the archive cannot be read: {error}")))?;
+            let extension =
+                extension.map_err(|error| refusal!("the archive cannot be read: {error}"))?;
             match extension.key_bytes() {
                 b"path" => self.path = Some(extension.value_bytes().to_vec()),
                 b"linkpath" => self.link = Some(extension.value_bytes().to_vec()),
                 b"size" => {
-                    return Err(Error::refused(
-                        "the archive has a file of 8 GiB or more in it, which is not unpacked yet",
-                    ));
+                    refuse!(
+                        "the archive has a file of 8 GiB or more in it, which is not unpacked yet"
+                    );
                 }
                 key if key.starts_with(EXTENDED) => {
                     let name = key[EXTENDED.len()..].to_vec();
                     self.extended.push((name, extension.value_bytes().to_vec()));
                 }
                 key if key.starts_with(b"GNU.sparse") => {
-                    return Err(Error::refused(
-                        "the archive has a file that is stored with holes in it; make it without --sparse",
-                    ));
+                    refuse!(
+                        "the archive has a file that is stored with holes in it; make it without --sparse"
+                    );
                 }
                 _ => {}
             }

@@ -74,7 +74,7 @@ pub(crate) fn move_to_own_place(layout: &Layout) -> Result<bool> {
     rustix::fs::fchmod(&own, Mode::RWXU).map_err(Error::system("change", &to))?;
     let found = rustix::fs::fstat(&from).map_err(Error::system("read", &older))?;
     if found.st_uid != 0 {
-        return Err(Error::refused(format!("{} does not belong to root", older.display())));
+        refuse!("{} does not belong to root", older.display());
     }
     for entry in rustix::fs::Dir::read_from(&from).map_err(Error::system("read", &older))? {
         let entry = entry.map_err(Error::system("read", &older))?;
@@ -136,7 +136,7 @@ impl Image {
         let shown = layout.root().join(place);
         let found = rustix::fs::fstat(&folder).map_err(Error::system("read", &shown))?;
         if found.st_uid != 0 {
-            return Err(Error::refused(format!("{} does not belong to root", shown.display())));
+            refuse!("{} does not belong to root", shown.display());
         }
         rustix::fs::fchmod(&folder, Mode::RWXU).map_err(Error::system("change", &shown))?;
         let name = format!("{entry}.img");
@@ -217,8 +217,8 @@ impl Image {
         name: &str,
     ) -> Result<()> {
         let target = storage.join(name);
-        let device = attached_at(&target)
-            .ok_or_else(|| Error::refused(format!("{} is not mounted", target.display())))?;
+        let device =
+            attached_at(&target).ok_or_else(|| refusal!("{} is not mounted", target.display()))?;
         let file = self.open_own()?;
         let before = file.metadata().map_err(Error::system("read", &self.shown))?.len();
         let grown = self.make_room(&file, size, preallocate).and_then(|()| {
@@ -259,10 +259,10 @@ impl Image {
     fn grow_detached(&self, file: &File, device: &str, storage: &Path, name: &str) -> Result<()> {
         detach(storage, name)?;
         let grown = if is_kept(device) {
-            Err(Error::refused(format!(
+            Err(refusal!(
                 "this host does not let root resize a file system that is in use (the capability CAP_SYS_RESOURCE is missing); stop the containers that use {} first",
                 storage.join(name).display()
-            )))
+            ))
         } else {
             let path = by_descriptor(file)?;
             check(&path).and_then(|()| run("resize2fs", &[&path]))
@@ -296,9 +296,7 @@ impl Image {
     fn open_own(&self) -> Result<File> {
         let shown = self.shown.display();
         let file = self.open(OFlags::RDWR).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::refused(format!(
-                "the image {shown} is gone, and the data with it{AND}put it back from a backup, or destroy the storage entry and create it anew",
-            )),
+            io::ErrorKind::NotFound => refusal!("the image {shown} is gone, and the data with it{AND}put it back from a backup, or destroy the storage entry and create it anew"),
             _ => Error::system("open", &self.shown)(error),
         })?;
         let found = file.metadata().map_err(Error::system("read", &self.shown))?;
@@ -306,7 +304,7 @@ impl Image {
         if found.is_file() && found.uid() == 0 && found.nlink() <= names {
             return Ok(file);
         }
-        Err(Error::refused(format!("{shown} is not an image that root made{AND}move it away")))
+        Err(refusal!("{shown} is not an image that root made{AND}move it away"))
     }
 
     /// Replays the journal of a file system that is not mounted, and checks one that did not end cleanly. Refused is what
@@ -326,10 +324,10 @@ impl Image {
         // Behind the name that e2fsck was given.
         let said = said.split_once(": ").map_or(said, |(_, what)| what);
         let shown = self.shown.display();
-        Err(Error::refused(format!(
+        Err(refusal!(
             "the file system in {shown} is damaged (e2fsck: {said}){AND}mend it as root: e2fsck -f {shown}, then: dokku storage:wait {}",
             name.trim_start_matches(STAGED)
-        )))
+        ))
     }
 
     /// Why it cannot be attached, and what to do, as two lines; nothing where it can, or where nobody knows.
@@ -363,7 +361,7 @@ impl Image {
         let fields: Vec<&str> = behind.split_whitespace().collect();
         if fields != [found.ino().to_string(), format!("{major}:{minor}")] {
             let _ = run("losetup", &["--detach", &device]);
-            return Err(Error::refused(format!("{} was replaced meanwhile", self.shown.display())));
+            refuse!("{} was replaced meanwhile", self.shown.display());
         }
         Ok(device)
     }
@@ -432,7 +430,7 @@ fn check(path: &str) -> Result<()> {
     let answer = Program::new("e2fsck", &["-f", "-p", path]).run()?;
     match answer.status {
         0 | 1 => Ok(()),
-        _ => Err(Error::refused(format!("e2fsck failed: {}", answer.stdout.trim()))),
+        _ => Err(refusal!("e2fsck failed: {}", answer.stdout.trim())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::domain::names::AppName;
 use crate::domain::policy::Policy;
 use crate::fs::real::RealPath;
@@ -32,7 +32,7 @@ pub(crate) fn judge(
     } else {
         format!("allowed are paths below {}", folders.join(", "))
     };
-    Err(Error::refused(format!(
+    Err(refusal!(
         "host path {shown} is not allowed by this host's policy: {allowed} (dokku storage:policy:report)"
-    )))
+    ))
 }

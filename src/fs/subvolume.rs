@@ -29,7 +29,7 @@ pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)
     match rustix::fs::unlinkat(&root, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(Errno::NOTEMPTY) => {
-            return Err(Error::refused(format!("{} has files in it", target.display())));
+            refuse!("{} has files in it", target.display());
         }
         Err(error) => return Err(Error::system("replace", target)(error)),
     }

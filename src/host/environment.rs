@@ -53,7 +53,7 @@ impl Environment {
         let noted = || std::fs::read_to_string(own_installation()?.lib_root_file()).ok();
         data.map(|data| alone(data.join("dokku-storage")))
             .or_else(|| noted().map(|root| dokku(PathBuf::from(root))))
-            .ok_or_else(|| Error::refused("no place for the store: set HOME or DOKKU_STORAGE_ROOT"))
+            .ok_or_else(|| refusal!("no place for the store: set HOME or DOKKU_STORAGE_ROOT"))
     }
 
     pub fn is_dokku(&self) -> bool {
@@ -84,8 +84,7 @@ impl Environment {
             return Ok(None);
         };
         let text = root.to_string_lossy();
-        HostPath::parse(&text)
-            .map_err(|reason| Error::refused(format!("DOKKU_LIB_HOST_ROOT: {reason}")))?;
+        HostPath::parse(&text).map_err(|reason| refusal!("DOKKU_LIB_HOST_ROOT: {reason}"))?;
         Ok(Some(root))
     }
 
@@ -154,7 +153,7 @@ impl Environment {
         };
         let shown = wanted.display().to_string();
         Installed::at(wanted).ok_or_else(|| {
-            Error::refused(format!("DOKKU_STORAGE_HELPERS is {shown}; name an absolute path that ends in letters, digits and dashes"))
+            refusal!("DOKKU_STORAGE_HELPERS is {shown}; name an absolute path that ends in letters, digits and dashes")
         })
     }
 

@@ -115,7 +115,7 @@ impl Program {
         if answer.is_ok() {
             return Ok(answer);
         }
-        Err(Error::refused(format!("{shown} failed: {}", answer.reason())))
+        Err(refusal!("{shown} failed: {}", answer.reason()))
     }
 
     /// Runs it and collects its standard output; its errors go to whoever called.

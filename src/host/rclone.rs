@@ -17,7 +17,7 @@ pub(crate) const REMEDY: &str = "install it (on Debian: apt-get install rclone)"
 pub(crate) fn program() -> Result<PathBuf> {
     let found =
         PATH.split(':').map(|directory| Path::new(directory).join("rclone")).find(|p| p.is_file());
-    found.ok_or_else(|| Error::refused(format!("rclone is not here; {REMEDY}")))
+    found.ok_or_else(|| refusal!("rclone is not here; {REMEDY}"))
 }
 
 pub(crate) fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<String> {
@@ -31,10 +31,8 @@ pub(crate) fn configuration(connector: &Connector, secret: Option<&Secret>) -> R
     }
     if connector.has_secret() {
         let secret = secret.ok_or_else(|| {
-            Error::refused(format!(
-                "connector {} has no secret access key; set it: dokku storage:connectors:set {} secret",
-                connector.name, connector.name
-            ))
+            refusal!("connector {} has no secret access key; set it: dokku storage:connectors:set {} secret",
+                connector.name, connector.name)
         })?;
         lines.push(format!("secret_access_key = {}", carried("secret", secret.reveal())?));
     }
@@ -62,9 +60,9 @@ fn carried<'a>(name: &str, value: &'a str) -> Result<&'a str> {
     if is_plain {
         return Ok(value);
     }
-    Err(Error::refused(format!(
+    Err(refusal!(
         "the {name} begins or ends with a blank, begins with a quote, or has \"%(\" in it, which rclone cannot take"
-    )))
+    ))
 }
 
 /// The environment in which it runs: nothing of the caller's.

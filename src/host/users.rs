@@ -20,9 +20,9 @@ pub(crate) fn gid_of(group: &str) -> Result<u32> {
 }
 
 fn no_such(what: &str, name: &str) -> Error {
-    Error::refused(format!(
+    refusal!(
         "the {what} {name:?} does not exist on this host; check DOKKU_SYSTEM_USER and DOKKU_SYSTEM_GROUP"
-    ))
+    )
 }
 
 /// The third field of the line for `name`, in the file or from the name service.

@@ -119,9 +119,7 @@ pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) 
     } else {
         (OTHERS.to_owned(), "ask who may see every app".to_owned())
     };
-    Err(Error::refused(format!(
-        "storage entry \"{name}\" is for {scope} and not for {app}; {remedy}"
-    )))
+    Err(refusal!("storage entry \"{name}\" is for {scope} and not for {app}; {remedy}"))
 }
 
 /// What stands for apps that the caller cannot see.
@@ -189,7 +187,7 @@ pub(crate) fn redact(error: Error, context: &Context) -> Error {
     }
     if let Error::InUse { what, uses } = error {
         return match told(uses, context) {
-            Ok(told) => Error::refused(format!("{what}: {told}")),
+            Ok(told) => refusal!("{what}: {told}"),
             Err(error) => error,
         };
     }
@@ -203,17 +201,15 @@ pub(crate) fn redact(error: Error, context: &Context) -> Error {
     };
     let told = names.join(", ");
     let Some(app) = app else {
-        return Error::refused(format!(
+        return refusal!(
             "storage entry \"{entry}\" cannot be exclusive: it, or its place, is mounted by {told}; unmount it from all but one of them first"
-        ));
+        );
     };
     let remedy = match first.filter(|first| names == [first.as_str()]) {
         Some(holder) => how_to_take(&entry, &holder, &app, context),
         None => "it can be mounted once they have unmounted it".to_owned(),
     };
-    Error::refused(format!(
-        "storage entry \"{entry}\" is exclusive and mounted by {told}; {remedy}"
-    ))
+    refusal!("storage entry \"{entry}\" is exclusive and mounted by {told}; {remedy}")
 }
 
 /// What has an app give up what belongs to an exclusive entry, by the name under which it has it.
@@ -272,5 +268,5 @@ pub(crate) fn must_see_every_app(why: &str, context: &Context) -> Result<()> {
     if sees_every_app(context)? {
         return Ok(());
     }
-    Err(Error::refused(format!("{why}; only who may see every app can do this")))
+    Err(refusal!("{why}; only who may see every app can do this"))
 }

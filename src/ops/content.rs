@@ -26,17 +26,15 @@ pub(crate) fn read(from: &str, entry: &EntryName, context: &Context) -> Result<V
     if from == STANDARD_INPUT {
         let bytes = limited(std::io::stdin().lock(), "standard input")?;
         if bytes.is_empty() && std::io::stdin().is_terminal() {
-            return Err(Error::refused(
-                "nothing was typed; name a path, or type the content and end it with Ctrl-D",
-            ));
+            refuse!("nothing was typed; name a path, or type the content and end it with Ctrl-D");
         }
         return Ok(bytes);
     }
     as_typed("path", from)?;
     let Ok(source @ Source::Path(_)) = Source::parse(from) else {
-        return Err(Error::refused(format!(
+        refuse!(
             "the content comes from an absolute path of this host, or from standard input (-), not from {from:?}"
-        )));
+        );
     };
     may_read(&source, entry, context)?;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -46,7 +44,7 @@ pub(crate) fn read(from: &str, entry: &EntryName, context: &Context) -> Result<V
         .open(from)
         .map_err(Error::system("read", from))?;
     if !file.metadata().map_err(Error::system("read", from))?.is_file() {
-        return Err(Error::refused(format!("{from} is not a regular file")));
+        refuse!("{from} is not a regular file");
     }
     // Links may have changed since: what counts is what is open.
     let opened = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
@@ -65,10 +63,10 @@ fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(LARGEST + 1).read_to_end(&mut bytes).map_err(Error::system("read", name))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(Error::refused(format!(
+        refuse!(
             "{name} has more than {} MiB, the most that a file entry takes; use a directory",
             LARGEST / 1024 / 1024
-        )));
+        );
     }
     Ok(bytes)
 }
@@ -78,9 +76,9 @@ pub(crate) fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
     let entry = access::entry(name, context)?;
     must_be_a_file(&entry)?;
     let Some(from) = given(Some(from)) else {
-        return Err(Error::refused(format!(
+        refuse!(
             "content needs a path of this host, or - for standard input: dokku storage:set {name} content PATH"
-        )));
+        );
     };
     let bytes = read(from, &entry.name, context)?;
     let _lock = EntryLock::take(name, context)?;
@@ -117,9 +115,9 @@ fn must_be_a_file(entry: &Entry) -> Result<()> {
     if types::of(entry).place() == Place::File {
         return Ok(());
     }
-    Err(Error::refused(format!(
+    Err(refusal!(
         "storage entry \"{}\" is of type {}; only type file has a content that can be set",
         entry.name,
         types::name_of(entry)
-    )))
+    ))
 }

@@ -97,10 +97,10 @@ pub(crate) fn carry_out(
         };
         if let Some(reason) = refused {
             register_again(entry, None, context)?;
-            return Err(Error::refused(format!(
+            refuse!(
                 "scheduler refused to remove storage entry {:?} ({reason})",
                 entry.name.as_str()
-            )));
+            );
         }
     }
     match destination {
@@ -138,11 +138,11 @@ pub(crate) fn must_have_no_snapshots(name: &EntryName, store: &Store) -> Result<
         return Ok(());
     };
     let names: Vec<&str> = notes.iter().map(|note| note.name.as_str()).collect();
-    Err(Error::refused(format!(
+    Err(refusal!(
         "storage entry \"{name}\" has snapshots: {}; destroy each of them first: dokku storage:snapshots:destroy {name} {}",
         names.join(", "),
         first.name
-    )))
+    ))
 }
 
 /// The refusal that names the apps, as far as the caller may see them.
@@ -162,10 +162,10 @@ pub(crate) fn still_used(
             Err(error) => error,
         });
     }
-    Ok(Error::refused(format!(
+    Ok(refusal!(
         "storage entry \"{name}\" is still mounted by app(s): {}",
         access::names(using, context)?.join(", ")
-    )))
+    ))
 }
 
 /// What becomes of what the storage root has of an entry that is unregistered.
@@ -230,10 +230,8 @@ fn unregister(
                     Place::File => "a file but a directory or a link",
                     _ => "a directory but a link or a file",
                 };
-                return Err(Error::refused(format!(
-                    "{} is not {what}; remove it yourself and run the command without --destroy-host-dir",
-                    path.display()
-                )));
+                refuse!("{} is not {what}; remove it yourself and run the command without --destroy-host-dir",
+                    path.display());
             }
             (Ok(_), Destination::Trash(trashed)) => change.move_to_trash(trashed, path)?,
             (Ok(_), Destination::Staged(staged)) => change.move_directory(path, staged.path()),
@@ -267,7 +265,7 @@ fn remove_data(entry: &Entry, staged: &Staged, context: &mut Context) -> Result<
         }
         Err(error) => {
             register_again(entry, Some(staged), context)?;
-            Err(Error::refused(format!("unable to remove {}: {error}", entry.shown_source())))
+            Err(refusal!("unable to remove {}: {error}", entry.shown_source()))
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::domain::entry::only_on_default_path;
 use crate::domain::paths::as_typed;
 use crate::domain::volume_options::Fault;
 use crate::domain::{
-    AppName, Attachment, DOCKER_LOCAL, Entry, Error, Phase, Result, Source, VolumeOptions, refuse,
+    AppName, Attachment, DOCKER_LOCAL, Entry, Phase, Result, Source, VolumeOptions,
 };
 use crate::ops::places::judge;
 use crate::ops::scheduler;
@@ -20,10 +20,13 @@ pub(crate) fn refuse_collision<'a>(
 ) -> Result<()> {
     match attachment.collision(others) {
         None => Ok(()),
-        Some(other) => Err(Error::refused(format!(
+        Some(other) => Err(refusal!(
             "container path \"{}\" on {app} is taken by storage entry \"{}\" (phases {}, process type {}); unmount that one first or mount at another path",
-            attachment.container_path, other.entry_name, other.phases, other.process_type
-        ))),
+            attachment.container_path,
+            other.entry_name,
+            other.phases,
+            other.process_type
+        )),
     }
 }
 
@@ -102,10 +105,10 @@ fn refuse_unfit_options(entry: &Entry, attachment: &Attachment) -> Result<()> {
     let [flag, _] = types::of(entry).words("", entry, attachment);
     let options = attachment.volume_options.as_ref().filter(|_| flag == "-v");
     match options.and_then(|options| options.fault(is_volume, attachment.readonly)) {
-        Some(Fault::Unfit(why)) => Err(Error::refused(format!(
+        Some(Fault::Unfit(why)) => Err(refusal!(
             "volume options {}: {why}, and Docker refuses them",
             attachment.volume_options.as_ref().map_or("", VolumeOptions::as_str)
-        ))),
+        )),
         _ => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::auto_volume::entry_name_of;
-use crate::domain::{AppName, Attachment, DOCKER_LOCAL, Entry, Result, Source, refuse};
+use crate::domain::{AppName, Attachment, DOCKER_LOCAL, Entry, Result, Source};
 use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::mount::{check, refuse_collision};

@@ -49,10 +49,12 @@ impl MountSet {
         let found = check(app, &entry, attachment, context)?;
         let earlier = self.mounts.iter().map(|(_, attachment)| attachment);
         if let Some(other) = attachment.collision(earlier) {
-            return Err(Error::refused(format!(
+            refuse!(
                 "container path \"{}\" is specified more than once, for the storage entries \"{}\" and \"{}\"",
-                attachment.container_path, other.entry_name, entry.name
-            )));
+                attachment.container_path,
+                other.entry_name,
+                entry.name
+            );
         }
         refuse_collision(app, attachment, self.staying(now))?;
         context.store.refuse_second(app, &entry, attachment)?;

@@ -69,10 +69,10 @@ pub(crate) fn follow(app: &AppName, declared: &[Need], change: &mut Change<'_>) 
             if attachment.need.is_some() { (*attachment, other) } else { (other, *attachment) };
         let need = moved.need.as_ref().map_or("", AsRef::as_ref);
         let (path, name) = (&there.container_path, &there.entry_name);
-        return Err(Error::refused(format!(
+        refuse!(
             "{app} declares {path} for {need:?}, where it mounts storage entry \"{name}\" already; unmount that first: dokku storage:unmount {app} {name} --container-dir {}",
             quoted(path.as_str())
-        )));
+        );
     }
     if changed {
         change.write_mounts(app, &mounts);
@@ -91,10 +91,7 @@ pub(crate) fn link_one(app: &AppName, id: &str, name: &str, context: &mut Contex
             return Err(changed_meanwhile(&entry.name));
         }
         if !change.store().needs(app)?.contains(&need) {
-            return Err(Error::refused(format!(
-                "{app} declares {:?} differently now; run the command again",
-                need.id.as_str()
-            )));
+            refuse!("{app} declares {:?} differently now; run the command again", need.id.as_str());
         }
         let mut mounts = change.store().mounts_file(app)?.whole()?;
         let attachment = attachment(&need, &entry);
@@ -138,17 +135,19 @@ pub(crate) fn declared(app: &AppName, id: &str, context: &Context) -> Result<Nee
     let declared = context.store.needs(app)?;
     let names: Vec<&str> = declared.iter().map(|need| need.id.as_str()).collect();
     let shown = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-    declared.iter().find(|need| need.id == id).cloned().ok_or_else(|| {
-        Error::refused(format!("{app} declares no need {:?}; it declares: {shown}", id.as_str()))
-    })
+    declared
+        .iter()
+        .find(|need| need.id == id)
+        .cloned()
+        .ok_or_else(|| refusal!("{app} declares no need {:?}; it declares: {shown}", id.as_str()))
 }
 
 /// Asks on a terminal which entry is to serve each need that none serves yet.
 pub(crate) fn ask(app: &AppName, context: &mut Context) -> Result<()> {
     if !is_interactive() {
-        return Err(Error::refused(format!(
+        refuse!(
             "name the need and the storage entry: dokku storage:needs:link {app} NEED ENTRY (dokku storage:needs:list {app})"
-        )));
+        );
     }
     let entries = super::entries::visible(false, context)?.entries;
     let names: Vec<String> = entries

@@ -78,17 +78,17 @@ impl Origin {
                 let real = std::fs::canonicalize(path.as_str())
                     .map_err(Error::system("read", path.as_str()))?;
                 if !real.is_dir() {
-                    return Err(Error::refused(format!(
+                    refuse!(
                         "--from dir:{path} is not a directory; for a file: --type file --from {path}"
-                    )));
+                    );
                 }
                 let root = context.store.layout().storage();
                 let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
                 if root.starts_with(&real) {
-                    return Err(Error::refused(format!(
+                    refuse!(
                         "--from dir:{path} holds the storage root {}, which the copy would be in",
                         root.display()
-                    )));
+                    );
                 }
                 let shown = real.to_string_lossy();
                 let as_source = paths::Source::parse(&shown)?;
@@ -199,7 +199,7 @@ impl Origin {
                 } else {
                     ["a file", "add --type file"]
                 };
-                Err(Error::refused(format!("{what} is {is}; {wanted}")))
+                Err(refusal!("{what} is {is}; {wanted}"))
             }
             _ => Ok(()),
         }
@@ -283,14 +283,11 @@ fn must_be_new(name: &EntryName, origin: &Origin, store: &Store) -> Result<()> {
         _ => "--from only populates a new one",
     };
     if store.entry(name)?.is_some() {
-        return Err(Error::refused(format!("storage entry \"{name}\" exists already; {only}")));
+        refuse!("storage entry \"{name}\" exists already; {only}");
     }
     let directory: &Path = &store.layout().directory(name.as_str());
     if !matches!(origin, Origin::Nothing) && std::fs::symlink_metadata(directory).is_ok() {
-        return Err(Error::refused(format!(
-            "{} is there already; --from only populates a new directory",
-            directory.display()
-        )));
+        refuse!("{} is there already; --from only populates a new directory", directory.display());
     }
     Ok(())
 }

@@ -69,10 +69,11 @@ pub(crate) fn must_match(entry: &Entry, app: &AppName, context: &Context) -> Res
     if entry.scheduler == scheduler {
         return Ok(());
     }
-    Err(Error::refused(format!(
+    Err(refusal!(
         "storage entry \"{}\" is scheduler={} but cannot be mounted on a {scheduler} app; recreate it with --scheduler {scheduler}",
-        entry.name, entry.scheduler
-    )))
+        entry.name,
+        entry.scheduler
+    ))
 }
 
 /// The same for a mount. A claim of a cluster may be mounted before its app gets that scheduler: scripts do so.
@@ -115,10 +116,11 @@ pub(crate) fn status(entry: &Entry) -> Result<String> {
     let asked = plugn::trigger("storage-status", &[entry.name.to_string()]);
     let answer = asked.input(json(entry)?).answer()?;
     if answer.status != 0 {
-        return Err(Error::refused(format!(
+        refuse!(
             "the scheduler cannot say how storage entry \"{}\" is doing (exit status {})",
-            entry.name, answer.status
-        )));
+            entry.name,
+            answer.status
+        );
     }
     Ok(answer.stdout.trim().to_owned())
 }

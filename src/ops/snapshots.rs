@@ -35,9 +35,7 @@ pub(crate) fn must_be_free(entry: &EntryName, name: &SnapshotName, store: &Store
     let is_taken = store.snapshot_note(entry, name)?.is_some()
         || std::fs::symlink_metadata(store.layout().snapshot_directory(entry, name)).is_ok();
     if is_taken {
-        return Err(Error::refused(format!(
-            "storage entry \"{entry}\" has a snapshot {name} already; choose another name"
-        )));
+        refuse!("storage entry \"{entry}\" has a snapshot {name} already; choose another name");
     }
     Ok(())
 }

@@ -10,7 +10,7 @@
 
 use crate::context::Context;
 use crate::domain::size::readable;
-use crate::domain::{Caller, Error, Moment, Result, Source, TrashId, Trashed};
+use crate::domain::{Caller, Moment, Result, Source, TrashId, Trashed};
 use crate::fs::space;
 use crate::fs::tree::Usage;
 use crate::ops::places::{self, Places};
@@ -43,7 +43,7 @@ pub(crate) fn called(word: &str, trash: Vec<Trashed>) -> Result<Vec<Trashed>> {
     }
     let known =
         if others.is_empty() { "it is empty" } else { "dokku storage:trash:list shows what is" };
-    Err(Error::refused(format!("{word:?} is not in the trash; {known}")))
+    Err(refusal!("{word:?} is not in the trash; {known}"))
 }
 
 /// What something in the trash takes; none where that cannot be found out.
@@ -100,10 +100,7 @@ pub(crate) fn remove(item: &Trashed, places: &Places, context: &mut Context) -> 
     }
     if let Err(error) = staged.remove() {
         store.change(|change| change.store().rename_trashed(&staged.path(), &place))?;
-        return Err(Error::refused(format!(
-            "unable to remove {} from the trash: {error}",
-            item.id
-        )));
+        refuse!("unable to remove {} from the trash: {error}", item.id);
     }
     store.forget_what_is_gone();
     Ok(true)

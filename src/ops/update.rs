@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::domain::{Entry, Error, Result, refuse};
+use crate::domain::{Entry, Error, Result};
 use crate::ops::places::Places;
 use crate::ops::scheduler;
 use crate::storage::root::DirectorySpec;

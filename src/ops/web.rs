@@ -80,11 +80,9 @@ fn download(
         fetch::download(address, &mut data, root, fetcher, seen)
     })?;
     if let Some(wanted) = sum.filter(|wanted| **wanted != found) {
-        return Err(Error::refused(format!(
-            "{address} has the SHA-256 sum {found}, and not {wanted}"
-        )));
+        refuse!("{address} has the SHA-256 sum {found}, and not {wanted}");
     }
-    let unable = |error: io::Error| Error::refused(format!("unable to keep {address}: {error}"));
+    let unable = |error: io::Error| refusal!("unable to keep {address}: {error}");
     if archive::is_archive(&mut data).map_err(unable)? {
         let unpacked = archive::unpack(&mut data, root, hidden, archive::Takes::Content)?;
         return Ok(format!(

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::docker::{self, IdMap};
 use crate::domain::snapshot::of_directory_name;
 use crate::domain::{
-    DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId, refuse,
+    DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId,
 };
 use crate::fs;
 use crate::fs::image;
@@ -37,7 +37,7 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
     let part = part.as_ref().map(Subpath::as_str);
     let root = root::storage(context)?;
     if word(words, 2) == "--make" {
-        let part = part.ok_or_else(|| Error::refused("--make needs the path to make"))?;
+        let part = part.ok_or_else(|| refusal!("--make needs the path to make"))?;
         return tree::make_part(&root, &name, part, ids.uid, ids.gid);
     }
     if part.is_none() && tree::is_file(&root, &name) {
@@ -58,8 +58,8 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
 pub(crate) fn chmod(words: &[String], context: &mut Context) -> Result<()> {
     let name = name(words, 0, "chmod")?;
     let mode = Mode::parse(word(words, 1)).map_err(|_| {
-        Error::refused(
-            "Unsupported directory mode. Value must be a 3 or 4 digit octal mode, such as 0755",
+        refusal!(
+            "Unsupported directory mode. Value must be a 3 or 4 digit octal mode, such as 0755"
         )
     })?;
     no_more_than(words, 2)?;
@@ -176,9 +176,8 @@ fn seen_by(words: &[String]) -> Result<Vec<Option<Identity>>> {
     let Some((process, paths)) = words.split_first() else {
         refuse!("--seen-by needs a process and paths");
     };
-    let process: u32 = process
-        .parse()
-        .map_err(|_| Error::refused(format!("{process:?} is not the number of a process")))?;
+    let process: u32 =
+        process.parse().map_err(|_| refusal!("{process:?} is not the number of a process"))?;
     Ok(paths.iter().map(|path| Identity::seen_by(process, Path::new(path)).ok()).collect())
 }
 

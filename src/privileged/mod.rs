@@ -23,5 +23,5 @@ fn no_more_than(words: &[String], most: usize) -> Result<()> {
 }
 
 fn unknown(word: &str) -> Error {
-    Error::refused(format!("unexpected argument {word:?}"))
+    refusal!("unexpected argument {word:?}")
 }

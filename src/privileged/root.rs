@@ -8,7 +8,7 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::domain::{Error, INSTALL_AGAIN, Installed, Layout, Result, refuse};
+use crate::domain::{Error, INSTALL_AGAIN, Installed, Layout, Result};
 use crate::host::environment::{is_under_sudo, own_installation};
 use crate::store::{Owner, Store, files};
 

@@ -5,9 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::domain::{
-    ByteSize, DirectoryName, EntryName, Error, Result, STAGED, TRASH, TrashId, refuse,
-};
+use crate::domain::{ByteSize, DirectoryName, EntryName, Error, Result, STAGED, TRASH, TrashId};
 use crate::fs::image::{self, Image};
 use crate::fs::{mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
@@ -156,12 +154,12 @@ impl Subject {
         match image.size()? {
             None => Ok(false),
             Some(present) if present == size.bytes() => Ok(true),
-            Some(present) => Err(Error::refused(format!(
+            Some(present) => Err(refusal!(
                 "{} is there with data of an earlier entry and holds {}; create the entry with --size {}, or remove the file",
                 image.path().display(),
                 ByteSize::of(present),
                 ByteSize::of(present)
-            ))),
+            )),
         }
     }
 

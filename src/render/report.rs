@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::{Format, Printer};
-use crate::domain::{Result, refuse};
+use crate::domain::Result;
 
 /// The width of a report's first column, unless a label needs more.
 const WIDTH: usize = 31;

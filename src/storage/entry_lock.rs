@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
-use crate::domain::{Error, Result};
+use crate::domain::Result;
 use crate::store::Work;
 
 /// When a command says what it waits for.
@@ -49,9 +49,9 @@ impl EntryLock {
                 return Ok(Self { _work: work });
             }
             if most.is_some_and(|most| begin.elapsed() >= most) {
-                return Err(Error::refused(format!(
+                refuse!(
                     "another command is at work on storage entry \"{name}\"; wait for its end, or for longer with --timeout SECONDS"
-                )));
+                );
             }
             if !is_said && begin.elapsed() >= SAID_AFTER {
                 context.out.warn(&format!(

@@ -41,10 +41,7 @@ pub(crate) fn find(path: &Path) -> Result<Option<Found>> {
         Err(error) => return Err(Error::system("read", path)(error)),
     };
     if let Some(what) = no_plain_file(&found) {
-        return Err(Error::refused(format!(
-            "{} is {what}; move it away and run the command again",
-            path.display()
-        )));
+        refuse!("{} is {what}; move it away and run the command again", path.display());
     }
     Ok(Some(Found {
         identity: (found.dev(), found.ino()),
@@ -189,10 +186,10 @@ impl StagedFile {
                 Ok(())
             }
             None if now.is_some() => Ok(()),
-            _ => Err(Error::refused(format!(
+            _ => Err(refusal!(
                 "{} was changed meanwhile; run the command again",
                 self.path.display()
-            ))),
+            )),
         }
     }
 }
@@ -208,9 +205,9 @@ impl Drop for StagedFile {
 /// Refuses a mode that is none for a file: who fills it must not choose as whom it runs.
 pub(crate) fn check_mode(entry: &Entry) -> Result<()> {
     match &entry.mode {
-        Some(mode) if mode.bits() & !FILE_MODES != 0 => Err(Error::refused(format!(
+        Some(mode) if mode.bits() & !FILE_MODES != 0 => Err(refusal!(
             "mode {mode} is not for a file: set-uid, set-gid and sticky bits are only for directories"
-        ))),
+        )),
         _ => Ok(()),
     }
 }

@@ -93,7 +93,7 @@ pub(crate) fn must_be_a_containers(id: u32, first: impl FnOnce() -> Option<u32>)
             )
         }
     };
-    Err(Error::refused(format!("Unsupported chown permissions. {why}")))
+    Err(refusal!("Unsupported chown permissions. {why}"))
 }
 
 /// Makes a directory directly below `root` that only its maker can enter, and unpacks an archive in it.
@@ -175,9 +175,7 @@ impl<'a> StorageRoot<'a> {
                 if is_root() {
                     return error;
                 }
-                Error::refused(format!(
-                    "unable to give {shown} to {ids}: only root can; run the command as root, or leave ownership alone with --chown false"
-                ))
+                refusal!("unable to give {shown} to {ids}: only root can; run the command as root, or leave ownership alone with --chown false")
             });
         }
         let ids = ids.to_string();
@@ -343,10 +341,10 @@ impl<'a> StorageRoot<'a> {
             let said = self.helper(LOOKS, &words)?;
             let found: Option<Vec<Option<PathBuf>>> = serde_json::from_str(&said).ok();
             let Some(found) = found.filter(|found| found.len() == some.len()) else {
-                return Err(Error::refused(format!(
+                refuse!(
                     "nobody could look where {} leads (root can mend the sudo rules with: {INSTALL_AGAIN})",
                     paths[some[0]].display()
-                )));
+                );
             };
             for (&at, path) in some.iter().zip(found) {
                 resolved[at] = path.map_or_else(|| resolved[at].clone(), RealPath::resolved);
@@ -448,10 +446,10 @@ impl<'a> StorageRoot<'a> {
             // The helper itself refused.
             return Err(Error::refused(said.trim()));
         }
-        Err(Error::refused(format!(
+        Err(refusal!(
             "{shown} failed: {} (root can mend the sudo rules with: {INSTALL_AGAIN})",
             answer.reason()
-        )))
+        ))
     }
 
     /// Runs a helper with root's rights, and returns what it says: through sudo, or as a process of its own where root calls, since
@@ -482,10 +480,10 @@ impl<'a> StorageRoot<'a> {
         let program = match noted {
             Ok(noted) if installed.exists() => {
                 if self.storage()? != Path::new(&noted) {
-                    return Err(Error::refused(format!(
+                    refuse!(
                         "the helpers for sudo are installed for {noted} and not for {}; as root, run: {INSTALL_AGAIN}",
                         self.layout.storage().display()
-                    )));
+                    );
                 }
                 installed
             }
@@ -507,9 +505,9 @@ fn unless_root(error: Error) -> Error {
         Error::System { cause, .. }
             if !is_root() && cause.kind() == std::io::ErrorKind::PermissionDenied =>
         {
-            Error::refused(format!(
+            refusal!(
                 "unable to copy {cause}; only root can read what belongs to others, and give them their copies"
-            ))
+            )
         }
         other => other,
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::domain::{Entry, Error, Ownership, Result, Source};
+use crate::domain::{Entry, Ownership, Result, Source};
 use crate::fs::mount_points;
 use crate::fs::tree::{Copied, Depth};
 use crate::render::progress;
@@ -87,10 +87,7 @@ impl DirectorySpec {
         if let Some(path) = &path
             && std::fs::metadata(path).is_ok_and(|found| !found.is_dir())
         {
-            return Err(Error::refused(format!(
-                "storage entry path {} exists but is not a directory",
-                path.display()
-            )));
+            refuse!("storage entry path {} exists but is not a directory", path.display());
         }
         // What is mounted has the owner and the mode that it is mounted with.
         let is_ours = place == Place::Directory
@@ -109,10 +106,10 @@ impl DirectorySpec {
 
     fn of_file(entry: &Entry, recursive: bool, context: &mut Context) -> Result<Self> {
         if recursive {
-            return Err(Error::refused(format!(
+            refuse!(
                 "storage entry \"{}\" is of type file, in which there is nothing for --chown-recursive",
                 entry.name
-            )));
+            );
         }
         file::check_mode(entry)?;
         let path = context.store.layout().directory(entry.name.as_str());
@@ -292,10 +289,7 @@ fn warn_of_losses(copied: &Copied, context: &mut Context) {
 pub(crate) fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
     let missing = files::missing_directories(path);
     if missing.is_empty() && !path.is_dir() {
-        return Err(Error::refused(format!(
-            "Unable to create directory: {} exists but is not a directory",
-            path.display()
-        )));
+        refuse!("Unable to create directory: {} exists but is not a directory", path.display());
     }
     for (index, directory) in missing.iter().enumerate() {
         if let Err(error) =

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::size::readable;
-use crate::domain::{ByteSize, Entry, Error, Problem, Result, Source};
+use crate::domain::{ByteSize, Entry, Problem, Result, Source};
 use crate::fs::image::{self, LEAST, PROGRAMS};
 use crate::fs::{mount_points, space, subvolume};
 use crate::host::users::is_root;
@@ -31,16 +31,13 @@ pub(crate) fn plan(
 ) -> Result<()> {
     let default_path = root::default_path(context, entry.name.as_str());
     if path.is_some_and(|path| path != default_path) {
-        return Err(Error::refused(format!(
+        refuse!(
             "--size is only supported on the default host path ({default_path}); leave the path out"
-        )));
+        );
     }
     let size = ByteSize::parse(size)?;
     if size.bytes() < LEAST {
-        return Err(Error::refused(format!(
-            "size {size} is too small for a file system; the least is {}",
-            ByteSize::of(LEAST)
-        )));
+        refuse!("size {size} is too small for a file system; the least is {}", ByteSize::of(LEAST));
     }
     entry.host_path = Some(Source::parse(&default_path)?);
     entry.options.insert("size".to_owned(), size.to_string());
@@ -52,10 +49,10 @@ pub(crate) fn plan(
         return Ok(());
     }
     if known.is_some() {
-        return Err(Error::refused(format!(
+        refuse!(
             "storage entry \"{}\" already exists without a size; create another with one and copy the data over",
             entry.name
-        )));
+        );
     }
     must_be_possible(context)?;
     must_fit(size.bytes(), context)?;
@@ -65,20 +62,18 @@ pub(crate) fn plan(
 /// Refuses a host that cannot make directories with a size.
 fn must_be_possible(context: &Context) -> Result<()> {
     if !context.environment.is_dokku() && !is_root() {
-        return Err(Error::refused("--size needs root; run the command with sudo"));
+        refuse!("--size needs root; run the command with sudo");
     }
     if context.environment.host_lib_root()?.is_some() {
-        return Err(Error::refused(
-            "--size mounts on the host, which Dokku in a container cannot; leave --size out",
-        ));
+        refuse!("--size mounts on the host, which Dokku in a container cannot; leave --size out");
     }
     let needed: &[(&str, &str)] =
         if image::is_btrfs(existing(context)) { &[subvolume::PROGRAM] } else { &PROGRAMS };
     match needed.iter().find(|(program, _)| !image::has_program(program)) {
         None => Ok(()),
-        Some((program, package)) => Err(Error::refused(format!(
+        Some((program, package)) => Err(refusal!(
             "--size needs {program}, which is not here; install it (on Debian: apt-get install {package})"
-        ))),
+        )),
     }
 }
 
@@ -97,22 +92,22 @@ pub(crate) fn must_fit(more: u64, context: &Context) -> Result<()> {
     if more <= free {
         return Ok(());
     }
-    Err(Error::refused(format!(
+    Err(refusal!(
         "{} do not fit: {} has {} free",
         ByteSize::of(more),
         context.store.layout().storage().display(),
         readable(free)
-    )))
+    ))
 }
 
 fn must_be_empty(path: &Path) -> Result<()> {
     let mut names = std::fs::read_dir(path).into_iter().flatten();
     let is_taken = names.next().is_some() || !mount_points::at(path).is_empty();
     if is_taken || std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()) {
-        return Err(Error::refused(format!(
+        refuse!(
             "{} is there and not an empty directory; choose another name and copy the data over",
             path.display()
-        )));
+        );
     }
     Ok(())
 }
@@ -146,11 +141,11 @@ pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
 pub(crate) fn grow(entry: &Entry, wanted: ByteSize, context: &mut Context) -> Result<()> {
     let now = size(entry).map_or(0, ByteSize::bytes);
     if wanted.bytes() < now {
-        return Err(Error::refused(format!(
+        refuse!(
             "storage entry \"{}\" cannot shrink from {} to {wanted}; create a smaller one, copy the data over, and mount that instead",
             entry.name,
             ByteSize::of(now)
-        )));
+        );
     }
     must_fit(wanted.bytes() - now, context)?;
     attach(entry, context)?;

@@ -39,7 +39,7 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::domain::size::readable;
-use crate::domain::{ByteSize, Entry, Error, Made, Result};
+use crate::domain::{ByteSize, Entry, Made, Result};
 use crate::fs::mount_points;
 use crate::fs::tree::Copied;
 use crate::storage::{root, sized};
@@ -106,12 +106,12 @@ impl SnapshotKind {
             |point: &PathBuf| self.is_mounted(context) && mount_points::is_same(point, &path);
         match mount_points::below(&path).iter().find(|point| !is_own(point)) {
             None => Ok(()),
-            Some(point) => Err(Error::refused(format!(
+            Some(point) => Err(refusal!(
                 "{} is a mount point, so that the directory of storage entry \"{}\" cannot be replaced; unmount it first, or make a new entry: dokku storage:create NAME --from snapshot:{}@SNAPSHOT",
                 point.display(),
                 entry.name,
                 entry.name
-            ))),
+            )),
         }
     }
 }

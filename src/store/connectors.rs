@@ -39,7 +39,7 @@ impl Store {
             Err(error) if name.is_empty() => return Err(error),
             Err(_) => None,
         };
-        connector.ok_or_else(|| Error::refused(format!("connector {name:?} does not exist")))
+        connector.ok_or_else(|| refusal!("connector {name:?} does not exist"))
     }
 
     pub fn secret(&self, name: &ConnectorName) -> Result<Option<Secret>> {

@@ -60,7 +60,7 @@ impl Store {
                 return Ok(name);
             }
         }
-        Err(Error::refused(format!("no name is left for a storage entry {wanted:?}")))
+        Err(refusal!("no name is left for a storage entry {wanted:?}"))
     }
 
     /// Every entry.
@@ -133,11 +133,11 @@ fn entry_name(file: &CStr) -> Option<EntryName> {
 }
 
 pub(crate) fn no_such_entry(name: &str) -> Error {
-    Error::refused(format!("storage entry {name:?} does not exist"))
+    refusal!("storage entry {name:?} does not exist")
 }
 
 pub(crate) fn changed_meanwhile(name: &EntryName) -> Error {
-    Error::refused(format!("storage entry \"{name}\" was changed meanwhile; run the command again"))
+    refusal!("storage entry \"{name}\" was changed meanwhile; run the command again")
 }
 
 fn parse(path: &Path, name: &EntryName, content: &[u8]) -> Result<Entry> {

@@ -264,10 +264,10 @@ impl Journal {
         let mut journal =
             Self { file, path, staging: layout.staging(), is_trusted: is_trusted(owner) };
         journal.recover(roots).map_err(|error| {
-            Error::refused(format!(
+            refusal!(
                 "an earlier change that was interrupted is in the way, noted in {}: {error}",
                 journal.path.display()
-            ))
+            )
         })?;
         Ok(journal)
     }
@@ -399,10 +399,10 @@ impl Journal {
                 &directories.into_iter().filter(own).collect::<Vec<_>>(),
             );
             if !all {
-                return Err(Error::refused(format!(
+                refuse!(
                     "what an earlier change left cannot be removed; {} says what",
                     self.path.display()
-                )));
+                );
             }
         }
         self.sweep()?;
@@ -422,7 +422,7 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
     if left == 0 {
         return Ok(());
     }
-    Err(Error::refused(format!("{left} files of an earlier change cannot be removed")))
+    Err(refusal!("{left} files of an earlier change cannot be removed"))
 }
 
 pub(super) fn flush_directories<'a>(directories: impl Iterator<Item = &'a Path>) -> Result<()> {

@@ -45,5 +45,5 @@ impl Drop for Rights {
 }
 
 fn refused(error: nix::Error) -> Error {
-    Error::refused(format!("unable to work with the rights of the store's owner: {error}"))
+    refusal!("unable to work with the rights of the store's owner: {error}")
 }

@@ -61,9 +61,9 @@ impl Store {
     pub(crate) fn work_beside(&self, name: &str) -> Result<Work> {
         match self.locked(name, libc::F_RDLCK)? {
             Some(file) => Ok(Work { _file: Some(file), alone: None }),
-            None => Err(Error::refused(format!(
-                "{name} is being removed by another command; run the command again"
-            ))),
+            None => {
+                Err(refusal!("{name} is being removed by another command; run the command again"))
+            }
         }
     }
 

@@ -6,9 +6,7 @@ use super::app_life::both;
 use crate::context::Context;
 use crate::domain::app_settings::CloneMode;
 use crate::domain::docker_args::mounted_source;
-use crate::domain::{
-    AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Source, refuse,
-};
+use crate::domain::{AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Source};
 use crate::host::plugn;
 use crate::ops::unmount::{self, legacy_entries};
 use crate::storage::entry_lock::EntryLock;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{app, word};
 use crate::context::Context;
-use crate::domain::{Error, Result};
+use crate::domain::Result;
 use crate::ops::backup;
 
 pub(crate) fn export_app(arguments: &[String], context: &mut Context) -> Result<()> {
@@ -42,5 +42,5 @@ fn directory(arguments: &[String], index: usize) -> Result<PathBuf> {
     if directory.is_absolute() && directory.is_dir() {
         return Ok(directory);
     }
-    Err(Error::refused(format!("{:?} is not the directory of a backup", word(arguments, index))))
+    Err(refusal!("{:?} is not the directory of a backup", word(arguments, index)))
 }

@@ -7,7 +7,7 @@ use super::{app, word};
 use crate::checks::{prepare, sources};
 use crate::context::Context;
 use crate::domain::needs::parse;
-use crate::domain::{AppName, Error, MissingSource, Phase, Result, refuse};
+use crate::domain::{AppName, Error, MissingSource, Phase, Result};
 use crate::fs::tree;
 use crate::ops::needs;
 use crate::store::files::{self, is_absent};
@@ -24,8 +24,7 @@ pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> Result<(
     let document = app_json(&app, Path::new(word(arguments, 1)), context)?.unwrap_or_default();
     let value = serde_json::from_slice::<serde_json::Value>(&document);
     if value.is_ok_and(|value| value.get("storage").is_some()) {
-        let declared = parse(&document)
-            .map_err(|reason| Error::refused(format!("{app}: app.json: {reason}")))?;
+        let declared = parse(&document).map_err(|reason| refusal!("{app}: app.json: {reason}"))?;
         needs::declare(&app, &declared, true, context)?;
     } else if context.store.app_settings(&app)?.needs_from_app_json {
         needs::declare(&app, &[], false, context)?;

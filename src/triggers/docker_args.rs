@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::domain::docker_args::{bound, line, mounted_source, refused};
 use crate::domain::{
     AppName, Attachment, ContainerPath, DOCKER_LOCAL, EntryName, Error, K3S, MissingSource, Phase,
-    Policy, ProcessType, Result, Source, refuse,
+    Policy, ProcessType, Result, Source,
 };
 use crate::ops::access::must_be_in_scope;
 use crate::ops::places::judge;

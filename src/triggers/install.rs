@@ -59,9 +59,8 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
     directories(context)?;
     if is_root() && context.environment.is_dokku() {
         mend_owners(context)?;
-        helpers(context).map_err(|error| {
-            Error::refused(format!("unable to install the helpers for sudo: {error:#}"))
-        })?;
+        helpers(context)
+            .map_err(|error| refusal!("unable to install the helpers for sudo: {error:#}"))?;
         if image::move_to_own_place(context.store.layout())? {
             context.out.detail("Moved the images of entries with a size to storage-images, where only root can write");
         }
@@ -116,12 +115,12 @@ fn linked_storage_root(context: &Context) -> Result<Option<PathBuf>> {
     let real = fs::canonicalize(path).map_err(Error::system("open", path))?;
     let file = context.environment.installation()?.storage_root_file();
     match fs::read_to_string(&file) {
-        Ok(noted) if Path::new(&noted) != real => Err(Error::refused(format!(
+        Ok(noted) if Path::new(&noted) != real => Err(refusal!(
             "{} leads to {}, and led to {noted} when the helpers were installed; if you have moved it, remove {} and run as root: {INSTALL_AGAIN}",
             path.display(),
             real.display(),
             file.display()
-        ))),
+        )),
         _ => Ok(Some(real)),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::options::Options;
-use crate::domain::{Connector, Entry, Error, Mode, Ownership, Problem, Result, Source};
+use crate::domain::{Connector, Entry, Mode, Ownership, Problem, Result, Source};
 use crate::host::environment::Environment;
 use crate::types::{
     Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, renewed,
@@ -112,9 +112,9 @@ fn shared_options(entry: &Entry, connector: &Connector) -> Result<Vec<String>> {
         "" => VERSION,
         given @ ("2.0" | "2.1" | "3.0" | "3.0.2" | "3.1.1") => given,
         other => {
-            return Err(Error::refused(format!(
+            refuse!(
                 "version {other:?} is not a version of CIFS; there are: 2.0, 2.1, 3.0, 3.0.2, 3.1.1"
-            )));
+            );
         }
     };
     let mut options = vec![format!("addr={server}"), format!("vers={version}")];
@@ -152,10 +152,10 @@ fn share(entry: &Entry) -> Result<&str> {
     let is_plain = |c: char| !c.is_control() && !"\\:*?\"<>|".contains(c);
     if share.is_empty() || !share.chars().all(is_plain) || share.split('/').any(|part| part == "..")
     {
-        return Err(Error::refused(format!(
+        refuse!(
             "share {:?} is not the name of a share, such as media or media/films",
             entry.option("share")
-        )));
+        );
     }
     Ok(share)
 }
@@ -166,10 +166,11 @@ fn volume_options(entry: &Entry, context: &Context) -> Result<Options> {
     let mut options = shared_options(entry, &connector)?;
     if connector.has_secret() {
         let secret = context.store.secret(&connector.name)?.ok_or_else(|| {
-            Error::refused(format!(
+            refusal!(
                 "connector {} has no password; set it: dokku storage:connectors:set {} secret",
-                connector.name, connector.name
-            ))
+                connector.name,
+                connector.name
+            )
         })?;
         connector.check_secret(&secret)?;
         options.push(format!("password={}", secret.reveal()));

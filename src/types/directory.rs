@@ -33,9 +33,9 @@ impl StorageType for Directory {
         if place.starts_with('/') {
             return Ok(());
         }
-        Err(Error::refused(format!(
+        Err(refusal!(
             "type directory takes an absolute path, got {place:?}; for a Docker volume: --type volume"
-        )))
+        ))
     }
 
     fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
@@ -85,19 +85,19 @@ impl StorageType for Directory {
         let path = entry.shown_source();
         let snapshot_kind = sized::size(entry).map_or(SnapshotKind::Directory, SnapshotKind::Sized);
         if path != default_path {
-            return Err(Error::refused(format!(
+            refuse!(
                 "storage entry \"{}\" is at {path}; {what} can only be made of an entry at its default host path ({default_path})",
                 entry.name
-            )));
+            );
         }
         match std::fs::symlink_metadata(&default_path) {
             Ok(found) if found.is_dir() => Ok(snapshot_kind),
             // A snapshot can be restored to where nothing is.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(snapshot_kind),
-            Ok(_) => Err(Error::refused(format!(
+            Ok(_) => Err(refusal!(
                 "{default_path} is not a directory but a link or a file; storage entry \"{}\" has no data there",
                 entry.name
-            ))),
+            )),
             Err(error) => Err(Error::system("read", default_path)(error)),
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::{Entry, Error, Problem, Result, Source};
+use crate::domain::{Entry, Problem, Result, Source};
 use crate::storage::root::Place;
 use crate::storage::snapshots::SnapshotKind;
 use crate::storage::{self, file};
@@ -52,11 +52,11 @@ impl StorageType for File {
         if known.contains(&property) {
             return Ok(());
         }
-        Err(Error::refused(format!(
+        Err(refusal!(
             "{property} cannot be set for type file; storage entry \"{}\" has content, {}",
             entry.name,
             known.join(", ")
-        )))
+        ))
     }
 
     fn problem(&self, entry: &Entry, _context: &Context) -> Option<Problem> {

@@ -1,7 +1,7 @@
 //! `k3s`: a claim in a Kubernetes cluster, which Dokku's k3s plugin makes.
 
 use crate::context::Context;
-use crate::domain::{Entry, Error, Result};
+use crate::domain::{Entry, Result};
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
 #[derive(Debug)]
@@ -32,10 +32,11 @@ impl StorageType for K3s {
 
     fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
         if asked {
-            return Err(Error::refused(format!(
+            refuse!(
                 "--destroy-host-dir only applies to docker-local storage entries; \"{}\" is scheduler {:?} and follows --reclaim-policy",
-                entry.name, entry.scheduler
-            )));
+                entry.name,
+                entry.scheduler
+            );
         }
         Ok(Removal::Nothing)
     }

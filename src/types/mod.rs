@@ -60,9 +60,7 @@ pub(crate) use description::Requirement;
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::docker_args;
-use crate::domain::{
-    Attachment, ByteSize, Connector, ConnectorName, Entry, Error, K3S, Result, Source,
-};
+use crate::domain::{Attachment, ByteSize, Connector, ConnectorName, Entry, K3S, Result, Source};
 use crate::host::environment::Environment;
 use crate::storage::root::DirectorySpec;
 use crate::storage::snapshots::SnapshotKind;
@@ -133,11 +131,11 @@ pub(crate) trait StorageType: Sync {
 
     /// Grows the entry, before the new size is noted in it.
     fn resize(&self, entry: &Entry, size: ByteSize, context: &mut Context) -> Result<()> {
-        Err(Error::refused(format!(
+        Err(refusal!(
             "type {} has no size that could be changed; create storage entry \"{}\" anew",
             self.description().name,
             entry.name
-        )))
+        ))
     }
 
     /// Whether what is written stays, rather than going with the container.
@@ -161,11 +159,11 @@ pub(crate) trait StorageType: Sync {
         if !entry.is_typed() || of_every_type.contains(&property) {
             return Ok(());
         }
-        Err(Error::refused(format!(
+        Err(refusal!(
             "{property} cannot be changed for type {}; destroy storage entry \"{}\" and create it anew",
             self.description().name,
             entry.name
-        )))
+        ))
     }
 
     fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
@@ -190,12 +188,12 @@ pub(crate) trait StorageType: Sync {
 
     /// What snapshots and clones of the entry's data are made of; `what` is wanted ("a snapshot", "a clone").
     fn snapshot_kind(&self, entry: &Entry, what: &str, context: &Context) -> Result<SnapshotKind> {
-        Err(Error::refused(format!(
+        Err(refusal!(
             "storage entry \"{}\" is of type {}, which {}",
             entry.name,
             self.description().name,
             self.no_copies(what)
-        )))
+        ))
     }
 
     /// What is said of an entry that has no problem.
@@ -253,10 +251,11 @@ fn refuse_what_it_cannot<B: StorageType + ?Sized>(
         .as_ref()
         .is_some_and(|owner| owner.is_auto() || owner.container_ids().is_some());
     let refused = |what: &str| {
-        Err(Error::refused(format!(
+        Err(refusal!(
             "storage entry \"{}\" is of type {}, which {what}",
-            attachment.entry_name, description.name
-        )))
+            attachment.entry_name,
+            description.name
+        ))
     };
     if attachment.subpath.is_some() && !description.can.subpath {
         return refused("cannot mount a part of it; leave --volume-subpath out");
@@ -272,7 +271,7 @@ pub(crate) fn find(name: &str) -> Result<&'static dyn StorageType> {
     found.copied().ok_or_else(|| {
         let all =
             nearest_first(name, ALL.iter().map(|storage_type| storage_type.description().name));
-        Error::refused(format!("{name:?} is not a type of storage; there are: {all}"))
+        refusal!("{name:?} is not a type of storage; there are: {all}")
     })
 }
 
@@ -328,34 +327,29 @@ pub(crate) fn check_request(storage_type: &dyn StorageType, request: &Request) -
         };
         if !takes {
             let what = if *flag == "PATH" { "a path" } else { flag };
-            return Err(Error::refused(format!(
+            refuse!(
                 "type {name} does not take {what}; dokku storage:types:info {name} shows what it takes"
-            )));
+            );
         }
     }
     let is_known = |key: &str| description.options.iter().any(|choice| choice.name == key);
     if let Some(key) = request.options.keys().find(|key| !description.any_option && !is_known(key))
     {
         let names = nearest_first(key, description.options.iter().map(|choice| choice.name));
-        return Err(Error::refused(format!(
-            "{key:?} is not an option of type {name}; there are: {names}"
-        )));
+        refuse!("{key:?} is not an option of type {name}; there are: {names}");
     }
     let is_missing = |choice: &&Choice| {
         choice.required && request.options.get(choice.name).is_none_or(String::is_empty)
     };
     if let Some(choice) = description.options.iter().find(is_missing) {
-        return Err(Error::refused(format!(
-            "type {name} needs --option {}=…: {}",
-            choice.name, choice.help
-        )));
+        refuse!("type {name} needs --option {}=…: {}", choice.name, choice.help);
     }
     if let Some(wanted) = description.connector
         && request.connector.is_none()
     {
-        return Err(Error::refused(format!(
+        refuse!(
             "type {name} needs --connector NAME; dokku storage:connectors:create NAME --type {wanted} makes one"
-        )));
+        );
     }
     Ok(())
 }
@@ -367,12 +361,12 @@ pub(crate) fn must_be_here(
 ) -> Result<()> {
     match storage_type.requirements(environment).into_iter().find(|needed| !needed.is_here) {
         None => Ok(()),
-        Some(missing) => Err(Error::refused(format!(
+        Some(missing) => Err(refusal!(
             "type {} needs {}, which is not here; {}",
             storage_type.description().name,
             missing.what,
             missing.remedy
-        ))),
+        )),
     }
 }
 
@@ -381,10 +375,11 @@ pub(crate) fn must_be_able_to_be_exclusive(entry: &Entry) -> Result<()> {
     if description.can.exclusive {
         return Ok(());
     }
-    Err(Error::refused(format!(
+    Err(refusal!(
         "storage entry \"{}\" is of type {}, which cannot be exclusive; dokku storage:types:list shows the types",
-        entry.name, description.name
-    )))
+        entry.name,
+        description.name
+    ))
 }
 
 /// Names, those first that look most like what somebody wrote.
@@ -400,10 +395,10 @@ pub(crate) fn connector(entry: &Entry, store: &Store) -> Result<Connector> {
     let connector = store.existing_connector(name)?;
     let Description { name: own, connector: wanted, .. } = of(entry).description();
     match *wanted {
-        Some(wanted) if connector.type_name != wanted => Err(Error::refused(format!(
+        Some(wanted) if connector.type_name != wanted => Err(refusal!(
             "connector {name:?} is of type {}, and type {own} needs one of type {wanted}",
             connector.type_name
-        ))),
+        )),
         _ => Ok(connector),
     }
 }
@@ -412,11 +407,11 @@ fn refuse_to_remove(entry: &Entry, flag: &str, asked: bool) -> Result<()> {
     if !asked {
         return Ok(());
     }
-    Err(Error::refused(format!(
+    Err(refusal!(
         "storage entry \"{}\" is of type {}, whose data is not on this host; {flag} cannot remove it",
         entry.name,
         name_of(entry)
-    )))
+    ))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::options::Options;
-use crate::domain::{Entry, Error, HostPath, Problem, Result, Source};
+use crate::domain::{Entry, HostPath, Problem, Result, Source};
 use crate::host::environment::Environment;
 use crate::types::{
     Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, volume,
@@ -79,18 +79,16 @@ const KNOWN: &str = "ac acdirmax acdirmin acl acregmax acregmin actimeo async bs
 fn volume_options(entry: &Entry) -> Result<Options> {
     let server = remote::server(entry.option("server"))?;
     let path = HostPath::parse(entry.option("path")).map_err(|_| {
-        Error::refused(format!(
+        refusal!(
             "path {:?} is not the path of a directory, such as /srv/data",
             entry.option("path")
-        ))
+        )
     })?;
     let version = match entry.option("version") {
         "" => VERSION,
         given @ ("3" | "4" | "4.0" | "4.1" | "4.2") => given,
         other => {
-            return Err(Error::refused(format!(
-                "version {other:?} is not a version of NFS; there are: 3, 4, 4.0, 4.1, 4.2"
-            )));
+            refuse!("version {other:?} is not a version of NFS; there are: 3, 4, 4.0, 4.1, 4.2");
         }
     };
     let port = remote::port(entry.option("port"), PORT)?;
@@ -98,10 +96,10 @@ fn volume_options(entry: &Entry) -> Result<Options> {
     let is_known =
         |part: &&str| KNOWN.split(' ').any(|known| Some(known) == part.split('=').next());
     if let Some(unknown) = further.iter().find(|part| !is_known(part)) {
-        return Err(Error::refused(format!(
+        refuse!(
             "mount option {unknown:?} is not one of NFS (nfs(5)); there are: {}",
             super::nearest_first(unknown, KNOWN.split(' '))
-        )));
+        );
     }
     let mut options = vec![format!("addr={server}"), format!("nfsvers={version}")];
     if port != PORT {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::docker::volumes::{self, Found};
 use crate::domain::options::Options;
-use crate::domain::{Entry, Error, Problem, Result};
+use crate::domain::{Entry, Problem, Result};
 use crate::types::{Requirement, volume};
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -40,9 +40,7 @@ pub(crate) fn kernel(file_system: &'static str, package: &str) -> Requirement {
 pub(crate) fn server(text: &str) -> Result<&str> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
     if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
-        return Err(Error::refused(format!(
-            "server {text:?} is not the name or address of a host"
-        )));
+        refuse!("server {text:?} is not the name or address of a host");
     }
     Ok(text)
 }
@@ -55,14 +53,14 @@ pub(crate) fn further<'a>(text: &'a str, own: &str) -> Result<Vec<&'a str>> {
         own.split(' ').any(|own| own == key)
     });
     if let Some(part) = taken {
-        return Err(Error::refused(format!(
+        refuse!(
             "mount option {part:?} is set by the type itself; use its own option or the connector"
-        )));
+        );
     }
     if let Some(part) = parts.iter().find(|part| part.contains(char::is_whitespace)) {
-        return Err(Error::refused(format!(
+        refuse!(
             "mount option {part:?} has a blank in it; write options with commas alone, such as soft,timeo=50"
-        )));
+        );
     }
     Ok(parts)
 }
@@ -76,7 +74,7 @@ pub(crate) fn port(text: &str, default: u16) -> Result<u16> {
         return Ok(default);
     }
     let port = text.parse().ok().filter(|&port| port != 0);
-    port.ok_or_else(|| Error::refused(format!("port {text:?} is not a number from 1 to 65535")))
+    port.ok_or_else(|| refusal!("port {text:?} is not a number from 1 to 65535"))
 }
 
 /// Why a server does not answer; none where it does.

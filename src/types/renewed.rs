@@ -26,10 +26,10 @@ pub(crate) fn make(entry: &Entry, options: Options, context: &mut Context) -> Re
     match volumes::find(&context.environment, name) {
         Found::Here(present) if is_same(&present, &wanted) => Ok(()),
         Found::Here(present) if present.labels == wanted.labels => Err(outdated(entry, context)),
-        Found::Here(present) => Err(Error::refused(format!(
+        Found::Here(present) => Err(refusal!(
             "the Docker volume {name} exists with driver {} and other options; remove it, or choose another name",
             present.driver
-        ))),
+        )),
         Found::Missing | Found::Failing(_) | Found::Unknown => created(name, &wanted, context),
     }
 }
@@ -38,11 +38,11 @@ fn outdated(entry: &Entry, context: &Context) -> Error {
     let connector = entry.connector.as_ref().and_then(|name| context.store.connector(name).ok()?);
     let connector =
         connector.map(|connector| format!("{} server {}", connector.name, connector.server));
-    Error::refused(format!(
+    refusal!(
         "the Docker volume {} was made with other values than the connector has now; to have it made anew: dokku storage:connectors:set {}",
         entry.shown_source(),
         connector.unwrap_or_default()
-    ))
+    )
 }
 
 /// Puts a volume with these options in the place of the entry's, unless it has them already. The one before stays as
@@ -103,10 +103,11 @@ fn free_name(entry: &Entry, wanted: &Volume, context: &Context) -> Result<String
             Found::Unknown => return Err(no_answer()),
         }
     }
-    Err(Error::refused(format!(
+    Err(refusal!(
         "there are {NAMES} Docker volumes named like storage entry \"{}\"; remove some: docker volume ls --filter label={ENTRY}={}",
-        entry.name, entry.name
-    )))
+        entry.name,
+        entry.name
+    ))
 }
 
 /// Points the entry to another volume, if it is still as it was.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::domain::docker_args;
-use crate::domain::{Attachment, ByteSize, Entry, Error, Problem, Result, Source, VolumeOptions};
+use crate::domain::{Attachment, ByteSize, Entry, Problem, Result, Source, VolumeOptions};
 use crate::fs::{fuse, mount_points};
 use crate::host::environment::Environment;
 use crate::host::rclone;
@@ -96,9 +96,9 @@ impl StorageType for S3 {
         entry.host_path = Some(Source::parse(&path)?);
         super::must_be_here(self, &context.environment)?;
         if context.environment.host_lib_root()?.is_some() {
-            return Err(Error::refused(
-                "type s3 mounts on the host, which Dokku in a container cannot; use a Docker volume plugin: --type volume --driver",
-            ));
+            refuse!(
+                "type s3 mounts on the host, which Dokku in a container cannot; use a Docker volume plugin: --type volume --driver"
+            );
         }
         let connector = super::connector(entry, &context.store)?;
         let secret = context.store.secret(&connector.name)?;
@@ -120,10 +120,10 @@ impl StorageType for S3 {
                 if let Err(error) = keeping::stop(name, context) {
                     context.out.warn(&error.to_string());
                 }
-                return Err(Error::refused(format!(
+                refuse!(
                     "storage entry \"{name}\" cannot be mounted: {}",
                     reason.unwrap_or(problem.sentence)
-                )));
+                );
             }
             std::thread::sleep(PAUSE);
         }
@@ -200,20 +200,21 @@ impl StorageType for S3 {
         while begin.elapsed() < PATIENCE {
             let [reason, served] = state();
             if let (Some(words), true) = (places.last_reason(), reason != before[0]) {
-                return Err(Error::refused(format!(
+                refuse!(
                     "storage entry \"{}\" does not take up the new values: {words}",
                     entry.name
-                )));
+                );
             }
             if served.is_some() && served != before[1] && self.problem(entry, context).is_none() {
                 return Ok(());
             }
             std::thread::sleep(PAUSE);
         }
-        Err(Error::refused(format!(
+        Err(refusal!(
             "storage entry \"{}\" is not mounted with the new values yet; dokku storage:wait {} waits for it",
-            entry.name, entry.name
-        )))
+            entry.name,
+            entry.name
+        ))
     }
 }
 
@@ -240,17 +241,13 @@ fn check_options(entry: &Entry) -> Result<()> {
         || !bucket.chars().all(|c| is_plain(c) || c.is_ascii_uppercase())
         || bucket.starts_with(['-', '.', '_'])
     {
-        return Err(Error::refused(format!(
-            "bucket {bucket:?} must be 3 to 63 letters, digits, dots and dashes"
-        )));
+        refuse!("bucket {bucket:?} must be 3 to 63 letters, digits, dots and dashes");
     }
     let prefix = entry.option("prefix");
     let is_odd = |part: &str| part == ".." || part == "." || part.is_empty();
     let inner = prefix.trim_matches('/');
     if !prefix.is_empty() && (inner.is_empty() || inner.split('/').any(is_odd)) {
-        return Err(Error::refused(format!(
-            "prefix {prefix:?} is not a directory such as media/films"
-        )));
+        refuse!("prefix {prefix:?} is not a directory such as media/films");
     }
     let size = entry.option("cache-size");
     if !size.is_empty() {
@@ -268,19 +265,12 @@ fn is_free(entry: &Entry, path: &Path, context: &Context) -> Result<()> {
         return Ok(());
     }
     if let Some(point) = mounted.last() {
-        return Err(Error::refused(format!(
-            "{} is mounted at {} already; unmount it first",
-            point.source,
-            path.display()
-        )));
+        refuse!("{} is mounted at {} already; unmount it first", point.source, path.display());
     }
     let mut names = std::fs::read_dir(path).into_iter().flatten();
     if names.next().is_some() || std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir())
     {
-        return Err(Error::refused(format!(
-            "{} is there and not an empty directory; the mount would hide it",
-            path.display()
-        )));
+        refuse!("{} is there and not an empty directory; the mount would hide it", path.display());
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
-use crate::domain::{Attachment, ByteSize, Entry, Error, Mode, Ownership, Result, Source};
+use crate::domain::{Attachment, ByteSize, Entry, Mode, Ownership, Result, Source};
 use crate::types::{Choice, Description, Request, StorageType, volume};
 
 /// The type `tmpfs`.
@@ -64,7 +64,7 @@ impl StorageType for Tmpfs {
             [("--size", &request.size, "size"), ("--mode", &request.mode, "mode")]
         {
             if given.is_some() && request.options.contains_key(key) {
-                return Err(Error::refused(format!("{flag} and --option {key}=… say the same")));
+                refuse!("{flag} and --option {key}=… say the same");
             }
         }
         let mut options = BTreeMap::new();
@@ -92,9 +92,7 @@ impl StorageType for Tmpfs {
 
     fn check_reclaim_policy(&self, entry: &Entry) -> Result<()> {
         if entry.is_deleted_with_entry() {
-            return Err(Error::refused(
-                "type tmpfs keeps nothing, so there is nothing for reclaim policy Delete",
-            ));
+            refuse!("type tmpfs keeps nothing, so there is nothing for reclaim policy Delete");
         }
         Ok(())
     }
@@ -105,17 +103,17 @@ impl StorageType for Tmpfs {
         for option in options.split(',').filter(|option| !option.is_empty()) {
             let key = option.split('=').next().unwrap_or_default();
             if ["size", "mode", "uid", "gid"].contains(&key) {
-                return Err(Error::refused(format!(
+                refuse!(
                     "volume option {option:?} is the entry's own; create a storage entry of type tmpfs with another --{}",
                     if key.ends_with("id") { "chown" } else { key }
-                )));
+                );
             }
             let is_limit = |limit: &&str| option.starts_with(limit) && option.len() > limit.len();
             if !FLAGS.split(' ').any(|flag| flag == option) && !LIMITS.iter().any(is_limit) {
-                return Err(Error::refused(format!(
+                refuse!(
                     "volume option {option:?} is not one of type tmpfs; there are: {}",
                     super::nearest_first(option, FLAGS.split(' ').chain(LIMITS))
-                )));
+                );
             }
         }
         Ok(())

@@ -53,7 +53,7 @@ impl StorageType for Volume {
         let driver = request.driver.as_deref().unwrap_or(LOCAL);
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
         if !driver.chars().all(is_plain) || driver.starts_with('-') {
-            return Err(Error::refused(format!("driver {driver:?} is not the name of a driver")));
+            refuse!("driver {driver:?} is not the name of a driver");
         }
         if driver != LOCAL {
             driver.clone_into(&mut entry.driver);
@@ -128,12 +128,12 @@ fn driver(entry: &Entry) -> &str {
 
 /// The refusal where Docker has to be asked and does not answer.
 pub(crate) fn no_answer() -> Error {
-    Error::refused("Docker does not answer; start it and run the command again")
+    refusal!("Docker does not answer; start it and run the command again")
 }
 
 /// The refusal where Docker cannot look at a volume, in its words.
 pub(crate) fn out_of_reach(name: &str, words: &str) -> Error {
-    Error::refused(format!("Docker does not get at the volume {name}: {words}"))
+    refusal!("Docker does not get at the volume {name}: {words}")
 }
 
 /// Refuses a driver that Docker does not have; where nobody knows, Docker itself will say it.
@@ -143,26 +143,26 @@ fn must_have(driver: &str, context: &Context) -> Result<()> {
     }
     let known = volumes::drivers(&context.environment).unwrap_or_default();
     let known = super::nearest_first(driver, known.iter().map(String::as_str));
-    Err(Error::refused(format!(
+    Err(refusal!(
         "Docker has no volume driver {driver:?}; it has: {known}; one that is a Docker plugin comes with: docker plugin install {driver}; another has to be started before it has a socket in /run/docker/plugins"
-    )))
+    ))
 }
 
 /// Takes a volume that is there as the entry's, unless something else was asked for.
 fn adopt(entry: &mut Entry, present: &volumes::Volume, request: &Request) -> Result<()> {
     let name = entry.shown_source();
     if request.driver.is_some() && present.driver != driver(entry) {
-        return Err(Error::refused(format!(
+        refuse!(
             "the Docker volume {name} exists with driver {}, not {}; choose another name, or leave --driver out to take it as it is",
             present.driver,
             driver(entry)
-        )));
+        );
     }
     if !request.options.is_empty() && present.options != request.options {
-        return Err(Error::refused(format!(
+        refuse!(
             "the Docker volume {name} exists with other options ({}); choose another name, or leave --option out to take it as it is",
             shown(&present.options)
-        )));
+        );
     }
     entry.driver.clear();
     if present.driver != LOCAL {
@@ -192,11 +192,11 @@ pub(crate) fn make(entry: &Entry, options: Options, context: &mut Context) -> Re
     let driver = driver(entry).to_owned();
     if let Found::Here(present) = volumes::find(&context.environment, name) {
         if present.options != options || present.driver != driver {
-            return Err(Error::refused(format!(
+            refuse!(
                 "the Docker volume {name} exists with driver {} and other options ({}); remove it, or choose another name",
                 present.driver,
                 shown(&present.options)
-            )));
+            );
         }
         // The other types' volumes are their own matter, and are looked for again before each deploy.
         if entry.type_name == Volume.description().name {

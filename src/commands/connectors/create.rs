@@ -6,7 +6,7 @@ use super::{Flags, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
 use crate::domain::connector::{ConnectorType, TYPES};
-use crate::domain::{Connector, ConnectorName, Error, Result, Secret, refuse};
+use crate::domain::{Connector, ConnectorName, Error, Result, Secret};
 use crate::types::nearest_first;
 
 #[derive(Debug, Parser)]
@@ -58,18 +58,19 @@ fn named_type(name: Option<&str>) -> Result<&'static ConnectorType> {
     if name.is_empty() {
         refuse!("--type is required; there are: {names}");
     }
-    TYPES.iter().find(|known| known.name == name).ok_or_else(|| {
-        Error::refused(format!("{name:?} is not a type of connector; there are: {names}"))
-    })
+    TYPES
+        .iter()
+        .find(|known| known.name == name)
+        .ok_or_else(|| refusal!("{name:?} is not a type of connector; there are: {names}"))
 }
 
 fn no_secret(connector: &Connector) -> Error {
     let who = connector.known_type().map_or("", |known| known.who);
-    Error::refused(format!(
+    refusal!(
         "connector {} has no {who}, so it has no secret either; give --{who}, or leave {} out",
         connector.name,
         super::SECRET_FILE
-    ))
+    )
 }
 
 fn must_be_same(existing: &Connector, wanted: &Connector) -> Result<()> {
@@ -81,9 +82,9 @@ fn must_be_same(existing: &Connector, wanted: &Connector) -> Result<()> {
 
 fn other_values(existing: &Connector) -> Error {
     let name = &existing.name;
-    Error::refused(format!(
+    refusal!(
         "connector {name} already exists with other values; to change it: dokku storage:connectors:set {name}"
-    ))
+    )
 }
 
 /// Writes the connector and its secret in one step; false where they are there already.

@@ -3,7 +3,7 @@
 use super::no_more_than;
 use crate::commands::arguments::{self, Force};
 use crate::context::Context;
-use crate::domain::{ConnectorName, Entry, Result, refuse};
+use crate::domain::{ConnectorName, Entry, Result};
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (force, positional) = arguments::parse::<Force>(words, context)?;

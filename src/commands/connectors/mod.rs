@@ -12,7 +12,7 @@ use clap::Parser;
 
 use super::arguments::{Positional, given};
 use crate::context::Context;
-use crate::domain::{Connector, ConnectorName, Error, Result, Secret, options, refuse};
+use crate::domain::{Connector, ConnectorName, Result, Secret, options};
 use crate::ops::access;
 
 /// The flag that says where the secret is.
@@ -87,7 +87,7 @@ fn no_secret_among(words: &[String]) -> Result<()> {
         is_refused.then(|| flag.to_owned())
     };
     match words.iter().take_while(|word| *word != "--").find_map(|word| name(word)) {
-        Some(flag) => Err(Error::refused(format!("--{flag} is refused: {}", secret::HOW))),
+        Some(flag) => Err(refusal!("--{flag} is refused: {}", secret::HOW)),
         None => Ok(()),
     }
 }
@@ -111,9 +111,9 @@ fn stored_secret(connector: &Connector, context: &Context) -> Result<Option<Secr
     }
     let name = &connector.name;
     context.store.secret(name)?.map(Some).ok_or_else(|| {
-        Error::refused(format!(
+        refusal!(
             "connector {name} has no {}; set it: dokku storage:connectors:set {name} {SECRET}",
             connector.secret_name()
-        ))
+        )
     })
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use rustix::fs::OFlags;
 
 use crate::context::Context;
-use crate::domain::{Connector, Error, Result, Secret, refuse};
+use crate::domain::{Connector, Error, Result, Secret};
 use crate::host::terminal::{self, Asked};
 
 /// How a secret is given.
@@ -35,8 +35,7 @@ pub(super) fn take(
             connector.name
         );
     }
-    let text = String::from_utf8(text)
-        .map_err(|_| Error::refused(format!("the {name} is not UTF-8 text")))?;
+    let text = String::from_utf8(text).map_err(|_| refusal!("the {name} is not UTF-8 text"))?;
     let secret = Secret::parse(&text)?;
     connector.check_secret(&secret)?;
     Ok(secret)

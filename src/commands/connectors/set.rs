@@ -3,7 +3,7 @@
 use super::{Flags, SECRET, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
-use crate::domain::{Connector, Entry, Error, Result, Secret, options, refuse};
+use crate::domain::{Connector, Entry, Result, Secret, options};
 use crate::ops::entries::tell_problems;
 use crate::ops::restart;
 use crate::storage::entry_lock::EntryLock;
@@ -150,16 +150,16 @@ fn follow(connector: &Connector, is_changed: bool, context: &mut Context) -> Res
         let _lock = EntryLock::take(entry.name.as_str(), context)?;
         let followed = storage_type.connector_changed(entry, context);
         if let Err(error) = followed.and_then(|()| say_restarts(entry, context)) {
-            problems.push(Error::refused(format!(
+            problems.push(refusal!(
                 "storage entry \"{}\" does not use the new values yet: {error}",
                 entry.name
-            )));
+            ));
         }
     }
     if !problems.is_empty() {
-        problems.push(Error::refused(format!(
+        problems.push(refusal!(
             "connector {name} keeps its values; once that is mended, run the same command again"
-        )));
+        ));
     }
     tell_problems(&problems, context)
 }

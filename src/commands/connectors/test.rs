@@ -3,7 +3,7 @@
 use super::no_more_than;
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::domain::{Connector, Error, Result};
+use crate::domain::{Connector, Result};
 use crate::host::rclone::listing::{self, Remote};
 
 /// How many names are shown.
@@ -20,7 +20,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     context.out.flush()?;
     let names = listing::list(&remote).map_err(|error| {
         let what = if path.is_empty() { connector.place().to_owned() } else { path.to_owned() };
-        Error::refused(format!("connector {} cannot list {what}: {error}", connector.name))
+        refusal!("connector {} cannot list {what}: {error}", connector.name)
     })?;
     context.out.headline(&headline(&connector, path, names.len()));
     for name in names.iter().take(SHOWN) {

@@ -6,7 +6,7 @@ use request::Arguments;
 
 use crate::commands::arguments::{self, parsed};
 use crate::context::Context;
-use crate::domain::{Entry, Result, Sha256, Source, refuse, source};
+use crate::domain::{Entry, Result, Sha256, Source, source};
 use crate::ops::places::{Places, judge};
 use crate::ops::populate::{self, Origin};
 use crate::ops::{access, content, scheduler};

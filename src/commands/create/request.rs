@@ -8,7 +8,7 @@ use crate::domain::entry::unsupported_scheduler;
 use crate::domain::paths::as_typed;
 use crate::domain::{
     ConnectorName, DOCKER_LOCAL, Entry, EntryName, Error, K3S, Mode, Ownership, Result, Scope,
-    Source, options, refuse, source,
+    Source, options, source,
 };
 use crate::host::environment;
 use crate::storage::root::{self, Place};
@@ -157,9 +157,7 @@ fn type_and_scheduler(arguments: &Arguments) -> Result<(&str, &str)> {
     match (storage_type.description().reach, scheduler) {
         (Reach::Cluster, _) => Ok((noted, K3S)),
         (_, DOCKER_LOCAL) => Ok((noted, scheduler)),
-        _ => Err(Error::refused(format!(
-            "type {name} is for scheduler docker-local, not {scheduler}"
-        ))),
+        _ => Err(refusal!("type {name} is for scheduler docker-local, not {scheduler}")),
     }
 }
 
@@ -231,5 +229,5 @@ fn bad_source(name: &EntryName, scheduler: &str, typed: &str, reason: &Error) ->
     if typed.starts_with('/') {
         return Error::refused(reason.to_string());
     }
-    Error::refused(format!("storage entry \"{name}\" host_path must be {kind}, got {typed:?}"))
+    refusal!("storage entry \"{name}\" host_path must be {kind}, got {typed:?}")
 }

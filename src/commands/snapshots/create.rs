@@ -6,7 +6,7 @@ use crate::commands::arguments;
 use crate::context::Context;
 use crate::docker::pausing::Paused;
 use crate::domain::snapshot::Made;
-use crate::domain::{Entry, Error, Moment, Result, Snapshot, SnapshotName};
+use crate::domain::{Entry, Moment, Result, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
 use crate::ops::snapshots::{containers_with, must_be_free};
 use crate::storage::snapshots::{self, SnapshotKind};
@@ -51,7 +51,7 @@ fn copy_while_paused(
     context: &mut Context,
 ) -> Result<Copied> {
     let containers = containers_with(entry, context).ok_or_else(|| {
-        Error::refused("Docker does not answer, so no container can be paused; leave --pause out")
+        refusal!("Docker does not answer, so no container can be paused; leave --pause out")
     })?;
     // Somebody else let those wait that wait already.
     let running: Vec<_> = containers.iter().filter(|container| !container.is_paused).collect();

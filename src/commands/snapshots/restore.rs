@@ -6,7 +6,7 @@ use crate::commands::arguments;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::domain::snapshot::{Made, directory_name};
-use crate::domain::{AppName, Entry, Error, Moment, Result, Snapshot, SnapshotName, refuse};
+use crate::domain::{AppName, Entry, Moment, Result, Snapshot, SnapshotName};
 use crate::ops::places::{self, Places};
 use crate::ops::snapshots::{containers_with, existing, must_be_free};
 use crate::ops::{access, apps};
@@ -71,17 +71,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     // What follows must not be taken for a failure of the restore.
     kind.ready(&entry, context).map_err(|error| {
-        Error::refused(format!(
-            "storage entry \"{}\" is restored from snapshot {}, but cannot be attached: {error}; try again: dokku storage:wait {}",
-            entry.name, note.name, entry.name
-        ))
+        refusal!("storage entry \"{}\" is restored from snapshot {}, but cannot be attached: {error}; try again: dokku storage:wait {}",
+            entry.name, note.name, entry.name)
     })?;
     if is_mounted {
         root::as_noted(&entry, &spec, entry.name.as_str(), context).map_err(|error| {
-            Error::refused(format!(
-                "storage entry \"{}\" is restored from snapshot {}, but has the owner and the mode of the snapshot: {error}",
-                entry.name, note.name
-            ))
+            refusal!("storage entry \"{}\" is restored from snapshot {}, but has the owner and the mode of the snapshot: {error}",
+                entry.name, note.name)
         })?;
     }
     context
@@ -110,7 +106,7 @@ fn before(entry: &Entry, store: &Store) -> Result<Snapshot> {
     let mut names = SnapshotName::before_restore(created);
     let is_free = |name: &SnapshotName| must_be_free(&entry.name, name, store).is_ok();
     let name = names.by_ref().take(100).find(is_free);
-    let name = name.ok_or_else(|| Error::refused("too many restores at once; try again"))?;
+    let name = name.ok_or_else(|| refusal!("too many restores at once; try again"))?;
     Ok(Snapshot::new(entry.name.clone(), name, created, Made::Moved))
 }
 
@@ -213,7 +209,7 @@ fn seen<'a>(containers: &'a [Container], context: &Context) -> Result<(Vec<&'a s
 /// The containers that are to be stopped, where the caller may see all of them.
 fn using(entry: &Entry, context: &Context) -> Result<Vec<Container>> {
     let containers = containers_with(entry, context)
-        .ok_or_else(|| Error::refused("Docker does not answer, so no container can be stopped"))?;
+        .ok_or_else(|| refusal!("Docker does not answer, so no container can be stopped"))?;
     if seen(&containers, context)?.1 {
         access::must_see_every_app("containers that you cannot see have it mounted", context)?;
     }

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::domain::{Error, Result, Trashed, refuse};
+use crate::domain::{Error, Result, Trashed};
 use crate::ops::confirmation;
 use crate::ops::places::Places;
 use crate::ops::trash::{called, empty_expired, remove, shown_size, usage, visible};

@@ -4,7 +4,7 @@ use clap::Parser;
 
 use crate::commands::arguments::{self, given};
 use crate::context::Context;
-use crate::domain::{DirectoryName, Entry, EntryName, Error, Result, Source, Trashed, refuse};
+use crate::domain::{DirectoryName, Entry, EntryName, Result, Source, Trashed};
 use crate::ops::places::judge;
 use crate::ops::trash::{called, visible};
 use crate::storage::entry_lock::EntryLock;
@@ -110,10 +110,10 @@ fn restore(item: &Trashed, wanted: &Wanted, context: &Context) -> Result<()> {
 /// Refuses what is not in the trash any more, and a name that something has.
 fn must_be_free(item: &Trashed, wanted: &Wanted, store: &Store) -> Result<()> {
     let taken = |what: &str| {
-        Err(Error::refused(format!(
+        Err(refusal!(
             "{what}; give it another name: dokku storage:trash:restore {} --as NEW-NAME",
             item.id
-        )))
+        ))
     };
     if store.trashed(&item.id)?.as_ref() != Some(item) {
         refuse!("{} is not in the trash any more; somebody else restored or removed it", item.id);

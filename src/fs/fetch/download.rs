@@ -83,13 +83,13 @@ pub(crate) fn download(
         }
     })?;
     match stopped {
-        Some(Stop::Full) => Err(Error::refused(format!(
-            "{address} is larger than what the disk has free ({most} bytes)"
-        ))),
+        Some(Stop::Full) => {
+            Err(refusal!("{address} is larger than what the disk has free ({most} bytes)"))
+        }
         Some(Stop::Write(error)) => Err(Error::system("write to", root)(error)),
         None if answer.status != 0 => {
             let said = answer.stderr.replace(address.as_str(), &address.to_string());
-            Err(Error::refused(format!("unable to download {address}: {}", words(&said))))
+            Err(refusal!("unable to download {address}: {}", words(&said)))
         }
         None => Ok((received, Sha256::of(&sum.finalize()))),
     }

@@ -98,7 +98,7 @@ impl Git {
         if answer.status != 0 {
             // An address may have a key behind a question mark.
             let told = answer.stderr.replace(address.as_str(), &address.to_string());
-            return Err(Error::refused(format!("git did not fetch {address}: {}", words(&told))));
+            refuse!("git did not fetch {address}: {}", words(&told));
         }
         answer.stdout = said.unwrap_or_default();
         Ok(answer)
@@ -121,10 +121,10 @@ fn check_links(top: &Path) -> Result<()> {
                 let target = fs::read_link(found.path()).map_err(Error::system("read", &path))?;
                 let target = std::os::unix::ffi::OsStrExt::as_bytes(target.as_os_str());
                 tree::must_stay_inside(&inner, target).map_err(|error| {
-                    Error::refused(format!(
+                    refusal!(
                         "the repository's member {:?} is refused: {error}",
                         inner.to_string_lossy()
-                    ))
+                    )
                 })?;
             }
         }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub(crate) use download::download;
 pub(crate) use git::fetch as fetch_git;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::host::users::is_root;
 use crate::host::{process, rclone};
 
@@ -25,9 +25,9 @@ pub(crate) fn fetcher(owner: Option<(u32, u32)>) -> Option<(u32, u32)> {
 /// A program's path, with what brings it where it is not on this host.
 fn program(name: &str) -> Result<PathBuf> {
     process::find(name).ok_or_else(|| {
-        Error::refused(format!(
+        refusal!(
             "--from needs {name}, which is not here; install it (on Debian: apt-get install {name})"
-        ))
+        )
     })
 }
 

@@ -31,7 +31,7 @@ impl Image {
             drop(top);
             detach(storage, name)?;
             if is_kept(&device) {
-                return Err(Error::refused(format!("{} is still used", target.display())));
+                refuse!("{} is still used", target.display());
             }
         }
         let file = self.open(OFlags::RDWR).map_err(Error::system("open", &self.shown))?;
@@ -62,10 +62,10 @@ impl Image {
 
     /// Says that an image of an earlier entry is there.
     pub(crate) fn is_in_the_way(&self) -> Error {
-        Error::refused(format!(
+        refusal!(
             "{} is there with data of an earlier entry; choose another name, or take that data over without --from",
             self.shown.display()
-        ))
+        )
     }
 
     /// Puts it in the place of an entry's image, which is attached there and is not used, and has that under its own name.
@@ -75,10 +75,10 @@ impl Image {
         let device = attached_at(&storage.join(name));
         detach(storage, name)?;
         if device.as_deref().is_some_and(is_kept) {
-            return Err(Error::refused(format!(
+            refuse!(
                 "something still uses {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
                 storage.join(name).display()
-            )));
+            );
         }
         let exchange = || {
             let flags = RenameFlags::EXCHANGE;

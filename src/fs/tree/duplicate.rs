@@ -64,7 +64,7 @@ pub(crate) fn copy_into(
     must_be_attached(&source, root, from)?;
     close(&target).map_err(failed())?;
     if !is_directory_empty(&target).map_err(failed())? {
-        return Err(Error::refused(format!("{} is not empty", root.join(into).display())));
+        refuse!("{} is not empty", root.join(into).display());
     }
     match copy(source, target, Owners::Kept, progress) {
         Ok(copied) => Ok(Some(copied)),
@@ -78,10 +78,7 @@ fn must_be_attached(directory: &OwnedFd, root: &Path, name: &str) -> Result<()> 
     let is_immutable =
         ioctl_getflags(directory).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE));
     if is_immutable && is_directory_empty(directory).is_ok_and(|is_empty| is_empty) {
-        return Err(Error::refused(format!(
-            "nothing is attached at {}; run the command again",
-            root.join(name).display()
-        )));
+        refuse!("nothing is attached at {}; run the command again", root.join(name).display());
     }
     Ok(())
 }

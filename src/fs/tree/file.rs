@@ -45,9 +45,9 @@ pub(crate) fn own_file(root: &Path, name: &str, uid: u32, gid: u32) -> Result<()
 pub(crate) fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
     let path = root.join(name);
     if mode & !FILE_MODES != 0 {
-        return Err(Error::refused(format!(
+        refuse!(
             "mode {mode:04o} is not for a file: set-uid, set-gid and sticky bits are only for directories"
-        )));
+        );
     }
     let (root_fd, file) = enter_file(root, name, OFlags::PATH)?;
     // The kernel changes no mode by a descriptor that cannot read; this names just what it is open on.
@@ -110,24 +110,24 @@ pub(crate) fn remove_file(root: &Path, name: &str) -> Result<()> {
 fn enter_file(root: &Path, name: &str, access: OFlags) -> Result<(OwnedFd, OwnedFd)> {
     let path = root.join(name);
     if name.contains('/') {
-        return Err(Error::refused(format!("{name:?} is not the name of a file")));
+        refuse!("{name:?} is not the name of a file");
     }
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    let name = CString::new(name)
-        .map_err(|_| Error::refused("a file's name cannot contain a NUL byte"))?;
+    let name =
+        CString::new(name).map_err(|_| refusal!("a file's name cannot contain a NUL byte"))?;
     let flags = access | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = open_below(&root_fd, &name, flags, BENEATH | ResolveFlags::NO_XDEV)
         .map_err(Error::system("open", &path))?;
     let stat = fstat(&file).map_err(Error::system("open", &path))?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(Error::refused(format!("{} is not a regular file", path.display())));
+        refuse!("{} is not a regular file", path.display());
     }
     if stat.st_nlink != 1 {
-        return Err(Error::refused(format!(
+        refuse!(
             "{} has {} hard links; only a file with one name is touched",
             path.display(),
             stat.st_nlink
-        )));
+        );
     }
     Ok((root_fd, file))
 }

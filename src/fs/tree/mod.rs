@@ -54,8 +54,8 @@ const BENEATH: ResolveFlags =
 pub(crate) fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
     let path = root.join(name);
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    let name = CString::new(name)
-        .map_err(|_| Error::refused("a directory's name cannot contain a NUL byte"))?;
+    let name =
+        CString::new(name).map_err(|_| refusal!("a directory's name cannot contain a NUL byte"))?;
     open_below(&root_fd, &name, DIRECTORY, BENEATH).map_err(Error::system("open", path))
 }
 

@@ -105,9 +105,7 @@ pub(crate) fn own(
     }
     owned.left_alone += lock(&change.found).of_incomplete();
     first.map_or(Ok(owned), |error| {
-        Err(Error::refused(format!(
-            "unable to change the ownership of {failures} files or directories below {shown}: {error}"
-        )))
+        Err(refusal!("unable to change the ownership of {failures} files or directories below {shown}: {error}"))
     })
 }
 

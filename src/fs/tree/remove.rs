@@ -22,11 +22,11 @@ pub(crate) fn remove(root: &Path, name: &str) -> Result<()> {
     }
     let path = root.join(name);
     if let Some(point) = mount_points::below(&path).first() {
-        return Err(Error::refused(format!(
+        refuse!(
             "{} is a mount point, so nothing of {} is removed; unmount it first",
             point.display(),
             path.display()
-        )));
+        );
     }
     let top = match enter(root, name) {
         Ok(top) => top,

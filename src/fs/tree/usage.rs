@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::error::Result;
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::is_one_of;
 use crate::fs::tree::names::Found;
@@ -31,7 +31,7 @@ const BLOCK: u64 = 512;
 /// Counts what a tree takes, the directory itself included. No link is followed and no mount point crossed.
 pub(crate) fn usage(directory: OwnedFd) -> Result<Usage> {
     let counted = walk(directory.into(), &Count::default())
-        .map_err(|error| Error::refused(format!("unable to count all of it: {error}")))?;
+        .map_err(|error| refusal!("unable to count all of it: {error}"))?;
     let mut usage = Usage::default();
     for own in counted {
         usage.bytes += own.bytes;

@@ -46,10 +46,11 @@ impl Remote {
         match connector.known_type().map(|known| known.protocol) {
             Some(Protocol::ObjectStore) => Ok(Self::s3(connector, secret, path)),
             Some(Protocol::Share) => Self::cifs(connector, secret, path),
-            None => Err(Error::refused(format!(
+            None => Err(refusal!(
                 "connector {} is of type {}, which rclone is not used for",
-                connector.name, connector.type_name
-            ))),
+                connector.name,
+                connector.type_name
+            )),
         }
     }
 
@@ -115,16 +116,16 @@ impl Remote {
     fn run(&self, command: &[&str]) -> Result<Answer> {
         let words: Vec<&str> = BRIEFLY.iter().chain(command).copied().collect();
         let program = Program::new(PROGRAM, &words).alone(&self.environment);
-        program.within(PATIENCE)?.ok_or_else(|| {
-            Error::refused(format!("it was not listed within {} seconds", PATIENCE.as_secs()))
-        })
+        program
+            .within(PATIENCE)?
+            .ok_or_else(|| refusal!("it was not listed within {} seconds", PATIENCE.as_secs()))
     }
 }
 
 fn must_be_here() -> Result<()> {
     match process::find(PROGRAM) {
         Some(_) => Ok(()),
-        None => Err(Error::refused(format!("rclone is not here; {}", super::REMEDY))),
+        None => Err(refusal!("rclone is not here; {}", super::REMEDY)),
     }
 }
 
@@ -168,7 +169,7 @@ fn obscure(secret: &Secret) -> Result<String> {
         Some(Answer { status: 0, stdout, .. }) if !stdout.trim().is_empty() => {
             Ok(stdout.trim().to_owned())
         }
-        _ => Err(Error::refused("rclone did not take the password")),
+        _ => Err(refusal!("rclone did not take the password")),
     }
 }
 
@@ -180,9 +181,7 @@ fn check_path(path: &str) -> Result<()> {
     if is_plain {
         return Ok(());
     }
-    Err(Error::refused(format!(
-        "{path:?} is not the name of a bucket or a share, such as films or films/2024"
-    )))
+    Err(refusal!("{path:?} is not the name of a bucket or a share, such as films or films/2024"))
 }
 
 #[cfg(test)]

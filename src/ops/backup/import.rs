@@ -103,7 +103,7 @@ fn content(path: &Path) -> Result<Option<String>> {
 fn refused(path: &Path, why: impl std::fmt::Display) -> Error {
     let (path, why) = (path.display().to_string(), why.to_string());
     let why = why.strip_prefix(&path).map_or(why.as_str(), |rest| rest.trim_start_matches(": "));
-    Error::refused(format!("{path}: {}; nothing was imported", why.trim_end_matches('.').trim()))
+    refusal!("{path}: {}; nothing was imported", why.trim_end_matches('.').trim())
 }
 
 fn properties(path: &Path) -> Result<BTreeMap<String, String>> {

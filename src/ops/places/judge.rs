@@ -28,9 +28,9 @@ pub(crate) fn resolved(path: &str, context: &Context) -> Result<RealPath> {
     match real {
         // Without Dokku there is nobody else to ask, and nobody to keep out.
         Some(real) if real.is_known() || !context.environment.is_dokku() => Ok(real),
-        _ => Err(Error::refused(format!(
+        _ => Err(refusal!(
             "nobody knows where {path:?} leads: a directory on the way cannot be looked into; choose another path"
-        ))),
+        )),
     }
 }
 
@@ -177,9 +177,9 @@ pub(crate) fn at_deploy(
         VolumeOptions::Deny => true,
     };
     if refuses && !is_open {
-        return Err(Error::refused(format!(
+        refuse!(
             "nobody who sees every app has looked at the options of the Docker volume {name}; somebody who does can note them: dokku storage:create NAME {name} --type volume, and mount that"
-        )));
+        );
     }
     let led = led(&target, context)?;
     for (path, real) in &led {
@@ -209,11 +209,11 @@ pub(crate) fn part(entry: &Entry, attachment: &Attachment, context: &Context) ->
     if part.is_within(&root) {
         return Ok(());
     }
-    Err(Error::refused(format!(
+    Err(refusal!(
         "{source} leads out of storage entry \"{}\" to {}; remove the link and deploy again",
         entry.name,
         part.path().display()
-    )))
+    ))
 }
 
 /// Refuses what this plugin has for itself in the storage root: the trash, snapshots, what is staged.
@@ -223,10 +223,10 @@ fn must_not_be_reserved(path: &str, real: &RealPath, context: &Context) -> Resul
     if first.is_none_or(|name| !name.as_encoded_bytes().starts_with(b".")) {
         return Ok(());
     }
-    Err(Error::refused(format!(
+    Err(refusal!(
         "{path:?} is the plugin's own: names in {} that begin with a dot are no paths to use; to get data out of there: dokku storage:trash:restore, or storage:create NAME --from snapshot:ENTRY@NAME",
         context.store.layout().storage().display()
-    )))
+    ))
 }
 
 /// Refuses paths that are reserved, or belong to what is out of reach.
@@ -277,18 +277,15 @@ fn overlaps(led: &[Led], entry: &Entry) -> bool {
 }
 
 fn in_use_by_others(source: &Source) -> Error {
-    Error::refused(format!(
-        "{:?} is in use by apps that you cannot see; choose another place",
-        source.as_str()
-    ))
+    refusal!("{:?} is in use by apps that you cannot see; choose another place", source.as_str())
 }
 
 fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
-    Error::refused(format!(
+    refusal!(
         "{source:?} belongs to storage entry \"{}\", which is for {} only",
         entry.name,
         access::shown_scope(entry, context)
-    ))
+    )
 }
 
 /// Refuses a caller who does not see every app a path that holds what all of them have, or what is noted of it.

@@ -80,7 +80,7 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
 
 fn must_be_nobodys(path: &Path, store: &Store) -> Result<()> {
     if !std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
-        return Err(Error::refused(format!("{} is not there any more", path.display())));
+        refuse!("{} is not there any more", path.display());
     }
     let found = store.entries()?;
     if let Some(problem) = found.problems.into_iter().next() {
@@ -90,11 +90,7 @@ fn must_be_nobodys(path: &Path, store: &Store) -> Result<()> {
         if let Some(Source::Path(other)) = &entry.host_path
             && overlap(path, Path::new(other.as_str()))
         {
-            return Err(Error::refused(format!(
-                "storage entry \"{}\" refers to {} by now",
-                entry.name,
-                path.display()
-            )));
+            refuse!("storage entry \"{}\" refers to {} by now", entry.name, path.display());
         }
     }
     Ok(())
@@ -125,14 +121,14 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
     must_be_unused(unused, context)?;
     let name = Path::new(&unused.place).file_name().unwrap_or_default();
     let Some((entry, snapshot)) = name.to_str().and_then(of_directory_name) else {
-        return Err(Error::refused(format!("{} is not a snapshot", unused.place)));
+        refuse!("{} is not a snapshot", unused.place);
     };
     let path = context.store.layout().snapshot_directory(&entry, &snapshot);
     let _lock = EntryLock::take(entry.as_str(), context)?;
     let staged = Staged::new(entry.as_str(), context)?;
     context.store.change(|change| {
         if change.store().layout().entry(&entry).exists() {
-            return Err(Error::refused(format!("storage entry \"{entry}\" is registered by now")));
+            refuse!("storage entry \"{entry}\" is registered by now");
         }
         change.move_directory(path.clone(), staged.path());
         change.remove_snapshot(&entry, &snapshot)
@@ -146,7 +142,7 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
 fn app(unused: &Unused, context: &mut Context) -> Result<()> {
     let name = AppName::parse(&unused.name)?;
     if context.store.apps()?.contains(&name) {
-        return Err(Error::refused(format!("the app {name} exists by now")));
+        refuse!("the app {name} exists by now");
     }
     forget::forget(&name, context)?;
     context.out.detail(&format!("Removed {}", unused.place));

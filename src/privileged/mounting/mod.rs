@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::context::Context;
-use crate::domain::{EntryName, Error, Result, refuse};
+use crate::domain::{EntryName, Error, Result};
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::process::Program;
 use crate::privileged::{no_more_than, root, unknown, word};
@@ -104,7 +104,7 @@ impl Subject {
         // Whoever called may be gone before it has a session of its own.
         wait_until(PATIENCE, || self.places.is_kept())
             .then_some(())
-            .ok_or_else(|| Error::refused("the process that keeps it mounted did not start"))
+            .ok_or_else(|| refusal!("the process that keeps it mounted did not start"))
     }
 
     fn again(&self, context: &Context) -> Result<()> {
@@ -213,7 +213,7 @@ pub(crate) fn fusermount(words: &[String], context: &mut Context) -> Result<()> 
         return Ok(());
     }
     let (descriptor, socket) = context.environment.fuse_descriptors().ok_or_else(|| {
-        Error::refused("this is only called by a program that the supervisor of a mount started")
+        refusal!("this is only called by a program that the supervisor of a mount started")
     })?;
     fuse::hand_over(descriptor, socket).map_err(Error::system("hand over", fuse::DEVICE))
 }

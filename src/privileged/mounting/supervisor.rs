@@ -14,7 +14,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::os::fd::AsFd;
 
-use crate::domain::{Error, Result, refuse};
+use crate::domain::{Error, Result};
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::environment::{Environment, FUSE_DESCRIPTOR};
 use crate::host::process::Program;
