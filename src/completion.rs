@@ -10,9 +10,7 @@ use crate::types;
 const FUNCTIONS: &str = include_str!("completion.bash");
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    if words != ["bash"] {
-        refuse!("name the shell: dokku-storage completion bash");
-    }
+    refuse_if!(words != ["bash"], "name the shell: dokku-storage completion bash");
     let script = script(context.catalog)?;
     context.out.text(&script);
     Ok(())

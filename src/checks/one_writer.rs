@@ -91,12 +91,11 @@ pub(crate) fn make_way(
     let Some(first) = entries.first() else {
         return Ok(());
     };
-    if index > 1 {
-        refuse!(
-            "{app} mounts storage entry \"{}\", which is exclusive, so there cannot be a container {process_type}.{index}; dokku ps:scale {app} {process_type}=1",
-            first.name
-        );
-    }
+    refuse_if!(
+        index > 1,
+        "{app} mounts storage entry \"{}\", which is exclusive, so there cannot be a container {process_type}.{index}; dokku ps:scale {app} {process_type}=1",
+        first.name
+    );
     let running = containers::all_for_certain(&context.environment)?;
     for entry in &entries {
         if let Some(finding) = in_the_way(app, entry, &running, context).first() {

@@ -47,12 +47,8 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let map = Map::of(context.row);
     let positional = arguments::positional(words, context)?;
     let (name, key, value) = (positional.at(0), positional.at(1), positional.at(2));
-    if name.is_empty() {
-        refuse!("storage entry name is required");
-    }
-    if key.is_empty() {
-        refuse!("No {} key specified", map.singular);
-    }
+    refuse_if!(name.is_empty(), "storage entry name is required");
+    refuse_if!(key.is_empty(), "No {} key specified", map.singular);
     positional.at_most(3)?;
     let entry = access::entry(name, context)?;
     context.out.report_headline(&if value.is_empty() {
@@ -80,12 +76,11 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
         let entry = access::entry(name, context)?;
         return one(map, &entry, &request, context);
     }
-    if request.asked.flag.is_some() {
-        refuse!(
-            "{} requires a storage entry name when an info flag is specified",
-            context.row.command()
-        );
-    }
+    refuse_if!(
+        request.asked.flag.is_some(),
+        "{} requires a storage entry name when an info flag is specified",
+        context.row.command()
+    );
     let found = crate::ops::entries::visible(false, context)?;
     if found.entries.is_empty() && request.asked.format != Format::Json {
         context.out.headline_unless_quiet("No storage entries registered");

@@ -148,9 +148,7 @@ fn entry(app: &AppName, wanted: &Wanted, context: &Context) -> Result<Entry> {
             )),
         };
     }
-    if wanted.host_path.is_empty() {
-        refuse!("it has neither an entry_name nor a host_path");
-    }
+    refuse_if!(wanted.host_path.is_empty(), "it has neither an entry_name nor a host_path");
     let entry = mount::of_source(app, Source::parse(&wanted.host_path)?, context)?;
     if is_legacy && entry.name.as_str() != wanted.entry_name {
         return Err(no_such_entry(&wanted.entry_name));

@@ -343,9 +343,7 @@ pub(crate) fn standard_input(what: &str, most: u64) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut text);
     read.map_err(Error::system("read", "standard input"))?;
-    if text.len() as u64 > most {
-        refuse!("{what} more than {most} bytes");
-    }
+    refuse_if!(text.len() as u64 > most, "{what} more than {most} bytes");
     Ok(text)
 }
 

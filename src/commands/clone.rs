@@ -12,9 +12,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     positional.at_most(2)?;
     let original = positional.entry(0, context)?;
     let name = positional.at(1);
-    if name.is_empty() {
-        refuse!("the name of the new storage entry is required");
-    }
+    refuse_if!(name.is_empty(), "the name of the new storage entry is required");
     let mut entry = original.clone();
     entry.name = EntryName::parse_new(name)?;
     entry.host_path = Some(Source::parse(&root::default_path(context, name))?);

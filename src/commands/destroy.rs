@@ -26,9 +26,7 @@ struct Arguments {
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     let name = positional.at(0);
-    if name.is_empty() {
-        refuse!("storage entry name is required");
-    }
+    refuse_if!(name.is_empty(), "storage entry name is required");
     positional.at_most(1)?;
     let is_forced = arguments.force || context.environment.is_forced();
     if is_forced && !arguments.destroy_host_dir && went_with_its_mount(name, context)? {

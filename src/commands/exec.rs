@@ -110,13 +110,12 @@ fn directly(
     command: &[String],
     context: &Context,
 ) -> Result<i32> {
-    if !entry.is_docker_local() {
-        refuse!(
-            "storage entry \"{}\" is scheduler={}, which needs a Dokku host",
-            entry.name,
-            entry.scheduler
-        );
-    }
+    refuse_if!(
+        !entry.is_docker_local(),
+        "storage entry \"{}\" is scheduler={}, which needs a Dokku host",
+        entry.name,
+        entry.scheduler
+    );
     let (interactive, tty) = stdin_modes();
     let mut words: Vec<String> = ["run", "--rm"].map(str::to_owned).into();
     words.extend(interactive.then(|| "--interactive".to_owned()));

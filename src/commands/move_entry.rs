@@ -31,23 +31,19 @@ struct Move {
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(3)?;
-    if positional.len() < 3 {
-        refuse!(
-            "a storage entry and two apps are required: dokku storage:move ENTRY FROM-APP TO-APP"
-        );
-    }
+    refuse_if!(
+        positional.len() < 3,
+        "a storage entry and two apps are required: dokku storage:move ENTRY FROM-APP TO-APP"
+    );
     let entry = access::entry(positional.at(0), context)?;
     let from = positional.app(1, context)?;
     let to = positional.app(2, context)?;
-    if from == to {
-        refuse!("{from} and {to} are the same app");
-    }
-    if arguments.no_stop && entry.exclusive {
-        refuse!(
-            "storage entry \"{}\" is exclusive, so what runs with it has to stop; leave --no-stop out",
-            entry.name
-        );
-    }
+    refuse_if!(from == to, "{from} and {to} are the same app");
+    refuse_if!(
+        arguments.no_stop && entry.exclusive,
+        "storage entry \"{}\" is exclusive, so what runs with it has to stop; leave --no-stop out",
+        entry.name
+    );
     let what = Move { entry, from, to };
     let moving = what.attachments(&context.store)?;
     if moving.is_empty() {

@@ -106,9 +106,7 @@ impl Changes {
         if !property.is_empty() && by_flag {
             refuse!("storage:set accepts either a property and a value or flags, not both");
         }
-        if property.is_empty() && !by_flag {
-            refuse!("No property specified");
-        }
+        refuse_if!(property.is_empty() && !by_flag, "No property specified");
         if !by_flag {
             let value = positional.at(2).to_owned();
             properties.push((property.to_owned(), value));

@@ -24,9 +24,7 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
     let (from, app) = both(&positional, context)?;
     let from = apps::existing(&context.environment, from)?;
     let app = apps::existing(&context.environment, app)?;
-    if from == app {
-        refuse!("{app} cannot share from itself: {from} and {app} are the same app");
-    }
+    refuse_if!(from == app, "{app} cannot share from itself: {from} and {app} are the same app");
     let share = Share::new(from.clone(), arguments.read_only);
     refuse_chain(&from, &app, context)?;
     let planned = context.store.snapshot(|store| with(&app, &share, store))?;
@@ -80,9 +78,7 @@ pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
     };
     context.store.change(|change| {
         let mut settings = change.store().app_settings(&app)?;
-        if settings.share(&from).is_none() {
-            refuse!("{app} does not share the storage of {from}");
-        }
+        refuse_if!(settings.share(&from).is_none(), "{app} does not share the storage of {from}");
         settings.shared_from.retain(|share| share.app != from);
         change.write_app_settings(&app, &settings)
     })?;

@@ -54,9 +54,7 @@ pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
     positional.at_most(1)?;
     let format = output.format()?;
     let name = positional.at(0);
-    if name.is_empty() {
-        refuse!("a type is required, as storage:types:list shows them");
-    }
+    refuse_if!(name.is_empty(), "a type is required, as storage:types:list shows them");
     let shown = Shown::of(types::find(name)?, context);
     if format == Format::Json {
         context.out.json_pretty(&shown);

@@ -96,9 +96,7 @@ fn unmount_all(
     if let Some(target) = targets.first() {
         refuse!("A mount cannot be specified with --all; leave {target:?} or --all out");
     }
-    if which.container_dir.is_some() {
-        refuse!("The --container-dir flag cannot be used with --all");
-    }
+    refuse_if!(which.container_dir.is_some(), "The --container-dir flag cannot be used with --all");
     let is_changed = context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?;
         let Some(gone) = take(&mut mounts, |line| which.includes(line)) else {

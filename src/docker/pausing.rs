@@ -106,12 +106,11 @@ pub(crate) fn resume_all(environment: &Environment, ids: &[&str]) -> Result<()> 
         if left.is_empty() {
             return Ok(());
         }
-        if begin.elapsed() > PATIENCE {
-            refuse!(
-                "containers are still paused, since Docker does not answer; let them go with: docker unpause {}",
-                left.join(" ")
-            );
-        }
+        refuse_if!(
+            begin.elapsed() > PATIENCE,
+            "containers are still paused, since Docker does not answer; let them go with: docker unpause {}",
+            left.join(" ")
+        );
         std::thread::sleep(PAUSE);
     }
 }

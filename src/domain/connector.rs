@@ -175,12 +175,11 @@ impl Connector {
     /// Refuses a secret that cannot be passed on.
     pub fn check_secret(&self, secret: &Secret) -> Result<()> {
         let not_in_secret = self.known_type().and_then(|known| known.not_in_secret);
-        if not_in_secret.is_some_and(|not| secret.reveal().contains(not)) {
-            refuse!(
-                "the password of connector {} has a comma in it, which no mount option can carry; choose another",
-                self.name
-            );
-        }
+        refuse_if!(
+            not_in_secret.is_some_and(|not| secret.reveal().contains(not)),
+            "the password of connector {} has a comma in it, which no mount option can carry; choose another",
+            self.name
+        );
         Ok(())
     }
 }
@@ -231,14 +230,11 @@ impl Secret {
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.strip_suffix('\n').unwrap_or(text);
         let text = text.strip_suffix('\r').unwrap_or(text);
-        if text.is_empty() {
-            refuse!("the secret is empty");
-        }
-        if text.contains(char::is_control) || text.len() > VALUE_MAX {
-            refuse!(
-                "the secret must be one line without control characters, {VALUE_MAX} bytes at most"
-            );
-        }
+        refuse_if!(text.is_empty(), "the secret is empty");
+        refuse_if!(
+            text.contains(char::is_control) || text.len() > VALUE_MAX,
+            "the secret must be one line without control characters, {VALUE_MAX} bytes at most"
+        );
         Ok(Self(text.to_owned()))
     }
 

@@ -229,12 +229,11 @@ impl Entry {
     /// `default_path` is where the entry's directory is unless somebody chose another place.
     pub fn check(&self, default_path: &str) -> Result<()> {
         let name = &self.name;
-        if !["", "Retain", "Delete"].contains(&self.reclaim_policy.as_str()) {
-            refuse!(
-                "storage entry \"{name}\" has unsupported reclaim policy {:?}",
-                self.reclaim_policy
-            );
-        }
+        refuse_if!(
+            !["", "Retain", "Delete"].contains(&self.reclaim_policy.as_str()),
+            "storage entry \"{name}\" has unsupported reclaim policy {:?}",
+            self.reclaim_policy
+        );
         match self.scheduler.as_str() {
             DOCKER_LOCAL => self.check_docker_local(default_path),
             K3S => self.check_k3s(),
@@ -257,14 +256,12 @@ impl Entry {
             }
         }
         // A type has rules of its own for what goes with the entry.
-        if self.type_name.is_empty()
-            && self.is_deleted_with_entry()
-            && source.as_str() != default_path
-        {
-            refuse!(
-                "storage entry \"{name}\" (docker-local) only accepts --reclaim-policy Delete on the default host path ({default_path})"
-            );
-        }
+        refuse_if!(
+            self.type_name.is_empty()
+                && self.is_deleted_with_entry()
+                && source.as_str() != default_path,
+            "storage entry \"{name}\" (docker-local) only accepts --reclaim-policy Delete on the default host path ({default_path})"
+        );
         Ok(())
     }
 
@@ -286,17 +283,12 @@ impl Entry {
 
     fn check_k3s(&self) -> Result<()> {
         let name = &self.name;
-        if self.size.is_empty() {
-            refuse!("storage entry \"{name}\" (k3s) requires --size");
-        }
-        if self.mode.is_some() {
-            refuse!("storage entry \"{name}\" (k3s) does not accept --mode");
-        }
-        if !self.storage_class.is_empty() && self.host_path.is_some() {
-            refuse!(
-                "storage entry \"{name}\" (k3s) cannot set both --storage-class-name and a host path; the cluster provisions class-backed volumes"
-            );
-        }
+        refuse_if!(self.size.is_empty(), "storage entry \"{name}\" (k3s) requires --size");
+        refuse_if!(self.mode.is_some(), "storage entry \"{name}\" (k3s) does not accept --mode");
+        refuse_if!(
+            !self.storage_class.is_empty() && self.host_path.is_some(),
+            "storage entry \"{name}\" (k3s) cannot set both --storage-class-name and a host path; the cluster provisions class-backed volumes"
+        );
         let modes = ["", "ReadWriteOnce", "ReadOnlyMany", "ReadWriteMany", "ReadWriteOncePod"];
         if !modes.contains(&self.access_mode.as_str()) {
             refuse!("storage entry \"{name}\" has unsupported access mode {:?}", self.access_mode);

@@ -75,6 +75,15 @@ macro_rules! refuse {
     };
 }
 
+/// The same where something is so.
+macro_rules! refuse_if {
+    ($is_so:expr, $($sentence:tt)*) => {
+        if $is_so {
+            refuse!($($sentence)*)
+        }
+    };
+}
+
 impl Error {
     pub fn refused(sentence: impl Into<String>) -> Self {
         Self::Refused { message: sentence.into(), hint: None }

@@ -82,12 +82,8 @@ impl MountSettings {
                 "unknown key {key:?}; the keys are phase, volume-chown and volume-subpath, and other options are words such as ro or Z"
             ),
         };
-        if value.is_empty() {
-            refuse!("empty value for {key}; write {key}=VALUE, or leave it out");
-        }
-        if is_again {
-            refuse!("{key}={value} is given more than once, or beside another {key}");
-        }
+        refuse_if!(value.is_empty(), "empty value for {key}; write {key}=VALUE, or leave it out");
+        refuse_if!(is_again, "{key}={value} is given more than once, or beside another {key}");
         match key {
             "phase" => self.phases.push(Phase::parse(value)?),
             "volume-subpath" => {

@@ -44,11 +44,10 @@ impl MountString {
     /// Takes a colon mount apart that somebody typed for a new mount.
     pub fn parse_typed(text: &str) -> Result<Self> {
         let mount = Self::parse(text)?;
-        if text.ends_with(':') {
-            refuse!(
-                "{text:?} ends in a colon, which Docker refuses; leave it out, or write options such as ro behind it"
-            );
-        }
+        refuse_if!(
+            text.ends_with(':'),
+            "{text:?} ends in a colon, which Docker refuses; leave it out, or write options such as ro behind it"
+        );
         as_typed("host path", mount.source.as_str())?;
         as_typed("container path", mount.container_path.as_str())?;
         Ok(mount)

@@ -23,20 +23,16 @@ checked_text!(AppName);
 
 impl AppName {
     pub fn parse(text: &str) -> Result<Self> {
-        if text.is_empty() {
-            refuse!("Please specify an app to run the command on");
-        }
+        refuse_if!(text.is_empty(), "Please specify an app to run the command on");
         let first = text.as_bytes()[0];
         let valid = (first.is_ascii_lowercase() || first.is_ascii_digit())
             && text.bytes().all(is_app_byte)
             && text.len() <= 255;
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(refusal!(
-                "App name must begin with lowercase alphanumeric character, and may only contain lowercase alphanumerics, dots, and hyphens"
-            ))
-        }
+        refuse_if!(
+            !valid,
+            "App name must begin with lowercase alphanumeric character, and may only contain lowercase alphanumerics, dots, and hyphens"
+        );
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -52,35 +48,29 @@ checked_text!(EntryName);
 impl EntryName {
     /// Reads the name of an entry that is registered, the ones made for colon mounts included.
     pub fn parse(text: &str) -> Result<Self> {
-        if text.is_empty() {
-            refuse!("storage entry name is required");
-        }
-        if text.len() > ENTRY_NAME_MAX {
-            refuse!(
-                "storage entry name {text:?} is too long (max {ENTRY_NAME_MAX} characters); helm release names cap our budget"
-            );
-        }
+        refuse_if!(text.is_empty(), "storage entry name is required");
+        refuse_if!(
+            text.len() > ENTRY_NAME_MAX,
+            "storage entry name {text:?} is too long (max {ENTRY_NAME_MAX} characters); helm release names cap our budget"
+        );
         let dash = |byte: u8| byte == b'-';
         let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let bytes = text.as_bytes();
-        if !bytes.iter().all(|&b| label(b) || dash(b))
-            || dash(bytes[0])
-            || dash(bytes[bytes.len() - 1])
-        {
-            refuse!(
-                "storage entry name {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash)"
-            );
-        }
+        refuse_if!(
+            !bytes.iter().all(|&b| label(b) || dash(b))
+                || dash(bytes[0])
+                || dash(bytes[bytes.len() - 1]),
+            "storage entry name {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash)"
+        );
         Ok(Self(text.to_owned()))
     }
 
     pub fn parse_new(text: &str) -> Result<Self> {
         let name = Self::parse(text)?;
-        if name.is_legacy() {
-            refuse!(
-                "storage entry name {text:?} must not start with reserved prefix {LEGACY_PREFIX:?}"
-            );
-        }
+        refuse_if!(
+            name.is_legacy(),
+            "storage entry name {text:?} must not start with reserved prefix {LEGACY_PREFIX:?}"
+        );
         Ok(name)
     }
 
@@ -111,14 +101,11 @@ impl EntryName {
 
 /// Refuses a name that an entry could not have. `what` says whose name it is.
 pub(super) fn label(what: &str, text: &str) -> Result<()> {
-    if text.is_empty() {
-        refuse!("{what} is required");
-    }
-    if EntryName::parse(text).is_err() {
-        refuse!(
-            "{what} {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash; {ENTRY_NAME_MAX} characters at most)"
-        );
-    }
+    refuse_if!(text.is_empty(), "{what} is required");
+    refuse_if!(
+        EntryName::parse(text).is_err(),
+        "{what} {text:?} must be a DNS-1123 label (lowercase letters, digits, and dashes; cannot start or end with a dash; {ENTRY_NAME_MAX} characters at most)"
+    );
     Ok(())
 }
 
@@ -142,9 +129,7 @@ checked_text!(DirectoryName);
 impl DirectoryName {
     /// Reads a directory's name. `verb` completes the sentence for a missing one ("create", "chmod", "destroy").
     pub fn parse_for(text: &str, verb: &str) -> Result<Self> {
-        if text.is_empty() {
-            refuse!("Please specify a directory to {verb}");
-        }
+        refuse_if!(text.is_empty(), "Please specify a directory to {verb}");
         let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         if !valid || text.len() > 255 {
             refuse!("Directory can only contain the following set of characters: [A-Za-z0-9_-]");
@@ -195,11 +180,10 @@ impl ProcessType {
         }
         let valid =
             text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
-        if !valid || text.starts_with('-') || text.len() > 63 {
-            refuse!(
-                "process type {text:?} can only include letters, digits, dots, dashes and underscores, 63 at most"
-            );
-        }
+        refuse_if!(
+            !valid || text.starts_with('-') || text.len() > 63,
+            "process type {text:?} can only include letters, digits, dots, dashes and underscores, 63 at most"
+        );
         Ok(Self(text.to_owned()))
     }
 

@@ -15,13 +15,11 @@ checked_text!(NeedId);
 impl NeedId {
     pub fn parse(text: &str) -> Result<Self> {
         let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if valid && !text.is_empty() && !text.starts_with('-') && text.len() <= 63 {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(refusal!(
-                "need {text:?} can only be letters, digits, dashes and underscores, 63 at most"
-            ))
-        }
+        refuse_if!(
+            !(valid && !text.is_empty() && !text.starts_with('-') && text.len() <= 63),
+            "need {text:?} can only be letters, digits, dashes and underscores, 63 at most"
+        );
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -22,16 +22,14 @@ pub fn parse(given: &[String]) -> Result<Options> {
             refuse!("--option takes KEY=VALUE, got {text:?}");
         };
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-        if !key.chars().all(is_plain) {
-            refuse!(
-                "option name {key:?} can only include letters, digits, dots, dashes and underscores"
-            );
-        }
-        if value.contains(char::is_control) || value.len() > VALUE_MAX {
-            refuse!(
-                "the value of option {key:?} has control characters in it, or more than {VALUE_MAX} bytes"
-            );
-        }
+        refuse_if!(
+            !key.chars().all(is_plain),
+            "option name {key:?} can only include letters, digits, dots, dashes and underscores"
+        );
+        refuse_if!(
+            value.contains(char::is_control) || value.len() > VALUE_MAX,
+            "the value of option {key:?} has control characters in it, or more than {VALUE_MAX} bytes"
+        );
         if options.insert(key.to_owned(), value.to_owned()).is_some() {
             refuse!("option {key:?} was given twice");
         }

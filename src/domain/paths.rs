@@ -14,9 +14,7 @@ checked_text!(HostPath);
 
 impl HostPath {
     pub fn parse(text: &str) -> Result<Self> {
-        if !text.starts_with('/') {
-            refuse!("host path {text:?} must be absolute");
-        }
+        refuse_if!(!text.starts_with('/'), "host path {text:?} must be absolute");
         carried_by_docker("host path", text)?;
         Ok(Self(text.to_owned()))
     }
@@ -29,9 +27,7 @@ checked_text!(ContainerPath);
 
 impl ContainerPath {
     pub fn parse(text: &str) -> Result<Self> {
-        if !text.starts_with('/') {
-            refuse!("attachment container path {text:?} must be absolute");
-        }
+        refuse_if!(!text.starts_with('/'), "attachment container path {text:?} must be absolute");
         carried_by_docker("container path", text)?;
         let path = Self(text.to_owned());
         if path.parts().is_empty() {
@@ -48,12 +44,11 @@ impl ContainerPath {
             ["proc" | "sys", ..] | ["dev"] => true,
             _ => false,
         };
-        if !is_systems {
-            return Ok(());
-        }
-        Err(refusal!(
+        refuse_if!(
+            is_systems,
             "container path \"{self}\" is the system's own, and no container starts with a mount there; mount elsewhere, such as at /data"
-        ))
+        );
+        Ok(())
     }
 
     /// The names along the path, without `.` and with `..` taken away, as Docker reads it; two paths with the same
@@ -145,9 +140,7 @@ fn carried_by_docker(what: &str, text: &str) -> Result<()> {
     if text.len() > PATH_MAX {
         refuse!("{what} of {} bytes is too long (max {PATH_MAX})", text.len());
     }
-    if text.chars().any(char::is_control) {
-        refuse!("{what} {text:?} contains a control character");
-    }
+    refuse_if!(text.chars().any(char::is_control), "{what} {text:?} contains a control character");
     if text.contains(':') {
         refuse!("{what} {text:?} contains a colon, which Docker takes for the end of a path");
     }

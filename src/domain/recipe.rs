@@ -36,9 +36,7 @@ pub fn read(text: &str) -> Result<Vec<Property>> {
     // What refers to something before it could grow without end.
     let mut found = References::default();
     Parser::new(text.chars()).load(&mut found, true).map_err(broken)?;
-    if found.any {
-        refuse!("it has references (*name), which a backup does not have");
-    }
+    refuse_if!(found.any, "it has references (*name), which a backup does not have");
     let mut properties = Vec::new();
     for document in YamlLoader::load_from_str(text).map_err(broken)? {
         for play in list(&document, "it is not a list of plays")? {

@@ -16,11 +16,11 @@ impl AppPattern {
         let valid = text
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b));
-        if valid && !text.is_empty() && text.len() <= 255 {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(refusal!("scope {text:?} is neither an app's name nor a pattern such as web-*"))
-        }
+        refuse_if!(
+            !(valid && !text.is_empty() && text.len() <= 255),
+            "scope {text:?} is neither an app's name nor a pattern such as web-*"
+        );
+        Ok(Self(text.to_owned()))
     }
 
     fn matches(&self, name: &str) -> bool {

@@ -40,15 +40,12 @@ impl VolumeOptions {
             let valid = option
                 .bytes()
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'=' | b'-'));
-            if !valid || option.is_empty() || option.starts_with(['-', '=', '.']) {
-                refuse!(
-                    "volume option {option:?} is not supported; options are words such as Z or nocopy, divided by commas"
-                );
-            }
+            refuse_if!(
+                !valid || option.is_empty() || option.starts_with(['-', '=', '.']),
+                "volume option {option:?} is not supported; options are words such as Z or nocopy, divided by commas"
+            );
         }
-        if text.len() > 1024 {
-            refuse!("volume options are limited to 1024 characters");
-        }
+        refuse_if!(text.len() > 1024, "volume options are limited to 1024 characters");
         Ok(Self(text.to_owned()))
     }
 

@@ -19,16 +19,14 @@ impl WebAddress {
             );
         };
         let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        if host.contains('@') {
-            refuse!(
-                "--from does not take an address with a user name or a password in it: other users of this host could see them; download the data and take it with dir:PATH"
-            );
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            refuse!(
-                "--from takes an address without blanks and control characters; write others as in %20"
-            );
-        }
+        refuse_if!(
+            host.contains('@'),
+            "--from does not take an address with a user name or a password in it: other users of this host could see them; download the data and take it with dir:PATH"
+        );
+        refuse_if!(
+            !text.bytes().all(|byte| byte.is_ascii_graphic()),
+            "--from takes an address without blanks and control characters; write others as in %20"
+        );
         if host.is_empty() || host.starts_with(['-', ':', '.']) || text.contains(['\\', '"']) {
             refuse!("--from got an address without a usable host: {text:?}");
         }

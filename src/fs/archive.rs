@@ -85,9 +85,7 @@ pub(crate) fn pack(folder: &OwnedFd, to: File) -> Result<()> {
     let here = format!("/proc/{}/fd/{}", std::process::id(), folder.as_raw_fd());
     let answer =
         Program::new("tar", &words).alone(&environment).at(here).between(None, Some(to))?;
-    if !answer.is_ok() {
-        refuse!("tar failed: {}", answer.reason());
-    }
+    refuse_if!(!answer.is_ok(), "tar failed: {}", answer.reason());
     Ok(())
 }
 
@@ -142,12 +140,8 @@ pub(crate) fn only_file(data: &mut impl Read, most: u64) -> Result<(Member<'stat
     };
     let mut bytes = Vec::new();
     (&mut first).take(most + 1).read_to_end(&mut bytes).map_err(broken)?;
-    if bytes.len() as u64 > most {
-        refuse!("the archive's file has more than {most} bytes");
-    }
-    if members.next().is_some() {
-        refuse!("the archive has more than one file");
-    }
+    refuse_if!(bytes.len() as u64 > most, "the archive's file has more than {most} bytes");
+    refuse_if!(members.next().is_some(), "the archive has more than one file");
     Ok((member, bytes))
 }
 

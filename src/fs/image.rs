@@ -73,9 +73,7 @@ pub(crate) fn move_to_own_place(layout: &Layout) -> Result<bool> {
     let own = tree::enter_path(layout.root(), FOLDER)?;
     rustix::fs::fchmod(&own, Mode::RWXU).map_err(Error::system("change", &to))?;
     let found = rustix::fs::fstat(&from).map_err(Error::system("read", &older))?;
-    if found.st_uid != 0 {
-        refuse!("{} does not belong to root", older.display());
-    }
+    refuse_if!(found.st_uid != 0, "{} does not belong to root", older.display());
     for entry in rustix::fs::Dir::read_from(&from).map_err(Error::system("read", &older))? {
         let entry = entry.map_err(Error::system("read", &older))?;
         let name = entry.file_name();
@@ -135,9 +133,7 @@ impl Image {
         let folder = tree::enter_path(layout.root(), place)?;
         let shown = layout.root().join(place);
         let found = rustix::fs::fstat(&folder).map_err(Error::system("read", &shown))?;
-        if found.st_uid != 0 {
-            refuse!("{} does not belong to root", shown.display());
-        }
+        refuse_if!(found.st_uid != 0, "{} does not belong to root", shown.display());
         rustix::fs::fchmod(&folder, Mode::RWXU).map_err(Error::system("change", &shown))?;
         let name = format!("{entry}.img");
         Ok(Self { folder, shown: shown.join(&name), name })

@@ -112,10 +112,8 @@ impl Program {
     pub(crate) fn must(self) -> Result<Answer> {
         let shown = self.shown.clone();
         let answer = self.run()?;
-        if answer.is_ok() {
-            return Ok(answer);
-        }
-        Err(refusal!("{shown} failed: {}", answer.reason()))
+        refuse_if!(!answer.is_ok(), "{shown} failed: {}", answer.reason());
+        Ok(answer)
     }
 
     /// Runs it and collects its standard output; its errors go to whoever called.

@@ -57,12 +57,11 @@ fn settings(connector: &Connector) -> Vec<(&'static str, &str)> {
 /// Refuses a value that rclone would read as another.
 fn carried<'a>(name: &str, value: &'a str) -> Result<&'a str> {
     let is_plain = value.trim() == value && !value.starts_with(['"', '`']) && !value.contains("%(");
-    if is_plain {
-        return Ok(value);
-    }
-    Err(refusal!(
+    refuse_if!(
+        !is_plain,
         "the {name} begins or ends with a blank, begins with a quote, or has \"%(\" in it, which rclone cannot take"
-    ))
+    );
+    Ok(value)
 }
 
 /// The environment in which it runs: nothing of the caller's.

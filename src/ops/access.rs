@@ -265,8 +265,6 @@ fn told(uses: Vec<Use>, context: &Context) -> Result<String> {
 
 /// Refuses a caller who may not see every app.
 pub(crate) fn must_see_every_app(why: &str, context: &Context) -> Result<()> {
-    if sees_every_app(context)? {
-        return Ok(());
-    }
-    Err(refusal!("{why}; only who may see every app can do this"))
+    refuse_if!(!sees_every_app(context)?, "{why}; only who may see every app can do this");
+    Ok(())
 }

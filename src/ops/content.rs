@@ -62,12 +62,11 @@ fn may_read(source: &Source, entry: &EntryName, context: &Context) -> Result<()>
 fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(LARGEST + 1).read_to_end(&mut bytes).map_err(Error::system("read", name))?;
-    if bytes.len() as u64 > LARGEST {
-        refuse!(
-            "{name} has more than {} MiB, the most that a file entry takes; use a directory",
-            LARGEST / 1024 / 1024
-        );
-    }
+    refuse_if!(
+        bytes.len() as u64 > LARGEST,
+        "{name} has more than {} MiB, the most that a file entry takes; use a directory",
+        LARGEST / 1024 / 1024
+    );
     Ok(bytes)
 }
 
@@ -112,12 +111,11 @@ fn mounting(entry: &Entry, context: &Context) -> Result<Vec<AppName>> {
 }
 
 fn must_be_a_file(entry: &Entry) -> Result<()> {
-    if types::of(entry).place() == Place::File {
-        return Ok(());
-    }
-    Err(refusal!(
+    refuse_if!(
+        types::of(entry).place() != Place::File,
         "storage entry \"{}\" is of type {}; only type file has a content that can be set",
         entry.name,
         types::name_of(entry)
-    ))
+    );
+    Ok(())
 }

@@ -38,11 +38,10 @@ pub(crate) fn of_source(app: &AppName, mut source: Source, context: &Context) ->
         source = Source::Path(jail.land(app, path)?);
     }
     let scheduler = scheduler::of_app(app, context);
-    if scheduler != DOCKER_LOCAL {
-        refuse!(
-            "colon-form mounts are only supported on docker-local apps; {app} is a {scheduler} app. Create a named entry with 'dokku storage:create --scheduler {scheduler}' and mount it instead"
-        );
-    }
+    refuse_if!(
+        scheduler != DOCKER_LOCAL,
+        "colon-form mounts are only supported on docker-local apps; {app} is a {scheduler} app. Create a named entry with 'dokku storage:create --scheduler {scheduler}' and mount it instead"
+    );
     let entry = Entry::legacy(source);
     Ok(context.store.entry(&entry.name)?.unwrap_or(entry))
 }
@@ -90,11 +89,10 @@ pub(crate) fn check(
     }
     let volume_part =
         attachment.subpath.is_some() && matches!(entry.host_path, Some(Source::Volume(_)));
-    if volume_part && !docker::can_mount_volume_subpath(&context.environment)? {
-        refuse!(
-            "this host's Docker cannot mount a part of the volume {source}, which needs Docker 26 or newer; mount a directory, or all of the volume"
-        );
-    }
+    refuse_if!(
+        volume_part && !docker::can_mount_volume_subpath(&context.environment)?,
+        "this host's Docker cannot mount a part of the volume {source}, which needs Docker 26 or newer; mount a directory, or all of the volume"
+    );
     Ok(found)
 }
 
@@ -128,11 +126,10 @@ fn refuse_deleted_by_build(
     if builder != "herokuish" {
         return Ok(());
     }
-    if is_cache {
-        refuse!(
-            "container path \"/cache\" has the build cache in a build with herokuish, and Docker refuses a second mount there; leave the build phase out, or mount at another path"
-        );
-    }
+    refuse_if!(
+        is_cache,
+        "container path \"/cache\" has the build cache in a build with herokuish, and Docker refuses a second mount there; leave the build phase out, or mount at another path"
+    );
     refuse!(
         "container path \"{}\" is in /app, which a build with herokuish empties, your data with it; leave the build phase out, or mount at a path outside of /app",
         attachment.container_path

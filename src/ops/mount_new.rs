@@ -28,11 +28,10 @@ pub(crate) fn mount_new(
     let entry = Entry { node: environment::node(), ..Entry::new(name.clone(), Some(source)) };
     let attachment = attachment(&entry)?;
     let scheduler = scheduler::of_app(app, context);
-    if scheduler != DOCKER_LOCAL {
-        refuse!(
-            "{app} runs on {scheduler}, which needs a size for its storage: dokku storage:create {name} --scheduler {scheduler} --size SIZE, and mount that"
-        );
-    }
+    refuse_if!(
+        scheduler != DOCKER_LOCAL,
+        "{app} runs on {scheduler}, which needs a size for its storage: dokku storage:create {name} --scheduler {scheduler} --size SIZE, and mount that"
+    );
     access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
     check(app, &entry, &attachment, context)?;
     let others = context.store.mounts_file(app)?;

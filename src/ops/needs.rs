@@ -144,11 +144,10 @@ pub(crate) fn declared(app: &AppName, id: &str, context: &Context) -> Result<Nee
 
 /// Asks on a terminal which entry is to serve each need that none serves yet.
 pub(crate) fn ask(app: &AppName, context: &mut Context) -> Result<()> {
-    if !is_interactive() {
-        refuse!(
-            "name the need and the storage entry: dokku storage:needs:link {app} NEED ENTRY (dokku storage:needs:list {app})"
-        );
-    }
+    refuse_if!(
+        !is_interactive(),
+        "name the need and the storage entry: dokku storage:needs:link {app} NEED ENTRY (dokku storage:needs:list {app})"
+    );
     let entries = super::entries::visible(false, context)?.entries;
     let names: Vec<String> = entries
         .iter()

@@ -77,19 +77,17 @@ impl Origin {
             Source::Directory(path) => {
                 let real = std::fs::canonicalize(path.as_str())
                     .map_err(Error::system("read", path.as_str()))?;
-                if !real.is_dir() {
-                    refuse!(
-                        "--from dir:{path} is not a directory; for a file: --type file --from {path}"
-                    );
-                }
+                refuse_if!(
+                    !real.is_dir(),
+                    "--from dir:{path} is not a directory; for a file: --type file --from {path}"
+                );
                 let root = context.store.layout().storage();
                 let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-                if root.starts_with(&real) {
-                    refuse!(
-                        "--from dir:{path} holds the storage root {}, which the copy would be in",
-                        root.display()
-                    );
-                }
+                refuse_if!(
+                    root.starts_with(&real),
+                    "--from dir:{path} holds the storage root {}, which the copy would be in",
+                    root.display()
+                );
                 let shown = real.to_string_lossy();
                 let as_source = paths::Source::parse(&shown)?;
                 judge::source(&as_source, None, None, context)?;
@@ -282,9 +280,7 @@ fn must_be_new(name: &EntryName, origin: &Origin, store: &Store) -> Result<()> {
         Origin::Nothing => "run the command again",
         _ => "--from only populates a new one",
     };
-    if store.entry(name)?.is_some() {
-        refuse!("storage entry \"{name}\" exists already; {only}");
-    }
+    refuse_if!(store.entry(name)?.is_some(), "storage entry \"{name}\" exists already; {only}");
     let directory: &Path = &store.layout().directory(name.as_str());
     if !matches!(origin, Origin::Nothing) && std::fs::symlink_metadata(directory).is_ok() {
         refuse!("{} is there already; --from only populates a new directory", directory.display());

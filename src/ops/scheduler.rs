@@ -66,14 +66,13 @@ fn selected(plugin: &str, app: &str, context: &Context) -> Option<String> {
 /// Refuses an entry that the app's scheduler cannot mount.
 pub(crate) fn must_match(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
     let scheduler = of_app(app, context);
-    if entry.scheduler == scheduler {
-        return Ok(());
-    }
-    Err(refusal!(
+    refuse_if!(
+        entry.scheduler != scheduler,
         "storage entry \"{}\" is scheduler={} but cannot be mounted on a {scheduler} app; recreate it with --scheduler {scheduler}",
         entry.name,
         entry.scheduler
-    ))
+    );
+    Ok(())
 }
 
 /// The same for a mount. A claim of a cluster may be mounted before its app gets that scheduler: scripts do so.
@@ -115,13 +114,12 @@ pub(crate) fn tell(trigger: &str, entry: &Entry, context: &mut Context) -> Resul
 pub(crate) fn status(entry: &Entry) -> Result<String> {
     let asked = plugn::trigger("storage-status", &[entry.name.to_string()]);
     let answer = asked.input(json(entry)?).answer()?;
-    if answer.status != 0 {
-        refuse!(
-            "the scheduler cannot say how storage entry \"{}\" is doing (exit status {})",
-            entry.name,
-            answer.status
-        );
-    }
+    refuse_if!(
+        answer.status != 0,
+        "the scheduler cannot say how storage entry \"{}\" is doing (exit status {})",
+        entry.name,
+        answer.status
+    );
     Ok(answer.stdout.trim().to_owned())
 }
 

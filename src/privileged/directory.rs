@@ -105,9 +105,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     let store = root::store(context)?;
     let _work = to.starts_with(STAGED).then(|| store.work_beside(&to)).transpose()?;
     if is_into {
-        if !to.starts_with(STAGED) {
-            refuse!("{to:?} is not a hidden directory");
-        }
+        refuse_if!(!to.starts_with(STAGED), "{to:?} is not a hidden directory");
         let copied = progress::of_files("copied", |seen| tree::copy_into(&root, from, &to, seen))?;
         context.out.json(&copied);
         return Ok(());
@@ -123,9 +121,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
 fn archive(how: &str, words: &[String], context: &mut Context) -> Result<()> {
     let name = name(words, 0, "pack")?;
     no_more_than(words, 1)?;
-    if !name.starts_with(STAGED) {
-        refuse!("{name:?} is not a hidden directory");
-    }
+    refuse_if!(!name.starts_with(STAGED), "{name:?} is not a hidden directory");
     let root = root::storage(context)?;
     let _work = root::store(context)?.work_beside(&name)?;
     let same = |file: std::io::Result<std::os::fd::OwnedFd>| {
@@ -239,9 +235,7 @@ fn ids(text: &str, context: &Context) -> Result<Ids> {
 
 fn id(text: &str) -> Result<u32> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    if !digits {
-        refuse!("Unsupported chown permissions. Value must be a non-negative integer.");
-    }
+    refuse_if!(!digits, "Unsupported chown permissions. Value must be a non-negative integer.");
     // What is more than an id can be is none of a container's.
     Ok(text.parse().unwrap_or(u32::MAX))
 }

@@ -56,12 +56,11 @@ fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<PathBuf> {
     let text = fs::read_to_string(file).map_err(Error::system("read", file))?;
     for path in [file, installed.path()] {
         let metadata = fs::symlink_metadata(path).map_err(Error::system("read", path))?;
-        if metadata.uid() != 0 || metadata.mode() & 0o022 != 0 || metadata.is_symlink() {
-            refuse!(
-                "{} can be written by others than root; run as root: {INSTALL_AGAIN}",
-                path.display()
-            );
-        }
+        refuse_if!(
+            metadata.uid() != 0 || metadata.mode() & 0o022 != 0 || metadata.is_symlink(),
+            "{} can be written by others than root; run as root: {INSTALL_AGAIN}",
+            path.display()
+        );
     }
     let root = PathBuf::from(text);
     if root.is_absolute() {

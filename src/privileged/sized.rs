@@ -133,11 +133,11 @@ impl Subject {
                 return Err(own.is_in_the_way());
             }
         }
-        if !tree::is_empty(&self.storage, hidden)?
-            || !mount_points::at(&self.storage.join(hidden)).is_empty()
-        {
-            refuse!("{hidden} is not an empty directory");
-        }
+        refuse_if!(
+            !tree::is_empty(&self.storage, hidden)?
+                || !mount_points::at(&self.storage.join(hidden)).is_empty(),
+            "{hidden} is not an empty directory"
+        );
         let image = self.image(hidden)?;
         image.make(size, preallocate, (0, 0))?;
         // The command may have been killed meanwhile, and the directory cleared away.
@@ -206,12 +206,11 @@ impl Subject {
         if image::is_btrfs(&self.storage) || !mount_points::at(&self.target()).is_empty() {
             return Ok(());
         }
-        if !tree::is_empty(&self.storage, self.name())? {
-            refuse!(
-                "{} has files of its own, which would be hidden; move them elsewhere",
-                self.target().display()
-            );
-        }
+        refuse_if!(
+            !tree::is_empty(&self.storage, self.name())?,
+            "{} has files of its own, which would be hidden; move them elsewhere",
+            self.target().display()
+        );
         // Nobody writes under what is not attached.
         tree::set_immutable(&self.storage, self.name(), true);
         let image = self.image(self.name())?;

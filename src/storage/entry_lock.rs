@@ -48,11 +48,10 @@ impl EntryLock {
             if let Some(work) = context.store.work_alone(&format!("entry {name}"))? {
                 return Ok(Self { _work: work });
             }
-            if most.is_some_and(|most| begin.elapsed() >= most) {
-                refuse!(
-                    "another command is at work on storage entry \"{name}\"; wait for its end, or for longer with --timeout SECONDS"
-                );
-            }
+            refuse_if!(
+                most.is_some_and(|most| begin.elapsed() >= most),
+                "another command is at work on storage entry \"{name}\"; wait for its end, or for longer with --timeout SECONDS"
+            );
             if !is_said && begin.elapsed() >= SAID_AFTER {
                 context.out.warn(&format!(
                     "Waiting for another command that is at work on storage entry \"{name}\""

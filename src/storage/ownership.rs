@@ -479,12 +479,11 @@ impl<'a> StorageRoot<'a> {
         let noted = std::fs::read_to_string(place.storage_root_file());
         let program = match noted {
             Ok(noted) if installed.exists() => {
-                if self.storage()? != Path::new(&noted) {
-                    refuse!(
-                        "the helpers for sudo are installed for {noted} and not for {}; as root, run: {INSTALL_AGAIN}",
-                        self.layout.storage().display()
-                    );
-                }
+                refuse_if!(
+                    self.storage()? != Path::new(&noted),
+                    "the helpers for sudo are installed for {noted} and not for {}; as root, run: {INSTALL_AGAIN}",
+                    self.layout.storage().display()
+                );
                 installed
             }
             _ => {

@@ -105,12 +105,11 @@ impl DirectorySpec {
     }
 
     fn of_file(entry: &Entry, recursive: bool, context: &mut Context) -> Result<Self> {
-        if recursive {
-            refuse!(
-                "storage entry \"{}\" is of type file, in which there is nothing for --chown-recursive",
-                entry.name
-            );
-        }
+        refuse_if!(
+            recursive,
+            "storage entry \"{}\" is of type file, in which there is nothing for --chown-recursive",
+            entry.name
+        );
         file::check_mode(entry)?;
         let path = context.store.layout().directory(entry.name.as_str());
         file::find(&path)?;

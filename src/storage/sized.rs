@@ -30,11 +30,10 @@ pub(crate) fn plan(
     context: &Context,
 ) -> Result<()> {
     let default_path = root::default_path(context, entry.name.as_str());
-    if path.is_some_and(|path| path != default_path) {
-        refuse!(
-            "--size is only supported on the default host path ({default_path}); leave the path out"
-        );
-    }
+    refuse_if!(
+        path.is_some_and(|path| path != default_path),
+        "--size is only supported on the default host path ({default_path}); leave the path out"
+    );
     let size = ByteSize::parse(size)?;
     if size.bytes() < LEAST {
         refuse!("size {size} is too small for a file system; the least is {}", ByteSize::of(LEAST));
@@ -48,12 +47,11 @@ pub(crate) fn plan(
     if known.as_ref().is_some_and(|known| self::size(known).is_some()) {
         return Ok(());
     }
-    if known.is_some() {
-        refuse!(
-            "storage entry \"{}\" already exists without a size; create another with one and copy the data over",
-            entry.name
-        );
-    }
+    refuse_if!(
+        known.is_some(),
+        "storage entry \"{}\" already exists without a size; create another with one and copy the data over",
+        entry.name
+    );
     must_be_possible(context)?;
     must_fit(size.bytes(), context)?;
     must_be_empty(Path::new(&default_path))
@@ -89,26 +87,24 @@ fn existing(context: &Context) -> &Path {
 /// Refuses so many bytes more that the disk does not have.
 pub(crate) fn must_fit(more: u64, context: &Context) -> Result<()> {
     let free = space::free(existing(context))?;
-    if more <= free {
-        return Ok(());
-    }
-    Err(refusal!(
+    refuse_if!(
+        more > free,
         "{} do not fit: {} has {} free",
         ByteSize::of(more),
         context.store.layout().storage().display(),
         readable(free)
-    ))
+    );
+    Ok(())
 }
 
 fn must_be_empty(path: &Path) -> Result<()> {
     let mut names = std::fs::read_dir(path).into_iter().flatten();
     let is_taken = names.next().is_some() || !mount_points::at(path).is_empty();
-    if is_taken || std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()) {
-        refuse!(
-            "{} is there and not an empty directory; choose another name and copy the data over",
-            path.display()
-        );
-    }
+    refuse_if!(
+        is_taken || std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()),
+        "{} is there and not an empty directory; choose another name and copy the data over",
+        path.display()
+    );
     Ok(())
 }
 
@@ -140,13 +136,12 @@ pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
 /// For a size that is smaller than it is, or that the disk does not have; with the helper's own words otherwise.
 pub(crate) fn grow(entry: &Entry, wanted: ByteSize, context: &mut Context) -> Result<()> {
     let now = size(entry).map_or(0, ByteSize::bytes);
-    if wanted.bytes() < now {
-        refuse!(
-            "storage entry \"{}\" cannot shrink from {} to {wanted}; create a smaller one, copy the data over, and mount that instead",
-            entry.name,
-            ByteSize::of(now)
-        );
-    }
+    refuse_if!(
+        wanted.bytes() < now,
+        "storage entry \"{}\" cannot shrink from {} to {wanted}; create a smaller one, copy the data over, and mount that instead",
+        entry.name,
+        ByteSize::of(now)
+    );
     must_fit(wanted.bytes() - now, context)?;
     attach(entry, context)?;
     ask_for(wanted, entry, &["grow"], context)

@@ -398,12 +398,11 @@ impl Journal {
                 &files.into_iter().filter(|path| is_below(path, roots)).collect::<Vec<_>>(),
                 &directories.into_iter().filter(own).collect::<Vec<_>>(),
             );
-            if !all {
-                refuse!(
-                    "what an earlier change left cannot be removed; {} says what",
-                    self.path.display()
-                );
-            }
+            refuse_if!(
+                !all,
+                "what an earlier change left cannot be removed; {} says what",
+                self.path.display()
+            );
         }
         self.sweep()?;
         self.clear()?;
@@ -419,10 +418,8 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
     }
     let left = steps.iter().flat_map(|step| step.passing()).filter(|path| !discard(path)).count();
     flush_directories(steps.iter().flat_map(|step| step.directories()))?;
-    if left == 0 {
-        return Ok(());
-    }
-    Err(refusal!("{left} files of an earlier change cannot be removed"))
+    refuse_if!(left != 0, "{left} files of an earlier change cannot be removed");
+    Ok(())
 }
 
 pub(super) fn flush_directories<'a>(directories: impl Iterator<Item = &'a Path>) -> Result<()> {

@@ -150,13 +150,13 @@ fn shared_options(entry: &Entry, connector: &Connector) -> Result<Vec<String>> {
 fn share(entry: &Entry) -> Result<&str> {
     let share = entry.option("share").trim_start_matches('/');
     let is_plain = |c: char| !c.is_control() && !"\\:*?\"<>|".contains(c);
-    if share.is_empty() || !share.chars().all(is_plain) || share.split('/').any(|part| part == "..")
-    {
-        refuse!(
-            "share {:?} is not the name of a share, such as media or media/films",
-            entry.option("share")
-        );
-    }
+    refuse_if!(
+        share.is_empty()
+            || !share.chars().all(is_plain)
+            || share.split('/').any(|part| part == ".."),
+        "share {:?} is not the name of a share, such as media or media/films",
+        entry.option("share")
+    );
     Ok(share)
 }
 

@@ -30,12 +30,11 @@ impl StorageType for Directory {
     }
 
     fn check_place(&self, place: &str) -> Result<()> {
-        if place.starts_with('/') {
-            return Ok(());
-        }
-        Err(refusal!(
+        refuse_if!(
+            !place.starts_with('/'),
             "type directory takes an absolute path, got {place:?}; for a Docker volume: --type volume"
-        ))
+        );
+        Ok(())
     }
 
     fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
@@ -84,12 +83,11 @@ impl StorageType for Directory {
         let default_path = root::default_path(context, entry.name.as_str());
         let path = entry.shown_source();
         let snapshot_kind = sized::size(entry).map_or(SnapshotKind::Directory, SnapshotKind::Sized);
-        if path != default_path {
-            refuse!(
-                "storage entry \"{}\" is at {path}; {what} can only be made of an entry at its default host path ({default_path})",
-                entry.name
-            );
-        }
+        refuse_if!(
+            path != default_path,
+            "storage entry \"{}\" is at {path}; {what} can only be made of an entry at its default host path ({default_path})",
+            entry.name
+        );
         match std::fs::symlink_metadata(&default_path) {
             Ok(found) if found.is_dir() => Ok(snapshot_kind),
             // A snapshot can be restored to where nothing is.

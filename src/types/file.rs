@@ -49,14 +49,13 @@ impl StorageType for File {
 
     fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {
         let known = ["scope", "node", "reclaim-policy", "chown", "mode"];
-        if known.contains(&property) {
-            return Ok(());
-        }
-        Err(refusal!(
+        refuse_if!(
+            !known.contains(&property),
             "{property} cannot be set for type file; storage entry \"{}\" has content, {}",
             entry.name,
             known.join(", ")
-        ))
+        );
+        Ok(())
     }
 
     fn problem(&self, entry: &Entry, _context: &Context) -> Option<Problem> {

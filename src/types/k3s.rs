@@ -31,13 +31,12 @@ impl StorageType for K3s {
     }
 
     fn removal(&self, entry: &Entry, asked: bool, _context: &mut Context) -> Result<Removal> {
-        if asked {
-            refuse!(
-                "--destroy-host-dir only applies to docker-local storage entries; \"{}\" is scheduler {:?} and follows --reclaim-policy",
-                entry.name,
-                entry.scheduler
-            );
-        }
+        refuse_if!(
+            asked,
+            "--destroy-host-dir only applies to docker-local storage entries; \"{}\" is scheduler {:?} and follows --reclaim-policy",
+            entry.name,
+            entry.scheduler
+        );
         Ok(Removal::Nothing)
     }
 }

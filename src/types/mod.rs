@@ -372,14 +372,13 @@ pub(crate) fn must_be_here(
 
 pub(crate) fn must_be_able_to_be_exclusive(entry: &Entry) -> Result<()> {
     let description = of(entry).description();
-    if description.can.exclusive {
-        return Ok(());
-    }
-    Err(refusal!(
+    refuse_if!(
+        !description.can.exclusive,
         "storage entry \"{}\" is of type {}, which cannot be exclusive; dokku storage:types:list shows the types",
         entry.name,
         description.name
-    ))
+    );
+    Ok(())
 }
 
 /// Names, those first that look most like what somebody wrote.
@@ -404,14 +403,13 @@ pub(crate) fn connector(entry: &Entry, store: &Store) -> Result<Connector> {
 }
 
 fn refuse_to_remove(entry: &Entry, flag: &str, asked: bool) -> Result<()> {
-    if !asked {
-        return Ok(());
-    }
-    Err(refusal!(
+    refuse_if!(
+        asked,
         "storage entry \"{}\" is of type {}, whose data is not on this host; {flag} cannot remove it",
         entry.name,
         name_of(entry)
-    ))
+    );
+    Ok(())
 }
 
 #[cfg(test)]

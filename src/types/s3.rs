@@ -95,11 +95,10 @@ impl StorageType for S3 {
         let path = root::default_path(context, entry.name.as_str());
         entry.host_path = Some(Source::parse(&path)?);
         super::must_be_here(self, &context.environment)?;
-        if context.environment.host_lib_root()?.is_some() {
-            refuse!(
-                "type s3 mounts on the host, which Dokku in a container cannot; use a Docker volume plugin: --type volume --driver"
-            );
-        }
+        refuse_if!(
+            context.environment.host_lib_root()?.is_some(),
+            "type s3 mounts on the host, which Dokku in a container cannot; use a Docker volume plugin: --type volume --driver"
+        );
         let connector = super::connector(entry, &context.store)?;
         let secret = context.store.secret(&connector.name)?;
         rclone::configuration(&connector, secret.as_ref())?;
@@ -237,12 +236,12 @@ fn places(entry: &Entry, context: &Context) -> Option<RuntimePaths> {
 fn check_options(entry: &Entry) -> Result<()> {
     let bucket = entry.option("bucket");
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-_".contains(c);
-    if !(3..=63).contains(&bucket.len())
-        || !bucket.chars().all(|c| is_plain(c) || c.is_ascii_uppercase())
-        || bucket.starts_with(['-', '.', '_'])
-    {
-        refuse!("bucket {bucket:?} must be 3 to 63 letters, digits, dots and dashes");
-    }
+    refuse_if!(
+        !(3..=63).contains(&bucket.len())
+            || !bucket.chars().all(|c| is_plain(c) || c.is_ascii_uppercase())
+            || bucket.starts_with(['-', '.', '_']),
+        "bucket {bucket:?} must be 3 to 63 letters, digits, dots and dashes"
+    );
     let prefix = entry.option("prefix");
     let is_odd = |part: &str| part == ".." || part == "." || part.is_empty();
     let inner = prefix.trim_matches('/');
@@ -268,10 +267,12 @@ fn is_free(entry: &Entry, path: &Path, context: &Context) -> Result<()> {
         refuse!("{} is mounted at {} already; unmount it first", point.source, path.display());
     }
     let mut names = std::fs::read_dir(path).into_iter().flatten();
-    if names.next().is_some() || std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir())
-    {
-        refuse!("{} is there and not an empty directory; the mount would hide it", path.display());
-    }
+    refuse_if!(
+        names.next().is_some()
+            || std::fs::symlink_metadata(path).is_ok_and(|found| !found.is_dir()),
+        "{} is there and not an empty directory; the mount would hide it",
+        path.display()
+    );
     Ok(())
 }
 

@@ -102,19 +102,17 @@ impl StorageType for Tmpfs {
         let options = attachment.volume_options.as_ref().map_or("", |options| options.as_str());
         for option in options.split(',').filter(|option| !option.is_empty()) {
             let key = option.split('=').next().unwrap_or_default();
-            if ["size", "mode", "uid", "gid"].contains(&key) {
-                refuse!(
-                    "volume option {option:?} is the entry's own; create a storage entry of type tmpfs with another --{}",
-                    if key.ends_with("id") { "chown" } else { key }
-                );
-            }
+            refuse_if!(
+                ["size", "mode", "uid", "gid"].contains(&key),
+                "volume option {option:?} is the entry's own; create a storage entry of type tmpfs with another --{}",
+                if key.ends_with("id") { "chown" } else { key }
+            );
             let is_limit = |limit: &&str| option.starts_with(limit) && option.len() > limit.len();
-            if !FLAGS.split(' ').any(|flag| flag == option) && !LIMITS.iter().any(is_limit) {
-                refuse!(
-                    "volume option {option:?} is not one of type tmpfs; there are: {}",
-                    super::nearest_first(option, FLAGS.split(' ').chain(LIMITS))
-                );
-            }
+            refuse_if!(
+                !FLAGS.split(' ').any(|flag| flag == option) && !LIMITS.iter().any(is_limit),
+                "volume option {option:?} is not one of type tmpfs; there are: {}",
+                super::nearest_first(option, FLAGS.split(' ').chain(LIMITS))
+            );
         }
         Ok(())
     }

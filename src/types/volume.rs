@@ -151,19 +151,17 @@ fn must_have(driver: &str, context: &Context) -> Result<()> {
 /// Takes a volume that is there as the entry's, unless something else was asked for.
 fn adopt(entry: &mut Entry, present: &volumes::Volume, request: &Request) -> Result<()> {
     let name = entry.shown_source();
-    if request.driver.is_some() && present.driver != driver(entry) {
-        refuse!(
-            "the Docker volume {name} exists with driver {}, not {}; choose another name, or leave --driver out to take it as it is",
-            present.driver,
-            driver(entry)
-        );
-    }
-    if !request.options.is_empty() && present.options != request.options {
-        refuse!(
-            "the Docker volume {name} exists with other options ({}); choose another name, or leave --option out to take it as it is",
-            shown(&present.options)
-        );
-    }
+    refuse_if!(
+        request.driver.is_some() && present.driver != driver(entry),
+        "the Docker volume {name} exists with driver {}, not {}; choose another name, or leave --driver out to take it as it is",
+        present.driver,
+        driver(entry)
+    );
+    refuse_if!(
+        !request.options.is_empty() && present.options != request.options,
+        "the Docker volume {name} exists with other options ({}); choose another name, or leave --option out to take it as it is",
+        shown(&present.options)
+    );
     entry.driver.clear();
     if present.driver != LOCAL {
         entry.driver.clone_from(&present.driver);
@@ -191,13 +189,12 @@ pub(crate) fn make(entry: &Entry, options: Options, context: &mut Context) -> Re
     let name = entry.shown_source();
     let driver = driver(entry).to_owned();
     if let Found::Here(present) = volumes::find(&context.environment, name) {
-        if present.options != options || present.driver != driver {
-            refuse!(
-                "the Docker volume {name} exists with driver {} and other options ({}); remove it, or choose another name",
-                present.driver,
-                shown(&present.options)
-            );
-        }
+        refuse_if!(
+            present.options != options || present.driver != driver,
+            "the Docker volume {name} exists with driver {} and other options ({}); remove it, or choose another name",
+            present.driver,
+            shown(&present.options)
+        );
         // The other types' volumes are their own matter, and are looked for again before each deploy.
         if entry.type_name == Volume.description().name {
             context.out.detail(&format!("Uses the Docker volume {name}"));

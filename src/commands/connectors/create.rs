@@ -55,9 +55,7 @@ fn connector(arguments: &Arguments, positional: &Positional) -> Result<Connector
 fn named_type(name: Option<&str>) -> Result<&'static ConnectorType> {
     let name = name.unwrap_or_default();
     let names = nearest_first(name, TYPES.iter().map(|known| known.name));
-    if name.is_empty() {
-        refuse!("--type is required; there are: {names}");
-    }
+    refuse_if!(name.is_empty(), "--type is required; there are: {names}");
     TYPES
         .iter()
         .find(|known| known.name == name)

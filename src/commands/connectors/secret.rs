@@ -29,12 +29,11 @@ pub(super) fn take(
         _ => from_standard_input()?,
     };
     let name = connector.secret_name();
-    if text.is_empty() {
-        refuse!(
-            "connector {} needs a {name}, and none was given; give it on standard input, at the prompt, or with --secret-file PATH",
-            connector.name
-        );
-    }
+    refuse_if!(
+        text.is_empty(),
+        "connector {} needs a {name}, and none was given; give it on standard input, at the prompt, or with --secret-file PATH",
+        connector.name
+    );
     let text = String::from_utf8(text).map_err(|_| refusal!("the {name} is not UTF-8 text"))?;
     let secret = Secret::parse(&text)?;
     connector.check_secret(&secret)?;
@@ -71,8 +70,6 @@ fn from_terminal(connector: &Connector, context: &mut Context) -> Result<Vec<u8>
 fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     from.take(MOST as u64 + 1).read_to_end(&mut text).map_err(Error::system("read", name))?;
-    if text.len() > MOST {
-        refuse!("{name} has more than {MOST} bytes, which is no secret");
-    }
+    refuse_if!(text.len() > MOST, "{name} has more than {MOST} bytes, which is no secret");
     Ok(text)
 }

@@ -24,11 +24,10 @@ impl Changes {
         let mut properties: Vec<_> = given.collect();
         let has_file = flags.secret_file.is_some();
         let property = positional.at(1);
-        if !property.is_empty() && !properties.is_empty() {
-            refuse!(
-                "storage:connectors:set accepts either a property and a value or flags, not both"
-            );
-        }
+        refuse_if!(
+            !property.is_empty() && !properties.is_empty(),
+            "storage:connectors:set accepts either a property and a value or flags, not both"
+        );
         match property {
             "" if properties.is_empty() && !has_file => {
                 let properties = before.known_type().map_or(&[][..], |known| known.properties);
@@ -109,11 +108,11 @@ fn write(
         let name = &before.name;
         let now = change.store().existing_connector(name.as_str())?;
         let (after, needs_secret) = changes.apply(&now)?;
-        if (needs_secret && secret.is_none())
-            || after.has_secret() != changes.apply(before)?.0.has_secret()
-        {
-            refuse!("connector {name} was changed meanwhile; run the command again");
-        }
+        refuse_if!(
+            (needs_secret && secret.is_none())
+                || after.has_secret() != changes.apply(before)?.0.has_secret(),
+            "connector {name} was changed meanwhile; run the command again"
+        );
         let stored = change.store().secret(name);
         let is_same_secret = match secret {
             // One that cannot be read is replaced.

@@ -115,43 +115,39 @@ fn judge_source(entry: &mut Entry, context: &Context) -> Result<()> {
 
 /// Refuses to make something else of an entry; what its type chose for it the first time stays.
 fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
-    if existing.scheduler != entry.scheduler {
-        refuse!(
-            "storage entry \"{}\" already exists with scheduler {:?}; refusing to redefine",
-            entry.name,
-            existing.scheduler
-        );
-    }
+    refuse_if!(
+        existing.scheduler != entry.scheduler,
+        "storage entry \"{}\" already exists with scheduler {:?}; refusing to redefine",
+        entry.name,
+        existing.scheduler
+    );
     let (kind, wanted) = (types::name_of(existing), types::name_of(entry));
     let is_typed = existing.is_typed() || entry.is_typed();
-    if kind != wanted && is_typed {
-        refuse!(
-            "storage entry \"{}\" already exists with type {kind}; refusing to make it {wanted}",
-            entry.name
-        );
-    }
+    refuse_if!(
+        kind != wanted && is_typed,
+        "storage entry \"{}\" already exists with type {kind}; refusing to make it {wanted}",
+        entry.name
+    );
     let is_same = existing.options == entry.options
         && existing.connector == entry.connector
         && existing.driver == entry.driver;
     if entry.is_typed() && existing.is_typed() {
-        if !is_same {
-            refuse!(
-                "storage entry \"{}\" already exists with other options; dokku storage:info {} shows them",
-                entry.name,
-                entry.name
-            );
-        }
+        refuse_if!(
+            !is_same,
+            "storage entry \"{}\" already exists with other options; dokku storage:info {} shows them",
+            entry.name,
+            entry.name
+        );
         if !types::of(existing).keeps_in_volume() {
             entry.host_path.clone_from(&existing.host_path);
         }
     }
-    if existing.host_path != entry.host_path {
-        refuse!(
-            "storage entry \"{}\" already exists at {}; unmount and destroy it first, its data stays",
-            entry.name,
-            existing.shown_source()
-        );
-    }
+    refuse_if!(
+        existing.host_path != entry.host_path,
+        "storage entry \"{}\" already exists at {}; unmount and destroy it first, its data stays",
+        entry.name,
+        existing.shown_source()
+    );
     Ok(())
 }
 
@@ -200,10 +196,12 @@ fn finish(
     }
     types::of(entry).create(entry, request, context)?;
     wanted.apply(entry, context)?;
-    if scheduler::is_elsewhere(entry) && scheduler::tell("storage-create", entry, context)?.is_err()
-    {
-        refuse!("scheduler refused storage entry \"{}\"; nothing was registered", entry.name);
-    }
+    refuse_if!(
+        scheduler::is_elsewhere(entry)
+            && scheduler::tell("storage-create", entry, context)?.is_err(),
+        "scheduler refused storage entry \"{}\"; nothing was registered",
+        entry.name
+    );
     Ok(())
 }
 

@@ -212,11 +212,10 @@ pub(super) fn filled_from(
         _ => return Ok(None),
     }
     let source = source::Source::parse(from)?;
-    if !entry.is_docker_local() || request.place.is_some() {
-        refuse!(
-            "--from {from} populates a new storage entry at its default host path; leave the path and --scheduler out"
-        );
-    }
+    refuse_if!(
+        !entry.is_docker_local() || request.place.is_some(),
+        "--from {from} populates a new storage entry at its default host path; leave the path and --scheduler out"
+    );
     Ok(Some(source))
 }
 

@@ -30,9 +30,7 @@ impl Image {
             rustix::fs::syncfs(&top).map_err(Error::system("write to", &target))?;
             drop(top);
             detach(storage, name)?;
-            if is_kept(&device) {
-                refuse!("{} is still used", target.display());
-            }
+            refuse_if!(is_kept(&device), "{} is still used", target.display());
         }
         let file = self.open(OFlags::RDWR).map_err(Error::system("open", &self.shown))?;
         file.sync_all().map_err(Error::system("write", &self.shown))
@@ -74,12 +72,11 @@ impl Image {
     pub(crate) fn replace(&self, of_entry: &Self, storage: &Path, name: &str) -> Result<()> {
         let device = attached_at(&storage.join(name));
         detach(storage, name)?;
-        if device.as_deref().is_some_and(is_kept) {
-            refuse!(
-                "something still uses {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
-                storage.join(name).display()
-            );
-        }
+        refuse_if!(
+            device.as_deref().is_some_and(is_kept),
+            "something still uses {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
+            storage.join(name).display()
+        );
         let exchange = || {
             let flags = RenameFlags::EXCHANGE;
             renameat_with(&self.folder, &self.name, &self.folder, &of_entry.name, flags)

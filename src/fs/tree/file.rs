@@ -44,11 +44,10 @@ pub(crate) fn own_file(root: &Path, name: &str, uid: u32, gid: u32) -> Result<()
 /// Sets the mode of the file `name` directly below `root`.
 pub(crate) fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
     let path = root.join(name);
-    if mode & !FILE_MODES != 0 {
-        refuse!(
-            "mode {mode:04o} is not for a file: set-uid, set-gid and sticky bits are only for directories"
-        );
-    }
+    refuse_if!(
+        mode & !FILE_MODES != 0,
+        "mode {mode:04o} is not for a file: set-uid, set-gid and sticky bits are only for directories"
+    );
     let (root_fd, file) = enter_file(root, name, OFlags::PATH)?;
     // The kernel changes no mode by a descriptor that cannot read; this names just what it is open on.
     let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -109,9 +108,7 @@ pub(crate) fn remove_file(root: &Path, name: &str) -> Result<()> {
 /// Opens the root, and the regular file `name` directly below it.
 fn enter_file(root: &Path, name: &str, access: OFlags) -> Result<(OwnedFd, OwnedFd)> {
     let path = root.join(name);
-    if name.contains('/') {
-        refuse!("{name:?} is not the name of a file");
-    }
+    refuse_if!(name.contains('/'), "{name:?} is not the name of a file");
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
     let name =
         CString::new(name).map_err(|_| refusal!("a file's name cannot contain a NUL byte"))?;
@@ -122,13 +119,12 @@ fn enter_file(root: &Path, name: &str, access: OFlags) -> Result<(OwnedFd, Owned
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         refuse!("{} is not a regular file", path.display());
     }
-    if stat.st_nlink != 1 {
-        refuse!(
-            "{} has {} hard links; only a file with one name is touched",
-            path.display(),
-            stat.st_nlink
-        );
-    }
+    refuse_if!(
+        stat.st_nlink != 1,
+        "{} has {} hard links; only a file with one name is touched",
+        path.display(),
+        stat.st_nlink
+    );
     Ok((root_fd, file))
 }
 

@@ -178,10 +178,11 @@ fn check_path(path: &str) -> Result<()> {
         && !path.starts_with(['/', '-', ':'])
         && !path.split('/').any(|part| part == "..")
         && path.len() <= 1024;
-    if is_plain {
-        return Ok(());
-    }
-    Err(refusal!("{path:?} is not the name of a bucket or a share, such as films or films/2024"))
+    refuse_if!(
+        !is_plain,
+        "{path:?} is not the name of a bucket or a share, such as films or films/2024"
+    );
+    Ok(())
 }
 
 #[cfg(test)]

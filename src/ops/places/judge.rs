@@ -176,11 +176,10 @@ pub(crate) fn at_deploy(
         VolumeOptions::Safe => target.unknown.is_some(),
         VolumeOptions::Deny => true,
     };
-    if refuses && !is_open {
-        refuse!(
-            "nobody who sees every app has looked at the options of the Docker volume {name}; somebody who does can note them: dokku storage:create NAME {name} --type volume, and mount that"
-        );
-    }
+    refuse_if!(
+        refuses && !is_open,
+        "nobody who sees every app has looked at the options of the Docker volume {name}; somebody who does can note them: dokku storage:create NAME {name} --type volume, and mount that"
+    );
     let led = led(&target, context)?;
     for (path, real) in &led {
         jail::judge(policy, Some(app), path, real)?;
@@ -206,27 +205,25 @@ pub(crate) fn part(entry: &Entry, attachment: &Attachment, context: &Context) ->
     };
     let source = mounted_source(entry, attachment);
     let (root, part) = (resolved(path.as_str(), context)?, resolved(&source, context)?);
-    if part.is_within(&root) {
-        return Ok(());
-    }
-    Err(refusal!(
+    refuse_if!(
+        !part.is_within(&root),
         "{source} leads out of storage entry \"{}\" to {}; remove the link and deploy again",
         entry.name,
         part.path().display()
-    ))
+    );
+    Ok(())
 }
 
 /// Refuses what this plugin has for itself in the storage root: the trash, snapshots, what is staged.
 fn must_not_be_reserved(path: &str, real: &RealPath, context: &Context) -> Result<()> {
     let storage = RealPath::of(context.store.layout().storage());
     let first = real.below(&storage).and_then(|inside| inside.iter().next());
-    if first.is_none_or(|name| !name.as_encoded_bytes().starts_with(b".")) {
-        return Ok(());
-    }
-    Err(refusal!(
+    refuse_if!(
+        first.is_some_and(|name| name.as_encoded_bytes().starts_with(b".")),
         "{path:?} is the plugin's own: names in {} that begin with a dot are no paths to use; to get data out of there: dokku storage:trash:restore, or storage:create NAME --from snapshot:ENTRY@NAME",
         context.store.layout().storage().display()
-    ))
+    );
+    Ok(())
 }
 
 /// Refuses paths that are reserved, or belong to what is out of reach.

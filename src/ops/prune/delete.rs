@@ -141,9 +141,7 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
 
 fn app(unused: &Unused, context: &mut Context) -> Result<()> {
     let name = AppName::parse(&unused.name)?;
-    if context.store.apps()?.contains(&name) {
-        refuse!("the app {name} exists by now");
-    }
+    refuse_if!(context.store.apps()?.contains(&name), "the app {name} exists by now");
     forget::forget(&name, context)?;
     context.out.detail(&format!("Removed {}", unused.place));
     Ok(())

@@ -115,15 +115,14 @@ impl Subject {
     }
 
     fn stop(&self) -> Result<()> {
-        if !wait_until(SENDING, || supervisor::unsent(self) == 0) {
-            refuse!(
-                "{} files that were written to storage entry \"{}\" were not sent to the server within {} s; they stay in {} until they are",
-                supervisor::unsent(self),
-                self.name,
-                SENDING.as_secs(),
-                self.places.cache.display()
-            );
-        }
+        refuse_if!(
+            !wait_until(SENDING, || supervisor::unsent(self) == 0),
+            "{} files that were written to storage entry \"{}\" were not sent to the server within {} s; they stay in {} until they are",
+            supervisor::unsent(self),
+            self.name,
+            SENDING.as_secs(),
+            self.places.cache.display()
+        );
         if systemd::is_in_charge() {
             systemd::stop(&self.name)?;
         }
@@ -172,13 +171,12 @@ impl Subject {
                 return Ok(());
             };
             let is_ours = top.source == fuse::SOURCE || top.device == device;
-            if !is_ours {
-                refuse!(
-                    "{} is mounted at {}, which is not of this program; unmount it first",
-                    top.source,
-                    self.target().display()
-                );
-            }
+            refuse_if!(
+                !is_ours,
+                "{} is mounted at {}, which is not of this program; unmount it first",
+                top.source,
+                self.target().display()
+            );
             let place = tree::locate(&self.storage, self.name.as_str());
             place.and_then(fuse::detach).map_err(Error::system("unmount", self.target()))?;
         }

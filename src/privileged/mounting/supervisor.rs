@@ -258,12 +258,11 @@ fn prepare_target(subject: &Subject) -> Result<()> {
         return Ok(());
     }
     let has_files = !tree::is_empty(&subject.storage, subject.name.as_str())?;
-    if has_files {
-        refuse!(
-            "{} has files of its own, which the mount would hide; move them elsewhere",
-            target.display()
-        );
-    }
+    refuse_if!(
+        has_files,
+        "{} has files of its own, which the mount would hide; move them elsewhere",
+        target.display()
+    );
     tree::set_immutable(&subject.storage, subject.name.as_str(), true);
     let place = tree::locate(&subject.storage, subject.name.as_str());
     place.and_then(fuse::share).map_err(Error::system("mount at", target))
