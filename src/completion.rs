@@ -89,13 +89,11 @@ fn case(row: &Row) -> Result<String> {
     ))
 }
 
-/// The values of `--format` in a synopsis.
 fn formats(synopsis: &str) -> String {
     let values = synopsis.split("--format ").nth(1).unwrap_or("text|json");
     values.split([']', ' ']).next().unwrap_or_default().replace('|', " ")
 }
 
-/// The positional arguments of a synopsis, in order.
 fn positionals(synopsis: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut words = synopsis.split(' ');

@@ -39,7 +39,6 @@ pub mod testing {
     pub use crate::render::{Printer, report::Report};
     pub use crate::store::{MountsFile, Owner, Store};
 
-    /// The names of the storage types.
     pub fn type_names() -> Vec<&'static str> {
         crate::types::ALL.iter().map(|kind| kind.description().name).collect()
     }

@@ -102,7 +102,6 @@ pub(crate) fn unsure(app: &AppName, mounted: &Mounted, context: &Context) -> Opt
     }
 }
 
-/// Whether the source of a mount is there.
 pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen {
     let source = mounted_source(&mounted.entry, &mounted.attachment);
     let name = &mounted.entry.name;

@@ -177,7 +177,6 @@ fn usage(row: &Row, command: &Command) -> Vec<String> {
     lines
 }
 
-/// The flags, in order.
 fn flags(command: &Command) -> Vec<&Arg> {
     let mut flags: Vec<&Arg> =
         command.get_arguments().filter(|arg| arg.get_long().is_some()).collect();

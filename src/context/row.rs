@@ -62,12 +62,10 @@ impl Row {
 pub struct Catalog(pub &'static [Row]);
 
 impl Catalog {
-    /// The row that is called so.
     pub fn find(self, kind: Kind, name: &str) -> Option<&'static Row> {
         self.0.iter().find(|row| row.kind == kind && row.name == name)
     }
 
-    /// The subcommand `storage:NAME`.
     pub fn subcommand(self, name: &str) -> Option<&'static Row> {
         self.find(Kind::Subcommand, name).or_else(|| self.find(Kind::Addition, name))
     }
@@ -77,7 +75,6 @@ impl Catalog {
         self.of_kind(Kind::Subcommand).filter(|row| row.name != "default")
     }
 
-    /// Every row of a kind.
     pub fn of_kind(self, kind: Kind) -> impl Iterator<Item = &'static Row> {
         self.0.iter().filter(move |row| row.kind == kind)
     }

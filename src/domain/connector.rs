@@ -52,7 +52,6 @@ pub struct ConnectorType {
     pub protocol: Protocol,
     /// What a server of this type has outermost.
     pub has: &'static str,
-    /// What its secret cannot have in it.
     pub not_in_secret: Option<char>,
 }
 

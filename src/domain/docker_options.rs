@@ -37,11 +37,9 @@ pub struct Flag {
     pub name: String,
     /// Empty for a switch.
     pub value: String,
-    /// The line in which it begins.
     pub line: usize,
 }
 
-/// What a flag mounts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlagMount {
     /// The paths and volumes that it is made of; none for a tmpfs or a volume without a name.
@@ -56,7 +54,6 @@ pub struct FlagMount {
 pub struct RunsAs {
     /// A user, and a group behind a colon, by names or numbers; empty for the image's.
     pub user: String,
-    /// More groups.
     pub groups: Vec<String>,
     /// Whether ids are the host's also where the engine maps them.
     pub is_unmapped: bool,

@@ -11,7 +11,6 @@ pub struct AppPattern(String);
 checked_text!(AppPattern);
 
 impl AppPattern {
-    /// Reads a name or a pattern.
     pub fn parse(text: &str) -> Result<Self> {
         let valid = text
             .bytes()

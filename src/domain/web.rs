@@ -10,7 +10,6 @@ const LONGEST: usize = 2048;
 pub struct WebAddress(String);
 
 impl WebAddress {
-    /// Reads an address.
     pub fn parse(text: &str) -> Result<Self> {
         let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
         let Some(rest) = rest else {

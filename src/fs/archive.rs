@@ -32,12 +32,10 @@ enum Compression {
     Zstd,
 }
 
-/// What was unpacked.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unpacked {
     /// Files, directories and links.
     pub members: u64,
-    /// The bytes of the files.
     pub bytes: u64,
 }
 
@@ -361,7 +359,6 @@ mod tests {
     use std::io::{Cursor, Write};
     use std::os::unix::fs::MetadataExt;
 
-    /// A member of an archive: its kind, path, target, mode and content.
     fn member(kind: EntryType, path: &str, target: &str, mode: u32, content: &[u8]) -> Vec<u8> {
         let mut header = Header::new_gnu();
         header.as_mut_bytes()[..path.len()].copy_from_slice(path.as_bytes());

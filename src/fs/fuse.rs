@@ -23,7 +23,6 @@ use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 /// What the mounts are called where they are listed.
 pub(crate) const SOURCE: &str = "dokku-storage";
 
-/// The device of FUSE.
 pub(crate) const DEVICE: &str = "/dev/fuse";
 
 /// A mount that is not anywhere yet.

@@ -105,18 +105,15 @@ const AND: &str = "; ";
 /// Where programs of root's are looked for.
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 
-/// Whether a program is on this host.
 pub(crate) fn has_program(name: &str) -> bool {
     PATH.iter().any(|folder| Path::new(folder).join(name).is_file())
 }
 
-/// Whether a directory is on a btrfs.
 pub(crate) fn is_btrfs(folder: &Path) -> bool {
     rustix::fs::statfs(folder)
         .is_ok_and(|found| u64::try_from(found.f_type) == Ok(subvolume::MAGIC))
 }
 
-/// The image of one entry.
 #[derive(Debug)]
 pub(crate) struct Image {
     folder: OwnedFd,

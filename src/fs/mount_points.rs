@@ -19,7 +19,6 @@ pub(crate) struct MountPoint {
     pub source: String,
 }
 
-/// All that is mounted, in the order in which it was.
 pub(crate) fn all() -> Vec<MountPoint> {
     let lines = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
     lines.split(|&byte| byte == b'\n').filter_map(parse).collect()
@@ -38,7 +37,6 @@ fn parse(line: &[u8]) -> Option<MountPoint> {
     })
 }
 
-/// The mount points at or below a path.
 pub(crate) fn below(path: &Path) -> Vec<PathBuf> {
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let places = all().into_iter().map(|point| point.place);

@@ -20,7 +20,6 @@ pub(crate) struct RealPath {
 }
 
 impl RealPath {
-    /// Looks a path up.
     pub(crate) fn of(path: &Path) -> Self {
         let mut ahead: Vec<OsString> = cleaned(path).iter().rev().map(OsString::from).collect();
         let mut real = PathBuf::new();
@@ -50,12 +49,10 @@ impl RealPath {
         Self { path: real, is_known }
     }
 
-    /// A path that somebody else resolved.
     pub(crate) fn resolved(path: PathBuf) -> Self {
         Self { path, is_known: true }
     }
 
-    /// The path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -70,7 +67,6 @@ impl RealPath {
         self.path.starts_with(&other.path) || other.path.starts_with(&self.path)
     }
 
-    /// Whether it is a directory, or lies in it.
     pub(crate) fn is_within(&self, directory: &Self) -> bool {
         self.path.starts_with(&directory.path)
     }
@@ -86,7 +82,6 @@ impl RealPath {
 pub(crate) struct RealPaths(BTreeSet<PathBuf>);
 
 impl RealPaths {
-    /// Looks the paths up.
     pub(crate) fn of<'a>(paths: impl Iterator<Item = &'a Path>) -> Self {
         Self(paths.map(|path| RealPath::of(path).path).collect())
     }
@@ -120,7 +115,6 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// What is at a path.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         std::fs::metadata(path).map(|found| Self { device: found.dev(), inode: found.ino() })
     }
@@ -147,7 +141,6 @@ fn says_that_there_is_no_link(error: &io::Error) -> bool {
     kinds.contains(&error.kind())
 }
 
-/// The path without `.` and `..`.
 fn cleaned(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {

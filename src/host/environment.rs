@@ -102,7 +102,6 @@ impl Environment {
         var("DOKKU_APPS_FORCE_DELETE").as_deref() == Some("1")
     }
 
-    /// Whether a backup is to have the data, too.
     pub(crate) fn backs_data_up(&self) -> bool {
         var("DOKKU_BACKUP_INCLUDE_STORAGE").as_deref() == Some("1")
     }

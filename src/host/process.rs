@@ -87,7 +87,6 @@ impl Program {
         self
     }
 
-    /// Runs it in a directory.
     pub(crate) fn at(mut self, directory: impl AsRef<Path>) -> Self {
         self.command.current_dir(directory);
         self

@@ -122,7 +122,6 @@ pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) 
     Err(refusal!("storage entry \"{name}\" is for {scope} and not for {app}; {remedy}"))
 }
 
-/// What stands for apps that the caller cannot see.
 const OTHERS: &str = "apps that you cannot see";
 
 /// Whether the caller sees all apps that a scope is about: then its names are told.
@@ -139,7 +138,6 @@ fn sees_scope(entry: &Entry, context: &Context) -> bool {
     !apps::are_restricted(&context.environment) || is_seen() == Some(true)
 }
 
-/// A scope as it is told.
 pub(crate) fn shown_scope(entry: &Entry, context: &Context) -> String {
     if sees_scope(entry, context) { entry.scope.to_string() } else { OTHERS.to_owned() }
 }
@@ -263,7 +261,6 @@ fn told(uses: Vec<Use>, context: &Context) -> Result<String> {
     Ok(shown.join("; "))
 }
 
-/// Refuses a caller who may not see every app.
 pub(crate) fn must_see_every_app(why: &str, context: &Context) -> Result<()> {
     refuse_if!(!sees_every_app(context)?, "{why}; only who may see every app can do this");
     Ok(())

@@ -140,7 +140,6 @@ fn unread(app: &AppName, files: &[OptionsFile]) -> Vec<String> {
     lines
 }
 
-/// The command that mounts the same.
 fn mount_command(app: &AppName, file: &OptionsFile, mount: &FlagMount) -> String {
     let source = mount.sources.first().map_or("", String::as_str);
     let path = mount.container_path.as_ref().map_or("PATH", ContainerPath::as_str);
@@ -157,7 +156,6 @@ fn mount_command(app: &AppName, file: &OptionsFile, mount: &FlagMount) -> String
     )
 }
 
-/// Adds a mount, or its phase to the same mount where that is there.
 pub(crate) fn take_over(mounts: &mut MountsFile, attachment: Attachment) {
     let mut is_there = false;
     mounts.update(|existing| {

@@ -21,7 +21,6 @@ pub(crate) fn loaded(mounts: Result<Mounts>) -> Mounts {
     mounts.unwrap_or_else(|error| Mounts { problems: vec![error], ..Mounts::default() })
 }
 
-/// Every app with what it mounts, in order.
 pub(crate) fn every_app(store: &Store, entries: &mut EntryCache) -> Result<Vec<(AppName, Mounts)>> {
     let mut with_mounts = |app: AppName| {
         let mounts = loaded(store.mounts_with(&app, entries));

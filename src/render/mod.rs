@@ -120,7 +120,6 @@ impl Printer {
         }
     }
 
-    /// A line as it is.
     pub fn line(&mut self, text: &str) {
         self.push(&[text, "\n"]);
     }
@@ -139,7 +138,6 @@ impl Printer {
         }
     }
 
-    /// A value as JSON on one line.
     pub fn json(&mut self, value: &impl Serialize) {
         match serde_json::to_string(value) {
             Ok(text) => self.line(&text),
@@ -147,7 +145,6 @@ impl Printer {
         }
     }
 
-    /// A value as indented JSON.
     pub fn json_pretty(&mut self, value: &impl Serialize) {
         match serde_json::to_string_pretty(value) {
             Ok(text) => self.line(&text),
@@ -170,7 +167,6 @@ impl Printer {
         self.ask(&harmless(text));
     }
 
-    /// A line that belongs to a question.
     pub fn question_line(&mut self, text: &str) {
         self.ask(&format!("{}\n", harmless(text)));
     }

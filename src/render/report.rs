@@ -38,7 +38,6 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Prints what was asked for of it.
     pub(crate) fn print(&self, out: &mut Printer, name: &str, asked: &Asked) -> Result<()> {
         match (&asked.flag, asked.format) {
             (Some(flag), _) => return self.print_value(out, flag),

@@ -45,7 +45,6 @@ impl Change<'_> {
         self.write_of_app(app, CHECKED, checked)
     }
 
-    /// Forgets which mounts a deploy of an app has checked.
     pub fn remove_checked_mounts(&mut self, app: &AppName) {
         self.remove(self.store().layout().app(app).join(CHECKED));
     }

@@ -90,7 +90,6 @@ impl OptionsFile {
         self.lines.iter().map(String::as_str).filter(reaches).collect()
     }
 
-    /// Whether an option mounts something at a container path.
     pub fn mounts_at(&self, path: &ContainerPath) -> bool {
         self.mounts().iter().any(|found| found.mount.container_path.as_ref() == Some(path))
     }

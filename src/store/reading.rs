@@ -34,7 +34,6 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// How coarse the times of files are, at most: a tick of a kernel's clock is 1 to 10 ms.
 const GRAIN: Duration = Duration::from_millis(20);
 
-/// Whether writers are kept out.
 enum Kept {
     Out(#[expect(dead_code, reason = "the lock goes with it")] std::fs::File),
     Busy,
@@ -68,7 +67,6 @@ pub struct Mounted {
 pub struct Mounts {
     /// In the order of the file; what is shared from other apps comes behind.
     pub mounted: Vec<Mounted>,
-    /// Attachments whose entry is not there.
     pub orphans: Vec<Attachment>,
     /// Mounts of apps that it shares from, which it does not get.
     pub left_out: Vec<LeftOut>,

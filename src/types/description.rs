@@ -6,7 +6,6 @@ use crate::domain::ConnectorName;
 use crate::domain::options::Options;
 use crate::domain::text::words;
 
-/// From where the data can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Reach {

@@ -11,7 +11,6 @@ use crate::types::{Requirement, volume};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Whether the kernel knows a file system, or has it as a module.
 pub(crate) fn kernel_has(file_system: &str) -> bool {
     let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let is_known =

@@ -18,7 +18,6 @@ use crate::ops::access;
 /// The flag that says where the secret is.
 const SECRET_FILE: &str = "--secret-file";
 
-/// The property that is the secret.
 const SECRET: &str = "secret";
 
 /// What both commands that write a connector take.
@@ -104,7 +103,6 @@ fn no_more_than(positional: &Positional, most: usize) -> Result<()> {
     refuse!("unexpected argument{behind}; {}", secret::HOW)
 }
 
-/// The secret of a connector, where it has one.
 fn stored_secret(connector: &Connector, context: &Context) -> Result<Option<Secret>> {
     if !connector.has_secret() {
         return Ok(None);

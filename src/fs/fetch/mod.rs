@@ -31,7 +31,6 @@ fn program(name: &str) -> Result<PathBuf> {
     })
 }
 
-/// The environment that the programs have.
 fn environment(more: &[(&str, &str)]) -> Vec<(String, String)> {
     let common = [("PATH", rclone::PATH), ("HOME", "/nonexistent"), ("LC_ALL", "C")];
     common

@@ -50,7 +50,6 @@ impl Image {
         Ok(true)
     }
 
-    /// Drops this name of it where it has another.
     pub(crate) fn drop_name(&self) -> Result<()> {
         if self.other_names()?.is_empty() {
             return Ok(());

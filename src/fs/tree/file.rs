@@ -32,7 +32,6 @@ pub(crate) fn is_file(root: &Path, name: &str) -> bool {
         && found.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile)
 }
 
-/// Gives the file `name` directly below `root` to a uid and a gid.
 pub(crate) fn own_file(root: &Path, name: &str, uid: u32, gid: u32) -> Result<()> {
     let (root_fd, file) = enter_file(root, name, OFlags::PATH)?;
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
@@ -41,7 +40,6 @@ pub(crate) fn own_file(root: &Path, name: &str, uid: u32, gid: u32) -> Result<()
         .map_err(Error::system("change the owner of", root.join(name)))
 }
 
-/// Sets the mode of the file `name` directly below `root`.
 pub(crate) fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
     let path = root.join(name);
     refuse_if!(

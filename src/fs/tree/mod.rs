@@ -85,7 +85,6 @@ pub(crate) fn is_empty(root: &Path, name: &str) -> Result<bool> {
     is_directory_empty(&directory).map_err(Error::system("read", root.join(name)))
 }
 
-/// Whether nothing is in a directory.
 fn is_directory_empty(directory: &OwnedFd) -> io::Result<bool> {
     let mut names = rustix::fs::Dir::read_from(directory)?;
     let is_content = |name: &CStr| name != c"." && name != c"..";
@@ -171,7 +170,6 @@ pub(crate) fn enter_real(path: &Path) -> Result<OwnedFd> {
     open_without_links(&CWD, path).map_err(Error::system("open", path))
 }
 
-/// Opens a directory by a path in which no link may be.
 fn open_without_links(from: &impl AsFd, path: impl Arg) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
@@ -196,7 +194,6 @@ fn enter_one(directory: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
     open_without_links(directory, &target)
 }
 
-/// Opens a directory inside the tree.
 fn open_directory(directory: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     open_below(directory, name, DIRECTORY, BENEATH | ResolveFlags::NO_XDEV)
 }

@@ -48,9 +48,7 @@ struct Current {
 /// The mode, of which nine bits are taken, and the time of a member, in seconds since 1970.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attributes {
-    /// The mode.
     pub mode: u32,
-    /// When it was changed.
     pub changed: u64,
     /// Uid and gid, and what else is restored of it; none where the content alone is wanted.
     pub restored: Option<Restored>,

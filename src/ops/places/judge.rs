@@ -19,7 +19,6 @@ use crate::ops::places::options;
 use crate::ops::{access, apps};
 use crate::storage::ownership::StorageRoot;
 
-/// A path with where it leads.
 type Led = (String, RealPath);
 
 /// Where a path leads, also where Dokku's user may not look.

@@ -14,7 +14,6 @@ pub(super) struct OptionMount {
     pub remedy: String,
 }
 
-/// All that the docker-options of an app have mounted.
 pub(super) fn of_app(app: &AppName, store: &Store) -> Result<Vec<OptionMount>> {
     let mut found = Vec::new();
     for file in store.docker_options(app)? {

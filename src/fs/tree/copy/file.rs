@@ -24,7 +24,6 @@ const CHUNK: usize = 256 * 1024;
 /// The longest list of attributes' names, and the longest value, in bytes: the kernel's own limits.
 const LONGEST: usize = 64 * 1024;
 
-/// The attributes in which ACLs are.
 const ACLS: [&CStr; 2] = [c"system.posix_acl_access", c"system.posix_acl_default"];
 
 /// What xfs calls its ACLs besides; they are copied by their usual names, and these mean nothing to other file systems.

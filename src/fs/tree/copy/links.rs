@@ -20,7 +20,6 @@ use crate::fs::tree::open_directory;
 
 /// The files with several names.
 pub(super) struct Links {
-    /// The top of the copy.
     top: OwnedFd,
     /// What the directory there is called: no name of the tree that is copied, since nobody can guess it.
     name: CString,

@@ -35,7 +35,6 @@ const TRIES: u32 = 3;
 /// After how many files it is said how many there were.
 const SAID_EVERY: u64 = 64;
 
-/// What was copied.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Copied {
     /// Files, directories and links; none where the file system made a snapshot.
