@@ -1,7 +1,6 @@
 //! What is decided for one app.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::domain::entry::is_default;
 use crate::domain::text::{Unknown, words};
@@ -108,9 +107,13 @@ impl AppSettings {
             refuse!("{property} cannot be {value:?}; it can be {}", values.join(", "));
         }
         match property {
-            "missing-source" => self.missing_source = read(value),
-            "unwritable-source" => self.unwritable_source = read(value),
-            "clone" => self.clone = read(value),
+            "missing-source" => {
+                self.missing_source = MissingSource::named(value).unwrap_or_default()
+            }
+            "unwritable-source" => {
+                self.unwritable_source = UnwritableSource::named(value).unwrap_or_default();
+            }
+            "clone" => self.clone = CloneMode::named(value).unwrap_or_default(),
             _ => self.auto_volumes = value == "true",
         }
         Ok(())
@@ -120,11 +123,6 @@ impl AppSettings {
 words!(MissingSource: Fail = "fail", Create = "create", Ignore = "ignore");
 words!(UnwritableSource: Fail = "fail", Ignore = "ignore");
 words!(CloneMode: Share = "share", Copy = "copy", Empty = "empty");
-
-/// A value that was checked, or the default for the empty one.
-fn read<T: Default + serde::de::DeserializeOwned>(value: &str) -> T {
-    serde_json::from_value(Value::String(value.to_owned())).unwrap_or_default()
-}
 
 #[cfg(test)]
 mod tests {

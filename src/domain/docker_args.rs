@@ -31,15 +31,8 @@ pub fn volume_argument(source: &str, attachment: &Attachment) -> String {
 pub fn words(source: &str, entry: &Entry, attachment: &Attachment) -> [String; 2] {
     match (&entry.host_path, &attachment.subpath) {
         (Some(Source::Volume(volume)), Some(subpath)) => {
-            let mut fields = vec![
-                "type=volume".to_owned(),
-                format!("source={volume}"),
-                format!("target={}", attachment.container_path),
-                format!("volume-subpath={subpath}"),
-            ];
-            if attachment.is_readonly() {
-                fields.push("readonly".to_owned());
-            }
+            let part = format!("volume-subpath={subpath}");
+            let mut fields = fields("volume", volume.as_str(), attachment, Some(part));
             if attachment.volume_options.as_ref().is_some_and(|o| o.contains("nocopy")) {
                 fields.push("volume-nocopy".to_owned());
             }
@@ -51,15 +44,16 @@ pub fn words(source: &str, entry: &Entry, attachment: &Attachment) -> [String; 2
 
 /// The words of a mount of a path that is not there, which Docker refuses, container and all: `-v` would make the path.
 pub fn refused(missing: &str, attachment: &Attachment) -> [String; 2] {
-    let mut fields = vec![
-        "type=bind".to_owned(),
-        format!("source={missing}"),
-        format!("target={}", attachment.container_path),
-    ];
-    if attachment.is_readonly() {
-        fields.push("readonly".to_owned());
-    }
-    ["--mount".to_owned(), comma_separated(&fields)]
+    ["--mount".to_owned(), comma_separated(&fields("bind", missing, attachment, None))]
+}
+
+/// What `--mount` is told of every mount; `part` stands before whether it is read-only.
+fn fields(kind: &str, source: &str, mount: &Attachment, part: Option<String>) -> Vec<String> {
+    let mut fields = vec![format!("type={kind}"), format!("source={source}")];
+    fields.push(format!("target={}", mount.container_path));
+    fields.extend(part);
+    fields.extend(mount.is_readonly().then(|| "readonly".to_owned()));
+    fields
 }
 
 /// The words of a mount of a path, which Docker refuses where it is not there; none where the options can only be told with `-v`.

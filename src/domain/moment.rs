@@ -94,6 +94,24 @@ impl Moment {
     }
 }
 
+/// A moment in JSON, as `2026-11-21T05:45:00Z`.
+pub(crate) mod written {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Moment;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+    pub(crate) fn serialize<S: Serializer>(moment: &Moment, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&moment.to_rfc3339())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Moment, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        Moment::parse_rfc3339(&text)
+            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a time")))
+    }
+}
+
 impl From<SystemTime> for Moment {
     fn from(time: SystemTime) -> Self {
         let whole = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(0);

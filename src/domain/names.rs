@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Result;
-use crate::domain::text::{checked_text, text};
+use crate::domain::text::{checked_text, hex, text};
 
 /// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
 pub const STAGED: &str = ".destroyed-";
@@ -76,13 +76,7 @@ impl EntryName {
 
     /// The name of a colon mount's entry: the prefix and the first ten hex digits of a hash.
     pub fn legacy(hash: &[u8]) -> Self {
-        let mut name = LEGACY_PREFIX.to_owned();
-        for byte in hash.iter().take(5) {
-            for digit in [byte >> 4, byte & 0xf] {
-                name.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
-            }
-        }
-        Self(name)
+        Self(format!("{LEGACY_PREFIX}{}", hex(&hash[..5])))
     }
 
     /// Whether this is a name that the entry of a colon mount has: with the prefix and ten hex digits, as [`EntryName::legacy`]

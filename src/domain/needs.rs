@@ -16,7 +16,7 @@ impl NeedId {
     pub fn parse(text: &str) -> Result<Self> {
         let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         refuse_if!(
-            !(valid && !text.is_empty() && !text.starts_with('-') && text.len() <= 63),
+            !valid || text.is_empty() || text.starts_with('-') || text.len() > 63,
             "need {text:?} can only be letters, digits, dashes and underscores, 63 at most"
         );
         Ok(Self(text.to_owned()))

@@ -23,10 +23,7 @@ impl Phase {
     pub const ALL: [Self; 3] = [Self::Build, Self::Deploy, Self::Run];
 
     pub fn parse(text: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|phase| phase.as_str() == text)
-            .ok_or_else(|| {
+        Self::named(text).ok_or_else(|| {
                 refusal!("attachment phase {text:?} is not supported (must be \"build\", \"deploy\" or \"run\")")
             })
     }

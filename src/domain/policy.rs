@@ -65,10 +65,7 @@ words!(VolumeOptions: Deny = "deny", Safe = "safe", Allow = "allow");
 
 impl VolumeOptions {
     pub fn parse(text: &str) -> Result<Self> {
-        let known = [Self::Deny, Self::Safe, Self::Allow];
-        known
-            .into_iter()
-            .find(|known| known.as_str() == text)
+        Self::named(text)
             .ok_or_else(|| refusal!("volume-options {text:?} is not one of deny, safe, allow"))
     }
 }

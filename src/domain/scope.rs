@@ -16,7 +16,7 @@ impl AppPattern {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b));
         refuse_if!(
-            !(valid && !text.is_empty() && text.len() <= 255),
+            !valid || text.is_empty() || text.len() > 255,
             "scope {text:?} is neither an app's name nor a pattern such as web-*"
         );
         Ok(Self(text.to_owned()))

@@ -68,7 +68,7 @@ words!(Made: Copy = "copy", Reflink = "reflink", Btrfs = "btrfs", Moved = "moved
 pub struct Snapshot {
     pub entry: EntryName,
     pub name: SnapshotName,
-    #[serde(with = "written")]
+    #[serde(with = "crate::domain::moment::written")]
     pub created: Moment,
     pub made: Made,
     /// How many bytes its files have, without their holes; none where nobody counted.
@@ -86,29 +86,6 @@ impl Snapshot {
     pub(crate) fn new(entry: EntryName, name: SnapshotName, created: Moment, made: Made) -> Self {
         let unknown = serde_json::Map::new();
         Self { entry, name, created, made, bytes: None, files: None, unknown }
-    }
-}
-
-/// A moment in a note, as `2026-11-21T05:45:00Z`.
-mod written {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::domain::moment::Moment;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
-    pub(super) fn serialize<S: Serializer>(
-        moment: &Moment,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&moment.to_rfc3339())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Moment, D::Error> {
-        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        Moment::parse_rfc3339(&text)
-            .ok_or_else(|| serde::de::Error::custom(format!("{text:?} is not a time")))
     }
 }
 

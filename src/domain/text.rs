@@ -32,6 +32,12 @@ macro_rules! words {
                     $(Self::$value => $word),+
                 }
             }
+
+            /// The value of a word.
+            #[allow(dead_code, reason = "some are only shown")]
+            pub(crate) fn named(word: &str) -> Option<Self> {
+                [$(Self::$value),+].into_iter().find(|value| value.as_str() == word)
+            }
         }
 
         impl std::fmt::Display for $name {
@@ -75,6 +81,11 @@ pub type Unknown = serde_json::Map<String, serde_json::Value>;
 
 pub fn or_empty<T: AsRef<str>>(value: Option<&T>) -> &str {
     value.map_or("", AsRef::as_ref)
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The value of a flag or a property, where it was given and is not empty.

@@ -1,7 +1,7 @@
 //! Addresses on the web that something is fetched from, and what is said about them.
 
 use crate::domain::Result;
-use crate::domain::text::text;
+use crate::domain::text::{hex, text};
 
 const LONGEST: usize = 2048;
 
@@ -96,13 +96,7 @@ impl Sha256 {
 
     /// The sum of bytes that were counted.
     pub fn of(sum: &[u8]) -> Self {
-        use std::fmt::Write;
-        let mut text = String::new();
-        for byte in sum {
-            // Writing to a text does not fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        Self(text)
+        Self(hex(sum))
     }
 }
 

@@ -101,10 +101,8 @@ impl Program {
     }
 
     /// Runs it and collects what it says. Without an input there is nothing to read for it.
-    pub(crate) fn run(mut self) -> Result<Answer> {
-        self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let ended = self.spawn(Stdio::null())?.wait_with_output();
-        ended.map(Answer::from).map_err(self.failed())
+    pub(crate) fn run(self) -> Result<Answer> {
+        self.between(None, None)
     }
 
     /// Runs it, collects what it says, and refuses a failure with its words.

@@ -17,6 +17,8 @@ use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use crate::context::Context;
 use crate::docker::{self, CONTAINER_IDS, IdMap};
 use crate::domain::{Error, INSTALL_AGAIN, Layout, Mode, Ownership, Result};
@@ -26,7 +28,7 @@ use crate::fs::look::Looked;
 use crate::fs::real::{Identity, RealPath};
 use crate::fs::tree::{self, Copied, Depth, Usage};
 use crate::host::environment::Environment;
-use crate::host::process::Program;
+use crate::host::process::{Answer, Program};
 use crate::host::users::is_root;
 
 /// The ids that Dokku takes for those of user namespaces, on every host.
@@ -238,21 +240,9 @@ impl<'a> StorageRoot<'a> {
         self.helper("destroy-storage-dir", &[name]).map(drop)
     }
 
-    /// Has root copy the directory or the file `from` of the storage root to `to`, which must not be there yet; the helper shows on a
-    /// terminal how far it is.
-    /// Fails where it cannot be done; nothing is left of the copy then.
-    pub(crate) fn copy_by_sudo(self, from: &str, to: &str) -> Result<Copied> {
-        self.asked_to_copy(&[from, to])
-    }
-
-    /// Has root copy the directory `from` of the storage root into `into`, a hidden one, which is empty. `None` where there is not
-    /// enough room in it.
-    /// Fails where it cannot be done; some of it may be left.
-    pub(crate) fn copy_into_by_sudo(self, from: &str, into: &str) -> Result<Option<Copied>> {
-        self.asked_to_copy(&[from, into, "--into"])
-    }
-
-    fn asked_to_copy<T: serde::de::DeserializeOwned>(self, words: &[&str]) -> Result<T> {
+    /// Has root copy what is in the storage root, `FROM TO` or `FROM TO --into`, as [`StorageRoot::copy`] and
+    /// [`StorageRoot::copy_into`] do; the helper shows on a terminal how far it is.
+    pub(crate) fn copy_by_sudo<T: DeserializeOwned>(self, words: &[&str]) -> Result<T> {
         let answer = self.by_sudo("copy-storage-dir", words)?.answer()?;
         if !answer.is_ok() {
             // It has said why.
@@ -262,7 +252,9 @@ impl<'a> StorageRoot<'a> {
             .map_err(Error::system("understand", "copy-storage-dir"))
     }
 
-    /// The same for root itself.
+    /// Copies the directory `from` of the storage root into `into`, a hidden one, which is empty. `None` where there is not enough
+    /// room in it.
+    /// Fails where it cannot be done; some of it may be left.
     pub(crate) fn copy_into(
         self,
         from: &str,
@@ -290,11 +282,7 @@ impl<'a> StorageRoot<'a> {
     }
 
     fn between(self, words: &[&str], from: Option<File>, to: Option<File>) -> Result<()> {
-        let answer = self.by_sudo("copy-storage-dir", words)?.between(from, to)?;
-        if answer.is_ok() {
-            return Ok(());
-        }
-        Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
+        said(&self.by_sudo("copy-storage-dir", words)?.between(from, to)?).map(drop)
     }
 
     /// Copies the directory or the file `from` of the storage root to `to`, with the caller's own rights.
@@ -418,7 +406,7 @@ impl<'a> StorageRoot<'a> {
                 if cause.kind() == std::io::ErrorKind::PermissionDenied && self.needs_sudo() => {}
             other => return other,
         }
-        self.copy_by_sudo(name, hidden)?;
+        self.copy_by_sudo::<Copied>(&[name, hidden])?;
         let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
         let directory = Directory { name: hidden, part: None };
         let content = self
@@ -439,12 +427,9 @@ impl<'a> StorageRoot<'a> {
         let program = self.by_sudo(name, arguments)?;
         let shown = program.shown().to_owned();
         let answer = program.run()?;
-        if answer.is_ok() {
-            return Ok(answer.stdout.trim().to_owned());
-        }
-        if let Some(said) = answer.stderr.trim().strip_prefix('!') {
-            // The helper itself refused.
-            return Err(Error::refused(said.trim()));
+        // Where it is not the helper itself that refuses, sudo does.
+        if answer.is_ok() || answer.stderr.trim().starts_with('!') {
+            return said(&answer);
         }
         Err(refusal!(
             "{shown} failed: {} (root can mend the sudo rules with: {INSTALL_AGAIN})",
@@ -458,11 +443,7 @@ impl<'a> StorageRoot<'a> {
         if !is_root() {
             return self.helper(name, arguments);
         }
-        let answer = Program::this(name, arguments).run()?;
-        if answer.is_ok() {
-            return Ok(answer.stdout.trim().to_owned());
-        }
-        Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
+        said(&Program::this(name, arguments).run()?)
     }
 
     pub(crate) fn as_root(self, name: &str, arguments: &[&str]) -> Result<()> {
@@ -496,6 +477,14 @@ impl<'a> StorageRoot<'a> {
         let words = [&["-n", &program], arguments].concat();
         Ok(Program::new("sudo", &words).called(format!("sudo {program}")))
     }
+}
+
+/// What a helper says, or refuses.
+fn said(answer: &Answer) -> Result<String> {
+    if answer.is_ok() {
+        return Ok(answer.stdout.trim().to_owned());
+    }
+    Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
 }
 
 /// Says who could do what the system refused to somebody else than root.

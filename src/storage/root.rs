@@ -223,7 +223,7 @@ pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied
     context.out.flush()?;
     let root = StorageRoot::of(context);
     let copied = if root.needs_sudo() {
-        root.copy_by_sudo(from, to)?
+        root.copy_by_sudo(&[from, to])?
     } else {
         let unfinished = Staged::new(to, context)?;
         progress::of_files("copied", |seen| root.copy(from, to, unfinished.name(), seen))?
@@ -239,7 +239,7 @@ pub(crate) fn copy_into(from: &str, into: &str, context: &mut Context) -> Result
     context.out.flush()?;
     let root = StorageRoot::of(context);
     let copied = if root.needs_sudo() {
-        root.copy_into_by_sudo(from, into)?
+        root.copy_by_sudo(&[from, into, "--into"])?
     } else {
         progress::of_files("copied", |seen| root.copy_into(from, into, seen))?
     };

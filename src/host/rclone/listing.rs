@@ -41,7 +41,7 @@ impl fmt::Debug for Remote {
 impl Remote {
     /// What a connector leads to: a bucket or a share, with a directory in it; all there are where the path is empty.
     pub(crate) fn of(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
-        must_be_here()?;
+        refuse_if!(process::find(PROGRAM).is_none(), "rclone is not here; {}", super::REMEDY);
         check_path(path)?;
         match connector.known_type().map(|known| known.protocol) {
             Some(Protocol::ObjectStore) => Ok(Self::s3(connector, secret, path)),
@@ -119,13 +119,6 @@ impl Remote {
         program
             .within(PATIENCE)?
             .ok_or_else(|| refusal!("it was not listed within {} seconds", PATIENCE.as_secs()))
-    }
-}
-
-fn must_be_here() -> Result<()> {
-    match process::find(PROGRAM) {
-        Some(_) => Ok(()),
-        None => Err(refusal!("rclone is not here; {}", super::REMEDY)),
     }
 }
 

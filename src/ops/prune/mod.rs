@@ -4,10 +4,10 @@
 pub(crate) mod delete;
 pub(crate) mod find;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::domain::Moment;
 use crate::domain::text::words;
+use crate::domain::{Moment, moment};
 
 /// What kind of thing is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -40,14 +40,9 @@ words!(Fate: Trash = "to the trash", Removed = "for good", Stays = "its data sta
 /// When something was used last, as far as can be told, and by what.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct LastUse {
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "moment::written::serialize")]
     pub(crate) when: Moment,
     pub(crate) what: &'static str,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a field over so")]
-fn rfc3339<S: Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&moment.to_rfc3339())
 }
 
 #[derive(Debug, Clone, Serialize)]
