@@ -1,7 +1,5 @@
 //! Reading the flags of a subcommand, and saying what is wrong with them the way Dokku's commands do.
 
-use std::io::Read;
-
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, Parser};
 
@@ -9,6 +7,7 @@ use crate::context::Context;
 use crate::context::row::{Kind, Row};
 pub(crate) use crate::domain::text::given;
 use crate::domain::{AppName, Entry, Error, Result};
+use crate::fs::bounded;
 use crate::ops::{access, apps, confirmation};
 use crate::render::Format;
 use crate::storage::entry_lock::EntryLock;
@@ -339,11 +338,9 @@ impl Positional {
 
 /// Reads standard input, which may have so many bytes; `what` is a sentence's begin, such as "the document has".
 pub(crate) fn standard_input(what: &str, most: u64) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    let read = std::io::stdin().lock().take(most + 1).read_to_end(&mut text);
-    read.map_err(Error::system("read", "standard input"))?;
-    refuse_if!(text.len() as u64 > most, "{what} more than {most} bytes");
-    Ok(text)
+    let read = bounded::read(std::io::stdin().lock(), most);
+    let text = read.map_err(Error::system("read", "standard input"))?;
+    text.ok_or_else(|| refusal!("{what} more than {most} bytes"))
 }
 
 /// Refuses words behind the last one that is taken.

@@ -8,6 +8,7 @@ use clap::Parser;
 use super::arguments;
 use crate::context::Context;
 use crate::docker::Docker;
+use crate::domain::text::is_of;
 use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source};
 use crate::host::plugn;
 use crate::ops::places::judge;
@@ -66,8 +67,7 @@ fn must_be_judged(entry: &Entry, context: &Context) -> Result<()> {
 
 fn check(arguments: &Arguments) -> Result<()> {
     let user = &arguments.as_user;
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
-    if user.starts_with('-') || !user.chars().all(plain) {
+    if user.starts_with('-') || !is_of(user, "_.:-") {
         refuse!("--as-user {user:?} is not a uid, such as 1000");
     }
     let image = &arguments.image;

@@ -2,7 +2,7 @@
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::{Attachment, Result};
+use crate::domain::Result;
 use crate::ops::apps;
 use crate::ops::entries::tell_problems;
 use crate::ops::mounts::{Row, colon_form, shared_from};
@@ -12,29 +12,19 @@ use crate::store::{Mounted, Mounts};
 
 impl<'a> From<&'a Mounted> for Row<'a> {
     fn from(mounted: &'a Mounted) -> Self {
-        let Attachment {
-            container_path,
-            phases,
-            process_type,
-            subpath,
-            readonly,
-            volume_options,
-            volume_chown,
-            need,
-            ..
-        } = &mounted.attachment;
+        let a = &mounted.attachment;
         Self {
             app: None,
             entry_name: mounted.entry.name.as_str(),
             host_path: mounted.entry.shown_source(),
-            container_path: container_path.as_str(),
-            readonly: *readonly,
-            volume_options: volume_options.as_ref().map(AsRef::as_ref),
-            phases,
-            process_type,
-            subpath: subpath.as_ref().map(AsRef::as_ref),
-            volume_chown: volume_chown.as_ref().map(AsRef::as_ref),
-            need: need.as_ref().map(AsRef::as_ref),
+            container_path: a.container_path.as_str(),
+            readonly: a.readonly,
+            volume_options: a.volume_options.as_ref(),
+            phases: &a.phases,
+            process_type: &a.process_type,
+            subpath: a.subpath.as_ref(),
+            volume_chown: a.volume_chown.as_ref(),
+            need: a.need.as_ref(),
             shared_from: None,
         }
     }

@@ -4,6 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
+use crate::domain::text::is_of;
 use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope};
 use crate::ops::places::Places;
 use crate::ops::update::update;
@@ -61,12 +62,9 @@ const CONTENT: &str = "content";
 
 /// The name of a host, as `hostname` shows it.
 fn node(text: &str) -> Result<String> {
-    let valid = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-    if valid && text.len() <= 255 {
-        Ok(text.to_owned())
-    } else {
-        refuse!("node {text:?} is not the name of a host")
-    }
+    let is_valid = is_of(text, "._-") && text.len() <= 255;
+    refuse_if!(!is_valid, "node {text:?} is not the name of a host");
+    Ok(text.to_owned())
 }
 
 fn truth(text: &str) -> Result<bool> {

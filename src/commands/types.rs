@@ -30,22 +30,14 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
     let format = output.format()?;
     let types: Vec<Shown> =
         ALL.iter().map(|storage_type| Shown::of(*storage_type, context)).collect();
-    if format == Format::Json {
-        context.out.json_pretty(&types);
-        return Ok(());
-    }
-    let rows: Vec<_> = types
-        .iter()
-        .map(|shown| {
-            vec![
-                shown.description.name.to_owned(),
-                shown.description.reach.as_str().to_owned(),
-                if shown.available { "yes" } else { "no" }.to_owned(),
-                shown.description.summary.to_owned(),
-            ]
-        })
-        .collect();
-    context.out.table(&["Type", "Reach", "Available", "What it is"], &rows, "");
+    let row = |Shown { description, available, .. }: &Shown| {
+        let available = if *available { "yes" } else { "no" };
+        [description.name, description.reach.as_str(), available, description.summary]
+            .map(str::to_owned)
+            .to_vec()
+    };
+    let headings = ["Type", "Reach", "Available", "What it is"];
+    context.out.list(format, &types, (&headings, row), "");
     Ok(())
 }
 

@@ -14,7 +14,6 @@ use crate::domain::{ByteSize, Entry, EntryName, Result, Source};
 use crate::fs::image;
 use crate::fs::space::{self, Fullness};
 use crate::ops::{access, apps};
-use crate::render::Format;
 use crate::storage::ownership::StorageRoot;
 use crate::storage::root::Place;
 use crate::storage::{self, sized};
@@ -68,11 +67,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     for entry in &entries {
         rows.push(row(entry, &of_docker, context)?);
     }
-    if format == Format::Json {
-        context.out.json_pretty(&rows);
-    } else {
-        tell(&rows, context);
-    }
+    let headings = ["Name", "Type", "Used", "Limit", "Share", "Free", "Files"];
+    context.out.list(format, &rows, (&headings, cells), "No storage entries registered");
     Ok(())
 }
 
@@ -151,28 +147,20 @@ fn fill(row: &mut Row, entry: &Entry, path: &Path, context: &Context) -> Result<
     Ok(())
 }
 
-fn tell(rows: &[Row], context: &mut Context) {
+fn cells(row: &Row) -> Vec<String> {
+    let share = match row.percent() {
+        Some(percent) if std::io::stdout().is_terminal() => format!("{} {percent}%", bar(percent)),
+        Some(percent) => format!("{percent}%"),
+        None => "-".to_owned(),
+    };
+    let inodes = match (row.inodes, row.inodes_limit.filter(|&most| most > 0)) {
+        (Some(inodes), Some(most)) => format!("{inodes}/{most}"),
+        (Some(inodes), None) => inodes.to_string(),
+        _ => "-".to_owned(),
+    };
     let bytes = |value: Option<u64>| value.map_or("-".to_owned(), readable);
-    let with_bars = std::io::stdout().is_terminal();
-    let lines: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| {
-            let share = match row.percent() {
-                Some(percent) if with_bars => format!("{} {percent}%", bar(percent)),
-                Some(percent) => format!("{percent}%"),
-                None => "-".to_owned(),
-            };
-            let inodes = match (row.inodes, row.inodes_limit.filter(|&most| most > 0)) {
-                (Some(inodes), Some(most)) => format!("{inodes}/{most}"),
-                (Some(inodes), None) => inodes.to_string(),
-                _ => "-".to_owned(),
-            };
-            let [used, limit, free] = [row.used, row.limit, row.free].map(bytes);
-            vec![row.name.to_string(), row.kind.to_owned(), used, limit, share, free, inodes]
-        })
-        .collect();
-    let headings = ["Name", "Type", "Used", "Limit", "Share", "Free", "Files"];
-    context.out.table(&headings, &lines, "No storage entries registered");
+    let [used, limit, free] = [row.used, row.limit, row.free].map(bytes);
+    vec![row.name.to_string(), row.kind.to_owned(), used, limit, share, free, inodes]
 }
 
 /// A bar of [`BAR`] characters that is as full as the entry.

@@ -108,7 +108,7 @@ impl AppSettings {
         }
         match property {
             "missing-source" => {
-                self.missing_source = MissingSource::named(value).unwrap_or_default()
+                self.missing_source = MissingSource::named(value).unwrap_or_default();
             }
             "unwritable-source" => {
                 self.unwritable_source = UnwritableSource::named(value).unwrap_or_default();

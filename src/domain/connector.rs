@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::{SCHEMA_VERSION, is_default, or_default};
-use crate::domain::text::Unknown;
+use crate::domain::text::{Unknown, is_of};
 use crate::domain::{ConnectorName, Result};
 
 /// A connector, in the shape of `connectors/NAME.json`.
@@ -210,14 +210,10 @@ fn check(name: &str, value: &str) -> Result<()> {
             );
         }
     }
-    if name == "server" && !is_host(value) {
+    if name == "server" && !is_of(value, ".:-_") {
         return refused("must be the name or address of a host");
     }
     Ok(())
-}
-
-fn is_host(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_alphanumeric() || ".:-_".contains(c))
 }
 
 /// A secret. It is not shown, not even to whoever debugs.

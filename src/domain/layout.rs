@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::text::is_of;
 use crate::domain::{AppName, EntryName};
 
 /// Where the helpers are below what `install` puts outside the plugin; Dokku looks for a path that ends in this.
@@ -25,8 +26,7 @@ impl Installed {
     /// The directory at a path; none where that could not name a file of sudo's rules, too.
     pub(crate) fn at(path: PathBuf) -> Option<Self> {
         let name = path.file_name()?.to_str()?;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
-        (path.is_absolute() && name.chars().all(is_plain)).then_some(Self(path))
+        (path.is_absolute() && is_of(name, "-")).then_some(Self(path))
     }
 
     /// The directory that the helper `name` is in, by its path.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::Result;
-use crate::domain::text::{checked_text, hex, text};
+use crate::domain::text::{checked_text, hex, is_of, text};
 
 /// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
 pub const STAGED: &str = ".destroyed-";
@@ -124,8 +124,7 @@ impl DirectoryName {
     /// Reads a directory's name. `verb` completes the sentence for a missing one ("create", "chmod", "destroy").
     pub fn parse_for(text: &str, verb: &str) -> Result<Self> {
         refuse_if!(text.is_empty(), "Please specify a directory to {verb}");
-        let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-        if !valid || text.len() > 255 {
+        if !is_of(text, "_-") || text.len() > 255 {
             refuse!("Directory can only contain the following set of characters: [A-Za-z0-9_-]");
         }
         Ok(Self(text.to_owned()))
@@ -143,18 +142,12 @@ checked_text!(VolumeName);
 
 impl VolumeName {
     pub fn parse(text: &str) -> Result<Self> {
-        let rest = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-        let bytes = text.as_bytes();
-        if (2..=255).contains(&bytes.len())
-            && bytes[0].is_ascii_alphanumeric()
-            && bytes.iter().all(|&b| rest(b))
-        {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(refusal!(
-                "Docker volume name {text:?} must be two characters or more and can only include [a-zA-Z0-9_.-]"
-            ))
-        }
+        let is_long_enough = (2..=255).contains(&text.len());
+        refuse_if!(
+            !is_long_enough || !is_of(text, "_.-") || text.starts_with(['_', '.', '-']),
+            "Docker volume name {text:?} must be two characters or more and can only include [a-zA-Z0-9_.-]"
+        );
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -172,10 +165,8 @@ impl ProcessType {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let valid =
-            text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
         refuse_if!(
-            !valid || text.starts_with('-') || text.len() > 63,
+            !is_of(text, "_.-") || text.starts_with('-') || text.len() > 63,
             "process type {text:?} can only include letters, digits, dots, dashes and underscores, 63 at most"
         );
         Ok(Self(text.to_owned()))

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::domain::paths::as_typed;
-use crate::domain::text::checked_text;
+use crate::domain::text::{checked_text, is_of};
 use crate::domain::{ContainerPath, Result};
 
 /// The name of a need: letters, digits, dashes and underscores.
@@ -14,9 +14,8 @@ checked_text!(NeedId);
 
 impl NeedId {
     pub fn parse(text: &str) -> Result<Self> {
-        let valid = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         refuse_if!(
-            !valid || text.is_empty() || text.starts_with('-') || text.len() > 63,
+            !is_of(text, "-_") || text.is_empty() || text.starts_with('-') || text.len() > 63,
             "need {text:?} can only be letters, digits, dashes and underscores, 63 at most"
         );
         Ok(Self(text.to_owned()))

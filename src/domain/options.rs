@@ -1,6 +1,7 @@
 //! The options that a type is told, as `KEY=VALUE`, and what of them can be shown.
 
 use crate::domain::Result;
+use crate::domain::text::is_of;
 
 /// Names with their values, as types, drivers and labels have them.
 pub type Options = std::collections::BTreeMap<String, String>;
@@ -21,9 +22,8 @@ pub fn parse(given: &[String]) -> Result<Options> {
         let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
             refuse!("--option takes KEY=VALUE, got {text:?}");
         };
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         refuse_if!(
-            !key.chars().all(is_plain),
+            !is_of(key, "._-"),
             "option name {key:?} can only include letters, digits, dots, dashes and underscores"
         );
         refuse_if!(

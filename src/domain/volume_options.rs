@@ -1,7 +1,7 @@
 //! The options after the second colon of Docker's `-v`.
 
 use crate::domain::Result;
-use crate::domain::text::checked_text;
+use crate::domain::text::{checked_text, is_of};
 
 /// Comma-separated options such as `Z` or `noexec,nosuid`; never empty, and never more than one word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +37,8 @@ impl VolumeOptions {
 
     pub fn parse(text: &str) -> Result<Self> {
         for option in text.split(',') {
-            let valid = option
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'=' | b'-'));
             refuse_if!(
-                !valid || option.is_empty() || option.starts_with(['-', '=', '.']),
+                !is_of(option, "_.=-") || option.is_empty() || option.starts_with(['-', '=', '.']),
                 "volume option {option:?} is not supported; options are words such as Z or nocopy, divided by commas"
             );
         }
@@ -68,6 +65,11 @@ impl VolumeOptions {
             }
         }
         None
+    }
+
+    /// Whether it says how mounts are passed on.
+    pub(crate) fn says_propagation(&self) -> bool {
+        self.words().any(|option| GROUPS[PROPAGATION].contains(&option))
     }
 
     /// The others; none where this is the only one.

@@ -11,8 +11,8 @@ use ruzstd::decoding::StreamingDecoder;
 use tar::{Archive, EntryType, Header, PaxExtensions};
 
 use crate::domain::error::{Error, Result};
-use crate::fs::space;
 use crate::fs::tree::{Attributes, Restored, Unpacking};
+use crate::fs::{bounded, space};
 use crate::host::process::Program;
 
 /// The longest name that stands in a member of its own.
@@ -23,14 +23,6 @@ const MOST_MEMBERS: u64 = 1_000_000;
 
 /// What stands before the name of an extended attribute.
 const EXTENDED: &[u8] = b"SCHILY.xattr.";
-
-/// What something is compressed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compression {
-    None,
-    Gzip,
-    Zstd,
-}
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unpacked {
@@ -117,7 +109,6 @@ pub(crate) fn pack_file(member: &Member<'_>, content: &[u8], to: File) -> Result
 
 /// The file of an archive that has one, of at most so many bytes, and nothing else.
 pub(crate) fn only_file(data: &mut impl Read, most: u64) -> Result<(Member<'static>, Vec<u8>)> {
-    let broken = |error: io::Error| refusal!("the archive cannot be read: {error}");
     let mut archive = Archive::new(content(data).map_err(broken)?);
     let mut members = archive.entries().map_err(broken)?;
     let first = members.next().transpose().map_err(broken)?;
@@ -136,9 +127,8 @@ pub(crate) fn only_file(data: &mut impl Read, most: u64) -> Result<(Member<'stat
         gid: id(header.gid())?,
         changed: header.mtime().map_err(broken)?,
     };
-    let mut bytes = Vec::new();
-    (&mut first).take(most + 1).read_to_end(&mut bytes).map_err(broken)?;
-    refuse_if!(bytes.len() as u64 > most, "the archive's file has more than {most} bytes");
+    let bytes = bounded::read(&mut first, most).map_err(broken)?;
+    let bytes = bytes.ok_or_else(|| refusal!("the archive's file has more than {most} bytes"))?;
     refuse_if!(members.next().is_some(), "the archive has more than one file");
     Ok((member, bytes))
 }
@@ -151,7 +141,6 @@ pub(crate) fn unpack(
     name: &str,
     takes: Takes<'_>,
 ) -> Result<Unpacked> {
-    let broken = |error: io::Error| refusal!("the archive cannot be read: {error}");
     let most = space::writable(root)?;
     let mut archive = Archive::new(content(data).map_err(broken)?);
     let mut unpacking = Unpacking::into(root, name)?;
@@ -185,6 +174,11 @@ pub(crate) fn unpack(
     }
     unpacking.finish().map_err(|error| refusal!("unable to unpack: {error}"))?;
     Ok(unpacked)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
+fn broken(error: io::Error) -> Error {
+    refusal!("the archive cannot be read: {error}")
 }
 
 fn is_file(kind: EntryType) -> bool {
@@ -264,12 +258,9 @@ impl Said {
         if !is_about_others {
             return Ok(false);
         }
-        let mut text = Vec::new();
-        let read = member.take(LONGEST_EXTENSION + 1).read_to_end(&mut text);
-        let read = read.map_err(|error| refusal!("the archive cannot be read: {error}"))?;
-        if read as u64 > LONGEST_EXTENSION {
+        let Some(mut text) = bounded::read(member, LONGEST_EXTENSION).map_err(broken)? else {
             refuse!("the archive has a name of more than 64 KiB in it");
-        }
+        };
         if kind.is_pax_local_extensions() {
             self.read_pax(&text)?;
         } else if !kind.is_pax_global_extensions() {
@@ -284,19 +275,18 @@ impl Said {
 
     fn read_pax(&mut self, text: &[u8]) -> Result<()> {
         for extension in PaxExtensions::new(text) {
-            let extension =
-                extension.map_err(|error| refusal!("the archive cannot be read: {error}"))?;
+            let extension = extension.map_err(broken)?;
+            let value = || extension.value_bytes().to_vec();
             match extension.key_bytes() {
-                b"path" => self.path = Some(extension.value_bytes().to_vec()),
-                b"linkpath" => self.link = Some(extension.value_bytes().to_vec()),
+                b"path" => self.path = Some(value()),
+                b"linkpath" => self.link = Some(value()),
                 b"size" => {
                     refuse!(
                         "the archive has a file of 8 GiB or more in it, which is not unpacked yet"
                     );
                 }
                 key if key.starts_with(EXTENDED) => {
-                    let name = key[EXTENDED.len()..].to_vec();
-                    self.extended.push((name, extension.value_bytes().to_vec()));
+                    self.extended.push((key[EXTENDED.len()..].to_vec(), value()));
                 }
                 key if key.starts_with(b"GNU.sparse") => {
                     refuse!(
@@ -313,15 +303,13 @@ impl Said {
 /// What is in it once it is decompressed.
 fn content<'a>(data: &'a mut impl Read) -> io::Result<Box<dyn Read + 'a>> {
     let mut buffered = BufReader::new(data);
-    let compression = match buffered.fill_buf()? {
-        [0x1f, 0x8b, ..] => Compression::Gzip,
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
-        _ => Compression::None,
-    };
-    Ok(match compression {
-        Compression::None => Box::new(buffered),
-        Compression::Gzip => Box::new(MultiGzDecoder::new(buffered)),
-        Compression::Zstd => Box::new(Frames(Some(frame(buffered)?))),
+    let begin = buffered.fill_buf()?;
+    let is_gzip = begin.starts_with(&[0x1f, 0x8b]);
+    let is_zstd = begin.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
+    Ok(match (is_gzip, is_zstd) {
+        (true, _) => Box::new(MultiGzDecoder::new(buffered)),
+        (_, true) => Box::new(Frames(Some(frame(buffered)?))),
+        _ => Box::new(buffered),
     })
 }
 

@@ -1,6 +1,7 @@
 //! What knows files and no entries: tree walks, archives, images, mount points, FUSE, the jail.
 
 pub(crate) mod archive;
+pub(crate) mod bounded;
 pub(crate) mod fetch;
 pub(crate) mod fuse;
 pub(crate) mod image;

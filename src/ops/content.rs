@@ -1,17 +1,13 @@
 //! The content of an entry of type file: read from a path of the host or from standard input, and replaced.
 
-use std::fs::OpenOptions;
 use std::io::{IsTerminal, Read};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-
-use rustix::fs::OFlags;
 
 use crate::context::Context;
 use crate::domain::paths::as_typed;
 use crate::domain::text::given;
 use crate::domain::{AppName, Entry, EntryName, Error, Result, Source};
-use crate::fs::jail;
+use crate::fs::{bounded, jail};
 use crate::ops::places::judge;
 use crate::ops::{access, apps, restart};
 use crate::storage::entry_lock::EntryLock;
@@ -37,15 +33,7 @@ pub(crate) fn read(from: &str, entry: &EntryName, context: &Context) -> Result<V
         );
     };
     may_read(&source, entry, context)?;
-    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(from)
-        .map_err(Error::system("read", from))?;
-    if !file.metadata().map_err(Error::system("read", from))?.is_file() {
-        refuse!("{from} is not a regular file");
-    }
+    let file = bounded::open(from, from)?;
     // Links may have changed since: what counts is what is open.
     let opened = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
         .map_err(Error::system("read", from))?;
@@ -60,14 +48,13 @@ fn may_read(source: &Source, entry: &EntryName, context: &Context) -> Result<()>
 }
 
 fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    from.take(LARGEST + 1).read_to_end(&mut bytes).map_err(Error::system("read", name))?;
-    refuse_if!(
-        bytes.len() as u64 > LARGEST,
-        "{name} has more than {} MiB, the most that a file entry takes; use a directory",
-        LARGEST / 1024 / 1024
-    );
-    Ok(bytes)
+    let bytes = bounded::read(from, LARGEST).map_err(Error::system("read", name))?;
+    let most = LARGEST / 1024 / 1024;
+    bytes.ok_or_else(|| {
+        refusal!(
+            "{name} has more than {most} MiB, the most that a file entry takes; use a directory"
+        )
+    })
 }
 
 /// Gives the file of an entry another content, and says which apps have to be restarted to see it.

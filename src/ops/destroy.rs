@@ -1,7 +1,7 @@
 //! Destroying an entry: what goes with it, taken out of the registry in one step, then removed or put into the trash.
 
 use crate::context::Context;
-use crate::domain::{AppName, Caller, Entry, EntryName, Error, Result, Source, Trashed};
+use crate::domain::{AppName, Entry, EntryName, Error, Result, Source, Trashed};
 use crate::ops::{access, places, scheduler, trash};
 use crate::storage::entry_lock::EntryLock;
 use crate::storage::root::Place;
@@ -108,11 +108,7 @@ pub(crate) fn carry_out(
         Destination::Trash(trashed) => {
             // Without it, the next command that needs the name does this.
             let _ = sized::drop_name(entry, context);
-            context.out.detail(&format!("Removed {}", entry.shown_source()));
-            context.out.detail(&format!(
-                "It is in the trash for {hours} h; restore it: dokku storage:trash:restore {}",
-                entry.name
-            ));
+            trash::tell(entry.shown_source(), entry.name.as_str(), hours, context);
             return Ok(Some(*trashed));
         }
         Destination::None if *removal != Removal::Nothing => {
@@ -182,11 +178,9 @@ impl Destination {
         let name = entry.name.as_str();
         Ok(match removal {
             Removal::Place if for_trash => {
-                let id = trash::free_id(name, &context.store)?;
-                let path = context.store.layout().directory(name);
-                let source = path.to_string_lossy().into_owned();
-                let caller = Caller::from(context.environment.caller());
-                Self::Trash(Box::new(Trashed::new(id, Some(entry.clone()), source, Some(caller))))
+                let caller = context.environment.caller();
+                let trashed = trash::leaving(name, Some(entry.clone()), caller, &context.store)?;
+                Self::Trash(Box::new(trashed))
             }
             Removal::Place => Self::Staged(Box::new(Staged::new(name, context)?)),
             Removal::Outside | Removal::Nothing => Self::None,

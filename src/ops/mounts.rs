@@ -2,7 +2,9 @@
 
 use crate::context::Context;
 use crate::domain::docker_args::{mounted_source, volume_argument};
-use crate::domain::{AppName, Phases, ProcessType, Result};
+use crate::domain::{
+    AppName, NeedId, Ownership, Phases, ProcessType, Result, Subpath, VolumeOptions,
+};
 use crate::store::Mounted;
 use serde::Serialize;
 
@@ -18,15 +20,15 @@ pub(crate) struct Row<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) readonly: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) volume_options: Option<&'a str>,
+    pub(crate) volume_options: Option<&'a VolumeOptions>,
     pub(crate) phases: &'a Phases,
     pub(crate) process_type: &'a ProcessType,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) subpath: Option<&'a str>,
+    pub(crate) subpath: Option<&'a Subpath>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) volume_chown: Option<&'a str>,
+    pub(crate) volume_chown: Option<&'a Ownership>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) need: Option<&'a str>,
+    pub(crate) need: Option<&'a NeedId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) shared_from: Option<String>,
 }

@@ -129,18 +129,15 @@ impl Origin {
 
     /// Copies it to a hidden name of the storage root. The owners are the originals' unless others are chosen afterwards.
     fn copy(&self, hidden: &str, keeps_owners: bool, context: &mut Context) -> Result<String> {
-        let (copied, what) = match self {
+        let copied = match self {
             Self::Nothing => return Ok(String::new()),
-            Self::StorageRoot { name, what, .. } => {
-                (root::copy(name, hidden, context)?, what.clone())
-            }
             Self::Web(web) => return web.populate(hidden, context),
-            Self::Unpacked(name) => (root::copy(name, hidden, context)?, self.shown()),
-            Self::Directory(path) => {
-                (root::take_in(path, hidden, keeps_owners, context)?, path.display().to_string())
+            Self::StorageRoot { name, .. } | Self::Unpacked(name) => {
+                root::copy(name, hidden, context)?
             }
+            Self::Directory(path) => root::take_in(path, hidden, keeps_owners, context)?,
         };
-        Ok(format!("{} from {what}", said(&copied)))
+        Ok(format!("{} from {}", said(&copied), self.shown()))
     }
 
     /// The same for an entry with a size. What is not in the storage root already is had there first, outside of the
@@ -154,27 +151,28 @@ impl Origin {
         context: &mut Context,
     ) -> Result<String> {
         sized::must_fit(size.bytes(), context)?;
-        if matches!(self, Self::Nothing) {
-            sized::staged::make(entry, size, hidden, context)?;
-            return Ok(format!("{} holds {size}", entry.shown_source()));
-        }
-        if let Self::Unpacked(name) = self {
-            let from = Original { name, what: &self.shown(), is_bounded: false };
-            let copied = sized::staged::populate(entry, size, from, hidden, context)?;
-            return Ok(format!("{} from {}", said(&copied), self.shown()));
-        }
-        if let Self::StorageRoot { name, snapshot_kind, what, .. } = self {
+        let what = &self.shown();
+        let (name, is_bounded) = match self {
+            Self::Nothing => {
+                sized::staged::make(entry, size, hidden, context)?;
+                return Ok(format!("{} holds {size}", entry.shown_source()));
+            }
+            Self::Unpacked(name) => (name, false),
             // A clone is as large as its original.
-            let is_bounded = *snapshot_kind == SnapshotKind::Sized(size);
-            let from = Original { name, what, is_bounded };
-            let copied = sized::staged::populate(entry, size, from, hidden, context)?;
-            return Ok(format!("{} from {what}", said(&copied)));
-        }
-        let plain = Staged::new(entry.name.as_str(), context)?;
-        let said = self.copy(plain.name(), keeps_owners, context)?;
-        let from = Original { name: plain.name(), what: &self.shown(), is_bounded: false };
-        sized::staged::populate(entry, size, from, hidden, context)?;
-        Ok(said)
+            Self::StorageRoot { name, snapshot_kind, .. } => {
+                (name, *snapshot_kind == SnapshotKind::Sized(size))
+            }
+            Self::Directory(_) | Self::Web(_) => {
+                let plain = Staged::new(entry.name.as_str(), context)?;
+                let said = self.copy(plain.name(), keeps_owners, context)?;
+                let from = Original { name: plain.name(), what, is_bounded: false };
+                sized::staged::populate(entry, size, from, hidden, context)?;
+                return Ok(said);
+            }
+        };
+        let from = Original { name, what, is_bounded };
+        let copied = sized::staged::populate(entry, size, from, hidden, context)?;
+        Ok(format!("{} from {what}", said(&copied)))
     }
 
     fn shown(&self) -> String {

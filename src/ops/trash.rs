@@ -10,7 +10,7 @@
 
 use crate::context::Context;
 use crate::domain::size::readable;
-use crate::domain::{Caller, Moment, Result, Source, TrashId, Trashed};
+use crate::domain::{Caller, Entry, Moment, Result, Source, TrashId, Trashed};
 use crate::fs::space;
 use crate::fs::tree::Usage;
 use crate::ops::places::{self, Places};
@@ -60,8 +60,27 @@ pub(crate) fn shown_size(usage: Option<Usage>) -> String {
     usage.map_or("?".to_owned(), |usage| readable(usage.bytes))
 }
 
+/// What goes to the trash now, from its name in the storage root.
+pub(crate) fn leaving(
+    name: &str,
+    entry: Option<Entry>,
+    caller: [String; 2],
+    store: &Store,
+) -> Result<Trashed> {
+    let path = store.layout().directory(name).to_string_lossy().into_owned();
+    Ok(Trashed::new(free_id(name, store)?, entry, path, Some(caller.into())))
+}
+
+/// Says what went to the trash from `path`, and how it comes back.
+pub(crate) fn tell(path: &str, name: &str, hours: u64, context: &mut Context) {
+    context.out.detail(&format!("Removed {path}"));
+    context.out.detail(&format!(
+        "It is in the trash for {hours} h; restore it: dokku storage:trash:restore {name}"
+    ));
+}
+
 /// An id for what goes to the trash now. The store's lock is held.
-pub(crate) fn free_id(name: &str, store: &Store) -> Result<TrashId> {
+fn free_id(name: &str, store: &Store) -> Result<TrashId> {
     let mut second = Moment::now().seconds();
     loop {
         let id = TrashId::new(name, Moment::of_seconds(second), std::process::id())?;

@@ -111,6 +111,21 @@ impl Printer {
         }
     }
 
+    /// A list: as JSON, or as [`Printer::table`] has it.
+    pub(crate) fn list<T: Serialize>(
+        &mut self,
+        format: Format,
+        items: &[T],
+        (headings, row): (&[&str], impl Fn(&T) -> Vec<String>),
+        when_empty: &str,
+    ) {
+        if format == Format::Json {
+            return self.json_pretty(&items);
+        }
+        let rows: Vec<_> = items.iter().map(row).collect();
+        self.table(headings, &rows, when_empty);
+    }
+
     /// Rows below their headings, or a headline where there are none.
     pub(crate) fn table(&mut self, headings: &[&str], rows: &[Vec<String>], when_empty: &str) {
         if rows.is_empty() {

@@ -108,20 +108,10 @@ const OWN: &str = "addr ip vers port username user password pass password2 domai
 /// The options without the secret (mount.cifs(8)).
 fn shared_options(entry: &Entry, connector: &Connector) -> Result<Vec<String>> {
     let server = remote::server(&connector.server)?;
-    let version = match entry.option("version") {
-        "" => VERSION,
-        given @ ("2.0" | "2.1" | "3.0" | "3.0.2" | "3.1.1") => given,
-        other => {
-            refuse!(
-                "version {other:?} is not a version of CIFS; there are: 2.0, 2.1, 3.0, 3.0.2, 3.1.1"
-            );
-        }
-    };
+    let known = ["2.0", "2.1", "3.0", "3.0.2", "3.1.1"];
+    let version = remote::version("CIFS", entry.option("version"), VERSION, &known)?;
     let mut options = vec![format!("addr={server}"), format!("vers={version}")];
-    let port = remote::port(entry.option("port"), PORT)?;
-    if port != PORT {
-        options.push(format!("port={port}"));
-    }
+    options.extend(remote::port_option(entry.option("port"), PORT)?);
     if connector.username.is_empty() {
         // The kernel takes no one without a name; `guest` alone is a word of mount.cifs(8).
         options.push("username=guest".to_owned());

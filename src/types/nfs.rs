@@ -84,14 +84,9 @@ fn volume_options(entry: &Entry) -> Result<Options> {
             entry.option("path")
         )
     })?;
-    let version = match entry.option("version") {
-        "" => VERSION,
-        given @ ("3" | "4" | "4.0" | "4.1" | "4.2") => given,
-        other => {
-            refuse!("version {other:?} is not a version of NFS; there are: 3, 4, 4.0, 4.1, 4.2");
-        }
-    };
-    let port = remote::port(entry.option("port"), PORT)?;
+    let known = ["3", "4", "4.0", "4.1", "4.2"];
+    let version = remote::version("NFS", entry.option("version"), VERSION, &known)?;
+    let port = remote::port_option(entry.option("port"), PORT)?;
     let further = remote::further(entry.option("mount-options"), "addr nfsvers vers port")?;
     let is_known =
         |part: &&str| KNOWN.split(' ').any(|known| Some(known) == part.split('=').next());
@@ -102,9 +97,7 @@ fn volume_options(entry: &Entry) -> Result<Options> {
         );
     }
     let mut options = vec![format!("addr={server}"), format!("nfsvers={version}")];
-    if port != PORT {
-        options.push(format!("port={port}"));
-    }
+    options.extend(port);
     options.extend(further.into_iter().map(str::to_owned));
     Ok(volume::local_options("nfs", format!(":{path}"), &options))
 }

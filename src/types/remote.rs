@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::docker::volumes::{self, Found};
 use crate::domain::options::Options;
+use crate::domain::text::is_of;
 use crate::domain::{Entry, Problem, Result};
 use crate::types::{Requirement, volume};
 
@@ -37,8 +38,7 @@ pub(crate) fn kernel(file_system: &'static str, package: &str) -> Requirement {
 
 /// A server's name or address, as it can stand in a mount option.
 pub(crate) fn server(text: &str) -> Result<&str> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".:-_".contains(c);
-    if text.is_empty() || text.starts_with('-') || !text.chars().all(is_plain) {
+    if text.is_empty() || text.starts_with('-') || !is_of(text, ".:-_") {
         refuse!("server {text:?} is not the name or address of a host");
     }
     Ok(text)
@@ -67,6 +67,24 @@ pub(crate) fn further<'a>(text: &'a str, own: &str) -> Result<Vec<&'a str>> {
 /// What is said of a server without a problem: nobody mounts anything before a container does.
 pub(crate) const ANSWERS: &str =
     "the server answers; whether it accepts the mount is not known until a container starts";
+
+pub(crate) fn version<'a>(
+    of: &str,
+    given: &'a str,
+    default: &'a str,
+    known: &[&str],
+) -> Result<&'a str> {
+    let version = if given.is_empty() { default } else { given };
+    let (is_known, known) = (known.contains(&version), known.join(", "));
+    refuse_if!(!is_known, "version {version:?} is not a version of {of}; there are: {known}");
+    Ok(version)
+}
+
+/// The mount option for a port that is not the usual one.
+pub(crate) fn port_option(text: &str, default: u16) -> Result<Option<String>> {
+    let port = port(text, default)?;
+    Ok((port != default).then(|| format!("port={port}")))
+}
 
 pub(crate) fn port(text: &str, default: u16) -> Result<u16> {
     if text.is_empty() {

@@ -134,13 +134,8 @@ impl StorageType for S3 {
 
     fn words(&self, source: &str, entry: &Entry, attachment: &Attachment) -> [String; 2] {
         let mut attachment = attachment.clone();
-        let given = attachment.volume_options.as_ref().map(VolumeOptions::as_str);
-        let says_propagation = given.is_some_and(|given| {
-            given.split(',').any(|o| {
-                ["shared", "rshared", "slave", "rslave", "private", "rprivate"].contains(&o)
-            })
-        });
-        if !says_propagation {
+        let given = attachment.volume_options.as_ref();
+        if !given.is_some_and(VolumeOptions::says_propagation) {
             let options =
                 given.map_or(PROPAGATION.to_owned(), |given| format!("{given},{PROPAGATION}"));
             attachment.volume_options = VolumeOptions::parse(&options).ok();

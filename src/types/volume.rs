@@ -8,6 +8,7 @@ use crate::domain::docker_args::quoted;
 use crate::domain::entry::only_on_default_path;
 use crate::domain::names::VolumeName;
 use crate::domain::options::{self, Options};
+use crate::domain::text::is_of;
 use crate::domain::{Entry, Error, Problem, Result, Source, VolumeTarget};
 use crate::fs::look::Kind;
 use crate::fs::real::missing_target;
@@ -51,8 +52,7 @@ impl StorageType for Volume {
         VolumeName::parse(name)?;
         entry.host_path = Some(Source::parse(name)?);
         let driver = request.driver.as_deref().unwrap_or(LOCAL);
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:".contains(c);
-        if !driver.chars().all(is_plain) || driver.starts_with('-') {
+        if !is_of(driver, "._-/:") || driver.starts_with('-') {
             refuse!("driver {driver:?} is not the name of a driver");
         }
         if driver != LOCAL {

@@ -64,17 +64,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
     }
     problems.extend(unreadable);
-    if format == Format::Json {
-        context.out.json_pretty(&shown);
-    } else {
-        let row = |shown: &Shown| {
-            let Shown { connector, .. } = shown;
-            let place = connector.place().to_owned();
-            vec![connector.name.to_string(), connector.type_name.clone(), place, shown.used_by()]
-        };
-        let rows: Vec<_> = shown.iter().map(row).collect();
-        context.out.table(&["Name", "Type", "Server", "Used by"], &rows, "No connectors");
-    }
+    let row = |shown: &Shown| {
+        let Shown { connector, .. } = shown;
+        let place = connector.place().to_owned();
+        vec![connector.name.to_string(), connector.type_name.clone(), place, shown.used_by()]
+    };
+    let headings = ["Name", "Type", "Server", "Used by"];
+    context.out.list(format, &shown, (&headings, row), "No connectors");
     tell_problems(&problems, context)
 }
 

@@ -1,13 +1,10 @@
 //! Taking a secret: from a file, at the terminal without showing it, or from standard input.
 
-use std::fs::OpenOptions;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
-
-use rustix::fs::OFlags;
 
 use crate::context::Context;
 use crate::domain::{Connector, Error, Result, Secret};
+use crate::fs::bounded;
 use crate::host::terminal::{self, Asked};
 
 /// How a secret is given.
@@ -24,9 +21,9 @@ pub(super) fn take(
     context: &mut Context,
 ) -> Result<Secret> {
     let text = match file {
-        Some(path) if path != "-" => from_file(path)?,
+        Some(path) if path != "-" => limited(bounded::open(path, &format!("{path:?}"))?, path)?,
         _ if terminal::is_at_standard_input() => from_terminal(connector, context)?,
-        _ => from_standard_input()?,
+        _ => limited(std::io::stdin().lock(), "standard input")?,
     };
     let name = connector.secret_name();
     refuse_if!(
@@ -38,21 +35,6 @@ pub(super) fn take(
     let secret = Secret::parse(&text)?;
     connector.check_secret(&secret)?;
     Ok(secret)
-}
-
-fn from_file(path: &str) -> Result<Vec<u8>> {
-    // What is no file, such as a pipe, must not keep anybody waiting.
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
-    let file = opened.map_err(Error::system("read", path))?;
-    if !file.metadata().map_err(Error::system("read", path))?.is_file() {
-        refuse!("{path:?} is not a regular file");
-    }
-    limited(file, path)
-}
-
-fn from_standard_input() -> Result<Vec<u8>> {
-    limited(std::io::stdin().lock(), "standard input")
 }
 
 fn from_terminal(connector: &Connector, context: &mut Context) -> Result<Vec<u8>> {
@@ -68,8 +50,6 @@ fn from_terminal(connector: &Connector, context: &mut Context) -> Result<Vec<u8>
 }
 
 fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
-    let mut text = Vec::new();
-    from.take(MOST as u64 + 1).read_to_end(&mut text).map_err(Error::system("read", name))?;
-    refuse_if!(text.len() > MOST, "{name} has more than {MOST} bytes, which is no secret");
-    Ok(text)
+    let text = bounded::read(from, MOST as u64).map_err(Error::system("read", name))?;
+    text.ok_or_else(|| refusal!("{name} has more than {MOST} bytes, which is no secret"))
 }

@@ -6,7 +6,6 @@ use crate::domain::size::readable;
 use crate::domain::{EntryName, Result, Snapshot};
 use crate::ops::access;
 use crate::ops::entries::tell_problems;
-use crate::render::Format;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (output, positional) = arguments::parse::<Output>(words, context)?;
@@ -24,13 +23,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
         Ok((notes, problems))
     })?;
-    if format == Format::Json {
-        context.out.json_pretty(&notes);
-    } else {
-        let rows: Vec<Vec<String>> = notes.iter().map(row).collect();
-        let headings = ["Entry", "Name", "Created", "Made", "Size", "Files"];
-        context.out.table(&headings, &rows, "There are no snapshots");
-    }
+    let headings = ["Entry", "Name", "Created", "Made", "Size", "Files"];
+    context.out.list(format, &notes, (&headings, row), "There are no snapshots");
     tell_problems(&problems, context)
 }
 

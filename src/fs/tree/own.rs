@@ -1,6 +1,5 @@
 //! Changing who owns a tree, in parallel, touching only what is not right yet.
 
-use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Mutex;
@@ -16,7 +15,7 @@ use crate::domain::error::{Error, Result};
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::names::Found;
 use crate::fs::tree::open_any;
-use crate::fs::tree::walk::{Visitor, lock, walk};
+use crate::fs::tree::walk::{At, Met, Visitor, lock, walk};
 
 /// How far down ownership is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,10 +174,6 @@ impl Change<'_> {
 impl Visitor for Change<'_> {
     type Own = Own;
 
-    fn own(&self) -> Own {
-        Own::default()
-    }
-
     fn entered(&self, directory: &Directory, own: &mut Own) -> io::Result<()> {
         own.owned.seen += 1;
         match self.directory(&directory.opened) {
@@ -190,18 +185,13 @@ impl Visitor for Change<'_> {
     }
 
     /// Changes what has a name in a directory; a directory itself is changed when it is entered.
-    fn name(
-        &self,
-        directory: &Directory,
-        name: &CStr,
-        kind: FileType,
-        own: &mut Own,
-    ) -> io::Result<bool> {
-        if kind == FileType::Directory {
+    fn name(&self, met: Met<'_>, own: &mut Own) -> io::Result<bool> {
+        let opened = &met.directory.opened;
+        if met.kind == FileType::Directory {
             return Ok(true);
         }
         if !own.expects_change {
-            let stat = statx(&directory.opened, name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
+            let stat = statx(opened, met.name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
             if kind_of(&stat) == FileType::Directory {
                 return Ok(true);
             }
@@ -211,11 +201,11 @@ impl Visitor for Change<'_> {
             }
         }
         // By descriptor: what is checked is what is changed.
-        let file = match open_any(&directory.opened, name) {
+        let file = match open_any(opened, met.name) {
             Err(_) if own.expects_change => {
                 // What is mounted here may be right.
                 own.expects_change = false;
-                return self.name(directory, name, kind, own);
+                return self.name(met, own);
             }
             file => file?,
         };
@@ -248,12 +238,7 @@ impl Visitor for Change<'_> {
 
     /// A name that is gone is no failure; one on another file system, or with something in its place that
     /// must not be followed, is left alone.
-    fn failed(
-        &self,
-        _: Option<(&Directory, &CStr)>,
-        error: io::Error,
-        own: &mut Own,
-    ) -> io::Result<()> {
+    fn failed(&self, _: At<'_>, error: io::Error, own: &mut Own) -> io::Result<()> {
         match Errno::from_io_error(&error) {
             Some(Errno::NOENT) => {}
             Some(Errno::XDEV | Errno::LOOP | Errno::NOTDIR) => own.owned.left_alone += 1,

@@ -11,7 +11,7 @@ use crate::domain::error::{Error, Result};
 use crate::fs::mount_points;
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::file::{is_file, remove_file};
-use crate::fs::tree::walk::{Visitor, walk};
+use crate::fs::tree::walk::{Met, Visitor, walk};
 use crate::fs::tree::{enter, is_one_of, open_directory, open_without_links};
 
 /// Removes the directory `name` directly below `root` with all that is in it, or the file of that name. What is not there
@@ -47,8 +47,6 @@ impl Visitor for Removal {
 
     const IS_ALONE: bool = true;
 
-    fn own(&self) {}
-
     fn open(&self, above: &Directory, name: &CStr, (): &mut ()) -> io::Result<Option<Directory>> {
         match open_directory(&above.opened, name) {
             Ok(directory) => Ok(Some(directory.into())),
@@ -61,13 +59,8 @@ impl Visitor for Removal {
         }
     }
 
-    fn name(
-        &self,
-        directory: &Directory,
-        name: &CStr,
-        mut kind: FileType,
-        (): &mut (),
-    ) -> io::Result<bool> {
+    fn name(&self, met: Met<'_>, (): &mut ()) -> io::Result<bool> {
+        let Met { directory, name, mut kind } = met;
         if kind == FileType::Unknown {
             let stat = rustix::fs::statat(&directory.opened, name, AtFlags::SYMLINK_NOFOLLOW)?;
             kind = FileType::from_raw_mode(stat.st_mode);

@@ -1,6 +1,5 @@
 //! How much a tree takes, counted in parallel.
 
-use std::ffi::CStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -12,7 +11,7 @@ use crate::domain::error::Result;
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::is_one_of;
 use crate::fs::tree::names::Found;
-use crate::fs::tree::walk::{Visitor, lock, walk};
+use crate::fs::tree::walk::{At, Met, Visitor, lock, walk};
 
 /// What a tree takes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -63,26 +62,16 @@ const WANTED: StatxFlags = StatxFlags::TYPE
 impl Visitor for Count {
     type Own = Usage;
 
-    fn own(&self) -> Usage {
-        Usage::default()
-    }
-
     fn entered(&self, directory: &Directory, own: &mut Usage) -> io::Result<()> {
         own.add(&statx(&directory.opened, c"", AtFlags::EMPTY_PATH, WANTED)?);
         Ok(())
     }
 
-    fn name(
-        &self,
-        directory: &Directory,
-        name: &CStr,
-        kind: FileType,
-        own: &mut Usage,
-    ) -> io::Result<bool> {
-        if kind == FileType::Directory {
+    fn name(&self, met: Met<'_>, own: &mut Usage) -> io::Result<bool> {
+        if met.kind == FileType::Directory {
             return Ok(true);
         }
-        let stat = statx(&directory.opened, name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
+        let stat = statx(&met.directory.opened, met.name, AtFlags::SYMLINK_NOFOLLOW, WANTED)?;
         if FileType::from_raw_mode(u32::from(stat.stx_mode)) == FileType::Directory {
             return Ok(true);
         }
@@ -93,12 +82,7 @@ impl Visitor for Count {
     }
 
     /// What is gone, mounted, or was replaced meanwhile takes nothing here.
-    fn failed(
-        &self,
-        _: Option<(&Directory, &CStr)>,
-        error: io::Error,
-        _: &mut Usage,
-    ) -> io::Result<()> {
+    fn failed(&self, _: At<'_>, error: io::Error, _: &mut Usage) -> io::Result<()> {
         let passes = [Errno::NOENT, Errno::XDEV, Errno::LOOP, Errno::NOTDIR];
         if is_one_of(&error, &passes) { Ok(()) } else { Err(error) }
     }

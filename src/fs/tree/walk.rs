@@ -28,12 +28,10 @@ const ALONE: u64 = 256;
 /// What is done on the way. Several threads call it at once, each with what is its own.
 pub(super) trait Visitor: Sync {
     /// What a thread keeps to itself, so that threads do not wait for each other's counts.
-    type Own: Send;
+    type Own: Default + Send;
 
     /// Whether there is only one thread, which learns when all in a directory was visited.
     const IS_ALONE: bool = false;
-
-    fn own(&self) -> Self::Own;
 
     /// Opens a directory that is to be visited; `None` where it is to be left out.
     fn open(
@@ -51,13 +49,7 @@ pub(super) trait Visitor: Sync {
     }
 
     /// Looks at a name in a directory; true where it is a directory to be visited.
-    fn name(
-        &self,
-        directory: &Directory,
-        name: &CStr,
-        kind: FileType,
-        own: &mut Self::Own,
-    ) -> io::Result<bool>;
+    fn name(&self, met: Met<'_>, own: &mut Self::Own) -> io::Result<bool>;
 
     /// Learns that all names of a directory were looked at; directories in it may be visited later.
     fn was_read(&self, _directory: &Directory, _own: &mut Self::Own) -> io::Result<()> {
@@ -71,15 +63,21 @@ pub(super) trait Visitor: Sync {
 
     /// Learns what did not work with a name in a directory, or on the way back up. The walk goes on where it returns
     /// nothing, and ends with the error otherwise.
-    fn failed(
-        &self,
-        _at: Option<(&Directory, &CStr)>,
-        error: io::Error,
-        _own: &mut Self::Own,
-    ) -> io::Result<()> {
+    fn failed(&self, _at: At<'_>, error: io::Error, _own: &mut Self::Own) -> io::Result<()> {
         Err(error)
     }
 }
+
+/// A name in a directory, and what it is the name of as far as the directory says.
+#[derive(Clone, Copy)]
+pub(super) struct Met<'a> {
+    pub directory: &'a Directory,
+    pub name: &'a CStr,
+    pub kind: FileType,
+}
+
+/// Where something did not work; nowhere on the way back up.
+pub(super) type At<'a> = Option<(&'a Directory, &'a CStr)>;
 
 /// Walks a tree from its top; returns what each thread had of its own in the end.
 pub(super) fn walk<V: Visitor>(top: Directory, visitor: &V) -> io::Result<Vec<V::Own>> {
@@ -123,7 +121,7 @@ impl<V: Visitor> Walk<'_, V> {
     /// What a thread does; `share` starts the others.
     fn work(&self, share: &dyn Fn()) {
         let mut thread =
-            Thread { walk: self, share, own: self.visitor.own(), reader: Reader::default() };
+            Thread { walk: self, share, own: V::Own::default(), reader: Reader::default() };
         while let Some(directory) = self.next() {
             if let Err(error) = thread.tree(directory) {
                 thread.failed(None, error);
@@ -223,7 +221,7 @@ impl<V: Visitor> Thread<'_, V> {
             if self.walk.is_over() {
                 return Ok(false);
             }
-            let looked = self.walk.visitor.name(directory, name, kind, &mut self.own);
+            let looked = self.walk.visitor.name(Met { directory, name, kind }, &mut self.own);
             Ok(looked.unwrap_or_else(|error| {
                 self.failed(Some((directory, name)), error);
                 false
@@ -238,7 +236,7 @@ impl<V: Visitor> Thread<'_, V> {
         Ok(names)
     }
 
-    fn failed(&mut self, at: Option<(&Directory, &CStr)>, error: io::Error) {
+    fn failed(&mut self, at: At<'_>, error: io::Error) {
         if let Err(error) = self.walk.visitor.failed(at, error, &mut self.own) {
             self.walk.is_over.store(true, Ordering::Relaxed);
             let mut ended = lock(&self.walk.ended);

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::snapshot::of_directory_name;
-use crate::domain::{AppName, Caller, EntryName, Error, Result, Source, Trashed};
+use crate::domain::{AppName, EntryName, Error, Result, Source};
 use crate::fs::real::overlap;
 use crate::ops::places::Places;
 use crate::ops::prune::find::{deletes_volume, why_kept};
@@ -49,7 +49,7 @@ fn must_be_unused(unused: &Unused, context: &Context) -> Result<()> {
 fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
     must_be_unused(unused, context)?;
     let hours = context.store.policy()?.trash_hours();
-    let caller = Caller::from(context.environment.caller());
+    let caller = context.environment.caller();
     let path = context.store.layout().directory(&unused.name);
     let _lock = EntryLock::take(&unused.name, context)?;
     let staged = Staged::new(&unused.name, context)?;
@@ -59,21 +59,16 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
             change.move_directory(path.clone(), staged.path());
             return Ok(None);
         }
-        let id = trash::free_id(&unused.name, change.store())?;
-        let source = path.to_string_lossy().into_owned();
-        let trashed = Trashed::new(id, None, source, Some(caller.clone()));
+        let trashed = trash::leaving(&unused.name, None, caller.clone(), change.store())?;
         change.move_to_trash(&trashed, path.clone())?;
         Ok(Some(trashed.id))
     })?;
-    if id.is_none() {
-        remove_staged(&staged, &path, context)?;
-    }
-    context.out.detail(&format!("Removed {}", path.display()));
+    let shown = path.display().to_string();
     if let Some(id) = id {
-        context.out.detail(&format!(
-            "It is in the trash for {hours} h; restore it: dokku storage:trash:restore {}",
-            id.name()
-        ));
+        trash::tell(&shown, id.name(), hours, context);
+    } else {
+        remove_staged(&staged, &path, context)?;
+        context.out.detail(&format!("Removed {shown}"));
     }
     Ok(())
 }

@@ -42,17 +42,18 @@ pub(super) enum Shared {
 
 /// Room for what is read, used again for each file.
 pub(super) struct Buffers {
-    owners: Owners,
     data: Vec<u8>,
     names: Vec<u8>,
     value: Vec<u8>,
 }
 
-impl Buffers {
-    pub(super) fn new(owners: Owners) -> Self {
-        Self { owners, data: vec![0; CHUNK], names: vec![0; LONGEST], value: vec![0; LONGEST] }
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { data: vec![0; CHUNK], names: vec![0; LONGEST], value: vec![0; LONGEST] }
     }
+}
 
+impl Buffers {
     /// Copies a file's data; the blocks are shared where the file system can do that.
     pub(super) fn data(
         &mut self,
@@ -135,11 +136,12 @@ impl Buffers {
         source: &impl AsFd,
         target: &impl AsFd,
         stat: &Stat,
+        owners: Owners,
     ) -> io::Result<u64> {
-        if self.owners == Owners::Kept {
+        if owners == Owners::Kept {
             fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
         }
-        fchmod(target, self.mode(stat))?;
+        fchmod(target, mode(stat, owners))?;
         let lost = self.attributes(
             |names| flistxattr(source, names),
             |name, value| fgetxattr(source, name, value),
@@ -152,19 +154,19 @@ impl Buffers {
     /// The same for what cannot be opened: links, pipes, sockets and whiteouts.
     pub(super) fn finish_by_name(
         &mut self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
+        [from, to]: [BorrowedFd<'_>; 2],
         name: &CStr,
         stat: &Stat,
         is_link: bool,
+        owners: Owners,
     ) -> io::Result<u64> {
-        if self.owners == Owners::Kept {
+        if owners == Owners::Kept {
             let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
             chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         }
         if !is_link {
             // In a directory that nobody else can reach yet, the name is what it was made as.
-            chmodat(to, name, self.mode(stat), AtFlags::empty())?;
+            chmodat(to, name, mode(stat, owners), AtFlags::empty())?;
         }
         let (source, target) = (by_directory(from, name), by_directory(to, name));
         let lost = self.attributes(
@@ -202,11 +204,17 @@ impl Buffers {
         }
         Ok(lost)
     }
+}
 
-    fn mode(&self, stat: &Stat) -> Mode {
-        let bits = if self.owners == Owners::Kept { 0o7777 } else { 0o1777 };
-        Mode::from_raw_mode(stat.st_mode & bits)
-    }
+fn mode(stat: &Stat, owners: Owners) -> Mode {
+    let bits = if owners == Owners::Kept { 0o7777 } else { 0o1777 };
+    Mode::from_raw_mode(stat.st_mode & bits)
+}
+
+/// Makes a file that is not there yet, which nobody else can open.
+pub(super) fn create(to: impl AsFd, name: &CStr) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?))
 }
 
 /// Copies a file that is open to a name that is not there yet, and says what was copied. Where that fails, some of it may be left.
@@ -217,11 +225,10 @@ pub(in crate::fs::tree) fn copy_file(
 ) -> io::Result<Copied> {
     let source = File::from(source.try_clone()?);
     let stat = fstat(&source)?;
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let target = File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?);
-    let mut buffers = Buffers::new(Owners::Kept);
+    let target = create(to, name)?;
+    let mut buffers = Buffers::default();
     let is_shared = buffers.data(&source, &target, &stat, true)? == Shared::Yes;
-    let lost = buffers.finish(&source, &target, &stat)?;
+    let lost = buffers.finish(&source, &target, &stat, Owners::Kept)?;
     let length = u64::try_from(stat.st_size).unwrap_or(0);
     let made = if is_shared && length > 0 { Made::Reflink } else { Made::Copy };
     // Holes take nothing.

@@ -26,7 +26,7 @@ use crate::fs::tree::copy::file::{Buffers, Shared};
 pub(super) use crate::fs::tree::copy::file::{copy_file, times};
 use crate::fs::tree::copy::links::Links;
 use crate::fs::tree::descent::{Directory, identity};
-use crate::fs::tree::walk::{Visitor, walk};
+use crate::fs::tree::walk::{At, Met, Visitor, walk};
 use crate::fs::tree::{BENEATH, DIRECTORY, is_one_of, open_below, open_directory};
 
 /// How often a name is tried again that became something else meanwhile.
@@ -87,7 +87,7 @@ pub(super) fn copy(
     }
     let stat = fstat(&copying.top)?;
     let top_of_copy = copying.links.end()?;
-    copied.lost += Buffers::new(owners).finish(&copying.top, &top_of_copy, &stat)?;
+    copied.lost += Buffers::default().finish(&copying.top, &top_of_copy, &stat, owners)?;
     copied.files = copying.files.into_inner();
     copied.made = if is_shared && !has_own_blocks { Made::Reflink } else { Made::Copy };
     Ok(copied)
@@ -105,12 +105,16 @@ struct Copying<'a> {
 }
 
 /// What one thread did, and room for what it reads.
+#[derive(Default)]
 struct Own {
     buffers: Buffers,
     copied: Copied,
     has_shared_blocks: bool,
     has_own_blocks: bool,
 }
+
+/// A directory, and its copy.
+type Pair<'a> = [BorrowedFd<'a>; 2];
 
 /// What became of a name.
 enum Done {
@@ -123,15 +127,6 @@ enum Done {
 impl Visitor for Copying<'_> {
     type Own = Own;
 
-    fn own(&self) -> Own {
-        Own {
-            buffers: Buffers::new(self.owners),
-            copied: Copied::default(),
-            has_shared_blocks: false,
-            has_own_blocks: false,
-        }
-    }
-
     /// Opens a directory and its copy. It was there when its copy was made; what is there now is what is copied.
     fn open(&self, above: &Directory, name: &CStr, own: &mut Own) -> io::Result<Option<Directory>> {
         let opened = match open_directory(&above.opened, name) {
@@ -143,13 +138,8 @@ impl Visitor for Copying<'_> {
     }
 
     /// Copies what has a name in a directory; of a directory, only the name.
-    fn name(
-        &self,
-        directory: &Directory,
-        name: &CStr,
-        mut kind: FileType,
-        own: &mut Own,
-    ) -> io::Result<bool> {
+    fn name(&self, met: Met<'_>, own: &mut Own) -> io::Result<bool> {
+        let Met { directory, name, mut kind } = met;
         let (from, to) = (directory.opened.as_fd(), directory.copy()?);
         for _ in 0..TRIES {
             let done = match kind {
@@ -157,8 +147,8 @@ impl Visitor for Copying<'_> {
                     mkdirat(to, name, Mode::RWXU)?;
                     return Ok(true);
                 }
-                FileType::RegularFile => self.file(from, to, name, own)?,
-                _ => self.by_name(from, to, name, own)?,
+                FileType::RegularFile => self.file([from, to], name, own)?,
+                _ => self.by_name([from, to], name, own)?,
             };
             match done {
                 Done::Yes => return Ok(false),
@@ -176,18 +166,13 @@ impl Visitor for Copying<'_> {
         let lost = if is_top {
             0
         } else {
-            own.buffers.finish(&directory.opened, &directory.copy()?, &stat)?
+            own.buffers.finish(&directory.opened, &directory.copy()?, &stat, self.owners)?
         };
         self.add(lost, own);
         Ok(())
     }
 
-    fn failed(
-        &self,
-        at: Option<(&Directory, &CStr)>,
-        error: io::Error,
-        _: &mut Own,
-    ) -> io::Result<()> {
+    fn failed(&self, at: At<'_>, error: io::Error, _: &mut Own) -> io::Result<()> {
         let Some((directory, name)) = at else { return Err(error) };
         let path = self.path_of(directory, name);
         Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())))
@@ -227,13 +212,7 @@ impl Copying<'_> {
             .join(std::ffi::OsStr::from_bytes(name.to_bytes()))
     }
 
-    fn file(
-        &self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
-        name: &CStr,
-        own: &mut Own,
-    ) -> io::Result<Done> {
+    fn file(&self, [from, to]: Pair<'_>, name: &CStr, own: &mut Own) -> io::Result<Done> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let source = match open_below(&from, name, flags, BENEATH | ResolveFlags::NO_XDEV) {
             Ok(source) => File::from(source),
@@ -247,11 +226,7 @@ impl Copying<'_> {
         if kind != FileType::RegularFile {
             return Ok(Done::Is(kind));
         }
-        let create = || {
-            let flags =
-                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            Ok(File::from(openat(to, name, flags, Mode::RUSR | Mode::WUSR)?))
-        };
+        let create = || file::create(to, name);
         let Some(target) = self.links.first(to, name, &stat, create)? else {
             self.add(0, own);
             return Ok(Done::Yes);
@@ -265,19 +240,13 @@ impl Copying<'_> {
         }
         let in_blocks = stat.st_blocks.saturating_mul(512);
         own.copied.bytes += u64::try_from(stat.st_size.min(in_blocks)).unwrap_or(0);
-        let lost = own.buffers.finish(&source, &target, &stat)?;
+        let lost = own.buffers.finish(&source, &target, &stat, self.owners)?;
         self.add(lost, own);
         Ok(Done::Yes)
     }
 
     /// Copies what cannot be opened.
-    fn by_name(
-        &self,
-        from: BorrowedFd<'_>,
-        to: BorrowedFd<'_>,
-        name: &CStr,
-        own: &mut Own,
-    ) -> io::Result<Done> {
+    fn by_name(&self, [from, to]: Pair<'_>, name: &CStr, own: &mut Own) -> io::Result<Done> {
         let stat = match statat(from, name, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => return Ok(Done::Yes),
             stat => stat?,
@@ -301,7 +270,9 @@ impl Copying<'_> {
             None => Ok(mknodat(to, name, kind, Mode::RUSR | Mode::WUSR, 0)?),
         };
         let lost = match self.links.first(to, name, &stat, create)? {
-            Some(()) => own.buffers.finish_by_name(from, to, name, &stat, is_link)?,
+            Some(()) => {
+                own.buffers.finish_by_name([from, to], name, &stat, is_link, self.owners)?
+            }
             None => 0,
         };
         self.add(lost, own);
