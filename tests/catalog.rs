@@ -1,4 +1,4 @@
-//! What is written from the catalog is as the catalog says: links, the assembled folder, the completion.
+//! What is written from the catalog is as the catalog says: links, the assembled directory, the completion.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 #[path = "harness/mod.rs"]
@@ -68,21 +68,22 @@ const HELPERS: [&str; 7] = [
     "usage-storage-dir",
 ];
 
-/// The folders of links: in the repository, and in the assembled folder.
-const FOLDERS: [(&str, &str); 2] = [("subcommands", "subcommands"), ("triggers", "")];
+/// The directories of links: in the repository, and in the assembled directory.
+const DIRECTORIES: [(&str, &str); 2] = [("subcommands", "subcommands"), ("triggers", "")];
 
 fn names(kind: Kind) -> BTreeSet<String> {
     CATALOG.of_kind(kind).map(|row| row.name.to_owned()).collect()
 }
 
-/// The names of the links in a folder of the assembled folder.
-fn links(folder: &str) -> BTreeSet<String> {
-    let kinds = LINKS.into_iter().filter(|(_, sub, _)| *sub == folder);
+/// The names of the links in a directory of the assembled directory.
+fn links(directory: &str) -> BTreeSet<String> {
+    let kinds = LINKS.into_iter().filter(|(_, sub, _)| *sub == directory);
     kinds.flat_map(|(kind, ..)| names(kind)).collect()
 }
 
-fn files(folder: &Path) -> BTreeSet<String> {
-    let entries = fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+fn files(directory: &Path) -> BTreeSet<String> {
+    let entries =
+        fs::read_dir(directory).unwrap_or_else(|e| panic!("{}: {e}", directory.display()));
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
@@ -95,17 +96,17 @@ fn the_repository_has_a_link_for_every_row() {
         .output()
         .unwrap();
     assert!(answer.status.success(), "{answer:?}");
-    for (folder, sub) in FOLDERS {
+    for (directory, sub) in DIRECTORIES {
         for above in [written.path(), repository()] {
-            let folder = above.join(folder);
+            let directory = above.join(directory);
             assert_eq!(
-                files(&folder),
+                files(&directory),
                 links(sub),
                 "{} is not as the catalog says; remove it and write it again with: dokku-storage links .",
-                folder.display()
+                directory.display()
             );
             for name in links(sub) {
-                let target = fs::read_link(folder.join(&name)).unwrap();
+                let target = fs::read_link(directory.join(&name)).unwrap();
                 assert_eq!(target, Path::new("../dokku-storage"), "{name}");
             }
         }
@@ -113,29 +114,29 @@ fn the_repository_has_a_link_for_every_row() {
 }
 
 #[test]
-fn the_assembled_folder_has_what_dokku_wants_and_no_more() {
+fn the_assembled_directory_has_what_dokku_wants_and_no_more() {
     let plugin = Plugin::assemble();
-    let folder = plugin.directory();
+    let directory = plugin.directory();
     let mut expected = links("");
     let plain = ["bin", "commands", "dokku-storage", "plugin.toml", "subcommands"];
     expected.extend(plain.map(str::to_owned));
-    assert_eq!(files(&folder), expected);
-    assert_eq!(files(&folder.join("subcommands")), links("subcommands"));
-    assert_eq!(files(&folder.join("bin")), links("bin"));
-    let program = folder.join("dokku-storage").canonicalize().unwrap();
+    assert_eq!(files(&directory), expected);
+    assert_eq!(files(&directory.join("subcommands")), links("subcommands"));
+    assert_eq!(files(&directory.join("bin")), links("bin"));
+    let program = directory.join("dokku-storage").canonicalize().unwrap();
     for sub in ["", "subcommands", "bin"] {
         for name in links(sub) {
-            let link = folder.join(sub).join(&name);
+            let link = directory.join(sub).join(&name);
             assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "{}", link.display());
             assert_eq!(link.canonicalize().unwrap(), program, "{}", link.display());
         }
     }
     for (name, mode) in [("dokku-storage", 0o755), ("commands", 0o755), ("plugin.toml", 0o644)] {
-        let file = fs::symlink_metadata(folder.join(name)).unwrap();
-        assert!(file.is_file(), "{name} is a link or a folder");
+        let file = fs::symlink_metadata(directory.join(name)).unwrap();
+        assert!(file.is_file(), "{name} is a link or a directory");
         assert_eq!(file.permissions().mode() & 0o7777, mode, "{name}");
     }
-    let text = fs::read_to_string(folder.join("plugin.toml")).unwrap();
+    let text = fs::read_to_string(directory.join("plugin.toml")).unwrap();
     assert!(text.starts_with("[plugin]\n") && text.contains("description = "), "{text}");
 }
 
@@ -153,16 +154,16 @@ fn plugin_toml_says_the_version_of_the_program() {
     fs::write(other.path().join("commands/commands"), commands).unwrap();
     fs::write(other.path().join("plugin.toml"), text.replace(&wanted, "version = \"9.9.9\""))
         .unwrap();
-    let folder = other.path().join("storage");
+    let directory = other.path().join("storage");
     assert_cmd::Command::new(env!("CARGO_BIN_EXE_dokku-storage"))
         .arg("assemble")
-        .arg(&folder)
+        .arg(&directory)
         .arg("--repo")
         .arg(other.path())
         .env("DOKKU_STORAGE_ROOT", other.path())
         .assert()
         .success();
-    let assembled = fs::read_to_string(folder.join("plugin.toml")).unwrap();
+    let assembled = fs::read_to_string(directory.join("plugin.toml")).unwrap();
     assert_eq!(assembled, text);
 }
 
@@ -201,9 +202,9 @@ fn all_that_a_dokku_host_calls_is_there() {
     assert!(!names(Kind::Trigger).contains("user-auth-app"));
 }
 
-/// A plugin folder may be copied with a program that follows links, as some ways of packing do.
+/// A plugin directory may be copied with a program that follows links, as some ways of packing do.
 #[test]
-fn a_folder_copied_without_its_links_still_works() {
+fn a_directory_copied_without_its_links_still_works() {
     let plugin = Plugin::assemble();
     let copy = tempfile::TempDir::with_prefix("storage-copy-").unwrap();
     copy_without_links(&plugin.directory(), &copy.path().join("storage"));

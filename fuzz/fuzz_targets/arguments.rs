@@ -9,7 +9,7 @@ use std::sync::Once;
 
 use dokku_storage::testing::arguments::{list, pairs};
 use libfuzzer_sys::fuzz_target;
-use scratch::folder;
+use scratch::directory;
 
 const COMMANDS: [&str; 12] = [
     "storage:report",
@@ -31,7 +31,7 @@ static STORE: Once = Once::new();
 /// Points this process to a store of its own, with an entry and a mount in it.
 fn store() {
     STORE.call_once(|| {
-        let root = folder().join("root");
+        let root = directory().join("root");
         // SAFETY: no other thread runs yet, and none reads the environment.
         unsafe { std::env::set_var("DOKKU_STORAGE_ROOT", &root) };
         unsafe { std::env::remove_var("DOKKU_LIB_ROOT") };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use scratch::{folder, with_store};
+use scratch::{directory, with_store};
 use serde_json::{Value, json};
 
 /// A path as it may stand in a note.
@@ -46,7 +46,7 @@ enum Line {
 
 impl Place {
     fn path(&self, root: &Path) -> PathBuf {
-        let outside = folder().join("outside/precious");
+        let outside = directory().join("outside/precious");
         match self {
             Self::Entry(n) => root.join(format!("data/storage-registry/entries/e{}.json", n % 4)),
             Self::Prepared(n) => {
@@ -111,7 +111,7 @@ impl Line {
 }
 
 fuzz_target!(|lines: Vec<Line>| {
-    let outside = folder().join("outside");
+    let outside = directory().join("outside");
     fs::create_dir_all(&outside).unwrap();
     fs::write(outside.join("precious"), "precious").unwrap();
     with_store(|root, store| {

@@ -167,7 +167,7 @@ impl Uncovered {
             };
             if let Some(user) = self.user {
                 let directory = Directory { name: hidden.name(), part: None };
-                let depth = Depth::Folder;
+                let depth = Depth::Directory;
                 StorageRoot::of(context).give(directory, user, depth, &|_| {})?;
             }
             let directory = hidden.path().to_string_lossy().into_owned();

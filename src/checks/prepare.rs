@@ -405,5 +405,5 @@ fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()>
 fn give(mounted: &Mounted, ids: Ids, context: &Context) -> Result<()> {
     let part = mounted.attachment.subpath.as_ref().map(Subpath::as_str);
     let directory = Directory { name: mounted.entry.name.as_str(), part };
-    StorageRoot::of(context).give(directory, ids, Depth::Folder, &|_| {}).map(drop)
+    StorageRoot::of(context).give(directory, ids, Depth::Directory, &|_| {}).map(drop)
 }

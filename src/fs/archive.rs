@@ -60,7 +60,7 @@ pub(crate) enum Takes<'a> {
 }
 
 /// Writes an archive of all that is in a directory, compressed with gzip. Nothing may change it meanwhile.
-pub(crate) fn pack(folder: &OwnedFd, to: File) -> Result<()> {
+pub(crate) fn pack(directory: &OwnedFd, to: File) -> Result<()> {
     let words = [
         "--create",
         "--gzip",
@@ -72,7 +72,7 @@ pub(crate) fn pack(folder: &OwnedFd, to: File) -> Result<()> {
     ];
     let environment = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C")];
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let here = format!("/proc/{}/fd/{}", std::process::id(), folder.as_raw_fd());
+    let here = format!("/proc/{}/fd/{}", std::process::id(), directory.as_raw_fd());
     let answer =
         Program::new("tar", &words).alone(&environment).at(here).between(None, Some(to))?;
     refuse_if!(!answer.is_ok(), "tar failed: {}", answer.reason());
@@ -222,8 +222,8 @@ fn one(
     let without = || io::Error::other("it is a link to nothing");
     match kind {
         // Old archives end a directory's name with a slash and say nothing else.
-        EntryType::Regular if path.ends_with(b"/") => unpacking.folder(path, attributes)?,
-        EntryType::Directory => unpacking.folder(path, attributes)?,
+        EntryType::Regular if path.ends_with(b"/") => unpacking.directory(path, attributes)?,
+        EntryType::Directory => unpacking.directory(path, attributes)?,
         EntryType::Symlink => unpacking.link(path, &link.ok_or_else(without)?, attributes)?,
         EntryType::Link => unpacking.hard_link(path, &link.ok_or_else(without)?)?,
         _ if is_file(kind) => return unpacking.file(path, attributes, member),
@@ -424,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_have_the_times_of_the_archive_whatever_is_made_in_them_later() {
+    fn directories_have_the_times_of_the_archive_whatever_is_made_in_them_later() {
         use EntryType as Kind;
         let at = |mut bytes: Vec<u8>, seconds: u64| {
             let mut header = Header::from_byte_slice(&bytes[..512]).clone();
@@ -433,20 +433,20 @@ mod tests {
             bytes[..512].copy_from_slice(header.as_bytes());
             bytes
         };
-        let folder =
+        let directory =
             |path: &str, seconds| at(member(Kind::Directory, path, "", 0o755, b""), seconds);
         let file = |path: &str| at(member(Kind::Regular, path, "", 0o644, b"x"), 7);
         let (root, done) = unpacked(&[
             file("d/before"),
-            folder("d/", 1000),
-            folder("d/e/", 2000),
+            directory("d/", 1000),
+            directory("d/e/", 2000),
             file("d/f/g/h"),
             file("d/e/one"),
             file("d/two"),
             file("d/two"),
             member(Kind::Link, "d/e/three", "d/two", 0o644, b""),
             member(Kind::Symlink, "d/e/four", "one", 0o777, b""),
-            folder("d/f/", 3000),
+            directory("d/f/", 3000),
         ]);
         done.unwrap();
         let changed = |name: &str| std::fs::metadata(root.path().join("into").join(name)).unwrap();

@@ -46,31 +46,31 @@ use crate::fs::{fuse, mount_points, subvolume, tree};
 use crate::host::process::Program;
 
 /// The directory of the images, below the root of the store.
-const FOLDER: &str = "storage-images";
+const DIRECTORY: &str = "storage-images";
 
 /// Where it is where the root of the store is not root's own, and where older versions had it everywhere.
-const OLDER_FOLDER: &str = "data/storage-images";
+const OLDER_DIRECTORY: &str = "data/storage-images";
 
 /// The directory of a store's images, below the root of the store.
-fn folder(layout: &Layout) -> &'static str {
+fn directory(layout: &Layout) -> &'static str {
     let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
     // The operator may have put the data on a disk of its own: the images stay there with it.
     let data = device(&layout.root().join("data"));
     let is_one_disk = data.is_none() || data == device(layout.root());
-    if is_one_disk && tree::is_roots_own(layout.root()) { FOLDER } else { OLDER_FOLDER }
+    if is_one_disk && tree::is_roots_own(layout.root()) { DIRECTORY } else { OLDER_DIRECTORY }
 }
 
 /// Moves the images to where they are kept; true where there were any elsewhere. They may be in use: that is by their
 /// inodes.
 pub(crate) fn move_to_own_place(layout: &Layout) -> Result<bool> {
-    let older = layout.root().join(OLDER_FOLDER);
-    if folder(layout) == OLDER_FOLDER || !older.is_dir() {
+    let older = layout.root().join(OLDER_DIRECTORY);
+    if directory(layout) == OLDER_DIRECTORY || !older.is_dir() {
         return Ok(false);
     }
-    let from = tree::enter_path(layout.root(), OLDER_FOLDER)?;
-    let to = layout.root().join(FOLDER);
-    tree::make_path(layout.root(), FOLDER, 0, 0)?;
-    let own = tree::enter_path(layout.root(), FOLDER)?;
+    let from = tree::enter_path(layout.root(), OLDER_DIRECTORY)?;
+    let to = layout.root().join(DIRECTORY);
+    tree::make_path(layout.root(), DIRECTORY, 0, 0)?;
+    let own = tree::enter_path(layout.root(), DIRECTORY)?;
     rustix::fs::fchmod(&own, Mode::RWXU).map_err(Error::system("change", &to))?;
     let found = rustix::fs::fstat(&from).map_err(Error::system("read", &older))?;
     refuse_if!(found.st_uid != 0, "{} does not belong to root", older.display());
@@ -106,17 +106,17 @@ const AND: &str = "; ";
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
 
 pub(crate) fn has_program(name: &str) -> bool {
-    PATH.iter().any(|folder| Path::new(folder).join(name).is_file())
+    PATH.iter().any(|directory| Path::new(directory).join(name).is_file())
 }
 
-pub(crate) fn is_btrfs(folder: &Path) -> bool {
-    rustix::fs::statfs(folder)
+pub(crate) fn is_btrfs(directory: &Path) -> bool {
+    rustix::fs::statfs(directory)
         .is_ok_and(|found| u64::try_from(found.f_type) == Ok(subvolume::MAGIC))
 }
 
 #[derive(Debug)]
 pub(crate) struct Image {
-    folder: OwnedFd,
+    directory: OwnedFd,
     name: String,
     /// Where it is, for people.
     shown: PathBuf,
@@ -125,15 +125,15 @@ pub(crate) struct Image {
 impl Image {
     /// The image of an entry below the root of a store, whether or not it is there.
     pub(crate) fn of(layout: &Layout, entry: &str) -> Result<Self> {
-        let place = folder(layout);
+        let place = directory(layout);
         tree::make_path(layout.root(), place, 0, 0)?;
-        let folder = tree::enter_path(layout.root(), place)?;
+        let directory = tree::enter_path(layout.root(), place)?;
         let shown = layout.root().join(place);
-        let found = rustix::fs::fstat(&folder).map_err(Error::system("read", &shown))?;
+        let found = rustix::fs::fstat(&directory).map_err(Error::system("read", &shown))?;
         refuse_if!(found.st_uid != 0, "{} does not belong to root", shown.display());
-        rustix::fs::fchmod(&folder, Mode::RWXU).map_err(Error::system("change", &shown))?;
+        rustix::fs::fchmod(&directory, Mode::RWXU).map_err(Error::system("change", &shown))?;
         let name = format!("{entry}.img");
-        Ok(Self { folder, shown: shown.join(&name), name })
+        Ok(Self { directory, shown: shown.join(&name), name })
     }
 
     /// Where it is.
@@ -143,12 +143,12 @@ impl Image {
 
     fn open(&self, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat(&self.folder, &self.name, flags, Mode::RUSR | Mode::WUSR)?.into())
+        Ok(rustix::fs::openat(&self.directory, &self.name, flags, Mode::RUSR | Mode::WUSR)?.into())
     }
 
     /// Its size in bytes; none where it is not there.
     pub(crate) fn size(&self) -> Result<Option<u64>> {
-        match rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => Ok(Some(u64::try_from(found.st_size).unwrap_or(0))),
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(Error::system("read", &self.shown)(error)),
@@ -162,9 +162,9 @@ impl Image {
         unfinished.remove()?;
         let made = unfinished.fill(size, preallocate, owner).and_then(|()| {
             let renamed = rustix::fs::renameat_with(
-                &self.folder,
+                &self.directory,
                 &unfinished.name,
-                &self.folder,
+                &self.directory,
                 &self.name,
                 rustix::fs::RenameFlags::NOREPLACE,
             );
@@ -179,7 +179,7 @@ impl Image {
     /// What it is before it is whole.
     fn unfinished(&self) -> Result<Self> {
         Ok(Self {
-            folder: self.folder.try_clone().map_err(Error::system("open", &self.shown))?,
+            directory: self.directory.try_clone().map_err(Error::system("open", &self.shown))?,
             name: format!(".{}.new", self.name),
             shown: self.shown.clone(),
         })
@@ -361,12 +361,12 @@ impl Image {
 
     /// Removes it. One that is not there is no error.
     pub(crate) fn remove(&self) -> Result<()> {
-        match rustix::fs::unlinkat(&self.folder, &self.name, AtFlags::empty()) {
+        match rustix::fs::unlinkat(&self.directory, &self.name, AtFlags::empty()) {
             Err(rustix::io::Errno::NOENT) => return Ok(()),
             removed => removed.map_err(Error::system("remove", &self.shown))?,
         }
         // After a power cut another entry of the name would take it over.
-        rustix::fs::fsync(&self.folder).map_err(Error::system("remove", &self.shown))
+        rustix::fs::fsync(&self.directory).map_err(Error::system("remove", &self.shown))
     }
 }
 

@@ -18,8 +18,8 @@ pub(crate) fn judge(
     if !policy.restricts_paths() {
         return Ok(());
     }
-    let folders = policy.directories(app);
-    if folders.iter().any(|folder| real.is_within(&RealPath::of(Path::new(folder)))) {
+    let directories = policy.directories(app);
+    if directories.iter().any(|directory| real.is_within(&RealPath::of(Path::new(directory)))) {
         return Ok(());
     }
     let shown = if real.path() == Path::new(path) {
@@ -27,10 +27,10 @@ pub(crate) fn judge(
     } else {
         format!("{path:?} (which leads to {})", real.path().display())
     };
-    let allowed = if folders.is_empty() {
+    let allowed = if directories.is_empty() {
         "mount it as host:container, which lands in the app's own directory".to_owned()
     } else {
-        format!("allowed are paths below {}", folders.join(", "))
+        format!("allowed are paths below {}", directories.join(", "))
     };
     Err(refusal!(
         "host path {shown} is not allowed by this host's policy: {allowed} (dokku storage:policy:report)"

@@ -37,9 +37,9 @@ pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)
     // It may be enabled already, which is no failure.
     btrfs(&["quota", "enable", &path[..path.len() - name.len() - 1]])?;
     btrfs(&["subvolume", "create", &path])?;
-    let folder = super::tree::enter(storage, name)?;
+    let directory = super::tree::enter(storage, name)?;
     rustix::fs::fchown(
-        &folder,
+        &directory,
         Some(rustix::fs::Uid::from_raw(owner.0)),
         Some(rustix::fs::Gid::from_raw(owner.1)),
     )

@@ -41,7 +41,7 @@ pub(crate) fn mount_new(
     root::make(&hidden.path(), context)?;
     if let Some(owner) = owner {
         let directory = Directory { name: hidden.name(), part: None };
-        StorageRoot::of(context).give(directory, owner, Depth::Folder, &|_| {})?;
+        StorageRoot::of(context).give(directory, owner, Depth::Directory, &|_| {})?;
     }
     context.store.change(|change| {
         let store = change.store();

@@ -21,7 +21,7 @@ use crate::render::progress;
 use crate::storage::ownership::{self, Ids, must_be_a_containers};
 use crate::storage::staged::staged_name;
 
-/// `chown-storage-dir NAME UID[:GID] [--folder-only [PART]|--make PART]`: gives a directory and all that is in it to a
+/// `chown-storage-dir NAME UID[:GID] [--directory-only [PART]|--make PART]`: gives a directory and all that is in it to a
 /// user, or only the directory itself or a part of it; or makes a part of it, which is that user's. A file directly below the
 /// root is given as it is.
 pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
@@ -29,7 +29,7 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
     let ids = ids(word(words, 1), context)?;
     let depth = match word(words, 2) {
         "" | "--recursive" => Depth::Tree,
-        "--folder-only" | "--make" => Depth::Folder,
+        "--folder-only" | "--make" => Depth::Directory,
         other => return Err(unknown(other)),
     };
     no_more_than(words, 4)?;
@@ -43,10 +43,10 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
     if part.is_none() && tree::is_file(&root, &name) {
         return tree::own_file(&root, &name, ids.uid, ids.gid);
     }
-    let folder = tree::enter_part(&root, &name, part)?;
+    let directory = tree::enter_part(&root, &name, part)?;
     let shown = root.join(&name).join(part.unwrap_or_default()).display().to_string();
     let owned = progress::of_files("looked at", |seen| {
-        tree::own(folder, &shown, ids.uid, ids.gid, depth, seen)
+        tree::own(directory, &shown, ids.uid, ids.gid, depth, seen)
     })?;
     if let Some(warning) = owned.warning(&shown) {
         context.out.warn(&warning);
@@ -67,10 +67,10 @@ pub(crate) fn chmod(words: &[String], context: &mut Context) -> Result<()> {
     if tree::is_file(&root, &name) {
         return tree::set_file_mode(&root, &name, mode.bits());
     }
-    let folder = File::from(tree::enter(&root, &name)?);
-    folder
+    let directory = File::from(tree::enter(&root, &name)?);
+    directory
         .set_permissions(Permissions::from_mode(mode.bits()))
-        .and_then(|()| folder.sync_all())
+        .and_then(|()| directory.sync_all())
         .map_err(Error::system("change the mode of", root.join(&name)))?;
     Ok(())
 }

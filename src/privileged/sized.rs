@@ -184,9 +184,9 @@ impl Subject {
 
     /// Keeps others from what is behind the name while this helper works on it, also where its command was killed.
     fn lock(&self) -> Result<File> {
-        let folder = RuntimePaths::of(&self.storage, self.name()).directory;
-        let path = folder.join(format!("{}.work", self.name()));
-        root::directory(&folder)?;
+        let directory = RuntimePaths::of(&self.storage, self.name()).directory;
+        let path = directory.join(format!("{}.work", self.name()));
+        root::directory(&directory)?;
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         let file = options.open(&path).map_err(Error::system("open", &path))?;

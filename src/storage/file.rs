@@ -171,7 +171,7 @@ impl StagedFile {
         let hidden = self.hidden.insert(hidden);
         if let Some(ids) = ids {
             let directory = Directory { name: hidden.name(), part: None };
-            let depth = Depth::Folder;
+            let depth = Depth::Directory;
             StorageRoot::of(context).give(directory, ids, depth, &|_| {})?;
         }
         Ok(())

@@ -160,7 +160,7 @@ impl<'a> StorageRoot<'a> {
     ) -> Result<Option<String>> {
         let whole = self.layout.directory(directory.name);
         let path = directory.part.map_or_else(|| whole.clone(), |part| whole.join(part));
-        if depth == Depth::Folder && is_owned(&path, ids) {
+        if depth == Depth::Directory && is_owned(&path, ids) {
             return Ok(None);
         }
         if !self.needs_sudo() {
@@ -410,7 +410,7 @@ impl<'a> StorageRoot<'a> {
         let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
         let directory = Directory { name: hidden, part: None };
         let content = self
-            .give(directory, ids, Depth::Folder, &|_| {})
+            .give(directory, ids, Depth::Directory, &|_| {})
             .and_then(|_| tree::read_file(&root, hidden, most));
         self.remove(hidden)?;
         content

@@ -193,14 +193,14 @@ pub(crate) fn as_noted(
         root.set_mode(name, mode)?;
     }
     if let Some(ids) = spec.ids {
-        let folder = Directory { name, part: None };
-        root.give(folder, ids, Depth::Folder, &|_| {})?;
+        let directory = Directory { name, part: None };
+        root.give(directory, ids, Depth::Directory, &|_| {})?;
     }
     Ok(())
 }
 
 pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
-    let depth = if recursive { Depth::Tree } else { Depth::Folder };
+    let depth = if recursive { Depth::Tree } else { Depth::Directory };
     context.out.flush()?;
     let warning = progress::of_files("looked at", |seen| {
         StorageRoot::of(context).give(Directory { name, part: None }, ids, depth, seen)

@@ -144,7 +144,7 @@ fn mend_owners(context: &Context) -> Result<()> {
     for (path, depth) in [
         ("config/storage", Depth::Tree),
         ("data/storage-registry", Depth::Tree),
-        (STORAGE, Depth::Folder),
+        (STORAGE, Depth::Directory),
     ] {
         let directory = match linked_storage_root(context)?.filter(|_| path == STORAGE) {
             Some(linked) => tree::enter_real(&linked)?,

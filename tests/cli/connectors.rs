@@ -261,17 +261,17 @@ fn destroyed_only_where_no_entry_uses_it() {
 #[test]
 fn files_that_others_wrote() {
     let mut session = with_connectors();
-    let folder = "lib/data/storage-registry/connectors";
+    let directory = "lib/data/storage-registry/connectors";
     session.host.write(
-        &format!("{folder}/films.json"),
+        &format!("{directory}/films.json"),
         r#"{"name":"films","type":"s3","x_new":[1],"schema_version":7}"#,
     );
     session.run(&["storage:connectors:set", "films", "region", "eu-west-1"]);
-    session.show_file(&format!("{folder}/films.json"));
+    session.show_file(&format!("{directory}/films.json"));
     let trick = r#"{"name":"nas","type":"cifs","server":"nas","username":"a,password=x"}"#;
-    session.host.write(&format!("{folder}/nas.json"), trick);
+    session.host.write(&format!("{directory}/nas.json"), trick);
     session.run(&["storage:connectors:info", "nas"]);
-    session.host.write(&format!("{folder}/bad.json"), "{");
+    session.host.write(&format!("{directory}/bad.json"), "{");
     session.run(&["storage:connectors:list"]);
     assert_transcript!(session);
 }

@@ -96,7 +96,7 @@ fn what_is_stored_is_done() {
     assert_transcript!(session);
 }
 
-/// 4: a missing host path is made by Docker, as root, as a folder.
+/// 4: a missing host path is made by Docker, as root, as a directory.
 #[test]
 fn a_missing_path_stops_the_deploy() {
     let session = Session::dokku(&["blog"]);
@@ -147,7 +147,7 @@ fn entries_of_colon_mounts_go_with_the_last_mount() {
     assert_transcript!(session);
 }
 
-/// 8: refused commands leave folders behind; a missing entry file stops every deploy of the app.
+/// 8: refused commands leave directories behind; a missing entry file stops every deploy of the app.
 #[test]
 fn a_refusal_leaves_nothing_and_a_missing_entry_stops_nothing() {
     let mut session = Session::dokku(&["blog"]);

@@ -18,7 +18,7 @@ fn builders() {
 }
 
 #[test]
-fn herokuish_empties_the_apps_folder() {
+fn herokuish_empties_the_apps_directory() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "cache"]);
     for place in ["/cache", "/app", "/app/cache", "//app/./x", "/application", "/opt/app"] {

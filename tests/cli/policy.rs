@@ -89,7 +89,7 @@ fn scope() {
 }
 
 /// A host that allows `{ROOT}/allowed` alone.
-fn host_that_allows_one_folder() -> Session {
+fn host_that_allows_one_directory() -> Session {
     let session = Session::dokku(&["blog"]);
     session.host.make_directory("allowed");
     session.prepare(&["storage:policy:set", "allowed-paths", "{ROOT}/allowed"]);
@@ -98,7 +98,7 @@ fn host_that_allows_one_folder() -> Session {
 
 #[test]
 fn a_link_to_what_is_not_there_yet_leads_there_too() {
-    let session = host_that_allows_one_folder();
+    let session = host_that_allows_one_directory();
     let link = session.host.path("allowed/to-nothing");
     std::os::unix::fs::symlink(session.host.path("not/there/yet"), link).unwrap();
     for path in ["to-nothing", "to-nothing/below"] {
@@ -110,7 +110,7 @@ fn a_link_to_what_is_not_there_yet_leads_there_too() {
 
 #[test]
 fn dots_in_the_store_lead_nowhere_else() {
-    let session = host_that_allows_one_folder();
+    let session = host_that_allows_one_directory();
     for path in ["allowed/../outside", "allowed/none/../../outside", "none/../allowed/../outside"] {
         session.host.write(
             "lib/data/storage-registry/entries/old.json",

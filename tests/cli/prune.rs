@@ -34,18 +34,18 @@ fn host() -> Session {
 
 /// Makes everything of the store as old as everything else.
 fn age(session: &Session) {
-    let folder = session.host.path("lib");
-    let mut folders = vec![folder];
+    let directory = session.host.path("lib");
+    let mut directories = vec![directory];
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
             let entry = entry.unwrap();
             let kind = entry.file_type().unwrap();
             if kind.is_symlink() {
                 continue;
             }
             if kind.is_dir() {
-                folders.push(entry.path());
+                directories.push(entry.path());
             }
             let file = File::open(entry.path()).unwrap();
             file.set_times(FileTimes::new().set_modified(time)).unwrap();
@@ -164,7 +164,7 @@ fn volumes_that_are_left_over() {
 }
 
 #[test]
-fn an_empty_folder_of_apps_is_not_believed() {
+fn an_empty_directory_of_apps_is_not_believed() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&["storage:create", "data"]);
     session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/d"]);

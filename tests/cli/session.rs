@@ -24,7 +24,7 @@ impl Session {
         Self { host: Host::new(apps), with_dokku: true, transcript: String::new() }
     }
 
-    /// A Dokku host with these apps and a plugin's folder of its own.
+    /// A Dokku host with these apps and a plugin's directory of its own.
     pub fn with_plugin(plugin: Plugin, apps: &[&str]) -> Self {
         let host = Host::with_plugin(Arc::new(plugin), apps);
         Self { host, with_dokku: true, transcript: String::new() }
@@ -152,7 +152,7 @@ impl Session {
         }
     }
 
-    /// Writes what is below a folder into the transcript: modes, owners and names.
+    /// Writes what is below a directory into the transcript: modes, owners and names.
     pub fn show_tree(&mut self, below: &str) {
         let _ = writeln!(self.transcript, "folder {below}");
         let mut found = Vec::new();
@@ -197,8 +197,8 @@ fn owner(metadata: &fs::Metadata) -> String {
     format!("{}:{}", metadata.uid(), metadata.gid())
 }
 
-fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).into_iter().flatten() {
+fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).into_iter().flatten() {
         let path = entry.unwrap().path();
         if fs::symlink_metadata(&path).unwrap().is_dir() {
             walk(&path, found);

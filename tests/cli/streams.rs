@@ -149,7 +149,7 @@ fn a_disk_that_is_full() {
         return;
     }
     let mut session = Session::dokku(&["blog"]);
-    // A tmpfs of one page, which the store's folders alone do not fill; then nothing more fits.
+    // A tmpfs of one page, which the store's directories alone do not fill; then nothing more fits.
     let full = "unshare --mount bash -c 'mount -t tmpfs -o size=4k,mode=755 none lib/config &&
         mkdir -p lib/config/storage/blog && head -c 4096 /dev/zero >lib/config/filler; \"$@\"; status=$?
         ls -A lib/config/storage/blog; exit $status' bash \"$@\"";

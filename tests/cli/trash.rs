@@ -5,7 +5,7 @@ use std::fs;
 use crate::harness::{Host, is_root, stubs};
 use crate::{Session, assert_transcript};
 
-/// The folder of the trash's notes.
+/// The directory of the trash's notes.
 const NOTES: &str = "lib/data/storage-registry/trash";
 
 /// Gives what is in the trash the id `NAME-SECONDS-1`, so that ids and times are the same in every run.

@@ -151,7 +151,7 @@ fn install_as_root() {
         assert_cmd::Command::new("chown").args(["-R", "daemon:daemon"]).arg(owned).output();
     assert!(answer.unwrap().status.success());
     session.run_with("nothing installed before", &["install"], |call| {
-        // Without this variable, the links of the shared folder stay as they are.
+        // Without this variable, the links of the shared directory stay as they are.
         let call = call.without_env("PLUGIN_AVAILABLE_PATH");
         hidden(call.env("DOKKU_SYSTEM_USER", "daemon").env("DOKKU_SYSTEM_GROUP", "daemon"))
     });

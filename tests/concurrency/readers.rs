@@ -97,7 +97,7 @@ fn readers_see_a_killed_change_done_or_not_done() {
     ));
 }
 
-/// Reading a folder while files in it are replaced may miss or repeat one, on some file systems.
+/// Reading a directory while files in it are replaced may miss or repeat one, on some file systems.
 #[test]
 fn no_entry_is_missed_or_shown_twice_while_entries_are_rewritten() {
     for parent in ["/tmp", "/dev/shm", "/var/tmp"].map(Path::new) {

@@ -1,7 +1,7 @@
 //! Dokku's own answers, replayed: what Dokku 0.38.27's storage plugin said to some three hundred calls.
 //!
 //! `cases.json` holds scenarios. Each is a throw-away host and steps; a step calls one file of the plugin's
-//! folder and says which status, output and fired triggers are expected.
+//! directory and says which status, output and fired triggers are expected.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod compare;

@@ -33,8 +33,8 @@ pub fn replay(scenario: &Scenario, plugin: &Arc<Plugin>) -> Vec<String> {
 fn host(scenario: &Scenario, plugin: &Arc<Plugin>) -> Host {
     let apps: Vec<&str> = scenario.apps.iter().map(String::as_str).collect();
     let host = Host::with_plugin(Arc::clone(plugin), &apps);
-    for folder in &scenario.dirs {
-        fs::create_dir_all(host.expand(folder)).unwrap();
+    for directory in &scenario.dirs {
+        fs::create_dir_all(host.expand(directory)).unwrap();
     }
     for (path, text) in &scenario.files {
         let path = host.expand(path);
@@ -59,7 +59,7 @@ fn run(step: &Step, host: &Host) -> Answer {
     step.env.iter().fold(call, |call, (name, value)| call.env(name, value)).run()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a folder of the test's own making")]
+#[expect(clippy::disallowed_methods, reason = "a directory of the test's own making")]
 fn remove(path: &Path) {
     if path.is_dir() {
         fs::remove_dir_all(path).unwrap();

@@ -12,7 +12,7 @@ pub struct Scenario {
     /// The apps of the host.
     #[serde(default)]
     pub apps: Vec<String>,
-    /// Folders that are there before the first step.
+    /// Directories that are there before the first step.
     #[serde(default)]
     pub dirs: Vec<String>,
     /// Files that are there before the first step, with their content.
@@ -34,7 +34,7 @@ pub struct Scenario {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// A file of the plugin's folder and its arguments.
+    /// A file of the plugin's directory and its arguments.
     #[serde(default)]
     pub run: Vec<String>,
     /// A path to remove instead.

@@ -13,7 +13,7 @@ pub struct Case {
     /// What else is there before.
     pub files: fn(&Host),
     pub command: &'static str,
-    /// A folder whose content the command removes piece by piece: where that fails, some of it is gone.
+    /// A directory whose content the command removes piece by piece: where that fails, some of it is gone.
     pub emptied: Option<&'static str>,
 }
 

@@ -136,8 +136,8 @@ fn a_store_on_two_file_systems_is_changed_and_left_clean() {
     };
     assert!(first("fdatasync", ".lock") < first("open", ".mounts.new"), "{calls:#?}");
     here.must(&["storage:mount a /srv/x:/x", "storage:unmount a named", "post-delete a"]);
-    for folder in [there.path(), here.root()] {
-        let left: BTreeMap<_, _> = Snapshot::of(folder).0;
+    for directory in [there.path(), here.root()] {
+        let left: BTreeMap<_, _> = Snapshot::of(directory).0;
         let is_left = |path: &Path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name == ".change" || name.ends_with(".new") || name.ends_with(".old")

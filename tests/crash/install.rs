@@ -1,6 +1,6 @@
 //! `install` is killed at every call: what root reads is complete or not there, and the next `install` mends all.
 //!
-//! /usr/local/lib and /etc/sudoers.d are folders of the test's own while it runs.
+//! /usr/local/lib and /etc/sudoers.d are directories of the test's own while it runs.
 
 use std::path::Path;
 

@@ -13,7 +13,7 @@ use crate::harness::Host;
 use crate::inputs;
 use crate::trial::try_all;
 
-/// The files of the plugin's folder that may be called with anything: not what works outside of the host's root.
+/// The files of the plugin's directory that may be called with anything: not what works outside of the host's root.
 fn files() -> Vec<String> {
     let subcommands = CATALOG.of_kind(Kind::Subcommand).chain(CATALOG.of_kind(Kind::Addition));
     let triggers =

@@ -160,20 +160,20 @@ fn mounts_files_of_any_bytes() {
     });
 }
 
-/// A store in a folder of its own.
+/// A store in a directory of its own.
 fn store() -> (TempDir, Store) {
-    let folder = TempDir::new().unwrap();
-    let root = folder.path().to_path_buf();
+    let directory = TempDir::new().unwrap();
+    let root = directory.path().to_path_buf();
     let layout = Layout::new(root.clone());
     fs::create_dir_all(layout.entries()).unwrap();
     fs::create_dir_all(root.join("config/docker-options/blog")).unwrap();
     let store = Store::new(layout, Owner::caller(), Some(root.join("home")));
-    (folder, store)
+    (directory, store)
 }
 
 #[test]
 fn entry_files() {
-    let (_folder, store) = store();
+    let (_directory, store) = store();
     let name = EntryName::parse("good").unwrap();
     let path = store.layout().entry(&name);
     let content = prop_oneof![
@@ -205,9 +205,9 @@ fn entry_files() {
 
 #[test]
 fn docker_options_files() {
-    let (folder, store) = store();
+    let (directory, store) = store();
     let app = AppName::parse("blog").unwrap();
-    let path = folder.path().join("config/docker-options/blog/_default_.deploy");
+    let path = directory.path().join("config/docker-options/blog/_default_.deploy");
     let line = prop_oneof![
         4 => inputs::mount().prop_map(|mount| format!("-v {mount}").into_bytes()),
         1 => inputs::mount().prop_map(|mount| format!("  -v  {mount} ").into_bytes()),
@@ -247,7 +247,7 @@ fn docker_options_files() {
 
 #[test]
 fn policy_files() {
-    let (_folder, store) = store();
+    let (_directory, store) = store();
     let path = store.layout().registry().join("policy.json");
     let paths = vec(inputs::path(), 0..4).prop_map(Value::from).boxed();
     let object = object(vec![("allowed_paths", paths), ("jail", texts(inputs::path()))]);

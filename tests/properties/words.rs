@@ -86,9 +86,9 @@ fn expected(mounts: &[Accepted], phase: Phase, process_type: &str) -> Vec<String
 
 /// Has the words be printed although nothing of what is mounted is there.
 fn ignore_missing_sources(root: &Path, app: &str) {
-    let folder = root.join("config/storage").join(app);
-    fs::create_dir_all(&folder).unwrap();
-    fs::write(folder.join("settings"), r#"{"missing_source":"ignore"}"#).unwrap();
+    let directory = root.join("config/storage").join(app);
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("settings"), r#"{"missing_source":"ignore"}"#).unwrap();
 }
 
 #[test]

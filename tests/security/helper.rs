@@ -55,7 +55,7 @@ pub fn with_own_mounts<W: AsRef<OsStr>>(host: &Host, shell: &str, words: &[W]) -
     Some(Running::start(command, shell).finish())
 }
 
-/// The folder `app` of the storage root, made.
+/// The directory `app` of the storage root, made.
 pub fn app(host: &Host) -> PathBuf {
     let app = host.path("lib/data/storage/app");
     fs::create_dir_all(&app).unwrap();

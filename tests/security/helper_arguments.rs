@@ -172,7 +172,7 @@ fn copy_takes_two_names_and_nothing_else() {
     let mut calls: Vec<Vec<OsString>> = Vec::new();
     for name in names() {
         calls.push(vec![name.clone(), "fresh".into()]);
-        // A folder that is not there yet is what is wanted.
+        // A directory that is not there yet is what is wanted.
         if name != "no-such-folder" && name != ".destroyed-" {
             calls.push(vec!["app".into(), name]);
         }
@@ -181,7 +181,7 @@ fn copy_takes_two_names_and_nothing_else() {
     calls.push(vec!["app".into()]);
     calls.push(vec![]);
     calls.push(["app", "fresh", "more"].map(OsString::from).into());
-    // Into a folder that is there: only a hidden one, which is empty.
+    // Into a directory that is there: only a hidden one, which is empty.
     fs::create_dir_all(host.path("lib/data/storage/.destroyed-full-1-1/inside")).unwrap();
     for words in [
         ["app", "app", "--into"],
@@ -207,7 +207,7 @@ fn destroy_takes_a_name_and_nothing_else() {
         return;
     }
     let host = host();
-    // A folder that is not there is removed already, and of a file with several names one is only a name.
+    // A directory that is not there is removed already, and of a file with several names one is only a name.
     let absent = ["no-such-folder", ".destroyed-", "a-linked-file"];
     let mut calls: Vec<Vec<OsString>> = names()
         .into_iter()

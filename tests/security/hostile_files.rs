@@ -1,4 +1,4 @@
-//! Store files that are pipes, folders, links, endless, huge or nonsense: nothing hangs, nothing breaks that
+//! Store files that are pipes, directories, links, endless, huge or nonsense: nothing hangs, nothing breaks that
 //! has nothing to do with them, and nothing outside of the store changes.
 
 use std::fs;
@@ -19,7 +19,7 @@ const SHAPES: [(&str, Make); 14] = [
     ("a pipe", |_, path| {
         mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     }),
-    ("a folder", |_, path| fs::create_dir(path).unwrap()),
+    ("a directory", |_, path| fs::create_dir(path).unwrap()),
     ("a folder with a file", |_, path| {
         fs::create_dir(path).unwrap();
         fs::write(path.join("file"), "x").unwrap();
@@ -171,9 +171,9 @@ fn reset(host: &Host, start: &Snapshot) {
     host.restore(start);
 }
 
-/// The folder of an app in the store, swapped for a link: its owner may write there, but what is there stays.
+/// The directory of an app in the store, swapped for a link: its owner may write there, but what is there stays.
 #[test]
-fn a_link_in_the_place_of_an_apps_folder_leads_to_no_removal() {
+fn a_link_in_the_place_of_an_apps_directory_leads_to_no_removal() {
     let host = Host::bare();
     host.must(&["storage:create named"]);
     host.write(

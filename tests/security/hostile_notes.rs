@@ -39,7 +39,7 @@ fn host(of_nobody: bool) -> Host {
 /// Notes that reach for the outside, and notes that are none.
 ///
 /// What the caller's own note says of links in the caller's own store, the caller could do anyway; only in
-/// another's store they are ways to the outside, and so are folders, which entries may have anywhere.
+/// another's store they are ways to the outside, and so are directories, which entries may have anywhere.
 fn notes(host: &Host, of_nobody: bool) -> Vec<Vec<u8>> {
     let inside = |path: &str| host.lib().join(path).to_string_lossy().into_owned();
     let outside = |path: &str| host.path("outside").join(path).to_string_lossy().into_owned();
@@ -164,7 +164,7 @@ fn a_lock_file_that_is_something_else_harms_nobody() {
         ("a pipe", |_, path| {
             mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
         }),
-        ("a folder", |_, path| fs::create_dir(path).unwrap()),
+        ("a directory", |_, path| fs::create_dir(path).unwrap()),
         ("a link to /dev/zero", |_, path| symlink("/dev/zero", path).unwrap()),
     ];
     for (shape, make) in shapes {

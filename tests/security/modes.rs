@@ -20,7 +20,7 @@ const LINES: [&str; 9] = [
 ];
 
 #[test]
-fn files_are_0600_and_folders_0755_whatever_the_umask() {
+fn files_are_0600_and_directories_0755_whatever_the_umask() {
     let users: &[(&str, &str)] =
         if is_root() { &[("root", "root"), ("nobody", "nogroup")] } else { &[("root", "root")] };
     let mut seen = 0;

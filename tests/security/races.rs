@@ -1,4 +1,4 @@
-//! Somebody swaps folders and files for links while root works in the tree: nothing outside ever changes.
+//! Somebody swaps directories and files for links while root works in the tree: nothing outside ever changes.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ use crate::helper::{self, app, owner};
 const PLACES: usize = 40;
 const OWNERS: [u32; 2] = [1000, 2000];
 
-/// Folders and files in the tree, each beside a link of the same shape to the outside, ready to be swapped.
+/// Directories and files in the tree, each beside a link of the same shape to the outside, ready to be swapped.
 fn plant(host: &Host, places: usize) -> Vec<(PathBuf, PathBuf)> {
     let app = app(host);
     // Absolute links are refused for several reasons; these only because they are links.
@@ -23,12 +23,12 @@ fn plant(host: &Host, places: usize) -> Vec<(PathBuf, PathBuf)> {
     let mut pairs = Vec::new();
     for number in 0..places {
         let place = app.join(format!("place-{number}"));
-        // A folder and a link to one.
+        // A directory and a link to one.
         fs::create_dir_all(place.join("folder/sub/sub")).unwrap();
         fs::write(place.join("folder/sub/file"), "inside").unwrap();
         symlink(outside.join("folder"), place.join("folder-link")).unwrap();
         pairs.push((place.join("folder"), place.join("folder-link")));
-        // A folder further down, in one that stays.
+        // A directory further down, in one that stays.
         fs::create_dir_all(place.join("stays/sub/sub")).unwrap();
         symlink(outside.join("folder/sub"), place.join("sub-link")).unwrap();
         pairs.push((place.join("stays/sub"), place.join("sub-link")));
@@ -36,7 +36,7 @@ fn plant(host: &Host, places: usize) -> Vec<(PathBuf, PathBuf)> {
         fs::write(place.join("file"), "inside").unwrap();
         symlink(outside.join("folder/sub/file"), place.join("file-link")).unwrap();
         pairs.push((place.join("file"), place.join("file-link")));
-        // A folder and a file.
+        // A directory and a file.
         fs::create_dir(place.join("now-a-folder")).unwrap();
         fs::write(place.join("now-a-file"), "inside").unwrap();
         pairs.push((place.join("now-a-folder"), place.join("now-a-file")));

@@ -45,14 +45,14 @@ fn host() -> Option<Host> {
     with("passwd", "liar:x:64123:64123::/nonexistent:/bin/sh");
     with("group", "liar:x:64123:");
     with("shadow", "liar:*:19000:0:99999:7:::");
-    for folder in ["lib/data/storage/app/folder", "evil/data/storage/victim", "outside/victim"] {
-        fs::create_dir_all(host.path(folder)).unwrap();
+    for directory in ["lib/data/storage/app/folder", "evil/data/storage/victim", "outside/victim"] {
+        fs::create_dir_all(host.path(directory)).unwrap();
     }
-    // The whole of Dokku's folder is the user's, as on a host.
-    for folder in
+    // The whole of Dokku's directory is the user's, as on a host.
+    for directory in
         ["lib", "lib/data", "lib/config", "lib/config/storage", "lib/data/storage", "evil"]
     {
-        chown(host.path(folder), Some(UID), Some(UID)).unwrap();
+        chown(host.path(directory), Some(UID), Some(UID)).unwrap();
     }
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(host.root(), open).unwrap();

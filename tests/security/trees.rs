@@ -1,4 +1,4 @@
-//! What apps leave in their folders: set-uid programs, hard links, devices, pipes, mounts, depth and numbers.
+//! What apps leave in their directories: set-uid programs, hard links, devices, pipes, mounts, depth and numbers.
 
 use std::ffi::CString;
 use std::fs::{self, Permissions};
@@ -171,18 +171,18 @@ fn what_is_mounted_in_the_tree_is_not_touched() {
     assert_eq!(owner(&app.join("folder")), (1000, 1000));
 }
 
-/// The folder at the end of a way of so many levels; folders that are not there are made.
+/// The directory at the end of a way of so many levels; directories that are not there are made.
 fn descend(top: &std::path::Path, levels: usize, make: bool) -> OwnedFd {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let name = CString::new("a-folder-deep-down").unwrap();
-    let mut folder = open(top, flags, Mode::empty()).unwrap();
+    let mut directory = open(top, flags, Mode::empty()).unwrap();
     for _ in 0..levels {
         if make {
-            mkdirat(&folder, &name, Mode::from_raw_mode(0o755)).unwrap();
+            mkdirat(&directory, &name, Mode::from_raw_mode(0o755)).unwrap();
         }
-        folder = openat(&folder, &name, flags, Mode::empty()).unwrap();
+        directory = openat(&directory, &name, flags, Mode::empty()).unwrap();
     }
-    folder
+    directory
 }
 
 #[test]
@@ -245,16 +245,16 @@ fn an_interrupted_change_of_owner_is_finished_by_the_next() {
     let host = host();
     let app = app(&host);
     for number in 0..4_000 {
-        let folder = app.join(format!("{}", number % 40));
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join(format!("{number}")), "").unwrap();
+        let directory = app.join(format!("{}", number % 40));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(format!("{number}")), "").unwrap();
     }
     let count = |uid: u32| {
-        let in_folder = |folder: fs::DirEntry| {
-            let files = fs::read_dir(folder.path()).unwrap();
+        let in_directory = |directory: fs::DirEntry| {
+            let files = fs::read_dir(directory.path()).unwrap();
             files.filter(|file| file.as_ref().unwrap().metadata().unwrap().uid() == uid).count()
         };
-        fs::read_dir(&app).unwrap().map(|folder| in_folder(folder.unwrap())).sum::<usize>()
+        fs::read_dir(&app).unwrap().map(|directory| in_directory(directory.unwrap())).sum::<usize>()
     };
     let mut partly = 0;
     for round in 0..30_u32 {

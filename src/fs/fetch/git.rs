@@ -42,9 +42,9 @@ pub(crate) fn fetch(
     reference: Option<&GitReference>,
     ids: Option<(u32, u32)>,
 ) -> Result<String> {
-    let git = Git { program: program("git")?, folder: root.join(name), ids };
-    let folder = git.folder.display().to_string();
-    git.must(&["init", "--quiet", "--template=", "--", &folder], address)?;
+    let git = Git { program: program("git")?, directory: root.join(name), ids };
+    let directory = git.directory.display().to_string();
+    git.must(&["init", "--quiet", "--template=", "--", &directory], address)?;
     let wanted = reference.map_or("HEAD", GitReference::as_str);
     git.must(
         &[
@@ -64,20 +64,21 @@ pub(crate) fn fetch(
         address,
     )?;
     let commit = git.must(&["rev-parse", "--short=12", "HEAD"], address)?.stdout;
-    tree::remove(&git.folder, ".git")?;
-    check_links(&git.folder)?;
+    tree::remove(&git.directory, ".git")?;
+    check_links(&git.directory)?;
     Ok(commit.trim().to_owned())
 }
 
 struct Git {
     program: PathBuf,
-    folder: PathBuf,
+    directory: PathBuf,
     ids: Option<(u32, u32)>,
 }
 
 impl Git {
     fn must(&self, command: &[&str], address: &WebAddress) -> Result<Answer> {
-        let mut arguments: Vec<String> = vec!["-C".to_owned(), self.folder.display().to_string()];
+        let mut arguments: Vec<String> =
+            vec!["-C".to_owned(), self.directory.display().to_string()];
         for setting in SETTINGS {
             arguments.extend(["-c".to_owned(), setting.to_owned()]);
         }
@@ -107,16 +108,16 @@ impl Git {
 
 /// Refuses links that lead out. Nobody else can be in the directory, and git has ended.
 fn check_links(top: &Path) -> Result<()> {
-    let mut folders = vec![PathBuf::new()];
-    while let Some(folder) = folders.pop() {
-        let path = top.join(&folder);
+    let mut directories = vec![PathBuf::new()];
+    while let Some(directory) = directories.pop() {
+        let path = top.join(&directory);
         let names = fs::read_dir(&path).map_err(Error::system("read", &path))?;
         for found in names {
             let found = found.map_err(Error::system("read", &path))?;
             let kind = found.file_type().map_err(Error::system("read", &path))?;
-            let inner = folder.join(found.file_name());
+            let inner = directory.join(found.file_name());
             if kind.is_dir() {
-                folders.push(inner);
+                directories.push(inner);
             } else if kind.is_symlink() {
                 let target = fs::read_link(found.path()).map_err(Error::system("read", &path))?;
                 let target = std::os::unix::ffi::OsStrExt::as_bytes(target.as_os_str());

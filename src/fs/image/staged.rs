@@ -14,7 +14,7 @@ use crate::domain::error::{Error, Result};
 use crate::domain::layout::Layout;
 use crate::domain::names::{EntryName, STAGED};
 use crate::domain::trash::TRASH;
-use crate::fs::image::{Image, attached_at, detach, folder, is_kept, run};
+use crate::fs::image::{Image, attached_at, detach, directory, is_kept, run};
 use crate::fs::tree;
 use crate::host::process::Program;
 
@@ -38,7 +38,13 @@ impl Image {
 
     /// Gives it a second name; false where there is no image to name.
     pub(crate) fn link(&self, to: &Self) -> Result<bool> {
-        match rustix::fs::linkat(&self.folder, &self.name, &to.folder, &to.name, AtFlags::empty()) {
+        match rustix::fs::linkat(
+            &self.directory,
+            &self.name,
+            &to.directory,
+            &to.name,
+            AtFlags::empty(),
+        ) {
             Ok(()) => {}
             Err(Errno::NOENT) => return Ok(false),
             // A killed command has done it.
@@ -46,7 +52,7 @@ impl Image {
             Err(Errno::EXIST) => return Err(to.is_in_the_way()),
             Err(error) => return Err(Error::system("create", &to.shown)(error)),
         }
-        rustix::fs::fsync(&self.folder).map_err(Error::system("write", &to.shown))?;
+        rustix::fs::fsync(&self.directory).map_err(Error::system("write", &to.shown))?;
         Ok(true)
     }
 
@@ -78,10 +84,10 @@ impl Image {
         );
         let exchange = || {
             let flags = RenameFlags::EXCHANGE;
-            renameat_with(&self.folder, &self.name, &self.folder, &of_entry.name, flags)
+            renameat_with(&self.directory, &self.name, &self.directory, &of_entry.name, flags)
         };
         exchange().map_err(Error::system("replace", &of_entry.shown))?;
-        rustix::fs::fsync(&self.folder)
+        rustix::fs::fsync(&self.directory)
             .inspect_err(|_| {
                 let _ = exchange();
             })
@@ -91,7 +97,7 @@ impl Image {
     /// Removes every other name that it has, of a command that was killed or has just put it in its place.
     pub(crate) fn drop_other_names(&self) -> Result<()> {
         for other in self.other_names()? {
-            unlinkat(&self.folder, &other, AtFlags::empty())
+            unlinkat(&self.directory, &other, AtFlags::empty())
                 .map_err(Error::system("remove", self.shown.with_file_name(&other)))?;
         }
         Ok(())
@@ -99,13 +105,13 @@ impl Image {
 
     pub(super) fn other_names(&self) -> Result<Vec<String>> {
         let unreadable = || Error::system("read", &self.shown);
-        let own = match statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+        let own = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(own) if own.st_nlink > 1 => own,
             Ok(_) | Err(Errno::NOENT) => return Ok(Vec::new()),
             Err(error) => return Err(unreadable()(error)),
         };
         let mut names = Vec::new();
-        for entry in Dir::read_from(&self.folder).map_err(unreadable())? {
+        for entry in Dir::read_from(&self.directory).map_err(unreadable())? {
             let entry = entry.map_err(unreadable())?;
             let Ok(name) = entry.file_name().to_str() else {
                 continue;
@@ -130,12 +136,12 @@ impl Image {
 /// Removes the image that has a hidden name, and detaches it: it was being filled, or left its entry. Another name of it stays
 /// where that is an entry's or the trash's. Where there is none, nothing is done.
 pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
-    if !hidden.starts_with(STAGED) || !layout.root().join(folder(layout)).exists() {
+    if !hidden.starts_with(STAGED) || !layout.root().join(directory(layout)).exists() {
         return Ok(());
     }
     detach(storage, hidden)?;
     let image = Image::of(layout, hidden)?;
-    end_stray_devices(&layout.root().join(folder(layout)))?;
+    end_stray_devices(&layout.root().join(directory(layout)))?;
     image.unfinished()?.remove()?;
     let others = image.other_names()?;
     let (owned, nobodys): (Vec<_>, Vec<_>) =
@@ -148,7 +154,7 @@ pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<(
         Err(error) => return Err(Error::system("open", &image.shown)(error)),
     }
     for other in nobodys {
-        unlinkat(&image.folder, &other, AtFlags::empty())
+        unlinkat(&image.directory, &other, AtFlags::empty())
             .map_err(Error::system("remove", image.shown.with_file_name(&other)))?;
     }
     image.remove()
@@ -161,7 +167,7 @@ pub(crate) fn name_trashed(
     storage: &Path,
     trash: &[(String, EntryName)],
 ) -> Result<()> {
-    if !layout.root().join(folder(layout)).exists() {
+    if !layout.root().join(directory(layout)).exists() {
         return Ok(());
     }
     for (directory, entry) in trash {
@@ -177,12 +183,12 @@ pub(crate) fn name_trashed(
 
 /// Ends the loop devices of images that are gone: a helper that was killed between making the device and mounting it left
 /// them, after another command had removed the image. Where one is mounted, it ends with its mount, as all do.
-fn end_stray_devices(folder: &Path) -> Result<()> {
+fn end_stray_devices(directory: &Path) -> Result<()> {
     let words = ["--noheadings", "--raw", "--output", "NAME,BACK-FILE"];
     let answer = Program::new("losetup", &words).run()?;
     for (device, file) in answer.stdout.lines().filter_map(|line| line.split_once(' ')) {
         // The kernel adds this to the path of a file that has no name any more, and losetup writes blanks as it likes.
-        if Path::new(file).starts_with(folder) && file.trim_end().ends_with("(deleted)") {
+        if Path::new(file).starts_with(directory) && file.trim_end().ends_with("(deleted)") {
             // Another command may have been first; what stays is found by the next.
             let _ = run("losetup", &["--detach", device]);
         }

@@ -21,7 +21,7 @@ use crate::fs::tree::walk::{At, Met, Visitor, lock, walk};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
     /// The directory itself.
-    Folder,
+    Directory,
     /// All that is in it, too.
     Tree,
 }
@@ -76,7 +76,7 @@ pub(crate) fn own(
     };
     // What was answered holds after a power cut too: data must not be open to others then.
     let owns = match depth {
-        Depth::Folder => {
+        Depth::Directory => {
             let (directory, mut own) = (Directory::from(directory), Own::default());
             let entered = change.entered(&directory, &mut own);
             entered.and_then(|()| Ok(fsync(&directory.opened)?)).map(|()| vec![own])
@@ -290,16 +290,16 @@ mod tests {
         }
         let root = tempfile::tempdir().unwrap();
         let tree = root.path().join("tree");
-        for folder in ["a", "b", "c"] {
-            fs::create_dir_all(tree.join(folder)).unwrap();
+        for directory in ["a", "b", "c"] {
+            fs::create_dir_all(tree.join(directory)).unwrap();
         }
         for (names, number) in [(2, 3), (20, 2)] {
             for number in 0..number {
                 let first = tree.join(format!("a/{names}-{number}"));
                 fs::write(&first, "").unwrap();
                 for name in 1..names {
-                    let folder = if name % 2 == 0 { "b" } else { "c" };
-                    let name = tree.join(format!("{folder}/{names}-{number}-{name}"));
+                    let directory = if name % 2 == 0 { "b" } else { "c" };
+                    let name = tree.join(format!("{directory}/{names}-{number}-{name}"));
                     fs::hard_link(&first, name).unwrap();
                 }
             }
@@ -324,29 +324,29 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_moved_about_does_not_make_a_name_count_twice() {
+    fn a_directory_that_is_moved_about_does_not_make_a_name_count_twice() {
         if !crate::host::users::is_root() {
             return;
         }
         let root = tempfile::tempdir().unwrap();
         let tree = root.path().join("tree");
         let outside = |number: u32| root.path().join(format!("outside-{number}"));
-        let folder = |number: u32| tree.join(format!("{number}"));
-        let below = |number: u32| folder(number).join("1/2/3/4/5");
+        let directory = |number: u32| tree.join(format!("{number}"));
+        let below = |number: u32| directory(number).join("1/2/3/4/5");
         for number in 0..40 {
             fs::create_dir_all(below(number)).unwrap();
             fs::write(outside(number), "").unwrap();
-            fs::hard_link(outside(number), folder(number).join("in")).unwrap();
+            fs::hard_link(outside(number), directory(number).join("in")).unwrap();
         }
         // The first directory that was visited goes to where it will be visited again.
         let moved = Mutex::new(false);
         let owned = given(&tree, &|_| {
             let mut moved = lock(&moved);
-            let first = (0..40).find(|&number| !*moved && uid(&folder(number)) == UID);
+            let first = (0..40).find(|&number| !*moved && uid(&directory(number)) == UID);
             let next = first.and_then(|_| (0..40).find(|&number| uid(&below(number)) != UID));
             if let (Some(first), Some(next)) = (first, next) {
                 *moved = first != next;
-                let _ = fs::rename(folder(first), below(next).join("moved"));
+                let _ = fs::rename(directory(first), below(next).join("moved"));
             }
         });
         assert!(*lock(&moved) && owned.left_alone > 0, "{owned:?}");

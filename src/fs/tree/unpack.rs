@@ -41,7 +41,7 @@ pub(crate) struct Unpacking {
 #[derive(Debug)]
 struct Current {
     path: PathBuf,
-    folder: OwnedFd,
+    directory: OwnedFd,
     times: Timestamps,
 }
 
@@ -70,23 +70,27 @@ impl Unpacking {
     }
 
     /// Makes a directory, and those on the way to it. Its owner can always enter and empty it.
-    pub(crate) fn folder(&mut self, path: &[u8], attributes: &Attributes) -> io::Result<()> {
+    pub(crate) fn directory(&mut self, path: &[u8], attributes: &Attributes) -> io::Result<()> {
         let path = inner(path)?;
         self.leave()?;
-        let folder = self.make(&path)?;
+        let directory = self.make(&path)?;
         if let Some(restored) = &attributes.restored {
-            fchown(&folder, Some(Uid::from_raw(restored.uid)), Some(Gid::from_raw(restored.gid)))?;
-            fchmod(&folder, Mode::from_raw_mode(attributes.mode & 0o3777))?;
+            fchown(
+                &directory,
+                Some(Uid::from_raw(restored.uid)),
+                Some(Gid::from_raw(restored.gid)),
+            )?;
+            fchmod(&directory, Mode::from_raw_mode(attributes.mode & 0o3777))?;
             let changed = FileTimes::new().set_modified(time(attributes.changed));
-            File::from(folder).set_times(changed)?;
+            File::from(directory).set_times(changed)?;
             if !restored.extended.is_empty() {
                 self.extended.push((path, restored.clone()));
             }
         } else if path.file_name().is_some() {
             // The top is the entry's own directory, whose mode the entry says.
-            fchmod(&folder, Mode::from_raw_mode((attributes.mode & 0o777) | 0o700))?;
+            fchmod(&directory, Mode::from_raw_mode((attributes.mode & 0o777) | 0o700))?;
             let changed = FileTimes::new().set_modified(time(attributes.changed));
-            File::from(folder).set_times(changed)?;
+            File::from(directory).set_times(changed)?;
         }
         Ok(())
     }
@@ -98,11 +102,11 @@ impl Unpacking {
         attributes: &Attributes,
         content: &mut impl Read,
     ) -> io::Result<u64> {
-        let (folder, name) = self.place(path)?;
-        clear(folder, &name)?;
+        let (directory, name) = self.place(path)?;
+        clear(directory, &name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let resolve = BENEATH | ResolveFlags::NO_XDEV;
-        let made = rustix::fs::openat2(folder, &name, flags, Mode::RUSR | Mode::WUSR, resolve)?;
+        let made = rustix::fs::openat2(directory, &name, flags, Mode::RUSR | Mode::WUSR, resolve)?;
         let mut file = File::from(made);
         let written = io::copy(&mut BufReader::with_capacity(AT_ONCE, content), &mut file)?;
         if let Some(restored) = &attributes.restored {
@@ -125,12 +129,12 @@ impl Unpacking {
         attributes: &Attributes,
     ) -> io::Result<()> {
         must_stay_inside(&inner(path)?, target)?;
-        let (folder, name) = self.place(path)?;
-        clear(folder, &name)?;
-        symlinkat(CString::new(target)?.as_c_str(), folder, &name)?;
+        let (directory, name) = self.place(path)?;
+        clear(directory, &name)?;
+        symlinkat(CString::new(target)?.as_c_str(), directory, &name)?;
         if let Some(restored) = &attributes.restored {
             let (uid, gid) = (Uid::from_raw(restored.uid), Gid::from_raw(restored.gid));
-            chownat(folder, &name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+            chownat(directory, &name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         }
         Ok(())
     }
@@ -143,9 +147,9 @@ impl Unpacking {
         if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
             return Err(refused("it is a hard link to something else than a file of the archive"));
         }
-        let (folder, name) = self.place(path)?;
-        clear(folder, &name)?;
-        linkat(&first, &first_name, folder, &name, AtFlags::empty())?;
+        let (directory, name) = self.place(path)?;
+        clear(directory, &name)?;
+        linkat(&first, &first_name, directory, &name, AtFlags::empty())?;
         Ok(())
     }
 
@@ -160,7 +164,7 @@ impl Unpacking {
 
     fn leave(&mut self) -> io::Result<()> {
         match self.current.take() {
-            Some(current) => Ok(futimens(&current.folder, &current.times)?),
+            Some(current) => Ok(futimens(&current.directory, &current.times)?),
             None => Ok(()),
         }
     }
@@ -178,33 +182,33 @@ impl Unpacking {
             current
         } else {
             self.leave()?;
-            let folder = self.make(parent)?;
-            let times = times(&fstat(&folder)?);
-            Current { path: parent.to_path_buf(), folder, times }
+            let directory = self.make(parent)?;
+            let times = times(&fstat(&directory)?);
+            Current { path: parent.to_path_buf(), directory, times }
         };
-        Ok((&self.current.insert(current).folder, name))
+        Ok((&self.current.insert(current).directory, name))
     }
 
     /// Opens a directory, and makes what is missing of it.
     fn make(&self, path: &Path) -> io::Result<OwnedFd> {
-        let mut folder = rustix::fs::openat(&self.top, c".", DIRECTORY, Mode::empty())?;
+        let mut directory = rustix::fs::openat(&self.top, c".", DIRECTORY, Mode::empty())?;
         for name in path {
             let name = CString::new(name.as_bytes())?;
-            let mut opened = open_directory(&folder, &name);
+            let mut opened = open_directory(&directory, &name);
             if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-                let times = times(&fstat(&folder)?);
-                mkdirat(&folder, &name, Mode::from_raw_mode(0o755))?;
-                futimens(&folder, &times)?;
-                opened = open_directory(&folder, &name);
+                let times = times(&fstat(&directory)?);
+                mkdirat(&directory, &name, Mode::from_raw_mode(0o755))?;
+                futimens(&directory, &times)?;
+                opened = open_directory(&directory, &name);
             }
-            folder = opened.map_err(|error| match Errno::from_io_error(&error) {
+            directory = opened.map_err(|error| match Errno::from_io_error(&error) {
                 Some(Errno::NOTDIR | Errno::LOOP) => {
                     refused("it leads through a link or a file of the archive")
                 }
                 _ => error,
             })?;
         }
-        Ok(folder)
+        Ok(directory)
     }
 }
 
@@ -260,8 +264,8 @@ fn inner(path: &[u8]) -> io::Result<PathBuf> {
 }
 
 /// Takes an earlier member of that name away.
-fn clear(folder: &OwnedFd, name: &CString) -> io::Result<()> {
-    match unlinkat(folder, name, AtFlags::empty()) {
+fn clear(directory: &OwnedFd, name: &CString) -> io::Result<()> {
+    match unlinkat(directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(Errno::ISDIR) => Err(refused("a directory of the archive is in its place")),
         Err(error) => Err(error.into()),

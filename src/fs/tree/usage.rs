@@ -97,22 +97,22 @@ mod tests {
 
     #[test]
     fn a_file_with_two_names_counts_once() {
-        let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join("a/b");
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("a/b");
         fs::create_dir_all(&inner).unwrap();
         fs::write(inner.join("one"), vec![1; 20_000]).unwrap();
-        fs::hard_link(inner.join("one"), folder.path().join("two")).unwrap();
-        std::os::unix::fs::symlink("/etc", folder.path().join("link")).unwrap();
-        let names = [folder.path().to_path_buf(), folder.path().join("a"), inner.clone()];
+        fs::hard_link(inner.join("one"), directory.path().join("two")).unwrap();
+        std::os::unix::fs::symlink("/etc", directory.path().join("link")).unwrap();
+        let names = [directory.path().to_path_buf(), directory.path().join("a"), inner.clone()];
         let blocks = |path: &std::path::Path| fs::symlink_metadata(path).unwrap().blocks();
         let expected: u64 = names.iter().map(|path| blocks(path)).sum::<u64>()
             + blocks(&inner.join("one"))
-            + blocks(&folder.path().join("link"));
+            + blocks(&directory.path().join("link"));
         let newest =
             std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(5_000_000_000);
         let file = fs::File::options().write(true).open(inner.join("one")).unwrap();
         file.set_modified(newest).unwrap();
-        let top = fs::File::open(folder.path()).unwrap();
+        let top = fs::File::open(directory.path()).unwrap();
         let usage = usage(top.into()).unwrap();
         assert_eq!(usage, Usage { bytes: expected * BLOCK, files: 5, newest: 5_000_000_000 });
     }

@@ -367,18 +367,18 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_many_folders_is_read_part_by_part() {
+    fn a_directory_of_many_directories_is_read_part_by_part() {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("from"), root.path().join("to"));
         // Deep enough that the directory is closed and opened again while its directories are visited.
         let deep = from.join("1/2/3");
         let mut expected = 4;
         for number in 0..3000 {
-            let folder =
+            let directory =
                 deep.join(format!("a directory with a long name, which is number {number}"));
             let is_deep = number % 300 == 0;
             let below = if is_deep { "1/2/3/4/5/6/7/8/9/10/11/12/13" } else { "" };
-            fs::create_dir_all(folder.join(below)).unwrap();
+            fs::create_dir_all(directory.join(below)).unwrap();
             expected += if is_deep { 14 } else { 1 };
         }
         fs::create_dir(&to).unwrap();
@@ -402,23 +402,23 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("from"), root.path().join("to"));
         let old = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
-        for folder in 0..60 {
-            let folder = from.join(format!("{}/{folder}", folder % 7));
-            fs::create_dir_all(&folder).unwrap();
+        for directory in 0..60 {
+            let directory = from.join(format!("{}/{directory}", directory % 7));
+            fs::create_dir_all(&directory).unwrap();
             for file in 0..20 {
-                fs::write(folder.join(format!("{file}")), format!("{file}")).unwrap();
+                fs::write(directory.join(format!("{file}")), format!("{file}")).unwrap();
             }
-            fs::hard_link(folder.join("3"), from.join(folder.file_name().unwrap())).ok();
-            File::open(&folder).unwrap().set_times(old).unwrap();
+            fs::hard_link(directory.join("3"), from.join(directory.file_name().unwrap())).ok();
+            File::open(&directory).unwrap().set_times(old).unwrap();
         }
         fs::create_dir(&to).unwrap();
         let done = copied(&from, &to);
         let links = 60 - 7;
         assert_eq!((counted(&from), counted(&to)), (done.files - links, done.files - links));
-        for folder in 0..60 {
-            let place = to.join(format!("{}/{folder}", folder % 7));
+        for directory in 0..60 {
+            let place = to.join(format!("{}/{directory}", directory % 7));
             assert_eq!(fs::metadata(&place).unwrap().mtime(), 0, "{}", place.display());
-            let linked = fs::metadata(to.join(format!("{folder}"))).unwrap();
+            let linked = fs::metadata(to.join(format!("{directory}"))).unwrap();
             if linked.is_file() {
                 assert_eq!(linked.ino(), fs::metadata(place.join("3")).unwrap().ino());
             }
