@@ -20,7 +20,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let everywhere = containers::all(&context.environment);
     let mut findings = Vec::new();
     if positional.is_empty() {
-        let (entries, all) = context.store.snapshot(|store| {
+        let (entries, all) = context.store.read_consistently(|store| {
             let entries = store.entries()?;
             let all = every_app(store, &mut EntryCache::of(&entries))?;
             Ok((entries, all))

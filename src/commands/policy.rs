@@ -58,7 +58,7 @@ fn apply(policy: &mut Policy, key: &str, values: &[String]) -> Result<()> {
 fn warn_of_the_end(context: &mut Context) -> Result<()> {
     let hours = context.store.policy()?.trash_hours();
     let now = Moment::now();
-    let trash = context.store.snapshot(Store::trash)?;
+    let trash = context.store.read_consistently(Store::trash)?;
     let over: Vec<&str> =
         trash.iter().filter(|item| item.end(hours) <= now).map(|item| item.id.as_str()).collect();
     if !over.is_empty() {

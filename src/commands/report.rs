@@ -20,7 +20,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         let mounts = loaded(context.store.mounts(&app));
         return one(&app, &mounts, &request.asked, context);
     }
-    let all = context.store.snapshot(|store| every_app(store, &mut EntryCache::default()))?;
+    let all =
+        context.store.read_consistently(|store| every_app(store, &mut EntryCache::default()))?;
     let seen = visible(&all, context)?;
     if seen.is_empty() {
         context.out.warn("You haven't deployed any applications yet");

@@ -27,7 +27,7 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
     refuse_if!(from == app, "{app} cannot share from itself: {from} and {app} are the same app");
     let share = Share::new(from.clone(), arguments.read_only);
     refuse_chain(&from, &app, context)?;
-    let planned = context.store.snapshot(|store| with(&app, &share, store))?;
+    let planned = context.store.read_consistently(|store| with(&app, &share, store))?;
     for mounted in &planned.mounted {
         scheduler::must_match(&mounted.entry, &app, context)?;
         mount::check(&app, &mounted.entry, &mounted.attachment, context)?;
@@ -134,7 +134,7 @@ fn chain(from: &AppName, app: &AppName, store: &Store) -> Result<Option<Chain>> 
 }
 
 fn refuse_chain(from: &AppName, app: &AppName, context: &Context) -> Result<()> {
-    let Some(found) = context.store.snapshot(|store| chain(from, app, store))? else {
+    let Some(found) = context.store.read_consistently(|store| chain(from, app, store))? else {
         return Ok(());
     };
     let (Chain::Before(other) | Chain::Behind(other)) = &found;

@@ -17,7 +17,7 @@ pub(crate) struct Visible {
 /// caller may not see is not there for the caller.
 pub(crate) fn visible(apps_are_wanted: bool, context: &Context) -> Result<Visible> {
     let apps_are_wanted = apps_are_wanted || apps::are_restricted(&context.environment);
-    let (all, mut mounted_by, mut found) = context.store.snapshot(|store| {
+    let (all, mut mounted_by, mut found) = context.store.read_consistently(|store| {
         let all = if apps_are_wanted { store.apps()? } else { Vec::new() };
         let mounted_by = mounted_by(&all, store);
         Ok((all, mounted_by, store.entries()?))

@@ -26,7 +26,7 @@ pub(crate) const SCARCE: u64 = 5;
 /// What is in the trash for this caller, what was destroyed first at the beginning. Who sees every app sees all of it;
 /// others see what they destroyed themselves.
 pub(crate) fn visible(context: &Context) -> Result<Vec<Trashed>> {
-    let mut trash = context.store.snapshot(Store::trash)?;
+    let mut trash = context.store.read_consistently(Store::trash)?;
     if !trash.is_empty() && access::must_see_every_app("", context).is_err() {
         let caller = Caller::from(context.environment.caller());
         trash.retain(|item| item.by.as_ref() == Some(&caller));
@@ -146,7 +146,7 @@ pub(crate) fn empty_expired(context: &mut Context) -> Result<usize> {
     }
     let hours = context.store.policy()?.trash_hours();
     let now = Moment::now();
-    let trash = context.store.snapshot(Store::trash)?;
+    let trash = context.store.read_consistently(Store::trash)?;
     let expired: Vec<&Trashed> = trash.iter().filter(|item| item.end(hours) <= now).collect();
     if expired.is_empty() {
         return Ok(0);
@@ -171,7 +171,7 @@ pub(crate) fn make_room(spared: Option<&Trashed>, most: usize, context: &mut Con
     if context.store.is_trash_empty() || !is_scarce() {
         return;
     }
-    let trash = context.store.snapshot(Store::trash).unwrap_or_default();
+    let trash = context.store.read_consistently(Store::trash).unwrap_or_default();
     let Ok(places) = Places::of_this_host(context) else {
         return;
     };

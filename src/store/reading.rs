@@ -4,11 +4,11 @@
 //!
 //! Readers of one file take no lock, since every file is replaced as a whole. Several files can look wrong
 //! together: an attachment is read, then a writer removes it and its entry, then the entry is missed, or another of
-//! that name is found. So an app's mounts, and all lists, are read within `Store::snapshot`: it looks at the lock
+//! that name is found. So an app's mounts, and all lists, are read within `Store::read_consistently`: it looks at the lock
 //! file before and after, and where that was empty and has the same time, nothing happened in between. Times of
 //! files are as coarse as a tick of the kernel's clock; within 20 ms of a change, and where writers do not stop, it
 //! reads under a shared lock. A reader waits two seconds for a writer at most: one that stands still must not keep
-//! a deploy waiting, and what is there is then read as it is. `Store::snapshot` must not be called within
+//! a deploy waiting, and what is there is then read as it is. `Store::read_consistently` must not be called within
 //! `Store::change`: it would wait for itself. There, the files are read one by one, which the lock makes safe.
 //!
 //! Files are opened without waiting (a FIFO in a file's place must not hang anybody) and read up to 16 MiB.
@@ -116,7 +116,7 @@ impl Store {
     /// A writer notes in the lock file what it does: where that was empty and did not change while `read` was at
     /// work, nothing else changed either. Right after a change the file's time is too coarse to tell; then, and where
     /// writers do not stop, it reads while it keeps them out.
-    pub fn snapshot<T>(&self, mut read: impl FnMut(&Self) -> Result<T>) -> Result<T> {
+    pub fn read_consistently<T>(&self, mut read: impl FnMut(&Self) -> Result<T>) -> Result<T> {
         let lock = self.layout().lock();
         let stamp = || {
             let lock = std::fs::symlink_metadata(&lock).ok()?;
@@ -153,10 +153,10 @@ impl Store {
     /// What an app mounts, with its entries as they are at the same moment. Not while a change is under way in
     /// this process: it would wait for itself.
     pub fn mounts(&self, app: &AppName) -> Result<Mounts> {
-        self.snapshot(|store| store.mounts_with(app, &mut EntryCache::default()))
+        self.read_consistently(|store| store.mounts_with(app, &mut EntryCache::default()))
     }
 
-    /// As [`Store::mounts`], for one of several apps within a [`Store::snapshot`].
+    /// As [`Store::mounts`], for one of several apps within a [`Store::read_consistently`].
     pub fn mounts_with(&self, app: &AppName, entries: &mut EntryCache) -> Result<Mounts> {
         let mut mounts = Mounts::default();
         let file = self.mounts_file(app)?;

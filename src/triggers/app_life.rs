@@ -34,7 +34,7 @@ pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> 
         return Ok(());
     }
     let is_shared = || Ok(!context.store.apps_sharing_from(&old)?.is_empty());
-    if !from.exists() && !context.store.snapshot(|_| is_shared())? {
+    if !from.exists() && !context.store.read_consistently(|_| is_shared())? {
         return Ok(());
     }
     context.store.change(|change| {

@@ -51,7 +51,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     super::must_be_allowed(context)?;
     no_more_than(&positional, 0)?;
     let format = output.format()?;
-    let (connectors, mut problems, entries) = context.store.snapshot(|store| {
+    let (connectors, mut problems, entries) = context.store.read_consistently(|store| {
         let (connectors, problems) = store.connectors()?;
         Ok((connectors, problems, store.entries()?))
     })?;

@@ -14,7 +14,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         "" => touchable(context)?,
         name => vec![access::entry(name, context)?.name],
     };
-    let (notes, problems) = context.store.snapshot(|store| {
+    let (notes, problems) = context.store.read_consistently(|store| {
         let (mut notes, mut problems) = (Vec::new(), Vec::new());
         for entry in &entries {
             let (more, unreadable) = store.snapshots_of(entry)?;

@@ -125,7 +125,7 @@ impl Places {
     }
 
     fn gathered(asks_for_containers: bool, context: &Context) -> Result<Self> {
-        let mut places = context.store.snapshot(Self::registered)?;
+        let mut places = context.store.read_consistently(Self::registered)?;
         let environment = &context.environment;
         let containers =
             if asks_for_containers { containers::every(environment) } else { Some(Vec::new()) };
