@@ -21,12 +21,11 @@ use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, EntryName, Error, Phase, Phases, ProcessType,
     Result, Source,
 };
-use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::auto_volumes::made_for;
 use crate::ops::{access, destroy};
 use crate::storage::entry_lock::EntryLock;
-use crate::storage::ownership::{Directory, Ids, StorageRoot};
+use crate::storage::ownership::{Ids, StorageRoot};
 use crate::storage::root;
 use crate::storage::staged::{Staged, clear_staged};
 use crate::store::Store;
@@ -166,9 +165,7 @@ impl Uncovered {
                 continue;
             };
             if let Some(user) = self.user {
-                let directory = Directory { name: hidden.name(), part: None };
-                let depth = Depth::Directory;
-                StorageRoot::of(context).give(directory, user, depth, &|_| {})?;
+                StorageRoot::of(context).give_alone(hidden.name().into(), user)?;
             }
             let directory = hidden.path().to_string_lossy().into_owned();
             let directory = context.as_docker_sees_it(&directory)?;

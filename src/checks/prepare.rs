@@ -41,7 +41,6 @@ use crate::domain::{
     Result, Severity, Source, Subpath,
 };
 use crate::fs::real::missing_target;
-use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::scheduler;
 use crate::ops::usable;
@@ -405,5 +404,5 @@ fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()>
 fn give(mounted: &Mounted, ids: Ids, context: &Context) -> Result<()> {
     let part = mounted.attachment.subpath.as_ref().map(Subpath::as_str);
     let directory = Directory { name: mounted.entry.name.as_str(), part };
-    StorageRoot::of(context).give(directory, ids, Depth::Directory, &|_| {}).map(drop)
+    StorageRoot::of(context).give_alone(directory, ids)
 }

@@ -224,10 +224,7 @@ pub(crate) fn below<'a>(mounted: &Mounted, all: &'a Mounts) -> Option<&'a Mounte
     let mine = &mounted.attachment;
     let holds = |other: &&Mounted| {
         let theirs = &other.attachment;
-        mine.container_path.is_below(&theirs.container_path)
-            && mine.phases.shared(&theirs.phases).next().is_some()
-            && (mine.process_type.covers(&theirs.process_type)
-                || theirs.process_type.covers(&mine.process_type))
+        mine.container_path.is_below(&theirs.container_path) && mine.is_beside(theirs)
     };
     let holding = all.mounted.iter().filter(holds);
     holding.max_by_key(|other| other.attachment.container_path.parts().len())
@@ -368,8 +365,7 @@ pub(crate) fn mounted_there<'a>(
 ) -> Option<&'a Mounted> {
     let path = option.mount.container_path.as_ref();
     let is_there = |mounted: &&Mounted| {
-        let (mine, theirs) = (&mounted.attachment.process_type, &file.process_type);
-        (mine.covers(theirs) || theirs.covers(mine))
+        mounted.attachment.process_type.meets(&file.process_type)
             && mounted.attachment.phases.contains(file.phase)
             && path == Some(&mounted.attachment.container_path)
     };

@@ -127,13 +127,14 @@ impl Attachment {
 
     /// The first of `others` that claims the same container path in a phase and a process type of this one.
     pub fn collision<'a>(&self, others: impl IntoIterator<Item = &'a Self>) -> Option<&'a Self> {
-        others.into_iter().find(|other| {
-            let together = self.process_type.covers(&other.process_type)
-                || other.process_type.covers(&self.process_type);
-            together
-                && self.container_path == other.container_path
-                && self.phases.shared(&other.phases).next().is_some()
-        })
+        let mut others = others.into_iter();
+        others.find(|other| self.container_path == other.container_path && self.is_beside(other))
+    }
+
+    /// Whether a container can have both.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        self.process_type.meets(&other.process_type)
+            && self.phases.shared(&other.phases).next().is_some()
     }
 
     /// The order in which mounts are listed and printed: by entry, then by container path.

@@ -9,27 +9,12 @@ use super::volume_target::{LOCAL, VolumeTarget};
 use super::{ContainerPath, HostPath, MountString, Result, Source, Subpath, VolumeOptions};
 
 /// The flags that need no value (`docker run`, and `docker build` where a build has no others of the name).
-const SWITCHES: [&str; 19] = [
-    "compress",
-    "detach",
-    "disable-content-trust",
-    "force-rm",
-    "help",
-    "init",
-    "interactive",
-    "load",
-    "no-cache",
-    "no-healthcheck",
-    "oom-kill-disable",
-    "privileged",
-    "publish-all",
-    "push",
-    "quiet",
-    "read-only",
-    "rm",
-    "sig-proxy",
-    "tty",
-];
+const SWITCHES: &str = "compress detach disable-content-trust force-rm help init interactive load no-cache \
+    no-healthcheck oom-kill-disable privileged publish-all push quiet read-only rm sig-proxy tty";
+
+fn is_switch(name: &str) -> bool {
+    SWITCHES.split(' ').any(|switch| switch == name)
+}
 
 /// A flag, by its long name, with its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,7 +89,7 @@ pub fn flags(lines: &[&str]) -> Vec<Flag> {
         if let Some(long) = word.strip_prefix("--") {
             match long.split_once('=') {
                 Some((name, value)) => add(name, value.to_owned()),
-                None if SWITCHES.contains(&long) => add(long, String::new()),
+                None if is_switch(long) => add(long, String::new()),
                 // A build's is a switch.
                 None if long == "pull" && words.peek().is_some_and(|(_, w)| w.starts_with('-')) => {
                     add(long, String::new());
@@ -120,7 +105,7 @@ pub fn flags(lines: &[&str]) -> Vec<Flag> {
         while let Some(letter) = short.chars().next() {
             short = &short[letter.len_utf8()..];
             let name = long_name(letter);
-            if SWITCHES.contains(&name) {
+            if is_switch(name) {
                 add(name, String::new());
                 if short.starts_with('=') {
                     break;

@@ -176,6 +176,11 @@ impl ProcessType {
         self.0 == DEFAULT_PROCESS_TYPE
     }
 
+    /// Whether a container gets what is meant for either.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.covers(other) || other.covers(self)
+    }
+
     /// Whether a container of `other` gets what is meant for this process type.
     pub fn covers(&self, other: &Self) -> bool {
         self.is_default() || self == other

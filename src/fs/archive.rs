@@ -61,15 +61,8 @@ pub(crate) enum Takes<'a> {
 
 /// Writes an archive of all that is in a directory, compressed with gzip. Nothing may change it meanwhile.
 pub(crate) fn pack(directory: &OwnedFd, to: File) -> Result<()> {
-    let words = [
-        "--create",
-        "--gzip",
-        "--numeric-owner",
-        "--one-file-system",
-        "--xattrs",
-        "--xattrs-include=*",
-        ".",
-    ];
+    let words = "--create --gzip --numeric-owner --one-file-system --xattrs --xattrs-include=* .";
+    let words: Vec<&str> = words.split(' ').collect();
     let environment = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LC_ALL", "C")];
     let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let here = format!("/proc/{}/fd/{}", std::process::id(), directory.as_raw_fd());

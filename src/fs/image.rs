@@ -189,10 +189,7 @@ impl Image {
         let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let file = self.open(create).map_err(Error::system("create", &self.shown))?;
         file.set_len(size.bytes()).map_err(Error::system("create", &self.shown))?;
-        if preallocate {
-            rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, size.bytes())
-                .map_err(Error::system("reserve the room for", &self.shown))?;
-        }
+        self.reserve(&file, size, preallocate)?;
         let keep = if preallocate { "nodiscard," } else { "" };
         let owner = format!("{keep}root_owner={uid}:{gid}");
         // A descriptor cannot be replaced by anybody, a path could.
@@ -241,11 +238,16 @@ impl Image {
         if size.bytes() > before {
             file.set_len(size.bytes()).map_err(Error::system("grow", &self.shown))?;
         }
-        if preallocate {
-            rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size.bytes())
-                .map_err(Error::system("reserve the room for", &self.shown))?;
-        }
+        self.reserve(file, size, preallocate)?;
         file.sync_all().map_err(Error::system("write", &self.shown))
+    }
+
+    fn reserve(&self, file: &File, size: ByteSize, preallocate: bool) -> Result<()> {
+        if !preallocate {
+            return Ok(());
+        }
+        rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size.bytes())
+            .map_err(Error::system("reserve the room for", &self.shown))
     }
 
     /// Grows it while it is not attached, where root may not do that to a file system in use (`CAP_SYS_RESOURCE`).

@@ -179,16 +179,9 @@ impl Environment {
 
     /// The variables that say where the store is, for a program of this one's that is started with no others.
     pub fn of_store(&self) -> Vec<(String, String)> {
-        let names = [
-            "DOKKU_LIB_ROOT",
-            "DOKKU_ROOT",
-            "DOKKU_STORAGE_ROOT",
-            "DOKKU_SYSTEM_USER",
-            "DOKKU_SYSTEM_GROUP",
-            "HOME",
-            "XDG_DATA_HOME",
-        ];
-        names.iter().filter_map(|name| Some(((*name).to_owned(), var(name)?))).collect()
+        let names = "DOKKU_LIB_ROOT DOKKU_ROOT DOKKU_STORAGE_ROOT DOKKU_SYSTEM_USER \
+            DOKKU_SYSTEM_GROUP HOME XDG_DATA_HOME";
+        names.split(' ').filter_map(|name| Some((name.to_owned(), var(name)?))).collect()
     }
 
     /// The numbers of the descriptors of a mount and of the socket over which a serving program waits for it.

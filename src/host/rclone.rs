@@ -80,15 +80,8 @@ pub(crate) fn environment(configuration: &Path, more: &[(&str, String)]) -> Vec<
 
 /// Asks the server for what is at a path of the remote, and is content with the beginning of it.
 pub(crate) fn must_list(configuration: &Path, path: &str, ids: Option<(u32, u32)>) -> Result<()> {
-    let words = [
-        "lsf",
-        "--max-depth=1",
-        "--retries=1",
-        "--low-level-retries=1",
-        "--contimeout=4s",
-        "--timeout=8s",
-        path,
-    ];
+    let words = "lsf --max-depth=1 --retries=1 --low-level-retries=1 --contimeout=4s --timeout=8s";
+    let words: Vec<&str> = words.split(' ').chain([path]).collect();
     let program = Program::new(program()?, &words).alone(&environment(configuration, &[]));
     let (_, answer) = program.with_ids(ids).beginning(1)?;
     if answer.is_ok() { Ok(()) } else { Err(Error::refused(reason(&answer))) }

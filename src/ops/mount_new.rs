@@ -3,12 +3,11 @@
 use crate::context::Context;
 use crate::domain::auto_volume::entry_name_of;
 use crate::domain::{AppName, Attachment, DOCKER_LOCAL, Entry, Result, Source};
-use crate::fs::tree::Depth;
 use crate::host::environment;
 use crate::ops::mount::{check, refuse_collision};
 use crate::ops::{access, scheduler};
 use crate::storage::entry_lock::EntryLock;
-use crate::storage::ownership::{Directory, Ids, StorageRoot};
+use crate::storage::ownership::{Ids, StorageRoot};
 use crate::storage::root;
 use crate::storage::staged::{Staged, clear_staged};
 use crate::store::entries::changed_meanwhile;
@@ -40,8 +39,7 @@ pub(crate) fn mount_new(
     let hidden = Staged::new(name.as_str(), context)?;
     root::make(&hidden.path(), context)?;
     if let Some(owner) = owner {
-        let directory = Directory { name: hidden.name(), part: None };
-        StorageRoot::of(context).give(directory, owner, Depth::Directory, &|_| {})?;
+        StorageRoot::of(context).give_alone(hidden.name().into(), owner)?;
     }
     context.store.change(|change| {
         let store = change.store();

@@ -11,7 +11,7 @@ use crate::domain::{Error, GitReference, Result, Sha256, WebAddress};
 use crate::fs::tree::Depth;
 use crate::fs::{archive, fetch};
 use crate::render::progress;
-use crate::storage::ownership::{Directory, Ids, StorageRoot};
+use crate::storage::ownership::{Ids, StorageRoot};
 use crate::storage::staged::Staged;
 
 const NAMELESS: &str = "download";
@@ -60,9 +60,8 @@ impl Web {
         let opened = File::open(&directory).map_err(Error::system("open", &directory))?;
         rustix::fs::syncfs(&opened).map_err(Error::system("write to", &directory))?;
         if let Some((uid, gid)) = fetcher.map(|_| owner.unwrap_or((0, 0))) {
-            let whole = Directory { name: hidden, part: None };
             progress::of_files("looked at", |seen| {
-                StorageRoot::of(context).give(whole, Ids { uid, gid }, Depth::Tree, seen)
+                StorageRoot::of(context).give(hidden.into(), Ids { uid, gid }, Depth::Tree, seen)
             })?;
         }
         Ok(said)

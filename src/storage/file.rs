@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::domain::{Entry, Error, Mode, Result};
-use crate::fs::tree::{Depth, FILE_MODES};
-use crate::storage::ownership::{Directory, Ids, StorageRoot};
+use crate::fs::tree::FILE_MODES;
+use crate::storage::ownership::{Ids, StorageRoot};
 use crate::storage::root;
 use crate::storage::staged::Staged;
 use crate::store::files::{self, is_absent};
@@ -170,9 +170,7 @@ impl StagedFile {
         }
         let hidden = self.hidden.insert(hidden);
         if let Some(ids) = ids {
-            let directory = Directory { name: hidden.name(), part: None };
-            let depth = Depth::Directory;
-            StorageRoot::of(context).give(directory, ids, depth, &|_| {})?;
+            StorageRoot::of(context).give_alone(hidden.name().into(), ids)?;
         }
         Ok(())
     }

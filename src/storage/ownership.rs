@@ -128,6 +128,12 @@ pub(crate) struct Directory<'a> {
     pub part: Option<&'a str>,
 }
 
+impl<'a> From<&'a str> for Directory<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, part: None }
+    }
+}
+
 /// The storage root, with all that is done to what is below it: by this process where it may, through sudo as anybody else.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StorageRoot<'a> {
@@ -190,6 +196,11 @@ impl<'a> StorageRoot<'a> {
         words.push("--folder-only");
         words.extend(directory.part);
         self.helper("chown-storage-dir", &words).map(|_| None)
+    }
+
+    /// Gives a directory, without what is in it, or a file to the ids.
+    pub(crate) fn give_alone(self, directory: Directory<'_>, ids: Ids) -> Result<()> {
+        self.give(directory, ids, Depth::Directory, &|_| {}).map(drop)
     }
 
     /// Makes a part of the directory `name` of the storage root, and gives what is made to the ids.
@@ -408,10 +419,8 @@ impl<'a> StorageRoot<'a> {
         }
         self.copy_by_sudo::<Copied>(&[name, hidden])?;
         let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
-        let directory = Directory { name: hidden, part: None };
-        let content = self
-            .give(directory, ids, Depth::Directory, &|_| {})
-            .and_then(|_| tree::read_file(&root, hidden, most));
+        let given = self.give_alone(hidden.into(), ids);
+        let content = given.and_then(|()| tree::read_file(&root, hidden, most));
         self.remove(hidden)?;
         content
     }

@@ -8,7 +8,7 @@ use crate::fs::mount_points;
 use crate::fs::tree::{Copied, Depth};
 use crate::render::progress;
 use crate::storage::file;
-use crate::storage::ownership::{self, Directory, Ids, StorageRoot};
+use crate::storage::ownership::{self, Ids, StorageRoot};
 use crate::storage::staged::Staged;
 use crate::store::{Change, files};
 
@@ -193,8 +193,7 @@ pub(crate) fn as_noted(
         root.set_mode(name, mode)?;
     }
     if let Some(ids) = spec.ids {
-        let directory = Directory { name, part: None };
-        root.give(directory, ids, Depth::Directory, &|_| {})?;
+        root.give_alone(name.into(), ids)?;
     }
     Ok(())
 }
@@ -203,7 +202,7 @@ pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context)
     let depth = if recursive { Depth::Tree } else { Depth::Directory };
     context.out.flush()?;
     let warning = progress::of_files("looked at", |seen| {
-        StorageRoot::of(context).give(Directory { name, part: None }, ids, depth, seen)
+        StorageRoot::of(context).give(name.into(), ids, depth, seen)
     })?;
     if let Some(warning) = warning {
         context.out.warn(&warning);

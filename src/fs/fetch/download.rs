@@ -15,6 +15,11 @@ use crate::host::process::Program;
 /// How many bytes are taken at once.
 const AT_ONCE: usize = 64 * 1024;
 
+/// What curl is told. The first word, so that no file of settings is read; the address is not among them, which others can see.
+const FLAGS: &str = "--disable --silent --show-error --fail --location --max-redirs 5 --globoff \
+    --proto =https,http --proto-redir =https,http --connect-timeout 20 --speed-limit 1 --speed-time 60 --config - \
+    --max-filesize";
+
 /// Why a download did not go on.
 enum Stop {
     Full,
@@ -32,32 +37,8 @@ pub(crate) fn download(
 ) -> Result<(u64, Sha256)> {
     let program = program("curl")?;
     let most = space::writable(root)?;
-    // The first word, so that no file of settings is read.
-    let words_of_curl = [
-        "--disable",
-        "--silent",
-        "--show-error",
-        "--fail",
-        "--location",
-        "--max-redirs",
-        "5",
-        "--globoff",
-        "--proto",
-        "=https,http",
-        "--proto-redir",
-        "=https,http",
-        "--connect-timeout",
-        "20",
-        "--speed-limit",
-        "1",
-        "--speed-time",
-        "60",
-        "--max-filesize",
-        &most.max(1).to_string(),
-        // The address is not among the arguments, which others can see.
-        "--config",
-        "-",
-    ];
+    let most_of_curl = most.max(1).to_string();
+    let words_of_curl: Vec<&str> = FLAGS.split(' ').chain([most_of_curl.as_str()]).collect();
     let configuration = format!("url = \"{}\"\n", address.as_str());
     let mut sum = Sum::new();
     let mut received = 0;

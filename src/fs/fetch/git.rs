@@ -46,23 +46,11 @@ pub(crate) fn fetch(
     let directory = git.directory.display().to_string();
     git.must(&["init", "--quiet", "--template=", "--", &directory], address)?;
     let wanted = reference.map_or("HEAD", GitReference::as_str);
-    git.must(
-        &[
-            "fetch",
-            "--quiet",
-            "--depth=1",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--",
-            address.as_str(),
-            wanted,
-        ],
-        address,
-    )?;
-    git.must(
-        &["checkout", "--quiet", "--detach", "--no-recurse-submodules", "FETCH_HEAD"],
-        address,
-    )?;
+    let fetch = "fetch --quiet --depth=1 --no-tags --no-recurse-submodules --".split(' ');
+    let fetch: Vec<&str> = fetch.chain([address.as_str(), wanted]).collect();
+    git.must(&fetch, address)?;
+    let checkout = ["checkout", "--quiet", "--detach", "--no-recurse-submodules", "FETCH_HEAD"];
+    git.must(&checkout, address)?;
     let commit = git.must(&["rev-parse", "--short=12", "HEAD"], address)?.stdout;
     tree::remove(&git.directory, ".git")?;
     check_links(&git.directory)?;
@@ -77,20 +65,18 @@ struct Git {
 
 impl Git {
     fn must(&self, command: &[&str], address: &WebAddress) -> Result<Answer> {
-        let mut arguments: Vec<String> =
-            vec!["-C".to_owned(), self.directory.display().to_string()];
-        for setting in SETTINGS {
-            arguments.extend(["-c".to_owned(), setting.to_owned()]);
-        }
-        arguments.extend(command.iter().map(|&word| word.to_owned()));
+        let (git, directory) = (self.program.display(), self.directory.display());
+        let (git, directory) = (git.to_string(), directory.to_string());
+        let settings = SETTINGS.iter().flat_map(|setting| ["-c", setting]);
+        let own = ["-C", &directory].into_iter().chain(settings).chain(command.iter().copied());
         // It ends with this process, however that does.
         let guard = process::find("setpriv");
-        let mut runs = self.program.as_path();
-        if let Some(guard) = &guard {
-            let begin = ["--pdeathsig", "KILL", "--"].map(str::to_owned);
-            arguments.splice(0..0, begin.into_iter().chain([self.program.display().to_string()]));
-            runs = guard;
-        }
+        let before: &[&str] = match guard {
+            Some(_) => &["--pdeathsig", "KILL", "--", &git],
+            None => &[],
+        };
+        let arguments: Vec<&str> = before.iter().copied().chain(own).collect();
+        let runs = guard.as_deref().unwrap_or(&self.program);
         let program = Program::new(runs, &arguments).alone(&environment(&ENVIRONMENT));
         let (said, mut answer) = program.with_ids(self.ids).received(|stdout| {
             let mut said = String::new();

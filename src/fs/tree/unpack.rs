@@ -63,6 +63,20 @@ pub(crate) struct Restored {
     pub extended: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+impl Attributes {
+    fn times(&self) -> FileTimes {
+        // What no file system can keep is as good as the beginning.
+        let seconds = if self.changed < 1 << 33 { self.changed } else { 0 };
+        FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+}
+
+impl Restored {
+    fn owner(&self) -> (Option<Uid>, Option<Gid>) {
+        (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
+    }
+}
+
 impl Unpacking {
     /// Begins with the empty directory `name` directly below `root`.
     pub(crate) fn into(root: &Path, name: &str) -> Result<Self> {
@@ -75,24 +89,19 @@ impl Unpacking {
         self.leave()?;
         let directory = self.make(&path)?;
         if let Some(restored) = &attributes.restored {
-            fchown(
-                &directory,
-                Some(Uid::from_raw(restored.uid)),
-                Some(Gid::from_raw(restored.gid)),
-            )?;
+            let (uid, gid) = restored.owner();
+            fchown(&directory, uid, gid)?;
             fchmod(&directory, Mode::from_raw_mode(attributes.mode & 0o3777))?;
-            let changed = FileTimes::new().set_modified(time(attributes.changed));
-            File::from(directory).set_times(changed)?;
             if !restored.extended.is_empty() {
                 self.extended.push((path, restored.clone()));
             }
         } else if path.file_name().is_some() {
-            // The top is the entry's own directory, whose mode the entry says.
             fchmod(&directory, Mode::from_raw_mode((attributes.mode & 0o777) | 0o700))?;
-            let changed = FileTimes::new().set_modified(time(attributes.changed));
-            File::from(directory).set_times(changed)?;
+        } else {
+            // The top is the entry's own directory, whose mode the entry says.
+            return Ok(());
         }
-        Ok(())
+        File::from(directory).set_times(attributes.times())
     }
 
     /// Makes a file with the content, in the place of an earlier one of that name; returns how many bytes it has.
@@ -110,14 +119,14 @@ impl Unpacking {
         let mut file = File::from(made);
         let written = io::copy(&mut BufReader::with_capacity(AT_ONCE, content), &mut file)?;
         if let Some(restored) = &attributes.restored {
-            fchown(&file, Some(Uid::from_raw(restored.uid)), Some(Gid::from_raw(restored.gid)))?;
+            let (uid, gid) = restored.owner();
+            fchown(&file, uid, gid)?;
         }
         fchmod(&file, Mode::from_raw_mode(attributes.mode & 0o777))?;
         if let Some(restored) = &attributes.restored {
             set_extended(&file, restored)?;
         }
-        let changed = FileTimes::new().set_modified(time(attributes.changed));
-        file.set_times(changed)?;
+        file.set_times(attributes.times())?;
         Ok(written)
     }
 
@@ -133,8 +142,8 @@ impl Unpacking {
         clear(directory, &name)?;
         symlinkat(CString::new(target)?.as_c_str(), directory, &name)?;
         if let Some(restored) = &attributes.restored {
-            let (uid, gid) = (Uid::from_raw(restored.uid), Gid::from_raw(restored.gid));
-            chownat(directory, &name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+            let (uid, gid) = restored.owner();
+            chownat(directory, &name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
         }
         Ok(())
     }
@@ -270,11 +279,6 @@ fn clear(directory: &OwnedFd, name: &CString) -> io::Result<()> {
         Err(Errno::ISDIR) => Err(refused("a directory of the archive is in its place")),
         Err(error) => Err(error.into()),
     }
-}
-
-fn time(seconds: u64) -> std::time::SystemTime {
-    // What no file system can keep is as good as the beginning.
-    UNIX_EPOCH + Duration::from_secs(if seconds < 1 << 33 { seconds } else { 0 })
 }
 
 /// A refusal as an error of reading.
