@@ -204,22 +204,9 @@ fn by_client(docker: Docker, label: Option<&str>, with_stopped: bool) -> Option<
     let filter = label.map(|label| format!("label={label}"));
     let mut words = vec!["ps", if with_stopped { "-aq" } else { "-q" }, "--no-trunc"];
     words.extend(filter.iter().flat_map(|filter| ["--filter", filter]));
-    let answer = match docker.client(&words).run() {
-        Ok(answer) => answer,
-        // Where there is no Docker, there are no containers.
-        Err(error) if error.is_absent() => return Some(Vec::new()),
-        Err(_) => return None,
-    };
-    let ids = answer.is_ok().then_some(answer.stdout)?;
-    let ids: Vec<&str> = ids.split_whitespace().collect();
-    if ids.is_empty() {
-        return Some(Vec::new());
-    }
-    // Where one is gone meanwhile, the others are told all the same.
-    let inspected = docker.client(&[&["inspect"], &*ids].concat()).run().ok()?.stdout;
-    let inspected: Vec<Inspected> = serde_json::from_str(&inspected).ok()?;
-    // Of those that do not run, that one may be the one that matters.
-    if with_stopped && inspected.len() != ids.len() {
+    let (count, inspected) = docker.inspected::<Inspected>(&words, &["inspect"])?;
+    // Of those that do not run, one that is gone may be the one that matters.
+    if with_stopped && inspected.len() != count {
         return None;
     }
     let listed = |inspected: Inspected| Listed {

@@ -13,6 +13,7 @@ use std::ops::RangeInclusive;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::domain::{Result, options};
@@ -76,6 +77,26 @@ impl Docker<'_> {
         let patience = if method == "GET" { LOOKING } else { CHANGING };
         let reply = self.engine(method, path, body, patience);
         reply.unwrap_or_else(|| Reply::of_client(self.client(words).run()))
+    }
+
+    /// What the client tells of all that it lists, and how many that are: where one is gone meanwhile, the others are told all the
+    /// same. Where there is no Docker, there is nothing.
+    fn inspected<T: DeserializeOwned>(
+        self,
+        list: &[&str],
+        inspect: &[&str],
+    ) -> Option<(usize, Vec<T>)> {
+        let listed = match self.client(list).run() {
+            Ok(listed) => listed.is_ok().then_some(listed.stdout)?,
+            Err(error) if error.is_absent() => return Some((0, Vec::new())),
+            Err(_) => return None,
+        };
+        let names: Vec<&str> = listed.split_whitespace().collect();
+        if names.is_empty() {
+            return Some((0, Vec::new()));
+        }
+        let told = self.client(&[inspect, &*names].concat()).run().ok()?.stdout;
+        Some((names.len(), serde_json::from_str(&told).ok()?))
     }
 
     /// What the engine answers; `None` where another client was named, there is no socket, or no answer.

@@ -72,22 +72,8 @@ pub(crate) fn all(environment: &Environment) -> Option<Vec<Listed>> {
     if let Some(reply) = docker.engine("GET", "/volumes", &Value::Null, LOOKING) {
         return Some(members(&reply.found()?["Volumes"]).iter().map(Listed::of).collect());
     }
-    let names = match docker.client(&["volume", "ls", "-q"]).run() {
-        Ok(names) => names,
-        // Where there is no Docker, there are no volumes.
-        Err(error) if error.is_absent() => return Some(Vec::new()),
-        Err(_) => return None,
-    };
-    let names = names.is_ok().then_some(names.stdout)?;
-    let mut words = vec!["volume", "inspect"];
-    words.extend(names.split_whitespace());
-    if words.len() == 2 {
-        return Some(Vec::new());
-    }
-    // Where one is gone meanwhile, the others are told all the same.
-    let inspected = docker.client(&words).run().ok()?;
-    let inspected: Vec<Value> = serde_json::from_str(&inspected.stdout).ok()?;
-    Some(inspected.iter().map(Listed::of).collect())
+    let (_, told) = docker.inspected(&["volume", "ls", "-q"], &["volume", "inspect"])?;
+    Some(told.iter().map(Listed::of).collect())
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,9 +85,13 @@ pub(crate) enum Found {
     Unknown,
 }
 
-pub(crate) fn find(environment: &Environment, name: &str) -> Found {
+fn inspect(environment: &Environment, name: &str) -> Reply {
     let words = ["volume", "inspect", "-f", "{{json .}}", name];
-    let reply = Docker(environment).get(&format!("/volumes/{name}"), &words);
+    Docker(environment).get(&format!("/volumes/{name}"), &words)
+}
+
+pub(crate) fn find(environment: &Environment, name: &str) -> Found {
+    let reply = inspect(environment, name);
     match reply.status {
         200 => Found::Here(Volume::of(&reply.body)),
         404 => Found::Missing,
@@ -112,9 +102,7 @@ pub(crate) fn find(environment: &Environment, name: &str) -> Found {
 
 /// Where a volume's data is on this host; none where a driver or a mount of its own decides, or Docker does not say.
 pub(crate) fn directory(environment: &Environment, name: &str) -> Option<String> {
-    let words = ["volume", "inspect", "-f", "{{json .}}", name];
-    let reply = Docker(environment).get(&format!("/volumes/{name}"), &words);
-    let listed = Listed::of(&reply.found()?);
+    let listed = Listed::of(&inspect(environment, name).found()?);
     let target = listed.target();
     let own = Some(listed.mountpoint).filter(|path| !target.has_options && !path.is_empty());
     target.bind.or(own)

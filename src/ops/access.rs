@@ -176,38 +176,33 @@ pub(crate) fn names(all: Vec<AppName>, context: &Context) -> Result<Vec<String>>
 /// An error as it is told: what is because of an app, with its name where the caller may see it; where others hold what belongs to an exclusive entry, with their names as far as the
 /// caller may see them, and the way out. Programs are asked for that, so it is not done under the store's lock.
 pub(crate) fn redact(error: Error, context: &Context) -> Error {
-    if let Error::BecauseOf { app, sentence, hidden } = error {
-        return match names(vec![app.clone()], context) {
-            Ok(names) if names == [app.as_str()] => Error::refused(sentence),
-            Ok(_) => Error::refused(hidden),
-            Err(error) => error,
-        };
-    }
-    if let Error::InUse { what, uses } = error {
-        return match told(uses, context) {
-            Ok(told) => refusal!("{what}: {told}"),
-            Err(error) => error,
-        };
-    }
-    let Error::Held { entry, holders, app } = error else {
-        return error;
-    };
-    let first = holders.first().cloned();
-    let names = match names(holders, context) {
-        Ok(names) => names,
-        Err(error) => return error,
-    };
-    let told = names.join(", ");
-    let Some(app) = app else {
-        return refusal!(
-            "storage entry \"{entry}\" cannot be exclusive: it, or its place, is mounted by {told}; unmount it from all but one of them first"
-        );
-    };
-    let remedy = match first.filter(|first| names == [first.as_str()]) {
-        Some(holder) => how_to_take(&entry, &holder, &app, context),
-        None => "it can be mounted once they have unmounted it".to_owned(),
-    };
-    refusal!("storage entry \"{entry}\" is exclusive and mounted by {told}; {remedy}")
+    redacted(error, context).unwrap_or_else(|error| error)
+}
+
+fn redacted(error: Error, context: &Context) -> Result<Error> {
+    Ok(match error {
+        Error::BecauseOf { app, sentence, hidden } => {
+            let is_seen = names(vec![app.clone()], context)? == [app.as_str()];
+            Error::refused(if is_seen { sentence } else { hidden })
+        }
+        Error::InUse { what, uses } => refusal!("{what}: {}", told(uses, context)?),
+        Error::Held { entry, holders, app } => {
+            let first = holders.first().cloned();
+            let names = names(holders, context)?;
+            let told = names.join(", ");
+            let Some(app) = app else {
+                return Ok(refusal!(
+                    "storage entry \"{entry}\" cannot be exclusive: it, or its place, is mounted by {told}; unmount it from all but one of them first"
+                ));
+            };
+            let remedy = match first.filter(|first| names == [first.as_str()]) {
+                Some(holder) => how_to_take(&entry, &holder, &app, context),
+                None => "it can be mounted once they have unmounted it".to_owned(),
+            };
+            refusal!("storage entry \"{entry}\" is exclusive and mounted by {told}; {remedy}")
+        }
+        other => other,
+    })
 }
 
 /// What has an app give up what belongs to an exclusive entry, by the name under which it has it.

@@ -305,16 +305,24 @@ mod tests {
         copy(open(from), open(to), Owners::Kept, &|_| {}).unwrap()
     }
 
+    /// Two directories, and what both are in.
+    fn places() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let root = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| root.path().join(name));
+        for directory in [&from, &to] {
+            fs::create_dir(directory).unwrap();
+        }
+        (root, from, to)
+    }
+
     fn counted(tree: &Path) -> u64 {
         super::super::usage(File::open(tree).unwrap().into()).unwrap().files
     }
 
     #[test]
     fn a_copy_is_like_its_original() {
-        let root = tempfile::tempdir().unwrap();
-        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        let (_root, from, to) = places();
         fs::create_dir_all(from.join("deep/er")).unwrap();
-        fs::create_dir(&to).unwrap();
         fs::write(from.join("deep/er/file"), b"content").unwrap();
         fs::set_permissions(from.join("deep/er/file"), fs::Permissions::from_mode(0o4711)).unwrap();
         fs::hard_link(from.join("deep/er/file"), from.join("second name")).unwrap();
@@ -342,8 +350,7 @@ mod tests {
 
     #[test]
     fn a_very_deep_tree_is_copied_with_few_descriptors() {
-        let root = tempfile::tempdir().unwrap();
-        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        let (root, from, to) = places();
         let mut path = from.clone();
         for _ in 0..200 {
             path.push("d");
@@ -358,7 +365,6 @@ mod tests {
                 .unwrap();
             }
         }
-        fs::create_dir(&to).unwrap();
         let expected = 1 + 200 * 51;
         assert_eq!(copied(&from, &to).files, expected);
         assert_eq!(counted(&to), expected);
@@ -368,8 +374,7 @@ mod tests {
 
     #[test]
     fn a_directory_of_many_directories_is_read_part_by_part() {
-        let root = tempfile::tempdir().unwrap();
-        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        let (root, from, to) = places();
         // Deep enough that the directory is closed and opened again while its directories are visited.
         let deep = from.join("1/2/3");
         let mut expected = 4;
@@ -381,7 +386,6 @@ mod tests {
             fs::create_dir_all(directory.join(below)).unwrap();
             expected += if is_deep { 14 } else { 1 };
         }
-        fs::create_dir(&to).unwrap();
         let old = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
         File::open(&deep).unwrap().set_times(old).unwrap();
         assert_eq!(copied(&from, &to).files, expected);
@@ -399,8 +403,7 @@ mod tests {
 
     #[test]
     fn many_files_are_copied_by_several_threads_with_their_links_and_times() {
-        let root = tempfile::tempdir().unwrap();
-        let (from, to) = (root.path().join("from"), root.path().join("to"));
+        let (_root, from, to) = places();
         let old = fs::FileTimes::new().set_modified(std::time::UNIX_EPOCH);
         for directory in 0..60 {
             let directory = from.join(format!("{}/{directory}", directory % 7));
@@ -411,7 +414,6 @@ mod tests {
             fs::hard_link(directory.join("3"), from.join(directory.file_name().unwrap())).ok();
             File::open(&directory).unwrap().set_times(old).unwrap();
         }
-        fs::create_dir(&to).unwrap();
         let done = copied(&from, &to);
         let links = 60 - 7;
         assert_eq!((counted(&from), counted(&to)), (done.files - links, done.files - links));
@@ -430,10 +432,7 @@ mod tests {
         if !crate::host::users::is_root() {
             return;
         }
-        let root = tempfile::tempdir().unwrap();
-        let (from, to) = (root.path().join("from"), root.path().join("to"));
-        fs::create_dir(&from).unwrap();
-        fs::create_dir(&to).unwrap();
+        let (_root, from, to) = places();
         fs::write(from.join("able"), "x").unwrap();
         fs::write(from.join("plain"), "x").unwrap();
         std::os::unix::fs::chown(from.join("able"), Some(1000), Some(1000)).unwrap();
