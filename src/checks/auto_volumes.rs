@@ -16,10 +16,9 @@ use crate::checks::declared::Covered;
 use crate::checks::image::AppImage;
 use crate::context::Context;
 use crate::docker::populating::{self, StagedVolume};
-use crate::domain::auto_volume::AutoVolume;
 use crate::domain::{
-    AppName, Attachment, ContainerPath, Entry, EntryName, Error, Phase, Phases, ProcessType,
-    Result, Source,
+    AppName, Attachment, AutoVolume, ContainerPath, Entry, EntryName, Error, Phase, Phases,
+    ProcessType, Result, Source,
 };
 use crate::host::environment;
 use crate::ops::auto_volumes::made_for;

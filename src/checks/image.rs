@@ -6,10 +6,10 @@ use super::sources;
 use crate::context::Context;
 use crate::docker::images::Image;
 use crate::docker::{self, IdMap};
-use crate::domain::app_image::{Content, ImageFacts, User};
-use crate::domain::docker_args::{mounted_source, quoted};
-use crate::domain::docker_options::RunsAs;
-use crate::domain::{AppName, Attachment, Finding, Phase, ProcessType, Severity, Source};
+use crate::domain::{
+    AppName, Attachment, Content, Finding, ImageFacts, Phase, ProcessType, RunsAs, Severity,
+    Source, User, mounted_source, quoted,
+};
 use crate::fs::look::{Kind, Looked};
 use crate::storage::root::Place;
 use crate::store::Mounted;

@@ -33,12 +33,9 @@ use crate::checks::one_writer;
 use crate::checks::sources::{self, Seen};
 use crate::context::Context;
 use crate::docker::volumes::{self, Volume};
-use crate::domain::app_image::{CheckedMounts, ImageFacts};
-use crate::domain::app_settings::UnwritableSource;
-use crate::domain::docker_args::quoted;
 use crate::domain::{
-    AppName, Attachment, DOCKER_LOCAL, Entry, Error, Finding, MissingSource, Phase, ProcessType,
-    Result, Severity, Source, Subpath,
+    AppName, Attachment, CheckedMounts, DOCKER_LOCAL, Entry, Error, Finding, ImageFacts,
+    MissingSource, Phase, ProcessType, Result, Severity, Source, Subpath, UnwritableSource, quoted,
 };
 use crate::fs::real::missing_target;
 use crate::host::environment;

@@ -5,8 +5,9 @@ use std::path::Path;
 use super::sources::is_seen_from_here;
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
-use crate::domain::docker_args::mounted_source;
-use crate::domain::{AppName, ContainerPath, Finding, Phase, ProcessType, Severity, Source};
+use crate::domain::{
+    AppName, ContainerPath, Finding, Phase, ProcessType, Severity, Source, mounted_source,
+};
 use crate::fs::real::Identity;
 use crate::storage::ownership::StorageRoot;
 use crate::storage::root::Place;

@@ -5,10 +5,10 @@ use std::path::Path;
 use super::image;
 use crate::context::Context;
 use crate::docker::containers::{Container, Mount};
-use crate::domain::docker_args::{mounted_source, quoted};
-use crate::domain::names::VolumeName;
-use crate::domain::volume_options::Fault;
-use crate::domain::{AppName, Finding, Policy, Severity, Source, VolumeOptions};
+use crate::domain::{
+    AppName, Fault, Finding, Policy, Severity, Source, VolumeName, VolumeOptions, mounted_source,
+    quoted,
+};
 use crate::fs::look::{Kind, Looked};
 use crate::fs::real::{missing_target, overlap};
 use crate::host::environment;

@@ -2,10 +2,10 @@
 
 use super::sources::mounted_there;
 use crate::context::Context;
-use crate::domain::docker_args::quoted;
-use crate::domain::layout::LEFT_OVER;
-use crate::domain::snapshot::of_directory_name;
-use crate::domain::{AppName, EntryName, Error, Finding, Result, SNAPSHOT, Severity};
+use crate::domain::{
+    AppName, EntryName, Error, Finding, LEFT_OVER, Result, SNAPSHOT, Severity, of_directory_name,
+    quoted,
+};
 use crate::ops::prune::find::Unreferred;
 use crate::storage::root::{Place, default_path};
 use crate::store::docker_options::{OptionMount, VolumeLine};

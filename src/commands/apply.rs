@@ -5,10 +5,9 @@ use serde::Deserialize;
 
 use super::arguments;
 use crate::context::Context;
-use crate::domain::paths::as_typed;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, EntryName, Error, NeedId, Ownership, Phase, Phases,
-    ProcessType, Result, Source, Subpath, VolumeOptions,
+    ProcessType, Result, Source, Subpath, VolumeOptions, as_typed,
 };
 use crate::ops::mount_set::MountSet;
 use crate::ops::{access, mount, restart, scheduler};

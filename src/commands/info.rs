@@ -2,8 +2,7 @@
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::Result;
-use crate::domain::text::or_empty;
+use crate::domain::{Result, or_empty};
 use crate::ops::access;
 use crate::render::Format;
 use crate::types;

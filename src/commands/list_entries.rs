@@ -4,8 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::text::or_empty;
-use crate::domain::{AppName, Entry, Result};
+use crate::domain::{AppName, Entry, Result, or_empty};
 use crate::ops::access;
 use crate::ops::entries::{tell_problems, visible};
 use crate::render::Format;

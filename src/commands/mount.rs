@@ -5,10 +5,9 @@ use clap::Parser;
 use super::arguments::{self, given, list, parsed};
 use crate::checks::image::{self, AppImage};
 use crate::context::Context;
-use crate::domain::paths::as_typed;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, Error, MountSettings, MountSpec, MountString,
-    Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions,
+    Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions, as_typed,
 };
 use crate::ops::mount::{check, of_source, refuse_collision, warn};
 use crate::ops::mount_new::mount_new;

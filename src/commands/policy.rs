@@ -3,9 +3,8 @@
 use super::arguments::{self, no_more_than};
 use super::asked::Request;
 use crate::context::Context;
-use crate::domain::paths::as_typed;
 use crate::domain::policy::{Jail, VolumeOptions, parse_trash_hours};
-use crate::domain::{HostPath, Moment, Policy, Result};
+use crate::domain::{HostPath, Moment, Policy, Result, as_typed};
 use crate::fs::jail;
 use crate::ops::access;
 use crate::ops::places::judge;

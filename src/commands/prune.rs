@@ -6,8 +6,7 @@ use clap::Parser;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::size::readable;
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, readable};
 use crate::ops::access;
 use crate::ops::confirmation::typed;
 use crate::ops::prune::{Unused, delete, find};

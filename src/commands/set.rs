@@ -4,8 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
-use crate::domain::text::is_of;
-use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope};
+use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope, is_of};
 use crate::ops::places::Places;
 use crate::ops::update::update;
 use crate::ops::{access, content};

@@ -4,8 +4,7 @@ use clap::Parser;
 
 use super::arguments::{self, Positional};
 use crate::context::Context;
-use crate::domain::app_settings::Share;
-use crate::domain::{AppName, Error, Result};
+use crate::domain::{AppName, Error, Result, Share};
 use crate::ops::share::name;
 use crate::ops::{apps, mount, restart, scheduler};
 use crate::store::reading::EntryCache;

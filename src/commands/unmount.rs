@@ -4,8 +4,9 @@ use clap::Parser;
 
 use super::arguments::{self, given};
 use crate::context::Context;
-use crate::domain::docker_args::mounted_source;
-use crate::domain::{AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source};
+use crate::domain::{
+    AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source, mounted_source,
+};
 use crate::ops::restart;
 use crate::ops::unmount::write;
 use crate::store::{Line, Mounted, MountsFile, Store};

@@ -8,8 +8,7 @@ use sha1::{Digest, Sha1};
 use tar::{EntryType, Header};
 
 use crate::docker::{Docker, Environment, members};
-use crate::domain::docker_options::RunsAs;
-use crate::domain::{Content, User};
+use crate::domain::{Content, RunsAs, User};
 
 const BLOCK: usize = 512;
 

@@ -8,8 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::docker::{CHANGING, Docker, LOOKING, Reply, filters, members};
-use crate::domain::options::{self, Options};
-use crate::domain::{Result, VolumeTarget};
+use crate::domain::{Options, Result, VolumeTarget, options};
 use crate::host::environment::Environment;
 
 pub(crate) use crate::domain::volume_target::LOCAL;

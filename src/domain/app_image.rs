@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::text::Unknown;
+use crate::domain::Unknown;
 
 /// The uid and the gids of a process in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

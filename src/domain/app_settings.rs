@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::is_default;
-use crate::domain::text::{Unknown, words};
-use crate::domain::{AppName, Result};
+use crate::domain::text::words;
+use crate::domain::{AppName, Result, Unknown};
 
 /// What happens at a deploy where the source of a mount is missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

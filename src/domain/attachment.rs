@@ -3,10 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::{empty_as_none, is_default, or_default};
-use crate::domain::text::Unknown;
 use crate::domain::{
     ContainerPath, EntryName, NeedId, Ownership, Phase, Phases, ProcessType, Result, Subpath,
-    VolumeOptions,
+    Unknown, VolumeOptions,
 };
 
 /// An attachment, in the shape and the field order of a line of Dokku's `config/storage/APP/mounts`.

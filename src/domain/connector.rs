@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::entry::{SCHEMA_VERSION, is_default, or_default};
-use crate::domain::text::{Unknown, is_of};
-use crate::domain::{ConnectorName, Result};
+use crate::domain::entry::{is_default, or_default};
+use crate::domain::{ConnectorName, Result, SCHEMA_VERSION, Unknown, is_of};
 
 /// A connector, in the shape of `connectors/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,11 +6,9 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
-use crate::domain::options::{self, Options};
-use crate::domain::text::Unknown;
 use crate::domain::{
-    AutoVolume, ConnectorName, EntryName, Error, Mode, Ownership, Result, Scope, Source,
-    VolumeTarget,
+    AutoVolume, ConnectorName, EntryName, Error, Mode, Options, Ownership, Result, Scope, Source,
+    Unknown, VolumeTarget, options,
 };
 
 /// The version of the entry files, Dokku's own.

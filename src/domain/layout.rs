@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::text::is_of;
-use crate::domain::{AppName, EntryName};
+use crate::domain::{AppName, EntryName, is_of};
 
 /// Where the helpers are below what `install` puts outside the plugin; Dokku looks for a path that ends in this.
 const HELPERS: &str = "storage/bin";

@@ -37,29 +37,37 @@ pub mod volume_target;
 pub mod web;
 
 pub(crate) use app_image::{CheckedMounts, Content, ImageFacts, User};
-pub(crate) use app_settings::{AppSettings, MissingSource, Share};
+pub(crate) use app_settings::{AppSettings, CloneMode, MissingSource, Share, UnwritableSource};
 pub(crate) use attachment::Attachment;
-pub(crate) use auto_volume::AutoVolume;
+pub(crate) use auto_volume::{AutoVolume, entry_name_of};
 pub(crate) use connector::{Connector, Secret};
-pub(crate) use entry::{DOCKER_LOCAL, Entry, K3S};
+pub(crate) use docker_args::{mounted_source, quoted, volume_argument};
+pub(crate) use docker_options::{FlagMount, RunsAs};
+pub(crate) use entry::{DOCKER_LOCAL, Entry, K3S, SCHEMA_VERSION, only_on_default_path};
 pub(crate) use error::{Error, Result};
 pub(crate) use finding::{Finding, Problem, Severity};
-pub(crate) use layout::{INSTALL_AGAIN, Installed, Layout};
+pub(crate) use layout::{INSTALL_AGAIN, Installed, LEFT_OVER, Layout};
 pub(crate) use mode::Mode;
 pub(crate) use moment::Moment;
 pub(crate) use mount_spec::{MountSettings, MountSpec};
 pub(crate) use mount_string::MountString;
-pub(crate) use names::{AppName, ConnectorName, DirectoryName, EntryName, ProcessType, STAGED};
+pub(crate) use names::{
+    AppName, ConnectorName, DirectoryName, EntryName, ProcessType, STAGED, VolumeName,
+};
 pub(crate) use needs::{Need, NeedId};
+pub(crate) use options::Options;
 pub(crate) use ownership::Ownership;
-pub(crate) use paths::{ContainerPath, HostPath, Source, Subpath};
+pub(crate) use paths::{ContainerPath, HostPath, Source, Subpath, as_typed};
 pub(crate) use phases::{Phase, Phases};
 pub(crate) use policy::Policy;
 pub(crate) use scope::Scope;
-pub(crate) use size::ByteSize;
-pub(crate) use snapshot::{Made, SNAPSHOT, Snapshot, SnapshotName};
-pub(crate) use trash::{Caller, TRASH, TrashId, Trashed};
+pub(crate) use size::{ByteSize, readable};
+pub(crate) use snapshot::{
+    Made, SNAPSHOT, Snapshot, SnapshotName, directory_name, of_directory_name,
+};
+pub(crate) use text::{Unknown, given, is_of, or_empty};
+pub(crate) use trash::{Caller, LONGEST_NAME, TRASH, TrashId, Trashed};
 pub(crate) use uses::{Use, Whose};
-pub(crate) use volume_options::VolumeOptions;
+pub(crate) use volume_options::{Fault, VolumeOptions};
 pub(crate) use volume_target::VolumeTarget;
 pub(crate) use web::{GitReference, Sha256, WebAddress};

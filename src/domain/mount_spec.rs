@@ -1,9 +1,8 @@
 //! A mount of a set: `SOURCE:CONTAINER-DIR[:OPTIONS]`, where the source is an entry or a host path, and the options say what flags
 //! say of a single mount.
 
-use crate::domain::paths::as_typed;
 use crate::domain::{
-    Attachment, ContainerPath, Ownership, Phase, Phases, Result, Subpath, VolumeOptions,
+    Attachment, ContainerPath, Ownership, Phase, Phases, Result, Subpath, VolumeOptions, as_typed,
 };
 
 /// How something is mounted, as far as it is said.

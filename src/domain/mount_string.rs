@@ -1,9 +1,8 @@
 //! Colon mounts: `host:container[:options]`, the way Docker writes them.
 
-use crate::domain::names::VolumeName;
-use crate::domain::paths::as_typed;
 use crate::domain::{
-    Attachment, ContainerPath, Entry, Error, HostPath, Result, Source, VolumeOptions,
+    Attachment, ContainerPath, Entry, Error, HostPath, Result, Source, VolumeName, VolumeOptions,
+    as_typed,
 };
 
 const BAD_PATHS: &str = "Storage path must be two valid paths divided by colon.";

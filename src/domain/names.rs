@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::Result;
-use crate::domain::text::{checked_text, hex, is_of, text};
+use crate::domain::text::{checked_text, hex, text};
+use crate::domain::{Result, is_of};
 
 /// Names in the storage root that begin like this are directories on their way out, or not in their place yet.
 pub const STAGED: &str = ".destroyed-";

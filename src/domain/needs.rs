@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::paths::as_typed;
-use crate::domain::text::{checked_text, is_of};
-use crate::domain::{ContainerPath, Result};
+use crate::domain::text::checked_text;
+use crate::domain::{ContainerPath, Result, as_typed, is_of};
 
 /// The name of a need: letters, digits, dashes and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,6 @@
 //! The options that a type is told, as `KEY=VALUE`, and what of them can be shown.
 
-use crate::domain::Result;
-use crate::domain::text::is_of;
+use crate::domain::{Result, is_of};
 
 /// Names with their values, as types, drivers and labels have them.
 pub type Options = std::collections::BTreeMap<String, String>;

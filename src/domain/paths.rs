@@ -1,8 +1,7 @@
 //! Paths on the host, in the container and inside an entry.
 
-use crate::domain::Result;
-use crate::domain::names::VolumeName;
 use crate::domain::text::{checked_text, parsed};
+use crate::domain::{Result, VolumeName};
 
 /// The longest path that Linux takes, in bytes.
 const PATH_MAX: usize = 4095;

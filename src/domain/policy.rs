@@ -3,10 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::paths::as_typed;
-use crate::domain::text::{Unknown, checked_text, words};
+use crate::domain::text::{checked_text, words};
 use crate::domain::trash::{MOST_HOURS, TRASH_HOURS};
-use crate::domain::{AppName, HostPath, Result};
+use crate::domain::{AppName, HostPath, Result, Unknown, as_typed};
 
 /// What stands for the app's name in a jail's path.
 const APP: &str = "{app}";

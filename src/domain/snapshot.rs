@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::names::label;
-use crate::domain::text::{Unknown, checked_text, words};
-use crate::domain::{EntryName, Moment, Result};
+use crate::domain::text::{checked_text, words};
+use crate::domain::{EntryName, Moment, Result, Unknown};
 
 /// Names in the storage root that begin like this are snapshots: `.snapshot-ENTRY@NAME`.
 pub const SNAPSHOT: &str = ".snapshot-";

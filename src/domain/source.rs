@@ -1,7 +1,8 @@
 //! What a new entry is populated from: `--from` of `storage:create`.
 
-use crate::domain::paths::as_typed;
-use crate::domain::{EntryName, GitReference, HostPath, Result, SnapshotName, WebAddress};
+use crate::domain::{
+    EntryName, GitReference, HostPath, Result, SnapshotName, WebAddress, as_typed,
+};
 
 /// The ways of writing a source, as refusals show them.
 const KINDS: &str = "snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF], https://…";

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::text::Unknown;
 use crate::domain::text::checked_text;
-use crate::domain::{DirectoryName, Entry, Moment, Result};
+use crate::domain::{DirectoryName, Entry, Moment, Result, Unknown};
 
 /// Names in the storage root that begin like this are directories in the trash.
 pub const TRASH: &str = ".trash-";

@@ -1,7 +1,7 @@
 //! The options after the second colon of Docker's `-v`.
 
-use crate::domain::Result;
-use crate::domain::text::{checked_text, is_of};
+use crate::domain::text::checked_text;
+use crate::domain::{Result, is_of};
 
 /// Comma-separated options such as `Z` or `noexec,nosuid`; never empty, and never more than one word.
 #[derive(Debug, Clone, PartialEq, Eq)]

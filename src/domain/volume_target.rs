@@ -1,6 +1,6 @@
 //! What the options of a Docker volume lead to: a path of the host, a device, a server, or nobody knows what.
 
-use crate::domain::options::Options;
+use crate::domain::Options;
 /// The driver that Docker has itself.
 pub const LOCAL: &str = "local";
 

@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use ruzstd::decoding::StreamingDecoder;
 use tar::{Archive, EntryType, Header, PaxExtensions};
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::fs::tree::{Attributes, Restored, Unpacking};
 use crate::fs::{bounded, space};
 use crate::host::process::Program;

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use rustix::fs::OFlags;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 /// All that there is to read; none where that is more than so many bytes.
 pub(crate) fn read(from: impl Read, most: u64) -> io::Result<Option<Vec<u8>>> {

@@ -38,10 +38,7 @@ pub(crate) use crate::fs::image::staged::{discard, name_trashed};
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::FdFlags;
 
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::Layout;
-use crate::domain::names::STAGED;
-use crate::domain::size::ByteSize;
+use crate::domain::{ByteSize, Error, Layout, Result, STAGED};
 use crate::fs::{fuse, mount_points, subvolume, tree};
 use crate::host::process::Program;
 

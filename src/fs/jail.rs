@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use crate::domain::error::Result;
-use crate::domain::names::AppName;
-use crate::domain::policy::Policy;
+use crate::domain::{AppName, Policy, Result};
 use crate::fs::real::RealPath;
 
 /// Refuses a host path, which leads to `real`, where the policy does not allow it. The links in the directories of the

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::StatVfs;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 
 /// What is left free on a disk, in bytes.
 const RESERVE: u64 = 64 << 20;

@@ -8,8 +8,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, fstat, fstatfs};
 use rustix::io::{Errno, FdFlags};
 
-use crate::domain::error::{Error, Result};
-use crate::domain::size::ByteSize;
+use crate::domain::{ByteSize, Error, Result};
 use crate::host::process::Program;
 use crate::host::users::is_root;
 

@@ -4,9 +4,7 @@ use std::io::{IsTerminal, Read};
 use std::os::fd::AsRawFd;
 
 use crate::context::Context;
-use crate::domain::paths::as_typed;
-use crate::domain::text::given;
-use crate::domain::{AppName, Entry, EntryName, Error, Result, Source};
+use crate::domain::{AppName, Entry, EntryName, Error, Result, Source, as_typed, given};
 use crate::fs::{bounded, jail};
 use crate::ops::places::judge;
 use crate::ops::{access, apps, restart};

@@ -1,9 +1,9 @@
 //! Taking mounts over from docker-options.
 
 use crate::context::Context;
-use crate::domain::docker_args::quoted;
-use crate::domain::docker_options::FlagMount;
-use crate::domain::{AppName, Attachment, ContainerPath, Entry, Error, Phase, Phases, Result};
+use crate::domain::{
+    AppName, Attachment, ContainerPath, Entry, Error, FlagMount, Phase, Phases, Result, quoted,
+};
 use crate::ops::access;
 use crate::store::docker_options::OptionsFile;
 use crate::store::{MountsFile, files};

@@ -2,11 +2,9 @@
 
 use crate::context::Context;
 use crate::docker::volumes::Volume;
-use crate::domain::entry::only_on_default_path;
-use crate::domain::paths::as_typed;
-use crate::domain::volume_options::Fault;
 use crate::domain::{
-    AppName, Attachment, DOCKER_LOCAL, Entry, Phase, Result, Source, VolumeOptions,
+    AppName, Attachment, DOCKER_LOCAL, Entry, Fault, Phase, Result, Source, VolumeOptions,
+    as_typed, only_on_default_path,
 };
 use crate::ops::places::judge;
 use crate::ops::scheduler;

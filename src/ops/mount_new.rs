@@ -1,8 +1,7 @@
 //! A new entry with a directory of its own, mounted in the same step.
 
 use crate::context::Context;
-use crate::domain::auto_volume::entry_name_of;
-use crate::domain::{AppName, Attachment, DOCKER_LOCAL, Entry, Result, Source};
+use crate::domain::{AppName, Attachment, DOCKER_LOCAL, Entry, Result, Source, entry_name_of};
 use crate::host::environment;
 use crate::ops::mount::{check, refuse_collision};
 use crate::ops::{access, scheduler};

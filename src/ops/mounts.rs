@@ -1,9 +1,9 @@
 //! Mounts of an app, as lists and other plugins get them.
 
 use crate::context::Context;
-use crate::domain::docker_args::{mounted_source, volume_argument};
 use crate::domain::{
     AppName, NeedId, Ownership, Phases, ProcessType, Result, Subpath, VolumeOptions,
+    mounted_source, volume_argument,
 };
 use crate::store::Mounted;
 use serde::Serialize;

@@ -1,9 +1,10 @@
 //! What an app says it needs, and the entries that serve it.
 
 use crate::context::Context;
-use crate::domain::docker_args::quoted;
 use crate::domain::needs::Mode;
-use crate::domain::{AppName, Attachment, Entry, Error, Finding, Need, NeedId, Result, Severity};
+use crate::domain::{
+    AppName, Attachment, Entry, Error, Finding, Need, NeedId, Result, Severity, quoted,
+};
 use crate::ops::places::judge;
 use crate::ops::{access, restart, scheduler};
 use crate::store::Change;

@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::domain::paths;
-use crate::domain::snapshot::directory_name;
 use crate::domain::source::Source;
-use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Sha256};
+use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Sha256, directory_name};
 use crate::fs::jail;
 use crate::ops::access;
 use crate::ops::places::judge;

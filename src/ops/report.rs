@@ -2,8 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::docker_args;
-use crate::domain::text::or_empty;
-use crate::domain::{AppName, Phase, Result};
+use crate::domain::{AppName, Phase, Result, or_empty};
 use crate::ops::apps;
 use crate::render::report::{Asked, Report};
 use crate::store::reading::EntryCache;

@@ -9,8 +9,7 @@
 //! `storage:prune` looks at everything again under the lock, since a person may have taken a while to answer.
 
 use crate::context::Context;
-use crate::domain::size::readable;
-use crate::domain::{Caller, Entry, Moment, Result, Source, TrashId, Trashed};
+use crate::domain::{Caller, Entry, Moment, Result, Source, TrashId, Trashed, readable};
 use crate::fs::space;
 use crate::fs::tree::Usage;
 use crate::ops::places::{self, Places};

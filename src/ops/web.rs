@@ -6,8 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::size::readable;
-use crate::domain::{Error, GitReference, Result, Sha256, WebAddress};
+use crate::domain::{Error, GitReference, Result, Sha256, WebAddress, readable};
 use crate::fs::tree::Depth;
 use crate::fs::{archive, fetch};
 use crate::render::progress;

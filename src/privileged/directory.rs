@@ -7,9 +7,9 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::{self, IdMap};
-use crate::domain::snapshot::of_directory_name;
 use crate::domain::{
     DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId,
+    of_directory_name,
 };
 use crate::fs;
 use crate::fs::image;

@@ -5,8 +5,7 @@ pub(crate) mod staged;
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::size::readable;
-use crate::domain::{ByteSize, Entry, Problem, Result, Source};
+use crate::domain::{ByteSize, Entry, Problem, Result, Source, readable};
 use crate::fs::image::{self, LEAST, PROGRAMS};
 use crate::fs::{mount_points, space, subvolume};
 use crate::host::users::is_root;

@@ -38,8 +38,7 @@
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::domain::size::readable;
-use crate::domain::{ByteSize, Entry, Made, Result};
+use crate::domain::{ByteSize, Entry, Made, Result, readable};
 use crate::fs::mount_points;
 use crate::fs::tree::Copied;
 use crate::storage::{root, sized};

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use super::{Store, files, json};
-use crate::domain::docker_args::quoted;
-use crate::domain::docker_options::{Flag, FlagMount, flags};
+use crate::domain::docker_options::{Flag, flags};
 use crate::domain::{
-    AppName, ContainerPath, Error, MountString, Phase, ProcessType, Result, Subpath,
+    AppName, ContainerPath, Error, FlagMount, MountString, Phase, ProcessType, Result, Subpath,
+    quoted,
 };
 
 #[derive(Debug)]

@@ -51,8 +51,7 @@ use rustix::fs::{FallocateFlags, OFlags};
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, Owner, unless_absent};
-use crate::domain::layout::LEFT_OVER;
-use crate::domain::{Error, Layout, Result};
+use crate::domain::{Error, LEFT_OVER, Layout, Result};
 use crate::host::process;
 
 /// The largest note that is read, in bytes.

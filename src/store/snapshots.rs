@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::domain::snapshot::directory_name;
-use crate::domain::{EntryName, Error, Layout, Result, Snapshot, SnapshotName};
+use crate::domain::{EntryName, Error, Layout, Result, Snapshot, SnapshotName, directory_name};
 use crate::store::{Change, Store, json};
 
 fn all(layout: &Layout) -> PathBuf {

@@ -5,9 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::text::Unknown;
-
-use crate::domain::{Error, Layout, Result, TRASH, TrashId, Trashed};
+use crate::domain::{Error, Layout, Result, TRASH, TrashId, Trashed, Unknown};
 use crate::store::{Change, Store, files, json};
 
 fn directory(layout: &Layout) -> PathBuf {

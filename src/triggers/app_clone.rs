@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 
 use super::app_life::both;
 use crate::context::Context;
-use crate::domain::app_settings::CloneMode;
-use crate::domain::docker_args::mounted_source;
-use crate::domain::{AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Source};
+use crate::domain::{
+    AppName, AppSettings, Attachment, CloneMode, Entry, EntryName, Error, Result, Source,
+    mounted_source,
+};
 use crate::host::plugn;
 use crate::ops::unmount::{self, legacy_entries};
 use crate::storage::entry_lock::EntryLock;

@@ -5,10 +5,10 @@ use super::{app, word};
 use crate::checks::sources::{self, Seen};
 use crate::checks::{one_writer, prepare};
 use crate::context::Context;
-use crate::domain::docker_args::{bound, line, mounted_source, refused};
+use crate::domain::docker_args::{bound, line, refused};
 use crate::domain::{
     AppName, Attachment, ContainerPath, DOCKER_LOCAL, EntryName, Error, K3S, MissingSource, Phase,
-    Policy, ProcessType, Result, Source,
+    Policy, ProcessType, Result, Source, mounted_source,
 };
 use crate::ops::access::must_be_in_scope;
 use crate::ops::places::judge;

@@ -1,8 +1,7 @@
 //! `cifs`: a share of a Windows or Samba server, mounted by Docker's `local` driver.
 
 use crate::context::Context;
-use crate::domain::options::Options;
-use crate::domain::{Connector, Entry, Mode, Ownership, Problem, Result, Source};
+use crate::domain::{Connector, Entry, Mode, Options, Ownership, Problem, Result, Source};
 use crate::host::environment::Environment;
 use crate::types::{
     Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, renewed,

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use crate::domain::ConnectorName;
-use crate::domain::options::Options;
 use crate::domain::text::words;
+use crate::domain::{ConnectorName, Options};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,8 +1,7 @@
 //! `directory`: a directory of this host, the plugin's own or any other.
 
 use crate::context::Context;
-use crate::domain::entry::only_on_default_path;
-use crate::domain::{ByteSize, Entry, Error, Problem, Result};
+use crate::domain::{ByteSize, Entry, Error, Problem, Result, only_on_default_path};
 use crate::storage::root::{self, Place};
 use crate::storage::sized;
 use crate::storage::snapshots::SnapshotKind;

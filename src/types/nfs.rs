@@ -1,8 +1,7 @@
 //! `nfs`: a directory of an NFS server, mounted by Docker's `local` driver.
 
 use crate::context::Context;
-use crate::domain::options::Options;
-use crate::domain::{Entry, HostPath, Problem, Result, Source};
+use crate::domain::{Entry, HostPath, Options, Problem, Result, Source};
 use crate::host::environment::Environment;
 use crate::types::{
     Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, volume,

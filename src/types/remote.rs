@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::docker::volumes::{self, Found};
-use crate::domain::options::Options;
-use crate::domain::text::is_of;
-use crate::domain::{Entry, Problem, Result};
+use crate::domain::{Entry, Options, Problem, Result, is_of};
 use crate::types::{Requirement, volume};
 
 const PATIENCE: Duration = Duration::from_secs(3);

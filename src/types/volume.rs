@@ -4,12 +4,10 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, LOCAL};
-use crate::domain::docker_args::quoted;
-use crate::domain::entry::only_on_default_path;
-use crate::domain::names::VolumeName;
-use crate::domain::options::{self, Options};
-use crate::domain::text::is_of;
-use crate::domain::{Entry, Error, Problem, Result, Source, VolumeTarget};
+use crate::domain::{
+    Entry, Error, Options, Problem, Result, Source, VolumeName, VolumeTarget, is_of,
+    only_on_default_path, options, quoted,
+};
 use crate::fs::look::Kind;
 use crate::fs::real::missing_target;
 use crate::storage::ownership::StorageRoot;

@@ -5,10 +5,9 @@ use clap::Parser;
 use crate::commands::arguments::{self, Positional, given, pairs, parsed};
 use crate::context::Context;
 use crate::domain::entry::unsupported_scheduler;
-use crate::domain::paths::as_typed;
 use crate::domain::{
     ConnectorName, DOCKER_LOCAL, Entry, EntryName, Error, K3S, Mode, Ownership, Result, Scope,
-    Source, options, source,
+    Source, as_typed, options, source,
 };
 use crate::host::environment;
 use crate::storage::root::{self, Place};

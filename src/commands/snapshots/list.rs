@@ -2,8 +2,7 @@
 
 use crate::commands::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::size::readable;
-use crate::domain::{EntryName, Result, Snapshot};
+use crate::domain::{EntryName, Result, Snapshot, readable};
 use crate::ops::access;
 use crate::ops::entries::tell_problems;
 

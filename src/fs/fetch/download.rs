@@ -6,8 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256 as Sum};
 
-use crate::domain::error::{Error, Result};
-use crate::domain::web::{Sha256, WebAddress};
+use crate::domain::{Error, Result, Sha256, WebAddress};
 use crate::fs::fetch::{environment, program, words};
 use crate::fs::space;
 use crate::host::process::Program;

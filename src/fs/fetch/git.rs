@@ -4,8 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::domain::error::{Error, Result};
-use crate::domain::web::{GitReference, WebAddress};
+use crate::domain::{Error, GitReference, Result, WebAddress};
 use crate::fs::fetch::{environment, program, words};
 use crate::fs::tree;
 use crate::host::process::{self, Answer, Program};

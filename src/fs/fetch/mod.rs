@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub(crate) use download::download;
 pub(crate) use git::fetch as fetch_git;
 
-use crate::domain::error::Result;
+use crate::domain::Result;
 use crate::host::users::is_root;
 use crate::host::{process, rclone};
 

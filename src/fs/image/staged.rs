@@ -10,10 +10,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, Dir, OFlags, RenameFlags, renameat_with, statat, unlinkat};
 use rustix::io::Errno;
 
-use crate::domain::error::{Error, Result};
-use crate::domain::layout::Layout;
-use crate::domain::names::{EntryName, STAGED};
-use crate::domain::trash::TRASH;
+use crate::domain::{EntryName, Error, Layout, Result, STAGED, TRASH};
 use crate::fs::image::{Image, attached_at, detach, directory, is_kept, run};
 use crate::fs::tree;
 use crate::host::process::Program;

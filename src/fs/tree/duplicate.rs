@@ -9,8 +9,7 @@ use rustix::fs::{
     CWD, IFlags, Mode, RenameFlags, fchmod, fchown, ioctl_getflags, mkdirat, renameat_with, syncfs,
 };
 
-use crate::domain::error::{Error, Result};
-use crate::domain::snapshot::Made;
+use crate::domain::{Error, Made, Result};
 use crate::fs::subvolume;
 use crate::fs::tree::copy::{Owners, copy};
 use crate::fs::tree::{

@@ -15,7 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::fs::tree::{BENEATH, Copied, copy, open_below, open_without_links};
 
 /// The permissions that a file may be given. Who fills a file must not choose as whom it runs.

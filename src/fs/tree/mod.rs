@@ -37,7 +37,7 @@ pub(crate) use remove::remove;
 pub(crate) use unpack::{Attributes, Restored, Unpacking, must_stay_inside};
 pub(crate) use usage::{Usage, usage};
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::host::users::is_root;
 
 const DIRECTORY: OFlags = OFlags::RDONLY

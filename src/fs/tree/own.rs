@@ -11,7 +11,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::names::Found;
 use crate::fs::tree::open_any;

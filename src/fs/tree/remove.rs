@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, unlinkat};
 use rustix::io::Errno;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::fs::mount_points;
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::file::{is_file, remove_file};

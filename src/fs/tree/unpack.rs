@@ -15,7 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::domain::error::{Error, Result};
+use crate::domain::{Error, Result};
 use crate::fs::tree::copy::times;
 use crate::fs::tree::{BENEATH, DIRECTORY, ResolveFlags, enter, open_directory};
 

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
-use crate::domain::error::Result;
+use crate::domain::Result;
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::is_one_of;
 use crate::fs::tree::names::Found;

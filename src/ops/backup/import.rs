@@ -6,8 +6,9 @@ use std::path::Path;
 
 use super::{PROPERTIES, Parts, place};
 use crate::context::Context;
-use crate::domain::entry::SCHEMA_VERSION;
-use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Mode, Result, Source, recipe};
+use crate::domain::{
+    AppName, Attachment, Entry, EntryName, Error, Mode, Result, SCHEMA_VERSION, Source, recipe,
+};
 use crate::fs::archive;
 use crate::fs::tree::FILE_MODES;
 use crate::host::environment;

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, Volume};
-use crate::domain::docker_args::{mounted_source, quoted};
 use crate::domain::policy::VolumeOptions;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
+    mounted_source, quoted,
 };
 use crate::fs::jail;
 use crate::fs::real::RealPath;

@@ -24,8 +24,9 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::docker::volumes::{self, Listed};
-use crate::domain::docker_args::quoted;
-use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result, Source, Use, Whose};
+use crate::domain::{
+    AppName, Attachment, Entry, EntryName, Error, Result, Source, Use, Whose, quoted,
+};
 use crate::fs::mount_points;
 use crate::fs::real::RealPath;
 use crate::storage::ownership::StorageRoot;

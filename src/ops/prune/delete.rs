@@ -4,8 +4,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::snapshot::of_directory_name;
-use crate::domain::{AppName, EntryName, Error, Result, Source};
+use crate::domain::{AppName, EntryName, Error, Result, Source, of_directory_name};
 use crate::fs::real::overlap;
 use crate::ops::places::Places;
 use crate::ops::prune::find::{deletes_volume, why_kept};

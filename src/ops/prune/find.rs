@@ -5,11 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::snapshot::of_directory_name;
-use crate::domain::trash::LONGEST_NAME;
 use crate::domain::{
-    AppName, DirectoryName, Entry, EntryName, Moment, Result, SNAPSHOT, STAGED, Source, TRASH,
-    TrashId,
+    AppName, DirectoryName, Entry, EntryName, LONGEST_NAME, Moment, Result, SNAPSHOT, STAGED,
+    Source, TRASH, TrashId, of_directory_name,
 };
 use crate::fs::real::{RealPath, RealPaths};
 use crate::fs::tree::Usage;

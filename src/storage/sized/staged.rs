@@ -1,8 +1,7 @@
 //! What is behind an entry with a size, populated under a hidden name before the entry has it.
 
 use crate::context::Context;
-use crate::domain::size::readable;
-use crate::domain::{ByteSize, Entry, Error, Made, Result};
+use crate::domain::{ByteSize, Entry, Error, Made, Result, readable};
 use crate::fs::tree::Copied;
 use crate::fs::{image, subvolume};
 use crate::storage::ownership::StorageRoot;

@@ -15,7 +15,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::domain::snapshot::Made;
+use crate::domain::Made;
 use crate::fs::tree::copy::{Copied, Owners};
 
 /// How much is read at once where blocks cannot be shared, in bytes.

@@ -21,7 +21,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::snapshot::Made;
+use crate::domain::Made;
 use crate::fs::tree::copy::file::{Buffers, Shared};
 pub(super) use crate::fs::tree::copy::file::{copy_file, times};
 use crate::fs::tree::copy::links::Links;
