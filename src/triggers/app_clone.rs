@@ -19,9 +19,7 @@ use crate::types;
 /// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not given. Where one cannot
 /// be copied, the clone has no mounts.
 pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some((old, new)) = both(arguments)? else {
-        return Ok(());
-    };
+    let (old, new) = both(arguments)?;
     if old == new {
         return Ok(());
     }

@@ -11,9 +11,7 @@ use crate::store::files;
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
 /// where no other app mounts them.
 pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments, 0)? else {
-        return Ok(());
-    };
+    let app = app(arguments, 0)?;
     let forgotten = forget(&app, context)?;
     for sharing in forgotten.sharing {
         context.out.warn(&format!(
@@ -25,9 +23,7 @@ pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> 
 }
 
 pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some((old, new)) = both(arguments)? else {
-        return Ok(());
-    };
+    let (old, new) = both(arguments)?;
     let layout = context.store.layout().clone();
     let (from, to) = (layout.app(&old), layout.app(&new));
     if old == new {
@@ -66,8 +62,8 @@ pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> 
     Ok(())
 }
 
-/// The old and the new name of an app; none where one is missing.
-pub(super) fn both(arguments: &[String]) -> Result<Option<(AppName, AppName)>> {
+/// The old and the new name of an app.
+pub(super) fn both(arguments: &[String]) -> Result<(AppName, AppName)> {
     let new = app(arguments, 1)?;
-    Ok(app(arguments, 0)?.zip(new))
+    Ok((app(arguments, 0)?, new))
 }

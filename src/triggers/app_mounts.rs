@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{app, word};
 use crate::context::Context;
-use crate::domain::{Attachment, Entry, Phase, Result};
+use crate::domain::{Attachment, Entry, Error, Phase, Result};
 use crate::ops::mounts::{Row, colon_form};
 use crate::ops::report::warn_of_orphans;
 use crate::store::Mounts;
@@ -58,8 +58,12 @@ fn read(arguments: &[String], context: &mut Context) -> Result<(Phase, Mounts)> 
         "" => Ok(Phase::Deploy),
         phase => Phase::parse(phase),
     };
-    let (Some(app), Ok(phase)) = (app(arguments, 0)?, phase) else {
-        return Ok((Phase::Deploy, Mounts::default()));
+    let (app, phase) = match (app(arguments, 0), phase) {
+        (Ok(app), Ok(phase)) => (app, phase),
+        (Ok(_), Err(_)) | (Err(Error::Status(_)), _) => {
+            return Ok((Phase::Deploy, Mounts::default()));
+        }
+        (Err(error), _) => return Err(error),
     };
     let mounts = context.store.mounts(&app)?.readable()?;
     warn_of_orphans(&app, &mounts, context);

@@ -10,9 +10,7 @@ use crate::domain::Result;
 use crate::ops::backup;
 
 pub(crate) fn export_app(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments, 0)? else {
-        return Ok(());
-    };
+    let app = app(arguments, 0)?;
     let directory = directory(arguments, 1)?;
     let with_data = context.environment.backs_data_up();
     context.out.speak_aside(true);
@@ -20,9 +18,7 @@ pub(crate) fn export_app(arguments: &[String], context: &mut Context) -> Result<
 }
 
 pub(crate) fn import_app(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments, 0)? else {
-        return Ok(());
-    };
+    let app = app(arguments, 0)?;
     let directory = directory(arguments, 1)?;
     context.out.speak_aside(true);
     backup::import_app(&app, &directory, context)

@@ -18,9 +18,7 @@ const LARGEST: u64 = 1024 * 1024;
 /// Reads what an app needs from the `app.json` in its source. Where that says nothing of storage any more, what it said goes;
 /// what was imported stays.
 pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments, 0)? else {
-        return Ok(());
-    };
+    let app = app(arguments, 0)?;
     let document = app_json(&app, Path::new(word(arguments, 1)), context)?.unwrap_or_default();
     let value = serde_json::from_slice::<serde_json::Value>(&document);
     if value.is_ok_and(|value| value.get("storage").is_some()) {
@@ -103,17 +101,13 @@ pub(crate) fn released(arguments: &[String], context: &mut Context) -> Result<()
 
 /// Checks what the app mounts before the image is released and containers start; the refusal stops the deploy.
 pub(crate) fn checked(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments, 1)? else {
-        return Ok(());
-    };
+    let app = app(arguments, 1)?;
     prepare::release(&app, word(arguments, 2), context)
 }
 
 /// Forgets what the deploy has checked. The new containers run: where that fails, it is said, and no more.
 pub(crate) fn deployed(arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments, 0)? else {
-        return Ok(());
-    };
+    let app = app(arguments, 0)?;
     if let Err(error) = prepare::end(&app, context) {
         context.out.warn(&error.to_string());
     }

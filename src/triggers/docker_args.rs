@@ -42,14 +42,21 @@ enum Turn {
     Second,
 }
 
+impl Turn {
+    fn of(context: &Context) -> Self {
+        let is_second = context.row.name.starts_with("docker-args-process-");
+        if is_second { Self::Second } else { Self::First }
+    }
+}
+
 /// Answers the first of the two triggers, or the second where this host does not fire the first.
 fn answer(
-    turn: Turn,
     app: &AppName,
     asked: &Asked,
     context: &mut Context,
     print: impl FnOnce(&mut Context) -> Result<()>,
 ) -> Result<()> {
+    let turn = Turn::of(context);
     if turn == Turn::Second && context.store.take_asked(app, asked) {
         return Ok(());
     }
@@ -63,21 +70,10 @@ fn answer(
 /// Prints the mounts of the build phase, for builders that can mount; for the others says what is not mounted. Dokku builds
 /// on whatever this says, so what must not be built is told to Docker.
 pub(crate) fn build(arguments: &[String], context: &mut Context) -> Result<()> {
-    build_at(Turn::First, arguments, context)
-}
-
-/// As `docker-args-build`, unless that has just printed them.
-pub(crate) fn process_build(arguments: &[String], context: &mut Context) -> Result<()> {
-    build_at(Turn::Second, arguments, context)
-}
-
-fn build_at(turn: Turn, arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments, 0)? else {
-        return Ok(());
-    };
+    let app = app(arguments, 0)?;
     let builder = word(arguments, 1);
     let can_mount = builder.is_empty() || BUILDERS.contains(&builder);
-    answer(turn, &app, &Asked::of(Phase::Build), context, |context| {
+    answer(&app, &Asked::of(Phase::Build), context, |context| {
         let words = build_words(&app, builder, can_mount, context);
         print_or_refuse(&app, words, can_mount, context)
     })
@@ -117,24 +113,14 @@ fn build_words(
 /// Dokku asks without the number of a container first: then what the process type mounts is checked and prepared. With a
 /// number, the container is about to start: what has an exclusive entry before it is stopped.
 pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> {
-    deploy_at(Turn::First, arguments, 1, context)
-}
-
-/// As `docker-args-deploy`, unless that has just printed them.
-pub(crate) fn process_deploy(arguments: &[String], context: &mut Context) -> Result<()> {
-    deploy_at(Turn::Second, arguments, 2, context)
-}
-
-/// `tag` is the number of the argument that names the image's tag; the process type and the container follow.
-fn deploy_at(turn: Turn, arguments: &[String], tag: usize, context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments, 0)? else {
-        return Ok(());
-    };
+    let app = app(arguments, 0)?;
+    // The number of the argument that names the image's tag; the process type and the container follow.
+    let tag = if Turn::of(context) == Turn::First { 1 } else { 2 };
     let process_type = ProcessType::parse(word(arguments, tag + 1))?;
     let index = word(arguments, tag + 2);
     let number = index.parse().ok();
     let asked = Asked { phase: Phase::Deploy, process_type, index: number };
-    answer(turn, &app, &asked, context, |context| {
+    answer(&app, &asked, context, |context| {
         if word(arguments, tag + 1).is_empty() {
             let words = words_of(&app, Phase::Deploy, context);
             return print_or_refuse(&app, words, true, context);
@@ -158,19 +144,8 @@ fn deploy_at(turn: Turn, arguments: &[String], tag: usize, context: &mut Context
 
 /// Prints the mounts of one-off containers. Dokku starts them whatever this says, so what must not start is told to Docker.
 pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
-    run_at(Turn::First, arguments, context)
-}
-
-/// As `docker-args-run`, unless that has just printed them.
-pub(crate) fn process_run(arguments: &[String], context: &mut Context) -> Result<()> {
-    run_at(Turn::Second, arguments, context)
-}
-
-fn run_at(turn: Turn, arguments: &[String], context: &mut Context) -> Result<()> {
-    let Some(app) = app(arguments, 0)? else {
-        return Ok(());
-    };
-    answer(turn, &app, &Asked::of(Phase::Run), context, |context| {
+    let app = app(arguments, 0)?;
+    answer(&app, &Asked::of(Phase::Run), context, |context| {
         let words = words_of(&app, Phase::Run, context);
         print_or_refuse(&app, words, true, context)
     })

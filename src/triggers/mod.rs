@@ -12,14 +12,14 @@ pub(crate) mod install;
 pub(crate) mod report;
 pub(crate) mod uninstall;
 
-use crate::domain::{AppName, Result};
+use crate::domain::{AppName, Error, Result};
 
 /// The app that a trigger was fired for; Dokku names it, and whether it exists is Dokku's business. A trigger
-/// without an app is for nobody.
-fn app(words: &[String], index: usize) -> Result<Option<AppName>> {
+/// without an app is for nobody, and ends well.
+fn app(words: &[String], index: usize) -> Result<AppName> {
     match word(words, index) {
-        "" => Ok(None),
-        name => AppName::parse(name).map(Some),
+        "" => Err(Error::Status(0)),
+        name => AppName::parse(name),
     }
 }
 
