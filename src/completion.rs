@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind, Row};
 use crate::domain::Result;
-use crate::host::process::Program;
+use crate::host::Program;
 use crate::types;
 
 /// The part of the script that is the same whatever the catalog says.

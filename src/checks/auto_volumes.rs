@@ -23,10 +23,7 @@ use crate::domain::{
 use crate::host::environment;
 use crate::ops::auto_volumes::made_for;
 use crate::ops::{access, destroy};
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::ownership::{Ids, StorageRoot};
-use crate::storage::root;
-use crate::storage::staged::{Staged, clear_staged};
+use crate::storage::{EntryLock, Ids, Staged, StorageRoot, clear_staged, root};
 use crate::store::Store;
 
 /// What an image declares and nothing is mounted at.

@@ -7,8 +7,7 @@ use crate::domain::{
     AppName, ContainerPath, DOCKER_LOCAL, Finding, Phase, Phases, Result, Severity,
 };
 use crate::ops::scheduler;
-use crate::store::docker_options::OptionsFile;
-use crate::store::{Mounts, Store};
+use crate::store::{Mounts, OptionsFile, Store};
 
 /// What an app has mounted, through storage and through docker-options.
 #[derive(Default)]

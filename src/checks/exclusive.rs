@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::context::Context;
 use crate::docker::containers::{Container, Mount};
 use crate::domain::{AppName, Entry, Finding, Phase, ProcessType, Result, Severity, Source};
-use crate::fs::real::overlap;
+use crate::fs::overlap;
 use crate::ops::{access, scheduler};
 use crate::store::Mounted;
 

@@ -11,9 +11,8 @@ use crate::domain::{
     Source, User, mounted_source, quoted,
 };
 use crate::fs::look::{Kind, Looked};
-use crate::storage::root::Place;
-use crate::store::Mounted;
-use crate::store::docker_options::OptionsFile;
+use crate::storage::Place;
+use crate::store::{Mounted, OptionsFile};
 use crate::types;
 
 /// The image of an app: its user, and what it has at the paths at which the app mounts something. What was seen in it once

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use crate::context::Context;
 use crate::docker::{self, IdMap};
 use crate::domain::{Attachment, Entry, Finding, Severity};
-use crate::storage::root::{Place, default_path};
+use crate::storage::{Place, default_path};
 use crate::types;
 
 /// The directories and files of the storage root that have another owner or mode than their entries note.

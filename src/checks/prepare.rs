@@ -37,13 +37,13 @@ use crate::domain::{
     AppName, Attachment, CheckedMounts, DOCKER_LOCAL, Entry, Error, Finding, ImageFacts,
     MissingSource, Phase, ProcessType, Result, Severity, Source, Subpath, UnwritableSource, quoted,
 };
-use crate::fs::real::missing_target;
+use crate::fs::missing_target;
 use crate::host::environment;
 use crate::ops::scheduler;
 use crate::ops::usable;
 use crate::ops::usage::{NEARLY_FULL, share_of};
-use crate::storage::ownership::{self, Directory, Ids, StorageRoot};
-use crate::storage::root;
+use crate::storage::ownership::Directory;
+use crate::storage::{Ids, StorageRoot, ownership, root};
 use crate::store::{Mounted, Mounts};
 use crate::types;
 

@@ -8,11 +8,9 @@ use crate::docker::containers::{self, Container};
 use crate::domain::{
     AppName, ContainerPath, Finding, Phase, ProcessType, Severity, Source, mounted_source,
 };
-use crate::fs::real::Identity;
-use crate::storage::ownership::StorageRoot;
-use crate::storage::root::Place;
-use crate::store::docker_options::OptionsFile;
-use crate::store::{Mounted, Mounts};
+use crate::fs::Identity;
+use crate::storage::{Place, StorageRoot};
+use crate::store::{Mounted, Mounts, OptionsFile};
 use crate::types;
 
 /// Those of the running containers that have a process type of the app: those of a deploy.

@@ -10,14 +10,12 @@ use crate::domain::{
     quoted,
 };
 use crate::fs::look::{Kind, Looked};
-use crate::fs::real::{missing_target, overlap};
+use crate::fs::{missing_target, overlap};
 use crate::host::environment;
 use crate::ops::places::judge;
 use crate::ops::scheduler;
-use crate::storage::ownership::StorageRoot;
-use crate::storage::root::default_path;
-use crate::store::docker_options::{OptionMount, OptionsFile};
-use crate::store::{Mounted, Mounts};
+use crate::storage::{StorageRoot, default_path};
+use crate::store::{Mounted, Mounts, OptionMount, OptionsFile};
 use crate::{docker, types};
 
 /// A finding about a mount: its sentence begins with the source, the container path and the entry, and goes on with `rest`.

@@ -7,9 +7,8 @@ use crate::domain::{
     quoted,
 };
 use crate::ops::prune::find::Unreferred;
-use crate::storage::root::{Place, default_path};
-use crate::store::docker_options::{OptionMount, VolumeLine};
-use crate::store::{Entries, Mounts};
+use crate::storage::{Place, default_path};
+use crate::store::{Entries, Mounts, OptionMount, VolumeLine};
 use crate::types;
 
 /// Attachments without an entry, and lines that cannot be read.

@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::ops::mount_set::MountSet;
 use crate::ops::{access, mount, restart, scheduler};
 use crate::storage::root;
-use crate::store::entries::no_such_entry;
+use crate::store::no_such_entry;
 
 /// The largest document, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;

@@ -10,7 +10,7 @@ use crate::domain::{AppName, Entry, Error, Result};
 use crate::fs::bounded;
 use crate::ops::{access, apps, confirmation};
 use crate::render::Format;
-use crate::storage::entry_lock::EntryLock;
+use crate::storage::EntryLock;
 
 /// The heading of flags that Dokku's own commands do not have.
 pub const OWN: &str = "own";

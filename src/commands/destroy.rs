@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::domain::{Entry, EntryName, Result};
 use crate::ops::destroy::{carry_out, holds_data, plan};
 use crate::ops::{access, apps, confirmation, trash};
-use crate::storage::staged::clear_staged;
+use crate::storage::clear_staged;
 use crate::types::{self, Removal};
 
 #[derive(Debug, Parser)]

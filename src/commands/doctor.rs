@@ -9,8 +9,7 @@ use crate::domain::{AppName, Error, Finding, Phase, Result, Severity};
 use crate::ops::report::{every_app, loaded, visible};
 use crate::ops::{access, apps};
 use crate::render::Format;
-use crate::store::Mounts;
-use crate::store::reading::EntryCache;
+use crate::store::{EntryCache, Mounts};
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (output, positional) = arguments::parse::<Output>(words, context)?;

@@ -6,9 +6,7 @@ use super::arguments;
 use crate::context::Context;
 use crate::domain::{DirectoryName, Ownership, Result, Source};
 use crate::ops::places::judge;
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::root;
-use crate::storage::staged::clear_staged;
+use crate::storage::{EntryLock, clear_staged, root};
 
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -12,7 +12,7 @@ use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, 
 use crate::host::plugn;
 use crate::ops::places::judge;
 use crate::ops::{access, apps};
-use crate::storage::root::Place;
+use crate::storage::Place;
 use crate::types;
 
 /// The image unless another is named.

@@ -14,9 +14,8 @@ use crate::ops::mount_new::mount_new;
 use crate::ops::mount_set::MountSet;
 use crate::ops::places::judge;
 use crate::ops::{access, restart, scheduler};
-use crate::storage::ownership::Ids;
-use crate::storage::root;
-use crate::store::entries::{changed_meanwhile, no_such_entry};
+use crate::storage::{Ids, root};
+use crate::store::{changed_meanwhile, no_such_entry};
 
 #[derive(Debug, Parser)]
 struct Arguments {

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::domain::{AppName, Entry, Result};
 use crate::ops::report::{every_app, loaded, one, visible};
 use crate::render::Format;
-use crate::store::reading::EntryCache;
+use crate::store::EntryCache;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse(words, context)?;

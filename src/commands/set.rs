@@ -8,8 +8,7 @@ use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope, is_of};
 use crate::ops::places::Places;
 use crate::ops::update::update;
 use crate::ops::{access, content};
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::root::{self, Place};
+use crate::storage::{EntryLock, Place, root};
 use crate::types;
 
 #[derive(Debug, Parser)]

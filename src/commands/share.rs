@@ -7,8 +7,7 @@ use crate::context::Context;
 use crate::domain::{AppName, Error, Result, Share};
 use crate::ops::share::name;
 use crate::ops::{apps, mount, restart, scheduler};
-use crate::store::reading::EntryCache;
-use crate::store::{Mounted, Mounts, Store};
+use crate::store::{EntryCache, Mounted, Mounts, Store};
 
 #[derive(Debug, Parser)]
 struct ShareArguments {

@@ -10,12 +10,10 @@ use super::arguments::{self, Output, given};
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{ByteSize, Entry, EntryName, Result, Source, readable};
-use crate::fs::image;
-use crate::fs::space::{self, Fullness};
+use crate::fs::space::Fullness;
+use crate::fs::{image, space};
 use crate::ops::{access, apps};
-use crate::storage::ownership::StorageRoot;
-use crate::storage::root::Place;
-use crate::storage::{self, sized};
+use crate::storage::{self, Place, StorageRoot, sized};
 use crate::types;
 
 /// How wide a bar is, in characters.

@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::row::{Catalog, Row};
 use crate::domain::{Layout, Result};
-use crate::host::environment::Environment;
-use crate::host::users;
+use crate::host::{Environment, users};
 use crate::render::Printer;
 use crate::store::{Owner, Store};
 

@@ -17,9 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::domain::{Result, options};
-use crate::host::environment::Environment;
-use crate::host::process::{Answer, Program};
-use crate::host::users;
+use crate::host::{Answer, Environment, Program, users};
 
 /// The engine's socket unless `DOCKER_HOST` says otherwise. Only root can put something in its place.
 const SOCKET: &str = "/var/run/docker.sock";

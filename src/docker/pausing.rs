@@ -11,8 +11,7 @@ use serde_json::Value;
 
 use crate::docker::Docker;
 use crate::domain::{Error, Result};
-use crate::host::environment::Environment;
-use crate::host::process::Program;
+use crate::host::{Environment, Program};
 
 /// What the process says once all containers are paused.
 pub(crate) const DONE: &str = "paused";

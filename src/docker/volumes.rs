@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::docker::{CHANGING, Docker, LOOKING, Reply, filters, members};
 use crate::domain::{Options, Result, VolumeTarget, options};
-use crate::host::environment::Environment;
+use crate::host::Environment;
 
 pub(crate) use crate::domain::volume_target::LOCAL;
 

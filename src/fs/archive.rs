@@ -13,7 +13,7 @@ use tar::{Archive, EntryType, Header, PaxExtensions};
 use crate::domain::{Error, Result};
 use crate::fs::tree::{Attributes, Restored, Unpacking};
 use crate::fs::{bounded, space};
-use crate::host::process::Program;
+use crate::host::Program;
 
 /// The longest name that stands in a member of its own.
 const LONGEST_EXTENSION: u64 = 64 * 1024;

@@ -40,7 +40,7 @@ use rustix::io::FdFlags;
 
 use crate::domain::{ByteSize, Error, Layout, Result, STAGED};
 use crate::fs::{fuse, mount_points, subvolume, tree};
-use crate::host::process::Program;
+use crate::host::Program;
 
 /// The directory of the images, below the root of the store.
 const DIRECTORY: &str = "storage-images";

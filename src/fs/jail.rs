@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::domain::{AppName, Policy, Result};
-use crate::fs::real::RealPath;
+use crate::fs::RealPath;
 
 /// Refuses a host path, which leads to `real`, where the policy does not allow it. The links in the directories of the
 /// policy are resolved, too.

@@ -12,3 +12,5 @@ pub(crate) mod real;
 pub(crate) mod space;
 pub(crate) mod subvolume;
 pub(crate) mod tree;
+
+pub(crate) use real::{Identity, RealPath, missing_target, overlap};

@@ -9,8 +9,7 @@ use rustix::fs::{AtFlags, fstat, fstatfs};
 use rustix::io::{Errno, FdFlags};
 
 use crate::domain::{ByteSize, Error, Result};
-use crate::host::process::Program;
-use crate::host::users::is_root;
+use crate::host::{Program, is_root};
 
 /// The kind of a btrfs, as `statfs(2)` tells it.
 pub(super) const MAGIC: u64 = 0x9123_683E;

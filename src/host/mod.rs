@@ -6,3 +6,7 @@ pub(crate) mod process;
 pub(crate) mod rclone;
 pub(crate) mod terminal;
 pub(crate) mod users;
+
+pub(crate) use environment::Environment;
+pub(crate) use process::{Answer, Program};
+pub(crate) use users::is_root;

@@ -16,11 +16,10 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Scope, Source, Use, Whose};
-use crate::fs::jail;
-use crate::fs::real::RealPath;
+use crate::fs::{RealPath, jail};
 use crate::ops::apps;
 use crate::ops::places::{Places, judge};
-use crate::store::entries::no_such_entry;
+use crate::store::no_such_entry;
 
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
 /// cannot see does not exist for the caller.

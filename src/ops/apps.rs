@@ -1,8 +1,7 @@
 //! Which apps there are for this caller.
 
 use crate::domain::{AppName, Error, Result};
-use crate::host::environment::Environment;
-use crate::host::plugn;
+use crate::host::{Environment, plugn};
 use crate::store::Store;
 
 const ACCESS: &str = "user-auth-app";

@@ -8,9 +8,8 @@ use crate::domain::{AppName, Entry, EntryName, Error, Result, Source, as_typed, 
 use crate::fs::{bounded, jail};
 use crate::ops::places::judge;
 use crate::ops::{access, apps, restart};
-use crate::storage::entry_lock::EntryLock;
 use crate::storage::file::{LARGEST, StagedFile};
-use crate::storage::root::Place;
+use crate::storage::{EntryLock, Place};
 use crate::types;
 
 const STANDARD_INPUT: &str = "-";

@@ -3,10 +3,7 @@
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Result, Source, Trashed};
 use crate::ops::{access, places, scheduler, trash};
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::root::Place;
-use crate::storage::sized;
-use crate::storage::staged::Staged;
+use crate::storage::{EntryLock, Place, Staged, sized};
 use crate::store::Store;
 use crate::types::{self, Removal};
 

@@ -3,8 +3,7 @@
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Result};
 use crate::ops::{access, apps};
-use crate::store::Store;
-use crate::store::reading::EntryCache;
+use crate::store::{EntryCache, Store};
 use std::collections::HashMap;
 
 /// The entries that the caller may see, each with the apps of the caller that mount it.

@@ -5,8 +5,7 @@ use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, Error, FlagMount, Phase, Phases, Result, quoted,
 };
 use crate::ops::access;
-use crate::store::docker_options::OptionsFile;
-use crate::store::{MountsFile, files};
+use crate::store::{MountsFile, OptionsFile, files};
 
 /// Takes an app's lines over: entries, attachments and docker-options' files change in one step.
 ///

@@ -5,11 +5,8 @@ use crate::domain::{AppName, Attachment, DOCKER_LOCAL, Entry, Result, Source, en
 use crate::host::environment;
 use crate::ops::mount::{check, refuse_collision};
 use crate::ops::{access, scheduler};
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::ownership::{Ids, StorageRoot};
-use crate::storage::root;
-use crate::storage::staged::{Staged, clear_staged};
-use crate::store::entries::changed_meanwhile;
+use crate::storage::{EntryLock, Ids, Staged, StorageRoot, clear_staged, root};
+use crate::store::changed_meanwhile;
 
 /// Makes the entry `APP-data`, or the next one whose name is free, and mounts it. The directory belongs to `owner`, where one is known.
 pub(crate) fn mount_new(

@@ -5,8 +5,7 @@ use crate::domain::{AppName, Attachment, Entry, Error, Ownership, ProcessType, R
 use crate::ops::mount::{check, refuse_collision};
 use crate::ops::places::judge;
 use crate::ops::{access, unmount};
-use crate::store::MountsFile;
-use crate::store::entries::changed_meanwhile;
+use crate::store::{MountsFile, changed_meanwhile};
 
 pub(crate) struct MountSet {
     mounts: Vec<(Entry, Attachment)>,

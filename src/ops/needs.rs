@@ -7,8 +7,7 @@ use crate::domain::{
 };
 use crate::ops::places::judge;
 use crate::ops::{access, restart, scheduler};
-use crate::store::Change;
-use crate::store::entries::changed_meanwhile;
+use crate::store::{Change, changed_meanwhile};
 use std::io::{BufRead, IsTerminal};
 
 pub(crate) fn linked<'a>(need: &Need, attachments: &[&'a Attachment]) -> Option<&'a Attachment> {

@@ -11,12 +11,9 @@ use crate::ops::access;
 use crate::ops::places::judge;
 use crate::ops::snapshots::existing;
 use crate::ops::web::Web;
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::root::{self, Place};
-use crate::storage::sized;
 use crate::storage::sized::staged::Original;
-use crate::storage::snapshots::{SnapshotKind, said};
-use crate::storage::staged::{Staged, clear_staged};
+use crate::storage::snapshots::said;
+use crate::storage::{EntryLock, Place, SnapshotKind, Staged, clear_staged, root, sized};
 use crate::store::{Store, files};
 use crate::types::{self, snapshot_kind};
 

@@ -5,8 +5,7 @@ use crate::domain::docker_args;
 use crate::domain::{AppName, Phase, Result, or_empty};
 use crate::ops::apps;
 use crate::render::report::{Asked, Report};
-use crate::store::reading::EntryCache;
-use crate::store::{Mounts, Store};
+use crate::store::{EntryCache, Mounts, Store};
 use crate::types;
 use std::borrow::Cow;
 

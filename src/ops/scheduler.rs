@@ -2,8 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::{AppName, DOCKER_LOCAL, Entry, Error, K3S, ProcessType, Result};
-use crate::host::plugn;
-use crate::host::process::Answer;
+use crate::host::{Answer, plugn};
 use crate::store::files;
 
 /// The scheduler that an app, or else every app, was given; Dokku's default where none was.

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::docker::containers::{self, Container};
 use crate::docker::volumes::{self, Listed};
 use crate::domain::{Entry, EntryName, Error, Result, Snapshot, SnapshotName};
-use crate::fs::real::RealPath;
+use crate::fs::RealPath;
 use crate::store::Store;
 use std::path::Path;
 

@@ -14,9 +14,7 @@ use crate::fs::space;
 use crate::fs::tree::Usage;
 use crate::ops::places::{self, Places};
 use crate::ops::{access, apps};
-use crate::storage::ownership::StorageRoot;
-use crate::storage::sized;
-use crate::storage::staged::Staged;
+use crate::storage::{Staged, StorageRoot, sized};
 use crate::store::Store;
 
 /// Below this share of free space, in percent, the trash makes room.

@@ -8,8 +8,8 @@ use crate::context::Context;
 use crate::domain::{Entry, Error, Result};
 use crate::ops::places::Places;
 use crate::ops::scheduler;
-use crate::storage::root::DirectorySpec;
-use crate::store::entries::no_such_entry;
+use crate::storage::DirectorySpec;
+use crate::store::no_such_entry;
 
 /// Changes an entry under the lock, then its directory or the cluster; puts the entry back where these refuse.
 pub(crate) fn update(

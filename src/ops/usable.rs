@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::domain::{Entry, Error, Problem, Result};
-use crate::storage::entry_lock::EntryLock;
+use crate::storage::EntryLock;
 use crate::types;
 
 pub(crate) fn sentence(entry: &Entry, problem: &Problem) -> String {

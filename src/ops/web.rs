@@ -10,8 +10,7 @@ use crate::domain::{Error, GitReference, Result, Sha256, WebAddress, readable};
 use crate::fs::tree::Depth;
 use crate::fs::{archive, fetch};
 use crate::render::progress;
-use crate::storage::ownership::{Ids, StorageRoot};
-use crate::storage::staged::Staged;
+use crate::storage::{Ids, Staged, StorageRoot};
 
 const NAMELESS: &str = "download";
 

@@ -12,14 +12,13 @@ use crate::domain::{
     of_directory_name,
 };
 use crate::fs;
-use crate::fs::image;
 use crate::fs::look::Looked;
-use crate::fs::real::{Identity, RealPath};
-use crate::fs::tree::{self, Depth};
+use crate::fs::tree::Depth;
+use crate::fs::{Identity, RealPath, image, tree};
 use crate::privileged::{no_more_than, root, unknown, word};
 use crate::render::progress;
-use crate::storage::ownership::{self, Ids, must_be_a_containers};
-use crate::storage::staged::staged_name;
+use crate::storage::ownership::must_be_a_containers;
+use crate::storage::{Ids, ownership, staged_name};
 
 /// `chown-storage-dir NAME UID[:GID] [--directory-only [PART]|--make PART]`: gives a directory and all that is in it to a
 /// user, or only the directory itself or a part of it; or makes a part of it, which is that user's. A file directly below the

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::domain::{ByteSize, DirectoryName, EntryName, Error, Result, STAGED, TRASH, TrashId};
-use crate::fs::image::{self, Image};
-use crate::fs::{mount_points, subvolume, tree};
+use crate::fs::image::Image;
+use crate::fs::{image, mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
 use crate::privileged::{root, word};
-use crate::storage::keeping::RuntimePaths;
+use crate::storage::RuntimePaths;
 use crate::store::Store;
 
 /// What a caller may say behind a size.

@@ -13,11 +13,8 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::domain::{Entry, Error, Mode, Result};
 use crate::fs::tree::FILE_MODES;
-use crate::storage::ownership::{Ids, StorageRoot};
-use crate::storage::root;
-use crate::storage::staged::Staged;
-use crate::store::files::{self, is_absent};
-use crate::store::{Change, Rights};
+use crate::storage::{Ids, Staged, StorageRoot, root};
+use crate::store::{Change, Rights, files, is_absent};
 
 /// The largest file, in bytes: 64 MiB.
 pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;

@@ -9,7 +9,7 @@ use sha1::{Digest, Sha1};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::fs::{fuse, mount_points};
-use crate::storage::ownership::StorageRoot;
+use crate::storage::StorageRoot;
 
 /// Where the supervisors have what is forgotten at the next start of the host.
 const RUN: &str = "/run/dokku-storage";

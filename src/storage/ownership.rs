@@ -22,14 +22,11 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::docker::{self, CONTAINER_IDS, IdMap};
 use crate::domain::{Error, INSTALL_AGAIN, Layout, Mode, Ownership, Result};
-use crate::fs::archive::{self, Takes};
-use crate::fs::image;
+use crate::fs::archive::Takes;
 use crate::fs::look::Looked;
-use crate::fs::real::{Identity, RealPath};
-use crate::fs::tree::{self, Copied, Depth, Usage};
-use crate::host::environment::Environment;
-use crate::host::process::{Answer, Program};
-use crate::host::users::is_root;
+use crate::fs::tree::{Copied, Depth, Usage};
+use crate::fs::{Identity, RealPath, archive, image, tree};
+use crate::host::{Answer, Environment, Program, is_root};
 
 /// The ids that Dokku takes for those of user namespaces, on every host.
 const ASSUMED_IDS: std::ops::RangeInclusive<u32> = 165_536..=231_071;

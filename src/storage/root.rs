@@ -7,9 +7,7 @@ use crate::domain::{Entry, Ownership, Result, Source};
 use crate::fs::mount_points;
 use crate::fs::tree::{Copied, Depth};
 use crate::render::progress;
-use crate::storage::file;
-use crate::storage::ownership::{self, Ids, StorageRoot};
-use crate::storage::staged::Staged;
+use crate::storage::{Ids, Staged, StorageRoot, file, ownership};
 use crate::store::{Change, files};
 
 /// The path of the directory that an entry has unless another was chosen.

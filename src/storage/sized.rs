@@ -6,11 +6,10 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Problem, Result, Source, readable};
-use crate::fs::image::{self, LEAST, PROGRAMS};
-use crate::fs::{mount_points, space, subvolume};
-use crate::host::users::is_root;
-use crate::storage::ownership::StorageRoot;
-use crate::storage::root;
+use crate::fs::image::{LEAST, PROGRAMS};
+use crate::fs::{image, mount_points, space, subvolume};
+use crate::host::is_root;
+use crate::storage::{StorageRoot, root};
 
 const HELPER: &str = "size-storage-dir";
 

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::domain::{Result, STAGED};
-use crate::host::environment::Environment;
-use crate::host::process;
-use crate::storage::ownership::StorageRoot;
+use crate::host::{Environment, process};
+use crate::storage::StorageRoot;
 use crate::store::{Store, Work};
 
 /// A hidden name of the storage root that this command is at work on. What is there when it ends is removed, so that

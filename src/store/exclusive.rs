@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Store;
 use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result, Source, Use};
-use crate::fs::real::RealPath;
+use crate::fs::RealPath;
 
 const FIELD: &str = "exclusive";
 

@@ -45,11 +45,13 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use asked::Asked;
 pub(crate) use change::{Change, OWN_DIRECTORIES};
-pub(crate) use entries::Entries;
+pub(crate) use docker_options::{OptionMount, OptionsFile, VolumeLine};
+pub(crate) use entries::{Entries, changed_meanwhile, no_such_entry};
 pub use files::Owner;
+pub(crate) use files::is_absent;
 pub(crate) use mounts::Line;
 pub use mounts::MountsFile;
-pub(crate) use reading::{Mounted, Mounts};
+pub(crate) use reading::{EntryCache, Mounted, Mounts};
 pub(crate) use rights::Rights;
 pub(crate) use work::Work;
 

@@ -10,9 +10,7 @@ use crate::domain::{
 };
 use crate::host::plugn;
 use crate::ops::unmount::{self, legacy_entries};
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::root::{self, Place};
-use crate::storage::staged::Staged;
+use crate::storage::{EntryLock, Place, Staged, root};
 use crate::store::{Change, Mounted, Store};
 use crate::types;
 

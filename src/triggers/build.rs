@@ -10,7 +10,7 @@ use crate::domain::needs::parse;
 use crate::domain::{AppName, Error, MissingSource, Phase, Result};
 use crate::fs::tree;
 use crate::ops::needs;
-use crate::store::files::{self, is_absent};
+use crate::store::{files, is_absent};
 
 /// The largest `app.json` that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;

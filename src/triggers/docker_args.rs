@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::ops::access::must_be_in_scope;
 use crate::ops::places::judge;
 use crate::ops::scheduler;
-use crate::storage::root::Place;
+use crate::storage::Place;
 use crate::store::{Asked, Mounted};
 use crate::types;
 

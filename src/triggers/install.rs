@@ -37,14 +37,12 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::context::row::Kind;
 use crate::domain::{AppName, Error, INSTALL_AGAIN, Installed, Result};
-use crate::fs::image;
-use crate::fs::tree::{self, Depth};
-use crate::host::process::Program;
-use crate::host::users::is_root;
+use crate::fs::tree::Depth;
+use crate::fs::{image, tree};
+use crate::host::{Program, is_root};
 use crate::ops::{migrate, trash, usable};
 use crate::privileged::root;
-use crate::storage::sized;
-use crate::storage::staged::clear_staged;
+use crate::storage::{clear_staged, sized};
 use crate::store::{OWN_DIRECTORIES, app_directories, files};
 use crate::types;
 

@@ -7,7 +7,7 @@ use super::word;
 use crate::context::Context;
 use crate::domain::{Error, Installed, Result};
 use crate::fs::tree;
-use crate::host::users::is_root;
+use crate::host::is_root;
 use crate::privileged::{ATTACHING, UNIT};
 
 pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::{Connector, Entry, Mode, Options, Ownership, Problem, Result, Source};
-use crate::host::environment::Environment;
+use crate::host::Environment;
 use crate::types::{
     Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, renewed,
     volume,

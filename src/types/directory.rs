@@ -2,9 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Error, Problem, Result, only_on_default_path};
-use crate::storage::root::{self, Place};
-use crate::storage::sized;
-use crate::storage::snapshots::SnapshotKind;
+use crate::storage::{Place, SnapshotKind, root, sized};
 use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
 #[derive(Debug)]

@@ -4,10 +4,8 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::{Entry, Problem, Result, Source};
-use crate::storage::root::Place;
-use crate::storage::snapshots::SnapshotKind;
-use crate::storage::{self, file};
-use crate::store::files::is_absent;
+use crate::storage::{self, Place, SnapshotKind, file};
+use crate::store::is_absent;
 use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
 #[derive(Debug)]

@@ -61,9 +61,8 @@ use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::docker_args;
 use crate::domain::{Attachment, ByteSize, Connector, ConnectorName, Entry, K3S, Result, Source};
-use crate::host::environment::Environment;
-use crate::storage::root::DirectorySpec;
-use crate::storage::snapshots::SnapshotKind;
+use crate::host::Environment;
+use crate::storage::{DirectorySpec, SnapshotKind};
 use crate::store::Store;
 
 /// Every type, in the order in which they are listed.

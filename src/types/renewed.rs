@@ -6,7 +6,7 @@
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, LOCAL, Volume};
 use crate::domain::{Entry, Error, Options, Result, Source};
-use crate::store::entries::changed_meanwhile;
+use crate::store::changed_meanwhile;
 use crate::types::volume::{created, no_answer, out_of_reach};
 
 /// The label with the entry's name.

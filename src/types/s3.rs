@@ -11,11 +11,8 @@ use crate::context::Context;
 use crate::domain::docker_args;
 use crate::domain::{Attachment, ByteSize, Entry, Problem, Result, Source, VolumeOptions};
 use crate::fs::{fuse, mount_points};
-use crate::host::environment::Environment;
-use crate::host::rclone;
-use crate::host::users::is_root;
-use crate::storage::keeping::{self, RuntimePaths};
-use crate::storage::root::{self, Place};
+use crate::host::{Environment, is_root, rclone};
+use crate::storage::{Place, RuntimePaths, keeping, root};
 use crate::types::{
     Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType,
 };

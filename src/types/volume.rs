@@ -9,9 +9,8 @@ use crate::domain::{
     only_on_default_path, options, quoted,
 };
 use crate::fs::look::Kind;
-use crate::fs::real::missing_target;
-use crate::storage::ownership::StorageRoot;
-use crate::storage::root;
+use crate::fs::missing_target;
+use crate::storage::{StorageRoot, root};
 use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
 #[derive(Debug)]

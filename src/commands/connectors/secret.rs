@@ -5,7 +5,8 @@ use std::io::Read;
 use crate::context::Context;
 use crate::domain::{Connector, Error, Result, Secret};
 use crate::fs::bounded;
-use crate::host::terminal::{self, Asked};
+use crate::host::terminal;
+use crate::host::terminal::Asked;
 
 /// How a secret is given.
 pub(super) const HOW: &str = "arguments can be seen by everybody on the host; give the secret on standard input, at the prompt, or with --secret-file PATH";

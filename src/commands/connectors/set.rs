@@ -6,8 +6,7 @@ use crate::context::Context;
 use crate::domain::{Connector, Entry, Result, Secret, options};
 use crate::ops::entries::tell_problems;
 use crate::ops::restart;
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::root::Place;
+use crate::storage::{EntryLock, Place};
 use crate::types;
 
 #[derive(Debug)]

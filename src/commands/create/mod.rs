@@ -10,11 +10,8 @@ use crate::domain::{Entry, Result, Sha256, Source, source};
 use crate::ops::places::{Places, judge};
 use crate::ops::populate::{self, Origin};
 use crate::ops::{access, content, scheduler};
-use crate::storage::entry_lock::EntryLock;
 use crate::storage::file::StagedFile;
-use crate::storage::root::{DirectorySpec, Place};
-use crate::storage::sized;
-use crate::storage::staged::clear_staged;
+use crate::storage::{DirectorySpec, EntryLock, Place, clear_staged, sized};
 use crate::types::{self, Request};
 
 /// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.

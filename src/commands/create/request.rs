@@ -10,7 +10,7 @@ use crate::domain::{
     Source, as_typed, options, source,
 };
 use crate::host::environment;
-use crate::storage::root::{self, Place};
+use crate::storage::{Place, root};
 use crate::types::{self, Reach, Request};
 
 #[derive(Debug, Parser)]

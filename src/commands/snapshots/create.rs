@@ -8,8 +8,7 @@ use crate::docker::pausing::Paused;
 use crate::domain::{Entry, Made, Moment, Result, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
 use crate::ops::snapshots::{containers_with, must_be_free};
-use crate::storage::snapshots::{self, SnapshotKind};
-use crate::storage::staged::{Staged, clear_staged};
+use crate::storage::{SnapshotKind, Staged, clear_staged, snapshots};
 use crate::types;
 
 #[derive(Debug, Parser)]

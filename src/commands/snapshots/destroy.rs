@@ -5,8 +5,7 @@ use crate::context::Context;
 use crate::domain::{Result, Snapshot, Source};
 use crate::ops::places;
 use crate::ops::snapshots::existing;
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::staged::{Staged, clear_staged};
+use crate::storage::{EntryLock, Staged, clear_staged};
 use crate::store::Store;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {

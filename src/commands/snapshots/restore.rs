@@ -9,9 +9,7 @@ use crate::domain::{AppName, Entry, Made, Moment, Result, Snapshot, SnapshotName
 use crate::ops::places::{self, Places};
 use crate::ops::snapshots::{containers_with, existing, must_be_free};
 use crate::ops::{access, apps};
-use crate::storage::root;
-use crate::storage::staged::{Staged, clear_staged};
-use crate::storage::{sized, snapshots};
+use crate::storage::{Staged, clear_staged, root, sized, snapshots};
 use crate::store::Store;
 use crate::types;
 

@@ -9,7 +9,7 @@ use crate::ops::confirmation;
 use crate::ops::places::Places;
 use crate::ops::trash::{called, empty_expired, remove, shown_size, usage, visible};
 use crate::render::table::table;
-use crate::storage::staged::clear_staged;
+use crate::storage::clear_staged;
 
 #[derive(Debug, Parser)]
 struct Arguments {

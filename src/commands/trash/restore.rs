@@ -7,8 +7,7 @@ use crate::context::Context;
 use crate::domain::{DirectoryName, Entry, EntryName, Result, Source, Trashed};
 use crate::ops::places::judge;
 use crate::ops::trash::{called, visible};
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::sized;
+use crate::storage::{EntryLock, sized};
 use crate::store::Store;
 use crate::types;
 

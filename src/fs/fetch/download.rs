@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256 as Sum};
 use crate::domain::{Error, Result, Sha256, WebAddress};
 use crate::fs::fetch::{environment, program, words};
 use crate::fs::space;
-use crate::host::process::Program;
+use crate::host::Program;
 
 /// How many bytes are taken at once.
 const AT_ONCE: usize = 64 * 1024;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::{Error, GitReference, Result, WebAddress};
 use crate::fs::fetch::{environment, program, words};
 use crate::fs::tree;
-use crate::host::process::{self, Answer, Program};
+use crate::host::{Answer, Program, process};
 
 /// What git may do: nothing that the repository or this host's configuration says.
 const ENVIRONMENT: [(&str, &str); 6] = [

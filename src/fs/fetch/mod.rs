@@ -9,8 +9,7 @@ pub(crate) use download::download;
 pub(crate) use git::fetch as fetch_git;
 
 use crate::domain::Result;
-use crate::host::users::is_root;
-use crate::host::{process, rclone};
+use crate::host::{is_root, process, rclone};
 
 /// The user without any rights, as the kernel and Debian number it.
 const NOBODY: (u32, u32) = (65534, 65534);

@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::domain::{EntryName, Error, Layout, Result, STAGED, TRASH};
 use crate::fs::image::{Image, attached_at, detach, directory, is_kept, run};
 use crate::fs::tree;
-use crate::host::process::Program;
+use crate::host::Program;
 
 /// What a file of images is called behind the name.
 const SUFFIX: &str = ".img";

@@ -38,7 +38,7 @@ pub(crate) use unpack::{Attributes, Restored, Unpacking, must_stay_inside};
 pub(crate) use usage::{Usage, usage};
 
 use crate::domain::{Error, Result};
-use crate::host::users::is_root;
+use crate::host::is_root;
 
 const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)

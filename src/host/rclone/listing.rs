@@ -10,8 +10,7 @@ use super::words;
 use crate::domain::connector::Protocol;
 use crate::domain::options::HIDDEN;
 use crate::domain::{Connector, Error, Result, Secret};
-use crate::host::environment::Environment;
-use crate::host::process::{self, Answer, Program};
+use crate::host::{Answer, Environment, Program, process};
 
 const PROGRAM: &str = "rclone";
 

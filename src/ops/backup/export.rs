@@ -9,12 +9,8 @@ use super::{PROPERTIES, Parts, SETTINGS, place};
 use crate::context::Context;
 use crate::domain::{AppName, AppSettings, Entry, Error, Result, recipe};
 use crate::fs::archive;
-use crate::storage::entry_lock::EntryLock;
 use crate::storage::file::LARGEST;
-use crate::storage::ownership::StorageRoot;
-use crate::storage::root::{self, Place};
-use crate::storage::snapshots::SnapshotKind;
-use crate::storage::staged::{Staged, clear_staged};
+use crate::storage::{EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root};
 use crate::store::files;
 use crate::types;
 

@@ -14,14 +14,9 @@ use crate::fs::tree::FILE_MODES;
 use crate::host::environment;
 use crate::ops::mount::refuse_collision;
 use crate::ops::populate::{self, Origin};
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::file::{self, StagedFile};
-use crate::storage::ownership::{Ids, StorageRoot};
-use crate::storage::root::{self, Place};
-use crate::storage::sized;
-use crate::storage::staged::{Staged, clear_staged};
-use crate::store::entries::changed_meanwhile;
-use crate::store::{Change, MountsFile, files};
+use crate::storage::file::StagedFile;
+use crate::storage::{EntryLock, Ids, Place, Staged, StorageRoot, clear_staged, file, root, sized};
+use crate::store::{Change, MountsFile, changed_meanwhile, files};
 use crate::types;
 
 /// The largest file of a backup beside its archives, in bytes.

@@ -13,11 +13,10 @@ use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
     mounted_source, quoted,
 };
-use crate::fs::jail;
-use crate::fs::real::RealPath;
+use crate::fs::{RealPath, jail};
 use crate::ops::places::options;
 use crate::ops::{access, apps};
-use crate::storage::ownership::StorageRoot;
+use crate::storage::StorageRoot;
 
 type Led = (String, RealPath);
 

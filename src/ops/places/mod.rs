@@ -27,9 +27,8 @@ use crate::docker::volumes::{self, Listed};
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Result, Source, Use, Whose, quoted,
 };
-use crate::fs::mount_points;
-use crate::fs::real::RealPath;
-use crate::storage::ownership::StorageRoot;
+use crate::fs::{RealPath, mount_points};
+use crate::storage::StorageRoot;
 use crate::store::{Entries, MountsFile, Store};
 use crate::types;
 use options::OptionMount;

@@ -5,13 +5,12 @@ use std::path::Path;
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{AppName, EntryName, Error, Result, Source, of_directory_name};
-use crate::fs::real::overlap;
+use crate::fs::overlap;
 use crate::ops::places::Places;
 use crate::ops::prune::find::{deletes_volume, why_kept};
 use crate::ops::prune::{Fate, Kind, Unused};
 use crate::ops::{destroy, forget, trash};
-use crate::storage::entry_lock::EntryLock;
-use crate::storage::staged::Staged;
+use crate::storage::{EntryLock, Staged};
 use crate::store::Store;
 
 pub(crate) fn one(unused: &Unused, context: &mut Context) -> Result<()> {

@@ -9,13 +9,13 @@ use crate::domain::{
     AppName, DirectoryName, Entry, EntryName, LONGEST_NAME, Moment, Result, SNAPSHOT, STAGED,
     Source, TRASH, TrashId, of_directory_name,
 };
-use crate::fs::real::{RealPath, RealPaths};
+use crate::fs::RealPath;
+use crate::fs::real::RealPaths;
 use crate::fs::tree::Usage;
 use crate::ops::places::Places;
 use crate::ops::prune::{Fate, Kind, LastUse, Unused};
 use crate::render::progress;
-use crate::storage::ownership::StorageRoot;
-use crate::storage::root::{Place, default_path};
+use crate::storage::{Place, StorageRoot, default_path};
 use crate::store::{Entries, Store};
 use crate::types;
 

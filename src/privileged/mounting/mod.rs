@@ -48,9 +48,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::context::Context;
 use crate::domain::{EntryName, Error, Result};
 use crate::fs::{fuse, mount_points, tree};
-use crate::host::process::Program;
+use crate::host::Program;
 use crate::privileged::{no_more_than, root, unknown, word};
-use crate::storage::keeping::{self, RuntimePaths};
+use crate::storage::{RuntimePaths, keeping};
 use crate::store::Store;
 
 /// How long a supervisor has to begin, and to end.

@@ -1,7 +1,7 @@
 //! What a supervisor mounts, read with the rights of the store's owner, and the words that rclone is called with.
 
 use crate::domain::{Connector, Entry, Result, Secret};
-use crate::host::environment::Environment;
+use crate::host::Environment;
 use crate::privileged::mounting::Subject;
 use crate::storage::ownership::on_host;
 use crate::store::Rights;

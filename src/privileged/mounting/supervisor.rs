@@ -16,9 +16,8 @@ use std::os::fd::AsFd;
 
 use crate::domain::{Error, Result};
 use crate::fs::{fuse, mount_points, tree};
-use crate::host::environment::{Environment, FUSE_DESCRIPTOR};
-use crate::host::process::Program;
-use crate::host::rclone;
+use crate::host::environment::FUSE_DESCRIPTOR;
+use crate::host::{Environment, Program, rclone};
 use crate::privileged::mounting::{Subject, remote};
 use crate::privileged::root;
 use crate::storage::keeping;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use crate::domain::{EntryName, Installed, Result};
+use crate::host::Program;
 use crate::host::environment::own_installation;
-use crate::host::process::Program;
 use crate::privileged::root;
 use crate::storage::keeping;
 

@@ -4,9 +4,8 @@ use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Error, Made, Result, readable};
 use crate::fs::tree::Copied;
 use crate::fs::{image, subvolume};
-use crate::storage::ownership::StorageRoot;
-use crate::storage::root;
 use crate::storage::sized::{ask, ask_for, existing, must_be_possible};
+use crate::storage::{StorageRoot, root};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Original<'a> {
