@@ -12,10 +12,11 @@
 //! app and path it is; a deleted app's entries lose it in the step that forgets the app, and are destroyed
 //! afterwards as `storage:destroy` does it.
 
+use crate::checks::AppImage;
 use crate::checks::declared::Covered;
-use crate::checks::image::AppImage;
 use crate::context::Context;
-use crate::docker::populating::{self, StagedVolume};
+use crate::docker::populating;
+use crate::docker::populating::StagedVolume;
 use crate::domain::{
     AppName, Attachment, AutoVolume, ContainerPath, Entry, EntryName, Error, Phase, Phases,
     ProcessType, Result, Source,

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::docker::containers::{Container, Mount};
+use crate::docker::Container;
+use crate::docker::containers::Mount;
 use crate::domain::{AppName, Entry, Finding, Phase, ProcessType, Result, Severity, Source};
 use crate::fs::overlap;
 use crate::ops::{access, scheduler};

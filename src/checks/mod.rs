@@ -11,3 +11,6 @@ pub(crate) mod prepare;
 pub(crate) mod running;
 pub(crate) mod sources;
 pub(crate) mod store;
+
+pub(crate) use image::AppImage;
+pub(crate) use sources::Seen;

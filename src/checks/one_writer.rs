@@ -10,7 +10,7 @@
 
 use crate::checks::exclusive::{can_write, declared, in_the_way, written_by};
 use crate::context::Context;
-use crate::docker::containers::{self, Container};
+use crate::docker::{Container, containers};
 use crate::domain::{AppName, Entry, Error, Finding, ProcessType, Result, Severity};
 use crate::ops::scheduler;
 use crate::store::Mounted;

@@ -2,8 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::{Entry, Finding, Result, Severity, Whose};
-use crate::ops::access;
-use crate::ops::places::Places;
+use crate::ops::{Places, access};
 use crate::types;
 
 /// What is the matter with an entry, and who uses it, as far as the caller may know.

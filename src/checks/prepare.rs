@@ -28,20 +28,18 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
 use crate::checks::auto_volumes::Uncovered;
-use crate::checks::image::{self, AppImage};
-use crate::checks::one_writer;
-use crate::checks::sources::{self, Seen};
+use crate::checks::{AppImage, Seen, image, one_writer, sources};
 use crate::context::Context;
-use crate::docker::volumes::{self, Volume};
+use crate::docker::volumes;
+use crate::docker::volumes::Volume;
 use crate::domain::{
     AppName, Attachment, CheckedMounts, DOCKER_LOCAL, Entry, Error, Finding, ImageFacts,
     MissingSource, Phase, ProcessType, Result, Severity, Source, Subpath, UnwritableSource, quoted,
 };
 use crate::fs::missing_target;
 use crate::host::environment;
-use crate::ops::scheduler;
-use crate::ops::usable;
 use crate::ops::usage::{NEARLY_FULL, share_of};
+use crate::ops::{scheduler, usable};
 use crate::storage::ownership::Directory;
 use crate::storage::{Ids, StorageRoot, ownership, root};
 use crate::store::{Mounted, Mounts};

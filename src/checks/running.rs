@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::sources::is_seen_from_here;
 use crate::context::Context;
-use crate::docker::containers::{self, Container};
+use crate::docker::{Container, containers};
 use crate::domain::{
     AppName, ContainerPath, Finding, Phase, ProcessType, Severity, Source, mounted_source,
 };

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::image;
 use crate::context::Context;
-use crate::docker::containers::{Container, Mount};
+use crate::docker::Container;
+use crate::docker::containers::Mount;
 use crate::domain::{
     AppName, Fault, Finding, Policy, Severity, Source, VolumeName, VolumeOptions, mounted_source,
     quoted,
@@ -12,8 +13,7 @@ use crate::domain::{
 use crate::fs::look::{Kind, Looked};
 use crate::fs::{missing_target, overlap};
 use crate::host::environment;
-use crate::ops::places::judge;
-use crate::ops::scheduler;
+use crate::ops::{judge, scheduler};
 use crate::storage::{StorageRoot, default_path};
 use crate::store::{Mounted, Mounts, OptionMount, OptionsFile};
 use crate::{docker, types};

@@ -5,7 +5,7 @@ use super::asked::Request;
 use crate::context::Context;
 use crate::domain::Result;
 use crate::domain::app_settings::PROPERTIES;
-use crate::render::report::Report;
+use crate::render::Report;
 
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let (positional, app) = arguments::positional(words, context)?.of_app(3, context)?;

@@ -9,8 +9,7 @@ use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, EntryName, Error, NeedId, Ownership, Phase, Phases,
     ProcessType, Result, Source, Subpath, VolumeOptions, as_typed,
 };
-use crate::ops::mount_set::MountSet;
-use crate::ops::{access, mount, restart, scheduler};
+use crate::ops::{MountSet, access, mount, restart, scheduler};
 use crate::storage::root;
 use crate::store::no_such_entry;
 

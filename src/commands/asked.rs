@@ -3,8 +3,7 @@
 use super::arguments::Positional;
 use crate::context::Context;
 use crate::domain::{Error, Result};
-use crate::render::Format;
-use crate::render::report::Asked;
+use crate::render::{Asked, Format};
 
 #[derive(Debug)]
 pub(super) struct Request {

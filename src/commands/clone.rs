@@ -4,7 +4,7 @@ use super::arguments;
 use crate::context::Context;
 use crate::domain::{EntryName, Result, Source};
 use crate::host::environment;
-use crate::ops::populate::{self, Origin};
+use crate::ops::{Origin, populate};
 use crate::storage::root;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {

@@ -1,10 +1,9 @@
 //! `storage:doctor`: what is wrong with the storage of an app, or of every app and the store, and who uses an entry.
 
 use super::arguments::{self, Output};
-use crate::checks::image::{self, AppImage};
-use crate::checks::{declared, exclusive, noted, places, running, sources, store};
+use crate::checks::{AppImage, declared, exclusive, image, noted, places, running, sources, store};
 use crate::context::Context;
-use crate::docker::containers::{self, Container};
+use crate::docker::{Container, containers};
 use crate::domain::{AppName, Error, Finding, Phase, Result, Severity};
 use crate::ops::report::{every_app, loaded, visible};
 use crate::ops::{access, apps};

@@ -5,7 +5,7 @@ use clap::Parser;
 use super::arguments;
 use crate::context::Context;
 use crate::domain::{DirectoryName, Ownership, Result, Source};
-use crate::ops::places::judge;
+use crate::ops::judge;
 use crate::storage::{EntryLock, clear_staged, root};
 
 #[derive(Debug, Parser)]

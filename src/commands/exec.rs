@@ -10,8 +10,7 @@ use crate::context::Context;
 use crate::docker::Docker;
 use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of};
 use crate::host::plugn;
-use crate::ops::places::judge;
-use crate::ops::{access, apps};
+use crate::ops::{access, apps, judge};
 use crate::storage::Place;
 use crate::types;
 

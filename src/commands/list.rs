@@ -3,11 +3,9 @@
 use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::Result;
-use crate::ops::apps;
-use crate::ops::entries::tell_problems;
 use crate::ops::mounts::{Row, colon_form, shared_from};
-use crate::render::Format;
-use crate::render::table::table;
+use crate::ops::{apps, tell_problems};
+use crate::render::{Format, table};
 use crate::store::{Mounted, Mounts};
 
 impl<'a> From<&'a Mounted> for Row<'a> {

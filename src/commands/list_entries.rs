@@ -5,10 +5,9 @@ use clap::Parser;
 use super::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::{AppName, Entry, Result, or_empty};
-use crate::ops::access;
-use crate::ops::entries::{tell_problems, visible};
-use crate::render::Format;
-use crate::render::table::table;
+use crate::ops::entries::visible;
+use crate::ops::{access, tell_problems};
+use crate::render::{Format, table};
 use crate::types;
 
 #[derive(Debug, Parser)]

@@ -3,7 +3,7 @@
 use clap::Parser;
 
 use super::arguments::{self, given, list, parsed};
-use crate::checks::image::{self, AppImage};
+use crate::checks::{AppImage, image};
 use crate::context::Context;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, Error, MountSettings, MountSpec, MountString,
@@ -11,9 +11,7 @@ use crate::domain::{
 };
 use crate::ops::mount::{check, of_source, refuse_collision, warn};
 use crate::ops::mount_new::mount_new;
-use crate::ops::mount_set::MountSet;
-use crate::ops::places::judge;
-use crate::ops::{access, restart, scheduler};
+use crate::ops::{MountSet, access, judge, restart, scheduler};
 use crate::storage::{Ids, root};
 use crate::store::{changed_meanwhile, no_such_entry};
 

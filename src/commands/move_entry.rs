@@ -8,7 +8,7 @@ use clap::Parser;
 use super::arguments;
 use crate::checks::exclusive;
 use crate::context::Context;
-use crate::docker::containers::{self, Container};
+use crate::docker::{Container, containers};
 use crate::domain::{AppName, Attachment, Entry, Result};
 use crate::ops::{access, mount, restart, scheduler};
 use crate::store::{MountsFile, Store};

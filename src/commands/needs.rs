@@ -8,8 +8,7 @@ use crate::domain::needs::{self, Mode};
 use crate::domain::{Attachment, Need, NeedId, Result};
 use crate::ops::needs::{ask, declare, link_one, linked};
 use crate::ops::restart;
-use crate::render::Format;
-use crate::render::table::table;
+use crate::render::{Format, table};
 
 /// The largest document of needs, in bytes.
 const LARGEST: u64 = 1024 * 1024;

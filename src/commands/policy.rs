@@ -6,8 +6,7 @@ use crate::context::Context;
 use crate::domain::policy::{Jail, VolumeOptions, parse_trash_hours};
 use crate::domain::{HostPath, Moment, Policy, Result, as_typed};
 use crate::fs::jail;
-use crate::ops::access;
-use crate::ops::places::judge;
+use crate::ops::{access, judge};
 use crate::store::Store;
 
 const KEYS: &str = "allowed-paths, jail, trash-hours, volume-options";

@@ -10,8 +10,7 @@ use crate::domain::{Error, Result, readable};
 use crate::ops::access;
 use crate::ops::confirmation::typed;
 use crate::ops::prune::{Unused, delete, find};
-use crate::render::Format;
-use crate::render::table::table;
+use crate::render::{Format, table};
 
 #[derive(Debug, Parser)]
 struct Arguments {

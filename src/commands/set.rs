@@ -5,9 +5,8 @@ use clap::Parser;
 use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope, is_of};
-use crate::ops::places::Places;
 use crate::ops::update::update;
-use crate::ops::{access, content};
+use crate::ops::{Places, access, content};
 use crate::storage::{EntryLock, Place, root};
 use crate::types;
 

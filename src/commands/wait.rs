@@ -7,8 +7,8 @@ use clap::Parser;
 use super::arguments::{self, parsed};
 use crate::context::Context;
 use crate::domain::{Entry, Error, Result, Source};
-use crate::ops::usable::{self, sentence};
-use crate::ops::{access, scheduler};
+use crate::ops::usable::sentence;
+use crate::ops::{access, scheduler, usable};
 use crate::types;
 
 /// How long it waits for what may come by itself, unless somebody says.

@@ -7,6 +7,9 @@ pub(crate) mod populating;
 mod stopping;
 pub(crate) mod volumes;
 
+pub(crate) use containers::Container;
+pub(crate) use volumes::{Found, Listed};
+
 use std::ffi::OsStr;
 use std::io::{Read, Write};
 use std::ops::RangeInclusive;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::docker::volumes::{self, LOCAL, Volume};
-use crate::docker::{Docker, Environment};
+use crate::docker::volumes::{LOCAL, Volume};
+use crate::docker::{Docker, Environment, volumes};
 use crate::domain::Result;
 use crate::host::process;
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::docker::containers::Container;
-use crate::docker::{Docker, Environment, Reply};
+use crate::docker::{Container, Docker, Environment, Reply};
 use crate::domain::Result;
 
 /// How long a container may take to stop where neither the app nor the container says so: Dokku's default, in seconds.

@@ -17,8 +17,7 @@ use std::path::Path;
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Scope, Source, Use, Whose};
 use crate::fs::{RealPath, jail};
-use crate::ops::apps;
-use crate::ops::places::{Places, judge};
+use crate::ops::{Places, apps, judge};
 use crate::store::no_such_entry;
 
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller

@@ -29,3 +29,8 @@ pub(crate) mod update;
 pub(crate) mod usable;
 pub(crate) mod usage;
 pub(crate) mod web;
+
+pub(crate) use entries::tell_problems;
+pub(crate) use mount_set::MountSet;
+pub(crate) use places::{Places, judge};
+pub(crate) use populate::Origin;

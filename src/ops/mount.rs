@@ -6,8 +6,7 @@ use crate::domain::{
     AppName, Attachment, DOCKER_LOCAL, Entry, Fault, Phase, Result, Source, VolumeOptions,
     as_typed, only_on_default_path,
 };
-use crate::ops::places::judge;
-use crate::ops::scheduler;
+use crate::ops::{judge, scheduler};
 use crate::storage::root;
 use crate::{docker, types};
 

@@ -3,8 +3,7 @@
 use crate::context::Context;
 use crate::domain::{AppName, Attachment, Entry, Error, Ownership, ProcessType, Result};
 use crate::ops::mount::{check, refuse_collision};
-use crate::ops::places::judge;
-use crate::ops::{access, unmount};
+use crate::ops::{access, judge, unmount};
 use crate::store::{MountsFile, changed_meanwhile};
 
 pub(crate) struct MountSet {

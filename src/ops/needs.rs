@@ -5,8 +5,7 @@ use crate::domain::needs::Mode;
 use crate::domain::{
     AppName, Attachment, Entry, Error, Finding, Need, NeedId, Result, Severity, quoted,
 };
-use crate::ops::places::judge;
-use crate::ops::{access, restart, scheduler};
+use crate::ops::{access, judge, restart, scheduler};
 use crate::store::{Change, changed_meanwhile};
 use std::io::{BufRead, IsTerminal};
 

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::domain::docker_args;
 use crate::domain::{AppName, Phase, Result, or_empty};
 use crate::ops::apps;
-use crate::render::report::{Asked, Report};
+use crate::render::{Asked, Report};
 use crate::store::{EntryCache, Mounts, Store};
 use crate::types;
 use std::borrow::Cow;

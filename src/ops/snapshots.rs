@@ -1,8 +1,7 @@
 //! Copies of an entry's data as it was at a moment: which there are, and who uses what they are made of.
 
 use crate::context::Context;
-use crate::docker::containers::{self, Container};
-use crate::docker::volumes::{self, Listed};
+use crate::docker::{Container, Listed, containers, volumes};
 use crate::domain::{Entry, EntryName, Error, Result, Snapshot, SnapshotName};
 use crate::fs::RealPath;
 use crate::store::Store;

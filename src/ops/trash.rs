@@ -12,8 +12,7 @@ use crate::context::Context;
 use crate::domain::{Caller, Entry, Moment, Result, Source, TrashId, Trashed, readable};
 use crate::fs::space;
 use crate::fs::tree::Usage;
-use crate::ops::places::{self, Places};
-use crate::ops::{access, apps};
+use crate::ops::{Places, access, apps, places};
 use crate::storage::{Staged, StorageRoot, sized};
 use crate::store::Store;
 

@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::domain::{Entry, Error, Result};
-use crate::ops::places::Places;
-use crate::ops::scheduler;
+use crate::ops::{Places, scheduler};
 use crate::storage::DirectorySpec;
 use crate::store::no_such_entry;
 

@@ -4,6 +4,9 @@ pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod table;
 
+pub(crate) use report::{Asked, Report};
+pub(crate) use table::table;
+
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
@@ -131,7 +134,7 @@ impl Printer {
         if rows.is_empty() {
             self.headline_unless_quiet(when_empty);
         } else {
-            self.line(&table::table(headings, rows));
+            self.line(&table(headings, rows));
         }
     }
 

@@ -9,7 +9,8 @@ use crate::domain::{
     mounted_source,
 };
 use crate::host::plugn;
-use crate::ops::unmount::{self, legacy_entries};
+use crate::ops::unmount;
+use crate::ops::unmount::legacy_entries;
 use crate::storage::{EntryLock, Place, Staged, root};
 use crate::store::{Change, Mounted, Store};
 use crate::types;

@@ -2,8 +2,7 @@
 //! app's storage.
 
 use super::{app, word};
-use crate::checks::sources::{self, Seen};
-use crate::checks::{one_writer, prepare};
+use crate::checks::{Seen, one_writer, prepare, sources};
 use crate::context::Context;
 use crate::domain::docker_args::{bound, line, refused};
 use crate::domain::{
@@ -11,8 +10,7 @@ use crate::domain::{
     Policy, ProcessType, Result, Source, mounted_source,
 };
 use crate::ops::access::must_be_in_scope;
-use crate::ops::places::judge;
-use crate::ops::scheduler;
+use crate::ops::{judge, scheduler};
 use crate::storage::Place;
 use crate::store::{Asked, Mounted};
 use crate::types;

@@ -4,7 +4,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::docker::volumes::{self, Found};
+use crate::docker::{Found, volumes};
 use crate::domain::{Entry, Options, Problem, Result, is_of};
 use crate::types::{Requirement, volume};
 

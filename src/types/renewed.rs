@@ -4,7 +4,8 @@
 //! from being removed, or that a killed command left, is found again.
 
 use crate::context::Context;
-use crate::docker::volumes::{self, Found, LOCAL, Volume};
+use crate::docker::volumes::{LOCAL, Volume};
+use crate::docker::{Found, volumes};
 use crate::domain::{Entry, Error, Options, Result, Source};
 use crate::store::changed_meanwhile;
 use crate::types::volume::{created, no_answer, out_of_reach};

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::docker::volumes::{self, Found, LOCAL};
+use crate::docker::volumes::LOCAL;
+use crate::docker::{Found, volumes};
 use crate::domain::{
     Entry, Error, Options, Problem, Result, Source, VolumeName, VolumeTarget, is_of,
     only_on_default_path, options, quoted,

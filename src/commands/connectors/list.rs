@@ -6,7 +6,7 @@ use super::{SECRET, no_more_than};
 use crate::commands::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::{Connector, Entry, EntryName, Result};
-use crate::ops::entries::tell_problems;
+use crate::ops::tell_problems;
 use crate::render::Format;
 use crate::store::Entries;
 

@@ -4,8 +4,7 @@ use super::{Flags, SECRET, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
 use crate::domain::{Connector, Entry, Result, Secret, options};
-use crate::ops::entries::tell_problems;
-use crate::ops::restart;
+use crate::ops::{restart, tell_problems};
 use crate::storage::{EntryLock, Place};
 use crate::types;
 

@@ -3,8 +3,7 @@
 use crate::commands::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::{EntryName, Result, Snapshot, readable};
-use crate::ops::access;
-use crate::ops::entries::tell_problems;
+use crate::ops::{access, tell_problems};
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (output, positional) = arguments::parse::<Output>(words, context)?;

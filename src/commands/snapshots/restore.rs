@@ -4,11 +4,10 @@ use clap::Parser;
 
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::docker::containers::{self, Container};
+use crate::docker::{Container, containers};
 use crate::domain::{AppName, Entry, Made, Moment, Result, Snapshot, SnapshotName, directory_name};
-use crate::ops::places::{self, Places};
 use crate::ops::snapshots::{containers_with, existing, must_be_free};
-use crate::ops::{access, apps};
+use crate::ops::{Places, access, apps, places};
 use crate::storage::{Staged, clear_staged, root, sized, snapshots};
 use crate::store::Store;
 use crate::types;

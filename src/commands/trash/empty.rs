@@ -5,10 +5,9 @@ use clap::Parser;
 use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::{Error, Result, Trashed};
-use crate::ops::confirmation;
-use crate::ops::places::Places;
 use crate::ops::trash::{called, empty_expired, remove, shown_size, usage, visible};
-use crate::render::table::table;
+use crate::ops::{Places, confirmation};
+use crate::render::table;
 use crate::storage::clear_staged;
 
 #[derive(Debug, Parser)]

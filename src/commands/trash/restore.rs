@@ -5,7 +5,7 @@ use clap::Parser;
 use crate::commands::arguments::{self, given};
 use crate::context::Context;
 use crate::domain::{DirectoryName, Entry, EntryName, Result, Source, Trashed};
-use crate::ops::places::judge;
+use crate::ops::judge;
 use crate::ops::trash::{called, visible};
 use crate::storage::{EntryLock, sized};
 use crate::store::Store;

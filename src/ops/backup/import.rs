@@ -13,7 +13,7 @@ use crate::fs::archive;
 use crate::fs::tree::FILE_MODES;
 use crate::host::environment;
 use crate::ops::mount::refuse_collision;
-use crate::ops::populate::{self, Origin};
+use crate::ops::{Origin, populate};
 use crate::storage::file::StagedFile;
 use crate::storage::{EntryLock, Ids, Place, Staged, StorageRoot, clear_staged, file, root, sized};
 use crate::store::{Change, MountsFile, changed_meanwhile, files};

@@ -7,7 +7,8 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::docker::volumes::{self, Found, Volume};
+use crate::docker::volumes::Volume;
+use crate::docker::{Found, volumes};
 use crate::domain::policy::VolumeOptions;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,

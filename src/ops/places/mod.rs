@@ -22,8 +22,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::docker::containers::{self, Container};
-use crate::docker::volumes::{self, Listed};
+use crate::docker::{Container, Listed, containers, volumes};
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Result, Source, Use, Whose, quoted,
 };

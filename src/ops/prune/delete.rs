@@ -6,10 +6,9 @@ use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{AppName, EntryName, Error, Result, Source, of_directory_name};
 use crate::fs::overlap;
-use crate::ops::places::Places;
 use crate::ops::prune::find::{deletes_volume, why_kept};
 use crate::ops::prune::{Fate, Kind, Unused};
-use crate::ops::{destroy, forget, trash};
+use crate::ops::{Places, destroy, forget, trash};
 use crate::storage::{EntryLock, Staged};
 use crate::store::Store;
 

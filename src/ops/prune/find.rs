@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::fs::RealPath;
 use crate::fs::real::RealPaths;
 use crate::fs::tree::Usage;
-use crate::ops::places::Places;
+use crate::ops::Places;
 use crate::ops::prune::{Fate, Kind, LastUse, Unused};
 use crate::render::progress;
 use crate::storage::{Place, StorageRoot, default_path};
