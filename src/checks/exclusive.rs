@@ -125,9 +125,8 @@ fn shown_and_stopped(container: &Container, context: &Context) -> (String, Strin
         let hidden = "a container of an app that you cannot see".to_owned();
         return (hidden, "ask who may see every app".to_owned());
     }
-    let exists = AppName::parse(&container.app).is_ok_and(|app| {
-        context.environment.apps_root().is_some_and(|root| root.join(app.as_str()).is_dir())
-    });
+    let app = AppName::parse(&container.app);
+    let exists = app.is_ok_and(|app| context.environment.has_app(&app));
     let remedy = if exists && !container.is_one_off {
         format!("dokku ps:stop {}", container.app)
     } else {

@@ -359,6 +359,7 @@ pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> R
     // A directory cannot be made where a link leads to nothing.
     let target = missing_target(std::path::Path::new(&source));
     let path = target.as_deref().unwrap_or(std::path::Path::new(&source));
+    let own = root::default_path(context, entry.name.as_str());
     match (&entry.host_path, &mounted.attachment.subpath) {
         (Some(Source::Volume(volume)), _) => {
             let plain = Volume {
@@ -368,7 +369,7 @@ pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> R
             };
             volumes::make(&context.environment, volume.as_str(), &plain)?;
         }
-        (_, Some(part)) if is_ours(entry, context) => make_part(entry, part, context)?,
+        (_, Some(part)) if entry.shown_source() == own => make_part(entry, part, context)?,
         _ => {
             let wanted = types::directory_spec(entry, false, context)?;
             root::make(path, context)?;
@@ -377,10 +378,6 @@ pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> R
     }
     context.out.detail(&format!("Created {source} for {app}"));
     Ok(())
-}
-
-fn is_ours(entry: &Entry, context: &Context) -> bool {
-    entry.shown_source() == root::default_path(context, entry.name.as_str())
 }
 
 /// Makes a part of an entry's directory, and that where it is missing too, for the entry's owner.

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::domain::{AppName, Error, Result, Share};
 use crate::ops::share::name;
 use crate::ops::{apps, mount, restart, scheduler};
-use crate::store::{EntryCache, Mounted, Mounts, Store};
+use crate::store::{EntryCache, Mounts, Store};
 
 #[derive(Debug, Parser)]
 struct ShareArguments {
@@ -148,7 +148,10 @@ fn with(app: &AppName, share: &Share, store: &Store) -> Result<Mounts> {
     for mounted in &got.mounted {
         let others =
             has.mounted.iter().filter(|other| other.shared_from.as_ref() != Some(&share.app));
-        if let Some(other) = others.into_iter().find(|other| collide(mounted, other)) {
+        if let Some(other) = others
+            .into_iter()
+            .find(|other| mounted.attachment.collision([&other.attachment]).is_some())
+        {
             let remedy = match &other.shared_from {
                 None => format!(
                     "unmount one of them first, e.g. dokku storage:unmount {app} {} --container-dir {}",
@@ -173,8 +176,4 @@ fn with(app: &AppName, share: &Share, store: &Store) -> Result<Mounts> {
     got.mounted
         .sort_by(|a, b| crate::domain::attachment::Attachment::order(&a.attachment, &b.attachment));
     Ok(got)
-}
-
-fn collide(one: &Mounted, other: &Mounted) -> bool {
-    one.attachment.collision([&other.attachment]).is_some()
 }

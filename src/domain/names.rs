@@ -24,20 +24,13 @@ checked_text!(AppName);
 impl AppName {
     pub fn parse(text: &str) -> Result<Self> {
         refuse_if!(text.is_empty(), "Please specify an app to run the command on");
-        let first = text.as_bytes()[0];
-        let valid = (first.is_ascii_lowercase() || first.is_ascii_digit())
-            && text.bytes().all(is_app_byte)
-            && text.len() <= 255;
+        let is_plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
         refuse_if!(
-            !valid,
+            !text.bytes().all(is_plain) || text.starts_with(['.', '_', '-']) || text.len() > 255,
             "App name must begin with lowercase alphanumeric character, and may only contain lowercase alphanumerics, dots, and hyphens"
         );
         Ok(Self(text.to_owned()))
     }
-}
-
-fn is_app_byte(byte: u8) -> bool {
-    byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-')
 }
 
 /// The name of an entry: a DNS-1123 label of at most [`ENTRY_NAME_MAX`] bytes.

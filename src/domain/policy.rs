@@ -36,16 +36,12 @@ impl Jail {
     /// Where a host path lands for an app: below its directory, unless it names a place there already.
     pub fn land(&self, app: &AppName, path: &HostPath) -> Result<HostPath> {
         let directory = self.directory(app);
-        if is_below(path.as_str(), &directory) {
+        // By their names alone.
+        if std::path::Path::new(path.as_str()).starts_with(&directory) {
             return Ok(path.clone());
         }
         HostPath::parse(&format!("{directory}{path}"))
     }
-}
-
-/// Whether `path` is `directory` or lies below it, by their names alone.
-fn is_below(path: &str, directory: &str) -> bool {
-    std::path::Path::new(path).starts_with(directory)
 }
 
 /// How far who does not see every app may choose the options of Docker volumes.

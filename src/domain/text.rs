@@ -1,5 +1,7 @@
 //! What the checked text types have in common.
 
+use sha1::{Digest, Sha1};
+
 /// Gives a type around one `String` what every such type has: `as_str` and `Display`.
 macro_rules! text {
     ($name:ident) => {
@@ -86,6 +88,12 @@ pub fn or_empty<T: AsRef<str>>(value: Option<&T>) -> &str {
 /// Whether a text is only of letters and digits, and of these signs.
 pub(crate) fn is_of(text: &str, signs: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
+}
+
+/// A number that follows from bytes.
+pub(crate) fn number_of(bytes: &[u8]) -> u64 {
+    let digest = Sha1::digest(bytes);
+    digest.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 /// Bytes as hexadecimal digits.

@@ -68,6 +68,10 @@ impl Environment {
         self.apps_root.as_deref()
     }
 
+    pub(crate) fn has_app(&self, app: &AppName) -> bool {
+        self.apps_root.as_ref().is_some_and(|root| root.join(app.as_str()).is_dir())
+    }
+
     pub(crate) fn system_user(&self) -> String {
         var("DOKKU_SYSTEM_USER").unwrap_or_else(|| "dokku".to_owned())
     }

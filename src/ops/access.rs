@@ -66,7 +66,7 @@ fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
 pub(crate) fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
     let mut using = context.store.apps_mounting(&entry.name)?;
     if using.is_empty() {
-        using.extend(app_of_volume(entry).filter(|app| is_app(app, context)).cloned());
+        using.extend(app_of_volume(entry).filter(|app| context.environment.has_app(app)).cloned());
     }
     Ok(using.is_empty() || !apps::visible(&context.environment, using)?.is_empty())
 }
@@ -74,10 +74,6 @@ pub(crate) fn is_shared(entry: &Entry, context: &Context) -> Result<bool> {
 /// The app for whose image the entry was made: where nobody mounts it, it is that app's, as long as there is the app.
 pub(crate) fn app_of_volume(entry: &Entry) -> Option<&AppName> {
     entry.auto_volume.as_ref().map(|volume| &volume.app)
-}
-
-fn is_app(app: &AppName, context: &Context) -> bool {
-    context.environment.apps_root().is_some_and(|root| root.join(app.as_str()).is_dir())
 }
 
 /// Whether what cannot be read is kept from the caller: it may be anybody's.

@@ -11,10 +11,10 @@ const ACCESS: &str = "user-auth-app";
 /// Without Dokku every valid name is an app.
 pub(crate) fn existing(environment: &Environment, name: &str) -> Result<AppName> {
     let app = AppName::parse(name)?;
-    let Some(root) = environment.apps_root() else {
+    if !environment.is_dokku() {
         return Ok(app);
-    };
-    if !root.join(app.as_str()).is_dir() {
+    }
+    if !environment.has_app(&app) {
         return Err(Error::UnknownApp(name.to_owned()));
     }
     let seen = visible(environment, vec![app])?;

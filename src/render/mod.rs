@@ -44,7 +44,7 @@ pub(crate) enum Format {
 }
 
 /// Text without control characters: what somebody typed, or stored, must not reach a terminal as commands.
-fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
+pub(crate) fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
     if !text.contains(char::is_control) {
         return text.into();
     }

@@ -4,10 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sha1::{Digest, Sha1};
-
 use crate::context::Context;
-use crate::domain::Result;
+use crate::domain::{Result, number_of};
 use crate::fs::{fuse, mount_points};
 use crate::storage::StorageRoot;
 
@@ -45,10 +43,7 @@ pub(crate) struct RuntimePaths {
 impl RuntimePaths {
     /// The places of an entry below a storage root, whose path is given without links.
     pub(crate) fn of(storage: &Path, name: &str) -> Self {
-        let digest = Sha1::digest(storage.as_os_str().as_encoded_bytes());
-        let number =
-            digest.iter().take(8).fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
-        let root = format!("{number:016x}");
+        let root = format!("{:016x}", number_of(storage.as_os_str().as_encoded_bytes()));
         let directory = Path::new(RUN).join(&root);
         let file = |suffix: &str| directory.join(format!("{name}.{suffix}"));
         Self {

@@ -16,11 +16,10 @@ use std::sync::{Mutex, PoisonError};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
-use sha1::{Digest, Sha1};
 
 use super::files::{self, DIRECTORY_MODE};
 use super::{Rights, Store, journal};
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, number_of};
 
 /// The names that this process has alone. The kernel would have it wait for itself.
 static ALONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -97,9 +96,7 @@ impl Store {
 
 /// Where a name's byte is. Two names at one place would wait for each other, and no more.
 fn place(name: &str) -> i64 {
-    let digest = Sha1::digest(name.as_bytes());
-    let number = digest.iter().take(8).fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
-    i64::try_from(number >> 2).unwrap_or_default()
+    i64::try_from(number_of(name.as_bytes()) >> 2).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::{Connector, Result};
 use crate::host::rclone::listing::{self, Remote};
+use crate::render::harmless;
 
 /// How many names are shown.
 const SHOWN: usize = 10;
@@ -41,10 +42,4 @@ fn headline(connector: &Connector, path: &str, count: usize) -> String {
     };
     let plural = if count == 1 { "" } else { "s" };
     format!("Connector {name} lists {where_to}: {count} {what}{plural}")
-}
-
-/// A name without what a terminal would obey.
-fn harmless(name: &str) -> String {
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
-    name.chars().map(shown).collect()
 }
