@@ -153,7 +153,7 @@ run_shell() {
     return
   fi
   simple shell "shellcheck of what is measured" shellcheck -x benches/*.sh tests/budget/check.sh
-  simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/commands src/completion.bash tests/setup.sh tests/generate.sh tests/bats/*.bash \
+  simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/* src/completion.bash tests/setup.sh tests/generate.sh tests/bats/*.bash \
     tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]* tests/bats/host/plugins/ps/* \
     tests/vm/*.sh tests/vm/guest/*.bash tests/vm/guest/*.bats tests/vm/guest/provision
 }

@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use clap::Parser;
 
-use crate::commands::arguments;
+use crate::commands::{arguments, exec};
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind};
 use crate::domain::{Error, Result};
+
+/// Dokku's scheduler runs it in Docker's place.
+const CLIENT: &[u8] = include_bytes!("../commands/docker-with-input");
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -47,6 +50,9 @@ fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     write(&about, text.as_bytes(), 0o644)
         .with_context(|| format!("unable to write {}", about.display()))?;
     copy(&arguments.repo.join("commands/commands"), &directory.join("commands"), 0o755)?;
+    let client = directory.join(exec::CLIENT);
+    write(&client, CLIENT, 0o755)
+        .with_context(|| format!("unable to write {}", client.display()))?;
     for (kind, sub, target) in LINKS {
         write_links(context.catalog, kind, &directory.join(sub), Path::new(target))?;
     }

@@ -118,7 +118,8 @@ fn the_assembled_directory_has_what_dokku_wants_and_no_more() {
     let plugin = Plugin::assemble();
     let directory = plugin.directory();
     let mut expected = links("");
-    let plain = ["bin", "commands", "dokku-storage", "plugin.toml", "subcommands"];
+    let plain =
+        ["bin", "commands", "docker-with-input", "dokku-storage", "plugin.toml", "subcommands"];
     expected.extend(plain.map(str::to_owned));
     assert_eq!(files(&directory), expected);
     assert_eq!(files(&directory.join("subcommands")), links("subcommands"));
@@ -131,7 +132,12 @@ fn the_assembled_directory_has_what_dokku_wants_and_no_more() {
             assert_eq!(link.canonicalize().unwrap(), program, "{}", link.display());
         }
     }
-    for (name, mode) in [("dokku-storage", 0o755), ("commands", 0o755), ("plugin.toml", 0o644)] {
+    for (name, mode) in [
+        ("dokku-storage", 0o755),
+        ("commands", 0o755),
+        ("docker-with-input", 0o755),
+        ("plugin.toml", 0o644),
+    ] {
         let file = fs::symlink_metadata(directory.join(name)).unwrap();
         assert!(file.is_file(), "{name} is a link or a directory");
         assert_eq!(file.permissions().mode() & 0o7777, mode, "{name}");

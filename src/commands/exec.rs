@@ -1,7 +1,10 @@
 //! `storage:exec`: a command in a container that mounts an entry.
 
+use std::fs::FileType;
 use std::io::IsTerminal;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -13,6 +16,9 @@ use crate::host::plugn;
 use crate::ops::{access, apps, judge};
 use crate::storage::Place;
 use crate::types;
+
+/// The file of the plugin that is named as Docker where a container gets an input.
+pub(crate) const CLIENT: &str = "docker-with-input";
 
 /// The image unless another is named.
 const IMAGE: &str = "alpine:3";
@@ -42,7 +48,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     // Dokku's scheduler mounts at /data as a directory, which a file cannot be.
     let is_file = types::of(&entry).place() == Place::File;
     let status = if context.environment.is_dokku() && !is_file {
-        through_scheduler(&entry, image, &arguments, command)?
+        through_scheduler(&entry, image, &arguments, command, context)?
     } else {
         directly(&entry, image, &arguments, command, context)?
     };
@@ -80,6 +86,7 @@ fn through_scheduler(
     image: &str,
     arguments: &Arguments,
     command: &[String],
+    context: &Context,
 ) -> Result<i32> {
     let (interactive, tty) = stdin_modes();
     let mut words = vec![
@@ -96,7 +103,29 @@ fn through_scheduler(
         words.push("--".to_owned());
         words.extend_from_slice(command);
     }
-    plugn::trigger("scheduler-storage-exec", &words).status_of_container()
+    let mut trigger = plugn::trigger("scheduler-storage-exec", &words);
+    let input = if interactive && !tty { input_for_docker(context)? } else { None };
+    if let Some((input, client)) = &input {
+        trigger = trigger
+            .with("DOKKU_STORAGE_INPUT", input.as_raw_fd().to_string())
+            .with("DOKKU_STORAGE_DOCKER", Docker(&context.environment).program())
+            .with("DOCKER_BIN", client);
+    }
+    trigger.status_of_container()
+}
+
+/// A copy of the input that every child has, and the client that gives it to a container: Dokku's scheduler gives only a terminal
+/// to Docker, and the container of `echo … | dokku storage:exec …` would read nothing.
+fn input_for_docker(context: &Context) -> Result<Option<(OwnedFd, PathBuf)>> {
+    let Some(client) = context.environment.plugin().map(|plugin| plugin.join(CLIENT)) else {
+        return Ok(None);
+    };
+    if !client.is_file() {
+        return Ok(None);
+    }
+    let input = rustix::io::dup(std::io::stdin())
+        .map_err(|error| Error::refused(format!("the input cannot be read: {error}")))?;
+    Ok(Some((input, client)))
 }
 
 /// Without Dokku, and for a file, this host's Docker runs it: with the entry at `/data` and no working directory of its own, as
@@ -145,6 +174,7 @@ fn directly(
 /// Whether the container gets an input, and whether that is a terminal.
 fn stdin_modes() -> (bool, bool) {
     let tty = std::io::stdin().is_terminal();
-    let piped = std::fs::metadata("/dev/stdin").is_ok_and(|stdin| stdin.file_type().is_fifo());
-    (tty || piped, tty)
+    let has_content = |kind: FileType| kind.is_fifo() || kind.is_socket() || kind.is_file();
+    let given = std::fs::metadata("/dev/stdin").is_ok_and(|stdin| has_content(stdin.file_type()));
+    (tty || given, tty)
 }

@@ -65,8 +65,12 @@ pub(crate) struct Docker<'a>(pub &'a Environment);
 
 impl Docker<'_> {
     pub(crate) fn client(self, words: &[impl AsRef<OsStr>]) -> Program {
-        let client = self.0.docker_bin().unwrap_or_else(|| "docker".to_owned());
-        Program::new(client, words)
+        Program::new(self.program(), words)
+    }
+
+    /// The client's name or path.
+    pub(crate) fn program(self) -> String {
+        self.0.docker_bin().unwrap_or_else(|| "docker".to_owned())
     }
 
     /// Asks for what is at a path of the engine's, or what the client says to the words.

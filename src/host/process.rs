@@ -87,6 +87,12 @@ impl Program {
         self
     }
 
+    /// Gives it a variable beside this one's environment.
+    pub(crate) fn with(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     pub(crate) fn at(mut self, directory: impl AsRef<Path>) -> Self {
         self.command.current_dir(directory);
         self

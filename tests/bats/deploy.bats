@@ -131,6 +131,9 @@ ODD_NAMES=("with blanks" "it's" 'say "hi"' 'back\slash' '$HOME' '`id`' ';ls' '*'
   run dokku storage:exec "$APP-entry" --image "$TEST_IMAGE" -- sh -c 'cat > "/data/two words"' <<<"some input"
   assert_success
   assert_equal "some input" "$(cat "$DOKKU_LIB_ROOT/data/storage/$APP-entry/two words")"
+  echo "from a file" >"$BATS_TEST_TMPDIR/input"
+  run dokku storage:exec "$APP-entry" --image "$TEST_IMAGE" -- cat <"$BATS_TEST_TMPDIR/input"
+  assert_output "from a file"
   run dokku storage:exec "$APP-entry" --image "$TEST_IMAGE" --as-user 1000 -- id -u </dev/null
   assert_success
   assert_has 1000

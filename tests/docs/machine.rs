@@ -51,18 +51,12 @@ esac
 "#;
 
 /// What plugn would find in other plugins: a scheduler that runs a command where the entry's data is at `/data`, and that sets no working
-/// directory.
+/// directory. As Dokku's, it gives Docker no input of its own.
 const PLUGN: &str = r#"#!/bin/bash
 if [[ $2 == scheduler-storage-exec ]]; then
   data=$DOKKU_LIB_ROOT/data/storage/$4
   while [[ $# -gt 0 && $1 != -- ]]; do shift; done
-  cd /proc || exit # where nobody can write
-  words=()
-  for word in "${@:2}"; do
-    [[ $word != /data && $word != /data/* ]] || word=$data${word#/data}
-    words+=("$word")
-  done
-  exec "${words[@]}"
+  exec "${DOCKER_BIN:-docker}" run "$data" "${@:2}" </dev/null
 fi
 exec "$STUB_DIR/bin/plugn" "$@"
 "#;
@@ -70,9 +64,19 @@ exec "$STUB_DIR/bin/plugn" "$@"
 /// A connection to the host's forced command.
 const SSH: &str = "#!/bin/bash\nSSH_USER=dokku SSH_NAME=ada exec dokku \"${@:2}\"\n";
 
-/// The host's Docker, as far as volumes go: it keeps them as files, and has two from before.
+/// The host's Docker, as far as volumes go: it keeps them as files, and has two from before. What the scheduler runs in a container
+/// runs beside the data.
 const DOCKER: &str = r#"#!/bin/bash
 kept=$STUB_DIR/volumes
+if [[ $1 == run ]]; then
+  data=$2 words=()
+  cd /proc || exit # where nobody can write
+  for word in "${@:3}"; do
+    [[ $word != /data && $word != /data/* ]] || word=$data${word#/data}
+    words+=("$word")
+  done
+  exec "${words[@]}"
+fi
 [[ $1 == volume ]] || exit 0
 name=${*: -1}
 case $2 in
