@@ -95,13 +95,16 @@ without_binary() {
   assert_status 11
 }
 
-@test "without the binary, commands exits 10 and other plugins' commands still work" {
+@test "without the binary, commands exits 10, help lists nothing, and other plugins' commands still work" {
   local commands="$DOKKU_LIB_ROOT/plugins/enabled/storage/commands"
-  for word in storage:help storage:mount help something-else; do
+  for word in storage:help storage:mount something-else; do
     run without_binary "$commands" "$word"
     assert_status 10
     assert_output ""
   done
+  run without_binary "$commands" help
+  assert_success
+  assert_output ""
   run without_binary dokku other:hello world
   assert_success
   assert_output "hello world"
