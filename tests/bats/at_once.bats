@@ -2,7 +2,6 @@
 # Several commands at once on what is behind one entry, commands whose programs fail, and images that are damaged: whoever
 # was told that something is done finds it done, and what was written is still there.
 load helper
-needs standin
 
 # Root's PATH has it before the real one, where sudo runs a helper.
 LOSETUP=/usr/local/sbin/losetup

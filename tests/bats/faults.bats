@@ -4,7 +4,6 @@
 #
 # TRUST_ROUNDS=N makes N times as many kills, faults and commands.
 load helper
-needs standin
 
 ROUNDS=${TRUST_ROUNDS:-1}
 # Root's PATH has it before the real ones, where sudo runs a helper.

@@ -2,18 +2,19 @@
 # Snapshots and clones of directories with a size, and new ones that are filled: on images (ext4 and xfs below them) and on
 # subvolumes with a quota, with commands that are killed, and on file systems that are full.
 load helper
-needs standin
 
 before_each() { DATA="$APP-data"; }
 after_each() {
   trigger post-delete "$APP"
   drop_entries
-  if mountpoint -q "$ROOT"; then umount -l "$ROOT"; fi
+  if ! is_real && mountpoint -q "$ROOT"; then umount -l "$ROOT"; fi
   rm -f "$HOST/disk"
 }
 
-# on FILE-SYSTEM [MIB]: puts the storage root on a file system of this kind, on a loop device.
+# on FILE-SYSTEM [MIB]: puts the storage root on a file system of this kind, on a loop device. On a real host it would hide the data of
+# the host's apps.
 on() {
+  standin_only
   truncate -s "${2:-400}M" "$HOST/disk"
   case $1 in
     ext4) mkfs.ext4 -qF -m 0 "$HOST/disk" ;;

@@ -2,11 +2,12 @@
 # Directories with a size: a limit that containers run into, growing, attaching, and what is left of it all. On real file
 # systems on loop devices: ext4 and xfs (an image), btrfs (a subvolume with a quota).
 load helper
-needs docker standin
+needs docker
 
 after_each() {
   local name
   # What is mounted by an app cannot be destroyed.
+  ! is_real || return 0
   trigger post-delete "$APP"
   for name in $(dokku storage:list-entries --format json | jq -r '.[].name'); do
     dokku storage:destroy "$name" --force --destroy-host-dir --no-trash >/dev/null 2>&1 || true
@@ -15,8 +16,9 @@ after_each() {
   [ -z "${LOOP_IMAGE:-}" ] || rm -f "$LOOP_IMAGE"
 }
 
-# on_file_system KIND: the storage root is on a file system of this kind.
+# on_file_system KIND: the storage root is on a file system of this kind. On a real host it would hide the data of the host's apps.
 on_file_system() {
+  standin_only
   LOOP_IMAGE="$HOST/$1.img"
   truncate -s 1G "$LOOP_IMAGE"
   case $1 in

@@ -1,7 +1,6 @@
 #!/usr/bin/env bats
 # The flat files: what Dokku's own code and other versions read and write, broken ones, owners and modes.
 load helper
-needs standin
 
 before_each() {
   OTHER="$APP-other"
