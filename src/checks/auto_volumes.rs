@@ -3,7 +3,7 @@
 //!
 //! # Volumes of an image
 //!
-//! `src/checks/auto_volumes.rs` runs at the end of `pre-release-builder`, when nothing stops the deploy any more.
+//! This runs at the end of `pre-release-builder`, when nothing stops the deploy any more.
 //! The directories are made under hidden names, and Docker fills them: each is the device of a local volume for a
 //! moment, and a container that is made (not started) with it gets what the image has there, as every new volume
 //! does (`src/docker/populating.rs`). So there is no second unpacker of images. Containers and volumes have a label

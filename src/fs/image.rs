@@ -1,13 +1,10 @@
-//! Directories with a size: a file system in an image file, attached by a loop device; a subvolume with a quota on btrfs.
-//!
-//! All of it is root's work. The images lie beside the storage root, in a directory that only root can enter.
+//! Directories with a size, root's work: a file system in an image file, attached by a loop device; a subvolume with a
+//! quota on btrfs (`src/fs/subvolume.rs`).
 //!
 //! # How an image is made and attached
 //!
-//! `size-storage-dir` (`src/privileged/sized.rs`) makes a directory hold no more than its size: an ext4 image
-//! (`src/fs/image.rs`), or on btrfs a subvolume with a quota (`src/fs/subvolume.rs`). Such an entry has `type`
-//! `directory` and the options `size` and `preallocate`; without a size it is what Dokku's own plugin makes, and
-//! has no type.
+//! An entry with a size has `type` `directory` and the options `size` and `preallocate`; without a size it is what
+//! Dokku's own plugin makes, and has no type.
 //!
 //! The images are in `storage-images` below `$DOKKU_LIB_ROOT`, which is root's and 0700: whoever could write an image could
 //! give the kernel a broken file system. Every part of the way there has to be root's own; where it is not, or the data is on another disk, they are in

@@ -1,16 +1,12 @@
 //! Copies of entries' data: what they are made of, and how they are made and put in an entry's place.
 //!
-//! A type that has snapshots says in which [`SnapshotKind`]; all the rest, names, notes, access and the steps in which a copy takes
-//! its place, is the same for all of them.
-//!
 //! # Snapshots and sources
 //!
-//! `src/storage/snapshots.rs` says of what form copies of an entry are; names, notes (`snapshots/ENTRY/NAME.json`)
-//! and the step in which a copy takes its place are the same for all. A copy is made under a hidden name without
+//! A type that has snapshots says in which [`SnapshotKind`]; names, notes (`snapshots/ENTRY/NAME.json`), access and
+//! the step in which a copy takes its place are the same for all. A copy is made under a hidden name without
 //! the lock (`src/fs/tree/copy/`: in parallel, by descriptors, reflinks where the file system has them, hard links
 //! and holes kept), then renamed and noted in one step. A restore moves what is there to a snapshot's name in the
-//! step that moves the copy in. `--pause` is a process of its own (`keep-paused`) that waits for the end of a pipe
-//! which only the command holds: also where the command is killed, the containers go on.
+//! step that moves the copy in. `--pause` is a process of its own (`src/docker/pausing.rs`).
 //!
 //! A snapshot of an entry with a size is its content, copied like any other directory: not the image. So snapshots
 //! are of one kind for lists, usage, pruning and `--from`, one can look into them, they take what is in the image

@@ -4,9 +4,8 @@
 //! becomes one byte, which says nothing but that a change is under way. What it makes is in the staging place beside
 //! the lock file, which has one name for all changes: whoever takes the lock removes what is there, noted or not. What
 //! has to be elsewhere (new directories; temporary files on another file system) is noted. Once all of it is flushed, the
-//! steps are noted that put it in place, and flushed. Who takes the lock after a holder that was killed finds the note
-//! and finishes the steps, or clears away what was prepared. A holder that fails takes its steps back itself; while it
-//! does, each of them can still be finished.
+//! steps are noted that put it in place, and flushed. A holder that fails takes its steps back itself; while it does,
+//! each of them can still be finished.
 //!
 //! Which flush promises what, where the power is cut:
 //!

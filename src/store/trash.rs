@@ -1,7 +1,4 @@
 //! The trash: directories `.trash-ID` of the storage root, and the notes `trash/ID.json` of what each of them was.
-//!
-//! The directory counts: a note without one is left over from an emptying that was interrupted, and a directory
-//! without a note is one whose entry nobody knows any more.
 
 use std::path::{Path, PathBuf};
 

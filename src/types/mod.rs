@@ -1,17 +1,11 @@
 //! The storage types: one trait, and one file for each type.
 //!
-//! A new type is a new file and a line in [`ALL`]. Whatever the type is, the entry's `host_path` is what `-v` needs, so
-//! that Dokku's own plugin and its schedulers can go on with the same entries.
-//!
 //! # An entry's life with its type
-//!
-//! `src/types/mod.rs` has the trait `StorageType`, the list `ALL` and what is common. An entry's life with its
-//! type:
 //!
 //! 1. `check_request` compares what was typed with the type's `Description` (options, flags, connector), and names
 //!    what there is, nearest first.
-//! 2. `plan` completes the new entry and refuses what cannot be: nothing is changed yet. It sets `host_path`, to
-//!    which Docker's `-v` can be given.
+//! 2. `plan` completes the new entry and refuses what cannot be: nothing is changed yet. It sets `host_path`, which
+//!    `-v` can be given, so that Dokku's own plugin and its schedulers can go on with the entry.
 //! 3. The entry is registered in `Store::change`; then `create` makes what is outside of the store. If that fails, it
 //!    undoes what it did and the entry is put back. It finds what a killed command left, and takes it or makes it
 //!    anew.
@@ -27,13 +21,9 @@
 //! With `must_be_mounted`, `docker-args-*` print nothing while nothing is mounted there: a container on an empty
 //! mount point would write to the host's disk and look well.
 //!
-//! A new type is a new file and a line in `ALL`. Everything else (`types:list`, refusals, doctor, deploys) asks the
+//! A new type is a new file and a line in [`ALL`]. Everything else (`types:list`, refusals, doctor, deploys) asks the
 //! trait. Give it a caveat that a newcomer can act on, requirements with the package that brings them, a bats file
 //! with the real thing, and a row in the README's table.
-//!
-//! `renewed.rs` is for volumes whose options follow a connector. Docker changes the options of no volume, so
-//! another with the next free name takes its place and the entry points to it; labels with the entry's and the
-//! store's name find those that a container kept from being removed.
 
 pub(crate) mod cifs;
 mod description;

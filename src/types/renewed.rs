@@ -1,4 +1,5 @@
-//! Docker volumes whose options follow a connector: Docker changes the options of none, so another takes its place.
+//! Docker volumes whose options follow a connector: Docker changes the options of none, so another, with the next
+//! free name, takes its place.
 //!
 //! Every volume that is made here has labels that say for which entry of which store. So one that a container kept
 //! from being removed, or that a killed command left, is found again.

@@ -1,9 +1,8 @@
 //! Images that are filled before an entry has them: under a hidden name, attached at a hidden directory of the storage
 //! root, and put in the entry's place once they are whole.
 //!
-//! A new entry's image gets a second name first, the entry's. Only when the entry is registered does the hidden one go,
-//! so that what a killed command left can be told from what is in use. What leaves an entry goes the same way back: it
-//! gets the hidden name, or the trash's, before the entry is unregistered.
+//! (`src/storage/snapshots.rs`.) What leaves an entry goes the same way back: it gets the hidden name, or the trash's,
+//! before the entry is unregistered.
 
 use std::path::Path;
 

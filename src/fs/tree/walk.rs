@@ -1,7 +1,6 @@
 //! The one walk for all that goes through a tree: ownership, usage, copies and removals are visitors of it.
 //!
-//! Some threads share the tree: a directory that one of them meets is left to another that waits, or visited at once. All of
-//! it is done by descriptors: no link is followed and no mount point crossed, whatever is renamed or replaced meanwhile. Each
+//! Some threads share the tree: a directory that one of them meets is left to another that waits, or visited at once. Each
 //! thread keeps eight descriptors open for the directories on its way, and sixteen wait for all of them, so however deep or
 //! wide a tree is, the walk stays far below any limit. Directories far up the way are closed, and opened again through their child
 //! (`descent.rs`). Memory does not grow with the tree, but for what a visitor keeps of files with several names (`names.rs`).
