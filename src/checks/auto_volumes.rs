@@ -28,7 +28,6 @@ use crate::storage::{EntryLock, Ids, Staged, StorageRoot, clear_staged, root};
 use crate::store::Store;
 
 /// What an image declares and nothing is mounted at.
-#[derive(Debug)]
 pub(crate) struct Uncovered {
     image: String,
     user: Option<Ids>,

@@ -17,7 +17,6 @@ use crate::types;
 
 /// The image of an app: its user, and what it has at the paths at which the app mounts something. What was seen in it once
 /// is not looked up again, as long as the app has that image.
-#[derive(Debug)]
 pub(crate) struct AppImage<'a> {
     app: AppName,
     context: &'a Context,
@@ -243,7 +242,6 @@ impl<'a> AppImage<'a> {
 }
 
 /// A user who cannot do what is needed.
-#[derive(Debug)]
 struct Unable {
     severity: Severity,
     whose: &'static str,

@@ -258,7 +258,6 @@ fn reason(error: &clap::Error, words: &[String]) -> String {
 }
 
 /// The words of a call that are no flags, in order.
-#[derive(Debug)]
 pub(crate) struct Positional(pub(crate) Vec<String>);
 
 impl std::ops::Deref for Positional {

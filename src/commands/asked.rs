@@ -5,7 +5,6 @@ use crate::context::Context;
 use crate::domain::{Error, Result};
 use crate::render::{Asked, Format};
 
-#[derive(Debug)]
 pub(super) struct Request {
     pub(super) asked: Asked,
     pub(super) global: bool,

@@ -16,7 +16,6 @@ use crate::host::{Environment, users};
 use crate::render::Printer;
 use crate::store::{Owner, Store};
 
-#[derive(Debug)]
 pub struct Context {
     pub environment: Environment,
     pub store: Store,

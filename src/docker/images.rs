@@ -39,7 +39,6 @@ const ABSENT: [&str; 2] = ["Could not find the file", "No such container:path"];
 
 /// An image, and what its files are. They are seen through a container that is never started; it is made when the first
 /// of them is asked for, and removed when this is dropped.
-#[derive(Debug)]
 pub(crate) struct Image<'a> {
     environment: &'a Environment,
     name: String,

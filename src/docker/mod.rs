@@ -118,7 +118,6 @@ impl Docker<'_> {
     }
 }
 
-#[derive(Debug)]
 struct Reply {
     /// The status of HTTP, or the one that the client's words stand for; 0 where Docker does not answer.
     status: u16,

@@ -25,7 +25,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Containers that are paused until this is dropped.
-#[derive(Debug)]
 pub(crate) struct Paused<'a> {
     environment: &'a Environment,
     ids: Vec<String>,

@@ -10,7 +10,6 @@ use crate::host::process;
 /// The label of the containers and volumes that are there for a moment; its value is the process that needs them.
 const LABEL: &str = "org.dokku-storage.filling";
 
-#[derive(Debug)]
 pub(crate) struct StagedVolume {
     pub path: String,
     /// The directory, as the engine's host sees it. It is there, and empty.

@@ -26,7 +26,6 @@ pub(crate) const SOURCE: &str = "dokku-storage";
 pub(crate) const DEVICE: &str = "/dev/fuse";
 
 /// A mount that is not anywhere yet.
-#[derive(Debug)]
 pub(crate) struct Detached {
     device: OwnedFd,
     mount: OwnedFd,
@@ -75,7 +74,6 @@ impl Detached {
 }
 
 /// A mount whose program answers.
-#[derive(Debug)]
 pub(crate) struct Served {
     mount: OwnedFd,
 }

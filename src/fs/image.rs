@@ -108,7 +108,6 @@ pub(crate) fn is_btrfs(directory: &Path) -> bool {
         .is_ok_and(|found| u64::try_from(found.f_type) == Ok(subvolume::MAGIC))
 }
 
-#[derive(Debug)]
 pub(crate) struct Image {
     directory: OwnedFd,
     name: String,

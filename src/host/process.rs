@@ -15,7 +15,6 @@ use crate::domain::{Error, Result};
 /// What is in the client's words where the engine refused.
 const OF_DOCKER: &str = "Error response from daemon";
 
-#[derive(Debug)]
 pub(crate) struct Answer {
     /// Its exit status; 128 and the signal where a signal ended it.
     pub status: i32,
@@ -35,7 +34,6 @@ impl Answer {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Program {
     command: Command,
     shown: String,

@@ -12,7 +12,6 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, t
 const ENDING: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP];
 
-#[derive(Debug)]
 pub(crate) enum Asked {
     Line(Vec<u8>),
     /// The signal of this number was to end the process.

@@ -5,7 +5,6 @@ use crate::domain::{AppName, Entry, Result};
 use crate::ops::auto_volumes;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 
-#[derive(Debug)]
 pub(crate) struct Forgotten {
     pub sharing: Vec<AppName>,
     /// The entries that were made for volumes of its image: ordinary ones now.

@@ -20,7 +20,6 @@ const FROM_THE_HOST: &str =
     "the host reaches more than its apps do, so that not everybody can have it fetch something";
 
 /// Where the data is, after it was looked at that it may be taken.
-#[derive(Debug)]
 pub(crate) enum Origin {
     /// A name in the storage root: an entry's, or a snapshot's.
     StorageRoot {

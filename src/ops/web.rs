@@ -18,7 +18,6 @@ const CLOSED: u32 = 0o700;
 
 const OPEN: u32 = 0o755;
 
-#[derive(Debug)]
 pub(crate) enum Web {
     Git { address: WebAddress, reference: Option<GitReference> },
     File { address: WebAddress, sum: Option<Sha256> },

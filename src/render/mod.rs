@@ -23,7 +23,6 @@ const LONGEST: usize = 4096;
 const SIGPIPE_STATUS: i32 = 141;
 
 /// The caller's standard output and standard error.
-#[derive(Debug)]
 pub struct Printer {
     pending: Vec<u8>,
     quiet: bool,

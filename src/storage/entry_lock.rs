@@ -17,7 +17,6 @@ const SAID_AFTER: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// The lock of a name, held until dropped.
-#[derive(Debug)]
 pub(crate) struct EntryLock {
     _work: Work,
 }

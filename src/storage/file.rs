@@ -66,7 +66,6 @@ fn mode_of(entry: &Entry) -> u32 {
 
 /// A file of the storage root as a change is to leave it: what was there is kept, or what was made under a hidden name
 /// takes its place.
-#[derive(Debug)]
 pub(crate) struct StagedFile {
     name: String,
     path: PathBuf,

@@ -52,7 +52,6 @@ pub(crate) enum Place {
 }
 
 /// What an entry's directory, or the owner and the mode of its file, are to become: decided before anything changes.
-#[derive(Debug)]
 pub(crate) struct DirectorySpec {
     name: String,
     place: Place,

@@ -10,7 +10,6 @@ use crate::store::{Store, Work};
 
 /// A hidden name of the storage root that this command is at work on. What is there when it ends is removed, so that
 /// all of it is in its place, or nothing is left.
-#[derive(Debug)]
 pub(crate) struct Staged {
     name: String,
     store: Store,

@@ -18,7 +18,6 @@ use crate::store::{Rights, Store};
 const ASKED: &str = ".asked";
 
 /// What a trigger was asked: a phase, and the process type and number of a container, where it has them.
-#[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) phase: Phase,
     pub(crate) process_type: ProcessType,

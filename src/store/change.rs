@@ -53,7 +53,6 @@ pub(crate) const OWN_DIRECTORIES: [&str; 4] = [
 ];
 
 /// What a change is going to do; nothing of it is done before [`Store::change`] carries it out.
-#[derive(Debug)]
 pub struct Change<'a> {
     pub(super) store: &'a Store,
     /// The number of the file system that the registry is on.
@@ -62,14 +61,12 @@ pub struct Change<'a> {
     pub(super) steps: Vec<Planned>,
 }
 
-#[derive(Debug)]
 pub(super) struct Directory {
     pub(super) path: PathBuf,
     pub(super) mode: u32,
 }
 
 /// A step, with all that is made for it beside its target.
-#[derive(Debug)]
 pub(super) struct Planned {
     pub(super) step: Step,
     /// What is to be in the file, where the step installs one that is made for it.
@@ -80,7 +77,6 @@ pub(super) struct Planned {
     pub(super) is_directory: bool,
 }
 
-#[derive(Debug)]
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
     pub(super) is_foreign: bool,

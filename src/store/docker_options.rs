@@ -9,7 +9,6 @@ use crate::domain::{
     quoted,
 };
 
-#[derive(Debug)]
 pub struct OptionsFile {
     pub path: PathBuf,
     pub phase: Phase,
@@ -20,7 +19,6 @@ pub struct OptionsFile {
 }
 
 /// A line that mounts a path or a volume, and does nothing else.
-#[derive(Debug)]
 pub struct VolumeLine {
     pub line: String,
     /// The flag's value.
@@ -30,7 +28,6 @@ pub struct VolumeLine {
 }
 
 /// A mount of whatever form.
-#[derive(Debug)]
 pub struct OptionMount {
     pub line: String,
     pub mount: FlagMount,

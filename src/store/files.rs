@@ -79,7 +79,6 @@ pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// A directory of small files that are read one after the other: the way to it is walked once.
-#[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
     names: OwnedFd,

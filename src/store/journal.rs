@@ -245,7 +245,6 @@ enum Note {
 const RESERVED: u64 = 64 * 1024;
 
 /// The lock, held until dropped.
-#[derive(Debug)]
 pub(super) struct Journal {
     file: File,
     path: PathBuf,

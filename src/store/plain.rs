@@ -45,7 +45,6 @@ type Number = [u8; 8];
 pub(super) type State = [Number; 4];
 
 /// The noted states, in the order of the inodes. Where they are not, some are not found, and these files are read.
-#[derive(Debug)]
 pub(super) struct Plain {
     path: PathBuf,
     bytes: Vec<u8>,

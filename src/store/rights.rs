@@ -10,7 +10,6 @@ use crate::domain::{Error, Layout, Result};
 use crate::store::Owner;
 
 /// The owner's rights, until dropped.
-#[derive(Debug)]
 pub(crate) struct Rights {
     groups: Option<Vec<Gid>>,
 }

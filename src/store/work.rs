@@ -24,7 +24,6 @@ use crate::domain::{Error, Result, number_of};
 /// The names that this process has alone. The kernel would have it wait for itself.
 static ALONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-#[derive(Debug)]
 pub(crate) struct Work {
     _file: Option<File>,
     alone: Option<String>,

@@ -12,7 +12,6 @@ use crate::types::{
 ///
 /// The kernel takes a share's password as a mount option only, and Docker keeps the options of a volume: whoever may
 /// talk to Docker can read it there.
-#[derive(Debug)]
 pub(crate) struct Cifs;
 
 const PORT: u16 = 445;

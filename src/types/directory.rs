@@ -5,7 +5,6 @@ use crate::domain::{ByteSize, Entry, Error, Problem, Result, only_on_default_pat
 use crate::storage::{Place, SnapshotKind, root, sized};
 use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
-#[derive(Debug)]
 pub(crate) struct Directory;
 
 const DESCRIPTION: Description = Description {

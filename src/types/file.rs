@@ -8,7 +8,6 @@ use crate::storage::{self, Place, SnapshotKind, file};
 use crate::store::is_absent;
 use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
-#[derive(Debug)]
 pub(crate) struct File;
 
 const DESCRIPTION: Description = Description {

@@ -4,7 +4,6 @@ use crate::context::Context;
 use crate::domain::{Entry, Result};
 use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
 
-#[derive(Debug)]
 pub(crate) struct K3s;
 
 const DESCRIPTION: Description = Description {

@@ -7,7 +7,6 @@ use crate::types::{
     Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, volume,
 };
 
-#[derive(Debug)]
 pub(crate) struct Nfs;
 
 const PORT: u16 = 2049;

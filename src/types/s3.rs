@@ -17,7 +17,6 @@ use crate::types::{
     Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType,
 };
 
-#[derive(Debug)]
 pub(crate) struct S3;
 
 /// How long a new entry has to be mounted.

@@ -10,7 +10,6 @@ use crate::types::{Choice, Description, Request, StorageType, volume};
 ///
 /// Containers get it by `--tmpfs`, each its own. For programs that know nothing of types, Dokku's own plugin and its
 /// schedulers among them, the entry's source is a Docker volume with the same in it.
-#[derive(Debug)]
 pub(crate) struct Tmpfs;
 
 /// What the names of the volumes begin with.

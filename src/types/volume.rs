@@ -14,7 +14,6 @@ use crate::fs::missing_target;
 use crate::storage::{StorageRoot, root};
 use crate::types::{Abilities, Description, Removal, Request, StorageType};
 
-#[derive(Debug)]
 pub(crate) struct Volume;
 
 const DESCRIPTION: Description = Description {

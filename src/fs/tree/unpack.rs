@@ -29,7 +29,6 @@ const DEEPEST: usize = 256;
 const AT_ONCE: usize = 64 * 1024;
 
 /// A directory that is being filled.
-#[derive(Debug)]
 pub(crate) struct Unpacking {
     top: OwnedFd,
     current: Option<Current>,
@@ -38,7 +37,6 @@ pub(crate) struct Unpacking {
 }
 
 /// The directory that members are made in. What is made changes its time, so it gets the one back that it had.
-#[derive(Debug)]
 struct Current {
     path: PathBuf,
     directory: OwnedFd,

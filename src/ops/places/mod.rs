@@ -32,7 +32,6 @@ use crate::store::{Entries, MountsFile, Store};
 use crate::types;
 use options::OptionMount;
 
-#[derive(Debug)]
 pub(crate) struct Places {
     pub apps: Vec<AppName>,
     /// The apps of which only the store still has something.
@@ -51,14 +50,12 @@ pub(crate) struct Places {
     lib_root: RealPath,
 }
 
-#[derive(Debug)]
 enum Docker {
     NotAsked,
     Silent,
     Said { containers: Vec<Container>, volumes: Vec<Listed> },
 }
 
-#[derive(Debug)]
 struct Target {
     volume: Option<String>,
     paths: Vec<RealPath>,

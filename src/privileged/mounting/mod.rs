@@ -62,7 +62,6 @@ const SENDING: Duration = Duration::from_secs(60);
 /// How long between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 
-#[derive(Debug)]
 struct Subject {
     store: Store,
     /// The storage root, without links in its path.

@@ -7,7 +7,6 @@ use crate::storage::ownership::on_host;
 use crate::store::Rights;
 use crate::types;
 
-#[derive(Debug)]
 pub(crate) struct Remote {
     pub(crate) entry: Entry,
     connector: Connector,
