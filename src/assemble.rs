@@ -18,7 +18,7 @@ const CLIENT: &[u8] = include_bytes!("../commands/docker-with-input");
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --repo: the repository, with plugin.toml and commands/commands
-    #[arg(long, value_name = "string", default_value = ".")]
+    #[arg(default_value = ".")]
     repo: PathBuf,
 }
 

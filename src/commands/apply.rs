@@ -22,7 +22,6 @@ const DIFFERENT: i32 = 2;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --plan: only show what would change; the exit status is 2 if something would
-    #[arg(long)]
     plan: bool,
 }
 
@@ -36,7 +35,6 @@ struct Wanted {
     #[serde(default)]
     host_path: String,
     container_path: String,
-    #[serde(default)]
     phases: Option<Vec<Phase>>,
     #[serde(default)]
     process_type: String,
@@ -48,7 +46,6 @@ struct Wanted {
     subpath: String,
     #[serde(default)]
     volume_chown: String,
-    #[serde(default)]
     need: Option<NeedId>,
     /// What another app mounts is listed, and is not this app's own.
     #[serde(default)]

@@ -62,7 +62,7 @@ pub(crate) fn positional(words: &[String], context: &mut Context) -> Result<Posi
 #[derive(Debug, Parser)]
 pub(crate) struct Output {
     /// --format: output format (text, json)
-    #[arg(long, value_name = "string", default_value = "text")]
+    #[arg(default_value = "text")]
     #[arg(long_help = "output format: text, table or json")]
     format: String,
 }
@@ -92,7 +92,6 @@ impl Output {
 #[derive(Debug, Parser)]
 pub(crate) struct Force {
     /// --force: force destroy without confirmation
-    #[arg(long)]
     force: bool,
 }
 
@@ -113,15 +112,16 @@ pub(crate) fn parsed<T>(
     given(value.map(String::as_str)).map(parse).transpose()
 }
 
-/// The parser of a subcommand's arguments.
+/// The parser of a subcommand's arguments: each field is a flag of its name, and each but a `bool` takes a value.
 fn command<A: Parser>() -> Command {
     A::command()
-        .arg(Arg::new(POSITIONAL).num_args(1..).action(ArgAction::Append))
         .no_binary_name(true)
         .disable_version_flag(true)
         .disable_help_flag(true)
         .args_override_self(true)
         .mut_args(|arg| {
+            let name = arg.get_long().unwrap_or(arg.get_id().as_str()).replace('_', "-");
+            let arg = arg.long(&*name.leak());
             if is_switch(&arg) {
                 arg.num_args(0..=1)
                     .require_equals(true)
@@ -129,12 +129,14 @@ fn command<A: Parser>() -> Command {
                     .default_value("false")
                     .value_parser(truth)
                     .action(ArgAction::Set)
-            } else if arg.get_long().is_some() && !matches!(arg.get_action(), ArgAction::Help) {
-                arg.allow_hyphen_values(true)
             } else {
-                arg
+                let is_list = matches!(arg.get_action(), ArgAction::Append)
+                    && arg.get_value_names().is_none_or(|names| names[0] != "string");
+                let kind = if is_list { "strings" } else { "string" };
+                arg.num_args(1).allow_hyphen_values(true).value_name(kind)
             }
         })
+        .arg(Arg::new(POSITIONAL).num_args(1..).action(ArgAction::Append))
 }
 
 /// The ways of writing yes and no that Dokku's flags know.

@@ -13,13 +13,11 @@ use crate::types::{self, Removal};
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --destroy-host-dir: also remove the host directory and its contents (docker-local only)
-    #[arg(long)]
     destroy_host_dir: bool,
     /// --force: force destroy without confirmation
-    #[arg(long)]
     force: bool,
     /// --no-trash: remove the data at once instead of moving it to the trash
-    #[arg(long, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     no_trash: bool,
 }
 

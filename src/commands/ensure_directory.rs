@@ -11,10 +11,10 @@ use crate::storage::{EntryLock, clear_staged, root};
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --chown: chown option (herokuish, heroku, paketo, root, false)
-    #[arg(long, value_name = "string", default_value = "herokuish")]
+    #[arg(default_value = "herokuish")]
     chown: String,
     /// --chown-recursive: also change the owner of the files in the directory
-    #[arg(long, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     chown_recursive: bool,
 }
 

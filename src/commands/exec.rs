@@ -26,10 +26,10 @@ const IMAGE: &str = "alpine:3";
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --as-user: numeric uid to run the exec container as (overrides the entry's chown)
-    #[arg(long, value_name = "string", default_value = "")]
+    #[arg(default_value = "")]
     as_user: String,
     /// --image: container image to use (default alpine:3)
-    #[arg(long, value_name = "string", default_value = "")]
+    #[arg(default_value = "")]
     image: String,
 }
 

@@ -13,12 +13,12 @@ use crate::types;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --scheduler: filter to a single scheduler
-    #[arg(long, value_name = "string", default_value = "")]
+    #[arg(default_value = "")]
     scheduler: String,
     #[command(flatten)]
     output: Output,
     /// --unused: only entries that no app mounts
-    #[arg(long, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     unused: bool,
 }
 

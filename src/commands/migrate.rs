@@ -11,7 +11,6 @@ use crate::ops::migrate::migrate;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --all: re-migrate every app on this install
-    #[arg(long)]
     all: bool,
 }
 

@@ -18,32 +18,25 @@ use crate::store::{changed_meanwhile, no_such_entry};
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --container-dir: container path (named-entry form)
-    #[arg(long, value_name = "string")]
     container_dir: Option<String>,
     /// --phase: phase to mount in (deploy, run; default both)
-    #[arg(long, long_help = "phase to mount in: build, deploy or run (repeatable; by default deploy and run)", value_name = "strings", action = clap::ArgAction::Append)]
+    #[arg(
+        long_help = "phase to mount in: build, deploy or run (repeatable; by default deploy and run)"
+    )]
     phase: Vec<String>,
     /// --process-type: process type to mount for
-    #[arg(long, value_name = "string")]
     process_type: Option<String>,
     /// --replace: replace every mount of the process type with the pairs, in one step
-    #[arg(long, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     replace: bool,
     /// --volume-chown: chown option applied at mount time
-    #[arg(long, value_name = "string")]
     volume_chown: Option<String>,
     /// --volume-options: comma-separated mount options (e.g. Z, noexec,nosuid)
-    #[arg(
-        long,
-        long_help = "comma-separated mount options of Docker, such as Z",
-        value_name = "string"
-    )]
+    #[arg(long_help = "comma-separated mount options of Docker, such as Z")]
     volume_options: Option<String>,
     /// --volume-readonly: mount the volume read-only
-    #[arg(long)]
     volume_readonly: bool,
     /// --volume-subpath: subpath within the entry
-    #[arg(long, value_name = "string")]
     volume_subpath: Option<String>,
 }
 

@@ -16,7 +16,6 @@ use crate::store::{MountsFile, Store};
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --no-stop: do not stop the containers that use the entry
-    #[arg(long)]
     no_stop: bool,
 }
 

@@ -17,7 +17,6 @@ struct Arguments {
     #[command(flatten)]
     output: Output,
     /// --yes: delete everything listed without confirmation
-    #[arg(long)]
     yes: bool,
 }
 

@@ -13,34 +13,25 @@ use crate::types;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --access-mode: [DEPRECATED] use 'storage:set <name> access-mode <value>'
-    #[arg(long, value_name = "string")]
     access_mode: Option<String>,
     /// --annotation key=value: [DEPRECATED] use 'storage:annotations:set'
-    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
     annotation: Vec<String>,
     /// --chown: [DEPRECATED] use 'storage:set <name> chown <value>'
-    #[arg(long, value_name = "string")]
     chown: Option<String>,
     /// --chown-recursive: also change the owner of the files in the directory
-    #[arg(long, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     chown_recursive: bool,
     /// --label key=value: [DEPRECATED] use 'storage:labels:set'
-    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
     label: Vec<String>,
     /// --mode: [DEPRECATED] use 'storage:set <name> mode <value>'
-    #[arg(long, value_name = "string")]
     mode: Option<String>,
     /// --namespace: [DEPRECATED] use 'storage:set <name> namespace <value>'
-    #[arg(long, value_name = "string")]
     namespace: Option<String>,
     /// --reclaim-policy: [DEPRECATED] use 'storage:set <name> reclaim-policy <value>'
-    #[arg(long, value_name = "string")]
     reclaim_policy: Option<String>,
     /// --size: [DEPRECATED] use 'storage:set <name> size <value>'
-    #[arg(long, value_name = "string")]
     size: Option<String>,
     /// --storage-class-name: [DEPRECATED] use 'storage:set <name> storage-class-name <value>'
-    #[arg(long, value_name = "string")]
     storage_class_name: Option<String>,
 }
 

@@ -12,7 +12,6 @@ use crate::store::{EntryCache, Mounts, Store};
 #[derive(Debug, Parser)]
 struct ShareArguments {
     /// --read-only: share the mounts read-only
-    #[arg(long)]
     read_only: bool,
 }
 

@@ -14,13 +14,12 @@ use crate::store::{Line, Mounted, MountsFile, Store};
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --all: remove every mount, or every mount of the process type
-    #[arg(long, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     all: bool,
     /// --container-dir: container path (named-entry form, disambiguates duplicates)
-    #[arg(long, value_name = "string")]
     container_dir: Option<String>,
     /// --process-type: only the mount for this process type
-    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     process_type: Option<String>,
 }
 

@@ -22,7 +22,6 @@ const BAR: usize = 20;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --app: only the entries that this app mounts
-    #[arg(long, value_name = "string")]
     app: Option<String>,
     #[command(flatten)]
     output: Output,

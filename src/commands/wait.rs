@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --timeout: seconds to wait (default 60)
-    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     timeout: Option<String>,
 }
 

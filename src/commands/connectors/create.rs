@@ -14,7 +14,6 @@ struct Arguments {
     #[command(flatten)]
     flags: Flags,
     /// --type: type of server (s3, cifs)
-    #[arg(long, value_name = "string")]
     r#type: Option<String>,
 }
 

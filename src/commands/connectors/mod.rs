@@ -24,25 +24,18 @@ const SECRET: &str = "secret";
 #[derive(Debug, Default, Parser)]
 struct Flags {
     /// --access-key-id: public part of the key; the secret part is asked for (s3)
-    #[arg(long, value_name = "string")]
     access_key_id: Option<String>,
     /// --domain: domain of the user (cifs)
-    #[arg(long, value_name = "string")]
     domain: Option<String>,
     /// --endpoint: address of the object store, by default Amazon's (s3)
-    #[arg(long, value_name = "string")]
     endpoint: Option<String>,
     /// --region: region (s3)
-    #[arg(long, value_name = "string")]
     region: Option<String>,
     /// --secret-file: file with the secret, - for standard input
-    #[arg(long, value_name = "string")]
     secret_file: Option<String>,
     /// --server: name or address of the server (cifs)
-    #[arg(long, value_name = "string")]
     server: Option<String>,
     /// --username: user; the password is asked for (cifs)
-    #[arg(long, value_name = "string")]
     username: Option<String>,
 }
 

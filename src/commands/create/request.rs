@@ -16,68 +16,56 @@ use crate::types::{self, Reach, Request};
 #[derive(Debug, Parser)]
 pub(super) struct Arguments {
     /// --access-mode: PVC access mode (k3s only)
-    #[arg(long, value_name = "string")]
     access_mode: Option<String>,
     /// --annotation key=value: PVC annotation (repeatable)
-    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
     annotation: Vec<String>,
     /// --connector: connector with the credentials that the type uses
-    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     connector: Option<String>,
     /// --chown: chown option (docker-local only)
-    #[arg(long, value_name = "string")]
     chown: Option<String>,
     /// --chown-recursive: also change the owner of the files in the directory
-    #[arg(long, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     pub(super) chown_recursive: bool,
     /// --driver: volume driver (type volume)
-    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     driver: Option<String>,
     /// --exclusive: allow one app at a time to mount it, and one container at a time to write to it
-    #[arg(long, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     exclusive: bool,
     /// --from: populate the new entry from snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF] or https://…; for type file a path, - for standard input
-    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     from: Option<String>,
     /// --label key=value: PVC label (repeatable)
-    #[arg(long, value_name = "strings", action = clap::ArgAction::Append)]
     label: Vec<String>,
     /// --mode: octal permissions for the host directory, such as 0755 (docker-local only)
-    #[arg(long, value_name = "string")]
     mode: Option<String>,
     /// --namespace: PVC namespace (k3s only)
-    #[arg(long, value_name = "string")]
     namespace: Option<String>,
     /// --option key=value: option of the type (repeatable)
-    #[arg(long, value_name = "string", action = clap::ArgAction::Append, help_heading = arguments::OWN)]
+    #[arg(value_name = "string", help_heading = arguments::OWN)]
     option: Vec<String>,
     /// --preallocate: reserve the whole size on the disk at once
-    #[arg(long, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     preallocate: bool,
     /// --reclaim-policy: reclaim policy for the underlying volume (Retain or Delete)
-    #[arg(long, value_name = "string")]
     reclaim_policy: Option<String>,
     /// --scheduler: target scheduler (docker-local, k3s)
-    #[arg(long, value_name = "string", default_value = DOCKER_LOCAL)]
+    #[arg(default_value = DOCKER_LOCAL)]
     scheduler: String,
     /// --scope: app that may mount the entry, a name or a pattern such as web-* (repeatable)
-    #[arg(long, value_name = "strings", action = clap::ArgAction::Append, help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     scope: Vec<String>,
     /// --sha256: SHA-256 sum of the file that --from downloads
-    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     pub(super) sha256: Option<String>,
     /// --size: PVC size (k3s only, e.g. 2Gi)
-    #[arg(
-        long,
-        long_help = "size limit of the directory, or PVC size (k3s), such as 2G",
-        value_name = "string"
-    )]
+    #[arg(long_help = "size limit of the directory, or PVC size (k3s), such as 2G")]
     size: Option<String>,
     /// --storage-class-name: PVC storage class (k3s only)
-    #[arg(long, value_name = "string")]
     storage_class_name: Option<String>,
     /// --type: storage type, as storage:types:list shows
-    #[arg(long, value_name = "string", help_heading = arguments::OWN)]
+    #[arg(help_heading = arguments::OWN)]
     r#type: Option<String>,
 }
 

@@ -14,7 +14,6 @@ use crate::types;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --pause: pause the containers that mount the entry while the snapshot is made
-    #[arg(long)]
     pause: bool,
 }
 

@@ -15,7 +15,6 @@ use crate::types;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --stop: stop the running containers that mount the entry
-    #[arg(long)]
     stop: bool,
 }
 

@@ -13,13 +13,10 @@ use crate::storage::clear_staged;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --force: remove without confirmation
-    #[arg(long)]
     force: bool,
     /// --yes: remove without confirmation
-    #[arg(long)]
     yes: bool,
     /// --expired: remove only what has expired, without confirmation
-    #[arg(long)]
     expired: bool,
 }
 

@@ -15,7 +15,6 @@ struct Arguments {
     #[command(flatten)]
     output: Output,
     /// --size: also show sizes, which may take a while to count
-    #[arg(long)]
     size: bool,
 }
 

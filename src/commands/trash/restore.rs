@@ -14,7 +14,7 @@ use crate::types;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// --as: name of the restored entry
-    #[arg(long = "as", value_name = "string")]
+    #[arg(long = "as")]
     new_name: Option<String>,
 }
 
