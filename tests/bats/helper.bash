@@ -231,6 +231,8 @@ drop_apps() {
   for name in $(dokku storage:connectors:list --format json | jq -r '.[].name' | grep "^$APP-"); do
     dokku storage:connectors:destroy "$name" --force >/dev/null 2>&1 || true
   done
+  # What an entry has left that a test destroyed.
+  rm -rf --one-file-system "$DOKKU_LIB_ROOT/data/storage/$APP"{,-*} || true
 }
 
 remove_test_containers() {

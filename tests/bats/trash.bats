@@ -84,6 +84,10 @@ age() {
 }
 
 @test "what was in the trash for as long as the policy says is removed, and nothing before" {
+  # A real host may have something of others in its trash.
+  local before
+  before=$(trigger cron-entries docker-local)
+  is_real || assert_equal "" "$before"
   private_entry "$NAME"
   private_entry "$NAME-2"
   dokku storage:destroy "$NAME" --force --destroy-host-dir
@@ -104,7 +108,7 @@ age() {
   assert_output ""
   dokku storage:trash:empty "$NAME" --yes
   run trigger cron-entries docker-local
-  assert_output ""
+  assert_output "$before"
 }
 
 @test "at a terminal the trash is emptied by who types the word" {
