@@ -238,8 +238,10 @@ drop_apps() {
 remove_test_containers() {
   local ids
   ids=$(docker ps -aq --filter "label=$TEST_LABEL")
+  # A real host does not label them: those of the test's apps.
+  ! is_real || ids+=" $(docker ps -a --format '{{.ID}} {{.Label "com.dokku.app-name"}}' | sed -nE "s/ $APP(-.*)?\$//p")"
   # shellcheck disable=SC2086
-  [ -z "$ids" ] || docker rm -f -v $ids >/dev/null
+  [ -z "${ids// /}" ] || docker rm -f -v $ids >/dev/null
   remove_app_images "$TEST_LABEL"
 }
 
