@@ -8,7 +8,7 @@ use crate::docker::images::Image;
 use crate::docker::{self, IdMap};
 use crate::domain::{
     AppName, Attachment, Content, Finding, ImageFacts, Phase, ProcessType, RunsAs, Severity,
-    Source, User, mounted_source, quoted,
+    Source, User, quoted,
 };
 use crate::fs::look::{Kind, Looked};
 use crate::storage::Place;
@@ -138,7 +138,7 @@ impl<'a> AppImage<'a> {
     pub(crate) fn check(&self, mounted: &Mounted, is_covered: bool) -> Vec<Finding> {
         let app = &self.app;
         let (entry, attachment) = (&mounted.entry, &mounted.attachment);
-        let source = mounted_source(entry, attachment);
+        let source = mounted.source();
         // A volume is a directory; so is what is yet to be made.
         let looked = match &entry.host_path {
             Some(Source::Path(_)) => sources::looked(&source, self.context),

@@ -355,7 +355,7 @@ fn owners(
 /// Makes what is missing: the entry's directory with its owner and mode, or the volume.
 pub(crate) fn make(app: &AppName, mounted: &Mounted, context: &mut Context) -> Result<()> {
     let entry = &mounted.entry;
-    let source = crate::domain::docker_args::mounted_source(entry, &mounted.attachment);
+    let source = mounted.source();
     // A directory cannot be made where a link leads to nothing.
     let target = missing_target(std::path::Path::new(&source));
     let path = target.as_deref().unwrap_or(std::path::Path::new(&source));

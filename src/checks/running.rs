@@ -5,9 +5,7 @@ use std::path::Path;
 use super::sources::is_seen_from_here;
 use crate::context::Context;
 use crate::docker::{Container, containers};
-use crate::domain::{
-    AppName, ContainerPath, Finding, Phase, ProcessType, Severity, Source, mounted_source,
-};
+use crate::domain::{AppName, ContainerPath, Finding, Phase, ProcessType, Severity, Source};
 use crate::fs::Identity;
 use crate::storage::{Place, StorageRoot};
 use crate::store::{Mounted, Mounts, OptionsFile};
@@ -64,7 +62,7 @@ fn difference(
         let path = &mounted.attachment.container_path;
         let present =
             container.mounts.iter().find(|mount| seen(&mount.destination).as_ref() == Some(path));
-        let source = mounted_source(&mounted.entry, &mounted.attachment);
+        let source = mounted.source();
         let Some(present) = present else {
             return Some(format!("does not have {source} at {path} yet"));
         };
@@ -99,7 +97,7 @@ fn replaced(declared: &[&Mounted], container: &Container, context: &Context) -> 
     };
     let now = |mounted: &&Mounted| {
         let path = mounted.attachment.container_path.to_string();
-        let source = mounted_source(&mounted.entry, &mounted.attachment);
+        let source = mounted.source();
         let is_here = is_seen_from_here(Path::new(&source), context);
         let now = Identity::of(Path::new(&source)).ok().filter(|_| is_here)?;
         Some((source, path, now))

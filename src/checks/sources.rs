@@ -7,8 +7,7 @@ use crate::context::Context;
 use crate::docker::Container;
 use crate::docker::containers::Mount;
 use crate::domain::{
-    AppName, Fault, Finding, Policy, Severity, Source, VolumeName, VolumeOptions, mounted_source,
-    quoted,
+    AppName, Fault, Finding, Policy, Severity, Source, VolumeName, VolumeOptions, quoted,
 };
 use crate::fs::look::{Kind, Looked};
 use crate::fs::{missing_target, overlap};
@@ -22,17 +21,17 @@ use crate::{docker, types};
 fn finding(
     code: &'static str,
     app: &AppName,
-    Mounted { entry, attachment, .. }: &Mounted,
+    mounted: &Mounted,
     rest: &str,
     remedy: String,
 ) -> Finding {
     let sentence = format!(
         "{app} mounts {} at {} (storage entry \"{}\"){rest}",
-        mounted_source(entry, attachment),
-        attachment.container_path,
-        entry.name
+        mounted.source(),
+        mounted.attachment.container_path,
+        mounted.entry.name
     );
-    Finding::new(code, Severity::Stops, sentence, remedy).of_app(app).of_entry(&entry.name)
+    Finding::new(code, Severity::Stops, sentence, remedy).of_app(app).of_entry(&mounted.entry.name)
 }
 
 /// Sources that the host's policy does not allow, or that are not for the app.
@@ -101,7 +100,7 @@ pub(crate) fn unsure(app: &AppName, mounted: &Mounted, context: &Context) -> Opt
 }
 
 pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen {
-    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let source = mounted.source();
     let name = &mounted.entry.name;
     let part = missing_part(mounted, context);
     let (code, missing, remedy) = match (mounted.entry.host_path.as_ref(), part) {
@@ -162,8 +161,7 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
 
 /// Whether a missing source can be made: only root gets into a Docker volume, and makes a part of it.
 pub(crate) fn can_be_made(mounted: &Mounted) -> bool {
-    let is_volume = matches!(mounted.entry.host_path, Some(Source::Volume(_)));
-    !is_volume || mounted.attachment.subpath.is_none()
+    !mounted.entry.is_volume() || mounted.attachment.subpath.is_none()
 }
 
 /// Where a mount's part of a Docker volume would be, if it is surely not there.
@@ -196,7 +194,7 @@ fn in_volume(
 
 /// A source at which nobody can look.
 pub(crate) fn unseen(app: &AppName, mounted: &Mounted) -> Finding {
-    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let source = mounted.source();
     let remedy = format!("look as root: ls -ld {}", quoted(&source));
     let rest = ", and Dokku could not look whether it is there";
     let finding = finding("unseen-source", app, mounted, rest, remedy).at(source);
@@ -205,7 +203,7 @@ pub(crate) fn unseen(app: &AppName, mounted: &Mounted) -> Finding {
 
 /// A file where a directory is, or the reverse.
 pub(crate) fn wrong_kind(app: &AppName, mounted: &Mounted, wrong: &str) -> Finding {
-    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let source = mounted.source();
     let (name, path) = (&mounted.entry.name, &mounted.attachment.container_path);
     let sentence =
         format!("{app} mounts {source} (storage entry \"{name}\"), which {wrong} at {path}");
@@ -237,7 +235,7 @@ pub(crate) fn nested(
     context: &Context,
 ) -> Option<Finding> {
     let outer = below(mounted, all)?;
-    let source = mounted_source(&outer.entry, &outer.attachment);
+    let source = outer.source();
     let root = match outer.entry.host_path.as_ref()? {
         Source::Path(_) => source,
         Source::Volume(volume) => in_volume(volume, outer, context)?.1,
@@ -248,7 +246,7 @@ pub(crate) fn nested(
     let (path, above) = (&mounted.attachment.container_path, &outer.attachment.container_path);
     let rest = path.parts()[above.parts().len()..].join("/");
     let point = format!("{}/{rest}", root.trim_end_matches('/'));
-    let mine = mounted_source(&mounted.entry, &mounted.attachment);
+    let mine = mounted.source();
     let is_file = matches!(mounted.entry.host_path, Some(Source::Path(_)))
         && looked(&mine, context).is_some_and(|looked| looked.kind == Kind::File);
     let found = looked(&point, context)?;
@@ -257,8 +255,8 @@ pub(crate) fn nested(
         (Kind::Directory, true) => format!("is a file, and {point} is a directory, which is there"),
         (Kind::Nothing, _) if outer.attachment.is_readonly() => {
             // A link may lead to what is there in the container, and an empty volume gets what the image has.
-            let is_volume = matches!(outer.entry.host_path, Some(Source::Volume(_)));
-            let is_certain = !is_volume && missing_target(Path::new(&point)).is_none();
+            let is_certain =
+                !outer.entry.is_volume() && missing_target(Path::new(&point)).is_none();
             let severity = if is_certain { Severity::Stops } else { Severity::Person };
             let missing = format!(
                 ", within {root}, which is read-only at {above} and in which {rest} does not exist: no container can make it"
@@ -381,8 +379,7 @@ pub(crate) fn unknown_option(
     let [flag, _] = types::of(&mounted.entry).words("", &mounted.entry, &mounted.attachment);
     let is_judged = is_docker && flag == "-v";
     let options = mounted.attachment.volume_options.as_ref().filter(|_| is_judged)?;
-    let is_volume = matches!(mounted.entry.host_path, Some(Source::Volume(_)));
-    let what = match options.fault(is_volume, mounted.attachment.readonly)? {
+    let what = match options.fault(mounted.entry.is_volume(), mounted.attachment.readonly)? {
         Fault::Unknown(option) => format!("option {option}, which Docker does not know"),
         Fault::Unfit(why) => format!("options {options}: {why}"),
     };
@@ -396,7 +393,7 @@ pub(crate) fn several_writers(
     mounted: &Mounted,
     containers: &[Container],
 ) -> Option<Finding> {
-    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let source = mounted.source();
     let is_written =
         |mount: &Mount| mount.is_writable && overlap(Path::new(&mount.source), Path::new(&source));
     let writers = containers.iter().filter(|c| c.mounts.iter().any(is_written)).count();

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::arguments::{self, Output, given};
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::{ByteSize, Entry, EntryName, Result, Source, readable};
+use crate::domain::{ByteSize, Entry, EntryName, Result, readable};
 use crate::fs::space::Fullness;
 use crate::fs::{image, space};
 use crate::ops::{access, apps};
@@ -88,7 +88,7 @@ fn asked(name: &str, app: Option<&str>, context: &Context) -> Result<Vec<Entry>>
 }
 
 fn is_volume(entry: &Entry) -> bool {
-    matches!(entry.host_path, Some(Source::Volume(_))) && types::of(entry).keeps_in_volume()
+    entry.is_volume() && types::of(entry).keeps_in_volume()
 }
 
 fn row(entry: &Entry, of_docker: &[(String, u64)], context: &Context) -> Result<Row> {

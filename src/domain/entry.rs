@@ -194,10 +194,13 @@ impl Entry {
         self.host_path.as_ref().map_or(self.name.as_str(), Source::as_str)
     }
 
+    pub fn is_volume(&self) -> bool {
+        matches!(self.host_path, Some(Source::Volume(_)))
+    }
+
     /// Whether it is a Docker volume that somebody chose, and not one that its type makes for what is elsewhere.
     pub fn has_own_volume(&self) -> bool {
-        matches!(self.host_path, Some(Source::Volume(_)))
-            && ["", "volume"].contains(&self.type_name.as_str())
+        self.is_volume() && ["", "volume"].contains(&self.type_name.as_str())
     }
 
     /// What its Docker volume leads to, as far as the entry notes its options.

@@ -52,8 +52,7 @@ fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
     };
     let mine = real(entry);
     for other in context.store.entries()?.entries {
-        let is_same = matches!(entry.host_path, Some(Source::Volume(_)))
-            && entry.host_path == other.host_path;
+        let is_same = entry.is_volume() && entry.host_path == other.host_path;
         let overlaps = || real(&other).iter().any(|a| mine.iter().any(|b| a.overlaps(b)));
         if other.name != entry.name && (is_same || overlaps()) && !is_shared(&other, context)? {
             return Ok(false);

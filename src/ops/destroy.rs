@@ -39,7 +39,7 @@ pub(crate) fn plan(
 fn place_of<'a>(entry: &'a Entry, removal: &Removal) -> Option<&'a Source> {
     let goes = match removal {
         Removal::Place => holds_data(entry),
-        Removal::Outside => matches!(entry.host_path, Some(Source::Volume(_))),
+        Removal::Outside => entry.is_volume(),
         Removal::Nothing => false,
     };
     entry.host_path.as_ref().filter(|_| goes)

@@ -84,8 +84,7 @@ pub(crate) fn check(
     if chowns && source != default_path && !entry.is_typed() {
         return Err(only_on_default_path("--volume-chown", &default_path, source));
     }
-    let volume_part =
-        attachment.subpath.is_some() && matches!(entry.host_path, Some(Source::Volume(_)));
+    let volume_part = attachment.subpath.is_some() && entry.is_volume();
     refuse_if!(
         volume_part && !docker::can_mount_volume_subpath(&context.environment)?,
         "this host's Docker cannot mount a part of the volume {source}, which needs Docker 26 or newer; mount a directory, or all of the volume"
@@ -95,11 +94,10 @@ pub(crate) fn check(
 
 /// Refuses options that exclude each other, or the source. A word that Docker does not know stops the deploy: Dokku's own plugin takes it.
 fn refuse_unfit_options(entry: &Entry, attachment: &Attachment) -> Result<()> {
-    let is_volume = matches!(entry.host_path, Some(Source::Volume(_)));
     // What is not a mount of a source has options of its own.
     let [flag, _] = types::of(entry).words("", entry, attachment);
     let options = attachment.volume_options.as_ref().filter(|_| flag == "-v");
-    match options.and_then(|options| options.fault(is_volume, attachment.readonly)) {
+    match options.and_then(|options| options.fault(entry.is_volume(), attachment.readonly)) {
         Some(Fault::Unfit(why)) => Err(refusal!(
             "volume options {}: {why}, and Docker refuses them",
             attachment.volume_options.as_ref().map_or("", VolumeOptions::as_str)

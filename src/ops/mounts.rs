@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::domain::{
     AppName, NeedId, Ownership, Phases, ProcessType, Result, Subpath, VolumeOptions,
-    mounted_source, volume_argument,
+    volume_argument,
 };
 use crate::store::Mounted;
 use serde::Serialize;
@@ -46,6 +46,5 @@ pub(crate) fn shared_from(mounted: &Mounted, context: &Context) -> Result<Option
 }
 
 pub(crate) fn colon_form(mounted: &Mounted) -> String {
-    let source = mounted_source(&mounted.entry, &mounted.attachment);
-    volume_argument(&source, &mounted.attachment)
+    volume_argument(&mounted.source(), &mounted.attachment)
 }

@@ -87,11 +87,8 @@ pub(crate) fn report<'a>(mounts: &'a Mounts, context: &Context) -> Result<Report
     for phase in Phase::ALL {
         let words: Vec<String> = sorted
             .iter()
-            .filter(|mounted| mounted.attachment.phases.contains(phase))
-            .flat_map(|mounted| {
-                let source = docker_args::mounted_source(&mounted.entry, &mounted.attachment);
-                types::of(&mounted.entry).words(&source, &mounted.entry, &mounted.attachment)
-            })
+            .filter(|m| m.attachment.phases.contains(phase))
+            .flat_map(|m| types::of(&m.entry).words(&m.source(), &m.entry, &m.attachment))
             .collect();
         report.add(format!("{}-mounts", phase.as_str()), docker_args::line(&words));
     }

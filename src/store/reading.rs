@@ -20,7 +20,7 @@ use rustix::fs::OFlags;
 
 use super::shares::LeftOut;
 use super::{Entries, Line, Store};
-use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result};
+use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result, mounted_source};
 
 /// How often a reader of several files tries before it keeps writers out.
 const TRIES: u32 = 20;
@@ -61,6 +61,13 @@ pub struct Mounted {
     pub attachment: Attachment,
     /// The app that has it and shares it; none where it is the app's own.
     pub shared_from: Option<AppName>,
+}
+
+impl Mounted {
+    /// The source as Docker is to see it.
+    pub fn source(&self) -> String {
+        mounted_source(&self.entry, &self.attachment)
+    }
 }
 
 #[derive(Debug, Default)]

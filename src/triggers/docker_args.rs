@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::domain::docker_args::{bound, line, refused};
 use crate::domain::{
     AppName, Attachment, ContainerPath, DOCKER_LOCAL, EntryName, Error, K3S, MissingSource, Phase,
-    Policy, ProcessType, Result, Source, mounted_source,
+    Policy, ProcessType, Result, Source,
 };
 use crate::ops::access::must_be_in_scope;
 use crate::ops::{judge, scheduler};
@@ -317,7 +317,7 @@ fn words_of_mount(
 /// The source of a mount on the host of Docker, which sees Dokku's directories elsewhere where Dokku itself runs
 /// in a container.
 fn as_docker_sees_it(mounted: &Mounted, context: &Context) -> Result<String> {
-    let source = mounted_source(&mounted.entry, &mounted.attachment);
+    let source = mounted.source();
     if !matches!(mounted.entry.host_path, Some(Source::Path(_))) {
         return Ok(source);
     }

@@ -133,7 +133,7 @@ impl Search<'_> {
         } else {
             // Only the entry goes, which takes nothing, and the volume that leads to a server, which others may have.
             unused.bytes = Some(0);
-            if entry.is_typed() && matches!(entry.host_path, Some(Source::Volume(_))) {
+            if entry.is_typed() && entry.is_volume() {
                 unused.left_alone = self.why_kept(&unused.place, Some(&entry.name));
             }
         }
