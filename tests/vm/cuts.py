@@ -25,6 +25,10 @@ from machine import Failed, Machine, overlay
 WRITERS = 3
 # The steps that note an owner or a mode.
 NOTES = ("create", "set-mode", "set-chown")
+# Those that keep what they replace before they replace it.
+KEEPS = ("snapshots:restore",)
+# Those that make something and give it to somebody then, and note neither.
+GIVES = ("ensure-directory",)
 DISK_MIB = 448
 AFTER_ANSWER = 0.3
 ONLY = os.environ.get("VM_ONLY", "")
@@ -114,6 +118,8 @@ for file in /srv/host/lib/data/storage-registry/entries/*.json; do
   d wait "$(basename -s .json "$file")" --timeout 30 || echo "WAIT $file"
 done
 d trash:empty --expired || echo "TRASH"
+# What a change had in the staging place goes with the next change.
+d app:set w2-other missing-source >/dev/null || echo "CHANGE"
 d doctor >/tmp/doctor 2>&1 || { echo DOCTOR; cat /tmp/doctor; }
 """
 RELEASE = r"""
@@ -221,11 +227,33 @@ def learn(bench, tally, plan, copies):
         disk.close()
 
 
+def ending(plan, number, answered, got):
+    """What ends a command that was cut off between two of its steps; nothing for one that has no such state."""
+    label, command = plan.steps[number][answered % len(plan.steps[number])]
+    before = plan.after(number, answered)[0][1]
+    if label == "set-chown-recursive":
+        # The directory itself is changed last, so doctor says that the owner is not the one that is noted.
+        return f"unlike {command.split()[2]} && {command}"
+    if label.startswith(NOTES):
+        # Doctor says of an owner or a mode that is noted what sets it.
+        return f"finish w{number}"
+    if label.startswith(GIVES):
+        # The same again: it leaves what is there, and gives it to its owner.
+        return command
+    if label.startswith(KEEPS):
+        # A snapshot of what is still there: it is no fault, and the restore has not begun.
+        copies = {name: copy for name, copy in got.get("snapshots", {}).items() if name not in before.get("snapshots", {})}
+        is_same = [copy[1] == before["data"].get(copy[0]["entry"]) for copy in copies.values()]
+        if copies and all("@before-restore-" in name for name in copies) and all(is_same):
+            return f"forget_copies w{number}"
+    return None
+
+
 def look(machine, plan, answered, under_way):
     """What is wrong on a host after a cut, and how far each writer is."""
     wrong = []
     said = machine.run(SETTLE, check=False)
-    if machine.status != 0 or any(line.startswith(("FSCK", "WAIT", "TRASH", "DOCTOR")) for line in said.splitlines()):
+    if machine.status != 0 or any(line.startswith(("FSCK", "WAIT", "TRASH", "CHANGE", "DOCTOR")) for line in said.splitlines()):
         wrong += ["after the cut:", *said.splitlines()[-30:]]
     seen = observe(machine)
     wrong += [f"left over: {name}" for name in seen["strays"]]
@@ -233,10 +261,13 @@ def look(machine, plan, answered, under_way):
     for number in range(WRITERS):
         got = state_of(seen, number)
         label = plan.steps[number][answered[number] % len(plan.steps[number])][0]
-        if under_way[number] and label.startswith(NOTES) and got not in [state for _, state in plan.after(number, answered[number])]:
-            # A command that notes an owner or a mode and sets it then was cut off in between, and doctor says what finishes it.
-            machine.run(f"source /srv/repo/tests/vm/guest/workload.bash; finish w{number}", check=False)
-            got = state_of(observe(machine), number)
+        if under_way[number] and got not in [state for _, state in plan.after(number, answered[number])]:
+            end = ending(plan, number, answered[number], got)
+            if end:
+                said = machine.run(f"source /srv/repo/tests/vm/guest/workload.bash; cd /srv/host/srv; {end}", check=False)
+                got = state_of(observe(machine), number)
+                if machine.status != 0:
+                    wrong += [f"{end}: status {machine.status}: {said}"]
         right = plan.after(number, answered[number])[: 2 if under_way[number] else 1]
         for position, state in right:
             if state == got:
@@ -278,8 +309,8 @@ def directed(bench, tally, plan, copies):
         machine.kill()
 
 
-def work(machine, plan, positions, seconds):
-    """All writers go on from where they are until the power goes; what was answered, and who was at work."""
+def work(machine, plan, positions, seconds, least=0):
+    """All writers go on from where they are until the power goes, after so many seconds and answers; what was answered, and who was at work."""
     writers = [Writer(machine, number) for number in range(WRITERS)]
     answered, under_way, failed = list(positions), [False] * WRITERS, []
 
@@ -301,7 +332,7 @@ def work(machine, plan, positions, seconds):
     for thread in threads:
         thread.start()
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and not failed:
+    while not failed and (time.monotonic() < deadline or (sum(answered) - sum(positions) < least and time.monotonic() < deadline + 300)):
         time.sleep(0.02)
     machine.process.kill()
     machine.process.wait()
@@ -341,7 +372,7 @@ def at_random(bench, tally, plan, count, chance, lies=False):
                     continue
             if number == count:
                 break
-            answered, under_way, failed = work(machine, plan, positions, chance.uniform(0.5, LONGEST_ROUND))
+            answered, under_way, failed = work(machine, plan, positions, chance.uniform(0.5, LONGEST_ROUND), least=3 if lies else 0)
             if failed:
                 tally.note(False, f"round {number + 1}", "\n".join(failed))
             total += sum(answered) - sum(positions)

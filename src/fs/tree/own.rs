@@ -69,6 +69,7 @@ pub(crate) fn own(
         uid,
         gid,
         since: (i64::MAX, 0),
+        top: None,
         found: Mutex::default(),
         was_moved: AtomicBool::new(false),
         seen: AtomicU64::new(0),
@@ -84,7 +85,13 @@ pub(crate) fn own(
         Depth::Tree => {
             change.since = settled_time();
             directory.try_clone().and_then(|top| {
-                let owns = walk(directory.into(), &change)?;
+                let stat = statx(&top, c"", AtFlags::EMPTY_PATH, WANTED)?;
+                change.top = Some(identity(&stat));
+                let mut owns = walk(directory.into(), &change)?;
+                // Last: where it has the owner that is noted, all that is in it has.
+                let mut own = Own::default();
+                change.give(&top, &stat, &mut own)?;
+                owns.push(own);
                 if owns.iter().any(|own| own.owned.changed > 0) {
                     syncfs(&top)?;
                 }
@@ -126,6 +133,8 @@ struct Change<'a> {
     gid: u32,
     /// When the walk began, in seconds and nanoseconds of the clock that the file system uses.
     since: (i64, u32),
+    /// The top of a tree, which is changed when all in it is.
+    top: Option<(u32, u32, u64)>,
     /// The names of files with several that are not the new owner's.
     found: Mutex<Found>,
     /// Whether a directory may have been moved about since the walk began, and what is in it been counted twice.
@@ -144,17 +153,21 @@ impl Change<'_> {
         (stat.stx_ctime.tv_sec, stat.stx_ctime.tv_nsec) > self.since
     }
 
-    /// Changes a directory; true where it was not right.
-    fn directory(&self, directory: &OwnedFd) -> io::Result<bool> {
+    /// Changes a directory, unless that is right, or is the top.
+    fn directory(&self, directory: &OwnedFd, own: &mut Own) -> io::Result<()> {
         let stat = statx(directory, c"", AtFlags::EMPTY_PATH, WANTED)?;
         if self.was_changed(&stat) {
             self.was_moved.store(true, Ordering::SeqCst);
         }
-        if self.is_right(&stat) {
-            return Ok(false);
+        if self.top == Some(identity(&stat)) { Ok(()) } else { self.give(directory, &stat, own) }
+    }
+
+    fn give(&self, directory: &OwnedFd, stat: &Statx, own: &mut Own) -> io::Result<()> {
+        if !self.is_right(stat) {
+            fchown(directory, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
+            own.owned.changed += 1;
         }
-        fchown(directory, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
-        Ok(true)
+        Ok(())
     }
 
     /// Whether a file can be given away: this is its last name, and none can have been counted twice.
@@ -176,12 +189,8 @@ impl Visitor for Change<'_> {
 
     fn entered(&self, directory: &Directory, own: &mut Own) -> io::Result<()> {
         own.owned.seen += 1;
-        match self.directory(&directory.opened) {
-            Ok(is_changed) => own.owned.changed += u64::from(is_changed),
-            // What is in it may be to be changed all the same.
-            Err(error) => self.failed(None, error, own)?,
-        }
-        Ok(())
+        // What is in it may be to be changed all the same.
+        self.directory(&directory.opened, own).or_else(|error| self.failed(None, error, own))
     }
 
     /// Changes what has a name in a directory; a directory itself is changed when it is entered.
@@ -249,6 +258,11 @@ impl Visitor for Change<'_> {
         }
         Ok(())
     }
+}
+
+/// What tells a directory from any other.
+fn identity(stat: &Statx) -> (u32, u32, u64) {
+    (stat.stx_dev_major, stat.stx_dev_minor, stat.stx_ino)
 }
 
 fn kind_of(stat: &Statx) -> FileType {
@@ -351,5 +365,24 @@ mod tests {
         });
         assert!(*lock(&moved) && owned.left_alone > 0, "{owned:?}");
         assert!((0..40).all(|number| uid(&outside(number)) == 0));
+    }
+
+    #[test]
+    fn the_top_of_a_tree_is_given_last() {
+        if !crate::host::users::is_root() {
+            return;
+        }
+        let tree = tempfile::tempdir().unwrap();
+        fs::create_dir(tree.path().join("inner")).unwrap();
+        fs::write(tree.path().join("inner/file"), "").unwrap();
+        let calls = AtomicU64::new(0);
+        let owned = given(tree.path(), &|_| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            assert_ne!(uid(tree.path()), UID);
+        });
+        assert_eq!((owned.seen, owned.changed), (3, 3));
+        assert_eq!((uid(tree.path()), calls.into_inner()), (UID, 2));
+        // Again, nothing is to be done.
+        assert_eq!(given(tree.path(), &|_| {}).changed, 0);
     }
 }

@@ -111,6 +111,9 @@ d() { HOME=/ setpriv --reuid=dokku --regid=dokku --init-groups "$PLUGIN_ENABLED_
 # finish WRITER: runs what the doctor says of owners and modes that a command had noted when it was cut off.
 finish() { eval "$(d doctor --format json | jq -r --arg of "$1-" '.[] | select(.code == "unlike-noted" and (.entry | startswith($of))).remedy | sub("dokku storage:"; "d ")')"; }
 
+# unlike ENTRY: whether the doctor says that an owner or a mode of the entry is not the one that is noted.
+unlike() { d doctor --format json | jq -e --arg of "$1" 'any(.[]; .code == "unlike-noted" and .entry == $of)' >/dev/null; }
+
 # put ENTRY TEXT: replaces a file in an entry, flushed.
 put() {
   local file="/srv/host/lib/data/storage/$1/payload"
@@ -133,3 +136,11 @@ many() {
 
 # before ENTRY: the snapshot that a restore has made.
 before() { basename -s .json /srv/host/lib/data/storage-registry/snapshots/"$1"/before-restore-*; }
+
+# forget_copies WRITER: destroys the snapshots that restores have made of a writer's entries.
+forget_copies() {
+  local file
+  for file in /srv/host/lib/data/storage-registry/snapshots/"$1"-*/before-restore-*.json; do
+    d snapshots:destroy "$(basename "${file%/*}")" "$(basename -s .json "$file")" --force || return
+  done
+}
