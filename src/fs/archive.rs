@@ -8,10 +8,11 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use ruzstd::decoding::StreamingDecoder;
+use serde::{Deserialize, Serialize};
 use tar::{Archive, EntryType, Header, PaxExtensions};
 
 use crate::domain::{Error, Result};
-use crate::fs::tree::{Attributes, Restored, Unpacking};
+use crate::fs::tree::{Attributes, Restored, Unpacking, links_in};
 use crate::fs::{bounded, space};
 use crate::host::Program;
 
@@ -20,6 +21,9 @@ const LONGEST_EXTENSION: u64 = 64 * 1024;
 
 /// The most members that are unpacked.
 const MOST_MEMBERS: u64 = 1_000_000;
+
+/// The bytes of a header, and of what content is filled up to.
+const BLOCK: usize = 512;
 
 /// What stands before the name of an extended attribute.
 const EXTENDED: &[u8] = b"SCHILY.xattr.";
@@ -34,7 +38,7 @@ pub(crate) struct Unpacked {
 /// Whether this is a tar archive, as it is or compressed with gzip or zstd.
 pub(crate) fn is_archive(data: &mut (impl Read + Seek)) -> io::Result<bool> {
     data.rewind()?;
-    let mut block = [0; 512];
+    let mut block = [0; BLOCK];
     // What cannot be decompressed to one block is none.
     let is_whole = content(&mut *data).and_then(|mut content| content.read_exact(&mut block));
     data.rewind()?;
@@ -50,13 +54,13 @@ pub(crate) fn is_archive(data: &mut (impl Read + Seek)) -> io::Result<bool> {
     Ok(is_whole.is_ok() && sum > 256 && header.cksum().is_ok_and(|said| said == sum))
 }
 
-/// What is taken from an archive.
-#[derive(Clone, Copy)]
-pub(crate) enum Takes<'a> {
-    /// The content; owners and extended attributes are not taken.
-    Content,
-    /// Owners, ACLs and attributes, too, as [`pack`] writes them. The function refuses ids that nobody may have.
-    All(&'a dyn Fn(u32) -> Result<()>),
+/// What is taken from an archive besides its content.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Takes<'a> {
+    /// Owners, ACLs and attributes, as [`pack`] writes them. The function refuses ids that nobody may have.
+    pub owners: Option<&'a dyn Fn(u32) -> Result<()>>,
+    /// Symbolic links that lead out of the directory.
+    pub links_out: bool,
 }
 
 /// Writes an archive of all that is in a directory, compressed with gzip. Nothing may change it meanwhile.
@@ -135,22 +139,10 @@ pub(crate) fn unpack(
     takes: Takes<'_>,
 ) -> Result<Unpacked> {
     let most = space::writable(root)?;
-    let mut archive = Archive::new(content(data).map_err(broken)?);
-    let mut unpacking = Unpacking::into(root, name)?;
+    let mut unpacking = Unpacking::into(root, name, takes.links_out)?;
     let mut unpacked = Unpacked::default();
-    let mut said = Said::default();
-    // Names that are members of their own are read here, where their length has a bound.
-    for member in archive.entries().map_err(broken)?.raw(true) {
-        let mut member = member.map_err(broken)?;
-        if said.takes(&mut member)? {
-            continue;
-        }
-        let Said { path, link, extended } = std::mem::take(&mut said);
-        let path = path.unwrap_or_else(|| member.path_bytes().into_owned());
-        let refused = |error: io::Error| {
-            let path = String::from_utf8_lossy(&path);
-            refusal!("the archive's member {path:?} is refused: {error}")
-        };
+    each(data, |path, link, extended, member| {
+        let refused = |error| refused(path, error);
         unpacked.members += 1;
         let size = member.header().size().map_err(broken)?;
         if unpacked.members > MOST_MEMBERS {
@@ -160,18 +152,166 @@ pub(crate) fn unpack(
         if takes_room && size > most.saturating_sub(unpacked.bytes) {
             refuse!("the archive is larger than what the disk has free ({most} bytes)");
         }
-        let link = link.or_else(|| member.link_name_bytes().map(std::borrow::Cow::into_owned));
         let attributes = attributes(member.header(), takes, extended).map_err(refused)?;
-        let bytes = one(&mut member, &path, link, &attributes, &mut unpacking);
-        unpacked.bytes += bytes.map_err(refused)?;
-    }
+        unpacked.bytes += one(member, path, link, &attributes, &mut unpacking).map_err(refused)?;
+        Ok(())
+    })?;
     unpacking.finish().map_err(|error| refusal!("unable to unpack: {error}"))?;
     Ok(unpacked)
+}
+
+/// A symbolic link of an archive. What of its path and its target is no ASCII is escaped.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Link {
+    path: String,
+    target: String,
+}
+
+/// The symbolic links of an archive that lead out of its directory. Reads it to its end, so what cannot be read is found.
+pub(crate) fn links_out(data: &mut impl Read) -> Result<Vec<Link>> {
+    let mut links = Vec::new();
+    each(data, |path, target, _, member| {
+        if member.header().entry_type() == EntryType::Symlink {
+            let target = target.unwrap_or_default();
+            if links_in(path, &target).is_err() {
+                let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
+                links.push(Link { path: text(path), target: text(&target) });
+            }
+        } else {
+            io::copy(member, &mut io::sink()).map_err(broken)?;
+        }
+        Ok(())
+    })?;
+    Ok(links)
+}
+
+impl Link {
+    /// Why it is refused where nobody said that it is there.
+    pub(crate) fn refusal(&self) -> Error {
+        match links_in(self.path.as_bytes(), self.target.as_bytes()) {
+            Err(error) => refused(self.path.as_bytes(), error),
+            Ok(()) => refusal!("the archive's member {:?} leads out", self.path),
+        }
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
 fn broken(error: io::Error) -> Error {
     refusal!("the archive cannot be read: {error}")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "errors are mapped by it")]
+fn refused(path: &[u8], error: io::Error) -> Error {
+    let path = String::from_utf8_lossy(path);
+    refusal!("the archive's member {path:?} is refused: {error}")
+}
+
+type Content<'a> = Sizes<Box<dyn Read + 'a>>;
+
+/// Does something with each member: its path, the target of a link, its extended attributes, and itself.
+fn each(
+    data: &mut impl Read,
+    mut of: impl FnMut(
+        &[u8],
+        Option<Vec<u8>>,
+        Vec<(Vec<u8>, Vec<u8>)>,
+        &mut tar::Entry<'_, Content<'_>>,
+    ) -> Result<()>,
+) -> Result<()> {
+    let mut archive = Archive::new(Sizes::of(content(data).map_err(broken)?));
+    let mut said = Said::default();
+    // Names that are members of their own are read here, where their length has a bound.
+    for member in archive.entries().map_err(broken)?.raw(true) {
+        let mut member = member.map_err(broken)?;
+        if said.takes(&mut member)? {
+            continue;
+        }
+        let Said { path, link, extended } = std::mem::take(&mut said);
+        let path = path.unwrap_or_else(|| member.path_bytes().into_owned());
+        let link = link.or_else(|| member.link_name_bytes().map(std::borrow::Cow::into_owned));
+        of(&path, link, extended, &mut member)?;
+    }
+    Ok(())
+}
+
+/// The bytes of an archive, in which each header has the size that a PAX member before it says: a header of that format
+/// has no room for the size of 8 GiB or more.
+#[derive(Debug)]
+struct Sizes<R> {
+    data: R,
+    block: [u8; BLOCK],
+    /// The part of the block that is still to be read.
+    unread: std::ops::Range<usize>,
+    /// The bytes until the next header.
+    left: u64,
+    /// What the PAX member has that is being read.
+    said: Option<Vec<u8>>,
+    size: Option<u64>,
+}
+
+impl<R: Read> Sizes<R> {
+    fn of(data: R) -> Self {
+        Self { data, block: [0; BLOCK], unread: 0..0, left: 0, said: None, size: None }
+    }
+
+    /// Reads the next header; less at the end.
+    fn next(&mut self) -> io::Result<()> {
+        if let Some(said) = self.said.take() {
+            let size = PaxExtensions::new(&said).flatten().find(|said| said.key() == Ok("size"));
+            self.size = size.and_then(|size| size.value().ok()?.parse().ok());
+        }
+        let mut read = 0;
+        while read < BLOCK {
+            match self.data.read(&mut self.block[read..]) {
+                Ok(0) => break,
+                Ok(some) => read += some,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.unread = 0..read;
+        if read < BLOCK {
+            return Ok(());
+        }
+        let mut header = Header::from_byte_slice(&self.block).clone();
+        let kind = header.entry_type();
+        // What is wrong is found by who reads it.
+        let mut size = header.entry_size().unwrap_or(0);
+        if kind.is_pax_local_extensions() {
+            self.said = (size <= LONGEST_EXTENSION).then(Vec::new);
+        } else if !kind.is_gnu_longname()
+            && !kind.is_gnu_longlink()
+            && let Some(said) = self.size.take()
+        {
+            size = said;
+            header.set_size(size);
+            header.set_cksum();
+            self.block.copy_from_slice(header.as_bytes());
+        }
+        self.left = size.checked_next_multiple_of(BLOCK as u64).unwrap_or(u64::MAX);
+        Ok(())
+    }
+}
+
+impl<R: Read> Read for Sizes<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.unread.is_empty() && self.left == 0 {
+            self.next()?;
+        }
+        if !self.unread.is_empty() {
+            let some = buffer.len().min(self.unread.len());
+            buffer[..some].copy_from_slice(&self.block[self.unread.clone()][..some]);
+            self.unread.start += some;
+            return Ok(some);
+        }
+        let some = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let read = self.data.read(&mut buffer[..some])?;
+        self.left -= read as u64;
+        if let Some(said) = &mut self.said {
+            said.extend(&buffer[..read]);
+        }
+        Ok(read)
+    }
 }
 
 fn is_file(kind: EntryType) -> bool {
@@ -184,9 +324,9 @@ fn attributes(
     extended: Vec<(Vec<u8>, Vec<u8>)>,
 ) -> io::Result<Attributes> {
     let (kind, mode) = (header.entry_type(), header.mode()?);
-    let restored = match takes {
-        Takes::Content => None,
-        Takes::All(check) => {
+    let restored = match takes.owners {
+        None => None,
+        Some(check) => {
             let id = |id: io::Result<u64>| {
                 let id = u32::try_from(id?).map_err(io::Error::other)?;
                 check(id).map_err(io::Error::other)?;
@@ -221,6 +361,7 @@ fn one(
         EntryType::Link => unpacking.hard_link(path, &link.ok_or_else(without)?)?,
         _ if is_file(kind) => return unpacking.file(path, attributes, member),
         EntryType::Char | EntryType::Block => return Err(io::Error::other("it is a device")),
+        EntryType::Fifo if attributes.restored.is_some() => unpacking.pipe(path, attributes)?,
         EntryType::Fifo => return Err(io::Error::other("it is a pipe")),
         EntryType::GNUSparse => {
             return Err(io::Error::other(
@@ -271,13 +412,8 @@ impl Said {
             let extension = extension.map_err(broken)?;
             let value = || extension.value_bytes().to_vec();
             match extension.key_bytes() {
-                b"path" => self.path = Some(value()),
-                b"linkpath" => self.link = Some(value()),
-                b"size" => {
-                    refuse!(
-                        "the archive has a file of 8 GiB or more in it, which is not unpacked yet"
-                    );
-                }
+                b"path" => self.path = Some(extension.value_bytes().to_vec()),
+                b"linkpath" => self.link = Some(extension.value_bytes().to_vec()),
                 key if key.starts_with(EXTENDED) => {
                     self.extended.push((key[EXTENDED.len()..].to_vec(), value()));
                 }
@@ -360,7 +496,7 @@ mod tests {
         let mut archive = members.concat();
         archive.extend([0; 1024]);
         let real = root.path().canonicalize().unwrap();
-        let done = unpack(&mut Cursor::new(archive), &real, "into", Takes::Content);
+        let done = unpack(&mut Cursor::new(archive), &real, "into", Takes::default());
         (root, done)
     }
 
@@ -389,6 +525,47 @@ mod tests {
             assert!(said.contains(why) && said.contains("member"), "{said} without {why}");
             assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1, "{why}");
         }
+    }
+
+    #[test]
+    fn the_size_of_a_file_may_stand_in_the_member_before_it() {
+        let pax = |text: &[u8]| member(EntryType::XHeader, "pax", "", 0o644, text);
+        let header = |path: &str| member(EntryType::Regular, path, "", 0o644, b"");
+        let mut content = vec![b'x'; 700];
+        content.resize(1024, 0);
+        let (root, done) = unpacked(&[
+            pax(b"12 size=700\n20 SCHILY.dev=65025\n"),
+            header("large"),
+            content,
+            member(EntryType::Regular, "next", "", 0o644, b"next"),
+        ]);
+        assert_eq!(done.unwrap(), Unpacked { members: 2, bytes: 704 });
+        assert_eq!(std::fs::read(root.path().join("into/large")).unwrap(), [b'x'; 700]);
+        assert_eq!(std::fs::read(root.path().join("into/next")).unwrap(), b"next");
+        // What is there is less, or more than any disk has.
+        let more = [pax(b"13 size=2048\n"), header("large"), vec![b'x'; 512]];
+        assert!(unpacked(&more).1.unwrap_err().to_string().contains("cannot be read"));
+        let most = [pax(b"28 size=9223372036854775807\n"), header("large")];
+        assert!(unpacked(&most).1.unwrap_err().to_string().contains("larger than"));
+        let beyond = [pax(b"29 size=18446744073709551615\n"), header("large")];
+        unpacked(&beyond).1.unwrap_err();
+    }
+
+    #[test]
+    fn links_that_lead_out_are_found() {
+        let link = |path: &str, target: &str| member(EntryType::Symlink, path, target, 0o777, b"");
+        let data = [
+            link("in", "d"),
+            member(EntryType::Regular, "file", "", 0o644, b"x"),
+            link("out", "/a b"),
+            link("d/up", "../../x"),
+        ];
+        let mut archive = data.concat();
+        archive.extend([0; 1024]);
+        let found = links_out(&mut Cursor::new(archive)).unwrap();
+        let link = |path: &str, target: &str| Link { path: path.into(), target: target.into() };
+        assert_eq!(found, [link("out", "/a b"), link("d/up", "../../x")]);
+        assert!(found[0].refusal().to_string().contains("\"out\" is refused: it is a link to"));
     }
 
     #[test]
@@ -463,7 +640,7 @@ mod tests {
             let mut archive = Cursor::new(archive);
             assert!(is_archive(&mut archive).unwrap());
             let real = root.path().canonicalize().unwrap();
-            assert_eq!(unpack(&mut archive, &real, "into", Takes::Content).unwrap().members, 1);
+            assert_eq!(unpack(&mut archive, &real, "into", Takes::default()).unwrap().members, 1);
         }
         for other in [vec![], vec![0; 4096], b"PK\x03\x04".to_vec(), vec![0x1f, 0x8b, 8, 0]] {
             assert!(!is_archive(&mut Cursor::new(other)).unwrap());

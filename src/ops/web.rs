@@ -80,7 +80,7 @@ fn download(
     }
     let unable = |error: io::Error| refusal!("unable to keep {address}: {error}");
     if archive::is_archive(&mut data).map_err(unable)? {
-        let unpacked = archive::unpack(&mut data, root, hidden, archive::Takes::Content)?;
+        let unpacked = archive::unpack(&mut data, root, hidden, archive::Takes::default())?;
         return Ok(format!(
             "Unpacked {} members ({}) from {address}",
             unpacked.members,

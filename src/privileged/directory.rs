@@ -87,13 +87,17 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 /// `copy-storage-dir --pack NAME`, which writes an archive of a hidden directory to standard output; `--unpack NAME`, which makes a
-/// hidden directory with what an archive on standard input has; or `FROM TO [--into]`: copies a directory, a file or a snapshot, with owners, modes, times, links and holes, to
+/// hidden directory with what an archive on standard input has; `--move HIDDEN NAME/PART`, which puts one in its place within
+/// another; or `FROM TO [--into]`: copies a directory, a part of one (`NAME/PART`), a file or a snapshot, with owners, modes, times, links and holes, to
 /// one that is not there yet, or with `--into` a directory into an empty, hidden one, and says as JSON what was copied: null
 /// where there is not enough room in it.
 pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     let how = word(words, 0);
     if how == "--pack" || how == "--unpack" {
         return archive(how, &words[1..], context);
+    }
+    if how == "--move" {
+        return move_below(&words[1..], context);
     }
     let is_into = word(words, 2) == "--into";
     let from = source(words, is_into)?;
@@ -115,6 +119,19 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
         progress::of_files("copied", |seen| tree::duplicate(&root, from, &to, &hidden, seen))?;
     context.out.json(&copied);
     Ok(())
+}
+
+fn move_below(words: &[String], context: &mut Context) -> Result<()> {
+    let (from, place) = (name(words, 0, "move")?, word(words, 1));
+    no_more_than(words, 2)?;
+    let (name, part) = place.split_once('/').unwrap_or_default();
+    if !from.starts_with(STAGED) || Subpath::parse(part).is_err() {
+        refuse!("a hidden directory becomes a part of another one (NAME/PART)");
+    }
+    DirectoryName::parse_for(name, "move to")?;
+    let root = root::storage(context)?;
+    let _work = root::store(context)?.work_beside(&from)?;
+    tree::move_below(&root, &from, place)
 }
 
 fn archive(how: &str, words: &[String], context: &mut Context) -> Result<()> {
@@ -208,7 +225,11 @@ fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
     if may_be_hidden && text.starts_with(STAGED) {
         name(words, 0, "copy")?;
     } else if !text.starts_with(SNAPSHOT) {
-        DirectoryName::parse_for(text, "copy")?;
+        let (name, part) = text.split_once('/').unwrap_or((text, "."));
+        DirectoryName::parse_for(name, "copy")?;
+        if part != "." && (Subpath::parse(part).is_err() || may_be_hidden) {
+            refuse!("{text:?} is no part of a directory");
+        }
     } else if of_directory_name(text).is_none() {
         refuse!("{text:?} is not the name of a snapshot's directory");
     }

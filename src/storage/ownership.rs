@@ -110,7 +110,9 @@ pub(crate) fn unpack(
         let first = || map.get_or_init(|| docker::id_map(environment)).map(|map| map.uid);
         must_be_a_containers(id, first)
     };
-    let takes = if is_root() { Takes::All(&is_containers) } else { Takes::Content };
+    let owners: Option<&dyn Fn(u32) -> Result<()>> =
+        if is_root() { Some(&is_containers) } else { None };
+    let takes = Takes { owners, links_out: true };
     archive::unpack(from, root, name, takes)?;
     // It gets its place by a rename, which is on the disk before what nobody flushed.
     let opened = tree::enter(root, name)?;
@@ -289,11 +291,21 @@ impl<'a> StorageRoot<'a> {
         unpack(&mut from, &self.storage()?, name, self.environment)
     }
 
+    /// Moves the hidden directory `from` of the storage root to its place within another one (`NAME/PART`), at which nothing is, or
+    /// an empty directory.
+    pub(crate) fn move_below(self, from: &str, place: &str) -> Result<()> {
+        if self.needs_sudo() {
+            return self.helper("copy-storage-dir", &["--move", from, place]).map(drop);
+        }
+        tree::move_below(&self.storage()?, from, place)
+    }
+
     fn between(self, words: &[&str], from: Option<File>, to: Option<File>) -> Result<()> {
         said(&self.by_sudo("copy-storage-dir", words)?.between(from, to)?).map(drop)
     }
 
-    /// Copies the directory or the file `from` of the storage root to `to`, with the caller's own rights.
+    /// Copies the directory or the file `from` of the storage root, or a part of a directory (`NAME/PART`), to `to`, with the
+    /// caller's own rights.
     /// Fails where it cannot be done; nothing is left of the copy then.
     pub(crate) fn copy(
         self,

@@ -17,12 +17,12 @@ all_in() { find "$1" -name lost+found -prune -o "${@:2}" -print0 | LC_ALL=C sort
 everything_of() {
   (
     cd "$1" || return
-    all_in . -name '*' | xargs -0 stat -c '%n %F %u:%g %a %h'
-    all_in . -type l | xargs -0 readlink
-    all_in . -type f | xargs -0 stat -c '%n %Y'
-    all_in . -type f | xargs -0 sha256sum
-    all_in . ! -type l | xargs -0 getfacl -n -p
-    all_in . ! -type l | xargs -0 getfattr -d -m '^user\.'
+    all_in . -name '*' | xargs -0r stat -c '%n %F %u:%g %a %h'
+    all_in . -type l | xargs -0r readlink
+    all_in . -type f | xargs -0r stat -c '%n %Y'
+    all_in . -type f | xargs -0r sha256sum
+    all_in . ! -type l | xargs -0r getfacl -n -p
+    all_in . ! -type l | xargs -0r getfattr -d -m '^user\.'
   )
 }
 
@@ -131,6 +131,76 @@ fill() {
   # Nobody can have another user's ids by it, and the helper takes hidden names alone.
   run sudo -u dokku sudo -n "$HELPERS/storage/bin/copy-storage-dir" --unpack "$APP-data" </dev/null
   assert_status 1
+}
+
+@test "links that lead out, pipes and names of any bytes come back, and no others are let in" {
+  dokku storage:create "$APP-data" --chown heroku >/dev/null
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data >/dev/null
+  local data="$ROOT/$APP-data"
+  mkdir -p "$data/releases/1" "$data/closed"
+  ln -s /app/releases/1 "$data/current"
+  ln -s ../../../elsewhere "$data/releases/up"
+  ln -s "$(printf '/caf\351 "x"')" "$data/closed/$(printf 'na\377me')"
+  mkfifo "$data/pipe"
+  chown -h -R 1000:1001 "$data/current" "$data/pipe"
+  chmod 0700 "$data/closed" && chown 0:0 "$data/closed"
+  everything_of "$data" >"$HOST/before"
+  run export_app
+  assert_success
+  run jq -r '.[].path' "$OUT/data/storage-data/$APP-data.links.json"
+  assert_has "current"
+  dokku storage:unmount "$APP" "$APP-data"
+  dokku storage:destroy "$APP-data" --force --destroy-host-dir --no-trash >/dev/null
+  # One more link than the list has, and another target.
+  cp "$OUT/data/storage-data/$APP-data.links.json" "$IN/list"
+  jq 'map(select(.target != "/app/releases/1"))' "$IN/list" >"$OUT/data/storage-data/$APP-data.links.json"
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_status 1
+  assert_has "current\" is refused: it is a link to \"/app/releases/1\", which leads out of the directory; nothing was imported"
+  cp "$IN/list" "$OUT/data/storage-data/$APP-data.links.json"
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_success
+  everything_of "$data" >"$HOST/after"
+  diff "$HOST/before" "$HOST/after"
+  # Without such links there is no list.
+  rm "$data/current" "$data/releases/up" && rm -r "$data/closed"
+  run export_app
+  assert_success
+  [ ! -e "$OUT/data/storage-data/$APP-data.links.json" ]
+}
+
+@test "data below a directory of the storage root, and what is within another entry" {
+  local deep="$ROOT/$APP-deep"
+  install -d -o 1000 -g 1000 -m 0700 "$deep" "$deep/up" "$deep/up/loads" "$ROOT/$APP-outer" "$ROOT/$APP-outer/in"
+  echo precious >"$deep/up/loads/file"
+  echo other >"$deep/other"
+  echo inner >"$ROOT/$APP-outer/in/file"
+  dokku storage:mount "$APP" "$deep/up/loads:/deep" >/dev/null
+  dokku storage:mount "$APP" "$ROOT/$APP-outer/in:/inner" >/dev/null
+  dokku storage:mount "$APP" "$ROOT/$APP-outer:/outer" >/dev/null
+  everything_of "$deep/up/loads" >"$HOST/before"
+  run export_app
+  assert_success
+  assert_equal "$(find "$OUT/data/storage-data" -name '*.gz' | wc -l)" 2
+  dokku --quiet storage:list "$APP" | sort >"$HOST/mounts"
+  dokku storage:unmount "$APP" --all >/dev/null
+  rm -rf "$deep" "$ROOT/$APP-outer"
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_success
+  everything_of "$deep/up/loads" >"$HOST/after"
+  diff "$HOST/before" "$HOST/after"
+  [ ! -e "$deep/other" ]
+  [ "$(cat "$ROOT/$APP-outer/in/file")" = inner ]
+  dokku --quiet storage:list "$APP" | sort | diff "$HOST/mounts" -
+  # Dokku's own plugin has an archive of each; what is here already stays.
+  local data="$OUT/data/storage-data" inner
+  inner=$(basename "$(grep -l '/in"' "$OUT"/data/storage-entries/*)" .json)
+  tar -czf "$data/$inner.tar.gz" -C "$ROOT/$APP-outer/in" .
+  rm -rf "$deep/up/loads" "$ROOT/$APP-outer"
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_success
+  [ "$(cat "$deep/up/loads/file")" = precious ]
+  [ "$(cat "$ROOT/$APP-outer/in/file")" = inner ]
 }
 
 @test "an entry whose image is there stays registered where an import cannot restore it" {

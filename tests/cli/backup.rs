@@ -166,12 +166,9 @@ fn an_archive_that_leads_out_is_refused() {
     let mut there = other(&session, &["blog"]);
     let archive = there.host.path("backup/blog/data/storage-data/older.tar.gz");
     let bad = there.host.path("bad");
-    for make in [
-        "ln -s /etc/passwd out",
-        "ln -s ../../x out",
-        "mkfifo pipe",
-        "cp /bin/true set-uid && chmod 4755 set-uid",
-    ] {
+    for make in
+        ["ln -s /etc/passwd out", "ln -s ../../x out", "cp /bin/true set-uid && chmod 4755 set-uid"]
+    {
         let script = format!(
             "rm -rf {0} && mkdir {0} && cd {0} && echo good > good && {make} && tar -czf {1} .",
             bad.display(),

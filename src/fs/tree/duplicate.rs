@@ -13,11 +13,12 @@ use crate::domain::{Error, Made, Result};
 use crate::fs::subvolume;
 use crate::fs::tree::copy::{Owners, copy};
 use crate::fs::tree::{
-    BENEATH, Copied, DIRECTORY, enter, file, is_directory_empty, is_file, open_below,
+    BENEATH, Copied, DIRECTORY, enter, enter_part, file, is_directory_empty, is_file, open_below,
     open_without_links, remove,
 };
 
-/// Copies the directory or the file `from` directly below `root` to `to`, which must not be there yet. The copy is made
+/// Copies the directory or the file `from` directly below `root`, or a part of a directory (`NAME/PART`), to `to`, which must not
+/// be there yet. The copy is made
 /// under a hidden name and takes its own once it is complete; nothing is left of one that is not. Where the file system can
 /// take a snapshot, it does.
 pub(crate) fn duplicate(
@@ -30,7 +31,8 @@ pub(crate) fn duplicate(
     if is_file(root, from) {
         return file::duplicate_file(root, from, to, hidden);
     }
-    let directory = enter(root, from)?;
+    let (name, part) = from.split_once('/').map_or((from, None), |(name, part)| (name, Some(part)));
+    let directory = enter_part(root, name, part)?;
     must_be_attached(&directory, root, from)?;
     let source = Source { directory, by_file_system: true, owners: Owners::Kept };
     place(root, source, to, hidden, progress)

@@ -23,8 +23,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, IFlags, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown,
-    ioctl_getflags, ioctl_setflags, mkdirat,
+    AtFlags, CWD, FileType, Gid, IFlags, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, fstat,
+    ioctl_getflags, ioctl_setflags, mkdirat, renameat,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -34,7 +34,7 @@ pub(crate) use duplicate::{copy_into, duplicate, take_in};
 pub(crate) use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
 pub(crate) use own::{Depth, own};
 pub(crate) use remove::remove;
-pub(crate) use unpack::{Attributes, Restored, Unpacking, must_stay_inside};
+pub(crate) use unpack::{Attributes, Restored, Unpacking, links_in, must_stay_inside};
 pub(crate) use usage::{Usage, usage};
 
 use crate::domain::{Error, Result};
@@ -114,6 +114,21 @@ pub(crate) fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32)
         .map_err(Error::system("create", root.join(name).join(part)))
 }
 
+/// Moves the directory `from` directly below `root` to a place some names below it, at which nothing is, or an empty directory.
+/// What is missing on the way is made, of root's owner. No link is followed and no mount point crossed.
+pub(crate) fn move_below(root: &Path, from: &str, place: &str) -> Result<()> {
+    let (way, name) = place.rsplit_once('/').unwrap_or(("", place));
+    let moved = || -> io::Result<()> {
+        let top = open_without_links(&CWD, root)?;
+        let owner = fstat(&top)?;
+        let way =
+            descend(top.try_clone()?, way, open_directory, Some((owner.st_uid, owner.st_gid)))?;
+        renameat(&top, from, &way, name)?;
+        Ok(rustix::fs::syncfs(&top)?)
+    };
+    moved().map_err(Error::system("move data to", root.join(place)))
+}
+
 /// Makes a directory some names below `root`, and those on the way to it, each of this owner. Like
 /// [`enter_path`], it follows a link only where nobody but root can have put it.
 pub(crate) fn make_path(root: &Path, names: &str, uid: u32, gid: u32) -> Result<()> {
@@ -183,7 +198,7 @@ fn enter_one(directory: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
     };
     // A link of root's may have been made elsewhere, and moved here by whoever may write here.
     let link = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
-    let place = rustix::fs::fstat(directory)?;
+    let place = fstat(directory)?;
     let is_roots = FileType::from_raw_mode(link.st_mode) == FileType::Symlink
         && (link.st_uid, place.st_uid) == (0, 0)
         && place.st_mode & 0o022 == 0;

@@ -10,8 +10,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown, fsetxattr,
-    fstat, futimens, linkat, mkdirat, symlinkat, unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown,
+    fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -31,6 +31,8 @@ const AT_ONCE: usize = 64 * 1024;
 /// A directory that is being filled.
 pub(crate) struct Unpacking {
     top: OwnedFd,
+    /// Whether a symbolic link may lead out.
+    links_out: bool,
     current: Option<Current>,
     /// The extended attributes of directories. They are set last: what is made in a directory has its ACL.
     extended: Vec<(PathBuf, Restored)>,
@@ -77,8 +79,8 @@ impl Restored {
 
 impl Unpacking {
     /// Begins with the empty directory `name` directly below `root`.
-    pub(crate) fn into(root: &Path, name: &str) -> Result<Self> {
-        Ok(Self { top: enter(root, name)?, current: None, extended: Vec::new() })
+    pub(crate) fn into(root: &Path, name: &str, links_out: bool) -> Result<Self> {
+        Ok(Self { top: enter(root, name)?, links_out, current: None, extended: Vec::new() })
     }
 
     /// Makes a directory, and those on the way to it. Its owner can always enter and empty it.
@@ -128,14 +130,16 @@ impl Unpacking {
         Ok(written)
     }
 
-    /// Makes a symbolic link, which must stay inside.
+    /// Makes a symbolic link, which must stay inside unless others may be made. What is made later goes through none.
     pub(crate) fn link(
         &mut self,
         path: &[u8],
         target: &[u8],
         attributes: &Attributes,
     ) -> io::Result<()> {
-        must_stay_inside(&inner(path)?, target)?;
+        if !self.links_out {
+            links_in(path, target)?;
+        }
         let (directory, name) = self.place(path)?;
         clear(directory, &name)?;
         symlinkat(CString::new(target)?.as_c_str(), directory, &name)?;
@@ -146,12 +150,25 @@ impl Unpacking {
         Ok(())
     }
 
+    /// Makes a named pipe.
+    pub(crate) fn pipe(&mut self, path: &[u8], attributes: &Attributes) -> io::Result<()> {
+        let (directory, name) = self.place(path)?;
+        clear(directory, &name)?;
+        let mode = Mode::from_raw_mode(attributes.mode & 0o777);
+        mknodat(directory, &name, FileType::Fifo, mode, 0)?;
+        if let Some(restored) = &attributes.restored {
+            let (uid, gid) = (Uid::from_raw(restored.uid), Gid::from_raw(restored.gid));
+            chownat(directory, &name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        Ok(())
+    }
+
     /// Gives a file that was unpacked before another name.
     pub(crate) fn hard_link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
         let (first, first_name) = self.place(target)?;
         let first = first.try_clone()?;
         let stat = rustix::fs::statat(&first, &first_name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::RegularFile {
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(refused("it is a hard link to something else than a file of the archive"));
         }
         let (directory, name) = self.place(path)?;
@@ -227,6 +244,11 @@ fn set_extended(file: &impl AsFd, restored: &Restored) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The same for a member's path.
+pub(crate) fn links_in(path: &[u8], target: &[u8]) -> io::Result<()> {
+    must_stay_inside(&inner(path)?, target)
 }
 
 /// Why a link of this target, at this path, is refused: it leads out, or could. Each `..` stands at the beginning, where

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::{PROPERTIES, Parts, SETTINGS, place};
+use super::{PROPERTIES, Parts, SETTINGS, is_within, place};
 use crate::context::Context;
 use crate::domain::{AppName, AppSettings, Entry, Error, Result, recipe};
 use crate::fs::archive;
@@ -44,10 +44,15 @@ pub(crate) fn app(
             _ => {}
         }
     }
+    let places: Vec<String> = entries.iter().filter_map(|entry| place(entry, context)).collect();
     for entry in &entries {
         write_entry(entry, &parts, context)?;
-        if with_data {
-            write_data(app, entry, &parts, context)?;
+        let place = place(entry, context);
+        // What another one's archive has is not there twice.
+        let is_within =
+            |other: &String| place.as_ref().is_some_and(|place| is_within(place, other));
+        if with_data && !places.iter().any(is_within) {
+            write_data(app, entry, place, &parts, context)?;
         }
     }
     Ok(())
@@ -80,8 +85,14 @@ fn write_entry(entry: &Entry, parts: &Parts, context: &Context) -> Result<()> {
 }
 
 /// Writes what an entry holds, as it is at one moment.
-fn write_data(app: &AppName, entry: &Entry, parts: &Parts, context: &mut Context) -> Result<()> {
-    let Some(name) = place(entry, context) else {
+fn write_data(
+    app: &AppName,
+    entry: &Entry,
+    place: Option<String>,
+    parts: &Parts,
+    context: &mut Context,
+) -> Result<()> {
+    let Some(name) = place else {
         if types::of(entry).keeps_data() && entry.is_docker_local() {
             context.out.warn(&format!(
                 "{app}: the data of storage entry \"{}\" at {} is not in the backup: it is outside of the storage root",
@@ -102,7 +113,8 @@ fn write_data(app: &AppName, entry: &Entry, parts: &Parts, context: &mut Context
     } else {
         SnapshotKind::Directory
     };
-    if std::fs::symlink_metadata(context.store.layout().directory(&name)).is_err() {
+    let found = std::fs::symlink_metadata(context.store.layout().directory(&name));
+    if found.is_err_and(|error| files::is_absent(&error)) {
         return Ok(());
     }
     clear_staged(context);
@@ -111,10 +123,21 @@ fn write_data(app: &AppName, entry: &Entry, parts: &Parts, context: &mut Context
     if types::of(entry).place() == Place::File {
         return pack_file(entry, parts, context);
     }
-    let copy = Staged::new(&name, context)?;
+    let copy = Staged::new(entry.name.as_str(), context)?;
     root::copy(&name, copy.name(), context)?;
     drop(lock);
-    StorageRoot::of(context).pack(copy.name(), create(&parts.archive(entry))?)
+    let path = parts.archive(entry);
+    StorageRoot::of(context).pack(copy.name(), create(&path)?)?;
+    // Read once more: what cannot be read is no backup.
+    let mut archive = File::open(&path).map_err(Error::system("read", &path))?;
+    let links = archive::links_out(&mut archive)?;
+    let path = parts.links(entry);
+    if links.is_empty() {
+        return files::unless_absent(std::fs::remove_file(&path))
+            .map_err(Error::system("replace", &path));
+    }
+    let text = serde_json::to_string_pretty(&links).map_err(Error::system("write", &path))?;
+    write(&path, text.as_bytes())
 }
 
 /// A file stands alone in its archive, under the entry's name.

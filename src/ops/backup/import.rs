@@ -1,10 +1,11 @@
 //! Reading what a backup has of storage. What is there already stays as it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
+use std::io::Seek;
 use std::path::Path;
 
-use super::{PROPERTIES, Parts, place};
+use super::{PROPERTIES, Parts, is_within, place};
 use crate::context::Context;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Mode, Result, SCHEMA_VERSION, Source, recipe,
@@ -46,9 +47,15 @@ pub(crate) fn app(app: &AppName, directory: &Path, context: &mut Context) -> Res
     // A new store has none yet.
     root::make(context.store.layout().storage(), context)?;
     let locks = EntryLock::take_all(entries.keys().map(EntryName::as_str).collect(), context)?;
-    let mut unpacked = Vec::new();
-    for entry in entries.values() {
-        unpacked.extend(unpack(entry, &parts, context)?);
+    let mut unpacked: Vec<Unpacked> = Vec::new();
+    // Outer ones first: they have what is within them.
+    let mut placed: Vec<_> = entries.values().map(|entry| (place(entry, context), entry)).collect();
+    placed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for (place, entry) in placed {
+        let has = |other: &Unpacked| place.as_ref().is_some_and(|it| is_within(it, &other.place));
+        if !unpacked.iter().any(has) {
+            unpacked.extend(unpack(entry, place, &parts, context)?);
+        }
     }
     drop(locks);
     // What has a size is made by the operation that makes new ones, each as a whole.
@@ -190,7 +197,12 @@ fn check(
 }
 
 /// Unpacks an entry's archive, where it has one and nothing is in its place here.
-fn unpack(entry: &Entry, parts: &Parts, context: &mut Context) -> Result<Option<Unpacked>> {
+fn unpack(
+    entry: &Entry,
+    place: Option<String>,
+    parts: &Parts,
+    context: &mut Context,
+) -> Result<Option<Unpacked>> {
     let path = parts.archive(entry);
     let Ok(found) = std::fs::symlink_metadata(&path) else {
         return Ok(None);
@@ -198,7 +210,7 @@ fn unpack(entry: &Entry, parts: &Parts, context: &mut Context) -> Result<Option<
     if !found.is_file() {
         return Err(refused(&path, "it is no plain file"));
     }
-    let Some(place) = place(entry, context) else {
+    let Some(place) = place else {
         context.out.warn(&format!(
             "{} was not unpacked: storage entry {} is at {}, outside of this host's storage root",
             path.display(),
@@ -226,12 +238,27 @@ fn unpack(entry: &Entry, parts: &Parts, context: &mut Context) -> Result<Option<
         let as_packed = Entry { mode: Some(mode), ..entry.clone() };
         Data::File(StagedFile::create(&as_packed, false, Some(&bytes), Some(ids), context)?)
     } else {
-        let staged = Staged::new(&place, context)?;
+        must_be_declared(&mut from, &path, &parts.links(entry))?;
+        let staged = Staged::new(entry.name.as_str(), context)?;
         let unpacked = StorageRoot::of(context).unpack(from, staged.name());
         unpacked.map_err(|why| refused(&path, why))?;
         Data::Directory(staged)
     };
     Ok(Some(Unpacked { entry: entry.clone(), place, data }))
+}
+
+/// Refuses an archive with symbolic links that lead out and are not listed beside it.
+fn must_be_declared(archive: &mut File, path: &Path, list: &Path) -> Result<()> {
+    let declared: Vec<archive::Link> = match content(list)? {
+        Some(text) => serde_json::from_str(&text).map_err(|why| refused(list, why))?,
+        None => Vec::new(),
+    };
+    let declared: HashSet<archive::Link> = declared.into_iter().collect();
+    let links = archive::links_out(archive).map_err(|why| refused(path, why))?;
+    if let Some(link) = links.iter().find(|link| !declared.contains(link)) {
+        return Err(refused(path, link.refusal()));
+    }
+    archive.rewind().map_err(Error::system("read", path))
 }
 
 /// Whether nothing is lost where data is put there: there is nothing, or an empty directory.
@@ -285,11 +312,20 @@ fn put(
     context: &Context,
 ) -> Result<()> {
     let layout = context.store.layout();
-    let is_directory = |unpacked: &&Unpacked| matches!(unpacked.data, Data::Directory(_));
-    for Unpacked { place, .. } in unpacked.iter().filter(is_directory) {
-        let directory = layout.directory(place);
-        let removed = files::unless_absent(std::fs::remove_dir(&directory));
-        removed.map_err(Error::system("replace", &directory))?;
+    for Unpacked { place, data, .. } in unpacked {
+        match data {
+            // Only root may move a directory of somebody else to another directory. Where this is all that is done, an import
+            // that follows finds the data here.
+            Data::Directory(staged) if place.contains('/') => {
+                StorageRoot::of(context).move_below(staged.name(), place)?;
+            }
+            Data::Directory(_) => {
+                let directory = layout.directory(place);
+                let removed = files::unless_absent(std::fs::remove_dir(&directory));
+                removed.map_err(Error::system("replace", &directory))?;
+            }
+            Data::File(_) => {}
+        }
     }
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?.whole()?;
@@ -302,6 +338,7 @@ fn put(
         }
         for Unpacked { place, data, .. } in unpacked {
             match data {
+                Data::Directory(_) if place.contains('/') => {}
                 Data::Directory(staged) => {
                     change.move_directory(staged.path(), layout.directory(place));
                 }

@@ -3,7 +3,7 @@
 //!
 //! Archives are made of a copy of the data, which nobody writes to, and by a helper where the files are not Dokku's user's. GNU
 //! tar makes them, so that Dokku's own plugin unpacks them too; owners are numbers, and extended attributes (with them the
-//! ACLs) are in them. An import unpacks with the code that unpacks downloads, under hidden names, before it changes
+//! ACLs) are in them. Symbolic links that lead out of an entry are listed beside its archive, and an import refuses others. An import unpacks with the code that unpacks downloads, under hidden names, before it changes
 //! anything; then directories, entries and mounts are put in their places in one step.
 
 mod export;
@@ -15,7 +15,7 @@ pub(crate) use export::{app as export_app, global as export_global};
 pub(crate) use import::{app as import_app, global as import_global};
 
 use crate::context::Context;
-use crate::domain::{DirectoryName, Entry, Source};
+use crate::domain::{DirectoryName, Entry, Source, Subpath};
 
 /// The properties of an app that are in a backup; others are caches.
 const PROPERTIES: [&str; 4] = ["legacy-mounts-migrated", "mounts", "needs", SETTINGS];
@@ -45,14 +45,28 @@ impl Parts {
     fn archive(&self, entry: &Entry) -> PathBuf {
         self.data.join(format!("{}.tar.gz", entry.name))
     }
+
+    /// The symbolic links of the archive that lead out of the entry, as JSON. An import refuses others.
+    fn links(&self, entry: &Entry) -> PathBuf {
+        self.data.join(format!("{}.links.json", entry.name))
+    }
 }
 
-/// The name directly below the storage root at which an entry has its data; none where that is elsewhere.
+/// Where below the storage root an entry has its data (`NAME`, or `NAME/PART`); none where that is elsewhere.
 fn place(entry: &Entry, context: &Context) -> Option<String> {
     let Some(Source::Path(path)) = &entry.host_path else {
         return None;
     };
-    let name = Path::new(path.as_str()).strip_prefix(context.store.layout().storage()).ok()?;
-    let name = name.to_str().filter(|name| !name.contains('/'))?;
-    DirectoryName::parse(name).ok().map(|name| name.as_str().to_owned())
+    let place = Path::new(path.as_str()).strip_prefix(context.store.layout().storage()).ok()?;
+    // As it is without what means nothing.
+    let place = place.iter().collect::<PathBuf>();
+    let place = place.to_str()?;
+    let (name, part) = place.split_once('/').unwrap_or((place, ""));
+    DirectoryName::parse(name).ok()?;
+    (part.is_empty() || Subpath::parse(part).is_ok()).then(|| place.to_owned())
+}
+
+/// Whether what is at a place is a part of what is at another one.
+fn is_within(place: &str, other: &str) -> bool {
+    place.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
 }
