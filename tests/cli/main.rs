@@ -30,6 +30,7 @@ mod full;
 mod harness;
 mod help;
 mod helpers;
+mod k3s;
 mod list;
 mod migrate;
 mod mount;
