@@ -110,7 +110,7 @@ without_binary() {
   assert_output "hello world"
   run without_binary dokku help
   assert_success
-  assert_has "other, Says hello"
+  assert_line_with other "Says hello"
 }
 
 @test "the binary calls itself by version, and an unknown name is an error" {
