@@ -176,7 +176,11 @@ refuses_write() {
   deploy "$APP"
   assert_equal 0:0 "$(owner "$ROOT/$APP-data")"
   local image
-  image=$(make_image herokuish "$SUITE/named" 'ENV USER=herokuishuser')
+  # Dokku starts the containers of such an image with its /start.
+  cp -a "$SUITE/named" "$BATS_TEST_TMPDIR/herokuish"
+  printf '#!/bin/sh\nexec sleep 100000\n' >"$BATS_TEST_TMPDIR/herokuish/start"
+  chmod 0755 "$BATS_TEST_TMPDIR/herokuish/start"
+  image=$(make_image herokuish "$BATS_TEST_TMPDIR/herokuish" 'ENV USER=herokuishuser')
   IMAGE=$image deploy "$APP"
   assert_equal 32767:32767 "$(owner "$ROOT/$APP-data")"
 }
