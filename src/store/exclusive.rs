@@ -68,11 +68,25 @@ impl Store {
         Err(Error::Held { entry: entry.name.clone(), holders, app: None })
     }
 
-    /// The exclusive entry whose place another entry names, holds or lies in.
-    pub(super) fn exclusive_at_its_place(&self, entry: &Entry) -> Result<Option<EntryName>> {
-        let all = self.exclusive_entries()?.into_iter();
+    /// Why an app does not get an entry that another shares with it: what else is in its place.
+    pub(super) fn in_the_way_of_sharing(
+        &self,
+        app: &AppName,
+        entry: &Entry,
+        attachment: &Attachment,
+    ) -> Result<Option<String>> {
+        let all = self.entries_mentioning(&[FIELD, SCOPE])?.into_iter();
         let mut same = all.filter(|other| other.name != entry.name && is_same_place(other, entry));
-        Ok(same.next().map(|other| other.name))
+        Ok(same.find_map(|Entry { name, scope, exclusive, .. }| {
+            if !scope.includes(app) {
+                return Some(format!(
+                    "storage entry \"{name}\" is in its place, which is for {scope} only"
+                ));
+            }
+            (exclusive && !attachment.is_readonly()).then(|| {
+                format!("its place belongs to storage entry \"{name}\", which is exclusive")
+            })
+        }))
     }
 
     /// The apps that mount an entry, or can write to its place by the name of another.
@@ -113,13 +127,6 @@ impl Store {
         let others = self.entries()?.entries.into_iter();
         let others = others.filter(|other| other.name != entry.name && is_same_place(other, entry));
         Ok(others.map(|other| other.name).collect())
-    }
-
-    /// The exclusive entries: every mount asks for them.
-    fn exclusive_entries(&self) -> Result<Vec<Entry>> {
-        let mut found = self.entries_mentioning(&[FIELD])?;
-        found.retain(|entry| entry.exclusive);
-        Ok(found)
     }
 }
 

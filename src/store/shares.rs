@@ -161,13 +161,7 @@ impl Store {
         if !entry.scope.includes(app) {
             return Ok(Some(format!("its scope leaves {app} out")));
         }
-        if attachment.is_readonly() {
-            return Ok(None);
-        }
-        let exclusive = self.exclusive_at_its_place(entry)?;
-        Ok(exclusive.map(|name| {
-            format!("its place belongs to storage entry \"{name}\", which is exclusive")
-        }))
+        self.in_the_way_of_sharing(app, entry, attachment)
     }
 
     /// Refuses a new attachment of an app where its container path is taken by what the app gets from others, or by

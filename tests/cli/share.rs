@@ -124,6 +124,23 @@ fn what_is_left_out() {
 }
 
 #[test]
+fn what_is_for_others_within_a_shared_entry_is_not_shared() {
+    let mut session = Session::dokku(&["blog", "shop"]);
+    session.prepare(&["storage:create", "base"]);
+    let inner = "{ROOT}/lib/data/storage/base/in";
+    session.prepare(&["storage:create", "inner", inner, "--scope", "blog"]);
+    session.prepare(&["storage:share", "blog", "shop"]);
+    session.run(&["storage:mount", "blog", "base", "--container-dir", "/base"]);
+    session.run(&["docker-args-deploy", "shop", "latest", "web"]);
+    session.run(&["storage:list", "shop"]);
+    session.prepare(&["storage:unshare", "blog", "shop"]);
+    session.run(&["storage:share", "blog", "shop", "--read-only"]);
+    session.prepare(&["storage:set", "inner", "scope", "blog,shop"]);
+    session.run(&["docker-args-deploy", "shop", "latest", "web"]);
+    assert_transcript!(session);
+}
+
+#[test]
 fn the_life_of_the_apps() {
     let mut session = host();
     session.prepare(&["storage:share", "blog", "shop", "--read-only"]);
