@@ -269,7 +269,17 @@ retire() {
 }
 
 # deploy_source APP DIR: deploys the image with a directory as the app's source.
-deploy_source() { dokku git:from-image --build-dir "$2" "$1" "${IMAGE:-$TEST_IMAGE}"; }
+deploy_source() {
+  local words=(git:from-image --build-dir "$2" "$1" "${IMAGE:-$TEST_IMAGE}") said="$BATS_TEST_TMPDIR/deployed" result=0
+  if ! is_real; then
+    dokku "${words[@]}"
+    return
+  fi
+  # A real host does not take the source again that it has taken.
+  dokku "${words[@]}" 2>"$said" || result=$?
+  cat "$said" >&2
+  if grep -q "No changes detected" "$said"; then dokku ps:rebuild "$1"; else return "$result"; fi
+}
 
 # add_trigger NAME [PLUGIN]: reads a trigger's file from standard input, into an enabled plugin (`test-plugin`, unless another is named).
 add_trigger() {
