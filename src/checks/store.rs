@@ -8,7 +8,7 @@ use crate::domain::{
 };
 use crate::ops::prune::find::Unreferred;
 use crate::storage::{Place, default_path};
-use crate::store::{Entries, Mounts, OptionMount, VolumeLine};
+use crate::store::{Entries, Mounts, OptionMount};
 use crate::types;
 
 /// Attachments without an entry, and lines that cannot be read.
@@ -59,26 +59,18 @@ fn docker_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Find
                 "{app} has \"{line}\" in docker-options for {}, which storage does not know",
                 file.phase.as_str()
             );
-            let (sentence, severity, remedy) =
-                match migrated.iter().find(|other| other.line == line) {
-                    Some(VolumeLine { mount: Ok(_), .. }) => {
-                        (sentence, Severity::Person, format!("dokku storage:migrate {app}"))
-                    }
-                    Some(VolumeLine { mount: Err(reason), .. }) => (
-                        format!("{sentence} and cannot take over: {reason}"),
-                        Severity::Person,
-                        file.removal(app, &line),
-                    ),
-                    None => (
-                        sentence,
-                        Severity::Note,
-                        format!(
-                            "to have it checked, mount it with dokku storage:mount, after: {}",
-                            file.removal(app, &line)
-                        ),
-                    ),
-                };
-            let finding = Finding::new("docker-options-line", severity, sentence, remedy);
+            let known = migrated.iter().find(|other| other.line == line);
+            let (severity, why, remedy) = match known.map(|known| &known.mount) {
+                Some(Ok(_)) => (Severity::Person, None, format!("dokku storage:migrate {app}")),
+                Some(Err(why)) => (Severity::Person, Some(why), file.removal(app, &line)),
+                None => {
+                    let after = file.removal(app, &line);
+                    let checked = "to have it checked, mount it with dokku storage:mount, after";
+                    (Severity::Note, None, format!("{checked}: {after}"))
+                }
+            };
+            let why = why.map(|why| format!(" and cannot take over: {why}")).unwrap_or_default();
+            let finding = Finding::new("docker-options-line", severity, sentence + &why, remedy);
             findings.push(finding.of_app(app).at(file.path.to_string_lossy()));
         }
     }

@@ -6,6 +6,7 @@ use clap::{Arg, ArgAction, Command, Parser};
 use crate::context::Context;
 use crate::context::row::{Kind, Row};
 pub(crate) use crate::domain::text::given;
+use crate::domain::text::word;
 use crate::domain::{AppName, Entry, Error, Result};
 use crate::fs::bounded;
 use crate::ops::{access, apps, confirmation};
@@ -273,7 +274,7 @@ impl std::ops::Deref for Positional {
 impl Positional {
     /// The word at a place, or the empty text.
     pub(crate) fn at(&self, index: usize) -> &str {
-        self.0.get(index).map_or("", String::as_str)
+        word(&self.0, index)
     }
 
     /// The app that is named at a place, where the caller may see it.

@@ -59,6 +59,12 @@ impl Attachment {
         }
     }
 
+    /// Whether a deploy gives what is mounted an owner.
+    pub(crate) fn sets_owner(&self) -> bool {
+        let sets = |owner: &Ownership| owner.is_auto() || owner.container_ids().is_some();
+        self.volume_chown.as_ref().is_some_and(sets)
+    }
+
     /// Whether `other` is the same mount, perhaps with other settings: entry, container path and process type.
     pub fn is_same_mount(&self, other: &Self) -> bool {
         self.entry_name == other.entry_name

@@ -102,6 +102,11 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
 }
 
+/// The word at a place, or the empty text.
+pub(crate) fn word(words: &[String], index: usize) -> &str {
+    words.get(index).map_or("", String::as_str)
+}
+
 /// The value of a flag or a property, where it was given and is not empty.
 pub fn given(value: Option<&str>) -> Option<&str> {
     value.filter(|value| !value.is_empty())

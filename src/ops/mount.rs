@@ -77,11 +77,7 @@ pub(crate) fn check(
     }
     let source = entry.shown_source();
     let default_path = root::default_path(context, entry.name.as_str());
-    let chowns = attachment
-        .volume_chown
-        .as_ref()
-        .is_some_and(|owner| owner.is_auto() || owner.container_ids().is_some());
-    if chowns && source != default_path && !entry.is_typed() {
+    if attachment.sets_owner() && source != default_path && !entry.is_typed() {
         return Err(only_on_default_path("--volume-chown", &default_path, source));
     }
     let volume_part = attachment.subpath.is_some() && entry.is_volume();

@@ -7,16 +7,13 @@ mod pausing;
 pub(crate) mod root;
 mod sized;
 
+use crate::domain::text::word;
 use crate::domain::{Error, Result};
 pub(crate) use directory::{chmod, chown, copy, destroy, usage};
 pub(crate) use mounting::systemd::{ATTACHING, UNIT};
 pub(crate) use mounting::{fusermount, run as mount};
 pub(crate) use pausing::keep_paused;
 pub(crate) use sized::size;
-
-fn word(words: &[String], index: usize) -> &str {
-    words.get(index).map_or("", String::as_str)
-}
 
 fn no_more_than(words: &[String], most: usize) -> Result<()> {
     words.get(most).map_or(Ok(()), |word| Err(unknown(word)))

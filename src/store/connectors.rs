@@ -61,12 +61,9 @@ impl Store {
     }
 
     pub fn entries_over(&self, name: &ConnectorName) -> Result<Vec<Entry>> {
-        let found = self.entries()?;
-        if let Some(problem) = found.problems.into_iter().next() {
-            return Err(problem);
-        }
-        let uses = |entry: &Entry| entry.connector.as_ref() == Some(name);
-        Ok(found.entries.into_iter().filter(uses).collect())
+        let mut entries = self.every_entry()?;
+        entries.retain(|entry| entry.connector.as_ref() == Some(name));
+        Ok(entries)
     }
 }
 
@@ -75,16 +72,16 @@ impl Change<'_> {
         self.write_json(path(self.store().layout(), &connector.name), connector)
     }
 
-    pub fn write_secret(&mut self, name: &ConnectorName, secret: &Secret) {
-        self.write(secret_path(self.store().layout(), name), secret.reveal().as_bytes().to_vec());
-    }
-
-    pub fn remove_secret(&mut self, name: &ConnectorName) {
-        self.remove(secret_path(self.store().layout(), name));
+    pub fn put_secret(&mut self, name: &ConnectorName, secret: Option<&Secret>) {
+        let path = secret_path(self.store().layout(), name);
+        match secret {
+            Some(secret) => self.write(path, secret.reveal().as_bytes().to_vec()),
+            None => self.remove(path),
+        }
     }
 
     pub fn remove_connector(&mut self, name: &ConnectorName) {
         self.remove(path(self.store().layout(), name));
-        self.remove_secret(name);
+        self.put_secret(name, None);
     }
 }

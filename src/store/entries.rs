@@ -77,6 +77,12 @@ impl Store {
         Ok(found)
     }
 
+    /// The same; fails where one cannot be read.
+    pub fn every_entry(&self) -> Result<Vec<Entry>> {
+        let found = self.entries()?;
+        found.problems.into_iter().next().map_or(Ok(found.entries), Err)
+    }
+
     /// The entries whose file has a field of one of these names, of those that all entries are asked for. Only these are
     /// taken apart, and of the others only those are read that are not known to have none. A file that cannot be
     /// read says nothing: whoever wants that entry is told.

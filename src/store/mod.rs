@@ -45,7 +45,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use asked::Asked;
 pub(crate) use change::{Change, OWN_DIRECTORIES};
-pub(crate) use docker_options::{OptionMount, OptionsFile, VolumeLine};
+pub(crate) use docker_options::{OptionMount, OptionsFile};
 pub(crate) use entries::{Entries, changed_meanwhile, no_such_entry};
 pub use files::Owner;
 pub(crate) use files::is_absent;

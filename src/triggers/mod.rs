@@ -12,6 +12,7 @@ pub(crate) mod install;
 pub(crate) mod report;
 pub(crate) mod uninstall;
 
+use crate::domain::text::word;
 use crate::domain::{AppName, Error, Result};
 
 /// The app that a trigger was fired for; Dokku names it, and whether it exists is Dokku's business. A trigger
@@ -21,8 +22,4 @@ fn app(words: &[String], index: usize) -> Result<AppName> {
         "" => Err(Error::Status(0)),
         name => AppName::parse(name),
     }
-}
-
-fn word(words: &[String], index: usize) -> &str {
-    words.get(index).map_or("", String::as_str)
 }

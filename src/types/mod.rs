@@ -39,13 +39,9 @@ pub(crate) mod volume;
 
 pub(crate) use crate::domain::finding::Problem;
 pub(crate) use crate::storage::root::Place;
-pub(crate) use description::Abilities;
-pub(crate) use description::Choice;
-pub(crate) use description::Description;
-pub(crate) use description::Reach;
-pub(crate) use description::Removal;
-pub(crate) use description::Request;
-pub(crate) use description::Requirement;
+pub(crate) use description::{
+    Abilities, Choice, Description, Reach, Removal, Request, Requirement,
+};
 
 use crate::context::Context;
 use crate::docker::volumes;
@@ -235,10 +231,6 @@ fn refuse_what_it_cannot<B: StorageType + ?Sized>(
     attachment: &Attachment,
 ) -> Result<()> {
     let description = storage_type.description();
-    let asks_owner = attachment
-        .volume_chown
-        .as_ref()
-        .is_some_and(|owner| owner.is_auto() || owner.container_ids().is_some());
     let refused = |what: &str| {
         Err(refusal!(
             "storage entry \"{}\" is of type {}, which {what}",
@@ -249,7 +241,7 @@ fn refuse_what_it_cannot<B: StorageType + ?Sized>(
     if attachment.subpath.is_some() && !description.can.subpath {
         return refused("cannot mount a part of it; leave --volume-subpath out");
     }
-    if asks_owner && !description.can.chown {
+    if attachment.sets_owner() && !description.can.chown {
         return refused("has no owner that could be set; leave --volume-chown out");
     }
     Ok(())

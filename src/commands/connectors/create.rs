@@ -96,10 +96,7 @@ fn register(connector: &Connector, secret: Option<&Secret>, context: &Context) -
             return Ok(false);
         }
         change.write_connector(connector)?;
-        match secret {
-            Some(secret) => change.write_secret(name, secret),
-            None => change.remove_secret(name),
-        }
+        change.put_secret(name, secret);
         Ok(true)
     })
 }

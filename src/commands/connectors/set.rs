@@ -120,10 +120,8 @@ fn write(
         if after != now {
             change.write_connector(&after)?;
         }
-        match secret {
-            _ if is_same_secret => {}
-            Some(secret) => change.write_secret(name, secret),
-            None => change.remove_secret(name),
+        if !is_same_secret {
+            change.put_secret(name, secret);
         }
         Ok(after != now || !is_same_secret)
     })

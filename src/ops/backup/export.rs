@@ -71,12 +71,9 @@ fn settings(app: &AppName, context: &Context) -> Result<Option<String>> {
 
 /// Writes every entry.
 pub(crate) fn global(directory: &Path, context: &Context) -> Result<()> {
-    let found = context.store.entries()?;
-    if let Some(problem) = found.problems.into_iter().next() {
-        return Err(problem);
-    }
+    let entries = context.store.every_entry()?;
     let parts = Parts::of(directory);
-    found.entries.iter().try_for_each(|entry| write_entry(entry, &parts, context))
+    entries.iter().try_for_each(|entry| write_entry(entry, &parts, context))
 }
 
 fn write_entry(entry: &Entry, parts: &Parts, context: &Context) -> Result<()> {

@@ -74,11 +74,7 @@ fn must_be_nobodys(path: &Path, store: &Store) -> Result<()> {
     if !std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
         refuse!("{} is not there any more", path.display());
     }
-    let found = store.entries()?;
-    if let Some(problem) = found.problems.into_iter().next() {
-        return Err(problem);
-    }
-    for entry in found.entries {
+    for entry in store.every_entry()? {
         if let Some(Source::Path(other)) = &entry.host_path
             && overlap(path, Path::new(other.as_str()))
         {
