@@ -276,8 +276,8 @@ deploy_source() {
     return
   fi
   # A real host does not take the source again that it has taken.
-  dokku "${words[@]}" 2>"$said" || result=$?
-  cat "$said" >&2
+  dokku "${words[@]}" >"$said" 2>&1 || result=$?
+  cat "$said"
   if grep -q "No changes detected" "$said"; then dokku ps:rebuild "$1"; else return "$result"; fi
 }
 
