@@ -115,6 +115,7 @@ make_host() {
     new_host_directory
     DOKKU=$(type -P dokku) || fail "DOKKU_HOST=real, but there is no dokku on the PATH"
     export HOST DOKKU DOKKU_ROOT=/home/dokku DOKKU_LIB_ROOT=/var/lib/dokku
+    note_what_is_set
     return
   fi
   bare_host
@@ -127,6 +128,23 @@ make_host() {
     ln -sfn "$ours" "$DOKKU_LIB_ROOT/$link/storage"
   done
   as_dokku_runs_it "$ours/install" >"$HOST/install.log" 2>&1 || fail "the install trigger failed: $(cat "$HOST/install.log")"
+}
+
+# What a real host has set for all apps, so that a suite can leave it as it was.
+note_what_is_set() {
+  local registry="$DOKKU_LIB_ROOT/data/storage-registry"
+  mkdir "$HOST/before"
+  ls -A "$registry/connectors" >"$HOST/before/connectors" 2>/dev/null || true
+  [ ! -e "$registry/policy.json" ] || cp -a "$registry/policy.json" "$HOST/before"
+}
+set_back() {
+  local registry="$DOKKU_LIB_ROOT/data/storage-registry" name
+  [ -d "$HOST/before" ] || return 0
+  find "$registry/connectors" -mindepth 1 -printf '%f\n' 2>/dev/null | while IFS= read -r name; do
+    grep -Fxq -- "$name" "$HOST/before/connectors" || rm -f "$registry/connectors/$name"
+  done
+  rm -f "$registry/policy.json"
+  [ ! -e "$HOST/before/policy.json" ] || cp -a "$HOST/before/policy.json" "$registry"
 }
 
 # Makes a host as Dokku leaves it, with (a stand-in of) its own storage plugin.
@@ -158,6 +176,7 @@ drop_host() {
   findmnt -rno TARGET | grep "^$HOST/" | LC_ALL=C sort -r | while IFS= read -r point; do umount -l "$point"; done
   number=$(printf %s "$HOST/lib/data/storage" | sha1sum | cut -c1-16)
   rm -rf "/run/dokku-storage/$number" "/var/cache/dokku-storage/$number"
+  ! is_real || set_back
   [ ! -d "$HOST/lib/data/storage" ] || chattr -f -i "$HOST"/lib/data/storage/* 2>/dev/null || true
   rm -rf "$HOST"
 }
