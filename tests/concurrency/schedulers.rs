@@ -1,9 +1,8 @@
 //! Entries of a cluster: its plugin takes its time, and others do not wait meanwhile.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 
-use crate::harness::Host;
+use crate::harness::{Host, stubs};
 
 /// A host whose apps are deployed by k3s, with a `plugn` that runs a line of shell for a trigger.
 fn host(trigger: &str, line: &str) -> Host {
@@ -12,8 +11,8 @@ fn host(trigger: &str, line: &str) -> Host {
     let script = format!(
         "#!/bin/sh\n[ \"$2\" = {trigger} ] || exit 0\ncat >/dev/null\nset -- {program}\n{line}\n"
     );
-    host.write("bin/plugn", script);
-    fs::set_permissions(host.path("bin/plugn"), Permissions::from_mode(0o755)).unwrap();
+    host.make_directory("bin");
+    stubs::script(&host.path("bin/plugn"), &script);
     host.set("PATH", format!("{}:/usr/bin:/bin", host.path("bin").display()));
     host.write("lib/config/scheduler/--global/selected", "k3s");
     host

@@ -2,8 +2,7 @@
 //!
 //! Each answers from files: `answers/NAME` is what it prints, `answers/NAME.exit` the status it ends with.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
 use std::path::Path;
 
 /// Notes each trigger as a directory `fired/N` with the files `name`, `arguments` (ended by NUL) and `stdin`.
@@ -56,10 +55,12 @@ pub fn write(directory: &Path) {
     }
 }
 
-/// Writes an executable file.
+/// Writes an executable file, by another process: a program that this one starts meanwhile in another thread would have the file
+/// open to write for a moment, too, and nobody could run it ("text file busy").
 pub fn script(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    let mut shell = assert_cmd::Command::new("/bin/sh");
+    shell.args(["-c", r#"rm -f "$0" && cat >"$0" && chmod 0755 "$0""#]).arg(path);
+    shell.write_stdin(text).assert().success();
 }
 
 /// A trigger that was fired.
