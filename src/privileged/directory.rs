@@ -102,6 +102,10 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     let is_into = word(words, 2) == "--into";
     let from = source(words, is_into)?;
     let to = name(words, 1, "copy to")?;
+    refuse_if!(
+        from.contains('/') && !to.starts_with(STAGED),
+        "a part of a directory is copied to a hidden one only"
+    );
     no_more_than(words, if is_into { 3 } else { 2 })?;
     let root = root::storage(context)?;
     // The command that called may be killed before this is done.
@@ -225,11 +229,12 @@ fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
     if may_be_hidden && text.starts_with(STAGED) {
         name(words, 0, "copy")?;
     } else if !text.starts_with(SNAPSHOT) {
-        let (name, part) = text.split_once('/').unwrap_or((text, "."));
+        let (name, part) = text.split_once('/').map_or((text, None), |(n, part)| (n, Some(part)));
         DirectoryName::parse_for(name, "copy")?;
-        if part != "." && (Subpath::parse(part).is_err() || may_be_hidden) {
-            refuse!("{text:?} is no part of a directory");
-        }
+        refuse_if!(
+            part.is_some_and(|part| may_be_hidden || Subpath::parse(part).is_err()),
+            "{text:?} is no part of a directory"
+        );
     } else if of_directory_name(text).is_none() {
         refuse!("{text:?} is not the name of a snapshot's directory");
     }

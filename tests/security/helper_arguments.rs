@@ -193,6 +193,40 @@ fn copy_takes_two_names_and_nothing_else() {
     ] {
         calls.push(words.map(OsString::from).into());
     }
+    // A part of a directory, to a hidden one that is not there yet.
+    symlink("/etc", host.path("lib/data/storage/app/out")).unwrap();
+    for part in [
+        "app/../app",
+        "app//etc",
+        "app/.",
+        "app/",
+        "app/none",
+        "app/out",
+        "app/out/ssl",
+        "/etc",
+        "../lib/data",
+    ] {
+        calls.push([part, ".destroyed-none-1-1"].map(OsString::from).into());
+        // To a place within another one comes what is hidden, and nothing goes through a link.
+        calls.push(["--move", "app", part].map(OsString::from).into());
+        if part != "app/none" {
+            calls.push(["--move", ".destroyed-full-1-1", part].map(OsString::from).into());
+        }
+    }
+    for words in [
+        &["--move", ".destroyed-full-1-1", "fresh"][..],
+        &["--move", ".destroyed-full-1-1", ".destroyed-none-1-1/x"],
+        &["--move", ".destroyed-full-1-1", "app/out/x"],
+        &["--move", ".destroyed-full-1-1"],
+        &["--move", ".destroyed-none-1-1", "app/x"],
+        &["--move", "../outside", "app/x"],
+        &["--pack", "app"],
+        &["--pack", ".destroyed-none-1-1"],
+        &["--unpack", "fresh"],
+        &["--unpack", ".destroyed-../x"],
+    ] {
+        calls.push(words.iter().map(OsString::from).collect());
+    }
     refuse(&host, "copy-storage-dir", &calls);
     let full = ["app", ".destroyed-full-1-1", "--into"];
     let answer = helper::run(&host, "copy-storage-dir", &full);
