@@ -37,8 +37,13 @@ impl Store {
         if let (Some(process), Ok(_rights)) =
             (environment::dokku(), Rights::of(self.owner(), self.layout()))
         {
-            let _ =
-                mknodat(CWD, self.asked(app, asked, process), FileType::RegularFile, Mode::RUSR, 0);
+            let _ = mknodat(
+                CWD,
+                self.asked(app, asked, process),
+                FileType::RegularFile,
+                Mode::RUSR | Mode::WUSR,
+                0,
+            );
         }
     }
 
