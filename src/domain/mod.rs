@@ -25,6 +25,7 @@ pub mod paths;
 pub mod phases;
 pub mod policy;
 pub mod recipe;
+pub mod retention;
 pub mod scope;
 pub mod size;
 pub mod snapshot;

@@ -77,6 +77,30 @@ impl Moment {
         Some(Self(days * DAY + hour * 3600 + minute * 60 + second - offset))
     }
 
+    /// The number of its hour, counted from the beginning of 1970; the next functions are alike.
+    pub fn hour(self) -> i64 {
+        self.0.div_euclid(3600)
+    }
+
+    pub fn day(self) -> i64 {
+        self.0.div_euclid(DAY)
+    }
+
+    /// Weeks begin on Monday.
+    pub fn week(self) -> i64 {
+        // The first of January 1970 was a Thursday.
+        (self.day() + 3).div_euclid(7)
+    }
+
+    pub fn month(self) -> i64 {
+        let [year, month, ..] = self.parts();
+        (year - 1970) * 12 + month - 1
+    }
+
+    pub fn year(self) -> i64 {
+        self.parts()[0] - 1970
+    }
+
     /// Year, month and day of the Gregorian calendar, and the time of that day.
     fn parts(self) -> [i64; 6] {
         // Counted from 1 March of the year 0, a leap day is the last of its year, and the calendar repeats itself
@@ -112,6 +136,30 @@ pub(crate) mod written {
     }
 }
 
+/// The same where there may be none.
+pub(crate) mod written_if_any {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::{Moment, written};
+
+    #[derive(Serialize, Deserialize)]
+    struct Written(#[serde(with = "written")] Moment);
+
+    #[expect(clippy::ref_option, reason = "serde wants it so")]
+    pub(crate) fn serialize<S: Serializer>(
+        moment: &Option<Moment>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        moment.map(Written).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Moment>, D::Error> {
+        Ok(Option::<Written>::deserialize(from)?.map(|Written(moment)| moment))
+    }
+}
+
 impl From<SystemTime> for Moment {
     fn from(time: SystemTime) -> Self {
         let whole = |duration: std::time::Duration| i64::try_from(duration.as_secs()).unwrap_or(0);
@@ -139,6 +187,20 @@ mod tests {
         assert_eq!(Moment::of_seconds(1_798_761_599).shown(), "2026-12-31 23:59 UTC");
         assert_eq!(Moment::of_seconds(1_798_761_599).stamp(), "20261231-235959");
         assert_eq!(shown(-1), "1969-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn periods_are_those_of_the_calendar() {
+        let at = |text: &str| Moment::parse_rfc3339(text).unwrap();
+        let numbers = |moment: Moment| {
+            [moment.hour(), moment.day(), moment.week(), moment.month(), moment.year()]
+        };
+        assert_eq!(numbers(at("1970-01-01T00:59:59Z")), [0, 0, 0, 0, 0]);
+        assert_eq!(numbers(at("1969-12-31T23:59:59Z")), [-1, -1, 0, -1, -1]);
+        assert_eq!(at("1970-01-04T23:59:59Z").week(), 0);
+        assert_eq!(numbers(at("1970-01-05T00:00:00Z")), [96, 4, 1, 0, 0]);
+        assert_eq!(at("2026-11-30T00:00:00Z").week(), at("2026-12-06T23:59:59Z").week());
+        assert_eq!(at("2026-12-31T23:59:59Z").month(), 56 * 12 + 11);
     }
 
     #[test]
