@@ -1,7 +1,7 @@
 //! Forgetting what an app mounted.
 
 use crate::context::Context;
-use crate::domain::{AppName, Entry, Result};
+use crate::domain::{AppName, Entry, Result, Subject};
 use crate::ops::auto_volumes;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 
@@ -16,6 +16,7 @@ pub(crate) fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
         let legacy = legacy_entries(app, change.store());
         let sharing = change.end_sharing_from(app)?;
         change.remove_app(app);
+        change.remove_schedule(&Subject::App(app.clone()));
         legacy.iter().try_for_each(|name| remove_if_unused(name, app, change))?;
         let released = auto_volumes::release(app, change)?;
         Ok(Forgotten { sharing, released })

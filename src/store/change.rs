@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 use super::files::{self, DIRECTORY_MODE};
 use super::journal::{self, Journal, Step};
 use super::{MountsFile, Rights, Store};
-use crate::domain::{AppName, Entry, EntryName, Result};
+use crate::domain::{AppName, Entry, EntryName, Result, Subject};
 use crate::fs::tree;
 
 /// The store's own directories below `$DOKKU_LIB_ROOT`.
@@ -143,8 +143,11 @@ impl Change<'_> {
         self.write_json(self.store.layout().entry(&entry.name), entry)
     }
 
+    /// Removes an entry, its schedule and what is remembered of its backups.
     pub fn remove_entry(&mut self, name: &EntryName) {
         self.remove(self.store.layout().entry(name));
+        self.remove_schedule(&Subject::Entry(name.clone()));
+        self.remove_backup_state(Some(name));
     }
 
     pub fn write_mounts(&mut self, app: &AppName, mounts: &MountsFile) {

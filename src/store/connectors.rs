@@ -83,5 +83,6 @@ impl Change<'_> {
     pub fn remove_connector(&mut self, name: &ConnectorName) {
         self.remove(path(self.store().layout(), name));
         self.put_secret(name, None);
+        self.remove_repository_state(name);
     }
 }

@@ -22,6 +22,8 @@
 
 mod apps;
 mod asked;
+#[allow(dead_code, reason = "the commands that use it come next")]
+mod backups;
 mod carrying;
 mod change;
 mod connectors;

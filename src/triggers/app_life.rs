@@ -3,7 +3,7 @@
 use super::app;
 use crate::checks::auto_volumes;
 use crate::context::Context;
-use crate::domain::{AppName, Error, Result};
+use crate::domain::{AppName, Error, Result, Subject};
 use crate::ops::forget::forget;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::store::files;
@@ -30,11 +30,16 @@ pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> 
         return Ok(());
     }
     let is_shared = || Ok(!context.store.apps_sharing_from(&old)?.is_empty());
-    if !from.exists() && !context.store.read_consistently(|_| is_shared())? {
+    // One that cannot be read stays as it is; whoever lists the schedules is told.
+    let schedule = context.store.schedule(&Subject::App(old.clone())).unwrap_or_default();
+    if !from.exists() && schedule.is_none() && !context.store.read_consistently(|_| is_shared())? {
         return Ok(());
     }
     context.store.change(|change| {
         change.rename_sharing_from(&old, &new)?;
+        if let Some(schedule) = schedule {
+            change.rename_schedule(schedule, &new)?;
+        }
         crate::ops::auto_volumes::rename(&old, &new, change)?;
         if !from.exists() {
             return Ok(());

@@ -1,0 +1,240 @@
+//! What this host remembers of its backups: when each entry was backed up, how its repositories are, and what is scheduled.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{AppName, ConnectorName, EntryName, Error, Keep, Moment, Result, Unknown};
+
+/// What was backed up of an entry, or of the store itself, and what failed, each the last time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct BackupState {
+    /// None for the store itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry: Option<EntryName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_success: Option<Run>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_failure: Option<Failure>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+impl BackupState {
+    /// The state of what was never backed up.
+    pub fn new(entry: Option<EntryName>) -> Self {
+        Self { entry, last_success: None, last_failure: None, unknown: Unknown::new() }
+    }
+
+    /// The failure after which nothing succeeded.
+    pub fn failed(&self) -> Option<&Failure> {
+        let failure = self.last_failure.as_ref()?;
+        let is_over = self.last_success.as_ref().is_some_and(|run| run.at > failure.at);
+        (!is_over).then_some(failure)
+    }
+}
+
+/// A backup that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Run {
+    #[serde(with = "crate::domain::moment::written")]
+    pub at: Moment,
+    pub connector: ConnectorName,
+    /// What restic calls it.
+    pub id: String,
+    /// How long it took.
+    pub seconds: u64,
+    /// How much data the entry had.
+    pub bytes: u64,
+    pub files: u64,
+    /// How many bytes were added to the repository.
+    pub sent: u64,
+    /// Some of its files, to compare with what a restore brings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sample: Vec<Sample>,
+}
+
+/// A file of a backup: its path in the entry, and what it had in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Sample {
+    pub path: String,
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// A backup that failed; without a connector where none could be chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Failure {
+    #[serde(with = "crate::domain::moment::written")]
+    pub at: Moment,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connector: Option<ConnectorName>,
+    /// The sentence that was printed.
+    pub message: String,
+}
+
+/// What is known of the repository of a connector.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct RepositoryState {
+    pub connector: ConnectorName,
+    /// What restic calls it; none before the first use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<Checked>,
+    #[serde(default, with = "crate::domain::moment::written_if_any")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruned: Option<Moment>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+impl RepositoryState {
+    /// The state of a repository that nobody used yet.
+    pub fn new(connector: ConnectorName) -> Self {
+        let unknown = Unknown::new();
+        Self { connector, repository_id: None, checked: None, pruned: None, unknown }
+    }
+}
+
+/// The last check of a repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Checked {
+    #[serde(with = "crate::domain::moment::written")]
+    pub at: Moment,
+    pub ok: bool,
+    /// What was wrong; empty where nothing was.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    /// How many files were restored and compared.
+    #[serde(default)]
+    pub files: u64,
+}
+
+/// What a schedule backs up.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Subject {
+    /// Everything, and the store itself.
+    All,
+    /// The entries that an app mounts at that time.
+    App(AppName),
+    Entry(EntryName),
+}
+
+impl Subject {
+    /// Reads what `name` writes: `all`, `app-NAME` or `entry-NAME`.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text.split_once('-') {
+            None if text == "all" => Ok(Self::All),
+            Some(("app", app)) => AppName::parse(app).map(Self::App),
+            Some(("entry", entry)) => EntryName::parse(entry).map(Self::Entry),
+            _ => Err(refusal!("{text:?} is not all, app-NAME or entry-NAME")),
+        }
+    }
+
+    /// Its name among all subjects, which is that of its file.
+    pub fn name(&self) -> String {
+        match self {
+            Self::All => "all".to_owned(),
+            Self::App(app) => format!("app-{app}"),
+            Self::Entry(entry) => format!("entry-{entry}"),
+        }
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        subject.name()
+    }
+}
+
+/// As a person reads it: `app blog`.
+impl std::fmt::Display for Subject {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::All => f.write_str("everything"),
+            Self::App(app) => write!(f, "app {app}"),
+            Self::Entry(entry) => write!(f, "storage entry \"{entry}\""),
+        }
+    }
+}
+
+/// When something is backed up, where to, and what is kept of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Schedule {
+    pub subject: Subject,
+    /// When, as it was typed: `0 3 * * *` or `daily`.
+    pub expression: String,
+    pub connector: ConnectorName,
+    #[serde(default, skip_serializing_if = "Keep::is_empty")]
+    pub keep: Keep,
+    /// What is asked for at the start and the end of each run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ping_url: Option<String>,
+    /// Whether the containers are paused while the snapshot is taken.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pause: bool,
+    #[serde(with = "crate::domain::moment::written")]
+    pub created: Moment,
+    #[serde(default, with = "crate::domain::moment::written_if_any")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_begun: Option<Moment>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subject_has_one_name() {
+        for text in ["all", "app-blog.eu", "entry-app-all", "app-all"] {
+            assert_eq!(Subject::parse(text).unwrap().name(), text);
+        }
+        for bad in ["", "All", "app-", "entry-", "entry-A", "store", "app-../x"] {
+            assert!(Subject::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_failure_is_over_with_the_next_success() {
+        let mut state = BackupState::new(None);
+        let connector = ConnectorName::parse("disk").unwrap();
+        let failure = |at| Failure {
+            at: Moment::of_seconds(at),
+            connector: Some(connector.clone()),
+            message: "the disk is full".to_owned(),
+        };
+        assert_eq!(state.failed(), None);
+        state.last_failure = Some(failure(10));
+        assert_eq!(state.failed(), Some(&failure(10)));
+        state.last_success = Some(Run {
+            at: Moment::of_seconds(20),
+            connector: connector.clone(),
+            id: "a".to_owned(),
+            seconds: 1,
+            bytes: 2,
+            files: 3,
+            sent: 4,
+            sample: Vec::new(),
+        });
+        assert_eq!(state.failed(), None);
+        state.last_failure = Some(failure(20));
+        assert!(state.failed().is_some());
+    }
+}
