@@ -35,6 +35,7 @@ need curl curl
 need xargs findutils
 need docker docker.io
 need rclone rclone
+need restic restic
 need fusermount3 fuse3
 need smbd samba
 { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3-venv)

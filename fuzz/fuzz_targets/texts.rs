@@ -4,7 +4,6 @@
 
 use std::fmt::Debug;
 
-use dokku_storage::domain::connector::Secret;
 use dokku_storage::domain::mode::Mode;
 use dokku_storage::domain::names::{
     AppName, ConnectorName, DirectoryName, EntryName, ProcessType, VolumeName,
@@ -16,6 +15,7 @@ use dokku_storage::domain::paths::{ContainerPath, HostPath, Source, Subpath, as_
 use dokku_storage::domain::phases::Phase;
 use dokku_storage::domain::policy::Jail;
 use dokku_storage::domain::scope::Scope;
+use dokku_storage::domain::secret::Secret;
 use dokku_storage::domain::size::ByteSize;
 use dokku_storage::domain::volume_options::VolumeOptions;
 use dokku_storage::testing::Result;

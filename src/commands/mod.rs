@@ -5,6 +5,7 @@ pub(crate) mod app;
 pub(crate) mod apply;
 pub mod arguments;
 mod asked;
+pub(crate) mod backups;
 pub(crate) mod clone;
 pub(crate) mod connectors;
 pub(crate) mod create;

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::connector_type::{ConnectorType, SCOPE, SecretForm, TYPES, check};
 use crate::domain::entry::{is_default, or_default};
-use crate::domain::{ConnectorName, Result, SCHEMA_VERSION, Unknown, is_of};
+use crate::domain::rclone_configuration;
+use crate::domain::{AppName, ConnectorName, Result, SCHEMA_VERSION, Scope, Secret, Unknown};
 
 /// A connector, in the shape of `connectors/NAME.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,63 +22,38 @@ pub struct Connector {
     /// The public part of the key (s3); none where everybody may read.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub access_key_id: String,
-    /// The server's name or address (cifs).
+    /// The server's name or address (cifs, sftp).
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub server: String,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub username: String,
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub domain: String,
+    /// The server's port; none for the usual one (sftp).
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub port: String,
+    /// The directory for backups (sftp, local, rest).
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub path: String,
+    /// A remote of the configuration, and a directory in it: `NAME:PATH` (rclone).
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub remote: String,
+    /// The bucket for backups (s3); none where the connector is for mounts alone.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub bucket: String,
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub prefix: String,
+    /// The public part of the key pair whose private part is the secret (sftp).
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub public_key: String,
+    /// The apps whose storage may be backed up to it by those who see the app; none where it is for who sees every app.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub scope: Scope,
     #[serde(default)]
     pub schema_version: u64,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
-
-/// How a server is spoken to.
-#[derive(Debug, Clone, Copy)]
-pub enum Protocol {
-    ObjectStore,
-    Share,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub struct ConnectorType {
-    pub name: &'static str,
-    /// Its properties, and whether each has to be given.
-    pub properties: &'static [(&'static str, bool)],
-    pub secret: &'static str,
-    /// The property without which there is no secret.
-    pub who: &'static str,
-    pub protocol: Protocol,
-    /// What a server of this type has outermost.
-    pub has: &'static str,
-    pub not_in_secret: Option<char>,
-}
-
-pub const TYPES: &[ConnectorType] = &[
-    ConnectorType {
-        name: "s3",
-        properties: &[("endpoint", false), ("region", false), ("access-key-id", false)],
-        secret: "secret access key",
-        who: "access-key-id",
-        protocol: Protocol::ObjectStore,
-        has: "bucket",
-        not_in_secret: None,
-    },
-    ConnectorType {
-        name: "cifs",
-        properties: &[("server", true), ("username", false), ("domain", false)],
-        secret: "password",
-        who: "username",
-        protocol: Protocol::Share,
-        has: "share",
-        // A mount option ends at a comma.
-        not_in_secret: Some(','),
-    },
-];
-
-const VALUE_MAX: usize = 1024;
 
 impl Connector {
     pub fn new(name: ConnectorName, of: &ConnectorType) -> Self {
@@ -89,6 +66,13 @@ impl Connector {
             server: String::new(),
             username: String::new(),
             domain: String::new(),
+            port: String::new(),
+            path: String::new(),
+            remote: String::new(),
+            bucket: String::new(),
+            prefix: String::new(),
+            public_key: String::new(),
+            scope: Scope::default(),
             schema_version: SCHEMA_VERSION,
             unknown: Unknown::new(),
         }
@@ -108,28 +92,43 @@ impl Connector {
             "server" => &self.server,
             "username" => &self.username,
             "domain" => &self.domain,
+            "port" => &self.port,
+            "path" => &self.path,
+            "remote" => &self.remote,
+            "bucket" => &self.bucket,
+            "prefix" => &self.prefix,
             _ => "",
         }
     }
 
     /// Sets a property; the empty value takes it away.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let properties = self.known_type().map_or(&[][..], |known| known.properties);
-        if !properties.iter().any(|(property, _)| *property == name) {
-            let names: Vec<&str> = properties.iter().map(|(property, _)| *property).collect();
+        let known = self.known_type().filter(|known| known.names().any(|known| known == name));
+        let Some(known) = known else {
+            let names: Vec<&str> =
+                self.known_type().into_iter().flat_map(ConnectorType::names).collect();
             refuse!(
                 "{name:?} is not a property of a connector of type {}; there are: {}",
                 self.type_name,
                 names.join(", ")
             );
+        };
+        if name == SCOPE {
+            self.scope = Scope::parse(&[value.to_owned()])?;
+            return Ok(());
         }
-        check(name, value)?;
+        check(known, name, value)?;
         let place = match name {
             "endpoint" => &mut self.endpoint,
             "region" => &mut self.region,
             "access-key-id" => &mut self.access_key_id,
             "server" => &mut self.server,
             "username" => &mut self.username,
+            "port" => &mut self.port,
+            "path" => &mut self.path,
+            "remote" => &mut self.remote,
+            "bucket" => &mut self.bucket,
+            "prefix" => &mut self.prefix,
             _ => &mut self.domain,
         };
         value.clone_into(place);
@@ -142,7 +141,7 @@ impl Connector {
             return Ok(());
         };
         for (name, _) in known.properties {
-            check(name, self.property(name))?;
+            check(known, name, self.property(name))?;
         }
         let is_missing =
             |(name, required): &&(&'static str, bool)| *required && self.property(name).is_empty();
@@ -154,20 +153,41 @@ impl Connector {
 
     /// Whether it has a secret: where somebody asks, not everybody.
     pub fn has_secret(&self) -> bool {
-        self.known_type().is_some_and(|known| !self.property(known.who).is_empty())
+        let who = self.known_type().and_then(|known| known.who);
+        who.is_some_and(|who| !self.property(who).is_empty())
+    }
+
+    pub fn secret_form(&self) -> SecretForm {
+        self.known_type().map_or(SecretForm::Line, |known| known.secret_form)
+    }
+
+    /// Whether backups can be sent there.
+    pub fn is_destination(&self) -> bool {
+        let property = self.known_type().and_then(|known| known.destination);
+        property.is_some_and(|property| !self.property(property).is_empty())
+    }
+
+    /// Whether those who see the app may back up its storage there; who sees every app always may.
+    pub fn is_open_to(&self, app: &AppName) -> bool {
+        !self.scope.is_empty() && self.scope.includes(app)
+    }
+
+    /// The server's name as `ssh` keeps it among its known hosts.
+    pub fn ssh_host(&self) -> String {
+        match self.port.as_str() {
+            "" | "22" => self.server.clone(),
+            port => format!("[{}]:{port}", self.server),
+        }
     }
 
     pub fn secret_name(&self) -> &'static str {
         self.known_type().map_or("secret", |known| known.secret)
     }
 
-    /// Where its server is, for people.
+    /// Where its server, or its directory, is, for people.
     pub fn place(&self) -> &str {
-        match (self.server.as_str(), self.endpoint.as_str()) {
-            ("", "") => "Amazon S3",
-            ("", endpoint) => endpoint,
-            (server, _) => server,
-        }
+        let places = [&self.server, &self.endpoint, &self.remote, &self.path];
+        places.into_iter().find(|place| !place.is_empty()).map_or("Amazon S3", |place| place)
     }
 
     /// Refuses a secret that cannot be passed on.
@@ -178,68 +198,18 @@ impl Connector {
             "the password of connector {} has a comma in it, which no mount option can carry; choose another",
             self.name
         );
-        Ok(())
-    }
-}
-
-/// Refuses a value that could mean something else where it is passed on.
-fn check(name: &str, value: &str) -> Result<()> {
-    let is_plain = |c: char| c.is_ascii_graphic() && !",;'\"\\".contains(c);
-    // An address may have a password in it, which is not repeated.
-    let shown = if value.contains('@') { String::new() } else { format!(" {value:?}") };
-    let refused = |what: &str| Err(refusal!("{name}{shown} {what}"));
-    if value.len() > VALUE_MAX || !value.chars().all(is_plain) {
-        let what = "can only include letters, digits and signs, without commas and quotes";
-        let is_in_domain = name == "username" && value.contains('\\');
-        return if is_in_domain {
-            refused(&format!("{what}; name the domain by --domain"))
-        } else {
-            refused(what)
-        };
-    }
-    if value.starts_with('-') {
-        return refused("begins with a dash");
-    }
-    if name == "endpoint" && !value.is_empty() {
-        let rest = value.strip_prefix("https://").or_else(|| value.strip_prefix("http://"));
-        let host = rest.map(|rest| rest.trim_end_matches('/'));
-        if host.is_none_or(|host| host.is_empty() || host.contains(['@', '?', '#'])) {
-            return refused(
-                "must be an address such as https://s3.example.com, without a user or a password in it",
-            );
+        match self.secret_form() {
+            SecretForm::Configuration => rclone_configuration::check(secret, &self.remote),
+            SecretForm::Line | SecretForm::PrivateKey => Ok(()),
         }
     }
-    if name == "server" && !is_of(value, ".:-_") {
-        return refused("must be the name or address of a host");
-    }
-    Ok(())
-}
 
-/// A secret. It is not shown, not even to whoever debugs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a secret: one line.
-    pub fn parse(text: &str) -> Result<Self> {
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        let text = text.strip_suffix('\r').unwrap_or(text);
-        refuse_if!(text.is_empty(), "the secret is empty");
-        refuse_if!(
-            text.contains(char::is_control) || text.len() > VALUE_MAX,
-            "the secret must be one line without control characters, {VALUE_MAX} bytes at most"
-        );
-        Ok(Self(text.to_owned()))
-    }
-
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Secret(***)")
+    /// Takes the text of its secret, which has one line or many as its type wants it.
+    pub fn parse_secret(&self, text: &str) -> Result<Secret> {
+        match self.secret_form() {
+            SecretForm::Line => Secret::parse(text),
+            SecretForm::Configuration | SecretForm::PrivateKey => Secret::parse_text(text),
+        }
     }
 }
 
@@ -256,7 +226,10 @@ mod tests {
         let mut s3 = connector(0);
         s3.set("endpoint", "https://s3.example.com").unwrap();
         let error = s3.set("username", "x").unwrap_err().to_string();
-        assert!(error.contains("endpoint, region, access-key-id"), "{error}");
+        assert!(
+            error.contains("endpoint, region, access-key-id, bucket, prefix, scope"),
+            "{error}"
+        );
         for bad in ["s3.example.com", "https://", "ftp://x", "https://a@b", "https://a b"] {
             assert!(s3.set("endpoint", bad).is_err(), "{bad}");
         }
@@ -285,18 +258,31 @@ mod tests {
     }
 
     #[test]
-    fn what_a_type_needs_is_asked_for() {
-        let error = connector(1).check().unwrap_err().to_string();
-        assert!(error.contains("--server"), "{error}");
+    fn a_bucket_makes_a_destination_and_a_scope_opens_it() {
+        let app = AppName::parse("blog").unwrap();
+        let mut s3 = connector(0);
+        assert!(!s3.is_destination() && !connector(1).is_destination());
+        s3.set("bucket", "backups").unwrap();
+        assert!(s3.is_destination() && !s3.is_open_to(&app));
+        s3.set("scope", "web-*,blog").unwrap();
+        assert!(s3.is_open_to(&app));
+        s3.set("scope", "").unwrap();
+        assert!(!s3.is_open_to(&app));
+        assert!(connector(1).set("scope", "blog").is_err());
     }
 
     #[test]
-    fn secrets_are_one_line_and_never_shown() {
-        let secret = Secret::parse("s3cr3t\n").unwrap();
-        assert_eq!(secret.reveal(), "s3cr3t");
-        assert!(!format!("{secret:?}").contains("s3cr3t"));
-        for bad in ["", "\n", "a\nb", "a\0"] {
-            assert!(Secret::parse(bad).is_err(), "{bad:?}");
-        }
+    fn a_server_has_the_name_that_ssh_keeps() {
+        let mut sftp = connector(2);
+        sftp.set("server", "nas").unwrap();
+        assert_eq!(sftp.ssh_host(), "nas");
+        sftp.set("port", "2222").unwrap();
+        assert_eq!(sftp.ssh_host(), "[nas]:2222");
+    }
+
+    #[test]
+    fn what_a_type_needs_is_asked_for() {
+        let error = connector(1).check().unwrap_err().to_string();
+        assert!(error.contains("--server"), "{error}");
     }
 }

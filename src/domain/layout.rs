@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::{AppName, EntryName, is_of};
+use crate::domain::{AppName, ConnectorName, EntryName, is_of};
 
 /// Where the helpers are below what `install` puts outside the plugin; Dokku looks for a path that ends in this.
 const HELPERS: &str = "storage/bin";
@@ -120,6 +120,29 @@ impl Layout {
     /// The directory of the images of sized directories.
     pub fn images(&self) -> PathBuf {
         self.root.join("storage-images")
+    }
+
+    pub fn connectors(&self) -> PathBuf {
+        self.registry().join("connectors")
+    }
+
+    pub fn connector(&self, name: &ConnectorName) -> PathBuf {
+        self.connectors().join(format!("{name}.json"))
+    }
+
+    /// A connector's secret: a line, or a file as `ssh` or `rclone` wants it.
+    pub fn connector_secret(&self, name: &ConnectorName) -> PathBuf {
+        self.connectors().join(format!("{name}.secret"))
+    }
+
+    /// The password of the backups that are sent over a connector.
+    pub fn connector_key(&self, name: &ConnectorName) -> PathBuf {
+        self.connectors().join(format!("{name}.key"))
+    }
+
+    /// The host keys of a connector's server, as `ssh` wants the file.
+    pub fn connector_known_hosts(&self, name: &ConnectorName) -> PathBuf {
+        self.connectors().join(format!("{name}.known-hosts"))
     }
 
     /// The lock and, while something is being changed, the note of what.

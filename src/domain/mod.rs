@@ -8,7 +8,9 @@ pub mod app_settings;
 pub mod attachment;
 pub mod auto_volume;
 pub mod backup;
+pub(crate) mod bucket;
 pub mod connector;
+pub mod connector_type;
 pub mod docker_args;
 pub mod docker_options;
 pub mod entry;
@@ -25,9 +27,11 @@ pub mod ownership;
 pub mod paths;
 pub mod phases;
 pub mod policy;
+pub(crate) mod rclone_configuration;
 pub mod recipe;
 pub mod retention;
 pub mod scope;
+pub mod secret;
 pub mod size;
 pub mod snapshot;
 pub mod source;
@@ -43,7 +47,7 @@ pub(crate) use app_settings::{AppSettings, CloneMode, MissingSource, Share, Unwr
 pub(crate) use attachment::Attachment;
 pub(crate) use auto_volume::{AutoVolume, entry_name_of};
 pub(crate) use backup::{BackupState, RepositoryState, Schedule, Subject};
-pub(crate) use connector::{Connector, Secret};
+pub(crate) use connector::Connector;
 pub(crate) use docker_args::{mounted_source, quoted, volume_argument};
 pub(crate) use docker_options::{FlagMount, RunsAs};
 pub(crate) use entry::{DOCKER_LOCAL, Entry, K3S, SCHEMA_VERSION, only_on_default_path};
@@ -65,6 +69,7 @@ pub(crate) use phases::{Phase, Phases};
 pub(crate) use policy::Policy;
 pub(crate) use retention::Keep;
 pub(crate) use scope::Scope;
+pub(crate) use secret::{KnownHosts, Secret};
 pub(crate) use size::{ByteSize, readable};
 pub(crate) use snapshot::{
     Made, SNAPSHOT, Snapshot, SnapshotName, directory_name, of_directory_name,

@@ -3,7 +3,9 @@
 pub(crate) mod environment;
 pub(crate) mod plugn;
 pub(crate) mod process;
+pub(crate) mod random;
 pub(crate) mod rclone;
+pub(crate) mod ssh;
 pub(crate) mod terminal;
 pub(crate) mod users;
 

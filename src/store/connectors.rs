@@ -1,25 +1,14 @@
-//! The files of connectors: `NAME.json`, and the secret in `NAME.secret`, both only their owner's to read.
+//! The files of connectors: `NAME.json`; the secret in `NAME.secret`, the backups' key in `NAME.key`, and the server's host
+//! keys in `NAME.known-hosts`. All are only their owner's to read.
 
 use std::path::PathBuf;
 
-use crate::domain::{Connector, ConnectorName, Entry, Error, Layout, Result, Secret};
+use crate::domain::{Connector, ConnectorName, Entry, Error, KnownHosts, Result, Secret};
 use crate::store::{Change, Store, files, json};
-
-fn directory(layout: &Layout) -> PathBuf {
-    layout.registry().join("connectors")
-}
-
-fn path(layout: &Layout, name: &ConnectorName) -> PathBuf {
-    directory(layout).join(format!("{name}.json"))
-}
-
-fn secret_path(layout: &Layout, name: &ConnectorName) -> PathBuf {
-    directory(layout).join(format!("{name}.secret"))
-}
 
 impl Store {
     pub fn connector(&self, name: &ConnectorName) -> Result<Option<Connector>> {
-        let path = path(self.layout(), name);
+        let path = self.layout().connector(name);
         let Some(connector) = json::read::<Connector>(&path)? else {
             return Ok(None);
         };
@@ -42,19 +31,24 @@ impl Store {
         connector.ok_or_else(|| refusal!("connector {name:?} does not exist"))
     }
 
-    pub fn secret(&self, name: &ConnectorName) -> Result<Option<Secret>> {
-        let path = secret_path(self.layout(), name);
-        let Some(content) = files::read(&path)? else {
-            return Ok(None);
-        };
-        let secret = std::str::from_utf8(&content).ok().and_then(|text| Secret::parse(text).ok());
-        secret.map(Some).ok_or_else(|| Error::unreadable(path, "it does not hold a secret"))
+    pub fn secret(&self, connector: &Connector) -> Result<Option<Secret>> {
+        let parse = |text: &str| connector.parse_secret(text);
+        read(self.layout().connector_secret(&connector.name), "a secret", parse)
+    }
+
+    /// The password of the backups that are sent over a connector.
+    pub fn key(&self, name: &ConnectorName) -> Result<Option<Secret>> {
+        read(self.layout().connector_key(name), "a key", Secret::parse)
+    }
+
+    pub fn known_hosts(&self, name: &ConnectorName) -> Result<Option<KnownHosts>> {
+        read(self.layout().connector_known_hosts(name), "host keys", KnownHosts::parse)
     }
 
     /// Every connector, in the order of their names, and what was wrong with the files of others.
     pub fn connectors(&self) -> Result<(Vec<Connector>, Vec<Error>)> {
         let read = |name: &ConnectorName| self.connector(name);
-        let directory = directory(self.layout());
+        let directory = self.layout().connectors();
         let (mut connectors, problems) = json::list(&directory, ConnectorName::parse, read)?;
         connectors.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok((connectors, problems))
@@ -67,22 +61,44 @@ impl Store {
     }
 }
 
+/// What a file holds, which is said by `what`; none where it is not there.
+fn read<T>(path: PathBuf, what: &str, parse: impl FnOnce(&str) -> Result<T>) -> Result<Option<T>> {
+    let Some(content) = files::read(&path)? else {
+        return Ok(None);
+    };
+    let held = std::str::from_utf8(&content).ok().and_then(|text| parse(text).ok());
+    held.map(Some).ok_or_else(|| Error::unreadable(path, format!("it does not hold {what}")))
+}
+
 impl Change<'_> {
     pub fn write_connector(&mut self, connector: &Connector) -> Result<()> {
-        self.write_json(path(self.store().layout(), &connector.name), connector)
+        self.write_json(self.store().layout().connector(&connector.name), connector)
     }
 
     pub fn put_secret(&mut self, name: &ConnectorName, secret: Option<&Secret>) {
-        let path = secret_path(self.store().layout(), name);
-        match secret {
-            Some(secret) => self.write(path, secret.reveal().as_bytes().to_vec()),
+        self.put(self.store().layout().connector_secret(name), secret.map(Secret::reveal));
+    }
+
+    pub fn put_key(&mut self, name: &ConnectorName, key: Option<&Secret>) {
+        self.put(self.store().layout().connector_key(name), key.map(Secret::reveal));
+    }
+
+    pub fn put_known_hosts(&mut self, name: &ConnectorName, hosts: Option<&KnownHosts>) {
+        self.put(self.store().layout().connector_known_hosts(name), hosts.map(KnownHosts::as_str));
+    }
+
+    fn put(&mut self, path: PathBuf, text: Option<&str>) {
+        match text {
+            Some(text) => self.write(path, text.as_bytes().to_vec()),
             None => self.remove(path),
         }
     }
 
     pub fn remove_connector(&mut self, name: &ConnectorName) {
-        self.remove(path(self.store().layout(), name));
+        self.remove(self.store().layout().connector(name));
         self.put_secret(name, None);
+        self.put_key(name, None);
+        self.put_known_hosts(name, None);
         self.remove_repository_state(name);
     }
 }

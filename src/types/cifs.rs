@@ -153,7 +153,7 @@ fn volume_options(entry: &Entry, context: &Context) -> Result<Options> {
     let connector = super::connector(entry, &context.store)?;
     let mut options = shared_options(entry, &connector)?;
     if connector.has_secret() {
-        let secret = context.store.secret(&connector.name)?.ok_or_else(|| {
+        let secret = context.store.secret(&connector)?.ok_or_else(|| {
             refusal!(
                 "connector {} has no password; set it: dokku storage:connectors:set {} secret",
                 connector.name,

@@ -8,6 +8,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
+use crate::domain::bucket::{check_bucket, check_prefix};
 use crate::domain::docker_args;
 use crate::domain::{Attachment, ByteSize, Entry, Problem, Result, Source, VolumeOptions};
 use crate::fs::{fuse, mount_points};
@@ -96,7 +97,7 @@ impl StorageType for S3 {
             "type s3 mounts on the host, which Dokku in a container cannot; use a Docker volume plugin: --type volume --driver"
         );
         let connector = super::connector(entry, &context.store)?;
-        let secret = context.store.secret(&connector.name)?;
+        let secret = context.store.secret(&connector)?;
         rclone::configuration(&connector, secret.as_ref())?;
         is_free(entry, Path::new(&path), context)
     }
@@ -226,18 +227,10 @@ fn places(entry: &Entry, context: &Context) -> Option<RuntimePaths> {
 
 fn check_options(entry: &Entry) -> Result<()> {
     let bucket = entry.option("bucket");
-    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || ".-_".contains(c);
-    refuse_if!(
-        !(3..=63).contains(&bucket.len())
-            || !bucket.chars().all(|c| is_plain(c) || c.is_ascii_uppercase())
-            || bucket.starts_with(['-', '.', '_']),
-        "bucket {bucket:?} must be 3 to 63 letters, digits, dots and dashes"
-    );
+    check_bucket(bucket)?;
     let prefix = entry.option("prefix");
-    let is_odd = |part: &str| part == ".." || part == "." || part.is_empty();
-    let inner = prefix.trim_matches('/');
-    if !prefix.is_empty() && (inner.is_empty() || inner.split('/').any(is_odd)) {
-        refuse!("prefix {prefix:?} is not a directory such as media/films");
+    if !prefix.is_empty() {
+        check_prefix(prefix)?;
     }
     let size = entry.option("cache-size");
     if !size.is_empty() {

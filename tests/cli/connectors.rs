@@ -291,6 +291,8 @@ fn who_may_not_see_every_app_sees_no_connector() {
         &["storage:connectors:set", "films", "region", "x"],
         &["storage:connectors:test", "films"],
         &["storage:connectors:destroy", "films", "--force"],
+        &["storage:backups:key", "films"],
+        &["storage:backups:key", "nope"],
     ] {
         let answer = session.call(words).stdin(SECRET).run();
         assert_eq!((answer.status, answer.stdout.as_str()), (1, ""), "{words:?}: {answer:?}");
@@ -336,6 +338,181 @@ fn a_secret_is_shown_nowhere() {
     }
     let given = std::fs::read_to_string(session.host.path("stub/rclone-environment")).unwrap();
     assert!(given.contains(&format!("obscured-{SECRET}")), "rclone was not told: {given}");
+}
+
+/// A private key's file and a line with its public part, as `ssh-keygen` makes them.
+fn key_pair(session: &Session, name: &str) -> String {
+    let path = session.host.path(name);
+    let words = ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"];
+    let made = assert_cmd::Command::new("ssh-keygen").args(words).arg(&path).output().unwrap();
+    assert!(made.status.success(), "{made:?}");
+    std::fs::read_to_string(path.with_extension("pub")).unwrap().trim().to_owned()
+}
+
+/// The words that save a connector of type sftp, with a known key and a server that nobody asks.
+const SFTP: &str = "storage:connectors:create nas --type sftp --server nas.example.com --port 2222 --username ada --path /srv/backups --key-file {ROOT}/key --known-hosts-file {ROOT}/hosts";
+
+fn words(line: &'static str) -> Vec<&'static str> {
+    line.split(' ').collect()
+}
+
+fn with_files() -> Session {
+    let session = host();
+    session.host.write("key", "key-of-another-host\n");
+    let public = key_pair(&session, "id");
+    session.host.write("hosts", format!("[nas.example.com]:2222 {public}\n"));
+    session.host.write("hosts-of-another", format!("other.example.com {public}\n"));
+    session.host.write("configuration", "[box]\ntype = local\n");
+    session
+}
+
+#[test]
+fn destinations_of_every_type() {
+    let mut session = with_files();
+    for line in [
+        "storage:connectors:create disk --type local --path /mnt/disk/backups --key-file {ROOT}/key --scope blog --scope web-*",
+        "storage:connectors:create disk --type local --path /mnt/disk/backups --scope blog,web-*",
+        "storage:connectors:create disk --type local --path /mnt/disk/backups --scope blog,web-* --key-file {ROOT}/id",
+        "storage:connectors:create drive --type rclone --remote box:/srv/x --secret-file {ROOT}/configuration --key-file {ROOT}/key",
+        "storage:connectors:create open --type rest --endpoint http://backups.example.com:8000 --path ada/blog --key-file {ROOT}/key",
+        "storage:connectors:create closed --type rest --endpoint https://backups.example.com --username ada --key-file {ROOT}/key --secret-file {ROOT}/key",
+        "storage:connectors:create bucket --type s3 --bucket backups --prefix dokku --key-file {ROOT}/key",
+        "storage:connectors:list",
+        "storage:connectors:list --format json",
+        "storage:connectors:info disk",
+        "storage:connectors:info drive",
+        "storage:connectors:info closed",
+        "storage:connectors:info bucket",
+        "storage:backups:key disk",
+        "storage:connectors:set disk scope",
+        "storage:connectors:info disk",
+        "storage:connectors:destroy drive --force",
+        "storage:connectors:destroy disk --force",
+    ] {
+        session.run(&words(line));
+    }
+    session.show_tree("lib/data/storage-registry/connectors");
+    assert_transcript!(session);
+}
+
+#[test]
+fn a_key_is_made_once_and_shown_once() {
+    let session = with_files();
+    let run = |line: &'static str| session.call(&words(line)).stdin(SECRET).run();
+    let made = run("storage:connectors:create disk --type local --path /mnt/b");
+    let key = run("storage:backups:key disk").stdout;
+    assert_eq!(key.trim().len(), 64, "{key}");
+    assert!(made.stdout.contains(key.trim()), "{made:?}");
+    assert!(made.stdout.contains("dokku storage:backups:key disk"), "{made:?}");
+    for line in [
+        "storage:connectors:create disk --type local --path /mnt/b",
+        "storage:connectors:set disk path /mnt/c",
+        "storage:connectors:info disk",
+        "storage:connectors:list --format json",
+    ] {
+        let answer = run(line);
+        assert!(answer.status == 0 && !answer.stdout.contains(key.trim()), "{line}: {answer:?}");
+    }
+    // A bucket makes a destination of it; its key stays when it is none for a while.
+    run("storage:connectors:create films --type s3");
+    let none = run("storage:backups:key films");
+    assert!(none.status == 1 && none.stderr.contains("no destination"), "{none:?}");
+    let set = run("storage:connectors:set films bucket backups");
+    let key = run("storage:backups:key films").stdout;
+    assert!(set.stdout.contains(key.trim()) && key.len() == 65, "{set:?}");
+    run("storage:connectors:set films bucket");
+    let set = run("storage:connectors:set films bucket others");
+    assert!(!set.stdout.contains(key.trim()), "{set:?}");
+    assert_eq!(run("storage:backups:key films").stdout, key);
+    // A key that is lost is not replaced by another.
+    let file = "lib/data/storage-registry/connectors/films.key";
+    std::fs::remove_file(session.host.path(file)).unwrap();
+    assert_eq!(run("storage:connectors:set films region eu").status, 0);
+    let lost = run("storage:backups:key films");
+    assert!(lost.status == 1 && lost.stderr.contains("--key-file"), "{lost:?}");
+    assert_eq!(run("storage:connectors:set films --key-file {ROOT}/key").status, 0);
+    assert_eq!(run("storage:backups:key films").stdout, "key-of-another-host\n");
+}
+
+#[test]
+fn an_sftp_server_gets_a_key_pair_of_its_own() {
+    let session = with_files();
+    let run = |line: &'static str| session.call(&words(line)).run();
+    let public = |shown: &str| {
+        let line = shown.lines().find_map(|line| line.find("ssh-ed25519").map(|at| &line[at..]));
+        line.unwrap_or_else(|| panic!("no public key: {shown}")).to_owned()
+    };
+    let made = run(SFTP);
+    assert_eq!(made.status, 0, "{made:?}");
+    let first = public(&made.stdout);
+    assert_eq!(public(&run("storage:connectors:info nas").stdout), first);
+    assert!(text_of(&session, "nas").ends_with("PRIVATE KEY-----\n"));
+    let again = run(SFTP);
+    assert!(again.stdout.contains("leaving in place"), "{again:?}");
+    let second = public(&run("storage:connectors:set nas secret").stdout);
+    assert_eq!(public(&run("storage:connectors:info nas").stdout), second);
+    assert_ne!(first, second);
+    // One that somebody has.
+    let set = run("storage:connectors:set nas --secret-file {ROOT}/id");
+    let file = std::fs::read_to_string(session.host.path("id.pub")).unwrap();
+    assert_eq!(public(&set.stdout), file.trim());
+    let info = run("storage:connectors:info nas --format json");
+    assert!(!info.stdout.contains("PRIVATE"), "{info:?}");
+    assert!(run("storage:connectors:set nas username eve").status == 0);
+    assert_eq!(public(&run("storage:connectors:info nas").stdout), file.trim());
+    assert_eq!(run("storage:connectors:destroy nas --force").status, 0);
+    let left = std::fs::read_dir(session.host.path("lib/data/storage-registry/connectors"));
+    assert_eq!(left.unwrap().count(), 0);
+}
+
+#[test]
+fn destinations_that_are_refused() {
+    let mut session = with_files();
+    session.host.write("two-lines", "a\nb\n");
+    session.host.write("empty", "");
+    for line in [
+        "storage:connectors:create a --type local",
+        "storage:connectors:create a --type local --path backups",
+        "storage:connectors:create a --type local --path {ROOT}/lib/data/storage/app",
+        "storage:connectors:create a --type local --path /mnt/b --secret-file -",
+        "storage:connectors:create a --type local --path /mnt/b --known-hosts-file {ROOT}/hosts",
+        "storage:connectors:create a --type local --path /mnt/b --key-file {ROOT}/two-lines",
+        "storage:connectors:create a --type local --path /mnt/b --key-file {ROOT}/empty",
+        "storage:connectors:create a --type local --path /mnt/b --key-file {ROOT}/nope",
+        "storage:connectors:create a --type local --path /mnt/b --key Zq9-never-shown",
+        "storage:connectors:create a --type s3 --key-file {ROOT}/key",
+        "storage:connectors:create a --type cifs --server nas --key-file {ROOT}/key",
+        "storage:connectors:create a --type cifs --server nas --scope blog",
+        "storage:connectors:create a --type rest --endpoint https://x --username ada --key-file -",
+        "storage:connectors:create a --type rclone --remote box:x --secret-file - --key-file -",
+        "storage:connectors:create a --type rclone --remote :local:/etc",
+        "storage:connectors:create a --type rclone --remote other:x --secret-file {ROOT}/configuration",
+        "storage:connectors:create a --type sftp --server nas --username ada",
+        "storage:connectors:create a --type sftp --server nas --username ada --path /b --known-hosts-file {ROOT}/hosts",
+        "storage:connectors:create a --type sftp --server nas --username ada --path /b --known-hosts-file {ROOT}/key",
+        "storage:connectors:create a --type sftp --server nas.example.com --port 2222 --username ada --path /b --known-hosts-file {ROOT}/hosts --secret-file {ROOT}/configuration",
+        "storage:connectors:create a --type sftp --server 127.0.0.1 --port 1 --username ada --path /b",
+        "storage:backups:key",
+        "storage:backups:key nope",
+        "storage:backups:key nope more",
+    ] {
+        session.run(&words(line));
+    }
+    session.remark("what there is stays as it was");
+    session.run(&words(
+        "storage:connectors:create d --type local --path /mnt/b --key-file {ROOT}/key",
+    ));
+    session.host.write("other-key", "another\n");
+    session.run(&words("storage:connectors:set d --key-file {ROOT}/other-key"));
+    session.run(&words("storage:connectors:set d --key-file {ROOT}/key"));
+    session.run(&words("storage:connectors:set d secret"));
+    session.run(&words("storage:backups:key d"));
+    session.run(&words("storage:connectors:create r --type rclone --remote box:x --secret-file {ROOT}/configuration --key-file {ROOT}/key"));
+    session.run(&words("storage:connectors:set r remote other:x"));
+    session.remark("without OpenSSH's programs");
+    session.run_with("", &words(SFTP), |call| call.env("PATH", "{ROOT}/nothing"));
+    session.show_tree("lib/data/storage-registry/connectors");
+    assert_transcript!(session);
 }
 
 fn secret_file(session: &Session, name: &str) -> std::path::PathBuf {

@@ -416,6 +416,21 @@ pub const CASES: &[Case] = &[
         "storage:connectors:set films --access-key-id B < {ROOT}/outside/next",
     ),
     case(
+        "create a destination of backups",
+        &[],
+        |host| host.write("outside/key", "key"),
+        "storage:connectors:create disk --type local --path /mnt/b --key-file - < {ROOT}/outside/key",
+    ),
+    case(
+        "make a connector a destination of backups",
+        &[],
+        |host| {
+            host.write("outside/key", "key");
+            host.must(&["storage:connectors:create films --type s3"]);
+        },
+        "storage:connectors:set films --bucket films --key-file - < {ROOT}/outside/key",
+    ),
+    case(
         "destroy a connector",
         &[],
         |host| {

@@ -3,11 +3,13 @@
 use std::fs;
 
 use dokku_storage::domain::attachment::Attachment;
-use dokku_storage::domain::connector::{Connector, Secret, TYPES};
+use dokku_storage::domain::connector::Connector;
+use dokku_storage::domain::connector_type::TYPES;
 use dokku_storage::domain::entry::Entry;
 use dokku_storage::domain::mode::Mode;
 use dokku_storage::domain::names::{AppName, ConnectorName};
 use dokku_storage::domain::options::{HIDDEN, is_secret, masked, parse};
+use dokku_storage::domain::secret::{KnownHosts, Secret};
 use dokku_storage::domain::size::ByteSize;
 use dokku_storage::testing::{Layout, MountsFile};
 use proptest::collection::vec;
@@ -93,8 +95,22 @@ fn options_are_kept_as_they_are_and_shown_without_secrets() {
 
 #[test]
 fn connectors_hold_what_can_be_passed_on() {
-    let properties = ["endpoint", "region", "access-key-id", "server", "username", "domain", "x"];
+    let properties = [
+        "endpoint",
+        "region",
+        "access-key-id",
+        "server",
+        "username",
+        "domain",
+        "port",
+        "path",
+        "remote",
+        "bucket",
+        "prefix",
+        "x",
+    ];
     let value = prop_oneof![
+        1 => "[a-z0-9/:.]{1,12}",
         2 => inputs::text(),
         2 => "[!-~]{0,20}",
         1 => "https?://[!-~]{0,20}",
@@ -114,6 +130,26 @@ fn connectors_hold_what_can_be_passed_on() {
         prop_assert!(!value.contains(is_apart) && !value.starts_with('-'), "{:?}", value);
         let text = serde_json::to_string(&connector).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Connector>(&text).unwrap(), &connector);
+        Ok(())
+    });
+}
+
+#[test]
+fn texts_of_many_lines_are_kept_whole() {
+    let text = prop_oneof![inputs::text(), "([ -~]{0,20}\r?\n){0,4}[ -~]{0,5}"];
+    try_all("Secret of many lines", 1, &text, |text, count| {
+        let parsed = Secret::parse_text(&text);
+        count.note(parsed.is_ok());
+        if let Ok(secret) = parsed {
+            let kept = secret.reveal();
+            prop_assert!(kept.ends_with('\n') && !kept.contains('\r'), "{:?}", kept);
+            prop_assert!(text.lines().eq(kept.lines()), "{:?} {:?}", text, kept);
+            prop_assert!(Secret::parse_text(kept).unwrap() == secret);
+            prop_assert_eq!(format!("{secret:?}"), "Secret(***)");
+        }
+        if let Ok(hosts) = KnownHosts::parse(&text) {
+            prop_assert_eq!(&KnownHosts::parse(hosts.as_str()).unwrap(), &hosts);
+        }
         Ok(())
     });
 }

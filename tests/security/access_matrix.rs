@@ -181,6 +181,7 @@ const ROWS: &[Row] = &[
         ],
         &["!apply mine --plan < {ROOT}/outside/place.json"],
     ),
+    row("backups:key", &[], &[], &["backups:key zebra-disk"]),
     row("clone", &[], &["clone ENTRY fresh", "!clone mine-data ENTRY"], &[]),
     row(
         "connectors:create",
@@ -458,6 +459,7 @@ fn add_what_is_others(host: &Host) {
         "storage:needs:import zebra-app < {ROOT}/outside/needs.json",
         "storage:needs:link zebra-app db zebra-data",
         "storage:app:set zebra-app clone copy",
+        "storage:connectors:create zebra-disk --type local --path /mnt/zebra --key-file {ROOT}/outside/secret",
         "storage:connectors:create zebra-nas --type cifs --server zebra-server --username zebra < {ROOT}/outside/secret",
     ]);
     host.write("lib/data/storage/zebra-gone/file", THEIRS);

@@ -2,18 +2,20 @@
 
 use clap::Parser;
 
-use super::{Flags, no_more_than, no_secret_among, secret};
+use super::parts::Parts;
+use super::{Flags, no_more_than, no_secret_among};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
-use crate::domain::connector::{ConnectorType, TYPES};
-use crate::domain::{Connector, ConnectorName, Error, Result, Secret};
+use crate::domain::connector_type::{ConnectorType, TYPES};
+use crate::domain::{Connector, ConnectorName, Error, Result};
+use crate::store::Store;
 use crate::types::nearest_first;
 
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     flags: Flags,
-    /// --type: type of server (s3, cifs)
+    /// --type: type of server (s3, cifs, sftp, rclone, local, rest)
     r#type: Option<String>,
 }
 
@@ -21,31 +23,40 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     super::must_be_allowed(context)?;
-    let connector = connector(&arguments, &positional)?;
-    if let Some(existing) = context.store.connector(&connector.name)? {
-        must_be_same(&existing, &connector)?;
+    let mut connector = connector(&arguments, &positional)?;
+    let flags = &arguments.flags;
+    let existing = context.store.connector(&connector.name)?;
+    if let Some(existing) = &existing {
+        must_be_same(existing, &connector)?;
     }
-    let file = arguments.flags.secret_file();
-    let secret = match (connector.has_secret(), file) {
-        (true, file) => Some(secret::take(&connector, file, context)?),
-        (false, None) => None,
-        (false, Some(_)) => return Err(no_secret(&connector)),
-    };
-    let is_new = register(&connector, secret.as_ref(), context)?;
-    context.out.headline(&if is_new {
-        format!("Connector {} created", connector.name)
-    } else {
-        format!("Connector {} already exists, leaving in place", connector.name)
-    });
-    Ok(())
+    super::check_place(&connector, context)?;
+    if flags.secret_file().is_some() && !connector.has_secret() {
+        return Err(no_secret(&connector));
+    }
+    let mut parts = Parts::given(&connector, flags, connector.has_secret(), context)?;
+    let name = connector.name.clone();
+    if existing.is_some() {
+        must_have(&connector, &parts, &context.store)?;
+        context.out.headline(&format!("Connector {name} already exists, leaving in place"));
+        return Ok(());
+    }
+    parts.scan_hosts(&connector)?;
+    parts.make_key_pair(&connector)?;
+    parts.make_key(&connector)?;
+    connector.public_key = parts.public_key.clone().unwrap_or_default();
+    register(&connector, &parts, context)?;
+    context.out.headline(&format!("Connector {name} created"));
+    parts.tell(&connector, context)
 }
 
 fn connector(arguments: &Arguments, positional: &Positional) -> Result<Connector> {
     let name = ConnectorName::parse(positional.at(0))?;
     no_more_than(positional, 1)?;
     let mut connector = Connector::new(name, named_type(arguments.r#type.as_deref())?);
-    for (property, value) in arguments.flags.properties().filter(|(_, value)| !value.is_empty()) {
-        connector.set(property, value)?;
+    for (property, value) in arguments.flags.properties() {
+        if !value.is_empty() {
+            connector.set(&property, &value)?;
+        }
     }
     connector.check()?;
     Ok(connector)
@@ -62,7 +73,13 @@ fn named_type(name: Option<&str>) -> Result<&'static ConnectorType> {
 }
 
 fn no_secret(connector: &Connector) -> Error {
-    let who = connector.known_type().map_or("", |known| known.who);
+    let Some(who) = connector.known_type().and_then(|known| known.who) else {
+        return refusal!(
+            "a connector of type {} has no secret; leave {} out",
+            connector.type_name,
+            super::SECRET_FILE
+        );
+    };
     refusal!(
         "connector {} has no {who}, so it has no secret either; give --{who}, or leave {} out",
         connector.name,
@@ -74,6 +91,7 @@ fn must_be_same(existing: &Connector, wanted: &Connector) -> Result<()> {
     let mut wanted = wanted.clone();
     wanted.unknown.clone_from(&existing.unknown);
     wanted.schema_version = existing.schema_version;
+    wanted.public_key.clone_from(&existing.public_key);
     if *existing == wanted { Ok(()) } else { Err(other_values(existing)) }
 }
 
@@ -84,19 +102,25 @@ fn other_values(existing: &Connector) -> Error {
     )
 }
 
-/// Writes the connector and its secret in one step; false where they are there already.
-fn register(connector: &Connector, secret: Option<&Secret>, context: &Context) -> Result<bool> {
+/// Refuses other parts than the connector has.
+fn must_have(connector: &Connector, given: &Parts, store: &Store) -> Result<()> {
+    let name = &connector.name;
+    let is_same = given.secret.is_none() || store.secret(connector)? == given.secret;
+    let has_key = given.key.is_none() || store.key(name)? == given.key;
+    let knows = given.hosts.is_none() || store.known_hosts(name)? == given.hosts;
+    if is_same && has_key && knows { Ok(()) } else { Err(other_values(connector)) }
+}
+
+/// Writes the connector and its parts in one step.
+fn register(connector: &Connector, parts: &Parts, context: &Context) -> Result<()> {
     context.store.change(|change| {
         let name = &connector.name;
-        if let Some(existing) = change.store().connector(name)? {
-            must_be_same(&existing, connector)?;
-            if change.store().secret(name)?.as_ref() != secret {
-                return Err(other_values(&existing));
-            }
-            return Ok(false);
-        }
+        refuse_if!(
+            change.store().connector(name)?.is_some(),
+            "connector {name} was created meanwhile; run the command again"
+        );
         change.write_connector(connector)?;
-        change.put_secret(name, secret);
-        Ok(true)
+        parts.put(connector, change);
+        Ok(())
     })
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{SECRET, no_more_than};
+use super::{KEY_FILE, SECRET, no_more_than};
 use crate::commands::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::{Connector, Entry, EntryName, Result};
@@ -11,19 +11,43 @@ use crate::render::Format;
 use crate::store::Entries;
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the JSON")]
 struct Shown {
     #[serde(flatten)]
     connector: Connector,
     secret_stored: bool,
+    destination: bool,
+    key_stored: bool,
+    known_hosts_stored: bool,
     entries: Vec<EntryName>,
 }
 
 impl Shown {
     fn of(connector: Connector, entries: &[Entry], context: &Context) -> Result<Self> {
-        let uses = |entry: &&Entry| entry.connector.as_ref() == Some(&connector.name);
+        let (store, name) = (&context.store, &connector.name);
+        let uses = |entry: &&Entry| entry.connector.as_ref() == Some(name);
         let entries = entries.iter().filter(uses).map(|entry| entry.name.clone()).collect();
-        let secret_stored = context.store.secret(&connector.name)?.is_some();
-        Ok(Self { connector, secret_stored, entries })
+        Ok(Self {
+            secret_stored: store.secret(&connector)?.is_some(),
+            destination: connector.is_destination(),
+            key_stored: store.key(name)?.is_some(),
+            known_hosts_stored: store.known_hosts(name)?.is_some(),
+            connector,
+            entries,
+        })
+    }
+
+    /// Whether there are backups to be sent, and the key that they need.
+    fn backups(&self) -> String {
+        let name = &self.connector.name;
+        match (self.destination, self.key_stored) {
+            (true, true) => format!("key stored; to see it: dokku storage:backups:key {name}"),
+            (true, false) => {
+                "key missing; give it: dokku storage:connectors:set ".to_owned()
+                    + &format!("{name} {KEY_FILE} PATH")
+            }
+            (false, _) => String::new(),
+        }
     }
 
     fn secret(&self) -> String {
@@ -94,14 +118,24 @@ fn tell(shown: &Shown, context: &mut Context) {
     context.out.headline_unless_quiet(&format!("Connector {}", connector.name));
     let names: Vec<&str> = shown.entries.iter().map(EntryName::as_str).collect();
     let used_by = if names.is_empty() { shown.used_by() } else { names.join(", ") };
+    let server = if connector.path == connector.place() { "" } else { connector.place() };
+    let hosts = if shown.known_hosts_stored { "stored" } else { "" };
     for (label, value) in [
         ("Type", connector.type_name.as_str()),
-        ("Server", connector.place()),
+        ("Server", server),
         ("Region", &connector.region),
         ("Access key id", &connector.access_key_id),
+        ("Port", &connector.port),
         ("Username", &connector.username),
         ("Domain", &connector.domain),
+        ("Bucket", &connector.bucket),
+        ("Prefix", &connector.prefix),
+        ("Path", &connector.path),
+        ("Scope", &connector.scope.to_string()),
+        ("Public key", &connector.public_key),
+        ("Host keys", hosts),
         ("Secret", &shown.secret()),
+        ("Backups", &shown.backups()),
         ("Used by", &used_by),
     ] {
         context.out.labelled(label, value);

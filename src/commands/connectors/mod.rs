@@ -4,15 +4,20 @@
 pub(crate) mod create;
 pub(crate) mod destroy;
 pub(crate) mod list;
+mod parts;
 mod secret;
 pub(crate) mod set;
 pub(crate) mod test;
+
+use std::path::Path;
 
 use clap::Parser;
 
 use super::arguments::{Positional, given};
 use crate::context::Context;
+use crate::domain::connector_type::{Protocol, SCOPE};
 use crate::domain::{Connector, ConnectorName, Result, Secret, options};
+use crate::fs::RealPath;
 use crate::ops::access;
 
 /// The flag that says where the secret is.
@@ -20,41 +25,78 @@ const SECRET_FILE: &str = "--secret-file";
 
 const SECRET: &str = "secret";
 
+const KEY_FILE: &str = "--key-file";
+
+const KNOWN_HOSTS_FILE: &str = "--known-hosts-file";
+
 /// What both commands that write a connector take.
 #[derive(Debug, Default, Parser)]
 struct Flags {
     /// --access-key-id: public part of the key; the secret part is asked for (s3)
     access_key_id: Option<String>,
+    /// --bucket: bucket for backups (s3)
+    bucket: Option<String>,
     /// --domain: domain of the user (cifs)
     domain: Option<String>,
-    /// --endpoint: address of the object store, by default Amazon's (s3)
+    /// --endpoint: address of the object store, by default Amazon's, or of the server (s3, rest)
     endpoint: Option<String>,
+    /// --key-file: file with the key of backups that exist, - for standard input; without it a key is made
+    key_file: Option<String>,
+    /// --known-hosts-file: file with the server's host keys, - for standard input; without it the server is asked (sftp)
+    known_hosts_file: Option<String>,
+    /// --path: directory for backups (sftp, local, rest)
+    path: Option<String>,
+    /// --port: port of the server (sftp)
+    port: Option<String>,
+    /// --prefix: directory in the bucket for backups (s3)
+    prefix: Option<String>,
     /// --region: region (s3)
     region: Option<String>,
+    /// --remote: remote of rclone's configuration and a directory for backups, NAME:PATH (rclone)
+    remote: Option<String>,
+    /// --scope: app that may be backed up there by those who see it, a name or a pattern such as web-* (repeatable)
+    #[arg(action = clap::ArgAction::Append)]
+    scope: Option<Vec<String>>,
     /// --secret-file: file with the secret, - for standard input
     secret_file: Option<String>,
-    /// --server: name or address of the server (cifs)
+    /// --server: name or address of the server (cifs, sftp)
     server: Option<String>,
-    /// --username: user; the password is asked for (cifs)
+    /// --username: user; the password is asked for, or a key pair is made (cifs, rest, sftp)
     username: Option<String>,
 }
 
 impl Flags {
     /// The properties that were given, with their values.
-    fn properties(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    fn properties(&self) -> Vec<(String, String)> {
+        let scope = self.scope.as_ref().map(|scope| scope.join(","));
         let flags = [
             ("access-key-id", &self.access_key_id),
+            ("bucket", &self.bucket),
             ("domain", &self.domain),
             ("endpoint", &self.endpoint),
+            ("path", &self.path),
+            ("port", &self.port),
+            ("prefix", &self.prefix),
             ("region", &self.region),
+            ("remote", &self.remote),
+            (SCOPE, &scope),
             ("server", &self.server),
             ("username", &self.username),
         ];
-        flags.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        let given = flags.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        given.map(|(name, value)| (name.to_owned(), value.clone())).collect()
     }
 
     fn secret_file(&self) -> Option<&str> {
         given(self.secret_file.as_deref())
+    }
+
+    fn key_file(&self) -> Option<&str> {
+        given(self.key_file.as_deref())
+    }
+
+    fn known_hosts_file(&self) -> Option<&str> {
+        given(self.known_hosts_file.as_deref())
     }
 }
 
@@ -71,11 +113,32 @@ fn must_be_allowed(context: &Context) -> Result<()> {
     access::must_see_every_app("a connector's credentials are the host's", context)
 }
 
+/// Refuses a directory for backups that the host's own storage is in, or that is in it: apps write there.
+fn check_place(connector: &Connector, context: &Context) -> Result<()> {
+    let is_local =
+        connector.known_type().is_some_and(|known| known.protocol == Protocol::Directory);
+    if !is_local {
+        return Ok(());
+    }
+    let layout = context.store.layout();
+    let place = RealPath::of(Path::new(&connector.path));
+    for own in [layout.storage().to_owned(), layout.registry(), layout.images()] {
+        refuse_if!(
+            place.overlaps(&RealPath::of(&own)),
+            "path {:?} is, holds or is in {}, where storage itself is; choose a directory of another disk",
+            connector.path,
+            own.display()
+        );
+    }
+    Ok(())
+}
+
 /// Refuses a secret among the arguments, which everybody on the host can see. It is not repeated.
 fn no_secret_among(words: &[String]) -> Result<()> {
     let name = |word: &str| {
         let flag = word.strip_prefix("--")?.split('=').next().unwrap_or_default();
-        let is_refused = options::is_secret(flag) && format!("--{flag}") != SECRET_FILE;
+        let is_secret = options::is_secret(flag) || flag == "key";
+        let is_refused = is_secret && format!("--{flag}") != SECRET_FILE;
         is_refused.then(|| flag.to_owned())
     };
     match words.iter().take_while(|word| *word != "--").find_map(|word| name(word)) {
@@ -101,7 +164,7 @@ fn stored_secret(connector: &Connector, context: &Context) -> Result<Option<Secr
         return Ok(None);
     }
     let name = &connector.name;
-    context.store.secret(name)?.map(Some).ok_or_else(|| {
+    context.store.secret(connector)?.map(Some).ok_or_else(|| {
         refusal!(
             "connector {name} has no {}; set it: dokku storage:connectors:set {name} {SECRET}",
             connector.secret_name()

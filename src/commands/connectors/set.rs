@@ -1,9 +1,11 @@
 //! `storage:connectors:set`: changes a connector, its secret among it, and has what is mounted over it follow.
 
-use super::{Flags, SECRET, no_more_than, no_secret_among, secret};
+use super::parts::{Parts, is_sftp};
+use super::{Flags, KEY_FILE, SECRET, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
-use crate::domain::{Connector, Entry, Result, Secret, options};
+use crate::domain::connector_type::{ConnectorType, SecretForm};
+use crate::domain::{Connector, Entry, Error, Result, options};
 use crate::ops::{restart, tell_problems};
 use crate::storage::{EntryLock, Place};
 use crate::types;
@@ -18,9 +20,10 @@ struct Changes {
 
 impl Changes {
     fn of(flags: &Flags, positional: &Positional, before: &Connector) -> Result<Self> {
-        let given = flags.properties().map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut properties: Vec<_> = given.collect();
-        let has_file = flags.secret_file.is_some();
+        let mut properties = flags.properties();
+        let has_file = [&flags.secret_file, &flags.key_file, &flags.known_hosts_file]
+            .iter()
+            .any(|file| file.is_some());
         let property = positional.at(1);
         refuse_if!(
             !property.is_empty() && !properties.is_empty(),
@@ -28,8 +31,8 @@ impl Changes {
         );
         match property {
             "" if properties.is_empty() && !has_file => {
-                let properties = before.known_type().map_or(&[][..], |known| known.properties);
-                let names: Vec<&str> = properties.iter().map(|(name, _)| *name).collect();
+                let known = before.known_type().into_iter();
+                let names: Vec<&str> = known.flat_map(ConnectorType::names).collect();
                 refuse!("No property specified; there are: {}, {SECRET}", names.join(", "));
             }
             "" => no_more_than(positional, 2)?,
@@ -48,7 +51,7 @@ impl Changes {
                 properties.push((property.to_owned(), positional.at(2).to_owned()));
             }
         }
-        Ok(Self { properties, names_secret: has_file })
+        Ok(Self { properties, names_secret: flags.secret_file.is_some() })
     }
 
     /// The connector with the changes, and whether it needs another secret: a key has two parts.
@@ -59,9 +62,11 @@ impl Changes {
         }
         after.check()?;
         let who = |connector: &Connector| {
-            connector.known_type().map_or("", |known| connector.property(known.who)).to_owned()
+            let who = connector.known_type().and_then(|known| known.who);
+            who.map_or_else(String::new, |who| connector.property(who).to_owned())
         };
-        let needs_secret = after.has_secret() && who(&after) != who(before);
+        let is_line = after.secret_form() == SecretForm::Line;
+        let needs_secret = is_line && after.has_secret() && who(&after) != who(before);
         Ok((after, needs_secret))
     }
 }
@@ -74,56 +79,104 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let changes = Changes::of(&flags, &positional, &before)?;
     let (planned, needs_secret) = changes.apply(&before)?;
     if changes.names_secret && !planned.has_secret() {
-        let who = planned.known_type().map_or("", |known| known.who);
-        refuse!(
-            "connector {} has no {who}, so it has no secret either; set {who} too",
-            planned.name
-        );
+        return Err(no_secret(&planned));
     }
-    let secret = if changes.names_secret || needs_secret {
-        Some(secret::take(&planned, flags.secret_file(), context)?)
-    } else {
-        None
-    };
+    super::check_place(&planned, context)?;
+    let names_secret = changes.names_secret || needs_secret;
+    let mut parts = Parts::given(&planned, &flags, names_secret, context)?;
+    complete(&mut parts, &before, &planned, changes.names_secret, context)?;
     let name = &before.name;
-    let is_changed = write(&before, &changes, secret.as_ref(), context)?;
+    let is_changed = write(&before, &changes, &parts, context)?;
     context.out.headline(&if is_changed {
         format!("Connector {name} updated")
     } else {
         format!("Nothing changed: connector {name} has these values already")
     });
+    parts.tell(&planned, context)?;
     follow(&before, is_changed, context)
 }
 
-/// Writes connector and secret in one step; false where nothing is different.
-fn write(
+fn no_secret(planned: &Connector) -> Error {
+    let name = &planned.name;
+    match planned.known_type().and_then(|known| known.who) {
+        Some(who) => {
+            refusal!("connector {name} has no {who}, so it has no secret either; set {who} too")
+        }
+        None => refusal!("connector {name} is of type {}, which has no secret", planned.type_name),
+    }
+}
+
+/// Makes the parts that the connector needs from now on, and refuses those that do not fit to what there is.
+fn complete(
+    parts: &mut Parts,
     before: &Connector,
-    changes: &Changes,
-    secret: Option<&Secret>,
+    planned: &Connector,
+    names_secret: bool,
     context: &Context,
-) -> Result<bool> {
+) -> Result<()> {
+    let (store, name) = (&context.store, &before.name);
+    if names_secret {
+        parts.make_key_pair(planned)?;
+    }
+    if is_sftp(planned) && planned.ssh_host() != before.ssh_host() {
+        parts.scan_hosts(planned)?;
+    }
+    if parts.secret.is_none()
+        && planned.remote != before.remote
+        && let Some(stored) = store.secret(planned)?
+    {
+        planned.check_secret(&stored)?;
+    }
+    match store.key(name)? {
+        None if before.is_destination() => Ok(()),
+        None => parts.make_key(planned),
+        // Backups that nobody can read any more are worse than a second connector.
+        Some(stored) => {
+            refuse_if!(
+                parts.key.as_ref().is_some_and(|key| *key != stored),
+                "connector {name} has a key already, by which its backups are read; make another connector for the other key: dokku storage:connectors:create NAME {KEY_FILE} PATH"
+            );
+            Ok(())
+        }
+    }
+}
+
+/// Writes connector and parts in one step; false where nothing is different.
+fn write(before: &Connector, changes: &Changes, parts: &Parts, context: &Context) -> Result<bool> {
     context.store.change(|change| {
         let name = &before.name;
         let now = change.store().existing_connector(name.as_str())?;
-        let (after, needs_secret) = changes.apply(&now)?;
+        let (mut after, needs_secret) = changes.apply(&now)?;
         refuse_if!(
-            (needs_secret && secret.is_none())
+            (needs_secret && parts.secret.is_none())
                 || after.has_secret() != changes.apply(before)?.0.has_secret(),
             "connector {name} was changed meanwhile; run the command again"
         );
-        let stored = change.store().secret(name);
-        let is_same_secret = match secret {
-            // One that cannot be read is replaced.
-            Some(secret) => stored.is_ok_and(|stored| stored.as_ref() == Some(secret)),
-            None => after.has_secret() || stored?.is_none(),
+        if let Some(public) = &parts.public_key {
+            after.public_key.clone_from(public);
+        }
+        let store = change.store();
+        // One that cannot be read is replaced.
+        let is_secret_same = match &parts.secret {
+            Some(secret) => {
+                store.secret(&after).is_ok_and(|stored| stored.as_ref() == Some(secret))
+            }
+            None => after.has_secret() || store.secret(&now)?.is_none(),
         };
+        let is_same = is_secret_same
+            && (parts.key.is_none() || store.key(name)? == parts.key)
+            && (parts.hosts.is_none()
+                || store.known_hosts(name).is_ok_and(|stored| stored == parts.hosts));
         if after != now {
             change.write_connector(&after)?;
         }
-        if !is_same_secret {
-            change.put_secret(name, secret);
+        if !is_same {
+            parts.put(&after, change);
         }
-        Ok(after != now || !is_same_secret)
+        if !after.has_secret() {
+            change.put_secret(name, None);
+        }
+        Ok(after != now || !is_same)
     })
 }
 
@@ -175,7 +228,7 @@ fn say_restarts(before: &Entry, context: &mut Context) -> Result<()> {
 mod tests {
     use super::super::SECRET_FILE;
     use super::*;
-    use crate::domain::connector::TYPES;
+    use crate::domain::connector_type::TYPES;
     use crate::domain::names::ConnectorName;
 
     fn nas() -> Connector {

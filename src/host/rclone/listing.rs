@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::words;
-use crate::domain::connector::Protocol;
+use crate::domain::connector_type::Protocol;
 use crate::domain::options::HIDDEN;
 use crate::domain::{Connector, Error, Result, Secret};
 use crate::host::{Answer, Environment, Program, process};
@@ -45,7 +45,7 @@ impl Remote {
         match connector.known_type().map(|known| known.protocol) {
             Some(Protocol::ObjectStore) => Ok(Self::s3(connector, secret, path)),
             Some(Protocol::Share) => Self::cifs(connector, secret, path),
-            None => Err(refusal!(
+            _ => Err(refusal!(
                 "connector {} is of type {}, which rclone is not used for",
                 connector.name,
                 connector.type_name
@@ -180,7 +180,7 @@ fn check_path(path: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::connector::TYPES;
+    use crate::domain::connector_type::TYPES;
     use crate::domain::names::ConnectorName;
 
     #[test]

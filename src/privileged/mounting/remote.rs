@@ -25,7 +25,7 @@ pub(crate) fn read(subject: &Subject) -> Result<Option<Remote>> {
         return Ok(None);
     }
     let connector = types::connector(&entry, store)?;
-    let secret = store.secret(&connector.name)?;
+    let secret = store.secret(&connector)?;
     Ok(Some(Remote { entry, connector, secret }))
 }
 

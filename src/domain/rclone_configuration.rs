@@ -1,0 +1,57 @@
+//! What a configuration of rclone has to have, and must not have, where somebody gives it.
+
+use crate::domain::{Result, Secret};
+
+/// Keys by which rclone runs commands of the configuration's.
+const COMMANDS: &[&str] = &["ssh", "bearer_token_command", "password_command"];
+
+/// Beginnings of keys that change how rclone itself runs.
+const OF_THE_PROGRAM: &[&str] = &["global.", "override."];
+
+/// Refuses a configuration without the remote (`NAME:PATH`), an encrypted one, and one that runs commands: who may save a
+/// connector need not be somebody who may do that.
+pub(super) fn check(configuration: &Secret, remote: &str) -> Result<()> {
+    let lines = || configuration.reveal().lines().map(str::trim);
+    let name = remote.split(':').next().unwrap_or_default();
+    refuse_if!(
+        lines().any(|line| line.starts_with("RCLONE_ENCRYPT_")),
+        "rclone's configuration is encrypted; give one that is not, it is kept where only its owner can read it"
+    );
+    let section = format!("[{name}]");
+    refuse_if!(
+        !lines().any(|line| line == section),
+        "rclone's configuration has no remote {name:?}; give the part of it that begins with {section}"
+    );
+    for line in lines() {
+        let key = line.split(['=', ':']).next().unwrap_or_default().trim().to_ascii_lowercase();
+        refuse_if!(
+            COMMANDS.contains(&key.as_str())
+                || OF_THE_PROGRAM.iter().any(|part| key.starts_with(part)),
+            "rclone's configuration has the key {key:?}, which runs a command or changes rclone itself; leave it out"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_has_the_remote_and_runs_nothing() {
+        let is_fine = |text: &str| check(&Secret::parse_text(text).unwrap(), "box:backups").is_ok();
+        assert!(is_fine(
+            "# mine\n[other]\ntype = s3\n\n[box]\ntype = sftp\npass = x\nkey_file = /k\n"
+        ));
+        for bad in [
+            "[other]\ntype = local\n",
+            "[box]\ntype = sftp\nssh = touch /tmp/x\n",
+            "[box]\ntype = webdav\n BEARER_TOKEN_COMMAND=touch /tmp/x\n",
+            "[box]\ntype = local\nglobal.password_command = x\n",
+            "[box]\ntype = local\noverride.config = x\n",
+            "RCLONE_ENCRYPT_V0:\nabc\n[box]\n",
+        ] {
+            assert!(!is_fine(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The programs of OpenSSH: key pairs, and the host keys by which a server is told.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::process::{self, Answer, Program};
+use super::rclone::PATH;
+use crate::domain::{Connector, Error, KnownHosts, Result, Secret};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What stands behind a public key, so that whoever reads `authorized_keys` knows whose it is.
+const COMMENT: &str = "dokku-storage";
+
+/// What a program prints; none where it fails.
+fn said(name: &str, words: &[&str], input: &str) -> Result<Option<String>> {
+    let answer = run(name, words, input)?;
+    Ok(answer.filter(Answer::is_ok).map(|answer| answer.stdout))
+}
+
+/// Runs one of OpenSSH's programs with nothing of the caller's environment; none where it took too long.
+pub(crate) fn run(name: &str, words: &[&str], input: &str) -> Result<Option<Answer>> {
+    let program = process::find(name).ok_or_else(|| {
+        refusal!("{name} is not here; install it (on Debian: apt-get install openssh-client)")
+    })?;
+    let variables = [("PATH", PATH), ("HOME", "/nonexistent"), ("LC_ALL", "C")];
+    let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Program::new(program, words).alone(&environment).called(name).input(input).within(PATIENCE)
+}
+
+/// A new key pair: the private part as `ssh` wants the file, and the public part, a line.
+pub(crate) fn key_pair() -> Result<(Secret, String)> {
+    let directory = Private::make()?;
+    let file = directory.0.join("key");
+    let path = file.to_string_lossy();
+    let words = ["-q", "-t", "ed25519", "-N", "", "-C", COMMENT, "-f", &path];
+    let made = said("ssh-keygen", &words, "")?;
+    refuse_if!(made.is_none(), "ssh-keygen did not make a key pair in {}", directory.0.display());
+    let text = fs::read_to_string(&file).map_err(Error::system("read", &file))?;
+    let private = Secret::parse_text(&text)?;
+    let public = public_key(&private)?;
+    Ok((private, public))
+}
+
+/// The public part of a private key, which must have no passphrase.
+pub(crate) fn public_key(private: &Secret) -> Result<String> {
+    let words = ["-y", "-P", "", "-f", "/dev/stdin"];
+    let public = said("ssh-keygen", &words, private.reveal())?;
+    let is_line = |line: &&str| !line.is_empty() && !line.contains(char::is_control);
+    let line = public.as_deref().map(str::trim).filter(is_line).map(str::to_owned);
+    line.ok_or_else(|| {
+        refusal!("the private key is not one that ssh can use without a passphrase; leave --secret-file out to have a key pair made")
+    })
+}
+
+/// The host keys that a server shows now.
+pub(crate) fn scan(connector: &Connector) -> Result<KnownHosts> {
+    let server = connector.server.as_str();
+    let port = if connector.port.is_empty() { "22" } else { &connector.port };
+    let shown = run("ssh-keyscan", &["-T", "5", "-p", port, "--", server], "")?;
+    let shown = shown.map(|answer| answer.stdout).unwrap_or_default();
+    let mut keys: Vec<&str> =
+        shown.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+    keys.sort_unstable();
+    refuse_if!(
+        keys.is_empty(),
+        "{server} shows no host key of ssh at port {port}; mend that, or give its keys with --known-hosts-file PATH"
+    );
+    KnownHosts::parse(&keys.join("\n"))
+}
+
+/// Refuses host keys of others.
+pub(crate) fn must_know(hosts: &KnownHosts, connector: &Connector) -> Result<()> {
+    let host = connector.ssh_host();
+    let found = said("ssh-keygen", &["-F", &host, "-f", "/dev/stdin"], hosts.as_str())?;
+    refuse_if!(
+        found.is_none(),
+        "the file of host keys has none of {host}; write it with: ssh-keyscan -p {} {}",
+        if connector.port.is_empty() { "22" } else { &connector.port },
+        connector.server
+    );
+    fingerprints(hosts).map(drop)
+}
+
+/// The fingerprints of host keys, a line each.
+pub(crate) fn fingerprints(hosts: &KnownHosts) -> Result<Vec<String>> {
+    let shown = said("ssh-keygen", &["-l", "-f", "-"], hosts.as_str())?;
+    let lines = shown.ok_or_else(|| refusal!("the file of host keys has none that ssh knows"))?;
+    Ok(lines.lines().map(str::to_owned).collect())
+}
+
+/// A directory that only this user can enter, for as long as this is there.
+struct Private(PathBuf);
+
+impl Private {
+    fn make() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("dokku-storage-{}", process::unique()));
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(Error::system("make", &path))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Private {
+    fn drop(&mut self) {
+        for name in ["key", "key.pub"] {
+            let _ = fs::remove_file(Path::new(&self.0).join(name));
+        }
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ConnectorName;
+    use crate::domain::connector_type::TYPES;
+
+    #[test]
+    fn a_key_pair_has_two_parts_and_leaves_no_file() {
+        let (private, public) = key_pair().unwrap();
+        assert!(private.reveal().ends_with("PRIVATE KEY-----\n"));
+        assert!(public.starts_with("ssh-ed25519 ") && public.ends_with(COMMENT), "{public}");
+        let error = public_key(&Secret::parse_text("junk").unwrap()).unwrap_err().to_string();
+        assert!(error.contains("--secret-file") && !error.contains("junk"), "{error}");
+        let mine = format!("-{}", std::process::id());
+        let left = fs::read_dir(std::env::temp_dir()).unwrap().flatten().find(|found| {
+            let name = found.file_name().to_string_lossy().into_owned();
+            name.starts_with("dokku-storage-") && name.ends_with(&mine)
+        });
+        assert!(left.is_none(), "{left:?}");
+    }
+
+    #[test]
+    fn host_keys_are_the_servers() {
+        let (_, public) = key_pair().unwrap();
+        let mut connector = Connector::new(ConnectorName::parse("nas").unwrap(), &TYPES[2]);
+        connector.set("server", "nas.example.com").unwrap();
+        connector.set("port", "2222").unwrap();
+        let hosts = |host: &str| KnownHosts::parse(&format!("{host} {public}")).unwrap();
+        let known = hosts("[nas.example.com]:2222");
+        must_know(&known, &connector).unwrap();
+        assert!(fingerprints(&known).unwrap()[0].contains("SHA256:"));
+        for bad in [hosts("nas.example.com"), KnownHosts::parse("nas x y").unwrap()] {
+            assert!(must_know(&bad, &connector).is_err(), "{bad:?}");
+        }
+    }
+}
