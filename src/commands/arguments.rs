@@ -103,6 +103,19 @@ impl Force {
         }
         confirmation::ask(kind, name, context)
     }
+
+    /// The same for a sentence that says what the command will do.
+    pub(crate) fn or_ask_about(
+        &self,
+        sentence: &str,
+        name: &str,
+        context: &mut Context,
+    ) -> Result<()> {
+        if self.force || context.environment.is_forced() {
+            return Ok(());
+        }
+        confirmation::ask_about(sentence, name, context)
+    }
 }
 
 /// A flag's value, where one was given.

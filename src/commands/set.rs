@@ -4,9 +4,9 @@ use clap::Parser;
 
 use super::arguments::{self, Positional, pairs};
 use crate::context::Context;
-use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope, is_of};
+use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope, hooks, is_of};
 use crate::ops::update::update;
-use crate::ops::{Places, access, content};
+use crate::ops::{Places, access, apps, content};
 use crate::storage::{EntryLock, Place, root};
 use crate::types;
 
@@ -180,11 +180,12 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
         "chown" => entry.chown = Some(Ownership::parse(value)?),
         "mode" if value.is_empty() => entry.mode = None,
         "mode" => entry.mode = Some(Mode::parse(value)?),
+        _ if entry.backup.set(property, value)? => {}
         _ => {
             refuse!(
                 "Invalid property specified, valid properties include: {}\nOf this plugin's own: {}",
                 PROPERTIES.join(", "),
-                OWN_PROPERTIES.join(", ")
+                [&hooks::PROPERTIES[..], &OWN_PROPERTIES[..]].concat().join(", ")
             );
         }
     }
@@ -226,7 +227,20 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         Places::with_volumes(context)?.must_be_in_scope_of(&planned)?;
     }
     changes.resize(&entry, context)?;
-    let change = |entry: &mut Entry| changes.apply(entry, &default_path);
+    // Commands run in containers of the apps that who sets them sees.
+    let apps = if planned.backup == entry.backup {
+        None
+    } else {
+        let using = context.store.apps_mounting(&entry.name)?;
+        Some(apps::visible(&context.environment, using)?)
+    };
+    let change = |entry: &mut Entry| {
+        changes.apply(entry, &default_path)?;
+        if let Some(apps) = &apps {
+            entry.backup.apps.clone_from(apps);
+        }
+        Ok(())
+    };
     update(entry.name.as_str(), change, wanted.as_ref(), context)?;
     drop(lock);
     context.out.headline(&format!("Storage entry {} updated", entry.name));

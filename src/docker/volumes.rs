@@ -107,6 +107,23 @@ pub(crate) fn directory(environment: &Environment, name: &str) -> Option<String>
     target.bind.or(own)
 }
 
+/// The same of the engine behind this host's socket, whatever a caller's environment says, for a volume without options.
+pub(crate) fn directory_on_this_host(name: &str) -> Option<String> {
+    let reply = super::speak(super::SOCKET, "GET", &format!("/volumes/{name}"), "", LOOKING)?;
+    own_directory(&Listed::of(&reply.found()?))
+}
+
+/// Where Docker itself keeps a volume's data; none where a driver or a mount of its own decides.
+pub(crate) fn own_directory(listed: &Listed) -> Option<String> {
+    let is_plain = listed.volume.driver == LOCAL && listed.volume.options.is_empty();
+    Some(listed.mountpoint.clone()).filter(|path| is_plain && path.starts_with('/'))
+}
+
+/// The same as a caller's Docker says.
+pub(crate) fn own_directory_of(environment: &Environment, name: &str) -> Option<String> {
+    own_directory(&Listed::of(&inspect(environment, name).found()?))
+}
+
 pub(crate) fn exists(environment: &Environment, name: &str) -> Option<bool> {
     match find(environment, name) {
         Found::Here(_) => Some(true),

@@ -167,6 +167,11 @@ impl Connector {
         property.is_some_and(|property| !self.property(property).is_empty())
     }
 
+    /// What says where the repository of the backups is: another value is another repository.
+    pub fn repository_place(&self) -> [&str; 6] {
+        ["endpoint", "server", "path", "remote", "bucket", "prefix"].map(|name| self.property(name))
+    }
+
     /// Whether those who see the app may back up its storage there; who sees every app always may.
     pub fn is_open_to(&self, app: &AppName) -> bool {
         !self.scope.is_empty() && self.scope.includes(app)

@@ -156,7 +156,7 @@ pub(super) fn check(of: &ConnectorType, name: &str, value: &str) -> Result<()> {
             "must be an address such as https://s3.example.com, without a user or a password in it"
         }
         "server" if !is_of(value, ".:-_") => "must be the name or address of a host",
-        "port" if value.starts_with('0') || value.parse::<u16>().is_err() => {
+        "port" if value.starts_with(['0', '+']) || value.parse::<u16>().is_err() => {
             "must be a number from 1 to 65535"
         }
         "username" if of.protocol == Protocol::Sftp && !is_of(value, "._-+") => {

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
 use crate::domain::{
-    AutoVolume, ConnectorName, EntryName, Error, Mode, Options, Ownership, Result, Scope, Source,
-    Unknown, VolumeTarget, options,
+    AutoVolume, ConnectorName, EntryName, Error, Hooks, Mode, Options, Ownership, Result, Scope,
+    Source, Unknown, VolumeTarget, options,
 };
 
 /// The version of the entry files, Dokku's own.
@@ -77,6 +77,9 @@ pub struct Entry {
     /// Whether one app at a time mounts it, and one container at a time writes to it; a field of this plugin's own.
     #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub exclusive: bool,
+    /// What is run around the copy that becomes a backup; a field of this plugin's own.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub backup: Hooks,
     /// Of which app's image it keeps a volume, and which; none where a person made it. A field of this plugin's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_volume: Option<AutoVolume>,
@@ -114,6 +117,7 @@ impl Entry {
             options: BTreeMap::new(),
             node: String::new(),
             exclusive: false,
+            backup: Hooks::default(),
             auto_volume: None,
             schema_version: SCHEMA_VERSION,
             unknown: Unknown::new(),
@@ -170,6 +174,9 @@ impl Entry {
             self.node.clone_from(&earlier.node);
         }
         self.exclusive |= earlier.exclusive;
+        if self.backup == Hooks::default() {
+            self.backup.clone_from(&earlier.backup);
+        }
         self.auto_volume = self.auto_volume.take().or_else(|| earlier.auto_volume.clone());
         self.unknown.clone_from(&earlier.unknown);
         self.schema_version = earlier.schema_version.max(SCHEMA_VERSION);

@@ -161,6 +161,11 @@ impl Layout {
         self.root.join("data/storage-registry/.change")
     }
 
+    /// What restic caches of the repositories.
+    pub(crate) fn backup_cache(&self) -> PathBuf {
+        self.root.join("data/storage-registry/.backup-cache")
+    }
+
     /// The cache of the entries that need not be read (`src/store/plain.rs`). The number is that of the fields it is about.
     pub fn plain(&self) -> PathBuf {
         self.root.join("data/storage-registry/.plain-1")

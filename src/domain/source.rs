@@ -1,17 +1,19 @@
 //! What a new entry is populated from: `--from` of `storage:create`.
 
 use crate::domain::{
-    EntryName, GitReference, HostPath, Result, SnapshotName, WebAddress, as_typed,
+    BackupReference, EntryName, GitReference, HostPath, Result, SnapshotName, WebAddress, as_typed,
 };
 
 /// The ways of writing a source, as refusals show them.
-const KINDS: &str = "snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF], https://…";
+const KINDS: &str = "snapshot:ENTRY@NAME, backup:ENTRY@latest, dir:PATH, git+URL[#REF], https://…";
 
 /// Where the first content of an entry comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// `snapshot:ENTRY@NAME`: a snapshot of an entry.
     Snapshot { entry: EntryName, name: SnapshotName },
+    /// `backup:ID` or `backup:ENTRY@…`: a backup at one of this host's destinations.
+    Backup(BackupReference),
     /// `dir:PATH`: a directory of this host.
     Directory(HostPath),
     /// `git+URL[#REF]`: the content of a git repository.
@@ -44,6 +46,7 @@ impl Source {
                 let (entry, name) = (EntryName::parse(entry)?, SnapshotName::parse(name)?);
                 Ok(Self::Snapshot { entry, name })
             }
+            "backup" => BackupReference::parse(rest).map(Self::Backup),
             "dir" => {
                 as_typed("--from dir", rest)?;
                 HostPath::parse(rest).map(Self::Directory)
@@ -75,6 +78,8 @@ mod tests {
             "snapshot:a",
             "snapshot:a@",
             "snapshot:@b",
+            "backup:",
+            "backup:blog",
             "dir:",
             "dir:x",
             "dir:/a/../b",

@@ -90,6 +90,16 @@ pub(crate) fn is_of(text: &str, signs: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
 }
 
+/// Bytes as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut digits, byte| {
+        for half in [byte >> 4, byte & 15] {
+            digits.push(char::from_digit(half.into(), 16).unwrap_or_default());
+        }
+        digits
+    })
+}
+
 /// A number that follows from bytes.
 pub(crate) fn number_of(bytes: &[u8]) -> u64 {
     let digest = Sha1::digest(bytes);

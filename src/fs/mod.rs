@@ -2,6 +2,7 @@
 
 pub(crate) mod archive;
 pub(crate) mod bounded;
+pub(crate) mod confined;
 pub(crate) mod fetch;
 pub(crate) mod fuse;
 pub(crate) mod image;

@@ -5,6 +5,7 @@ pub(crate) mod plugn;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod rclone;
+pub(crate) mod restic;
 pub(crate) mod ssh;
 pub(crate) mod terminal;
 pub(crate) mod users;

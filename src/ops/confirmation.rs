@@ -7,8 +7,13 @@ use crate::domain::{Error, Result};
 
 /// Asks the caller to type the name of what is to be destroyed; `kind` says what it is ("storage entry").
 pub(crate) fn ask(kind: &str, name: &str, context: &mut Context) -> Result<()> {
+    ask_about(&format!("This command will destroy {kind} {name}."), name, context)
+}
+
+/// The same for a sentence that says what the command will do.
+pub(crate) fn ask_about(sentence: &str, name: &str, context: &mut Context) -> Result<()> {
     context.out.warn("WARNING: Potentially Destructive Action");
-    context.out.warn(&format!("This command will destroy {kind} {name}."));
+    context.out.warn(sentence);
     context.out.warn(&format!("To proceed, type \"{name}\""));
     if typed("", context)? == name {
         return Ok(());

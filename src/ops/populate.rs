@@ -93,6 +93,9 @@ impl Origin {
                 access::must_see_every_app(FROM_THE_HOST, context)?;
                 Ok(Self::Web(Web::Git { address: address.clone(), reference: reference.clone() }))
             }
+            Source::Backup(_) => {
+                Err(refusal!("a backup is restored with all that it says of the entry"))
+            }
             Source::Web(address) => {
                 access::must_see_every_app(FROM_THE_HOST, context)?;
                 Ok(Self::Web(Web::File { address: address.clone(), sum: sum.cloned() }))
@@ -126,8 +129,12 @@ impl Origin {
         let copied = match self {
             Self::Nothing => return Ok(String::new()),
             Self::Web(web) => return web.populate(hidden, context),
-            Self::StorageRoot { name, .. } | Self::Unpacked(name) => {
-                root::copy(name, hidden, context)?
+            Self::StorageRoot { name, .. } => root::copy(name, hidden, context)?,
+            Self::Unpacked(name) => {
+                let layout = context.store.layout();
+                let (from, to) = (layout.directory(name), layout.directory(hidden));
+                std::fs::rename(&from, to).map_err(Error::system("move", from))?;
+                return Ok(format!("Restored from {}", self.shown()));
             }
             Self::Directory(path) => root::take_in(path, hidden, keeps_owners, context)?,
         };

@@ -6,9 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::context::Context;
-use crate::docker::{self, IdMap};
+use crate::docker::{self, IdMap, volumes};
 use crate::domain::{
-    DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId,
+    DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId, VolumeName,
     of_directory_name,
 };
 use crate::fs;
@@ -96,8 +96,11 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     if how == "--pack" || how == "--unpack" {
         return archive(how, &words[1..], context);
     }
-    if how == "--move" {
-        return move_below(&words[1..], context);
+    match how {
+        "--move" => return move_below(&words[1..], context),
+        "--graft" => return graft(&words[1..], context),
+        "--from-volume" | "--to-volume" => return volume(how, &words[1..], context),
+        _ => {}
     }
     let is_into = word(words, 2) == "--into";
     let from = source(words, is_into)?;
@@ -136,6 +139,50 @@ fn move_below(words: &[String], context: &mut Context) -> Result<()> {
     let root = root::storage(context)?;
     let _work = root::store(context)?.work_beside(&from)?;
     tree::move_below(&root, &from, place)
+}
+
+fn graft(words: &[String], context: &mut Context) -> Result<()> {
+    let (from, to) = (hidden(words, 0)?, hidden(words, 1)?);
+    let root = root::storage(context)?;
+    let store = root::store(context)?;
+    let _work = (store.work_beside(from)?, store.work_beside(to)?);
+    for path in words.get(2..).unwrap_or_default() {
+        Subpath::parse(path)?;
+        tree::graft(&root, from, to, path)?;
+    }
+    Ok(())
+}
+
+/// Copies a Docker volume of this host to a hidden name, or a hidden directory into a volume. What the engine says counts, not what
+/// a caller does.
+fn volume(how: &str, words: &[String], context: &mut Context) -> Result<()> {
+    let is_from = how == "--from-volume";
+    let (volume, hidden) = if is_from {
+        (word(words, 0), hidden(words, 1)?)
+    } else {
+        (word(words, 1), hidden(words, 0)?)
+    };
+    no_more_than(words, 2)?;
+    VolumeName::parse(volume)?;
+    let root = root::storage(context)?;
+    let store = root::store(context)?;
+    let _work = store.work_beside(hidden)?;
+    let directory = if root::is_own_call() {
+        volumes::own_directory_of(&context.environment, volume)
+    } else {
+        volumes::directory_on_this_host(volume)
+    };
+    let copied = progress::of_files("copied", |seen| {
+        if is_from {
+            let staged = staged_name(hidden);
+            let _staged = store.work_beside(&staged)?;
+            ownership::copy_volume(volume, directory, &root, (hidden, &staged), seen)
+        } else {
+            ownership::fill_volume(volume, directory, &root, hidden, seen)
+        }
+    })?;
+    context.out.json(&copied);
+    Ok(())
 }
 
 fn archive(how: &str, words: &[String], context: &mut Context) -> Result<()> {
@@ -247,6 +294,14 @@ fn name(words: &[String], index: usize, verb: &str) -> Result<String> {
     let plain = text.strip_prefix(STAGED).unwrap_or(text);
     DirectoryName::parse_for(plain, verb)?;
     Ok(text.to_owned())
+}
+
+/// A name that a command keeps out of sight.
+pub(super) fn hidden(words: &[String], index: usize) -> Result<&str> {
+    let text = word(words, index);
+    let plain = text.strip_prefix(STAGED).unwrap_or_default();
+    refuse_if!(DirectoryName::parse(plain).is_err(), "{text:?} is not a hidden directory");
+    Ok(text)
 }
 
 fn ids(text: &str, context: &Context) -> Result<Ids> {

@@ -16,6 +16,19 @@ pub(crate) fn of_bytes<T>(what: &str, run: impl FnOnce(&(dyn Fn(u64) + Sync)) ->
     with_spinner(what, run, |bytes| format!("{} {what}", indicatif::HumanBytes(bytes)))
 }
 
+/// Runs something that says now and then how many of so many bytes it has `done` something with, and shows how far it is.
+pub(crate) fn of_bytes_of<T>(
+    done: &str,
+    total: u64,
+    run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T,
+) -> T {
+    with_spinner("", run, |bytes| {
+        let percent = bytes.saturating_mul(100) / total.max(1);
+        let (bytes, total) = (indicatif::HumanBytes(bytes), indicatif::HumanBytes(total));
+        format!("{bytes} of {total} {done} ({}%)", percent.min(100))
+    })
+}
+
 fn with_spinner<T>(
     first: &str,
     run: impl FnOnce(&(dyn Fn(u64) + Sync)) -> T,

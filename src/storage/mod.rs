@@ -1,5 +1,6 @@
 //! What is below the storage root: directories, files, sized file systems, snapshots, and who works on them.
 
+pub(crate) mod backing_up;
 pub(crate) mod entry_lock;
 pub(crate) mod file;
 pub(crate) mod keeping;

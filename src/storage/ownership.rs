@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
+use crate::docker::volumes::own_directory_of;
 use crate::docker::{self, CONTAINER_IDS, IdMap};
 use crate::domain::{Error, INSTALL_AGAIN, Layout, Mode, Ownership, Result};
 use crate::fs::archive::Takes;
@@ -300,6 +301,46 @@ impl<'a> StorageRoot<'a> {
         tree::move_below(&self.storage()?, from, place)
     }
 
+    /// Copies the data of a Docker volume to the hidden name `to`.
+    pub(crate) fn copy_volume(
+        self,
+        volume: &str,
+        to: &str,
+        hidden: &str,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Copied> {
+        if self.needs_sudo() {
+            return self.copy_by_sudo(&["--from-volume", volume, to]);
+        }
+        let directory = own_directory_of(self.environment, volume);
+        copy_volume(volume, directory, &self.storage()?, (to, hidden), progress)
+    }
+
+    /// Copies the hidden directory `from` into a Docker volume, which is empty.
+    pub(crate) fn fill_volume(
+        self,
+        from: &str,
+        volume: &str,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Copied> {
+        if self.needs_sudo() {
+            return self.copy_by_sudo(&["--to-volume", from, volume]);
+        }
+        let directory = own_directory_of(self.environment, volume);
+        fill_volume(volume, directory, &self.storage()?, from, progress)
+    }
+
+    /// Puts some paths of the hidden directory `from` in the place of those of the hidden directory `to`.
+    pub(crate) fn graft(self, from: &str, to: &str, paths: &[String]) -> Result<()> {
+        if self.needs_sudo() {
+            let mut words = vec!["--graft", from, to];
+            words.extend(paths.iter().map(String::as_str));
+            return self.helper("copy-storage-dir", &words).map(drop);
+        }
+        let root = self.storage()?;
+        paths.iter().try_for_each(|path| tree::graft(&root, from, to, path))
+    }
+
     fn between(self, words: &[&str], from: Option<File>, to: Option<File>) -> Result<()> {
         said(&self.by_sudo("copy-storage-dir", words)?.between(from, to)?).map(drop)
     }
@@ -435,7 +476,7 @@ impl<'a> StorageRoot<'a> {
     }
 
     /// The storage root with every link in its path resolved: the operator may have put it elsewhere.
-    fn storage(self) -> Result<PathBuf> {
+    pub(super) fn storage(self) -> Result<PathBuf> {
         let root = self.layout.storage();
         std::fs::canonicalize(root).map_err(Error::system("open", root))
     }
@@ -472,7 +513,7 @@ impl<'a> StorageRoot<'a> {
     ///
     /// The installed helpers work below one root. Where that is not this store's, they are not asked: they would
     /// do to a directory of the same name there what is wanted here.
-    fn by_sudo(self, name: &str, arguments: &[&str]) -> Result<Program> {
+    pub(super) fn by_sudo(self, name: &str, arguments: &[&str]) -> Result<Program> {
         let place = self.environment.installed(name);
         let installed = place.helpers().join(name);
         let noted = std::fs::read_to_string(place.storage_root_file());
@@ -495,6 +536,39 @@ impl<'a> StorageRoot<'a> {
         let words = [&["-n", &program], arguments].concat();
         Ok(Program::new("sudo", &words).called(format!("sudo {program}")))
     }
+}
+
+/// Copies a volume's data, which is in `directory`, to the name `to` of the storage root.
+pub(crate) fn copy_volume(
+    volume: &str,
+    directory: Option<String>,
+    root: &Path,
+    (to, hidden): (&str, &str),
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let source = tree::enter_real(Path::new(&known(volume, directory)?))?;
+    tree::take_in(root, source, to, hidden, true, progress).map_err(unless_root)
+}
+
+/// Copies the name `from` of the storage root into a volume's `directory`.
+pub(crate) fn fill_volume(
+    volume: &str,
+    directory: Option<String>,
+    root: &Path,
+    from: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let directory = known(volume, directory)?;
+    let target = tree::enter_real(Path::new(&directory))?;
+    tree::copy_out(root, from, target, &directory, progress).map_err(unless_root)
+}
+
+fn known(volume: &str, directory: Option<String>) -> Result<String> {
+    directory.ok_or_else(|| {
+        refusal!(
+            "the data of the Docker volume {volume} is where its driver or its options say, and not in Docker's own directory; back it up there"
+        )
+    })
 }
 
 /// What a helper says, or refuses.

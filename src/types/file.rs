@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::{Entry, Problem, Result, Source};
+use crate::domain::{Entry, Problem, Result, Source, hooks};
 use crate::storage::{self, Place, SnapshotKind, file};
 use crate::store::is_absent;
 use crate::types::{Abilities, Description, Removal, Request, StorageType};
@@ -47,7 +47,7 @@ impl StorageType for File {
     fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {
         let known = ["scope", "node", "reclaim-policy", "chown", "mode"];
         refuse_if!(
-            !known.contains(&property),
+            !known.contains(&property) && !hooks::PROPERTIES.contains(&property),
             "{property} cannot be set for type file; storage entry \"{}\" has content, {}",
             entry.name,
             known.join(", ")

@@ -45,8 +45,8 @@ pub(crate) use description::{
 
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::docker_args;
 use crate::domain::{Attachment, ByteSize, Connector, ConnectorName, Entry, K3S, Result, Source};
+use crate::domain::{docker_args, hooks};
 use crate::host::Environment;
 use crate::storage::{DirectorySpec, SnapshotKind};
 use crate::store::Store;
@@ -141,7 +141,8 @@ pub(crate) trait StorageType: Sync {
     /// Refuses to change a property that this type does not have, or only takes at the beginning.
     fn check_property(&self, entry: &Entry, property: &str) -> Result<()> {
         let of_every_type = ["exclusive", "scope", "node", "reclaim-policy"];
-        if !entry.is_typed() || of_every_type.contains(&property) {
+        let is_hook = hooks::PROPERTIES.contains(&property);
+        if !entry.is_typed() || is_hook || of_every_type.contains(&property) {
             return Ok(());
         }
         Err(refusal!(

@@ -170,6 +170,10 @@ fn write(before: &Connector, changes: &Changes, parts: &Parts, context: &Context
         if after != now {
             change.write_connector(&after)?;
         }
+        if after.repository_place() != now.repository_place() {
+            // What was known of the repository is about another one.
+            change.remove_repository_state(name);
+        }
         if !is_same {
             parts.put(&after, change);
         }

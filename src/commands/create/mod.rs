@@ -7,6 +7,7 @@ use request::Arguments;
 use crate::commands::arguments::{self, parsed};
 use crate::context::Context;
 use crate::domain::{Entry, Result, Sha256, Source, source};
+use crate::ops::backups::restore;
 use crate::ops::{Origin, Places, access, content, judge, populate, scheduler};
 use crate::storage::file::StagedFile;
 use crate::storage::{DirectorySpec, EntryLock, Place, clear_staged, sized};
@@ -36,8 +37,25 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         check_existing(existing, &mut entry)?;
         entry.complete_from(existing);
     }
+    let backup = match &source {
+        Some(source::Source::Backup(reference)) => {
+            refuse_if!(
+                existing.is_some(),
+                "storage entry \"{}\" exists already; --from only populates a new one",
+                entry.name
+            );
+            Some(restore::Prepared::of(reference, &mut entry, context)?)
+        }
+        _ => None,
+    };
     judge_source(&mut entry, context)?;
     access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
+    if let Some(backup) = backup {
+        let chown = arguments.chown.is_some().then(|| entry.chown.clone()).flatten();
+        backup.put(&entry, chown, context)?;
+        context.out.headline(&format!("Storage entry {} created", entry.name));
+        return Ok(());
+    }
     if let Some(source) = source {
         let origin = Origin::of(&source, sum.as_ref(), &mut entry, context)?;
         populate::create(&entry, &entry, &origin, context)?;

@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     #[arg(help_heading = arguments::OWN)]
     connector: Option<String>,
     /// --chown: chown option (docker-local only)
-    chown: Option<String>,
+    pub(super) chown: Option<String>,
     /// --chown-recursive: also change the owner of the files in the directory
     #[arg(help_heading = arguments::OWN)]
     pub(super) chown_recursive: bool,
@@ -33,7 +33,7 @@ pub(super) struct Arguments {
     /// --exclusive: allow one app at a time to mount it, and one container at a time to write to it
     #[arg(help_heading = arguments::OWN)]
     exclusive: bool,
-    /// --from: populate the new entry from snapshot:ENTRY@NAME, dir:PATH, git+URL[#REF] or https://…; for type file a path, - for standard input
+    /// --from: populate the new entry from snapshot:ENTRY@NAME, backup:ENTRY@latest, dir:PATH, git+URL[#REF] or https://…; for type file a path, - for standard input
     #[arg(help_heading = arguments::OWN)]
     from: Option<String>,
     /// --label key=value: PVC label (repeatable)
@@ -195,7 +195,7 @@ pub(super) fn filled_from(
 ) -> Result<Option<source::Source>> {
     match types::of(entry).place() {
         Place::Directory => {}
-        Place::File if from.starts_with("snapshot:") => {}
+        Place::File if from.starts_with("snapshot:") || from.starts_with("backup:") => {}
         _ => return Ok(None),
     }
     let source = source::Source::parse(from)?;

@@ -74,6 +74,28 @@ pub(crate) fn copy_into(
     }
 }
 
+/// Copies the directory `from` directly below `root` into a directory of anywhere, which is empty, as it is; what is in that in
+/// the end is whole, or of no use.
+pub(crate) fn copy_out(
+    root: &Path,
+    from: &str,
+    target: OwnedFd,
+    shown: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let source = enter(root, from)?;
+    if !is_directory_empty(&target).map_err(Error::system("read", shown))? {
+        refuse!("{shown} is not empty");
+    }
+    let flushed = target.try_clone().map_err(Error::system("open", shown))?;
+    let copied = close(&target).and_then(|()| {
+        let copied = copy(source, target, Owners::Kept, progress)?;
+        syncfs(&flushed)?;
+        Ok(copied)
+    });
+    copied.map_err(Error::system("copy to", shown))
+}
+
 /// Refuses the place of an entry with a size in which its image is not: nobody can write there, and nothing is in it.
 fn must_be_attached(directory: &OwnedFd, root: &Path, name: &str) -> Result<()> {
     let is_immutable =

@@ -7,6 +7,8 @@ mod copy;
 mod descent;
 mod duplicate;
 mod file;
+mod harmless;
+pub(crate) mod holes;
 mod names;
 mod own;
 mod remove;
@@ -23,15 +25,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, IFlags, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, fstat,
-    ioctl_getflags, ioctl_setflags, mkdirat, renameat,
+    AtFlags, CWD, FileType, Gid, IFlags, Mode, OFlags, RenameFlags, ResolveFlags, Uid, fchmod,
+    fchown, fstat, ioctl_getflags, ioctl_setflags, mkdirat, renameat,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
 
 pub(crate) use copy::Copied;
-pub(crate) use duplicate::{copy_into, duplicate, take_in};
+pub(crate) use duplicate::{copy_into, copy_out, duplicate, take_in};
 pub(crate) use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
+pub(crate) use harmless::make_harmless;
 pub(crate) use own::{Depth, own};
 pub(crate) use remove::remove;
 pub(crate) use unpack::{Attributes, Restored, Unpacking, links_in, must_stay_inside};
@@ -127,6 +130,26 @@ pub(crate) fn move_below(root: &Path, from: &str, place: &str) -> Result<()> {
         Ok(rustix::fs::syncfs(&top)?)
     };
     moved().map_err(Error::system("move data to", root.join(place)))
+}
+
+/// Moves what is at a path in the directory `from` directly below `root` to the same path in the directory `to` beside it, in the
+/// place of what is there. No link is followed and no mount point crossed.
+pub(crate) fn graft(root: &Path, from: &str, to: &str, path: &str) -> Result<()> {
+    let (way, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let moved = || -> io::Result<()> {
+        let top = open_without_links(&CWD, root)?;
+        let enter = |name: &str| open_below(&top, &CString::new(name)?, DIRECTORY, BENEATH);
+        let source = descend(enter(from)?, way, open_directory, None)?;
+        let found = fstat(&source)?;
+        let target = descend(enter(to)?, way, open_directory, Some((found.st_uid, found.st_gid)))?;
+        match rustix::fs::renameat_with(&source, name, &target, name, RenameFlags::EXCHANGE) {
+            // Nothing is in its place.
+            Err(Errno::NOENT) => renameat(&source, name, &target, name)?,
+            other => other?,
+        }
+        Ok(())
+    };
+    moved().map_err(Error::system("put what is restored at", root.join(to).join(path)))
 }
 
 /// Makes a directory some names below `root`, and those on the way to it, each of this owner. Like

@@ -53,7 +53,7 @@ impl Parts {
 }
 
 /// Where below the storage root an entry has its data (`NAME`, or `NAME/PART`); none where that is elsewhere.
-fn place(entry: &Entry, context: &Context) -> Option<String> {
+pub(crate) fn place(entry: &Entry, context: &Context) -> Option<String> {
     let Some(Source::Path(path)) = &entry.host_path else {
         return None;
     };

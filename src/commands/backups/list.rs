@@ -1,0 +1,49 @@
+//! `storage:backups:list`: which backups there are.
+
+use clap::Parser;
+
+use super::Where;
+use crate::commands::arguments::{self, Output};
+use crate::context::Context;
+use crate::domain::{EntryName, Result, readable};
+use crate::ops::backups::find::{self, Backup};
+use crate::ops::tell_problems;
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Lists backups, oldest first. An entry that is gone has its backups still.
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (positional, _) = positional.without_app(context);
+    let format = arguments.output.format()?;
+    let entry = match positional.at(0) {
+        "" => None,
+        name => Some(EntryName::parse(name)?),
+    };
+    let (from, host) = arguments.place.given();
+    let places = find::places(from, context)?;
+    let (mut backups, problems) = find::all(&places, entry.as_ref(), context);
+    backups.retain(|backup| host.is_none_or(|host| backup.host == host));
+    let headings = ["Backup", "Entry", "Created", "Size", "Files", "To", "Host"];
+    context.out.list(format, &backups, (&headings, row), "There are no backups");
+    tell_problems(&problems, context)
+}
+
+fn row(backup: &Backup) -> Vec<String> {
+    let partial = if backup.whole { "" } else { " (partial)" };
+    vec![
+        backup.short_id().to_owned(),
+        backup.subject().to_owned(),
+        format!("{}{partial}", backup.created.shown()),
+        backup.bytes.map_or_else(|| "-".to_owned(), readable),
+        backup.files.map_or_else(|| "-".to_owned(), |files| files.to_string()),
+        backup.connector.to_string(),
+        backup.host.clone(),
+    ]
+}

@@ -1,0 +1,61 @@
+//! Commands that are run around the copy that becomes a backup of an entry.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::entry::{is_default, or_default};
+use crate::domain::{AppName, ProcessType, Result, Unknown};
+
+/// The most bytes of a command.
+const LONGEST: usize = 4096;
+
+/// The properties of an entry that are about this, as `storage:set` names them.
+pub(crate) const PROPERTIES: [&str; 4] =
+    ["backup-after", "backup-before", "backup-image", "backup-process-type"];
+
+/// The commands, for a shell, and where they run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object", default)]
+pub struct Hooks {
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub before: String,
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub after: String,
+    /// The process type in whose container they run; any of the app's that mounts the entry where none is named.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub process_type: String,
+    /// The image of a container of the entry's own in which they run instead.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub image: String,
+    /// The apps in whose containers they may run: those that who set them saw.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub apps: Vec<AppName>,
+    #[serde(flatten)]
+    pub unknown: Unknown,
+}
+
+impl Hooks {
+    /// Sets one of the properties; the empty value takes it away. False where it is not one of them.
+    /// Fails where the value cannot be used.
+    pub(crate) fn set(&mut self, property: &str, value: &str) -> Result<bool> {
+        let field = match property {
+            "backup-before" => &mut self.before,
+            "backup-after" => &mut self.after,
+            "backup-process-type" => &mut self.process_type,
+            "backup-image" => &mut self.image,
+            _ => return Ok(false),
+        };
+        match property {
+            "backup-process-type" if !value.is_empty() => ProcessType::parse(value).map(drop)?,
+            "backup-image" => refuse_if!(
+                value.starts_with('-') || value.contains(char::is_whitespace),
+                "backup-image {value:?} is not the name of an image"
+            ),
+            _ => refuse_if!(
+                value.len() > LONGEST || value.contains('\0'),
+                "{property} has more than {LONGEST} bytes"
+            ),
+        }
+        value.clone_into(field);
+        Ok(true)
+    }
+}

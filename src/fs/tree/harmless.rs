@@ -1,0 +1,76 @@
+//! A tree from elsewhere without what could give somebody rights: device nodes go, and files lose their set-uid and set-gid
+//! bits and their capabilities. Directories keep the set-gid bit, by which new files get their group.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, fchmod, fremovexattr, fstat, statat, unlinkat,
+};
+use rustix::io::Errno;
+
+use crate::domain::{Error, Result};
+use crate::fs::tree::walk::{Met, Visitor, walk};
+use crate::fs::tree::{BENEATH, enter, is_file, open_below, open_without_links};
+
+const CAPABILITIES: &str = "security.capability";
+
+/// Takes such rights from the directory or the file `name` directly below `root`, and returns of how many names.
+pub(crate) fn make_harmless(root: &Path, name: &str) -> Result<u64> {
+    let failed = || Error::system("look through", root.join(name));
+    if is_file(root, name) {
+        let top = open_without_links(&CWD, root).map_err(failed())?;
+        let name = std::ffi::CString::new(name).map_err(|error| failed()(error.into()))?;
+        return weaken(&top, &name).map(u64::from).map_err(failed());
+    }
+    let top = enter(root, name)?;
+    let own = walk(top.into(), &Harmless).map_err(failed())?;
+    Ok(own.into_iter().sum())
+}
+
+struct Harmless;
+
+impl Visitor for Harmless {
+    type Own = u64;
+
+    fn name(&self, met: Met<'_>, count: &mut u64) -> io::Result<bool> {
+        let Met { directory, name, .. } = met;
+        let stat = statat(&directory.opened, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let is_weakened = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => return Ok(true),
+            FileType::CharacterDevice | FileType::BlockDevice => {
+                unlinkat(&directory.opened, name, AtFlags::empty())?;
+                true
+            }
+            FileType::RegularFile => weaken(&directory.opened, name)?,
+            _ => false,
+        };
+        *count += u64::from(is_weakened);
+        Ok(false)
+    }
+}
+
+/// Takes rights from a file; true where it had some.
+fn weaken(directory: &impl AsFd, name: &CStr) -> io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file: OwnedFd = match open_below(directory, name, flags, BENEATH) {
+        Ok(file) => file,
+        // Of a file that its maker may not read, nobody took any rights over.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let had = match fremovexattr(&file, CAPABILITIES) {
+        Ok(()) => true,
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::PERM | Errno::ACCESS) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let mode = Mode::from_raw_mode(fstat(&file)?.st_mode);
+    let strong = Mode::SUID | Mode::SGID;
+    if !mode.intersects(strong) {
+        return Ok(had);
+    }
+    fchmod(&file, mode - strong)?;
+    Ok(true)
+}

@@ -1,0 +1,296 @@
+//! restic, which stores backups: how it is called, and what it says.
+//!
+//! It runs with nothing of the caller's environment. Secrets are in files, or in memory behind a descriptor that it
+//! inherits; none is an argument. Where it runs with some of root's rights, what it starts itself (`ssh`, `rclone`) gets none of
+//! them. It ends when the process that started it does.
+
+mod said;
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use serde::de::DeserializeOwned;
+
+pub(crate) use said::{Failure, Listed, Lock, Message, Node, Summary};
+
+use super::process::{Answer, Program, find};
+use super::rclone::PATH;
+use crate::domain::{Connector, Error, Result, Secret};
+
+/// How long it may take to answer a question about a repository. It tries for a quarter of an hour by itself where nobody answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const REMEDY: &str = "install it (on Debian: apt-get install restic)";
+
+/// Ends what it starts with its parent, and takes rights away.
+const SETPRIV: &str = "setpriv";
+
+/// Where a connector's files are, and what restic keeps beside them.
+#[derive(Debug, Clone)]
+pub(crate) struct Files {
+    pub key: PathBuf,
+    pub secret: PathBuf,
+    pub known_hosts: PathBuf,
+    /// What restic caches of repositories.
+    pub cache: PathBuf,
+}
+
+/// A connector's repository.
+pub(crate) struct Repository {
+    pub(crate) connector: Connector,
+    environment: Vec<(String, String)>,
+    options: Vec<String>,
+    /// What is behind the descriptors that the environment names.
+    held: Vec<OwnedFd>,
+}
+
+impl Repository {
+    /// The repository of a connector that can be a destination; nobody is asked.
+    pub(crate) fn of(
+        connector: &Connector,
+        files: &Files,
+        secret: Option<&Secret>,
+    ) -> Result<Self> {
+        let mut repository = Self {
+            connector: connector.clone(),
+            environment: vec![
+                ("PATH".to_owned(), PATH.to_owned()),
+                ("HOME".to_owned(), "/nonexistent".to_owned()),
+                ("TZ".to_owned(), "UTC".to_owned()),
+                ("RESTIC_PASSWORD_FILE".to_owned(), files.key.display().to_string()),
+                ("RESTIC_CACHE_DIR".to_owned(), files.cache.display().to_string()),
+            ],
+            options: Vec::new(),
+            held: Vec::new(),
+        };
+        repository.locate(files, secret)?;
+        Ok(repository)
+    }
+
+    fn locate(&mut self, files: &Files, secret: Option<&Secret>) -> Result<()> {
+        let connector = self.connector.clone();
+        let property = |name| connector.property(name);
+        let address = match connector.type_name.as_str() {
+            "local" => property("path").to_owned(),
+            "s3" => {
+                self.s3(&connector, secret)?;
+                s3_address(&connector)
+            }
+            "sftp" => {
+                self.options.push(format!("sftp.command={}", ssh(&connector, files)));
+                format!("sftp:{}@{}:{}", property("username"), property("server"), property("path"))
+            }
+            "rclone" => {
+                self.set("RCLONE_CONFIG", files.secret.display().to_string());
+                let program = unprivileged("rclone");
+                self.options.push(format!("rclone.program={program}"));
+                format!("rclone:{}", property("remote"))
+            }
+            "rest" => {
+                let address = rest_address(&connector, secret);
+                let file = self.hold("repository", &address)?;
+                self.set("RESTIC_REPOSITORY_FILE", file);
+                return Ok(());
+            }
+            other => {
+                refuse!(
+                    "connector {} is of type {other}, to which no backup can be made",
+                    connector.name
+                );
+            }
+        };
+        self.set("RESTIC_REPOSITORY", address);
+        Ok(())
+    }
+
+    fn s3(&mut self, connector: &Connector, secret: Option<&Secret>) -> Result<()> {
+        if let Some(secret) = secret {
+            let id = connector.property("access-key-id");
+            let text = format!(
+                "[default]\naws_access_key_id = {id}\naws_secret_access_key = {}\n",
+                secret.reveal()
+            );
+            let file = self.hold("credentials", &text)?;
+            self.set("AWS_SHARED_CREDENTIALS_FILE", file);
+        }
+        let region = connector.property("region");
+        if !region.is_empty() {
+            self.set("AWS_DEFAULT_REGION", region.to_owned());
+        }
+        if !connector.property("endpoint").is_empty() {
+            self.options.push("s3.bucket-lookup=path".to_owned());
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, value: String) {
+        self.environment.push((name.to_owned(), value));
+    }
+
+    /// Keeps a text in memory, and returns the path at which the programs that are started find it.
+    fn hold(&mut self, name: &str, text: &str) -> Result<String> {
+        let memory =
+            memfd_create(name, MemfdFlags::empty()).map_err(Error::system("keep", name))?;
+        let mut file = File::from(memory);
+        file.write_all(text.as_bytes()).map_err(Error::system("keep", name))?;
+        let held = OwnedFd::from(file);
+        let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+        self.held.push(held);
+        Ok(path)
+    }
+
+    /// A call of restic.
+    pub(crate) fn call(&self, words: &[&str]) -> Result<Program> {
+        let place = PATH
+            .split(':')
+            .map(|directory| Path::new(directory).join("restic"))
+            .find(|place| place.is_file());
+        let program = place.ok_or_else(|| refusal!("restic is not here; {REMEDY}"))?;
+        let mut line = Vec::new();
+        if find(SETPRIV).is_some() {
+            line.extend([SETPRIV, "--pdeathsig", "TERM", "--"].map(str::to_owned));
+        }
+        line.push(program.display().to_string());
+        for option in &self.options {
+            line.extend(["-o".to_owned(), option.clone()]);
+        }
+        line.extend(words.iter().map(|word| (*word).to_owned()));
+        let called = Program::new(&line[0], &line[1..]).called("restic");
+        Ok(called.alone(&self.environment).remedy(REMEDY))
+    }
+
+    /// Asks something of the repository.
+    /// Fails where restic does, with what to type; and where it takes longer than a minute.
+    pub(crate) fn ask(&self, words: &[&str]) -> Result<Answer, Failure> {
+        match self.call(words)?.within(PATIENCE)? {
+            Some(answer) if answer.is_ok() => Ok(answer),
+            Some(answer) => Err(Failure::of(&answer, &self.connector)),
+            None => Err(Failure::no_answer(&self.connector, PATIENCE)),
+        }
+    }
+
+    /// The same for what takes as long as it takes.
+    pub(crate) fn have(&self, words: &[&str]) -> Result<Answer, Failure> {
+        let answer = self.call(words)?.run()?;
+        if answer.is_ok() { Ok(answer) } else { Err(Failure::of(&answer, &self.connector)) }
+    }
+
+    /// The same for what is answered as JSON.
+    pub(crate) fn ask_json<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, Failure> {
+        let answer = self.ask(words)?;
+        Ok(understood(&answer.stdout)?)
+    }
+
+    /// The repository's id; none where there is no repository yet.
+    pub(crate) fn id(&self) -> Result<Option<String>, Failure> {
+        #[derive(serde::Deserialize)]
+        struct Configuration {
+            id: String,
+        }
+        match self.ask_json::<Configuration>(&["cat", "config", "--no-lock"]) {
+            Ok(configuration) => Ok(Some(configuration.id)),
+            Err(Failure::Missing) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Makes the repository; the beginning of its id.
+    pub(crate) fn init(&self) -> Result<String, Failure> {
+        let answer = self.have(&["init"])?;
+        let mut said = answer.stdout.split_whitespace().skip_while(|word| *word != "repository");
+        Ok(said.nth(1).unwrap_or_default().to_owned())
+    }
+
+    /// The backups with all of these tags, oldest first.
+    pub(crate) fn backups(&self, tags: &str, host: Option<&str>) -> Result<Vec<Listed>, Failure> {
+        let mut words = vec!["snapshots", "--json", "--no-lock", "--tag", tags];
+        words.extend(host.iter().flat_map(|host| ["--host", host]));
+        let mut backups: Vec<Listed> =
+            self.ask_json::<Option<Vec<Listed>>>(&words)?.unwrap_or_default();
+        backups.sort_by(|a, b| a.time.cmp(&b.time));
+        Ok(backups)
+    }
+
+    /// Those who say that they work on the repository.
+    pub(crate) fn locks(&self) -> Result<Vec<Lock>, Failure> {
+        let listed = self.ask(&["list", "locks", "--no-lock", "--quiet"])?;
+        let mut locks = Vec::new();
+        for id in listed.stdout.split_whitespace() {
+            match self.ask_json(&["cat", "lock", id, "--no-lock"]) {
+                Ok(lock) => locks.push(lock),
+                // It ended its work meanwhile.
+                Err(Failure::Other(_)) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(locks)
+    }
+}
+
+pub(crate) fn understood<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(Error::system("understand", "what restic says"))
+}
+
+fn s3_address(connector: &Connector) -> String {
+    let endpoint = match connector.property("endpoint") {
+        "" => "https://s3.amazonaws.com",
+        endpoint => endpoint.trim_end_matches('/'),
+    };
+    let bucket = connector.property("bucket");
+    let address = format!("s3:{endpoint}/{bucket}/{}", connector.property("prefix"));
+    address.trim_end_matches('/').to_owned()
+}
+
+fn rest_address(connector: &Connector, secret: Option<&Secret>) -> String {
+    let endpoint = connector.property("endpoint").trim_end_matches('/');
+    let path = connector.property("path").trim_matches('/');
+    let (scheme, host) = endpoint.split_once("://").unwrap_or(("https", endpoint));
+    let user = match (connector.property("username"), secret) {
+        ("", _) => String::new(),
+        (user, None) => format!("{}@", escaped(user)),
+        (user, Some(secret)) => format!("{}:{}@", escaped(user), escaped(secret.reveal())),
+    };
+    let slash = if path.is_empty() { "" } else { "/" };
+    format!("rest:{scheme}://{user}{host}/{path}{slash}")
+}
+
+/// A user or a password as they stand in an address.
+fn escaped(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}
+
+/// The words of `ssh` that have it speak SFTP with a connector's server, by nothing but the connector's own files.
+fn ssh(connector: &Connector, files: &Files) -> String {
+    let port = match connector.property("port") {
+        "" => "22",
+        port => port,
+    };
+    let quoted = |path: &Path| format!("'{}'", path.display());
+    format!(
+        "{} -F /dev/null -i {} -o IdentitiesOnly=yes -o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -p {port} {}@{} -s sftp",
+        unprivileged("ssh"),
+        quoted(&files.secret),
+        quoted(&files.known_hosts),
+        connector.property("username"),
+        connector.property("server"),
+    )
+}
+
+/// A program that restic starts: without the rights that restic may have.
+fn unprivileged(program: &str) -> String {
+    if find(SETPRIV).is_some() {
+        format!("{SETPRIV} --ambient-caps=-all --inh-caps=-all {program}")
+    } else {
+        program.to_owned()
+    }
+}

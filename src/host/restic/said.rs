@@ -1,0 +1,254 @@
+//! What restic says: its JSON, and its failures as sentences with what to type.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::domain::options::masked_words;
+use crate::domain::{Connector, Error, Moment};
+use crate::host::Answer;
+
+/// Why something was not done with a repository.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// There is no repository.
+    Missing,
+    /// Somebody else works on it, or says so.
+    Locked,
+    /// Anything else, as a sentence.
+    Other(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl Failure {
+    pub(crate) fn of(answer: &Answer, connector: &Connector) -> Self {
+        let text = format!("{}\n{}", answer.stderr, answer.stdout);
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        let name = &connector.name;
+        let set = format!("dokku storage:connectors:set {name}");
+        if answer.status == 11 || has(&["already locked"]) {
+            return Self::Locked;
+        }
+        // A server that refuses says so before it is known whether there is a repository.
+        let place = place(connector);
+        let refused = if has(&["wrong password or no key found"]) {
+            format!(
+                "the repository of connector {name} at {place} does not open with the connector's key: it is somebody else's, or has another key; give its key: {set} --key-file PATH, or choose another place"
+            )
+        } else if has(&["Host key verification failed"]) {
+            format!(
+                "{place} is not the server that connector {name} knows, or its host key has changed; if it has, give its new key: {set} --known-hosts-file PATH"
+            )
+        } else if has(&["Permission denied (publickey"]) {
+            format!(
+                "{place} does not let connector {name} in; add the connector's public key to authorized_keys there (dokku storage:connectors:info {name} shows it)"
+            )
+        } else if has(&["bucket does not exist", "NoSuchBucket"]) {
+            format!("{place} has no such bucket; create it there, or: {set} bucket NAME")
+        } else if has(&[
+            "InvalidAccessKeyId",
+            "SignatureDoesNotMatch",
+            "Access Key Id you provided",
+        ]) {
+            format!("{place} does not accept the key of connector {name}; set it: {set} secret")
+        } else if has(&["Access Denied", "AccessDenied", "403 Forbidden", "401 Unauthorized"]) {
+            format!(
+                "{place} does not let connector {name} read and write there; let it in there, or set its credentials: {set} secret"
+            )
+        } else if has(&["no space left on device", "quota exceeded", "disk quota"]) {
+            format!(
+                "{place} is full; make room there, or forget backups: dokku storage:backups:list --from {name}"
+            )
+        } else if has(&["unsupported repository version", "invalid repository version"]) {
+            format!(
+                "the repository of connector {name} at {place} was made by a newer restic; install that one on this host"
+            )
+        } else if has(&[
+            "no such host",
+            "connection refused",
+            "i/o timeout",
+            "no route to host",
+            "network is unreachable",
+            "Could not resolve",
+            "Connection refused",
+            "Connection timed out",
+            "connection reset",
+        ]) {
+            format!("{place} cannot be reached ({}); try again once it answers", last_line(&text))
+        } else if answer.status == 10 || has(&["Is there a repository at the following location"]) {
+            return Self::Missing;
+        } else {
+            format!("restic could not work with connector {name} at {place}: {}", last_line(&text))
+        };
+        Self::Other(Error::refused(refused))
+    }
+
+    pub(crate) fn no_answer(connector: &Connector, patience: Duration) -> Self {
+        Self::Other(refusal!(
+            "{} did not answer within {} seconds; check the network and connector {}: dokku storage:connectors:test {}",
+            place(connector),
+            patience.as_secs(),
+            connector.name,
+            connector.name
+        ))
+    }
+
+    /// The failure as a sentence, where nothing can be done about it here.
+    pub(crate) fn told(self, connector: &Connector) -> Error {
+        let name = &connector.name;
+        match self {
+            Self::Missing => refusal!(
+                "connector {name} has no repository at {} yet; the first backup makes it: dokku storage:backups:create ENTRY --to {name}",
+                place(connector)
+            ),
+            Self::Locked => refusal!(
+                "somebody works on the repository of connector {name}; try again later, or see who: dokku storage:backups:unlock {name}"
+            ),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+/// Where a connector's repository is, for people.
+fn place(connector: &Connector) -> String {
+    let property = |name| connector.property(name);
+    let parts = match connector.type_name.as_str() {
+        "local" => vec![property("path")],
+        "rclone" => vec![property("remote")],
+        "s3" => vec![connector.place(), property("bucket"), property("prefix")],
+        _ => vec![connector.place(), property("path")],
+    };
+    let parts: Vec<&str> = parts.iter().map(|part| part.trim_end_matches('/')).collect();
+    let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("/").replace("//", "/").replacen(":/", "://", 1)
+}
+
+/// The last of restic's words that says something, without secrets.
+fn last_line(text: &str) -> String {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let says = |line: &&str| {
+        !line.starts_with('{')
+            && !line.contains("Is there a repository")
+            && !line.contains("debug.Stack")
+    };
+    let lines: Vec<&str> = lines.filter(says).collect();
+    let fatal = lines.iter().rev().find(|line| line.starts_with("Fatal: "));
+    let line = fatal.or(lines.last()).map_or("it did not say why", |line| line);
+    masked_words(line.trim_start_matches("Fatal: "))
+}
+
+/// A backup as restic lists it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Listed {
+    pub id: String,
+    /// When, as RFC 3339.
+    pub time: String,
+    #[serde(default)]
+    pub hostname: String,
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+impl Listed {
+    pub(crate) fn created(&self) -> Moment {
+        Moment::parse_rfc3339(&self.time).unwrap_or_default()
+    }
+
+    /// The value of a tag `NAME=VALUE`.
+    pub(crate) fn tag(&self, name: &str) -> Option<&str> {
+        self.tags.iter().find_map(|tag| tag.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+/// Somebody who says that they work on a repository.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Lock {
+    pub time: String,
+    #[serde(default)]
+    pub hostname: String,
+    #[serde(default)]
+    pub pid: u32,
+}
+
+/// A file or a directory in a backup.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Node {
+    pub path: String,
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub size: u64,
+    #[serde(default)]
+    pub mtime: String,
+    #[serde(default)]
+    pub uid: u32,
+    #[serde(default)]
+    pub gid: u32,
+    #[serde(default)]
+    pub permissions: String,
+}
+
+/// A line of a backup's JSON.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "message_type", rename_all = "snake_case")]
+pub(crate) enum Message {
+    Status {
+        #[serde(default)]
+        bytes_done: u64,
+    },
+    Error {
+        #[serde(default)]
+        item: String,
+    },
+    Summary(Summary),
+    #[serde(other)]
+    Other,
+}
+
+/// What a backup came to.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Summary {
+    pub snapshot_id: String,
+    /// The bytes that were sent, before compression.
+    pub data_added: u64,
+    pub total_files_processed: u64,
+    pub total_bytes_processed: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ConnectorName;
+    use crate::domain::connector_type::TYPES;
+
+    fn failure(stderr: &str) -> Failure {
+        let connector = Connector::new(ConnectorName::parse("off").unwrap(), &TYPES[0]);
+        let answer = Answer { status: 1, stdout: String::new(), stderr: stderr.to_owned() };
+        Failure::of(&answer, &connector)
+    }
+
+    #[test]
+    fn a_failure_says_what_to_type() {
+        let missing = "Fatal: unable to open config file: stat /x/config: no such file or directory\nIs there a repository at the following location?\n/x";
+        assert!(matches!(failure(missing), Failure::Missing));
+        let locked = "unable to create lock in backend: repository is already locked by PID 7 on a by root (UID 0, GID 0)";
+        assert!(matches!(failure(locked), Failure::Locked));
+        let told = |stderr: &str| match failure(stderr) {
+            Failure::Other(error) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert!(told("Fatal: wrong password or no key found").contains("--key-file"));
+        let bucket = "Fatal: unable to open config file: Stat: The specified bucket does not exist.\nIs there a repository at the following location?\ns3:http://127.0.0.1/b";
+        assert!(told(bucket).contains("no such bucket"));
+        assert!(
+            told("Fatal: dial tcp 127.0.0.1:9: connect: connection refused")
+                .contains("cannot be reached")
+        );
+        assert!(told("").contains("it did not say why"));
+    }
+}

@@ -1,0 +1,439 @@
+//! Making backups.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::docker::pausing::Paused;
+use crate::domain::{
+    AppName, BackupDocument, Connector, ConnectorName, Entry, EntryName, Error, Made, Moment,
+    Result,
+};
+use crate::fs::tree::Copied;
+use crate::host::restic::Failure;
+use crate::ops::backups::{Destination, find, hooks, stored, this_host, tidy};
+use crate::ops::snapshots::containers_with;
+use crate::ops::{backup, backups::volume};
+use crate::storage::backing_up::{self, Outcome, Request, Saved};
+use crate::storage::{EntryLock, SnapshotKind, Staged, StorageRoot, clear_staged, root};
+use crate::types::{self, Reach};
+
+/// How a backup is made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    /// Whether containers that mount the entry are paused while its data is copied.
+    pub pause: bool,
+    /// Whether files are read that look as they did in the backup before.
+    pub reads_all: bool,
+}
+
+/// A backup that was made, for whoever asked for it.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Done {
+    /// The entry; none for the store.
+    pub entry: Option<EntryName>,
+    pub connector: ConnectorName,
+    pub id: String,
+    #[serde(with = "crate::domain::moment::written")]
+    pub created: Moment,
+    pub bytes: u64,
+    pub files: u64,
+    /// The bytes that were new, before compression.
+    pub sent: u64,
+    /// How long all of it took, and the upload alone.
+    pub seconds: u64,
+    pub upload_seconds: f64,
+    /// The files that are missing in it.
+    pub unreadable: Vec<String>,
+}
+
+/// What a backup is made of.
+#[derive(Debug, Clone)]
+pub(crate) enum Target {
+    Entry(Box<Entry>),
+    /// The plugin's own store.
+    Store,
+}
+
+impl Target {
+    pub(crate) fn name(&self) -> Option<&EntryName> {
+        match self {
+            Self::Entry(entry) => Some(&entry.name),
+            Self::Store => None,
+        }
+    }
+}
+
+/// The entries of an app, or all that the caller may touch, whose data is on this host.
+pub(crate) fn targets(app: Option<&AppName>, context: &Context) -> Result<Vec<Target>> {
+    let mut entries: Vec<Entry> = if let Some(app) = app {
+        let mounts = context.store.mounts(app)?.readable()?;
+        mounts.mounted.into_iter().map(|mounted| mounted.entry).collect()
+    } else {
+        let mut found = crate::ops::entries::visible(false, context)?;
+        if let Some(problem) = found.problems.pop() {
+            return Err(problem);
+        }
+        found.entries.into_iter().map(|(entry, _)| entry).collect()
+    };
+    entries.sort_by(|a, b| a.name.cmp(&b.name));
+    entries.dedup_by(|a, b| a.name == b.name);
+    entries.retain(has_data_here);
+    Ok(entries.into_iter().map(|entry| Target::Entry(Box::new(entry))).collect())
+}
+
+/// Whether an entry has data that could be lost with this host.
+pub(crate) fn has_data_here(entry: &Entry) -> bool {
+    let storage_type = types::of(entry);
+    storage_type.keeps_data() && storage_type.description().reach == Reach::Host
+}
+
+/// Makes backups one after the other; one that fails keeps none of the others from being made.
+pub(crate) fn each(
+    targets: &[Target],
+    connector: &Connector,
+    options: &Options,
+    context: &mut Context,
+) -> Vec<Result<Done>> {
+    let made = targets.iter().map(|target| match target {
+        Target::Entry(entry) => self::entry(entry, connector, options, context),
+        Target::Store => store(connector, options, context),
+    });
+    made.collect()
+}
+
+/// Makes a backup of the store, and notes how it went.
+pub(crate) fn store(
+    connector: &Connector,
+    options: &Options,
+    context: &mut Context,
+) -> Result<Done> {
+    let begin = Instant::now();
+    let saved = of_store(connector, options, context);
+    noted(None, connector, begin, saved, context)
+}
+
+fn of_store(
+    connector: &Connector,
+    options: &Options,
+    context: &mut Context,
+) -> Result<(Saved, Moment)> {
+    let destination = Destination::take(connector, context)?;
+    let parent = ready_parent(&destination, None, context)?;
+    clear_staged(context);
+    let storage = context.store.layout().storage().to_path_buf();
+    root::make(&storage, context)?;
+    let hidden = Staged::new(find::STORE_NAME, context)?;
+    let around = Staged::new(find::STORE_NAME, context)?;
+    let copied = Moment::now();
+    stored::copy(&hidden.path(), context)?;
+    let request = Request {
+        document: BackupDocument::new(None, std::collections::BTreeMap::new()),
+        host: this_host(),
+        tags: find::tags(None, &[], None),
+        parent,
+        reads_all: options.reads_all,
+        copied,
+    };
+    destination.must_be_open(context)?;
+    let names = (around.name(), hidden.name());
+    // All of it is the caller's own.
+    let storage = std::fs::canonicalize(&storage).map_err(Error::system("open", &storage))?;
+    let saved = backing_up::save(&storage, names, &request, &destination.repository, None)?;
+    Ok((saved.done(connector)?, copied))
+}
+
+/// Makes a backup of an entry, and notes how it went.
+pub(crate) fn entry(
+    entry: &Entry,
+    connector: &Connector,
+    options: &Options,
+    context: &mut Context,
+) -> Result<Done> {
+    let begin = Instant::now();
+    let saved = of_entry(entry, connector, options, context);
+    noted(Some(&entry.name), connector, begin, saved, context)
+}
+
+fn of_entry(
+    entry: &Entry,
+    connector: &Connector,
+    options: &Options,
+    context: &mut Context,
+) -> Result<(Saved, Moment)> {
+    let source = Source::of(entry, context)?;
+    let destination = Destination::take(connector, context)?;
+    // Where the last backup went well, nobody is asked before there is something to send.
+    let known = known_parent(Some(&entry.name), connector, context)?;
+    let parent = match &known {
+        Some(id) => Some(id.clone()),
+        None => ready_parent(&destination, Some(&entry.name), context)?,
+    };
+    let hidden = Staged::new(entry.name.as_str(), context)?;
+    let around = Staged::new(entry.name.as_str(), context)?;
+    let (copied, copy) = copy(entry, &source, &hidden, options, context)?;
+    let using = context.store.apps_mounting(&entry.name)?;
+    let size = (copy.made != Made::Btrfs).then_some((copy.bytes, copy.files));
+    let mut request = Request {
+        document: document(entry, &using, context)?,
+        host: this_host(),
+        tags: find::tags(Some(&entry.name), &using, size),
+        parent,
+        reads_all: options.reads_all,
+        copied,
+    };
+    context.out.flush()?;
+    let names = (around.name(), hidden.name());
+    let name = &connector.name;
+    let root = StorageRoot::of(context);
+    let mut saved = match root.save(&context.store, name, names, &request)? {
+        Outcome::Done(saved) => saved,
+        // What is in the way is found out, and told or removed.
+        first => {
+            request.parent = ready_parent(&destination, Some(&entry.name), context)?;
+            destination.must_be_open(context)?;
+            if request.parent == known && !matches!(first, Outcome::Locked) {
+                first.done(connector)?
+            } else {
+                let root = StorageRoot::of(context);
+                root.save(&context.store, name, names, &request)?.done(connector)?
+            }
+        }
+    };
+    if !saved.unreadable.is_empty() {
+        saved.id = marked(&destination, &saved.id, &entry.name, context)?;
+    }
+    Ok((saved, copied))
+}
+
+/// The last backup that went to a destination, where nothing went wrong since.
+fn known_parent(
+    entry: Option<&EntryName>,
+    connector: &Connector,
+    context: &Context,
+) -> Result<Option<String>> {
+    let state = context.store.backup_state(entry)?;
+    let went_well = state.filter(|state| state.failed().is_none());
+    let run = went_well.and_then(|state| state.last_success);
+    Ok(run.filter(|run| run.connector == connector.name).map(|run| run.id))
+}
+
+/// The backup that a new one follows, once the repository is known to be there, and is made where there is none yet.
+fn ready_parent(
+    destination: &Destination,
+    entry: Option<&EntryName>,
+    context: &mut Context,
+) -> Result<Option<String>> {
+    if make_ready(destination, context)? {
+        return Ok(None);
+    }
+    let (host, filter) = (this_host(), find::filter(entry));
+    let backups =
+        destination.with(context, |repository| repository.backups(&filter, Some(&host)))?;
+    Ok(backups.last().map(|backup| backup.id.clone()))
+}
+
+/// Marks a backup as one in which files are missing; it has another id then.
+fn marked(
+    destination: &Destination,
+    id: &str,
+    entry: &EntryName,
+    context: &mut Context,
+) -> Result<String> {
+    let words = ["tag", "--add", find::PARTIAL, "--", id];
+    destination.with(context, |repository| repository.have(&words).map(drop))?;
+    let (host, filter) = (this_host(), find::filter(Some(entry)));
+    let backups =
+        destination.with(context, |repository| repository.backups(&filter, Some(&host)))?;
+    Ok(backups.last().map_or_else(|| id.to_owned(), |backup| backup.id.clone()))
+}
+
+/// Where an entry's data is.
+pub(crate) enum Source {
+    /// Below the storage root, under a name (`NAME`, or `NAME/PART`).
+    Place(String, SnapshotKind),
+    /// In a Docker volume.
+    Volume(String),
+}
+
+impl Source {
+    /// Refuses an entry of which there can be no backup, with what to do.
+    pub(crate) fn of(entry: &Entry, context: &Context) -> Result<Self> {
+        if entry.is_volume() && types::of(entry).keeps_in_volume() {
+            return volume::name(entry, context).map(Self::Volume);
+        }
+        match backup::place(entry, context) {
+            Some(place) if place != entry.name.as_str() => {
+                Ok(Self::Place(place, SnapshotKind::Directory))
+            }
+            _ => {
+                let kind = types::snapshot_kind(entry, "a backup", context)?;
+                Ok(Self::Place(entry.name.to_string(), kind))
+            }
+        }
+    }
+}
+
+/// Copies an entry's data to a hidden name, as it is at one moment.
+fn copy(
+    entry: &Entry,
+    source: &Source,
+    hidden: &Staged,
+    options: &Options,
+    context: &mut Context,
+) -> Result<(Moment, Copied)> {
+    clear_staged(context);
+    hooks::before(entry, context)?;
+    let copied = copy_alone(entry, source, hidden, options, context);
+    // What was begun is ended, however it went.
+    let after = hooks::after(entry, context);
+    let copied = copied?;
+    after?;
+    Ok(copied)
+}
+
+fn copy_alone(
+    entry: &Entry,
+    source: &Source,
+    hidden: &Staged,
+    options: &Options,
+    context: &mut Context,
+) -> Result<(Moment, Copied)> {
+    let _lock = EntryLock::take(entry.name.as_str(), context)?;
+    context.store.must_be_unchanged(entry)?;
+    if let Source::Place(_, kind) = source {
+        kind.ready(entry, context)?;
+    }
+    let environment = context.environment.clone();
+    let paused = if options.pause { Some(pause(entry, &environment, context)?) } else { None };
+    let moment = Moment::now();
+    let copied = match source {
+        Source::Place(place, _) => root::copy(place, hidden.name(), context),
+        Source::Volume(name) => volume::copy_out(name, hidden.name(), context),
+    };
+    if let Some(paused) = paused {
+        paused.resume()?;
+    }
+    Ok((moment, copied?))
+}
+
+fn pause<'a>(
+    entry: &Entry,
+    environment: &'a crate::host::Environment,
+    context: &mut Context,
+) -> Result<Paused<'a>> {
+    let containers = containers_with(entry, context).ok_or_else(|| {
+        refusal!("Docker does not answer, so no container can be paused; leave --pause out")
+    })?;
+    let running = containers.into_iter().filter(|container| !container.is_paused);
+    Paused::of(environment, running.map(|container| container.id).collect())
+}
+
+fn document(entry: &Entry, using: &[AppName], context: &Context) -> Result<BackupDocument> {
+    let mut mounts = std::collections::BTreeMap::new();
+    for app in using {
+        let file = context.store.mounts_file(app)?;
+        let own = file.attachments().filter(|attachment| attachment.entry_name == entry.name);
+        mounts.insert(app.clone(), own.cloned().collect());
+    }
+    Ok(BackupDocument::new(Some(entry.clone()), mounts))
+}
+
+/// Makes the repository where there is none yet; true where it was made.
+/// Fails where there was one: its disk may not be mounted.
+fn make_ready(destination: &Destination, context: &mut Context) -> Result<bool> {
+    let connector = &destination.connector;
+    let name = &connector.name;
+    let told = |failure: Failure| failure.told(connector);
+    let noted = context.store.repository_state(name)?;
+    let known = noted.and_then(|state| state.repository_id);
+    let found = destination.repository.id().map_err(told)?;
+    let id = match (&found, &known) {
+        (Some(id), Some(known)) if !id.starts_with(known) => refuse!(
+            "the repository of connector {name} is another one than before; mount the disk it is on, or, if it was replaced: dokku storage:connectors:destroy {name}, and create it again"
+        ),
+        (Some(_), Some(_)) => return Ok(false),
+        (None, Some(_)) => refuse!(
+            "the repository of connector {name} is gone from its place; mount the disk it is on, or, to begin anew: dokku storage:connectors:destroy {name}, and create it again"
+        ),
+        (Some(id), None) => id.clone(),
+        (None, None) => {
+            let made = destination.repository.init().map_err(told)?;
+            context.out.detail(&format!("Created a repository at connector {name}"));
+            made
+        }
+    };
+    tidy::note(name, |state| state.repository_id = Some(id.clone()), context)?;
+    Ok(found.is_none())
+}
+
+/// Notes how a backup went.
+fn noted(
+    entry: Option<&EntryName>,
+    connector: &Connector,
+    begin: Instant,
+    saved: Result<(Saved, Moment)>,
+    context: &Context,
+) -> Result<Done> {
+    use crate::domain::BackupState;
+    use crate::domain::backup::{Failure as Failed, Run, Sample};
+    let seconds = begin.elapsed().as_secs();
+    let noted = context.store.change(|change| {
+        let state = change.store().backup_state(entry)?;
+        let mut state = state.unwrap_or_else(|| BackupState::new(entry.cloned()));
+        match &saved {
+            Ok((saved, copied)) if saved.unreadable.is_empty() => {
+                let sample = saved.sample.iter().map(|file| Sample {
+                    path: file.path.clone(),
+                    bytes: file.bytes,
+                    sha256: file.sha256.clone(),
+                });
+                state.last_success = Some(Run {
+                    at: *copied,
+                    connector: connector.name.clone(),
+                    id: saved.id.clone(),
+                    seconds,
+                    bytes: saved.bytes,
+                    files: saved.files,
+                    sent: saved.sent,
+                    sample: sample.collect(),
+                });
+            }
+            Ok((saved, _)) => {
+                let message = format!("could not read {}", saved.unreadable.join(", "));
+                state.last_failure = Some(Failed {
+                    at: Moment::now(),
+                    connector: Some(connector.name.clone()),
+                    message,
+                });
+            }
+            Err(error) => {
+                let message = error.to_string();
+                state.last_failure = Some(Failed {
+                    at: Moment::now(),
+                    connector: Some(connector.name.clone()),
+                    message,
+                });
+            }
+        }
+        change.write_backup_state(&state)
+    });
+    let (saved, created) = saved?;
+    // What was made is there, also where it cannot be noted.
+    noted.map_err(|error: Error| {
+        refusal!("backup {} is made, but cannot be noted: {error}", saved.id)
+    })?;
+    Ok(Done {
+        entry: entry.cloned(),
+        connector: connector.name.clone(),
+        id: saved.id,
+        created,
+        bytes: saved.bytes,
+        files: saved.files,
+        sent: saved.sent,
+        seconds,
+        upload_seconds: saved.upload_seconds,
+        unreadable: saved.unreadable,
+    })
+}

@@ -1,0 +1,314 @@
+//! Which backups there are, and the one that somebody means.
+
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::domain::{
+    AppName, BackupDocument, BackupReference, Connector, ConnectorName, Entry, EntryName, Error,
+    Moment, Result,
+};
+use crate::host::restic::{Listed, Repository, understood};
+use crate::ops::backups::{STORE, TAG, open_to, this_host};
+use crate::ops::{access, apps};
+use crate::storage::backing_up::{self, DOCUMENT};
+
+/// How many digits of an id are shown.
+const SHOWN: usize = 8;
+
+/// The sizes of an entry that are in its backups' tags, and what else they say.
+const APP: &str = "app";
+const ENTRY: &str = "entry";
+const BYTES: &str = "bytes";
+const FILES: &str = "files";
+
+/// How a backup of the store is named where an entry's name would be.
+pub(crate) const STORE_NAME: &str = "store";
+
+/// The tag of a backup in which some files are missing.
+pub(crate) const PARTIAL: &str = "partial";
+
+/// A backup, as it is listed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Backup {
+    /// Its id at its destination, in hexadecimal digits.
+    pub id: String,
+    /// The entry; none for the plugin's own store.
+    pub entry: Option<EntryName>,
+    #[serde(with = "crate::domain::moment::written")]
+    pub created: Moment,
+    pub bytes: Option<u64>,
+    pub files: Option<u64>,
+    /// Whether nothing is missing in it.
+    pub whole: bool,
+    pub connector: ConnectorName,
+    /// The host that made it.
+    pub host: String,
+    /// The apps that mounted the entry then.
+    pub apps: Vec<AppName>,
+}
+
+impl Backup {
+    fn of(listed: &Listed, connector: &Connector) -> Option<Self> {
+        let number = |name| listed.tag(name).and_then(|number| number.parse().ok());
+        let entry = listed.tag(ENTRY).and_then(|name| EntryName::parse(name).ok());
+        let has = |wanted: &str| listed.tags.iter().any(|tag| tag == wanted);
+        if entry.is_none() && !has(STORE) {
+            return None;
+        }
+        let app = |tag: &String| {
+            let name = tag.strip_prefix(APP)?.strip_prefix('=')?;
+            AppName::parse(name).ok()
+        };
+        Some(Self {
+            id: listed.id.clone(),
+            entry,
+            created: listed.created(),
+            bytes: number(BYTES),
+            files: number(FILES),
+            whole: !has(PARTIAL),
+            connector: connector.name.clone(),
+            host: listed.hostname.clone(),
+            apps: listed.tags.iter().filter_map(app).collect(),
+        })
+    }
+
+    pub(crate) fn short_id(&self) -> &str {
+        self.id.get(..SHOWN).unwrap_or(&self.id)
+    }
+
+    /// What it is a backup of, for people.
+    pub(crate) fn subject(&self) -> &str {
+        self.entry.as_ref().map_or("(the store)", EntryName::as_str)
+    }
+
+    /// Whether the caller may see it: who sees every app, and who sees an app that mounted the entry when this host made it.
+    fn is_seen(&self, sees_all: bool, context: &Context) -> Result<bool> {
+        if sees_all {
+            return Ok(true);
+        }
+        let is_own = self.host == this_host() && self.entry.is_some();
+        Ok(is_own && !apps::visible(&context.environment, self.apps.clone())?.is_empty())
+    }
+}
+
+/// The tags of a backup of an entry, or of the store.
+pub(crate) fn tags(
+    entry: Option<&EntryName>,
+    apps: &[AppName],
+    size: Option<(u64, u64)>,
+) -> Vec<String> {
+    let mut tags = vec![TAG.to_owned()];
+    match entry {
+        Some(name) => tags.push(format!("{ENTRY}={name}")),
+        None => tags.push(STORE.to_owned()),
+    }
+    tags.extend(apps.iter().map(|app| format!("{APP}={app}")));
+    if let Some((bytes, files)) = size {
+        tags.extend([format!("{BYTES}={bytes}"), format!("{FILES}={files}")]);
+    }
+    tags
+}
+
+/// What restic finds the backups of an entry by, or those of the store.
+pub(crate) fn filter(entry: Option<&EntryName>) -> String {
+    match entry {
+        Some(name) => format!("{TAG},{ENTRY}={name}"),
+        None => format!("{TAG},{STORE}"),
+    }
+}
+
+/// The backups of an entry at a destination, or all that are there, oldest first, as far as the caller may see them.
+pub(crate) fn at(
+    connector: &Connector,
+    repository: &Repository,
+    entry: Option<&EntryName>,
+    context: &Context,
+) -> Result<Vec<Backup>> {
+    let tags = entry.map_or_else(|| TAG.to_owned(), |name| filter(Some(name)));
+    let listed = repository.backups(&tags, None).map_err(|failure| failure.told(connector))?;
+    let sees_all = access::must_see_every_app("", context).is_ok();
+    let mut backups = Vec::new();
+    for backup in listed.iter().filter_map(|listed| Backup::of(listed, connector)) {
+        if backup.is_seen(sees_all, context)? {
+            backups.push(backup);
+        }
+    }
+    Ok(backups)
+}
+
+/// The destinations at which to look: the one that is named, or all that are open to the caller.
+pub(crate) fn places(from: Option<&str>, context: &Context) -> Result<Vec<Connector>> {
+    let all = context.store.apps()?;
+    match from {
+        Some(_) => Ok(vec![super::destination(from, &all, context)?]),
+        None => open_to(&all, context),
+    }
+}
+
+/// The backups at some destinations, oldest first, and why some could not be listed. One that has no repository yet has none.
+pub(crate) fn all(
+    places: &[Connector],
+    entry: Option<&EntryName>,
+    context: &Context,
+) -> (Vec<Backup>, Vec<Error>) {
+    let (mut backups, mut problems) = (Vec::new(), Vec::new());
+    for connector in places {
+        let found =
+            backing_up::repository(&context.store, &connector.name).and_then(|repository| {
+                match repository.id().map_err(|failure| failure.told(connector))? {
+                    Some(_) => at(connector, &repository, entry, context),
+                    None => Ok(Vec::new()),
+                }
+            });
+        match found {
+            Ok(found) => backups.extend(found),
+            Err(error) => problems.push(error),
+        }
+    }
+    backups.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    (backups, problems)
+}
+
+/// A backup that was found, and the destination that has it.
+pub(crate) struct Found {
+    pub backup: Backup,
+    pub connector: Connector,
+}
+
+impl Found {
+    /// The one backup that somebody means.
+    /// Fails where there is none or several, saying what there is.
+    pub(crate) fn of(
+        text: &str,
+        place: (Option<&str>, Option<&str>),
+        context: &Context,
+    ) -> Result<Self> {
+        Self::of_reference(&BackupReference::parse(text)?, place, context)
+    }
+
+    pub(crate) fn of_reference(
+        reference: &BackupReference,
+        (from, host): (Option<&str>, Option<&str>),
+        context: &Context,
+    ) -> Result<Self> {
+        let text = reference;
+        let places = places(from, context)?;
+        refuse_if!(
+            places.is_empty(),
+            "there is no destination for backups; name its server first: dokku storage:connectors:create NAME --type s3|sftp|rclone|local|rest --key-file PATH"
+        );
+        let entry = match reference {
+            BackupReference::Entry { name, .. } => Some(name),
+            BackupReference::Id(_) => None,
+        };
+        let (mut backups, mut problems) = all(&places, entry, context);
+        backups.retain(|backup| host.is_none_or(|host| backup.host == host));
+        let found = match reference {
+            BackupReference::Id(id) => of_id(id, &backups)?,
+            BackupReference::Entry { name, before } => of_entry(name, *before, &backups)?,
+        };
+        let Some(backup) = found.cloned() else {
+            if problems.is_empty() {
+                refuse!(
+                    "there is no backup {text}; those that there are: dokku storage:backups:list"
+                );
+            }
+            return Err(problems.swap_remove(0));
+        };
+        let connector = places.into_iter().find(|place| place.name == backup.connector);
+        let connector = connector.ok_or_else(|| refusal!("there is no backup {text}"))?;
+        Ok(Self { backup, connector })
+    }
+
+    /// The last backup of the store, of this host or of the one that is named.
+    pub(crate) fn of_store(
+        (from, host): (Option<&str>, Option<&str>),
+        context: &Context,
+    ) -> Result<Self> {
+        let places = places(from, context)?;
+        let (mut backups, mut problems) = all(&places, None, context);
+        backups.retain(|backup| backup.entry.is_none());
+        backups.retain(|backup| host.is_none_or(|host| backup.host == host));
+        let mut hosts: Vec<&str> = backups.iter().map(|backup| backup.host.as_str()).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        let here = this_host();
+        if hosts.len() > 1 && !hosts.contains(&here.as_str()) {
+            refuse!(
+                "several hosts have backups of their store: {}; name one with --host",
+                hosts.join(", ")
+            );
+        }
+        if hosts.len() > 1 {
+            backups.retain(|backup| backup.host == here);
+        }
+        let Some(backup) = backups.pop() else {
+            refuse_if!(
+                problems.is_empty(),
+                "there is no backup of the store at a destination of this host; storage:backups:create --all makes one"
+            );
+            return Err(problems.swap_remove(0));
+        };
+        let connector = places.into_iter().find(|place| place.name == backup.connector);
+        let connector = connector.ok_or_else(|| refusal!("there is no backup of the store"))?;
+        Ok(Self { backup, connector })
+    }
+
+    /// The entry that the backup is of.
+    pub(crate) fn entry_of(&self, document: &BackupDocument) -> Result<Entry> {
+        document.entry.clone().ok_or_else(|| {
+            refusal!(
+                "backup {} is of the store and not of an entry; restore it: dokku storage:backups:restore-store",
+                self.backup.short_id()
+            )
+        })
+    }
+
+    /// The document of the backup.
+    pub(crate) fn document(&self, repository: &Repository) -> Result<BackupDocument> {
+        let path = format!("/{DOCUMENT}");
+        let words = ["dump", "--no-lock", "--", &self.backup.id, &path];
+        let answer = repository.ask(&words).map_err(|failure| failure.told(&self.connector))?;
+        let document: BackupDocument = understood(&answer.stdout)?;
+        refuse_if!(
+            document.is_newer(),
+            "backup {} was made by a newer version of this plugin; install that one first",
+            self.backup.short_id()
+        );
+        Ok(document)
+    }
+}
+
+fn of_id<'a>(id: &str, backups: &'a [Backup]) -> Result<Option<&'a Backup>> {
+    let mut matching = backups.iter().filter(|backup| backup.id.starts_with(id));
+    let first = matching.next();
+    refuse_if!(
+        first.is_some() && matching.next().is_some(),
+        "several backups begin with {id}; give more of the id, or name the destination with --from"
+    );
+    Ok(first)
+}
+
+/// The last backup of an entry before a moment: this host's, else the one other host's that has some.
+fn of_entry<'a>(
+    name: &EntryName,
+    before: Option<Moment>,
+    backups: &'a [Backup],
+) -> Result<Option<&'a Backup>> {
+    let is_early = |backup: &&Backup| before.is_none_or(|before| backup.created < before);
+    let here = this_host();
+    let own = backups.iter().filter(is_early).rfind(|backup| backup.host == here);
+    if own.is_some() {
+        return Ok(own);
+    }
+    let mut hosts: Vec<&str> =
+        backups.iter().filter(is_early).map(|backup| backup.host.as_str()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    refuse_if!(
+        hosts.len() > 1,
+        "several hosts have backups of storage entry \"{name}\": {}; name one with --host",
+        hosts.join(", ")
+    );
+    Ok(backups.iter().rfind(is_early))
+}

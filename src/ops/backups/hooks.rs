@@ -1,0 +1,83 @@
+//! Running an entry's commands around the copy that becomes a backup: in a container of an app, or in one of the entry's own.
+
+use crate::context::Context;
+use crate::docker::Docker;
+use crate::domain::{Attachment, ContainerPath, Entry, Result, Source};
+use crate::ops::snapshots::containers_with;
+use crate::types;
+
+/// Where the entry is in a container of its own.
+const PLACE: &str = "/data";
+
+/// Runs what is to be run before the copy.
+/// Fails with its output where it fails; there is no backup then.
+pub(crate) fn before(entry: &Entry, context: &mut Context) -> Result<()> {
+    run("backup-before", &entry.backup.before, entry, context)
+}
+
+/// Runs what is to be run after the copy, whether that was made or not.
+pub(crate) fn after(entry: &Entry, context: &mut Context) -> Result<()> {
+    run("backup-after", &entry.backup.after, entry, context)
+}
+
+fn run(property: &str, command: &str, entry: &Entry, context: &mut Context) -> Result<()> {
+    if command.is_empty() {
+        return Ok(());
+    }
+    context.out.flush()?;
+    let mut words = if entry.backup.image.is_empty() {
+        in_container(property, entry, context)?
+    } else {
+        in_own_container(entry, context)?
+    };
+    words.extend(["sh", "-c", command].map(str::to_owned));
+    let answer = Docker(&context.environment).client(&words).run()?;
+    refuse_if!(
+        !answer.is_ok(),
+        "{property} of storage entry \"{}\" failed with status {}, so that there is no backup: {}",
+        entry.name,
+        answer.status,
+        answer.reason()
+    );
+    Ok(())
+}
+
+/// The words that run something in a running container of an app that mounts the entry.
+fn in_container(property: &str, entry: &Entry, context: &Context) -> Result<Vec<String>> {
+    let containers = containers_with(entry, context)
+        .ok_or_else(|| refusal!("Docker does not answer, so {property} cannot run"))?;
+    let hooks = &entry.backup;
+    let is_it = |app: &str, process_type: Option<&str>| {
+        hooks.apps.iter().any(|allowed| allowed.as_str() == app)
+            && (hooks.process_type.is_empty() || process_type == Some(&hooks.process_type))
+    };
+    let found = containers.iter().find(|container| {
+        !container.is_paused
+            && !container.is_one_off
+            && is_it(&container.app, container.process_type.as_deref())
+    });
+    let Some(found) = found else {
+        let name = &entry.name;
+        let of_type = match hooks.process_type.as_str() {
+            "" => String::new(),
+            process_type => format!(" of process type {process_type}"),
+        };
+        refuse!(
+            "{property} of storage entry \"{name}\" has no running container{of_type} to run in: start the app, or run it in a container of its own: dokku storage:set {name} backup-image IMAGE; where the entry was mounted after {property} was set, set it again"
+        );
+    };
+    Ok(vec!["exec".to_owned(), found.id.clone()])
+}
+
+/// The words that run something in a new container with the entry at `/data`.
+fn in_own_container(entry: &Entry, context: &Context) -> Result<Vec<String>> {
+    let mut words: Vec<String> = ["run", "--rm", "--network", "none"].map(str::to_owned).into();
+    let attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(PLACE)?);
+    let source = match entry.host_path {
+        Some(Source::Path(_)) => context.as_docker_sees_it(entry.shown_source())?,
+        _ => entry.shown_source().to_owned(),
+    };
+    words.extend(types::of(entry).words(&source, entry, &attachment));
+    words.extend(["--entrypoint".to_owned(), String::new(), entry.backup.image.clone()]);
+    Ok(words)
+}

@@ -1,0 +1,189 @@
+//! Backups: an entry's data and settings, stored by restic at a destination.
+//!
+//! # How backups are made and restored
+//!
+//! A destination is a connector, and has one repository, which the first backup makes. A backup is one snapshot of restic's: the
+//! directory (or file) `data`, and `entry.json` with the entry and its mounts. Its tags say whose it is (`entry=NAME`, or
+//! `store`), which apps mounted it (`app=NAME`), and what it holds (`bytes=`, `files=`). Several hosts may share a repository.
+//!
+//! A backup is made of a copy, as a snapshot is: the entry is locked, its containers may be paused, the data is copied under a
+//! hidden name, and everybody goes on. Then the copy is uploaded, and removed. restic compares size and time of the files with the
+//! backup before, and sends what is new. Commands of this host work on a repository one at a time, by the lock of its name;
+//! restic's own locks are for those of other hosts, and for who calls restic by hand.
+//!
+//! A restore puts the data under a hidden name, looks through it (`src/storage/backing_up.rs`), and makes it a new entry, or
+//! puts it in an entry's place as a snapshot is put there.
+//!
+//! What this host remembers of its backups is in `src/store/backups.rs`; a restore needs none of it.
+
+pub(crate) mod browse;
+pub(crate) mod create;
+pub(crate) mod find;
+mod hooks;
+pub(crate) mod restore;
+pub(crate) mod stored;
+pub(crate) mod tidy;
+mod volume;
+
+use std::time::{Duration, Instant};
+
+use crate::context::Context;
+use crate::domain::{AppName, Connector, ConnectorName, Result, is_of};
+use crate::host::environment;
+use crate::host::restic::{Failure, Lock, Repository};
+use crate::ops::{access, apps};
+use crate::storage::backing_up;
+use crate::store::Work;
+
+/// The tag that all backups have.
+pub(crate) const TAG: &str = "dokku-storage";
+
+/// The tag of a backup of the store itself.
+pub(crate) const STORE: &str = "store";
+
+/// When a command says what it waits for.
+const SAID_AFTER: Duration = Duration::from_secs(1);
+
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// A destination at which this command works, alone on this host.
+pub(crate) struct Destination {
+    pub connector: Connector,
+    pub repository: Repository,
+    _work: Work,
+}
+
+impl Destination {
+    /// Waits until no other command of this host works there.
+    pub(crate) fn take(connector: &Connector, context: &mut Context) -> Result<Self> {
+        let begin = Instant::now();
+        let mut is_said = false;
+        let work = loop {
+            if let Some(work) =
+                context.store.work_alone(&format!("repository {}", connector.name))?
+            {
+                break work;
+            }
+            if !is_said && begin.elapsed() >= SAID_AFTER {
+                context.out.warn(&format!(
+                    "Waiting for another command that works on the repository of connector {}",
+                    connector.name
+                ));
+                context.out.flush()?;
+                is_said = true;
+            }
+            std::thread::sleep(PAUSE);
+        };
+        let repository = backing_up::repository(&context.store, &connector.name)?;
+        Ok(Self { connector: connector.clone(), repository, _work: work })
+    }
+
+    /// Does something with the repository. Where somebody works on it, a lock that is left of this host goes, and it is
+    /// tried once more.
+    pub(crate) fn with<T>(
+        &self,
+        context: &mut Context,
+        work: impl Fn(&Repository) -> Result<T, Failure>,
+    ) -> Result<T> {
+        match work(&self.repository) {
+            Err(Failure::Locked) => {
+                self.clear_own_locks(context)?;
+                work(&self.repository).map_err(|failure| failure.told(&self.connector))
+            }
+            other => other.map_err(|failure| failure.told(&self.connector)),
+        }
+    }
+
+    /// Makes sure that nobody keeps others out of the repository.
+    pub(crate) fn must_be_open(&self, context: &mut Context) -> Result<()> {
+        self.with(context, |repository| repository.ask(&["cat", "config"]).map(drop))
+    }
+
+    /// Removes the locks that killed commands of this host left.
+    /// Fails where others work on the repository, or say so; nothing is removed then.
+    pub(crate) fn clear_own_locks(&self, context: &mut Context) -> Result<()> {
+        let locks = self.repository.locks().map_err(|failure| failure.told(&self.connector))?;
+        let host = environment::node();
+        let (own, others): (Vec<Lock>, Vec<Lock>) =
+            locks.into_iter().partition(|lock| lock.hostname == host);
+        let name = &self.connector.name;
+        if let Some(lock) = own.iter().find(|lock| tidy::is_at_work(lock)) {
+            refuse!(
+                "restic works on the repository of connector {name} already (process {}); wait for its end",
+                lock.pid
+            );
+        }
+        if !others.is_empty() {
+            let told: Vec<String> = others.iter().map(tidy::told).collect();
+            refuse!(
+                "the repository of connector {name} is locked by {}; wait for their end, or, if nobody works there any more: dokku storage:backups:unlock {name}",
+                told.join(", ")
+            );
+        }
+        // restic itself takes a lock for alive whose process number somebody else has now.
+        self.repository
+            .ask(&["unlock", "--remove-all"])
+            .map_err(|failure| failure.told(&self.connector))?;
+        if !own.is_empty() {
+            context.out.warn(&format!(
+                "Removed a lock of this host's that a killed command left in the repository of connector {name}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The name by which backups know this host.
+pub(crate) fn this_host() -> String {
+    let node = environment::node();
+    if node.is_empty() || !is_of(&node, "._-") { "localhost".to_owned() } else { node }
+}
+
+/// The destinations that are open to the caller, for something of these apps: all of them to who sees every app.
+pub(crate) fn open_to(using: &[AppName], context: &Context) -> Result<Vec<Connector>> {
+    let sees_all = access::must_see_every_app("", context).is_ok();
+    let (mut connectors, _) = context.store.connectors()?;
+    connectors.retain(Connector::is_destination);
+    if sees_all {
+        return Ok(connectors);
+    }
+    let visible = apps::visible(&context.environment, using.to_vec())?;
+    connectors.retain(|connector| {
+        let scope = &connector.scope;
+        !scope.is_empty() && visible.iter().any(|app| scope.includes(app))
+    });
+    Ok(connectors)
+}
+
+/// The destination that is named, or the only one.
+pub(crate) fn destination(
+    named: Option<&str>,
+    using: &[AppName],
+    context: &Context,
+) -> Result<Connector> {
+    let mut open = open_to(using, context)?;
+    if let Some(name) = named {
+        let name = ConnectorName::parse(name)?;
+        if let Some(at) = open.iter().position(|connector| connector.name == name) {
+            return Ok(open.swap_remove(at));
+        }
+        if access::must_see_every_app("", context).is_ok() {
+            let connector = context.store.existing_connector(name.as_str())?;
+            refuse!(
+                "connector {name} of type {} is no destination for backups; dokku storage:connectors:info {name} shows what it has",
+                connector.type_name
+            );
+        }
+        refuse!("connector {:?} does not exist, or is not open to your apps", name.as_str());
+    }
+    match open.len() {
+        0 => Err(refusal!(
+            "there is no destination for backups; create one: dokku storage:connectors:create NAME --type s3|sftp|rclone|local|rest"
+        )),
+        1 => Ok(open.swap_remove(0)),
+        _ => {
+            let all: Vec<&str> = open.iter().map(|connector| connector.name.as_str()).collect();
+            Err(refusal!("there are several destinations; name one with --to: {}", all.join(", ")))
+        }
+    }
+}

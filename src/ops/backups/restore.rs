@@ -1,0 +1,283 @@
+//! Restoring backups: to a new entry, or in an entry's place.
+
+use crate::context::Context;
+use crate::domain::{
+    BackupDocument, BackupReference, DOCKER_LOCAL, Entry, EntryName, Hooks, Moment, Ownership,
+    Result, Source,
+};
+use crate::host::environment;
+use crate::ops::backups::find::Found;
+use crate::ops::backups::volume;
+use crate::ops::restore::{self, Replacement};
+use crate::ops::{Origin, access, backup, judge, populate};
+use crate::storage::backing_up::{self, Wanted};
+use crate::storage::{Staged, StorageRoot, clear_staged, root};
+use crate::store::changed_meanwhile;
+use crate::types;
+
+/// The longest name that an entry may have, in bytes.
+const LONGEST: usize = 45;
+
+/// What is to be restored of a backup, and how.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Options {
+    /// The paths below the data; all of it where there are none.
+    pub paths: Vec<String>,
+    /// Whether device nodes, set-uid bits and capabilities stay.
+    pub is_privileged: bool,
+}
+
+/// Restores a backup to a new entry, which has the settings of the backup's; `name` where another than its own is wanted.
+pub(crate) fn to_new(
+    found: &Found,
+    name: Option<EntryName>,
+    options: &Options,
+    context: &mut Context,
+) -> Result<Entry> {
+    let repository = backing_up::repository(&context.store, &found.connector.name)?;
+    let document = found.document(&repository)?;
+    let original = found.entry_of(&document)?;
+    let name = match name {
+        Some(name) => name,
+        None => free_name(&original.name, context)?,
+    };
+    let entry = renamed(&original, name, context)?;
+    refuse_if!(
+        context.store.entry(&entry.name)?.is_some(),
+        "storage entry \"{}\" exists already; choose another name with --as, or replace its data: --in-place",
+        entry.name
+    );
+    must_be_possible(&entry, options, context)?;
+    into_new(found, &document, (&entry, &as_it_is(&entry)), options, context)?;
+    Ok(entry)
+}
+
+/// A backup that a new entry is created from.
+pub(crate) struct Prepared {
+    found: Found,
+    document: BackupDocument,
+}
+
+impl Prepared {
+    /// Finds the backup, and gives the new entry the settings of the backup's where it has none of its own.
+    pub(crate) fn of(
+        reference: &BackupReference,
+        entry: &mut Entry,
+        context: &Context,
+    ) -> Result<Self> {
+        let found = Found::of_reference(reference, (None, None), context)?;
+        let repository = backing_up::repository(&context.store, &found.connector.name)?;
+        let document = found.document(&repository)?;
+        let original = renamed(&found.entry_of(&document)?, entry.name.clone(), context)?;
+        let is_other = entry.is_typed() && types::name_of(entry) != types::name_of(&original);
+        refuse_if!(
+            is_other,
+            "backup {} is of a {}; leave --type out, or give --type {}",
+            found.backup.short_id(),
+            types::name_of(&original),
+            types::name_of(&original)
+        );
+        entry.complete_from(&original);
+        if !entry.is_typed() {
+            entry.host_path.clone_from(&original.host_path);
+        }
+        Ok(Self { found, document })
+    }
+
+    /// Creates the entry; `chown` where its owner was chosen.
+    pub(crate) fn put(
+        self,
+        entry: &Entry,
+        chown: Option<Ownership>,
+        context: &mut Context,
+    ) -> Result<()> {
+        let wants = Entry { chown, ..as_it_is(entry) };
+        into_new(&self.found, &self.document, (entry, &wants), &Options::default(), context)
+    }
+}
+
+/// An entry whose owners and modes are those of the backup.
+pub(super) fn as_it_is(entry: &Entry) -> Entry {
+    Entry { chown: None, mode: None, ..entry.clone() }
+}
+
+/// Populates a new entry with a backup; what `wants` says of owner and mode is given to the data.
+pub(super) fn into_new(
+    found: &Found,
+    document: &BackupDocument,
+    (entry, wants): (&Entry, &Entry),
+    options: &Options,
+    context: &mut Context,
+) -> Result<()> {
+    if entry.is_volume() {
+        let unpacked = unpack(found, document, &entry.name, options, context)?;
+        return volume::create(entry, unpacked.name(), context);
+    }
+    let unpacked = unpack(found, document, &entry.name, options, context)?;
+    if let Some(place) = backup::place(entry, context).filter(|place| place.contains('/')) {
+        return below(entry, &unpacked, &place, context);
+    }
+    let origin = Origin::Unpacked(unpacked.name().to_owned());
+    populate::create(entry, wants, &origin, context)
+}
+
+/// Registers an entry whose data is a part of another directory, and puts the data there.
+fn below(entry: &Entry, staged: &Staged, place: &str, context: &Context) -> Result<()> {
+    let path = context.store.layout().directory(place);
+    let is_empty = std::fs::read_dir(&path).map_or(true, |mut names| names.next().is_none());
+    refuse_if!(!is_empty, "{} is there already, and stays as it is", path.display());
+    StorageRoot::of(context).move_below(staged.name(), place)?;
+    context.store.change(|change| match change.store().entry(&entry.name)? {
+        None => change.write_entry(entry),
+        Some(_) => Err(changed_meanwhile(&entry.name)),
+    })
+}
+
+/// Replaces an entry's data with that of a backup, or only some paths of it.
+pub(crate) fn in_place(
+    found: &Found,
+    entry: &Entry,
+    (options, stop): (&Options, bool),
+    context: &mut Context,
+) -> Result<()> {
+    refuse_if!(
+        entry.is_volume(),
+        "the data of storage entry \"{}\" is in a Docker volume, which cannot be replaced in one step; restore to a new entry: --as NEW",
+        entry.name
+    );
+    let kind = restore::check(entry, stop, context)?;
+    must_be_possible(entry, options, context)?;
+    let repository = backing_up::repository(&context.store, &found.connector.name)?;
+    let document = found.document(&repository)?;
+    let original = found.entry_of(&document)?;
+    let own = types::of(entry).place();
+    refuse_if!(
+        types::of(&original).place() != own,
+        "backup {} is of a {}, and storage entry \"{}\" is a {}; restore to a new entry: --as NEW",
+        found.backup.short_id(),
+        types::name_of(&original),
+        entry.name,
+        types::name_of(entry)
+    );
+    let unpacked = unpack(found, &document, &entry.name, options, context)?;
+    let what = format!("backup {}", found.backup.short_id());
+    let whole = if options.paths.is_empty() {
+        unpacked
+    } else {
+        kind.ready(entry, context)?;
+        let whole = Staged::new(entry.name.as_str(), context)?;
+        root::copy(entry.name.as_str(), whole.name(), context)?;
+        let from = unpacked.name();
+        StorageRoot::of(context).graft(from, whole.name(), &options.paths)?;
+        whole
+    };
+    let by = Replacement { name: whole.name(), what, snapshot: None };
+    restore::replace(entry, kind, &by, stop, context)
+}
+
+fn unpack(
+    found: &Found,
+    document: &BackupDocument,
+    name: &EntryName,
+    options: &Options,
+    context: &mut Context,
+) -> Result<Staged> {
+    clear_staged(context);
+    // A new store has none yet.
+    let storage = context.store.layout().storage().to_path_buf();
+    root::make(&storage, context)?;
+    let staged = Staged::new(name.as_str(), context)?;
+    let around = Staged::new(name.as_str(), context)?;
+    let wanted = Wanted {
+        id: found.backup.id.clone(),
+        paths: options.paths.clone(),
+        holes: document.holes.clone(),
+        is_privileged: options.is_privileged,
+    };
+    context.out.flush()?;
+    let names = (around.name(), staged.name());
+    let connector = &found.connector.name;
+    let restored = StorageRoot::of(context).restore(&context.store, connector, names, &wanted)?;
+    let weakened = restored.done(&found.connector)?;
+    if weakened > 0 {
+        context.out.warn(&format!(
+            "{weakened} files came back without set-uid bits and capabilities, or were device nodes and did not come back; --privileged restores them where the entry's owner is root"
+        ));
+    }
+    Ok(staged)
+}
+
+/// Refuses what could give somebody rights on this host, where the entry is not root's.
+fn must_be_possible(entry: &Entry, options: &Options, context: &Context) -> Result<()> {
+    if !options.is_privileged {
+        return Ok(());
+    }
+    access::must_see_every_app("--privileged restores device nodes and set-uid bits", context)?;
+    let ids = entry.chown.as_ref().and_then(Ownership::container_ids);
+    refuse_if!(
+        ids.is_none_or(|(uid, _)| uid != 0),
+        "--privileged is for entries whose owner is root, and storage entry \"{}\" is not: dokku storage:set NAME chown root",
+        entry.name
+    );
+    Ok(())
+}
+
+/// The entry of a backup as a new one of this host, under its own name or another.
+pub(super) fn renamed(original: &Entry, name: EntryName, context: &Context) -> Result<Entry> {
+    let mut entry = original.clone();
+    refuse_if!(
+        entry.scheduler != DOCKER_LOCAL,
+        "storage entry \"{}\" of the backup is for scheduler {}, which has no backups here",
+        entry.name,
+        entry.scheduler
+    );
+    if !entry.node.is_empty() {
+        entry.node = environment::node();
+    }
+    if entry.is_volume() {
+        let is_named_like_it = entry.shown_source() == original.name.as_str();
+        if name != original.name || !is_named_like_it {
+            entry.host_path = Some(Source::parse(name.as_str())?);
+        }
+    } else {
+        entry.host_path = Some(Source::parse(&root::default_path(context, name.as_str()))?);
+    }
+    entry.auto_volume = None;
+    if name != original.name {
+        // Whose containers they may run in was said for the original.
+        entry.backup = Hooks::default();
+    }
+    entry.name = name;
+    if let Some(source) = entry.host_path.clone().filter(|_| entry.is_volume()) {
+        judge::source(&source, Some(&entry.name), None, context)?;
+    }
+    Ok(entry)
+}
+
+/// An entry of another host as it is on this one, under its own name; one whose data is not below the storage root stays as it is.
+pub(super) fn renamed_or_same(original: &Entry, context: &Context) -> Result<Entry> {
+    let is_default = |path: &str| {
+        std::path::Path::new(path).ends_with(format!("data/storage/{}", original.name))
+    };
+    match &original.host_path {
+        Some(Source::Path(path)) if is_default(path.as_str()) => {
+            renamed(original, original.name.clone(), context)
+        }
+        _ => Ok(original.clone()),
+    }
+}
+
+/// The name of a backup's entry where that is free, else one that follows from it.
+fn free_name(name: &EntryName, context: &Context) -> Result<EntryName> {
+    let is_free = |name: &EntryName| -> Result<bool> {
+        let directory = context.store.layout().directory(name.as_str());
+        Ok(context.store.entry(name)?.is_none() && std::fs::symlink_metadata(directory).is_err())
+    };
+    if is_free(name)? {
+        return Ok(name.clone());
+    }
+    let stamp = Moment::now().stamp();
+    let kept = name.as_str().get(..name.as_str().len().min(LONGEST - stamp.len() - 1));
+    let kept = kept.unwrap_or("restored").trim_end_matches('-');
+    EntryName::parse(&format!("{kept}-{stamp}"))
+}

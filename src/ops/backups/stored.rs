@@ -1,0 +1,261 @@
+//! Backups of the plugin's own store: entries, mounts, settings of apps, connectors with their secrets, the policy and the
+//! schedules. With them and the backups of the entries, another host has the storage of all apps again.
+
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::domain::{AppName, Entry, EntryName, Error, Result, SCHEMA_VERSION};
+use crate::ops::backups::find::{self, Found};
+use crate::ops::backups::restore;
+use crate::ops::mount::refuse_collision;
+use crate::storage::backing_up::{self, DATA};
+use crate::storage::{Staged, clear_staged, root};
+use crate::store::{MountsFile, app_directories, files};
+
+/// What of the registry is in a backup: directories, and single files. Notes of snapshots and of the trash are about data that is
+/// on the host that was lost.
+const OF_REGISTRY: [&str; 4] = ["connectors", "entries", "policy.json", "backups/schedules"];
+
+const REGISTRY: &str = "registry";
+const APPS: &str = "apps";
+
+/// The directory of the entries in a backup.
+const ENTRIES: &str = "registry/entries";
+
+/// Copies what of the store is in a backup to a directory, which is made; nobody changes it meanwhile.
+pub(super) fn copy(to: &Path, context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        let layout = change.store().layout();
+        make(to)?;
+        for name in OF_REGISTRY {
+            copy_below(&layout.registry().join(name), &to.join(REGISTRY).join(name))?;
+        }
+        copy_below(layout.apps(), &to.join(APPS))
+    })
+}
+
+/// Copies a file, or the files of a directory and of those below it. Hidden ones are caches, locks and the like.
+fn copy_below(from: &Path, to: &Path) -> Result<()> {
+    let found = match std::fs::symlink_metadata(from) {
+        Ok(found) => found,
+        Err(error) if files::is_absent(&error) => return Ok(()),
+        Err(error) => return Err(Error::system("read", from)(error)),
+    };
+    if found.is_file() {
+        let content = files::read(from)?.unwrap_or_default();
+        if let Some(parent) = to.parent() {
+            make(parent)?;
+        }
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
+        return made
+            .and_then(|mut file| file.write_all(&content))
+            .map_err(Error::system("write", to));
+    }
+    if !found.is_dir() {
+        return Ok(());
+    }
+    make(to)?;
+    for name in names(from)? {
+        copy_below(&from.join(&name), &to.join(&name))?;
+    }
+    Ok(())
+}
+
+fn make(directory: &Path) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.map_err(Error::system("create", directory))
+}
+
+/// The names in a directory that are not hidden; none where there is no such directory.
+fn names(directory: &Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(Error::system("read", directory)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(Error::system("read", directory))?;
+        names.extend(entry.file_name().into_string().ok().filter(|name| !name.starts_with('.')));
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// What a restore of the store came to.
+#[derive(Debug, Default, serde::Serialize)]
+pub(crate) struct Restored {
+    /// The entries whose data was restored.
+    pub populated: Vec<EntryName>,
+    /// The entries that are registered, without data: it is elsewhere, or there is no backup of it.
+    pub registered: Vec<EntryName>,
+    /// The entries that were here already, and stay as they are.
+    pub kept: Vec<EntryName>,
+    /// The apps that are not on this host yet.
+    pub missing_apps: Vec<AppName>,
+    /// What could not be restored, and why.
+    pub problems: Vec<String>,
+}
+
+/// Restores the store from its last backup, and the data of the entries that are not here. What is here stays as it is, so that
+/// it can be run again.
+pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> {
+    clear_staged(context);
+    let storage = context.store.layout().storage().to_path_buf();
+    root::make(&storage, context)?;
+    let staged = Staged::new(find::STORE_NAME, context)?;
+    make(&staged.path())?;
+    let repository = backing_up::repository(&context.store, &found.connector.name)?;
+    let target = format!("--target={}", staged.path().display());
+    let words = ["restore", "--no-lock", &target, "--", &found.backup.id];
+    context.out.flush()?;
+    // It runs without root's rights, so that all of it is the caller's.
+    repository.have(&words).map_err(|failure| failure.told(&found.connector))?;
+    let top = staged.path().join(DATA);
+    let mut restored = Restored::default();
+    register_rest(&top, context)?;
+    let (backups, _) = find::all(std::slice::from_ref(&found.connector), None, context);
+    for entry in entries(&top.join(ENTRIES))? {
+        let name = entry.name.clone();
+        if context.store.entry(&name)?.is_some() {
+            restored.kept.push(name);
+            continue;
+        }
+        let last = backups
+            .iter()
+            .rfind(|b| b.entry.as_ref() == Some(&name) && b.host == found.backup.host && b.whole);
+        let entry = restore::renamed_or_same(&entry, context)?;
+        let Some(backup) = last else {
+            context.store.change(|change| match change.store().entry(&name)? {
+                None => change.write_entry(&entry),
+                Some(_) => Ok(()),
+            })?;
+            restored.registered.push(name);
+            continue;
+        };
+        let of = Found { backup: backup.clone(), connector: found.connector.clone() };
+        match data(&of, &entry, context) {
+            Ok(()) => {
+                context.out.detail(&format!("Restored storage entry {name}"));
+                restored.populated.push(name);
+            }
+            Err(error) => restored.problems.push(format!("{name}: {error}")),
+        }
+    }
+    mount(&top.join(APPS), &mut restored, context)?;
+    Ok(restored)
+}
+
+fn data(found: &Found, entry: &Entry, context: &mut Context) -> Result<()> {
+    let repository = backing_up::repository(&context.store, &found.connector.name)?;
+    let document = found.document(&repository)?;
+    let both = (entry, &restore::as_it_is(entry));
+    restore::into_new(found, &document, both, &restore::Options::default(), context)
+}
+
+/// Writes connectors, policy and schedules, where there are none.
+fn register_rest(top: &Path, context: &Context) -> Result<()> {
+    let registry = context.store.layout().registry();
+    let from = top.join(REGISTRY);
+    let mut missing: Vec<(PathBuf, Vec<u8>)> = Vec::new();
+    for name in OF_REGISTRY.iter().filter(|name| **name != "entries") {
+        let place = from.join(name);
+        let files = if place.is_dir() {
+            names(&place)?.into_iter().map(|file| format!("{name}/{file}")).collect()
+        } else {
+            vec![(*name).to_owned()]
+        };
+        for file in files {
+            if let Some(content) = files::read(&from.join(&file))? {
+                missing.push((registry.join(&file), content));
+            }
+        }
+    }
+    context.store.change(|change| {
+        for (path, content) in missing {
+            if std::fs::symlink_metadata(&path).is_err() {
+                change.write(path, content);
+            }
+        }
+        Ok(())
+    })
+}
+
+fn entries(directory: &Path) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    for name in names(directory)? {
+        let path = directory.join(&name);
+        let content = files::read(&path)?.unwrap_or_default();
+        let entry: Entry = serde_json::from_slice(&content)
+            .map_err(|error| Error::unreadable(&path, error.to_string()))?;
+        refuse_if!(
+            entry.schema_version > SCHEMA_VERSION,
+            "storage entry \"{}\" of the backup was written by a newer version of this plugin; install that one first",
+            entry.name
+        );
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+/// Mounts what was mounted in the apps that this host has, and writes their settings where there are none.
+fn mount(from: &Path, restored: &mut Restored, context: &Context) -> Result<()> {
+    let here: Vec<AppName> = match context.store.apps_root() {
+        Some(root) => app_directories(root)?,
+        None => Vec::new(),
+    };
+    let mut found: BTreeMap<AppName, PathBuf> = BTreeMap::new();
+    for name in names(from)? {
+        if let Ok(app) = AppName::parse(&name) {
+            found.insert(app, from.join(name));
+        }
+    }
+    for (app, directory) in found {
+        if context.environment.is_dokku() && !here.contains(&app) {
+            restored.missing_apps.push(app);
+            continue;
+        }
+        if let Err(error) = mount_app(&app, &directory, context) {
+            restored.problems.push(format!("{app}: {error}"));
+        }
+    }
+    Ok(())
+}
+
+fn mount_app(app: &AppName, directory: &Path, context: &Context) -> Result<()> {
+    let path = directory.join("mounts");
+    let mounted = files::read(&path)?.unwrap_or_default();
+    let wanted = MountsFile::parse(&path, &mounted).and_then(MountsFile::whole)?;
+    let mut settings = Vec::new();
+    for name in names(directory)?.into_iter().filter(|name| name != "mounts") {
+        if let Some(content) = files::read(&directory.join(&name))? {
+            settings.push((context.store.layout().app(app).join(name), content));
+        }
+    }
+    context.store.change(|change| {
+        let mut mounts = change.store().mounts_file(app)?.whole()?;
+        let mut is_changed = false;
+        for attachment in wanted.attachments() {
+            let is_there = mounts.attachments().any(|other| other.is_same_mount(attachment));
+            if is_there || change.store().entry(&attachment.entry_name)?.is_none() {
+                continue;
+            }
+            refuse_collision(app, attachment, mounts.attachments())?;
+            mounts.push(attachment.clone());
+            is_changed = true;
+        }
+        if is_changed {
+            change.write_mounts(app, &mounts);
+        }
+        for (path, content) in settings {
+            if std::fs::symlink_metadata(&path).is_err() {
+                change.write(path, content);
+            }
+        }
+        Ok(())
+    })
+}

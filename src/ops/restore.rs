@@ -1,0 +1,276 @@
+//! Putting other data in an entry's place: a snapshot, or what was restored from a backup. What it replaces is kept as a
+//! snapshot.
+
+use crate::context::Context;
+use crate::docker::{Container, containers};
+use crate::domain::{AppName, Entry, Error, Made, Moment, Result, Snapshot, SnapshotName};
+use crate::ops::snapshots::{containers_with, existing, must_be_free};
+use crate::ops::{Places, access, apps, places};
+use crate::storage::{SnapshotKind, Staged, clear_staged, root, sized, snapshots};
+use crate::store::Store;
+use crate::types;
+
+/// What takes the place of an entry's data.
+pub(crate) struct Replacement<'a> {
+    /// Its name in the storage root.
+    pub name: &'a str,
+    /// What it is, as in "restored from …".
+    pub what: String,
+    /// The snapshot that it is, which stays; what is none is moved rather than copied where it can be.
+    pub snapshot: Option<&'a Snapshot>,
+}
+
+/// Checks that an entry's data can be replaced now, before anything is made ready; `stop` where running containers are
+/// stopped for it.
+pub(crate) fn check(entry: &Entry, stop: bool, context: &mut Context) -> Result<SnapshotKind> {
+    let kind = types::snapshot_kind(entry, "a snapshot", context)?;
+    kind.must_be_movable(entry, context)?;
+    must_be_alone(entry, context)?;
+    if stop {
+        using(entry, context)?;
+    } else if !must_be_unused(entry, context)? {
+        context.out.warn(&format!(
+            "Docker does not answer, so nobody knows whether a container has storage entry \"{}\" mounted",
+            entry.name
+        ));
+    }
+    Ok(kind)
+}
+
+/// Replaces an entry's data, which was checked before. The caller holds the entry's lock.
+pub(crate) fn replace(
+    entry: &Entry,
+    kind: SnapshotKind,
+    by: &Replacement<'_>,
+    stops: bool,
+    context: &mut Context,
+) -> Result<()> {
+    let mut before = before(entry, &context.store)?;
+    clear_staged(context);
+    let staged = Staged::new(entry.name.as_str(), context)?;
+    kind.ready(entry, context)?;
+    by.stage(entry, kind, &staged, context)?;
+    // Owner and mode are the entry's own: they may have been set after the snapshot was made.
+    let spec = types::directory_spec(entry, false, context)?;
+    let is_mounted = kind.is_mounted(context);
+    if !is_mounted {
+        root::as_noted(entry, &spec, staged.name(), context)?;
+    }
+    // Copying may have taken long: a deploy may have started containers meanwhile.
+    let stopped = if stops {
+        stop(entry, context)?
+    } else {
+        must_be_unused(entry, context)?;
+        Vec::new()
+    };
+    let replaced = if is_mounted {
+        replace_image(entry, by, &mut before, &staged, context)
+    } else {
+        replace_directory(entry, by, &before, &staged, context)
+    };
+    say_how_to_start(&stopped, context);
+    if replaced? {
+        context.out.detail(&format!("What was there is kept as snapshot {}", before.name));
+    }
+    // What follows must not be taken for a failure of the restore.
+    kind.ready(entry, context).map_err(|error| {
+        refusal!("storage entry \"{}\" is restored from {}, but cannot be attached: {error}; try again: dokku storage:wait {}",
+            entry.name, by.what, entry.name)
+    })?;
+    if is_mounted {
+        root::as_noted(entry, &spec, entry.name.as_str(), context).map_err(|error| {
+            refusal!("storage entry \"{}\" is restored from {}, but has the owner and the mode of it: {error}",
+                entry.name, by.what)
+        })?;
+    }
+    Ok(())
+}
+
+impl Replacement<'_> {
+    /// Makes of it what takes the place of the entry's data.
+    fn stage(
+        &self,
+        entry: &Entry,
+        kind: SnapshotKind,
+        staged: &Staged,
+        context: &mut Context,
+    ) -> Result<()> {
+        if self.snapshot.is_none() && !matches!(kind, SnapshotKind::Sized(_)) {
+            let from = context.store.layout().directory(self.name);
+            return std::fs::rename(&from, staged.path()).map_err(Error::system("move", from));
+        }
+        let copied = kind.restored(entry, self.name, staged.name(), context)?;
+        if self.snapshot.is_some() {
+            context.out.detail(&snapshots::said(&copied));
+        }
+        Ok(())
+    }
+
+    fn must_be_there(&self, entry: &Entry, store: &Store) -> Result<()> {
+        match self.snapshot {
+            Some(note) => existing(&entry.name, note.name.as_str(), store).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Refuses where somebody uses the entry's place by another name: they would get another's data.
+fn must_be_alone(entry: &Entry, context: &Context) -> Result<()> {
+    let Some(place) = &entry.host_path else {
+        return Ok(());
+    };
+    let uses = Places::with_volumes(context)?.uses_without_containers(place, Some(&entry.name));
+    let what = format!(
+        "storage entry \"{}\" cannot be restored, since {} is in use",
+        entry.name,
+        entry.shown_source()
+    );
+    places::refused(what, uses)
+}
+
+/// The note of what the restore replaces.
+fn before(entry: &Entry, store: &Store) -> Result<Snapshot> {
+    let created = Moment::now();
+    let mut names = SnapshotName::before_restore(created);
+    let is_free = |name: &SnapshotName| must_be_free(&entry.name, name, store).is_ok();
+    let name = names.by_ref().take(100).find(is_free);
+    let name = name.ok_or_else(|| refusal!("too many restores at once; try again"))?;
+    Ok(Snapshot::new(entry.name.clone(), name, created, Made::Moved))
+}
+
+/// Puts the copy in the entry's place, and what was there aside as a snapshot, in one step; false where nothing was there.
+fn replace_directory(
+    entry: &Entry,
+    by: &Replacement<'_>,
+    before: &Snapshot,
+    staged: &Staged,
+    context: &Context,
+) -> Result<bool> {
+    context.store.change(|change| {
+        change.store().must_be_unchanged(entry)?;
+        by.must_be_there(entry, change.store())?;
+        must_be_free(&entry.name, &before.name, change.store())?;
+        let layout = change.store().layout().clone();
+        let (target, next) = (layout.directory(entry.name.as_str()), staged.path());
+        if std::fs::symlink_metadata(&target).is_err() {
+            change.move_directory(next, target);
+            return Ok(false);
+        }
+        change.replace_directory(
+            target,
+            next,
+            layout.snapshot_directory(&entry.name, &before.name),
+        );
+        change.write_snapshot(before)?;
+        Ok(true)
+    })
+}
+
+/// The same where the entry's place is a mount point: what was there is copied first, and then the image is replaced,
+/// which is not attached yet. Where that fails, the entry has what it had, and the copy goes.
+fn replace_image(
+    entry: &Entry,
+    by: &Replacement<'_>,
+    before: &mut Snapshot,
+    staged: &Staged,
+    context: &mut Context,
+) -> Result<bool> {
+    let aside = Staged::new(entry.name.as_str(), context)?;
+    let copied = root::copy(entry.name.as_str(), aside.name(), context)?;
+    before.made = copied.made;
+    (before.bytes, before.files) = (Some(copied.bytes), Some(copied.files));
+    context.store.change(|change| {
+        change.store().must_be_unchanged(entry)?;
+        by.must_be_there(entry, change.store())?;
+        must_be_free(&entry.name, &before.name, change.store())?;
+        let layout = change.store().layout().clone();
+        change.move_directory(aside.path(), layout.snapshot_directory(&entry.name, &before.name));
+        change.write_snapshot(before)
+    })?;
+    let replaced = sized::staged::replace(entry, staged.name(), context);
+    // The copy goes only where what it is a copy of is in its place.
+    if replaced.is_err() && sized::attach(entry, context).is_ok() {
+        context.store.change(|change| {
+            let layout = change.store().layout().clone();
+            let place = layout.snapshot_directory(&entry.name, &before.name);
+            change.move_directory(place, aside.path());
+            change.remove_snapshot(&entry.name, &before.name)
+        })?;
+    }
+    replaced.map(|()| true)
+}
+
+/// Refuses where a running container has the entry mounted: it would go on with the data that is put aside. False where
+/// Docker does not answer.
+fn must_be_unused(entry: &Entry, context: &Context) -> Result<bool> {
+    let Some(containers) = containers_with(entry, context) else {
+        return Ok(false);
+    };
+    if containers.is_empty() {
+        return Ok(true);
+    }
+    let (mut names, hides_some) = seen(&containers, context)?;
+    if hides_some {
+        names.push("some that you cannot see");
+    }
+    refuse!(
+        "storage entry \"{}\" is mounted in running containers: {}; stop them, or have it done with --stop",
+        entry.name,
+        names.join(", ")
+    )
+}
+
+/// The names of the containers that the caller may see, and whether there are others.
+fn seen<'a>(containers: &'a [Container], context: &Context) -> Result<(Vec<&'a str>, bool)> {
+    let is_restricted = apps::are_restricted(&context.environment);
+    let mut names = Vec::new();
+    for container in containers {
+        let app = AppName::parse(&container.app).into_iter().collect();
+        if !is_restricted || !apps::visible(&context.environment, app)?.is_empty() {
+            names.push(container.name.as_str());
+        }
+    }
+    let hides_some = names.len() < containers.len();
+    Ok((names, hides_some))
+}
+
+/// The containers that are to be stopped, where the caller may see all of them.
+fn using(entry: &Entry, context: &Context) -> Result<Vec<Container>> {
+    let containers = containers_with(entry, context)
+        .ok_or_else(|| refusal!("Docker does not answer, so no container can be stopped"))?;
+    if seen(&containers, context)?.1 {
+        access::must_see_every_app("containers that you cannot see have it mounted", context)?;
+    }
+    Ok(containers)
+}
+
+fn stop(entry: &Entry, context: &mut Context) -> Result<Vec<Container>> {
+    let mut stopped = Vec::new();
+    for container in using(entry, context)? {
+        if let Err(error) = containers::stop(&context.environment, &container, None) {
+            say_how_to_start(&stopped, context);
+            return Err(error);
+        }
+        context.out.detail(&format!("Stopped {}", container.name));
+        stopped.push(container);
+    }
+    Ok(stopped)
+}
+
+fn say_how_to_start(stopped: &[Container], context: &mut Context) {
+    let mut commands: Vec<String> = stopped
+        .iter()
+        .map(|container| {
+            if container.app.is_empty() || container.is_one_off {
+                format!("docker start {}", container.name)
+            } else {
+                format!("dokku ps:start {}", container.app)
+            }
+        })
+        .collect();
+    commands.sort_unstable();
+    commands.dedup();
+    for command in commands {
+        context.out.detail(&format!("To start again: {command}"));
+    }
+}

@@ -1,0 +1,408 @@
+//! Data on its way to and from restic: a hidden copy that becomes a backup, and a backup that becomes hidden data.
+//!
+//! restic runs as the store's owner. To read what belongs to others, it keeps one of root's rights (`CAP_DAC_READ_SEARCH`); to
+//! restore it, those that give files away, and then it sees every directory but its own read-only. What comes back is looked
+//! through before anybody can enter it: device nodes, set-uid bits and capabilities of files go, since whoever has the key of
+//! a repository can write anything into it.
+
+mod inside;
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rustix::fs::{RenameFlags, renameat_with, syncfs};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{BackupDocument, Connector, ConnectorName, Error, Moment, Result};
+use crate::fs::confined::{CapabilitySet, Confined};
+use crate::fs::tree::{self, holes};
+use crate::host::is_root;
+use crate::host::restic::{Failure, Files, Message, Repository, Summary};
+use crate::render::progress;
+use crate::storage::StorageRoot;
+use crate::storage::backing_up::inside::Inside;
+use crate::store::{Store, files};
+pub(crate) use inside::Sampled;
+
+/// The helper that does it as root.
+const HELPER: &str = "backup-storage";
+
+/// The name of the data in a backup.
+pub(crate) const DATA: &str = "data";
+
+/// The name of the document in a backup.
+pub(crate) const DOCUMENT: &str = "entry.json";
+
+/// The status by which restic says that it could not read some files.
+const INCOMPLETE: i32 = 3;
+
+/// The most of the unreadable files that are named.
+const MOST_NAMED: usize = 20;
+
+/// A backup that is to be made.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub document: BackupDocument,
+    /// This host, as the backup names it.
+    pub host: String,
+    pub tags: Vec<String>,
+    /// The backup that this one follows; files of the same size and time are taken from there.
+    pub parent: Option<String>,
+    /// Whether every file is read, also those that look as they did in the parent.
+    pub reads_all: bool,
+    /// When the data was copied.
+    pub copied: Moment,
+}
+
+/// A backup that was made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Saved {
+    pub id: String,
+    pub files: u64,
+    pub bytes: u64,
+    /// The bytes that were new, before compression.
+    pub sent: u64,
+    /// How long restic took.
+    pub upload_seconds: f64,
+    /// The files that could not be read, some of them by name.
+    pub unreadable: Vec<String>,
+    /// Some of the files, to compare the backup with.
+    pub sample: Vec<Sampled>,
+}
+
+/// What is to be restored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Wanted {
+    pub id: String,
+    /// The paths below the data; all of it where there are none.
+    pub paths: Vec<String>,
+    /// The files of it that had holes.
+    pub holes: Vec<String>,
+    /// Whether device nodes, set-uid bits and capabilities stay.
+    pub is_privileged: bool,
+}
+
+/// Whose rights restic has.
+pub(crate) type Ids = Option<(u32, u32)>;
+
+/// How it went.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Outcome<T> {
+    Done(T),
+    /// There is no repository.
+    Missing,
+    /// Somebody works on the repository.
+    Locked,
+    /// It was not done, with the sentence that says why.
+    Failed(String),
+}
+
+impl<T> Outcome<T> {
+    /// What was done, or the refusal.
+    pub(crate) fn done(self, connector: &Connector) -> Result<T> {
+        match self {
+            Self::Done(done) => Ok(done),
+            Self::Failed(why) => Err(Error::refused(why)),
+            Self::Locked => Err(Failure::Locked.told(connector)),
+            Self::Missing => Err(Failure::Missing.told(connector)),
+        }
+    }
+}
+
+impl<T> From<Failure> for Outcome<T> {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Locked => Self::Locked,
+            Failure::Missing => Self::Missing,
+            Failure::Other(error) => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl<T> From<Result<Self>> for Outcome<T> {
+    fn from(result: Result<Self>) -> Self {
+        result.unwrap_or_else(|error| Self::Failed(error.to_string()))
+    }
+}
+
+/// Makes a backup of the directory or file `data` directly below `root`, which goes with it. `parent` is a hidden name for what
+/// is around it.
+pub(crate) fn save(
+    root: &Path,
+    (parent, data): (&str, &str),
+    request: &Request,
+    repository: &Repository,
+    ids: Ids,
+) -> Result<Outcome<Saved>> {
+    let around = root.join(parent);
+    // Where it is tried once more, all is in its place.
+    if std::fs::symlink_metadata(around.join(DATA)).is_err() {
+        make_closed(root, parent)?;
+        let from = root.join(data);
+        std::fs::rename(&from, around.join(DATA)).map_err(Error::system("move", from))?;
+    }
+    let inside = Inside::of(&around.join(DATA), request.copied);
+    let document = BackupDocument { holes: inside.holes, ..request.document.clone() };
+    write_document(&around.join(DOCUMENT), &document)?;
+    let words = words(request);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let reading = Confined { ids, keeps: reads_all(), writable: &[] };
+    let total = inside.bytes;
+    let begin = Instant::now();
+    let (said, answer) = progress::of_bytes_of("backed up", total, |seen| {
+        reading.run(|| {
+            let call = repository.call(&words)?.at(&around);
+            call.received(|from| Said::of(from, &seen))
+        })
+    })?;
+    let upload_seconds = (begin.elapsed().as_secs_f64() * 100.0).round() / 100.0;
+    let Said { summary, unreadable } = said;
+    let (Some(summary), 0 | INCOMPLETE) = (summary, answer.status) else {
+        // It stays, so that it can be tried once more.
+        return Ok(Failure::of(&answer, &repository.connector).into());
+    };
+    let _ = tree::remove(root, parent);
+    Ok(Outcome::Done(Saved {
+        id: summary.snapshot_id,
+        files: summary.total_files_processed,
+        bytes: summary.total_bytes_processed,
+        sent: summary.data_added,
+        upload_seconds,
+        unreadable,
+        sample: inside.sample,
+    }))
+}
+
+/// restic's words for a backup.
+fn words(request: &Request) -> Vec<String> {
+    let time = request.copied.to_rfc3339();
+    let time = time.trim_end_matches('Z').replace('T', " ");
+    // The files are copies: their inodes and change times are new every time.
+    let fixed = ["backup", "--json", "--ignore-inode", "--ignore-ctime"];
+    let mut words: Vec<String> = fixed.map(str::to_owned).into();
+    words.extend([format!("--host={}", request.host), format!("--time={time}")]);
+    words.extend(request.tags.iter().map(|tag| format!("--tag={tag}")));
+    match &request.parent {
+        Some(parent) if !request.reads_all => words.push(format!("--parent={parent}")),
+        _ => words.push("--force".to_owned()),
+    }
+    words.extend(["--", DATA, DOCUMENT].map(str::to_owned));
+    words
+}
+
+/// What restic says while it makes a backup.
+#[derive(Default)]
+struct Said {
+    summary: Option<Summary>,
+    unreadable: Vec<String>,
+}
+
+impl Said {
+    fn of(from: &mut dyn Read, seen: &(dyn Fn(u64) + Sync)) -> Self {
+        let mut said = Self::default();
+        for line in BufReader::new(from).lines().map_while(std::result::Result::ok) {
+            match serde_json::from_str(&line) {
+                Ok(Message::Status { bytes_done }) => seen(bytes_done),
+                Ok(Message::Summary(summary)) => said.summary = Some(summary),
+                Ok(Message::Error { item }) if said.unreadable.len() < MOST_NAMED => {
+                    said.unreadable.push(below_data(&item));
+                }
+                _ => {}
+            }
+        }
+        said
+    }
+}
+
+/// A path of restic's as it is below the data.
+fn below_data(item: &str) -> String {
+    let marked = format!("/{DATA}/");
+    item.split_once(&marked).map_or(item, |(_, path)| path).to_owned()
+}
+
+/// Restores a backup, or some paths of it, to the hidden name `data` directly below `root`; `parent` is a hidden name for what is
+/// around it meanwhile.
+/// Fails where not all of it can be restored; what there is of it is the caller's to remove.
+pub(crate) fn restore(
+    root: &Path,
+    (parent, data): (&str, &str),
+    wanted: &Wanted,
+    repository: &Repository,
+    (ids, cache): (Ids, &Path),
+) -> Result<Outcome<u64>> {
+    let around = make_closed(root, parent)?;
+    let around_text = around.to_string_lossy().into_owned();
+    let mut words =
+        vec!["restore".to_owned(), "--no-lock".to_owned(), format!("--target={around_text}")];
+    words.extend(includes(&wanted.paths));
+    words.extend(["--".to_owned(), wanted.id.clone()]);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let both = [around.as_path(), cache];
+    let only_these: &[&Path] = if is_root() { &both } else { &[] };
+    let writing = Confined { ids, keeps: gives_away(), writable: only_these };
+    let answer =
+        progress::of_files("restored", |_| writing.run(|| repository.call(&words)?.run()))?;
+    if !answer.is_ok() {
+        return Ok(Failure::of(&answer, &repository.connector).into());
+    }
+    let restored = around.join(DATA);
+    if std::fs::symlink_metadata(&restored).is_err() {
+        let what = if wanted.paths.is_empty() { DATA.to_owned() } else { wanted.paths.join(", ") };
+        refuse!(
+            "backup {} has nothing at {what}; see what it has: dokku storage:backups:ls {}",
+            wanted.id,
+            wanted.id
+        );
+    }
+    let weakened = if wanted.is_privileged { 0 } else { tree::make_harmless(&around, DATA)? };
+    dig(&restored, &wanted.holes)?;
+    let top = tree::enter_real(root)?;
+    let failed = || Error::system("restore to", root.join(data));
+    // It gets its place by a rename, which is on the disk before what nobody flushed.
+    syncfs(&top).map_err(failed())?;
+    let opened = tree::enter_real(&around)?;
+    renameat_with(&opened, DATA, &top, data, RenameFlags::NOREPLACE).map_err(failed())?;
+    let _ = tree::remove(root, parent);
+    Ok(Outcome::Done(weakened))
+}
+
+/// Which paths of a backup are restored. restic takes patterns.
+fn includes(paths: &[String]) -> Vec<String> {
+    if paths.is_empty() {
+        return vec![format!("--include=/{DATA}")];
+    }
+    let escaped = |path: &String| {
+        let mut escaped = String::new();
+        for character in path.trim_matches('/').chars() {
+            if "*?[]\\".contains(character) {
+                escaped.push('\\');
+            }
+            escaped.push(character);
+        }
+        format!("--include=/{DATA}/{escaped}")
+    };
+    paths.iter().map(escaped).collect()
+}
+
+/// Digs the holes that files had, where they are regular files still.
+fn dig(restored: &Path, holes: &[String]) -> Result<()> {
+    let failed = |error| Error::system("dig holes in", restored)(error);
+    let is_file = std::fs::symlink_metadata(restored).is_ok_and(|found| found.is_file());
+    let (directory, only) = match (is_file, restored.parent()) {
+        (true, Some(parent)) => (parent, Some(DATA)),
+        _ => (restored, None),
+    };
+    let opened = File::open(directory).map_err(failed)?;
+    for path in holes {
+        match holes::dig(&opened, only.unwrap_or(path)) {
+            // Not all of the backup may have been restored.
+            Err(error) if files::is_absent(&error) => {}
+            other => other.map_err(failed)?,
+        }
+    }
+    Ok(())
+}
+
+/// What lets somebody read every file, and no more.
+fn reads_all() -> CapabilitySet {
+    let wanted = CapabilitySet::DAC_READ_SEARCH;
+    let has = rustix::thread::capabilities(None).is_ok_and(|sets| sets.permitted.contains(wanted));
+    // Root in a container may lack it.
+    if has { wanted } else { CapabilitySet::DAC_OVERRIDE }
+}
+
+/// What lets somebody restore files with all that belongs to them.
+fn gives_away() -> CapabilitySet {
+    CapabilitySet::CHOWN
+        | CapabilitySet::DAC_OVERRIDE
+        | CapabilitySet::FOWNER
+        | CapabilitySet::FSETID
+        | CapabilitySet::SETFCAP
+        | CapabilitySet::MKNOD
+}
+
+/// Makes a directory directly below `root` that only its maker can enter.
+fn make_closed(root: &Path, name: &str) -> Result<PathBuf> {
+    let path = root.join(name);
+    let made = DirBuilder::new().mode(0o700).create(&path);
+    made.map_err(Error::system("create", &path))?;
+    Ok(path)
+}
+
+fn write_document(path: &Path, document: &BackupDocument) -> Result<()> {
+    let text = serde_json::to_vec_pretty(document).map_err(Error::system("write", path))?;
+    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    made.and_then(|mut file| file.write_all(&text)).map_err(Error::system("write", path))
+}
+
+/// The repository of a connector, as the store has it. It is read with the rights of the store's owner.
+pub(crate) fn repository(store: &Store, name: &ConnectorName) -> Result<Repository> {
+    let connector = store.existing_connector(name.as_str())?;
+    let secret = store.secret(&connector)?;
+    let layout = store.layout();
+    let files = Files {
+        key: layout.connector_key(name),
+        secret: layout.connector_secret(name),
+        known_hosts: layout.connector_known_hosts(name),
+        cache: layout.backup_cache(),
+    };
+    // Without one, restic works without a cache.
+    let _ = DirBuilder::new().mode(0o700).create(&files.cache);
+    Repository::of(&connector, &files, secret.as_ref())
+}
+
+impl StorageRoot<'_> {
+    /// Makes a backup of the hidden directory or file `data`, which goes with it, by root where that is needed.
+    pub(crate) fn save(
+        self,
+        store: &Store,
+        connector: &ConnectorName,
+        (parent, data): (&str, &str),
+        request: &Request,
+    ) -> Result<Outcome<Saved>> {
+        if self.needs_sudo() {
+            return self.has_done("save", connector, (parent, data), request);
+        }
+        let repository = repository(store, connector)?;
+        save(&self.storage()?, (parent, data), request, &repository, store.owner().get())
+    }
+
+    /// Restores a backup to the hidden name `data`, in the same way; returns from how many files rights were taken.
+    pub(crate) fn restore(
+        self,
+        store: &Store,
+        connector: &ConnectorName,
+        (parent, data): (&str, &str),
+        wanted: &Wanted,
+    ) -> Result<Outcome<u64>> {
+        if self.needs_sudo() {
+            return self.has_done("restore", connector, (parent, data), wanted);
+        }
+        let repository = repository(store, connector)?;
+        let cache = store.layout().backup_cache();
+        let owner = (store.owner().get(), cache.as_path());
+        restore(&self.storage()?, (parent, data), wanted, &repository, owner)
+    }
+
+    /// Has the helper do something, which shows on a terminal how far it is.
+    fn has_done<T: DeserializeOwned>(
+        self,
+        what: &str,
+        connector: &ConnectorName,
+        (parent, data): (&str, &str),
+        given: &impl Serialize,
+    ) -> Result<T> {
+        let given = serde_json::to_string(given).map_err(Error::system("write", HELPER))?;
+        let words = [what, connector.as_str(), parent, data];
+        let answer = self.by_sudo(HELPER, &words)?.input(given).answer()?;
+        if !answer.is_ok() {
+            // It has said why.
+            return Err(Error::Status(1));
+        }
+        serde_json::from_str(&answer.stdout).map_err(Error::system("understand", HELPER))
+    }
+}

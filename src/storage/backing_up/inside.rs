@@ -1,0 +1,97 @@
+//! What is in a copy that becomes a backup: how much, which files have holes, and a sample of them to compare the backup with.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Moment, hexadecimal, number_of};
+use crate::fs::tree::holes;
+
+/// How many files a sample has.
+const SAMPLE: usize = 8;
+
+/// The largest file of a sample, in bytes.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+/// A file of a backup, as it was when that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Sampled {
+    /// Its path below the data; empty where the data is a file.
+    pub path: String,
+    pub bytes: u64,
+    /// Its SHA-256 sum, as hexadecimal digits.
+    pub sha256: String,
+}
+
+#[derive(Default)]
+pub(super) struct Inside {
+    pub bytes: u64,
+    /// The files with holes, as paths below the data.
+    pub holes: Vec<String>,
+    pub sample: Vec<Sampled>,
+}
+
+impl Inside {
+    /// Looks through a copy that nobody else can enter. What cannot be read is left out: restic says so too. `seed` decides
+    /// which files are in the sample.
+    pub(super) fn of(data: &Path, seed: Moment) -> Self {
+        let mut inside = Self::default();
+        let mut chosen = Vec::new();
+        let mut see = |path: &Path, found: &Metadata| {
+            let Some(name) = path.strip_prefix(data).ok().and_then(Path::to_str) else {
+                return;
+            };
+            if !found.is_file() {
+                return;
+            }
+            inside.bytes += found.len();
+            if holes::has_holes(path, found) {
+                inside.holes.push(name.to_owned());
+            }
+            if (1..=LARGEST).contains(&found.len()) {
+                let rank = number_of(format!("{} {name}", seed.seconds()).as_bytes());
+                chosen.push((rank, name.to_owned()));
+                if chosen.len() > 64 * SAMPLE {
+                    least(&mut chosen);
+                }
+            }
+        };
+        each(data, &mut see);
+        least(&mut chosen);
+        inside.sample =
+            chosen.into_iter().filter_map(|(_, name)| sampled(data, name).ok()).collect();
+        inside
+    }
+}
+
+fn least(chosen: &mut Vec<(u64, String)>) {
+    chosen.sort_unstable();
+    chosen.truncate(SAMPLE);
+}
+
+fn each(top: &Path, see: &mut dyn FnMut(&Path, &Metadata)) {
+    let mut waiting: Vec<PathBuf> = vec![top.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let Ok(found) = std::fs::symlink_metadata(&path) else {
+            continue;
+        };
+        see(&path, &found);
+        if found.is_dir()
+            && let Ok(names) = std::fs::read_dir(&path)
+        {
+            waiting.extend(names.flatten().map(|name| name.path()));
+        }
+    }
+}
+
+fn sampled(data: &Path, name: String) -> io::Result<Sampled> {
+    let path = if name.is_empty() { data.to_owned() } else { data.join(&name) };
+    let mut file = File::open(path)?;
+    let mut sum = Sha256::new();
+    let bytes = io::copy(&mut file, &mut sum)?;
+    let sha256 = hexadecimal(&sum.finalize());
+    Ok(Sampled { path: name, bytes, sha256 })
+}

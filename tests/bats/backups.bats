@@ -1,0 +1,345 @@
+#!/usr/bin/env bats
+# Backups: what was there comes back, to a new entry, in place, and on another host; whatever ends in the middle, nothing is left.
+load helper
+load support/trees
+load support/s3
+
+before_all() {
+  REPOSITORY="$HOST/backups"
+  export REPOSITORY
+  install -d -o dokku -g dokku -m 0700 "$REPOSITORY"
+}
+before_each() {
+  DATA="$APP-data" OFF="$APP-off"
+  install -d -o dokku -g dokku -m 0700 "$REPOSITORY/$APP"
+  dokku storage:connectors:create "$OFF" --type local --path "$REPOSITORY/$APP" >/dev/null
+  dokku storage:create "$DATA" --chown heroku >/dev/null
+}
+after_each() {
+  local name
+  trigger post-delete "$APP"
+  for name in $(dokku storage:list-entries --format json | jq -r '.[].name' | grep "^$APP-"); do
+    forget_snapshots "$name"
+    dokku storage:destroy "$name" --force --destroy-host-dir --no-trash >/dev/null 2>&1 ||
+      dokku storage:destroy "$name" --force >/dev/null || fail "$name cannot be destroyed"
+  done
+  drop_volumes
+  dokku storage:connectors:destroy "$OFF" --force >/dev/null || true
+  assert_equal "" "$(ls -A "$ROOT" | grep '^\.destroyed-' || true)"
+}
+
+forget_snapshots() {
+  local snapshot
+  for snapshot in $(dokku storage:snapshots:list "$1" --format json | jq -r '.[].name'); do
+    dokku storage:snapshots:destroy "$1" "$snapshot" --force >/dev/null
+  done
+}
+
+# works_on WORD: the processes with this word in their arguments.
+works_on() { pgrep -f -- "$1" || true; }
+
+last() { dokku storage:backups:list "$DATA" --format json | jq -r '.[-1].id'; }
+
+@test "a tree comes back as it was, with owners, links, holes, attributes and times" {
+  plant "$ROOT/$DATA"
+  run dokku storage:backups:create "$DATA"
+  assert_success
+  assert_has "Storage entry $DATA backed up to $OFF"
+  run dokku storage:backups:restore "$DATA@latest" --as "$APP-copy"
+  assert_success
+  # Set-uid bits, capabilities and device nodes are rights, which no backup gives.
+  chmod u-s "$ROOT/$DATA/odd/setuid"
+  setfattr -x security.capability "$ROOT/$DATA/odd/setuid"
+  rm "$ROOT/$DATA/odd/whiteout"
+  touch -d '2001-02-03 04:05:06.789' "$ROOT/$DATA/odd" "$ROOT/$APP-copy/odd"
+  same_tree "$ROOT/$DATA" "$ROOT/$APP-copy"
+}
+
+@test "a restore in place replaces the data in one step, keeps what it replaces, and asks" {
+  echo old >"$ROOT/$DATA/a"
+  mkdir "$ROOT/$DATA/sub" && echo one >"$ROOT/$DATA/sub/b"
+  dokku storage:backups:create "$DATA"
+  echo new >"$ROOT/$DATA/a" && echo two >"$ROOT/$DATA/sub/b" && echo more >"$ROOT/$DATA/c"
+  run dokku storage:backups:restore "$DATA@latest" --in-place </dev/null
+  assert_status 1
+  assert_has "To proceed, type \"$DATA\""
+  assert_equal new "$(cat "$ROOT/$DATA/a")"
+  run dokku storage:backups:restore "$DATA@latest" --in-place --force --path sub
+  assert_success
+  assert_equal "new one more" "$(cat "$ROOT/$DATA/a" "$ROOT/$DATA/sub/b" "$ROOT/$DATA/c" | xargs)"
+  run dokku storage:backups:restore "$DATA@latest" --in-place --force
+  assert_success
+  assert_equal "old one" "$(cat "$ROOT/$DATA/a" "$ROOT/$DATA/sub/b" | xargs)"
+  [ ! -e "$ROOT/$DATA/c" ]
+  local kept
+  kept=$(dokku storage:snapshots:list "$DATA" --format json | jq -r '.[-1].name')
+  assert_equal "new one more" "$(cd "$ROOT/.snapshot-$DATA@$kept" && cat a sub/b c | xargs)"
+}
+
+@test "a file, a directory with a size and a Docker volume are backed up and restored" {
+  needs_docker
+  dokku storage:create "$APP-file" --type file --from - --chown 1234 <<<hello
+  dokku storage:create "$APP-sized" --size 64M >/dev/null
+  echo sized >"$ROOT/$APP-sized/a"
+  dokku storage:create "$APP-vol" --type volume >/dev/null
+  docker run --rm -v "$APP-vol:/data" "$TEST_IMAGE" sh -c 'echo volume >/data/a && chown 5:6 /data/a /data && chmod 750 /data'
+  local name
+  for name in file sized vol; do
+    run dokku storage:backups:create "$APP-$name"
+    assert_success
+    run dokku storage:backups:restore "$APP-$name@latest" --as "$APP-$name-2"
+    assert_success
+  done
+  assert_equal "hello 1234" "$(cat "$ROOT/$APP-file-2") $(stat -c %u "$ROOT/$APP-file-2")"
+  assert_equal sized "$(cat "$ROOT/$APP-sized-2/a")"
+  assert_equal "$(stat -fc %b "$ROOT/$APP-sized")" "$(stat -fc %b "$ROOT/$APP-sized-2")"
+  assert_equal "volume 5:6 750" "$(docker run --rm -v "$APP-vol-2:/data" "$TEST_IMAGE" sh -c 'echo $(cat /data/a) $(stat -c "%u:%g %a" /data)')"
+  # In place, an image is replaced as a whole.
+  echo changed >"$ROOT/$APP-sized/a"
+  run dokku storage:backups:restore "$APP-sized@latest" --in-place --force
+  assert_success
+  assert_equal sized "$(cat "$ROOT/$APP-sized/a")"
+  run dokku storage:backups:restore "$APP-vol@latest" --in-place --force
+  assert_status 1
+  assert_has "--as NEW"
+}
+
+@test "what has its data on a server is refused before anybody is asked" {
+  dokku storage:create "$APP-nfs" --type nfs --option server=127.0.0.1 --option path=/x >/dev/null
+  run dokku storage:backups:create "$APP-nfs"
+  assert_status 1
+  assert_has "has its data on a server; make a backup there"
+  assert_equal "" "$(ls -A "$REPOSITORY/$APP")"
+}
+
+@test "whatever is killed in the middle, nothing is left of it, and the next backup is whole" {
+  local moment
+  mkdir "$ROOT/$DATA/many"
+  head -c 60M /dev/urandom >"$ROOT/$DATA/big"
+  for n in $(seq 300); do echo "$n" >"$ROOT/$DATA/many/$n"; done
+  dokku storage:backups:create "$DATA" >/dev/null
+  for moment in 0.1 0.3 0.5 0.7 0.9 1.1 1.3 1.5 1.8 2.1; do
+    head -c 8M /dev/urandom >>"$ROOT/$DATA/big"
+    dokku storage:backups:create "$DATA" --pause >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+    sleep "$moment"
+    case $moment in
+      *[37]) pkill -9 -f "restic .*entry=$DATA" || true ;;
+      *[15]) pkill -9 -f "storage:backups:create $DATA" || true ;;
+      *) pkill -9 -f "backup-storage save $OFF" || true ;;
+    esac
+    wait "$!" || true
+    for _ in $(seq 100); do
+      [ -n "$(works_on "entry=$DATA")$(works_on "backup-storage save $OFF")" ] || break
+      sleep 0.1
+    done
+  done
+  run dokku storage:backups:create "$DATA"
+  assert_success
+  assert_equal "" "$(ls -A "$ROOT" | grep '^\.destroyed-' || true)"
+  assert_equal "" "$(docker ps -q --filter status=paused 2>/dev/null || true)"
+  run dokku storage:backups:check "$OFF"
+  assert_success
+  run dokku storage:backups:restore "$DATA@latest" --as "$APP-copy"
+  assert_success
+  same_tree "$ROOT/$DATA" "$ROOT/$APP-copy"
+}
+
+@test "a lock that a killed restic left on this host goes, one of another host is named and goes by hand" {
+  echo a >"$ROOT/$DATA/a"
+  dokku storage:backups:create "$DATA"
+  local lock="$REPOSITORY/$APP/locks" key
+  key=$(dokku storage:backups:key "$OFF")
+  leave_lock "$key"
+  [ -n "$(ls "$lock")" ] || fail "there is no lock"
+  run dokku storage:backups:prune "$OFF"
+  assert_success
+  assert_has "Removed a lock of this host's"
+  leave_lock "$key" elsewhere
+  run dokku storage:backups:prune "$OFF"
+  assert_status 1
+  assert_has "is locked by host elsewhere (process"
+  assert_has "dokku storage:backups:unlock $OFF"
+  run dokku storage:backups:unlock "$OFF" --force
+  assert_success
+  run dokku storage:backups:prune "$OFF"
+  assert_success
+}
+
+# leave_lock KEY [HOST]: a restic that is killed while it backs something up leaves a lock in the test's repository.
+leave_lock() {
+  local fifo="$BATS_TEST_TMPDIR/fifo-${2:-here}" pid
+  mkfifo "$fifo"
+  RESTIC_PASSWORD="$1" unshare --uts sh -c "${2:+hostname $2 &&} exec setpriv --reuid dokku --regid dokku --clear-groups \
+    restic -q -r '$REPOSITORY/$APP' --no-cache backup --stdin <'$fifo'" 3>&- &
+  pid=$!
+  exec 7>"$fifo"
+  for _ in $(seq 100); do
+    [ -z "$(ls "$REPOSITORY/$APP/locks")" ] || break
+    sleep 0.1
+  done
+  kill -9 "$pid"
+  wait "$pid" || true
+  exec 7>&-
+}
+
+@test "hooks run in the app's container, and one that fails stops the backup with its output" {
+  needs_docker
+  dokku storage:mount "$APP" "$DATA" --container-dir /data >/dev/null
+  deploy "$APP" >/dev/null
+  dokku storage:set "$DATA" backup-before 'echo dumped by $HOSTNAME >/data/dump' >/dev/null
+  dokku storage:set "$DATA" backup-after 'rm /data/dump' >/dev/null
+  run dokku storage:backups:create "$DATA"
+  assert_success
+  [ ! -e "$ROOT/$DATA/dump" ] || fail "backup-after did not run"
+  assert_has "backed up"
+  assert_equal "dumped by $(inside "$APP" web hostname)" "$(dokku storage:backups:get "$DATA@latest" dump)"
+  dokku storage:set "$DATA" backup-before 'echo the database is down; exit 3' >/dev/null
+  run dokku storage:backups:create "$DATA"
+  assert_status 1
+  assert_has "failed with status 3, so that there is no backup: the database is down"
+  assert_equal 1 "$(dokku storage:backups:list "$DATA" --format json | jq length)"
+  # In a container of the entry's own, the app need not run.
+  dokku storage:set "$DATA" backup-image "$TEST_IMAGE" >/dev/null
+  dokku storage:set "$DATA" backup-before 'ls /data >/data/names' >/dev/null
+  dokku storage:set "$DATA" backup-after '' >/dev/null
+  run dokku storage:backups:create "$DATA"
+  assert_success
+  assert_equal names "$(dokku storage:backups:get "$DATA@latest" names)"
+}
+
+@test "no secret is an argument, and none is in the output" {
+  head -c 30M /dev/urandom >"$ROOT/$DATA/big"
+  local key seen="$BATS_TEST_TMPDIR/seen"
+  key=$(dokku storage:backups:key "$OFF")
+  (while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' >>"$seen"; done) 3>&- &
+  local watcher=$!
+  run dokku storage:backups:create "$DATA"
+  kill "$watcher"
+  assert_success
+  grep -q "restic" "$seen" || fail "restic was not seen"
+  ! grep -q "$key" "$seen" || fail "the key was an argument"
+  assert_has_not "$key"
+}
+
+@test "what is wrong with a destination is said, and nothing is left" {
+  echo a >"$ROOT/$DATA/a"
+  # Somebody else's repository.
+  local other="$REPOSITORY/$APP-other"
+  install -d -o dokku -g dokku "$other"
+  sudo -u dokku env RESTIC_PASSWORD=theirs restic -q -r "$other" init >/dev/null
+  dokku storage:connectors:set "$OFF" path "$other" >/dev/null
+  run dokku storage:backups:create "$DATA"
+  assert_status 1
+  assert_has "it is somebody else's, or has another key; give its key: dokku storage:connectors:set $OFF --key-file PATH"
+  # A directory that cannot be written.
+  dokku storage:connectors:set "$OFF" path /nowhere/at/all >/dev/null 2>&1 || true
+  dokku storage:connectors:set "$OFF" path "$REPOSITORY/$APP" >/dev/null
+  dokku storage:backups:create "$DATA"
+  # The disk with the repository is not mounted.
+  mv "$REPOSITORY/$APP" "$REPOSITORY/$APP-away"
+  install -d -o dokku -g dokku "$REPOSITORY/$APP"
+  run dokku storage:backups:create "$DATA"
+  assert_status 1
+  assert_has "is gone from its place; mount the disk it is on"
+  assert_equal "" "$(ls -A "$REPOSITORY/$APP")"
+  rmdir "$REPOSITORY/$APP"
+  mv "$REPOSITORY/$APP-away" "$REPOSITORY/$APP"
+  run dokku storage:backups:create "$DATA"
+  assert_success
+  run dokku storage:backups:restore "$DATA@2020-01-01"
+  assert_status 1
+  assert_has "there is no backup of $DATA before 2020-01-02"
+}
+
+@test "a host is lost, and a new one has the storage again" {
+  plant "$ROOT/$DATA"
+  dokku storage:mount "$APP" "$DATA" --container-dir /data >/dev/null
+  dokku storage:create "$APP-other" >/dev/null
+  echo other >"$ROOT/$APP-other/a"
+  run dokku storage:backups:create --all
+  assert_success
+  local before key
+  before=$(mounts_of "$APP")
+  key=$(dokku storage:backups:key "$OFF")
+  mv "$ROOT/$DATA" "$BATS_TEST_TMPDIR/lost"
+  lose_everything
+  run dokku storage:backups:restore-store
+  assert_status 1
+  run dokku storage:connectors:create "$OFF" --type local --path "$REPOSITORY/$APP" --key-file - <<<"$key"
+  assert_success
+  assert_has_not "$key"
+  run dokku storage:backups:restore-store
+  assert_success
+  assert_equal "$before" "$(mounts_of "$APP")"
+  assert_equal other "$(cat "$ROOT/$APP-other/a")"
+  chmod u-s "$BATS_TEST_TMPDIR/lost/odd/setuid"
+  setfattr -x security.capability "$BATS_TEST_TMPDIR/lost/odd/setuid"
+  rm "$BATS_TEST_TMPDIR/lost/odd/whiteout"
+  touch -d '2001-02-03 04:05:06.789' "$BATS_TEST_TMPDIR/lost/odd" "$ROOT/$DATA/odd"
+  same_tree "$BATS_TEST_TMPDIR/lost" "$ROOT/$DATA"
+  # Once more, and nothing changes.
+  run dokku storage:backups:restore-store
+  assert_success
+  assert_has "Here already"
+}
+
+# lose_everything: the store and the data of the host are gone.
+lose_everything() {
+  rm -rf "$DOKKU_LIB_ROOT/data/storage-registry" "$DOKKU_LIB_ROOT/config/storage" "$ROOT"
+  mkdir -p "$ROOT" && chown dokku:dokku "$ROOT"
+  trigger install
+}
+
+@test "SQLite that is being written comes back whole, from an S3 server that goes away in the middle once" {
+  needs_docker
+  start_s3
+  s3_bucket backups
+  printf secret | dokku storage:connectors:create "$APP-s3" --type s3 --endpoint "$S3_ENDPOINT" --region us-east-1 \
+    --access-key-id tests --bucket backups --prefix "hosts/one" >/dev/null
+  # A container with this machine's Python, and so with a real SQLite.
+  local writer
+  writer=$(docker run -d -v "$ROOT/$DATA:/data" -v /usr:/usr:ro -v /lib:/lib:ro -v /lib64:/lib64:ro "$TEST_IMAGE" /usr/bin/python3 -c '
+import sqlite3, os
+db = sqlite3.connect("/data/app.db")
+db.execute("PRAGMA journal_mode=WAL")
+db.execute("CREATE TABLE t (n INTEGER PRIMARY KEY, body BLOB)")
+while True:
+    for _ in range(20):
+        db.execute("INSERT INTO t (body) VALUES (?)", (os.urandom(2000),))
+    db.commit()
+')
+  sleep 2
+  run dokku storage:backups:create "$DATA" --to "$APP-s3" --pause
+  assert_success
+  assert_equal running "$(docker inspect -f '{{.State.Status}}' "$writer")"
+  # The server goes away while something is sent, and comes back.
+  head -c 40M /dev/urandom >"$ROOT/$DATA/big"
+  (sleep 1.5; kill -STOP "$(head -n 1 "$S3_FOLDER/pid")"; sleep 4; kill -CONT "$(head -n 1 "$S3_FOLDER/pid")") 3>&- &
+  run dokku storage:backups:create "$DATA" --to "$APP-s3" --pause
+  assert_success
+  docker rm -f "$writer" >/dev/null
+  run dokku storage:backups:restore "$DATA@latest" --from "$APP-s3" --as "$APP-copy"
+  assert_success
+  assert_equal ok "$(python3 -c 'import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute("PRAGMA integrity_check").fetchone()[0])' "$ROOT/$APP-copy/app.db")"
+  [ "$(s3_keys backups | grep -c ^hosts/one/)" -gt 3 ]
+  # One that stays away is a sentence, and leaves nothing.
+  xargs kill <"$S3_FOLDER/pid"
+  run dokku storage:backups:create "$DATA" --to "$APP-s3"
+  assert_status 1
+  assert_has "cannot be reached"
+  dokku storage:connectors:destroy "$APP-s3" --force >/dev/null
+}
+
+@test "what has not changed is not sent again, and one file in a hundred is about one in a hundred" {
+  local n
+  for n in $(seq 0 9); do
+    mkdir "$ROOT/$DATA/$n"
+    head -c 20M /dev/urandom | split -a 3 -d -b 100K - "$ROOT/$DATA/$n/"
+  done
+  dokku storage:backups:create "$DATA" >/dev/null
+  for n in $(seq 0 9); do for f in 000 100; do head -c 100K /dev/urandom >"$ROOT/$DATA/$n/$f"; done; done
+  local sent bytes
+  read -r sent bytes < <(dokku storage:backups:create "$DATA" --format json | jq -r '.[] | "\(.sent) \(.bytes)"')
+  [ $((sent * 1000 / bytes)) -lt 20 ] || fail "$sent of $bytes bytes were sent"
+  [ $((sent * 1000 / bytes)) -ge 9 ] || fail "only $sent of $bytes bytes were sent"
+}
