@@ -58,7 +58,8 @@ const TRIGGERS: [&str; 18] = [
 ];
 
 /// The helpers that sudo runs, each on one line of the sudoers file.
-const HELPERS: [&str; 7] = [
+const HELPERS: [&str; 8] = [
+    "backup-storage",
     "chmod-storage-dir",
     "chown-storage-dir",
     "copy-storage-dir",
