@@ -275,12 +275,13 @@ fn ssh(connector: &Connector, files: &Files) -> String {
         "" => "22",
         port => port,
     };
-    let quoted = |path: &Path| format!("'{}'", path.display());
+    // restic takes quotes only around a whole word.
+    let quoted = |name: &str, path: &Path| format!("'{name}{}'", path.display());
     format!(
-        "{} -F /dev/null -i {} -o IdentitiesOnly=yes -o UserKnownHostsFile={} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -p {port} {}@{} -s sftp",
+        "{} -F /dev/null -i {} -o IdentitiesOnly=yes -o {} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -p {port} {}@{} -s sftp",
         unprivileged("ssh"),
-        quoted(&files.secret),
-        quoted(&files.known_hosts),
+        quoted("", &files.secret),
+        quoted("UserKnownHostsFile=", &files.known_hosts),
         connector.property("username"),
         connector.property("server"),
     )

@@ -343,3 +343,106 @@ while True:
   [ $((sent * 1000 / bytes)) -lt 20 ] || fail "$sent of $bytes bytes were sent"
   [ $((sent * 1000 / bytes)) -ge 9 ] || fail "only $sent of $bytes bytes were sent"
 }
+
+@test "another host that has the connector and its key restores what this one backed up, over SFTP" {
+  start_sftp
+  run dokku storage:connectors:create "$APP-sftp" --type sftp --server 127.0.0.1 --port "$SFTP_PORT" --username dokku \
+    --path "$HOST/sftp/$APP"
+  assert_success
+  install -d -o dokku -g dokku "$HOST/sftp/$APP"
+  run dokku storage:backups:create "$DATA" --to "$APP-sftp"
+  assert_status 1
+  assert_has "does not let connector $APP-sftp in; add the connector's public key to authorized_keys"
+  dokku storage:connectors:info "$APP-sftp" --format json | jq -r .public_key >"$HOST/sftp/authorized_keys"
+  plant "$ROOT/$DATA"
+  run dokku storage:backups:create "$DATA" --to "$APP-sftp"
+  assert_success
+  # The other host is a store of its own, without Dokku.
+  local key secret="$BATS_TEST_TMPDIR/secret" other="$HOST/other-$APP" ours="$DOKKU_LIB_ROOT/data/storage-registry/connectors/$APP-sftp"
+  key=$(dokku storage:backups:key "$APP-sftp")
+  cp "$ours.secret" "$secret"
+  there() { env -u DOKKU_LIB_ROOT -u DOKKU_ROOT DOKKU_STORAGE_ROOT="$other" "$PLUGIN/dokku-storage" "$@"; }
+  PLUGIN="$DOKKU_LIB_ROOT/plugins/enabled/storage"
+  run there storage:connectors:create box --type sftp --server 127.0.0.1 --port "$SFTP_PORT" --username dokku \
+    --path "$HOST/sftp/$APP" --secret-file "$secret" --known-hosts-file "$ours.known-hosts" --key-file - <<<"$key"
+  assert_success
+  run there storage:create moved --from "backup:$DATA@latest"
+  assert_success
+  chmod u-s "$ROOT/$DATA/odd/setuid"
+  setfattr -x security.capability "$ROOT/$DATA/odd/setuid"
+  rm "$ROOT/$DATA/odd/whiteout"
+  touch -d '2001-02-03 04:05:06.789' "$ROOT/$DATA/odd" "$other/data/storage/moved/odd"
+  same_tree "$ROOT/$DATA" "$other/data/storage/moved"
+  # A host key that has changed is refused.
+  ssh-keygen -q -t ed25519 -N '' -f "$HOST/sftp/other_key"
+  sed -i "s|ssh-ed25519 .*|$(cut -d' ' -f1,2 "$HOST/sftp/other_key.pub")|" "$ours.known-hosts"
+  run dokku storage:backups:create "$DATA" --to "$APP-sftp"
+  assert_status 1
+  assert_has "is not the server that connector $APP-sftp knows"
+  kill "$SFTP"
+  dokku storage:connectors:destroy "$APP-sftp" --force >/dev/null
+}
+
+# start_sftp: an SFTP server on loopback, for whoever is in its authorized_keys.
+start_sftp() {
+  local dir="$HOST/sftp" pam=no
+  # Without PAM, sshd lets nobody in whose password is locked, as it is on Dokku hosts.
+  [[ $(getent shadow dokku | cut -d: -f2) != '!'* ]] || pam=yes
+  mkdir -p "$dir" /run/sshd
+  chmod 0755 "$dir"
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/host_key"
+  : >"$dir/authorized_keys"
+  printf '%s\n' "ListenAddress 127.0.0.1" "HostKey $dir/host_key" "PidFile none" "AuthorizedKeysFile $dir/authorized_keys" \
+    "AllowUsers dokku" "AuthenticationMethods publickey" "UsePAM $pam" "StrictModes no" "Subsystem sftp internal-sftp" >"$dir/config"
+  for _ in 1 2 3 4 5; do
+    SFTP_PORT=$((20000 + (RANDOM % 20000)))
+    /usr/sbin/sshd -D -e -f "$dir/config" -p "$SFTP_PORT" >"$dir/log" 2>&1 3>&- &
+    SFTP=$!
+    for _ in $(seq 50); do
+      ! grep -q "Server listening on 127.0.0.1" "$dir/log" || return 0
+      kill -0 "$SFTP" 2>/dev/null || break
+      sleep 0.1
+    done
+  done
+  fail "sshd did not start: $(cat "$dir/log")"
+}
+
+@test "who sees some apps backs up and restores what is theirs, at destinations that are open to them" {
+  local hidden="$APP-hidden" acl="$DOKKU_LIB_ROOT/plugins/enabled/test-acl"
+  dokku apps:create "$hidden" >/dev/null
+  dokku storage:create "$APP-theirs" >/dev/null
+  echo theirs >"$ROOT/$APP-theirs/a"
+  echo mine >"$ROOT/$DATA/a"
+  dokku storage:mount "$APP" "$DATA" --container-dir /data >/dev/null
+  dokku storage:mount "$hidden" "$APP-theirs" --container-dir /data >/dev/null
+  mkdir "$acl"
+  printf '#!/bin/sh\nname=$2; shift 2\nfor app; do case $app in *-hidden) [ "$name" != admin ] || echo "$app" ;; *) echo "$app" ;; esac; done\n' >"$acl/user-auth-app"
+  chmod 0755 "$acl/user-auth-app"
+  admin() { NAME=admin dokku "$@"; }
+  run dokku storage:backups:create "$DATA"
+  assert_status 1
+  assert_has "there is no destination for backups"
+  admin storage:connectors:set "$OFF" scope "$APP" >/dev/null
+  run dokku storage:backups:create "$DATA"
+  assert_success
+  admin storage:backups:create "$APP-theirs" --to "$OFF" >/dev/null
+  local id
+  id=$(admin storage:backups:list "$APP-theirs" --format json | jq -r '.[-1].id')
+  run dokku storage:backups:list
+  assert_has "$DATA"
+  assert_has_not theirs
+  for words in "backups:create $APP-theirs" "backups:restore $id --as $APP-stolen" "backups:ls $id" "backups:get $id a" \
+    "backups:restore $APP-theirs@latest --as $APP-stolen" "create $APP-stolen --from backup:$id" "backups:forget $id --force" \
+    "backups:key $OFF" "backups:restore-store" "backups:create --all" "backups:prune $OFF"; do
+    # shellcheck disable=SC2086
+    run dokku storage:$words
+    assert_status 1 || fail "dokku storage:$words"
+    assert_has_not "$hidden" || fail "dokku storage:$words"
+  done
+  [ ! -e "$ROOT/$APP-stolen" ]
+  run dokku storage:backups:restore "$DATA@latest" --as "$APP-mine"
+  assert_success
+  assert_equal mine "$(cat "$ROOT/$APP-mine/a")"
+  rm -r "$acl"
+  trigger post-delete "$hidden"
+}

@@ -40,7 +40,7 @@ impl Failure {
             format!(
                 "the repository of connector {name} at {place} does not open with the connector's key: it is somebody else's, or has another key; give its key: {set} --key-file PATH, or choose another place"
             )
-        } else if has(&["Host key verification failed"]) {
+        } else if has(&["Host key verification failed", "IDENTIFICATION HAS CHANGED", "@@@@@@@@"]) {
             format!(
                 "{place} is not the server that connector {name} knows, or its host key has changed; if it has, give its new key: {set} --known-hosts-file PATH"
             )
@@ -120,6 +120,7 @@ fn place(connector: &Connector) -> String {
     let parts = match connector.type_name.as_str() {
         "local" => vec![property("path")],
         "rclone" => vec![property("remote")],
+        "sftp" => return format!("{}:{}", connector.place(), property("path")),
         "s3" => vec![connector.place(), property("bucket"), property("prefix")],
         _ => vec![connector.place(), property("path")],
     };
@@ -137,6 +138,12 @@ fn last_line(text: &str) -> String {
             && !line.contains("debug.Stack")
     };
     let lines: Vec<&str> = lines.filter(says).collect();
+    // What it starts itself knows best why a server did not let it in.
+    let below =
+        lines.iter().rev().find_map(|line| line.strip_prefix("subprocess ")?.split_once(": "));
+    if let Some((_, said)) = below {
+        return masked_words(said);
+    }
     let fatal = lines.iter().rev().find(|line| line.starts_with("Fatal: "));
     let line = fatal.or(lines.last()).map_or("it did not say why", |line| line);
     masked_words(line.trim_start_matches("Fatal: "))
