@@ -85,6 +85,8 @@ impl Snapshot {
             self.0.contains_key(Path::new(&directory))
         };
         let mut folded = BTreeMap::new();
+        // What is in the trash under each of its ids: two may be the same but for the numbers.
+        let mut trashed: BTreeMap<String, Vec<(String, Node)>> = BTreeMap::new();
         for (path, node) in &self.0 {
             let name = path.to_string_lossy();
             let is_note = path.starts_with(NOTES) && name.ends_with(".json");
@@ -98,9 +100,24 @@ impl Snapshot {
                 }
                 node => node.clone(),
             };
-            let is_trashed = is_note || name.contains("/.trash-");
-            let path = if is_trashed { fold_numbers(&name).into() } else { path.clone() };
-            folded.insert(path, node);
+            let id = match name.split_once("/.trash-") {
+                Some((_, rest)) => rest.split('/').next().map(str::to_owned),
+                None if is_note => path.file_stem().map(|id| id.to_string_lossy().into_owned()),
+                None => None,
+            };
+            match id {
+                Some(id) => trashed.entry(id).or_default().push((fold_numbers(&name), node)),
+                None => drop(folded.insert(path.clone(), node)),
+            }
+        }
+        let mut trashed: Vec<_> = trashed.into_values().collect();
+        trashed.sort_by_key(|nodes| format!("{nodes:?}"));
+        for (number, (path, node)) in trashed
+            .into_iter()
+            .enumerate()
+            .flat_map(|(n, nodes)| nodes.into_iter().map(move |o| (n, o)))
+        {
+            folded.insert(format!("{path} ({number})").into(), node);
         }
         Self(folded)
     }
