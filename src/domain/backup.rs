@@ -1,8 +1,8 @@
-//! What this host remembers of its backups: when each entry was backed up, how its repositories are, and what is scheduled.
+//! What this host remembers of its backups: when each entry was backed up, and how the repositories are.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AppName, ConnectorName, EntryName, Error, Keep, Moment, Result, Unknown};
+use crate::domain::{ConnectorName, EntryName, Moment, Unknown};
 
 /// What was backed up of an entry, or of the store itself, and what failed, each the last time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,101 +115,9 @@ pub struct Checked {
     pub files: u64,
 }
 
-/// What a schedule backs up.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Subject {
-    /// Everything, and the store itself.
-    All,
-    /// The entries that an app mounts at that time.
-    App(AppName),
-    Entry(EntryName),
-}
-
-impl Subject {
-    /// Reads what `name` writes: `all`, `app-NAME` or `entry-NAME`.
-    pub fn parse(text: &str) -> Result<Self> {
-        match text.split_once('-') {
-            None if text == "all" => Ok(Self::All),
-            Some(("app", app)) => AppName::parse(app).map(Self::App),
-            Some(("entry", entry)) => EntryName::parse(entry).map(Self::Entry),
-            _ => Err(refusal!("{text:?} is not all, app-NAME or entry-NAME")),
-        }
-    }
-
-    /// Its name among all subjects, which is that of its file.
-    pub fn name(&self) -> String {
-        match self {
-            Self::All => "all".to_owned(),
-            Self::App(app) => format!("app-{app}"),
-            Self::Entry(entry) => format!("entry-{entry}"),
-        }
-    }
-}
-
-impl TryFrom<String> for Subject {
-    type Error = Error;
-
-    fn try_from(text: String) -> Result<Self> {
-        Self::parse(&text)
-    }
-}
-
-impl From<Subject> for String {
-    fn from(subject: Subject) -> Self {
-        subject.name()
-    }
-}
-
-/// As a person reads it: `app blog`.
-impl std::fmt::Display for Subject {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::All => f.write_str("everything"),
-            Self::App(app) => write!(f, "app {app}"),
-            Self::Entry(entry) => write!(f, "storage entry \"{entry}\""),
-        }
-    }
-}
-
-/// When something is backed up, where to, and what is kept of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(expecting = "an object")]
-pub struct Schedule {
-    pub subject: Subject,
-    /// When, as it was typed: `0 3 * * *` or `daily`.
-    pub expression: String,
-    pub connector: ConnectorName,
-    #[serde(default, skip_serializing_if = "Keep::is_empty")]
-    pub keep: Keep,
-    /// What is asked for at the start and the end of each run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ping_url: Option<String>,
-    /// Whether the containers are paused while the snapshot is taken.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub pause: bool,
-    #[serde(with = "crate::domain::moment::written")]
-    pub created: Moment,
-    #[serde(default, with = "crate::domain::moment::written_if_any")]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_begun: Option<Moment>,
-    #[serde(flatten)]
-    pub unknown: Unknown,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_subject_has_one_name() {
-        for text in ["all", "app-blog.eu", "entry-app-all", "app-all"] {
-            assert_eq!(Subject::parse(text).unwrap().name(), text);
-        }
-        for bad in ["", "All", "app-", "entry-", "entry-A", "store", "app-../x"] {
-            assert!(Subject::parse(bad).is_err(), "{bad:?}");
-        }
-    }
 
     #[test]
     fn a_failure_is_over_with_the_next_success() {

@@ -31,6 +31,10 @@ impl Moment {
         Self(self.0.saturating_add(seconds))
     }
 
+    pub fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
     /// As people read it, to the minute: `2026-11-21 05:45 UTC`.
     pub fn shown(self) -> String {
         let [year, month, day, hour, minute, _] = self.parts();

@@ -136,7 +136,7 @@ impl Change<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Keep, Moment, Unknown};
+    use crate::domain::{Expression, Keep, Moment, Unknown};
     use crate::store::Owner;
 
     fn store(root: &tempfile::TempDir) -> Store {
@@ -146,7 +146,7 @@ mod tests {
     fn of(subject: &str) -> Schedule {
         Schedule {
             subject: Subject::parse(subject).unwrap(),
-            expression: "daily".to_owned(),
+            expression: Expression::parse("daily").unwrap(),
             connector: ConnectorName::parse("disk").unwrap(),
             keep: Keep::default(),
             ping_url: None,
