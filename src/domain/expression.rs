@@ -67,7 +67,7 @@ impl Expression {
     }
 
     /// The five fields.
-    pub(super) fn fields(&self) -> &str {
+    pub fn fields(&self) -> &str {
         self.word().unwrap_or(&self.0)
     }
 

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    AppName, ConnectorName, EntryName, Error, Expression, Keep, Moment, Result, Unknown, Zone,
-    number_of,
+    AppName, ConnectorName, EntryName, Error, Expression, Keep, Moment, PingAddress, Result,
+    Unknown, Zone, number_of,
 };
 
 /// The longest that a run is put off, so that not everything begins at once: less than this many seconds.
@@ -81,7 +81,7 @@ pub struct Schedule {
     pub keep: Keep,
     /// What is asked for at the start and the end of each run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ping_url: Option<String>,
+    pub ping_url: Option<PingAddress>,
     /// Whether the containers are paused while the snapshot is taken.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pause: bool,

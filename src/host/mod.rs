@@ -1,5 +1,6 @@
 //! Everything outside the store: the environment, users, other programs, Docker, plugn and directory trees.
 
+pub(crate) mod clock;
 pub(crate) mod environment;
 pub(crate) mod plugn;
 pub(crate) mod process;

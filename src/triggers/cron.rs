@@ -5,14 +5,22 @@ use crate::context::Context;
 use crate::domain::{DOCKER_LOCAL, Result};
 
 /// When the trash is looked through: once an hour, not at the full hour, when everybody else does something.
-const SCHEDULE: &str = "23 * * * *";
+const TRASH: &str = "23 * * * *;dokku storage:trash:empty --expired";
 
-/// Prints `schedule;command;logfile` for the trash, while there is something in it.
+/// What looks for backups that are due.
+const BACKUPS: &str = "* * * * *;dokku storage:backups:run";
+
+/// Prints `schedule;command;logfile` for the trash, while there is something in it, and for backups, while there is a
+/// schedule.
 pub(crate) fn entries(arguments: &[String], context: &mut Context) -> Result<()> {
-    if word(arguments, 0) != DOCKER_LOCAL || context.store.is_trash_empty() {
+    if word(arguments, 0) != DOCKER_LOCAL {
         return Ok(());
     }
     let log = context.environment.logs().join("storage.log");
-    context.out.line(&format!("{SCHEDULE};dokku storage:trash:empty --expired;{}", log.display()));
+    let is_there =
+        [(TRASH, !context.store.is_trash_empty()), (BACKUPS, context.store.has_schedules())];
+    for (line, _) in is_there.into_iter().filter(|(_, is_there)| *is_there) {
+        context.out.line(&format!("{line};{}", log.display()));
+    }
     Ok(())
 }

@@ -4,20 +4,25 @@ pub(crate) mod check;
 pub(crate) mod create;
 pub(crate) mod forget;
 pub(crate) mod get;
+pub(crate) mod habits;
 pub(crate) mod key;
 pub(crate) mod list;
 pub(crate) mod ls;
 pub(crate) mod prune;
 pub(crate) mod restore;
 pub(crate) mod restore_store;
+pub(crate) mod run;
+pub(crate) mod schedule;
+pub(crate) mod schedules;
 pub(crate) mod unlock;
+pub(crate) mod unschedule;
 
 use clap::Parser;
 
-use crate::commands::arguments::given;
+use crate::commands::arguments::{Positional, given};
 use crate::context::Context;
-use crate::domain::{Connector, Result};
-use crate::ops::access;
+use crate::domain::{AppName, Connector, Result, Subject};
+use crate::ops::{access, apps};
 
 /// Where a backup is looked for.
 #[derive(Debug, Parser)]
@@ -38,4 +43,40 @@ impl Where {
 fn destination(name: &str, context: &Context) -> Result<Connector> {
     access::must_see_every_app("a destination is the host's", context)?;
     crate::ops::backups::destination(given(Some(name)), &[], context)
+}
+
+/// What a schedule is for, as it is said.
+#[derive(Debug, Parser)]
+struct Of {
+    /// --all: every entry that has data on this host, and the plugin's own store
+    all: bool,
+    /// --app: the entries that this app mounts when the time comes
+    app: Option<String>,
+}
+
+impl Of {
+    /// What it is for, the apps that have to do with it, and the words behind it. `app` is the one of the global `--app`.
+    fn subject<'a>(
+        &self,
+        positional: &'a Positional,
+        app: Option<&str>,
+        context: &Context,
+    ) -> Result<(Subject, Vec<AppName>, &'a [String])> {
+        match (given(self.app.as_deref()).or(app), self.all) {
+            (None, true) => {
+                access::must_see_every_app("--all is about the whole host", context)?;
+                Ok((Subject::All, context.store.apps()?, positional))
+            }
+            (Some(app), false) => {
+                let app = apps::existing(&context.environment, app)?;
+                Ok((Subject::App(app.clone()), vec![app], positional))
+            }
+            (None, false) if !positional.at(0).is_empty() => {
+                let name = positional.entry(0, context)?.name;
+                let using = context.store.apps_mounting(&name)?;
+                Ok((Subject::Entry(name), using, positional.get(1..).unwrap_or_default()))
+            }
+            _ => Err(refusal!("name an entry, --app APP, or --all")),
+        }
+    }
 }

@@ -4,16 +4,19 @@ use super::no_more_than;
 use crate::commands::arguments::{self, Force};
 use crate::context::Context;
 use crate::domain::{ConnectorName, Entry, Result};
+use crate::store::Store;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (force, positional) = arguments::parse::<Force>(words, context)?;
     let name = super::existing(&positional, context)?.name;
     no_more_than(&positional, 1)?;
     must_be_unused(&name, &context.store.entries_over(&name)?)?;
+    must_not_be_scheduled(&name, &context.store)?;
     force.or_ask("connector", name.as_str(), context)?;
     context.store.change(|change| {
         change.store().existing_connector(name.as_str())?;
         must_be_unused(&name, &change.store().entries_over(&name)?)?;
+        must_not_be_scheduled(&name, change.store())?;
         change.remove_connector(&name);
         Ok(())
     })?;
@@ -30,4 +33,19 @@ fn must_be_unused(name: &ConnectorName, using: &[Entry]) -> Result<()> {
         "connector {name} is still used by storage entries: {}; destroy them first",
         names.join(", ")
     )
+}
+
+fn must_not_be_scheduled(name: &ConnectorName, store: &Store) -> Result<()> {
+    let (schedules, _) = store.schedules()?;
+    let going: Vec<String> = schedules
+        .iter()
+        .filter(|schedule| schedule.connector == *name)
+        .map(|schedule| schedule.subject.to_string())
+        .collect();
+    refuse_if!(
+        !going.is_empty(),
+        "connector {name} is where the scheduled backups of {} go; schedule them elsewhere, or end that: dokku storage:backups:unschedule ENTRY|--app APP|--all",
+        going.join(", ")
+    );
+    Ok(())
 }

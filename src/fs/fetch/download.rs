@@ -34,7 +34,7 @@ pub(crate) fn download(
     ids: Option<(u32, u32)>,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<(u64, Sha256)> {
-    let program = program("curl")?;
+    let program = program("--from", "curl")?;
     let most = space::writable(root)?;
     let most_of_curl = most.max(1).to_string();
     let words_of_curl: Vec<&str> = FLAGS.split(' ').chain([most_of_curl.as_str()]).collect();

@@ -41,7 +41,7 @@ pub(crate) fn fetch(
     reference: Option<&GitReference>,
     ids: Option<(u32, u32)>,
 ) -> Result<String> {
-    let git = Git { program: program("git")?, directory: root.join(name), ids };
+    let git = Git { program: program("--from", "git")?, directory: root.join(name), ids };
     let directory = git.directory.display().to_string();
     git.must(&["init", "--quiet", "--template=", "--", &directory], address)?;
     let wanted = reference.map_or("HEAD", GitReference::as_str);

@@ -2,11 +2,13 @@
 
 mod download;
 mod git;
+mod ping;
 
 use std::path::PathBuf;
 
 pub(crate) use download::download;
 pub(crate) use git::fetch as fetch_git;
+pub(crate) use ping::ping;
 
 use crate::domain::Result;
 use crate::host::{is_root, process, rclone};
@@ -22,10 +24,10 @@ pub(crate) fn fetcher(owner: Option<(u32, u32)>) -> Option<(u32, u32)> {
 }
 
 /// A program's path, with what brings it where it is not on this host.
-fn program(name: &str) -> Result<PathBuf> {
+fn program(wanting: &str, name: &str) -> Result<PathBuf> {
     process::find(name).ok_or_else(|| {
         refusal!(
-            "--from needs {name}, which is not here; install it (on Debian: apt-get install {name})"
+            "{wanting} needs {name}, which is not here; install it (on Debian: apt-get install {name})"
         )
     })
 }

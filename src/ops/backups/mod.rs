@@ -18,9 +18,12 @@
 
 pub(crate) mod browse;
 pub(crate) mod create;
+pub(crate) mod due;
 pub(crate) mod find;
 mod hooks;
 pub(crate) mod restore;
+mod retain;
+pub(crate) mod schedules;
 pub(crate) mod stored;
 pub(crate) mod tidy;
 mod volume;

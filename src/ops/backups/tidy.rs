@@ -30,6 +30,7 @@ pub(crate) fn prune(connector: &Connector, context: &mut Context) -> Result<Stri
     let destination = Destination::take(connector, context)?;
     context.out.flush()?;
     let said = destination.with(context, |repository| repository.have(&["prune"]))?;
+    note(&connector.name, |state| state.pruned = Some(Moment::now()), context)?;
     Ok(said.stdout)
 }
 

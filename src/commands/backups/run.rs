@@ -1,0 +1,69 @@
+//! `storage:backups:run`: makes the backups that are due; cron calls it every minute.
+
+use super::create;
+use crate::commands::arguments;
+use crate::context::Context;
+use crate::domain::{Error, Moment, Result};
+use crate::host::clock;
+use crate::ops::access;
+use crate::ops::backups::due::{self, Begun};
+use crate::render::Format;
+
+/// Runs what is due, one after the other, and says nothing where that is nothing. What fails makes the status 1, and keeps
+/// nothing else from being run.
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let positional = arguments::positional(words, context)?;
+    let (positional, _) = positional.without_app(context);
+    positional.at_most(0)?;
+    access::must_see_every_app("schedules are run for the whole host", context)?;
+    let (taken, problems) = due::destinations(context)?;
+    let mut is_well = problems.is_empty();
+    for problem in problems {
+        context.out.warn(&problem.to_string());
+    }
+    for taken in &taken {
+        for schedule in due::at(&taken.connector, context)? {
+            let Some(begun) = due::begin(&schedule, context)? else {
+                continue;
+            };
+            let done = follow(&begun, context);
+            begun.end(done.is_ok(), context);
+            match done {
+                Ok(()) => {}
+                Err(Error::Status(_)) => is_well = false,
+                Err(error) => {
+                    is_well = false;
+                    context.out.warn(&error.to_string());
+                }
+            }
+            context.out.flush()?;
+        }
+    }
+    if is_well { Ok(()) } else { Err(Error::Status(1)) }
+}
+
+/// A run, from the backups to the check.
+fn follow(begun: &Begun, context: &mut Context) -> Result<()> {
+    let schedule = &begun.schedule;
+    context.out.headline(&format!(
+        "{}: backing {} up to {}",
+        clock::zone().shown(Moment::now()),
+        schedule.subject,
+        schedule.connector
+    ));
+    context.out.flush()?;
+    let (targets, connector) = begun.plan(context)?;
+    let made = begun.back_up(&targets, &connector, context);
+    let well = targets.iter().zip(&made).filter(|(_, made)| made.is_ok());
+    let well: Vec<_> = well.map(|(target, _)| target.clone()).collect();
+    let told = create::tell(&targets, made, Format::Text, context);
+    if !well.is_empty() {
+        let forgotten = begun.forget(&well, &connector, context)?;
+        if forgotten > 0 {
+            let plural = if forgotten == 1 { "" } else { "s" };
+            context.out.detail(&format!("{forgotten} older backup{plural} forgotten"));
+        }
+        Begun::look_after(forgotten, &connector, context)?;
+    }
+    told
+}

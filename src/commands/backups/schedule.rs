@@ -1,0 +1,112 @@
+//! `storage:backups:schedule`: has backups made again and again.
+
+use clap::Parser;
+
+use super::Of;
+use crate::commands::arguments::{self, given, parsed};
+use crate::context::Context;
+use crate::domain::{Expression, Keep, Moment, PingAddress, Result, Schedule, Subject, Unknown};
+use crate::host::clock;
+use crate::ops::backups::schedules::{Planned, write_crontab};
+use crate::ops::backups::{self, create};
+
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    of: Of,
+    #[command(flatten)]
+    rules: Rules,
+    /// --pause: pause the containers that mount the entry while its data is copied
+    pause: bool,
+    /// --ping-url: address to ask for when a run begins (with /start at its end), has ended, or has failed (/fail)
+    ping_url: Option<String>,
+    /// --to: connector of the destination; needed where there are several
+    to: Option<String>,
+}
+
+/// Which backups of each entry are kept; all without a rule.
+#[derive(Debug, Parser)]
+struct Rules {
+    /// --keep-last: keep so many of the last backups
+    #[arg(long = "keep-last")]
+    last: Option<String>,
+    /// --keep-daily: keep the last backup of each of so many days
+    #[arg(long = "keep-daily")]
+    daily: Option<String>,
+    /// --keep-weekly: keep the last backup of each of so many weeks
+    #[arg(long = "keep-weekly")]
+    weekly: Option<String>,
+    /// --keep-monthly: keep the last backup of each of so many months
+    #[arg(long = "keep-monthly")]
+    monthly: Option<String>,
+}
+
+impl Rules {
+    fn keep(&self) -> Result<Keep> {
+        let rule = |flag: &str, value: &Option<String>| {
+            parsed(value.as_ref(), |text| Keep::parse(flag, text))
+        };
+        Ok(Keep {
+            last: rule("--keep-last", &self.last)?,
+            daily: rule("--keep-daily", &self.daily)?,
+            weekly: rule("--keep-weekly", &self.weekly)?,
+            monthly: rule("--keep-monthly", &self.monthly)?,
+            ..Keep::default()
+        })
+    }
+}
+
+/// Sets a schedule, in the place of one that there was for the same.
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (positional, app) = positional.without_app(context);
+    let (subject, using, when) = arguments.of.subject(&positional, app.as_deref(), context)?;
+    // Over SSH, five fields come as five words.
+    let expression = Expression::parse(&when.join(" "))?;
+    if let Subject::Entry(name) = &subject {
+        create::Source::of(&context.store.existing_entry(name.as_str())?, context)?;
+    }
+    let connector = backups::destination(given(arguments.to.as_deref()), &using, context)?.name;
+    let now = Moment::now();
+    let schedule = Schedule {
+        subject,
+        expression,
+        connector,
+        keep: arguments.rules.keep()?,
+        ping_url: parsed(arguments.ping_url.as_ref(), PingAddress::parse)?,
+        pause: arguments.pause,
+        created: now,
+        last_begun: None,
+        unknown: Unknown::new(),
+    };
+    context.store.change(|change| {
+        let store = change.store();
+        store.existing_connector(schedule.connector.as_str())?;
+        if let Subject::Entry(name) = &schedule.subject {
+            store.existing_entry(name.as_str())?;
+        }
+        change.write_schedule(&schedule)
+    })?;
+    write_crontab(context);
+    tell(schedule, now, context);
+    Ok(())
+}
+
+fn tell(schedule: Schedule, now: Moment, context: &mut Context) {
+    let zone = clock::zone();
+    let planned = Planned::of(schedule, now, &zone);
+    let schedule = &planned.schedule;
+    context.out.headline(&format!(
+        "Backups of {} to {} scheduled {}",
+        schedule.subject, schedule.connector, planned.when
+    ));
+    if let Some(next) = planned.next {
+        context.out.detail_unless_quiet(&format!("Next {}", zone.shown(next)));
+    }
+    context.out.detail_unless_quiet(&if schedule.keep.is_empty() {
+        "All of them are kept; to keep some: --keep-daily 7 --keep-weekly 4 --keep-monthly 6"
+            .to_owned()
+    } else {
+        format!("Of each entry are kept: {}", schedule.keep.shown())
+    });
+}

@@ -1,0 +1,89 @@
+//! Schedules: which the caller may see, when they come next, and the line in Dokku's crontab that looks for what is due.
+
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::domain::{
+    AppName, DOCKER_LOCAL, EntryName, Error, Moment, Result, Schedule, Subject, Zone,
+};
+use crate::host::{clock, plugn};
+use crate::ops::backups::this_host;
+use crate::ops::{access, apps};
+
+/// The trigger by which Dokku writes its crontab.
+const WRITE: &str = "scheduler-cron-write";
+
+/// A schedule, as it is listed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Planned {
+    /// What is backed up: one of these, or everything.
+    pub entry: Option<EntryName>,
+    pub app: Option<AppName>,
+    pub all: bool,
+    #[serde(flatten)]
+    pub schedule: Schedule,
+    /// In words.
+    pub when: String,
+    #[serde(with = "crate::domain::moment::written_if_any")]
+    pub next: Option<Moment>,
+}
+
+impl Planned {
+    pub(crate) fn of(schedule: Schedule, now: Moment, zone: &Zone) -> Self {
+        let (entry, app) = match &schedule.subject {
+            Subject::Entry(entry) => (Some(entry.clone()), None),
+            Subject::App(app) => (None, Some(app.clone())),
+            Subject::All => (None, None),
+        };
+        Self {
+            entry,
+            app,
+            all: schedule.subject == Subject::All,
+            when: schedule.expression.told(),
+            next: schedule.next_run(now, delay(&schedule), zone),
+            schedule,
+        }
+    }
+}
+
+/// By how many seconds a schedule is put off on this host.
+pub(crate) fn delay(schedule: &Schedule) -> i64 {
+    schedule.delay(&this_host())
+}
+
+/// The schedules that the caller may see, and what was wrong with others.
+pub(crate) fn visible(context: &Context) -> Result<(Vec<Planned>, Vec<Error>)> {
+    let (schedules, mut problems) = context.store.schedules()?;
+    if access::hides_problems(context)? {
+        problems.clear();
+    }
+    let (now, zone) = (Moment::now(), clock::zone());
+    let mut seen = Vec::new();
+    for schedule in schedules {
+        if is_seen(&schedule.subject, context)? {
+            seen.push(Planned::of(schedule, now, &zone));
+        }
+    }
+    Ok((seen, problems))
+}
+
+fn is_seen(subject: &Subject, context: &Context) -> Result<bool> {
+    Ok(match subject {
+        Subject::All => access::must_see_every_app("", context).is_ok(),
+        Subject::App(app) => !apps::visible(&context.environment, vec![app.clone()])?.is_empty(),
+        Subject::Entry(entry) => access::entry(entry.as_str(), context).is_ok(),
+    })
+}
+
+/// Has Dokku write its crontab, which has a line for the schedules while there are some.
+pub(crate) fn write_crontab(context: &mut Context) {
+    if !context.environment.is_dokku() || !plugn::is_answered(&context.environment, WRITE) {
+        return;
+    }
+    let written = plugn::trigger(WRITE, &[DOCKER_LOCAL.to_owned()]).must();
+    if let Err(error) = written {
+        context.out.warn(&format!(
+            "Dokku could not write its crontab, and will try again with the next deploy: {error}"
+        ));
+    }
+}
