@@ -1,6 +1,7 @@
 //! What can be wrong with an app's storage: found before a deploy, and by `storage:doctor`.
 
 pub(crate) mod auto_volumes;
+pub(crate) mod backups;
 pub(crate) mod declared;
 pub(crate) mod exclusive;
 pub(crate) mod image;

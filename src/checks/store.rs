@@ -77,7 +77,7 @@ fn docker_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Find
     findings
 }
 
-fn unreadable(problem: &Error, severity: Severity) -> Finding {
+pub(super) fn unreadable(problem: &Error, severity: Severity) -> Finding {
     let (Error::Unreadable { path, .. } | Error::System { path, .. }) = problem else {
         let remedy = "mend what the sentence names, then run dokku storage:doctor again";
         return Finding::new("unreadable-file", severity, problem.to_string(), remedy);

@@ -1,7 +1,9 @@
 //! `storage:doctor`: what is wrong with the storage of an app, or of every app and the store, and who uses an entry.
 
 use super::arguments::{self, Output};
-use crate::checks::{AppImage, declared, exclusive, image, noted, places, running, sources, store};
+use crate::checks::{
+    AppImage, backups, declared, exclusive, image, noted, places, running, sources, store,
+};
 use crate::context::Context;
 use crate::docker::{Container, containers};
 use crate::domain::{AppName, Error, Finding, Phase, Result, Severity};
@@ -29,6 +31,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         if !apps::are_restricted(&context.environment) {
             findings.extend(store::unreferred(&entries, &all, context)?);
             findings.extend(noted::findings(&entries.entries, context));
+            findings.extend(backups::of_entries(&entries.entries, context));
+            findings.extend(backups::of_host(context));
         }
     } else {
         let name = positional.at(0);
@@ -41,6 +45,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
         if let Ok(entry) = entry {
             findings.extend(places::of_entry(&entry, context)?);
+            findings.extend(backups::of_entries(std::slice::from_ref(&entry), context));
             findings.extend(noted::findings(&[entry], context));
         }
     }

@@ -2,7 +2,7 @@
 
 use super::arguments::{self, Output};
 use crate::context::Context;
-use crate::domain::{Result, or_empty};
+use crate::domain::{Result, or_empty, readable};
 use crate::ops::access;
 use crate::render::Format;
 use crate::types;
@@ -41,6 +41,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     context.out.labelled("Mounted by", &users.join(", "));
     for (key, value) in shown.options {
         context.out.labelled("Option", &format!("{key}={value}"));
+    }
+    if let Some(run) = context.store.backup_state(Some(&entry.name))?.and_then(|s| s.last_success) {
+        let last = format!("{}, {}, to {}", run.at.shown(), readable(run.bytes), run.connector);
+        context.out.labelled("Last backup", &last);
     }
     if entry.is_typed() {
         let storage_type = types::of(&entry);
