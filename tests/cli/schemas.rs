@@ -242,13 +242,14 @@ fn described(schema: &Value, place: &str, found: &mut BTreeSet<String>) {
 const EVERYTHING: &str = r#"{"name":"everything","scheduler":"k3s","host_path":"/srv/everything","size":"2Gi","access_mode":"ReadWriteOnce",
 "storage_class":"fast","namespace":"web","chown":"1000","mode":"0750","reclaim_policy":"Retain","annotations":{"a":"b"},"labels":{"tier":"gold"},
 "scope":["blog","shop"],"type":"k3s","driver":"local","connector":"films","options":{"o":"bind"},"node":"here","exclusive":true,
+"backup":{"before":"a","after":"b","process_type":"web","image":"alpine:3","apps":["blog"]},
 "auto_volume":{"app":"blog","path":"/v"},"schema_version":1}"#;
 
 /// A snapshot of it.
 const SNAPSHOT: &str = r#"{"entry":"everything","name":"first","created":"2026-11-21T05:45:00Z","made":"copy","bytes":7,"files":1}"#;
 
 /// Connectors with everything that a connector can have.
-const CONNECTORS: [(&str, &str); 2] = [
+const CONNECTORS: [(&str, &str); 4] = [
     (
         "films",
         r#"{"name":"films","type":"s3","endpoint":"https://s3.example.com","region":"eu","access_key_id":"AKIA","schema_version":1}"#,
@@ -257,6 +258,11 @@ const CONNECTORS: [(&str, &str); 2] = [
         "nas",
         r#"{"name":"nas","type":"cifs","server":"nas","username":"ada","domain":"HOME","schema_version":1}"#,
     ),
+    (
+        "box",
+        r#"{"name":"box","type":"sftp","server":"box","port":"2222","username":"ada","path":"/b","public_key":"ssh-ed25519 A","scope":["blog"],"bucket":"b","prefix":"p","schema_version":1}"#,
+    ),
+    ("drive", r#"{"name":"drive","type":"rclone","remote":"a:b","schema_version":1}"#),
 ];
 
 /// A mount with everything that a mount can have.
@@ -281,6 +287,12 @@ fn host() -> Session {
     session.prepare(&["storage:destroy", "gone", "--force", "--destroy-host-dir"]);
     session.host.write("lib/data/storage/odd.name/file", "");
     session.host.make_directory("lib/data/storage/nobodys");
+    session.host.write("lib/data/storage/data/file", "a");
+    session.host.make_directory("disk");
+    let disk = session.host.path("disk");
+    let disk = disk.to_str().unwrap();
+    session.prepare(&["storage:connectors:create", "disk", "--type", "local", "--path", disk]);
+    session.prepare(&["storage:backups:create", "--all", "--to", "disk"]);
     session
 }
 
@@ -288,6 +300,13 @@ fn host() -> Session {
 const CALLS: &[&str] = &[
     "storage:annotations:report everything --format json",
     "storage:app:report shop --format json",
+    "storage:backup data --to disk --format json",
+    "storage:backups:create data --to disk --format json",
+    "storage:backups:list --from disk --format json",
+    "storage:backups:ls data@latest --from disk --format json",
+    "storage:backups:restore-store --from disk --format json",
+    "storage:connectors:info box --format json",
+    "storage:connectors:info drive --format json",
     "storage:connectors:info films --format json",
     "storage:connectors:info nas --format json",
     "storage:connectors:list --format json",
