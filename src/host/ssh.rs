@@ -20,14 +20,19 @@ fn said(name: &str, words: &[&str], input: &str) -> Result<Option<String>> {
     Ok(answer.filter(Answer::is_ok).map(|answer| answer.stdout))
 }
 
-/// Runs one of OpenSSH's programs with nothing of the caller's environment; none where it took too long.
-pub(crate) fn run(name: &str, words: &[&str], input: &str) -> Result<Option<Answer>> {
+/// Runs one of OpenSSH's programs; none where it took too long.
+fn run(name: &str, words: &[&str], input: &str) -> Result<Option<Answer>> {
+    program(name, words)?.input(input).within(PATIENCE)
+}
+
+/// One of OpenSSH's programs, with nothing of the caller's environment.
+fn program(name: &str, words: &[&str]) -> Result<Program> {
     let program = process::find(name).ok_or_else(|| {
         refusal!("{name} is not here; install it (on Debian: apt-get install openssh-client)")
     })?;
     let variables = [("PATH", PATH), ("HOME", "/nonexistent"), ("LC_ALL", "C")];
     let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    Program::new(program, words).alone(&environment).called(name).input(input).within(PATIENCE)
+    Ok(Program::new(program, words).alone(&environment).called(name))
 }
 
 /// A new key pair: the private part as `ssh` wants the file, and the public part, a line.
@@ -89,6 +94,56 @@ pub(crate) fn fingerprints(hosts: &KnownHosts) -> Result<Vec<String>> {
     let shown = said("ssh-keygen", &["-l", "-f", "-"], hosts.as_str())?;
     let lines = shown.ok_or_else(|| refusal!("the file of host keys has none that ssh knows"))?;
     Ok(lines.lines().map(str::to_owned).collect())
+}
+
+/// The files with which a server lets a connector in.
+pub(crate) struct Files {
+    pub secret: PathBuf,
+    pub known_hosts: PathBuf,
+}
+
+/// The names of what is in a directory of a server, by SFTP. It is asked with the ids that are given.
+pub(crate) fn list(
+    connector: &Connector,
+    files: &Files,
+    path: &str,
+    ids: Option<(u32, u32)>,
+) -> Result<Vec<String>> {
+    let port = if connector.port.is_empty() { "22" } else { &connector.port };
+    let known = format!("UserKnownHostsFile=\"{}\"", files.known_hosts.display());
+    let key = files.secret.display().to_string();
+    let to = format!("{}@[{}]", connector.username, connector.server);
+    let words = ["-F", "/dev/null", "-i", &key, "-P", port, "-o", &known];
+    let options = "-o LogLevel=ERROR -o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10 -b - --";
+    let words: Vec<&str> = words.into_iter().chain(options.split(' ')).chain([&*to]).collect();
+    let program = program("sftp", &words)?.with_ids(ids);
+    // The path has no quotes in it, and nothing that stands for several names.
+    let answer = program.input(format!("@ls -1a \"{path}\"\n")).within(PATIENCE)?;
+    let answer = answer
+        .ok_or_else(|| refusal!("it did not answer within {} seconds", PATIENCE.as_secs()))?;
+    if answer.is_ok() {
+        let name = |line: &str| line.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut names: Vec<String> = answer.stdout.lines().map(|line| name(line.trim())).collect();
+        names.retain(|name| !matches!(name.as_str(), "" | "." | ".."));
+        names.sort_unstable();
+        return Ok(names);
+    }
+    let said: Vec<&str> = answer.stderr.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    let why = said.join(", ");
+    let remedy = if why.contains("Permission denied (") {
+        format!(
+            "; add its public key to authorized_keys of {}: {}",
+            connector.username, connector.public_key
+        )
+    } else if why.contains("Host key verification failed") {
+        format!(
+            "; if its host keys were changed, give the new ones: dokku storage:connectors:set {} --known-hosts-file PATH",
+            connector.name
+        )
+    } else {
+        String::new()
+    };
+    Err(refusal!("{why}{remedy}"))
 }
 
 /// A directory that only this user can enter, for as long as this is there.

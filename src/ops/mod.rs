@@ -6,6 +6,7 @@ pub(crate) mod auto_volumes;
 pub(crate) mod backup;
 pub(crate) mod backups;
 pub(crate) mod confirmation;
+pub(crate) mod connectors;
 pub(crate) mod content;
 pub(crate) mod destroy;
 pub(crate) mod entries;

@@ -2,6 +2,7 @@
 # Connectors against real servers: an S3 server and samba on loopback, asked by rclone; a rotated password in Docker.
 load helper
 load support/s3
+load support/sftp
 
 # A loopback address of this run's own, so that samba can have the port of CIFS there.
 SMB_SERVER="127.$((RUN_ID / 60000 % 200 + 1)).$((RUN_ID / 250 % 250)).$((RUN_ID % 250 + 1))"
@@ -18,7 +19,10 @@ after_all() {
   stop_s3
 }
 before_each() { NAME="$APP-c"; } # the connector of this test
-after_each() { drop_volumes; }
+after_each() {
+  drop_volumes
+  [ -z "${SFTP:-}" ] || kill "$SFTP" 2>/dev/null || true
+}
 
 start_samba() {
   SMB="$SUITE/samba"
@@ -214,6 +218,132 @@ secret_nowhere() {
   run dokku storage:connectors:set "$NAME" secret <<<"second one"
   assert_success
   assert_has "dokku ps:restart $APP"
+}
+
+# --- destinations of backups ----------------------------------------------------------------------------------
+
+# watched COMMAND…: the same as run, while the words of all processes are written down.
+watched() {
+  local words="$BATS_TEST_TMPDIR/words" watcher
+  (while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' || true; done >>"$words") 3>&- &
+  watcher=$!
+  run "$@"
+  kill "$watcher"
+  wait "$watcher" 2>/dev/null || true
+  WORDS=$(cat "$words")
+}
+
+# in_no_argument SECRET: no program had it among its words; some other word is there, so that the watch was one.
+in_no_argument() {
+  [[ $WORDS == *storage:connectors:* ]] || fail "nothing was watched"
+  [[ $WORDS != *"$1"* ]] || fail "the secret was an argument"
+}
+
+@test "local: a directory is listed with what is free, and refused where Dokku's user may not write" {
+  local place="$HOST/place-$APP"
+  install -d -o dokku -g dokku "$place" "$place/kept"
+  dokku storage:connectors:create "$NAME" --type local --path "$place"
+  run dokku storage:connectors:test "$NAME"
+  assert_success
+  assert_has "lists $place: 1 name"
+  assert_has kept
+  assert_has "free for backups"
+  run_apart dokku storage:connectors:test "$NAME" more
+  assert_refused
+  assert_stderr_has "one place alone"
+  chown root "$place"
+  run_apart dokku storage:connectors:test "$NAME"
+  assert_refused
+  assert_stderr_has "chown dokku $place"
+  rm -r "$place"
+  run_apart dokku storage:connectors:test "$NAME"
+  assert_refused
+  assert_stderr_has "No such file or directory"
+}
+
+@test "sftp: the server is asked for its keys, and lets the connector's own key in; another server is refused" {
+  local place="$HOST/sftp/$APP" key
+  start_sftp
+  install -d -o dokku -g dokku "$place" "$place/kept"
+  run dokku storage:connectors:create "$NAME" --type sftp --server 127.0.0.1 --port "$SFTP_PORT" --username dokku --path "$place"
+  assert_success
+  assert_has "$(ssh-keygen -lf "$HOST/sftp/host_key.pub" | cut -d' ' -f2)"
+  assert_equal "600 dokku $NAME.json 600 dokku $NAME.key 600 dokku $NAME.known-hosts 600 dokku $NAME.secret" "$(stored "$NAME" | xargs)"
+  run_apart dokku storage:connectors:test "$NAME"
+  assert_refused
+  assert_stderr_has "Permission denied (publickey)"
+  assert_stderr_has "add its public key to authorized_keys of dokku: ssh-ed25519 "
+  dokku storage:connectors:info "$NAME" --format json | jq -r .public_key >"$HOST/sftp/authorized_keys"
+  watched dokku storage:connectors:test "$NAME"
+  assert_success
+  assert_has "lists 127.0.0.1:$place: 1 name"
+  assert_has kept
+  key=$(sed -n 2p "$DOKKU_LIB_ROOT/data/storage-registry/connectors/$NAME.secret")
+  in_no_argument "$key"
+  secret_nowhere "$key"
+  rmdir "$place/kept" "$place"
+  run_apart dokku storage:connectors:test "$NAME"
+  assert_refused
+  assert_stderr_has "not found"
+  # Somebody else answers there.
+  ssh-keygen -q -t ed25519 -N '' -f "$HOST/sftp/other_key"
+  run dokku storage:connectors:set "$NAME" --known-hosts-file - <<<"[127.0.0.1]:$SFTP_PORT $(cut -d' ' -f1,2 "$HOST/sftp/other_key.pub")"
+  assert_success
+  run_apart dokku storage:connectors:test "$NAME"
+  assert_refused
+  assert_stderr_has "Host key verification failed"
+  assert_stderr_has "--known-hosts-file PATH"
+  kill "$SFTP"
+  run_apart dokku storage:connectors:test "$NAME"
+  assert_refused
+  assert_stderr_has "Connection refused"
+}
+
+@test "rclone: a remote of the configuration is listed; the configuration is no argument" {
+  local place="$HOST/remote-$APP"
+  install -d -o dokku -g dokku "$place" "$place/kept"
+  printf '[box]\ntype = local\ndescription = Zq9-never-shown\n' |
+    dokku storage:connectors:create "$NAME" --type rclone --remote "box:$place"
+  watched dokku storage:connectors:test "$NAME"
+  assert_success
+  assert_has "lists box:$place: 1 name"
+  assert_has kept
+  in_no_argument Zq9-never-shown
+  secret_nowhere Zq9-never-shown
+  rmdir "$place/kept" "$place"
+  run_apart dokku storage:connectors:test "$NAME"
+  assert_refused
+  assert_stderr_has "directory not found"
+}
+
+@test "rest: the server is asked with the password, which is no argument" {
+  local port=$((20000 + RANDOM % 20000)) server answers='
+import base64, http.server, sys
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        right = self.headers["Authorization"] == "Basic " + base64.b64encode(b"ada:a\"b\\c d").decode()
+        self.send_response(404 if right and self.path == "/ada/config" else 401 if not right else 500)
+        self.end_headers()
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()'
+  /usr/bin/python3 -c "$answers" "$port" >/dev/null 2>&1 3>&- &
+  server=$!
+  for _ in $(seq 50); do ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break; sleep 0.1; done
+  printf 'a"b\\c d' | dokku storage:connectors:create "$NAME" --type rest --endpoint "http://127.0.0.1:$port" --username ada --path ada
+  watched dokku storage:connectors:test "$NAME"
+  assert_success
+  assert_has "reaches http://127.0.0.1:$port/ada"
+  assert_has "there are no backups yet"
+  in_no_argument 'a"b\c d'
+  printf wrong-password | dokku storage:connectors:set "$NAME" secret
+  run_apart dokku storage:connectors:test "$NAME"
+  assert_refused
+  assert_stderr_has "the server answers 401"
+  secret_nowhere wrong-password
+  kill "$server"
+  wait "$server" 2>/dev/null || true
+  run_apart dokku storage:connectors:test "$NAME"
+  assert_refused
+  assert_stderr_has "Failed to connect"
 }
 
 # --- files and terminals -------------------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 //! Fetching from the web: by the programs `git` and `curl`, with no rights and nothing of the caller's environment.
 
+mod ask;
 mod download;
 mod git;
 mod ping;
 
 use std::path::PathBuf;
 
+pub(crate) use ask::status;
 pub(crate) use download::download;
 pub(crate) use git::fetch as fetch_git;
 pub(crate) use ping::ping;

@@ -4,11 +4,12 @@
 //! configuration of anybody's is read.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use super::words;
 use crate::domain::connector_type::Protocol;
-use crate::domain::options::HIDDEN;
+use crate::domain::options::{HIDDEN, masked_words};
 use crate::domain::{Connector, Error, Result, Secret};
 use crate::host::{Answer, Environment, Program, process};
 
@@ -125,13 +126,40 @@ impl Remote {
 pub(crate) fn list(remote: &Remote) -> Result<Vec<String>> {
     let answer = remote.run(&["lsf", "--max-depth=1", "--", remote.path()])?;
     if answer.status == 0 {
-        let name = |line: &str| line.strip_suffix('/').unwrap_or(line).to_owned();
-        let mut names: Vec<String> = answer.stdout.lines().map(name).collect();
-        names.sort_unstable();
-        return Ok(names);
+        return Ok(names(&answer));
     }
     let words = remote.words(&answer);
     Err(Error::refused(missing_bucket(remote, &words).unwrap_or(words)))
+}
+
+/// The same for a remote of a configuration that is kept in a file; it is read with the ids that are given.
+pub(crate) fn list_with(
+    configuration: &Path,
+    remote: &str,
+    ids: Option<(u32, u32)>,
+) -> Result<Vec<String>> {
+    refuse_if!(process::find(PROGRAM).is_none(), "rclone is not here; {}", super::REMEDY);
+    let words: Vec<&str> =
+        BRIEFLY.into_iter().chain(["lsf", "--max-depth=1", "--", remote]).collect();
+    let environment = super::environment(configuration, &[]);
+    let answer =
+        Program::new(PROGRAM, &words).alone(&environment).with_ids(ids).within(PATIENCE)?;
+    let answer = answer
+        .ok_or_else(|| refusal!("it was not listed within {} seconds", PATIENCE.as_secs()))?;
+    if answer.is_ok() {
+        return Ok(names(&answer));
+    }
+    match masked_words(&super::words(&answer)).as_str() {
+        "" => refuse!("rclone ended with status {} and said nothing", answer.status),
+        words => refuse!("{words}"),
+    }
+}
+
+fn names(answer: &Answer) -> Vec<String> {
+    let name = |line: &str| line.strip_suffix('/').unwrap_or(line).to_owned();
+    let mut names: Vec<String> = answer.stdout.lines().map(name).collect();
+    names.sort_unstable();
+    names
 }
 
 /// rclone keeps to itself what a store says of a bucket that is not there; another question brings it out.
