@@ -498,7 +498,7 @@ fn destinations_that_are_refused() {
     ] {
         session.run(&words(line));
     }
-    session.remark("what there is stays as it was");
+    session.remark("a key that is replaced is shown");
     session.run(&words(
         "storage:connectors:create d --type local --path /mnt/b --key-file {ROOT}/key",
     ));

@@ -15,6 +15,8 @@ pub(super) struct Parts {
     pub(super) hosts: Option<KnownHosts>,
     /// The public part of a secret that is a private key.
     pub(super) public_key: Option<String>,
+    /// The key that the new one takes the place of.
+    pub(super) replaced_key: Option<Secret>,
     makes_key: bool,
     scans_hosts: bool,
 }
@@ -113,6 +115,10 @@ impl Parts {
             context.out.detail(&format!(
                 "Keep it apart from this host; to see it again: dokku storage:backups:key {name}"
             ));
+        }
+        if let Some(key) = &self.replaced_key {
+            context.out.detail("The key before; keep it if something was backed up with it:");
+            context.out.detail(key.reveal());
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! `storage:connectors:set`: changes a connector, its secret among it, and has what is mounted over it follow.
 
 use super::parts::{Parts, is_sftp};
-use super::{Flags, KEY_FILE, SECRET, no_more_than, no_secret_among, secret};
+use super::{Flags, SECRET, no_more_than, no_secret_among, secret};
 use crate::commands::arguments::{self, Positional};
 use crate::context::Context;
 use crate::domain::connector_type::{ConnectorType, SecretForm};
@@ -130,12 +130,10 @@ fn complete(
     match store.key(name)? {
         None if before.is_destination() => Ok(()),
         None => parts.make_key(planned),
-        // Backups that nobody can read any more are worse than a second connector.
         Some(stored) => {
-            refuse_if!(
-                parts.key.as_ref().is_some_and(|key| *key != stored),
-                "connector {name} has a key already, by which its backups are read; make another connector for the other key: dokku storage:connectors:create NAME {KEY_FILE} PATH"
-            );
+            // Backups that nobody can read any more would be worse than a key on the screen.
+            parts.replaced_key =
+                Some(stored).filter(|stored| parts.key.as_ref().is_some_and(|key| key != stored));
             Ok(())
         }
     }
