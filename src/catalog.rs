@@ -63,6 +63,7 @@ pub static CATALOG: Catalog = Catalog(rows! {
     Addition "connectors:set" "<name> <property> [<value>] | [flags]" "Change a connector, and update what is mounted over it" "minio endpoint https://s3.example.com" => commands::connectors::set::run;
     Addition "connectors:test" "<name> [<bucket>|<share>]" "List what a server has, or what is at a destination of backups" "minio media" => commands::connectors::test::run;
     Addition "doctor" "[<app>|<entry>] [--format text|table|json]" "Find problems with storage, say how to fix them, and who uses an entry" "blog" => commands::doctor::run;
+    Addition "metrics" "[--textfile <directory>]" "Show what entries hold and how backups go, for Prometheus" "--textfile /var/lib/prometheus/node-exporter" => commands::metrics::run;
     Addition "move" "<name> <from-app> <to-app> [--no-stop]" "Move a storage entry from one app to another" "blog-data blog shop" => commands::move_entry::run;
     Addition "needs:import" "<app> < needs.json" "Import what an app needs from a JSON document" "blog < needs.json" => commands::needs::import;
     Addition "needs:link" "<app> [<need> <name>]" "Link a storage entry to a need of an app" "blog uploads blog-data" => commands::needs::link;

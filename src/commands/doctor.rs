@@ -17,24 +17,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let positional = positional.with_app(1, context);
     positional.at_most(1)?;
     let format = output.format()?;
-    let everywhere = containers::all(&context.environment);
     let mut findings = Vec::new();
     if positional.is_empty() {
-        let (entries, all) = context.store.read_consistently(|store| {
-            let entries = store.entries()?;
-            let all = every_app(store, &mut EntryCache::of(&entries))?;
-            Ok((entries, all))
-        })?;
-        for (app, mounts) in visible(&all, context)? {
-            findings.extend(of_app(app, mounts, &everywhere, context)?);
-        }
-        if !apps::are_restricted(&context.environment) {
-            findings.extend(store::unreferred(&entries, &all, context)?);
-            findings.extend(noted::findings(&entries.entries, context));
-            findings.extend(backups::of_entries(&entries.entries, context));
-            findings.extend(backups::of_host(context));
-        }
+        findings.extend(everything(context)?);
     } else {
+        let everywhere = containers::all(&context.environment);
         let name = positional.at(0);
         let app = apps::existing(&context.environment, name);
         let entry = access::entry(name, context);
@@ -59,6 +46,27 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         return Err(Error::Status(1));
     }
     Ok(())
+}
+
+/// What is wrong with every app that the caller may see, and with the store.
+pub(super) fn everything(context: &Context) -> Result<Vec<Finding>> {
+    let everywhere = containers::all(&context.environment);
+    let (entries, all) = context.store.read_consistently(|store| {
+        let entries = store.entries()?;
+        let all = every_app(store, &mut EntryCache::of(&entries))?;
+        Ok((entries, all))
+    })?;
+    let mut findings = Vec::new();
+    for (app, mounts) in visible(&all, context)? {
+        findings.extend(of_app(app, mounts, &everywhere, context)?);
+    }
+    if !apps::are_restricted(&context.environment) {
+        findings.extend(store::unreferred(&entries, &all, context)?);
+        findings.extend(noted::findings(&entries.entries, context));
+        findings.extend(backups::of_entries(&entries.entries, context));
+        findings.extend(backups::of_host(context));
+    }
+    Ok(findings)
 }
 
 fn tell(findings: &[Finding], context: &mut Context) {

@@ -17,6 +17,7 @@ pub(crate) mod exec;
 pub(crate) mod info;
 pub(crate) mod list;
 pub(crate) mod list_entries;
+pub(crate) mod metrics;
 pub(crate) mod migrate;
 pub(crate) mod mount;
 pub(crate) mod move_entry;

@@ -28,15 +28,15 @@ struct Arguments {
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
-    name: EntryName,
+pub(super) struct Row {
+    pub name: EntryName,
     #[serde(rename = "type")]
-    kind: &'static str,
+    pub kind: &'static str,
     path: String,
-    used: Option<u64>,
-    limit: Option<u64>,
-    free: Option<u64>,
-    inodes: Option<u64>,
+    pub used: Option<u64>,
+    pub limit: Option<u64>,
+    pub free: Option<u64>,
+    pub inodes: Option<u64>,
     inodes_limit: Option<u64>,
     #[serde(with = "crate::domain::moment::written_if_any")]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let of_docker = volumes::used(&context.environment, entries.iter().any(is_volume));
     let mut rows = Vec::with_capacity(entries.len());
     for entry in &entries {
-        rows.push(row(entry, &of_docker, context)?);
+        rows.push(row(entry, &of_docker, None, context)?);
     }
     let mut headings = vec!["Name", "Type", "Used", "Limit", "Share", "Free", "Files"];
     let shows_backups = rows.iter().any(|row| row.last_backup.is_some());
@@ -103,11 +103,17 @@ fn asked(name: &str, app: Option<&str>, context: &Context) -> Result<Vec<Entry>>
     }
 }
 
-fn is_volume(entry: &Entry) -> bool {
+pub(super) fn is_volume(entry: &Entry) -> bool {
     entry.is_volume() && types::of(entry).keeps_in_volume()
 }
 
-fn row(entry: &Entry, of_docker: &[(String, u64)], context: &Context) -> Result<Row> {
+/// How much an entry holds; `known` is what was counted of it before, bytes and files, where that is new enough.
+pub(super) fn row(
+    entry: &Entry,
+    of_docker: &[(String, u64)],
+    known: Option<(u64, u64)>,
+    context: &Context,
+) -> Result<Row> {
     let path = Path::new(entry.shown_source());
     // What is wrong with the note of its backups is said by storage:doctor.
     let state = context.store.backup_state(Some(&entry.name)).unwrap_or_default();
@@ -130,13 +136,18 @@ fn row(entry: &Entry, of_docker: &[(String, u64)], context: &Context) -> Result<
     }
     match types::of(entry).place() {
         Place::File => row.used = std::fs::metadata(path).ok().map(|found| found.len()),
-        Place::Directory => fill(&mut row, entry, path, context)?,
+        Place::Directory => fill(&mut row, entry, (path, known), context)?,
         Place::MountPoint | Place::None => {}
     }
     Ok(row)
 }
 
-fn fill(row: &mut Row, entry: &Entry, path: &Path, context: &Context) -> Result<()> {
+fn fill(
+    row: &mut Row,
+    entry: &Entry,
+    (path, known): (&Path, Option<(u64, u64)>),
+    context: &Context,
+) -> Result<()> {
     let size = sized::size(entry);
     if size.is_some() && image::attached_at(path).is_some() {
         // A file system of its own: it knows.
@@ -151,10 +162,11 @@ fn fill(row: &mut Row, entry: &Entry, path: &Path, context: &Context) -> Result<
     }
     let is_ours = row.path == storage::root::default_path(context, entry.name.as_str());
     let name = is_ours.then_some(entry.name.as_str());
-    if let Some(usage) = StorageRoot::of(context).usage(name, path)? {
-        row.used = Some(usage.bytes);
-        row.inodes = Some(usage.files);
-    }
+    let counted = match known {
+        Some(known) => Some(known),
+        None => StorageRoot::of(context).usage(name, path)?.map(|usage| (usage.bytes, usage.files)),
+    };
+    (row.used, row.inodes) = (counted.map(|(bytes, _)| bytes), counted.map(|(_, files)| files));
     let on_disk = space::free(path).ok();
     row.limit = size.map(ByteSize::bytes);
     row.free = match (row.limit, row.used) {

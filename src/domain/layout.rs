@@ -161,6 +161,11 @@ impl Layout {
         self.root.join("data/storage-registry/.change")
     }
 
+    /// The cache of what entries hold, for `storage:metrics`.
+    pub(crate) fn usage_cache(&self) -> PathBuf {
+        self.root.join("data/storage-registry/.usage")
+    }
+
     /// What restic caches of the repositories.
     pub(crate) fn backup_cache(&self) -> PathBuf {
         self.root.join("data/storage-registry/.backup-cache")

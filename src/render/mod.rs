@@ -1,5 +1,6 @@
 //! The only place that prints: Dokku's headlines, details and warnings, and reports.
 
+pub(crate) mod metrics;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod table;

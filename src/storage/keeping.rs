@@ -66,6 +66,30 @@ impl RuntimePaths {
         matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
     }
 
+    /// How many files were written and not sent yet, and how many bytes they have, as rclone notes them.
+    pub(crate) fn unsent(&self) -> (usize, u64) {
+        let mut directories = vec![self.cache.join("vfsMeta")];
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => directories.push(entry.path()),
+                    Ok(kind) if kind.is_file() => {
+                        let note = std::fs::read(entry.path()).unwrap_or_default();
+                        let note: serde_json::Value =
+                            serde_json::from_slice(&note).unwrap_or_default();
+                        if note["Dirty"] == true {
+                            count += 1;
+                            bytes += note["Size"].as_u64().unwrap_or_default();
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        (count, bytes)
+    }
+
     /// Why it could not be mounted at the last try.
     pub(crate) fn last_reason(&self) -> Option<String> {
         let reason = std::fs::read_to_string(&self.reason).ok()?;

@@ -247,6 +247,7 @@ const ROWS: &[Row] = &[
         &["doctor ENTRY", "doctor ENTRY --format json"],
         &["doctor", "doctor --format json", "doctor --format table"],
     ),
+    row("metrics", &[], &[], &["metrics", "metrics --textfile {ROOT}/outside"]),
     row(
         "move",
         &["move mine-data mine APP --no-stop", "move free APP mine --no-stop"],

@@ -77,7 +77,8 @@ fn last_runs(
     context: &Context,
 ) -> Result<Vec<(Option<EntryName>, Run)>> {
     let mut runs = Vec::new();
-    for state in context.store.backup_states()?.0 {
+    let states = context.store.backup_states()?.0.into_iter();
+    for state in states.chain(context.store.backup_state(None)?) {
         if let Some(run) = state.last_success.filter(|run| run.connector == *connector) {
             runs.push((state.entry, run));
         }

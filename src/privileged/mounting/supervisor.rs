@@ -286,25 +286,10 @@ fn end(child: &mut Child) {
     }
 }
 
-/// How many files were written and not sent yet, as rclone notes them.
+/// How many files were written and not sent yet.
 pub(super) fn unsent(subject: &Subject) -> usize {
     let _rights = Rights::of(subject.store.owner(), subject.store.layout());
-    let mut directories = vec![subject.places.cache.join("vfsMeta")];
-    let mut count = 0;
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => directories.push(entry.path()),
-                Ok(kind) if kind.is_file() => {
-                    let note = fs::read(entry.path()).unwrap_or_default();
-                    let note: serde_json::Value = serde_json::from_slice(&note).unwrap_or_default();
-                    count += usize::from(note["Dirty"] == true);
-                }
-                _ => {}
-            }
-        }
-    }
-    count
+    subject.places.unsent().0
 }
 
 /// The signals that a supervisor is told things by.
