@@ -37,6 +37,7 @@ need docker docker.io
 need rclone rclone
 need restic restic
 need promtool prometheus
+need crontab cron
 need fusermount3 fuse3
 need smbd samba
 { [ -x /usr/bin/python3 ] && /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; } || missing+=(python3-venv)

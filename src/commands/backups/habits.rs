@@ -6,8 +6,12 @@ use crate::domain::{Result, Schedule, Subject};
 use crate::ops::backups::schedules::visible;
 use crate::ops::tell_problems;
 
-/// Refuses credentials, which every user of the host could read among a program's arguments, and repeats none of them.
-pub(crate) fn auth(_words: &[String], _context: &mut Context) -> Result<()> {
+/// Refuses credentials, which every user of the host could read among a program's arguments, and repeats none of them: what
+/// follows a name is not even read.
+pub(crate) fn auth(words: &[String], context: &mut Context) -> Result<()> {
+    if words.iter().filter(|word| !word.starts_with("--")).count() < 2 {
+        arguments::positional(words, context)?;
+    }
     refuse!(
         "storage:backup-auth takes no credentials, since other users of this host see the arguments of a command; give them to a connector: dokku storage:connectors:create NAME --type s3 --endpoint URL --access-key-id ID --bucket BUCKET --secret-file PATH"
     );
