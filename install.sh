@@ -17,6 +17,7 @@ Usage: ./install.sh [--uninstall | --assemble DIR | --help]
 Settings, from the environment:
   DOKKU_STORAGE_BINARY   a dokku-storage that is already built, instead of building one
   DOKKU_STORAGE_PREFIX   where the user's binary goes, below bin/ (default ~/.local; for root /usr/local)
+  DOKKU_STORAGE_CRON     "no" leaves the user's crontab (or systemd's timers) as it is: no scheduled backups
   DOKKU_STORAGE_HELPERS  where root's helpers go on a Dokku host (default /usr/local/lib/dokku-storage)
   DOKKU_LIB_ROOT         Dokku's directory (default /var/lib/dokku)
   DOKKU_ROOT             the directory of its apps (default /home/dokku)
@@ -356,8 +357,59 @@ install_for_user() {
     *":${file%/*}:"*) ;;
     *) warn "${file%/*} is not on your PATH: add it with  export PATH=\"${file%/*}:\$PATH\"" ;;
   esac
+  schedule_runs "$file"
   try_main_job "$file"
   say "Done. Try: dokku-storage storage:help. To remove it: $repo/install.sh --uninstall"
+}
+
+# Sets units, where the user's units of systemd are, and systemctl.
+find_units() {
+  if [ "$(id -u)" = 0 ]; then
+    systemctl=(systemctl) units=/etc/systemd/system
+  else
+    systemctl=(systemctl --user) units=${XDG_CONFIG_HOME:-$HOME/.config}/systemd/user
+  fi
+}
+
+# The user's crontab without our line, which ends with the path of the binary $1.
+crontab_without() { crontab -l 2>/dev/null | grep -vF "storage:backups:run # $1" || true; }
+
+# Has something look every minute for scheduled backups that are due: cron, else systemd.
+schedule_runs() {
+  local file=$1 store=""
+  [ "${DOKKU_STORAGE_CRON:-yes}" != no ] || return 0
+  [ -z "${DOKKU_STORAGE_ROOT:-}" ] || store="DOKKU_STORAGE_ROOT=$(printf %q "$DOKKU_STORAGE_ROOT") "
+  if command -v crontab >/dev/null; then
+    if { crontab_without "$file" && printf '* * * * * %s%q storage:backups:run # %s\n' "$store" "$file" "$file"; } | crontab -; then
+      say "Your crontab runs scheduled backups; what they say is mailed to you by cron"
+      return
+    fi
+  elif [ -d /run/systemd/system ]; then
+    find_units
+    if mkdir -p "$units" && printf '%s\n' '[Unit]' 'Description=Backups of dokku-storage that are due' '[Service]' Type=oneshot \
+      ${DOKKU_STORAGE_ROOT:+"Environment=\"DOKKU_STORAGE_ROOT=$DOKKU_STORAGE_ROOT\""} "ExecStart=\"$file\" storage:backups:run" \
+      >"$units/dokku-storage-backups.service" &&
+      printf '%s\n' '[Unit]' 'Description=Look for backups of dokku-storage that are due' '[Timer]' 'OnCalendar=minutely' \
+        'AccuracySec=1s' '[Install]' 'WantedBy=timers.target' >"$units/dokku-storage-backups.timer" &&
+      "${systemctl[@]}" daemon-reload && "${systemctl[@]}" enable --now dokku-storage-backups.timer >/dev/null 2>&1; then
+      say "A timer of systemd runs scheduled backups; what they say is in the journal"
+      return
+    fi
+  fi
+  warn "Nothing here runs scheduled backups: have something run this every minute:  $store$file storage:backups:run"
+}
+
+unschedule_runs() {
+  [ "${DOKKU_STORAGE_CRON:-yes}" != no ] || return 0
+  if command -v crontab >/dev/null && crontab -l 2>/dev/null | grep -qF "storage:backups:run # $1"; then
+    crontab_without "$1" | crontab - || warn "your crontab still has a line with storage:backups:run: remove it with  crontab -e"
+  fi
+  find_units
+  if [ -e "$units/dokku-storage-backups.timer" ]; then
+    "${systemctl[@]}" disable --now dokku-storage-backups.timer >/dev/null 2>&1 || true
+    rm -f "$units"/dokku-storage-backups.{timer,service}
+    "${systemctl[@]}" daemon-reload >/dev/null 2>&1 || true
+  fi
 }
 
 uninstall_for_user() {
@@ -368,6 +420,7 @@ uninstall_for_user() {
     say "Nothing to do: there is no $file"
     return
   fi
+  unschedule_runs "$file"
   rm -f "$file" "$completion" 2>/dev/null || fail "$file cannot be removed: run this as the user who owns it, for example with sudo"
   local store=${DOKKU_STORAGE_ROOT:-${XDG_DATA_HOME:-${HOME:-/root}/.local/share}/dokku-storage}
   say "Removed $file; the store ($store) is untouched"

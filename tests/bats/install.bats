@@ -30,7 +30,7 @@ install_sh() {
 # The same as somebody without Dokku, with a home of their own.
 install_for_user() {
   env -u DOKKU_ROOT -u DOKKU_STORAGE_ROOT DOKKU_LIB_ROOT="$HOST/no-dokku-here" HOME="$HOST/user" \
-    DOKKU_STORAGE_PREFIX="$HOST/user/.local" DOKKU_STORAGE_BINARY="$BINARY" PATH="$1:$PATH" "$REPO/install.sh" "${@:2}"
+    DOKKU_STORAGE_CRON="${CRON:-no}" DOKKU_STORAGE_PREFIX="$HOST/user/.local" DOKKU_STORAGE_BINARY="$BINARY" PATH="$1:$PATH" "$REPO/install.sh" "${@:2}"
 }
 
 nothing_is_left() {
@@ -423,4 +423,23 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   run install_sh --help
   assert_success
   assert_has "Usage:"
+}
+
+@test "without Dokku, the user's crontab runs scheduled backups, and has its other lines still" {
+  local crontab="$HOST/user/crontab" line="$HOST/user/.local/bin/dokku-storage storage:backups:run"
+  mkdir "$HOST/user/bin"
+  cat >"$HOST/user/bin/crontab" <<FILE
+#!/usr/bin/env bash
+if [ "\$1" = -l ]; then cat "$crontab"; else cat >"$crontab.new" && mv "$crontab.new" "$crontab"; fi
+FILE
+  chmod 0755 "$HOST/user/bin/crontab"
+  echo '0 4 * * * true' >"$crontab"
+  CRON=yes install_for_user "$HOST/user/bin"
+  CRON=yes run install_for_user "$HOST/user/bin"
+  assert_success
+  assert_has "Your crontab runs scheduled backups"
+  assert_equal "2 1" "$(wc -l <"$crontab") $(grep -cF "* * * * * $line" "$crontab")"
+  HOME="$HOST/user" DOKKU_LIB_ROOT="$HOST/no-dokku-here" sh -c "$(sed -n 's/^\* \* \* \* \* //p' "$crontab")"
+  CRON=yes install_for_user "$HOST/user/bin" --uninstall
+  assert_equal '0 4 * * * true' "$(cat "$crontab")"
 }

@@ -43,6 +43,7 @@ mod policy;
 mod prune;
 mod refusals;
 mod report;
+mod schedules;
 mod schemas;
 mod session;
 mod set;

@@ -102,7 +102,7 @@ const RCLONE: &str = "#!/bin/bash\nprintf '%s\\n' covers/ list.txt\n";
 
 /// The repository's `install.sh`, kept away from a Dokku and from the programs of this machine.
 const INSTALL: &str = r#"#!/bin/bash
-export DOKKU_LIB_ROOT=$HOME/no-dokku-here DOKKU_STORAGE_PREFIX=$HOME/.local DOCKER_BIN=no-docker-here
+export DOKKU_LIB_ROOT=$HOME/no-dokku-here DOKKU_STORAGE_PREFIX=$HOME/.local DOCKER_BIN=no-docker-here DOKKU_STORAGE_CRON=no
 exec @repository@/install.sh "$@"
 "#;
 
