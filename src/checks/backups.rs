@@ -30,7 +30,11 @@ pub(crate) fn of_entries(entries: &[Entry], context: &Context) -> Vec<Finding> {
         let own: Vec<&Schedule> = all.iter().filter(|s| is_of(s, name, &using)).collect();
         findings.extend(failed(&state));
         findings.extend(stale(&state, name, &own));
-        if has_destination && own.is_empty() && state.last_success.is_none() {
+        if has_destination
+            && own.is_empty()
+            && state.last_success.is_none()
+            && create::Source::of(entry, context).is_ok()
+        {
             let sentence =
                 format!("storage entry \"{name}\" was never backed up, and nothing is scheduled");
             let remedy = format!("dokku storage:backups:schedule {name} daily");

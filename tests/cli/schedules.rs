@@ -32,7 +32,7 @@ fn run(session: &Session, line: &str) -> Answer {
 
 fn is_refused(session: &Session, line: &str, why: &str) {
     let answer = run(session, line);
-    assert!(answer.status == 1 && answer.stderr.contains(why), "{line}: {answer:?}");
+    assert!(answer.status != 0 && answer.stderr.contains(why), "{line}: {answer:?}");
 }
 
 fn schedules(session: &Session) -> Vec<Value> {
@@ -44,7 +44,7 @@ fn schedules(session: &Session) -> Vec<Value> {
 #[test]
 fn what_cannot_be_scheduled_is_refused_and_changes_nothing() {
     let session = host();
-    session.prepare(&["storage:create", "in-memory", "--type", "tmpfs"]);
+    session.prepare(&["storage:create", "outside", "/srv/outside"]);
     for (line, why) in [
         ("storage:backups:schedule", "name an entry, --app APP, or --all"),
         ("storage:backups:schedule of-blog --to disk", "does not have five fields"),
@@ -56,7 +56,7 @@ fn what_cannot_be_scheduled_is_refused_and_changes_nothing() {
         ("storage:backups:schedule nope daily --to disk", "\"nope\" does not exist"),
         ("storage:backups:schedule --app nope daily --to disk", "nope"),
         ("storage:backups:schedule --app blog --all daily --to disk", "name an entry"),
-        ("storage:backups:schedule in-memory daily --to disk", "in-memory"),
+        ("storage:backups:schedule outside daily --to disk", "outside"),
         ("storage:backups:schedule of-blog daily --to disk --keep-daily 0", "--keep-daily"),
         ("storage:backups:schedule of-blog daily --to disk --keep-last x", "--keep-last"),
         ("storage:backups:schedule of-blog daily --to disk --ping-url ftp://x", "--ping-url"),
@@ -94,7 +94,7 @@ fn a_schedule_is_replaced_shown_and_ended() {
     assert_eq!(run(&session, "storage:backup-schedule of-blog hourly --to open").status, 0);
     let found = schedules(&session);
     assert_eq!((&found[2]["connector"], &found[2]["keep"]), (&"open".into(), &Value::Null));
-    let line = "* * * * *;dokku storage:backups:run;/var/log/dokku/storage.log\n";
+    let line = "* * * * *;dokku storage:backups:run;{ROOT}/log/storage.log\n";
     assert_eq!(run(&session, "cron-entries docker-local").stdout, line);
     assert_eq!(run(&session, "cron-entries k3s").stdout, "");
     for line in ["--all", "--app wiki", "of-blog"] {
@@ -128,7 +128,7 @@ fn dokkus_crontab_is_written_at_once() {
     let trigger = session.host.path("lib/plugins/enabled/cron/scheduler-cron-write");
     stubs::script(&trigger, "#!/bin/sh\n");
     let fired = |answer: &Answer| {
-        answer.fired.iter().filter(|line| line.contains("scheduler-cron-write")).count()
+        answer.fired.iter().filter(|one| one.name == "scheduler-cron-write").count()
     };
     let run = |line: &str| run(&session, line);
     assert_eq!(fired(&run("storage:backups:schedule of-blog daily --to disk")), 1);

@@ -519,6 +519,9 @@ fn add_what_is_others(host: &Host) {
         "storage:needs:link zebra-app db zebra-data",
         "storage:app:set zebra-app clone copy",
         "storage:connectors:create zebra-disk --type local --path /mnt/zebra --key-file {ROOT}/outside/secret",
+        "storage:backups:schedule zebra-data daily --to zebra-disk",
+        "storage:backups:schedule --app zebra-app daily --to zebra-disk",
+        "storage:backups:schedule --all daily --to zebra-disk",
         "storage:connectors:create zebra-nas --type cifs --server zebra-server --username zebra < {ROOT}/outside/secret",
     ]);
     host.write("lib/data/storage/zebra-gone/file", THEIRS);
