@@ -1,12 +1,14 @@
 //! `post-delete` and `post-app-rename-setup`: what the store has of an app goes with it.
 
+use std::collections::BTreeSet;
+
 use super::app;
 use crate::checks::auto_volumes;
 use crate::context::Context;
-use crate::domain::{AppName, Error, Result, Subject};
+use crate::domain::{AppName, EntryName, Error, Result, Subject};
 use crate::ops::forget::forget;
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
-use crate::store::files;
+use crate::store::{Change, files};
 
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
 /// where no other app mounts them.
@@ -19,6 +21,26 @@ pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> 
         ));
     }
     auto_volumes::destroy_released(&app, forgotten.released, context);
+    Ok(())
+}
+
+/// Has the commands around backups run in the app's containers under its new name.
+fn rename_in_hooks(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
+    // One that cannot be read is told where it is used.
+    let Ok(mounts) = change.store().mounts_file(old) else {
+        return Ok(());
+    };
+    let names: BTreeSet<EntryName> =
+        mounts.attachments().map(|attachment| attachment.entry_name.clone()).collect();
+    for name in names {
+        let Ok(Some(mut entry)) = change.store().entry(&name) else {
+            continue;
+        };
+        if let Some(app) = entry.backup.apps.iter_mut().find(|app| *app == old) {
+            app.clone_from(new);
+            change.write_entry(&entry)?;
+        }
+    }
     Ok(())
 }
 
@@ -41,6 +63,7 @@ pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> 
             change.rename_schedule(schedule, &new)?;
         }
         crate::ops::auto_volumes::rename(&old, &new, change)?;
+        rename_in_hooks(&old, &new, change)?;
         if !from.exists() {
             return Ok(());
         }

@@ -199,6 +199,10 @@ leave_lock() {
   assert_status 1
   assert_has "failed with status 3, so that there is no backup: the database is down"
   assert_equal 1 "$(dokku storage:backups:list "$DATA" --format json | jq length)"
+  # They follow an app that gets another name.
+  trigger post-app-rename-setup "$APP" "$APP-new"
+  assert_equal "$APP-new" "$(dokku storage:info "$DATA" --format json | jq -r '.backup.apps[]')"
+  trigger post-app-rename-setup "$APP-new" "$APP"
   # In a container of the entry's own, the app need not run.
   dokku storage:set "$DATA" backup-image "$TEST_IMAGE" >/dev/null
   dokku storage:set "$DATA" backup-before 'ls /data >/data/names' >/dev/null
