@@ -248,6 +248,10 @@ const EVERYTHING: &str = r#"{"name":"everything","scheduler":"k3s","host_path":"
 /// A snapshot of it.
 const SNAPSHOT: &str = r#"{"entry":"everything","name":"first","created":"2026-11-21T05:45:00Z","made":"copy","bytes":7,"files":1}"#;
 
+/// A schedule with everything that a schedule can have.
+const SCHEDULE: &str = r#"{"subject":"app-blog","expression":"0 3 * * *","connector":"disk","keep":{"last":1,"hourly":2,"daily":3,"weekly":4,"monthly":5,"yearly":6},
+"ping_url":"https://hc.example.com/1","pause":true,"created":"2026-11-21T05:45:00Z","last_begun":"2026-11-22T03:00:00Z"}"#;
+
 /// Connectors with everything that a connector can have.
 const CONNECTORS: [(&str, &str); 4] = [
     (
@@ -274,6 +278,7 @@ fn host() -> Session {
     let registry = "lib/data/storage-registry";
     session.host.write(&format!("{registry}/entries/everything.json"), EVERYTHING);
     session.host.write(&format!("{registry}/snapshots/everything/first.json"), SNAPSHOT);
+    session.host.write(&format!("{registry}/backups/schedules/app-blog.json"), SCHEDULE);
     for (name, connector) in CONNECTORS {
         session.host.write(&format!("{registry}/connectors/{name}.json"), connector);
     }
@@ -305,6 +310,7 @@ const CALLS: &[&str] = &[
     "storage:backups:list --from disk --format json",
     "storage:backups:ls data@latest --from disk --format json",
     "storage:backups:restore-store --from disk --format json",
+    "storage:backups:schedules --format json",
     "storage:connectors:info box --format json",
     "storage:connectors:info drive --format json",
     "storage:connectors:info films --format json",
