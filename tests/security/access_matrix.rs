@@ -398,6 +398,7 @@ impl Trial {
         stubs::script(&host.path("lib/plugins/enabled/acl/user-auth-app"), "#!/bin/sh\n");
         host.set("SSH_USER", "dokku");
         host.set("SSH_NAME", "alice");
+        host.set("SSH_CLIENT", "127.0.0.1 40000 22");
         host.answer("user-auth-app", SEEN);
         write_documents(&host);
         host.must(&[

@@ -15,7 +15,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let positional = arguments::positional(words, context)?;
     let (positional, _) = positional.without_app(context);
     positional.at_most(0)?;
-    access::must_see_every_app("schedules are run for the whole host", context)?;
+    // Cron is nobody of whom an access plugin knows.
+    if context.environment.is_over_ssh() {
+        access::must_see_every_app("schedules are run for the whole host", context)?;
+    }
     let (taken, problems) = due::destinations(context)?;
     let mut is_well = problems.is_empty();
     for problem in problems {

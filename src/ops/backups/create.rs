@@ -65,17 +65,17 @@ impl Target {
     }
 }
 
-/// The entries of an app, or all that the caller may touch, whose data is on this host.
-pub(crate) fn targets(app: Option<&AppName>, context: &Context) -> Result<Vec<Target>> {
+/// The entries of an app, or all of this host, whose data is here, whoever may see them. It warns of those that cannot be read.
+pub(crate) fn targets(app: Option<&AppName>, context: &mut Context) -> Result<Vec<Target>> {
     let mut entries: Vec<Entry> = if let Some(app) = app {
         let mounts = context.store.mounts(app)?.readable()?;
         mounts.mounted.into_iter().map(|mounted| mounted.entry).collect()
     } else {
-        let mut found = crate::ops::entries::visible(false, context)?;
-        if let Some(problem) = found.problems.pop() {
-            return Err(problem);
+        let found = context.store.entries()?;
+        for problem in found.problems {
+            context.out.warn(&format!("not backed up: {problem}"));
         }
-        found.entries.into_iter().map(|(entry, _)| entry).collect()
+        found.entries
     };
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     entries.dedup_by(|a, b| a.name == b.name);

@@ -93,7 +93,7 @@ pub(crate) fn begin(schedule: &Schedule, context: &mut Context) -> Result<Option
 
 impl Begun {
     /// What is to be backed up, and where to.
-    pub(crate) fn plan(&self, context: &Context) -> Result<(Vec<Target>, Connector)> {
+    pub(crate) fn plan(&self, context: &mut Context) -> Result<(Vec<Target>, Connector)> {
         let name = &self.schedule.connector;
         let connector = context.store.existing_connector(name.as_str())?;
         refuse_if!(!connector.is_destination(), "connector {name} is no destination of backups");

@@ -117,23 +117,27 @@ pub(crate) fn filter(entry: Option<&EntryName>) -> String {
     }
 }
 
-/// The backups of an entry at a destination, or all that are there, oldest first, as far as the caller may see them.
+/// The backups of an entry at a destination, or all that are there, oldest first, whoever may see them.
 pub(crate) fn at(
     connector: &Connector,
     repository: &Repository,
     entry: Option<&EntryName>,
-    context: &Context,
 ) -> Result<Vec<Backup>> {
     let tags = entry.map_or_else(|| TAG.to_owned(), |name| filter(Some(name)));
     let listed = repository.backups(&tags, None).map_err(|failure| failure.told(connector))?;
+    Ok(listed.iter().filter_map(|listed| Backup::of(listed, connector)).collect())
+}
+
+/// Those of the backups that the caller may see.
+fn seen(backups: Vec<Backup>, context: &Context) -> Result<Vec<Backup>> {
     let sees_all = access::must_see_every_app("", context).is_ok();
-    let mut backups = Vec::new();
-    for backup in listed.iter().filter_map(|listed| Backup::of(listed, connector)) {
+    let mut seen = Vec::new();
+    for backup in backups {
         if backup.is_seen(sees_all, context)? {
-            backups.push(backup);
+            seen.push(backup);
         }
     }
-    Ok(backups)
+    Ok(seen)
 }
 
 /// The destinations at which to look: the one that is named, or all that are open to the caller.
@@ -156,7 +160,7 @@ pub(crate) fn all(
         let found =
             backing_up::repository(&context.store, &connector.name).and_then(|repository| {
                 match repository.id().map_err(|failure| failure.told(connector))? {
-                    Some(_) => at(connector, &repository, entry, context),
+                    Some(_) => seen(at(connector, &repository, entry)?, context),
                     None => Ok(Vec::new()),
                 }
             });

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::domain::retention::Candidate;
 use crate::domain::{Connector, EntryName, Keep, Result, Schedule, Subject};
 use crate::ops::backups::{find, this_host, tidy};
+use crate::storage::backing_up;
 
 /// Forgets the backups of an entry, or of the store, that this host made and no rule keeps; returns how many.
 pub(crate) fn retain(
@@ -15,10 +16,8 @@ pub(crate) fn retain(
     if keep.is_empty() {
         return Ok(0);
     }
-    let (mut backups, mut problems) = find::all(std::slice::from_ref(connector), entry, context);
-    if let Some(problem) = problems.pop() {
-        return Err(problem);
-    }
+    let repository = backing_up::repository(&context.store, &connector.name)?;
+    let mut backups = find::at(connector, &repository, entry)?;
     let host = this_host();
     backups.retain(|backup| backup.host == host && backup.entry.as_ref() == entry);
     let candidates: Vec<Candidate> = backups

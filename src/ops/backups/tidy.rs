@@ -57,7 +57,7 @@ fn checked(connector: &Connector, context: &mut Context) -> Result<u64> {
     })?;
     let mut compared = 0;
     for (entry, run) in last_runs(&connector.name, context)? {
-        let backups = find::at(connector, &destination.repository, entry.as_ref(), context)?;
+        let backups = find::at(connector, &destination.repository, entry.as_ref())?;
         // It may have been forgotten.
         let Some(backup) = backups.into_iter().find(|backup| backup.id.starts_with(&run.id)) else {
             continue;
