@@ -441,5 +441,18 @@ pub const CASES: &[Case] = &[
         },
         "storage:connectors:destroy films --force",
     ),
+    case(
+        "end a schedule",
+        &[],
+        |host| {
+            host.write("outside/key", "key");
+            host.must(&[
+                "storage:connectors:create disk --type local --path /mnt/disk --key-file {ROOT}/outside/key",
+                "storage:create data",
+                "storage:backups:schedule data daily --to disk",
+            ]);
+        },
+        "storage:backups:unschedule data",
+    ),
     case("ensure a directory", &[], NOTHING, "storage:ensure-directory --chown false folder"),
 ];
