@@ -111,6 +111,16 @@ last() { dokku storage:backups:list "$DATA" --format json | jq -r '.[-1].id'; }
   assert_status 1
   assert_has "has its data on a server; make a backup there"
   assert_equal "" "$(ls -A "$REPOSITORY/$APP")"
+  # Those that are not named are left out; directories are told.
+  dokku storage:create "$APP-away" "$DIR" >/dev/null
+  run dokku storage:backups:create "$APP-away"
+  assert_status 1
+  echo a >"$ROOT/$DATA/a"
+  run dokku storage:backups:create --all
+  assert_success
+  assert_has "storage entry \"$APP-away\" is not in the backup: $DIR is outside of the storage root"
+  assert_has_not "$APP-nfs"
+  assert_has "Storage entry $DATA backed up"
 }
 
 @test "whatever is killed in the middle, nothing is left of it, and the next backup is whole" {

@@ -16,7 +16,7 @@ use crate::ops::backups::{Destination, find, hooks, stored, this_host, tidy};
 use crate::ops::snapshots::containers_with;
 use crate::ops::{backup, backups::volume};
 use crate::storage::backing_up::{self, Outcome, Request, Saved};
-use crate::storage::{EntryLock, SnapshotKind, Staged, StorageRoot, clear_staged, root};
+use crate::storage::{EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root};
 use crate::types::{self, Reach};
 
 /// How a backup is made.
@@ -80,6 +80,16 @@ pub(crate) fn targets(app: Option<&AppName>, context: &mut Context) -> Result<Ve
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     entries.dedup_by(|a, b| a.name == b.name);
     entries.retain(has_data_here);
+    let (elsewhere, entries): (Vec<_>, Vec<_>) =
+        entries.into_iter().partition(|entry| is_elsewhere(entry, context));
+    for entry in elsewhere {
+        context.out.warn(&format!(
+            "storage entry \"{}\" is not in the backup: {} is outside of the storage root; to have it in one: dokku storage:create NAME --from dir:{}",
+            entry.name,
+            entry.shown_source(),
+            entry.shown_source()
+        ));
+    }
     Ok(entries.into_iter().map(|entry| Target::Entry(Box::new(entry))).collect())
 }
 
@@ -87,6 +97,11 @@ pub(crate) fn targets(app: Option<&AppName>, context: &mut Context) -> Result<Ve
 pub(crate) fn has_data_here(entry: &Entry) -> bool {
     let storage_type = types::of(entry);
     storage_type.keeps_data() && storage_type.description().reach == Reach::Host
+}
+
+/// Whether an entry is a directory outside of the storage root, of which there can be no backup.
+fn is_elsewhere(entry: &Entry, context: &Context) -> bool {
+    types::of(entry).place() == Place::Directory && backup::place(entry, context).is_none()
 }
 
 /// Makes backups one after the other; one that fails keeps none of the others from being made.
