@@ -2,10 +2,14 @@
 //! nothing can be written but in some directories. It concerns one thread and the programs that it starts.
 
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::sched::{CloneFlags, unshare};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount_bind, mount_change, mount_remount};
+use rustix::io::Errno;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, OpenTreeFlags, mount_change, mount_remount, open_tree,
+};
 use rustix::process::{Gid, Uid};
 pub(crate) use rustix::thread::CapabilitySet;
 use rustix::thread::{
@@ -16,16 +20,16 @@ use rustix::thread::{
 use crate::domain::{Error, Result};
 use crate::fs::mount_points;
 
-pub(crate) struct Confined<'a> {
+pub(crate) struct Confined {
     /// The user and the group; those of this process where none are given.
     pub ids: Option<(u32, u32)>,
     /// What of root's rights is kept, as far as this process has it.
     pub keeps: CapabilitySet,
-    /// The directories that can be written; everything can where none is named.
-    pub writable: &'a [&'a Path],
+    /// Whether every directory is read-only, but for what was taken [`apart`] before.
+    pub is_readonly: bool,
 }
 
-impl Confined<'_> {
+impl Confined {
     /// Does something with these rights, in a thread of its own.
     /// Fails where the rights cannot be given up; nothing is done then.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
@@ -42,8 +46,8 @@ impl Confined<'_> {
     }
 
     fn enter(&self) -> io::Result<()> {
-        if !self.writable.is_empty() {
-            self.close_the_rest()?;
+        if self.is_readonly {
+            close_all()?;
         }
         let Some((uid, gid)) = self.ids else {
             return self.keep();
@@ -68,30 +72,34 @@ impl Confined<'_> {
         }
         Ok(())
     }
+}
 
-    /// Has this thread see every file system read-only, but for what may be written. In a container that may not mount,
-    /// everything stays as it is.
-    fn close_the_rest(&self) -> io::Result<()> {
-        match unshare(CloneFlags::CLONE_NEWNS) {
-            Err(nix::errno::Errno::EPERM) => return Ok(()),
-            other => other?,
+/// Has this thread see every file system read-only. In a container that may not mount, everything stays as it is.
+fn close_all() -> io::Result<()> {
+    match unshare(CloneFlags::CLONE_NEWNS) {
+        Err(nix::errno::Errno::EPERM) => return Ok(()),
+        other => other?,
+    }
+    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID;
+    for point in mount_points::all() {
+        // What is hidden by another mount cannot be reached, nor written.
+        if let Err(error) = mount_remount(&point.place, flags, "")
+            && point.place == Path::new("/")
+        {
+            return Err(error.into());
         }
-        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
-        for path in self.writable {
-            mount_bind(*path, *path)?;
-        }
-        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID;
-        for point in mount_points::all() {
-            let place = point.place.as_path();
-            let is_writable = self.writable.contains(&place);
-            // What is hidden by another mount cannot be reached, nor written.
-            if !is_writable
-                && let Err(error) = mount_remount(place, flags, "")
-                && place == Path::new("/")
-            {
-                return Err(error.into());
-            }
-        }
-        Ok(())
+    }
+    Ok(())
+}
+
+/// A directory as a mount of its own, which stays writable where all others are read-only. It is found by its descriptor alone,
+/// which the programs that are started inherit.
+pub(crate) fn apart(directory: &impl AsFd) -> io::Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_EMPTY_PATH;
+    match open_tree(directory, c"", flags) {
+        // In a container that may not mount, or without root.
+        Err(Errno::PERM) => Ok(rustix::io::dup(directory)?),
+        other => Ok(other?),
     }
 }

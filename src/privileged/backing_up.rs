@@ -1,61 +1,86 @@
 //! `backup-storage`: has restic read a hidden copy, or restore to a hidden directory, with the rights that this takes.
 
 use std::io::stdin;
+use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::directory::hidden;
+use super::directory::{directory_of_volume, hidden, source};
 use super::no_more_than;
 use crate::context::Context;
 use crate::domain::text::word;
-use crate::domain::{ConnectorName, Error, Result, is_of};
+use crate::domain::{ConnectorName, Error, Result, VolumeName, is_of};
 use crate::fs::bounded;
 use crate::privileged::root;
-use crate::storage::backing_up::{self, Outcome, Request, Wanted};
+use crate::render::progress;
+use crate::storage::backing_up::{self, Original, Outcome, Request, Wanted};
 use crate::store::Rights;
 
 /// The most that it is told, in bytes.
 const MOST: u64 = 64 * 1024 * 1024;
 
-/// `backup-storage save CONNECTOR PARENT HIDDEN` makes a backup of a hidden directory or file, with what is said on standard
-/// input as JSON; `backup-storage restore CONNECTOR PARENT HIDDEN` restores one to a hidden name. Both answer as JSON. `PARENT` is
-/// a hidden name that is used meanwhile.
+/// `backup-storage copy PARENT NAME` copies a directory of the storage root, a part of one or a file, and `copy-volume PARENT
+/// VOLUME` a Docker volume, to a hidden name that only root can enter, and says as JSON what was copied. `save PARENT CONNECTOR`
+/// makes a backup of that, and `restore PARENT CONNECTOR HIDDEN` restores one to a hidden name, with what is said on standard input
+/// as JSON; both answer as JSON.
 ///
 /// The server and the key are read from the store with its owner's rights, and restic runs as its owner: what a caller can have it
-/// read or write elsewhere, the caller could read or write.
+/// read or write elsewhere, the caller could read or write. What it reads with root's rights, root has copied.
 pub(crate) fn back_up(words: &[String], context: &mut Context) -> Result<()> {
-    no_more_than(words, 4)?;
-    let connector = ConnectorName::parse(word(words, 1))?;
-    let (parent, hidden) = (hidden(words, 2)?, hidden(words, 3)?);
+    let how = word(words, 0);
+    let parent = hidden(words, 1)?;
     let root = root::storage(context)?;
     let store = root::store(context)?;
     // The command that called may be killed before this is done.
-    let _work = (store.work_beside(parent)?, store.work_beside(hidden)?);
+    let _work = store.work_beside(parent)?;
+    if how == "copy" || how == "copy-volume" {
+        no_more_than(words, 3)?;
+        return copy(how, (&root, parent), &words[2..], context);
+    }
+    no_more_than(words, 4)?;
+    let connector = ConnectorName::parse(word(words, 2))?;
     let repository = {
         // The store belongs to somebody else, who may have put links in it.
         let _rights = Rights::of(store.owner(), store.layout())?;
         backing_up::repository(&store, &connector)?
     };
     let ids = store.owner().get();
-    match word(words, 0) {
+    match how {
         "save" => {
             let request: Request = given()?;
             check(&request)?;
-            let saved = backing_up::save(&root, (parent, hidden), &request, &repository, ids);
-            answer(saved, context);
+            answer(backing_up::save(&root, parent, &request, &repository, ids), context);
         }
         "restore" => {
+            let data = hidden(words, 3)?;
+            let _work = store.work_beside(data)?;
             let wanted: Wanted = given()?;
             must_be_id(&wanted.id)?;
-            let cache = store.layout().backup_cache();
-            let owner = (ids, cache.as_path());
-            let restored =
-                backing_up::restore(&root, (parent, hidden), &wanted, &repository, owner);
-            answer(restored, context);
+            answer(backing_up::restore(&root, (parent, data), &wanted, &repository, ids), context);
         }
-        other => refuse!("{other:?} is neither save nor restore"),
+        other => refuse!("{other:?} is none of copy, copy-volume, save and restore"),
     }
+    Ok(())
+}
+
+fn copy(
+    how: &str,
+    (root, parent): (&Path, &str),
+    words: &[String],
+    context: &mut Context,
+) -> Result<()> {
+    let name = word(words, 0);
+    let (original, directory) = if how == "copy" {
+        (Original::Place(source(words, false)?), None)
+    } else {
+        VolumeName::parse(name)?;
+        (Original::Volume(name), directory_of_volume(name, context))
+    };
+    let copied = progress::of_files("copied", |seen| {
+        backing_up::copy(root, parent, original, directory, seen)
+    })?;
+    context.out.json(&copied);
     Ok(())
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     match how {
         "--move" => return move_below(&words[1..], context),
         "--graft" => return graft(&words[1..], context),
-        "--from-volume" | "--to-volume" => return volume(how, &words[1..], context),
+        "--to-volume" => return fill_volume(&words[1..], context),
         _ => {}
     }
     let is_into = word(words, 2) == "--into";
@@ -153,36 +153,28 @@ fn graft(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Copies a Docker volume of this host to a hidden name, or a hidden directory into a volume. What the engine says counts, not what
-/// a caller does.
-fn volume(how: &str, words: &[String], context: &mut Context) -> Result<()> {
-    let is_from = how == "--from-volume";
-    let (volume, hidden) = if is_from {
-        (word(words, 0), hidden(words, 1)?)
-    } else {
-        (word(words, 1), hidden(words, 0)?)
-    };
+/// Copies a hidden directory into an empty Docker volume of this host. What the engine says counts, not what a caller does.
+fn fill_volume(words: &[String], context: &mut Context) -> Result<()> {
+    let (hidden, volume) = (hidden(words, 0)?, word(words, 1));
     no_more_than(words, 2)?;
     VolumeName::parse(volume)?;
     let root = root::storage(context)?;
-    let store = root::store(context)?;
-    let _work = store.work_beside(hidden)?;
-    let directory = if root::is_own_call() {
-        volumes::own_directory_of(&context.environment, volume)
-    } else {
-        volumes::directory_on_this_host(volume)
-    };
+    let _work = root::store(context)?.work_beside(hidden)?;
+    let directory = directory_of_volume(volume, context);
     let copied = progress::of_files("copied", |seen| {
-        if is_from {
-            let staged = staged_name(hidden);
-            let _staged = store.work_beside(&staged)?;
-            ownership::copy_volume(volume, directory, &root, (hidden, &staged), seen)
-        } else {
-            ownership::fill_volume(volume, directory, &root, hidden, seen)
-        }
+        ownership::fill_volume(volume, directory, &root, hidden, seen)
     })?;
     context.out.json(&copied);
     Ok(())
+}
+
+/// Where a volume's data is, as the engine of this host says.
+pub(super) fn directory_of_volume(volume: &str, context: &Context) -> Option<String> {
+    if root::is_own_call() {
+        volumes::own_directory_of(&context.environment, volume)
+    } else {
+        volumes::directory_on_this_host(volume)
+    }
 }
 
 fn archive(how: &str, words: &[String], context: &mut Context) -> Result<()> {
@@ -271,7 +263,7 @@ fn resolved(paths: &[String]) -> Result<Vec<Option<String>>> {
 }
 
 /// What is copied: a directory directly below the root, or a snapshot; or one that a command keeps out of sight.
-fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
+pub(super) fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
     let text = word(words, 0);
     if may_be_hidden && text.starts_with(STAGED) {
         name(words, 0, "copy")?;

@@ -7,24 +7,24 @@
 
 mod inside;
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rustix::fs::{RenameFlags, renameat_with, syncfs};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::docker::volumes;
 use crate::domain::{BackupDocument, Connector, ConnectorName, Error, Moment, Result};
-use crate::fs::confined::{CapabilitySet, Confined};
-use crate::fs::tree::{self, holes};
-use crate::host::is_root;
+use crate::fs::confined::{self, CapabilitySet, Confined};
+use crate::fs::tree::{self, Closed, Copied, holes};
 use crate::host::restic::{Failure, Files, Message, Repository, Summary};
+use crate::host::{Answer, is_root};
 use crate::render::progress;
-use crate::storage::StorageRoot;
 use crate::storage::backing_up::inside::Inside;
+use crate::storage::{StorageRoot, ownership};
 use crate::store::{Store, files};
 pub(crate) use inside::Sampled;
 
@@ -129,33 +129,57 @@ impl<T> From<Result<Self>> for Outcome<T> {
     }
 }
 
-/// Makes a backup of the directory or file `data` directly below `root`, which goes with it. `parent` is a hidden name for what
-/// is around it.
+/// What becomes a backup.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Original<'a> {
+    /// A name of the storage root, or a part of one (`NAME/PART`).
+    Place(&'a str),
+    /// A Docker volume.
+    Volume(&'a str),
+}
+
+/// Copies what becomes a backup to the hidden name `parent` of the storage root, which nobody else can enter: restic reads it
+/// with rights by which a link could lead it anywhere.
+pub(crate) fn copy(
+    root: &Path,
+    parent: &str,
+    original: Original<'_>,
+    directory: Option<String>,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let closed = Closed::make(root, parent)?;
+    match original {
+        Original::Place(name) => {
+            tree::duplicate_within(root, name, closed.opened(), DATA, progress)
+        }
+        Original::Volume(name) => {
+            let directory = PathBuf::from(ownership::known(name, directory)?);
+            let source = tree::enter_real(&directory)?;
+            tree::take_within(source, &directory, closed.opened(), DATA, progress)
+        }
+    }
+}
+
+/// Makes a backup of what was copied to the hidden name `parent` of the storage root, which goes then.
 pub(crate) fn save(
     root: &Path,
-    (parent, data): (&str, &str),
+    parent: &str,
     request: &Request,
     repository: &Repository,
     ids: Ids,
 ) -> Result<Outcome<Saved>> {
-    let around = root.join(parent);
-    // Where it is tried once more, all is in its place.
-    if std::fs::symlink_metadata(around.join(DATA)).is_err() {
-        make_closed(root, parent)?;
-        let from = root.join(data);
-        std::fs::rename(&from, around.join(DATA)).map_err(Error::system("move", from))?;
-    }
-    let inside = Inside::of(&around.join(DATA), request.copied);
+    let closed = Closed::open(root, parent)?;
+    let inside = Inside::of(&closed.path().join(DATA), request.copied);
     let document = BackupDocument { holes: inside.holes, ..request.document.clone() };
-    write_document(&around.join(DOCUMENT), &document)?;
+    write_document(&closed.path().join(DOCUMENT), &document)?;
     let words = words(request);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let reading = Confined { ids, keeps: reads_all(), writable: &[] };
+    let reading = Confined { ids, keeps: reads_all(), is_readonly: false };
     let total = inside.bytes;
     let begin = Instant::now();
     let (said, answer) = progress::of_bytes_of("backed up", total, |seen| {
         reading.run(|| {
-            let call = repository.call(&words)?.at(&around);
+            let call = repository.call(&words)?.at(closed.path());
             call.received(|from| Said::of(from, &seen))
         })
     })?;
@@ -232,25 +256,25 @@ pub(crate) fn restore(
     (parent, data): (&str, &str),
     wanted: &Wanted,
     repository: &Repository,
-    (ids, cache): (Ids, &Path),
+    ids: Ids,
 ) -> Result<Outcome<u64>> {
-    let around = make_closed(root, parent)?;
-    let around_text = around.to_string_lossy().into_owned();
-    let mut words =
-        vec!["restore".to_owned(), "--no-lock".to_owned(), format!("--target={around_text}")];
+    let closed = Closed::make(root, parent)?;
+    let failed = || Error::system("restore to", root.join(parent));
+    let apart = confined::apart(&closed).map_err(failed())?;
+    let target = format!("--target={}", tree::path_of(&apart).display());
+    // Nothing but the target can be written, no lock and no cache either.
+    let fixed = ["restore", "--no-lock", "--no-cache", &target];
+    let mut words = fixed.map(str::to_owned).to_vec();
     words.extend(includes(&wanted.paths));
     words.extend(["--".to_owned(), wanted.id.clone()]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let both = [around.as_path(), cache];
-    let only_these: &[&Path] = if is_root() { &both } else { &[] };
-    let writing = Confined { ids, keeps: gives_away(), writable: only_these };
+    let writing = Confined { ids, keeps: gives_away(), is_readonly: is_root() };
     let answer =
         progress::of_files("restored", |_| writing.run(|| repository.call(&words)?.run()))?;
     if !answer.is_ok() {
         return Ok(Failure::of(&answer, &repository.connector).into());
     }
-    let restored = around.join(DATA);
-    if std::fs::symlink_metadata(&restored).is_err() {
+    if !closed.has(DATA) {
         let what = if wanted.paths.is_empty() { DATA.to_owned() } else { wanted.paths.join(", ") };
         refuse!(
             "backup {} has nothing at {what}; see what it has: dokku storage:backups:ls {}",
@@ -258,14 +282,10 @@ pub(crate) fn restore(
             wanted.id
         );
     }
-    let weakened = if wanted.is_privileged { 0 } else { tree::make_harmless(&around, DATA)? };
-    dig(&restored, &wanted.holes)?;
-    let top = tree::enter_real(root)?;
-    let failed = || Error::system("restore to", root.join(data));
-    // It gets its place by a rename, which is on the disk before what nobody flushed.
-    syncfs(&top).map_err(failed())?;
-    let opened = tree::enter_real(&around)?;
-    renameat_with(&opened, DATA, &top, data, RenameFlags::NOREPLACE).map_err(failed())?;
+    let is_directory = closed.holds_directory(DATA)?;
+    let weakened = if wanted.is_privileged { 0 } else { tree::make_harmless(&closed, DATA)? };
+    dig(&closed, is_directory, &wanted.holes)?;
+    closed.give(DATA, root, data)?;
     let _ = tree::remove(root, parent);
     Ok(Outcome::Done(weakened))
 }
@@ -289,19 +309,13 @@ fn includes(paths: &[String]) -> Vec<String> {
 }
 
 /// Digs the holes that files had, where they are regular files still.
-fn dig(restored: &Path, holes: &[String]) -> Result<()> {
-    let failed = |error| Error::system("dig holes in", restored)(error);
-    let is_file = std::fs::symlink_metadata(restored).is_ok_and(|found| found.is_file());
-    let (directory, only) = match (is_file, restored.parent()) {
-        (true, Some(parent)) => (parent, Some(DATA)),
-        _ => (restored, None),
-    };
-    let opened = File::open(directory).map_err(failed)?;
+fn dig(closed: &Closed, is_directory: bool, holes: &[String]) -> Result<()> {
     for path in holes {
-        match holes::dig(&opened, only.unwrap_or(path)) {
+        let path = if is_directory { format!("{DATA}/{path}") } else { DATA.to_owned() };
+        match holes::dig(closed, &path) {
             // Not all of the backup may have been restored.
             Err(error) if files::is_absent(&error) => {}
-            other => other.map_err(failed)?,
+            other => other.map_err(Error::system("dig holes in", path))?,
         }
     }
     Ok(())
@@ -323,14 +337,6 @@ fn gives_away() -> CapabilitySet {
         | CapabilitySet::FSETID
         | CapabilitySet::SETFCAP
         | CapabilitySet::MKNOD
-}
-
-/// Makes a directory directly below `root` that only its maker can enter.
-fn make_closed(root: &Path, name: &str) -> Result<PathBuf> {
-    let path = root.join(name);
-    let made = DirBuilder::new().mode(0o700).create(&path);
-    made.map_err(Error::system("create", &path))?;
-    Ok(path)
 }
 
 fn write_document(path: &Path, document: &BackupDocument) -> Result<()> {
@@ -356,19 +362,41 @@ pub(crate) fn repository(store: &Store, name: &ConnectorName) -> Result<Reposito
 }
 
 impl StorageRoot<'_> {
-    /// Makes a backup of the hidden directory or file `data`, which goes with it, by root where that is needed.
+    /// Copies what becomes a backup to the hidden name `parent`, by root where that is needed.
+    pub(crate) fn copy_for_backup(
+        self,
+        parent: &str,
+        original: Original<'_>,
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> Result<Copied> {
+        if self.needs_sudo() {
+            let words = match original {
+                Original::Place(name) => ["copy", parent, name],
+                Original::Volume(name) => ["copy-volume", parent, name],
+            };
+            let answer = self.by_sudo(HELPER, &words)?.answer()?;
+            return understood(&answer);
+        }
+        let directory = match original {
+            Original::Place(_) => None,
+            Original::Volume(name) => volumes::own_directory_of(self.environment(), name),
+        };
+        copy(&self.storage()?, parent, original, directory, progress)
+    }
+
+    /// Makes a backup of what was copied, in the same way.
     pub(crate) fn save(
         self,
         store: &Store,
         connector: &ConnectorName,
-        (parent, data): (&str, &str),
+        parent: &str,
         request: &Request,
     ) -> Result<Outcome<Saved>> {
         if self.needs_sudo() {
-            return self.has_done("save", connector, (parent, data), request);
+            return self.has_done(&["save", parent, connector.as_str()], request);
         }
         let repository = repository(store, connector)?;
-        save(&self.storage()?, (parent, data), request, &repository, store.owner().get())
+        save(&self.storage()?, parent, request, &repository, store.owner().get())
     }
 
     /// Restores a backup to the hidden name `data`, in the same way; returns from how many files rights were taken.
@@ -380,29 +408,23 @@ impl StorageRoot<'_> {
         wanted: &Wanted,
     ) -> Result<Outcome<u64>> {
         if self.needs_sudo() {
-            return self.has_done("restore", connector, (parent, data), wanted);
+            return self.has_done(&["restore", parent, connector.as_str(), data], wanted);
         }
         let repository = repository(store, connector)?;
-        let cache = store.layout().backup_cache();
-        let owner = (store.owner().get(), cache.as_path());
-        restore(&self.storage()?, (parent, data), wanted, &repository, owner)
+        restore(&self.storage()?, (parent, data), wanted, &repository, store.owner().get())
     }
 
     /// Has the helper do something, which shows on a terminal how far it is.
-    fn has_done<T: DeserializeOwned>(
-        self,
-        what: &str,
-        connector: &ConnectorName,
-        (parent, data): (&str, &str),
-        given: &impl Serialize,
-    ) -> Result<T> {
+    fn has_done<T: DeserializeOwned>(self, words: &[&str], given: &impl Serialize) -> Result<T> {
         let given = serde_json::to_string(given).map_err(Error::system("write", HELPER))?;
-        let words = [what, connector.as_str(), parent, data];
-        let answer = self.by_sudo(HELPER, &words)?.input(given).answer()?;
-        if !answer.is_ok() {
-            // It has said why.
-            return Err(Error::Status(1));
-        }
-        serde_json::from_str(&answer.stdout).map_err(Error::system("understand", HELPER))
+        understood(&self.by_sudo(HELPER, words)?.input(given).answer()?)
     }
+}
+
+fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
+    if !answer.is_ok() {
+        // It has said why.
+        return Err(Error::Status(1));
+    }
+    serde_json::from_str(&answer.stdout).map_err(Error::system("understand", HELPER))
 }

@@ -151,6 +151,10 @@ impl<'a> StorageRoot<'a> {
     }
 
     /// Whether root's work has to be asked of sudo.
+    pub(super) fn environment(self) -> &'a Environment {
+        self.environment
+    }
+
     pub(crate) fn needs_sudo(self) -> bool {
         !is_root() && self.environment.is_dokku()
     }
@@ -299,21 +303,6 @@ impl<'a> StorageRoot<'a> {
             return self.helper("copy-storage-dir", &["--move", from, place]).map(drop);
         }
         tree::move_below(&self.storage()?, from, place)
-    }
-
-    /// Copies the data of a Docker volume to the hidden name `to`.
-    pub(crate) fn copy_volume(
-        self,
-        volume: &str,
-        to: &str,
-        hidden: &str,
-        progress: &(dyn Fn(u64) + Sync),
-    ) -> Result<Copied> {
-        if self.needs_sudo() {
-            return self.copy_by_sudo(&["--from-volume", volume, to]);
-        }
-        let directory = own_directory_of(self.environment, volume);
-        copy_volume(volume, directory, &self.storage()?, (to, hidden), progress)
     }
 
     /// Copies the hidden directory `from` into a Docker volume, which is empty.
@@ -538,18 +527,6 @@ impl<'a> StorageRoot<'a> {
     }
 }
 
-/// Copies a volume's data, which is in `directory`, to the name `to` of the storage root.
-pub(crate) fn copy_volume(
-    volume: &str,
-    directory: Option<String>,
-    root: &Path,
-    (to, hidden): (&str, &str),
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Copied> {
-    let source = tree::enter_real(Path::new(&known(volume, directory)?))?;
-    tree::take_in(root, source, to, hidden, true, progress).map_err(unless_root)
-}
-
 /// Copies the name `from` of the storage root into a volume's `directory`.
 pub(crate) fn fill_volume(
     volume: &str,
@@ -563,7 +540,7 @@ pub(crate) fn fill_volume(
     tree::copy_out(root, from, target, &directory, progress).map_err(unless_root)
 }
 
-fn known(volume: &str, directory: Option<String>) -> Result<String> {
+pub(super) fn known(volume: &str, directory: Option<String>) -> Result<String> {
     directory.ok_or_else(|| {
         refusal!(
             "the data of the Docker volume {volume} is where its driver or its options say, and not in Docker's own directory; back it up there"

@@ -264,7 +264,7 @@ pub(crate) fn take_in(
     Ok(copied)
 }
 
-fn warn_of_losses(copied: &Copied, context: &mut Context) {
+pub(crate) fn warn_of_losses(copied: &Copied, context: &mut Context) {
     if copied.left_out > 0 {
         context.out.warn(&format!(
             "{} device files or mount points were left out of the copy",

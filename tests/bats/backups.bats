@@ -222,6 +222,25 @@ leave_lock() {
   assert_equal names "$(dokku storage:backups:get "$DATA@latest" names)"
 }
 
+@test "the helper reads with root's rights only what root has copied" {
+  standin_only
+  local mine="$ROOT/.destroyed-mine-$APP" helper="$HELPERS/storage/bin/backup-storage"
+  as_dokku() { sudo -u dokku sudo -n "$helper" "$@" </dev/null; }
+  sudo -u dokku mkdir "$mine"
+  sudo -u dokku ln -s /etc "$mine/data"
+  run as_dokku save "${mine##*/}" "$OFF"
+  assert_status 1
+  assert_has "can be entered by others"
+  # What it copies is the storage root's, and goes to a hidden name.
+  for words in "copy .destroyed-a-$APP ../../etc" "copy .destroyed-a-$APP /etc" "copy $APP-plain $DATA" "save $DATA $OFF" \
+    "restore .destroyed-a-$APP ../../x .destroyed-b-$APP" "copy-volume .destroyed-a-$APP /etc" "other .destroyed-a-$APP"; do
+    # shellcheck disable=SC2086
+    run as_dokku $words
+    assert_status 1 || fail "backup-storage $words"
+  done
+  rm -r "$mine"
+}
+
 @test "no secret is an argument, and none is in the output" {
   head -c 30M /dev/urandom >"$ROOT/$DATA/big"
   local key seen="$BATS_TEST_TMPDIR/seen"

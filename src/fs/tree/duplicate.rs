@@ -132,23 +132,64 @@ fn place(
 ) -> Result<Copied> {
     let path = root.join(to);
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    let copied =
-        if source.by_file_system && subvolume::snapshot(&source.directory, &root_fd, hidden) {
-            Ok(Copied { made: Made::Btrfs, ..Copied::default() })
-        } else {
-            fill(&root_fd, source, hidden, progress)
-        };
-    let copied = copied.and_then(|copied| {
-        // A name that survives a power cut must not lead to files that do not.
-        syncfs(&root_fd)?;
-        renameat_with(&root_fd, hidden, &root_fd, to, RenameFlags::NOREPLACE)?;
-        Ok(copied)
-    });
-    copied.map_err(|error| {
+    place_in(&root_fd, source, to, hidden, progress).map_err(|error| {
         let _ = remove(root, hidden);
         Error::system("copy to", path)(error)
     })
 }
+
+fn place_in(
+    root: &OwnedFd,
+    source: Source,
+    to: &str,
+    hidden: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> io::Result<Copied> {
+    let copied = if source.by_file_system && subvolume::snapshot(&source.directory, root, hidden) {
+        Copied { made: Made::Btrfs, ..Copied::default() }
+    } else {
+        fill(root, source, hidden, progress)?
+    };
+    // A name that survives a power cut must not lead to files that do not.
+    syncfs(root)?;
+    renameat_with(root, hidden, root, to, RenameFlags::NOREPLACE)?;
+    Ok(copied)
+}
+
+/// Copies the directory or the file `from` directly below `root`, or a part of a directory (`NAME/PART`), to `to` in a directory
+/// that nobody else can enter. What is left of a copy that fails goes with that directory.
+pub(crate) fn duplicate_within(
+    root: &Path,
+    from: &str,
+    around: &OwnedFd,
+    to: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    if is_file(root, from) {
+        return file::duplicate_file_within(root, from, around, to);
+    }
+    let (name, part) = from.split_once('/').map_or((from, None), |(name, part)| (name, Some(part)));
+    let directory = enter_part(root, name, part)?;
+    must_be_attached(&directory, root, from)?;
+    let source = Source { directory, by_file_system: true, owners: Owners::Kept };
+    place_in(around, source, to, UNFINISHED, progress)
+        .map_err(Error::system("copy", root.join(from)))
+}
+
+/// The same for a directory of anywhere.
+pub(crate) fn take_within(
+    from: OwnedFd,
+    shown: &Path,
+    around: &OwnedFd,
+    to: &str,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<Copied> {
+    let source = Source { directory: from, by_file_system: false, owners: Owners::Kept };
+    place_in(around, source, to, UNFINISHED, progress).map_err(Error::system("copy", shown))
+}
+
+/// How a copy is called until it is whole, where nobody else can look.
+const UNFINISHED: &str = "unfinished";
 
 fn fill(
     root: &OwnedFd,

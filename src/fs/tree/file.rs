@@ -94,6 +94,20 @@ pub(crate) fn duplicate_file(root: &Path, from: &str, to: &str, hidden: &str) ->
     })
 }
 
+/// Copies the file `from` directly below `root` to `to` in a directory that nobody else can enter.
+pub(super) fn duplicate_file_within(
+    root: &Path,
+    from: &str,
+    around: &OwnedFd,
+    to: &str,
+) -> Result<Copied> {
+    let (_, source) = enter_file(root, from, READING)?;
+    let copied = CString::new(to)
+        .map_err(io::Error::from)
+        .and_then(|name| copy::copy_file(&source, around, &name));
+    copied.map_err(Error::system("copy", root.join(from)))
+}
+
 /// Removes the file `name` directly below `root`. One that is not there is removed already.
 pub(crate) fn remove_file(root: &Path, name: &str) -> Result<()> {
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;

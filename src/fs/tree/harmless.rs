@@ -1,31 +1,27 @@
 //! A tree from elsewhere without what could give somebody rights: device nodes go, and files lose their set-uid and set-gid
 //! bits and their capabilities. Directories keep the set-gid bit, by which new files get their group.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, fchmod, fremovexattr, fstat, statat, unlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, fchmod, fremovexattr, fstat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::domain::{Error, Result};
 use crate::fs::tree::walk::{Met, Visitor, walk};
-use crate::fs::tree::{BENEATH, enter, is_file, open_below, open_without_links};
+use crate::fs::tree::{BENEATH, Closed, DIRECTORY, open_below};
 
 const CAPABILITIES: &str = "security.capability";
 
-/// Takes such rights from the directory or the file `name` directly below `root`, and returns of how many names.
-pub(crate) fn make_harmless(root: &Path, name: &str) -> Result<u64> {
-    let failed = || Error::system("look through", root.join(name));
-    if is_file(root, name) {
-        let top = open_without_links(&CWD, root).map_err(failed())?;
-        let name = std::ffi::CString::new(name).map_err(|error| failed()(error.into()))?;
-        return weaken(&top, &name).map(u64::from).map_err(failed());
+/// Takes such rights from what is called `name` in a directory that nobody else can enter, and returns of how many names.
+pub(crate) fn make_harmless(around: &Closed, name: &str) -> Result<u64> {
+    let failed = || Error::system("look through", name);
+    let text = CString::new(name).map_err(|error| failed()(error.into()))?;
+    if !around.holds_directory(name)? {
+        return weaken(around, &text).map(u64::from).map_err(failed());
     }
-    let top = enter(root, name)?;
+    let top = open_below(around, &text, DIRECTORY, BENEATH).map_err(failed())?;
     let own = walk(top.into(), &Harmless).map_err(failed())?;
     Ok(own.into_iter().sum())
 }

@@ -2,6 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -24,7 +25,7 @@ pub(crate) fn has_holes(path: &Path, found: &Metadata) -> bool {
 }
 
 /// Makes holes of the zeros in a file below a directory. No link is followed.
-pub(crate) fn dig(directory: &File, path: &str) -> io::Result<()> {
+pub(crate) fn dig(directory: &impl AsFd, path: &str) -> io::Result<()> {
     let name = std::ffi::CString::new(path)?;
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let resolve = BENEATH | rustix::fs::ResolveFlags::NO_XDEV;

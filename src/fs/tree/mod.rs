@@ -3,6 +3,7 @@
 //! A tree is entered by one name below a root that was opened before, and from there on by descriptors
 //! alone: no link is followed and no mount point crossed, whatever is renamed or replaced meanwhile.
 
+mod closed;
 mod copy;
 mod descent;
 mod duplicate;
@@ -31,8 +32,11 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::path::Arg;
 
+pub(crate) use closed::{Closed, path_of};
 pub(crate) use copy::Copied;
-pub(crate) use duplicate::{copy_into, copy_out, duplicate, take_in};
+pub(crate) use duplicate::{
+    copy_into, copy_out, duplicate, duplicate_within, take_in, take_within,
+};
 pub(crate) use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
 pub(crate) use harmless::make_harmless;
 pub(crate) use own::{Depth, own};

@@ -15,7 +15,8 @@ use crate::host::restic::Failure;
 use crate::ops::backups::{Destination, find, hooks, stored, this_host, tidy};
 use crate::ops::snapshots::containers_with;
 use crate::ops::{backup, backups::volume};
-use crate::storage::backing_up::{self, Outcome, Request, Saved};
+use crate::render::progress;
+use crate::storage::backing_up::{self, DATA, Original, Outcome, Request, Saved};
 use crate::storage::{EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root};
 use crate::types::{self, Reach};
 
@@ -140,9 +141,8 @@ fn of_store(
     let storage = context.store.layout().storage().to_path_buf();
     root::make(&storage, context)?;
     let hidden = Staged::new(find::STORE_NAME, context)?;
-    let around = Staged::new(find::STORE_NAME, context)?;
     let copied = Moment::now();
-    stored::copy(&hidden.path(), context)?;
+    stored::copy(&hidden.path().join(DATA), context)?;
     let request = Request {
         document: BackupDocument::new(None, std::collections::BTreeMap::new()),
         host: this_host(),
@@ -152,10 +152,9 @@ fn of_store(
         copied,
     };
     destination.must_be_open(context)?;
-    let names = (around.name(), hidden.name());
     // All of it is the caller's own.
     let storage = std::fs::canonicalize(&storage).map_err(Error::system("open", &storage))?;
-    let saved = backing_up::save(&storage, names, &request, &destination.repository, None)?;
+    let saved = backing_up::save(&storage, hidden.name(), &request, &destination.repository, None)?;
     Ok((saved.done(connector)?, copied))
 }
 
@@ -186,7 +185,6 @@ fn of_entry(
         None => ready_parent(&destination, Some(&entry.name), context)?,
     };
     let hidden = Staged::new(entry.name.as_str(), context)?;
-    let around = Staged::new(entry.name.as_str(), context)?;
     let (copied, copy) = copy(entry, &source, &hidden, options, context)?;
     let using = context.store.apps_mounting(&entry.name)?;
     let size = (copy.made != Made::Btrfs).then_some((copy.bytes, copy.files));
@@ -199,10 +197,9 @@ fn of_entry(
         copied,
     };
     context.out.flush()?;
-    let names = (around.name(), hidden.name());
     let name = &connector.name;
     let root = StorageRoot::of(context);
-    let mut saved = match root.save(&context.store, name, names, &request)? {
+    let mut saved = match root.save(&context.store, name, hidden.name(), &request)? {
         Outcome::Done(saved) => saved,
         // What is in the way is found out, and told or removed.
         first => {
@@ -212,7 +209,7 @@ fn of_entry(
                 first.done(connector)?
             } else {
                 let root = StorageRoot::of(context);
-                root.save(&context.store, name, names, &request)?.done(connector)?
+                root.save(&context.store, name, hidden.name(), &request)?.done(connector)?
             }
         }
     };
@@ -323,14 +320,20 @@ fn copy_alone(
     let environment = context.environment.clone();
     let paused = if options.pause { Some(pause(entry, &environment, context)?) } else { None };
     let moment = Moment::now();
-    let copied = match source {
-        Source::Place(place, _) => root::copy(place, hidden.name(), context),
-        Source::Volume(name) => volume::copy_out(name, hidden.name(), context),
+    let original = match source {
+        Source::Place(place, _) => Original::Place(place),
+        Source::Volume(name) => Original::Volume(name),
     };
+    context.out.flush()?;
+    let copied = progress::of_files("copied", |seen| {
+        StorageRoot::of(context).copy_for_backup(hidden.name(), original, seen)
+    });
     if let Some(paused) = paused {
         paused.resume()?;
     }
-    Ok((moment, copied?))
+    let copied = copied?;
+    root::warn_of_losses(&copied, context);
+    Ok((moment, copied))
 }
 
 fn pause<'a>(

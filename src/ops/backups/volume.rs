@@ -3,9 +3,8 @@
 use crate::context::Context;
 use crate::docker::volumes::{self, Found};
 use crate::domain::{Entry, Result};
-use crate::fs::tree::Copied;
 use crate::render::progress;
-use crate::storage::{Staged, StorageRoot};
+use crate::storage::StorageRoot;
 use crate::types::{self, Request};
 
 /// The volume behind an entry.
@@ -27,15 +26,6 @@ pub(super) fn name(entry: &Entry, context: &Context) -> Result<String> {
         entry.name
     );
     Ok(name.to_owned())
-}
-
-/// Copies a volume's data to a hidden name.
-pub(super) fn copy_out(name: &str, hidden: &str, context: &mut Context) -> Result<Copied> {
-    context.out.flush()?;
-    let staged = Staged::new(hidden, context)?;
-    progress::of_files("copied", |seen| {
-        StorageRoot::of(context).copy_volume(name, hidden, staged.name(), seen)
-    })
 }
 
 /// Registers a new entry with a new volume, which holds what is under a hidden name.
