@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const REMEDY: &str = "install it (on Debian: apt-get install restic)";
 
+/// What restic says where ssh did not get in.
+const NO_SESSION: &str = "unable to start the sftp session";
+
 /// Ends what it starts with its parent, and takes rights away.
 const SETPRIV: &str = "setpriv";
 
@@ -44,6 +47,8 @@ pub(crate) struct Repository {
     pub(crate) connector: Connector,
     environment: Vec<(String, String)>,
     options: Vec<String>,
+    /// What restic calls to reach a server over ssh.
+    ssh: Vec<String>,
     /// What is behind the descriptors that the environment names.
     held: Vec<OwnedFd>,
 }
@@ -65,6 +70,7 @@ impl Repository {
                 ("RESTIC_CACHE_DIR".to_owned(), files.cache.display().to_string()),
             ],
             options: Vec::new(),
+            ssh: Vec::new(),
             held: Vec::new(),
         };
         repository.locate(files, secret)?;
@@ -81,12 +87,15 @@ impl Repository {
                 s3_address(&connector)
             }
             "sftp" => {
-                self.options.push(format!("sftp.command={}", ssh(&connector, files)));
+                self.ssh = ssh(&connector, files);
+                // restic takes quotes only around a whole word.
+                let words: Vec<String> = self.ssh.iter().map(|word| format!("'{word}'")).collect();
+                self.options.push(format!("sftp.command={}", words.join(" ")));
                 format!("sftp:{}@{}:{}", property("username"), property("server"), property("path"))
             }
             "rclone" => {
                 self.set("RCLONE_CONFIG", files.secret.display().to_string());
-                let program = unprivileged("rclone");
+                let program = unprivileged("rclone").join(" ");
                 self.options.push(format!("rclone.program={program}"));
                 format!("rclone:{}", property("remote"))
             }
@@ -168,7 +177,7 @@ impl Repository {
     pub(crate) fn ask(&self, words: &[&str]) -> Result<Answer, Failure> {
         match self.call(words)?.within(PATIENCE)? {
             Some(answer) if answer.is_ok() => Ok(answer),
-            Some(answer) => Err(Failure::of(&answer, &self.connector)),
+            Some(answer) => Err(self.failure(&answer)),
             None => Err(Failure::no_answer(&self.connector, PATIENCE)),
         }
     }
@@ -176,13 +185,28 @@ impl Repository {
     /// The same for what takes as long as it takes.
     pub(crate) fn have(&self, words: &[&str]) -> Result<Answer, Failure> {
         let answer = self.call(words)?.run()?;
-        if answer.is_ok() { Ok(answer) } else { Err(Failure::of(&answer, &self.connector)) }
+        if answer.is_ok() { Ok(answer) } else { Err(self.failure(&answer)) }
     }
 
     /// The same for what is answered as JSON.
     pub(crate) fn ask_json<T: DeserializeOwned>(&self, words: &[&str]) -> Result<T, Failure> {
         let answer = self.ask(words)?;
         Ok(understood(&answer.stdout)?)
+    }
+
+    /// Why restic did not do something. What it started to reach a server may have said that without being heard.
+    pub(crate) fn failure(&self, answer: &Answer) -> Failure {
+        let is_unheard = answer.stderr.contains(NO_SESSION) && !self.ssh.is_empty();
+        let program = || Program::new(&self.ssh[0], &self.ssh[1..]).alone(&self.environment);
+        let asked = is_unheard.then(|| program().within(PATIENCE)).and_then(Result::ok).flatten();
+        match asked {
+            Some(said) if !said.is_ok() => {
+                let stderr = format!("{}\nsubprocess ssh: {}", answer.stderr, said.stderr.trim());
+                let stdout = answer.stdout.clone();
+                Failure::of(&Answer { status: answer.status, stdout, stderr }, &self.connector)
+            }
+            _ => Failure::of(answer, &self.connector),
+        }
     }
 
     /// The repository's id; none where there is no repository yet.
@@ -270,28 +294,29 @@ fn escaped(text: &str) -> String {
 }
 
 /// The words of `ssh` that have it speak SFTP with a connector's server, by nothing but the connector's own files.
-fn ssh(connector: &Connector, files: &Files) -> String {
+fn ssh(connector: &Connector, files: &Files) -> Vec<String> {
     let port = match connector.property("port") {
         "" => "22",
         port => port,
     };
-    // restic takes quotes only around a whole word.
-    let quoted = |name: &str, path: &Path| format!("'{name}{}'", path.display());
-    format!(
-        "{} -F /dev/null -i {} -o IdentitiesOnly=yes -o {} -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4 -p {port} {}@{} -s sftp",
-        unprivileged("ssh"),
-        quoted("", &files.secret),
-        quoted("UserKnownHostsFile=", &files.known_hosts),
-        connector.property("username"),
-        connector.property("server"),
-    )
+    let mut words = unprivileged("ssh");
+    let fixed = "-F /dev/null -o IdentitiesOnly=yes -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4";
+    words.extend(fixed.split(' ').map(str::to_owned));
+    let path = |path: &Path| path.display().to_string();
+    words.extend(["-i".to_owned(), path(&files.secret), "-o".to_owned()]);
+    words.push(format!("UserKnownHostsFile={}", path(&files.known_hosts)));
+    words.extend(["-p", port].map(str::to_owned));
+    words.push(format!("{}@{}", connector.property("username"), connector.property("server")));
+    words.extend(["-s", "sftp"].map(str::to_owned));
+    words
 }
 
 /// A program that restic starts: without the rights that restic may have.
-fn unprivileged(program: &str) -> String {
+fn unprivileged(program: &str) -> Vec<String> {
+    let mut words = Vec::new();
     if find(SETPRIV).is_some() {
-        format!("{SETPRIV} --ambient-caps=-all --inh-caps=-all {program}")
-    } else {
-        program.to_owned()
+        words.extend([SETPRIV, "--ambient-caps=-all", "--inh-caps=-all"].map(str::to_owned));
     }
+    words.push(program.to_owned());
+    words
 }

@@ -187,7 +187,7 @@ pub(crate) fn save(
     let Said { summary, unreadable } = said;
     let (Some(summary), 0 | INCOMPLETE) = (summary, answer.status) else {
         // It stays, so that it can be tried once more.
-        return Ok(Failure::of(&answer, &repository.connector).into());
+        return Ok(reading.run(|| Ok(repository.failure(&answer)))?.into());
     };
     let _ = tree::remove(root, parent);
     Ok(Outcome::Done(Saved {
@@ -272,7 +272,7 @@ pub(crate) fn restore(
     let answer =
         progress::of_files("restored", |_| writing.run(|| repository.call(&words)?.run()))?;
     if !answer.is_ok() {
-        return Ok(Failure::of(&answer, &repository.connector).into());
+        return Ok(writing.run(|| Ok(repository.failure(&answer)))?.into());
     }
     if !closed.has(DATA) {
         let what = if wanted.paths.is_empty() { DATA.to_owned() } else { wanted.paths.join(", ") };

@@ -22,7 +22,6 @@
 
 mod apps;
 mod asked;
-#[allow(dead_code, reason = "the commands that use it come next")]
 mod backups;
 mod carrying;
 mod change;

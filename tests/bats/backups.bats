@@ -26,7 +26,7 @@ after_each() {
   done
   drop_volumes
   dokku storage:connectors:destroy "$OFF" --force >/dev/null || true
-  assert_equal "" "$(ls -A "$ROOT" | grep '^\.destroyed-' || true)"
+  assert_equal "" "$(find "$ROOT" -maxdepth 1 -name '.destroyed-*')"
 }
 
 forget_snapshots() {
@@ -146,7 +146,7 @@ last() { dokku storage:backups:list "$DATA" --format json | jq -r '.[-1].id'; }
   done
   run dokku storage:backups:create "$DATA"
   assert_success
-  assert_equal "" "$(ls -A "$ROOT" | grep '^\.destroyed-' || true)"
+  assert_equal "" "$(find "$ROOT" -maxdepth 1 -name '.destroyed-*')"
   assert_equal "" "$(docker ps -q --filter status=paused 2>/dev/null || true)"
   run dokku storage:backups:check "$OFF"
   assert_success
@@ -428,7 +428,7 @@ while True:
   mkdir "$acl"
   printf '#!/bin/sh\nname=$2; shift 2\nfor app; do case $app in *-hidden) [ "$name" != admin ] || echo "$app" ;; *) echo "$app" ;; esac; done\n' >"$acl/user-auth-app"
   chmod 0755 "$acl/user-auth-app"
-  admin() { NAME=admin dokku "$@"; }
+  admin() { NAME="admin" dokku "$@"; }
   run dokku storage:backups:create "$DATA"
   assert_status 1
   assert_has "there is no destination for backups"

@@ -139,12 +139,15 @@ fn dokkus_crontab_is_written_at_once() {
 
 #[test]
 fn who_sees_one_app_schedules_what_is_theirs_to_what_is_open() {
-    let session = host();
+    let mut session = host();
     run(&session, "storage:backups:schedule of-wiki daily --to disk");
     run(&session, "storage:backups:schedule --all weekly --to disk");
     session.host.make_directory("lib/plugins/enabled/acl");
     stubs::script(&session.host.path("lib/plugins/enabled/acl/user-auth-app"), "#!/bin/sh\n");
     session.host.answer("user-auth-app", "blog\n");
+    // Cron is not somebody who came over SSH.
+    assert_eq!(run(&session, "storage:backups:run").status, 0);
+    session.host.set("SSH_CLIENT", "127.0.0.1 40000 22");
     for (line, why) in [
         ("storage:backups:schedule of-wiki daily", "does not exist"),
         ("storage:backups:schedule --app wiki daily", "wiki"),

@@ -100,7 +100,7 @@ pub(super) fn copied(
     let call = repository.call(&["dump", "--no-lock", "--", &found.backup.id, place])?;
     let (written, answer) = call.received(|mut from| io::copy(&mut from, to))?;
     if !answer.is_ok() {
-        let why = Failure::of(&answer, &found.connector).told(&found.connector);
+        let why = repository.failure(&answer).told(&found.connector);
         refuse_if!(
             answer.stderr.contains("not found"),
             "backup {} has nothing at {place:?}; see what it has: dokku storage:backups:ls {}",

@@ -1,11 +1,13 @@
 //! Making backups.
 
+use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::docker::pausing::Paused;
+use crate::domain::connector_type::Protocol;
 use crate::domain::{
     AppName, BackupDocument, Connector, ConnectorName, Entry, EntryName, Error, Made, Moment,
     Result,
@@ -377,6 +379,13 @@ fn make_ready(destination: &Destination, context: &mut Context) -> Result<bool> 
         ),
         (Some(id), None) => id.clone(),
         (None, None) => {
+            let path = connector.property("path");
+            // A disk that is not mounted must not be taken for an empty one.
+            refuse_if!(
+                connector.known_type().is_some_and(|known| known.protocol == Protocol::Directory)
+                    && !Path::new(path).is_dir(),
+                "{path} of connector {name} is not a directory; mount the disk that it is on, or create it, for Dokku's user to write"
+            );
             let made = destination.repository.init().map_err(told)?;
             context.out.detail(&format!("Created a repository at connector {name}"));
             made
