@@ -41,7 +41,7 @@ timed() {
   local name=$1 begin
   shift
   begin=$(date +%s.%N)
-  "$@" >"$work/out" 2>&1 || { cat "$work/out" >&2; return 1; }
+  "$@" >"$work/out" 2>"$work/said" || { cat "$work/said" >&2; return 1; }
   echo "$(date +%s.%N) - $begin" | bc >>"$work/$name"
 }
 median() { sort -n "$work/$1" | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }

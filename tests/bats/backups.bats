@@ -370,7 +370,7 @@ while True:
     mkdir "$ROOT/$DATA/$n"
     head -c 20M /dev/urandom | split -a 3 -d -b 100K - "$ROOT/$DATA/$n/"
   done
-  dokku storage:backups:create "$DATA" >/dev/null
+  assert_equal "$DATA" "$(dokku storage:backups:create "$DATA" --format json 2>/dev/null | jq -r '.[].entry')"
   for n in $(seq 0 9); do for f in 000 100; do head -c 100K /dev/urandom >"$ROOT/$DATA/$n/$f"; done; done
   local sent bytes
   read -r sent bytes < <(dokku storage:backups:create "$DATA" --format json | jq -r '.[] | "\(.sent) \(.bytes)"')

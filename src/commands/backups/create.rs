@@ -54,7 +54,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     };
     let connector = backups::destination(given(arguments.to.as_deref()), &using, context)?;
     let options = Options { pause: arguments.pause, reads_all: arguments.reread };
+    // What is said on the way is no part of the document.
+    context.out.speak_aside(format == Format::Json);
     let made = create::each(&targets, &connector, &options, context);
+    context.out.speak_aside(false);
     tell(&targets, made, format, context)
 }
 

@@ -26,7 +26,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let format = arguments.output.format()?;
     access::must_see_every_app("the store is the host's", context)?;
     let found = Found::of_store(arguments.place.given(), context)?;
+    // What is said on the way is no part of the document.
+    context.out.speak_aside(format == Format::Json);
     let restored = stored::restore(&found, context)?;
+    context.out.speak_aside(false);
     if format == Format::Json {
         context.out.json_pretty(&restored);
     } else {
