@@ -18,6 +18,8 @@ before_each() {
 }
 after_each() {
   local name
+  # A test that failed has not ended its server.
+  [ -z "${SFTP:-}" ] || kill "$SFTP" 2>/dev/null || true
   trigger post-delete "$APP"
   for name in $(dokku storage:list-entries --format json | jq -r '.[].name' | grep "^$APP-"); do
     forget_snapshots "$name"
