@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::domain::{Error, Moment, Result};
 use crate::host::restic::{Failure, Node, Repository};
 use crate::ops::backups::find::Found;
-use crate::storage::backing_up::{self, DATA};
+use crate::storage::backing_up::DATA;
 
 /// A file or a directory of a backup.
 #[derive(Debug, Serialize)]
@@ -34,7 +34,7 @@ pub(crate) fn ls(
     is_recursive: bool,
     context: &Context,
 ) -> Result<Vec<Inside>> {
-    let repository = backing_up::repository(&context.store, &found.connector.name)?;
+    let repository = found.repository(context)?;
     let place = place(path)?;
     let mut words = vec!["ls", "--json", "--no-lock"];
     if is_recursive {
@@ -73,7 +73,7 @@ impl Inside {
 }
 
 /// A path below the data as it is in a backup.
-fn place(path: &str) -> Result<String> {
+pub(super) fn place(path: &str) -> Result<String> {
     let path = path.trim_matches('/');
     refuse_if!(
         path.split('/').any(|part| part == "..") || path.contains('\0'),
@@ -84,7 +84,7 @@ fn place(path: &str) -> Result<String> {
 
 /// Writes a file of a backup to standard output; a directory as a tar archive.
 pub(crate) fn get(found: &Found, path: &str, context: &Context) -> Result<()> {
-    let repository = backing_up::repository(&context.store, &found.connector.name)?;
+    let repository = found.repository(context)?;
     let place = place(path)?;
     let mut out = io::stdout().lock();
     copied(&repository, found, &place, &mut out)

@@ -7,7 +7,7 @@ use crate::domain::{
     AppName, BackupDocument, BackupReference, Connector, ConnectorName, Entry, EntryName, Error,
     Moment, Result,
 };
-use crate::host::restic::{Listed, Repository, understood};
+use crate::host::restic::{Failure, Listed, Repository, understood};
 use crate::ops::backups::{STORE, TAG, open_to, this_host};
 use crate::ops::{access, apps};
 use crate::storage::backing_up::{self, DOCUMENT};
@@ -117,14 +117,18 @@ pub(crate) fn filter(entry: Option<&EntryName>) -> String {
     }
 }
 
-/// The backups of an entry at a destination, or all that are there, oldest first, whoever may see them.
+/// The backups of an entry at a destination, or all that are there, oldest first, whoever may see them. One that has no repository
+/// yet has none.
 pub(crate) fn at(
     connector: &Connector,
     repository: &Repository,
     entry: Option<&EntryName>,
 ) -> Result<Vec<Backup>> {
     let tags = entry.map_or_else(|| TAG.to_owned(), |name| filter(Some(name)));
-    let listed = repository.backups(&tags, None).map_err(|failure| failure.told(connector))?;
+    let listed = match repository.backups(&tags, None) {
+        Err(Failure::Missing) => return Ok(Vec::new()),
+        other => other.map_err(|failure| failure.told(connector))?,
+    };
     Ok(listed.iter().filter_map(|listed| Backup::of(listed, connector)).collect())
 }
 
@@ -149,7 +153,7 @@ pub(crate) fn places(from: Option<&str>, context: &Context) -> Result<Vec<Connec
     }
 }
 
-/// The backups at some destinations, oldest first, and why some could not be listed. One that has no repository yet has none.
+/// The backups at some destinations, oldest first, and why some could not be listed.
 pub(crate) fn all(
     places: &[Connector],
     entry: Option<&EntryName>,
@@ -157,13 +161,8 @@ pub(crate) fn all(
 ) -> (Vec<Backup>, Vec<Error>) {
     let (mut backups, mut problems) = (Vec::new(), Vec::new());
     for connector in places {
-        let found =
-            backing_up::repository(&context.store, &connector.name).and_then(|repository| {
-                match repository.id().map_err(|failure| failure.told(connector))? {
-                    Some(_) => seen(at(connector, &repository, entry)?, context),
-                    None => Ok(Vec::new()),
-                }
-            });
+        let found = backing_up::repository(&context.store, &connector.name)
+            .and_then(|repository| seen(at(connector, &repository, entry)?, context));
         match found {
             Ok(found) => backups.extend(found),
             Err(error) => problems.push(error),
@@ -219,9 +218,7 @@ impl Found {
             }
             return Err(problems.swap_remove(0));
         };
-        let connector = places.into_iter().find(|place| place.name == backup.connector);
-        let connector = connector.ok_or_else(|| refusal!("there is no backup {text}"))?;
-        Ok(Self { backup, connector })
+        Ok(Self { connector: place_of(&backup, places)?, backup })
     }
 
     /// The last backup of the store, of this host or of the one that is named.
@@ -253,9 +250,7 @@ impl Found {
             );
             return Err(problems.swap_remove(0));
         };
-        let connector = places.into_iter().find(|place| place.name == backup.connector);
-        let connector = connector.ok_or_else(|| refusal!("there is no backup of the store"))?;
-        Ok(Self { backup, connector })
+        Ok(Self { connector: place_of(&backup, places)?, backup })
     }
 
     /// The entry that the backup is of.
@@ -268,8 +263,14 @@ impl Found {
         })
     }
 
+    /// The repository that has it.
+    pub(crate) fn repository(&self, context: &Context) -> Result<Repository> {
+        backing_up::repository(&context.store, &self.connector.name)
+    }
+
     /// The document of the backup.
-    pub(crate) fn document(&self, repository: &Repository) -> Result<BackupDocument> {
+    pub(crate) fn document(&self, context: &Context) -> Result<BackupDocument> {
+        let repository = self.repository(context)?;
         let path = format!("/{DOCUMENT}");
         let words = ["dump", "--no-lock", "--", &self.backup.id, &path];
         let answer = repository.ask(&words).map_err(|failure| failure.told(&self.connector))?;
@@ -281,6 +282,12 @@ impl Found {
         );
         Ok(document)
     }
+}
+
+/// The destination, of those where it was looked for, that has a backup.
+fn place_of(backup: &Backup, places: Vec<Connector>) -> Result<Connector> {
+    let place = places.into_iter().find(|place| place.name == backup.connector);
+    place.ok_or_else(|| refusal!("connector {:?} does not exist", backup.connector.as_str()))
 }
 
 fn of_id<'a>(id: &str, backups: &'a [Backup]) -> Result<Option<&'a Backup>> {

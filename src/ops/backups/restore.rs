@@ -1,6 +1,7 @@
 //! Restoring backups: to a new entry, or in an entry's place.
 
 use crate::context::Context;
+use crate::domain::names::ENTRY_NAME_MAX;
 use crate::domain::{
     BackupDocument, BackupReference, DOCKER_LOCAL, Entry, EntryName, Hooks, Moment, Ownership,
     Result, Source,
@@ -10,13 +11,10 @@ use crate::ops::backups::find::Found;
 use crate::ops::backups::volume;
 use crate::ops::restore::{self, Replacement};
 use crate::ops::{Origin, access, backup, judge, populate};
-use crate::storage::backing_up::{self, Wanted};
+use crate::storage::backing_up::Wanted;
 use crate::storage::{Staged, StorageRoot, clear_staged, root};
 use crate::store::changed_meanwhile;
 use crate::types;
-
-/// The longest name that an entry may have, in bytes.
-const LONGEST: usize = 45;
 
 /// What is to be restored of a backup, and how.
 #[derive(Debug, Clone, Default)]
@@ -34,8 +32,7 @@ pub(crate) fn to_new(
     options: &Options,
     context: &mut Context,
 ) -> Result<Entry> {
-    let repository = backing_up::repository(&context.store, &found.connector.name)?;
-    let document = found.document(&repository)?;
+    let document = found.document(context)?;
     let original = found.entry_of(&document)?;
     let name = match name {
         Some(name) => name,
@@ -66,8 +63,7 @@ impl Prepared {
         context: &Context,
     ) -> Result<Self> {
         let found = Found::of_reference(reference, (None, None), context)?;
-        let repository = backing_up::repository(&context.store, &found.connector.name)?;
-        let document = found.document(&repository)?;
+        let document = found.document(context)?;
         let original = renamed(&found.entry_of(&document)?, entry.name.clone(), context)?;
         let is_other = entry.is_typed() && types::name_of(entry) != types::name_of(&original);
         refuse_if!(
@@ -109,11 +105,10 @@ pub(super) fn into_new(
     options: &Options,
     context: &mut Context,
 ) -> Result<()> {
+    let unpacked = unpack(found, document, &entry.name, options, context)?;
     if entry.is_volume() {
-        let unpacked = unpack(found, document, &entry.name, options, context)?;
         return volume::create(entry, unpacked.name(), context);
     }
-    let unpacked = unpack(found, document, &entry.name, options, context)?;
     if let Some(place) = backup::place(entry, context).filter(|place| place.contains('/')) {
         return below(entry, &unpacked, &place, context);
     }
@@ -147,8 +142,7 @@ pub(crate) fn in_place(
     );
     let kind = restore::check(entry, stop, context)?;
     must_be_possible(entry, options, context)?;
-    let repository = backing_up::repository(&context.store, &found.connector.name)?;
-    let document = found.document(&repository)?;
+    let document = found.document(context)?;
     let original = found.entry_of(&document)?;
     let own = types::of(entry).place();
     refuse_if!(
@@ -277,7 +271,7 @@ fn free_name(name: &EntryName, context: &Context) -> Result<EntryName> {
         return Ok(name.clone());
     }
     let stamp = Moment::now().stamp();
-    let kept = name.as_str().get(..name.as_str().len().min(LONGEST - stamp.len() - 1));
+    let kept = name.as_str().get(..name.as_str().len().min(ENTRY_NAME_MAX - stamp.len() - 1));
     let kept = kept.unwrap_or("restored").trim_end_matches('-');
     EntryName::parse(&format!("{kept}-{stamp}"))
 }

@@ -12,7 +12,7 @@ use crate::domain::{AppName, Entry, EntryName, Error, Result, SCHEMA_VERSION};
 use crate::ops::backups::find::{self, Found};
 use crate::ops::backups::restore;
 use crate::ops::mount::refuse_collision;
-use crate::storage::backing_up::{self, DATA};
+use crate::storage::backing_up::DATA;
 use crate::storage::{Staged, clear_staged, root};
 use crate::store::{MountsFile, app_directories, files};
 
@@ -109,7 +109,7 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
     root::make(&storage, context)?;
     let staged = Staged::new(find::STORE_NAME, context)?;
     make(&staged.path())?;
-    let repository = backing_up::repository(&context.store, &found.connector.name)?;
+    let repository = found.repository(context)?;
     let target = format!("--target={}", staged.path().display());
     let words = ["restore", "--no-lock", &target, "--", &found.backup.id];
     context.out.flush()?;
@@ -151,8 +151,7 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
 }
 
 fn data(found: &Found, entry: &Entry, context: &mut Context) -> Result<()> {
-    let repository = backing_up::repository(&context.store, &found.connector.name)?;
-    let document = found.document(&repository)?;
+    let document = found.document(context)?;
     let both = (entry, &restore::as_it_is(entry));
     restore::into_new(found, &document, both, &restore::Options::default(), context)
 }
