@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use crate::domain::text::percent_encoded;
 use crate::domain::{Result, options};
 use crate::host::{Answer, Environment, Program, users};
 
@@ -171,13 +172,7 @@ fn members(value: &Value) -> &[Value] {
 
 /// Filters as they stand in an address of the engine's: a name and its values.
 fn filters(filters: &Value) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
-            char::from(byte).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    format!("filters={}", filters.to_string().bytes().map(byte).collect::<String>())
+    format!("filters={}", percent_encoded(&filters.to_string()))
 }
 
 /// How this host's Docker maps ids; `None` where Docker does not answer.

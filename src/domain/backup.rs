@@ -54,7 +54,8 @@ pub struct Run {
     pub sample: Vec<Sample>,
 }
 
-/// A file of a backup: its path in the entry, and what it had in it.
+/// A file of a backup: its path below the data (empty where the data is a file), how many bytes it had, and their SHA-256 sum as
+/// hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(expecting = "an object")]
 pub struct Sample {

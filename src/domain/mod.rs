@@ -87,7 +87,7 @@ pub(crate) use size::{ByteSize, readable};
 pub(crate) use snapshot::{
     Made, SNAPSHOT, Snapshot, SnapshotName, directory_name, of_directory_name,
 };
-pub(crate) use text::{Unknown, given, hexadecimal, is_of, number_of, or_empty};
+pub(crate) use text::{Unknown, given, is_of, number_of, or_empty};
 pub(crate) use trash::{Caller, LONGEST_NAME, TRASH, TrashId, Trashed};
 pub(crate) use uses::{Use, Whose};
 pub(crate) use volume_options::{Fault, VolumeOptions};

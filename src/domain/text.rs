@@ -90,16 +90,6 @@ pub(crate) fn is_of(text: &str, signs: &str) -> bool {
     text.chars().all(|c| c.is_ascii_alphanumeric() || signs.contains(c))
 }
 
-/// Bytes as hexadecimal digits.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut digits, byte| {
-        for half in [byte >> 4, byte & 15] {
-            digits.push(char::from_digit(half.into(), 16).unwrap_or_default());
-        }
-        digits
-    })
-}
-
 /// A number that follows from bytes.
 pub(crate) fn number_of(bytes: &[u8]) -> u64 {
     let digest = Sha1::digest(bytes);
@@ -110,6 +100,17 @@ pub(crate) fn number_of(bytes: &[u8]) -> u64 {
 pub(crate) fn hex(bytes: &[u8]) -> String {
     let digit = |half: u8| char::from_digit(u32::from(half), 16).unwrap_or('0');
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0xf)]).collect()
+}
+
+/// Bytes as they stand in an address: all but letters, digits and the signs `-_.` as `%` and two digits.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 /// The word at a place, or the empty text.

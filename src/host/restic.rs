@@ -19,6 +19,7 @@ pub(crate) use said::{Failure, Listed, Lock, Message, Node, Summary};
 
 use super::process::{Answer, Program, find};
 use super::rclone::PATH;
+use crate::domain::text::percent_encoded;
 use crate::domain::{Connector, Error, Result, Secret};
 
 /// How long it may take to answer a question about a repository. It tries for a quarter of an hour by itself where nobody answers.
@@ -275,22 +276,13 @@ fn rest_address(connector: &Connector, secret: Option<&Secret>) -> String {
     let (scheme, host) = endpoint.split_once("://").unwrap_or(("https", endpoint));
     let user = match (connector.property("username"), secret) {
         ("", _) => String::new(),
-        (user, None) => format!("{}@", escaped(user)),
-        (user, Some(secret)) => format!("{}:{}@", escaped(user), escaped(secret.reveal())),
+        (user, None) => format!("{}@", percent_encoded(user)),
+        (user, Some(secret)) => {
+            format!("{}:{}@", percent_encoded(user), percent_encoded(secret.reveal()))
+        }
     };
     let slash = if path.is_empty() { "" } else { "/" };
     format!("rest:{scheme}://{user}{host}/{path}{slash}")
-}
-
-/// A user or a password as they stand in an address.
-fn escaped(text: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(byte).collect()
 }
 
 /// The words of `ssh` that have it speak SFTP with a connector's server, by nothing but the connector's own files.

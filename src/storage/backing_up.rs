@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::docker::volumes;
+use crate::domain::backup::Sample;
 use crate::domain::{BackupDocument, Connector, ConnectorName, Error, Moment, Result};
 use crate::fs::confined::{self, CapabilitySet, Confined};
 use crate::fs::tree::{self, Closed, Copied, holes};
@@ -26,7 +27,6 @@ use crate::render::progress;
 use crate::storage::backing_up::inside::Inside;
 use crate::storage::{StorageRoot, ownership};
 use crate::store::{Store, files};
-pub(crate) use inside::Sampled;
 
 /// The helper that does it as root.
 const HELPER: &str = "backup-storage";
@@ -71,7 +71,7 @@ pub(crate) struct Saved {
     /// The files that could not be read, some of them by name.
     pub unreadable: Vec<String>,
     /// Some of the files, to compare the backup with.
-    pub sample: Vec<Sampled>,
+    pub sample: Vec<Sample>,
 }
 
 /// What is to be restored.

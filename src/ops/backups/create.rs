@@ -7,10 +7,11 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::docker::pausing::Paused;
+use crate::domain::backup::{Failure as Failed, Run};
 use crate::domain::connector_type::Protocol;
 use crate::domain::{
-    AppName, BackupDocument, Connector, ConnectorName, Entry, EntryName, Error, Made, Moment,
-    Result,
+    AppName, BackupDocument, BackupState, Connector, ConnectorName, Entry, EntryName, Error, Made,
+    Moment, Result,
 };
 use crate::fs::tree::Copied;
 use crate::host::restic::Failure;
@@ -403,19 +404,12 @@ fn noted(
     saved: Result<(Saved, Moment)>,
     context: &Context,
 ) -> Result<Done> {
-    use crate::domain::BackupState;
-    use crate::domain::backup::{Failure as Failed, Run, Sample};
     let seconds = begin.elapsed().as_secs();
     let noted = context.store.change(|change| {
         let state = change.store().backup_state(entry)?;
         let mut state = state.unwrap_or_else(|| BackupState::new(entry.cloned()));
-        match &saved {
+        let failure = match &saved {
             Ok((saved, copied)) if saved.unreadable.is_empty() => {
-                let sample = saved.sample.iter().map(|file| Sample {
-                    path: file.path.clone(),
-                    bytes: file.bytes,
-                    sha256: file.sha256.clone(),
-                });
                 state.last_success = Some(Run {
                     at: *copied,
                     connector: connector.name.clone(),
@@ -424,25 +418,16 @@ fn noted(
                     bytes: saved.bytes,
                     files: saved.files,
                     sent: saved.sent,
-                    sample: sample.collect(),
+                    sample: saved.sample.clone(),
                 });
+                None
             }
-            Ok((saved, _)) => {
-                let message = format!("could not read {}", saved.unreadable.join(", "));
-                state.last_failure = Some(Failed {
-                    at: Moment::now(),
-                    connector: Some(connector.name.clone()),
-                    message,
-                });
-            }
-            Err(error) => {
-                let message = error.to_string();
-                state.last_failure = Some(Failed {
-                    at: Moment::now(),
-                    connector: Some(connector.name.clone()),
-                    message,
-                });
-            }
+            Ok((saved, _)) => Some(format!("could not read {}", saved.unreadable.join(", "))),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(message) = failure {
+            let connector = Some(connector.name.clone());
+            state.last_failure = Some(Failed { at: Moment::now(), connector, message });
         }
         change.write_backup_state(&state)
     });

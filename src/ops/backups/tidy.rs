@@ -5,9 +5,8 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::backup::{Checked, Run, Sample};
-use crate::domain::{
-    Connector, ConnectorName, EntryName, Moment, RepositoryState, Result, hexadecimal,
-};
+use crate::domain::text::hex;
+use crate::domain::{Connector, ConnectorName, EntryName, Moment, RepositoryState, Result};
 use crate::host::environment;
 use crate::host::restic::Lock;
 use crate::ops::backups::find::{self, Found};
@@ -95,7 +94,7 @@ fn compare(destination: &Destination, found: &Found, sample: &Sample) -> Result<
     };
     let mut sum = Sha256::new();
     browse::copied(&destination.repository, found, &place, &mut sum)?;
-    let sum = hexadecimal(&sum.finalize());
+    let sum = hex(&sum.finalize());
     refuse_if!(
         sum != sample.sha256,
         "{} in backup {} of {} is not what was backed up; make a new backup: dokku storage:backups:create {} --reread",

@@ -4,10 +4,11 @@ use std::fs::{File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Moment, hexadecimal, number_of};
+use crate::domain::backup::Sample;
+use crate::domain::text::hex;
+use crate::domain::{Moment, number_of};
 use crate::fs::tree::holes;
 
 /// How many files a sample has.
@@ -16,22 +17,12 @@ const SAMPLE: usize = 8;
 /// The largest file of a sample, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-/// A file of a backup, as it was when that was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sampled {
-    /// Its path below the data; empty where the data is a file.
-    pub path: String,
-    pub bytes: u64,
-    /// Its SHA-256 sum, as hexadecimal digits.
-    pub sha256: String,
-}
-
 #[derive(Default)]
 pub(super) struct Inside {
     pub bytes: u64,
     /// The files with holes, as paths below the data.
     pub holes: Vec<String>,
-    pub sample: Vec<Sampled>,
+    pub sample: Vec<Sample>,
 }
 
 impl Inside {
@@ -87,11 +78,11 @@ fn each(top: &Path, see: &mut dyn FnMut(&Path, &Metadata)) {
     }
 }
 
-fn sampled(data: &Path, name: String) -> io::Result<Sampled> {
+fn sampled(data: &Path, name: String) -> io::Result<Sample> {
     let path = if name.is_empty() { data.to_owned() } else { data.join(&name) };
     let mut file = File::open(path)?;
     let mut sum = Sha256::new();
     let bytes = io::copy(&mut file, &mut sum)?;
-    let sha256 = hexadecimal(&sum.finalize());
-    Ok(Sampled { path: name, bytes, sha256 })
+    let sha256 = hex(&sum.finalize());
+    Ok(Sample { path: name, bytes, sha256 })
 }
