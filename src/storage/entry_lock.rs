@@ -41,24 +41,37 @@ impl EntryLock {
         name: &str,
         context: &mut Context,
     ) -> Result<Self> {
-        let begin = Instant::now();
-        let mut is_said = false;
-        loop {
-            if let Some(work) = context.store.work_alone(&format!("entry {name}"))? {
-                return Ok(Self { _work: work });
-            }
-            refuse_if!(
-                most.is_some_and(|most| begin.elapsed() >= most),
-                "another command is at work on storage entry \"{name}\"; wait for its end, or for longer with --timeout SECONDS"
-            );
-            if !is_said && begin.elapsed() >= SAID_AFTER {
-                context.out.warn(&format!(
-                    "Waiting for another command that is at work on storage entry \"{name}\""
-                ));
-                context.out.flush()?;
-                is_said = true;
-            }
-            std::thread::sleep(PAUSE);
+        let on = format!("is at work on storage entry \"{name}\"");
+        let work = wait_for(&format!("entry {name}"), &on, most, context)?;
+        let work = work.ok_or_else(|| {
+            refusal!("another command {on}; wait for its end, or for longer with --timeout SECONDS")
+        })?;
+        Ok(Self { _work: work })
+    }
+}
+
+/// Waits until nobody else is at work on a name, and says so after a second: another command `does` something. None where
+/// that takes longer than `most`.
+pub(crate) fn wait_for(
+    name: &str,
+    does: &str,
+    most: Option<Duration>,
+    context: &mut Context,
+) -> Result<Option<Work>> {
+    let begin = Instant::now();
+    let mut is_said = false;
+    loop {
+        if let Some(work) = context.store.work_alone(name)? {
+            return Ok(Some(work));
         }
+        if most.is_some_and(|most| begin.elapsed() >= most) {
+            return Ok(None);
+        }
+        if !is_said && begin.elapsed() >= SAID_AFTER {
+            context.out.warn(&format!("Waiting for another command that {does}"));
+            context.out.flush()?;
+            is_said = true;
+        }
+        std::thread::sleep(PAUSE);
     }
 }

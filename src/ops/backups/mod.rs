@@ -28,14 +28,12 @@ pub(crate) mod stored;
 pub(crate) mod tidy;
 mod volume;
 
-use std::time::{Duration, Instant};
-
 use crate::context::Context;
 use crate::domain::{AppName, Connector, ConnectorName, Result, is_of};
 use crate::host::environment;
 use crate::host::restic::{Failure, Lock, Repository};
 use crate::ops::{access, apps};
-use crate::storage::backing_up;
+use crate::storage::{backing_up, entry_lock};
 use crate::store::Work;
 
 /// The tag that all backups have.
@@ -43,11 +41,6 @@ pub(crate) const TAG: &str = "dokku-storage";
 
 /// The tag of a backup of the store itself.
 pub(crate) const STORE: &str = "store";
-
-/// When a command says what it waits for.
-const SAID_AFTER: Duration = Duration::from_secs(1);
-
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// A destination at which this command works, alone on this host.
 pub(crate) struct Destination {
@@ -59,24 +52,10 @@ pub(crate) struct Destination {
 impl Destination {
     /// Waits until no other command of this host works there.
     pub(crate) fn take(connector: &Connector, context: &mut Context) -> Result<Self> {
-        let begin = Instant::now();
-        let mut is_said = false;
-        let work = loop {
-            if let Some(work) =
-                context.store.work_alone(&format!("repository {}", connector.name))?
-            {
-                break work;
-            }
-            if !is_said && begin.elapsed() >= SAID_AFTER {
-                context.out.warn(&format!(
-                    "Waiting for another command that works on the repository of connector {}",
-                    connector.name
-                ));
-                context.out.flush()?;
-                is_said = true;
-            }
-            std::thread::sleep(PAUSE);
-        };
+        let name = &connector.name;
+        let does = format!("works on the repository of connector {name}");
+        let work = entry_lock::wait_for(&format!("repository {name}"), &does, None, context)?;
+        let work = work.ok_or_else(|| refusal!("another command {does}; wait for its end"))?;
         let repository = backing_up::repository(&context.store, &connector.name)?;
         Ok(Self { connector: connector.clone(), repository, _work: work })
     }
@@ -105,7 +84,7 @@ impl Destination {
     /// Removes the locks that killed commands of this host left.
     /// Fails where others work on the repository, or say so; nothing is removed then.
     pub(crate) fn clear_own_locks(&self, context: &mut Context) -> Result<()> {
-        let locks = self.repository.locks().map_err(|failure| failure.told(&self.connector))?;
+        let locks = tidy::locks(self)?;
         let host = environment::node();
         let (own, others): (Vec<Lock>, Vec<Lock>) =
             locks.into_iter().partition(|lock| lock.hostname == host);
@@ -124,9 +103,7 @@ impl Destination {
             );
         }
         // restic itself takes a lock for alive whose process number somebody else has now.
-        self.repository
-            .ask(&["unlock", "--remove-all"])
-            .map_err(|failure| failure.told(&self.connector))?;
+        tidy::unlock(self)?;
         if !own.is_empty() {
             context.out.warn(&format!(
                 "Removed a lock of this host's that a killed command left in the repository of connector {name}"
