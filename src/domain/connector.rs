@@ -177,10 +177,15 @@ impl Connector {
         !self.scope.is_empty() && self.scope.includes(app)
     }
 
+    /// The server's port for ssh.
+    pub fn ssh_port(&self) -> &str {
+        if self.port.is_empty() { "22" } else { &self.port }
+    }
+
     /// The server's name as `ssh` keeps it among its known hosts.
     pub fn ssh_host(&self) -> String {
-        match self.port.as_str() {
-            "" | "22" => self.server.clone(),
+        match self.ssh_port() {
+            "22" => self.server.clone(),
             port => format!("[{}]:{port}", self.server),
         }
     }

@@ -15,9 +15,13 @@ pub(crate) const REMOTE: &str = "store";
 pub(crate) const REMEDY: &str = "install it (on Debian: apt-get install rclone)";
 
 pub(crate) fn program() -> Result<PathBuf> {
-    let found =
-        PATH.split(':').map(|directory| Path::new(directory).join("rclone")).find(|p| p.is_file());
-    found.ok_or_else(|| refusal!("rclone is not here; {REMEDY}"))
+    installed("rclone", REMEDY)
+}
+
+/// A program of this host, in whose place nobody's search path can put another.
+pub(super) fn installed(name: &str, remedy: &str) -> Result<PathBuf> {
+    let mut places = PATH.split(':').map(|directory| Path::new(directory).join(name));
+    places.find(|place| place.is_file()).ok_or_else(|| refusal!("{name} is not here; {remedy}"))
 }
 
 pub(crate) fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<String> {

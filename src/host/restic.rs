@@ -18,7 +18,8 @@ use serde::de::DeserializeOwned;
 pub(crate) use said::{Failure, Listed, Lock, Message, Node, Summary};
 
 use super::process::{Answer, Program, find};
-use super::rclone::PATH;
+use super::rclone::{PATH, installed};
+use super::ssh::OPTIONS;
 use crate::domain::text::percent_encoded;
 use crate::domain::{Connector, Error, Result, Secret};
 
@@ -155,11 +156,7 @@ impl Repository {
 
     /// A call of restic.
     pub(crate) fn call(&self, words: &[&str]) -> Result<Program> {
-        let place = PATH
-            .split(':')
-            .map(|directory| Path::new(directory).join("restic"))
-            .find(|place| place.is_file());
-        let program = place.ok_or_else(|| refusal!("restic is not here; {REMEDY}"))?;
+        let program = installed("restic", REMEDY)?;
         let mut line = Vec::new();
         if find(SETPRIV).is_some() {
             line.extend([SETPRIV, "--pdeathsig", "TERM", "--"].map(str::to_owned));
@@ -287,17 +284,14 @@ fn rest_address(connector: &Connector, secret: Option<&Secret>) -> String {
 
 /// The words of `ssh` that have it speak SFTP with a connector's server, by nothing but the connector's own files.
 fn ssh(connector: &Connector, files: &Files) -> Vec<String> {
-    let port = match connector.property("port") {
-        "" => "22",
-        port => port,
-    };
     let mut words = unprivileged("ssh");
-    let fixed = "-F /dev/null -o IdentitiesOnly=yes -o GlobalKnownHostsFile=/dev/null -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10 -o ServerAliveInterval=15 -o ServerAliveCountMax=4";
-    words.extend(fixed.split(' ').map(str::to_owned));
+    words.extend(OPTIONS.split(' ').map(str::to_owned));
+    let alive = "-o ServerAliveInterval=15 -o ServerAliveCountMax=4";
+    words.extend(alive.split(' ').map(str::to_owned));
     let path = |path: &Path| path.display().to_string();
     words.extend(["-i".to_owned(), path(&files.secret), "-o".to_owned()]);
     words.push(format!("UserKnownHostsFile={}", path(&files.known_hosts)));
-    words.extend(["-p", port].map(str::to_owned));
+    words.extend(["-p", connector.ssh_port()].map(str::to_owned));
     words.push(format!("{}@{}", connector.property("username"), connector.property("server")));
     words.extend(["-s", "sftp"].map(str::to_owned));
     words

@@ -11,6 +11,9 @@ use crate::domain::{Connector, Error, KnownHosts, Result, Secret};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a server is asked with: nothing but the connector's own files counts, and nobody is asked anything.
+pub(super) const OPTIONS: &str = "-F /dev/null -o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10";
+
 /// What stands behind a public key, so that whoever reads `authorized_keys` knows whose it is.
 const COMMENT: &str = "dokku-storage";
 
@@ -63,15 +66,15 @@ pub(crate) fn public_key(private: &Secret) -> Result<String> {
 /// The host keys that a server shows now.
 pub(crate) fn scan(connector: &Connector) -> Result<KnownHosts> {
     let server = connector.server.as_str();
-    let port = if connector.port.is_empty() { "22" } else { &connector.port };
-    let shown = run("ssh-keyscan", &["-T", "5", "-p", port, "--", server], "")?;
+    let shown = run("ssh-keyscan", &["-T", "5", "-p", connector.ssh_port(), "--", server], "")?;
     let shown = shown.map(|answer| answer.stdout).unwrap_or_default();
     let mut keys: Vec<&str> =
         shown.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     keys.sort_unstable();
     refuse_if!(
         keys.is_empty(),
-        "{server} shows no host key of ssh at port {port}; mend that, or give its keys with --known-hosts-file PATH"
+        "{server} shows no host key of ssh at port {}; mend that, or give its keys with --known-hosts-file PATH",
+        connector.ssh_port()
     );
     KnownHosts::parse(&keys.join("\n"))
 }
@@ -83,7 +86,7 @@ pub(crate) fn must_know(hosts: &KnownHosts, connector: &Connector) -> Result<()>
     refuse_if!(
         found.is_none(),
         "the file of host keys has none of {host}; write it with: ssh-keyscan -p {} {}",
-        if connector.port.is_empty() { "22" } else { &connector.port },
+        connector.ssh_port(),
         connector.server
     );
     fingerprints(hosts).map(drop)
@@ -109,13 +112,13 @@ pub(crate) fn list(
     path: &str,
     ids: Option<(u32, u32)>,
 ) -> Result<Vec<String>> {
-    let port = if connector.port.is_empty() { "22" } else { &connector.port };
     let known = format!("UserKnownHostsFile=\"{}\"", files.known_hosts.display());
     let key = files.secret.display().to_string();
     let to = format!("{}@[{}]", connector.username, connector.server);
-    let words = ["-F", "/dev/null", "-i", &key, "-P", port, "-o", &known];
-    let options = "-o LogLevel=ERROR -o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10 -b - --";
-    let words: Vec<&str> = words.into_iter().chain(options.split(' ')).chain([&*to]).collect();
+    let words = ["-i", &key, "-P", connector.ssh_port(), "-o", &known];
+    let words = words.into_iter().chain(OPTIONS.split(' '));
+    let words = words.chain("-o LogLevel=ERROR -b - --".split(' ')).chain([&*to]);
+    let words: Vec<&str> = words.collect();
     let program = program("sftp", &words)?.with_ids(ids);
     // The path has no quotes in it, and nothing that stands for several names.
     let answer = program.input(format!("@ls -1a \"{path}\"\n")).within(PATIENCE)?;
