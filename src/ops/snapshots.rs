@@ -1,9 +1,11 @@
 //! Copies of an entry's data as it was at a moment: which there are, and who uses what they are made of.
 
 use crate::context::Context;
+use crate::docker::pausing::Paused;
 use crate::docker::{Container, Listed, containers, volumes};
 use crate::domain::{Entry, EntryName, Error, Result, Snapshot, SnapshotName};
 use crate::fs::RealPath;
+use crate::host::Environment;
 use crate::store::Store;
 use std::path::Path;
 
@@ -37,6 +39,22 @@ pub(crate) fn must_be_free(entry: &EntryName, name: &SnapshotName, store: &Store
         refuse!("storage entry \"{entry}\" has a snapshot {name} already; choose another name");
     }
     Ok(())
+}
+
+/// Pauses the running containers that have an entry mounted; which ones, beside what lets them go. Somebody else let those wait
+/// that wait already.
+/// Fails where Docker does not answer, or does not pause one; none is paused then.
+pub(crate) fn pause<'a>(
+    entry: &Entry,
+    environment: &'a Environment,
+    context: &Context,
+) -> Result<(Paused<'a>, Vec<Container>)> {
+    let mut running = containers_with(entry, context).ok_or_else(|| {
+        refusal!("Docker does not answer, so no container can be paused; leave --pause out")
+    })?;
+    running.retain(|container| !container.is_paused);
+    let ids = running.iter().map(|container| container.id.clone()).collect();
+    Ok((Paused::of(environment, ids)?, running))
 }
 
 /// The running containers that have an entry mounted, or a part of it; `None` where Docker does not answer.

@@ -4,10 +4,9 @@ use clap::Parser;
 
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::docker::pausing::Paused;
 use crate::domain::{Entry, Made, Moment, Result, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
-use crate::ops::snapshots::{containers_with, must_be_free};
+use crate::ops::snapshots::{must_be_free, pause};
 use crate::storage::{SnapshotKind, Staged, clear_staged, snapshots};
 use crate::types;
 
@@ -47,14 +46,8 @@ fn copy_while_paused(
     staged: &Staged,
     context: &mut Context,
 ) -> Result<Copied> {
-    let containers = containers_with(entry, context).ok_or_else(|| {
-        refusal!("Docker does not answer, so no container can be paused; leave --pause out")
-    })?;
-    // Somebody else let those wait that wait already.
-    let running: Vec<_> = containers.iter().filter(|container| !container.is_paused).collect();
-    let ids = running.iter().map(|container| container.id.clone()).collect();
     let environment = context.environment.clone();
-    let paused = Paused::of(&environment, ids)?;
+    let (paused, running) = pause(entry, &environment, context)?;
     if running.is_empty() {
         context
             .out

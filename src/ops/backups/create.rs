@@ -6,7 +6,6 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::docker::pausing::Paused;
 use crate::domain::backup::{Failure as Failed, Run};
 use crate::domain::connector_type::Protocol;
 use crate::domain::{
@@ -16,7 +15,7 @@ use crate::domain::{
 use crate::fs::tree::Copied;
 use crate::host::restic::Failure;
 use crate::ops::backups::{Destination, find, hooks, stored, this_host, tidy};
-use crate::ops::snapshots::containers_with;
+use crate::ops::snapshots::pause;
 use crate::ops::{backup, backups::volume};
 use crate::render::progress;
 use crate::storage::backing_up::{self, DATA, Original, Outcome, Request, Saved};
@@ -321,7 +320,7 @@ fn copy_alone(
         kind.ready(entry, context)?;
     }
     let environment = context.environment.clone();
-    let paused = if options.pause { Some(pause(entry, &environment, context)?) } else { None };
+    let paused = if options.pause { Some(pause(entry, &environment, context)?.0) } else { None };
     let moment = Moment::now();
     let original = match source {
         Source::Place(place, _) => Original::Place(place),
@@ -337,18 +336,6 @@ fn copy_alone(
     let copied = copied?;
     root::warn_of_losses(&copied, context);
     Ok((moment, copied))
-}
-
-fn pause<'a>(
-    entry: &Entry,
-    environment: &'a crate::host::Environment,
-    context: &mut Context,
-) -> Result<Paused<'a>> {
-    let containers = containers_with(entry, context).ok_or_else(|| {
-        refusal!("Docker does not answer, so no container can be paused; leave --pause out")
-    })?;
-    let running = containers.into_iter().filter(|container| !container.is_paused);
-    Paused::of(environment, running.map(|container| container.id).collect())
 }
 
 fn document(entry: &Entry, using: &[AppName], context: &Context) -> Result<BackupDocument> {
