@@ -8,6 +8,7 @@ use crate::domain::{
 };
 use crate::ops::{judge, scheduler};
 use crate::storage::root;
+use crate::store::MountsFile;
 use crate::{docker, types};
 
 pub(crate) fn refuse_collision<'a>(
@@ -25,6 +26,25 @@ pub(crate) fn refuse_collision<'a>(
             other.process_type
         )),
     }
+}
+
+/// Adds attachments to an app's mounts that are not among them; true where there are some.
+/// Fails where the container path of one is taken.
+pub(crate) fn add_missing<'a>(
+    app: &AppName,
+    mounts: &mut MountsFile,
+    wanted: impl IntoIterator<Item = &'a Attachment>,
+) -> Result<bool> {
+    let mut is_changed = false;
+    for attachment in wanted {
+        if mounts.attachments().any(|other| other.is_same_mount(attachment)) {
+            continue;
+        }
+        refuse_collision(app, attachment, mounts.attachments())?;
+        mounts.push(attachment.clone());
+        is_changed = true;
+    }
+    Ok(is_changed)
 }
 
 /// The entry that stands for a source that somebody typed: the one that is there, or a new one that is not written yet.

@@ -13,7 +13,7 @@ use crate::domain::{
 use crate::fs::archive;
 use crate::fs::tree::FILE_MODES;
 use crate::host::environment;
-use crate::ops::mount::refuse_collision;
+use crate::ops::mount::{add_missing, refuse_collision};
 use crate::ops::{Origin, populate};
 use crate::storage::file::StagedFile;
 use crate::storage::{EntryLock, Ids, Place, Staged, StorageRoot, clear_staged, file, root, sized};
@@ -329,13 +329,7 @@ fn put(
     }
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?.whole()?;
-        for attachment in imported {
-            if mounts.attachments().any(|other| other.is_same_mount(attachment)) {
-                continue;
-            }
-            refuse_collision(app, attachment, mounts.attachments())?;
-            mounts.push(attachment.clone());
-        }
+        add_missing(app, &mut mounts, imported)?;
         for Unpacked { place, data, .. } in unpacked {
             match data {
                 Data::Directory(_) if place.contains('/') => {}

@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Result, SCHEMA_VERSION};
 use crate::ops::backups::find::{self, Found};
 use crate::ops::backups::restore;
-use crate::ops::mount::refuse_collision;
+use crate::ops::mount::add_missing;
 use crate::storage::backing_up::DATA;
 use crate::storage::{Staged, clear_staged, root};
 use crate::store::{MountsFile, app_directories, files};
@@ -237,17 +237,13 @@ fn mount_app(app: &AppName, directory: &Path, context: &Context) -> Result<()> {
     }
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?.whole()?;
-        let mut is_changed = false;
+        let mut possible = Vec::new();
         for attachment in wanted.attachments() {
-            let is_there = mounts.attachments().any(|other| other.is_same_mount(attachment));
-            if is_there || change.store().entry(&attachment.entry_name)?.is_none() {
-                continue;
+            if change.store().entry(&attachment.entry_name)?.is_some() {
+                possible.push(attachment);
             }
-            refuse_collision(app, attachment, mounts.attachments())?;
-            mounts.push(attachment.clone());
-            is_changed = true;
         }
-        if is_changed {
+        if add_missing(app, &mut mounts, possible)? {
             change.write_mounts(app, &mounts);
         }
         for (path, content) in settings {
