@@ -11,7 +11,6 @@ use crate::host::environment;
 use crate::host::restic::Lock;
 use crate::ops::backups::find::{self, Found};
 use crate::ops::backups::{Destination, browse};
-use crate::storage::backing_up::DATA;
 
 /// Forgets backups by their ids at a destination. What they alone have goes with the next pruning.
 pub(crate) fn forget(connector: &Connector, ids: &[String], context: &mut Context) -> Result<()> {
@@ -87,11 +86,7 @@ fn last_runs(
 
 /// Restores a file of a backup to nowhere, and compares it with what it was.
 fn compare(destination: &Destination, found: &Found, sample: &Sample) -> Result<()> {
-    let place = if sample.path.is_empty() {
-        format!("/{DATA}")
-    } else {
-        format!("/{DATA}/{}", sample.path)
-    };
+    let place = browse::place(&sample.path)?;
     let mut sum = Sha256::new();
     browse::copied(&destination.repository, found, &place, &mut sum)?;
     let sum = hex(&sum.finalize());
