@@ -191,8 +191,9 @@ heard() { xargs <"$HOST/heard-$APP"; }
   dokku storage:backups:schedule "$DATA" daily
   set_back_to 3 "entry-$DATA"
   dokku storage:backups:run >"$DIR/one" 2>&1 3>&- &
+  local first=$!
   dokku storage:backups:run >"$DIR/two" 2>&1 3>&-
-  wait
+  wait "$first"
   assert_equal 1 "$(count "$DATA")"
 }
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # Snapshots on real file systems: nothing is lost, blocks are shared where they can be, and nothing stays paused.
 load helper
+load support/trees
 
 # How many small files a tree has; on ext4, where each is copied, ten times as many. SNAPSHOT_FILES=10000 tries the number
 # of the promise, 100,000, which takes longer than a run of all tests may.
@@ -40,19 +41,7 @@ plant() {
     ln "$here/7" "$1/small/linked-$n"
     ln -s "../nowhere-$n" "$here/link"
   done
-  mkdir -p "$1/odd/empty" "$1/odd/with acl"
-  echo secret >"$1/odd/mode-0000" && chmod 0000 "$1/odd/mode-0000"
-  echo run >"$1/odd/setuid" && chmod 4711 "$1/odd/setuid"
-  printf 'x' >"$1/odd/"$'new\nline'
-  mkfifo "$1/odd/pipe"
-  mknod "$1/odd/whiteout" c 0 0
-  chmod 1777 "$1/odd/empty"
-  chmod 2750 "$1/odd"
-  setfattr -n user.mine -v yes "$1/odd/setuid" "$1/odd"
-  setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 "$1/odd/setuid"
-  setfacl -m u:4321:rw,g:4322:r "$1/odd/setuid"
-  setfacl -m u:4321:rwx -d -m u:4323:rx "$1/odd/with acl"
-  echo inherited >"$1/odd/with acl/file"
+  plant_odd "$1/odd"
   truncate -s "$2M" "$1/sparse"
   printf begin | dd of="$1/sparse" conv=notrunc status=none
   printf middle | dd of="$1/sparse" bs=1M seek=$(($2 / 2)) conv=notrunc status=none

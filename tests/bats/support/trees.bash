@@ -1,5 +1,23 @@
 # Trees with all that a file system can have, and their comparison.
 
+# plant_odd DIR: makes a directory with modes, attributes, access lists and kinds of files that are seldom seen.
+plant_odd() {
+  mkdir -p "$1/empty" "$1/with acl"
+  echo secret >"$1/mode-0000" && chmod 0000 "$1/mode-0000"
+  echo run >"$1/setuid" && chmod 4711 "$1/setuid"
+  printf x >"$1/"$'new\nline'
+  printf y >"$1/star*[x]"
+  mkfifo "$1/pipe"
+  mknod "$1/whiteout" c 0 0
+  chmod 1777 "$1/empty"
+  chmod 2750 "$1"
+  setfattr -n user.mine -v yes "$1/setuid" "$1"
+  setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 "$1/setuid"
+  setfacl -m u:4321:rw,g:4322:r "$1/setuid"
+  setfacl -m u:4321:rwx -d -m u:4323:rx "$1/with acl"
+  echo inherited >"$1/with acl/file"
+}
+
 # plant DIR: makes one.
 plant() {
   local n
@@ -10,19 +28,7 @@ plant() {
     ln -s "../nowhere-$n" "$1/small/$n/link"
   done
   ln -s /etc "$1/out"
-  mkdir -p "$1/odd/empty" "$1/odd/with acl"
-  echo secret >"$1/odd/mode-0000" && chmod 0000 "$1/odd/mode-0000"
-  echo run >"$1/odd/setuid"
-  printf x >"$1/odd/"$'new\nline'
-  printf y >"$1/odd/star*[x]"
-  mkfifo "$1/odd/pipe"
-  mknod "$1/odd/whiteout" c 0 0
-  chmod 1777 "$1/odd/empty"
-  setfattr -n user.mine -v yes "$1/odd/setuid" "$1/odd"
-  setfacl -m u:4321:rw,g:4322:r "$1/odd/setuid"
-  setfacl -m u:4321:rwx -d -m u:4323:rx "$1/odd/with acl"
-  chmod 4711 "$1/odd/setuid"
-  setfattr -n security.capability -v 0x0100000200200000000000000000000000000000 "$1/odd/setuid"
+  plant_odd "$1/odd"
   truncate -s 64M "$1/sparse"
   printf begin | dd of="$1/sparse" conv=notrunc status=none
   printf end | dd of="$1/sparse" bs=1M seek=63 conv=notrunc status=none
