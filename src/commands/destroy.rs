@@ -6,7 +6,7 @@ use super::arguments;
 use crate::context::Context;
 use crate::domain::{Entry, EntryName, Result};
 use crate::ops::destroy::{carry_out, holds_data, plan};
-use crate::ops::{access, apps, confirmation, trash};
+use crate::ops::{access, apps, confirmation, crontab, trash};
 use crate::storage::clear_staged;
 use crate::types::{self, Removal};
 
@@ -43,6 +43,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         // A person may have taken a while to answer.
         removal = plan(&entry, arguments.destroy_host_dir, None, context)?;
     }
+    let in_crontab = crontab::lines(context);
     let trashed = carry_out(&entry, &removal, arguments.no_trash, context)?;
     clear_staged(context);
     context.out.headline(&format!("Storage entry {name} destroyed"));
@@ -50,6 +51,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     context.out.flush()?;
     trash::empty_expired(context)?;
     trash::make_room(trashed.as_ref(), usize::MAX, context);
+    // The first that goes to the trash, and the last that had a schedule.
+    if crontab::lines(context) != in_crontab {
+        crontab::write(context);
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::usage::{self, Row};
 use super::{doctor, usage::is_volume};
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::{Entry, Error, Moment, Result, Severity};
+use crate::domain::{Entry, Error, Moment, Result, Severity, Trashed};
 use crate::ops::backups::schedules;
 use crate::ops::{access, trash};
 use crate::render::metrics::{Metrics, Sample};
@@ -32,7 +32,7 @@ struct Arguments {
     textfile: Option<String>,
 }
 
-/// What was counted of an entry, and when.
+/// What was counted of an entry or of something in the trash, and when.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Counted {
     used: Option<u64>,
@@ -40,23 +40,48 @@ struct Counted {
     at: i64,
 }
 
+/// What was counted before and now, by the name of the entry or of the directory in the trash.
+#[derive(Default)]
+struct Counts {
+    before: BTreeMap<String, Counted>,
+    now: BTreeMap<String, Counted>,
+}
+
+impl Counts {
+    fn read(path: &Path) -> Result<Self> {
+        let text = files::read(path)?;
+        let before = text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        Ok(Self { before, now: BTreeMap::new() })
+    }
+
+    /// It is only a cache: where it cannot be written, the next call counts again.
+    fn write(&self, path: PathBuf, context: &Context) {
+        if let Ok(text) = serde_json::to_vec(&self.now) {
+            let _ = context.store.change(|change| {
+                change.write(path, text);
+                Ok(())
+            });
+        }
+    }
+}
+
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
     positional.at_most(0)?;
     access::must_see_every_app("the metrics are about every app", context)?;
     let directory = given(arguments.textfile.as_deref());
-    if let Some(directory) = directory
-        && !Path::new(directory).is_dir()
-    {
-        refuse!(
-            "{directory:?} is not a directory; create it, or name that of node_exporter's --collector.textfile.directory"
-        );
+    if let Some(directory) = directory {
+        must_be_writable(directory, context)?;
     }
     let mut metrics = Metrics::default();
     let entries = context.store.entries()?.entries;
-    add_usage(&entries, &mut metrics, context)?;
+    let cache = context.store.layout().usage_cache();
+    let mut counts = Counts::read(&cache)?;
+    add_usage(&entries, &mut counts, &mut metrics, context)?;
     add_mounts(&entries, &mut metrics, context);
-    add_copies(&mut metrics, context)?;
+    add_snapshots(&mut metrics, context)?;
+    add_trash(&mut counts, &mut metrics, context)?;
+    counts.write(cache, context);
     add_findings(&mut metrics, context)?;
     add_backups(&mut metrics, context)?;
     let text = metrics.into_text();
@@ -64,6 +89,20 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         return replace(&Path::new(directory).join(FILE), &text);
     }
     context.out.text(&text);
+    Ok(())
+}
+
+/// Refuses a directory that is not there, or in which the caller cannot write.
+pub(super) fn must_be_writable(directory: &str, context: &Context) -> Result<()> {
+    refuse_if!(
+        !Path::new(directory).is_dir(),
+        "{directory:?} is not a directory; create it, or name that of node_exporter's --collector.textfile.directory"
+    );
+    refuse_if!(
+        rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_err(),
+        "{directory:?} cannot be written by {user}; let it: setfacl -m u:{user}:rwx {directory}",
+        user = context.environment.system_user()
+    );
     Ok(())
 }
 
@@ -81,29 +120,24 @@ fn seconds(moment: Moment) -> f64 {
     moment.seconds() as f64
 }
 
-fn add_usage(entries: &[Entry], metrics: &mut Metrics, context: &Context) -> Result<()> {
-    let path = context.store.layout().usage_cache();
-    let known: BTreeMap<String, Counted> =
-        files::read(&path)?.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+fn add_usage(
+    entries: &[Entry],
+    counts: &mut Counts,
+    metrics: &mut Metrics,
+    context: &Context,
+) -> Result<()> {
     let now = Moment::now().seconds();
     let of_docker = volumes::used(&context.environment, entries.iter().any(is_volume));
-    let (mut rows, mut counted) = (Vec::new(), BTreeMap::new());
+    let mut rows = Vec::new();
     for entry in entries {
         let is_fresh = |counted: &&Counted| (0..FRESH).contains(&(now - counted.at));
-        let cached = known.get(entry.name.as_str()).filter(is_fresh).cloned();
+        let cached = counts.before.get(entry.name.as_str()).filter(is_fresh).cloned();
         let both = |counted: &Counted| Some((counted.used?, counted.files?));
         let row = usage::row(entry, &of_docker, cached.as_ref().and_then(both), context)?;
         let this = Counted { used: row.used, files: row.inodes, at: now };
         let this = cached.unwrap_or(this);
         rows.push((row, now - this.at));
-        counted.insert(entry.name.to_string(), this);
-    }
-    // It is only a cache: the next call counts again.
-    if let Ok(text) = serde_json::to_vec(&counted) {
-        let _ = context.store.change(|change| {
-            change.write(path, text);
-            Ok(())
-        });
+        counts.now.insert(entry.name.to_string(), this);
     }
     let samples = |value: fn(&Row) -> Option<u64>| -> Vec<Sample<'_>> {
         let sample = |(row, _): &(Row, i64)| {
@@ -162,7 +196,7 @@ fn add_mounts(entries: &[Entry], metrics: &mut Metrics, context: &Context) {
     );
 }
 
-fn add_copies(metrics: &mut Metrics, context: &Context) -> Result<()> {
+fn add_snapshots(metrics: &mut Metrics, context: &Context) -> Result<()> {
     let (mut counts, mut bytes) = (Vec::new(), Vec::new());
     for name in context.store.entries_with_snapshots()? {
         let (notes, _) = context.store.snapshots_of(&name)?;
@@ -175,11 +209,32 @@ fn add_copies(metrics: &mut Metrics, context: &Context) -> Result<()> {
         "What an entry's snapshots hold, as far as it was counted, in bytes.",
         &bytes,
     );
+    Ok(())
+}
+
+/// What is in the trash does not change, and is counted once.
+fn add_trash(counts: &mut Counts, metrics: &mut Metrics, context: &Context) -> Result<()> {
     let trash = trash::visible(context)?;
+    for item in &trash {
+        let name = item.id.directory();
+        let counted = counts.before.get(&name).filter(|counted| counted.used.is_some()).cloned();
+        let counted = counted.or_else(|| {
+            let usage = trash::usage(item, context)?;
+            let at = Moment::now().seconds();
+            Some(Counted { used: Some(usage.bytes), files: Some(usage.files), at })
+        });
+        counts.now.extend(counted.map(|counted| (name, counted)));
+    }
+    let used = |item: &Trashed| counts.now.get(&item.id.directory())?.used;
     metrics.gauges(
         "trash_items",
         "How many destroyed entries are in the trash.",
         &[(Vec::new(), number(trash.len() as u64))],
+    );
+    metrics.gauges(
+        "trash_bytes",
+        "What destroyed entries in the trash hold, as far as it can be counted, in bytes.",
+        &[(Vec::new(), number(trash.iter().filter_map(used).sum()))],
     );
     Ok(())
 }

@@ -2,14 +2,15 @@
 
 use super::arguments::{self, no_more_than};
 use super::asked::Request;
+use super::metrics;
 use crate::context::Context;
-use crate::domain::policy::{Jail, VolumeOptions, parse_trash_hours};
+use crate::domain::policy::{Jail, MetricsDirectory, VolumeOptions, parse_trash_hours};
 use crate::domain::{HostPath, Moment, Policy, Result, as_typed};
 use crate::fs::jail;
-use crate::ops::{access, judge};
+use crate::ops::{access, crontab, judge};
 use crate::store::Store;
 
-const KEYS: &str = "allowed-paths, jail, trash-hours, volume-options";
+const KEYS: &str = "allowed-paths, jail, metrics-textfile, trash-hours, volume-options";
 
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let positional = arguments::positional(words, context)?;
@@ -17,7 +18,15 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     access::must_see_every_app("the policy is for every app", context)?;
     let values = positional.get(1..).unwrap_or_default();
     // What cannot be is refused before the store is locked.
-    apply(&mut Policy::default(), key, values)?;
+    let mut asked = Policy::default();
+    apply(&mut asked, key, values)?;
+    if let Some(directory) = &asked.metrics_textfile {
+        refuse_if!(
+            !context.environment.is_dokku(),
+            "metrics-textfile is for Dokku's crontab, and there is no Dokku; put this line into yours: */5 * * * * dokku-storage metrics --textfile {directory}"
+        );
+        metrics::must_be_writable(directory.as_str(), context)?;
+    }
     context.store.change(|transaction| {
         let mut policy = transaction.store().policy()?;
         apply(&mut policy, key, values)?;
@@ -28,7 +37,12 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     } else {
         format!("Storage policy {key} set to {}", values.join(" "))
     });
-    if key == "trash-hours" { warn_of_the_end(context) } else { warn_of_mounts(context) }
+    match key {
+        "metrics-textfile" => crontab::write(context),
+        "trash-hours" => warn_of_the_end(context)?,
+        _ => warn_of_mounts(context)?,
+    }
+    Ok(())
 }
 
 fn apply(policy: &mut Policy, key: &str, values: &[String]) -> Result<()> {
@@ -42,6 +56,9 @@ fn apply(policy: &mut Policy, key: &str, values: &[String]) -> Result<()> {
             policy.allowed_paths = values.iter().map(path).collect::<Result<_>>()?;
         }
         "jail" => policy.jail = one()?.map(Jail::parse).transpose()?,
+        "metrics-textfile" => {
+            policy.metrics_textfile = one()?.map(MetricsDirectory::parse).transpose()?;
+        }
         "trash-hours" => policy.trash_hours = one()?.map(parse_trash_hours).transpose()?,
         "volume-options" => policy.volume_options = one()?.map(VolumeOptions::parse).transpose()?,
         "" => refuse!("No policy specified, there are: {KEYS}"),
@@ -96,6 +113,8 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let mut report = crate::render::report::Report::default();
     report.add("policy-allowed-paths", paths.join(" "));
     report.add("policy-jail", jail);
+    let collector = policy.metrics_textfile.as_ref().map_or("", MetricsDirectory::as_str);
+    report.add("policy-metrics-textfile", collector);
     report.add("policy-trash-hours", policy.trash_hours().to_string());
     report.add("policy-volume-options", policy.volume_options().as_str());
     report.print(&mut context.out, "Host", &request.asked)

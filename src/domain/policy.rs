@@ -1,5 +1,5 @@
-//! The host's policy: which host paths and volumes may be mounted, below which directory they land, and how long the trash
-//! keeps what was destroyed.
+//! The host's policy: which host paths and volumes may be mounted, below which directory they land, how long the trash
+//! keeps what was destroyed, and where metrics are written.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +44,23 @@ impl Jail {
     }
 }
 
+/// The directory of a textfile collector, to which cron has the metrics written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsDirectory(String);
+checked_text!(MetricsDirectory);
+
+impl MetricsDirectory {
+    pub fn parse(text: &str) -> Result<Self> {
+        refuse_if!(!text.starts_with('/'), "metrics-textfile {text:?} must be an absolute path");
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        refuse_if!(
+            !text.chars().all(is_plain),
+            "metrics-textfile {text:?} can only have letters, digits, \".\", \"_\", \"-\" and \"/\", since it is written in a crontab"
+        );
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// How far who does not see every app may choose the options of Docker volumes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -79,6 +96,8 @@ pub struct Policy {
     pub trash_hours: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_options: Option<VolumeOptions>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics_textfile: Option<MetricsDirectory>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -127,6 +146,14 @@ mod tests {
         }
         let policy: Policy = serde_json::from_str(r#"{"trash_hours": 0}"#).unwrap();
         assert_eq!((policy.trash_hours(), Policy::default().trash_hours()), (0, TRASH_HOURS));
+    }
+
+    #[test]
+    fn a_directory_of_metrics_is_a_word_of_a_crontab() {
+        assert!(MetricsDirectory::parse("/var/lib/prometheus/node-exporter").is_ok());
+        for bad in ["", "here", "/a b", "/a%b", "/a;b", "/a\nb", "/a$b", "/ä"] {
+            assert!(MetricsDirectory::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

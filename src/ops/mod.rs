@@ -8,6 +8,7 @@ pub(crate) mod backups;
 pub(crate) mod confirmation;
 pub(crate) mod connectors;
 pub(crate) mod content;
+pub(crate) mod crontab;
 pub(crate) mod destroy;
 pub(crate) mod entries;
 pub(crate) mod forget;

@@ -9,7 +9,8 @@
 #   before_each() { … }         what else a test has beside its app, and
 #   after_each() { … }          what has to go once the apps of the test are gone
 #
-# With DOKKU_HOST=real the host is the Dokku that is installed on this machine.
+# With DOKKU_HOST=real the host is the Dokku that is installed on this machine. LANE tells apart what runs at the same time: test.sh
+# runs some of the suites beside the others.
 bats_require_minimum_version 1.5.0
 
 REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -19,7 +20,7 @@ is_real() { [ "${DOKKU_HOST:-}" = real ]; }
 # Where the install trigger puts root's helpers and sudo's rules for them: beside those that the machine may have.
 HELPERS=/usr/local/lib/dokku-storage
 if ! is_real; then
-  HELPERS+=-tests
+  HELPERS+=-tests${LANE:-}
   export DOKKU_STORAGE_HELPERS=$HELPERS
 fi
 # shellcheck disable=SC2034 # used by the suites

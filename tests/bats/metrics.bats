@@ -30,8 +30,30 @@ value() { grep -F "$1" <<<"$METRICS" | grep -v '^#' | awk '{ print $NF }'; }
   promtool check metrics <"$DIR/collector/dokku_storage.prom"
   assert_equal 644 "$(stat -c %a "$DIR/collector/dokku_storage.prom")"
   assert_equal dokku_storage.prom "$(ls "$DIR/collector")"
+  # Dokku's cron has it written, once the policy says where.
+  run dokku storage:policy:set metrics-textfile "$DIR/collector"
+  assert_success
+  run trigger cron-entries docker-local
+  assert_has "*/5 * * * *;dokku storage:metrics --textfile $DIR/collector;"
+  run dokku storage:policy:report --storage-policy-metrics-textfile
+  assert_output "$DIR/collector"
+  chmod 0755 "$DIR/collector"
+  run dokku storage:policy:set metrics-textfile "$DIR/collector"
+  assert_status 1
+  assert_has "cannot be written by dokku; let it: setfacl -m u:dokku:rwx $DIR/collector"
+  dokku storage:policy:set metrics-textfile >/dev/null
+  run trigger cron-entries docker-local
+  assert_has_not "storage:metrics"
   run dokku storage:metrics --textfile /nowhere
   assert_status 1
   assert_has "is not a directory"
   dokku storage:snapshots:destroy "$APP-data" one --force >/dev/null
+  # What is in the trash is counted once.
+  dokku storage:destroy "$APP-data" --force --destroy-host-dir >/dev/null
+  METRICS=$(dokku storage:metrics)
+  [ "$(value "trash_bytes")" -ge 1000000 ]
+  grep -q '"[.]trash-' "$DOKKU_LIB_ROOT/data/storage-registry/.usage"
+  dokku storage:trash:empty "$APP-data" --force >/dev/null
+  METRICS=$(dokku storage:metrics)
+  assert_equal 0 "$(value "trash_bytes")"
 }

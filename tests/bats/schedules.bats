@@ -204,4 +204,5 @@ heard() { xargs <"$HOST/heard-$APP"; }
   assert_has "connector $OFF is where the scheduled backups of storage entry \"$DATA\" go"
   dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
   assert_equal "[]" "$(dokku storage:backups:schedules --format json)"
+  assert_equal 0 "$(crontab_has)"
 }

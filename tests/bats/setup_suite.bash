@@ -1,7 +1,8 @@
 # Runs once before and after all suites: the plugin folder, the test image, and what the machine had before.
 
-# The install trigger writes to places that a machine has once: another run of the suites has to end first.
-TURN=/run/dokku-storage-tests
+# The install trigger writes to places that a machine has once: another run of these suites has to end first. Suites that run
+# beside others have places of their own (see LANE in helper.bash).
+TURN=/run/dokku-storage-tests${LANE:-}
 # When a process started: its number may be another's later.
 started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 is_gone() {
@@ -27,10 +28,14 @@ take_turn() {
 # Removes from Docker what suites left there that were killed. A plugin that does not answer any more would cost 15 seconds for
 # each look at the volumes.
 clear_docker() {
-  local name seconds=$SECONDS
-  docker ps -aq --filter label=org.dokku-storage.test | xargs -r docker rm -f -v >/dev/null
-  remove_app_images org.dokku-storage.test
+  local name run seconds=$SECONDS
+  for run in $(docker ps -a --filter label=org.dokku-storage.test --format '{{.Label "org.dokku-storage.test"}}' | sort -u); do
+    [ ! -e "/proc/$run" ] || continue
+    docker ps -aq --filter "label=org.dokku-storage.test=$run" | xargs -r docker rm -f -v >/dev/null
+    remove_app_images "org.dokku-storage.test=$run"
+  done
   for name in $(docker plugin ls --format '{{.Name}}' | grep '^dokku-storage-test/'); do
+    [ ! -e "/proc/${name##*:}" ] || continue
     docker plugin rm -f "$name" >/dev/null || echo "# the plugin $name, which another run left, cannot be removed" >&3
   done
   docker volume inspect dokku-storage-test-nothing >/dev/null 2>&1 || true

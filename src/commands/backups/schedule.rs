@@ -7,8 +7,9 @@ use crate::commands::arguments::{self, given, parsed};
 use crate::context::Context;
 use crate::domain::{Expression, Keep, Moment, PingAddress, Result, Schedule, Subject, Unknown};
 use crate::host::clock;
-use crate::ops::backups::schedules::{Planned, write_crontab};
+use crate::ops::backups::schedules::Planned;
 use crate::ops::backups::{self, create};
+use crate::ops::crontab;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -87,7 +88,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
         change.write_schedule(&schedule)
     })?;
-    write_crontab(context);
+    crontab::write(context);
     tell(schedule, now, context);
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::Of;
 use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::Result;
-use crate::ops::backups::schedules::write_crontab;
+use crate::ops::crontab;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -30,7 +30,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         Ok(())
     })?;
     if !context.store.has_schedules() {
-        write_crontab(context);
+        crontab::write(context);
     }
     context.out.headline(&format!("Backups of {subject} are no longer scheduled"));
     Ok(())

@@ -27,7 +27,7 @@ impl From<Error> for Failure {
 
 impl Failure {
     pub(crate) fn of(answer: &Answer, connector: &Connector) -> Self {
-        let text = format!("{}\n{}", answer.stderr, answer.stdout);
+        let text = in_words(&format!("{}\n{}", answer.stderr, answer.stdout));
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         let name = &connector.name;
         let set = format!("dokku storage:connectors:set {name}");
@@ -127,6 +127,19 @@ fn place(connector: &Connector) -> String {
     let parts: Vec<&str> = parts.iter().map(|part| part.trim_end_matches('/')).collect();
     let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     parts.join("/").replace("//", "/").replacen(":/", "://", 1)
+}
+
+/// What restic said, with the words of the messages that it writes as JSON since version 0.17.
+fn in_words(text: &str) -> String {
+    #[derive(Deserialize)]
+    struct Said {
+        message: String,
+    }
+    let line = |line: &str| {
+        let said = line.starts_with('{').then(|| serde_json::from_str::<Said>(line).ok()).flatten();
+        said.map_or_else(|| line.to_owned(), |said| said.message)
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The last of restic's words that says something, without secrets.
@@ -256,6 +269,8 @@ mod tests {
             told("Fatal: dial tcp 127.0.0.1:9: connect: connection refused")
                 .contains("cannot be reached")
         );
+        let newer = r#"{"message_type":"exit_error","code":1,"message":"Fatal: unable to open repository: flood"}"#;
+        assert!(told(newer).ends_with(": unable to open repository: flood"), "{}", told(newer));
         assert!(told("").contains("it did not say why"));
     }
 }

@@ -1,17 +1,12 @@
-//! Schedules: which the caller may see, when they come next, and the line in Dokku's crontab that looks for what is due.
+//! Schedules: which the caller may see, and when they come next.
 
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::domain::{
-    AppName, DOCKER_LOCAL, EntryName, Error, Moment, Result, Schedule, Subject, Zone,
-};
-use crate::host::{clock, plugn};
+use crate::domain::{AppName, EntryName, Error, Moment, Result, Schedule, Subject, Zone};
+use crate::host::clock;
 use crate::ops::backups::this_host;
 use crate::ops::{access, apps};
-
-/// The trigger by which Dokku writes its crontab.
-const WRITE: &str = "scheduler-cron-write";
 
 /// A schedule, as it is listed.
 #[derive(Debug, Clone, Serialize)]
@@ -73,17 +68,4 @@ fn is_seen(subject: &Subject, context: &Context) -> Result<bool> {
         Subject::App(app) => !apps::visible(&context.environment, vec![app.clone()])?.is_empty(),
         Subject::Entry(entry) => access::entry(entry.as_str(), context).is_ok(),
     })
-}
-
-/// Has Dokku write its crontab, which has a line for the schedules while there are some.
-pub(crate) fn write_crontab(context: &mut Context) {
-    if !context.environment.is_dokku() || !plugn::is_answered(&context.environment, WRITE) {
-        return;
-    }
-    let written = plugn::trigger(WRITE, &[DOCKER_LOCAL.to_owned()]).must();
-    if let Err(error) = written {
-        context.out.warn(&format!(
-            "Dokku could not write its crontab, and will try again with the next deploy: {error}"
-        ));
-    }
 }
