@@ -167,6 +167,7 @@ mod tests {
             keep: Keep::default(),
             ping_url: None,
             pause: false,
+            is_scoped: false,
             created,
             last_begun,
             unknown: Unknown::new(),

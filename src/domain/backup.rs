@@ -11,6 +11,10 @@ pub struct BackupState {
     /// None for the store itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryName>,
+    /// When the first backup was made of what has this name now: those before are of another entry, which was destroyed.
+    #[serde(default, with = "crate::domain::moment::written_if_any")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Moment>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success: Option<Run>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -22,7 +26,8 @@ pub struct BackupState {
 impl BackupState {
     /// The state of what was never backed up.
     pub fn new(entry: Option<EntryName>) -> Self {
-        Self { entry, last_success: None, last_failure: None, unknown: Unknown::new() }
+        let unknown = Unknown::new();
+        Self { entry, since: None, last_success: None, last_failure: None, unknown }
     }
 
     /// The failure after which nothing succeeded.

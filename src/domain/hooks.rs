@@ -34,6 +34,13 @@ pub struct Hooks {
 }
 
 impl Hooks {
+    /// Whether all of them are what could be set.
+    pub(crate) fn is_valid(&self) -> bool {
+        let values = [&self.after, &self.before, &self.image, &self.process_type];
+        let mut again = Self::default();
+        PROPERTIES.iter().zip(values).all(|(name, value)| again.set(name, value).is_ok())
+    }
+
     /// Sets one of the properties; the empty value takes it away. False where it is not one of them.
     /// Fails where the value cannot be used.
     pub(crate) fn set(&mut self, property: &str, value: &str) -> Result<bool> {

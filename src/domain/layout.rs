@@ -171,6 +171,11 @@ impl Layout {
         self.root.join("data/storage-registry/.backup-cache")
     }
 
+    /// The numbers of the processes of restic that may have left a lock.
+    pub(crate) fn backup_processes(&self) -> PathBuf {
+        self.root.join("data/storage-registry/.backup-processes")
+    }
+
     /// The cache of the entries that need not be read (`src/store/plain.rs`). The number is that of the fields it is about.
     pub fn plain(&self) -> PathBuf {
         self.root.join("data/storage-registry/.plain-1")

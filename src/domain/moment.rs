@@ -18,7 +18,7 @@ impl Moment {
         SystemTime::now().into()
     }
 
-    pub fn of_seconds(seconds: i64) -> Self {
+    pub const fn of_seconds(seconds: i64) -> Self {
         Self(seconds)
     }
 

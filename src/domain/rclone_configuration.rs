@@ -29,8 +29,24 @@ pub(super) fn check(configuration: &Secret, remote: &str) -> Result<()> {
                 || OF_THE_PROGRAM.iter().any(|part| key.starts_with(part)),
             "rclone's configuration has the key {key:?}, which runs a command or changes rclone itself; leave it out"
         );
+        let value = line.split_once(['=', ':']).map_or("", |(_, value)| value).to_ascii_lowercase();
+        let named = COMMANDS.iter().find(|command| sets(&value, command));
+        refuse_if!(
+            named.is_some(),
+            "rclone's configuration sets {} in the value of {key:?}, which runs a command; leave it out",
+            named.unwrap_or(&"")
+        );
     }
     Ok(())
+}
+
+/// Whether a value has a remote of its own (`:webdav,bearer_token_command=x:`) that sets a key.
+fn sets(value: &str, key: &str) -> bool {
+    value.match_indices(key).any(|(at, _)| {
+        let is_begin = value[..at].ends_with([',', ' ', '"', '\'', '_']) || at == 0;
+        let rest = value[at + key.len()..].trim_start();
+        is_begin && rest.starts_with(['=', ':'])
+    })
 }
 
 #[cfg(test)]
@@ -50,6 +66,8 @@ mod tests {
             "[box]\ntype = local\nglobal.password_command = x\n",
             "[box]\ntype = local\noverride.config = x\n",
             "RCLONE_ENCRYPT_V0:\nabc\n[box]\n",
+            "[box]\ntype = alias\nremote = :webdav,url=\"http://x/\",bearer_token_command=\"touch /tmp/x\":/y\n",
+            "[box]\ntype = union\nupstreams = :local: :sftp,host=h,ssh='touch /tmp/x':/\n",
         ] {
             assert!(!is_fine(bad), "{bad}");
         }

@@ -65,13 +65,15 @@ impl Keep {
 
     /// The ids of the backups of one entry that no rule keeps, oldest first.
     ///
-    /// The newest backup and the newest whole one always stay. Where some backups of a day could not read every file, the
+    /// The newest backup and the newest whole one always stay. What was made later than `now`, by a clock that was wrong, stays
+    /// and counts for nothing. Where some backups of a day could not read every file, the
     /// newest whole one stands for the day.
-    pub fn forgotten<'a>(&self, backups: &[Candidate<'a>]) -> Vec<&'a str> {
+    pub fn forgotten<'a>(&self, backups: &[Candidate<'a>], now: Moment) -> Vec<&'a str> {
         if self.is_empty() {
             return Vec::new();
         }
-        let mut newest_first: Vec<&Candidate> = backups.iter().collect();
+        let mut newest_first: Vec<&Candidate> =
+            backups.iter().filter(|backup| backup.at <= now).collect();
         newest_first.sort_by(|a, b| (b.at, b.id).cmp(&(a.at, a.id)));
         let mut kept = BTreeSet::new();
         let last = usize::try_from(self.last.unwrap_or_default()).unwrap_or(usize::MAX);
@@ -128,6 +130,8 @@ mod tests {
     const HOUR: i64 = 60 * 60;
     const DAY: i64 = 24 * HOUR;
 
+    const LATER: Moment = Moment::of_seconds(i64::MAX);
+
     fn names(count: usize) -> Vec<String> {
         (0..count).map(|number| format!("{number:05}")).collect()
     }
@@ -142,7 +146,7 @@ mod tests {
     }
 
     fn kept(keep: Keep, backups: &[Candidate]) -> Vec<String> {
-        let forgotten = keep.forgotten(backups);
+        let forgotten = keep.forgotten(backups, LATER);
         let mut kept: Vec<&Candidate> =
             backups.iter().filter(|backup| !forgotten.contains(&backup.id)).collect();
         kept.sort_by_key(|backup| backup.at);
@@ -152,7 +156,7 @@ mod tests {
     #[test]
     fn without_rules_nothing_is_forgotten() {
         let names = names(48);
-        assert!(Keep::default().forgotten(&hourly(&names)).is_empty());
+        assert!(Keep::default().forgotten(&hourly(&names), LATER).is_empty());
     }
 
     #[test]
@@ -200,7 +204,7 @@ mod tests {
         let mut most = 0;
         for backup in hourly(&names) {
             there.push(backup);
-            let forgotten = keep.forgotten(&there);
+            let forgotten = keep.forgotten(&there, LATER);
             there.retain(|backup| !forgotten.contains(&backup.id));
             most = most.max(there.len());
         }
@@ -242,6 +246,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_wrong_clock_made_takes_no_place() {
+        let names = names(3);
+        let mut backups = hourly(&names);
+        backups[0].at = Moment::of_seconds(NEW_YEAR + 900 * DAY);
+        let keep = Keep { last: Some(1), ..Keep::default() };
+        assert_eq!(keep.forgotten(&backups, Moment::of_seconds(NEW_YEAR + DAY)), ["00001"]);
+    }
+
+    #[test]
     fn a_rule_is_a_number_from_one() {
         assert_eq!(Keep::parse("--keep-daily", "7").unwrap(), 7);
         for bad in ["", "0", "-1", "+1", "1.5", "seven", "100001", "99999999999"] {
@@ -265,7 +278,7 @@ mod tests {
                 .collect();
             let [last, hourly, daily, weekly, monthly, yearly] = rules;
             let keep = Keep { last, hourly, daily, weekly, monthly, yearly };
-            let forgotten = keep.forgotten(&backups);
+            let forgotten = keep.forgotten(&backups, LATER);
             let newest = |of: &dyn Fn(&Candidate) -> bool| {
                 let newest = backups.iter().filter(|b| of(b)).max_by_key(|b| (b.at, b.id));
                 newest.map(|backup| backup.id)
@@ -278,7 +291,7 @@ mod tests {
             let last = usize::try_from(last.unwrap_or_default()).unwrap();
             prop_assert!(stay.len() >= last.min(backups.len()));
             // What stays is what the rules keep: applied again they forget nothing.
-            prop_assert!(keep.forgotten(&stay).is_empty());
+            prop_assert!(keep.forgotten(&stay, LATER).is_empty());
         }
     }
 }

@@ -90,6 +90,9 @@ pub struct Schedule {
     #[serde(default, with = "crate::domain::moment::written_if_any")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_begun: Option<Moment>,
+    /// Whether it goes only to a destination that is open to an app of the entry's, as for who set it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_scoped: bool,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -151,6 +154,7 @@ mod tests {
             keep: Keep::default(),
             ping_url: None,
             pause: false,
+            is_scoped: false,
             created: Moment::of_seconds(HOUR),
             last_begun: None,
             unknown: Unknown::new(),

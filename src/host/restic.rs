@@ -42,6 +42,8 @@ pub(crate) struct Files {
     pub known_hosts: PathBuf,
     /// What restic caches of repositories.
     pub cache: PathBuf,
+    /// The numbers of the processes that may have left a lock, a line each.
+    pub processes: PathBuf,
 }
 
 /// A connector's repository.
@@ -53,7 +55,14 @@ pub(crate) struct Repository {
     ssh: Vec<String>,
     /// What is behind the descriptors that the environment names.
     held: Vec<OwnedFd>,
+    processes: PathBuf,
 }
+
+/// Notes the number of its process, which is that of the program it becomes.
+const NOTING: &str = r#"echo $$ >>"$1"; shift; exec "$@""#;
+
+/// How many processes are remembered, at least.
+const REMEMBERED: usize = 32;
 
 impl Repository {
     /// The repository of a connector that can be a destination; nobody is asked.
@@ -74,6 +83,7 @@ impl Repository {
             options: Vec::new(),
             ssh: Vec::new(),
             held: Vec::new(),
+            processes: files.processes.clone(),
         };
         repository.locate(files, secret)?;
         Ok(repository)
@@ -161,6 +171,10 @@ impl Repository {
         if find(SETPRIV).is_some() {
             line.extend([SETPRIV, "--pdeathsig", "TERM", "--"].map(str::to_owned));
         }
+        if !words.contains(&"--no-lock") {
+            let noted = self.processes.display().to_string();
+            line.extend(["sh", "-c", NOTING, "sh", &noted].map(str::to_owned));
+        }
         line.push(program.display().to_string());
         for option in &self.options {
             line.extend(["-o".to_owned(), option.clone()]);
@@ -235,6 +249,23 @@ impl Repository {
             self.ask_json::<Option<Vec<Listed>>>(&words)?.unwrap_or_default();
         backups.sort_by(|a, b| a.time.cmp(&b.time));
         Ok(backups)
+    }
+
+    /// Whether a process of this number was started on this host to work on a repository.
+    pub(crate) fn has_started(&self, process: u32) -> bool {
+        let noted = std::fs::read_to_string(&self.processes).unwrap_or_default();
+        noted.lines().any(|line| line.parse() == Ok(process))
+    }
+
+    /// Forgets the processes that were started long ago: another host may have one of the same number.
+    pub(crate) fn forget_old_processes(&self) {
+        let noted = std::fs::read_to_string(&self.processes).unwrap_or_default();
+        let lines: Vec<&str> = noted.lines().collect();
+        if lines.len() > 2 * REMEMBERED {
+            let kept = lines[lines.len() - REMEMBERED..].join("\n");
+            // Where it fails, they are forgotten next time.
+            let _ = std::fs::write(&self.processes, kept + "\n");
+        }
     }
 
     /// Those who say that they work on the repository.

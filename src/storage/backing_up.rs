@@ -37,6 +37,9 @@ pub(crate) const DATA: &str = "data";
 /// The name of the document in a backup.
 pub(crate) const DOCUMENT: &str = "entry.json";
 
+/// The name under which restic restores, in a hidden directory.
+const RESTORED: &str = "restored";
+
 /// The status by which restic says that it could not read some files.
 const INCOMPLETE: i32 = 3;
 
@@ -258,10 +261,12 @@ pub(crate) fn restore(
     repository: &Repository,
     ids: Ids,
 ) -> Result<Outcome<u64>> {
-    let closed = Closed::make(root, parent)?;
+    let around = Closed::make(root, parent)?;
+    let closed = around.inner(RESTORED)?;
     let failed = || Error::system("restore to", root.join(parent));
-    let apart = confined::apart(&closed).map_err(failed())?;
-    let target = format!("--target={}", tree::path_of(&apart).display());
+    let apart = confined::apart(&around).map_err(failed())?;
+    // The path of a descriptor is a link, which restic replaces; what is below it is not.
+    let target = format!("--target={}", tree::path_of(&apart).join(RESTORED).display());
     // Nothing but the target can be written, no lock and no cache either.
     let fixed = ["restore", "--no-lock", "--no-cache", &target];
     let mut words = fixed.map(str::to_owned).to_vec();
@@ -274,14 +279,15 @@ pub(crate) fn restore(
     if !answer.is_ok() {
         return Ok(writing.run(|| Ok(repository.failure(&answer)))?.into());
     }
-    if !closed.has(DATA) {
-        let what = if wanted.paths.is_empty() { DATA.to_owned() } else { wanted.paths.join(", ") };
-        refuse!(
-            "backup {} has nothing at {what}; see what it has: dokku storage:backups:ls {}",
-            wanted.id,
-            wanted.id
-        );
-    }
+    let id = wanted.id.get(..8).unwrap_or(&wanted.id);
+    let is_there = |path: &&String| closed.has(&format!("{DATA}/{}", path.trim_matches('/')));
+    let missing: Vec<&str> =
+        wanted.paths.iter().filter(|path| !is_there(path)).map(String::as_str).collect();
+    refuse_if!(
+        !missing.is_empty() || !closed.has(DATA),
+        "backup {id} has nothing at {}; see what it has: dokku storage:backups:ls {id}",
+        if missing.is_empty() { DATA.to_owned() } else { missing.join(", ") }
+    );
     let is_directory = closed.holds_directory(DATA)?;
     let weakened = if wanted.is_privileged { 0 } else { tree::make_harmless(&closed, DATA)? };
     dig(&closed, is_directory, &wanted.holes)?;
@@ -355,6 +361,7 @@ pub(crate) fn repository(store: &Store, name: &ConnectorName) -> Result<Reposito
         secret: layout.connector_secret(name),
         known_hosts: layout.connector_known_hosts(name),
         cache: layout.backup_cache(),
+        processes: layout.backup_processes(),
     };
     // Without one, restic works without a cache.
     let _ = DirBuilder::new().mode(0o700).create(&files.cache);
@@ -422,6 +429,11 @@ impl StorageRoot<'_> {
 }
 
 fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
+    refuse_if!(
+        answer.status > 128,
+        "{HELPER} was ended by signal {} before it was done; run the command again",
+        answer.status - 128
+    );
     if !answer.is_ok() {
         // It has said why.
         return Err(Error::Status(1));

@@ -151,6 +151,7 @@ mod tests {
             keep: Keep::default(),
             ping_url: None,
             pause: false,
+            is_scoped: false,
             created: Moment::of_seconds(0),
             last_begun: Some(Moment::of_seconds(60)),
             unknown: Unknown::new(),

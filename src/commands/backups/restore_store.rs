@@ -22,10 +22,10 @@ struct Arguments {
 /// Restores entries with their data, mounts, connectors, policy and schedules. What is here stays as it is.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    positional.at_most(0)?;
+    positional.at_most(1)?;
     let format = arguments.output.format()?;
     access::must_see_every_app("the store is the host's", context)?;
-    let found = Found::of_store(arguments.place.given(), context)?;
+    let found = Found::of_store(positional.at(0), arguments.place.given(), context)?;
     // What is said on the way is no part of the document.
     context.out.speak_aside(format == Format::Json);
     let restored = stored::restore(&found, context)?;
@@ -57,6 +57,11 @@ fn tell(restored: &Restored, found: &Found, context: &mut Context) {
             "These apps are not on this host, so that nothing is mounted in them: {}; create them (dokku apps:create APP) and run this command again",
             apps.join(", ")
         ));
+    }
+    if !restored.scheduled {
+        context.out.warn(
+            "Schedules are not restored yet, so that no backup is made of what is incomplete: this command restores them once all the rest is there",
+        );
     }
     for problem in &restored.problems {
         context.out.warn(&format!("Not restored: {problem}"));

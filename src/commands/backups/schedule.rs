@@ -7,6 +7,7 @@ use crate::commands::arguments::{self, given, parsed};
 use crate::context::Context;
 use crate::domain::{Expression, Keep, Moment, PingAddress, Result, Schedule, Subject, Unknown};
 use crate::host::clock;
+use crate::ops::access;
 use crate::ops::backups::schedules::Planned;
 use crate::ops::backups::{self, create};
 use crate::ops::crontab;
@@ -69,11 +70,17 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     let connector = backups::destination(given(arguments.to.as_deref()), &using, context)?.name;
     let now = Moment::now();
-    let schedule = Schedule {
+    let sees_all = access::must_see_every_app("", context).is_ok();
+    let keep = arguments.rules.keep()?;
+    if !keep.is_empty() {
+        access::must_see_every_app("--keep- rules forget backups", context)?;
+    }
+    let mut schedule = Schedule {
         subject,
         expression,
         connector,
-        keep: arguments.rules.keep()?,
+        keep,
+        is_scoped: !sees_all,
         ping_url: parsed(arguments.ping_url.as_ref(), PingAddress::parse)?,
         pause: arguments.pause,
         created: now,
@@ -85,6 +92,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         store.existing_connector(schedule.connector.as_str())?;
         if let Subject::Entry(name) = &schedule.subject {
             store.existing_entry(name.as_str())?;
+        }
+        if let Some(before) = store.schedule(&schedule.subject)?.filter(|_| !sees_all) {
+            schedule.keep = before.keep;
         }
         change.write_schedule(&schedule)
     })?;

@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, RenameFlags, fstat, mkdirat, renameat_with, statat, syncfs,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, fstat, ResolveFlags, mkdirat, openat, openat2, renameat_with, statat,
+    syncfs,
 };
 use rustix::process::geteuid;
 
@@ -36,6 +37,15 @@ impl Closed {
         Ok(Self { opened })
     }
 
+    /// Makes one in it.
+    pub(crate) fn inner(&self, name: &str) -> Result<Self> {
+        let failed = || Error::system("create", name);
+        mkdirat(&self.opened, name, Mode::RWXU).map_err(failed())?;
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = openat(&self.opened, name, flags, Mode::empty()).map_err(failed())?;
+        Ok(Self { opened })
+    }
+
     /// The path by which this process, and what it starts before it has another descriptor in the place, finds it.
     pub(crate) fn path(&self) -> PathBuf {
         path_of(&self.opened)
@@ -56,8 +66,11 @@ impl Closed {
         }
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
-        statat(&self.opened, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    /// Whether there is something at a path in it; no link on the way is followed.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        openat2(&self.opened, path, flags, Mode::empty(), within).is_ok()
     }
 
     /// Moves what is called `name` in it to `to` directly below a root, where nothing is, once all of it is on the disk.

@@ -80,7 +80,13 @@ impl Failure {
             "connection reset",
         ]) {
             format!("{place} cannot be reached ({}); try again once it answers", last_line(&text))
-        } else if answer.status == 10 || has(&["Is there a repository at the following location"]) {
+        } else if has(&["goroutine "]) {
+            format!(
+                "restic broke off with connector {name} at {place}, which it does where there is no room; look whether there is, then try again"
+            )
+        } else if answer.status == 10 && !has(NO_ANSWER)
+            || has(&["Is there a repository at the following location"]) && has(NOT_THERE)
+        {
             return Self::Missing;
         } else {
             format!("restic could not work with connector {name} at {place}: {}", last_line(&text))
@@ -103,7 +109,7 @@ impl Failure {
         let name = &connector.name;
         match self {
             Self::Missing => refusal!(
-                "connector {name} has no repository at {} yet; the first backup makes it: dokku storage:backups:create ENTRY --to {name}",
+                "connector {name} has no repository at {}; mount the disk it is on, or, if there was none yet, make a backup: dokku storage:backups:create ENTRY --to {name}",
                 place(connector)
             ),
             Self::Locked => refusal!(
@@ -142,6 +148,22 @@ fn in_words(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// What is said where there is no repository, and not where nobody knows whether there is one.
+const NOT_THERE: &[&str] = &[
+    "no such file",
+    "does not exist",
+    "not found",
+    "not exist",
+    "(404)",
+    "404 Not Found",
+];
+
+/// What a server says that cannot answer now.
+const NO_ANSWER: &[&str] = &["500 ", "502 ", "503 ", "504 ", "(500)", "(502)", "(503)", "(504)"];
+
+/// What restic says at the end of what it has said already.
+const COUNTS: [&str; 2] = ["Fatal: There were ", "Summary: "];
+
 /// The last of restic's words that says something, without secrets.
 fn last_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -149,6 +171,7 @@ fn last_line(text: &str) -> String {
         !line.starts_with('{')
             && !line.contains("Is there a repository")
             && !line.contains("debug.Stack")
+            && !COUNTS.iter().any(|count| line.starts_with(count))
     };
     let lines: Vec<&str> = lines.filter(says).collect();
     // What it starts itself knows best why a server did not let it in.
@@ -172,6 +195,9 @@ pub(crate) struct Listed {
     pub hostname: String,
     #[serde(default)]
     pub tags: Vec<String>,
+    /// The id that it had before it got other tags.
+    #[serde(default)]
+    pub original: String,
 }
 
 impl Listed {

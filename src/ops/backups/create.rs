@@ -187,7 +187,10 @@ fn of_entry(
         None => ready_parent(&destination, Some(&entry.name), context)?,
     };
     let hidden = Staged::new(entry.name.as_str(), context)?;
-    let (copied, copy) = copy(entry, &source, &hidden, options, context)?;
+    // Commands of the operator's may take long: others can work at the destination meanwhile.
+    drop(destination);
+    let (copied, copy, after) = copy(entry, &source, &hidden, options, context)?;
+    let destination = Destination::take(connector, context)?;
     let using = context.store.apps_mounting(&entry.name)?;
     let size = (copy.made != Made::Btrfs).then_some((copy.bytes, copy.files));
     let mut request = Request {
@@ -217,6 +220,9 @@ fn of_entry(
     };
     if !saved.unreadable.is_empty() {
         saved.id = marked(&destination, &saved.id, &entry.name, context)?;
+    }
+    if let Some(error) = after {
+        refuse!("backup {} is made, but {error}", saved.id.get(..8).unwrap_or(&saved.id));
     }
     Ok((saved, copied))
 }
@@ -260,7 +266,8 @@ fn marked(
     let (host, filter) = (this_host(), find::filter(Some(entry)));
     let backups =
         destination.with(context, |repository| repository.backups(&filter, Some(&host)))?;
-    Ok(backups.last().map_or_else(|| id.to_owned(), |backup| backup.id.clone()))
+    let marked = backups.iter().find(|backup| backup.original == id);
+    Ok(marked.map_or_else(|| id.to_owned(), |backup| backup.id.clone()))
 }
 
 /// Where an entry's data is.
@@ -289,22 +296,21 @@ impl Source {
     }
 }
 
-/// Copies an entry's data to a hidden name, as it is at one moment.
+/// Copies an entry's data to a hidden name, as it is at one moment; with what went wrong after that.
 fn copy(
     entry: &Entry,
     source: &Source,
     hidden: &Staged,
     options: &Options,
     context: &mut Context,
-) -> Result<(Moment, Copied)> {
+) -> Result<(Moment, Copied, Option<Error>)> {
     clear_staged(context);
-    hooks::before(entry, context)?;
-    let copied = copy_alone(entry, source, hidden, options, context);
+    let begun = hooks::before(entry, context);
+    let copied = begun.and_then(|()| copy_alone(entry, source, hidden, options, context));
     // What was begun is ended, however it went.
     let after = hooks::after(entry, context);
-    let copied = copied?;
-    after?;
-    Ok(copied)
+    let (moment, copied) = copied?;
+    Ok((moment, copied, after.err()))
 }
 
 fn copy_alone(
@@ -359,11 +365,11 @@ fn make_ready(destination: &Destination, context: &mut Context) -> Result<bool> 
     let found = destination.repository.id().map_err(told)?;
     let id = match (&found, &known) {
         (Some(id), Some(known)) if !id.starts_with(known) => refuse!(
-            "the repository of connector {name} is another one than before; mount the disk it is on, or, if it was replaced: dokku storage:connectors:destroy {name}, and create it again"
+            "the repository of connector {name} is another one than before; mount the disk it is on, or, to begin anew there, create a connector of another name for it"
         ),
         (Some(_), Some(_)) => return Ok(false),
         (None, Some(_)) => refuse!(
-            "the repository of connector {name} is gone from its place; mount the disk it is on, or, to begin anew: dokku storage:connectors:destroy {name}, and create it again"
+            "the repository of connector {name} is gone from its place; mount the disk it is on, or, to begin anew there, create a connector of another name for it"
         ),
         (Some(id), None) => id.clone(),
         (None, None) => {
@@ -393,8 +399,17 @@ fn noted(
 ) -> Result<Done> {
     let seconds = begin.elapsed().as_secs();
     let noted = context.store.change(|change| {
+        if let Some(name) = entry
+            && change.store().entry(name)?.is_none()
+        {
+            // It was destroyed meanwhile: another one of its name begins anew.
+            return Ok(());
+        }
         let state = change.store().backup_state(entry)?;
         let mut state = state.unwrap_or_else(|| BackupState::new(entry.cloned()));
+        if let Ok((_, copied)) = &saved {
+            state.since.get_or_insert(*copied);
+        }
         let failure = match &saved {
             Ok((saved, copied)) if saved.unreadable.is_empty() => {
                 state.last_success = Some(Run {

@@ -97,6 +97,18 @@ impl Begun {
         let name = &self.schedule.connector;
         let connector = context.store.existing_connector(name.as_str())?;
         refuse_if!(!connector.is_destination(), "connector {name} is no destination of backups");
+        if self.schedule.is_scoped {
+            let using = match &self.schedule.subject {
+                Subject::Entry(entry) => context.store.apps_mounting(entry)?,
+                Subject::App(app) => vec![app.clone()],
+                Subject::All => Vec::new(),
+            };
+            refuse_if!(
+                !using.iter().any(|app| connector.scope.includes(app)),
+                "connector {name} is no longer open to the apps of {}; schedule it again, or: dokku storage:connectors:set {name} scope APP",
+                self.schedule.subject
+            );
+        }
         let targets = match &self.schedule.subject {
             Subject::Entry(entry) => {
                 let entry: Entry = context.store.existing_entry(entry.as_str())?;

@@ -81,13 +81,22 @@ impl Backup {
         self.entry.as_ref().map_or("(the store)", EntryName::as_str)
     }
 
-    /// Whether the caller may see it: who sees every app, and who sees an app that mounted the entry when this host made it.
-    fn is_seen(&self, sees_all: bool, context: &Context) -> Result<bool> {
+    /// The backup as the caller may see it: as it is for who sees every app; for others, of an entry that they see, made by this host
+    /// when an app of theirs mounted it. Names can be used again, so that neither the entry's nor the app's is enough.
+    fn seen(mut self, sees_all: bool, context: &Context) -> Result<Option<Self>> {
         if sees_all {
-            return Ok(true);
+            return Ok(Some(self));
         }
-        let is_own = self.host == this_host() && self.entry.is_some();
-        Ok(is_own && !apps::visible(&context.environment, self.apps.clone())?.is_empty())
+        let Some(name) = self.entry.as_ref().filter(|_| self.host == this_host()) else {
+            return Ok(None);
+        };
+        let since = context.store.backup_state(Some(name))?.and_then(|state| state.since);
+        let is_of_it = since.is_some_and(|since| self.created >= since);
+        if !is_of_it || access::entry(name.as_str(), context).is_err() {
+            return Ok(None);
+        }
+        self.apps = apps::visible(&context.environment, std::mem::take(&mut self.apps))?;
+        Ok((!self.apps.is_empty()).then_some(self))
     }
 }
 
@@ -123,10 +132,13 @@ pub(crate) fn at(
     connector: &Connector,
     repository: &Repository,
     entry: Option<&EntryName>,
+    context: &Context,
 ) -> Result<Vec<Backup>> {
+    let state = context.store.repository_state(&connector.name)?;
+    let is_known = state.is_some_and(|state| state.repository_id.is_some());
     let tags = entry.map_or_else(|| TAG.to_owned(), |name| filter(Some(name)));
     let listed = match repository.backups(&tags, None) {
-        Err(Failure::Missing) => return Ok(Vec::new()),
+        Err(Failure::Missing) if !is_known => return Ok(Vec::new()),
         other => other.map_err(|failure| failure.told(connector))?,
     };
     Ok(listed.iter().filter_map(|listed| Backup::of(listed, connector)).collect())
@@ -137,9 +149,7 @@ fn seen(backups: Vec<Backup>, context: &Context) -> Result<Vec<Backup>> {
     let sees_all = access::must_see_every_app("", context).is_ok();
     let mut seen = Vec::new();
     for backup in backups {
-        if backup.is_seen(sees_all, context)? {
-            seen.push(backup);
-        }
+        seen.extend(backup.seen(sees_all, context)?);
     }
     Ok(seen)
 }
@@ -162,7 +172,7 @@ pub(crate) fn all(
     let (mut backups, mut problems) = (Vec::new(), Vec::new());
     for connector in places {
         let found = backing_up::repository(&context.store, &connector.name)
-            .and_then(|repository| seen(at(connector, &repository, entry)?, context));
+            .and_then(|repository| seen(at(connector, &repository, entry, context)?, context));
         match found {
             Ok(found) => backups.extend(found),
             Err(error) => problems.push(error),
@@ -221,11 +231,20 @@ impl Found {
         Ok(Self { connector: place_of(&backup, places)?, backup })
     }
 
-    /// The last backup of the store, of this host or of the one that is named.
+    /// The backup of the store that is named by its id; else the last one, of this host or of the one that is named.
     pub(crate) fn of_store(
+        named: &str,
         (from, host): (Option<&str>, Option<&str>),
         context: &Context,
     ) -> Result<Self> {
+        if !named.is_empty() {
+            let found = Self::of(named, (from, host), context)?;
+            refuse_if!(
+                found.backup.entry.is_some(),
+                "backup {named} is of a storage entry and not of the store; see which are: dokku storage:backups:list"
+            );
+            return Ok(found);
+        }
         let places = places(from, context)?;
         let (mut backups, mut problems) = all(&places, None, context);
         backups.retain(|backup| backup.entry.is_none());
@@ -255,12 +274,17 @@ impl Found {
 
     /// The entry that the backup is of.
     pub(crate) fn entry_of(&self, document: &BackupDocument) -> Result<Entry> {
-        document.entry.clone().ok_or_else(|| {
+        let id = self.backup.short_id();
+        let entry = document.entry.clone().ok_or_else(|| {
             refusal!(
-                "backup {} is of the store and not of an entry; restore it: dokku storage:backups:restore-store",
-                self.backup.short_id()
+                "backup {id} is of the store and not of an entry; restore it: dokku storage:backups:restore-store"
             )
-        })
+        })?;
+        refuse_if!(
+            self.backup.entry.as_ref() != Some(&entry.name),
+            "backup {id} is not of the entry that its tag names: somebody else changed it"
+        );
+        Ok(entry)
     }
 
     /// The repository that has it.
@@ -300,13 +324,17 @@ fn of_id<'a>(id: &str, backups: &'a [Backup]) -> Result<Option<&'a Backup>> {
     Ok(first)
 }
 
+/// How far in the future a backup is that a wrong clock has made, in seconds.
+const FUTURE: i64 = 24 * 60 * 60;
+
 /// The last backup of an entry before a moment: this host's, else the one other host's that has some.
 fn of_entry<'a>(
     name: &EntryName,
     before: Option<Moment>,
     backups: &'a [Backup],
 ) -> Result<Option<&'a Backup>> {
-    let is_early = |backup: &&Backup| before.is_none_or(|before| backup.created < before);
+    let before = before.unwrap_or_else(|| Moment::now().plus_seconds(FUTURE));
+    let is_early = |backup: &&Backup| backup.created < before;
     let here = this_host();
     let own = backups.iter().filter(is_early).rfind(|backup| backup.host == here);
     if own.is_some() {

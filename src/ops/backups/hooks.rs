@@ -1,10 +1,15 @@
 //! Running an entry's commands around the copy that becomes a backup: in a container of an app, or in one of the entry's own.
 
+use std::time::Duration;
+
 use crate::context::Context;
 use crate::docker::Docker;
 use crate::domain::{Attachment, ContainerPath, Entry, Result, Source};
 use crate::ops::snapshots::containers_with;
 use crate::types;
+
+/// How long a command may take: a database may be large.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// Where the entry is in a container of its own.
 const PLACE: &str = "/data";
@@ -31,15 +36,30 @@ fn run(property: &str, command: &str, entry: &Entry, context: &mut Context) -> R
         in_own_container(entry, context)?
     };
     words.extend(["sh", "-c", command].map(str::to_owned));
-    let answer = Docker(&context.environment).client(&words).run()?;
+    let docker = Docker(&context.environment);
+    let answer = docker.client(&words).within(LONGEST)?;
+    if answer.is_none() && !entry.backup.image.is_empty() {
+        let _ = docker.client(&["rm", "--force", &own_name()]).run();
+    }
+    let name = &entry.name;
+    let Some(answer) = answer else {
+        refuse!(
+            "{property} of storage entry \"{name}\" did not end within {} minutes; see what it waits for, and make it shorter",
+            LONGEST.as_secs() / 60
+        );
+    };
     refuse_if!(
         !answer.is_ok(),
-        "{property} of storage entry \"{}\" failed with status {}, so that there is no backup: {}",
-        entry.name,
+        "{property} of storage entry \"{name}\" failed with status {}: {}",
         answer.status,
         answer.reason()
     );
     Ok(())
+}
+
+/// What a container of an entry's own is called.
+fn own_name() -> String {
+    format!("dokku-storage-hook-{}", std::process::id())
 }
 
 /// The words that run something in a running container of an app that mounts the entry.
@@ -72,6 +92,7 @@ fn in_container(property: &str, entry: &Entry, context: &Context) -> Result<Vec<
 /// The words that run something in a new container with the entry at `/data`.
 fn in_own_container(entry: &Entry, context: &Context) -> Result<Vec<String>> {
     let mut words: Vec<String> = ["run", "--rm", "--network", "none"].map(str::to_owned).into();
+    words.extend(["--name".to_owned(), own_name()]);
     let attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(PLACE)?);
     let source = match entry.host_path {
         Some(Source::Path(_)) => context.as_docker_sees_it(entry.shown_source())?,

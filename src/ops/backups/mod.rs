@@ -39,6 +39,9 @@ use crate::store::Work;
 /// The tag that all backups have.
 pub(crate) const TAG: &str = "dokku-storage";
 
+/// After how many seconds restic takes a lock for left: whoever works renews it every five minutes.
+const STALE: i64 = 30 * 60;
+
 /// The tag of a backup of the store itself.
 pub(crate) const STORE: &str = "store";
 
@@ -57,6 +60,7 @@ impl Destination {
         let work = entry_lock::wait_for(&format!("repository {name}"), &does, None, context)?;
         let work = work.ok_or_else(|| refusal!("another command {does}; wait for its end"))?;
         let repository = backing_up::repository(&context.store, &connector.name)?;
+        repository.forget_old_processes();
         Ok(Self { connector: connector.clone(), repository, _work: work })
     }
 
@@ -82,19 +86,24 @@ impl Destination {
     }
 
     /// Removes the locks that killed commands of this host left.
-    /// Fails where others work on the repository, or say so; nothing is removed then.
+    /// Fails where others work on the repository, or say so; nothing is removed then. A host of the same name is another one:
+    /// only what this one started is its own, and what nobody renewed for so long that restic itself takes it for left.
     pub(crate) fn clear_own_locks(&self, context: &mut Context) -> Result<()> {
         let locks = tidy::locks(self)?;
         let host = environment::node();
-        let (own, others): (Vec<Lock>, Vec<Lock>) =
-            locks.into_iter().partition(|lock| lock.hostname == host);
         let name = &self.connector.name;
-        if let Some(lock) = own.iter().find(|lock| tidy::is_at_work(lock)) {
+        if let Some(lock) = locks.iter().find(|lock| tidy::is_at_work(lock)) {
             refuse!(
                 "restic works on the repository of connector {name} already (process {}); wait for its end",
                 lock.pid
             );
         }
+        let is_own = |lock: &Lock| {
+            let is_left = self.repository.has_started(lock.pid)
+                || tidy::age(lock).is_some_and(|seconds| seconds > STALE);
+            lock.hostname == host && is_left
+        };
+        let (own, others): (Vec<Lock>, Vec<Lock>) = locks.into_iter().partition(is_own);
         if !others.is_empty() {
             let told: Vec<String> = others.iter().map(tidy::told).collect();
             refuse!(

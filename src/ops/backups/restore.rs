@@ -10,7 +10,7 @@ use crate::host::environment;
 use crate::ops::backups::find::Found;
 use crate::ops::backups::volume;
 use crate::ops::restore::{self, Replacement};
-use crate::ops::{Origin, access, backup, judge, populate};
+use crate::ops::{Origin, access, apps, backup, judge, populate};
 use crate::storage::backing_up::Wanted;
 use crate::storage::{Staged, StorageRoot, clear_staged, root};
 use crate::store::changed_meanwhile;
@@ -177,6 +177,12 @@ fn unpack(
     context: &mut Context,
 ) -> Result<Staged> {
     clear_staged(context);
+    if !found.backup.whole {
+        context.out.warn(&format!(
+            "Backup {} lacks files that could not be read when it was made",
+            found.backup.short_id()
+        ));
+    }
     // A new store has none yet.
     let storage = context.store.layout().storage().to_path_buf();
     root::make(&storage, context)?;
@@ -237,10 +243,12 @@ pub(super) fn renamed(original: &Entry, name: EntryName, context: &Context) -> R
         entry.host_path = Some(Source::parse(&root::default_path(context, name.as_str()))?);
     }
     entry.auto_volume = None;
-    if name != original.name {
+    if name != original.name || !entry.backup.is_valid() {
         // Whose containers they may run in was said for the original.
         entry.backup = Hooks::default();
     }
+    let apps = std::mem::take(&mut entry.backup.apps);
+    entry.backup.apps = apps::visible(&context.environment, apps)?;
     entry.name = name;
     if let Some(source) = entry.host_path.clone().filter(|_| entry.is_volume()) {
         judge::source(&source, Some(&entry.name), None, context)?;

@@ -2,11 +2,13 @@
 
 use crate::context::Context;
 use crate::domain::retention::Candidate;
-use crate::domain::{Connector, EntryName, Keep, Result, Schedule, Subject};
-use crate::ops::backups::{find, this_host, tidy};
+use crate::domain::{Connector, EntryName, Keep, Moment, Result, Schedule, Subject};
+use crate::ops::backups::find::{self, Backup};
+use crate::ops::backups::{this_host, tidy};
 use crate::storage::backing_up;
 
-/// Forgets the backups of an entry, or of the store, that this host made and no rule keeps; returns how many.
+/// Forgets the backups of an entry, or of the store, that this host made and no rule keeps; returns how many. Those of a destroyed
+/// entry of the same name stay.
 pub(crate) fn retain(
     entry: Option<&EntryName>,
     connector: &Connector,
@@ -17,15 +19,19 @@ pub(crate) fn retain(
         return Ok(0);
     }
     let repository = backing_up::repository(&context.store, &connector.name)?;
-    let mut backups = find::at(connector, &repository, entry)?;
+    let mut backups = find::at(connector, &repository, entry, context)?;
+    let since = context.store.backup_state(entry)?.and_then(|state| state.since);
+    let is_of_it = |backup: &Backup| since.is_some_and(|since| backup.created >= since);
     let host = this_host();
-    backups.retain(|backup| backup.host == host && backup.entry.as_ref() == entry);
+    backups.retain(|backup| {
+        backup.host == host && backup.entry.as_ref() == entry && is_of_it(backup)
+    });
     let candidates: Vec<Candidate> = backups
         .iter()
         .map(|backup| Candidate { id: &backup.id, at: backup.created, is_whole: backup.whole })
         .collect();
     let forgotten: Vec<String> =
-        keep.forgotten(&candidates).into_iter().map(str::to_owned).collect();
+        keep.forgotten(&candidates, Moment::now()).into_iter().map(str::to_owned).collect();
     tidy::forget(connector, &forgotten, context)?;
     Ok(forgotten.len())
 }

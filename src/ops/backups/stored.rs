@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Result, SCHEMA_VERSION};
-use crate::ops::backups::find::{self, Found};
+use crate::ops::backups::find::{self, Backup, Found};
 use crate::ops::backups::restore;
+use crate::ops::crontab;
 use crate::ops::mount::add_missing;
 use crate::storage::backing_up::DATA;
 use crate::storage::{Staged, clear_staged, root};
@@ -18,7 +19,9 @@ use crate::store::{MountsFile, app_directories, files};
 
 /// What of the registry is in a backup: directories, and single files. Notes of snapshots and of the trash are about data that is
 /// on the host that was lost.
-const OF_REGISTRY: [&str; 4] = ["connectors", "entries", "policy.json", "backups/schedules"];
+const OF_REGISTRY: [&str; 4] = ["connectors", "entries", "policy.json", SCHEDULES];
+
+const SCHEDULES: &str = "backups/schedules";
 
 const REGISTRY: &str = "registry";
 const APPS: &str = "apps";
@@ -99,6 +102,8 @@ pub(crate) struct Restored {
     pub missing_apps: Vec<AppName>,
     /// What could not be restored, and why.
     pub problems: Vec<String>,
+    /// Whether schedules are restored: once all the rest is.
+    pub scheduled: bool,
 }
 
 /// Restores the store from its last backup, and the data of the entries that are not here. What is here stays as it is, so that
@@ -117,7 +122,7 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
     repository.have(&words).map_err(|failure| failure.told(&found.connector))?;
     let top = staged.path().join(DATA);
     let mut restored = Restored::default();
-    register_rest(&top, context)?;
+    register(&["connectors", "policy.json"], &top, context)?;
     let (backups, _) = find::all(std::slice::from_ref(&found.connector), None, context);
     for entry in entries(&top.join(ENTRIES))? {
         let name = entry.name.clone();
@@ -125,9 +130,10 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
             restored.kept.push(name);
             continue;
         }
-        let last = backups
-            .iter()
-            .rfind(|b| b.entry.as_ref() == Some(&name) && b.host == found.backup.host && b.whole);
+        let is_of_it =
+            |b: &&Backup| b.entry.as_ref() == Some(&name) && b.host == found.backup.host;
+        let of_it = || backups.iter().filter(is_of_it);
+        let last = of_it().rfind(|backup| backup.whole).or_else(|| of_it().next_back());
         let entry = restore::renamed_or_same(&entry, context)?;
         let Some(backup) = last else {
             context.store.change(|change| match change.store().entry(&name)? {
@@ -147,6 +153,12 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
         }
     }
     mount(&top.join(APPS), &mut restored, context)?;
+    // What is half restored must not become the last backup.
+    restored.scheduled = restored.missing_apps.is_empty() && restored.problems.is_empty();
+    if restored.scheduled {
+        register(&[SCHEDULES], &top, context)?;
+        crontab::write(context);
+    }
     Ok(restored)
 }
 
@@ -156,12 +168,12 @@ fn data(found: &Found, entry: &Entry, context: &mut Context) -> Result<()> {
     restore::into_new(found, &document, both, &restore::Options::default(), context)
 }
 
-/// Writes connectors, policy and schedules, where there are none.
-fn register_rest(top: &Path, context: &Context) -> Result<()> {
+/// Writes files of the registry, and those of its directories, where there are none.
+fn register(names_of: &[&str], top: &Path, context: &Context) -> Result<()> {
     let registry = context.store.layout().registry();
     let from = top.join(REGISTRY);
     let mut missing: Vec<(PathBuf, Vec<u8>)> = Vec::new();
-    for name in OF_REGISTRY.iter().filter(|name| **name != "entries") {
+    for name in names_of {
         let place = from.join(name);
         let files = if place.is_dir() {
             names(&place)?.into_iter().map(|file| format!("{name}/{file}")).collect()

@@ -55,7 +55,7 @@ fn checked(connector: &Connector, context: &mut Context) -> Result<u64> {
     })?;
     let mut compared = 0;
     for (entry, run) in last_runs(&connector.name, context)? {
-        let backups = find::at(connector, &destination.repository, entry.as_ref())?;
+        let backups = find::at(connector, &destination.repository, entry.as_ref(), context)?;
         // It may have been forgotten.
         let Some(backup) = backups.into_iter().find(|backup| backup.id.starts_with(&run.id)) else {
             continue;
@@ -133,11 +133,15 @@ pub(crate) fn is_at_work(lock: &Lock) -> bool {
         && std::fs::read_to_string(name).is_ok_and(|name| name.trim() == "restic")
 }
 
+/// For how many seconds a lock was not renewed.
+pub(crate) fn age(lock: &Lock) -> Option<i64> {
+    let since = Moment::parse_rfc3339(&lock.time)?;
+    Some(Moment::now().seconds().saturating_sub(since.seconds()))
+}
+
 /// Whose lock it is, and how old.
 pub(crate) fn told(lock: &Lock) -> String {
-    let age = Moment::parse_rfc3339(&lock.time)
-        .map(|since| Moment::now().seconds().saturating_sub(since.seconds()).max(0));
-    let age = match age {
+    let age = match age(lock).map(|seconds| seconds.max(0)) {
         None => "an unknown time".to_owned(),
         Some(seconds @ ..120) => format!("{seconds} seconds"),
         Some(seconds @ 120..7200) => format!("{} minutes", seconds / 60),

@@ -40,14 +40,18 @@ plant() {
   touch -d '1999-09-09 09:09:09' "$1"
 }
 
+# seen DIR: all that find knows of a tree; how large a directory is, is its file system's own.
+seen() (
+  cd "$1" && find . \( -type d -printf '%P %y %m %U:%G %n - %T@\n' \) -o -printf '%P %y %m %U:%G %n %s %T@ %l\n' | sort
+)
+
 # same_tree DIR DIR: there is no difference between two trees, and what has holes has them still.
 same_tree() {
   local difference file
   difference=$(rsync -aAXHn --checksum --delete --numeric-ids --devices --specials -i "$1/" "$2/")
   [ -z "$difference" ] || fail "the trees differ: $difference"
   # rsync does not look at what a link's or a pipe's time is to the nanosecond.
-  difference=$(diff <(cd "$1" && find . -printf '%P %y %m %U:%G %n %s %T@ %l\n' | sort) \
-    <(cd "$2" && find . -printf '%P %y %m %U:%G %n %s %T@ %l\n' | sort)) || fail "the trees differ: $difference"
+  difference=$(diff <(seen "$1") <(seen "$2")) || fail "the trees differ: $difference"
   while IFS= read -r file; do
     [ "$(stat -c %b "$2/$file")" -le "$(($(stat -c %b "$1/$file") + 256))" ] || fail "$file lost its holes"
   done < <(cd "$1" && find . -type f -size +1M)
