@@ -312,6 +312,9 @@ uninstall_on_dokku() {
     show_links
     return
   fi
+  if compgen -G "$lib/data/storage-registry/backups/schedules/*.json" >/dev/null; then
+    warn "scheduled backups end; their line in Dokku's crontab goes when Dokku writes it again, with the next deploy"
+  fi
   put_links_back
   remove_helpers
   rm -rf "$home" "$notes"

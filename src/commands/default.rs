@@ -46,7 +46,7 @@ fn show(rows: impl Iterator<Item = &'static Row>, context: &mut Context) {
 /// Answers for the plugin's `commands` file: `help`, `storage` and `storage:help`.
 pub(crate) fn commands(words: &[String], context: &mut Context) -> Result<()> {
     match words.first().map(String::as_str) {
-        Some("storage" | "storage:help") => run(&[], context),
+        Some("storage" | "storage:help") => run(&words[1..], context),
         Some("help") => {
             context.out.text(&if parent_wants_all() {
                 all(context.catalog)

@@ -42,6 +42,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     for (key, value) in shown.options {
         context.out.labelled("Option", &format!("{key}={value}"));
     }
+    for (label, value) in entry.backup.shown() {
+        if !value.is_empty() {
+            context.out.labelled(label, value);
+        }
+    }
     if let Some(run) = context.store.backup_state(Some(&entry.name))?.and_then(|s| s.last_success) {
         let last = format!("{}, {}, to {}", run.at.shown(), readable(run.bytes), run.connector);
         context.out.labelled("Last backup", &last);

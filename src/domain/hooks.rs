@@ -34,6 +34,16 @@ pub struct Hooks {
 }
 
 impl Hooks {
+    /// The values, each with its label.
+    pub(crate) fn shown(&self) -> [(&'static str, &str); 4] {
+        [
+            ("Backup before", &self.before),
+            ("Backup after", &self.after),
+            ("Backup process type", &self.process_type),
+            ("Backup image", &self.image),
+        ]
+    }
+
     /// Whether all of them are what could be set.
     pub(crate) fn is_valid(&self) -> bool {
         let values = [&self.after, &self.before, &self.image, &self.process_type];

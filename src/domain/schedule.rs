@@ -91,7 +91,7 @@ pub struct Schedule {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_begun: Option<Moment>,
     /// Whether it goes only to a destination that is open to an app of the entry's, as for who set it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, rename = "scoped", skip_serializing_if = "std::ops::Not::not")]
     pub is_scoped: bool,
     #[serde(flatten)]
     pub unknown: Unknown,

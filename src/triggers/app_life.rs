@@ -1,19 +1,19 @@
 //! `post-delete` and `post-app-rename-setup`: what the store has of an app goes with it.
 
-use std::collections::BTreeSet;
-
 use super::app;
 use crate::checks::auto_volumes;
 use crate::context::Context;
-use crate::domain::{AppName, EntryName, Error, Result, Subject};
-use crate::ops::forget::forget;
+use crate::domain::{AppName, Error, Result, Subject};
+use crate::ops::crontab;
+use crate::ops::forget::{forget, in_hooks};
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
-use crate::store::{Change, files};
+use crate::store::files;
 
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
 /// where no other app mounts them.
 pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> {
     let app = app(arguments, 0)?;
+    let in_crontab = crontab::lines(context);
     let forgotten = forget(&app, context)?;
     for sharing in forgotten.sharing {
         context.out.warn(&format!(
@@ -21,25 +21,8 @@ pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> 
         ));
     }
     auto_volumes::destroy_released(&app, forgotten.released, context);
-    Ok(())
-}
-
-/// Has the commands around backups run in the app's containers under its new name.
-fn rename_in_hooks(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
-    // One that cannot be read is told where it is used.
-    let Ok(mounts) = change.store().mounts_file(old) else {
-        return Ok(());
-    };
-    let names: BTreeSet<EntryName> =
-        mounts.attachments().map(|attachment| attachment.entry_name.clone()).collect();
-    for name in names {
-        let Ok(Some(mut entry)) = change.store().entry(&name) else {
-            continue;
-        };
-        if let Some(app) = entry.backup.apps.iter_mut().find(|app| *app == old) {
-            app.clone_from(new);
-            change.write_entry(&entry)?;
-        }
+    if crontab::lines(context) != in_crontab {
+        crontab::write(context);
     }
     Ok(())
 }
@@ -63,7 +46,7 @@ pub(crate) fn rename(arguments: &[String], context: &mut Context) -> Result<()> 
             change.rename_schedule(schedule, &new)?;
         }
         crate::ops::auto_volumes::rename(&old, &new, change)?;
-        rename_in_hooks(&old, &new, change)?;
+        in_hooks(&old, Some(&new), change)?;
         if !from.exists() {
             return Ok(());
         }

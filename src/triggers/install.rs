@@ -40,7 +40,7 @@ use crate::domain::{AppName, Error, INSTALL_AGAIN, Installed, Result};
 use crate::fs::tree::Depth;
 use crate::fs::{image, tree};
 use crate::host::{Program, is_root};
-use crate::ops::{migrate, trash, usable};
+use crate::ops::{crontab, migrate, trash, usable};
 use crate::privileged::root;
 use crate::storage::{clear_staged, sized};
 use crate::store::{OWN_DIRECTORIES, app_directories, files};
@@ -69,7 +69,12 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
     if let Err(error) = trash::empty_expired(context) {
         context.out.warn(&error.to_string());
     }
-    take_over(context)
+    take_over(context)?;
+    // Where the plugin was away for a while, its lines are not there.
+    if !crontab::lines(context).is_empty() {
+        crontab::write(context);
+    }
+    Ok(())
 }
 
 fn name_trashed_images(context: &Context) -> Result<()> {

@@ -48,7 +48,7 @@ fill() {
   dokku storage:create "$APP-data" --chown heroku >/dev/null
   dokku storage:mount "$APP" "$APP-data" --container-dir /data >/dev/null
   fill "$ROOT/$APP-data"
-  everything_of "$ROOT/$APP-data" >"$HOST/before"
+  everything_of "$ROOT/$APP-data" >"$HOST/tree-before"
   run export_app
   assert_success
   [ "$(stat -c %U:%a "$OUT/data/storage-data/$APP-data.tar.gz")" = dokku:600 ]
@@ -61,8 +61,8 @@ fill() {
   assert_success
   run trigger backup-app-import "$APP" "$OUT"
   assert_success
-  everything_of "$ROOT/$APP-data" >"$HOST/after"
-  diff "$HOST/before" "$HOST/after"
+  everything_of "$ROOT/$APP-data" >"$HOST/tree-after"
+  diff "$HOST/tree-before" "$HOST/tree-after"
   run dokku --quiet storage:list "$APP"
   assert_output "$ROOT/$APP-data:/data"
 }
@@ -94,7 +94,7 @@ fill() {
   dokku storage:mount "$APP" "$APP-sized" --container-dir /sized >/dev/null
   dokku storage:mount "$APP" "$APP-file" --container-dir /etc/app.conf >/dev/null
   fill "$ROOT/$APP-sized"
-  everything_of "$ROOT/$APP-sized" >"$HOST/before"
+  everything_of "$ROOT/$APP-sized" >"$HOST/tree-before"
   run export_app
   assert_success
 
@@ -107,8 +107,8 @@ fill() {
   run trigger backup-app-import "$APP" "$OUT"
   assert_success
   mountpoint -q "$ROOT/$APP-sized"
-  everything_of "$ROOT/$APP-sized" >"$HOST/after"
-  diff "$HOST/before" "$HOST/after"
+  everything_of "$ROOT/$APP-sized" >"$HOST/tree-after"
+  diff "$HOST/tree-before" "$HOST/tree-after"
   [ "$(cat "$ROOT/$APP-file")" = 'key = 1' ]
   [ "$(stat -c %u:%a "$ROOT/$APP-file")" = 1000:640 ]
 }
@@ -144,7 +144,7 @@ fill() {
   mkfifo "$data/pipe"
   chown -h -R 1000:1001 "$data/current" "$data/pipe"
   chmod 0700 "$data/closed" && chown 0:0 "$data/closed"
-  everything_of "$data" >"$HOST/before"
+  everything_of "$data" >"$HOST/tree-before"
   run export_app
   assert_success
   run jq -r '.[].path' "$OUT/data/storage-data/$APP-data.links.json"
@@ -160,8 +160,8 @@ fill() {
   cp "$IN/list" "$OUT/data/storage-data/$APP-data.links.json"
   run trigger backup-app-import "$APP" "$OUT"
   assert_success
-  everything_of "$data" >"$HOST/after"
-  diff "$HOST/before" "$HOST/after"
+  everything_of "$data" >"$HOST/tree-after"
+  diff "$HOST/tree-before" "$HOST/tree-after"
   # Without such links there is no list.
   rm "$data/current" "$data/releases/up" && rm -r "$data/closed"
   run export_app
@@ -178,7 +178,7 @@ fill() {
   dokku storage:mount "$APP" "$deep/up/loads:/deep" >/dev/null
   dokku storage:mount "$APP" "$ROOT/$APP-outer/in:/inner" >/dev/null
   dokku storage:mount "$APP" "$ROOT/$APP-outer:/outer" >/dev/null
-  everything_of "$deep/up/loads" >"$HOST/before"
+  everything_of "$deep/up/loads" >"$HOST/tree-before"
   run export_app
   assert_success
   assert_equal "$(find "$OUT/data/storage-data" -name '*.gz' | wc -l)" 2
@@ -187,8 +187,8 @@ fill() {
   rm -rf "$deep" "$ROOT/$APP-outer"
   run trigger backup-app-import "$APP" "$OUT"
   assert_success
-  everything_of "$deep/up/loads" >"$HOST/after"
-  diff "$HOST/before" "$HOST/after"
+  everything_of "$deep/up/loads" >"$HOST/tree-after"
+  diff "$HOST/tree-before" "$HOST/tree-after"
   [ ! -e "$deep/other" ]
   [ "$(cat "$ROOT/$APP-outer/in/file")" = inner ]
   dokku --quiet storage:list "$APP" | sort | diff "$HOST/mounts" -

@@ -155,6 +155,7 @@ fn who_sees_one_app_schedules_what_is_theirs_to_what_is_open() {
         ("storage:backups:schedule of-blog daily --to disk", "is not open to your apps"),
         ("storage:backups:unschedule of-wiki", "does not exist"),
         ("storage:backups:unschedule --all", "--all is about the whole host"),
+        ("storage:backups:schedule of-blog daily --keep-last 1", "--keep- rules forget backups"),
         ("storage:backups:run", "schedules are run for the whole host"),
     ] {
         is_refused(&session, line, why);

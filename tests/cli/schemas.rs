@@ -250,7 +250,7 @@ const SNAPSHOT: &str = r#"{"entry":"everything","name":"first","created":"2026-1
 
 /// A schedule with everything that a schedule can have.
 const SCHEDULE: &str = r#"{"subject":"app-blog","expression":"0 3 * * *","connector":"disk","keep":{"last":1,"hourly":2,"daily":3,"weekly":4,"monthly":5,"yearly":6},
-"ping_url":"https://hc.example.com/1","pause":true,"created":"2026-11-21T05:45:00Z","last_begun":"2026-11-22T03:00:00Z"}"#;
+"ping_url":"https://hc.example.com/1","pause":true,"scoped":true,"created":"2026-11-21T05:45:00Z","last_begun":"2026-11-22T03:00:00Z"}"#;
 
 /// Connectors with everything that a connector can have.
 const CONNECTORS: [(&str, &str); 4] = [

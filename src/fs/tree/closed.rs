@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, fstat, ResolveFlags, mkdirat, openat, openat2, renameat_with, statat,
-    syncfs,
+    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, fstat, mkdirat, openat,
+    openat2, renameat_with, statat, syncfs,
 };
 use rustix::process::geteuid;
 

@@ -149,14 +149,8 @@ fn in_words(text: &str) -> String {
 }
 
 /// What is said where there is no repository, and not where nobody knows whether there is one.
-const NOT_THERE: &[&str] = &[
-    "no such file",
-    "does not exist",
-    "not found",
-    "not exist",
-    "(404)",
-    "404 Not Found",
-];
+const NOT_THERE: &[&str] =
+    &["no such file", "does not exist", "not found", "not exist", "(404)", "404 Not Found"];
 
 /// What a server says that cannot answer now.
 const NO_ANSWER: &[&str] = &["500 ", "502 ", "503 ", "504 ", "(500)", "(502)", "(503)", "(504)"];

@@ -265,7 +265,13 @@ pub(super) fn renamed_or_same(original: &Entry, context: &Context) -> Result<Ent
         Some(Source::Path(path)) if is_default(path.as_str()) => {
             renamed(original, original.name.clone(), context)
         }
-        _ => Ok(original.clone()),
+        _ => {
+            let mut entry = original.clone();
+            if !entry.node.is_empty() && entry.scheduler == DOCKER_LOCAL {
+                entry.node = environment::node();
+            }
+            Ok(entry)
+        }
     }
 }
 

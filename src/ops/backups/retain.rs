@@ -23,9 +23,8 @@ pub(crate) fn retain(
     let since = context.store.backup_state(entry)?.and_then(|state| state.since);
     let is_of_it = |backup: &Backup| since.is_some_and(|since| backup.created >= since);
     let host = this_host();
-    backups.retain(|backup| {
-        backup.host == host && backup.entry.as_ref() == entry && is_of_it(backup)
-    });
+    backups
+        .retain(|backup| backup.host == host && backup.entry.as_ref() == entry && is_of_it(backup));
     let candidates: Vec<Candidate> = backups
         .iter()
         .map(|backup| Candidate { id: &backup.id, at: backup.created, is_whole: backup.whole })

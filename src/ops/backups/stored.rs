@@ -130,8 +130,7 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
             restored.kept.push(name);
             continue;
         }
-        let is_of_it =
-            |b: &&Backup| b.entry.as_ref() == Some(&name) && b.host == found.backup.host;
+        let is_of_it = |b: &&Backup| b.entry.as_ref() == Some(&name) && b.host == found.backup.host;
         let of_it = || backups.iter().filter(is_of_it);
         let last = of_it().rfind(|backup| backup.whole).or_else(|| of_it().next_back());
         let entry = restore::renamed_or_same(&entry, context)?;
