@@ -222,15 +222,23 @@ leave_lock() {
   [ ! -e "$ROOT/$DATA/dump" ] || fail "backup-after did not run"
   assert_has "backed up"
   assert_equal "dumped by $(inside "$APP" web hostname)" "$(dokku storage:backups:get "$DATA@latest" dump)"
-  dokku storage:set "$DATA" backup-before 'echo the database is down; exit 3' >/dev/null
+  dokku storage:set "$DATA" backup-before 'touch /data/dump; echo the database is down; exit 3' >/dev/null
   run dokku storage:backups:create "$DATA"
   assert_status 1
-  assert_has "failed with status 3, so that there is no backup: the database is down"
+  assert_has "failed with status 3: the database is down; there is no backup"
+  [ ! -e "$ROOT/$DATA/dump" ] || fail "what backup-before had begun was not ended"
   assert_equal 1 "$(dokku storage:backups:list "$DATA" --format json | jq length)"
   # They follow an app that gets another name.
   trigger post-app-rename-setup "$APP" "$APP-new"
   assert_equal "$APP-new" "$(dokku storage:info "$DATA" --format json | jq -r '.backup.apps[]')"
   trigger post-app-rename-setup "$APP-new" "$APP"
+  # What was made is not thrown away for what comes after.
+  dokku storage:set "$DATA" backup-before '' >/dev/null
+  dokku storage:set "$DATA" backup-after 'echo cannot unlock; exit 4' >/dev/null
+  run dokku storage:backups:create "$DATA"
+  assert_status 1
+  assert_has "is made, but backup-after of storage entry \"$DATA\" failed with status 4: cannot unlock"
+  assert_equal 2 "$(dokku storage:backups:list "$DATA" --format json | jq length)"
   # In a container of the entry's own, the app need not run.
   dokku storage:set "$DATA" backup-image "$TEST_IMAGE" >/dev/null
   dokku storage:set "$DATA" backup-before 'ls /data >/data/names' >/dev/null
@@ -308,6 +316,9 @@ leave_lock() {
   dokku storage:mount "$APP" "$DATA" --container-dir /data >/dev/null
   dokku storage:create "$APP-other" >/dev/null
   echo other >"$ROOT/$APP-other/a"
+  dokku apps:create "$APP-gone" >/dev/null
+  dokku storage:mount "$APP-gone" "$APP-other" --container-dir /data >/dev/null
+  dokku storage:backups:schedule --all weekly >/dev/null
   run dokku storage:backups:create --all
   assert_success
   local before key
@@ -315,6 +326,7 @@ leave_lock() {
   key=$(dokku storage:backups:key "$OFF")
   mv "$ROOT/$DATA" "$BATS_TEST_TMPDIR/lost"
   lose_everything
+  rm -r "${DOKKU_ROOT:?}/$APP-gone"
   run dokku storage:backups:restore-store
   assert_status 1
   run dokku storage:connectors:create "$OFF" --type local --path "$REPOSITORY/$APP" --key-file - <<<"$key"
@@ -329,10 +341,18 @@ leave_lock() {
   rm "$BATS_TEST_TMPDIR/lost/odd/whiteout"
   touch -d '2001-02-03 04:05:06.789' "$BATS_TEST_TMPDIR/lost/odd" "$ROOT/$DATA/odd"
   same_tree "$BATS_TEST_TMPDIR/lost" "$ROOT/$DATA"
-  # Once more, and nothing changes.
+  # While an app is missing, nothing is backed up by itself: it would be half a store.
+  assert_has "These apps are not on this host, so that nothing is mounted in them: $APP-gone"
+  assert_equal "[]" "$(dokku storage:backups:schedules --format json)"
+  dokku apps:create "$APP-gone" >/dev/null
   run dokku storage:backups:restore-store
   assert_success
   assert_has "Here already"
+  assert_equal 1 "$(dokku storage:list "$APP-gone" --format json | jq length)"
+  assert_equal 1 "$(dokku storage:backups:schedules --format json | jq length)"
+  dokku storage:backups:unschedule --all >/dev/null
+  trigger post-delete "$APP-gone"
+  rm -r "${DOKKU_ROOT:?}/$APP-gone"
 }
 
 # lose_everything: the store and the data of the host are gone.
@@ -471,6 +491,13 @@ while True:
   run dokku storage:backups:restore "$DATA@latest" --as "$APP-mine"
   assert_success
   assert_equal mine "$(cat "$ROOT/$APP-mine/a")"
+  # An entry that only another's app mounts now is not there, and neither are its backups, though an app of the caller's was in them.
+  dokku storage:unmount "$APP" "$DATA" --container-dir /data >/dev/null
+  admin storage:mount "$hidden" "$DATA" --container-dir /mine >/dev/null
+  assert_equal "[]" "$(dokku storage:backups:list --format json)"
+  run dokku storage:backups:get "$DATA@latest" a
+  assert_status 1
+  assert_has_not mine
   rm -r "$acl"
   trigger post-delete "$hidden"
 }

@@ -18,6 +18,7 @@ const PLACE: &str = "/data";
 /// Fails with its output where it fails; there is no backup then.
 pub(crate) fn before(entry: &Entry, context: &mut Context) -> Result<()> {
     run("backup-before", &entry.backup.before, entry, context)
+        .map_err(|error| refusal!("{error}; there is no backup"))
 }
 
 /// Runs what is to be run after the copy, whether that was made or not.
