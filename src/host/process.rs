@@ -2,10 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::environment::Environment;
@@ -191,7 +192,7 @@ impl Program {
                 let Some(mut stderr) = stderr else {
                     return Vec::new();
                 };
-                let said = all_of(Some((&mut stderr).take(64 * 1024)));
+                let said = all_of(Some((&mut stderr).take(64 * 1024)), |_| ());
                 // A program waits for whoever does not read.
                 let _ = io::copy(&mut stderr, &mut io::sink());
                 said
@@ -208,15 +209,26 @@ impl Program {
     }
 
     /// Runs it and collects what it says; `None` where it had to be ended because it took longer than `patience`.
-    pub(crate) fn within(mut self, patience: Duration) -> Result<Option<Answer>> {
+    pub(crate) fn within(self, patience: Duration) -> Result<Option<Answer>> {
+        self.within_unless(patience, |_| false)
+    }
+
+    /// The same, and it is ended as soon as what it has said of errors is `hopeless`: its answer is what it said then.
+    pub(crate) fn within_unless(
+        mut self,
+        patience: Duration,
+        hopeless: impl Fn(&[u8]) -> bool + Send + Sync,
+    ) -> Result<Option<Answer>> {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.spawn(Stdio::null())?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let is_hopeless = AtomicBool::new(false);
         // Both are read at once: a program waits for whoever does not read.
         let ended = std::thread::scope(|scope| {
-            let stdout = scope.spawn(move || all_of(stdout));
-            let stderr = scope.spawn(move || all_of(stderr));
-            let ended = wait(&mut child, patience)?;
+            let stdout = scope.spawn(move || all_of(stdout, |_| ()));
+            let seen = |said: &[u8]| is_hopeless.store(hopeless(said), Ordering::Relaxed);
+            let stderr = scope.spawn(move || all_of(stderr, seen));
+            let ended = wait(&mut child, patience, &is_hopeless)?;
             let said = |said: std::thread::Result<Vec<u8>>| said.unwrap_or_default();
             let (stdout, stderr) = (said(stdout.join()), said(stderr.join()));
             Ok(ended.map(|status| Answer::from(Output { status, stdout, stderr })))
@@ -268,21 +280,33 @@ impl Program {
     }
 }
 
-fn all_of(from: Option<impl Read>) -> Vec<u8> {
+/// All that is said; `seen` sees after each line what it is so far.
+fn all_of(from: Option<impl Read>, seen: impl Fn(&[u8])) -> Vec<u8> {
     let mut said = Vec::new();
-    if let Some(mut from) = from {
+    if let Some(from) = from {
+        let mut lines = BufReader::new(from);
         // What was said before it broke off is worth having.
-        let _ = from.read_to_end(&mut said);
+        while lines.read_until(b'\n', &mut said).is_ok_and(|count| count > 0) {
+            seen(&said);
+        }
     }
     said
 }
 
-/// Waits for the end as long as that, and then brings it about.
-fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
+/// Waits for the end as long as that, or as there is hope, and then brings it about; `None` where it took too long.
+fn wait(
+    child: &mut Child,
+    patience: Duration,
+    is_hopeless: &AtomicBool,
+) -> io::Result<Option<ExitStatus>> {
     let begin = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
+        }
+        if is_hopeless.load(Ordering::Relaxed) {
+            child.kill()?;
+            return child.wait().map(Some);
         }
         if begin.elapsed() >= patience {
             child.kill()?;
@@ -341,6 +365,10 @@ mod tests {
         let begin = Instant::now();
         let answer = Program::new("sleep", &["60"]).within(Duration::from_millis(100)).unwrap();
         assert!(answer.is_none() && begin.elapsed() < Duration::from_secs(10));
+        let program = Program::new("sh", &["-c", "echo again >&2; echo again >&2; exec sleep 60"]);
+        let hopeless = |said: &[u8]| said == b"again\nagain\n";
+        let answer = program.within_unless(Duration::from_secs(60), hopeless).unwrap().unwrap();
+        assert!(!answer.is_ok() && begin.elapsed() < Duration::from_secs(10));
     }
 
     #[test]

@@ -185,9 +185,10 @@ impl Repository {
     }
 
     /// Asks something of the repository.
-    /// Fails where restic does, with what to type; and where it takes longer than a minute.
+    /// Fails where restic does, with what to type; where it cannot reach anybody, without its trying on for a quarter of an hour; and
+    /// where it takes longer than a minute.
     pub(crate) fn ask(&self, words: &[&str]) -> Result<Answer, Failure> {
-        match self.call(words)?.within(PATIENCE)? {
+        match self.call(words)?.within_unless(PATIENCE, tries_again)? {
             Some(answer) if answer.is_ok() => Ok(answer),
             Some(answer) => Err(self.failure(&answer)),
             None => Err(Failure::no_answer(&self.connector, PATIENCE)),
@@ -282,6 +283,12 @@ impl Repository {
         }
         Ok(locks)
     }
+}
+
+/// Whether restic has tried for so long that it need not try on for the answer to a question: a few seconds.
+fn tries_again(said: &[u8]) -> bool {
+    const MOST: usize = 3;
+    String::from_utf8_lossy(said).matches(said::TRYING).count() >= MOST
 }
 
 pub(crate) fn understood<T: DeserializeOwned>(text: &str) -> Result<T> {

@@ -155,6 +155,9 @@ const NOT_THERE: &[&str] =
 /// What a server says that cannot answer now.
 const NO_ANSWER: &[&str] = &["500 ", "502 ", "503 ", "504 ", "(500)", "(502)", "(503)", "(504)"];
 
+/// What restic says where it will try again.
+pub(super) const TRYING: &str = "returned error, retrying after ";
+
 /// What restic says at the end of what it has said already.
 const COUNTS: [&str; 2] = ["Fatal: There were ", "Summary: "];
 
@@ -176,6 +179,8 @@ fn last_line(text: &str) -> String {
     }
     let fatal = lines.iter().rev().find(|line| line.starts_with("Fatal: "));
     let line = fatal.or(lines.last()).map_or("it did not say why", |line| line);
+    let tried = line.split_once(TRYING).and_then(|(_, rest)| rest.split_once(": "));
+    let line = tried.map_or(line, |(_, why)| why);
     masked_words(line.trim_start_matches("Fatal: "))
 }
 
@@ -291,6 +296,8 @@ mod tests {
         );
         let newer = r#"{"message_type":"exit_error","code":1,"message":"Fatal: unable to open repository: flood"}"#;
         assert!(told(newer).ends_with(": unable to open repository: flood"), "{}", told(newer));
+        let again = "Stat(<config/>) returned error, retrying after 624ms: Head: dial tcp 127.0.0.1:9: connect: connection refused";
+        assert!(told(again).contains("cannot be reached (Head: dial tcp"), "{}", told(again));
         assert!(told("").contains("it did not say why"));
     }
 }
