@@ -164,6 +164,22 @@ fn who_sees_one_app_schedules_what_is_theirs_to_what_is_open() {
     assert_eq!(run(&session, "storage:backups:schedule of-blog daily").status, 0);
     let found = schedules(&session);
     assert!(found.len() == 1 && found[0]["connector"] == "open", "{found:?}");
+    // Where the destination is taken away, the schedule goes there no more.
+    for (file, old, new) in [
+        (
+            "backups/schedules/entry-of-blog.json",
+            found[0]["created"].as_str().unwrap(),
+            "2020-01-01T00:00:00Z",
+        ),
+        ("connectors/open.json", "[\n    \"blog\"\n  ]", "[]"),
+    ] {
+        let inside = format!("lib/data/storage-registry/{file}");
+        let text = std::fs::read_to_string(session.host.path(&inside)).unwrap();
+        assert!(text.contains(old), "{text}");
+        session.host.write(&inside, text.replace(old, new));
+    }
+    session.host.set("SSH_CLIENT", "");
+    is_refused(&session, "storage:backups:run", "connector open is no longer open to the apps of");
 }
 
 #[test]

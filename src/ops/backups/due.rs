@@ -104,7 +104,7 @@ impl Begun {
                 Subject::All => Vec::new(),
             };
             refuse_if!(
-                !using.iter().any(|app| connector.scope.includes(app)),
+                !using.iter().any(|app| connector.is_open_to(app)),
                 "connector {name} is no longer open to the apps of {}; schedule it again, or: dokku storage:connectors:set {name} scope APP",
                 self.schedule.subject
             );

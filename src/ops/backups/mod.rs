@@ -137,10 +137,7 @@ pub(crate) fn open_to(using: &[AppName], context: &Context) -> Result<Vec<Connec
         return Ok(connectors);
     }
     let visible = apps::visible(&context.environment, using.to_vec())?;
-    connectors.retain(|connector| {
-        let scope = &connector.scope;
-        !scope.is_empty() && visible.iter().any(|app| scope.includes(app))
-    });
+    connectors.retain(|connector| visible.iter().any(|app| connector.is_open_to(app)));
     Ok(connectors)
 }
 
