@@ -174,8 +174,8 @@ ended() {
 }
 
 # The suites mostly wait, and so run beside the tests of cargo, in two lanes. In one lane is what uses the things that a machine has
-# once: programs that a suite replaces, loop devices, the crontab, volume drivers.
-once=(at_once backups faults metrics schedules sized sizes volumes)
+# once: programs that a suite replaces, loop devices, the crontab, volume drivers; and preflight, so that both take as long.
+once=(at_once backups faults metrics preflight schedules sized sizes volumes)
 bats_run="" once_run=""
 prepare_bats() {
   command -v bats >/dev/null && can_be_root || return 0
