@@ -389,7 +389,7 @@ schedule_runs() {
     fi
   elif [ -d /run/systemd/system ]; then
     find_units
-    if mkdir -p "$units" && printf '%s\n' '[Unit]' 'Description=Backups of dokku-storage that are due' '[Service]' Type=oneshot \
+    if mkdir -p "$units" && printf '%s\n' '[Unit]' 'Description=Backups of dokku-storage that are due' '[Service]' Type=oneshot Environment=HOME=%h \
       ${DOKKU_STORAGE_ROOT:+"Environment=\"DOKKU_STORAGE_ROOT=$DOKKU_STORAGE_ROOT\""} "ExecStart=\"$file\" storage:backups:run" \
       >"$units/dokku-storage-backups.service" &&
       printf '%s\n' '[Unit]' 'Description=Look for backups of dokku-storage that are due' '[Timer]' 'OnCalendar=minutely' \
