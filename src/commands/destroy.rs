@@ -52,9 +52,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     trash::empty_expired(context)?;
     trash::make_room(trashed.as_ref(), usize::MAX, context);
     // The first that goes to the trash, and the last that had a schedule.
-    if crontab::lines(context) != in_crontab {
-        crontab::write(context);
-    }
+    crontab::follow(&in_crontab, context);
     Ok(())
 }
 

@@ -41,7 +41,6 @@ struct Counted {
 }
 
 /// What was counted before and now, by the name of the entry or of the directory in the trash.
-#[derive(Default)]
 struct Counts {
     before: BTreeMap<String, Counted>,
     now: BTreeMap<String, Counted>,

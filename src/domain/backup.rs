@@ -30,6 +30,11 @@ impl BackupState {
         Self { entry, since: None, last_success: None, last_failure: None, unknown }
     }
 
+    /// Whether a backup of that time is of what has this name now.
+    pub fn covers(&self, created: Moment) -> bool {
+        self.since.is_some_and(|since| created >= since)
+    }
+
     /// The failure after which nothing succeeded.
     pub fn failed(&self) -> Option<&Failure> {
         let failure = self.last_failure.as_ref()?;

@@ -8,6 +8,14 @@ const SHORTEST: usize = 6;
 /// The most letters that an id has.
 const LONGEST: usize = 64;
 
+/// How many letters of an id are shown.
+const SHOWN: usize = 8;
+
+/// An id as people are shown it: its first letters, by which the backup can be named.
+pub(crate) fn short(id: &str) -> &str {
+    id.get(..SHOWN).unwrap_or(id)
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupReference {
     /// The beginning of an id, in hexadecimal digits.

@@ -90,6 +90,13 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Says that the data is on another node now, where it is on one.
+    pub(crate) fn put_on(&mut self, node: String) {
+        if !self.node.is_empty() {
+            self.node = node;
+        }
+    }
+
     /// Whether it names its type; what Dokku's own plugin registers names none.
     pub fn is_typed(&self) -> bool {
         !self.type_name.is_empty()

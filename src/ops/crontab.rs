@@ -33,6 +33,13 @@ pub(crate) fn lines(context: &Context) -> Vec<String> {
     lines
 }
 
+/// Has Dokku write its crontab where the lines are not those that they were before.
+pub(crate) fn follow(before: &[String], context: &mut Context) {
+    if lines(context) != before {
+        write(context);
+    }
+}
+
 /// Has Dokku write its crontab, which has a line for the schedules while there are some.
 pub(crate) fn write(context: &mut Context) {
     if !context.environment.is_dokku() || !plugn::is_answered(&context.environment, WRITE) {

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::docker::volumes;
 use crate::domain::backup::Sample;
+use crate::domain::backup_reference::short;
 use crate::domain::{BackupDocument, Connector, ConnectorName, Error, Moment, Result};
 use crate::fs::confined::{self, CapabilitySet, Confined};
 use crate::fs::tree::{self, Closed, Copied, holes};
@@ -279,7 +280,7 @@ pub(crate) fn restore(
     if !answer.is_ok() {
         return Ok(writing.run(|| Ok(repository.failure(&answer)))?.into());
     }
-    let id = wanted.id.get(..8).unwrap_or(&wanted.id);
+    let id = short(&wanted.id);
     let is_there = |path: &&String| closed.has(&format!("{DATA}/{}", path.trim_matches('/')));
     let missing: Vec<&str> =
         wanted.paths.iter().filter(|path| !is_there(path)).map(String::as_str).collect();

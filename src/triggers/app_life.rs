@@ -21,9 +21,7 @@ pub(crate) fn delete(arguments: &[String], context: &mut Context) -> Result<()> 
         ));
     }
     auto_volumes::destroy_released(&app, forgotten.released, context);
-    if crontab::lines(context) != in_crontab {
-        crontab::write(context);
-    }
+    crontab::follow(&in_crontab, context);
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use clap::Parser;
 
 use crate::commands::arguments::{self, Output, given};
 use crate::context::Context;
+use crate::domain::backup_reference::short;
 use crate::domain::{Error, Result, readable};
 use crate::ops::backups::create::{self, Done, Options, Target};
 use crate::ops::{access, backups};
@@ -121,6 +122,6 @@ fn line(made: &Done) -> String {
         made.files,
         readable(made.bytes),
         readable(made.sent),
-        made.id.get(..8).unwrap_or(&made.id)
+        short(&made.id)
     )
 }

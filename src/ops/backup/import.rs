@@ -160,9 +160,7 @@ fn entries(directory: &Path, context: &Context) -> Result<BTreeMap<EntryName, En
 
 /// The entry as it is on this host, whose name and whose storage root may be others.
 fn here(mut entry: Entry, context: &Context) -> Result<Entry> {
-    if !entry.node.is_empty() {
-        entry.node = environment::node();
-    }
+    entry.put_on(environment::node());
     let own = root::default_path(context, entry.name.as_str());
     if let Some(Source::Path(path)) = &entry.host_path {
         let elsewhere = Path::new(path.as_str());

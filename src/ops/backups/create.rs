@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::domain::backup::{Failure as Failed, Run};
+use crate::domain::backup_reference::short;
 use crate::domain::connector_type::Protocol;
 use crate::domain::{
     AppName, BackupDocument, BackupState, Connector, ConnectorName, Entry, EntryName, Error, Made,
@@ -222,7 +223,7 @@ fn of_entry(
         saved.id = marked(&destination, &saved.id, &entry.name, context)?;
     }
     if let Some(error) = after {
-        refuse!("backup {} is made, but {error}", saved.id.get(..8).unwrap_or(&saved.id));
+        refuse!("backup {} is made, but {error}", short(&saved.id));
     }
     Ok((saved, copied))
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::domain::backup_reference::short;
 use crate::domain::{
     AppName, BackupDocument, BackupReference, Connector, ConnectorName, Entry, EntryName, Error,
     Moment, Result,
@@ -11,9 +12,6 @@ use crate::host::restic::{Failure, Listed, Repository, understood};
 use crate::ops::backups::{STORE, TAG, open_to, this_host};
 use crate::ops::{access, apps};
 use crate::storage::backing_up::{self, DOCUMENT};
-
-/// How many digits of an id are shown.
-const SHOWN: usize = 8;
 
 /// The sizes of an entry that are in its backups' tags, and what else they say.
 const APP: &str = "app";
@@ -73,7 +71,7 @@ impl Backup {
     }
 
     pub(crate) fn short_id(&self) -> &str {
-        self.id.get(..SHOWN).unwrap_or(&self.id)
+        short(&self.id)
     }
 
     /// What it is a backup of, for people.
@@ -90,8 +88,8 @@ impl Backup {
         let Some(name) = self.entry.as_ref().filter(|_| self.host == this_host()) else {
             return Ok(None);
         };
-        let since = context.store.backup_state(Some(name))?.and_then(|state| state.since);
-        let is_of_it = since.is_some_and(|since| self.created >= since);
+        let state = context.store.backup_state(Some(name))?;
+        let is_of_it = state.is_some_and(|state| state.covers(self.created));
         if !is_of_it || access::entry(name.as_str(), context).is_err() {
             return Ok(None);
         }

@@ -231,9 +231,7 @@ pub(super) fn renamed(original: &Entry, name: EntryName, context: &Context) -> R
         entry.name,
         entry.scheduler
     );
-    if !entry.node.is_empty() {
-        entry.node = environment::node();
-    }
+    entry.put_on(environment::node());
     if entry.is_volume() {
         let is_named_like_it = entry.shown_source() == original.name.as_str();
         if name != original.name || !is_named_like_it {
@@ -267,8 +265,8 @@ pub(super) fn renamed_or_same(original: &Entry, context: &Context) -> Result<Ent
         }
         _ => {
             let mut entry = original.clone();
-            if !entry.node.is_empty() && entry.scheduler == DOCKER_LOCAL {
-                entry.node = environment::node();
+            if entry.scheduler == DOCKER_LOCAL {
+                entry.put_on(environment::node());
             }
             Ok(entry)
         }

@@ -20,8 +20,9 @@ pub(crate) fn retain(
     }
     let repository = backing_up::repository(&context.store, &connector.name)?;
     let mut backups = find::at(connector, &repository, entry, context)?;
-    let since = context.store.backup_state(entry)?.and_then(|state| state.since);
-    let is_of_it = |backup: &Backup| since.is_some_and(|since| backup.created >= since);
+    let state = context.store.backup_state(entry)?;
+    let is_of_it =
+        |backup: &Backup| state.as_ref().is_some_and(|state| state.covers(backup.created));
     let host = this_host();
     backups
         .retain(|backup| backup.host == host && backup.entry.as_ref() == entry && is_of_it(backup));

@@ -168,11 +168,11 @@ fn data(found: &Found, entry: &Entry, context: &mut Context) -> Result<()> {
 }
 
 /// Writes files of the registry, and those of its directories, where there are none.
-fn register(names_of: &[&str], top: &Path, context: &Context) -> Result<()> {
+fn register(parts: &[&str], top: &Path, context: &Context) -> Result<()> {
     let registry = context.store.layout().registry();
     let from = top.join(REGISTRY);
     let mut missing: Vec<(PathBuf, Vec<u8>)> = Vec::new();
-    for name in names_of {
+    for name in parts {
         let place = from.join(name);
         let files = if place.is_dir() {
             names(&place)?.into_iter().map(|file| format!("{name}/{file}")).collect()
