@@ -142,6 +142,7 @@ fn who_sees_one_app_schedules_what_is_theirs_to_what_is_open() {
     let mut session = host();
     run(&session, "storage:backups:schedule of-wiki daily --to disk");
     run(&session, "storage:backups:schedule --all weekly --to disk");
+    run(&session, "storage:backups:schedule --app blog daily --to open --keep-last 9");
     session.host.make_directory("lib/plugins/enabled/acl");
     stubs::script(&session.host.path("lib/plugins/enabled/acl/user-auth-app"), "#!/bin/sh\n");
     session.host.answer("user-auth-app", "blog\n");
@@ -160,6 +161,12 @@ fn who_sees_one_app_schedules_what_is_theirs_to_what_is_open() {
     ] {
         is_refused(&session, line, why);
     }
+    // Who sees everything has said what is kept of the app's backups; that stays with another schedule.
+    assert_eq!(run(&session, "storage:backups:schedule --app blog weekly").status, 0);
+    let found = schedules(&session);
+    let keep = serde_json::json!({"last": 9});
+    assert!(found.len() == 1 && found[0]["keep"] == keep, "{found:?}");
+    assert_eq!(run(&session, "storage:backups:unschedule --app blog").status, 0);
     assert!(schedules(&session).is_empty());
     assert_eq!(run(&session, "storage:backups:schedule of-blog daily").status, 0);
     let found = schedules(&session);
