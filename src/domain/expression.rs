@@ -1,9 +1,8 @@
 //! When something is to be done: the five fields of cron, or a word such as `daily`, in the host's time zone.
 
-use cronexpr::jiff::Timestamp;
-use cronexpr::jiff::civil::DateTime;
-use cronexpr::jiff::tz::TimeZone;
 use cronexpr::{Crontab, FallbackTimezoneOption, MakeTimestamp, ParseOptions};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::domain::text::checked_text;
 use crate::domain::{Moment, Result};
@@ -82,11 +81,11 @@ impl Expression {
     pub fn next_after(&self, moment: Moment, zone: &Zone) -> Option<Moment> {
         let crontab = parsed(self.fields())?;
         // On the clock of the wall, which knows neither.
-        let mut wall = zone.wall(moment)?;
+        let mut wall = zone.wall(moment);
         loop {
-            let seconds = TimeZone::UTC.to_timestamp(wall).ok()?.as_second();
-            wall = crontab.find_next(MakeTimestamp::from_second(seconds).ok()?).ok()?.datetime();
-            let next = Moment::of_seconds(zone.0.to_timestamp(wall).ok()?.as_second());
+            let from = MakeTimestamp(TimeZone::UTC.to_timestamp(wall).ok()?);
+            wall = crontab.find_next(from).ok()?.datetime();
+            let next = Moment::from(zone.0.to_timestamp(wall).ok()?);
             if next > moment {
                 return Some(next);
             }
@@ -129,20 +128,13 @@ impl Zone {
 
     /// A moment as people of the zone read it, to the minute: `2026-11-21 06:45 CET`.
     pub fn shown(&self, moment: Moment) -> String {
-        let (Some(wall), Some(at)) = (self.wall(moment), timestamp(moment)) else {
-            return moment.shown();
-        };
-        let zone = self.0.to_offset_info(at);
-        format!("{} {}", wall.strftime("%Y-%m-%d %H:%M"), zone.abbreviation())
+        let zone = self.0.to_offset_info(moment.timestamp());
+        format!("{} {}", self.wall(moment).strftime("%Y-%m-%d %H:%M"), zone.abbreviation())
     }
 
-    fn wall(&self, moment: Moment) -> Option<DateTime> {
-        Some(self.0.to_datetime(timestamp(moment)?))
+    fn wall(&self, moment: Moment) -> DateTime {
+        self.0.to_datetime(moment.timestamp())
     }
-}
-
-fn timestamp(moment: Moment) -> Option<Timestamp> {
-    Timestamp::from_second(moment.seconds()).ok()
 }
 
 #[cfg(test)]

@@ -2,6 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -37,48 +40,22 @@ impl Moment {
 
     /// As people read it, to the minute: `2026-11-21 05:45 UTC`.
     pub fn shown(self) -> String {
-        let [year, month, day, hour, minute, _] = self.parts();
-        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+        self.utc().strftime("%Y-%m-%d %H:%M UTC").to_string()
     }
 
     /// As programs read it (RFC 3339): `2026-11-21T05:45:08Z`.
     pub fn to_rfc3339(self) -> String {
-        let [year, month, day, hour, minute, second] = self.parts();
-        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        self.timestamp().to_string()
     }
 
     /// As a part of a name: `20261121-054508`.
     pub fn stamp(self) -> String {
-        let [year, month, day, hour, minute, second] = self.parts();
-        format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
+        self.utc().strftime("%Y%m%d-%H%M%S").to_string()
     }
 
     /// Reads a time as Docker writes it (RFC 3339, with parts of seconds and any offset); none where it is no time.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
-        let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-        let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-        let rest = text.get(19..)?.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-        let offset = match rest.as_bytes() {
-            [b'Z'] => 0,
-            [sign @ (b'+' | b'-'), _, _, b':', _, _] => {
-                let minutes = rest.get(1..3)?.parse::<i64>().ok()? * 60
-                    + rest.get(4..6)?.parse::<i64>().ok()?;
-                if *sign == b'+' { minutes * 60 } else { minutes * -60 }
-            }
-            _ => return None,
-        };
-        if !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-            return None;
-        }
-        let year = if month < 3 { year - 1 } else { year };
-        let month = (month + 9) % 12;
-        let days = year * 365 + year.div_euclid(4) - year.div_euclid(100)
-            + year.div_euclid(400)
-            + (153 * month + 2) / 5
-            + day
-            - 719_469;
-        Some(Self(days * DAY + hour * 3600 + minute * 60 + second - offset))
+        text.parse::<Timestamp>().ok().map(Self::from)
     }
 
     /// The number of its hour, counted from the beginning of 1970; the next functions are alike.
@@ -97,28 +74,21 @@ impl Moment {
     }
 
     pub fn month(self) -> i64 {
-        let [year, month, ..] = self.parts();
-        (year - 1970) * 12 + month - 1
+        self.year() * 12 + i64::from(self.utc().month()) - 1
     }
 
     pub fn year(self) -> i64 {
-        self.parts()[0] - 1970
+        i64::from(self.utc().year()) - 1970
     }
 
-    /// Year, month and day of the Gregorian calendar, and the time of that day.
-    fn parts(self) -> [i64; 6] {
-        // Counted from 1 March of the year 0, a leap day is the last of its year, and the calendar repeats itself
-        // every 400 years.
-        let days = self.0.div_euclid(DAY) + 719_468;
-        let (cycle, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-        let day = day - (365 * year + year / 4 - year / 100);
-        let month = (5 * day + 2) / 153;
-        let day = day - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        let year = year + cycle * 400 + i64::from(month <= 2);
-        let second = self.0.rem_euclid(DAY);
-        [year, month, day, second / 3600, second / 60 % 60, second % 60]
+    /// The same for the calendar, whose last day is in the year 9999: what is later is that day.
+    pub(crate) fn timestamp(self) -> Timestamp {
+        let edge = if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
+        Timestamp::from_second(self.0).unwrap_or(edge)
+    }
+
+    fn utc(self) -> DateTime {
+        Offset::UTC.to_datetime(self.timestamp())
     }
 }
 
@@ -161,6 +131,12 @@ pub(crate) mod written_if_any {
         from: D,
     ) -> Result<Option<Moment>, D::Error> {
         Ok(Option::<Written>::deserialize(from)?.map(|Written(moment)| moment))
+    }
+}
+
+impl From<Timestamp> for Moment {
+    fn from(timestamp: Timestamp) -> Self {
+        Self(timestamp.as_second())
     }
 }
 
