@@ -91,7 +91,7 @@ fn files(directory: &Path) -> BTreeSet<String> {
 #[test]
 fn the_repository_has_a_link_for_every_row() {
     let written = tempfile::tempdir().unwrap();
-    let answer = assert_cmd::Command::new(harness::PROGRAM)
+    let answer = assert_cmd::Command::new(harness::program_under_test())
         .args(["links".as_ref(), written.path()])
         .env("DOKKU_STORAGE_ROOT", written.path().join("store"))
         .output()
@@ -162,7 +162,7 @@ fn plugin_toml_says_the_version_of_the_program() {
     fs::write(other.path().join("plugin.toml"), text.replace(&wanted, "version = \"9.9.9\""))
         .unwrap();
     let directory = other.path().join("storage");
-    assert_cmd::Command::new(env!("CARGO_BIN_EXE_dokku-storage"))
+    assert_cmd::Command::new(harness::program_under_test())
         .arg("assemble")
         .arg(&directory)
         .arg("--repo")
@@ -252,7 +252,7 @@ fn completed(store: &Path, line: &str) -> Vec<String> {
          COMP_LINE={line:?} COMP_POINT=${{#COMP_LINE}} COMP_WORDS=({program})\n\
          _dokku_storage\n\
          [ ${{#COMPREPLY[@]}} = 0 ] || printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-        program = harness::PROGRAM,
+        program = harness::program_under_test(),
     );
     let answer = assert_cmd::Command::new("bash")
         .args(["--norc", "-c", &script])
@@ -273,7 +273,7 @@ fn bash_completes_commands_flags_and_names() {
         &["storage:create", "notes"],
         &["storage:snapshots:create", "notes", "monday"],
     ] {
-        let mut program = assert_cmd::Command::new(harness::PROGRAM);
+        let mut program = assert_cmd::Command::new(harness::program_under_test());
         program.args(words).env("DOKKU_STORAGE_ROOT", store.path()).assert().success();
     }
     for (typed, wanted) in [

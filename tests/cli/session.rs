@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::harness::PROGRAM;
+use crate::harness::program_under_test;
 use crate::harness::{Answer, Call, Host, Plugin};
 use crate::schemas;
 
@@ -77,7 +77,7 @@ impl Session {
     pub fn call(&self, words: &[&str]) -> Call<'_> {
         if !self.with_dokku {
             let environment = self.plain_environment();
-            return Call::new(&self.host, PROGRAM.into(), environment).words(words);
+            return Call::new(&self.host, program_under_test().into(), environment).words(words);
         }
         let (first, rest) = words.split_first().unwrap();
         match first.strip_prefix("storage:") {

@@ -1,7 +1,7 @@
 //! Without Dokku.
 
 use crate::harness::Call;
-use crate::harness::PROGRAM;
+use crate::harness::program_under_test;
 use crate::{Session, assert_transcript};
 
 #[test]
@@ -61,7 +61,7 @@ fn where_the_store_is() {
     let session = Session::standalone();
     let dokku_is_here = std::path::Path::new("/var/lib/dokku/core-plugins").is_dir();
     let place = |variables: &[(&str, &str)]| {
-        let call = Call::new(&session.host, PROGRAM.into(), Vec::new());
+        let call = Call::new(&session.host, program_under_test().into(), Vec::new());
         let call = variables.iter().fold(call, |call, (name, value)| call.env(name, value));
         call.words(["storage:mount", "blog", "/srv/a:/a"]).run()
     };

@@ -204,7 +204,7 @@ fn a_reader_that_cannot_print_keeps_no_writer_waiting() {
         "storage:report --global",
         "storage:list-entries --format table",
     ] {
-        let mut command = host.program(crate::harness::PROGRAM);
+        let mut command = host.program(crate::harness::program_under_test());
         let mut stuck =
             command.args(host.words(reader)).stdout(std::process::Stdio::piped()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(400));

@@ -7,7 +7,7 @@ use crate::harness::{Host, stubs};
 /// A host whose apps are deployed by k3s, with a `plugn` that runs a line of shell for a trigger.
 fn host(trigger: &str, line: &str) -> Host {
     let mut host = Host::bare();
-    let program = crate::harness::PROGRAM;
+    let program = crate::harness::program_under_test();
     let script = format!(
         "#!/bin/sh\n[ \"$2\" = {trigger} ] || exit 0\ncat >/dev/null\nset -- {program}\n{line}\n"
     );

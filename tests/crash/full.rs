@@ -78,7 +78,11 @@ fn check(stage: &Stage, free: &str, answer: &Answer) -> Result<Is, String> {
 fn run(host: &Host, free: &str, line: &str) -> Option<Answer> {
     let mut command = host.program("unshare");
     command.args(["--mount", "--propagation", "private", "/bin/bash", "-euc", SCRIPT, "bash"]);
-    command.arg(host.root()).arg(free).arg(crate::harness::PROGRAM).args(host.words(line));
+    command
+        .arg(host.root())
+        .arg(free)
+        .arg(crate::harness::program_under_test())
+        .args(host.words(line));
     let answer = crate::harness::Running::start(command, line).finish();
     if answer.stderr.contains("unshare failed") {
         let in_ci = std::env::var("CI").is_ok_and(|value| value == "true");

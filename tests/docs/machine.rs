@@ -7,7 +7,7 @@ use assert_cmd::Command;
 use dokku_storage::testing::type_names;
 
 use crate::examples::{Example, matches};
-use crate::harness::{Host, PROGRAM, repository, stubs};
+use crate::harness::{Host, program_under_test, repository, stubs};
 
 /// How long an example may take; one of them installs the program and tries it out.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -213,7 +213,7 @@ impl Machine {
             .env("HOME", below("ada"))
             .env("LC_ALL", "C.UTF-8")
             .env("DOKKU_STORAGE_ROOT", below("ada/.local/share/dokku-storage"))
-            .env("DOKKU_STORAGE_BINARY", PROGRAM)
+            .env("DOKKU_STORAGE_BINARY", program_under_test())
             .current_dir(self.host.path("ada/dokku-storage"))
             .timeout(PATIENCE)
             .output()

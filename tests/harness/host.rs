@@ -10,7 +10,7 @@ use std::sync::Arc;
 use sha1::{Digest, Sha1};
 use tempfile::TempDir;
 
-use super::{Answer, Call, PROGRAM, Plugin, Running, Snapshot, stubs};
+use super::{Answer, Call, Plugin, Running, Snapshot, program_under_test, stubs};
 
 /// Where the programs of the machine are.
 const PROGRAMS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -297,7 +297,7 @@ impl Host {
 
     /// Starts the program with the words of a line: `storage:NAME …`, or a trigger.
     pub fn start(&self, line: &str) -> Running {
-        let mut command = self.program(PROGRAM);
+        let mut command = self.program(program_under_test());
         command.args(self.words(line)).stdin(self.input(line));
         Running::start(command, line)
     }
@@ -309,7 +309,7 @@ impl Host {
 
     /// Runs the program with words of any kind.
     pub fn run_words<W: AsRef<OsStr>>(&self, words: &[W]) -> Answer {
-        let mut command = self.program(PROGRAM);
+        let mut command = self.program(program_under_test());
         command.args(words);
         let shown: Vec<_> = words.iter().map(|w| w.as_ref().to_string_lossy()).collect();
         let shown: String = shown.join(" ").chars().take(200).collect();

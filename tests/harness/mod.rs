@@ -18,6 +18,7 @@ pub mod xargs;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 pub use call::Call;
 pub use host::Host;
@@ -26,8 +27,13 @@ pub use running::{Answer, Running};
 pub use snapshot::Snapshot;
 pub use stubs::Fired;
 
-/// The program under test.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_dokku-storage");
+/// The program under test: the one that `DOKKU_STORAGE_BINARY` names, as for the other suites, else the one that cargo built with
+/// the tests.
+pub fn program_under_test() -> &'static str {
+    static NAMED: LazyLock<Option<String>> =
+        LazyLock::new(|| std::env::var("DOKKU_STORAGE_BINARY").ok());
+    NAMED.as_deref().unwrap_or(env!("CARGO_BIN_EXE_dokku-storage"))
+}
 
 /// The repository.
 pub fn repository() -> &'static Path {

@@ -34,7 +34,7 @@ impl Plugin {
     /// A directory whose real path contains a name that begins like this.
     pub fn assemble_below(prefix: &str) -> Self {
         let plugin = Self { above: TempDir::with_prefix(prefix).unwrap() };
-        let assembled = Command::new(super::PROGRAM)
+        let assembled = Command::new(super::program_under_test())
             .arg("assemble")
             .arg(plugin.directory())
             .arg("--repo")

@@ -15,7 +15,7 @@ use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
 use tempfile::TempDir;
 
-use crate::harness::PROGRAM;
+use crate::harness::program_under_test;
 use crate::harness::xargs;
 use crate::inputs;
 use crate::mounts::{Accepted, colon_words, wish};
@@ -55,7 +55,7 @@ pub fn split(
 ) -> Result<Vec<String>, TestCaseError> {
     let output = Command::new("/bin/bash")
         .args(["-c", line, "bash"])
-        .arg(PROGRAM)
+        .arg(program_under_test())
         .args(trigger)
         .env_clear()
         .envs([("PATH", "/usr/bin:/bin"), ("LC_ALL", locale)])
@@ -137,7 +137,7 @@ fn what_storage_mount_accepts_is_one_word() {
         let root = TempDir::new().unwrap();
         let output = Command::new("/bin/bash")
             .args(["-c", MOUNT_EACH, "bash"])
-            .arg(PROGRAM)
+            .arg(program_under_test())
             .env_clear()
             .envs([("PATH", "/usr/bin:/bin"), ("LC_ALL", "C.UTF-8")])
             .env("DOKKU_STORAGE_ROOT", root.path())

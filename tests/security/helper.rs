@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
-use crate::harness::PROGRAM;
+use crate::harness::program_under_test;
 use crate::harness::{Answer, Host, Running};
 
 /// Makes `bin/` with the helpers in the root.
@@ -19,7 +19,7 @@ pub fn install(host: &Host) {
         "size-storage-dir",
         "usage-storage-dir",
     ] {
-        symlink(PROGRAM, host.path("bin").join(name)).unwrap();
+        symlink(program_under_test(), host.path("bin").join(name)).unwrap();
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::harness::PROGRAM;
+use crate::harness::program_under_test;
 use crate::harness::{Answer, Host, Problems, Running, Snapshot, say};
 
 /// Makes something at a path.
@@ -144,7 +144,9 @@ fn no_file_of_the_store_can_hang_or_mislead_a_command() {
 /// Runs a call that must end soon and may not take much memory; `None` where it hangs.
 fn run(host: &Host, line: &str) -> Option<Answer> {
     let mut command = host.program("/bin/sh");
-    command.args(["-c", "ulimit -v 1000000; exec \"$@\"", "sh", PROGRAM]).args(host.words(line));
+    command
+        .args(["-c", "ulimit -v 1000000; exec \"$@\"", "sh", program_under_test()])
+        .args(host.words(line));
     Running::start(command, line).finish_within(Duration::from_secs(5))
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
-use crate::harness::PROGRAM;
+use crate::harness::program_under_test;
 use crate::harness::snapshot::Node;
 use crate::harness::{Host, Running, is_root, say};
 
@@ -37,7 +37,7 @@ fn files_are_0600_and_directories_0755_whatever_the_umask() {
             }
             for line in LINES {
                 let mut command = host.program("/bin/sh");
-                command.args(["-c", "umask $0; exec \"$@\"", umask, PROGRAM]);
+                command.args(["-c", "umask $0; exec \"$@\"", umask, program_under_test()]);
                 command.args(host.words(line));
                 let answer = Running::start(command, line).finish();
                 assert_eq!(answer.status, 0, "{line}: {answer:?}");

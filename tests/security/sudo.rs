@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::chown;
 use std::path::Path;
 
-use crate::harness::PROGRAM;
+use crate::harness::program_under_test;
 use crate::harness::{Host, Running, as_root, say};
 use crate::helper;
 
@@ -62,7 +62,7 @@ fn host() -> Option<Host> {
 /// Sets up, runs the script, and returns what it printed; `None` where this machine does not allow it.
 fn run(host: &Host, script: &str) -> Option<String> {
     let shell = format!("{SET_UP}\n{script}");
-    let words = [host.root().as_os_str(), PROGRAM.as_ref()];
+    let words = [host.root().as_os_str(), program_under_test().as_ref()];
     let answer = helper::with_own_mounts(host, &shell, &words)?;
     assert_eq!(answer.status, 0, "{answer:?}");
     Some(answer.stdout)
@@ -143,7 +143,7 @@ fn install_gives_nothing_away_to_who_owns_the_store() {
     }
     let before = crate::harness::Snapshot::of(&host.path("outside"));
     let shell = SET_UP.replace("install >&2", "install >&2 || true");
-    let words = [host.root().as_os_str(), PROGRAM.as_ref()];
+    let words = [host.root().as_os_str(), program_under_test().as_ref()];
     if helper::with_own_mounts(&host, &shell, &words).is_none() {
         return;
     }

@@ -123,7 +123,7 @@ def indented(text):
 
 def run_suite(machine, tally, name, **settings):
     words = " ".join(f"{key}={value}" for key, value in settings.items())
-    said = machine.run(f"cd /srv/repo/tests/vm/guest && {words} BATS_TEST_TIMEOUT=300 bats --tap --timing {name}.bats 2>&1", check=False, timeout=1500)
+    said = machine.run(f"cd /srv/repo/tests/vm/guest && {words} BATS_TEST_TIMEOUT=900 bats --tap --timing {name}.bats 2>&1", check=False, timeout=3600)
     tally.take(name, said)
 
 
