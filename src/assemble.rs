@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Parser;
+use clap::Args;
 
 use crate::commands::{arguments, exec};
 use crate::context::Context;
@@ -15,7 +15,7 @@ use crate::domain::{Error, Result};
 /// Dokku's scheduler runs it in Docker's place.
 const CLIENT: &[u8] = include_bytes!("../commands/docker-with-input");
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
     /// --repo: the repository, with plugin.toml and commands/commands
     #[arg(default_value = ".")]
@@ -37,8 +37,8 @@ fn said(error: anyhow::Error) -> Error {
 }
 
 fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let [directory] = &*positional else {
+    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let [directory] = &*rest else {
         bail!("assemble needs the directory to write, and nothing else");
     };
     let directory = Path::new(directory);
@@ -61,8 +61,8 @@ fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 fn repository_links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let positional = arguments::positional(words, context)?;
-    let [directory] = &*positional else {
+    let ((), rest) = arguments::parse_with_rest(words, context)?;
+    let [directory] = &*rest else {
         bail!("links needs the repository's directory, and nothing else");
     };
     let directory = Path::new(directory);

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::arguments;
+use clap::Args;
+
+use super::arguments::{self, no_more_than};
 use super::asked::Request;
 use crate::context::Context;
 use crate::context::row::Row;
+use crate::domain::text::word;
 use crate::domain::{Entry, Result};
 use crate::ops::access;
 use crate::ops::update::update;
@@ -43,14 +46,20 @@ impl Map {
     }
 }
 
+#[derive(Debug, Args)]
+struct Arguments {
+    name: String,
+    key: String,
+    value: String,
+}
+
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let map = Map::of(context.row);
-    let positional = arguments::positional(words, context)?;
-    let (name, key, value) = (positional.at(0), positional.at(1), positional.at(2));
+    let (Arguments { name, key, value }, rest) = arguments::parse_with_rest(words, context)?;
     refuse_if!(name.is_empty(), "storage entry name is required");
     refuse_if!(key.is_empty(), "No {} key specified", map.singular);
-    positional.at_most(3)?;
-    let entry = access::entry(name, context)?;
+    no_more_than(&rest, 0)?;
+    let entry = access::entry(&name, context)?;
     context.out.report_headline(&if value.is_empty() {
         format!("Unsetting {} {key}", map.singular)
     } else {
@@ -59,9 +68,9 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let change = |entry: &mut Entry| {
         let values = (map.of_mut)(entry);
         if value.is_empty() {
-            values.remove(key);
+            values.remove(&key);
         } else {
-            values.insert(key.to_owned(), value.to_owned());
+            values.insert(key.clone(), value.clone());
         }
         Ok(())
     };
@@ -71,7 +80,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let map = Map::of(context.row);
     let request = Request::parse(words, context)?;
-    let name = request.positional.at(0);
+    let name = word(&request.words, 0);
     if !name.is_empty() {
         let entry = access::entry(name, context)?;
         return one(map, &entry, &request, context);

@@ -1,16 +1,26 @@
 //! `storage:app:*`: what is decided for one app.
 
-use super::arguments;
+use clap::Args;
+
+use super::arguments::{self, AppWord, no_more_than};
 use super::asked::Request;
 use crate::context::Context;
 use crate::domain::Result;
 use crate::domain::app_settings::PROPERTIES;
 use crate::render::Report;
 
+#[derive(Debug, Args)]
+struct Arguments {
+    app: AppWord,
+    property: String,
+    value: String,
+}
+
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
-    let (positional, app) = arguments::positional(words, context)?.of_app(3, context)?;
-    positional.at_most(3)?;
-    let (property, value) = (positional.at(1), positional.at(2));
+    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let app = arguments.app.existing(context)?;
+    no_more_than(&rest, 0)?;
+    let (property, value) = (&*arguments.property, &*arguments.value);
     if property.is_empty() {
         let names: Vec<&str> = PROPERTIES.iter().map(|(name, _)| *name).collect();
         refuse!("No property specified, there are: {}", names.join(", "));
@@ -36,7 +46,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
 
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse(words, context)?;
-    let (_, app) = request.positional.of_app(1, context)?;
+    let app = request.app(context).unwrap_or_default().existing(context)?;
     let settings = context.store.app_settings(&app)?;
     let mut report = Report::default();
     report.add("app-missing-source", settings.missing_source.to_string());

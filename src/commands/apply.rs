@@ -1,9 +1,9 @@
 //! `storage:apply`: makes an app's mounts exactly what a document says, in one step.
 
-use clap::Parser;
+use clap::Args;
 use serde::Deserialize;
 
-use super::arguments;
+use super::arguments::{self, AppWord, no_more_than};
 use crate::context::Context;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, EntryName, Error, NeedId, Ownership, Phase, Phases,
@@ -19,8 +19,9 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 /// The status of `--plan` where something would change.
 const DIFFERENT: i32 = 2;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    app: AppWord,
     /// --plan: only show what would change; the exit status is 2 if something would
     plan: bool,
 }
@@ -54,9 +55,9 @@ struct Wanted {
 
 /// Makes the mounts of an app what the document on standard input says: all of it, or nothing.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, app) = positional.of_app(1, context)?;
-    positional.at_most(1)?;
+    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let app = arguments.app.existing(context)?;
+    no_more_than(&rest, 0)?;
     let wanted = document()?;
     let numbers = 1..=wanted.len();
     let in_place = |number: &usize, error| refusal!("mount {number} of the document: {error}");

@@ -1,12 +1,18 @@
-//! Reading the flags of a subcommand, and saying what is wrong with them the way Dokku's commands do.
+//! Reading the arguments of a subcommand, and saying what is wrong with them the way Dokku's commands do.
+//!
+//! A field of a command's `Arguments` whose description begins with a flag (`--force: …`) is that flag. Every other field is a word
+//! beside the flags, in the order of the fields: the empty word where none was typed, or `None` in an `Option`; a `Vec` takes all that are left.
+
+use std::any::TypeId;
+use std::borrow::Cow;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, ArgAction, Command, Parser};
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, Args, Command, Id};
 
 use crate::context::Context;
 use crate::context::row::{Kind, Row};
 pub(crate) use crate::domain::text::given;
-use crate::domain::text::word;
 use crate::domain::{AppName, Entry, Error, Result};
 use crate::fs::bounded;
 use crate::ops::{access, apps, confirmation};
@@ -16,18 +22,35 @@ use crate::storage::EntryLock;
 /// The heading of flags that Dokku's own commands do not have.
 pub const OWN: &str = "own";
 
-/// The name by which the words that are no flags are known to the parser.
-const POSITIONAL: &str = "positional";
+/// The name by which the words behind the last one that a command takes are known to the parser.
+const REST: &str = "rest";
 
 /// The status of a command whose flags are wrong.
 const WRONG_FLAGS: i32 = 2;
 
-/// Reads the flags behind the command's own name, and the words beside them. Flags may stand anywhere before `--`; the last
-/// of several wins; a value may begin with a dash. Fails with the usage and what is wrong already said; status 2, or 0 where help was asked for.
-pub(crate) fn parse<A: Parser>(words: &[String], context: &mut Context) -> Result<(A, Positional)> {
-    let said = command::<A>().try_get_matches_from(words).and_then(|mut matches| {
-        let positional = matches.remove_many(POSITIONAL).into_iter().flatten().collect();
-        Ok((A::from_arg_matches(&matches)?, Positional(positional)))
+/// Reads the arguments behind the command's own name. Flags may stand anywhere before `--`; the last of several wins; a value may begin
+/// with a dash. Refuses words behind the last one that the command takes: what is said is done, or refused. Where flags are wrong, the usage
+/// and what is wrong are said already; status 2, or 0 where help was asked for.
+pub(crate) fn parse<A: Args>(words: &[String], context: &mut Context) -> Result<A> {
+    let (arguments, rest) = parse_with_rest(words, context)?;
+    no_more_than(&rest, 0)?;
+    Ok(arguments)
+}
+
+/// The same with the words behind the last one, for a command that refuses something else first. Commands that only show something
+/// ignore them, as Dokku's do.
+pub(crate) fn parse_with_rest<A: Args>(
+    words: &[String],
+    context: &mut Context,
+) -> Result<(A, Vec<String>)> {
+    let mut parser = command::<A>();
+    let first = parser.get_positionals().next();
+    let is_of_app =
+        first.is_some_and(|arg| arg.get_value_parser().type_id() == TypeId::of::<AppWord>());
+    let words = if is_of_app { with_app::<A>(words, context)? } else { words.into() };
+    let said = parser.try_get_matches_from_mut(&*words).and_then(|mut matches| {
+        let rest = matches.try_remove_many(REST).ok().flatten();
+        Ok((A::from_arg_matches(&matches)?, rest.into_iter().flatten().collect()))
     });
     let error = match said {
         Ok(said) => return Ok(said),
@@ -38,9 +61,9 @@ pub(crate) fn parse<A: Parser>(words: &[String], context: &mut Context) -> Resul
     let row = context.row;
     let lines = match row.kind {
         Kind::Subcommand | Kind::Addition if is_help => {
-            help(row, &command::<A>(), context.environment.is_dokku())
+            help(row, &parser, context.environment.is_dokku())
         }
-        _ => usage(row, &command::<A>()),
+        _ => usage(row, &parser),
     };
     for line in lines {
         context.out.error_line(&line);
@@ -48,19 +71,107 @@ pub(crate) fn parse<A: Parser>(words: &[String], context: &mut Context) -> Resul
     if is_help {
         return Err(Error::Status(0));
     }
-    context.out.error_line(&reason(&error, words));
+    context.out.error_line(&reason(&error, &words));
     Err(Error::Status(WRONG_FLAGS))
 }
 
-/// The same for a command without flags of its own.
-pub(crate) fn positional(words: &[String], context: &mut Context) -> Result<Positional> {
-    #[derive(Debug, Parser)]
-    struct NoFlags {}
-    parse::<NoFlags>(words, context).map(|(_, positional)| positional)
+/// The words with the app of the global `--app` in front of them where it is not there yet.
+///
+/// Dokku puts it there itself for a plugin below `core-plugins`.
+pub(crate) fn with_app<'a, A: Args>(
+    words: &'a [String],
+    context: &Context,
+) -> Result<Cow<'a, [String]>> {
+    let Some(app) = context.environment.app_name() else {
+        return Ok(words.into());
+    };
+    let command = command::<A>();
+    let ids: Vec<_> = command.get_positionals().map(|arg| arg.get_id().clone()).collect();
+    let wanted = ids.iter().filter(|id| *id != REST).count();
+    // What is wrong with the flags is said where they are read.
+    let Ok(matches) = command.try_get_matches_from(words) else {
+        return Ok(words.into());
+    };
+    let is_typed = |id: &&Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
+    let typed = ids.iter().filter(is_typed).filter_map(|id| matches.get_raw(id.as_str()));
+    let typed: Vec<_> = typed.flatten().collect();
+    let is_first = typed.first().is_some_and(|first| **first == *app);
+    if is_first && (typed.len() >= wanted || context.is_core_plugin()) {
+        return Ok(words.into());
+    }
+    // A flag is no app.
+    AppName::parse(&app)?;
+    Ok([&[app], words].concat().into())
+}
+
+/// The words of a command that takes no app first, without the app of the global `--app` that Dokku put in front of them; and that app.
+pub(crate) fn without_app<'a>(
+    words: &'a [String],
+    context: &Context,
+) -> (&'a [String], Option<&'a str>) {
+    let given = context.environment.app_name().filter(|_| context.is_core_plugin());
+    match words {
+        [app, words @ ..] if given.as_ref() == Some(app) => (words, Some(app)),
+        _ => (words, None),
+    }
+}
+
+/// What a command takes that is about one thing, with flags that others have too.
+#[derive(Debug, Args)]
+pub(crate) struct Named<N: Word, F: Args = ()> {
+    pub(crate) name: N,
+    #[command(flatten)]
+    pub(crate) flags: F,
+}
+
+/// What the parser can make of a word.
+pub(crate) trait Word: From<String> + Clone + Send + Sync + 'static {}
+
+impl<T: From<String> + Clone + Send + Sync + 'static> Word for T {}
+
+/// The name of an entry that a command needs.
+#[derive(Debug, Clone)]
+pub(crate) struct EntryWord(String);
+
+impl From<String> for EntryWord {
+    fn from(word: String) -> Self {
+        Self(word)
+    }
+}
+
+impl EntryWord {
+    /// The entry, where the caller may touch it.
+    pub(crate) fn existing(&self, context: &Context) -> Result<Entry> {
+        refuse_if!(self.0.is_empty(), "storage entry name is required");
+        access::entry(&self.0, context)
+    }
+
+    /// The same, as it is once nobody else is at work on it.
+    pub(crate) fn alone(&self, context: &mut Context) -> Result<(Entry, EntryLock)> {
+        let lock = EntryLock::take(self.existing(context)?.name.as_str(), context)?;
+        Ok((self.existing(context)?, lock))
+    }
+}
+
+/// The name of an app. Where it is the first word of a command, the global `--app` may stand for it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AppWord(pub(crate) String);
+
+impl From<String> for AppWord {
+    fn from(word: String) -> Self {
+        Self(word)
+    }
+}
+
+impl AppWord {
+    /// The app, where the caller may see it.
+    pub(crate) fn existing(&self, context: &Context) -> Result<AppName> {
+        apps::existing(&context.environment, &self.0)
+    }
 }
 
 /// The form in which a command shows what it has.
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 pub(crate) struct Output {
     /// --format: output format (text, json)
     #[arg(default_value = "text")]
@@ -90,7 +201,7 @@ impl Output {
 }
 
 /// What a command takes that destroys something.
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 pub(crate) struct Force {
     /// --force: force destroy without confirmation
     force: bool,
@@ -126,14 +237,18 @@ pub(crate) fn parsed<T>(
     given(value.map(String::as_str)).map(parse).transpose()
 }
 
-/// The parser of a subcommand's arguments: each field is a flag of its name, and each but a `bool` takes a value.
-fn command<A: Parser>() -> Command {
-    A::command()
+/// The parser of a subcommand's arguments: a flag has the name of its field, and each but a `bool` takes a value.
+fn command<A: Args>() -> Command {
+    let command = A::augment_args(Command::new("storage"))
         .no_binary_name(true)
         .disable_version_flag(true)
         .disable_help_flag(true)
         .args_override_self(true)
         .mut_args(|arg| {
+            if !arg.get_help().is_some_and(|help| help.to_string().starts_with("--")) {
+                let is_needed = arg.is_required_set();
+                return if is_needed { arg.required(false).default_value("") } else { arg };
+            }
             let name = arg.get_long().unwrap_or(arg.get_id().as_str()).replace('_', "-");
             let arg = arg.long(&*name.leak());
             if is_switch(&arg) {
@@ -149,8 +264,11 @@ fn command<A: Parser>() -> Command {
                 let kind = if is_list { "strings" } else { "string" };
                 arg.num_args(1).allow_hyphen_values(true).value_name(kind)
             }
-        })
-        .arg(Arg::new(POSITIONAL).num_args(1..).action(ArgAction::Append))
+        });
+    if command.get_positionals().any(|arg| matches!(arg.get_action(), ArgAction::Append)) {
+        return command;
+    }
+    command.arg(Arg::new(REST).num_args(1..).action(ArgAction::Append))
 }
 
 /// The ways of writing yes and no that Dokku's flags know.
@@ -270,84 +388,6 @@ fn reason(error: &clap::Error, words: &[String]) -> String {
             )
         }
         _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
-    }
-}
-
-/// The words of a call that are no flags, in order.
-pub(crate) struct Positional(pub(crate) Vec<String>);
-
-impl std::ops::Deref for Positional {
-    type Target = [String];
-
-    fn deref(&self) -> &[String] {
-        &self.0
-    }
-}
-
-impl Positional {
-    /// The word at a place, or the empty text.
-    pub(crate) fn at(&self, index: usize) -> &str {
-        word(&self.0, index)
-    }
-
-    /// The app that is named at a place, where the caller may see it.
-    pub(crate) fn app(&self, index: usize, context: &Context) -> Result<AppName> {
-        apps::existing(&context.environment, self.at(index))
-    }
-
-    /// The entry that is named at a place, where the caller may touch it.
-    pub(crate) fn entry(&self, index: usize, context: &Context) -> Result<Entry> {
-        match self.at(index) {
-            "" => Err(refusal!("storage entry name is required")),
-            name => access::entry(name, context),
-        }
-    }
-
-    /// The same, as it is once nobody else is at work on it.
-    pub(crate) fn entry_alone(
-        &self,
-        index: usize,
-        context: &mut Context,
-    ) -> Result<(Entry, EntryLock)> {
-        let lock = EntryLock::take(self.entry(index, context)?.name.as_str(), context)?;
-        Ok((self.entry(index, context)?, lock))
-    }
-
-    /// Refuses words behind the last one that a command takes which changes something: what is said is done, or refused.
-    /// Commands that only show something ignore them, as Dokku's do.
-    pub(crate) fn at_most(&self, most: usize) -> Result<()> {
-        no_more_than(&self.0, most)
-    }
-
-    /// The words with the app of the global `--app` in front of them where it is not there yet.
-    ///
-    /// Dokku puts it there itself for a plugin below `core-plugins`; `wanted` is how many a complete call has.
-    pub(crate) fn with_app(mut self, wanted: usize, context: &Context) -> Self {
-        if let Some(app) = context.environment.app_name()
-            && (self.0.first() != Some(&app)
-                || (self.0.len() < wanted && !context.is_core_plugin()))
-        {
-            self.0.insert(0, app);
-        }
-        self
-    }
-
-    /// The words with an app in front of them, which may be the one of the global `--app`, and that app.
-    pub(crate) fn of_app(self, wanted: usize, context: &Context) -> Result<(Self, AppName)> {
-        let words = self.with_app(wanted, context);
-        let app = words.app(0, context)?;
-        Ok((words, app))
-    }
-
-    /// The words of a command that takes no app among them, without the app of the global `--app` that Dokku put in front of
-    /// them; and that app.
-    pub(crate) fn without_app(mut self, context: &Context) -> (Self, Option<String>) {
-        let app = context.environment.app_name().filter(|_| context.is_core_plugin());
-        let app = app.filter(|app| self.0.first() == Some(app));
-        if app.is_some() {
-            self.0.remove(0);
-        }
-        (self, app)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The arguments of a report: every flag but `--format` and `--global` asks for one value.
 
-use super::arguments::Positional;
+use super::arguments::AppWord;
 use crate::context::Context;
 use crate::domain::{Error, Result};
 use crate::render::{Asked, Format};
@@ -8,7 +8,7 @@ use crate::render::{Asked, Format};
 pub(super) struct Request {
     pub(super) asked: Asked,
     pub(super) global: bool,
-    pub(super) positional: Positional,
+    pub(super) words: Vec<String>,
 }
 
 impl Request {
@@ -52,7 +52,13 @@ impl Request {
         if asked.format == Format::Json && asked.flag.is_some() {
             refuse!("--format flag cannot be specified when specifying an info flag");
         }
-        Ok(Self { asked, global, positional: Positional(positional) })
+        Ok(Self { asked, global, words: positional })
+    }
+
+    /// The app that is asked about, which the global `--app` names before a word does.
+    pub(super) fn app(&self, context: &Context) -> Option<AppWord> {
+        let named = context.environment.app_name();
+        named.or_else(|| self.words.first().cloned()).map(AppWord::from)
     }
 }
 

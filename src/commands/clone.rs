@@ -1,21 +1,27 @@
 //! `storage:clone`: a new entry with the settings of another and a copy of its data.
 
-use super::arguments;
+use clap::Args;
+
+use super::arguments::{self, EntryWord};
 use crate::context::Context;
 use crate::domain::{EntryName, Result, Source};
 use crate::host::environment;
 use crate::ops::{Origin, populate};
 use crate::storage::root;
 
+#[derive(Debug, Args)]
+struct Arguments {
+    entry: EntryWord,
+    new: String,
+}
+
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let positional = arguments::positional(words, context)?;
-    positional.at_most(2)?;
-    let original = positional.entry(0, context)?;
-    let name = positional.at(1);
+    let Arguments { entry, new: name } = arguments::parse(words, context)?;
+    let original = entry.existing(context)?;
     refuse_if!(name.is_empty(), "the name of the new storage entry is required");
     let mut entry = original.clone();
-    entry.name = EntryName::parse_new(name)?;
-    entry.host_path = Some(Source::parse(&root::default_path(context, name))?);
+    entry.name = EntryName::parse_new(&name)?;
+    entry.host_path = Some(Source::parse(&root::default_path(context, &name))?);
     entry.node = environment::node();
     let origin = Origin::of_entry(&original, context)?;
     // The copy has its owners and its mode already.

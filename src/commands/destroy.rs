@@ -1,8 +1,8 @@
 //! `storage:destroy`: takes an entry out of the registry, and its data where that was asked for.
 
-use clap::Parser;
+use clap::Args;
 
-use super::arguments;
+use super::arguments::{self, no_more_than};
 use crate::context::Context;
 use crate::domain::{Entry, EntryName, Result};
 use crate::ops::destroy::{carry_out, holds_data, plan};
@@ -10,8 +10,9 @@ use crate::ops::{access, apps, confirmation, crontab, trash};
 use crate::storage::clear_staged;
 use crate::types::{self, Removal};
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    name: String,
     /// --destroy-host-dir: also remove the host directory and its contents (docker-local only)
     destroy_host_dir: bool,
     /// --force: force destroy without confirmation
@@ -22,10 +23,10 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let name = positional.at(0);
+    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let name = &*arguments.name;
     refuse_if!(name.is_empty(), "storage entry name is required");
-    positional.at_most(1)?;
+    no_more_than(&rest, 0)?;
     let is_forced = arguments.force || context.environment.is_forced();
     if is_forced && !arguments.destroy_host_dir && went_with_its_mount(name, context)? {
         context.out.headline(&format!("Storage entry {name} is gone: it went with its last mount"));

@@ -1,6 +1,8 @@
 //! `storage:doctor`: what is wrong with the storage of an app, or of every app and the store, and who uses an entry.
 
-use super::arguments::{self, Output};
+use clap::Args;
+
+use super::arguments::{self, AppWord, Output};
 use crate::checks::{
     AppImage, backups, declared, exclusive, image, noted, places, running, sources, store,
 };
@@ -12,19 +14,22 @@ use crate::ops::{access, apps};
 use crate::render::Format;
 use crate::store::{EntryCache, Mounts};
 
+#[derive(Debug, Args)]
+struct Arguments {
+    // Or the name of an entry.
+    app: Option<AppWord>,
+    #[command(flatten)]
+    output: Output,
+}
+
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, positional) = arguments::parse::<Output>(words, context)?;
-    let positional = positional.with_app(1, context);
-    positional.at_most(1)?;
-    let format = output.format()?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let format = arguments.output.format()?;
     let mut findings = Vec::new();
-    if positional.is_empty() {
-        findings.extend(everything(context)?);
-    } else {
+    if let Some(name) = arguments.app {
         let everywhere = containers::all(&context.environment);
-        let name = positional.at(0);
-        let app = apps::existing(&context.environment, name);
-        let entry = access::entry(name, context);
+        let app = name.existing(context);
+        let entry = access::entry(&name.0, context);
         if entry.is_err() || app.is_ok() {
             let app = app?;
             let mounts = loaded(context.store.mounts(&app));
@@ -35,6 +40,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
             findings.extend(backups::of_entries(std::slice::from_ref(&entry), context));
             findings.extend(noted::findings(&[entry], context));
         }
+    } else {
+        findings.extend(everything(context)?);
     }
     findings.sort_by_key(|finding| finding.severity);
     if format == Format::Json {

@@ -1,6 +1,6 @@
 //! `storage:ensure-directory`: a directory in the recommended place, owned by the builder's user.
 
-use clap::Parser;
+use clap::Args;
 
 use super::arguments;
 use crate::context::Context;
@@ -8,8 +8,10 @@ use crate::domain::{DirectoryName, Ownership, Result, Source};
 use crate::ops::judge;
 use crate::storage::{EntryLock, clear_staged, root};
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    directory: String,
+    ignored: Vec<String>,
     /// --chown: chown option (herokuish, heroku, paketo, root, false)
     #[arg(default_value = "herokuish")]
     chown: String,
@@ -19,12 +21,12 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     context
         .out
         .warn("Deprecated: please use 'storage:create' instead of 'storage:ensure-directory'");
-    let name = DirectoryName::parse(positional.at(0))?;
-    for word in positional.iter().skip(1) {
+    let name = DirectoryName::parse(&arguments.directory)?;
+    for word in &arguments.ignored {
         context.out.warn(&format!(
             "Ignored: {word:?}; the directory is {} in the storage root",
             name.as_str()

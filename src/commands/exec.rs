@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::Args;
 
 use super::arguments;
 use crate::context::Context;
@@ -23,8 +23,10 @@ pub(crate) const CLIENT: &str = "docker-with-input";
 /// The image unless another is named.
 const IMAGE: &str = "alpine:3";
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    name: Option<String>,
+    command: Vec<String>,
     /// --as-user: numeric uid to run the exec container as (overrides the entry's chown)
     #[arg(default_value = "")]
     as_user: String,
@@ -35,8 +37,8 @@ struct Arguments {
 
 /// Runs a command, or a shell, through the entry's scheduler. The exit status is the command's.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let [name, command @ ..] = &*positional else {
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let Some(name) = &arguments.name else {
         refuse!("storage:exec requires a storage entry name");
     };
     let entry = access::entry(name, context)?;
@@ -48,9 +50,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     // Dokku's scheduler mounts at /data as a directory, which a file cannot be.
     let is_file = types::of(&entry).place() == Place::File;
     let status = if context.environment.is_dokku() && !is_file {
-        through_scheduler(&entry, image, &arguments, command, context)?
+        through_scheduler(&entry, image, &arguments, context)?
     } else {
-        directly(&entry, image, &arguments, command, context)?
+        directly(&entry, image, &arguments, context)?
     };
     match status {
         0 => Ok(()),
@@ -85,7 +87,6 @@ fn through_scheduler(
     entry: &Entry,
     image: &str,
     arguments: &Arguments,
-    command: &[String],
     context: &Context,
 ) -> Result<i32> {
     let (interactive, tty) = stdin_modes();
@@ -99,9 +100,9 @@ fn through_scheduler(
     if !arguments.as_user.is_empty() {
         words.extend(["--as-user".to_owned(), arguments.as_user.clone()]);
     }
-    if !command.is_empty() {
+    if !arguments.command.is_empty() {
         words.push("--".to_owned());
-        words.extend_from_slice(command);
+        words.extend_from_slice(&arguments.command);
     }
     let mut trigger = plugn::trigger("scheduler-storage-exec", &words);
     let input = if interactive && !tty { input_for_docker(context)? } else { None };
@@ -130,13 +131,7 @@ fn input_for_docker(context: &Context) -> Result<Option<(OwnedFd, PathBuf)>> {
 
 /// Without Dokku, and for a file, this host's Docker runs it: with the entry at `/data` and no working directory of its own, as
 /// Dokku's scheduler does, and a file at `/data/NAME`.
-fn directly(
-    entry: &Entry,
-    image: &str,
-    arguments: &Arguments,
-    command: &[String],
-    context: &Context,
-) -> Result<i32> {
+fn directly(entry: &Entry, image: &str, arguments: &Arguments, context: &Context) -> Result<i32> {
     refuse_if!(
         !entry.is_docker_local(),
         "storage entry \"{}\" is scheduler={}, which needs a Dokku host",
@@ -167,7 +162,7 @@ fn directly(
     };
     words.extend(storage_type.words(&source, entry, &attachment));
     words.push(image.to_owned());
-    words.extend_from_slice(command);
+    words.extend_from_slice(&arguments.command);
     Docker(&context.environment).client(&words).status_of_container()
 }
 

@@ -1,6 +1,6 @@
 //! `storage:info`: one entry.
 
-use super::arguments::{self, Output};
+use super::arguments::{self, EntryWord, Named, Output};
 use crate::context::Context;
 use crate::domain::{Result, or_empty, readable};
 use crate::ops::access;
@@ -8,8 +8,9 @@ use crate::render::Format;
 use crate::types;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, positional) = arguments::parse::<Output>(words, context)?;
-    let entry = positional.entry(0, context)?;
+    let (Named { name, flags: output }, _) =
+        arguments::parse_with_rest::<Named<EntryWord, Output>>(words, context)?;
+    let entry = name.existing(context)?;
     let shown = access::shown(&entry, context);
     if output.lenient() == Format::Json {
         context.out.json_pretty(&shown);

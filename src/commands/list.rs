@@ -1,6 +1,8 @@
 //! `storage:list`: what an app mounts.
 
-use super::arguments::{self, Output};
+use clap::Args;
+
+use super::arguments::{self, AppWord, Output};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::mounts::{Row, colon_form, shared_from};
@@ -28,14 +30,20 @@ impl<'a> From<&'a Mounted> for Row<'a> {
     }
 }
 
+#[derive(Debug, Args)]
+struct Arguments {
+    app: Option<AppWord>,
+    #[command(flatten)]
+    output: Output,
+}
+
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, positional) = arguments::parse::<Output>(words, context)?;
-    let positional = positional.with_app(1, context);
-    let format = output.format()?;
-    if positional.is_empty() && format == Format::Json {
+    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let format = arguments.output.format()?;
+    if arguments.app.is_none() && format == Format::Json {
         return list_all(context);
     }
-    let app = positional.app(0, context)?;
+    let app = arguments.app.unwrap_or_default().existing(context)?;
     let mounts = context.store.mounts(&app)?.readable()?;
     crate::ops::report::warn_of_orphans(&app, &mounts, context);
     let rows = mounts.sorted();

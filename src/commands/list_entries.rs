@@ -1,6 +1,6 @@
 //! `storage:list-entries`: what is registered.
 
-use clap::Parser;
+use clap::Args;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
@@ -10,7 +10,7 @@ use crate::ops::{access, tell_problems};
 use crate::render::{Format, table};
 use crate::types;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
     /// --scheduler: filter to a single scheduler
     #[arg(default_value = "")]
@@ -23,7 +23,7 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, _) = arguments::parse::<Arguments>(words, context)?;
+    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
     // Any other format is text, as in Dokku.
     let format = arguments.output.lenient();
     let apps_are_wanted = arguments.unused || format == Format::Table;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{self, given};
@@ -26,7 +26,7 @@ const FRESH: i64 = 60 * 60;
 /// The file in the directory of the textfile collector.
 const FILE: &str = "dokku_storage.prom";
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
     /// --textfile: write to a file in this directory, for the textfile collector
     textfile: Option<String>,
@@ -65,8 +65,7 @@ impl Counts {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    positional.at_most(0)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     access::must_see_every_app("the metrics are about every app", context)?;
     let directory = given(arguments.textfile.as_deref());
     if let Some(directory) = directory {

@@ -1,31 +1,31 @@
 //! `storage:migrate`: takes `-v` lines over from docker-options.
 
-use clap::Parser;
+use clap::Args;
 
-use super::arguments;
+use super::arguments::{self, with_app};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::apps;
 use crate::ops::migrate::migrate;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    app: String,
     /// --all: re-migrate every app on this install
     all: bool,
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let positional = if arguments.all { positional } else { positional.with_app(1, context) };
-    positional.at_most(1)?;
-    let name = positional.at(0);
-    if arguments.all && !name.is_empty() {
+    let (Arguments { all, .. }, _) = arguments::parse_with_rest(words, context)?;
+    let words = if all { words.into() } else { with_app::<Arguments>(words, context)? };
+    let Arguments { app: name, .. } = arguments::parse(&words, context)?;
+    if all && !name.is_empty() {
         refuse!("storage:migrate accepts either an app name or --all, not both");
     }
-    if !arguments.all && name.is_empty() {
+    if !all && name.is_empty() {
         refuse!("storage:migrate requires an app name (or --all)");
     }
-    if arguments.all {
+    if all {
         let apps = apps::all(&context.environment, &context.store)?;
         for app in &apps {
             migrate(app, context)?;
@@ -35,7 +35,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
         return Ok(());
     }
-    let app = apps::existing(&context.environment, name)?;
+    let app = apps::existing(&context.environment, &name)?;
     migrate(&app, context)?;
     context.out.headline(&format!("Re-migrated {app}"));
     Ok(())

@@ -1,10 +1,11 @@
 //! `storage:mount`: an entry, a host path or a Docker volume into an app's containers.
 
-use clap::Parser;
+use clap::Args;
 
-use super::arguments::{self, given, list, parsed};
+use super::arguments::{self, AppWord, given, list, no_more_than, parsed};
 use crate::checks::{AppImage, image};
 use crate::context::Context;
+use crate::domain::text::word;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, Error, MountSettings, MountSpec, MountString,
     Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions, as_typed,
@@ -15,8 +16,10 @@ use crate::ops::{MountSet, access, judge, restart, scheduler};
 use crate::storage::{Ids, root};
 use crate::store::{changed_meanwhile, no_such_entry};
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    app: AppWord,
+    mounts: Vec<String>,
     /// --container-dir: container path (named-entry form)
     container_dir: Option<String>,
     /// --phase: phase to mount in (deploy, run; default both)
@@ -41,12 +44,12 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, app) = positional.of_app(2, context)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let app = arguments.app.existing(context)?;
     if arguments.replace {
-        return replace(&app, &positional[1..], &arguments, context);
+        return replace(&app, &arguments, context);
     }
-    if let [_, name, path, ..] = &*positional
+    if let [name, path, ..] = &*arguments.mounts
         && path.starts_with('/')
         && !name.contains(':')
     {
@@ -54,17 +57,17 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
             "unexpected argument {path:?}; the place in the container is a flag: dokku storage:mount {app} {name} --container-dir {path}"
         );
     }
-    positional.at_most(2)?;
-    let target = positional.at(1).to_owned();
+    no_more_than(&arguments.mounts, 1)?;
+    let target = word(&arguments.mounts, 0);
     if target.is_empty()
         && let Some(container_dir) = given(arguments.container_dir.as_deref())
     {
         return mount_new_entry(&app, container_dir, &arguments, context);
     }
     if target.contains(':') {
-        mount_colon_form(&app, &target, &arguments, context)
+        mount_colon_form(&app, target, &arguments, context)
     } else {
-        mount_entry(&app, &target, &arguments, context)
+        mount_entry(&app, target, &arguments, context)
     }
 }
 
@@ -211,12 +214,8 @@ fn mount_new_entry(
 }
 
 /// Replaces the mounts of a process type with those of the pairs.
-fn replace(
-    app: &AppName,
-    pairs: &[String],
-    arguments: &Arguments,
-    context: &mut Context,
-) -> Result<()> {
+fn replace(app: &AppName, arguments: &Arguments, context: &mut Context) -> Result<()> {
+    let pairs = &arguments.mounts;
     if given(arguments.container_dir.as_deref()).is_some() {
         refuse!("The --container-dir flag cannot be used with --replace");
     }

@@ -3,9 +3,9 @@
 //! First what holds the entry is stopped, then the mounts change hands in one step of the store. Killed in between, the
 //! next call finds the mounts where they were and nothing left to stop; killed behind that, it finds them moved.
 
-use clap::Parser;
+use clap::Args;
 
-use super::arguments;
+use super::arguments::{self, AppWord};
 use crate::checks::exclusive;
 use crate::context::Context;
 use crate::docker::{Container, containers};
@@ -13,8 +13,11 @@ use crate::domain::{AppName, Attachment, Entry, Result};
 use crate::ops::{access, mount, restart, scheduler};
 use crate::store::{MountsFile, Store};
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    entry: String,
+    from: AppWord,
+    to: Option<AppWord>,
     /// --no-stop: do not stop the containers that use the entry
     no_stop: bool,
 }
@@ -28,15 +31,15 @@ struct Move {
 
 /// Moves an entry's mounts with their settings from one app to another, and stops what runs with it before.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    positional.at_most(3)?;
-    refuse_if!(
-        positional.len() < 3,
-        "a storage entry and two apps are required: dokku storage:move ENTRY FROM-APP TO-APP"
-    );
-    let entry = access::entry(positional.at(0), context)?;
-    let from = positional.app(1, context)?;
-    let to = positional.app(2, context)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let Some(to) = arguments.to else {
+        refuse!(
+            "a storage entry and two apps are required: dokku storage:move ENTRY FROM-APP TO-APP"
+        );
+    };
+    let entry = access::entry(&arguments.entry, context)?;
+    let from = arguments.from.existing(context)?;
+    let to = to.existing(context)?;
     refuse_if!(from == to, "{from} and {to} are the same app");
     refuse_if!(
         arguments.no_stop && entry.exclusive,

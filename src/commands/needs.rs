@@ -1,8 +1,9 @@
 //! `storage:needs:*`: what an app declares that it needs, and which entry serves each need.
 
+use clap::Args;
 use serde::Serialize;
 
-use super::arguments::{self, Output};
+use super::arguments::{self, AppWord, Named, Output, no_more_than};
 use crate::context::Context;
 use crate::domain::needs::{self, Mode};
 use crate::domain::{Attachment, Need, NeedId, Result};
@@ -22,9 +23,9 @@ struct Row<'a> {
 }
 
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, positional) = arguments::parse::<Output>(words, context)?;
-    let (_, app) = positional.of_app(1, context)?;
-    let format = output.format()?;
+    let (arguments, _) = arguments::parse_with_rest::<Named<AppWord, Output>>(words, context)?;
+    let app = arguments.name.existing(context)?;
+    let format = arguments.flags.format()?;
     let declared = context.store.needs(&app)?;
     let mounts = context.store.mounts_file(&app)?;
     let links: Vec<&Attachment> = mounts.attachments().collect();
@@ -62,8 +63,9 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Takes what an app needs from standard input, for apps without a repository.
 pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
-    let (positional, app) = arguments::positional(words, context)?.of_app(1, context)?;
-    positional.at_most(1)?;
+    let (arguments, rest) = arguments::parse_with_rest::<Named<AppWord>>(words, context)?;
+    let app = arguments.name.existing(context)?;
+    no_more_than(&rest, 0)?;
     let document = arguments::standard_input("the needs have", LARGEST)?;
     let declared = needs::parse(&document)?;
     let changed = declare(&app, &declared, false, context)?;
@@ -75,24 +77,38 @@ pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
+#[derive(Debug, Args)]
+struct Link {
+    app: AppWord,
+    need: String,
+    entry: String,
+}
+
 /// Links an entry to a need; without a need, asks for each that is not served yet.
 pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
-    let (positional, app) = arguments::positional(words, context)?.of_app(3, context)?;
-    positional.at_most(3)?;
-    match (positional.at(1), positional.at(2)) {
+    let (Link { app, need, entry }, rest) = arguments::parse_with_rest(words, context)?;
+    let app = app.existing(context)?;
+    no_more_than(&rest, 0)?;
+    match (&*need, &*entry) {
         ("", _) => ask(&app, context),
-        (_, "") => Err(refusal!(
-            "name the storage entry too: dokku storage:needs:link {app} {} ENTRY",
-            positional.at(1)
-        )),
+        (_, "") => {
+            Err(refusal!("name the storage entry too: dokku storage:needs:link {app} {need} ENTRY"))
+        }
         (id, entry) => link_one(&app, id, entry, context),
     }
 }
 
+#[derive(Debug, Args)]
+struct Unlink {
+    app: AppWord,
+    need: String,
+}
+
 pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
-    let (positional, app) = arguments::positional(words, context)?.of_app(2, context)?;
-    positional.at_most(2)?;
-    let id = NeedId::parse(positional.at(1))?;
+    let (Unlink { app, need }, rest) = arguments::parse_with_rest(words, context)?;
+    let app = app.existing(context)?;
+    no_more_than(&rest, 0)?;
+    let id = NeedId::parse(&need)?;
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(&app)?.whole()?;
         let before = mounts.lines().len();

@@ -1,5 +1,7 @@
 //! `storage:policy:*`: what the operator decided for every app of the host.
 
+use clap::Args;
+
 use super::arguments::{self, no_more_than};
 use super::asked::Request;
 use super::metrics;
@@ -12,11 +14,16 @@ use crate::store::Store;
 
 const KEYS: &str = "allowed-paths, jail, metrics-textfile, trash-hours, volume-options";
 
+#[derive(Debug, Args)]
+struct Arguments {
+    key: String,
+    values: Vec<String>,
+}
+
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
-    let positional = arguments::positional(words, context)?;
-    let key = positional.at(0);
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let (key, values) = (&*arguments.key, &*arguments.values);
     access::must_see_every_app("the policy is for every app", context)?;
-    let values = positional.get(1..).unwrap_or_default();
     // What cannot be is refused before the store is locked.
     let mut asked = Policy::default();
     apply(&mut asked, key, values)?;
@@ -106,7 +113,7 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
 
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let request = Request::parse(words, context)?;
-    request.positional.at_most(0)?;
+    no_more_than(&request.words, 0)?;
     let policy = context.store.policy()?;
     let paths: Vec<&str> = policy.allowed_paths.iter().map(HostPath::as_str).collect();
     let jail = policy.jail.as_ref().map_or("", Jail::as_str);

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use clap::Parser;
+use clap::Args;
 
 use super::arguments::{self, Output};
 use crate::context::Context;
@@ -12,7 +12,7 @@ use crate::ops::confirmation::typed;
 use crate::ops::prune::{Unused, delete, find};
 use crate::render::{Format, table};
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
     #[command(flatten)]
     output: Output,
@@ -21,8 +21,7 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    positional.at_most(0)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     let is_json = arguments.output.format()? == Format::Json;
     if is_json && arguments.yes {
         refuse!("--format json only lists what nothing uses; leave it or --yes out");

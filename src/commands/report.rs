@@ -14,9 +14,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if request.global {
         return global(&request, context);
     }
-    let positional = request.positional.with_app(1, context);
-    if !positional.is_empty() {
-        let app = positional.app(0, context)?;
+    if let Some(app) = request.app(context) {
+        let app = app.existing(context)?;
         let mounts = loaded(context.store.mounts(&app));
         return one(&app, &mounts, &request.asked, context);
     }

@@ -1,8 +1,8 @@
 //! `storage:set`: changes a property of an entry.
 
-use clap::Parser;
+use clap::Args;
 
-use super::arguments::{self, Positional, pairs};
+use super::arguments::{self, no_more_than, pairs};
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope, hooks, is_of};
 use crate::ops::update::update;
@@ -10,8 +10,11 @@ use crate::ops::{Places, access, apps, content};
 use crate::storage::{EntryLock, Place, root};
 use crate::types;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    name: String,
+    property: String,
+    value: String,
     /// --access-mode: [DEPRECATED] use 'storage:set <name> access-mode <value>'
     access_mode: Option<String>,
     /// --annotation key=value: [DEPRECATED] use 'storage:annotations:set'
@@ -71,8 +74,8 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(arguments: &Arguments, positional: &Positional) -> Result<Self> {
-        let property = positional.at(1);
+    fn of(arguments: &Arguments) -> Result<Self> {
+        let property = &arguments.property;
         let flags = [
             &arguments.access_mode,
             &arguments.chown,
@@ -94,8 +97,7 @@ impl Changes {
         }
         refuse_if!(property.is_empty() && !by_flag, "No property specified");
         if !by_flag {
-            let value = positional.at(2).to_owned();
-            properties.push((property.to_owned(), value));
+            properties.push((property.clone(), arguments.value.clone()));
         }
         let map = |given: &Vec<String>| (!given.is_empty()).then(|| given.clone());
         Ok(Self {
@@ -194,17 +196,15 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
 
 /// Changes properties of an entry; the directory follows where its mode or owner was named, the cluster always.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let changes = Changes::of(&arguments, &positional)?;
-    positional.at_most(3)?;
-    if positional.at(1).is_empty() {
-        warn_of_flags(&changes, context);
+    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let changes = Changes::of(&arguments)?;
+    no_more_than(&rest, 0)?;
+    let name = &*arguments.name;
+    match &*arguments.property {
+        "" => warn_of_flags(&changes, context),
+        CONTENT => return content::set(name, &arguments.value, context),
+        _ => {}
     }
-    if positional.at(1) == CONTENT {
-        let [name, from] = [0, 2].map(|index| positional.at(index));
-        return content::set(name, from, context);
-    }
-    let name = positional.at(0);
     let mut entry = access::entry(name, context)?;
     let mut lock = None;
     if changes.touch_data() {

@@ -1,26 +1,34 @@
 //! `storage:share` and `storage:unshare`: an app gets whatever another mounts, now and later.
 
-use clap::Parser;
+use clap::Args;
 
-use super::arguments::{self, Positional};
+use super::arguments::{self, AppWord};
 use crate::context::Context;
 use crate::domain::{AppName, Error, Result, Share};
 use crate::ops::share::name;
 use crate::ops::{apps, mount, restart, scheduler};
 use crate::store::{EntryCache, Mounts, Store};
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
+struct Apps {
+    from: String,
+    app: Option<AppWord>,
+}
+
+#[derive(Debug, Args)]
 struct ShareArguments {
+    #[command(flatten)]
+    apps: Apps,
     /// --read-only: share the mounts read-only
     read_only: bool,
 }
 
 /// Lets an app have whatever another mounts. An app can get from several.
 pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<ShareArguments>(words, context)?;
-    let (from, app) = both(&positional, context)?;
-    let from = apps::existing(&context.environment, from)?;
-    let app = apps::existing(&context.environment, app)?;
+    let arguments = arguments::parse::<ShareArguments>(words, context)?;
+    let (from, app) = arguments.apps.both(context)?;
+    let from = apps::existing(&context.environment, &from)?;
+    let app = app.existing(context)?;
     refuse_if!(from == app, "{app} cannot share from itself: {from} and {app} are the same app");
     let share = Share::new(from.clone(), arguments.read_only);
     refuse_chain(&from, &app, context)?;
@@ -62,14 +70,13 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
-    let positional = arguments::positional(words, context)?;
-    let (from, app) = both(&positional, context)?;
-    let app = apps::existing(&context.environment, app)?;
+    let (from, app) = arguments::parse::<Apps>(words, context)?.both(context)?;
+    let app = app.existing(context)?;
     let is_gone = |from: &AppName| {
         let root = context.environment.apps_root();
         root.is_some_and(|root| !root.join(from.as_str()).exists())
     };
-    let from = match AppName::parse(from)? {
+    let from = match AppName::parse(&from)? {
         gone if is_gone(&gone) && context.store.app_settings(&app)?.share(&gone).is_some() => gone,
         from => apps::existing(&context.environment, from.as_str())?,
     };
@@ -84,13 +91,14 @@ pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-fn both<'a>(positional: &'a Positional, context: &Context) -> Result<(&'a str, &'a str)> {
-    positional.at_most(2)?;
-    if positional.len() < 2 {
-        let command = context.row.command();
-        refuse!("two apps are required: dokku {command} FROM-APP APP");
+impl Apps {
+    fn both(self, context: &Context) -> Result<(String, AppWord)> {
+        let Some(app) = self.app else {
+            let command = context.row.command();
+            refuse!("two apps are required: dokku {command} FROM-APP APP");
+        };
+        Ok((self.from, app))
     }
-    Ok((positional.at(0), positional.at(1)))
 }
 
 /// What keeps two apps from sharing.

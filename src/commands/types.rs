@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::arguments::{self, Output};
+use super::arguments::{self, Named, Output};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::render::Format;
@@ -25,9 +25,7 @@ impl Shown {
 }
 
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, positional) = arguments::parse::<Output>(words, context)?;
-    positional.at_most(0)?;
-    let format = output.format()?;
+    let format = arguments::parse::<Output>(words, context)?.format()?;
     let types: Vec<Shown> =
         ALL.iter().map(|storage_type| Shown::of(*storage_type, context)).collect();
     let row = |Shown { description, available, .. }: &Shown| {
@@ -42,12 +40,10 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, positional) = arguments::parse::<Output>(words, context)?;
-    positional.at_most(1)?;
-    let format = output.format()?;
-    let name = positional.at(0);
+    let Named { name, flags } = arguments::parse::<Named<String, Output>>(words, context)?;
+    let format = flags.format()?;
     refuse_if!(name.is_empty(), "a type is required, as storage:types:list shows them");
-    let shown = Shown::of(types::find(name)?, context);
+    let shown = Shown::of(types::find(&name)?, context);
     if format == Format::Json {
         context.out.json_pretty(&shown);
     } else {

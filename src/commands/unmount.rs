@@ -1,8 +1,8 @@
 //! `storage:unmount`: takes mounts away from an app. The data stays.
 
-use clap::Parser;
+use clap::Args;
 
-use super::arguments::{self, given};
+use super::arguments::{self, AppWord, given};
 use crate::context::Context;
 use crate::domain::{
     AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source, mounted_source,
@@ -11,8 +11,10 @@ use crate::ops::restart;
 use crate::ops::unmount::write;
 use crate::store::{Line, Mounted, MountsFile, Store};
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    app: AppWord,
+    mounts: Vec<String>,
     /// --all: remove every mount, or every mount of the process type
     #[arg(help_heading = arguments::OWN)]
     all: bool,
@@ -38,17 +40,16 @@ impl Which<'_> {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, app) = positional.of_app(2, context)?;
-    let targets = &positional[1..];
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let app = arguments.app.existing(context)?;
     let which = Which {
         container_dir: given(arguments.container_dir.as_deref()),
         process_type: given(arguments.process_type.as_deref()),
     };
     if arguments.all {
-        return unmount_all(&app, targets, which, context);
+        return unmount_all(&app, &arguments.mounts, which, context);
     }
-    let targets = match targets {
+    let targets = match &*arguments.mounts {
         [] => &[String::new()],
         targets => targets,
     };

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use clap::Parser;
+use clap::Args;
 use serde::Serialize;
 
 use super::arguments::{self, Output, given};
@@ -19,8 +19,9 @@ use crate::types;
 /// How wide a bar is, in characters.
 const BAR: usize = 20;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    name: String,
     /// --app: only the entries that this app mounts
     app: Option<String>,
     #[command(flatten)]
@@ -53,16 +54,13 @@ impl Row {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, app) = positional.without_app(context);
-    let (name, app) = match positional.at(0) {
-        "" => ("", given(arguments.app.as_deref()).or(app.as_deref())),
-        // An entry that is named says enough.
-        name => (name, given(arguments.app.as_deref())),
-    };
-    positional.at_most(1)?;
+    let (words, app) = arguments::without_app(words, context);
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    // An entry that is named says enough.
+    let app = app.filter(|_| arguments.name.is_empty());
+    let app = given(arguments.app.as_deref()).or(app);
     let format = arguments.output.format()?;
-    let entries = asked(name, app, context)?;
+    let entries = asked(&arguments.name, app, context)?;
     let of_docker = volumes::used(&context.environment, entries.iter().any(is_volume));
     let mut rows = Vec::with_capacity(entries.len());
     for entry in &entries {

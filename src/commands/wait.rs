@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use clap::Parser;
+use clap::Args;
 
 use super::arguments::{self, parsed};
 use crate::context::Context;
@@ -20,8 +20,9 @@ const PATIENCE_MAX: u64 = 24 * 60 * 60;
 /// How long between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    name: String,
     /// --timeout: seconds to wait (default 60)
     #[arg(help_heading = arguments::OWN)]
     timeout: Option<String>,
@@ -30,8 +31,8 @@ struct Arguments {
 /// Succeeds once the entry's directory is there, what is behind it is mounted and answers, or the cluster has bound
 /// its claim.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let entry = access::entry(positional.at(0), context)?;
+    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let entry = access::entry(&arguments.name, context)?;
     let patience = parsed(arguments.timeout.as_ref(), seconds)?;
     let begin = Instant::now();
     if !scheduler::is_elsewhere(&entry) {

@@ -1,6 +1,6 @@
 //! `storage:backups:create`: backs entries up.
 
-use clap::Parser;
+use clap::Args;
 
 use crate::commands::arguments::{self, Output, given};
 use crate::context::Context;
@@ -10,8 +10,9 @@ use crate::ops::backups::create::{self, Done, Options, Target};
 use crate::ops::{access, backups};
 use crate::render::Format;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    entry: String,
     /// --all: every entry that has data on this host, and the plugin's own store
     all: bool,
     /// --app: the entries that this app mounts
@@ -28,12 +29,11 @@ struct Arguments {
 
 /// Makes a backup of each entry. One that fails keeps none of the others from being made, and makes the status 1.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, app) = positional.without_app(context);
-    positional.at_most(1)?;
+    let (words, app) = arguments::without_app(words, context);
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
-    let app = given(arguments.app.as_deref()).or(app.as_deref());
-    let (targets, using) = match (positional.at(0), app, arguments.all) {
+    let app = given(arguments.app.as_deref()).or(app);
+    let (targets, using) = match (&*arguments.entry, app, arguments.all) {
         ("", None, true) => {
             access::must_see_every_app("--all is about the whole host", context)?;
             let mut targets = create::targets(None, context)?;
@@ -45,7 +45,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
             (create::targets(Some(&app), context)?, vec![app])
         }
         (name, None, false) if !name.is_empty() => {
-            let entry = positional.entry(0, context)?;
+            let entry = access::entry(name, context)?;
             let using = context.store.apps_mounting(&entry.name)?;
             // What has its data elsewhere is refused before anybody is asked.
             create::Source::of(&entry, context)?;

@@ -1,6 +1,6 @@
 //! `storage:backups:forget`: removes a backup.
 
-use clap::Parser;
+use clap::Args;
 
 use super::Where;
 use crate::commands::arguments::{self, Force};
@@ -10,8 +10,9 @@ use crate::ops::access;
 use crate::ops::backups::find::Found;
 use crate::ops::backups::tidy;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    backup: String,
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
@@ -20,11 +21,10 @@ struct Arguments {
 
 /// Forgets a backup. What it alone has is removed by `storage:backups:prune`.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, _) = positional.without_app(context);
-    positional.at_most(1)?;
+    let (words, _) = arguments::without_app(words, context);
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     access::must_see_every_app("a destination is the host's", context)?;
-    let found = Found::of(positional.at(0), arguments.place.given(), context)?;
+    let found = Found::of(&arguments.backup, arguments.place.given(), context)?;
     let backup = found.backup.short_id();
     let kind =
         format!("the backup of {} of {}:", found.backup.subject(), found.backup.created.shown());

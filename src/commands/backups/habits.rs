@@ -1,16 +1,16 @@
 //! `storage:backup-auth` and `storage:backup-schedule-cat`: what Dokku's plugins for services have.
 
-use crate::commands::arguments;
+use crate::commands::arguments::{self, Named};
 use crate::context::Context;
 use crate::domain::{Result, Schedule, Subject};
 use crate::ops::backups::schedules::visible;
-use crate::ops::tell_problems;
+use crate::ops::{access, tell_problems};
 
 /// Refuses credentials, which every user of the host could read among a program's arguments, and repeats none of them: what
 /// follows a name is not even read.
 pub(crate) fn auth(words: &[String], context: &mut Context) -> Result<()> {
     if words.iter().filter(|word| !word.starts_with("--")).count() < 2 {
-        arguments::positional(words, context)?;
+        arguments::parse_with_rest::<()>(words, context)?;
     }
     refuse!(
         "storage:backup-auth takes no credentials, since other users of this host see the arguments of a command; give them to a connector: dokku storage:connectors:create NAME --type s3 --endpoint URL --access-key-id ID --bucket BUCKET --secret-file PATH"
@@ -19,11 +19,11 @@ pub(crate) fn auth(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Prints each schedule, or that of an entry, as the line that a crontab would have for it.
 pub(crate) fn cat(words: &[String], context: &mut Context) -> Result<()> {
-    let positional = arguments::positional(words, context)?;
-    let (positional, _) = positional.without_app(context);
-    let entry = match positional.at(0) {
+    let (words, _) = arguments::without_app(words, context);
+    let (Named { name, .. }, _) = arguments::parse_with_rest::<Named<String>>(words, context)?;
+    let entry = match &*name {
         "" => None,
-        _ => Some(positional.entry(0, context)?.name),
+        name => Some(access::entry(name, context)?.name),
     };
     let (planned, problems) = visible(context)?;
     let mut schedules: Vec<Schedule> =

@@ -1,15 +1,15 @@
 //! `storage:backups:key`: prints the key that the backups of a destination are read with.
 
-use crate::commands::arguments;
+use crate::commands::arguments::{self, Named, no_more_than};
 use crate::context::Context;
 use crate::domain::{ConnectorName, Result};
 use crate::ops::access;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let positional = arguments::positional(words, context)?;
+    let (Named { name, .. }, rest) = arguments::parse_with_rest::<Named<String>>(words, context)?;
     access::must_see_every_app("who has the key can read every backup", context)?;
-    let name = ConnectorName::parse(positional.at(0))?;
-    arguments::no_more_than(&positional, 1)?;
+    let name = ConnectorName::parse(&name)?;
+    no_more_than(&rest, 0)?;
     let connector = context.store.existing_connector(name.as_str())?;
     let Some(key) = context.store.key(&name)? else {
         refuse_if!(

@@ -1,6 +1,6 @@
 //! `storage:backups:list`: which backups there are.
 
-use clap::Parser;
+use clap::Args;
 
 use super::Where;
 use crate::commands::arguments::{self, Output};
@@ -9,8 +9,9 @@ use crate::domain::{EntryName, Result, readable};
 use crate::ops::backups::find::{self, Backup};
 use crate::ops::tell_problems;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    entry: String,
     #[command(flatten)]
     place: Where,
     #[command(flatten)]
@@ -19,10 +20,10 @@ struct Arguments {
 
 /// Lists backups, oldest first. An entry that is gone has its backups still.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, _) = positional.without_app(context);
+    let (words, _) = arguments::without_app(words, context);
+    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
-    let entry = match positional.at(0) {
+    let entry = match &*arguments.entry {
         "" => None,
         name => Some(EntryName::parse(name)?),
     };

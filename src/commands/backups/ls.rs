@@ -1,6 +1,6 @@
 //! `storage:backups:ls`: what is in a backup.
 
-use clap::Parser;
+use clap::Args;
 
 use super::Where;
 use crate::commands::arguments::{self, Output};
@@ -10,8 +10,10 @@ use crate::ops::backups::browse::{self, Inside};
 use crate::ops::backups::find::Found;
 use crate::render::harmless;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    backup: String,
+    path: String,
     #[command(flatten)]
     place: Where,
     /// --recursive: list what is in the directories too
@@ -21,11 +23,11 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, _) = positional.without_app(context);
+    let (words, _) = arguments::without_app(words, context);
+    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
-    let found = Found::of(positional.at(0), arguments.place.given(), context)?;
-    let inside = browse::ls(&found, positional.at(1), arguments.recursive, context)?;
+    let found = Found::of(&arguments.backup, arguments.place.given(), context)?;
+    let inside = browse::ls(&found, &arguments.path, arguments.recursive, context)?;
     let headings = ["Mode", "Owner", "Size", "Changed", "Path"];
     context.out.list(format, &inside, (&headings, row), "There is nothing in it");
     Ok(())

@@ -17,15 +17,15 @@ pub(crate) mod schedules;
 pub(crate) mod unlock;
 pub(crate) mod unschedule;
 
-use clap::Parser;
+use clap::Args;
 
-use crate::commands::arguments::{Positional, given};
+use crate::commands::arguments::given;
 use crate::context::Context;
 use crate::domain::{AppName, Connector, Result, Subject};
 use crate::ops::{access, apps};
 
 /// Where a backup is looked for.
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Where {
     /// --from: connector of the destination that has the backup
     from: Option<String>,
@@ -46,8 +46,9 @@ fn destination(name: &str, context: &Context) -> Result<Connector> {
 }
 
 /// What a schedule is for, as it is said.
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Of {
+    words: Vec<String>,
     /// --all: every entry that has data on this host, and the plugin's own store
     all: bool,
     /// --app: the entries that this app mounts when the time comes
@@ -56,25 +57,24 @@ struct Of {
 
 impl Of {
     /// What it is for, the apps that have to do with it, and the words behind it. `app` is the one of the global `--app`.
-    fn subject<'a>(
+    fn subject(
         &self,
-        positional: &'a Positional,
         app: Option<&str>,
         context: &Context,
-    ) -> Result<(Subject, Vec<AppName>, &'a [String])> {
-        match (given(self.app.as_deref()).or(app), self.all) {
-            (None, true) => {
+    ) -> Result<(Subject, Vec<AppName>, &[String])> {
+        match (given(self.app.as_deref()).or(app), self.all, &*self.words) {
+            (None, true, words) => {
                 access::must_see_every_app("--all is about the whole host", context)?;
-                Ok((Subject::All, context.store.apps()?, positional))
+                Ok((Subject::All, context.store.apps()?, words))
             }
-            (Some(app), false) => {
+            (Some(app), false, words) => {
                 let app = apps::existing(&context.environment, app)?;
-                Ok((Subject::App(app.clone()), vec![app], positional))
+                Ok((Subject::App(app.clone()), vec![app], words))
             }
-            (None, false) if !positional.at(0).is_empty() => {
-                let name = positional.entry(0, context)?.name;
+            (None, false, [name, rest @ ..]) if !name.is_empty() => {
+                let name = access::entry(name, context)?.name;
                 let using = context.store.apps_mounting(&name)?;
-                Ok((Subject::Entry(name), using, positional.get(1..).unwrap_or_default()))
+                Ok((Subject::Entry(name), using, rest))
             }
             _ => Err(refusal!("name an entry, --app APP, or --all")),
         }

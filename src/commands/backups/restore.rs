@@ -1,6 +1,6 @@
 //! `storage:backups:restore`: restores a backup to a new entry, or in an entry's place.
 
-use clap::Parser;
+use clap::Args;
 
 use super::Where;
 use crate::commands::arguments::{self, Force, parsed};
@@ -11,8 +11,9 @@ use crate::ops::backups::find::Found;
 use crate::ops::backups::restore::{self, Options};
 use crate::storage::EntryLock;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    backup: String,
     #[command(flatten)]
     force: Force,
     #[command(flatten)]
@@ -30,9 +31,8 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, _) = positional.without_app(context);
-    positional.at_most(1)?;
+    let (words, _) = arguments::without_app(words, context);
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     let name = parsed(arguments.r#as.as_ref(), EntryName::parse_new)?;
     for path in &arguments.path {
         Subpath::parse(path)?;
@@ -45,7 +45,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         arguments.in_place && name.is_some(),
         "--in-place restores to the entry of the backup, --as to a new one; give one of them"
     );
-    let found = Found::of(positional.at(0), arguments.place.given(), context)?;
+    let found = Found::of(&arguments.backup, arguments.place.given(), context)?;
     let options = Options { paths: arguments.path, is_privileged: arguments.privileged };
     let backup = found.backup.short_id();
     if !arguments.in_place {

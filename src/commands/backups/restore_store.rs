@@ -1,6 +1,6 @@
 //! `storage:backups:restore-store`: brings a host's storage back on a new one.
 
-use clap::Parser;
+use clap::Args;
 
 use super::Where;
 use crate::commands::arguments::{self, Output};
@@ -11,8 +11,9 @@ use crate::ops::backups::find::Found;
 use crate::ops::backups::stored::{self, Restored};
 use crate::render::Format;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    backup: String,
     #[command(flatten)]
     place: Where,
     #[command(flatten)]
@@ -21,11 +22,10 @@ struct Arguments {
 
 /// Restores entries with their data, mounts, connectors, policy and schedules. What is here stays as it is.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    positional.at_most(1)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
     access::must_see_every_app("the store is the host's", context)?;
-    let found = Found::of_store(positional.at(0), arguments.place.given(), context)?;
+    let found = Found::of_store(&arguments.backup, arguments.place.given(), context)?;
     // What is said on the way is no part of the document.
     context.out.speak_aside(format == Format::Json);
     let restored = stored::restore(&found, context)?;

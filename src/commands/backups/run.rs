@@ -12,9 +12,8 @@ use crate::render::Format;
 /// Runs what is due, one after the other, and says nothing where that is nothing. What fails makes the status 1, and keeps
 /// nothing else from being run.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let positional = arguments::positional(words, context)?;
-    let (positional, _) = positional.without_app(context);
-    positional.at_most(0)?;
+    let (words, _) = arguments::without_app(words, context);
+    arguments::parse::<()>(words, context)?;
     // Cron is nobody of whom an access plugin knows.
     if context.environment.is_over_ssh() {
         access::must_see_every_app("schedules are run for the whole host", context)?;

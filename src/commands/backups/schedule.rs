@@ -1,6 +1,6 @@
 //! `storage:backups:schedule`: has backups made again and again.
 
-use clap::Parser;
+use clap::Args;
 
 use super::Of;
 use crate::commands::arguments::{self, given, parsed};
@@ -12,7 +12,7 @@ use crate::ops::backups::schedules::Planned;
 use crate::ops::backups::{self, create};
 use crate::ops::crontab;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
     #[command(flatten)]
     of: Of,
@@ -27,7 +27,7 @@ struct Arguments {
 }
 
 /// Which backups of each entry are kept; all without a rule.
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Rules {
     /// --keep-last: keep so many of the last backups
     #[arg(long = "keep-last")]
@@ -60,9 +60,9 @@ impl Rules {
 
 /// Sets a schedule, in the place of one that there was for the same.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, app) = positional.without_app(context);
-    let (subject, using, when) = arguments.of.subject(&positional, app.as_deref(), context)?;
+    let (words, app) = arguments::without_app(words, context);
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let (subject, using, when) = arguments.of.subject(app, context)?;
     // Over SSH, five fields come as five words.
     let expression = Expression::parse(&when.join(" "))?;
     if let Subject::Entry(name) = &subject {

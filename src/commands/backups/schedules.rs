@@ -1,7 +1,5 @@
 //! `storage:backups:schedules`: what is backed up when.
 
-use clap::Parser;
-
 use crate::commands::arguments::{self, Output};
 use crate::context::Context;
 use crate::domain::{Moment, Result, Subject};
@@ -9,15 +7,9 @@ use crate::host::clock;
 use crate::ops::backups::schedules::{Planned, visible};
 use crate::ops::tell_problems;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(flatten)]
-    output: Output,
-}
-
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, _) = arguments::parse::<Arguments>(words, context)?;
-    let format = arguments.output.format()?;
+    let (output, _) = arguments::parse_with_rest::<Output>(words, context)?;
+    let format = output.format()?;
     let (planned, problems) = visible(context)?;
     let zone = clock::zone();
     let shown =

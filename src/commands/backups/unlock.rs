@@ -1,16 +1,15 @@
 //! `storage:backups:unlock`: removes locks that nobody holds any more.
 
-use crate::commands::arguments::{self, Force};
+use crate::commands::arguments::{self, Force, Named, without_app};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::backups::{Destination, tidy};
 
 /// Says who locks a repository, and removes their locks after a confirmation.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (force, positional) = arguments::parse::<Force>(words, context)?;
-    let (positional, _) = positional.without_app(context);
-    positional.at_most(1)?;
-    let connector = super::destination(positional.at(0), context)?;
+    let (words, _) = without_app(words, context);
+    let Named { name, flags: force } = arguments::parse::<Named<String, Force>>(words, context)?;
+    let connector = super::destination(&name, context)?;
     let name = &connector.name;
     let destination = Destination::take(&connector, context)?;
     let locks = tidy::locks(&destination)?;

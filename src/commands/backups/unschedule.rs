@@ -1,24 +1,16 @@
 //! `storage:backups:unschedule`: ends a schedule.
 
-use clap::Parser;
-
 use super::Of;
 use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::crontab;
 
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(flatten)]
-    of: Of,
-}
-
 /// Ends a schedule. The backups that it made stay.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let (positional, app) = positional.without_app(context);
-    let (subject, _, rest) = arguments.of.subject(&positional, app.as_deref(), context)?;
+    let (words, app) = arguments::without_app(words, context);
+    let of = arguments::parse::<Of>(words, context)?;
+    let (subject, _, rest) = of.subject(app, context)?;
     arguments::no_more_than(rest, 0)?;
     context.store.change(|change| {
         // One that cannot be read can be removed.

@@ -1,18 +1,19 @@
 //! `storage:connectors:create`: keeps where a server is and who asks it.
 
-use clap::Parser;
+use clap::Args;
 
 use super::parts::Parts;
-use super::{Flags, no_more_than, no_secret_among};
-use crate::commands::arguments::{self, Positional};
+use super::{Flags, no_secret_among, none_behind};
+use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::connector_type::{ConnectorType, TYPES};
 use crate::domain::{Connector, ConnectorName, Error, Result};
 use crate::store::Store;
 use crate::types::nearest_first;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    name: String,
     #[command(flatten)]
     flags: Flags,
     /// --type: type of server (s3, cifs, sftp, rclone, local, rest)
@@ -21,9 +22,9 @@ struct Arguments {
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
     super::must_be_allowed(context)?;
-    let mut connector = connector(&arguments, &positional)?;
+    let mut connector = connector(&arguments, &rest)?;
     let flags = &arguments.flags;
     let existing = context.store.connector(&connector.name)?;
     if let Some(existing) = &existing {
@@ -49,9 +50,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     parts.tell(&connector, context)
 }
 
-fn connector(arguments: &Arguments, positional: &Positional) -> Result<Connector> {
-    let name = ConnectorName::parse(positional.at(0))?;
-    no_more_than(positional, 1)?;
+fn connector(arguments: &Arguments, rest: &[String]) -> Result<Connector> {
+    let name = ConnectorName::parse(&arguments.name)?;
+    none_behind(Some(&arguments.name), rest)?;
     let mut connector = Connector::new(name, named_type(arguments.r#type.as_deref())?);
     for (property, value) in arguments.flags.properties() {
         if !value.is_empty() {

@@ -1,15 +1,16 @@
 //! `storage:connectors:destroy`: forgets a connector, and its secret.
 
-use super::no_more_than;
-use crate::commands::arguments::{self, Force};
+use super::none_behind;
+use crate::commands::arguments::{self, Force, Named};
 use crate::context::Context;
 use crate::domain::{ConnectorName, Entry, Result};
 use crate::store::Store;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (force, positional) = arguments::parse::<Force>(words, context)?;
-    let name = super::existing(&positional, context)?.name;
-    no_more_than(&positional, 1)?;
+    let (Named { name, flags: force }, rest) =
+        arguments::parse_with_rest::<Named<String, Force>>(words, context)?;
+    let name = super::existing(&name, context)?.name;
+    none_behind(Some(name.as_str()), &rest)?;
     must_be_unused(&name, &context.store.entries_over(&name)?)?;
     must_not_be_scheduled(&name, &context.store)?;
     force.or_ask("connector", name.as_str(), context)?;

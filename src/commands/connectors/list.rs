@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{KEY_FILE, SECRET, no_more_than};
-use crate::commands::arguments::{self, Output};
+use super::{KEY_FILE, SECRET, none_behind};
+use crate::commands::arguments::{self, Named, Output};
 use crate::context::Context;
 use crate::domain::{Connector, Entry, EntryName, Result};
 use crate::ops::tell_problems;
@@ -71,9 +71,9 @@ impl Shown {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, positional) = arguments::parse::<Output>(words, context)?;
+    let (output, rest) = arguments::parse_with_rest::<Output>(words, context)?;
     super::must_be_allowed(context)?;
-    no_more_than(&positional, 0)?;
+    none_behind(None, &rest)?;
     let format = output.format()?;
     let (connectors, mut problems, entries) = context.store.read_consistently(|store| {
         let (connectors, problems) = store.connectors()?;
@@ -99,10 +99,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, positional) = arguments::parse::<Output>(words, context)?;
-    let connector = super::existing(&positional, context)?;
-    no_more_than(&positional, 1)?;
-    let format = output.format()?;
+    let (Named { name, flags }, rest) =
+        arguments::parse_with_rest::<Named<String, Output>>(words, context)?;
+    let connector = super::existing(&name, context)?;
+    none_behind(Some(&name), &rest)?;
+    let format = flags.format()?;
     let Entries { entries, problems } = context.store.entries()?;
     let shown = Shown::of(connector, &entries, context)?;
     if format == Format::Json {

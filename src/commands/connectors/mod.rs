@@ -11,9 +11,9 @@ pub(crate) mod test;
 
 use std::path::Path;
 
-use clap::Parser;
+use clap::Args;
 
-use super::arguments::{Positional, given};
+use super::arguments::given;
 use crate::context::Context;
 use crate::domain::connector_type::{Protocol, SCOPE};
 use crate::domain::{Connector, ConnectorName, Result, Secret, options};
@@ -30,7 +30,7 @@ const KEY_FILE: &str = "--key-file";
 const KNOWN_HOSTS_FILE: &str = "--known-hosts-file";
 
 /// What both commands that write a connector take.
-#[derive(Debug, Default, Parser)]
+#[derive(Debug, Default, Args)]
 struct Flags {
     /// --access-key-id: public part of the key; the secret part is asked for (s3)
     access_key_id: Option<String>,
@@ -101,9 +101,8 @@ impl Flags {
 }
 
 /// The connector that is named, for a caller who may see it.
-fn existing(positional: &Positional, context: &Context) -> Result<Connector> {
+fn existing(name: &str, context: &Context) -> Result<Connector> {
     must_be_allowed(context)?;
-    let name = positional.at(0);
     // What is wrong with a name is said before that there is none of it.
     ConnectorName::parse(name)?;
     context.store.existing_connector(name)
@@ -148,15 +147,10 @@ fn no_secret_among(words: &[String]) -> Result<()> {
 }
 
 /// Refuses arguments too many without repeating them: one may be a secret.
-fn no_more_than(positional: &Positional, most: usize) -> Result<()> {
-    if positional.len() <= most {
-        return Ok(());
-    }
-    let behind = match most.checked_sub(1) {
-        Some(last) => format!(" behind {:?}", positional.at(last)),
-        None => String::new(),
-    };
-    refuse!("unexpected argument{behind}; {}", secret::HOW)
+fn none_behind(last: Option<&str>, rest: &[String]) -> Result<()> {
+    let behind = last.map(|last| format!(" behind {last:?}")).unwrap_or_default();
+    refuse_if!(!rest.is_empty(), "unexpected argument{behind}; {}", secret::HOW);
+    Ok(())
 }
 
 fn stored_secret(connector: &Connector, context: &Context) -> Result<Option<Secret>> {

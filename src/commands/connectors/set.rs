@@ -1,14 +1,25 @@
 //! `storage:connectors:set`: changes a connector, its secret among it, and has what is mounted over it follow.
 
+use clap::Args;
+
 use super::parts::{Parts, is_sftp};
-use super::{Flags, SECRET, no_more_than, no_secret_among, secret};
-use crate::commands::arguments::{self, Positional};
+use super::{Flags, SECRET, no_secret_among, none_behind, secret};
+use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::connector_type::{ConnectorType, SecretForm};
+use crate::domain::text::word;
 use crate::domain::{Connector, Entry, Error, Result, options};
 use crate::ops::{restart, tell_problems};
 use crate::storage::{EntryLock, Place};
 use crate::types;
+
+#[derive(Debug, Args)]
+struct Arguments {
+    name: String,
+    property: String,
+    #[command(flatten)]
+    flags: Flags,
+}
 
 #[derive(Debug)]
 struct Changes {
@@ -19,12 +30,12 @@ struct Changes {
 }
 
 impl Changes {
-    fn of(flags: &Flags, positional: &Positional, before: &Connector) -> Result<Self> {
+    /// `rest` are the words behind the property.
+    fn of(flags: &Flags, property: &str, rest: &[String], before: &Connector) -> Result<Self> {
         let mut properties = flags.properties();
         let has_file = [&flags.secret_file, &flags.key_file, &flags.known_hosts_file]
             .iter()
             .any(|file| file.is_some());
-        let property = positional.at(1);
         refuse_if!(
             !property.is_empty() && !properties.is_empty(),
             "storage:connectors:set accepts either a property and a value or flags, not both"
@@ -35,9 +46,9 @@ impl Changes {
                 let names: Vec<&str> = known.flat_map(ConnectorType::names).collect();
                 refuse!("No property specified; there are: {}, {SECRET}", names.join(", "));
             }
-            "" => no_more_than(positional, 2)?,
+            "" => none_behind(Some(property), rest)?,
             SECRET => {
-                no_more_than(positional, 2)?;
+                none_behind(Some(property), rest)?;
                 return Ok(Self { properties, names_secret: true });
             }
             property if options::is_secret(property) => {
@@ -47,8 +58,9 @@ impl Changes {
                 );
             }
             property => {
-                no_more_than(positional, 3)?;
-                properties.push((property.to_owned(), positional.at(2).to_owned()));
+                let value = word(rest, 0);
+                none_behind(Some(value), rest.get(1..).unwrap_or_default())?;
+                properties.push((property.to_owned(), value.to_owned()));
             }
         }
         Ok(Self { properties, names_secret: flags.secret_file.is_some() })
@@ -74,16 +86,17 @@ impl Changes {
 /// Changes a connector. What is mounted over it takes up the new values.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
-    let (flags, positional) = arguments::parse::<Flags>(words, context)?;
-    let before = super::existing(&positional, context)?;
-    let changes = Changes::of(&flags, &positional, &before)?;
+    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (flags, property) = (&arguments.flags, &arguments.property);
+    let before = super::existing(&arguments.name, context)?;
+    let changes = Changes::of(flags, property, &rest, &before)?;
     let (planned, needs_secret) = changes.apply(&before)?;
     if changes.names_secret && !planned.has_secret() {
         return Err(no_secret(&planned));
     }
     super::check_place(&planned, context)?;
     let names_secret = changes.names_secret || needs_secret;
-    let mut parts = Parts::given(&planned, &flags, names_secret, context)?;
+    let mut parts = Parts::given(&planned, flags, names_secret, context)?;
     complete(&mut parts, &before, &planned, changes.names_secret, context)?;
     let name = &before.name;
     let is_changed = write(&before, &changes, &parts, context)?;
@@ -238,8 +251,8 @@ mod tests {
     }
 
     fn changes(words: &[&str]) -> Result<Changes> {
-        let positional = Positional(words.iter().map(|word| (*word).to_owned()).collect());
-        Changes::of(&Flags::default(), &positional, &nas())
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        Changes::of(&Flags::default(), &words[0], &words[1..], &nas())
     }
 
     #[test]
@@ -249,16 +262,16 @@ mod tests {
         let needs = |words: &[&str], connector: &Connector| {
             changes(words).unwrap().apply(connector).unwrap().1
         };
-        assert!(needs(&["nas", "username", "ada"], &connector));
-        assert!(!needs(&["nas", "domain", "HOME"], &connector));
+        assert!(needs(&["username", "ada"], &connector));
+        assert!(!needs(&["domain", "HOME"], &connector));
         connector.set("username", "ada").unwrap();
-        assert!(!needs(&["nas", "username", "ada"], &connector));
-        assert!(!needs(&["nas", "username"], &connector));
+        assert!(!needs(&["username", "ada"], &connector));
+        assert!(!needs(&["username"], &connector));
     }
 
     #[test]
     fn a_secret_is_no_value() {
-        for words in [["nas", "secret", "hunter2"], ["nas", "password", "hunter2"]] {
+        for words in [["secret", "hunter2"], ["password", "hunter2"]] {
             let error = changes(&words).unwrap_err().to_string();
             assert!(error.contains(SECRET_FILE) && !error.contains("hunter2"), "{error}");
         }

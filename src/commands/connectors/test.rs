@@ -1,6 +1,8 @@
 //! `storage:connectors:test`: asks the server itself.
 
-use super::no_more_than;
+use clap::Args;
+
+use super::none_behind;
 use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::{Connector, Result};
@@ -10,14 +12,20 @@ use crate::render::harmless;
 /// How many names are shown.
 const SHOWN: usize = 10;
 
+#[derive(Debug, Args)]
+struct Arguments {
+    name: String,
+    path: String,
+}
+
 /// Lists a bucket or a share over a connector, or the buckets or shares that there are; or the place of backups.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let positional = arguments::positional(words, context)?;
-    let connector = super::existing(&positional, context)?;
-    no_more_than(&positional, 2)?;
+    let (Arguments { name, path }, rest) = arguments::parse_with_rest(words, context)?;
+    let connector = super::existing(&name, context)?;
+    none_behind(Some(&path), &rest)?;
     let secret = super::stored_secret(&connector, context)?;
     context.out.flush()?;
-    let found = connectors::look(&connector, secret.as_ref(), positional.at(1), context)?;
+    let found = connectors::look(&connector, secret.as_ref(), &path, context)?;
     let count = found.names.as_ref().map(Vec::len);
     context.out.headline(&headline(&connector, found.place.as_deref(), count));
     let names = found.names.unwrap_or_default();

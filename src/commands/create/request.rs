@@ -1,8 +1,8 @@
 //! What `storage:create` was asked for: its flags, and the entry that they describe.
 
-use clap::Parser;
+use clap::Args;
 
-use crate::commands::arguments::{self, Positional, given, pairs, parsed};
+use crate::commands::arguments::{self, given, no_more_than, pairs, parsed};
 use crate::context::Context;
 use crate::domain::entry::unsupported_scheduler;
 use crate::domain::{
@@ -13,8 +13,10 @@ use crate::host::environment;
 use crate::storage::{Place, root};
 use crate::types::{self, Reach, Request};
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 pub(super) struct Arguments {
+    name: String,
+    path: String,
     /// --access-mode: PVC access mode (k3s only)
     access_mode: Option<String>,
     /// --annotation key=value: PVC annotation (repeatable)
@@ -69,20 +71,20 @@ pub(super) struct Arguments {
     r#type: Option<String>,
 }
 
-/// The entry that was asked for, and what was said for its type.
+/// The entry that was asked for, and what was said for its type; `rest` are the words too many.
 pub(super) fn entry(
     arguments: &Arguments,
-    positional: &Positional,
+    rest: &[String],
     context: &mut Context,
 ) -> Result<(Entry, Request)> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let annotations = pairs(&arguments.annotation)?;
     let labels = pairs(&arguments.label)?;
-    let name = EntryName::parse_new(positional.at(0))?;
-    positional.at_most(2)?;
+    let name = EntryName::parse_new(&arguments.name)?;
+    no_more_than(rest, 0)?;
     let default_path = root::default_path(context, name.as_str());
     let (type_name, scheduler) = type_and_scheduler(arguments)?;
-    let typed = Some(positional.at(1)).filter(|typed| !typed.is_empty());
+    let typed = given(Some(&arguments.path));
     let request = request(type_name, typed, arguments)?;
     let source = match typed {
         _ if !type_name.is_empty() => None,

@@ -1,8 +1,8 @@
 //! `storage:snapshots:create`: keeps an entry's data as it is now.
 
-use clap::Parser;
+use clap::Args;
 
-use crate::commands::arguments;
+use crate::commands::arguments::{self, EntryWord};
 use crate::context::Context;
 use crate::domain::{Entry, Made, Moment, Result, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
@@ -10,18 +10,19 @@ use crate::ops::snapshots::{must_be_free, pause};
 use crate::storage::{SnapshotKind, Staged, clear_staged, snapshots};
 use crate::types;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    entry: EntryWord,
+    name: String,
     /// --pause: pause the containers that mount the entry while the snapshot is made
     pause: bool,
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    positional.at_most(2)?;
-    let (entry, _lock) = positional.entry_alone(0, context)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let (entry, _lock) = arguments.entry.alone(context)?;
     let created = Moment::now();
-    let name = match positional.at(1) {
+    let name = match &*arguments.name {
         "" => SnapshotName::of_time(created),
         name => SnapshotName::parse(name)?,
     };

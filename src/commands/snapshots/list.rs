@@ -1,14 +1,15 @@
 //! `storage:snapshots:list`: which snapshots there are.
 
-use crate::commands::arguments::{self, Output};
+use crate::commands::arguments::{self, Named, Output};
 use crate::context::Context;
 use crate::domain::{EntryName, Result, Snapshot, readable};
 use crate::ops::{access, tell_problems};
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, positional) = arguments::parse::<Output>(words, context)?;
-    let format = output.format()?;
-    let entries = match positional.at(0) {
+    let (Named { name, flags }, _) =
+        arguments::parse_with_rest::<Named<String, Output>>(words, context)?;
+    let format = flags.format()?;
+    let entries = match &*name {
         "" => touchable(context)?,
         name => vec![access::entry(name, context)?.name],
     };

@@ -1,25 +1,26 @@
 //! `storage:snapshots:restore`: puts a snapshot's data in an entry's place.
 
-use clap::Parser;
+use clap::Args;
 
-use crate::commands::arguments;
+use crate::commands::arguments::{self, EntryWord};
 use crate::context::Context;
 use crate::domain::{Result, directory_name};
 use crate::ops::restore::{self, Replacement};
 use crate::ops::snapshots::existing;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    entry: EntryWord,
+    name: String,
     /// --stop: stop the running containers that mount the entry
     stop: bool,
 }
 
 /// Restores a snapshot. What it replaces is kept as a snapshot of its own.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    positional.at_most(2)?;
-    let (entry, _lock) = positional.entry_alone(0, context)?;
-    let note = existing(&entry.name, positional.at(1), &context.store)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let (entry, _lock) = arguments.entry.alone(context)?;
+    let note = existing(&entry.name, &arguments.name, &context.store)?;
     let kind = restore::check(&entry, arguments.stop, context)?;
     let by = Replacement {
         name: &directory_name(&entry.name, &note.name),

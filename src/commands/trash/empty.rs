@@ -1,6 +1,6 @@
 //! `storage:trash:empty`: removes for good what is in the trash.
 
-use clap::Parser;
+use clap::Args;
 
 use crate::commands::arguments;
 use crate::context::Context;
@@ -10,8 +10,9 @@ use crate::ops::{Places, confirmation};
 use crate::render::table;
 use crate::storage::clear_staged;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    word: String,
     /// --force: remove without confirmation
     force: bool,
     /// --yes: remove without confirmation
@@ -22,9 +23,8 @@ struct Arguments {
 
 /// Empties the trash, or removes what a word names, after it was confirmed.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    positional.at_most(1)?;
-    let word = positional.at(0);
+    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let word = &*arguments.word;
     if arguments.expired {
         if !word.is_empty() {
             refuse!("--expired is about all that is in the trash; leave {word:?} out");

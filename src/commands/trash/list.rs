@@ -1,6 +1,6 @@
 //! `storage:trash:list`: what is in the trash, and until when.
 
-use clap::Parser;
+use clap::Args;
 use serde_json::{Value, json};
 
 use crate::commands::arguments::{self, Output};
@@ -10,7 +10,7 @@ use crate::ops::access;
 use crate::ops::trash::{shown_size, usage, visible};
 use crate::render::Format;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
     #[command(flatten)]
     output: Output,
@@ -19,8 +19,7 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    positional.at_most(0)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
     let hours = context.store.policy()?.trash_hours();
     let trash = visible(context)?;

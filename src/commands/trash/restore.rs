@@ -1,8 +1,8 @@
 //! `storage:trash:restore`: puts a directory back, and registers its entry again.
 
-use clap::Parser;
+use clap::Args;
 
-use crate::commands::arguments::{self, given};
+use crate::commands::arguments::{self, given, no_more_than};
 use crate::context::Context;
 use crate::domain::{DirectoryName, Entry, EntryName, Result, Source, Trashed};
 use crate::ops::judge;
@@ -11,8 +11,9 @@ use crate::storage::{EntryLock, sized};
 use crate::store::Store;
 use crate::types;
 
-#[derive(Debug, Parser)]
+#[derive(Debug, Args)]
 struct Arguments {
+    word: String,
     /// --as: name of the restored entry
     #[arg(long = "as")]
     new_name: Option<String>,
@@ -26,12 +27,12 @@ struct Wanted {
 
 /// Takes something out of the trash: by its id, or the last one that was destroyed under a name.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, positional) = arguments::parse::<Arguments>(words, context)?;
-    let word = positional.at(0);
+    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let word = &*arguments.word;
     if word.is_empty() {
         refuse!("Please specify what to restore: an id or a name of dokku storage:trash:list");
     }
-    positional.at_most(1)?;
+    no_more_than(&rest, 0)?;
     let mut found = called(word, visible(context)?)?;
     // An id may be another one's name.
     if found.iter().any(|item| item.id.as_str() == word) {
