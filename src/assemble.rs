@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use clap::Args;
 
-use crate::commands::{arguments, exec};
+use crate::commands::arguments::{self, Args};
+use crate::commands::exec;
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind};
 use crate::domain::{Error, Result};
@@ -37,7 +37,7 @@ fn said(error: anyhow::Error) -> Error {
 }
 
 fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     let [directory] = &*rest else {
         bail!("assemble needs the directory to write, and nothing else");
     };
@@ -61,7 +61,7 @@ fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
 }
 
 fn repository_links(words: &[String], context: &mut Context) -> anyhow::Result<()> {
-    let ((), rest) = arguments::parse_with_rest(words, context)?;
+    let ((), rest) = arguments::parse_some(words, context)?;
     let [directory] = &*rest else {
         bail!("links needs the repository's directory, and nothing else");
     };

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use clap::Args;
-
-use super::arguments::{self, no_more_than};
+use super::arguments::{self, Args, no_more_than};
 use super::asked::Request;
 use crate::context::Context;
 use crate::context::row::Row;
@@ -55,7 +53,7 @@ struct Arguments {
 
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let map = Map::of(context.row);
-    let (Arguments { name, key, value }, rest) = arguments::parse_with_rest(words, context)?;
+    let (Arguments { name, key, value }, rest) = arguments::parse_some(words, context)?;
     refuse_if!(name.is_empty(), "storage entry name is required");
     refuse_if!(key.is_empty(), "No {} key specified", map.singular);
     no_more_than(&rest, 0)?;

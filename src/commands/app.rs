@@ -1,8 +1,6 @@
 //! `storage:app:*`: what is decided for one app.
 
-use clap::Args;
-
-use super::arguments::{self, AppWord, no_more_than};
+use super::arguments::{self, AppWord, Args, no_more_than};
 use super::asked::Request;
 use crate::context::Context;
 use crate::domain::Result;
@@ -17,7 +15,7 @@ struct Arguments {
 }
 
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     let app = arguments.app.existing(context)?;
     no_more_than(&rest, 0)?;
     let (property, value) = (&*arguments.property, &*arguments.value);

@@ -1,9 +1,8 @@
 //! `storage:apply`: makes an app's mounts exactly what a document says, in one step.
 
-use clap::Args;
 use serde::Deserialize;
 
-use super::arguments::{self, AppWord, no_more_than};
+use super::arguments::{self, AppWord, Args, no_more_than};
 use crate::context::Context;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, EntryName, Error, NeedId, Ownership, Phase, Phases,
@@ -55,7 +54,7 @@ struct Wanted {
 
 /// Makes the mounts of an app what the document on standard input says: all of it, or nothing.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     let app = arguments.app.existing(context)?;
     no_more_than(&rest, 0)?;
     let wanted = document()?;

@@ -5,10 +5,12 @@
 
 use std::any::TypeId;
 use std::borrow::Cow;
+use std::ffi::OsStr;
 
+pub(crate) use clap::Args;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Arg, ArgAction, Args, Command, Id};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::context::Context;
 use crate::context::row::{Kind, Row};
@@ -32,23 +34,29 @@ const WRONG_FLAGS: i32 = 2;
 /// with a dash. Refuses words behind the last one that the command takes: what is said is done, or refused. Where flags are wrong, the usage
 /// and what is wrong are said already; status 2, or 0 where help was asked for.
 pub(crate) fn parse<A: Args>(words: &[String], context: &mut Context) -> Result<A> {
-    let (arguments, rest) = parse_with_rest(words, context)?;
+    let (arguments, rest) = parse_some(words, context)?;
     no_more_than(&rest, 0)?;
     Ok(arguments)
 }
 
 /// The same with the words behind the last one, for a command that refuses something else first. Commands that only show something
 /// ignore them, as Dokku's do.
-pub(crate) fn parse_with_rest<A: Args>(
+pub(crate) fn parse_some<A: Args>(
     words: &[String],
     context: &mut Context,
 ) -> Result<(A, Vec<String>)> {
     let mut parser = command::<A>();
-    let first = parser.get_positionals().next();
-    let is_of_app =
-        first.is_some_and(|arg| arg.get_value_parser().type_id() == TypeId::of::<AppWord>());
-    let words = if is_of_app { with_app::<A>(words, context)? } else { words.into() };
-    let said = parser.try_get_matches_from_mut(&*words).and_then(|mut matches| {
+    let mut words = Cow::from(words);
+    let mut said = parser.try_get_matches_from_mut(&*words);
+    if let Ok(matches) = &said
+        && let Some(app) = missing_app(&parser, matches, context)
+    {
+        // A flag is no app.
+        AppName::parse(&app)?;
+        words.to_mut().insert(0, app);
+        said = parser.try_get_matches_from_mut(&*words);
+    }
+    let said = said.and_then(|mut matches| {
         let rest = matches.try_remove_many(REST).ok().flatten();
         Ok((A::from_arg_matches(&matches)?, rest.into_iter().flatten().collect()))
     });
@@ -75,33 +83,19 @@ pub(crate) fn parse_with_rest<A: Args>(
     Err(Error::Status(WRONG_FLAGS))
 }
 
-/// The words with the app of the global `--app` in front of them where it is not there yet.
+/// The app of the global `--app`, where the first word is to be an app and is not this one yet.
 ///
 /// Dokku puts it there itself for a plugin below `core-plugins`.
-pub(crate) fn with_app<'a, A: Args>(
-    words: &'a [String],
-    context: &Context,
-) -> Result<Cow<'a, [String]>> {
-    let Some(app) = context.environment.app_name() else {
-        return Ok(words.into());
-    };
-    let command = command::<A>();
-    let ids: Vec<_> = command.get_positionals().map(|arg| arg.get_id().clone()).collect();
-    let wanted = ids.iter().filter(|id| *id != REST).count();
-    // What is wrong with the flags is said where they are read.
-    let Ok(matches) = command.try_get_matches_from(words) else {
-        return Ok(words.into());
-    };
-    let is_typed = |id: &&Id| matches.value_source(id.as_str()) == Some(ValueSource::CommandLine);
-    let typed = ids.iter().filter(is_typed).filter_map(|id| matches.get_raw(id.as_str()));
-    let typed: Vec<_> = typed.flatten().collect();
-    let is_first = typed.first().is_some_and(|first| **first == *app);
-    if is_first && (typed.len() >= wanted || context.is_core_plugin()) {
-        return Ok(words.into());
-    }
-    // A flag is no app.
-    AppName::parse(&app)?;
-    Ok([&[app], words].concat().into())
+fn missing_app(parser: &Command, matches: &ArgMatches, context: &Context) -> Option<String> {
+    let app = context.environment.app_name()?;
+    let first = parser.get_positionals().next()?;
+    let last = parser.get_positionals().filter(|arg| arg.get_id() != REST).last()?;
+    let is_of_app = first.get_value_parser().type_id() == TypeId::of::<AppWord>();
+    let mut typed = matches.get_raw(first.get_id().as_str()).into_iter().flatten();
+    let is_there = typed.next() == Some(OsStr::new(&app))
+        && (matches.value_source(last.get_id().as_str()) == Some(ValueSource::CommandLine)
+            || context.is_core_plugin());
+    (is_of_app && !is_there).then_some(app)
 }
 
 /// The words of a command that takes no app first, without the app of the global `--app` that Dokku put in front of them; and that app.
@@ -118,16 +112,11 @@ pub(crate) fn without_app<'a>(
 
 /// What a command takes that is about one thing, with flags that others have too.
 #[derive(Debug, Args)]
-pub(crate) struct Named<N: Word, F: Args = ()> {
+pub(crate) struct Named<N: From<String> + Clone + Send + Sync + 'static, F: Args = ()> {
     pub(crate) name: N,
     #[command(flatten)]
     pub(crate) flags: F,
 }
-
-/// What the parser can make of a word.
-pub(crate) trait Word: From<String> + Clone + Send + Sync + 'static {}
-
-impl<T: From<String> + Clone + Send + Sync + 'static> Word for T {}
 
 /// The name of an entry that a command needs.
 #[derive(Debug, Clone)]

@@ -1,8 +1,6 @@
 //! `storage:clone`: a new entry with the settings of another and a copy of its data.
 
-use clap::Args;
-
-use super::arguments::{self, EntryWord};
+use super::arguments::{self, Args, EntryWord};
 use crate::context::Context;
 use crate::domain::{EntryName, Result, Source};
 use crate::host::environment;

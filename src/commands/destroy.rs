@@ -1,8 +1,6 @@
 //! `storage:destroy`: takes an entry out of the registry, and its data where that was asked for.
 
-use clap::Args;
-
-use super::arguments::{self, no_more_than};
+use super::arguments::{self, Args, no_more_than};
 use crate::context::Context;
 use crate::domain::{Entry, EntryName, Result};
 use crate::ops::destroy::{carry_out, holds_data, plan};
@@ -23,7 +21,7 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     let name = &*arguments.name;
     refuse_if!(name.is_empty(), "storage entry name is required");
     no_more_than(&rest, 0)?;

@@ -1,8 +1,6 @@
 //! `storage:doctor`: what is wrong with the storage of an app, or of every app and the store, and who uses an entry.
 
-use clap::Args;
-
-use super::arguments::{self, AppWord, Output};
+use super::arguments::{self, AppWord, Args, Output};
 use crate::checks::{
     AppImage, backups, declared, exclusive, image, noted, places, running, sources, store,
 };

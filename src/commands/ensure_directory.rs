@@ -1,8 +1,6 @@
 //! `storage:ensure-directory`: a directory in the recommended place, owned by the builder's user.
 
-use clap::Args;
-
-use super::arguments;
+use super::arguments::{self, Args};
 use crate::context::Context;
 use crate::domain::{DirectoryName, Ownership, Result, Source};
 use crate::ops::judge;

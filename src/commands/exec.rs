@@ -6,9 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
-use clap::Args;
-
-use super::arguments;
+use super::arguments::{self, Args};
 use crate::context::Context;
 use crate::docker::Docker;
 use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of};

@@ -9,7 +9,7 @@ use crate::types;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (Named { name, flags: output }, _) =
-        arguments::parse_with_rest::<Named<EntryWord, Output>>(words, context)?;
+        arguments::parse_some::<Named<EntryWord, Output>>(words, context)?;
     let entry = name.existing(context)?;
     let shown = access::shown(&entry, context);
     if output.lenient() == Format::Json {

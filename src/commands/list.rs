@@ -1,8 +1,6 @@
 //! `storage:list`: what an app mounts.
 
-use clap::Args;
-
-use super::arguments::{self, AppWord, Output};
+use super::arguments::{self, AppWord, Args, Output};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::mounts::{Row, colon_form, shared_from};
@@ -38,7 +36,7 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
     if arguments.app.is_none() && format == Format::Json {
         return list_all(context);

@@ -1,8 +1,6 @@
 //! `storage:list-entries`: what is registered.
 
-use clap::Args;
-
-use super::arguments::{self, Output};
+use super::arguments::{self, Args, Output};
 use crate::context::Context;
 use crate::domain::{AppName, Entry, Result, or_empty};
 use crate::ops::entries::visible;
@@ -23,7 +21,7 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;
     // Any other format is text, as in Dokku.
     let format = arguments.output.lenient();
     let apps_are_wanted = arguments.unused || format == Format::Table;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::{self, given};
+use super::arguments::{self, Args, given};
 use super::usage::{self, Row};
 use super::{doctor, usage::is_volume};
 use crate::context::Context;

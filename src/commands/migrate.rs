@@ -1,8 +1,6 @@
 //! `storage:migrate`: takes `-v` lines over from docker-options.
 
-use clap::Args;
-
-use super::arguments::{self, with_app};
+use super::arguments::{self, Args, no_more_than};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::apps;
@@ -10,15 +8,20 @@ use crate::ops::migrate::migrate;
 
 #[derive(Debug, Args)]
 struct Arguments {
-    app: String,
+    app: Option<String>,
     /// --all: re-migrate every app on this install
     all: bool,
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (Arguments { all, .. }, _) = arguments::parse_with_rest(words, context)?;
-    let words = if all { words.into() } else { with_app::<Arguments>(words, context)? };
-    let Arguments { app: name, .. } = arguments::parse(&words, context)?;
+    let (Arguments { mut app, all }, mut rest) = arguments::parse_some(words, context)?;
+    let global =
+        context.environment.app_name().filter(|global| !all && app.as_ref() != Some(global));
+    if let Some(global) = global {
+        rest.splice(..0, app.replace(global));
+    }
+    no_more_than(&rest, 0)?;
+    let name = app.unwrap_or_default();
     if all && !name.is_empty() {
         refuse!("storage:migrate accepts either an app name or --all, not both");
     }

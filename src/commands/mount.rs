@@ -1,8 +1,6 @@
 //! `storage:mount`: an entry, a host path or a Docker volume into an app's containers.
 
-use clap::Args;
-
-use super::arguments::{self, AppWord, given, list, no_more_than, parsed};
+use super::arguments::{self, AppWord, Args, given, list, no_more_than, parsed};
 use crate::checks::{AppImage, image};
 use crate::context::Context;
 use crate::domain::text::word;

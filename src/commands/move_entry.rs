@@ -3,9 +3,7 @@
 //! First what holds the entry is stopped, then the mounts change hands in one step of the store. Killed in between, the
 //! next call finds the mounts where they were and nothing left to stop; killed behind that, it finds them moved.
 
-use clap::Args;
-
-use super::arguments::{self, AppWord};
+use super::arguments::{self, AppWord, Args};
 use crate::checks::exclusive;
 use crate::context::Context;
 use crate::docker::{Container, containers};

@@ -1,9 +1,8 @@
 //! `storage:needs:*`: what an app declares that it needs, and which entry serves each need.
 
-use clap::Args;
 use serde::Serialize;
 
-use super::arguments::{self, AppWord, Named, Output, no_more_than};
+use super::arguments::{self, AppWord, Args, Named, Output, no_more_than};
 use crate::context::Context;
 use crate::domain::needs::{self, Mode};
 use crate::domain::{Attachment, Need, NeedId, Result};
@@ -23,7 +22,7 @@ struct Row<'a> {
 }
 
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, _) = arguments::parse_with_rest::<Named<AppWord, Output>>(words, context)?;
+    let (arguments, _) = arguments::parse_some::<Named<AppWord, Output>>(words, context)?;
     let app = arguments.name.existing(context)?;
     let format = arguments.flags.format()?;
     let declared = context.store.needs(&app)?;
@@ -63,7 +62,7 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
 
 /// Takes what an app needs from standard input, for apps without a repository.
 pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, rest) = arguments::parse_with_rest::<Named<AppWord>>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Named<AppWord>>(words, context)?;
     let app = arguments.name.existing(context)?;
     no_more_than(&rest, 0)?;
     let document = arguments::standard_input("the needs have", LARGEST)?;
@@ -86,7 +85,7 @@ struct Link {
 
 /// Links an entry to a need; without a need, asks for each that is not served yet.
 pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
-    let (Link { app, need, entry }, rest) = arguments::parse_with_rest(words, context)?;
+    let (Link { app, need, entry }, rest) = arguments::parse_some(words, context)?;
     let app = app.existing(context)?;
     no_more_than(&rest, 0)?;
     match (&*need, &*entry) {
@@ -105,7 +104,7 @@ struct Unlink {
 }
 
 pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
-    let (Unlink { app, need }, rest) = arguments::parse_with_rest(words, context)?;
+    let (Unlink { app, need }, rest) = arguments::parse_some(words, context)?;
     let app = app.existing(context)?;
     no_more_than(&rest, 0)?;
     let id = NeedId::parse(&need)?;

@@ -1,8 +1,6 @@
 //! `storage:policy:*`: what the operator decided for every app of the host.
 
-use clap::Args;
-
-use super::arguments::{self, no_more_than};
+use super::arguments::{self, Args, no_more_than};
 use super::asked::Request;
 use super::metrics;
 use crate::context::Context;

@@ -2,9 +2,7 @@
 
 use std::io::IsTerminal;
 
-use clap::Args;
-
-use super::arguments::{self, Output};
+use super::arguments::{self, Args, Output};
 use crate::context::Context;
 use crate::domain::{Error, Result, readable};
 use crate::ops::access;

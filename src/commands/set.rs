@@ -1,8 +1,6 @@
 //! `storage:set`: changes a property of an entry.
 
-use clap::Args;
-
-use super::arguments::{self, no_more_than, pairs};
+use super::arguments::{self, Args, no_more_than, pairs};
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope, hooks, is_of};
 use crate::ops::update::update;
@@ -196,7 +194,7 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
 
 /// Changes properties of an entry; the directory follows where its mode or owner was named, the cluster always.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     let changes = Changes::of(&arguments)?;
     no_more_than(&rest, 0)?;
     let name = &*arguments.name;

@@ -1,8 +1,6 @@
 //! `storage:share` and `storage:unshare`: an app gets whatever another mounts, now and later.
 
-use clap::Args;
-
-use super::arguments::{self, AppWord};
+use super::arguments::{self, AppWord, Args};
 use crate::context::Context;
 use crate::domain::{AppName, Error, Result, Share};
 use crate::ops::share::name;

@@ -1,8 +1,6 @@
 //! `storage:unmount`: takes mounts away from an app. The data stays.
 
-use clap::Args;
-
-use super::arguments::{self, AppWord, given};
+use super::arguments::{self, AppWord, Args, given};
 use crate::context::Context;
 use crate::domain::{
     AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source, mounted_source,

@@ -3,10 +3,9 @@
 use std::io::IsTerminal;
 use std::path::Path;
 
-use clap::Args;
 use serde::Serialize;
 
-use super::arguments::{self, Output, given};
+use super::arguments::{self, Args, Output, given};
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{ByteSize, Entry, EntryName, Moment, Result, readable};

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use clap::Args;
-
-use super::arguments::{self, parsed};
+use super::arguments::{self, Args, parsed};
 use crate::context::Context;
 use crate::domain::{Entry, Error, Result, Source};
 use crate::ops::usable::sentence;
@@ -31,7 +29,7 @@ struct Arguments {
 /// Succeeds once the entry's directory is there, what is behind it is mounted and answers, or the cluster has bound
 /// its claim.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;
     let entry = access::entry(&arguments.name, context)?;
     let patience = parsed(arguments.timeout.as_ref(), seconds)?;
     let begin = Instant::now();

@@ -1,8 +1,6 @@
 //! `storage:backups:create`: backs entries up.
 
-use clap::Args;
-
-use crate::commands::arguments::{self, Output, given};
+use crate::commands::arguments::{self, Args, Output, given};
 use crate::context::Context;
 use crate::domain::backup_reference::short;
 use crate::domain::{Error, Result, readable};

@@ -1,9 +1,7 @@
 //! `storage:backups:forget`: removes a backup.
 
-use clap::Args;
-
 use super::Where;
-use crate::commands::arguments::{self, Force};
+use crate::commands::arguments::{self, Args, Force};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::access;

@@ -1,9 +1,7 @@
 //! `storage:backups:get`: a file of a backup, on standard output.
 
-use clap::Args;
-
 use super::Where;
-use crate::commands::arguments;
+use crate::commands::arguments::{self, Args};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::backups::browse;

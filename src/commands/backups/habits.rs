@@ -10,7 +10,7 @@ use crate::ops::{access, tell_problems};
 /// follows a name is not even read.
 pub(crate) fn auth(words: &[String], context: &mut Context) -> Result<()> {
     if words.iter().filter(|word| !word.starts_with("--")).count() < 2 {
-        arguments::parse_with_rest::<()>(words, context)?;
+        arguments::parse_some::<()>(words, context)?;
     }
     refuse!(
         "storage:backup-auth takes no credentials, since other users of this host see the arguments of a command; give them to a connector: dokku storage:connectors:create NAME --type s3 --endpoint URL --access-key-id ID --bucket BUCKET --secret-file PATH"
@@ -20,7 +20,7 @@ pub(crate) fn auth(words: &[String], context: &mut Context) -> Result<()> {
 /// Prints each schedule, or that of an entry, as the line that a crontab would have for it.
 pub(crate) fn cat(words: &[String], context: &mut Context) -> Result<()> {
     let (words, _) = arguments::without_app(words, context);
-    let (Named { name, .. }, _) = arguments::parse_with_rest::<Named<String>>(words, context)?;
+    let (Named { name, .. }, _) = arguments::parse_some::<Named<String>>(words, context)?;
     let entry = match &*name {
         "" => None,
         name => Some(access::entry(name, context)?.name),

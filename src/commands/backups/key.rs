@@ -6,7 +6,7 @@ use crate::domain::{ConnectorName, Result};
 use crate::ops::access;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (Named { name, .. }, rest) = arguments::parse_with_rest::<Named<String>>(words, context)?;
+    let (Named { name, .. }, rest) = arguments::parse_some::<Named<String>>(words, context)?;
     access::must_see_every_app("who has the key can read every backup", context)?;
     let name = ConnectorName::parse(&name)?;
     no_more_than(&rest, 0)?;

@@ -1,9 +1,7 @@
 //! `storage:backups:list`: which backups there are.
 
-use clap::Args;
-
 use super::Where;
-use crate::commands::arguments::{self, Output};
+use crate::commands::arguments::{self, Args, Output};
 use crate::context::Context;
 use crate::domain::{EntryName, Result, readable};
 use crate::ops::backups::find::{self, Backup};
@@ -21,7 +19,7 @@ struct Arguments {
 /// Lists backups, oldest first. An entry that is gone has its backups still.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (words, _) = arguments::without_app(words, context);
-    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
     let entry = match &*arguments.entry {
         "" => None,

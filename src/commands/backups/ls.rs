@@ -1,9 +1,7 @@
 //! `storage:backups:ls`: what is in a backup.
 
-use clap::Args;
-
 use super::Where;
-use crate::commands::arguments::{self, Output};
+use crate::commands::arguments::{self, Args, Output};
 use crate::context::Context;
 use crate::domain::{Result, readable};
 use crate::ops::backups::browse::{self, Inside};
@@ -24,7 +22,7 @@ struct Arguments {
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (words, _) = arguments::without_app(words, context);
-    let (arguments, _) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
     let found = Found::of(&arguments.backup, arguments.place.given(), context)?;
     let inside = browse::ls(&found, &arguments.path, arguments.recursive, context)?;

@@ -17,9 +17,7 @@ pub(crate) mod schedules;
 pub(crate) mod unlock;
 pub(crate) mod unschedule;
 
-use clap::Args;
-
-use crate::commands::arguments::given;
+use crate::commands::arguments::{Args, given};
 use crate::context::Context;
 use crate::domain::{AppName, Connector, Result, Subject};
 use crate::ops::{access, apps};

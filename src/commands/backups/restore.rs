@@ -1,9 +1,7 @@
 //! `storage:backups:restore`: restores a backup to a new entry, or in an entry's place.
 
-use clap::Args;
-
 use super::Where;
-use crate::commands::arguments::{self, Force, parsed};
+use crate::commands::arguments::{self, Args, Force, parsed};
 use crate::context::Context;
 use crate::domain::{EntryName, Result, Subpath};
 use crate::ops::access;

@@ -1,9 +1,7 @@
 //! `storage:backups:restore-store`: brings a host's storage back on a new one.
 
-use clap::Args;
-
 use super::Where;
-use crate::commands::arguments::{self, Output};
+use crate::commands::arguments::{self, Args, Output};
 use crate::context::Context;
 use crate::domain::{Error, Result};
 use crate::ops::access;

@@ -1,9 +1,7 @@
 //! `storage:backups:schedule`: has backups made again and again.
 
-use clap::Args;
-
 use super::Of;
-use crate::commands::arguments::{self, given, parsed};
+use crate::commands::arguments::{self, Args, given, parsed};
 use crate::context::Context;
 use crate::domain::{Expression, Keep, Moment, PingAddress, Result, Schedule, Subject, Unknown};
 use crate::host::clock;

@@ -1,10 +1,8 @@
 //! `storage:connectors:create`: keeps where a server is and who asks it.
 
-use clap::Args;
-
 use super::parts::Parts;
 use super::{Flags, no_secret_among, none_behind};
-use crate::commands::arguments;
+use crate::commands::arguments::{self, Args};
 use crate::context::Context;
 use crate::domain::connector_type::{ConnectorType, TYPES};
 use crate::domain::{Connector, ConnectorName, Error, Result};
@@ -22,7 +20,7 @@ struct Arguments {
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
-    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     super::must_be_allowed(context)?;
     let mut connector = connector(&arguments, &rest)?;
     let flags = &arguments.flags;

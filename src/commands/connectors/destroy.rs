@@ -8,7 +8,7 @@ use crate::store::Store;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (Named { name, flags: force }, rest) =
-        arguments::parse_with_rest::<Named<String, Force>>(words, context)?;
+        arguments::parse_some::<Named<String, Force>>(words, context)?;
     let name = super::existing(&name, context)?.name;
     none_behind(Some(name.as_str()), &rest)?;
     must_be_unused(&name, &context.store.entries_over(&name)?)?;

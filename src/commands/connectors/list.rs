@@ -71,7 +71,7 @@ impl Shown {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, rest) = arguments::parse_with_rest::<Output>(words, context)?;
+    let (output, rest) = arguments::parse_some::<Output>(words, context)?;
     super::must_be_allowed(context)?;
     none_behind(None, &rest)?;
     let format = output.format()?;
@@ -100,7 +100,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
     let (Named { name, flags }, rest) =
-        arguments::parse_with_rest::<Named<String, Output>>(words, context)?;
+        arguments::parse_some::<Named<String, Output>>(words, context)?;
     let connector = super::existing(&name, context)?;
     none_behind(Some(&name), &rest)?;
     let format = flags.format()?;

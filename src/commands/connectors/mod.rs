@@ -11,9 +11,7 @@ pub(crate) mod test;
 
 use std::path::Path;
 
-use clap::Args;
-
-use super::arguments::given;
+use super::arguments::{Args, given};
 use crate::context::Context;
 use crate::domain::connector_type::{Protocol, SCOPE};
 use crate::domain::{Connector, ConnectorName, Result, Secret, options};

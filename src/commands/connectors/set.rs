@@ -1,10 +1,8 @@
 //! `storage:connectors:set`: changes a connector, its secret among it, and has what is mounted over it follow.
 
-use clap::Args;
-
 use super::parts::{Parts, is_sftp};
 use super::{Flags, SECRET, no_secret_among, none_behind, secret};
-use crate::commands::arguments;
+use crate::commands::arguments::{self, Args};
 use crate::context::Context;
 use crate::domain::connector_type::{ConnectorType, SecretForm};
 use crate::domain::text::word;
@@ -86,7 +84,7 @@ impl Changes {
 /// Changes a connector. What is mounted over it takes up the new values.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
-    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     let (flags, property) = (&arguments.flags, &arguments.property);
     let before = super::existing(&arguments.name, context)?;
     let changes = Changes::of(flags, property, &rest, &before)?;

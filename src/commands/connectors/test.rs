@@ -1,9 +1,7 @@
 //! `storage:connectors:test`: asks the server itself.
 
-use clap::Args;
-
 use super::none_behind;
-use crate::commands::arguments;
+use crate::commands::arguments::{self, Args};
 use crate::context::Context;
 use crate::domain::{Connector, Result};
 use crate::ops::connectors;
@@ -20,7 +18,7 @@ struct Arguments {
 
 /// Lists a bucket or a share over a connector, or the buckets or shares that there are; or the place of backups.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (Arguments { name, path }, rest) = arguments::parse_with_rest(words, context)?;
+    let (Arguments { name, path }, rest) = arguments::parse_some(words, context)?;
     let connector = super::existing(&name, context)?;
     none_behind(Some(&path), &rest)?;
     let secret = super::stored_secret(&connector, context)?;

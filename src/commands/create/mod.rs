@@ -15,7 +15,7 @@ use crate::types::{self, Request};
 
 /// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     let recursive = arguments.chown_recursive;
     let sum = parsed(arguments.sha256.as_ref(), Sha256::parse)?;
     let (mut entry, request) = request::entry(&arguments, &rest, context)?;

@@ -1,8 +1,6 @@
 //! What `storage:create` was asked for: its flags, and the entry that they describe.
 
-use clap::Args;
-
-use crate::commands::arguments::{self, given, no_more_than, pairs, parsed};
+use crate::commands::arguments::{self, Args, given, no_more_than, pairs, parsed};
 use crate::context::Context;
 use crate::domain::entry::unsupported_scheduler;
 use crate::domain::{

@@ -1,8 +1,6 @@
 //! `storage:snapshots:create`: keeps an entry's data as it is now.
 
-use clap::Args;
-
-use crate::commands::arguments::{self, EntryWord};
+use crate::commands::arguments::{self, Args, EntryWord};
 use crate::context::Context;
 use crate::domain::{Entry, Made, Moment, Result, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;

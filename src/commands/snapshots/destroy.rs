@@ -1,8 +1,6 @@
 //! `storage:snapshots:destroy`: removes a snapshot.
 
-use clap::Args;
-
-use crate::commands::arguments::{self, EntryWord, Force};
+use crate::commands::arguments::{self, Args, EntryWord, Force};
 use crate::context::Context;
 use crate::domain::{Result, Snapshot, Source};
 use crate::ops::places;

@@ -7,7 +7,7 @@ use crate::ops::{access, tell_problems};
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (Named { name, flags }, _) =
-        arguments::parse_with_rest::<Named<String, Output>>(words, context)?;
+        arguments::parse_some::<Named<String, Output>>(words, context)?;
     let format = flags.format()?;
     let entries = match &*name {
         "" => touchable(context)?,

@@ -1,8 +1,6 @@
 //! `storage:snapshots:restore`: puts a snapshot's data in an entry's place.
 
-use clap::Args;
-
-use crate::commands::arguments::{self, EntryWord};
+use crate::commands::arguments::{self, Args, EntryWord};
 use crate::context::Context;
 use crate::domain::{Result, directory_name};
 use crate::ops::restore::{self, Replacement};

@@ -1,8 +1,6 @@
 //! `storage:trash:empty`: removes for good what is in the trash.
 
-use clap::Args;
-
-use crate::commands::arguments;
+use crate::commands::arguments::{self, Args};
 use crate::context::Context;
 use crate::domain::{Error, Result, Trashed};
 use crate::ops::trash::{called, empty_expired, remove, shown_size, usage, visible};

@@ -1,9 +1,8 @@
 //! `storage:trash:list`: what is in the trash, and until when.
 
-use clap::Args;
 use serde_json::{Value, json};
 
-use crate::commands::arguments::{self, Output};
+use crate::commands::arguments::{self, Args, Output};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::access;

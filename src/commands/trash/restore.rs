@@ -1,8 +1,6 @@
 //! `storage:trash:restore`: puts a directory back, and registers its entry again.
 
-use clap::Args;
-
-use crate::commands::arguments::{self, given, no_more_than};
+use crate::commands::arguments::{self, Args, given, no_more_than};
 use crate::context::Context;
 use crate::domain::{DirectoryName, Entry, EntryName, Result, Source, Trashed};
 use crate::ops::judge;
@@ -27,7 +25,7 @@ struct Wanted {
 
 /// Takes something out of the trash: by its id, or the last one that was destroyed under a name.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, rest) = arguments::parse_with_rest::<Arguments>(words, context)?;
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     let word = &*arguments.word;
     if word.is_empty() {
         refuse!("Please specify what to restore: an id or a name of dokku storage:trash:list");
