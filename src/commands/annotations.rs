@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::arguments::{self, Args, no_more_than};
+use super::arguments::{self, Args, no_more_than, word};
 use super::asked::Request;
 use crate::context::Context;
 use crate::context::row::Row;
-use crate::domain::text::word;
 use crate::domain::{Entry, Result};
 use crate::ops::access;
 use crate::ops::update::update;

@@ -15,10 +15,9 @@ struct Arguments {
 }
 
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
-    let app = arguments.app.existing(context)?;
+    let (Arguments { app, property, value }, rest) = arguments::parse_some(words, context)?;
+    let app = app.existing(context)?;
     no_more_than(&rest, 0)?;
-    let (property, value) = (&*arguments.property, &*arguments.value);
     if property.is_empty() {
         let names: Vec<&str> = PROPERTIES.iter().map(|(name, _)| *name).collect();
         refuse!("No property specified, there are: {}", names.join(", "));
@@ -26,14 +25,14 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let changed = context.store.change(|change| {
         let before = change.store().app_settings(&app)?;
         let mut settings = before.clone();
-        settings.set(property, value)?;
+        settings.set(&property, &value)?;
         if settings == before {
             return Ok(false);
         }
         change.write_app_settings(&app, &settings)?;
         Ok(true)
     })?;
-    let what = match (changed, value) {
+    let what = match (changed, &*value) {
         (false, _) => format!("Storage {property} of {app} is so already"),
         (true, "") => format!("Storage {property} of {app} unset"),
         (true, value) => format!("Storage {property} of {app} set to {value}"),

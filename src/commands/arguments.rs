@@ -14,7 +14,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use crate::context::Context;
 use crate::context::row::{Kind, Row};
-pub(crate) use crate::domain::text::given;
+pub(crate) use crate::domain::text::{given, word};
 use crate::domain::{AppName, Entry, Error, Result};
 use crate::fs::bounded;
 use crate::ops::{access, apps, confirmation};
@@ -56,11 +56,11 @@ pub(crate) fn parse_some<A: Args>(
         words.to_mut().insert(0, app);
         said = parser.try_get_matches_from_mut(&*words);
     }
-    let said = said.and_then(|mut matches| {
+    let read = said.and_then(|mut matches| {
         let rest = matches.try_remove_many(REST).ok().flatten();
         Ok((A::from_arg_matches(&matches)?, rest.into_iter().flatten().collect()))
     });
-    let error = match said {
+    let error = match read {
         Ok(said) => return Ok(said),
         Err(error) => error,
     };
@@ -116,6 +116,23 @@ pub(crate) struct Named<N: From<String> + Clone + Send + Sync + 'static, F: Args
     pub(crate) name: N,
     #[command(flatten)]
     pub(crate) flags: F,
+}
+
+/// The same for a command that is about something of that thing.
+#[derive(Debug, Args)]
+pub(crate) struct NamedOf<O: From<String> + Clone + Send + Sync + 'static, F: Args = ()> {
+    pub(crate) of: O,
+    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) flags: F,
+}
+
+/// What a command takes that shows an app, or all of them.
+#[derive(Debug, Args)]
+pub(crate) struct Shown {
+    pub(crate) app: Option<AppWord>,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// The name of an entry that a command needs.

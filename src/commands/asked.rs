@@ -57,8 +57,7 @@ impl Request {
 
     /// The app that is asked about, which the global `--app` names before a word does.
     pub(super) fn app(&self, context: &Context) -> Option<AppWord> {
-        let named = context.environment.app_name();
-        named.or_else(|| self.words.first().cloned()).map(AppWord::from)
+        context.environment.app_name().or_else(|| self.words.first().cloned()).map(AppWord::from)
     }
 }
 

@@ -1,21 +1,15 @@
 //! `storage:clone`: a new entry with the settings of another and a copy of its data.
 
-use super::arguments::{self, Args, EntryWord};
+use super::arguments::{self, EntryWord, NamedOf};
 use crate::context::Context;
 use crate::domain::{EntryName, Result, Source};
 use crate::host::environment;
 use crate::ops::{Origin, populate};
 use crate::storage::root;
 
-#[derive(Debug, Args)]
-struct Arguments {
-    entry: EntryWord,
-    new: String,
-}
-
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let Arguments { entry, new: name } = arguments::parse(words, context)?;
-    let original = entry.existing(context)?;
+    let NamedOf::<EntryWord> { of, name, .. } = arguments::parse(words, context)?;
+    let original = of.existing(context)?;
     refuse_if!(name.is_empty(), "the name of the new storage entry is required");
     let mut entry = original.clone();
     entry.name = EntryName::parse_new(&name)?;

@@ -1,6 +1,6 @@
 //! `storage:doctor`: what is wrong with the storage of an app, or of every app and the store, and who uses an entry.
 
-use super::arguments::{self, AppWord, Args, Output};
+use super::arguments::{self, Shown};
 use crate::checks::{
     AppImage, backups, declared, exclusive, image, noted, places, running, sources, store,
 };
@@ -12,18 +12,11 @@ use crate::ops::{access, apps};
 use crate::render::Format;
 use crate::store::{EntryCache, Mounts};
 
-#[derive(Debug, Args)]
-struct Arguments {
-    // Or the name of an entry.
-    app: Option<AppWord>,
-    #[command(flatten)]
-    output: Output,
-}
-
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let arguments = arguments::parse::<Shown>(words, context)?;
     let format = arguments.output.format()?;
     let mut findings = Vec::new();
+    // It may be the name of an entry too.
     if let Some(name) = arguments.app {
         let everywhere = containers::all(&context.environment);
         let app = name.existing(context);

@@ -9,7 +9,6 @@ use crate::storage::{EntryLock, clear_staged, root};
 #[derive(Debug, Args)]
 struct Arguments {
     directory: String,
-    ignored: Vec<String>,
     /// --chown: chown option (herokuish, heroku, paketo, root, false)
     #[arg(default_value = "herokuish")]
     chown: String,
@@ -19,12 +18,12 @@ struct Arguments {
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments = arguments::parse::<Arguments>(words, context)?;
+    let (arguments, ignored) = arguments::parse_some::<Arguments>(words, context)?;
     context
         .out
         .warn("Deprecated: please use 'storage:create' instead of 'storage:ensure-directory'");
     let name = DirectoryName::parse(&arguments.directory)?;
-    for word in &arguments.ignored {
+    for word in ignored {
         context.out.warn(&format!(
             "Ignored: {word:?}; the directory is {} in the storage root",
             name.as_str()

@@ -8,11 +8,10 @@ use crate::render::Format;
 use crate::types;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (Named { name, flags: output }, _) =
-        arguments::parse_some::<Named<EntryWord, Output>>(words, context)?;
+    let (Named::<EntryWord, Output> { name, flags }, _) = arguments::parse_some(words, context)?;
     let entry = name.existing(context)?;
     let shown = access::shown(&entry, context);
-    if output.lenient() == Format::Json {
+    if flags.lenient() == Format::Json {
         context.out.json_pretty(&shown);
         return Ok(());
     }

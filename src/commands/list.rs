@@ -1,6 +1,6 @@
 //! `storage:list`: what an app mounts.
 
-use super::arguments::{self, AppWord, Args, Output};
+use super::arguments::{self, Shown};
 use crate::context::Context;
 use crate::domain::Result;
 use crate::ops::mounts::{Row, colon_form, shared_from};
@@ -28,15 +28,8 @@ impl<'a> From<&'a Mounted> for Row<'a> {
     }
 }
 
-#[derive(Debug, Args)]
-struct Arguments {
-    app: Option<AppWord>,
-    #[command(flatten)]
-    output: Output,
-}
-
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;
+    let (arguments, _) = arguments::parse_some::<Shown>(words, context)?;
     let format = arguments.output.format()?;
     if arguments.app.is_none() && format == Format::Json {
         return list_all(context);

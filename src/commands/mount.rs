@@ -1,9 +1,8 @@
 //! `storage:mount`: an entry, a host path or a Docker volume into an app's containers.
 
-use super::arguments::{self, AppWord, Args, given, list, no_more_than, parsed};
+use super::arguments::{self, AppWord, Args, given, list, no_more_than, parsed, word};
 use crate::checks::{AppImage, image};
 use crate::context::Context;
-use crate::domain::text::word;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, Error, MountSettings, MountSpec, MountString,
     Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions, as_typed,

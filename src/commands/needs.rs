@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::arguments::{self, AppWord, Args, Named, Output, no_more_than};
+use super::arguments::{self, AppWord, Args, Named, NamedOf, Output, no_more_than};
 use crate::context::Context;
 use crate::domain::needs::{self, Mode};
 use crate::domain::{Attachment, Need, NeedId, Result};
@@ -97,15 +97,9 @@ pub(crate) fn link(words: &[String], context: &mut Context) -> Result<()> {
     }
 }
 
-#[derive(Debug, Args)]
-struct Unlink {
-    app: AppWord,
-    need: String,
-}
-
 pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
-    let (Unlink { app, need }, rest) = arguments::parse_some(words, context)?;
-    let app = app.existing(context)?;
+    let (NamedOf::<AppWord> { of, name: need, .. }, rest) = arguments::parse_some(words, context)?;
+    let app = of.existing(context)?;
     no_more_than(&rest, 0)?;
     let id = NeedId::parse(&need)?;
     context.store.change(|change| {

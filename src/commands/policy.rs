@@ -1,6 +1,6 @@
 //! `storage:policy:*`: what the operator decided for every app of the host.
 
-use super::arguments::{self, Args, no_more_than};
+use super::arguments::{self, Named, no_more_than};
 use super::asked::Request;
 use super::metrics;
 use crate::context::Context;
@@ -12,15 +12,9 @@ use crate::store::Store;
 
 const KEYS: &str = "allowed-paths, jail, metrics-textfile, trash-hours, volume-options";
 
-#[derive(Debug, Args)]
-struct Arguments {
-    key: String,
-    values: Vec<String>,
-}
-
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments = arguments::parse::<Arguments>(words, context)?;
-    let (key, values) = (&*arguments.key, &*arguments.values);
+    let (Named::<String> { name, .. }, values) = arguments::parse_some(words, context)?;
+    let (key, values) = (&*name, &*values);
     access::must_see_every_app("the policy is for every app", context)?;
     // What cannot be is refused before the store is locked.
     let mut asked = Policy::default();

@@ -24,7 +24,7 @@
 //! again then. Earlier versions had the directory in `/var/lib/dokku/dokku-storage/storage`; it goes once the links
 //! point to the new one and the `install` trigger has run, and comes back into use where that fails.
 //!
-//! Where Dokku does not insert the app (the directory was put elsewhere, or a file is called directly), `with_app`
+//! Where Dokku does not insert the app (the directory was put elsewhere, or a file is called directly), `missing_app`
 //! in `src/commands/arguments.rs` does.
 //!
 //! `plugin.toml`, from which `plugin:list` takes the version, is written with the version of the program.

@@ -7,13 +7,13 @@ use crate::domain::{ConnectorName, Entry, Result};
 use crate::store::Store;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (Named { name, flags: force }, rest) =
-        arguments::parse_some::<Named<String, Force>>(words, context)?;
-    let name = super::existing(&name, context)?.name;
-    none_behind(Some(name.as_str()), &rest)?;
+    let (Named::<String, Force> { name: typed, flags }, rest) =
+        arguments::parse_some(words, context)?;
+    let name = super::existing(&typed, context)?.name;
+    none_behind(Some(&typed), &rest)?;
     must_be_unused(&name, &context.store.entries_over(&name)?)?;
     must_not_be_scheduled(&name, &context.store)?;
-    force.or_ask("connector", name.as_str(), context)?;
+    flags.or_ask("connector", name.as_str(), context)?;
     context.store.change(|change| {
         change.store().existing_connector(name.as_str())?;
         must_be_unused(&name, &change.store().entries_over(&name)?)?;

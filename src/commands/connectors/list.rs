@@ -99,8 +99,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
-    let (Named { name, flags }, rest) =
-        arguments::parse_some::<Named<String, Output>>(words, context)?;
+    let (Named::<String, Output> { name, flags }, rest) = arguments::parse_some(words, context)?;
     let connector = super::existing(&name, context)?;
     none_behind(Some(&name), &rest)?;
     let format = flags.format()?;

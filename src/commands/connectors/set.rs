@@ -2,22 +2,13 @@
 
 use super::parts::{Parts, is_sftp};
 use super::{Flags, SECRET, no_secret_among, none_behind, secret};
-use crate::commands::arguments::{self, Args};
+use crate::commands::arguments::{self, NamedOf, word};
 use crate::context::Context;
 use crate::domain::connector_type::{ConnectorType, SecretForm};
-use crate::domain::text::word;
 use crate::domain::{Connector, Entry, Error, Result, options};
 use crate::ops::{restart, tell_problems};
 use crate::storage::{EntryLock, Place};
 use crate::types;
-
-#[derive(Debug, Args)]
-struct Arguments {
-    name: String,
-    property: String,
-    #[command(flatten)]
-    flags: Flags,
-}
 
 #[derive(Debug)]
 struct Changes {
@@ -84,17 +75,17 @@ impl Changes {
 /// Changes a connector. What is mounted over it takes up the new values.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
-    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
-    let (flags, property) = (&arguments.flags, &arguments.property);
-    let before = super::existing(&arguments.name, context)?;
-    let changes = Changes::of(flags, property, &rest, &before)?;
+    let (NamedOf::<String, Flags> { of, name: property, flags }, rest) =
+        arguments::parse_some(words, context)?;
+    let before = super::existing(&of, context)?;
+    let changes = Changes::of(&flags, &property, &rest, &before)?;
     let (planned, needs_secret) = changes.apply(&before)?;
     if changes.names_secret && !planned.has_secret() {
         return Err(no_secret(&planned));
     }
     super::check_place(&planned, context)?;
     let names_secret = changes.names_secret || needs_secret;
-    let mut parts = Parts::given(&planned, flags, names_secret, context)?;
+    let mut parts = Parts::given(&planned, &flags, names_secret, context)?;
     complete(&mut parts, &before, &planned, changes.names_secret, context)?;
     let name = &before.name;
     let is_changed = write(&before, &changes, &parts, context)?;

@@ -1,7 +1,7 @@
 //! `storage:connectors:test`: asks the server itself.
 
 use super::none_behind;
-use crate::commands::arguments::{self, Args};
+use crate::commands::arguments::{self, NamedOf};
 use crate::context::Context;
 use crate::domain::{Connector, Result};
 use crate::ops::connectors;
@@ -10,16 +10,10 @@ use crate::render::harmless;
 /// How many names are shown.
 const SHOWN: usize = 10;
 
-#[derive(Debug, Args)]
-struct Arguments {
-    name: String,
-    path: String,
-}
-
 /// Lists a bucket or a share over a connector, or the buckets or shares that there are; or the place of backups.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (Arguments { name, path }, rest) = arguments::parse_some(words, context)?;
-    let connector = super::existing(&name, context)?;
+    let (NamedOf::<String> { of, name: path, .. }, rest) = arguments::parse_some(words, context)?;
+    let connector = super::existing(&of, context)?;
     none_behind(Some(&path), &rest)?;
     let secret = super::stored_secret(&connector, context)?;
     context.out.flush()?;

@@ -1,6 +1,6 @@
 //! `storage:snapshots:destroy`: removes a snapshot.
 
-use crate::commands::arguments::{self, Args, EntryWord, Force};
+use crate::commands::arguments::{self, EntryWord, Force, NamedOf};
 use crate::context::Context;
 use crate::domain::{Result, Snapshot, Source};
 use crate::ops::places;
@@ -8,23 +8,15 @@ use crate::ops::snapshots::existing;
 use crate::storage::{EntryLock, Staged, clear_staged};
 use crate::store::Store;
 
-#[derive(Debug, Args)]
-struct Arguments {
-    entry: EntryWord,
-    name: String,
-    #[command(flatten)]
-    force: Force,
-}
-
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let arguments = arguments::parse::<Arguments>(words, context)?;
-    let entry = arguments.entry.existing(context)?;
+    let arguments = arguments::parse::<NamedOf<EntryWord, Force>>(words, context)?;
+    let entry = arguments.of.existing(context)?;
     let note = existing(&entry.name, &arguments.name, &context.store)?;
     let name = &note.name;
     let place = place(&note, &context.store)?;
     places::must_be_free(cannot_go(&note), &place, None, None, context)?;
     let kind = format!("storage entry {}'s snapshot", entry.name);
-    arguments.force.or_ask(&kind, name.as_str(), context)?;
+    arguments.flags.or_ask(&kind, name.as_str(), context)?;
     let _lock = EntryLock::take(entry.name.as_str(), context)?;
     let hidden = Staged::new(entry.name.as_str(), context)?;
     let is_there = context.store.change(|change| {
