@@ -52,7 +52,9 @@ pub(crate) fn parse_some<A: Args>(
         && let Some(app) = missing_app(&parser, matches, context)
     {
         // A flag is no app.
-        AppName::parse(&app)?;
+        if app.starts_with('-') {
+            AppName::parse(&app)?;
+        }
         words.to_mut().insert(0, app);
         said = parser.try_get_matches_from_mut(&*words);
     }
@@ -103,7 +105,8 @@ pub(crate) fn without_app<'a>(
     words: &'a [String],
     context: &Context,
 ) -> (&'a [String], Option<&'a str>) {
-    let given = context.environment.app_name().filter(|_| context.is_core_plugin());
+    let is_inserted = |app: &String| !app.starts_with('-') && context.is_core_plugin();
+    let given = context.environment.app_name().filter(is_inserted);
     match words {
         [app, words @ ..] if given.as_ref() == Some(app) => (words, Some(app)),
         _ => (words, None),
