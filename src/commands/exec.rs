@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use super::arguments::{self, Args};
 use crate::context::Context;
 use crate::docker::Docker;
-use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of};
+use crate::domain::{
+    AppName, Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of,
+};
 use crate::host::plugn;
 use crate::ops::{access, apps, judge};
 use crate::storage::Place;
@@ -58,15 +60,33 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
 }
 
-/// Refuses a caller who does not see every app an entry that no app mounts, where they could not mount it themselves.
+/// Refuses what a deploy refuses: a link may lead elsewhere since the entry was mounted. A caller who does not see every app is refused
+/// what none of the apps that they see could mount.
 fn must_be_judged(entry: &Entry, context: &Context) -> Result<()> {
-    let is_restricted = apps::are_restricted(&context.environment);
-    match &entry.host_path {
-        Some(place) if is_restricted && context.store.apps_mounting(&entry.name)?.is_empty() => {
-            judge::source(place, Some(&entry.name), None, context).map(drop)
-        }
-        _ => Ok(()),
+    let Some(place) = entry.host_path.as_ref().filter(|_| entry.is_docker_local()) else {
+        return Ok(());
+    };
+    let policy = context.store.policy()?;
+    let mounting = apps::visible(&context.environment, context.store.apps_mounting(&entry.name)?)?;
+    let mut apps: Vec<Option<&AppName>> = mounting.iter().map(Some).collect();
+    if apps.is_empty() {
+        apps.push(None);
     }
+    let judged = |app| {
+        access::must_be_allowed(entry, app, &policy, context)?;
+        if apps::are_restricted(&context.environment) {
+            judge::source(place, Some(&entry.name), app, context)?;
+        }
+        Ok(())
+    };
+    let mut last = Ok(());
+    for app in apps {
+        last = judged(app);
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
 }
 
 fn check(arguments: &Arguments) -> Result<()> {

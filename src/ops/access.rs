@@ -39,7 +39,8 @@ pub(crate) fn may_touch(entry: &Entry, context: &Context) -> Result<bool> {
     Ok(!apps::are_restricted(&context.environment) || is_in_reach(entry, context)?)
 }
 
-/// Whether the caller sees an app that mounts the entry; or nobody mounts it, and nothing that it leads to is others'.
+/// Whether the caller sees an app that mounts the entry; or nobody mounts it, its scope does not leave out whom the caller sees, and nothing that
+/// it leads to is others'.
 fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
     if !is_shared(entry, context)? {
         return Ok(false);
@@ -47,8 +48,11 @@ fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
     if !context.store.apps_mounting(&entry.name)?.is_empty() {
         return Ok(true);
     }
+    if is_for_others(entry, context)? || judge::is_of_others_options(entry, context)? {
+        return Ok(false);
+    }
     let real = |entry: &Entry| -> Vec<RealPath> {
-        entry.paths().iter().map(|path| RealPath::of(Path::new(path))).collect()
+        entry.paths().iter().map(|path| judge::theirs(path, context)).collect()
     };
     let mine = real(entry);
     for other in context.store.entries()?.entries {
@@ -59,6 +63,16 @@ fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Whether an entry's scope is about apps, and the caller sees none of them.
+fn is_for_others(entry: &Entry, context: &Context) -> Result<bool> {
+    if entry.scope.is_empty() {
+        return Ok(false);
+    }
+    let mut included = context.store.apps()?;
+    included.retain(|app| entry.scope.includes(app));
+    Ok(!included.is_empty() && apps::visible(&context.environment, included)?.is_empty())
 }
 
 /// Whether nobody has the entry, or an app that the caller may see.

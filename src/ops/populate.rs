@@ -9,7 +9,7 @@ use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Sha256, directory
 use crate::fs::jail;
 use crate::ops::snapshots::existing;
 use crate::ops::web::Web;
-use crate::ops::{access, judge};
+use crate::ops::{Places, access, apps, judge};
 use crate::storage::sized::staged::Original;
 use crate::storage::snapshots::said;
 use crate::storage::{EntryLock, Place, SnapshotKind, Staged, clear_staged, root, sized};
@@ -219,6 +219,13 @@ pub(crate) fn create(
     };
     let _locks = EntryLock::take_all(vec![entry.name.as_str(), copied], context)?;
     must_be_new(&entry.name, origin, &context.store)?;
+    // Somebody may mount the place already by its path.
+    Places::with_volumes(context)?.must_be_in_scope_of(entry)?;
+    if apps::are_restricted(&context.environment)
+        && let Some(place) = &entry.host_path
+    {
+        judge::source(place, Some(&entry.name), None, context)?;
+    }
     origin.must_suit(entry)?;
     origin.attach(context)?;
     // A new store has none yet.

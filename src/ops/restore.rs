@@ -188,16 +188,14 @@ fn replace_image(
         change.write_snapshot(before)
     })?;
     let replaced = sized::staged::replace(entry, staged.name(), context);
-    // The copy goes only where what it is a copy of is in its place.
-    if replaced.is_err() && sized::attach(entry, context).is_ok() {
-        context.store.change(|change| {
-            let layout = change.store().layout().clone();
-            let place = layout.snapshot_directory(&entry.name, &before.name);
-            change.move_directory(place, aside.path());
-            change.remove_snapshot(&entry.name, &before.name)
-        })?;
+    if let Err(error) = replaced {
+        // Whoever did it may have been killed on the way, and nobody knows which of the two has the place: the copy stays.
+        let attached = sized::attach(entry, context);
+        let name = &before.name;
+        let more = attached.err().map_or_else(String::new, |error| format!("; {error}"));
+        refuse!("{error}{more}; what was there is kept as snapshot {name}");
     }
-    replaced.map(|()| true)
+    Ok(true)
 }
 
 /// Refuses where a running container has the entry mounted: it would go on with the data that is put aside. False where

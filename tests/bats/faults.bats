@@ -8,7 +8,7 @@ load helper
 ROUNDS=${TRUST_ROUNDS:-1}
 # Root's PATH has it before the real ones, where sudo runs a helper.
 SHADOW=/usr/local/sbin
-PROGRAMS=(losetup mkfs.ext4 resize2fs e2fsck)
+PROGRAMS=(losetup mkfs.ext4 resize2fs e2fsck sudo)
 is_ours() { grep -qs "^# of dokku-storage's tests" "$SHADOW/$1"; }
 before_each() {
   local program
@@ -192,6 +192,26 @@ works() {
   done >>"$HOST/worker-$number" 2>&1 </dev/null
   # Which of them are refused is the moment's.
   return 0
+}
+
+@test "what a restore replaced is kept where nobody says whether it was replaced" {
+  dokku storage:create "$DATA" --size 16M
+  echo first >"$ROOT/$DATA/file"
+  dokku storage:snapshots:create "$DATA" one
+  echo newest >"$ROOT/$DATA/file"
+  cat >"$SHADOW/sudo" <<'END'
+#!/bin/sh
+# of dokku-storage's tests
+/usr/bin/sudo "$@" || exit
+case " $* " in *size-storage-dir*" replace "*) kill -9 $$ ;; esac
+END
+  chmod +x "$SHADOW/sudo"
+  run_apart sudo -u dokku env PATH="$SHADOW:$PATH" "$DOKKU" storage:snapshots:restore "$DATA" one
+  restore_programs
+  assert_status 1
+  assert_stderr_has "what was there is kept as snapshot before-restore-"
+  dokku storage:wait "$DATA"
+  assert_equal newest "$(cat "$ROOT/.snapshot-$DATA@before-restore-"*/file)"
 }
 
 @test "many commands at once, through sudo and with hidepid, lose nothing that was written" {

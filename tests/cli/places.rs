@@ -676,6 +676,103 @@ fn a_volume_that_was_changed_by_hand_is_judged_at_the_deploy() {
     }
 }
 
+/// A container that has a directory may put a link in the place of a part of it that is mounted, too.
+#[test]
+fn a_link_that_was_made_after_the_mount_is_judged_at_the_deploy_and_by_exec() {
+    for (target, reason) in [
+        ("{LIB}/data/storage/vault", "which is for apps that you cannot see only"),
+        ("{LIB}/data/storage/open", "is in use by apps that you cannot see"),
+        ("{LIB}/data/storage/open/in", "is in use by apps that you cannot see"),
+        ("{LIB}/data/storage-registry", "where the plugin has its own files"),
+        ("{LIB}/config/storage", "where the plugin has its own files"),
+    ] {
+        let session = host(&["alice", "blog"]);
+        session.prepare(&["storage:create", "vault", "--scope", "alice"]);
+        session.prepare(&["storage:create", "open"]);
+        session.prepare(&["storage:mount", "alice", "open", "--container-dir", "/open"]);
+        session.host.make_directory("lib/data/storage/open/in");
+        session.host.make_directory("lib/data/storage/mine/part");
+        limit(&session, "blog\n");
+        session.prepare(&["storage:create", "part", "{LIB}/data/storage/mine/part"]);
+        session.prepare(&["storage:mount", "blog", "part", "--container-dir", "/x"]);
+        session.host.answer("scheduler-storage-exec", "");
+        session.prepare(&["storage:exec", "part", "--", "ls"]);
+        fs::remove_dir(session.host.path("lib/data/storage/mine/part")).unwrap();
+        let place = session.host.path("lib/data/storage/mine/part");
+        symlink(session.host.expand(target), place).unwrap();
+        must_stop(&session, reason);
+        let answer = session.call(&["storage:exec", "part", "--", "ls"]).run();
+        assert_eq!(answer.status, 1, "{target}: {answer:?}");
+        assert!(
+            !answer.fired.iter().any(|fired| fired.name.contains("exec")),
+            "{target}: {answer:?}"
+        );
+    }
+}
+
+#[test]
+fn exec_goes_by_the_policy() {
+    let session = host(&["blog"]);
+    session.host.make_directory("allowed/part");
+    session.prepare(&["storage:create", "part", "{ROOT}/allowed/part"]);
+    session.prepare(&["storage:mount", "blog", "part", "--container-dir", "/x"]);
+    session.prepare(&["storage:policy:set", "allowed-paths", "{ROOT}/allowed"]);
+    session.prepare(&["storage:exec", "part", "--", "ls"]);
+    fs::remove_dir(session.host.path("allowed/part")).unwrap();
+    symlink("/etc", session.host.path("allowed/part")).unwrap();
+    let answer = session.call(&["storage:exec", "part", "--", "ls"]).run();
+    assert_eq!(answer.status, 1, "{answer:?}");
+    assert!(answer.stderr.contains("/etc"), "{answer:?}");
+}
+
+/// What an entry is for, and what only docker-options mount, is out of reach by the entry's name too.
+#[test]
+fn an_entry_for_others_does_not_exist_for_a_limited_caller() {
+    let session = host(&["alice", "blog"]);
+    session.prepare(&["storage:create", "vault", "--scope", "alice"]);
+    session.prepare(&["storage:create", "options"]);
+    session.prepare(&["storage:snapshots:create", "vault", "s"]);
+    session.prepare(&["storage:snapshots:create", "options", "s"]);
+    let line = session.host.expand("-v {LIB}/data/storage/options:/o\n");
+    session.host.write("lib/config/docker-options/alice/_default_.deploy", &line);
+    limit(&session, "blog\n");
+    for name in ["vault", "options"] {
+        let from = format!("snapshot:{name}@s");
+        for words in [
+            &["storage:exec", name, "--", "ls"][..],
+            &["storage:clone", name, "copy"],
+            &["storage:snapshots:create", name, "more"],
+            &["storage:create", "copy", "--from", &from],
+            &["storage:set", name, "scope", "blog"],
+            &["storage:set", name, "mode", "0777"],
+            &["storage:mount", "blog", name, "--container-dir", "/x"],
+            &["storage:destroy", name, "--force"],
+        ] {
+            let answer = session.call(words).run();
+            assert_eq!(answer.status, 1, "{words:?}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_scoped_is_put_where_another_app_mounts() {
+    let session = host(&["alice", "blog"]);
+    session.prepare(&["storage:create", "vault", "--scope", "alice"]);
+    session.prepare(&["storage:snapshots:create", "vault", "s"]);
+    session.prepare(&["storage:create", "gone", "--scope", "alice"]);
+    session.prepare(&["storage:destroy", "gone", "--force", "--destroy-host-dir"]);
+    session.prepare(&["storage:mount", "blog", "{LIB}/data/storage/new:/x"]);
+    for words in [
+        &["storage:clone", "vault", "new"][..],
+        &["storage:create", "new", "--from", "snapshot:vault@s"],
+        &["storage:trash:restore", "gone", "--as", "new"],
+    ] {
+        let answer = session.call(words).run();
+        assert_eq!(answer.status, 1, "{words:?}: {answer:?}");
+        assert!(answer.stderr.contains("leaves out who has it"), "{words:?}: {answer:?}");
+    }
+}
+
 #[test]
 fn what_leads_nowhere_on_the_host_is_for_everybody() {
     for options in [

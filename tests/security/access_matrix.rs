@@ -764,7 +764,7 @@ fn scopes_and_users_are_named_as_far_as_they_are_seen() {
     trial.with.restore(&trial.host.lib());
     trial.host.answer("user-auth-app", ALL);
     trial.host.must(&[
-        "storage:set free scope zebra-app",
+        "storage:set free scope zebra-app,mine",
         "storage:mount zebra-app together --container-dir /together",
     ]);
     let lines = [

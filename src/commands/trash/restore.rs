@@ -3,8 +3,8 @@
 use crate::commands::arguments::{self, Args, given, no_more_than};
 use crate::context::Context;
 use crate::domain::{DirectoryName, Entry, EntryName, Result, Source, Trashed};
-use crate::ops::judge;
 use crate::ops::trash::{called, visible};
+use crate::ops::{Places, judge};
 use crate::storage::{EntryLock, sized};
 use crate::store::Store;
 use crate::types;
@@ -125,5 +125,8 @@ fn must_be_free(item: &Trashed, wanted: &Wanted, store: &Store) -> Result<()> {
     if std::fs::symlink_metadata(&target).is_ok() {
         return taken(&format!("{} exists", target.display()));
     }
-    Ok(())
+    match &wanted.entry {
+        Some(entry) => Places::registered(store)?.must_be_in_scope_of(entry),
+        None => Ok(()),
+    }
 }

@@ -156,7 +156,11 @@ pub(crate) fn at_deploy(
     part(entry, attachment, context)?;
     let Some(Source::Volume(name)) = &entry.host_path else {
         if let Some(path) = access::judged_path(entry, context) {
-            must_not_be_reserved(&path, &resolved(&path, context)?, context)?;
+            let real = resolved(&path, context)?;
+            must_not_be_reserved(&path, &real, context)?;
+            if real.path() != Path::new(&path) {
+                must_not_lead_to_others(app, entry, &path, real, context)?;
+            }
         }
         return access::must_be_allowed(entry, Some(app), policy, context);
     };
@@ -188,10 +192,56 @@ pub(crate) fn at_deploy(
         return Ok(());
     }
     let source = entry.host_path.as_ref().map_or("", Source::as_str);
+    must_be_in_scopes(app, entry, source, &led, context)
+}
+
+/// Refuses what belongs to an entry whose scope leaves the app out.
+fn must_be_in_scopes(
+    app: &AppName,
+    entry: &Entry,
+    source: &str,
+    led: &[Led],
+    context: &Context,
+) -> Result<()> {
     for other in context.store.entries_mentioning(&["scope"])? {
         let is_other = other.name != entry.name && !other.scope.includes(app);
-        if is_other && overlaps(&led, &other) {
+        if is_other && overlaps(led, &other, context) {
             return Err(out_of_scope(source, &other, context));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a path that a link leads to what is not the app's: a container that has the directory of the link can make one after the
+/// path was judged.
+fn must_not_lead_to_others(
+    app: &AppName,
+    entry: &Entry,
+    path: &str,
+    real: RealPath,
+    context: &Context,
+) -> Result<()> {
+    let target = real.path().display().to_string();
+    let led = [(path.to_owned(), real)];
+    must_be_in_scopes(app, entry, path, &led, context)?;
+    refuse_if!(
+        is_the_stores(&led, context),
+        "{path} leads to {target}, where the plugin has its own files; remove the link and deploy again"
+    );
+    if !apps::are_restricted(&context.environment) {
+        return Ok(());
+    }
+    for other in context.store.entries()?.entries {
+        let is_named = other.name == entry.name
+            || other.paths().iter().any(|theirs| {
+                Path::new(path).starts_with(theirs) || Path::new(theirs).starts_with(path)
+            });
+        if is_named || !overlaps(&led, &other, context) {
+            continue;
+        }
+        let using = context.store.apps_mounting(&other.name)?;
+        if !using.is_empty() && !using.contains(app) {
+            return Err(in_use_by_others(path));
         }
     }
     Ok(())
@@ -252,11 +302,11 @@ fn paths(
         }
         let is_same_volume =
             matches!(source, Source::Volume(_)) && entry.host_path.as_ref() == Some(source);
-        if !is_same_volume && !overlaps(led, &entry) {
+        if !is_same_volume && !overlaps(led, &entry, context) {
             continue;
         }
         if is_restricted && !access::is_shared(&entry, context)? {
-            return Err(in_use_by_others(source));
+            return Err(in_use_by_others(source.as_str()));
         }
         if !entry.scope.is_empty() && !app.is_some_and(|app| entry.scope.includes(app)) {
             return Err(out_of_scope(source.as_str(), &entry, context));
@@ -265,15 +315,20 @@ fn paths(
     Ok(())
 }
 
-fn overlaps(led: &[Led], entry: &Entry) -> bool {
+fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
     let paths = entry.paths();
-    let theirs = paths.iter().map(|path| RealPath::of(Path::new(path)));
-    let mut theirs = theirs.filter(|theirs| led.iter().any(|(_, real)| real.overlaps(theirs)));
-    theirs.next().is_some()
+    let mut theirs = paths.iter().map(|path| theirs(path, context));
+    theirs.any(|theirs| led.iter().any(|(_, real)| real.overlaps(&theirs)))
 }
 
-fn in_use_by_others(source: &Source) -> Error {
-    refusal!("{:?} is in use by apps that you cannot see; choose another place", source.as_str())
+/// Where a path of somebody else leads. What nobody knows is as it is written.
+pub(crate) fn theirs(path: &str, context: &Context) -> RealPath {
+    let real = RealPath::of(Path::new(path));
+    if real.is_known() { real } else { resolved(path, context).unwrap_or(real) }
+}
+
+fn in_use_by_others(source: &str) -> Error {
+    refusal!("{source:?} is in use by apps that you cannot see; choose another place")
 }
 
 fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
@@ -286,36 +341,54 @@ fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
 
 /// Refuses a caller who does not see every app a path that holds what all of them have, or what is noted of it.
 fn must_not_be_everybodys(source: &Source, led: &[Led], context: &Context) -> Result<()> {
-    let layout = context.store.layout();
-    let storage = RealPath::of(layout.storage());
-    let own = [layout.registry(), layout.images(), layout.apps().to_path_buf()];
-    let own: Vec<RealPath> = own.iter().map(|path| RealPath::of(path)).collect();
-    let is_everybodys =
-        |real: &RealPath| storage.is_within(real) || own.iter().any(|own| own.overlaps(real));
-    if led.iter().any(|(_, real)| is_everybodys(real)) {
+    let storage = RealPath::of(context.store.layout().storage());
+    if led.iter().any(|(_, real)| storage.is_within(real)) || is_the_stores(led, context) {
         let why = format!("{:?} holds what belongs to every app", source.as_str());
         access::must_see_every_app(&why, context)?;
     }
     Ok(())
 }
 
+/// Whether a path has what is noted of all apps' storage, or lies in it.
+fn is_the_stores(led: &[Led], context: &Context) -> bool {
+    let layout = context.store.layout();
+    let own = [layout.registry(), layout.images(), layout.apps().to_path_buf()];
+    own.iter()
+        .map(|path| RealPath::of(path))
+        .any(|own| led.iter().any(|(_, real)| own.overlaps(real)))
+}
+
+/// Whether docker-options of an app that the caller cannot see mount what an entry has.
+pub(crate) fn is_of_others_options(entry: &Entry, context: &Context) -> Result<bool> {
+    let Some(source) = &entry.host_path else {
+        return Ok(false);
+    };
+    let led =
+        entry.paths().iter().map(|path| (path.clone(), theirs(path, context))).collect::<Vec<_>>();
+    Ok(must_not_be_of_others_options(source, &led, context).is_err())
+}
+
 /// Refuses what docker-options of an app mount that the caller cannot see.
 fn must_not_be_of_others_options(source: &Source, led: &[Led], context: &Context) -> Result<()> {
-    let all = context.store.apps()?;
-    let seen = apps::visible(&context.environment, all.clone())?;
-    for app in all.iter().filter(|app| seen.binary_search(app).is_err()) {
-        for mount in options::of_app(app, &context.store)? {
-            let is_it = if mount.source.starts_with('/') {
-                let theirs = RealPath::of(Path::new(&mount.source));
-                led.iter().any(|(_, real)| real.overlaps(&theirs))
-            } else {
-                matches!(source, Source::Volume(name) if name.as_str() == mount.source)
-            };
-            // Who mounts everything has nothing of its own there.
-            if is_it && !mount.source.trim_matches('/').is_empty() {
-                return Err(in_use_by_others(source));
-            }
+    let is_it = |mount: &options::OptionMount| {
+        let is_it = if mount.source.starts_with('/') {
+            let theirs = theirs(&mount.source, context);
+            led.iter().any(|(_, real)| real.overlaps(&theirs))
+        } else {
+            matches!(source, Source::Volume(name) if name.as_str() == mount.source)
+        };
+        // Who mounts everything has nothing of its own there.
+        is_it && !mount.source.trim_matches('/').is_empty()
+    };
+    let mut having = Vec::new();
+    for app in context.store.apps()? {
+        if options::of_app(&app, &context.store)?.iter().any(is_it) {
+            having.push(app);
         }
+    }
+    let count = having.len();
+    if count > 0 && apps::visible(&context.environment, having)?.len() < count {
+        return Err(in_use_by_others(source.as_str()));
     }
     Ok(())
 }
