@@ -13,6 +13,8 @@ for path in src/commands/*; do
 done
 cargo fmt
 
+# What does not compile removes nothing.
+cargo build --quiet --locked
 rm -rf subcommands triggers
 DOKKU_STORAGE_ROOT=$PWD/target/no-store cargo run --quiet --locked -- links .
 

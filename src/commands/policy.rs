@@ -22,7 +22,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     if let Some(directory) = &asked.metrics_textfile {
         refuse_if!(
             !context.environment.is_dokku(),
-            "metrics-textfile is for Dokku's crontab, and there is no Dokku; put this line into yours: */5 * * * * dokku-storage metrics --textfile {directory}"
+            "metrics-textfile is for Dokku's crontab, and there is no Dokku; put this line into yours: */5 * * * * dokku-storage storage:metrics --textfile {directory}"
         );
         metrics::must_be_writable(directory.as_str(), context)?;
     }

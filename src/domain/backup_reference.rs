@@ -18,8 +18,8 @@ pub(crate) fn short(id: &str) -> &str {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BackupReference {
-    /// The beginning of an id, in hexadecimal digits.
-    Id(String),
+    /// The beginning of an id, in hexadecimal digits; and, of `ENTRY@ID`, the entry that it has to be of.
+    Id { id: String, of: Option<EntryName> },
     /// `ENTRY@latest`, or `ENTRY@2026-11-20`: the last one before a moment, which is the end of the day (UTC).
     Entry { name: EntryName, before: Option<Moment> },
 }
@@ -31,14 +31,14 @@ impl BackupReference {
                 !is_id(text),
                 "{text:?} is no backup: give its id, as storage:backups:list shows it, ENTRY@latest, or ENTRY@2026-11-20"
             );
-            return Ok(Self::Id(text.to_owned()));
+            return Ok(Self::Id { id: text.to_owned(), of: None });
         };
         let name = EntryName::parse(name)?;
         if when == "latest" {
             return Ok(Self::Entry { name, before: None });
         }
         if is_id(when) {
-            return Ok(Self::Id(when.to_owned()));
+            return Ok(Self::Id { id: when.to_owned(), of: Some(name) });
         }
         match Moment::parse_rfc3339(&format!("{when}T00:00:00Z")) {
             Some(day) => Ok(Self::Entry { name, before: Some(day.plus_hours(24)) }),
@@ -52,7 +52,7 @@ impl BackupReference {
 impl std::fmt::Display for BackupReference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Id(id) => f.write_str(id),
+            Self::Id { id, .. } => f.write_str(id),
             Self::Entry { name, before: None } => write!(f, "{name}@latest"),
             Self::Entry { name, before: Some(before) } => {
                 write!(f, "of {name} before {}", before.shown())
@@ -73,8 +73,10 @@ mod tests {
     #[test]
     fn a_backup_is_named_by_its_id_or_by_entry_and_day() {
         let parse = |text: &str| BackupReference::parse(text);
-        assert_eq!(parse("18e2fec5").unwrap(), BackupReference::Id("18e2fec5".to_owned()));
-        assert_eq!(parse("blog@18e2fec5").unwrap(), BackupReference::Id("18e2fec5".to_owned()));
+        let id = "18e2fec5".to_owned();
+        assert_eq!(parse(&id).unwrap(), BackupReference::Id { id: id.clone(), of: None });
+        let of = Some(EntryName::parse("blog").unwrap());
+        assert_eq!(parse("blog@18e2fec5").unwrap(), BackupReference::Id { id, of });
         let BackupReference::Entry { name, before } = parse("blog@2026-11-20").unwrap() else {
             panic!("it is a day");
         };
@@ -82,9 +84,18 @@ mod tests {
             (name.as_str(), before.unwrap().shown().as_str()),
             ("blog", "2026-11-21 00:00 UTC")
         );
-        for bad in
-            ["", "blog", "18e2", "blog@", "@latest", "blog@yesterday", "blog@2026-13-01", "-x"]
-        {
+        for bad in [
+            "",
+            "blog",
+            "18e2",
+            "blog@",
+            "@latest",
+            "blog@yesterday",
+            "blog@2026-13-01",
+            "blog@2026-02-31",
+            "blog@2026x11x29",
+            "-x",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

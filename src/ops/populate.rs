@@ -257,6 +257,8 @@ pub(crate) fn create(
 /// Has an entry not be registered any more that cannot be used.
 fn roll_back(entry: &Entry, staged: &Staged, context: &Context) -> Result<()> {
     sized::detach(entry, context)?;
+    // Once it was attached, its image has no hidden name any more by which it is removed with the directory.
+    sized::link(entry, entry.name.as_str(), staged.name(), context)?;
     context.store.change(|change| {
         if change.store().entry(&entry.name)?.as_ref() == Some(entry) {
             let directory = change.store().layout().directory(entry.name.as_str());

@@ -67,6 +67,12 @@ last() { dokku storage:backups:list "$DATA" --format json | jq -r '.[-1].id'; }
   assert_status 1
   assert_has "To proceed, type \"$DATA\""
   assert_equal new "$(cat "$ROOT/$DATA/a")"
+  # Another entry's name before an id is a mistake.
+  local id
+  id=$(dokku storage:backups:list "$DATA" --format json | jq -r '.[0].id[:8]')
+  run dokku storage:backups:restore "$APP-other@$id" --in-place --force
+  assert_status 1
+  assert_has "backup $id is of storage entry \"$DATA\", not of \"$APP-other\""
   run dokku storage:backups:restore "$DATA@latest" --in-place --force --path sub
   assert_success
   assert_equal "new one more" "$(cat "$ROOT/$DATA/a" "$ROOT/$DATA/sub/b" "$ROOT/$DATA/c" | xargs)"

@@ -194,20 +194,39 @@ works() {
   return 0
 }
 
+# dies_after STEP COMMAND…: runs a dokku command whose sudo is killed right after the helper for images did this step.
+dies_after() {
+  local status=0
+  cat >"$SHADOW/sudo" <<END
+#!/bin/sh
+# of dokku-storage's tests
+/usr/bin/sudo "\$@" || exit
+case " \$* " in *size-storage-dir*" $1 "*) kill -9 \$\$ ;; esac
+END
+  chmod +x "$SHADOW/sudo"
+  shift
+  sudo -u dokku env PATH="$SHADOW:$PATH" "$DOKKU" "$@" || status=$?
+  restore_programs
+  return "$status"
+}
+
+@test "a clone whose image is attached when its command fails leaves nothing" {
+  dokku storage:create "$DATA" --size 16M
+  echo kept >"$ROOT/$DATA/file"
+  run_apart dies_after attach storage:clone "$DATA" "$DATA-twin"
+  assert_status 1
+  dokku storage:create "$APP-any"
+  assert_equal "$DATA.img" "$(ls -A "$IMAGES")"
+  dokku storage:clone "$DATA" "$DATA-twin"
+  assert_equal kept "$(cat "$ROOT/$DATA-twin/file")"
+}
+
 @test "what a restore replaced is kept where nobody says whether it was replaced" {
   dokku storage:create "$DATA" --size 16M
   echo first >"$ROOT/$DATA/file"
   dokku storage:snapshots:create "$DATA" one
   echo newest >"$ROOT/$DATA/file"
-  cat >"$SHADOW/sudo" <<'END'
-#!/bin/sh
-# of dokku-storage's tests
-/usr/bin/sudo "$@" || exit
-case " $* " in *size-storage-dir*" replace "*) kill -9 $$ ;; esac
-END
-  chmod +x "$SHADOW/sudo"
-  run_apart sudo -u dokku env PATH="$SHADOW:$PATH" "$DOKKU" storage:snapshots:restore "$DATA" one
-  restore_programs
+  run_apart dies_after replace storage:snapshots:restore "$DATA" one
   assert_status 1
   assert_stderr_has "what was there is kept as snapshot before-restore-"
   dokku storage:wait "$DATA"

@@ -210,12 +210,12 @@ impl Found {
         );
         let entry = match reference {
             BackupReference::Entry { name, .. } => Some(name),
-            BackupReference::Id(_) => None,
+            BackupReference::Id { .. } => None,
         };
         let (mut backups, mut problems) = all(&places, entry, context);
         backups.retain(|backup| host.is_none_or(|host| backup.host == host));
         let found = match reference {
-            BackupReference::Id(id) => of_id(id, &backups)?,
+            BackupReference::Id { id, .. } => of_id(id, &backups)?,
             BackupReference::Entry { name, before } => of_entry(name, *before, &backups)?,
         };
         let Some(backup) = found.cloned() else {
@@ -226,6 +226,16 @@ impl Found {
             }
             return Err(problems.swap_remove(0));
         };
+        if let BackupReference::Id { id, of: Some(name) } = reference
+            && backup.entry.as_ref() != Some(name)
+        {
+            match &backup.entry {
+                Some(of) => refuse!(
+                    "backup {id} is of storage entry \"{of}\", not of \"{name}\"; type {of}@{id}"
+                ),
+                None => refuse!("backup {id} is of the store, not of \"{name}\"; type {id}"),
+            }
+        }
         Ok(Self { connector: place_of(&backup, places)?, backup })
     }
 
