@@ -205,7 +205,7 @@ case " \$* " in *size-storage-dir*" $1 "*) kill -9 \$\$ ;; esac
 END
   chmod +x "$SHADOW/sudo"
   shift
-  sudo -u dokku env PATH="$SHADOW:$PATH" "$DOKKU" "$@" || status=$?
+  sudo --user=dokku env PATH="$SHADOW:$PATH" "$DOKKU" "$@" || status=$?
   restore_programs
   return "$status"
 }
