@@ -9,9 +9,7 @@ use std::path::PathBuf;
 use super::arguments::{self, Args};
 use crate::context::Context;
 use crate::docker::Docker;
-use crate::domain::{
-    AppName, Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of,
-};
+use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of};
 use crate::host::plugn;
 use crate::ops::{access, apps, judge};
 use crate::storage::Place;
@@ -60,33 +58,30 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
 }
 
-/// Refuses what a deploy refuses: a link may lead elsewhere since the entry was mounted. A caller who does not see every app is refused
-/// what none of the apps that they see could mount.
+/// Refuses what a deploy refuses, since a link may lead elsewhere by now; and, where no app mounts the entry, what the caller could not
+/// mount.
 fn must_be_judged(entry: &Entry, context: &Context) -> Result<()> {
-    let Some(place) = entry.host_path.as_ref().filter(|_| entry.is_docker_local()) else {
-        return Ok(());
-    };
     let policy = context.store.policy()?;
-    let mounting = apps::visible(&context.environment, context.store.apps_mounting(&entry.name)?)?;
-    let mut apps: Vec<Option<&AppName>> = mounting.iter().map(Some).collect();
-    if apps.is_empty() {
-        apps.push(None);
-    }
-    let judged = |app| {
-        access::must_be_allowed(entry, app, &policy, context)?;
-        if apps::are_restricted(&context.environment) {
-            judge::source(place, Some(&entry.name), app, context)?;
-        }
-        Ok(())
-    };
-    let mut last = Ok(());
-    for app in apps {
-        last = judged(app);
-        if last.is_ok() {
-            break;
+    let mut judged = None;
+    for app in apps::visible(&context.environment, context.store.apps_mounting(&entry.name)?)? {
+        let mounts = context.store.mounts_file(&app)?;
+        for attachment in mounts.attachments().filter(|of| of.entry_name == entry.name) {
+            judged = Some(judge::at_deploy(&app, entry, attachment, &policy, context));
+            if let Some(Ok(())) = judged {
+                return Ok(());
+            }
         }
     }
-    last
+    if let Some(judged) = judged {
+        return judged;
+    }
+    access::must_be_allowed(entry, None, &policy, context)?;
+    match &entry.host_path {
+        Some(place) if apps::are_restricted(&context.environment) => {
+            judge::source(place, Some(&entry.name), None, context).map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check(arguments: &Arguments) -> Result<()> {

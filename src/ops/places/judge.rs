@@ -4,7 +4,7 @@
 //! overlay, a volume driver) needs somebody who sees every app, unless the policy says otherwise (`volume-options`). Such a
 //! volume is noted in its entry, so that a deploy, which nobody calls, knows that it was looked at.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::docker::volumes::Volume;
@@ -224,19 +224,19 @@ fn must_not_lead_to_others(
     let target = real.path().display().to_string();
     let led = [(path.to_owned(), real)];
     must_be_in_scopes(app, entry, path, &led, context)?;
+    // What was named as such was judged when it was mounted.
+    let is_named = |theirs: &Path| Path::new(path).starts_with(theirs) || theirs.starts_with(path);
     refuse_if!(
-        is_the_stores(&led, context),
+        is_the_stores(&led, context) && !stores_own(context).iter().any(|own| is_named(own)),
         "{path} leads to {target}, where the plugin has its own files; remove the link and deploy again"
     );
     if !apps::are_restricted(&context.environment) {
         return Ok(());
     }
     for other in context.store.entries()?.entries {
-        let is_named = other.name == entry.name
-            || other.paths().iter().any(|theirs| {
-                Path::new(path).starts_with(theirs) || Path::new(theirs).starts_with(path)
-            });
-        if is_named || !overlaps(&led, &other, context) {
+        let is_known = other.name == entry.name
+            || other.paths().iter().any(|theirs| is_named(Path::new(theirs)));
+        if is_known || !overlaps(&led, &other, context) {
             continue;
         }
         let using = context.store.apps_mounting(&other.name)?;
@@ -351,11 +351,13 @@ fn must_not_be_everybodys(source: &Source, led: &[Led], context: &Context) -> Re
 
 /// Whether a path has what is noted of all apps' storage, or lies in it.
 fn is_the_stores(led: &[Led], context: &Context) -> bool {
+    let own = stores_own(context).map(|path| RealPath::of(&path));
+    own.iter().any(|own| led.iter().any(|(_, real)| own.overlaps(real)))
+}
+
+fn stores_own(context: &Context) -> [PathBuf; 3] {
     let layout = context.store.layout();
-    let own = [layout.registry(), layout.images(), layout.apps().to_path_buf()];
-    own.iter()
-        .map(|path| RealPath::of(path))
-        .any(|own| led.iter().any(|(_, real)| own.overlaps(real)))
+    [layout.registry(), layout.images(), layout.apps().to_path_buf()]
 }
 
 /// Whether docker-options of an app that the caller cannot see mount what an entry has.
