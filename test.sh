@@ -84,7 +84,7 @@ run_vm() {
     return
   fi
   local ok bad
-  ./install.sh --assemble target/test-plugin >"$logs/vm.log" 2>&1 || { lose vm "release binary and plugin folder"; return; }
+  ./install.sh --assemble target/test-plugin >"$logs/vm.log" 2>&1 || { lose vm "release binary and plugin directory"; return; }
   as_root tests/setup.sh >"$logs/vm.log" 2>&1 || { lose vm "packages"; return; }
   as_root nice tests/vm/run.py target/test-plugin 2>&1 | tee "$logs/vm.log"
   ok=$(grep -c '^ok ' "$logs/vm.log") bad=$(grep -c '^not ok ' "$logs/vm.log")
@@ -114,7 +114,7 @@ run_build() {
   [ -n "$build_run" ] || prepare_build
   # What cannot be built is told by the step itself.
   ! wants unit || cargo test --quiet --locked --no-run >"$logs/unit-build.log" 2>&1
-  if ended "$build_run" build; then pass build "release binary and plugin folder"; else lose build "release binary and plugin folder"; fi
+  if ended "$build_run" build; then pass build "release binary and plugin directory"; else lose build "release binary and plugin directory"; fi
   build_run=""
 }
 

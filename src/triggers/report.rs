@@ -1,4 +1,4 @@
-//! `report` and `cron-entries`: the plugin's part of what Dokku shows and schedules.
+//! `report`: the plugin's part of what Dokku shows.
 
 use crate::context::Context;
 use crate::domain::Result;
