@@ -8,16 +8,20 @@ load helper
 ROUNDS=${TRUST_ROUNDS:-1}
 # Root's PATH has it before the real ones, where sudo runs a helper.
 SHADOW=/usr/local/sbin
-PROGRAMS=(losetup mkfs.ext4 resize2fs e2fsck sudo)
+PROGRAMS=(losetup mkfs.ext4 resize2fs e2fsck)
+SHADOWED=("${PROGRAMS[@]}" sudo)
 is_ours() { grep -qs "^# of dokku-storage's tests" "$SHADOW/$1"; }
 before_each() {
   local program
   DATA="$APP-data"
-  for program in "${PROGRAMS[@]}"; do
+  for program in "${SHADOWED[@]}"; do
     [ ! -e "$SHADOW/$program" ] || is_ours "$program" || skip "THIS MACHINE HAS A $SHADOW/$program OF ITS OWN"
   done
 }
-restore_programs() { for program in "${PROGRAMS[@]}"; do ! is_ours "$program" || rm "$SHADOW/$program"; done; }
+restore_programs() {
+  local program
+  for program in "${SHADOWED[@]}"; do ! is_ours "$program" || rm "$SHADOW/$program"; done
+}
 after_each() {
   restore_programs
   drop_entries
