@@ -14,4 +14,4 @@ pub(crate) mod space;
 pub(crate) mod subvolume;
 pub(crate) mod tree;
 
-pub(crate) use real::{Identity, RealPath, missing_target, overlap};
+pub(crate) use real::{Identity, RealPath, cleaned, missing_target, overlap};

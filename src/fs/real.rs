@@ -141,7 +141,8 @@ fn says_that_there_is_no_link(error: &io::Error) -> bool {
     kinds.contains(&error.kind())
 }
 
-fn cleaned(path: &Path) -> PathBuf {
+/// A path without `.` and `..`, by the names alone.
+pub(crate) fn cleaned(path: &Path) -> PathBuf {
     let mut clean = PathBuf::new();
     for part in path.components() {
         match part {

@@ -27,11 +27,14 @@ pub use running::{Answer, Running};
 pub use snapshot::Snapshot;
 pub use stubs::Fired;
 
+/// What the crash suite kills with strace, which is cargo's program, another call of the same program goes on with.
+const IS_CRASH: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"crash");
+
 /// The program under test: the one that `DOKKU_STORAGE_BINARY` names, as for the other suites, else the one that cargo built with
 /// the tests.
 pub fn program_under_test() -> &'static str {
     static NAMED: LazyLock<Option<String>> =
-        LazyLock::new(|| std::env::var("DOKKU_STORAGE_BINARY").ok());
+        LazyLock::new(|| std::env::var("DOKKU_STORAGE_BINARY").ok().filter(|_| !IS_CRASH));
     NAMED.as_deref().unwrap_or(env!("CARGO_BIN_EXE_dokku-storage"))
 }
 

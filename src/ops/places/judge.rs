@@ -14,7 +14,7 @@ use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
     mounted_source, quoted,
 };
-use crate::fs::{RealPath, jail};
+use crate::fs::{RealPath, cleaned, jail};
 use crate::ops::places::options;
 use crate::ops::{access, apps};
 use crate::storage::StorageRoot;
@@ -158,7 +158,7 @@ pub(crate) fn at_deploy(
         if let Some(path) = access::judged_path(entry, context) {
             let real = resolved(&path, context)?;
             must_not_be_reserved(&path, &real, context)?;
-            if real.path() != Path::new(&path) {
+            if real.path() != cleaned(Path::new(&path)) {
                 must_not_lead_to_others(app, entry, &path, real, context)?;
             }
         }
@@ -225,7 +225,8 @@ fn must_not_lead_to_others(
     let led = [(path.to_owned(), real)];
     must_be_in_scopes(app, entry, path, &led, context)?;
     // What was named as such was judged when it was mounted.
-    let is_named = |theirs: &Path| Path::new(path).starts_with(theirs) || theirs.starts_with(path);
+    let written = cleaned(Path::new(path));
+    let is_named = |theirs: &Path| written.starts_with(theirs) || theirs.starts_with(&written);
     refuse_if!(
         is_the_stores(&led, context) && !stores_own(context).iter().any(|own| is_named(own)),
         "{path} leads to {target}, where the plugin has its own files; remove the link and deploy again"
