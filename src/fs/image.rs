@@ -22,6 +22,7 @@
 //! its names: an image with another name belongs to that one, unless its entry is registered.
 
 pub(crate) mod staged;
+pub(crate) use staged::IN_USE;
 mod superblock;
 
 use std::fs::File;

@@ -4,6 +4,7 @@
 use crate::context::Context;
 use crate::docker::{Container, containers};
 use crate::domain::{AppName, Entry, Error, Made, Moment, Result, Snapshot, SnapshotName};
+use crate::fs::image::IN_USE;
 use crate::ops::snapshots::{containers_with, existing, must_be_free};
 use crate::ops::{Places, access, apps, places};
 use crate::storage::{SnapshotKind, Staged, clear_staged, root, sized, snapshots};
@@ -189,8 +190,17 @@ fn replace_image(
     })?;
     let replaced = sized::staged::replace(entry, staged.name(), context);
     if let Err(error) = replaced {
-        // Whoever did it may have been killed on the way, and nobody knows which of the two has the place: the copy stays.
         let attached = sized::attach(entry, context);
+        if attached.is_ok() && error.to_string().contains(IN_USE) {
+            context.store.change(|change| {
+                let layout = change.store().layout().clone();
+                let place = layout.snapshot_directory(&entry.name, &before.name);
+                change.move_directory(place, aside.path());
+                change.remove_snapshot(&entry.name, &before.name)
+            })?;
+            return Err(error);
+        }
+        // Whoever did it may have been killed on the way, and nobody knows which of the two has the place: the copy stays.
         let name = &before.name;
         let more = attached.err().map_or_else(String::new, |error| format!("; {error}"));
         refuse!("{error}{more}; what was there is kept as snapshot {name}");

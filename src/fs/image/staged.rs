@@ -17,6 +17,9 @@ use crate::host::Program;
 /// What a file of images is called behind the name.
 const SUFFIX: &str = ".img";
 
+/// How a refusal to replace an image begins that comes before anything is changed.
+pub(crate) const IN_USE: &str = "something still uses";
+
 impl Image {
     /// Has all that was written to it on the disk, and detaches it from the place where it was filled.
     pub(crate) fn close(&self, storage: &Path, name: &str) -> Result<()> {
@@ -75,7 +78,7 @@ impl Image {
         detach(storage, name)?;
         refuse_if!(
             device.as_deref().is_some_and(is_kept),
-            "something still uses {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
+            "{IN_USE} {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
             storage.join(name).display()
         );
         let exchange = || {
