@@ -16,7 +16,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Scope, Source, Use, Whose};
-use crate::fs::{RealPath, jail};
+use crate::fs::jail;
 use crate::ops::{Places, apps, judge};
 use crate::store::no_such_entry;
 
@@ -48,16 +48,16 @@ fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
     if !context.store.apps_mounting(&entry.name)?.is_empty() {
         return Ok(true);
     }
-    if is_for_others(entry, context)? || judge::is_of_others_options(entry, context)? {
+    if is_for_others(entry, context)? {
         return Ok(false);
     }
-    let real = |entry: &Entry| -> Vec<RealPath> {
-        entry.paths().iter().map(|path| judge::theirs(path, context)).collect()
-    };
-    let mine = real(entry);
+    let mine = judge::led_by(entry, context);
+    if judge::is_of_others_options(entry, &mine, context)? {
+        return Ok(false);
+    }
     for other in context.store.entries()?.entries {
         let is_same = entry.is_volume() && entry.host_path == other.host_path;
-        let overlaps = || real(&other).iter().any(|a| mine.iter().any(|b| a.overlaps(b)));
+        let overlaps = || judge::overlaps(&mine, &other, context);
         if other.name != entry.name && (is_same || overlaps()) && !is_shared(&other, context)? {
             return Ok(false);
         }

@@ -220,7 +220,7 @@ pub(crate) fn create(
     let _locks = EntryLock::take_all(vec![entry.name.as_str(), copied], context)?;
     must_be_new(&entry.name, origin, &context.store)?;
     // Somebody may mount the place already by its path.
-    Places::with_volumes(context)?.must_be_in_scope_of(entry)?;
+    Places::must_suit_scope(entry, context)?;
     if apps::are_restricted(&context.environment)
         && let Some(place) = &entry.host_path
     {

@@ -81,10 +81,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     } else {
         None
     };
-    if !entry.scope.is_empty() {
-        // Where links and volumes lead is not asked under the lock.
-        Places::with_volumes(context)?.must_be_in_scope_of(&entry)?;
-    }
+    Places::must_suit_scope(&entry, context)?;
     let (entry, before) = register(entry, &wanted, filling.as_ref(), context)?;
     if before.is_some() {
         context.out.headline_unless_quiet(&format!(

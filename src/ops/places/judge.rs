@@ -19,7 +19,8 @@ use crate::ops::places::options;
 use crate::ops::{access, apps};
 use crate::storage::StorageRoot;
 
-type Led = (String, RealPath);
+/// A path, and where it leads.
+pub(crate) type Led = (String, RealPath);
 
 /// Where a path leads, also where Dokku's user may not look.
 pub(crate) fn resolved(path: &str, context: &Context) -> Result<RealPath> {
@@ -316,14 +317,18 @@ fn paths(
     Ok(())
 }
 
-fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
-    let paths = entry.paths();
-    let mut theirs = paths.iter().map(|path| theirs(path, context));
-    theirs.any(|theirs| led.iter().any(|(_, real)| real.overlaps(&theirs)))
+pub(crate) fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
+    let theirs = led_by(entry, context);
+    theirs.iter().any(|(_, theirs)| led.iter().any(|(_, real)| real.overlaps(theirs)))
+}
+
+/// Where an entry's paths lead.
+pub(crate) fn led_by(entry: &Entry, context: &Context) -> Vec<Led> {
+    entry.paths().into_iter().map(|path| (path.clone(), theirs(&path, context))).collect()
 }
 
 /// Where a path of somebody else leads. What nobody knows is as it is written.
-pub(crate) fn theirs(path: &str, context: &Context) -> RealPath {
+fn theirs(path: &str, context: &Context) -> RealPath {
     let real = RealPath::of(Path::new(path));
     if real.is_known() { real } else { resolved(path, context).unwrap_or(real) }
 }
@@ -361,14 +366,12 @@ fn stores_own(context: &Context) -> [PathBuf; 3] {
     [layout.registry(), layout.images(), layout.apps().to_path_buf()]
 }
 
-/// Whether docker-options of an app that the caller cannot see mount what an entry has.
-pub(crate) fn is_of_others_options(entry: &Entry, context: &Context) -> Result<bool> {
+/// Whether docker-options of an app that the caller cannot see mount what an entry has, which leads there.
+pub(crate) fn is_of_others_options(entry: &Entry, led: &[Led], context: &Context) -> Result<bool> {
     let Some(source) = &entry.host_path else {
         return Ok(false);
     };
-    let led =
-        entry.paths().iter().map(|path| (path.clone(), theirs(path, context))).collect::<Vec<_>>();
-    Ok(must_not_be_of_others_options(source, &led, context).is_err())
+    Ok(must_not_be_of_others_options(source, led, context).is_err())
 }
 
 /// Refuses what docker-options of an app mount that the caller cannot see.

@@ -226,6 +226,14 @@ impl Places {
         refused(format!("scope {scope} of storage entry \"{name}\" leaves out who has it"), uses)
     }
 
+    /// The same before the store is locked, under which is not asked where links and volumes lead.
+    pub(crate) fn must_suit_scope(entry: &Entry, context: &Context) -> Result<()> {
+        if entry.scope.is_empty() {
+            return Ok(());
+        }
+        Self::with_volumes(context)?.must_be_in_scope_of(entry)
+    }
+
     fn real(&self, path: &str) -> RealPath {
         self.real.get(path).cloned().unwrap_or_else(|| RealPath::of(Path::new(path)))
     }
