@@ -187,7 +187,14 @@ pub(crate) fn id_map(environment: &Environment) -> Option<IdMap> {
     }
 }
 
-/// The same, asked of the engine behind this host's own socket, whatever the environment says: for what root does for
+/// Where Docker keeps volumes, images and containers; `None` where it does not say.
+pub(crate) fn root_directory(environment: &Environment) -> Option<String> {
+    let words = ["info", "-f", "{\"DockerRootDir\":{{json .DockerRootDir}}}"];
+    let info = Docker(environment).get("/info", &words).found()?;
+    info["DockerRootDir"].as_str().filter(|path| !path.is_empty()).map(str::to_owned)
+}
+
+/// How an engine maps ids, asked of the one behind this host's own socket, whatever the environment says: for what root does for
 /// somebody else.
 pub(crate) fn id_map_of_this_host() -> Option<IdMap> {
     speak(SOCKET, "GET", "/info", "", LOOKING)?.found().as_ref().map(map_in)

@@ -1,5 +1,8 @@
 //! Paths on the host, in the container and inside an entry.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use crate::domain::text::{checked_text, parsed};
 use crate::domain::{Result, VolumeName};
 
@@ -123,6 +126,17 @@ impl Source {
             Self::Path(path) => path.as_str(),
             Self::Volume(name) => name.as_str(),
         }
+    }
+
+    /// Whether it is a volume in whose data a path of the host lies, where Docker's own driver keeps it
+    /// (`…/volumes/NAME/_data`).
+    pub(crate) fn keeps(&self, path: &Path) -> bool {
+        let Self::Volume(name) = self else {
+            return false;
+        };
+        let parts: Vec<&OsStr> = path.iter().collect();
+        let own = ["volumes", name.as_str(), "_data"];
+        parts.windows(own.len()).any(|parts| parts == own)
     }
 }
 

@@ -22,12 +22,11 @@
 //! its names: an image with another name belongs to that one, unless its entry is registered.
 
 pub(crate) mod staged;
-pub(crate) use staged::IN_USE;
 mod superblock;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -35,6 +34,11 @@ pub(crate) use crate::fs::image::staged::{discard, name_trashed};
 
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
 use rustix::io::FdFlags;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountFlags, fsconfig_create,
+    fsconfig_reconfigure, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick,
+    mount_remount,
+};
 
 use crate::domain::{ByteSize, Error, Layout, Result, STAGED};
 use crate::fs::{fuse, mount_points, subvolume, tree};
@@ -281,6 +285,28 @@ impl Image {
         run("losetup", &["--detach", &device])
     }
 
+    /// Lets others write to it again where it is attached.
+    pub(crate) fn release(&self, storage: &Path, name: &str) -> Result<()> {
+        let target = storage.join(name);
+        if !is_read_only(&target) {
+            return Ok(());
+        }
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        let released = tree::locate(storage, name).and_then(|top| {
+            // The mount may be read-only itself, too.
+            let place = format!("/proc/self/fd/{}", top.as_raw_fd());
+            Ok(mount_remount(place, flags, "")?)
+        });
+        released.map_err(|error| match error.kind() {
+            io::ErrorKind::ReadOnlyFilesystem => refusal!(
+                "the kernel found errors in the file system of {} and lets nobody write to it{AND}stop what uses it, then as root: umount {}, then: dokku storage:wait {name}",
+                self.shown.display(),
+                target.display()
+            ),
+            _ => Error::system("make writable", target)(error),
+        })
+    }
+
     /// Opens it, and nothing that only has its name: root mounts what is in it.
     fn open_own(&self) -> Result<File> {
         let shown = self.shown.display();
@@ -383,6 +409,40 @@ fn is_kept(device: &str) -> bool {
     is_used()
 }
 
+/// Says that somebody uses what is attached at a place.
+fn in_use(target: &Path) -> Error {
+    refusal!(
+        "something still uses {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
+        target.display()
+    )
+}
+
+/// Whether nobody can write to the file system at a place: it is held, or the kernel found errors in it.
+pub(crate) fn is_read_only(target: &Path) -> bool {
+    rustix::fs::statvfs(target)
+        .is_ok_and(|found| found.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+}
+
+/// Makes the file system at a place read-only, wherever else it is mounted, or writable again. The kernel makes none
+/// read-only of which somebody has a file open to write to it (`EBUSY`), and none writable in which it found errors (`EROFS`).
+fn set_read_only(mount: impl AsFd, wanted: bool) -> io::Result<()> {
+    let picked = fspick(mount, "", FsPickFlags::FSPICK_EMPTY_PATH | FsPickFlags::FSPICK_CLOEXEC)?;
+    fsconfig_set_flag(&picked, if wanted { "ro" } else { "rw" })?;
+    Ok(fsconfig_reconfigure(&picked)?)
+}
+
+/// Has nobody write to what is attached at a place, which somebody copies who must have all of it. Refuses where somebody is at
+/// it.
+pub(crate) fn hold(storage: &Path, name: &str) -> Result<()> {
+    let target = storage.join(name);
+    refuse_if!(attached_at(&target).is_none(), "{} is not attached", target.display());
+    let held = tree::locate(storage, name).and_then(|top| set_read_only(top, true));
+    held.map_err(|error| match error.kind() {
+        io::ErrorKind::ResourceBusy => in_use(&target),
+        _ => Error::system("make read-only", &target)(error),
+    })
+}
+
 /// Takes away what is mounted at a place.
 pub(crate) fn detach(storage: &Path, name: &str) -> Result<()> {
     let target = storage.join(name);
@@ -396,15 +456,23 @@ pub(crate) fn detach(storage: &Path, name: &str) -> Result<()> {
 
 /// Mounts an ext4, nowhere yet.
 fn mount(device: &str) -> io::Result<OwnedFd> {
-    use rustix::mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount,
-        fsopen,
+    let create = |how| {
+        let kind = fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_set_string(&kind, "source", device)?;
+        fsconfig_set_flag(&kind, how)?;
+        fsconfig_create(&kind)?;
+        let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+        fsmount(&kind, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
     };
-    let kind = fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&kind, "source", device)?;
-    fsconfig_create(&kind)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    Ok(fsmount(&kind, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
+    match create("rw") {
+        // It was held and somebody has it mounted: the kernel takes it once more as it is, and changes it then.
+        Err(rustix::io::Errno::BUSY) => {
+            let mount = create("ro")?;
+            set_read_only(&mount, false)?;
+            Ok(mount)
+        }
+        made => Ok(made?),
+    }
 }
 
 /// A path of an open file that programs which are started from now on can open.

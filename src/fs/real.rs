@@ -11,12 +11,16 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 /// How many links a path may lead through, as in the kernel.
 const MOST_LINKS: u32 = 40;
 
+/// Where the kernel shows what processes have.
+const PROCESSES: &str = "/proc";
+
 /// A path with every link in it resolved, also those that lead to nothing yet; names that do not exist stay as they
 /// are. `..` is taken away first, by the names alone, which is what Docker does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct RealPath {
     path: PathBuf,
     is_known: bool,
+    is_of_a_process: bool,
 }
 
 impl RealPath {
@@ -24,7 +28,7 @@ impl RealPath {
         let mut ahead: Vec<OsString> = cleaned(path).iter().rev().map(OsString::from).collect();
         let mut real = PathBuf::new();
         let mut links = 0;
-        let mut is_known = true;
+        let (mut is_known, mut is_of_a_process) = (true, false);
         while let Some(name) = ahead.pop() {
             if name == ".." {
                 real.pop();
@@ -34,6 +38,8 @@ impl RealPath {
             match std::fs::read_link(&next) {
                 Ok(target) if links < MOST_LINKS => {
                     links += 1;
+                    is_of_a_process |= next.starts_with(PROCESSES);
+                    is_known &= !is_of_a_process;
                     if target.is_absolute() {
                         real = PathBuf::new();
                     }
@@ -42,15 +48,25 @@ impl RealPath {
                     continue;
                 }
                 Ok(_) => {}
-                Err(error) => is_known &= says_that_there_is_no_link(&error),
+                Err(error) if says_that_there_is_no_link(&error) => {}
+                Err(_) => {
+                    is_known = false;
+                    is_of_a_process |= next.starts_with(PROCESSES);
+                }
             }
             real = next;
         }
-        Self { path: real, is_known }
+        Self { path: real, is_known, is_of_a_process }
     }
 
     pub(crate) fn resolved(path: PathBuf) -> Self {
-        Self { path, is_known: true }
+        Self { path, is_known: true, is_of_a_process: false }
+    }
+
+    /// Whether a link below `/proc` is on the way: each process has its own there (`self`, `cwd`, `root`), and Docker's
+    /// lead elsewhere.
+    pub(crate) fn is_of_a_process(&self) -> bool {
+        self.is_of_a_process
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -13,6 +13,9 @@ use super::environment::Environment;
 use crate::domain::options::masked_words;
 use crate::domain::{Error, Result};
 
+/// What comes before the number of a signal in an exit status, as in the shell.
+const SIGNALED: i32 = 128;
+
 /// What is in the client's words where the engine refused.
 const OF_DOCKER: &str = "Error response from daemon";
 
@@ -30,8 +33,13 @@ impl Answer {
 
     /// Its own words about a failure, without secrets.
     pub(crate) fn reason(&self) -> String {
-        let said = [self.stderr.trim(), self.stdout.trim(), "it did not say why"];
-        masked_words(said.into_iter().find(|said| !said.is_empty()).unwrap_or_default())
+        let said =
+            [self.stderr.trim(), self.stdout.trim()].into_iter().find(|said| !said.is_empty());
+        match (said, signal(self.status)) {
+            (Some(said), _) => masked_words(said),
+            (None, Some(signal)) => format!("it was ended by signal {signal}"),
+            (None, None) => "it did not say why".to_owned(),
+        }
     }
 }
 
@@ -347,7 +355,22 @@ impl From<Output> for Answer {
 }
 
 fn status(status: ExitStatus) -> i32 {
-    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+    status.code().unwrap_or_else(|| SIGNALED + status.signal().unwrap_or(0))
+}
+
+/// The signal that ended a program with this exit status.
+fn signal(status: i32) -> Option<i32> {
+    status.checked_sub(SIGNALED).filter(|signal| *signal > 0)
+}
+
+/// The failure of one of our own programs, which has said why, unless it was killed.
+pub(crate) fn ended(program: &str, status: i32) -> Error {
+    match signal(status) {
+        Some(signal) => refusal!(
+            "{program} was ended by signal {signal} before it was done; run the command again"
+        ),
+        None => Error::Status(1),
+    }
 }
 
 /// What makes a name one that does not come again: the time in nanoseconds, and behind a dash this process's id.

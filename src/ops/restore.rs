@@ -4,7 +4,7 @@
 use crate::context::Context;
 use crate::docker::{Container, containers};
 use crate::domain::{AppName, Entry, Error, Made, Moment, Result, Snapshot, SnapshotName};
-use crate::fs::image::IN_USE;
+use crate::fs::tree::Copied;
 use crate::ops::snapshots::{containers_with, existing, must_be_free};
 use crate::ops::{Places, access, apps, places};
 use crate::storage::{SnapshotKind, Staged, clear_staged, root, sized, snapshots};
@@ -84,6 +84,20 @@ pub(crate) fn replace(
                 entry.name, by.what)
         })?;
     }
+    must_see_it(entry, by, context)
+}
+
+/// Refuses where a deploy has started containers since somebody looked, which may still have what was there.
+fn must_see_it(entry: &Entry, by: &Replacement<'_>, context: &Context) -> Result<()> {
+    let containers = containers_with(entry, context).unwrap_or_default();
+    let (names, hides_some) = seen(&containers, context)?;
+    refuse_if!(
+        !containers.is_empty(),
+        "storage entry \"{}\" is restored from {}, but containers were started meanwhile and may still use what was there: {}; restart them",
+        entry.name,
+        by.what,
+        listed(names, hides_some)
+    );
     Ok(())
 }
 
@@ -167,8 +181,8 @@ fn replace_directory(
     })
 }
 
-/// The same where the entry's place is a mount point: what was there is copied first, and then the image is replaced,
-/// which is not attached yet. Where that fails, the entry has what it had, and the copy goes.
+/// The same where the entry's place is a mount point: what is there is held and copied first, so that nothing is written
+/// which the copy has not, and then the image is replaced. Where that fails, the entry has what it had, and the copy goes.
 fn replace_image(
     entry: &Entry,
     by: &Replacement<'_>,
@@ -177,35 +191,43 @@ fn replace_image(
     context: &mut Context,
 ) -> Result<bool> {
     let aside = Staged::new(entry.name.as_str(), context)?;
-    let copied = root::copy(entry.name.as_str(), aside.name(), context)?;
+    let copied = match hold_and_copy(entry, &aside, context) {
+        Ok(copied) => copied,
+        Err(error) => return Err(attached_again(entry, error, context)),
+    };
     before.made = copied.made;
     (before.bytes, before.files) = (Some(copied.bytes), Some(copied.files));
-    context.store.change(|change| {
+    let noted = context.store.change(|change| {
         change.store().must_be_unchanged(entry)?;
         by.must_be_there(entry, change.store())?;
         must_be_free(&entry.name, &before.name, change.store())?;
         let layout = change.store().layout().clone();
         change.move_directory(aside.path(), layout.snapshot_directory(&entry.name, &before.name));
         change.write_snapshot(before)
-    })?;
-    let replaced = sized::staged::replace(entry, staged.name(), context);
-    if let Err(error) = replaced {
-        let attached = sized::attach(entry, context);
-        if attached.is_ok() && error.to_string().contains(IN_USE) {
-            context.store.change(|change| {
-                let layout = change.store().layout().clone();
-                let place = layout.snapshot_directory(&entry.name, &before.name);
-                change.move_directory(place, aside.path());
-                change.remove_snapshot(&entry.name, &before.name)
-            })?;
-            return Err(error);
-        }
+    });
+    noted.map_err(|error| attached_again(entry, error, context))?;
+    sized::staged::replace(entry, staged.name(), context).map_err(|error| {
         // Whoever did it may have been killed on the way, and nobody knows which of the two has the place: the copy stays.
-        let name = &before.name;
-        let more = attached.err().map_or_else(String::new, |error| format!("; {error}"));
-        refuse!("{error}{more}; what was there is kept as snapshot {name}");
-    }
+        let error = attached_again(entry, error, context);
+        refusal!("{error}; what was there is kept as snapshot {}", before.name)
+    })?;
     Ok(true)
+}
+
+/// Copies what is there, which is not attached afterwards.
+fn hold_and_copy(entry: &Entry, aside: &Staged, context: &mut Context) -> Result<Copied> {
+    sized::hold(entry, context)?;
+    let copied = root::copy(entry.name.as_str(), aside.name(), context)?;
+    sized::close(entry, context)?;
+    Ok(copied)
+}
+
+/// What is said of a restore that failed, where what the entry has is attached again.
+fn attached_again(entry: &Entry, error: Error, context: &Context) -> Error {
+    match sized::attach(entry, context) {
+        Ok(()) => error,
+        Err(more) => refusal!("{error}; {more}"),
+    }
 }
 
 /// Refuses where a running container has the entry mounted: it would go on with the data that is put aside. False where
@@ -217,15 +239,19 @@ fn must_be_unused(entry: &Entry, context: &Context) -> Result<bool> {
     if containers.is_empty() {
         return Ok(true);
     }
-    let (mut names, hides_some) = seen(&containers, context)?;
-    if hides_some {
-        names.push("some that you cannot see");
-    }
+    let (names, hides_some) = seen(&containers, context)?;
     refuse!(
         "storage entry \"{}\" is mounted in running containers: {}; stop them, or have it done with --stop",
         entry.name,
-        names.join(", ")
+        listed(names, hides_some)
     )
+}
+
+fn listed(mut names: Vec<&str>, hides_some: bool) -> String {
+    if hides_some {
+        names.push("some that you cannot see");
+    }
+    names.join(", ")
 }
 
 /// The names of the containers that the caller may see, and whether there are others.

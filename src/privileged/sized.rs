@@ -1,7 +1,7 @@
 //! `size-storage-dir`: directories that hold no more than their size.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use crate::context::Context;
@@ -28,6 +28,8 @@ struct Subject {
 /// - `new HIDDEN SIZE [--preallocate]` makes a hidden directory of NAME's hold SIZE, empty; `close HIDDEN` flushes what was
 ///   written to it and detaches it; `adopt HIDDEN` makes it what is behind NAME, which has nothing yet; `replace HIDDEN` puts it
 ///   in the place of what NAME has, which is under the hidden name then; `limit HIDDEN SIZE` bounds a hidden subvolume.
+/// - `hold` makes the file system of NAME read-only, `close NAME` detaches it, and both refuse where that is used; `attach`
+///   undoes them.
 /// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size.
 /// - `grow SIZE [--preallocate]`, `attach`, `detach` work on what is behind NAME; `state` says why it cannot be attached, and what to do.
 /// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
@@ -38,7 +40,11 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         storage: root::storage(context)?,
         store: root::store(context)?,
     };
-    let _work = subject.lock()?;
+    let is_question = matches!(words, [_, word] if word == "state");
+    let Some(_work) = subject.lock(is_question)? else {
+        // It is not what it will be.
+        return Ok(());
+    };
     let (given, preallocate) = match words.split_last() {
         Some((last, others)) if last == PREALLOCATE => (others, true),
         _ => (words, false),
@@ -69,9 +75,11 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         ["attach"] => subject.attach()?,
         ["detach"] => subject.detach()?,
         // A subvolume is what it is under any name.
-        ["close" | "adopt" | "replace" | "drop" | "link", ..] if is_btrfs => {}
-        ["close", hidden] => {
-            subject.image(subject.hidden(hidden)?)?.close(&subject.storage, hidden)?;
+        ["hold" | "close" | "adopt" | "replace" | "drop" | "link", ..] if is_btrfs => {}
+        ["hold"] => image::hold(&subject.storage, subject.name())?,
+        ["close", name] => {
+            let name = if name == subject.name() { name } else { subject.hidden(name)? };
+            subject.image(name)?.close(&subject.storage, name)?;
         }
         ["adopt", hidden] => subject.link(subject.hidden(hidden)?, subject.name())?,
         ["replace", hidden] => {
@@ -182,16 +190,26 @@ impl Subject {
         refuse!("the image {} is gone, and the data with it", lost.path().display())
     }
 
-    /// Keeps others from what is behind the name while this helper works on it, also where its command was killed.
-    fn lock(&self) -> Result<File> {
-        let directory = RuntimePaths::of(&self.storage, self.name()).directory;
-        let path = directory.join(format!("{}.work", self.name()));
+    /// Keeps others from what is behind the name while this helper works on it, also where its command was killed: commands
+    /// see by it that somebody is at work. None where somebody is and this one `is_question`, which need not be answered.
+    fn lock(&self, is_question: bool) -> Result<Option<File>> {
+        let RuntimePaths { directory, work, .. } = RuntimePaths::of(&self.storage, self.name());
         root::directory(&directory)?;
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let file = options.open(&path).map_err(Error::system("open", &path))?;
-        file.lock().map_err(Error::system("lock", &path))?;
-        Ok(file)
+        options.write(true).create(true).truncate(false);
+        let file = options.open(&work).map_err(Error::system("open", &work))?;
+        // Older versions let nobody read it.
+        file.set_permissions(Permissions::from_mode(0o644))
+            .map_err(Error::system("change", &work))?;
+        if !is_question {
+            file.lock().map_err(Error::system("lock", &work))?;
+            return Ok(Some(file));
+        }
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::system("lock", &work)(error)),
+        }
     }
 
     fn grow(&self, size: ByteSize, preallocate: bool) -> Result<()> {
@@ -203,8 +221,11 @@ impl Subject {
     }
 
     fn attach(&self) -> Result<()> {
-        if image::is_btrfs(&self.storage) || !mount_points::at(&self.target()).is_empty() {
+        if image::is_btrfs(&self.storage) {
             return Ok(());
+        }
+        if !mount_points::at(&self.target()).is_empty() {
+            return self.image(self.name())?.release(&self.storage, self.name());
         }
         refuse_if!(
             !tree::is_empty(&self.storage, self.name())?,

@@ -23,7 +23,7 @@ use crate::domain::{BackupDocument, Connector, ConnectorName, Error, Moment, Res
 use crate::fs::confined::{self, CapabilitySet, Confined};
 use crate::fs::tree::{self, Closed, Copied, holes};
 use crate::host::restic::{Failure, Files, Message, Repository, Summary};
-use crate::host::{Answer, is_root};
+use crate::host::{Answer, is_root, process};
 use crate::render::progress;
 use crate::storage::backing_up::inside::Inside;
 use crate::storage::{StorageRoot, ownership};
@@ -430,14 +430,8 @@ impl StorageRoot<'_> {
 }
 
 fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
-    refuse_if!(
-        answer.status > 128,
-        "{HELPER} was ended by signal {} before it was done; run the command again",
-        answer.status - 128
-    );
     if !answer.is_ok() {
-        // It has said why.
-        return Err(Error::Status(1));
+        return Err(process::ended(HELPER, answer.status));
     }
     serde_json::from_str(&answer.stdout).map_err(Error::system("understand", HELPER))
 }

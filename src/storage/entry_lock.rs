@@ -2,13 +2,15 @@
 //!
 //! Creating, growing, attaching, copying, restoring, moving to the trash and removing take it for the name in the storage
 //! root, before they look at what is there. It is never taken while the store's lock is held. A killed holder's lock ends
-//! with it; a helper of root's that goes on after its command was killed is waited for by the next helper
-//! (`src/fs/image/work.rs`).
+//! with it; a helper of root's that goes on after its command was killed is waited for, too
+//! (`src/privileged/sized.rs`).
 
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::domain::Result;
+use crate::storage::RuntimePaths;
+use crate::storage::keeping::is_locked;
 use crate::store::Work;
 
 /// When a command says what it waits for.
@@ -42,27 +44,39 @@ impl EntryLock {
         context: &mut Context,
     ) -> Result<Self> {
         let on = format!("is at work on storage entry \"{name}\"");
-        let work = wait_for(&format!("entry {name}"), &on, most, context)?;
+        let ours = |context: &Context| context.store.work_alone(&format!("entry {name}"));
+        let work = wait_for(ours, &on, most, context)?;
         let work = work.ok_or_else(|| {
             refusal!("another command {on}; wait for its end, or for longer with --timeout SECONDS")
+        })?;
+        // From here on no command begins another helper.
+        let helper = |context: &Context| Ok((!has_helper(name, context)).then_some(()));
+        wait_for(helper, &on, most, context)?.ok_or_else(|| {
+            refusal!("a helper whose command was killed {on}; wait for its end, or for longer with --timeout SECONDS")
         })?;
         Ok(Self { _work: work })
     }
 }
 
-/// Waits until nobody else is at work on a name, and says so after a second: another command `does` something. None where
-/// that takes longer than `most`.
-pub(crate) fn wait_for(
-    name: &str,
+/// Whether one of root's helpers is at work on what has this name.
+fn has_helper(name: &str, context: &Context) -> bool {
+    let storage = std::fs::canonicalize(context.store.layout().storage());
+    storage.is_ok_and(|storage| is_locked(&RuntimePaths::of(&storage, name).work))
+}
+
+/// Waits for what `take` brings once nobody else is at work, and says so after a second: another command `does` something.
+/// None where that takes longer than `most`.
+pub(crate) fn wait_for<T>(
+    take: impl Fn(&Context) -> Result<Option<T>>,
     does: &str,
     most: Option<Duration>,
     context: &mut Context,
-) -> Result<Option<Work>> {
+) -> Result<Option<T>> {
     let begin = Instant::now();
     let mut is_said = false;
     loop {
-        if let Some(work) = context.store.work_alone(name)? {
-            return Ok(Some(work));
+        if let Some(taken) = take(context)? {
+            return Ok(Some(taken));
         }
         if most.is_some_and(|most| begin.elapsed() >= most) {
             return Ok(None);

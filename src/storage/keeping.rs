@@ -15,6 +15,9 @@ const RUN: &str = "/run/dokku-storage";
 /// Where they have what is not: written data that the server does not have yet.
 const CACHE: &str = "/var/cache/dokku-storage";
 
+/// What is for root alone of what they have there.
+pub(crate) const OWN: [&str; 2] = [RUN, CACHE];
+
 pub(crate) const HELPER: &str = "mount-storage";
 
 /// The places of one entry's supervisor.
@@ -24,6 +27,8 @@ pub(crate) struct RuntimePaths {
     pub directory: PathBuf,
     /// The file that a supervisor holds locked, with its process id in it.
     pub lock: PathBuf,
+    /// The file that a helper holds locked which is at work on what has the name (`src/privileged/sized.rs`).
+    pub work: PathBuf,
     /// Why it could not mount it at the last try; not there once it could.
     pub reason: PathBuf,
     /// What the serving program says.
@@ -40,6 +45,12 @@ pub(crate) struct RuntimePaths {
     pub cache: PathBuf,
 }
 
+/// Whether somebody holds a file locked, which need not be there.
+pub(super) fn is_locked(path: &Path) -> bool {
+    let file = std::fs::File::open(path);
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
 impl RuntimePaths {
     /// The places of an entry below a storage root, whose path is given without links.
     pub(crate) fn of(storage: &Path, name: &str) -> Self {
@@ -48,6 +59,7 @@ impl RuntimePaths {
         let file = |suffix: &str| directory.join(format!("{name}.{suffix}"));
         Self {
             lock: file("lock"),
+            work: file("work"),
             reason: file("reason"),
             log: file("log"),
             served_by: file("served-by"),
@@ -60,10 +72,7 @@ impl RuntimePaths {
     }
 
     pub(crate) fn is_kept(&self) -> bool {
-        let Ok(lock) = std::fs::File::open(&self.lock) else {
-            return false;
-        };
-        matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+        is_locked(&self.lock)
     }
 
     /// How many files were written and not sent yet, and how many bytes they have, as rclone notes them.

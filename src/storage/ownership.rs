@@ -27,7 +27,7 @@ use crate::fs::archive::Takes;
 use crate::fs::look::Looked;
 use crate::fs::tree::{Copied, Depth, Usage};
 use crate::fs::{Identity, RealPath, archive, image, tree};
-use crate::host::{Answer, Environment, Program, is_root};
+use crate::host::{Answer, Environment, Program, is_root, process};
 
 /// The ids that Dokku takes for those of user namespaces, on every host.
 const ASSUMED_IDS: std::ops::RangeInclusive<u32> = 165_536..=231_071;
@@ -195,7 +195,10 @@ impl<'a> StorageRoot<'a> {
         if depth == Depth::Tree {
             // It may take long, and shows how far it is itself.
             let status = self.by_sudo("chown-storage-dir", &words)?.status()?;
-            return if status == 0 { Ok(None) } else { Err(Error::Status(1)) };
+            return match status {
+                0 => Ok(None),
+                status => Err(process::ended("chown-storage-dir", status)),
+            };
         }
         words.push("--folder-only");
         words.extend(directory.part);
@@ -260,8 +263,7 @@ impl<'a> StorageRoot<'a> {
     pub(crate) fn copy_by_sudo<T: DeserializeOwned>(self, words: &[&str]) -> Result<T> {
         let answer = self.by_sudo("copy-storage-dir", words)?.answer()?;
         if !answer.is_ok() {
-            // It has said why.
-            return Err(Error::Status(1));
+            return Err(process::ended("copy-storage-dir", answer.status));
         }
         serde_json::from_str(&answer.stdout)
             .map_err(Error::system("understand", "copy-storage-dir"))
@@ -553,7 +555,8 @@ fn said(answer: &Answer) -> Result<String> {
     if answer.is_ok() {
         return Ok(answer.stdout.trim().to_owned());
     }
-    Err(Error::refused(answer.stderr.trim().trim_start_matches('!').trim()))
+    let why = answer.stderr.trim().trim_start_matches('!').trim();
+    Err(if why.is_empty() { Error::refused(answer.reason()) } else { Error::refused(why) })
 }
 
 /// Says who could do what the system refused to somebody else than root.

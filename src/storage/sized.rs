@@ -119,7 +119,7 @@ pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
     let Some(size) = size(entry) else {
         return Ok(());
     };
-    if is_attached(entry, context) {
+    if is_usable(entry, context) {
         return Ok(());
     }
     context.out.flush()?;
@@ -154,10 +154,20 @@ fn ask_for(size: ByteSize, entry: &Entry, words: &[&str], context: &Context) -> 
 }
 
 pub(crate) fn attach(entry: &Entry, context: &Context) -> Result<()> {
-    if size(entry).is_none() || is_attached(entry, context) {
+    if size(entry).is_none() || is_usable(entry, context) {
         return Ok(());
     }
     ask(entry, &["attach"], context)
+}
+
+/// Has nobody write to it before it is attached again, where it is an image. Fails where somebody is at it.
+pub(crate) fn hold(entry: &Entry, context: &Context) -> Result<()> {
+    ask(entry, &["hold"], context)
+}
+
+/// Detaches it where nobody uses it, and fails otherwise.
+pub(crate) fn close(entry: &Entry, context: &Context) -> Result<()> {
+    ask(entry, &["close", entry.name.as_str()], context)
 }
 
 /// Detaches it; the data stays in the image.
@@ -194,11 +204,24 @@ fn is_attached(entry: &Entry, context: &Context) -> bool {
     image::attached_at(path).is_some()
 }
 
+/// The same, and that it can be written to.
+fn is_usable(entry: &Entry, context: &Context) -> bool {
+    is_attached(entry, context) && !image::is_read_only(Path::new(entry.shown_source()))
+}
+
 /// What keeps containers from using an entry with a size.
 pub(crate) fn problem(entry: &Entry, context: &Context) -> Option<Problem> {
     let size = size(entry)?;
-    if is_attached(entry, context) {
+    if is_usable(entry, context) {
         return None;
+    }
+    if is_attached(entry, context) {
+        return Some(Problem {
+            code: "read-only",
+            sentence: format!("the file system of {} is read-only", entry.shown_source()),
+            remedy: format!("make it writable: dokku storage:wait {}", entry.name),
+            may_pass: false,
+        });
     }
     let words = [entry.name.as_str(), "state"];
     let state = StorageRoot::of(context).asked(HELPER, &words);

@@ -21,9 +21,9 @@
 //! hidden name, attached at a hidden directory, closed to all but root until the copy is whole. A new entry's image
 //! then gets the entry's name as a second one (a hard link), the entry is registered, and the hidden name goes when
 //! it is attached: what a killed command left is cleared by its hidden name, and the image goes with it unless the
-//! entry is registered. A restore detaches the entry's image, makes sure that nothing has its loop device any more,
-//! and replaces it with one rename; the copy of what it replaces is a snapshot before that. An image that is not
-//! attached is never taken for an empty directory: its place is immutable. What comes from the web or from a
+//! entry is registered. A restore makes the entry's file system read-only and copies it, which becomes a snapshot:
+//! what a program of the host writes meanwhile is in the copy, or fails. Then it detaches the image, makes sure that
+//! nothing has its loop device any more, and replaces it with one rename. An image that is not attached is never taken for an empty directory: its place is immutable. What comes from the web or from a
 //! directory of the host is had in the storage root first, with the rights that reading it needs, and copied into
 //! the image by root.
 //!

@@ -139,15 +139,23 @@ fn out_of_scope(app: &AppName, entry: &Entry, other: &Entry) -> Error {
     Error::InUse { what, uses: vec![Use::of_host(sentence, remedy)] }
 }
 
-/// Whether one of two entries is, holds or lies in the place of the other. A volume's place is where its options lead.
+/// Whether one of two entries is, holds or lies in the place of the other. A volume's place is where its options lead, and
+/// where Docker keeps it.
 fn is_same_place(a: &Entry, b: &Entry) -> bool {
     if let (Some(Source::Volume(a)), Some(Source::Volume(b))) = (&a.host_path, &b.host_path)
         && a == b
     {
         return true;
     }
-    let real = |path: &String| RealPath::of(Path::new(path));
-    let theirs: Vec<RealPath> = b.paths().iter().map(real).collect();
-    !theirs.is_empty()
-        && a.paths().iter().map(real).any(|a| theirs.iter().any(|theirs| a.overlaps(theirs)))
+    let real = |entry: &Entry| -> Vec<RealPath> {
+        entry.paths().iter().map(|path| RealPath::of(Path::new(path))).collect()
+    };
+    let (ours, theirs) = (real(a), real(b));
+    let keeps = |entry: &Entry, paths: &[RealPath]| {
+        let source = entry.host_path.as_ref();
+        source.is_some_and(|source| paths.iter().any(|path| source.keeps(path.path())))
+    };
+    keeps(a, &theirs)
+        || keeps(b, &ours)
+        || ours.iter().any(|ours| theirs.iter().any(|theirs| ours.overlaps(theirs)))
 }

@@ -237,6 +237,89 @@ END
   assert_equal newest "$(cat "$ROOT/.snapshot-$DATA@before-restore-"*/file)"
 }
 
+# writes_between COMMAND…: runs a dokku command while a program of the host writes to the entry before each of its helpers.
+writes_between() {
+  : >"$HOST/tokens"
+  chmod 0666 "$HOST/tokens"
+  cat >"$SHADOW/sudo" <<END
+#!/bin/sh
+# of dokku-storage's tests
+token=token-\$(wc -l <"$HOST/tokens")
+if { echo "\$token" >"$ROOT/$DATA/\$token" && sync "$ROOT/$DATA/\$token"; } 2>/dev/null
+then echo "\$token" >>"$HOST/tokens"; else echo refused >>"$HOST/tokens"; fi
+exec /usr/bin/sudo "\$@"
+END
+  chmod +x "$SHADOW/sudo"
+  sudo --user=dokku env PATH="$SHADOW:$PATH" "$DOKKU" "$@"
+  restore_programs
+}
+
+@test "what a program of the host writes to an entry with a size during a restore is kept, or cannot be written" {
+  dokku storage:create "$DATA" --size 16M
+  chmod 0777 "$ROOT/$DATA"
+  dokku storage:snapshots:create "$DATA" one
+  writes_between storage:snapshots:restore "$DATA" one
+  grep -q token "$HOST/tokens"
+  grep -q refused "$HOST/tokens"
+  for token in $(grep token "$HOST/tokens"); do
+    grep -rqsxF "$token" "$ROOT" || fail "$token was flushed and is nowhere" "$(cat "$HOST/tokens")"
+  done
+  dokku storage:wait "$DATA"
+  echo more >"$ROOT/$DATA/more"
+}
+
+@test "an entry with a size in which somebody writes is not restored, and goes on" {
+  dokku storage:create "$DATA" --size 16M
+  dokku storage:snapshots:create "$DATA" one
+  exec 7>"$ROOT/$DATA/open"
+  run_apart dokku storage:snapshots:restore "$DATA" one
+  exec 7>&-
+  assert_status 1
+  assert_stderr_has "something still uses $ROOT/$DATA"
+  echo more >"$ROOT/$DATA/more"
+  # Nobody writes, but somebody is there: what was made read-only is writable again.
+  exec 7<"$ROOT/$DATA/more"
+  run_apart dokku storage:snapshots:restore "$DATA" one
+  assert_status 1
+  assert_stderr_has "something still uses $ROOT/$DATA"
+  echo again >"$ROOT/$DATA/more"
+  exec 7<&-
+  assert_equal one "$(dokku storage:snapshots:list "$DATA" --format json | jq -r '.[].name')"
+  dokku storage:snapshots:restore "$DATA" one
+  [ ! -e "$ROOT/$DATA/more" ] || fail "it was not restored"
+}
+
+@test "an entry with a size whose file system is read-only is not ready, and is writable once somebody waits for it" {
+  dokku storage:create "$DATA" --size 16M
+  dokku storage:mount "$APP" "$DATA" --container-dir /data
+  mount -o remount,ro "$ROOT/$DATA"
+  run dokku storage:info "$DATA"
+  assert_has "read-only"
+  run dokku storage:doctor
+  assert_has "$DATA"
+  assert_has "read-only"
+  dokku storage:wait "$DATA"
+  echo more >"$ROOT/$DATA/more"
+}
+
+@test "a helper that goes on after its command was killed is waited for, no longer than somebody wants" {
+  local work begin=$SECONDS
+  dokku storage:create "$DATA" --size 16M
+  work=$(find /run/dokku-storage -name "$DATA.work")
+  umount "$ROOT/$DATA"
+  exec 7>"$work"
+  flock 7
+  run_apart dokku storage:info "$DATA"
+  assert_has "is not attached"
+  run_apart dokku storage:wait "$DATA" --timeout 2
+  exec 7>&-
+  assert_status 1
+  assert_stderr_has "Waiting for another command that is at work on storage entry \"$DATA\""
+  assert_stderr_has "a helper whose command was killed is at work on storage entry \"$DATA\""
+  [ $((SECONDS - begin)) -lt 20 ] || fail "it waited for $((SECONDS - begin)) s"
+  dokku storage:wait "$DATA"
+}
+
 @test "many commands at once, through sudo and with hidepid, lose nothing that was written" {
   local number token name workers=4
   SEED=$RANDOM

@@ -125,6 +125,23 @@ closed() {
   assert_has "/.refused/"
 }
 
+@test "a link in a closed directory does not lead around what is exclusive" {
+  dokku apps:create "$APP-2" >/dev/null
+  mkdir "$DIR/closed"
+  ln -s "$ROOT/$BOX" "$DIR/closed/link"
+  chown 1000:1000 "$DIR/closed"
+  chmod 0700 "$DIR/closed"
+  dokku storage:create "$BOX" --exclusive
+  dokku storage:mount "$APP" "$BOX" --container-dir /x
+  refuses "\"$BOX\" is exclusive" dokku storage:mount "$APP-2" "$DIR/closed/link:/x"
+  dokku storage:mount "$APP-2" "$DIR/closed/link:/x:ro"
+  dokku storage:unmount "$APP-2" "$DIR/closed/link:/x:ro"
+  dokku storage:unmount "$APP" "$BOX" --container-dir /x
+  dokku storage:mount "$APP-2" "$DIR/closed/link:/x"
+  refuses "\"$BOX\" is exclusive" dokku storage:mount "$APP" "$BOX" --container-dir /x
+  dokku --force apps:destroy "$APP-2" >/dev/null
+}
+
 @test "who is behind a link in a closed directory is found" {
   box
   mkdir "$DIR/closed"

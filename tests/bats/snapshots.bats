@@ -260,3 +260,27 @@ wait_for() {
   [ ! -e "$ROOT/$DATA/new" ]
   cmp "$ROOT/.snapshot-$DATA@good/data" "$ROOT/$DATA/data"
 }
+
+@test "a restore says which containers were started while it replaced the directory" {
+  local job lock id status=0
+  deployed_with 1
+  dokku storage:snapshots:create "$DATA" good
+  id=$(container "$APP")
+  docker stop --time 0 "$id" >/dev/null
+  # It has looked for containers when it waits for the store.
+  lock="$DOKKU_LIB_ROOT/data/storage-registry/.lock"
+  exec 7>>"$lock"
+  flock 7
+  dokku storage:snapshots:restore "$DATA" good >"$HOST/restored" 2>&1 7>&- 3>&- &
+  job=$!
+  until grep -qE -- "-> FLOCK .*:$(stat -c %i "$lock") " /proc/locks; do sleep 0.05; done
+  docker start "$id" >/dev/null
+  exec 7>&-
+  wait "$job" || status=$?
+  output=$(cat "$HOST/restored")
+  assert_status 1
+  assert_has "storage entry \"$DATA\" is restored from snapshot good, but containers were started meanwhile and may still use what was there: "
+  # What it writes is kept.
+  inside "$APP" web sh -c 'echo late >/data/late'
+  [ -e "$ROOT/.snapshot-$DATA@before-restore-"*/late ] || fail "what the container wrote is nowhere"
+}

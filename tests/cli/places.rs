@@ -37,6 +37,7 @@ case "$1 $2" in
   "volume rm") rm "$STUB_DIR/volumes/$3" ;;
   ps\ *) case " $* " in *\ -aq\ *) list containers ;; *) list containers | grep -v stopped ;; esac ;;
   inspect\ *) shift; all containers "$@" ;;
+  info\ *) echo '{"DockerRootDir": "/var/lib/docker"}' ;;
 esac
 exit 0
 "#;
@@ -1046,4 +1047,101 @@ fn an_entry_that_nobody_mounts_does_not_lead_to_what_is_others() {
         let answer = session.call(words).run();
         assert!(answer.status == 1 && !answer.stderr.contains("alice"), "{words:?}: {answer:?}");
     }
+}
+
+/// What Docker keeps of a volume, by its path and by a link.
+const KEPT: [&str; 3] = [
+    "/var/lib/docker/volumes/vault/_data",
+    "/var/lib/docker/volumes/vault/_data/in",
+    "{ROOT}/kept",
+];
+
+fn with_a_volume(options: &[&str]) -> Session {
+    let session = host(&["alpha", "beta"]);
+    volume(&session, "vault", "null");
+    symlink("/var/lib/docker/volumes/vault/_data", session.host.path("kept")).unwrap();
+    let words = ["storage:create", "box", "vault", "--type", "volume"];
+    session.prepare(&[&words, options].concat());
+    session.prepare(&["storage:mount", "alpha", "box", "--container-dir", "/x"]);
+    session
+}
+
+#[test]
+fn what_docker_keeps_of_a_volume_is_the_volumes_by_any_path() {
+    for path in KEPT {
+        for options in [&["--scope", "alpha"][..], &["--exclusive"]] {
+            let session = with_a_volume(options);
+            let mount = format!("{path}:/x");
+            let answer = session.call(&["storage:mount", "beta", &mount]).run();
+            assert!(answer.status == 1, "{path} {options:?}: {answer:?}");
+            assert!(answer.stderr.contains("\"box\""), "{path} {options:?}: {answer:?}");
+        }
+        let session = with_a_volume(&[]);
+        session.prepare(&["storage:mount", "beta", &format!("{path}:/x")]);
+        for words in [
+            &["storage:set", "box", "scope", "alpha"],
+            &["storage:set", "box", "exclusive", "true"],
+        ] {
+            let answer = session.call(words).run();
+            assert!(answer.status == 1 && answer.stderr.contains("beta"), "{words:?}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn what_docker_and_the_plugin_keep_is_for_who_sees_every_app() {
+    let everybodys = [
+        "/var/lib/docker",
+        "/var/lib",
+        "/var/lib/docker/overlay2",
+        "/var/cache/dokku-storage/x",
+        "/run/dokku-storage",
+    ];
+    for path in everybodys.into_iter().chain(KEPT) {
+        let session = with_a_volume(&[]);
+        let mount = format!("{path}:/x");
+        limit(&session, "beta\n");
+        for words in [&["storage:mount", "beta", &mount][..], &["storage:create", "mine", path]] {
+            let answer = session.call(words).run();
+            assert!(
+                answer.status == 1 && !answer.stderr.contains("alpha"),
+                "{words:?}: {answer:?}"
+            );
+        }
+        session.host.answer("user-auth-app", "alpha\nbeta\n");
+        session.prepare(&["storage:mount", "beta", &mount]);
+    }
+}
+
+#[test]
+fn a_link_below_proc_is_no_path_for_anybody() {
+    let session = host(&["alpha"]);
+    symlink("/proc/self", session.host.path("me")).unwrap();
+    for path in [
+        "/proc/self/cwd",
+        "/proc/thread-self/cwd/in",
+        "/proc/1/root/etc",
+        "/dev/fd/0",
+        "{ROOT}/me/cwd",
+    ] {
+        for words in [
+            &["storage:mount", "alpha", &format!("{path}:/x")][..],
+            &["storage:create", "mine", path],
+            &[
+                "storage:create",
+                "mine",
+                "--type",
+                "volume",
+                "--option",
+                "o=bind",
+                "--option",
+                &format!("device={path}"),
+            ],
+        ] {
+            let answer = session.call(words).run();
+            let is_told = answer.stderr.contains("leads through a link below /proc");
+            assert!(answer.status == 1 && is_told, "{words:?}: {answer:?}");
+        }
+    }
+    session.prepare(&["storage:mount", "alpha", "/proc:/host/proc:ro"]);
 }

@@ -10,18 +10,16 @@ use rustix::fs::{AtFlags, Dir, OFlags, RenameFlags, renameat_with, statat, unlin
 use rustix::io::Errno;
 
 use crate::domain::{EntryName, Error, Layout, Result, STAGED, TRASH};
-use crate::fs::image::{Image, attached_at, detach, directory, is_kept, run};
+use crate::fs::image::{Image, attached_at, detach, directory, in_use, is_kept, run};
 use crate::fs::tree;
 use crate::host::Program;
 
 /// What a file of images is called behind the name.
 const SUFFIX: &str = ".img";
 
-/// How a refusal to replace an image begins that comes before anything is changed.
-pub(crate) const IN_USE: &str = "something still uses";
-
 impl Image {
-    /// Has all that was written to it on the disk, and detaches it from the place where it was filled.
+    /// Has all that was written to it on the disk, and detaches it from the place where it is. Refuses where somebody uses
+    /// that; it is detached all the same then.
     pub(crate) fn close(&self, storage: &Path, name: &str) -> Result<()> {
         let target = storage.join(name);
         if let Some(device) = attached_at(&target) {
@@ -29,7 +27,9 @@ impl Image {
             rustix::fs::syncfs(&top).map_err(Error::system("write to", &target))?;
             drop(top);
             detach(storage, name)?;
-            refuse_if!(is_kept(&device), "{} is still used", target.display());
+            if is_kept(&device) {
+                return Err(in_use(&target));
+            }
         }
         let file = self.open(OFlags::RDWR).map_err(Error::system("open", &self.shown))?;
         file.sync_all().map_err(Error::system("write", &self.shown))
@@ -70,17 +70,11 @@ impl Image {
         )
     }
 
-    /// Puts it in the place of an entry's image, which is attached there and is not used, and has that under its own name.
-    /// Cut off anywhere, the one or the other image is there, whole. The entry's is not attached afterwards.
-    /// What somebody uses is not replaced.
+    /// Puts it in the place of an entry's image, which was closed, and has that under its own name. Cut off anywhere, the one
+    /// or the other image is there, whole.
     pub(crate) fn replace(&self, of_entry: &Self, storage: &Path, name: &str) -> Result<()> {
-        let device = attached_at(&storage.join(name));
-        detach(storage, name)?;
-        refuse_if!(
-            device.as_deref().is_some_and(is_kept),
-            "{IN_USE} {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
-            storage.join(name).display()
-        );
+        let target = storage.join(name);
+        refuse_if!(attached_at(&target).is_some(), "{} is attached", target.display());
         let exchange = || {
             let flags = RenameFlags::EXCHANGE;
             renameat_with(&self.directory, &self.name, &self.directory, &of_entry.name, flags)

@@ -57,7 +57,8 @@ impl Destination {
     pub(crate) fn take(connector: &Connector, context: &mut Context) -> Result<Self> {
         let name = &connector.name;
         let does = format!("works on the repository of connector {name}");
-        let work = entry_lock::wait_for(&format!("repository {name}"), &does, None, context)?;
+        let ours = |context: &Context| context.store.work_alone(&format!("repository {name}"));
+        let work = entry_lock::wait_for(ours, &does, None, context)?;
         let work = work.ok_or_else(|| refusal!("another command {does}; wait for its end"))?;
         let repository = backing_up::repository(&context.store, &connector.name)?;
         repository.forget_old_processes();

@@ -4,11 +4,12 @@
 //! overlay, a volume driver) needs somebody who sees every app, unless the policy says otherwise (`volume-options`). Such a
 //! volume is noted in its entry, so that a deploy, which nobody calls, knows that it was looked at.
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::docker::volumes::Volume;
-use crate::docker::{Found, volumes};
+use crate::docker::{self, Found, volumes};
 use crate::domain::policy::VolumeOptions;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
@@ -17,7 +18,10 @@ use crate::domain::{
 use crate::fs::{RealPath, cleaned, jail};
 use crate::ops::places::options;
 use crate::ops::{access, apps};
-use crate::storage::StorageRoot;
+use crate::storage::{StorageRoot, keeping};
+
+/// Where Docker keeps its data unless it says otherwise.
+const DOCKERS: &str = "/var/lib/docker";
 
 /// A path, and where it leads.
 pub(crate) type Led = (String, RealPath);
@@ -25,6 +29,10 @@ pub(crate) type Led = (String, RealPath);
 /// Where a path leads, also where Dokku's user may not look.
 pub(crate) fn resolved(path: &str, context: &Context) -> Result<RealPath> {
     let real = StorageRoot::of(context).resolve(&[Path::new(path)])?.into_iter().next();
+    refuse_if!(
+        real.as_ref().is_some_and(RealPath::is_of_a_process),
+        "{path:?} leads through a link below /proc, which every program sees differently; choose another path"
+    );
     match real {
         // Without Dokku there is nobody else to ask, and nobody to keep out.
         Some(real) if real.is_known() || !context.environment.is_dokku() => Ok(real),
@@ -116,6 +124,7 @@ pub(crate) fn attachment(
 ) -> Result<Option<Volume>> {
     access::must_be_in_scope(entry, app, context)?;
     access::must_be_allowed(entry, Some(app), &context.store.policy()?, context)?;
+    must_not_share_unseen(app, entry, attachment, context)?;
     part(entry, attachment, context)?;
     // What is in a directory of the entry's own is looked at with the mount, but for what others mount there.
     let is_plain = matches!(entry.host_path, Some(Source::Path(_)))
@@ -131,6 +140,43 @@ pub(crate) fn attachment(
         }
         _ => Ok(None),
     }
+}
+
+/// Refuses what [`crate::store::Store::refuse_second`] does, where it cannot see that two entries have the same place: Dokku's
+/// user may not look there.
+fn must_not_share_unseen(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    context: &Context,
+) -> Result<()> {
+    let is_closed =
+        |entry: &Entry| entry.paths().iter().any(|path| !RealPath::of(Path::new(path)).is_known());
+    let others = if entry.exclusive {
+        context.store.entries()?.entries
+    } else if attachment.is_readonly() {
+        return Ok(());
+    } else {
+        context.store.entries_mentioning(&["exclusive"])?
+    };
+    let own = OnceCell::new();
+    for other in others {
+        let matters = other.name != entry.name && (entry.exclusive || other.exclusive);
+        if !matters || !(is_closed(&other) || is_closed(entry)) {
+            continue;
+        }
+        if !overlaps(own.get_or_init(|| led_by(entry, context)), &other, context) {
+            continue;
+        }
+        let exclusive = if entry.exclusive { entry } else { &other };
+        let mut holders = context.store.apps_holding(&other)?;
+        holders.retain(|holder| holder != app);
+        if !holders.is_empty() {
+            let (entry, app) = (exclusive.name.clone(), Some(app.clone()));
+            return Err(Error::Held { entry, holders, app });
+        }
+    }
+    Ok(())
 }
 
 /// An entry without a type that notes what was seen of its volume.
@@ -317,7 +363,12 @@ fn paths(
     Ok(())
 }
 
+/// Whether paths lead to what an entry has, or to what holds it.
 pub(crate) fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
+    let source = entry.host_path.as_ref();
+    if source.is_some_and(|source| led.iter().any(|(_, real)| source.keeps(real.path()))) {
+        return true;
+    }
     let theirs = led_by(entry, context);
     theirs.iter().any(|(_, theirs)| led.iter().any(|(_, real)| real.overlaps(theirs)))
 }
@@ -348,7 +399,16 @@ fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
 /// Refuses a caller who does not see every app a path that holds what all of them have, or what is noted of it.
 fn must_not_be_everybodys(source: &Source, led: &[Led], context: &Context) -> Result<()> {
     let storage = RealPath::of(context.store.layout().storage());
-    if led.iter().any(|(_, real)| storage.is_within(real)) || is_the_stores(led, context) {
+    let is_dockers = || {
+        let dockers = docker::root_directory(&context.environment);
+        let dockers = theirs(dockers.as_deref().unwrap_or(DOCKERS), context);
+        led.iter().any(|(_, real)| dockers.overlaps(real))
+    };
+    let is_plain = |real: &RealPath| real.is_within(&storage) && *real != storage;
+    if led.iter().any(|(_, real)| storage.is_within(real))
+        || is_the_stores(led, context)
+        || (!led.iter().all(|(_, real)| is_plain(real)) && is_dockers())
+    {
         let why = format!("{:?} holds what belongs to every app", source.as_str());
         access::must_see_every_app(&why, context)?;
     }
@@ -361,9 +421,10 @@ fn is_the_stores(led: &[Led], context: &Context) -> bool {
     own.iter().any(|own| led.iter().any(|(_, real)| own.overlaps(real)))
 }
 
-fn stores_own(context: &Context) -> [PathBuf; 3] {
+fn stores_own(context: &Context) -> [PathBuf; 5] {
     let layout = context.store.layout();
-    [layout.registry(), layout.images(), layout.apps().to_path_buf()]
+    let [run, cache] = keeping::OWN.map(PathBuf::from);
+    [layout.registry(), layout.images(), layout.apps().to_path_buf(), run, cache]
 }
 
 /// Whether docker-options of an app that the caller cannot see mount what an entry has, which leads there.

@@ -268,8 +268,10 @@ impl Places {
             return Some(Relation::Within);
         }
         let listed = self.volumes().iter().find(|listed| listed.name == source)?;
-        let paths = listed.target().paths;
-        paths.iter().find_map(|path| target.relation(&self.real(path)))
+        let of_volume = listed.target();
+        let own = Some(listed.mountpoint.clone());
+        let own = own.filter(|path| !of_volume.has_options && path.starts_with('/'));
+        of_volume.paths.iter().chain(&own).find_map(|path| target.relation(&self.real(path)))
     }
 
     /// The same for an entry, which may note where its volume leads.
