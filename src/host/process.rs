@@ -31,6 +31,11 @@ impl Answer {
         self.status == 0
     }
 
+    /// Whether a signal ended it.
+    pub(crate) fn is_killed(&self) -> bool {
+        signal(self.status).is_some()
+    }
+
     /// Its own words about a failure, without secrets.
     pub(crate) fn reason(&self) -> String {
         let said =

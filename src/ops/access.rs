@@ -17,6 +17,7 @@ use std::path::Path;
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Scope, Source, Use, Whose};
 use crate::fs::jail;
+use crate::ops::reach::Reach;
 use crate::ops::{Places, apps, judge};
 use crate::store::no_such_entry;
 
@@ -36,43 +37,7 @@ pub(crate) fn entry(name: &str, context: &Context) -> Result<Entry> {
 }
 
 pub(crate) fn may_touch(entry: &Entry, context: &Context) -> Result<bool> {
-    Ok(!apps::are_restricted(&context.environment) || is_in_reach(entry, context)?)
-}
-
-/// Whether the caller sees an app that mounts the entry; or nobody mounts it, its scope does not leave out whom the caller sees, and nothing that
-/// it leads to is others'.
-fn is_in_reach(entry: &Entry, context: &Context) -> Result<bool> {
-    if !is_shared(entry, context)? {
-        return Ok(false);
-    }
-    if !context.store.apps_mounting(&entry.name)?.is_empty() {
-        return Ok(true);
-    }
-    if is_for_others(entry, context)? {
-        return Ok(false);
-    }
-    let mine = judge::led_by(entry, context);
-    if judge::is_of_others_options(entry, &mine, context)? {
-        return Ok(false);
-    }
-    for other in context.store.entries()?.entries {
-        let is_same = entry.is_volume() && entry.host_path == other.host_path;
-        let overlaps = || judge::overlaps(&mine, &other, context);
-        if other.name != entry.name && (is_same || overlaps()) && !is_shared(&other, context)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Whether an entry's scope is about apps, and the caller sees none of them.
-fn is_for_others(entry: &Entry, context: &Context) -> Result<bool> {
-    if entry.scope.is_empty() {
-        return Ok(false);
-    }
-    let mut included = context.store.apps()?;
-    included.retain(|app| entry.scope.includes(app));
-    Ok(!included.is_empty() && apps::visible(&context.environment, included)?.is_empty())
+    Ok(!apps::are_restricted(&context.environment) || Reach::of(context)?.has(entry, context))
 }
 
 /// Whether nobody has the entry, or an app that the caller may see.

@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Result};
-use crate::ops::{access, apps};
+use crate::ops::apps;
+use crate::ops::reach::Reach;
 use crate::store::{EntryCache, Store};
 use std::collections::HashMap;
 
@@ -32,22 +33,18 @@ pub(crate) fn visible(apps_are_wanted: bool, context: &Context) -> Result<Visibl
             apps.is_some_and(|apps| apps.iter().any(is_seen))
         });
     }
+    let reach = if sees_all { None } else { Some(Reach::among(all, seen.clone(), context)?) };
     let mut entries = Vec::with_capacity(found.entries.len());
     for entry in found.entries.drain(..) {
         let mut apps = mounted_by.remove(&entry.name).unwrap_or_default();
-        if apps.is_empty() && !sees_all {
-            let is_hidden = |app: &AppName| all.contains(app) && seen.binary_search(app).is_err();
-            if access::app_of_volume(&entry).is_some_and(is_hidden) {
+        let is_free = apps.is_empty();
+        if let Some(reach) = &reach {
+            apps.retain(|app| seen.binary_search(app).is_ok());
+            if apps.is_empty() && !(is_free && reach.has(&entry, context)) {
                 continue;
             }
         }
-        let is_free = apps.is_empty();
-        if !sees_all {
-            apps.retain(|app| seen.binary_search(app).is_ok());
-        }
-        if is_free || !apps.is_empty() {
-            entries.push((entry, apps));
-        }
+        entries.push((entry, apps));
     }
     Ok(Visible { entries, problems: found.problems })
 }

@@ -21,6 +21,7 @@ pub(crate) mod needs;
 pub(crate) mod places;
 pub(crate) mod populate;
 pub(crate) mod prune;
+pub(crate) mod reach;
 pub(crate) mod report;
 pub(crate) mod restart;
 pub(crate) mod restore;

@@ -481,6 +481,9 @@ impl<'a> StorageRoot<'a> {
         if answer.is_ok() || answer.stderr.trim().starts_with('!') {
             return said(&answer);
         }
+        if answer.is_killed() {
+            return Err(process::ended(&shown, answer.status));
+        }
         Err(refusal!(
             "{shown} failed: {} (root can mend the sudo rules with: {INSTALL_AGAIN})",
             answer.reason()
@@ -555,8 +558,8 @@ fn said(answer: &Answer) -> Result<String> {
     if answer.is_ok() {
         return Ok(answer.stdout.trim().to_owned());
     }
-    let why = answer.stderr.trim().trim_start_matches('!').trim();
-    Err(if why.is_empty() { Error::refused(answer.reason()) } else { Error::refused(why) })
+    let why = answer.reason();
+    Err(Error::refused(why.trim_start_matches('!').trim()))
 }
 
 /// Says who could do what the system refused to somebody else than root.

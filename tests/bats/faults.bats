@@ -225,6 +225,18 @@ END
   assert_equal kept "$(cat "$ROOT/$DATA-twin/file")"
 }
 
+@test "a create whose program is killed on the way leaves nothing in the way of another size" {
+  local step
+  for step in kept new close adopt attach; do
+    run_apart dies_after "$step" storage:create "$DATA" --size 16M
+    assert_status 1
+    assert_stderr_has "size-storage-dir was ended by signal 9 before it was done; run the command again"
+    dokku storage:create "$DATA" --size 32M
+    dokku storage:destroy "$DATA" --force --destroy-host-dir --no-trash
+    assert_equal "" "$(ls -A "$IMAGES")"
+  done
+}
+
 @test "what a restore replaced is kept where nobody says whether it was replaced" {
   dokku storage:create "$DATA" --size 16M
   echo first >"$ROOT/$DATA/file"

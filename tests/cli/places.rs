@@ -737,6 +737,19 @@ fn an_entry_for_others_does_not_exist_for_a_limited_caller() {
     let line = session.host.expand("-v {LIB}/data/storage/options:/o\n");
     session.host.write("lib/config/docker-options/alice/_default_.deploy", &line);
     limit(&session, "blog\n");
+    for words in [
+        &["storage:list-entries"][..],
+        &["storage:list-entries", "--format", "json"],
+        &["storage:usage", "--format", "json"],
+        &["storage:snapshots:list"],
+        &["storage:report"],
+        &["storage:doctor"],
+        &["storage:metrics"],
+    ] {
+        let answer = session.call(words).run();
+        let said = answer.stdout + &answer.stderr;
+        assert!(!said.contains("vault") && !said.contains("options"), "{words:?}: {said}");
+    }
     for name in ["vault", "options"] {
         let from = format!("snapshot:{name}@s");
         for words in [

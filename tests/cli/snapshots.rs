@@ -92,6 +92,7 @@ fn running_containers_are_paused_or_stopped() {
     session.run(&["storage:snapshots:create", "data", "first", "--pause"]);
     session.show_file("stub/docker-calls");
     session.run(&["storage:snapshots:restore", "data", "first"]);
+    session.host.answer("docker-stop.ends", "");
     session.run(&["storage:snapshots:restore", "data", "first", "--stop"]);
     running(&session, "paused");
     session.run(&["storage:snapshots:create", "data", "second", "--pause"]);

@@ -26,7 +26,8 @@ esac
 exit 0
 "#;
 
-/// Answers `docker info` from `answers/docker-info`, and likewise for its other commands; notes all but these questions.
+/// Answers `docker info` from `answers/docker-info`, and likewise for its other commands; notes all but these questions. No
+/// container runs after `docker stop` where `answers/docker-stop.ends` is there.
 const DOCKER: &str = r#"#!/bin/sh
 case $1 in
   info | version) ;;
@@ -34,6 +35,7 @@ case $1 in
 esac
 [ ! -f "$STUB_DIR/answers/docker-$1" ] || cat "$STUB_DIR/answers/docker-$1"
 [ ! -f "$STUB_DIR/answers/docker-$1.errors" ] || cat "$STUB_DIR/answers/docker-$1.errors" >&2
+[ ! -f "$STUB_DIR/answers/docker-$1.ends" ] || rm -f "$STUB_DIR/answers/docker-ps"
 [ ! -f "$STUB_DIR/answers/docker-$1.exit" ] || exit "$(cat "$STUB_DIR/answers/docker-$1.exit")"
 exit 0
 "#;

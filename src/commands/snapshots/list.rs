@@ -3,7 +3,8 @@
 use crate::commands::arguments::{self, Named, Output};
 use crate::context::Context;
 use crate::domain::{EntryName, Result, Snapshot, readable};
-use crate::ops::{access, tell_problems};
+use crate::ops::reach::Reach;
+use crate::ops::{access, apps, tell_problems};
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (Named::<String, Output> { name, flags }, _) = arguments::parse_some(words, context)?;
@@ -39,10 +40,12 @@ fn row(note: &Snapshot) -> Vec<String> {
 
 /// The entries with snapshots that the caller may touch.
 fn touchable(context: &Context) -> Result<Vec<EntryName>> {
+    let reach =
+        apps::are_restricted(&context.environment).then(|| Reach::of(context)).transpose()?;
     let mut names = Vec::new();
     for name in context.store.entries_with_snapshots()? {
         let may_touch = match context.store.entry(&name)? {
-            Some(entry) => access::may_touch(&entry, context)?,
+            Some(entry) => reach.as_ref().is_none_or(|reach| reach.has(&entry, context)),
             // What belongs to nobody is shown to who may see everything.
             None => access::must_see_every_app("", context).is_ok(),
         };

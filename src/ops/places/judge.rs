@@ -165,7 +165,8 @@ fn must_not_share_unseen(
         if !matters || !(is_closed(&other) || is_closed(entry)) {
             continue;
         }
-        if !overlaps(own.get_or_init(|| led_by(entry, context)), &other, context) {
+        let own = own.get_or_init(|| Place::of(entry, context));
+        if !own.meets(&Place::of(&other, context)) {
             continue;
         }
         let exclusive = if entry.exclusive { entry } else { &other };
@@ -364,18 +365,64 @@ fn paths(
 }
 
 /// Whether paths lead to what an entry has, or to what holds it.
-pub(crate) fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
-    let source = entry.host_path.as_ref();
-    if source.is_some_and(|source| led.iter().any(|(_, real)| source.keeps(real.path()))) {
-        return true;
-    }
-    let theirs = led_by(entry, context);
-    theirs.iter().any(|(_, theirs)| led.iter().any(|(_, real)| real.overlaps(theirs)))
+fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
+    let real = led.iter().map(|(_, real)| real.clone()).collect();
+    Place { source: None, real }.meets(&Place::of(entry, context))
 }
 
-/// Where an entry's paths lead.
-pub(crate) fn led_by(entry: &Entry, context: &Context) -> Vec<Led> {
-    entry.paths().into_iter().map(|path| (path.clone(), theirs(&path, context))).collect()
+/// What an entry, or an option of Docker's, has.
+pub(crate) struct Place {
+    source: Option<Source>,
+    /// Where its paths lead.
+    real: Vec<RealPath>,
+}
+
+impl Place {
+    pub(crate) fn of(entry: &Entry, context: &Context) -> Self {
+        let real = entry.paths().iter().map(|path| theirs(path, context)).collect();
+        Self { source: entry.host_path.clone(), real }
+    }
+
+    /// The same of several entries, where root looks once for all.
+    pub(crate) fn of_all(entries: &[Entry], context: &Context) -> Vec<Self> {
+        let paths: Vec<Vec<String>> = entries.iter().map(Entry::paths).collect();
+        let all: Vec<&Path> = paths.iter().flatten().map(Path::new).collect();
+        let real = StorageRoot::of(context).resolve(&all);
+        let mut real =
+            real.unwrap_or_else(|_| all.into_iter().map(RealPath::of).collect()).into_iter();
+        let places = entries.iter().zip(&paths).map(|(entry, paths)| Self {
+            source: entry.host_path.clone(),
+            real: real.by_ref().take(paths.len()).collect(),
+        });
+        places.collect()
+    }
+
+    /// What docker-options of an app mount, but for all of the host: who mounts everything has nothing of its own there.
+    pub(crate) fn of_options(app: &AppName, context: &Context) -> Result<Vec<Self>> {
+        let mut mounts = options::of_app(app, &context.store)?;
+        mounts.retain(|mount| !mount.source.trim_matches('/').is_empty());
+        let of_mount = |mount: &options::OptionMount| {
+            let path = mount.source.starts_with('/').then(|| theirs(&mount.source, context));
+            Self { source: Source::parse(&mount.source).ok(), real: path.into_iter().collect() }
+        };
+        Ok(mounts.iter().map(of_mount).collect())
+    }
+
+    /// Whether one of two is, holds or lies in the other, or they are the same volume.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        let keeps = |keeper: &Self, kept: &Self| {
+            let source = keeper.source.as_ref();
+            source.is_some_and(|source| kept.real.iter().any(|real| source.keeps(real.path())))
+        };
+        let is_same_volume = matches!(
+            (&self.source, &other.source),
+            (Some(Source::Volume(ours)), Some(Source::Volume(theirs))) if ours == theirs
+        );
+        is_same_volume
+            || keeps(self, other)
+            || keeps(other, self)
+            || self.real.iter().any(|ours| other.real.iter().any(|theirs| ours.overlaps(theirs)))
+    }
 }
 
 /// Where a path of somebody else leads. What nobody knows is as it is written.
@@ -427,29 +474,13 @@ fn stores_own(context: &Context) -> [PathBuf; 5] {
     [layout.registry(), layout.images(), layout.apps().to_path_buf(), run, cache]
 }
 
-/// Whether docker-options of an app that the caller cannot see mount what an entry has, which leads there.
-pub(crate) fn is_of_others_options(entry: &Entry, led: &[Led], context: &Context) -> Result<bool> {
-    let Some(source) = &entry.host_path else {
-        return Ok(false);
-    };
-    Ok(must_not_be_of_others_options(source, led, context).is_err())
-}
-
 /// Refuses what docker-options of an app mount that the caller cannot see.
 fn must_not_be_of_others_options(source: &Source, led: &[Led], context: &Context) -> Result<()> {
-    let is_it = |mount: &options::OptionMount| {
-        let is_it = if mount.source.starts_with('/') {
-            let theirs = theirs(&mount.source, context);
-            led.iter().any(|(_, real)| real.overlaps(&theirs))
-        } else {
-            matches!(source, Source::Volume(name) if name.as_str() == mount.source)
-        };
-        // Who mounts everything has nothing of its own there.
-        is_it && !mount.source.trim_matches('/').is_empty()
-    };
+    let real = led.iter().map(|(_, real)| real.clone()).collect();
+    let place = Place { source: Some(source.clone()), real };
     let mut having = Vec::new();
     for app in context.store.apps()? {
-        if options::of_app(&app, &context.store)?.iter().any(is_it) {
+        if Place::of_options(&app, context)?.iter().any(|of| of.meets(&place)) {
             having.push(app);
         }
     }

@@ -1,0 +1,91 @@
+//! Which entries a caller reaches who does not see every app: read once, asked for each entry.
+
+use crate::context::Context;
+use crate::domain::{AppName, Entry, Result};
+use crate::ops::{access, apps, judge};
+use crate::store::MountsFile;
+
+/// What all entries and apps have, and which apps the caller sees.
+pub(crate) struct Reach {
+    apps: Vec<AppName>,
+    seen: Vec<AppName>,
+    mounts: Vec<(AppName, Result<MountsFile>)>,
+    entries: Vec<(Entry, judge::Place)>,
+    /// What docker-options of the apps mount that the caller cannot see; none where those cannot be read.
+    options: Option<Vec<judge::Place>>,
+}
+
+impl Reach {
+    pub(crate) fn of(context: &Context) -> Result<Self> {
+        let apps = context.store.apps()?;
+        let seen = apps::visible(&context.environment, apps.clone())?;
+        Self::among(apps, seen, context)
+    }
+
+    /// The same where it is known which of all apps the caller sees.
+    pub(crate) fn among(apps: Vec<AppName>, seen: Vec<AppName>, context: &Context) -> Result<Self> {
+        let (mounts, entries) = context.store.read_consistently(|store| {
+            let mounts = apps.iter().map(|app| (app.clone(), store.mounts_file(app))).collect();
+            Ok((mounts, store.entries()?.entries))
+        })?;
+        let hidden = apps.iter().filter(|app| !seen.contains(app));
+        let options: Result<Vec<_>> =
+            hidden.map(|app| judge::Place::of_options(app, context)).collect();
+        let places = judge::Place::of_all(&entries, context);
+        Ok(Self {
+            seen,
+            apps,
+            mounts,
+            entries: entries.into_iter().zip(places).collect(),
+            options: options.ok().map(|options| options.into_iter().flatten().collect()),
+        })
+    }
+
+    /// Whether the caller sees an app that mounts the entry; or nobody mounts it, its scope does not leave out whom the
+    /// caller sees, and nothing that it leads to is others'.
+    pub(crate) fn has(&self, entry: &Entry, context: &Context) -> bool {
+        if !self.is_shared(entry) {
+            return false;
+        }
+        if self.apps_mounting(entry).next().is_some() {
+            return true;
+        }
+        if self.is_for_others(entry) {
+            return false;
+        }
+        let known = self.entries.iter().find(|(known, _)| known == entry);
+        let new = known.is_none().then(|| judge::Place::of(entry, context));
+        let Some(mine) = known.map(|(_, place)| place).or(new.as_ref()) else {
+            return false;
+        };
+        // Options that cannot be read may be about it.
+        let is_of_options = |options: &Vec<judge::Place>| options.iter().any(|of| of.meets(mine));
+        let is_of_entry = |(other, theirs): &(Entry, judge::Place)| {
+            other.name != entry.name && theirs.meets(mine) && !self.is_shared(other)
+        };
+        !self.options.as_ref().is_none_or(is_of_options) && !self.entries.iter().any(is_of_entry)
+    }
+
+    /// The apps that mount an entry, or may do so, for all that can be read.
+    fn apps_mounting<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a AppName> {
+        let may_mount = |mounts: &Result<MountsFile>| {
+            mounts.as_ref().map_or(true, |mounts| mounts.may_mention(&entry.name))
+        };
+        self.mounts.iter().filter(move |(_, mounts)| may_mount(mounts)).map(|(app, _)| app)
+    }
+
+    /// Whether nobody has the entry, or an app that the caller sees.
+    fn is_shared(&self, entry: &Entry) -> bool {
+        let mut using: Vec<&AppName> = self.apps_mounting(entry).collect();
+        if using.is_empty() {
+            using.extend(access::app_of_volume(entry).filter(|app| self.apps.contains(app)));
+        }
+        using.is_empty() || using.iter().any(|app| self.seen.contains(app))
+    }
+
+    /// Whether an entry's scope is about apps, and the caller sees none of them.
+    fn is_for_others(&self, entry: &Entry) -> bool {
+        let included = |apps: &[AppName]| apps.iter().any(|app| entry.scope.includes(app));
+        !entry.scope.is_empty() && included(&self.apps) && !included(&self.seen)
+    }
+}
