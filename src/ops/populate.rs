@@ -278,6 +278,10 @@ fn register(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) 
     }
     context.store.change(|change| {
         must_be_new(&entry.name, origin, change.store())?;
+        // Copying may have taken long.
+        if !entry.scope.is_empty() {
+            Places::registered(change.store())?.must_be_in_scope_of(entry)?;
+        }
         change.move_directory(staged.path(), directory.clone());
         change.write_entry(entry)
     })

@@ -83,6 +83,29 @@ waits() { docker run -d --network none --label "$TEST_LABEL" --name "$APP-by-han
   [ ! -e "$ROOT/$BOX" ]
 }
 
+@test "a clone that is for one app is not put where another has mounted meanwhile" {
+  local job lock status=0 mounts="$DOKKU_LIB_ROOT/config/storage/$APP-2/mounts"
+  dokku apps:create "$APP-2" >/dev/null
+  dokku storage:create "$BOX" --scope "$APP"
+  dokku storage:mount "$APP-2" "$ROOT/$BOX-2:/x"
+  mv "$mounts" "$HOST/mounts"
+  # It has looked when it waits for the store.
+  lock="$DOKKU_LIB_ROOT/data/storage-registry/.lock"
+  exec 7>>"$lock"
+  flock 7
+  dokku storage:clone "$BOX" "$BOX-2" >"$HOST/cloned" 2>&1 7>&- 3>&- &
+  job=$!
+  until grep -qE -- "-> FLOCK .*:$(stat -c %i "$lock") " /proc/locks; do sleep 0.05; done
+  mv "$HOST/mounts" "$mounts"
+  exec 7>&-
+  wait "$job" || status=$?
+  output=$(cat "$HOST/cloned")
+  assert_status 1
+  assert_has "leaves out who has it"
+  [ ! -e "$ROOT/$BOX-2" ]
+  dokku --force apps:destroy "$APP-2" >/dev/null
+}
+
 # --- links behind what is closed --------------------------------------------------------------------------------
 
 # A directory that Dokku's user cannot look into, with links in it.
