@@ -1,6 +1,7 @@
 //! What commands and triggers have in common: one file an operation.
 
 pub(crate) mod access;
+pub(crate) mod app_life;
 pub(crate) mod apps;
 pub(crate) mod auto_volumes;
 pub(crate) mod backup;
@@ -12,7 +13,6 @@ pub(crate) mod crontab;
 pub(crate) mod destroy;
 pub(crate) mod entries;
 pub(crate) mod exclusive;
-pub(crate) mod forget;
 pub(crate) mod migrate;
 pub(crate) mod mount;
 pub(crate) mod mount_new;

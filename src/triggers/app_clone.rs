@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use super::app_life::both;
+use super::both;
 use crate::context::Context;
 use crate::domain::{
     AppName, AppSettings, Attachment, CloneMode, Entry, EntryName, Error, Result, Source,

@@ -8,7 +8,7 @@ use crate::domain::{AppName, EntryName, Error, Result, Source, of_directory_name
 use crate::fs::overlap;
 use crate::ops::prune::find::{deletes_volume, why_kept};
 use crate::ops::prune::{Fate, Kind, Unused};
-use crate::ops::{Places, destroy, forget, trash};
+use crate::ops::{Places, app_life, destroy, trash};
 use crate::storage::{EntryLock, Staged};
 use crate::store::Store;
 
@@ -130,7 +130,7 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
 fn app(unused: &Unused, context: &mut Context) -> Result<()> {
     let name = AppName::parse(&unused.name)?;
     refuse_if!(context.store.apps()?.contains(&name), "the app {name} exists by now");
-    forget::forget(&name, context)?;
+    app_life::forget(&name, context)?;
     context.out.detail(&format!("Removed {}", unused.place));
     Ok(())
 }
