@@ -6,6 +6,7 @@ pub(crate) mod apps;
 pub(crate) mod auto_volumes;
 pub(crate) mod backup;
 pub(crate) mod backups;
+pub(crate) mod clone_app;
 pub(crate) mod confirmation;
 pub(crate) mod connectors;
 pub(crate) mod content;
