@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{self, Args, given};
-use super::usage::{self, Row};
-use super::{doctor, usage::is_volume};
+use super::doctor;
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{Entry, Error, Moment, Result, Severity, Trashed};
 use crate::ops::backups::schedules;
+use crate::ops::usage::{self, EntryUsage};
 use crate::ops::{access, trash};
 use crate::render::metrics::{Metrics, Sample};
 use crate::storage::{Place, RuntimePaths};
@@ -124,20 +124,20 @@ fn add_usage(
     context: &Context,
 ) -> Result<()> {
     let now = Moment::now().seconds();
-    let of_docker = volumes::used(&context.environment, entries.iter().any(is_volume));
+    let of_docker = volumes::used(&context.environment, entries.iter().any(usage::is_volume));
     let mut rows = Vec::new();
     for entry in entries {
         let is_fresh = |counted: &&Counted| (0..FRESH).contains(&(now - counted.at));
         let cached = counts.before.get(entry.name.as_str()).filter(is_fresh).cloned();
         let both = |counted: &Counted| Some((counted.used?, counted.files?));
-        let row = usage::row(entry, &of_docker, cached.as_ref().and_then(both), context)?;
+        let row = usage::of(entry, &of_docker, cached.as_ref().and_then(both), context)?;
         let this = Counted { used: row.used, files: row.inodes, at: now };
         let this = cached.unwrap_or(this);
         rows.push((row, now - this.at));
         counts.now.insert(entry.name.to_string(), this);
     }
-    let samples = |value: fn(&Row) -> Option<u64>| -> Vec<Sample<'_>> {
-        let sample = |(row, _): &(Row, i64)| {
+    let samples = |value: fn(&EntryUsage) -> Option<u64>| -> Vec<Sample<'_>> {
+        let sample = |(row, _): &(EntryUsage, i64)| {
             let labels = vec![("entry", row.name.to_string()), ("type", row.kind.to_owned())];
             Some((labels, number(value(row)?)))
         };
