@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{self, Args, given};
-use super::doctor;
+use crate::checks::doctor;
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{Entry, Error, Moment, Result, Severity, Trashed};
