@@ -2,9 +2,8 @@
 
 use crate::commands::arguments::{self, Args, Output, given};
 use crate::context::Context;
-use crate::domain::backup_reference::short;
-use crate::domain::{Error, Result, readable};
-use crate::ops::backups::create::{self, Done, Options, Target};
+use crate::domain::Result;
+use crate::ops::backups::create::{self, Options, Target};
 use crate::ops::{access, backups};
 use crate::render::Format;
 
@@ -57,69 +56,5 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     context.out.speak_aside(format == Format::Json);
     let made = create::each(&targets, &connector, &options, context);
     context.out.speak_aside(false);
-    tell(&targets, made, format, context)
-}
-
-/// Says how each went.
-pub(crate) fn tell(
-    targets: &[Target],
-    made: Vec<Result<Done>>,
-    format: Format,
-    context: &mut Context,
-) -> Result<()> {
-    let is_single = targets.len() == 1;
-    let mut is_whole = true;
-    let mut done = Vec::new();
-    for (target, made) in targets.iter().zip(made) {
-        match made {
-            Ok(made) => {
-                if !made.unreadable.is_empty() {
-                    is_whole = false;
-                    context.out.warn(&format!(
-                        "{}: these files could not be read, and are not in the backup: {}",
-                        name(target),
-                        made.unreadable.join(", ")
-                    ));
-                }
-                if format != Format::Json {
-                    context.out.headline(&line(&made));
-                }
-                done.push(made);
-            }
-            Err(error) if is_single => return Err(error),
-            Err(error) => {
-                is_whole = false;
-                context.out.warn(&format!("{} is not backed up: {error}", name(target)));
-            }
-        }
-    }
-    if format == Format::Json {
-        context.out.json_pretty(&done);
-    } else if targets.is_empty() {
-        context.out.headline_unless_quiet("There is nothing to back up");
-    }
-    if is_whole { Ok(()) } else { Err(Error::Status(1)) }
-}
-
-fn name(target: &Target) -> String {
-    match target.name() {
-        Some(name) => format!("storage entry {name}"),
-        None => "the store".to_owned(),
-    }
-}
-
-fn line(made: &Done) -> String {
-    let what = match &made.entry {
-        Some(name) => format!("Storage entry {name}"),
-        None => "The store".to_owned(),
-    };
-    let plural = if made.files == 1 { "" } else { "s" };
-    format!(
-        "{what} backed up to {}: {} file{plural}, {}, of which {} new (backup {})",
-        made.connector,
-        made.files,
-        readable(made.bytes),
-        readable(made.sent),
-        short(&made.id)
-    )
+    super::tell(&targets, made, format, context)
 }
