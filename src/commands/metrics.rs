@@ -1,7 +1,6 @@
 //! `storage:metrics`: what entries hold and how backups go, for Prometheus.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -10,10 +9,10 @@ use super::arguments::{self, Args, given};
 use crate::checks::doctor;
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::{Entry, Error, Moment, Result, Severity, Trashed};
+use crate::domain::{Entry, Moment, Result, Severity, Trashed};
 use crate::ops::backups::schedules;
 use crate::ops::usage::{self, EntryUsage};
-use crate::ops::{access, trash};
+use crate::ops::{access, textfile, trash};
 use crate::render::metrics::{Metrics, Sample};
 use crate::storage::{Place, RuntimePaths};
 use crate::store::files;
@@ -21,9 +20,6 @@ use crate::types;
 
 /// For how many seconds what was counted is taken as it is.
 const FRESH: i64 = 60 * 60;
-
-/// The file in the directory of the textfile collector.
-const FILE: &str = "dokku_storage.prom";
 
 #[derive(Debug, Args)]
 struct Arguments {
@@ -68,7 +64,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     access::must_see_every_app("the metrics are about every app", context)?;
     let directory = given(arguments.textfile.as_deref());
     if let Some(directory) = directory {
-        must_be_writable(directory, context)?;
+        textfile::must_be_writable(directory, context)?;
     }
     let mut metrics = Metrics::default();
     let entries = context.store.entries()?.entries;
@@ -83,23 +79,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     add_backups(&mut metrics, context)?;
     let text = metrics.into_text();
     if let Some(directory) = directory {
-        return replace(&Path::new(directory).join(FILE), &text);
+        return textfile::write(directory, &text);
     }
     context.out.text(&text);
-    Ok(())
-}
-
-/// Refuses a directory that is not there, or in which the caller cannot write.
-pub(super) fn must_be_writable(directory: &str, context: &Context) -> Result<()> {
-    refuse_if!(
-        !Path::new(directory).is_dir(),
-        "{directory:?} is not a directory; create it, or name that of node_exporter's --collector.textfile.directory"
-    );
-    refuse_if!(
-        rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_err(),
-        "{directory:?} cannot be written by {user}; let it: setfacl -m u:{user}:rwx {directory}",
-        user = context.environment.system_user()
-    );
     Ok(())
 }
 
@@ -319,13 +301,4 @@ fn add_backups(metrics: &mut Metrics, context: &Context) -> Result<()> {
         &ok,
     );
     Ok(())
-}
-
-/// Replaces a file as a whole: somebody may read it at any moment.
-fn replace(path: &Path, text: &str) -> Result<()> {
-    let temporary = files::temporary(path);
-    let failed = || Error::system("write", path);
-    std::fs::write(&temporary, text).map_err(failed())?;
-    std::fs::set_permissions(&temporary, PermissionsExt::from_mode(0o644)).map_err(failed())?;
-    std::fs::rename(&temporary, path).map_err(failed())
 }

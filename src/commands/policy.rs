@@ -2,12 +2,11 @@
 
 use super::arguments::{self, Named, no_more_than};
 use super::asked::Request;
-use super::metrics;
 use crate::context::Context;
 use crate::domain::policy::{Jail, MetricsDirectory, VolumeOptions, parse_trash_hours};
 use crate::domain::{HostPath, Moment, Policy, Result, as_typed};
 use crate::fs::jail;
-use crate::ops::{access, crontab, judge};
+use crate::ops::{access, crontab, judge, textfile};
 use crate::store::Store;
 
 const KEYS: &str = "allowed-paths, jail, metrics-textfile, trash-hours, volume-options";
@@ -24,7 +23,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
             !context.environment.is_dokku(),
             "metrics-textfile is for Dokku's crontab, and there is no Dokku; put this line into yours: */5 * * * * dokku-storage storage:metrics --textfile {directory}"
         );
-        metrics::must_be_writable(directory.as_str(), context)?;
+        textfile::must_be_writable(directory.as_str(), context)?;
     }
     context.store.change(|transaction| {
         let mut policy = transaction.store().policy()?;

@@ -31,6 +31,7 @@ pub(crate) mod restore;
 pub(crate) mod scheduler;
 pub(crate) mod share;
 pub(crate) mod snapshots;
+pub(crate) mod textfile;
 pub(crate) mod trash;
 pub(crate) mod unmount;
 pub(crate) mod update;
