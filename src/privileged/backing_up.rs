@@ -6,8 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::directory::{directory_of_volume, hidden, source};
-use super::no_more_than;
+use super::arguments::{directory_of_volume, hidden, no_more_than, source};
 use crate::context::Context;
 use crate::domain::text::word;
 use crate::domain::{ConnectorName, Error, Result, VolumeName, is_of};
