@@ -1,10 +1,11 @@
 //! `storage:backups:create`: backs entries up.
 
+use super::{subject, tell};
 use crate::commands::arguments::{self, Args, Output, given};
 use crate::context::Context;
-use crate::domain::Result;
-use crate::ops::backups::create::{self, Options, Target};
-use crate::ops::{access, backups};
+use crate::domain::{Result, Subject};
+use crate::ops::backups::create::{Options, Target};
+use crate::ops::backups::{self, create};
 use crate::render::Format;
 
 #[derive(Debug, Args)]
@@ -30,31 +31,17 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments = arguments::parse::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
     let app = given(arguments.app.as_deref()).or(app);
-    let (targets, using) = match (&*arguments.entry, app, arguments.all) {
-        ("", None, true) => {
-            access::must_see_every_app("--all is about the whole host", context)?;
-            let mut targets = create::targets(None, context)?;
-            targets.push(Target::Store);
-            (targets, context.store.apps()?)
-        }
-        ("", Some(app), false) => {
-            let app = crate::ops::apps::existing(&context.environment, app)?;
-            (create::targets(Some(&app), context)?, vec![app])
-        }
-        (name, None, false) if !name.is_empty() => {
-            let entry = access::entry(name, context)?;
-            let using = context.store.apps_mounting(&entry.name)?;
-            // What has its data elsewhere is refused before anybody is asked.
-            create::Source::of(&entry, context)?;
-            (vec![Target::Entry(Box::new(entry))], using)
-        }
-        _ => refuse!("name an entry, --app APP, or --all"),
-    };
+    let (subject, using) = subject(&arguments.entry, app, arguments.all, context)?;
+    let targets = create::targets(&subject, context)?;
+    if let (Subject::Entry(_), [Target::Entry(entry)]) = (&subject, &*targets) {
+        // What has its data elsewhere is refused before anybody is asked.
+        create::Source::of(entry, context)?;
+    }
     let connector = backups::destination(given(arguments.to.as_deref()), &using, context)?;
     let options = Options { pause: arguments.pause, reads_all: arguments.reread };
     // What is said on the way is no part of the document.
     context.out.speak_aside(format == Format::Json);
     let made = create::each(&targets, &connector, &options, context);
     context.out.speak_aside(false);
-    super::tell(&targets, made, format, context)
+    tell(&targets, made, format, context)
 }

@@ -63,22 +63,38 @@ impl Of {
         app: Option<&str>,
         context: &Context,
     ) -> Result<(Subject, Vec<AppName>, &[String])> {
-        match (given(self.app.as_deref()).or(app), self.all, &*self.words) {
-            (None, true, words) => {
-                access::must_see_every_app("--all is about the whole host", context)?;
-                Ok((Subject::All, context.store.apps()?, words))
-            }
-            (Some(app), false, words) => {
-                let app = apps::existing(&context.environment, app)?;
-                Ok((Subject::App(app.clone()), vec![app], words))
-            }
-            (None, false, [name, rest @ ..]) if !name.is_empty() => {
-                let name = access::entry(name, context)?.name;
-                let using = context.store.apps_mounting(&name)?;
-                Ok((Subject::Entry(name), using, rest))
-            }
-            _ => Err(refusal!("name an entry, --app APP, or --all")),
+        let app = given(self.app.as_deref()).or(app);
+        let (entry, rest) = match &*self.words {
+            [entry, rest @ ..] if app.is_none() && !self.all => (&**entry, rest),
+            words => ("", words),
+        };
+        let (subject, using) = subject(entry, app, self.all, context)?;
+        Ok((subject, using, rest))
+    }
+}
+
+/// What an entry's name, `--app` or `--all` is about, and the apps that have to do with it.
+fn subject(
+    entry: &str,
+    app: Option<&str>,
+    all: bool,
+    context: &Context,
+) -> Result<(Subject, Vec<AppName>)> {
+    match (entry, app, all) {
+        ("", None, true) => {
+            access::must_see_every_app("--all is about the whole host", context)?;
+            Ok((Subject::All, context.store.apps()?))
         }
+        ("", Some(app), false) => {
+            let app = apps::existing(&context.environment, app)?;
+            Ok((Subject::App(app.clone()), vec![app]))
+        }
+        (name, None, false) if !name.is_empty() => {
+            let name = access::entry(name, context)?.name;
+            let using = context.store.apps_mounting(&name)?;
+            Ok((Subject::Entry(name), using))
+        }
+        _ => Err(refusal!("name an entry, --app APP, or --all")),
     }
 }
 

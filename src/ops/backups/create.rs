@@ -11,7 +11,7 @@ use crate::domain::backup_reference::short;
 use crate::domain::connector_type::Protocol;
 use crate::domain::{
     AppName, BackupDocument, BackupState, Connector, ConnectorName, Entry, EntryName, Error, Made,
-    Moment, Result,
+    Moment, Result, Subject,
 };
 use crate::fs::tree::Copied;
 use crate::host::restic::Failure;
@@ -69,8 +69,23 @@ impl Target {
     }
 }
 
-/// The entries of an app, or all of this host, whose data is here, whoever may see them. It warns of those that cannot be read.
-pub(crate) fn targets(app: Option<&AppName>, context: &mut Context) -> Result<Vec<Target>> {
+/// What is backed up of a subject, whoever may see it.
+pub(crate) fn targets(subject: &Subject, context: &mut Context) -> Result<Vec<Target>> {
+    Ok(match subject {
+        Subject::Entry(entry) => {
+            vec![Target::Entry(Box::new(context.store.existing_entry(entry.as_str())?))]
+        }
+        Subject::App(app) => entries(Some(app), context)?,
+        Subject::All => {
+            let mut targets = entries(None, context)?;
+            targets.push(Target::Store);
+            targets
+        }
+    })
+}
+
+/// The entries of an app, or all of this host, whose data is here. It warns of those that cannot be read.
+fn entries(app: Option<&AppName>, context: &mut Context) -> Result<Vec<Target>> {
     let mut entries: Vec<Entry> = if let Some(app) = app {
         let mounts = context.store.mounts(app)?.readable()?;
         mounts.mounted.into_iter().map(|mounted| mounted.entry).collect()
