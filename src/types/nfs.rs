@@ -3,15 +3,21 @@
 use crate::context::Context;
 use crate::domain::{Entry, HostPath, Options, Problem, Result, Source};
 use crate::host::Environment;
+use crate::types::remote::{self, FileSystem};
 use crate::types::{
-    Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, volume,
+    Abilities, Choice, Description, Reach, Request, Requirement, StorageType, volume,
 };
 
 pub(crate) struct Nfs;
 
-const PORT: u16 = 2049;
-
-const VERSION: &str = "4";
+const NFS: FileSystem = FileSystem {
+    name: "nfs",
+    package: "nfs-common",
+    port: 2049,
+    version_option: "nfsvers",
+    version: "4",
+    versions: &["3", "4", "4.0", "4.1", "4.2"],
+};
 
 const DESCRIPTION: Description = Description {
     name: "nfs",
@@ -21,7 +27,7 @@ const DESCRIPTION: Description = Description {
     options: &[
         Choice::required("server", "the server's name or address"),
         Choice::required("path", "the directory that the server exports"),
-        Choice::optional("version", "3, 4, 4.0, 4.1 or 4.2", Some(VERSION)),
+        Choice::optional("version", "3, 4, 4.0, 4.1 or 4.2", Some(NFS.version)),
         Choice::optional("port", "the server's port", Some("2049")),
         Choice::optional("mount-options", "more mount options, such as soft,timeo=50", None),
     ],
@@ -35,7 +41,7 @@ impl StorageType for Nfs {
     }
 
     fn requirements(&self, _environment: &Environment) -> Vec<Requirement> {
-        vec![remote::kernel("nfs", "nfs-common")]
+        vec![NFS.requirement()]
     }
 
     fn plan(&self, entry: &mut Entry, request: &Request, _context: &mut Context) -> Result<()> {
@@ -59,10 +65,8 @@ impl StorageType for Nfs {
     }
 
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
-        let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
         let wanted = volume_options(entry).ok()?;
-        let server = entry.option("server");
-        remote::problem(entry, ("nfs", "nfs-common"), &wanted, server, port, context)
+        NFS.problem(entry, &wanted, entry.option("server"), context)
     }
 }
 
@@ -82,9 +86,7 @@ fn volume_options(entry: &Entry) -> Result<Options> {
             entry.option("path")
         )
     })?;
-    let known = ["3", "4", "4.0", "4.1", "4.2"];
-    let version = remote::version("NFS", entry.option("version"), VERSION, &known)?;
-    let port = remote::port_option(entry.option("port"), PORT)?;
+    let mut options = NFS.options(entry, server)?;
     let further = remote::further(entry.option("mount-options"), "addr nfsvers vers port")?;
     let is_known =
         |part: &&str| KNOWN.split(' ').any(|known| Some(known) == part.split('=').next());
@@ -94,8 +96,6 @@ fn volume_options(entry: &Entry) -> Result<Options> {
             super::nearest_first(unknown, KNOWN.split(' '))
         );
     }
-    let mut options = vec![format!("addr={server}"), format!("nfsvers={version}")];
-    options.extend(port);
     options.extend(further.into_iter().map(str::to_owned));
     Ok(volume::local_options("nfs", format!(":{path}"), &options))
 }
