@@ -9,6 +9,7 @@ use super::arguments::{self, Args, given};
 use crate::checks::doctor;
 use crate::context::Context;
 use crate::docker::volumes;
+use crate::domain::moment::HOUR;
 use crate::domain::{Entry, Moment, Result, Severity, Trashed};
 use crate::ops::backups::schedules;
 use crate::ops::usage::{self, EntryUsage};
@@ -19,7 +20,7 @@ use crate::store::files;
 use crate::types;
 
 /// For how many seconds what was counted is taken as it is.
-const FRESH: i64 = 60 * 60;
+const FRESH: i64 = HOUR;
 
 #[derive(Debug, Args)]
 struct Arguments {

@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use crate::context::Context;
+use crate::domain::moment::DAY;
 use crate::domain::{Connector, ConnectorName, Error, Moment, Ping, Result, Schedule, Subject};
 use crate::fs::fetch;
 use crate::host::clock;
@@ -20,7 +21,6 @@ use crate::store::Work;
 
 /// How old a good check and a pruning get, in seconds, and a check that failed.
 const WEEK: i64 = 7 * DAY;
-const DAY: i64 = 24 * 60 * 60;
 
 /// What this host's runs at a destination are called among what is at work.
 fn work_name(connector: &ConnectorName) -> String {
