@@ -392,8 +392,7 @@ fn make_ready(destination: &Destination, context: &mut Context) -> Result<bool> 
             let path = connector.property("path");
             // A disk that is not mounted must not be taken for an empty one.
             refuse_if!(
-                connector.known_type().is_some_and(|known| known.protocol == Protocol::Directory)
-                    && !Path::new(path).is_dir(),
+                connector.protocol() == Some(Protocol::Directory) && !Path::new(path).is_dir(),
                 "{path} of connector {name} is not a directory; mount the disk that it is on, or create it, for Dokku's user to write"
             );
             let made = destination.repository.init().map_err(told)?;
