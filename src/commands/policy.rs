@@ -1,7 +1,7 @@
 //! `storage:policy:*`: what the operator decided for every app of the host.
 
 use super::arguments::{self, Named, no_more_than};
-use super::asked::Request;
+use super::asked::ReportRequest;
 use crate::context::Context;
 use crate::domain::policy::{Jail, MetricsDirectory, VolumeOptions, parse_trash_hours};
 use crate::domain::{HostPath, Moment, Policy, Result, as_typed};
@@ -103,7 +103,7 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
 }
 
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
-    let request = Request::parse(words, context)?;
+    let request = ReportRequest::parse(words, context)?;
     no_more_than(&request.words, 0)?;
     let policy = context.store.policy()?;
     let paths: Vec<&str> = policy.allowed_paths.iter().map(HostPath::as_str).collect();

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// A mount as `--format json` shows it: Dokku's fields first, then those that make it complete.
 #[derive(Debug, Serialize)]
-pub(crate) struct Row<'a> {
+pub(crate) struct ShownMount<'a> {
     /// The app, in a list of the mounts of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) app: Option<&'a AppName>,
@@ -33,7 +33,7 @@ pub(crate) struct Row<'a> {
     pub(crate) shared_from: Option<String>,
 }
 
-impl Row<'_> {
+impl ShownMount<'_> {
     pub(crate) fn shared_from(mut self, from: Option<String>) -> Self {
         self.shared_from = from;
         self

@@ -5,7 +5,7 @@ use crate::domain::{Connector, Entry, Mode, Options, Ownership, Problem, Result,
 use crate::host::Environment;
 use crate::types::remote::{self, FileSystem};
 use crate::types::{
-    Abilities, Choice, Description, Reach, Request, Requirement, StorageType, renewed, volume,
+    Abilities, Choice, Description, NewEntry, Reach, Requirement, StorageType, renewed, volume,
 };
 
 /// The type `cifs`.
@@ -51,7 +51,7 @@ impl StorageType for Cifs {
         vec![CIFS.requirement()]
     }
 
-    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
         entry.options.clone_from(&request.options);
         entry.connector.clone_from(&request.connector);
         shared_options(entry, &super::connector(entry, &context.store)?)?;
@@ -64,7 +64,7 @@ impl StorageType for Cifs {
         true
     }
 
-    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         let options = volume_options(entry, context)?;
         renewed::make(entry, options, context)
     }

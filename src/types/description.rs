@@ -111,7 +111,7 @@ pub(crate) struct Requirement {
 
 /// What was said about a new entry that not every type takes.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Request {
+pub(crate) struct NewEntry {
     /// The path or the name behind the entry's name.
     pub place: Option<String>,
     pub driver: Option<String>,

@@ -40,7 +40,7 @@ pub(crate) mod volume;
 pub(crate) use crate::domain::finding::Problem;
 pub(crate) use crate::storage::root::Place;
 pub(crate) use description::{
-    Abilities, Choice, Description, Reach, Removal, Request, Requirement,
+    Abilities, Choice, Description, NewEntry, Reach, Removal, Requirement,
 };
 
 use crate::context::Context;
@@ -76,11 +76,11 @@ pub(crate) trait StorageType: Sync {
     }
 
     /// Completes a new entry by what was said for its type, and refuses what cannot be. Nothing is changed.
-    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()>;
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, context: &mut Context) -> Result<()>;
 
     /// Makes what is behind the entry outside of the store. It may be there already.
     /// Fails where it cannot be made; what was made of it is gone again.
-    fn create(&self, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
         Ok(())
     }
 
@@ -196,7 +196,7 @@ pub(crate) trait StorageType: Sync {
     /// data.
     fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         if self.is_created_again() {
-            return self.create(entry, &Request::default(), context);
+            return self.create(entry, &NewEntry::default(), context);
         }
         Ok(())
     }
@@ -287,7 +287,7 @@ pub(crate) fn name_of(entry: &Entry) -> &'static str {
 }
 
 /// Refuses flags and options that a type does not take, and the lack of what it needs.
-pub(crate) fn check_request(storage_type: &dyn StorageType, request: &Request) -> Result<()> {
+pub(crate) fn check_request(storage_type: &dyn StorageType, request: &NewEntry) -> Result<()> {
     let description = storage_type.description();
     let name = description.name;
     let given = [
@@ -410,7 +410,7 @@ mod tests {
     #[test]
     fn unknown_and_missing_options_are_refused() {
         let nfs = find("nfs").unwrap();
-        let mut request = Request::default();
+        let mut request = NewEntry::default();
         let error = check_request(nfs, &request).unwrap_err().to_string();
         assert!(error.contains("--option server="), "{error}");
         request.options.insert("sever".to_owned(), "x".to_owned());

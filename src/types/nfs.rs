@@ -5,7 +5,7 @@ use crate::domain::{Entry, HostPath, Options, Problem, Result, Source};
 use crate::host::Environment;
 use crate::types::remote::{self, FileSystem};
 use crate::types::{
-    Abilities, Choice, Description, Reach, Request, Requirement, StorageType, volume,
+    Abilities, Choice, Description, NewEntry, Reach, Requirement, StorageType, volume,
 };
 
 pub(crate) struct Nfs;
@@ -44,7 +44,7 @@ impl StorageType for Nfs {
         vec![NFS.requirement()]
     }
 
-    fn plan(&self, entry: &mut Entry, request: &Request, _context: &mut Context) -> Result<()> {
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, _context: &mut Context) -> Result<()> {
         entry.options.clone_from(&request.options);
         volume_options(entry)?;
         self.check_reclaim_policy(entry)?;
@@ -56,7 +56,7 @@ impl StorageType for Nfs {
         true
     }
 
-    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         volume::make(entry, volume_options(entry)?, context)
     }
 

@@ -19,7 +19,7 @@ use crate::ops::backups::{Destination, find, hooks, stored, this_host, tidy};
 use crate::ops::snapshots::pause;
 use crate::ops::{backup, backups::volume};
 use crate::render::progress;
-use crate::storage::backing_up::{self, DATA, Original, Outcome, Request, Saved};
+use crate::storage::backing_up::{self, BackupRequest, DATA, Original, Outcome, Saved};
 use crate::storage::{EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root};
 use crate::types::{self, Reach};
 
@@ -161,7 +161,7 @@ fn of_store(
     let hidden = Staged::new(find::STORE_NAME, context)?;
     let copied = Moment::now();
     stored::copy(&hidden.path().join(DATA), context)?;
-    let request = Request {
+    let request = BackupRequest {
         document: BackupDocument::new(None, std::collections::BTreeMap::new()),
         host: this_host(),
         tags: find::tags(None, &[], None),
@@ -209,7 +209,7 @@ fn of_entry(
     let destination = Destination::take(connector, context)?;
     let using = context.store.apps_mounting(&entry.name)?;
     let size = (copy.made != Made::Btrfs).then_some((copy.bytes, copy.files));
-    let mut request = Request {
+    let mut request = BackupRequest {
         document: document(entry, &using, context)?,
         host: this_host(),
         tags: find::tags(Some(&entry.name), &using, size),

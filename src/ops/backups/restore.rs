@@ -11,7 +11,7 @@ use crate::ops::backups::find::Found;
 use crate::ops::backups::volume;
 use crate::ops::restore::{self, Replacement};
 use crate::ops::{Origin, access, apps, backup, judge, populate};
-use crate::storage::backing_up::Wanted;
+use crate::storage::backing_up::RestoreRequest;
 use crate::storage::{Staged, StorageRoot, clear_staged, root};
 use crate::store::changed_meanwhile;
 use crate::types;
@@ -188,7 +188,7 @@ fn unpack(
     root::make(&storage, context)?;
     let staged = Staged::new(name.as_str(), context)?;
     let around = Staged::new(name.as_str(), context)?;
-    let wanted = Wanted {
+    let wanted = RestoreRequest {
         id: found.backup.id.clone(),
         paths: options.paths.clone(),
         holes: document.holes.clone(),

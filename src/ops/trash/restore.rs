@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::types;
 
 /// What is to be there again: the entry, if there was one, and its directory's name.
-pub(crate) struct Restored {
+pub(crate) struct RestoredItem {
     pub(crate) name: String,
     pub(crate) entry: Option<Entry>,
 }
@@ -19,7 +19,7 @@ pub(crate) fn restore(
     word: &str,
     new_name: Option<&str>,
     context: &mut Context,
-) -> Result<Restored> {
+) -> Result<RestoredItem> {
     let mut found = called(word, visible(context)?)?;
     // An id may be another one's name.
     if found.iter().any(|item| item.id.as_str() == word) {
@@ -43,7 +43,7 @@ pub(crate) fn restore(
     }
     // What it had behind it is there, and put in its place again.
     if let Some(entry) = &wanted.entry
-        && let Err(error) = types::of(entry).create(entry, &types::Request::default(), context)
+        && let Err(error) = types::of(entry).create(entry, &types::NewEntry::default(), context)
     {
         context.out.warn(&error.to_string());
     }
@@ -51,13 +51,13 @@ pub(crate) fn restore(
 }
 
 /// What the item becomes, under its own name or a new one.
-fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<Restored> {
+fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<RestoredItem> {
     let Some(name) = new_name else {
-        return Ok(Restored { name: item.name().to_owned(), entry: item.entry.clone() });
+        return Ok(RestoredItem { name: item.name().to_owned(), entry: item.entry.clone() });
     };
     let Some(entry) = &item.entry else {
         DirectoryName::parse(name)?;
-        return Ok(Restored { name: name.to_owned(), entry: None });
+        return Ok(RestoredItem { name: name.to_owned(), entry: None });
     };
     let mut entry = entry.clone();
     entry.name = EntryName::parse_new(name)?;
@@ -65,11 +65,11 @@ fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<R
         let path = context.store.layout().directory(name);
         entry.host_path = Some(Source::parse(&path.to_string_lossy())?);
     }
-    Ok(Restored { name: name.to_owned(), entry: Some(entry) })
+    Ok(RestoredItem { name: name.to_owned(), entry: Some(entry) })
 }
 
 /// Moves the directory and registers the entry, in one step.
-fn put_back(item: &Trashed, wanted: &Restored, context: &Context) -> Result<()> {
+fn put_back(item: &Trashed, wanted: &RestoredItem, context: &Context) -> Result<()> {
     must_be_free(item, wanted, &context.store)?;
     if let Some(entry) = &wanted.entry {
         sized::link(entry, &item.id.directory(), &wanted.name, context)?;
@@ -87,7 +87,7 @@ fn put_back(item: &Trashed, wanted: &Restored, context: &Context) -> Result<()> 
 }
 
 /// Refuses what is not in the trash any more, and a name that something has.
-fn must_be_free(item: &Trashed, wanted: &Restored, store: &Store) -> Result<()> {
+fn must_be_free(item: &Trashed, wanted: &RestoredItem, store: &Store) -> Result<()> {
     let taken = |what: &str| {
         Err(refusal!(
             "{what}; give it another name: dokku storage:trash:restore {} --as NEW-NAME",
