@@ -3,8 +3,8 @@
 pub(crate) mod access;
 pub(crate) mod app_life;
 pub(crate) mod apps;
+pub(crate) mod archive;
 pub(crate) mod auto_volumes;
-pub(crate) mod backup;
 pub(crate) mod backups;
 pub(crate) mod clone_app;
 pub(crate) mod confirmation;

@@ -17,7 +17,7 @@ use crate::fs::tree::Copied;
 use crate::host::restic::Failure;
 use crate::ops::backups::{Destination, find, hooks, stored, this_host, tidy};
 use crate::ops::snapshots::pause;
-use crate::ops::{backup, backups::volume};
+use crate::ops::{archive, backups::volume};
 use crate::render::progress;
 use crate::storage::backing_up::{self, BackupRequest, DATA, Original, Outcome, Saved};
 use crate::storage::{EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root};
@@ -120,7 +120,7 @@ pub(crate) fn has_data_here(entry: &Entry) -> bool {
 
 /// Whether an entry is a directory outside of the storage root, of which there can be no backup.
 fn is_elsewhere(entry: &Entry, context: &Context) -> bool {
-    types::of(entry).place() == Place::Directory && backup::place(entry, context).is_none()
+    types::of(entry).place() == Place::Directory && archive::place(entry, context).is_none()
 }
 
 /// Makes backups one after the other; one that fails keeps none of the others from being made.
@@ -300,7 +300,7 @@ impl Source {
         if entry.is_volume() && types::of(entry).keeps_in_volume() {
             return volume::name(entry, context).map(Self::Volume);
         }
-        match backup::place(entry, context) {
+        match archive::place(entry, context) {
             Some(place) if place != entry.name.as_str() => {
                 Ok(Self::Place(place, SnapshotKind::Directory))
             }
