@@ -6,27 +6,7 @@ use crate::domain::Result;
 use crate::ops::mounts::{ShownMount, colon_form, shared_from};
 use crate::ops::{apps, tell_problems};
 use crate::render::{Format, table};
-use crate::store::{Mounted, Mounts};
-
-impl<'a> From<&'a Mounted> for ShownMount<'a> {
-    fn from(mounted: &'a Mounted) -> Self {
-        let a = &mounted.attachment;
-        Self {
-            app: None,
-            entry_name: mounted.entry.name.as_str(),
-            host_path: mounted.entry.shown_source(),
-            container_path: a.container_path.as_str(),
-            readonly: a.readonly,
-            volume_options: a.volume_options.as_ref(),
-            phases: &a.phases,
-            process_type: &a.process_type,
-            subpath: a.subpath.as_ref(),
-            volume_chown: a.volume_chown.as_ref(),
-            need: a.need.as_ref(),
-            shared_from: None,
-        }
-    }
-}
+use crate::store::Mounts;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, _) = arguments::parse_some::<Shown>(words, context)?;

@@ -33,6 +33,26 @@ pub(crate) struct ShownMount<'a> {
     pub(crate) shared_from: Option<String>,
 }
 
+impl<'a> From<&'a Mounted> for ShownMount<'a> {
+    fn from(mounted: &'a Mounted) -> Self {
+        let a = &mounted.attachment;
+        Self {
+            app: None,
+            entry_name: mounted.entry.name.as_str(),
+            host_path: mounted.entry.shown_source(),
+            container_path: a.container_path.as_str(),
+            readonly: a.readonly,
+            volume_options: a.volume_options.as_ref(),
+            phases: &a.phases,
+            process_type: &a.process_type,
+            subpath: a.subpath.as_ref(),
+            volume_chown: a.volume_chown.as_ref(),
+            need: a.need.as_ref(),
+            shared_from: None,
+        }
+    }
+}
+
 impl ShownMount<'_> {
     pub(crate) fn shared_from(mut self, from: Option<String>) -> Self {
         self.shared_from = from;
