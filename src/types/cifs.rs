@@ -2,11 +2,8 @@
 
 use crate::context::Context;
 use crate::domain::{Connector, Entry, Mode, Options, Ownership, Problem, Result, Source};
-use crate::host::Environment;
 use crate::types::remote::{self, FileSystem};
-use crate::types::{
-    Abilities, Choice, Description, NewEntry, Reach, Requirement, StorageType, renewed, volume,
-};
+use crate::types::{Abilities, Choice, Description, NewEntry, Reach, StorageType, renewed, volume};
 
 /// The type `cifs`.
 ///
@@ -38,6 +35,7 @@ const DESCRIPTION: Description = Description {
     ],
     flags: &["--chown"],
     connector: Some("cifs"),
+    file_system: Some(&CIFS),
     can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
     ..Description::PLAIN
 };
@@ -45,10 +43,6 @@ const DESCRIPTION: Description = Description {
 impl StorageType for Cifs {
     fn description(&self) -> &'static Description {
         &DESCRIPTION
-    }
-
-    fn requirements(&self, _environment: &Environment) -> Vec<Requirement> {
-        vec![CIFS.requirement()]
     }
 
     fn plan(&self, entry: &mut Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
@@ -60,17 +54,9 @@ impl StorageType for Cifs {
         Ok(())
     }
 
-    fn is_created_again(&self) -> bool {
-        true
-    }
-
     fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         let options = volume_options(entry, context)?;
         renewed::make(entry, options, context)
-    }
-
-    fn readiness(&self) -> &'static str {
-        remote::ANSWERS
     }
 
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {

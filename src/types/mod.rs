@@ -50,6 +50,7 @@ use crate::domain::{docker_args, hooks};
 use crate::host::Environment;
 use crate::storage::{DirectorySpec, SnapshotKind};
 use crate::store::Store;
+use crate::types::remote::FileSystem;
 
 /// Every type, in the order in which they are listed.
 pub(crate) static ALL: &[&dyn StorageType] = &[
@@ -72,7 +73,7 @@ pub(crate) trait StorageType: Sync {
 
     /// What it needs on this host.
     fn requirements(&self, environment: &Environment) -> Vec<Requirement> {
-        Vec::new()
+        self.description().file_system.map(FileSystem::requirement).into_iter().collect()
     }
 
     /// Completes a new entry by what was said for its type, and refuses what cannot be. Nothing is changed.
@@ -101,7 +102,7 @@ pub(crate) trait StorageType: Sync {
 
     /// Whether a Docker volume that holds no data itself is behind the entry: it can be created again at any time.
     fn is_created_again(&self) -> bool {
-        false
+        self.description().file_system.is_some()
     }
 
     /// What the storage root has under the entry's name.
@@ -184,7 +185,7 @@ pub(crate) trait StorageType: Sync {
 
     /// What is said of an entry that has no problem.
     fn readiness(&self) -> &'static str {
-        "ready"
+        self.description().file_system.map_or("ready", |_| remote::ANSWERS)
     }
 
     /// Why containers cannot use the entry as it is now; none where they can, or where nobody knows.

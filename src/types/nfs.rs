@@ -2,11 +2,8 @@
 
 use crate::context::Context;
 use crate::domain::{Entry, HostPath, Options, Problem, Result, Source};
-use crate::host::Environment;
 use crate::types::remote::{self, FileSystem};
-use crate::types::{
-    Abilities, Choice, Description, NewEntry, Reach, Requirement, StorageType, volume,
-};
+use crate::types::{Abilities, Choice, Description, NewEntry, Reach, StorageType, volume};
 
 pub(crate) struct Nfs;
 
@@ -31,6 +28,7 @@ const DESCRIPTION: Description = Description {
         Choice::optional("port", "the server's port", Some("2049")),
         Choice::optional("mount-options", "more mount options, such as soft,timeo=50", None),
     ],
+    file_system: Some(&NFS),
     can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
     ..Description::PLAIN
 };
@@ -38,10 +36,6 @@ const DESCRIPTION: Description = Description {
 impl StorageType for Nfs {
     fn description(&self) -> &'static Description {
         &DESCRIPTION
-    }
-
-    fn requirements(&self, _environment: &Environment) -> Vec<Requirement> {
-        vec![NFS.requirement()]
     }
 
     fn plan(&self, entry: &mut Entry, request: &NewEntry, _context: &mut Context) -> Result<()> {
@@ -52,16 +46,8 @@ impl StorageType for Nfs {
         Ok(())
     }
 
-    fn is_created_again(&self) -> bool {
-        true
-    }
-
     fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         volume::make(entry, volume_options(entry)?, context)
-    }
-
-    fn readiness(&self) -> &'static str {
-        remote::ANSWERS
     }
 
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {

@@ -11,6 +11,7 @@ use crate::types::{Requirement, volume};
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A file system that Docker's `local` driver mounts from a server.
+#[derive(Debug)]
 pub(crate) struct FileSystem {
     pub(crate) name: &'static str,
     /// Debian's package for it.
