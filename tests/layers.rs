@@ -4,9 +4,9 @@
 #[path = "harness/mod.rs"]
 mod harness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use harness::{repository, source_files};
 
@@ -33,38 +33,69 @@ fn files() -> Vec<(String, PathBuf)> {
     source_files().into_iter().map(with_room).collect()
 }
 
-/// The rooms that a text names behind `crate::`, without its comments and its unit tests.
-fn used(text: &str) -> Vec<String> {
-    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
-    let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap()).collect();
-    let code = code.join("\n");
-    let mut rooms = Vec::new();
-    for rest in code.split("crate::").skip(1) {
-        let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
-        let Some(list) = rest.strip_prefix('{') else {
-            rooms.push(rest.split(|letter| !is_name(letter)).next().unwrap().to_owned());
-            continue;
-        };
-        // `use crate::{commands, domain::{names, paths}}`: the names at the first depth.
-        let (mut depth, mut name, mut is_first) = (0, String::new(), true);
-        for letter in list.chars() {
-            match letter {
-                '{' => depth += 1,
-                '}' if depth == 0 => break,
-                '}' => depth -= 1,
-                ',' if depth == 0 => {
-                    rooms.push(std::mem::take(&mut name));
-                    is_first = true;
-                }
-                letter if depth == 0 && is_name(letter) && is_first => name.push(letter),
-                ':' => is_first = false,
-                _ => {}
+/// The paths at the beginning of a text, and what is behind them: `a::{b, c::d as e}` is `a::b` and `a::c::d`.
+fn paths(text: &str) -> (Vec<String>, &str) {
+    if let Some(mut rest) = text.strip_prefix('{') {
+        let mut all = Vec::new();
+        loop {
+            let (some, behind) = paths(rest.trim_start());
+            all.extend(some);
+            // Not the name that one gets here.
+            rest = behind.trim_start_matches(|letter| letter != ',' && letter != '}');
+            match rest.strip_prefix(',') {
+                Some(next) => rest = next,
+                None => return (all, rest.strip_prefix('}').unwrap_or(rest)),
             }
         }
-        rooms.push(name);
     }
-    rooms.retain(|room| !room.is_empty());
-    rooms
+    let is_name = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let (name, rest) = text.split_at(text.find(|c| !is_name(c)).unwrap_or(text.len()));
+    let Some(rest) = rest.strip_prefix("::") else {
+        return (vec![name.to_owned()], rest);
+    };
+    let (below, rest) = paths(rest);
+    (below.into_iter().map(|path| format!("{name}::{path}")).collect(), rest)
+}
+
+/// The paths that a text names behind a word such as `crate::`, without its comments and its unit tests.
+fn named(text: &str, behind: &str) -> Vec<String> {
+    let text = text.split("#[cfg(test)]\nmod tests").next().unwrap();
+    let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap()).collect();
+    code.join("\n").split(behind).skip(1).flat_map(|rest| paths(rest).0).collect()
+}
+
+/// The rooms that a text names.
+fn used(text: &str) -> Vec<String> {
+    let room = |path: String| path.split("::").next().unwrap().to_owned();
+    named(text, "crate::").into_iter().map(room).filter(|room| !room.is_empty()).collect()
+}
+
+/// The file of a module, or of the module that something is in: the longest part of the path that is one.
+fn file_of(path: &str) -> Option<PathBuf> {
+    let file = |path: &str| {
+        let path = repository().join("src").join(path.replace("::", "/"));
+        [path.with_extension("rs"), path.join("mod.rs")].into_iter().find(|path| path.is_file())
+    };
+    file(path).or_else(|| file_of(path.rsplit_once("::")?.0))
+}
+
+/// The module that a file is.
+fn module(path: &Path) -> String {
+    let path = path.strip_prefix(repository().join("src")).unwrap().with_extension("");
+    let path = path.to_str().unwrap();
+    path.strip_suffix("/mod").unwrap_or(path).replace('/', "::")
+}
+
+/// The modules that a file names from itself, from above it, and from the crate's root.
+fn uses(path: &Path) -> Vec<PathBuf> {
+    let (text, module) = (fs::read_to_string(path).unwrap(), module(path));
+    let above = module.rsplit_once("::").map_or("", |(above, _)| above);
+    let below = |from: &str, behind| {
+        let found = named(&text, behind).into_iter();
+        found.map(|path| format!("{from}::{path}")).collect::<Vec<_>>()
+    };
+    let all = [named(&text, "crate::"), below(above, "super::"), below(&module, "use ")];
+    all.concat().iter().filter_map(|path| file_of(path)).collect()
 }
 
 #[test]
@@ -97,10 +128,39 @@ fn no_arrow_points_up_or_to_the_side() {
     assert!(wrong.is_empty(), "arrows that do not point down:\n{}", wrong.join("\n"));
 }
 
+/// A door is a file of these rooms whose function a row of the catalog names; what is below its directory is a part of it.
+#[test]
+fn no_door_uses_another() {
+    let rooms = ["commands", "triggers", "privileged"];
+    let catalog = fs::read_to_string(repository().join("src/catalog.rs")).unwrap();
+    let mut called = named(&catalog, "=> ");
+    called.retain(|path| rooms.iter().any(|room| path.starts_with(&format!("{room}::"))));
+    let door = |path: &String| {
+        let file = file_of(path).unwrap();
+        let function = format!("fn {}(", path.rsplit_once("::").unwrap().1);
+        assert!(fs::read_to_string(&file).unwrap().contains(&function), "{path} is no full path");
+        file
+    };
+    let doors: BTreeSet<PathBuf> = called.iter().map(door).collect();
+    assert!(doors.len() > 50, "{doors:?}");
+    let mut wrong = BTreeSet::new();
+    for (_, path) in files().into_iter().filter(|(room, _)| rooms.contains(&room.as_str())) {
+        let is_part =
+            |door: &Path| door.ends_with("mod.rs") && path.starts_with(door.parent().unwrap());
+        for door in uses(&path) {
+            if door != path && doors.contains(&door) && !is_part(&door) {
+                wrong.insert(format!("{} uses {}", module(&path), module(&door)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "doors that use other doors: {wrong:#?}");
+}
+
 #[test]
 fn what_is_used_is_found_in_every_form() {
     let text =
         "use crate::a::b;\nuse crate::{c, d::{e, f}, g};\n// crate::h\nlet x = crate::i::j();";
-    assert_eq!(used(text), ["a", "c", "d", "g", "i"]);
+    assert_eq!(used(text), ["a", "c", "d", "d", "g", "i"]);
+    assert_eq!(named(text, "crate::")[..4], ["a::b", "c", "d::e", "d::f"]);
     assert_eq!(used("#[cfg(test)]\nmod tests { use crate::a; }"), [""; 0]);
 }

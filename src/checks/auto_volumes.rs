@@ -22,8 +22,8 @@ use crate::domain::{
     ProcessType, Result, Source,
 };
 use crate::host::environment;
+use crate::ops::access;
 use crate::ops::auto_volumes::made_for;
-use crate::ops::{access, destroy};
 use crate::storage::{EntryLock, Ids, Staged, StorageRoot, clear_staged, root};
 use crate::store::Store;
 
@@ -206,17 +206,4 @@ fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
 
 fn meanwhile(app: &AppName, what: &str) -> Error {
     refusal!("{app}: {what} meanwhile; deploy again")
-}
-
-/// Destroys what an app that is deleted leaves of its image's volumes, as their reclaim policy says. What somebody else
-/// mounts, or has snapshots, stays, and is said.
-pub(crate) fn destroy_released(app: &AppName, released: Vec<Entry>, context: &mut Context) {
-    for entry in released.into_iter().filter(|entry| entry.reclaim_policy == "Delete") {
-        let destroyed = destroy::plan(&entry, false, Some(app), context)
-            .and_then(|removal| destroy::carry_out(&entry, &removal, false, context));
-        match destroyed {
-            Ok(_) => context.out.detail(&format!("Storage entry {} destroyed", entry.name)),
-            Err(error) => context.out.warn(&format!("Storage entry {} stays: {error}", entry.name)),
-        }
-    }
 }

@@ -147,9 +147,8 @@ fn unverified(state: &RepositoryState) -> Option<Finding> {
 mod tests {
     use super::*;
     use crate::domain::backup::{Checked, Failure, Run};
+    use crate::domain::moment::DAY;
     use crate::domain::{ConnectorName, Expression, Keep, Unknown};
-
-    const DAY: i64 = 24 * 60 * 60;
 
     fn ago(seconds: i64) -> Moment {
         Moment::now().plus_seconds(-seconds)

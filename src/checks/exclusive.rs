@@ -1,34 +1,11 @@
 //! Exclusive entries: one app at a time has them, and one container at a time can write to them.
 
-use std::path::Path;
-
 use crate::context::Context;
 use crate::docker::Container;
-use crate::docker::containers::Mount;
-use crate::domain::{AppName, Entry, Finding, Phase, ProcessType, Result, Severity, Source};
-use crate::fs::overlap;
+use crate::domain::{AppName, Entry, Finding, Phase, ProcessType, Result, Severity};
+use crate::ops::exclusive::can_write;
 use crate::ops::{access, scheduler};
 use crate::store::Mounted;
-
-pub(crate) fn can_write(container: &Container, entry: &Entry, context: &Context) -> bool {
-    container.mounts.iter().any(|mount| mount.is_writable && is_of(mount, entry, context))
-}
-
-pub(crate) fn has(container: &Container, entry: &Entry, context: &Context) -> bool {
-    container.mounts.iter().any(|mount| is_of(mount, entry, context))
-}
-
-fn is_of(mount: &Mount, entry: &Entry, context: &Context) -> bool {
-    match &entry.host_path {
-        Some(Source::Volume(volume)) => mount.name == volume.as_str(),
-        Some(Source::Path(path)) => {
-            let seen = context.docker_path(path.as_str());
-            let source = Path::new(&mount.source);
-            mount.name.is_empty() && overlap(source, Path::new(&seen))
-        }
-        None => false,
-    }
-}
 
 /// The exclusive entries to which an app's deployed containers can write, each once.
 pub(crate) fn written_by<'a>(mounts: impl IntoIterator<Item = &'a Mounted>) -> Vec<&'a Entry> {

@@ -10,7 +10,7 @@ use crate::domain::{
     AppName, Attachment, Content, Finding, ImageFacts, Phase, ProcessType, RunsAs, Severity,
     Source, User, quoted,
 };
-use crate::fs::look::{Kind, Looked};
+use crate::fs::look::{FileKind, Looked};
 use crate::storage::Place;
 use crate::store::{Mounted, OptionsFile};
 use crate::types;
@@ -145,13 +145,13 @@ impl<'a> AppImage<'a> {
             Some(Source::Volume(_)) => None,
             None => return Vec::new(),
         };
-        let looked = looked.filter(|looked| looked.kind != Kind::Nothing);
+        let looked = looked.filter(|looked| looked.kind != FileKind::Nothing);
         let is_file_entry = types::of(entry).place() == Place::File;
-        if is_file_entry && looked.as_ref().is_none_or(|looked| looked.kind != Kind::File) {
+        if is_file_entry && looked.as_ref().is_none_or(|looked| looked.kind != FileKind::File) {
             // The type itself says what is the matter.
             return Vec::new();
         }
-        let is_directory = looked.as_ref().is_none_or(|looked| looked.kind == Kind::Directory);
+        let is_directory = looked.as_ref().is_none_or(|looked| looked.kind == FileKind::Directory);
         let about = |finding: Finding| finding.of_app(app).of_entry(&entry.name).at(source.clone());
         let path = &attachment.container_path;
         let content = if is_covered { None } else { self.content(path.as_str()) };

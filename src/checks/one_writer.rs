@@ -8,10 +8,11 @@
 //! `pre-release-builder` would be too soon, since the deploy may still stop, and it is not told which process types
 //! are deployed. A container's restart policy goes first, or it would come back.
 
-use crate::checks::exclusive::{can_write, declared, in_the_way, written_by};
+use crate::checks::exclusive::{declared, in_the_way, written_by};
 use crate::context::Context;
 use crate::docker::{Container, containers};
 use crate::domain::{AppName, Entry, Error, Finding, ProcessType, Result, Severity};
+use crate::ops::exclusive::can_write;
 use crate::ops::scheduler;
 use crate::store::Mounted;
 

@@ -9,7 +9,7 @@ use crate::docker::containers::Mount;
 use crate::domain::{
     AppName, Fault, Finding, Policy, Severity, Source, VolumeName, VolumeOptions, quoted,
 };
-use crate::fs::look::{Kind, Looked};
+use crate::fs::look::{FileKind, Looked};
 use crate::fs::{missing_target, overlap};
 use crate::host::environment;
 use crate::ops::{judge, scheduler};
@@ -128,7 +128,7 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
             }
             match looked(&source, context) {
                 None => return Seen::Unknown,
-                Some(looked) if looked.kind == Kind::Nothing => {}
+                Some(looked) if looked.kind == FileKind::Nothing => {}
                 Some(_) => return Seen::Closed,
             }
             // A directory cannot be made where a link leads to nothing.
@@ -175,7 +175,7 @@ fn missing_part(mounted: &Mounted, context: &Context) -> Option<String> {
         return None;
     }
     let is_nothing =
-        |path: &str| looked(path, context).is_some_and(|looked| looked.kind == Kind::Nothing);
+        |path: &str| looked(path, context).is_some_and(|looked| looked.kind == FileKind::Nothing);
     // Docker makes the directory of a volume that it has not used yet.
     (!is_nothing(&root) && is_nothing(&path)).then_some(path)
 }
@@ -248,12 +248,14 @@ pub(crate) fn nested(
     let point = format!("{}/{rest}", root.trim_end_matches('/'));
     let mine = mounted.source();
     let is_file = matches!(mounted.entry.host_path, Some(Source::Path(_)))
-        && looked(&mine, context).is_some_and(|looked| looked.kind == Kind::File);
+        && looked(&mine, context).is_some_and(|looked| looked.kind == FileKind::File);
     let found = looked(&point, context)?;
     let wrong = match (found.kind, is_file) {
-        (Kind::File, false) => format!("is a directory, and {point} is a file, which is there"),
-        (Kind::Directory, true) => format!("is a file, and {point} is a directory, which is there"),
-        (Kind::Nothing, _) if outer.attachment.is_readonly() => {
+        (FileKind::File, false) => format!("is a directory, and {point} is a file, which is there"),
+        (FileKind::Directory, true) => {
+            format!("is a file, and {point} is a directory, which is there")
+        }
+        (FileKind::Nothing, _) if outer.attachment.is_readonly() => {
             // A link may lead to what is there in the container, and an empty volume gets what the image has.
             let is_certain =
                 !outer.entry.is_volume() && missing_target(Path::new(&point)).is_none();

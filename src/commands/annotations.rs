@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::arguments::{self, Args, no_more_than, word};
-use super::asked::Request;
+use super::asked::ReportRequest;
 use crate::context::Context;
 use crate::context::row::Row;
 use crate::domain::{Entry, Result};
@@ -76,7 +76,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
 
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let map = Map::of(context.row);
-    let request = Request::parse(words, context)?;
+    let request = ReportRequest::parse(words, context)?;
     let name = word(&request.words, 0);
     if !name.is_empty() {
         let entry = access::entry(name, context)?;
@@ -97,7 +97,7 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     crate::ops::entries::tell_problems(&found.problems, context)
 }
 
-fn one(map: &Map, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
+fn one(map: &Map, entry: &Entry, request: &ReportRequest, context: &mut Context) -> Result<()> {
     let values = (map.of)(entry);
     if let Some(flag) = &request.asked.flag {
         let prefix = format!("--storage-{}.", map.plural);

@@ -1,7 +1,7 @@
 //! `storage:app:*`: what is decided for one app.
 
 use super::arguments::{self, AppWord, Args, no_more_than};
-use super::asked::Request;
+use super::asked::ReportRequest;
 use crate::context::Context;
 use crate::domain::Result;
 use crate::domain::app_settings::PROPERTIES;
@@ -42,7 +42,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
-    let request = Request::parse(words, context)?;
+    let request = ReportRequest::parse(words, context)?;
     let app = request.app(context).unwrap_or_default().existing(context)?;
     let settings = context.store.app_settings(&app)?;
     let mut report = Report::default();

@@ -29,7 +29,7 @@ struct Arguments {
 /// path, and the container path have to be there.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with a container_path")]
-struct Wanted {
+struct DocumentMount {
     #[serde(default)]
     entry_name: String,
     #[serde(default)]
@@ -87,16 +87,16 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-fn document() -> Result<Vec<Wanted>> {
+fn document() -> Result<Vec<DocumentMount>> {
     let text = arguments::standard_input("the document has", LARGEST)?;
-    let mut wanted: Vec<Wanted> = serde_json::from_slice(&text).map_err(|error| {
+    let mut wanted: Vec<DocumentMount> = serde_json::from_slice(&text).map_err(|error| {
         refusal!("the document is not what storage:list --format json prints: {error}")
     })?;
     wanted.retain(|wanted| wanted.shared_from.is_empty());
     Ok(wanted)
 }
 
-fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Attachment)> {
+fn one(app: &AppName, wanted: &DocumentMount, context: &Context) -> Result<(Entry, Attachment)> {
     let entry = entry(app, wanted, context)?;
     scheduler::must_be_mountable(&entry, app, context)?;
     as_typed("container path", &wanted.container_path)?;
@@ -126,7 +126,7 @@ fn one(app: &AppName, wanted: &Wanted, context: &Context) -> Result<(Entry, Atta
 }
 
 /// The entry that is named, or the one of a colon mount's source.
-fn entry(app: &AppName, wanted: &Wanted, context: &Context) -> Result<Entry> {
+fn entry(app: &AppName, wanted: &DocumentMount, context: &Context) -> Result<Entry> {
     let is_legacy = EntryName::parse(&wanted.entry_name).is_ok_and(|name| name.is_legacy());
     if !wanted.entry_name.is_empty() && (!is_legacy || wanted.host_path.is_empty()) {
         let entry = access::entry(&wanted.entry_name, context)?;

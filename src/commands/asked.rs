@@ -5,13 +5,13 @@ use crate::context::Context;
 use crate::domain::{Error, Result};
 use crate::render::{Asked, Format};
 
-pub(super) struct Request {
+pub(super) struct ReportRequest {
     pub(super) asked: Asked,
     pub(super) global: bool,
     pub(super) words: Vec<String>,
 }
 
-impl Request {
+impl ReportRequest {
     pub(super) fn parse(words: &[String], context: &mut Context) -> Result<Self> {
         let (mut asked, mut global, mut positional) = (Asked::default(), false, Vec::new());
         let mut words = words.iter();

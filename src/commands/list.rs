@@ -3,30 +3,10 @@
 use super::arguments::{self, Shown};
 use crate::context::Context;
 use crate::domain::Result;
-use crate::ops::mounts::{Row, colon_form, shared_from};
+use crate::ops::mounts::{ShownMount, colon_form, shared_from};
 use crate::ops::{apps, tell_problems};
 use crate::render::{Format, table};
-use crate::store::{Mounted, Mounts};
-
-impl<'a> From<&'a Mounted> for Row<'a> {
-    fn from(mounted: &'a Mounted) -> Self {
-        let a = &mounted.attachment;
-        Self {
-            app: None,
-            entry_name: mounted.entry.name.as_str(),
-            host_path: mounted.entry.shown_source(),
-            container_path: a.container_path.as_str(),
-            readonly: a.readonly,
-            volume_options: a.volume_options.as_ref(),
-            phases: &a.phases,
-            process_type: &a.process_type,
-            subpath: a.subpath.as_ref(),
-            volume_chown: a.volume_chown.as_ref(),
-            need: a.need.as_ref(),
-            shared_from: None,
-        }
-    }
-}
+use crate::store::Mounts;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, _) = arguments::parse_some::<Shown>(words, context)?;
@@ -39,9 +19,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     crate::ops::report::warn_of_orphans(&app, &mounts, context);
     let rows = mounts.sorted();
     if format == Format::Json {
-        let rows: Result<Vec<Row>> = rows
+        let rows: Result<Vec<ShownMount>> = rows
             .into_iter()
-            .map(|m| Ok(Row::from(m).shared_from(shared_from(m, context)?)))
+            .map(|m| Ok(ShownMount::from(m).shared_from(shared_from(m, context)?)))
             .collect();
         context.out.json(&rows?);
         return Ok(());
@@ -99,8 +79,8 @@ fn list_all(context: &mut Context) -> Result<()> {
     let mut rows = Vec::new();
     for (app, mounts) in &all {
         for mounted in mounts.sorted() {
-            let row = Row::from(mounted).shared_from(shared_from(mounted, context)?);
-            rows.push(Row { app: Some(app), ..row });
+            let row = ShownMount::from(mounted).shared_from(shared_from(mounted, context)?);
+            rows.push(ShownMount { app: Some(app), ..row });
         }
     }
     context.out.json(&rows);

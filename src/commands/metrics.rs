@@ -1,29 +1,26 @@
 //! `storage:metrics`: what entries hold and how backups go, for Prometheus.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::arguments::{self, Args, given};
-use super::usage::{self, Row};
-use super::{doctor, usage::is_volume};
+use crate::checks::doctor;
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::{Entry, Error, Moment, Result, Severity, Trashed};
+use crate::domain::moment::HOUR;
+use crate::domain::{Entry, Moment, Result, Severity, Trashed};
 use crate::ops::backups::schedules;
-use crate::ops::{access, trash};
+use crate::ops::usage::{self, EntryUsage};
+use crate::ops::{access, textfile, trash};
 use crate::render::metrics::{Metrics, Sample};
 use crate::storage::{Place, RuntimePaths};
 use crate::store::files;
 use crate::types;
 
 /// For how many seconds what was counted is taken as it is.
-const FRESH: i64 = 60 * 60;
-
-/// The file in the directory of the textfile collector.
-const FILE: &str = "dokku_storage.prom";
+const FRESH: i64 = HOUR;
 
 #[derive(Debug, Args)]
 struct Arguments {
@@ -68,7 +65,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     access::must_see_every_app("the metrics are about every app", context)?;
     let directory = given(arguments.textfile.as_deref());
     if let Some(directory) = directory {
-        must_be_writable(directory, context)?;
+        textfile::must_be_writable(directory, context)?;
     }
     let mut metrics = Metrics::default();
     let entries = context.store.entries()?.entries;
@@ -83,23 +80,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     add_backups(&mut metrics, context)?;
     let text = metrics.into_text();
     if let Some(directory) = directory {
-        return replace(&Path::new(directory).join(FILE), &text);
+        return textfile::write(directory, &text);
     }
     context.out.text(&text);
-    Ok(())
-}
-
-/// Refuses a directory that is not there, or in which the caller cannot write.
-pub(super) fn must_be_writable(directory: &str, context: &Context) -> Result<()> {
-    refuse_if!(
-        !Path::new(directory).is_dir(),
-        "{directory:?} is not a directory; create it, or name that of node_exporter's --collector.textfile.directory"
-    );
-    refuse_if!(
-        rustix::fs::access(directory, rustix::fs::Access::WRITE_OK).is_err(),
-        "{directory:?} cannot be written by {user}; let it: setfacl -m u:{user}:rwx {directory}",
-        user = context.environment.system_user()
-    );
     Ok(())
 }
 
@@ -124,20 +107,20 @@ fn add_usage(
     context: &Context,
 ) -> Result<()> {
     let now = Moment::now().seconds();
-    let of_docker = volumes::used(&context.environment, entries.iter().any(is_volume));
+    let of_docker = volumes::used(&context.environment, entries.iter().any(usage::is_volume));
     let mut rows = Vec::new();
     for entry in entries {
         let is_fresh = |counted: &&Counted| (0..FRESH).contains(&(now - counted.at));
         let cached = counts.before.get(entry.name.as_str()).filter(is_fresh).cloned();
         let both = |counted: &Counted| Some((counted.used?, counted.files?));
-        let row = usage::row(entry, &of_docker, cached.as_ref().and_then(both), context)?;
+        let row = usage::of(entry, &of_docker, cached.as_ref().and_then(both), context)?;
         let this = Counted { used: row.used, files: row.inodes, at: now };
         let this = cached.unwrap_or(this);
         rows.push((row, now - this.at));
         counts.now.insert(entry.name.to_string(), this);
     }
-    let samples = |value: fn(&Row) -> Option<u64>| -> Vec<Sample<'_>> {
-        let sample = |(row, _): &(Row, i64)| {
+    let samples = |value: fn(&EntryUsage) -> Option<u64>| -> Vec<Sample<'_>> {
+        let sample = |(row, _): &(EntryUsage, i64)| {
             let labels = vec![("entry", row.name.to_string()), ("type", row.kind.to_owned())];
             Some((labels, number(value(row)?)))
         };
@@ -319,13 +302,4 @@ fn add_backups(metrics: &mut Metrics, context: &Context) -> Result<()> {
         &ok,
     );
     Ok(())
-}
-
-/// Replaces a file as a whole: somebody may read it at any moment.
-fn replace(path: &Path, text: &str) -> Result<()> {
-    let temporary = files::temporary(path);
-    let failed = || Error::system("write", path);
-    std::fs::write(&temporary, text).map_err(failed())?;
-    std::fs::set_permissions(&temporary, PermissionsExt::from_mode(0o644)).map_err(failed())?;
-    std::fs::rename(&temporary, path).map_err(failed())
 }

@@ -15,7 +15,7 @@ const LARGEST: u64 = 1024 * 1024;
 
 /// A need as `--format json` shows it.
 #[derive(Serialize)]
-struct Row<'a> {
+struct ShownNeed<'a> {
     #[serde(flatten)]
     need: &'a Need,
     entry: Option<&'a str>,
@@ -28,9 +28,9 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
     let declared = context.store.needs(&app)?;
     let mounts = context.store.mounts_file(&app)?;
     let links: Vec<&Attachment> = mounts.attachments().collect();
-    let rows: Vec<Row> = declared
+    let rows: Vec<ShownNeed> = declared
         .iter()
-        .map(|need| Row { need, entry: linked(need, &links).map(|a| a.entry_name.as_str()) })
+        .map(|need| ShownNeed { need, entry: linked(need, &links).map(|a| a.entry_name.as_str()) })
         .collect();
     if format == Format::Json {
         context.out.json(&rows);

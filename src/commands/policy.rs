@@ -1,13 +1,12 @@
 //! `storage:policy:*`: what the operator decided for every app of the host.
 
 use super::arguments::{self, Named, no_more_than};
-use super::asked::Request;
-use super::metrics;
+use super::asked::ReportRequest;
 use crate::context::Context;
 use crate::domain::policy::{Jail, MetricsDirectory, VolumeOptions, parse_trash_hours};
 use crate::domain::{HostPath, Moment, Policy, Result, as_typed};
 use crate::fs::jail;
-use crate::ops::{access, crontab, judge};
+use crate::ops::{access, crontab, judge, textfile};
 use crate::store::Store;
 
 const KEYS: &str = "allowed-paths, jail, metrics-textfile, trash-hours, volume-options";
@@ -24,7 +23,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
             !context.environment.is_dokku(),
             "metrics-textfile is for Dokku's crontab, and there is no Dokku; put this line into yours: */5 * * * * dokku-storage storage:metrics --textfile {directory}"
         );
-        metrics::must_be_writable(directory.as_str(), context)?;
+        textfile::must_be_writable(directory.as_str(), context)?;
     }
     context.store.change(|transaction| {
         let mut policy = transaction.store().policy()?;
@@ -104,7 +103,7 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
 }
 
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
-    let request = Request::parse(words, context)?;
+    let request = ReportRequest::parse(words, context)?;
     no_more_than(&request.words, 0)?;
     let policy = context.store.policy()?;
     let paths: Vec<&str> = policy.allowed_paths.iter().map(HostPath::as_str).collect();

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::asked::Request;
+use super::asked::ReportRequest;
 use crate::context::Context;
 use crate::domain::{AppName, Entry, Result};
 use crate::ops::report::{every_app, loaded, one, visible};
@@ -10,7 +10,7 @@ use crate::render::Format;
 use crate::store::EntryCache;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let request = Request::parse(words, context)?;
+    let request = ReportRequest::parse(words, context)?;
     if request.global {
         return global(&request, context);
     }
@@ -37,7 +37,7 @@ struct GlobalRow<'a> {
     mounted_by: Vec<&'a str>,
 }
 
-fn global(request: &Request, context: &mut Context) -> Result<()> {
+fn global(request: &ReportRequest, context: &mut Context) -> Result<()> {
     let found = crate::ops::entries::visible(true, context)?;
     let rows: Vec<GlobalRow> = found
         .entries

@@ -2,10 +2,8 @@
 
 use super::arguments::{self, AppWord, Args};
 use crate::context::Context;
-use crate::domain::{AppName, Error, Result, Share};
-use crate::ops::share::name;
-use crate::ops::{apps, mount, restart, scheduler};
-use crate::store::{EntryCache, Mounts, Store};
+use crate::domain::{Result, Share};
+use crate::ops::{apps, mounts, restart, share};
 
 #[derive(Debug, Args)]
 struct Apps {
@@ -21,45 +19,21 @@ struct ShareArguments {
     read_only: bool,
 }
 
-/// Lets an app have whatever another mounts. An app can get from several.
 pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
     let arguments = arguments::parse::<ShareArguments>(words, context)?;
     let (from, app) = arguments.apps.both(context)?;
     let from = apps::existing(&context.environment, &from)?;
     let app = app.existing(context)?;
-    refuse_if!(from == app, "{app} cannot share from itself: {from} and {app} are the same app");
     let share = Share::new(from.clone(), arguments.read_only);
-    refuse_chain(&from, &app, context)?;
-    let planned = context.store.read_consistently(|store| with(&app, &share, store))?;
-    for mounted in &planned.mounted {
-        scheduler::must_match(&mounted.entry, &app, context)?;
-        mount::check(&app, &mounted.entry, &mounted.attachment, context)?;
-    }
-    let is_changed = context.store.change(|change| {
-        let store = change.store();
-        if let Some(found) = chain(&from, &app, store)? {
-            return Err(found.refusal(&from, &app, ToString::to_string));
-        }
-        let mut settings = store.app_settings(&app)?;
-        if settings.share(&from).is_some_and(|there| there.read_only == share.read_only) {
-            return Ok(false);
-        }
-        with(&app, &share, store)?;
-        match settings.shared_from.iter_mut().find(|there| there.app == from) {
-            Some(there) => there.read_only = share.read_only,
-            None => settings.shared_from.push(share.clone()),
-        }
-        change.write_app_settings(&app, &settings)?;
-        Ok(true)
-    })?;
+    let (got, is_changed) = share::share(&share, &app, context)?;
     let how = if share.read_only { ", read-only" } else { "" };
     let which = if is_changed { "" } else { " already" };
     context.out.headline(&format!("{app} shares the storage of {from}{which}{how}"));
-    for left in &planned.left_out {
+    for left in &got.left_out {
         context.out.warn(&left.sentence(&app));
     }
-    for mounted in &planned.mounted {
-        context.out.detail(&crate::ops::mounts::colon_form(mounted));
+    for mounted in &got.mounted {
+        context.out.detail(&mounts::colon_form(mounted));
     }
     if is_changed {
         restart::say(&app, context);
@@ -70,20 +44,7 @@ pub(crate) fn share(words: &[String], context: &mut Context) -> Result<()> {
 pub(crate) fn unshare(words: &[String], context: &mut Context) -> Result<()> {
     let (from, app) = arguments::parse::<Apps>(words, context)?.both(context)?;
     let app = app.existing(context)?;
-    let is_gone = |from: &AppName| {
-        let root = context.environment.apps_root();
-        root.is_some_and(|root| !root.join(from.as_str()).exists())
-    };
-    let from = match AppName::parse(&from)? {
-        gone if is_gone(&gone) && context.store.app_settings(&app)?.share(&gone).is_some() => gone,
-        from => apps::existing(&context.environment, from.as_str())?,
-    };
-    context.store.change(|change| {
-        let mut settings = change.store().app_settings(&app)?;
-        refuse_if!(settings.share(&from).is_none(), "{app} does not share the storage of {from}");
-        settings.shared_from.retain(|share| share.app != from);
-        change.write_app_settings(&app, &settings)
-    })?;
+    let from = share::unshare(&from, &app, context)?;
     context.out.headline(&format!("{app} does not share the storage of {from} any more"));
     restart::say(&app, context);
     Ok(())
@@ -97,88 +58,4 @@ impl Apps {
         };
         Ok((self.from, app))
     }
-}
-
-/// What keeps two apps from sharing.
-enum Chain {
-    /// The app to share from shares from another itself.
-    Before(AppName),
-    /// Another app shares from the app that is to get something.
-    Behind(AppName),
-}
-
-impl Chain {
-    fn refusal(&self, from: &AppName, app: &AppName, shown: impl Fn(&AppName) -> String) -> Error {
-        Error::refused(match self {
-            Self::Before(other) if other == app => format!(
-                "{app} cannot share from {from}, which shares from {app}: that would be a circle; first: dokku storage:unshare {app} {from}"
-            ),
-            Self::Before(other) => format!(
-                "{app} cannot share from {from}, which itself shares from {other}: that would be a chain; share from {other} instead",
-                other = shown(other)
-            ),
-            Self::Behind(other) => format!(
-                "{app} cannot share from {from}, since {other} shares from {app}: that would be a chain; let {other} share from {from} as well, and first: dokku storage:unshare {app} {other}",
-                other = shown(other)
-            ),
-        })
-    }
-}
-
-fn chain(from: &AppName, app: &AppName, store: &Store) -> Result<Option<Chain>> {
-    let before = store.app_settings(from)?.shared_from;
-    if before.iter().any(|share| share.app == *app) {
-        return Ok(Some(Chain::Before(app.clone())));
-    }
-    if let Some(share) = before.into_iter().next() {
-        return Ok(Some(Chain::Before(share.app)));
-    }
-    Ok(store.apps_sharing_from(app)?.into_iter().next().map(Chain::Behind))
-}
-
-fn refuse_chain(from: &AppName, app: &AppName, context: &Context) -> Result<()> {
-    let Some(found) = context.store.read_consistently(|store| chain(from, app, store))? else {
-        return Ok(());
-    };
-    let (Chain::Before(other) | Chain::Behind(other)) = &found;
-    let shown = name(other, context)?;
-    Err(found.refusal(from, app, |_| shown.clone()))
-}
-
-/// What an app gets by a share, where none of it is in the way of what the app has besides.
-fn with(app: &AppName, share: &Share, store: &Store) -> Result<Mounts> {
-    let mut entries = EntryCache::default();
-    let has = store.mounts_with(app, &mut entries)?.readable()?;
-    let mut got = store.mounts_by(app, share, &mut entries).readable()?;
-    for mounted in &got.mounted {
-        let others =
-            has.mounted.iter().filter(|other| other.shared_from.as_ref() != Some(&share.app));
-        if let Some(other) = others
-            .into_iter()
-            .find(|other| mounted.attachment.collision([&other.attachment]).is_some())
-        {
-            let remedy = match &other.shared_from {
-                None => format!(
-                    "unmount one of them first, e.g. dokku storage:unmount {app} {} --container-dir {}",
-                    other.entry.name,
-                    crate::domain::docker_args::quoted(other.attachment.container_path.as_str())
-                ),
-                Some(third) => format!("first: dokku storage:unshare {third} {app}"),
-            };
-            let whose = match &other.shared_from {
-                None => app.to_string(),
-                Some(third) => format!("{app} (shared from {third})"),
-            };
-            refuse!(
-                "container path \"{}\" of storage entry \"{}\" on {} is taken on {whose} by storage entry \"{}\"; {remedy}",
-                mounted.attachment.container_path,
-                mounted.entry.name,
-                share.app,
-                other.entry.name
-            );
-        }
-    }
-    got.mounted
-        .sort_by(|a, b| crate::domain::attachment::Attachment::order(&a.attachment, &b.attachment));
-    Ok(got)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::connector_type::{ConnectorType, SCOPE, SecretForm, TYPES, check};
+use crate::domain::connector_type::{ConnectorType, Protocol, SCOPE, SecretForm, TYPES, check};
 use crate::domain::entry::{is_default, or_default};
 use crate::domain::rclone_configuration;
 use crate::domain::{AppName, ConnectorName, Result, SCHEMA_VERSION, Scope, Secret, Unknown};
@@ -81,6 +81,11 @@ impl Connector {
     /// What there is to know of its type; none for one of a newer version.
     pub fn known_type(&self) -> Option<&'static ConnectorType> {
         TYPES.iter().find(|known| known.name == self.type_name)
+    }
+
+    /// How its server is spoken to; none for one of a newer version.
+    pub fn protocol(&self) -> Option<Protocol> {
+        self.known_type().map(|known| known.protocol)
     }
 
     /// A property by its name; the empty text where it was not given.

@@ -7,7 +7,9 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use serde::{Deserialize, Serialize};
 
-const DAY: i64 = 24 * 60 * 60;
+/// Spans of time, in seconds.
+pub(crate) const HOUR: i64 = 60 * 60;
+pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// A point in time: the seconds since the beginning of 1970, UTC.
 #[derive(
@@ -60,7 +62,7 @@ impl Moment {
 
     /// The number of its hour, counted from the beginning of 1970; the next functions are alike.
     pub fn hour(self) -> i64 {
-        self.0.div_euclid(3600)
+        self.0.div_euclid(HOUR)
     }
 
     pub fn day(self) -> i64 {

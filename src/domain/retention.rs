@@ -124,11 +124,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::moment::{DAY, HOUR};
 
     /// 2026-01-01 00:00 UTC, a Thursday.
     const NEW_YEAR: i64 = 1_767_225_600;
-    const HOUR: i64 = 60 * 60;
-    const DAY: i64 = 24 * HOUR;
 
     const LATER: Moment = Moment::of_seconds(i64::MAX);
 

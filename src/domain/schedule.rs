@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::moment::HOUR;
 use crate::domain::{
     AppName, ConnectorName, EntryName, Error, Expression, Keep, Moment, PingAddress, Result,
     Unknown, Zone, number_of,
@@ -11,7 +12,7 @@ use crate::domain::{
 const LONGEST_DELAY: u64 = 300;
 
 /// How long after its time a run may still be under way before it counts as missed, in seconds.
-const SLACK: i64 = 60 * 60;
+const SLACK: i64 = HOUR;
 
 /// What a schedule backs up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -141,10 +142,9 @@ impl Schedule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::moment::DAY;
 
     const MINUTE: i64 = 60;
-    const HOUR: i64 = 60 * MINUTE;
-    const DAY: i64 = 24 * HOUR;
 
     fn of(expression: &str) -> Schedule {
         Schedule {

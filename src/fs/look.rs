@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
+pub(crate) enum FileKind {
     Nothing,
     File,
     Directory,
@@ -17,7 +17,7 @@ pub(crate) enum Kind {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Looked {
-    pub kind: Kind,
+    pub kind: FileKind,
     pub uid: u32,
     pub gid: u32,
     pub mode: u32,
@@ -35,7 +35,8 @@ const MASK: u16 = 0x10;
 const ACL: &str = "system.posix_acl_access";
 
 impl Looked {
-    const NOTHING: Self = Self { kind: Kind::Nothing, uid: 0, gid: 0, mode: 0, acl: Vec::new() };
+    const NOTHING: Self =
+        Self { kind: FileKind::Nothing, uid: 0, gid: 0, mode: 0, acl: Vec::new() };
 
     /// What is at a path, with links followed.
     /// Fails where this process may not look, or the file system does not say.
@@ -53,11 +54,11 @@ impl Looked {
             Err(error) => return Err(error),
         };
         let kind = if found.is_dir() {
-            Kind::Directory
+            FileKind::Directory
         } else if found.is_file() {
-            Kind::File
+            FileKind::File
         } else {
-            Kind::Other
+            FileKind::Other
         };
         let (uid, gid, mode) = (found.uid(), found.gid(), found.mode() & 0o7777);
         Ok(Self { kind, uid, gid, mode, acl: acl(path) })
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     fn looked(mode: u32, acl: &[(u16, u16, u32)]) -> Looked {
-        Looked { kind: Kind::Directory, uid: 7, gid: 8, mode, acl: acl.to_vec() }
+        Looked { kind: FileKind::Directory, uid: 7, gid: 8, mode, acl: acl.to_vec() }
     }
 
     #[test]

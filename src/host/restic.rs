@@ -20,6 +20,7 @@ pub(crate) use said::{Failure, Listed, Lock, Message, Node, Summary};
 use super::process::{Answer, Program, find};
 use super::rclone::{PATH, installed};
 use super::ssh::OPTIONS;
+use crate::domain::connector_type::Protocol;
 use crate::domain::text::percent_encoded;
 use crate::domain::{Connector, Error, Result, Secret};
 
@@ -92,35 +93,36 @@ impl Repository {
     fn locate(&mut self, files: &Files, secret: Option<&Secret>) -> Result<()> {
         let connector = self.connector.clone();
         let property = |name| connector.property(name);
-        let address = match connector.type_name.as_str() {
-            "local" => property("path").to_owned(),
-            "s3" => {
+        let address = match connector.protocol() {
+            Some(Protocol::Directory) => property("path").to_owned(),
+            Some(Protocol::ObjectStore) => {
                 self.s3(&connector, secret)?;
                 s3_address(&connector)
             }
-            "sftp" => {
+            Some(Protocol::Sftp) => {
                 self.ssh = ssh(&connector, files);
                 // restic takes quotes only around a whole word.
                 let words: Vec<String> = self.ssh.iter().map(|word| format!("'{word}'")).collect();
                 self.options.push(format!("sftp.command={}", words.join(" ")));
                 format!("sftp:{}@{}:{}", property("username"), property("server"), property("path"))
             }
-            "rclone" => {
+            Some(Protocol::Rclone) => {
                 self.set("RCLONE_CONFIG", files.secret.display().to_string());
                 let program = unprivileged("rclone").join(" ");
                 self.options.push(format!("rclone.program={program}"));
                 format!("rclone:{}", property("remote"))
             }
-            "rest" => {
+            Some(Protocol::Rest) => {
                 let address = rest_address(&connector, secret);
                 let file = self.hold("repository", &address)?;
                 self.set("RESTIC_REPOSITORY_FILE", file);
                 return Ok(());
             }
-            other => {
+            Some(Protocol::Share) | None => {
                 refuse!(
-                    "connector {} is of type {other}, to which no backup can be made",
-                    connector.name
+                    "connector {} is of type {}, to which no backup can be made",
+                    connector.name,
+                    connector.type_name
                 );
             }
         };

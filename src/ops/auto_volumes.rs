@@ -1,6 +1,8 @@
 //! The entries that were made for volumes of an app's image.
 
+use crate::context::Context;
 use crate::domain::{AppName, Entry, Result};
+use crate::ops::destroy;
 use crate::store::{Change, Store};
 
 pub(crate) fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
@@ -26,4 +28,17 @@ pub(crate) fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> R
         change.write_entry(&entry)?;
     }
     Ok(())
+}
+
+/// Destroys what an app that is deleted leaves of its image's volumes, as their reclaim policy says. What somebody else
+/// mounts, or has snapshots, stays, and is said.
+pub(crate) fn destroy_released(app: &AppName, released: Vec<Entry>, context: &mut Context) {
+    for entry in released.into_iter().filter(|entry| entry.reclaim_policy == "Delete") {
+        let destroyed = destroy::plan(&entry, false, Some(app), context)
+            .and_then(|removal| destroy::carry_out(&entry, &removal, false, context));
+        match destroyed {
+            Ok(_) => context.out.detail(&format!("Storage entry {} destroyed", entry.name)),
+            Err(error) => context.out.warn(&format!("Storage entry {} stays: {error}", entry.name)),
+        }
+    }
 }

@@ -37,7 +37,7 @@ pub(crate) fn look(
     path: &str,
     context: &Context,
 ) -> Result<Found> {
-    let protocol = connector.known_type().map(|known| known.protocol);
+    let protocol = connector.protocol();
     let takes_path = matches!(protocol, None | Some(Protocol::ObjectStore | Protocol::Share));
     refuse_if!(
         !takes_path && !path.is_empty(),

@@ -1,22 +1,25 @@
 //! What commands and triggers have in common: one file an operation.
 
 pub(crate) mod access;
+pub(crate) mod app_life;
 pub(crate) mod apps;
+pub(crate) mod archive;
 pub(crate) mod auto_volumes;
-pub(crate) mod backup;
 pub(crate) mod backups;
+pub(crate) mod clone_app;
 pub(crate) mod confirmation;
 pub(crate) mod connectors;
 pub(crate) mod content;
 pub(crate) mod crontab;
 pub(crate) mod destroy;
 pub(crate) mod entries;
-pub(crate) mod forget;
+pub(crate) mod exclusive;
 pub(crate) mod migrate;
 pub(crate) mod mount;
 pub(crate) mod mount_new;
 pub(crate) mod mount_set;
 pub(crate) mod mounts;
+pub(crate) mod move_entry;
 pub(crate) mod needs;
 pub(crate) mod places;
 pub(crate) mod populate;
@@ -28,6 +31,7 @@ pub(crate) mod restore;
 pub(crate) mod scheduler;
 pub(crate) mod share;
 pub(crate) mod snapshots;
+pub(crate) mod textfile;
 pub(crate) mod trash;
 pub(crate) mod unmount;
 pub(crate) mod update;

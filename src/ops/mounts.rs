@@ -10,7 +10,7 @@ use serde::Serialize;
 
 /// A mount as `--format json` shows it: Dokku's fields first, then those that make it complete.
 #[derive(Debug, Serialize)]
-pub(crate) struct Row<'a> {
+pub(crate) struct ShownMount<'a> {
     /// The app, in a list of the mounts of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) app: Option<&'a AppName>,
@@ -33,7 +33,27 @@ pub(crate) struct Row<'a> {
     pub(crate) shared_from: Option<String>,
 }
 
-impl Row<'_> {
+impl<'a> From<&'a Mounted> for ShownMount<'a> {
+    fn from(mounted: &'a Mounted) -> Self {
+        let a = &mounted.attachment;
+        Self {
+            app: None,
+            entry_name: mounted.entry.name.as_str(),
+            host_path: mounted.entry.shown_source(),
+            container_path: a.container_path.as_str(),
+            readonly: a.readonly,
+            volume_options: a.volume_options.as_ref(),
+            phases: &a.phases,
+            process_type: &a.process_type,
+            subpath: a.subpath.as_ref(),
+            volume_chown: a.volume_chown.as_ref(),
+            need: a.need.as_ref(),
+            shared_from: None,
+        }
+    }
+}
+
+impl ShownMount<'_> {
     pub(crate) fn shared_from(mut self, from: Option<String>) -> Self {
         self.shared_from = from;
         self

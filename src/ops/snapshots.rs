@@ -3,10 +3,13 @@
 use crate::context::Context;
 use crate::docker::pausing::Paused;
 use crate::docker::{Container, Listed, containers, volumes};
-use crate::domain::{Entry, EntryName, Error, Result, Snapshot, SnapshotName};
+use crate::domain::{Entry, EntryName, Error, Made, Moment, Result, Snapshot, SnapshotName};
 use crate::fs::RealPath;
+use crate::fs::tree::Copied;
 use crate::host::Environment;
+use crate::storage::{SnapshotKind, Staged, clear_staged};
 use crate::store::Store;
+use crate::types;
 use std::path::Path;
 
 pub(crate) fn existing(entry: &EntryName, name: &str, store: &Store) -> Result<Snapshot> {
@@ -39,6 +42,68 @@ pub(crate) fn must_be_free(entry: &EntryName, name: &SnapshotName, store: &Store
         refuse!("storage entry \"{entry}\" has a snapshot {name} already; choose another name");
     }
     Ok(())
+}
+
+/// Keeps an entry's data as it is now. The caller holds the entry's lock.
+pub(crate) fn create(
+    entry: &Entry,
+    name: &SnapshotName,
+    created: Moment,
+    pauses: bool,
+    context: &mut Context,
+) -> Result<Copied> {
+    let snapshot_kind = types::snapshot_kind(entry, "a snapshot", context)?;
+    must_be_free(&entry.name, name, &context.store)?;
+    clear_staged(context);
+    let staged = Staged::new(entry.name.as_str(), context)?;
+    let copied = if pauses {
+        copy_while_paused(entry, snapshot_kind, &staged, context)?
+    } else {
+        snapshot_kind.taken(entry, staged.name(), context)?
+    };
+    register(entry, &note(entry, name.clone(), created, &copied), &staged, context)?;
+    Ok(copied)
+}
+
+fn copy_while_paused(
+    entry: &Entry,
+    snapshot_kind: SnapshotKind,
+    staged: &Staged,
+    context: &mut Context,
+) -> Result<Copied> {
+    let environment = context.environment.clone();
+    let (paused, running) = pause(entry, &environment, context)?;
+    if running.is_empty() {
+        context
+            .out
+            .detail(&format!("No running container has storage entry {} mounted", entry.name));
+    }
+    for container in &running {
+        context.out.detail(&format!("Paused {}", container.name));
+    }
+    let copied = snapshot_kind.taken(entry, staged.name(), context);
+    paused.resume()?;
+    copied
+}
+
+fn note(entry: &Entry, name: SnapshotName, created: Moment, copied: &Copied) -> Snapshot {
+    let mut note = Snapshot::new(entry.name.clone(), name, created, copied.made);
+    if copied.made != Made::Btrfs {
+        (note.bytes, note.files) = (Some(copied.bytes), Some(copied.files));
+    }
+    note
+}
+
+/// Gives the copy its name and notes it, in one step.
+fn register(entry: &Entry, note: &Snapshot, staged: &Staged, context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        change.store().must_be_unchanged(entry)?;
+        must_be_free(&entry.name, &note.name, change.store())?;
+        let layout = change.store().layout().clone();
+        let place = layout.snapshot_directory(&entry.name, &note.name);
+        change.move_directory(staged.path(), place);
+        change.write_snapshot(note)
+    })
 }
 
 /// Pauses the running containers that have an entry mounted; which ones, beside what lets them go. Somebody else let those wait

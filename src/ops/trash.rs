@@ -8,6 +8,10 @@
 //! the trash, `.trash-ID` (`src/fs/image.rs`). What takes long, the removal itself, happens outside of the lock, under a hidden name.
 //! `storage:prune` looks at everything again under the lock, since a person may have taken a while to answer.
 
+mod restore;
+
+pub(crate) use restore::restore;
+
 use crate::context::Context;
 use crate::domain::{Caller, Entry, Moment, Result, Source, TrashId, Trashed, readable};
 use crate::fs::space;

@@ -6,15 +6,14 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::directory::{directory_of_volume, hidden, source};
-use super::no_more_than;
+use super::arguments::{directory_of_volume, hidden, no_more_than, source};
 use crate::context::Context;
 use crate::domain::text::word;
 use crate::domain::{ConnectorName, Error, Result, VolumeName, is_of};
 use crate::fs::bounded;
 use crate::privileged::root;
 use crate::render::progress;
-use crate::storage::backing_up::{self, Original, Outcome, Request, Wanted};
+use crate::storage::backing_up::{self, BackupRequest, Original, Outcome, RestoreRequest};
 use crate::store::Rights;
 
 /// The most that it is told, in bytes.
@@ -48,14 +47,14 @@ pub(crate) fn back_up(words: &[String], context: &mut Context) -> Result<()> {
     let ids = store.owner().get();
     match how {
         "save" => {
-            let request: Request = given()?;
+            let request: BackupRequest = given()?;
             check(&request)?;
             answer(backing_up::save(&root, parent, &request, &repository, ids), context);
         }
         "restore" => {
             let data = hidden(words, 3)?;
             let _work = store.work_beside(data)?;
-            let wanted: Wanted = given()?;
+            let wanted: RestoreRequest = given()?;
             must_be_id(&wanted.id)?;
             answer(backing_up::restore(&root, (parent, data), &wanted, &repository, ids), context);
         }
@@ -96,7 +95,7 @@ fn given<T: DeserializeOwned>() -> Result<T> {
 }
 
 /// Refuses what restic could take for something else.
-fn check(request: &Request) -> Result<()> {
+fn check(request: &BackupRequest) -> Result<()> {
     let is_plain = |text: &String| !text.is_empty() && is_of(text, "._-=");
     refuse_if!(!request.tags.iter().all(is_plain), "a tag has other signs than letters and digits");
     refuse_if!(!is_plain(&request.host), "{:?} is not the name of a host", request.host);

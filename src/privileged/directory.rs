@@ -6,16 +6,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::context::Context;
-use crate::docker::{self, IdMap, volumes};
+use crate::docker::{self, IdMap};
+use crate::domain::text::word;
 use crate::domain::{
-    DirectoryName, Error, Mode, Result, SNAPSHOT, STAGED, Subpath, TRASH, TrashId, VolumeName,
+    DirectoryName, Error, Mode, Result, STAGED, Subpath, TRASH, TrashId, VolumeName,
     of_directory_name,
 };
 use crate::fs;
 use crate::fs::look::Looked;
 use crate::fs::tree::Depth;
 use crate::fs::{Identity, RealPath, image, tree};
-use crate::privileged::{no_more_than, root, unknown, word};
+use crate::privileged::arguments::{
+    directory_of_volume, hidden, name, no_more_than, source, unknown,
+};
+use crate::privileged::root;
 use crate::render::progress;
 use crate::storage::ownership::must_be_a_containers;
 use crate::storage::{Ids, ownership, staged_name};
@@ -168,15 +172,6 @@ fn fill_volume(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-/// Where a volume's data is, as the engine of this host says.
-pub(super) fn directory_of_volume(volume: &str, context: &Context) -> Option<String> {
-    if root::is_own_call() {
-        volumes::own_directory_of(&context.environment, volume)
-    } else {
-        volumes::directory_on_this_host(volume)
-    }
-}
-
 fn archive(how: &str, words: &[String], context: &mut Context) -> Result<()> {
     let name = name(words, 0, "pack")?;
     no_more_than(words, 1)?;
@@ -260,40 +255,6 @@ fn resolved(paths: &[String]) -> Result<Vec<Option<String>>> {
         Ok(real.path().to_str().filter(|_| real.is_known()).map(str::to_owned))
     };
     paths.iter().map(resolved).collect()
-}
-
-/// What is copied: a directory directly below the root, or a snapshot; or one that a command keeps out of sight.
-pub(super) fn source(words: &[String], may_be_hidden: bool) -> Result<&str> {
-    let text = word(words, 0);
-    if may_be_hidden && text.starts_with(STAGED) {
-        name(words, 0, "copy")?;
-    } else if !text.starts_with(SNAPSHOT) {
-        let (name, part) = text.split_once('/').map_or((text, None), |(n, part)| (n, Some(part)));
-        DirectoryName::parse_for(name, "copy")?;
-        refuse_if!(
-            part.is_some_and(|part| may_be_hidden || Subpath::parse(part).is_err()),
-            "{text:?} is no part of a directory"
-        );
-    } else if of_directory_name(text).is_none() {
-        refuse!("{text:?} is not the name of a snapshot's directory");
-    }
-    Ok(text)
-}
-
-/// The name of a directory directly below the root; also of one that a command keeps out of sight.
-fn name(words: &[String], index: usize, verb: &str) -> Result<String> {
-    let text = word(words, index);
-    let plain = text.strip_prefix(STAGED).unwrap_or(text);
-    DirectoryName::parse_for(plain, verb)?;
-    Ok(text.to_owned())
-}
-
-/// A name that a command keeps out of sight.
-pub(super) fn hidden(words: &[String], index: usize) -> Result<&str> {
-    let text = word(words, index);
-    let plain = text.strip_prefix(STAGED).unwrap_or_default();
-    refuse_if!(DirectoryName::parse(plain).is_err(), "{text:?} is not a hidden directory");
-    Ok(text)
 }
 
 fn ids(text: &str, context: &Context) -> Result<Ids> {

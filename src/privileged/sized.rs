@@ -5,11 +5,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use crate::context::Context;
+use crate::domain::text::word;
 use crate::domain::{ByteSize, DirectoryName, EntryName, Error, Result, STAGED, TRASH, TrashId};
 use crate::fs::image::Image;
 use crate::fs::{image, mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
-use crate::privileged::{root, word};
+use crate::privileged::root;
 use crate::storage::RuntimePaths;
 use crate::store::Store;
 

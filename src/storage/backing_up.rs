@@ -49,7 +49,7 @@ const MOST_NAMED: usize = 20;
 
 /// A backup that is to be made.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct BackupRequest {
     pub document: BackupDocument,
     /// This host, as the backup names it.
     pub host: String,
@@ -80,7 +80,7 @@ pub(crate) struct Saved {
 
 /// What is to be restored.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Wanted {
+pub(crate) struct RestoreRequest {
     pub id: String,
     /// The paths below the data; all of it where there are none.
     pub paths: Vec<String>,
@@ -168,7 +168,7 @@ pub(crate) fn copy(
 pub(crate) fn save(
     root: &Path,
     parent: &str,
-    request: &Request,
+    request: &BackupRequest,
     repository: &Repository,
     ids: Ids,
 ) -> Result<Outcome<Saved>> {
@@ -206,7 +206,7 @@ pub(crate) fn save(
 }
 
 /// restic's words for a backup.
-fn words(request: &Request) -> Vec<String> {
+fn words(request: &BackupRequest) -> Vec<String> {
     let time = request.copied.to_rfc3339();
     let time = time.trim_end_matches('Z').replace('T', " ");
     // The files are copies: their inodes and change times are new every time.
@@ -258,7 +258,7 @@ fn below_data(item: &str) -> String {
 pub(crate) fn restore(
     root: &Path,
     (parent, data): (&str, &str),
-    wanted: &Wanted,
+    wanted: &RestoreRequest,
     repository: &Repository,
     ids: Ids,
 ) -> Result<Outcome<u64>> {
@@ -398,7 +398,7 @@ impl StorageRoot<'_> {
         store: &Store,
         connector: &ConnectorName,
         parent: &str,
-        request: &Request,
+        request: &BackupRequest,
     ) -> Result<Outcome<Saved>> {
         if self.needs_sudo() {
             return self.has_done(&["save", parent, connector.as_str()], request);
@@ -413,7 +413,7 @@ impl StorageRoot<'_> {
         store: &Store,
         connector: &ConnectorName,
         (parent, data): (&str, &str),
-        wanted: &Wanted,
+        wanted: &RestoreRequest,
     ) -> Result<Outcome<u64>> {
         if self.needs_sudo() {
             return self.has_done(&["restore", parent, connector.as_str(), data], wanted);

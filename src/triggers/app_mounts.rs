@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{app, word};
 use crate::context::Context;
 use crate::domain::{Attachment, Entry, Error, Phase, Result};
-use crate::ops::mounts::{Row, colon_form};
+use crate::ops::mounts::{ShownMount, colon_form};
 use crate::ops::report::warn_of_orphans;
 use crate::store::Mounts;
 
@@ -42,7 +42,7 @@ pub(crate) fn list(arguments: &[String], context: &mut Context) -> Result<()> {
     let sorted = mounts.sorted();
     let rows = sorted.into_iter().filter(|mounted| mounted.attachment.phases.contains(phase));
     if word(arguments, 2) == "json" {
-        let rows: Vec<Row> = rows.map(Row::from).collect();
+        let rows: Vec<ShownMount> = rows.map(ShownMount::from).collect();
         context.out.json(&rows);
         return Ok(());
     }

@@ -7,29 +7,29 @@ use std::path::PathBuf;
 use super::{app, word};
 use crate::context::Context;
 use crate::domain::Result;
-use crate::ops::backup;
+use crate::ops::archive;
 
 pub(crate) fn export_app(arguments: &[String], context: &mut Context) -> Result<()> {
     let app = app(arguments, 0)?;
     let directory = directory(arguments, 1)?;
     let with_data = context.environment.backs_data_up();
     context.out.speak_aside(true);
-    backup::export_app(&app, &directory, with_data, context)
+    archive::export_app(&app, &directory, with_data, context)
 }
 
 pub(crate) fn import_app(arguments: &[String], context: &mut Context) -> Result<()> {
     let app = app(arguments, 0)?;
     let directory = directory(arguments, 1)?;
     context.out.speak_aside(true);
-    backup::import_app(&app, &directory, context)
+    archive::import_app(&app, &directory, context)
 }
 
 pub(crate) fn export_global(arguments: &[String], context: &mut Context) -> Result<()> {
-    backup::export_global(&directory(arguments, 0)?, context)
+    archive::export_global(&directory(arguments, 0)?, context)
 }
 
 pub(crate) fn import_global(arguments: &[String], context: &mut Context) -> Result<()> {
-    backup::import_global(&directory(arguments, 0)?, context)
+    archive::import_global(&directory(arguments, 0)?, context)
 }
 
 /// The backup's directory. Dokku makes it.

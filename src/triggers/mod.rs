@@ -23,3 +23,9 @@ fn app(words: &[String], index: usize) -> Result<AppName> {
         name => AppName::parse(name),
     }
 }
+
+/// The old and the new name of an app.
+fn both(arguments: &[String]) -> Result<(AppName, AppName)> {
+    let new = app(arguments, 1)?;
+    Ok((app(arguments, 0)?, new))
+}

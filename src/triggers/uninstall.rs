@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::domain::{Error, Installed, Result};
 use crate::fs::tree;
 use crate::host::is_root;
-use crate::privileged::{ATTACHING, UNIT};
+use crate::privileged::mounting::systemd::{ATTACHING, UNIT};
 
 pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
     if word(arguments, 0) != "storage" || !is_root() {

@@ -2,11 +2,8 @@
 
 use crate::context::Context;
 use crate::domain::{Connector, Entry, Mode, Options, Ownership, Problem, Result, Source};
-use crate::host::Environment;
-use crate::types::{
-    Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, renewed,
-    volume,
-};
+use crate::types::remote::{self, FileSystem};
+use crate::types::{Abilities, Choice, Description, NewEntry, Reach, StorageType, renewed, volume};
 
 /// The type `cifs`.
 ///
@@ -14,9 +11,14 @@ use crate::types::{
 /// talk to Docker can read it there.
 pub(crate) struct Cifs;
 
-const PORT: u16 = 445;
-
-const VERSION: &str = "3.0";
+const CIFS: FileSystem = FileSystem {
+    name: "cifs",
+    package: "cifs-utils",
+    port: 445,
+    version_option: "vers",
+    version: "3.0",
+    versions: &["2.0", "2.1", "3.0", "3.0.2", "3.1.1"],
+};
 
 const DESCRIPTION: Description = Description {
     name: "cifs",
@@ -25,7 +27,7 @@ const DESCRIPTION: Description = Description {
     caveat: "owners and modes are those of the mount, not of the files; Docker keeps the password among the volume's options; exclusive counts the apps of this host alone",
     options: &[
         Choice::required("share", "the share's name, with a path in it where only that is wanted"),
-        Choice::optional("version", "2.0, 2.1, 3.0, 3.0.2 or 3.1.1", Some(VERSION)),
+        Choice::optional("version", "2.0, 2.1, 3.0, 3.0.2 or 3.1.1", Some(CIFS.version)),
         Choice::optional("port", "the server's port", Some("445")),
         Choice::optional("file-mode", "the permissions of files, in octal", Some("0664")),
         Choice::optional("dir-mode", "the permissions of directories, in octal", Some("0775")),
@@ -33,6 +35,7 @@ const DESCRIPTION: Description = Description {
     ],
     flags: &["--chown"],
     connector: Some("cifs"),
+    file_system: Some(&CIFS),
     can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
     ..Description::PLAIN
 };
@@ -42,11 +45,7 @@ impl StorageType for Cifs {
         &DESCRIPTION
     }
 
-    fn requirements(&self, _environment: &Environment) -> Vec<Requirement> {
-        vec![remote::kernel("cifs", "cifs-utils")]
-    }
-
-    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
         entry.options.clone_from(&request.options);
         entry.connector.clone_from(&request.connector);
         shared_options(entry, &super::connector(entry, &context.store)?)?;
@@ -55,27 +54,17 @@ impl StorageType for Cifs {
         Ok(())
     }
 
-    fn is_created_again(&self) -> bool {
-        true
-    }
-
-    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         let options = volume_options(entry, context)?;
         renewed::make(entry, options, context)
     }
 
-    fn readiness(&self) -> &'static str {
-        remote::ANSWERS
-    }
-
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
-        let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
         match super::connector(entry, &context.store) {
             Ok(connector) => {
                 // Without its secret nobody knows what the volume was made with.
                 let wanted = volume_options(entry, context).unwrap_or_default();
-                let server = &connector.server;
-                remote::problem(entry, ("cifs", "cifs-utils"), &wanted, server, port, context)
+                CIFS.problem(entry, &wanted, &connector.server, context)
             }
             Err(error) => Some(Problem {
                 code: "missing-connector",
@@ -105,11 +94,7 @@ const OWN: &str = "addr ip vers port username user password pass password2 domai
 
 /// The options without the secret (mount.cifs(8)).
 fn shared_options(entry: &Entry, connector: &Connector) -> Result<Vec<String>> {
-    let server = remote::server(&connector.server)?;
-    let known = ["2.0", "2.1", "3.0", "3.0.2", "3.1.1"];
-    let version = remote::version("CIFS", entry.option("version"), VERSION, &known)?;
-    let mut options = vec![format!("addr={server}"), format!("vers={version}")];
-    options.extend(remote::port_option(entry.option("port"), PORT)?);
+    let mut options = CIFS.options(entry, remote::server(&connector.server)?)?;
     if connector.username.is_empty() {
         // The kernel takes no one without a name; `guest` alone is a word of mount.cifs(8).
         options.push("username=guest".to_owned());

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::domain::text::words;
 use crate::domain::{ConnectorName, Options};
+use crate::types::remote::FileSystem;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -84,6 +85,9 @@ pub(crate) struct Description {
     /// The type of the connector that it needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connector: Option<&'static str>,
+    /// What Docker mounts from a server, which it makes a volume for that holds no data itself.
+    #[serde(skip)]
+    pub file_system: Option<&'static FileSystem>,
     pub can: Abilities,
 }
 
@@ -98,6 +102,7 @@ impl Description {
         any_option: false,
         flags: &[],
         connector: None,
+        file_system: None,
         can: Abilities::NONE,
     };
 }
@@ -111,7 +116,7 @@ pub(crate) struct Requirement {
 
 /// What was said about a new entry that not every type takes.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Request {
+pub(crate) struct NewEntry {
     /// The path or the name behind the entry's name.
     pub place: Option<String>,
     pub driver: Option<String>,

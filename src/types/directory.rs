@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Error, Problem, Result, only_on_default_path};
 use crate::storage::{Place, SnapshotKind, root, sized};
-use crate::types::{Abilities, Description, Removal, Request, StorageType};
+use crate::types::{Abilities, Description, NewEntry, Removal, StorageType};
 
 pub(crate) struct Directory;
 
@@ -33,7 +33,7 @@ impl StorageType for Directory {
         Ok(())
     }
 
-    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
         sized::plan(
             entry,
             request.size.as_deref().unwrap_or_default(),
@@ -43,7 +43,7 @@ impl StorageType for Directory {
         )
     }
 
-    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         sized::make(entry, context)
     }
 

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::domain::{Entry, Problem, Result, Source, hooks};
 use crate::storage::{self, Place, SnapshotKind, file};
 use crate::store::is_absent;
-use crate::types::{Abilities, Description, Removal, Request, StorageType};
+use crate::types::{Abilities, Description, NewEntry, Removal, StorageType};
 
 pub(crate) struct File;
 
@@ -24,7 +24,7 @@ impl StorageType for File {
         &DESCRIPTION
     }
 
-    fn plan(&self, entry: &mut Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn plan(&self, entry: &mut Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         let path = storage::root::default_path(context, entry.name.as_str());
         entry.host_path = Some(Source::parse(&path)?);
         file::check_mode(entry)

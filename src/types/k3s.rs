@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::{Entry, Result};
-use crate::types::{Abilities, Description, Reach, Removal, Request, StorageType};
+use crate::types::{Abilities, Description, NewEntry, Reach, Removal, StorageType};
 
 pub(crate) struct K3s;
 
@@ -25,7 +25,7 @@ impl StorageType for K3s {
         ""
     }
 
-    fn plan(&self, _entry: &mut Entry, _request: &Request, _context: &mut Context) -> Result<()> {
+    fn plan(&self, _entry: &mut Entry, _request: &NewEntry, _context: &mut Context) -> Result<()> {
         Ok(())
     }
 

@@ -40,7 +40,7 @@ pub(crate) mod volume;
 pub(crate) use crate::domain::finding::Problem;
 pub(crate) use crate::storage::root::Place;
 pub(crate) use description::{
-    Abilities, Choice, Description, Reach, Removal, Request, Requirement,
+    Abilities, Choice, Description, NewEntry, Reach, Removal, Requirement,
 };
 
 use crate::context::Context;
@@ -50,6 +50,7 @@ use crate::domain::{docker_args, hooks};
 use crate::host::Environment;
 use crate::storage::{DirectorySpec, SnapshotKind};
 use crate::store::Store;
+use crate::types::remote::FileSystem;
 
 /// Every type, in the order in which they are listed.
 pub(crate) static ALL: &[&dyn StorageType] = &[
@@ -72,15 +73,15 @@ pub(crate) trait StorageType: Sync {
 
     /// What it needs on this host.
     fn requirements(&self, environment: &Environment) -> Vec<Requirement> {
-        Vec::new()
+        self.description().file_system.map(FileSystem::requirement).into_iter().collect()
     }
 
     /// Completes a new entry by what was said for its type, and refuses what cannot be. Nothing is changed.
-    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()>;
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, context: &mut Context) -> Result<()>;
 
     /// Makes what is behind the entry outside of the store. It may be there already.
     /// Fails where it cannot be made; what was made of it is gone again.
-    fn create(&self, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
         Ok(())
     }
 
@@ -101,7 +102,7 @@ pub(crate) trait StorageType: Sync {
 
     /// Whether a Docker volume that holds no data itself is behind the entry: it can be created again at any time.
     fn is_created_again(&self) -> bool {
-        false
+        self.description().file_system.is_some()
     }
 
     /// What the storage root has under the entry's name.
@@ -184,7 +185,7 @@ pub(crate) trait StorageType: Sync {
 
     /// What is said of an entry that has no problem.
     fn readiness(&self) -> &'static str {
-        "ready"
+        self.description().file_system.map_or("ready", |_| remote::ANSWERS)
     }
 
     /// Why containers cannot use the entry as it is now; none where they can, or where nobody knows.
@@ -196,7 +197,7 @@ pub(crate) trait StorageType: Sync {
     /// data.
     fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         if self.is_created_again() {
-            return self.create(entry, &Request::default(), context);
+            return self.create(entry, &NewEntry::default(), context);
         }
         Ok(())
     }
@@ -287,7 +288,7 @@ pub(crate) fn name_of(entry: &Entry) -> &'static str {
 }
 
 /// Refuses flags and options that a type does not take, and the lack of what it needs.
-pub(crate) fn check_request(storage_type: &dyn StorageType, request: &Request) -> Result<()> {
+pub(crate) fn check_request(storage_type: &dyn StorageType, request: &NewEntry) -> Result<()> {
     let description = storage_type.description();
     let name = description.name;
     let given = [
@@ -410,7 +411,7 @@ mod tests {
     #[test]
     fn unknown_and_missing_options_are_refused() {
         let nfs = find("nfs").unwrap();
-        let mut request = Request::default();
+        let mut request = NewEntry::default();
         let error = check_request(nfs, &request).unwrap_err().to_string();
         assert!(error.contains("--option server="), "{error}");
         request.options.insert("sever".to_owned(), "x".to_owned());

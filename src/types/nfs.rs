@@ -2,16 +2,19 @@
 
 use crate::context::Context;
 use crate::domain::{Entry, HostPath, Options, Problem, Result, Source};
-use crate::host::Environment;
-use crate::types::{
-    Abilities, Choice, Description, Reach, Request, Requirement, StorageType, remote, volume,
-};
+use crate::types::remote::{self, FileSystem};
+use crate::types::{Abilities, Choice, Description, NewEntry, Reach, StorageType, volume};
 
 pub(crate) struct Nfs;
 
-const PORT: u16 = 2049;
-
-const VERSION: &str = "4";
+const NFS: FileSystem = FileSystem {
+    name: "nfs",
+    package: "nfs-common",
+    port: 2049,
+    version_option: "nfsvers",
+    version: "4",
+    versions: &["3", "4", "4.0", "4.1", "4.2"],
+};
 
 const DESCRIPTION: Description = Description {
     name: "nfs",
@@ -21,10 +24,11 @@ const DESCRIPTION: Description = Description {
     options: &[
         Choice::required("server", "the server's name or address"),
         Choice::required("path", "the directory that the server exports"),
-        Choice::optional("version", "3, 4, 4.0, 4.1 or 4.2", Some(VERSION)),
+        Choice::optional("version", "3, 4, 4.0, 4.1 or 4.2", Some(NFS.version)),
         Choice::optional("port", "the server's port", Some("2049")),
         Choice::optional("mount-options", "more mount options, such as soft,timeo=50", None),
     ],
+    file_system: Some(&NFS),
     can: Abilities { exclusive: true, subpath: true, ..Abilities::NONE },
     ..Description::PLAIN
 };
@@ -34,11 +38,7 @@ impl StorageType for Nfs {
         &DESCRIPTION
     }
 
-    fn requirements(&self, _environment: &Environment) -> Vec<Requirement> {
-        vec![remote::kernel("nfs", "nfs-common")]
-    }
-
-    fn plan(&self, entry: &mut Entry, request: &Request, _context: &mut Context) -> Result<()> {
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, _context: &mut Context) -> Result<()> {
         entry.options.clone_from(&request.options);
         volume_options(entry)?;
         self.check_reclaim_policy(entry)?;
@@ -46,23 +46,13 @@ impl StorageType for Nfs {
         Ok(())
     }
 
-    fn is_created_again(&self) -> bool {
-        true
-    }
-
-    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         volume::make(entry, volume_options(entry)?, context)
     }
 
-    fn readiness(&self) -> &'static str {
-        remote::ANSWERS
-    }
-
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
-        let port = remote::port(entry.option("port"), PORT).unwrap_or(PORT);
         let wanted = volume_options(entry).ok()?;
-        let server = entry.option("server");
-        remote::problem(entry, ("nfs", "nfs-common"), &wanted, server, port, context)
+        NFS.problem(entry, &wanted, entry.option("server"), context)
     }
 }
 
@@ -82,9 +72,7 @@ fn volume_options(entry: &Entry) -> Result<Options> {
             entry.option("path")
         )
     })?;
-    let known = ["3", "4", "4.0", "4.1", "4.2"];
-    let version = remote::version("NFS", entry.option("version"), VERSION, &known)?;
-    let port = remote::port_option(entry.option("port"), PORT)?;
+    let mut options = NFS.options(entry, server)?;
     let further = remote::further(entry.option("mount-options"), "addr nfsvers vers port")?;
     let is_known =
         |part: &&str| KNOWN.split(' ').any(|known| Some(known) == part.split('=').next());
@@ -94,8 +82,6 @@ fn volume_options(entry: &Entry) -> Result<Options> {
             super::nearest_first(unknown, KNOWN.split(' '))
         );
     }
-    let mut options = vec![format!("addr={server}"), format!("nfsvers={version}")];
-    options.extend(port);
     options.extend(further.into_iter().map(str::to_owned));
     Ok(volume::local_options("nfs", format!(":{path}"), &options))
 }

@@ -10,7 +10,102 @@ use crate::types::{Requirement, volume};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
-pub(crate) fn kernel_has(file_system: &str) -> bool {
+/// A file system that Docker's `local` driver mounts from a server.
+#[derive(Debug)]
+pub(crate) struct FileSystem {
+    pub(crate) name: &'static str,
+    /// Debian's package for it.
+    pub(crate) package: &'static str,
+    pub(crate) port: u16,
+    pub(crate) version_option: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) versions: &'static [&'static str],
+}
+
+impl FileSystem {
+    /// What the type needs: its file system in the kernel.
+    pub(crate) fn requirement(&self) -> Requirement {
+        let Self { name, package, .. } = self;
+        Requirement {
+            what: format!("the file system {name} in this host's kernel"),
+            is_here: kernel_has(name),
+            remedy: format!(
+                "boot a kernel that has it (on Debian: apt-get install linux-image-amd64 {package})"
+            ),
+        }
+    }
+
+    /// The mount options with which each mount begins: the server, the version, and a port that is not the usual one.
+    pub(crate) fn options(&self, entry: &Entry, server: &str) -> Result<Vec<String>> {
+        let (of, known) = (self.name.to_uppercase(), self.versions.join(", "));
+        let version = match entry.option("version") {
+            "" => self.version,
+            version => version,
+        };
+        refuse_if!(
+            !self.versions.contains(&version),
+            "version {version:?} is not a version of {of}; there are: {known}"
+        );
+        let mut options =
+            vec![format!("addr={server}"), format!("{}={version}", self.version_option)];
+        let port = self.port(entry)?;
+        options.extend((port != self.port).then(|| format!("port={port}")));
+        Ok(options)
+    }
+
+    fn port(&self, entry: &Entry) -> Result<u16> {
+        let text = entry.option("port");
+        if text.is_empty() {
+            return Ok(self.port);
+        }
+        let port = text.parse().ok().filter(|&port| port != 0);
+        port.ok_or_else(|| refusal!("port {text:?} is not a number from 1 to 65535"))
+    }
+
+    /// What keeps containers from mounting what a server has: the volume, the kernel, or the server.
+    pub(crate) fn problem(
+        &self,
+        entry: &Entry,
+        wanted: &Options,
+        server: &str,
+        context: &Context,
+    ) -> Option<Problem> {
+        if let Some(missing) = volume::missing(entry, context) {
+            if missing.may_pass {
+                return Some(missing);
+            }
+            let remedy = format!("make it again: dokku storage:wait {}", entry.name);
+            return Some(Problem { remedy, ..missing });
+        }
+        if let Found::Here(present) = volumes::find(&context.environment, entry.shown_source())
+            && !wanted.is_empty()
+            && let Some(wrong) = volume::wrong(entry, &present, wanted)
+        {
+            let name = entry.shown_source();
+            let remedy = format!(
+                "have it made again: docker volume rm {name} && dokku storage:wait {}",
+                entry.name
+            );
+            return Some(Problem { remedy, ..wrong });
+        }
+        if let Some(sentence) = unreachable(server, self.port(entry).unwrap_or(self.port)) {
+            let remedy = format!(
+                "start the server or mend the way to it, then run: dokku storage:wait {}",
+                entry.name
+            );
+            return Some(Problem { code: "unreachable-server", sentence, remedy, may_pass: true });
+        }
+        let needed = self.requirement();
+        (!needed.is_here).then(|| Problem {
+            code: "missing-file-system",
+            sentence: format!("this host's kernel has no file system {}", self.name),
+            remedy: needed.remedy,
+            may_pass: false,
+        })
+    }
+}
+
+fn kernel_has(file_system: &str) -> bool {
     let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let is_known =
         known.lines().any(|line| line.split_whitespace().next_back() == Some(file_system));
@@ -21,17 +116,6 @@ pub(crate) fn kernel_has(file_system: &str) -> bool {
             .is_ok_and(|list| list.lines().any(|line| line.contains(&format!("/{file_system}.ko"))))
     };
     is_known || module("modules.dep") || module("modules.builtin")
-}
-
-/// What the type needs: its file system in the kernel.
-pub(crate) fn kernel(file_system: &'static str, package: &str) -> Requirement {
-    Requirement {
-        what: format!("the file system {file_system} in this host's kernel"),
-        is_here: kernel_has(file_system),
-        remedy: format!(
-            "boot a kernel that has it (on Debian: apt-get install linux-image-amd64 {package})"
-        ),
-    }
 }
 
 /// A server's name or address, as it can stand in a mount option.
@@ -66,34 +150,8 @@ pub(crate) fn further<'a>(text: &'a str, own: &str) -> Result<Vec<&'a str>> {
 pub(crate) const ANSWERS: &str =
     "the server answers; whether it accepts the mount is not known until a container starts";
 
-pub(crate) fn version<'a>(
-    of: &str,
-    given: &'a str,
-    default: &'a str,
-    known: &[&str],
-) -> Result<&'a str> {
-    let version = if given.is_empty() { default } else { given };
-    let (is_known, known) = (known.contains(&version), known.join(", "));
-    refuse_if!(!is_known, "version {version:?} is not a version of {of}; there are: {known}");
-    Ok(version)
-}
-
-/// The mount option for a port that is not the usual one.
-pub(crate) fn port_option(text: &str, default: u16) -> Result<Option<String>> {
-    let port = port(text, default)?;
-    Ok((port != default).then(|| format!("port={port}")))
-}
-
-pub(crate) fn port(text: &str, default: u16) -> Result<u16> {
-    if text.is_empty() {
-        return Ok(default);
-    }
-    let port = text.parse().ok().filter(|&port| port != 0);
-    port.ok_or_else(|| refusal!("port {text:?} is not a number from 1 to 65535"))
-}
-
 /// Why a server does not answer; none where it does.
-pub(crate) fn unreachable(server: &str, port: u16) -> Option<String> {
+fn unreachable(server: &str, port: u16) -> Option<String> {
     let addresses = match (server, port).to_socket_addrs() {
         Ok(addresses) => addresses,
         Err(error) => return Some(format!("{server} has no address: {error}")),
@@ -106,46 +164,4 @@ pub(crate) fn unreachable(server: &str, port: u16) -> Option<String> {
         }
     }
     Some(reason)
-}
-
-/// What keeps containers from mounting what a server has: the volume, the kernel, or the server.
-pub(crate) fn problem(
-    entry: &Entry,
-    (file_system, package): (&'static str, &str),
-    wanted: &Options,
-    server: &str,
-    port: u16,
-    context: &Context,
-) -> Option<Problem> {
-    if let Some(missing) = volume::missing(entry, context) {
-        if missing.may_pass {
-            return Some(missing);
-        }
-        let remedy = format!("make it again: dokku storage:wait {}", entry.name);
-        return Some(Problem { remedy, ..missing });
-    }
-    if let Found::Here(present) = volumes::find(&context.environment, entry.shown_source())
-        && !wanted.is_empty()
-        && let Some(wrong) = volume::wrong(entry, &present, wanted)
-    {
-        let name = entry.shown_source();
-        let remedy = format!(
-            "have it made again: docker volume rm {name} && dokku storage:wait {}",
-            entry.name
-        );
-        return Some(Problem { remedy, ..wrong });
-    }
-    if let Some(sentence) = unreachable(server, port) {
-        let remedy = format!(
-            "start the server or mend the way to it, then run: dokku storage:wait {}",
-            entry.name
-        );
-        return Some(Problem { code: "unreachable-server", sentence, remedy, may_pass: true });
-    }
-    (!kernel_has(file_system)).then(|| Problem {
-        code: "missing-file-system",
-        sentence: format!("this host's kernel has no file system {file_system}"),
-        remedy: kernel(file_system, package).remedy,
-        may_pass: false,
-    })
 }

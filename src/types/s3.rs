@@ -15,7 +15,7 @@ use crate::fs::{fuse, mount_points};
 use crate::host::{Environment, is_root, rclone};
 use crate::storage::{Place, RuntimePaths, keeping, root};
 use crate::types::{
-    Abilities, Choice, Description, Reach, Removal, Request, Requirement, StorageType,
+    Abilities, Choice, Description, NewEntry, Reach, Removal, Requirement, StorageType,
 };
 
 pub(crate) struct S3;
@@ -84,7 +84,7 @@ impl StorageType for S3 {
         needs
     }
 
-    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
         entry.options.clone_from(&request.options);
         entry.connector.clone_from(&request.connector);
         check_options(entry)?;
@@ -102,7 +102,7 @@ impl StorageType for S3 {
         is_free(entry, Path::new(&path), context)
     }
 
-    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         let name = entry.name.as_str();
         keeping::start(name, context)?;
         let begin = Instant::now();

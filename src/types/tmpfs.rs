@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::context::Context;
 use crate::domain::{Attachment, ByteSize, Entry, Mode, Ownership, Result, Source};
-use crate::types::{Choice, Description, Request, StorageType, volume};
+use crate::types::{Choice, Description, NewEntry, StorageType, volume};
 
 /// The type `tmpfs`.
 ///
@@ -55,7 +55,7 @@ impl StorageType for Tmpfs {
         false
     }
 
-    fn plan(&self, entry: &mut Entry, request: &Request, _context: &mut Context) -> Result<()> {
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, _context: &mut Context) -> Result<()> {
         let option = |flag: &Option<String>, key: &str| {
             flag.clone().or_else(|| request.options.get(key).cloned())
         };
@@ -84,7 +84,7 @@ impl StorageType for Tmpfs {
         true
     }
 
-    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         let options = volume::local_options("tmpfs", "tmpfs".to_owned(), &mount_options(entry));
         volume::make(entry, options, context)
     }

@@ -9,10 +9,10 @@ use crate::domain::{
     Entry, Error, Options, Problem, Result, Source, VolumeName, VolumeTarget, is_of,
     only_on_default_path, options, quoted,
 };
-use crate::fs::look::Kind;
+use crate::fs::look::FileKind;
 use crate::fs::missing_target;
 use crate::storage::{StorageRoot, root};
-use crate::types::{Abilities, Description, Removal, Request, StorageType};
+use crate::types::{Abilities, Description, NewEntry, Removal, StorageType};
 
 pub(crate) struct Volume;
 
@@ -44,7 +44,7 @@ impl StorageType for Volume {
         format!("has its data with its driver; make {what} there")
     }
 
-    fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()> {
+    fn plan(&self, entry: &mut Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
         let name = request.place.as_deref().unwrap_or(entry.name.as_str());
         VolumeName::parse(name)?;
         entry.host_path = Some(Source::parse(name)?);
@@ -64,7 +64,7 @@ impl StorageType for Volume {
         }
     }
 
-    fn create(&self, entry: &Entry, _request: &Request, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
         if !entry.is_typed() {
             return Ok(());
         }
@@ -146,7 +146,7 @@ fn must_have(driver: &str, context: &Context) -> Result<()> {
 }
 
 /// Takes a volume that is there as the entry's, unless something else was asked for.
-fn adopt(entry: &mut Entry, present: &volumes::Volume, request: &Request) -> Result<()> {
+fn adopt(entry: &mut Entry, present: &volumes::Volume, request: &NewEntry) -> Result<()> {
     let name = entry.shown_source();
     refuse_if!(
         request.driver.is_some() && present.driver != driver(entry),
@@ -246,7 +246,7 @@ fn missing_device(entry: &Entry, target: &VolumeTarget, context: &Context) -> Op
     }
     let path = Path::new(device);
     let looked = StorageRoot::of(context).look(path)?;
-    if looked.kind != Kind::Nothing {
+    if looked.kind != FileKind::Nothing {
         return None;
     }
     let target = missing_target(path).map(|target| target.to_string_lossy().into_owned());

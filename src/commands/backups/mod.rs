@@ -19,8 +19,11 @@ pub(crate) mod unschedule;
 
 use crate::commands::arguments::{Args, given};
 use crate::context::Context;
-use crate::domain::{AppName, Connector, Result, Subject};
+use crate::domain::backup_reference::short;
+use crate::domain::{AppName, Connector, Error, Result, Subject, readable};
+use crate::ops::backups::create::{Done, Target};
 use crate::ops::{access, apps};
+use crate::render::Format;
 
 /// Where a backup is looked for.
 #[derive(Debug, Args)]
@@ -60,21 +63,101 @@ impl Of {
         app: Option<&str>,
         context: &Context,
     ) -> Result<(Subject, Vec<AppName>, &[String])> {
-        match (given(self.app.as_deref()).or(app), self.all, &*self.words) {
-            (None, true, words) => {
-                access::must_see_every_app("--all is about the whole host", context)?;
-                Ok((Subject::All, context.store.apps()?, words))
+        let app = given(self.app.as_deref()).or(app);
+        let (entry, rest) = match &*self.words {
+            [entry, rest @ ..] if app.is_none() && !self.all => (&**entry, rest),
+            words => ("", words),
+        };
+        let (subject, using) = subject(entry, app, self.all, context)?;
+        Ok((subject, using, rest))
+    }
+}
+
+/// What an entry's name, `--app` or `--all` is about, and the apps that have to do with it.
+fn subject(
+    entry: &str,
+    app: Option<&str>,
+    all: bool,
+    context: &Context,
+) -> Result<(Subject, Vec<AppName>)> {
+    match (entry, app, all) {
+        ("", None, true) => {
+            access::must_see_every_app("--all is about the whole host", context)?;
+            Ok((Subject::All, context.store.apps()?))
+        }
+        ("", Some(app), false) => {
+            let app = apps::existing(&context.environment, app)?;
+            Ok((Subject::App(app.clone()), vec![app]))
+        }
+        (name, None, false) if !name.is_empty() => {
+            let name = access::entry(name, context)?.name;
+            let using = context.store.apps_mounting(&name)?;
+            Ok((Subject::Entry(name), using))
+        }
+        _ => Err(refusal!("name an entry, --app APP, or --all")),
+    }
+}
+
+/// Says how each backup went.
+fn tell(
+    targets: &[Target],
+    made: Vec<Result<Done>>,
+    format: Format,
+    context: &mut Context,
+) -> Result<()> {
+    let is_single = targets.len() == 1;
+    let mut is_whole = true;
+    let mut done = Vec::new();
+    for (target, made) in targets.iter().zip(made) {
+        match made {
+            Ok(made) => {
+                if !made.unreadable.is_empty() {
+                    is_whole = false;
+                    context.out.warn(&format!(
+                        "{}: these files could not be read, and are not in the backup: {}",
+                        name(target),
+                        made.unreadable.join(", ")
+                    ));
+                }
+                if format != Format::Json {
+                    context.out.headline(&line(&made));
+                }
+                done.push(made);
             }
-            (Some(app), false, words) => {
-                let app = apps::existing(&context.environment, app)?;
-                Ok((Subject::App(app.clone()), vec![app], words))
+            Err(error) if is_single => return Err(error),
+            Err(error) => {
+                is_whole = false;
+                context.out.warn(&format!("{} is not backed up: {error}", name(target)));
             }
-            (None, false, [name, rest @ ..]) if !name.is_empty() => {
-                let name = access::entry(name, context)?.name;
-                let using = context.store.apps_mounting(&name)?;
-                Ok((Subject::Entry(name), using, rest))
-            }
-            _ => Err(refusal!("name an entry, --app APP, or --all")),
         }
     }
+    if format == Format::Json {
+        context.out.json_pretty(&done);
+    } else if targets.is_empty() {
+        context.out.headline_unless_quiet("There is nothing to back up");
+    }
+    if is_whole { Ok(()) } else { Err(Error::Status(1)) }
+}
+
+fn name(target: &Target) -> String {
+    match target.name() {
+        Some(name) => format!("storage entry {name}"),
+        None => "the store".to_owned(),
+    }
+}
+
+fn line(made: &Done) -> String {
+    let what = match &made.entry {
+        Some(name) => format!("Storage entry {name}"),
+        None => "The store".to_owned(),
+    };
+    let plural = if made.files == 1 { "" } else { "s" };
+    format!(
+        "{what} backed up to {}: {} file{plural}, {}, of which {} new (backup {})",
+        made.connector,
+        made.files,
+        readable(made.bytes),
+        readable(made.sent),
+        short(&made.id)
+    )
 }

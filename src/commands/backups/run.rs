@@ -1,6 +1,6 @@
 //! `storage:backups:run`: makes the backups that are due; cron calls it every minute.
 
-use super::create;
+use super::tell;
 use crate::commands::arguments;
 use crate::context::Context;
 use crate::domain::{Error, Moment, Result};
@@ -58,7 +58,7 @@ fn follow(begun: &Begun, context: &mut Context) -> Result<()> {
     let made = begun.back_up(&targets, &connector, context);
     let well = targets.iter().zip(&made).filter(|(_, made)| made.is_ok());
     let well: Vec<_> = well.map(|(target, _)| target.clone()).collect();
-    let told = create::tell(&targets, made, Format::Text, context);
+    let told = tell(&targets, made, Format::Text, context);
     if !well.is_empty() {
         let forgotten = begun.forget(&well, &connector, context)?;
         if forgotten > 0 {

@@ -112,8 +112,7 @@ fn must_be_allowed(context: &Context) -> Result<()> {
 
 /// Refuses a directory for backups that the host's own storage is in, or that is in it: apps write there.
 fn check_place(connector: &Connector, context: &Context) -> Result<()> {
-    let is_local =
-        connector.known_type().is_some_and(|known| known.protocol == Protocol::Directory);
+    let is_local = connector.protocol() == Some(Protocol::Directory);
     if !is_local {
         return Ok(());
     }

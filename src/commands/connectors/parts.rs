@@ -125,7 +125,7 @@ impl Parts {
 }
 
 pub(super) fn is_sftp(connector: &Connector) -> bool {
-    connector.known_type().is_some_and(|known| known.protocol == Protocol::Sftp)
+    connector.protocol() == Some(Protocol::Sftp)
 }
 
 /// Refuses files that the connector has no use for, and more than one from standard input.

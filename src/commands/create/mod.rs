@@ -11,7 +11,7 @@ use crate::ops::backups::restore;
 use crate::ops::{Origin, Places, access, content, judge, populate, scheduler};
 use crate::storage::file::StagedFile;
 use crate::storage::{DirectorySpec, EntryLock, Place, clear_staged, sized};
-use crate::types::{self, Request};
+use crate::types::{self, NewEntry};
 
 /// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
@@ -197,7 +197,7 @@ fn register(
 
 fn finish(
     entry: &Entry,
-    request: &Request,
+    request: &NewEntry,
     wanted: &DirectorySpec,
     context: &mut Context,
 ) -> Result<()> {

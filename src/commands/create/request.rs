@@ -9,7 +9,7 @@ use crate::domain::{
 };
 use crate::host::environment;
 use crate::storage::{Place, root};
-use crate::types::{self, Reach, Request};
+use crate::types::{self, NewEntry, Reach};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -74,7 +74,7 @@ pub(super) fn entry(
     arguments: &Arguments,
     rest: &[String],
     context: &mut Context,
-) -> Result<(Entry, Request)> {
+) -> Result<(Entry, NewEntry)> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let annotations = pairs(&arguments.annotation)?;
     let labels = pairs(&arguments.label)?;
@@ -149,10 +149,10 @@ fn type_and_scheduler(arguments: &Arguments) -> Result<(&str, &str)> {
 }
 
 /// What was said that not every type takes, refused where it was said without a type.
-fn request(type_name: &str, typed: Option<&str>, arguments: &Arguments) -> Result<Request> {
+fn request(type_name: &str, typed: Option<&str>, arguments: &Arguments) -> Result<NewEntry> {
     let text = |value: &Option<String>| given(value.as_deref()).map(str::to_owned);
     let connector = given(arguments.connector.as_deref());
-    let request = Request {
+    let request = NewEntry {
         place: typed.map(str::to_owned),
         driver: text(&arguments.driver),
         connector: connector.map(ConnectorName::parse).transpose()?,
@@ -191,7 +191,7 @@ fn request(type_name: &str, typed: Option<&str>, arguments: &Arguments) -> Resul
 pub(super) fn filled_from(
     from: &str,
     entry: &Entry,
-    request: &Request,
+    request: &NewEntry,
 ) -> Result<Option<source::Source>> {
     match types::of(entry).place() {
         Place::Directory => {}

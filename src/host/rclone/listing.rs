@@ -30,6 +30,7 @@ pub(crate) struct Remote {
     environment: Vec<(String, String)>,
     path: String,
     secrets: Vec<String>,
+    is_store: bool,
 }
 
 impl fmt::Debug for Remote {
@@ -43,7 +44,7 @@ impl Remote {
     pub(crate) fn of(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
         refuse_if!(process::find(PROGRAM).is_none(), "rclone is not here; {}", super::REMEDY);
         check_path(path)?;
-        match connector.known_type().map(|known| known.protocol) {
+        match connector.protocol() {
             Some(Protocol::ObjectStore) => Ok(Self::s3(connector, secret, path)),
             Some(Protocol::Share) => Self::cifs(connector, secret, path),
             _ => Err(refusal!(
@@ -60,7 +61,7 @@ impl Remote {
             values.push(("access_key_id", &connector.access_key_id));
             values.push(("secret_access_key", secret.reveal()));
         }
-        Self::new(&values, path, secret, None)
+        Self { is_store: true, ..Self::new(&values, path, secret, None) }
     }
 
     fn cifs(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
@@ -91,6 +92,7 @@ impl Remote {
             environment,
             path: format!("{NAME}:{path}"),
             secrets: secrets.map(str::to_owned).collect(),
+            is_store: false,
         }
     }
 
@@ -164,8 +166,7 @@ fn names(answer: &Answer) -> Vec<String> {
 
 /// rclone keeps to itself what a store says of a bucket that is not there; another question brings it out.
 fn missing_bucket(remote: &Remote, words: &str) -> Option<String> {
-    let is_store = remote.environment.iter().any(|(_, value)| value == "s3");
-    if !is_store || words != "directory not found" {
+    if !remote.is_store || words != "directory not found" {
         return None;
     }
     let bucket = remote.path.split('/').next()?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::domain::connector_type::Protocol;
 use crate::domain::options::masked_words;
 use crate::domain::{Connector, Error, Moment};
 use crate::host::Answer;
@@ -123,11 +124,13 @@ impl Failure {
 /// Where a connector's repository is, for people.
 fn place(connector: &Connector) -> String {
     let property = |name| connector.property(name);
-    let parts = match connector.type_name.as_str() {
-        "local" => vec![property("path")],
-        "rclone" => vec![property("remote")],
-        "sftp" => return format!("{}:{}", connector.place(), property("path")),
-        "s3" => vec![connector.place(), property("bucket"), property("prefix")],
+    let parts = match connector.protocol() {
+        Some(Protocol::Directory) => vec![property("path")],
+        Some(Protocol::Rclone) => vec![property("remote")],
+        Some(Protocol::Sftp) => return format!("{}:{}", connector.place(), property("path")),
+        Some(Protocol::ObjectStore) => {
+            vec![connector.place(), property("bucket"), property("prefix")]
+        }
         _ => vec![connector.place(), property("path")],
     };
     let parts: Vec<&str> = parts.iter().map(|part| part.trim_end_matches('/')).collect();

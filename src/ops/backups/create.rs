@@ -11,15 +11,15 @@ use crate::domain::backup_reference::short;
 use crate::domain::connector_type::Protocol;
 use crate::domain::{
     AppName, BackupDocument, BackupState, Connector, ConnectorName, Entry, EntryName, Error, Made,
-    Moment, Result,
+    Moment, Result, Subject,
 };
 use crate::fs::tree::Copied;
 use crate::host::restic::Failure;
 use crate::ops::backups::{Destination, find, hooks, stored, this_host, tidy};
 use crate::ops::snapshots::pause;
-use crate::ops::{backup, backups::volume};
+use crate::ops::{archive, backups::volume};
 use crate::render::progress;
-use crate::storage::backing_up::{self, DATA, Original, Outcome, Request, Saved};
+use crate::storage::backing_up::{self, BackupRequest, DATA, Original, Outcome, Saved};
 use crate::storage::{EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root};
 use crate::types::{self, Reach};
 
@@ -69,8 +69,23 @@ impl Target {
     }
 }
 
-/// The entries of an app, or all of this host, whose data is here, whoever may see them. It warns of those that cannot be read.
-pub(crate) fn targets(app: Option<&AppName>, context: &mut Context) -> Result<Vec<Target>> {
+/// What is backed up of a subject, whoever may see it.
+pub(crate) fn targets(subject: &Subject, context: &mut Context) -> Result<Vec<Target>> {
+    Ok(match subject {
+        Subject::Entry(entry) => {
+            vec![Target::Entry(Box::new(context.store.existing_entry(entry.as_str())?))]
+        }
+        Subject::App(app) => entries(Some(app), context)?,
+        Subject::All => {
+            let mut targets = entries(None, context)?;
+            targets.push(Target::Store);
+            targets
+        }
+    })
+}
+
+/// The entries of an app, or all of this host, whose data is here. It warns of those that cannot be read.
+fn entries(app: Option<&AppName>, context: &mut Context) -> Result<Vec<Target>> {
     let mut entries: Vec<Entry> = if let Some(app) = app {
         let mounts = context.store.mounts(app)?.readable()?;
         mounts.mounted.into_iter().map(|mounted| mounted.entry).collect()
@@ -105,7 +120,7 @@ pub(crate) fn has_data_here(entry: &Entry) -> bool {
 
 /// Whether an entry is a directory outside of the storage root, of which there can be no backup.
 fn is_elsewhere(entry: &Entry, context: &Context) -> bool {
-    types::of(entry).place() == Place::Directory && backup::place(entry, context).is_none()
+    types::of(entry).place() == Place::Directory && archive::place(entry, context).is_none()
 }
 
 /// Makes backups one after the other; one that fails keeps none of the others from being made.
@@ -146,7 +161,7 @@ fn of_store(
     let hidden = Staged::new(find::STORE_NAME, context)?;
     let copied = Moment::now();
     stored::copy(&hidden.path().join(DATA), context)?;
-    let request = Request {
+    let request = BackupRequest {
         document: BackupDocument::new(None, std::collections::BTreeMap::new()),
         host: this_host(),
         tags: find::tags(None, &[], None),
@@ -194,7 +209,7 @@ fn of_entry(
     let destination = Destination::take(connector, context)?;
     let using = context.store.apps_mounting(&entry.name)?;
     let size = (copy.made != Made::Btrfs).then_some((copy.bytes, copy.files));
-    let mut request = Request {
+    let mut request = BackupRequest {
         document: document(entry, &using, context)?,
         host: this_host(),
         tags: find::tags(Some(&entry.name), &using, size),
@@ -285,7 +300,7 @@ impl Source {
         if entry.is_volume() && types::of(entry).keeps_in_volume() {
             return volume::name(entry, context).map(Self::Volume);
         }
-        match backup::place(entry, context) {
+        match archive::place(entry, context) {
             Some(place) if place != entry.name.as_str() => {
                 Ok(Self::Place(place, SnapshotKind::Directory))
             }
@@ -377,8 +392,7 @@ fn make_ready(destination: &Destination, context: &mut Context) -> Result<bool> 
             let path = connector.property("path");
             // A disk that is not mounted must not be taken for an empty one.
             refuse_if!(
-                connector.known_type().is_some_and(|known| known.protocol == Protocol::Directory)
-                    && !Path::new(path).is_dir(),
+                connector.protocol() == Some(Protocol::Directory) && !Path::new(path).is_dir(),
                 "{path} of connector {name} is not a directory; mount the disk that it is on, or create it, for Dokku's user to write"
             );
             let made = destination.repository.init().map_err(told)?;

@@ -11,9 +11,8 @@
 use std::collections::BTreeSet;
 
 use crate::context::Context;
-use crate::domain::{
-    Connector, ConnectorName, Entry, Error, Moment, Ping, Result, Schedule, Subject,
-};
+use crate::domain::moment::DAY;
+use crate::domain::{Connector, ConnectorName, Error, Moment, Ping, Result, Schedule, Subject};
 use crate::fs::fetch;
 use crate::host::clock;
 use crate::ops::backups::create::{self, Done, Options, Target};
@@ -22,7 +21,6 @@ use crate::store::Work;
 
 /// How old a good check and a pruning get, in seconds, and a check that failed.
 const WEEK: i64 = 7 * DAY;
-const DAY: i64 = 24 * 60 * 60;
 
 /// What this host's runs at a destination are called among what is at work.
 fn work_name(connector: &ConnectorName) -> String {
@@ -109,19 +107,7 @@ impl Begun {
                 self.schedule.subject
             );
         }
-        let targets = match &self.schedule.subject {
-            Subject::Entry(entry) => {
-                let entry: Entry = context.store.existing_entry(entry.as_str())?;
-                vec![Target::Entry(Box::new(entry))]
-            }
-            Subject::App(app) => create::targets(Some(app), context)?,
-            Subject::All => {
-                let mut targets = create::targets(None, context)?;
-                targets.push(Target::Store);
-                targets
-            }
-        };
-        Ok((targets, connector))
+        Ok((create::targets(&self.schedule.subject, context)?, connector))
     }
 
     pub(crate) fn back_up(

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::context::Context;
 use crate::domain::backup_reference::short;
+use crate::domain::moment::DAY;
 use crate::domain::{
     AppName, BackupDocument, BackupReference, Connector, ConnectorName, Entry, EntryName, Error,
     Moment, Result,
@@ -333,7 +334,7 @@ fn of_id<'a>(id: &str, backups: &'a [Backup]) -> Result<Option<&'a Backup>> {
 }
 
 /// How far in the future a backup is that a wrong clock has made, in seconds.
-const FUTURE: i64 = 24 * 60 * 60;
+const FUTURE: i64 = DAY;
 
 /// The last backup of an entry before a moment: this host's, else the one other host's that has some.
 fn of_entry<'a>(

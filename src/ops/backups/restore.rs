@@ -10,8 +10,8 @@ use crate::host::environment;
 use crate::ops::backups::find::Found;
 use crate::ops::backups::volume;
 use crate::ops::restore::{self, Replacement};
-use crate::ops::{Origin, access, apps, backup, judge, populate};
-use crate::storage::backing_up::Wanted;
+use crate::ops::{Origin, access, apps, archive, judge, populate};
+use crate::storage::backing_up::RestoreRequest;
 use crate::storage::{Staged, StorageRoot, clear_staged, root};
 use crate::store::changed_meanwhile;
 use crate::types;
@@ -109,7 +109,7 @@ pub(super) fn into_new(
     if entry.is_volume() {
         return volume::create(entry, unpacked.name(), context);
     }
-    if let Some(place) = backup::place(entry, context).filter(|place| place.contains('/')) {
+    if let Some(place) = archive::place(entry, context).filter(|place| place.contains('/')) {
         return below(entry, &unpacked, &place, context);
     }
     let origin = Origin::Unpacked(unpacked.name().to_owned());
@@ -188,7 +188,7 @@ fn unpack(
     root::make(&storage, context)?;
     let staged = Staged::new(name.as_str(), context)?;
     let around = Staged::new(name.as_str(), context)?;
-    let wanted = Wanted {
+    let wanted = RestoreRequest {
         id: found.backup.id.clone(),
         paths: options.paths.clone(),
         holes: document.holes.clone(),

@@ -5,7 +5,7 @@ use crate::docker::volumes::{self, Found};
 use crate::domain::{Entry, Result};
 use crate::render::progress;
 use crate::storage::StorageRoot;
-use crate::types::{self, Request};
+use crate::types::{self, NewEntry};
 
 /// The volume behind an entry.
 /// Refuses one whose data is elsewhere, and one that is not there.
@@ -46,7 +46,7 @@ pub(super) fn create(entry: &Entry, hidden: &str, context: &mut Context) -> Resu
         volumes::remove(&context.environment, name)?;
         return Err(error);
     }
-    types::of(entry).create(entry, &Request::default(), context)
+    types::of(entry).create(entry, &NewEntry::default(), context)
 }
 
 fn fill(entry: &Entry, hidden: &str, context: &mut Context) -> Result<()> {

@@ -7,18 +7,18 @@ use crate::docker::volumes;
 use crate::domain::{AppName, EntryName, Error, Result, Source, of_directory_name};
 use crate::fs::overlap;
 use crate::ops::prune::find::{deletes_volume, why_kept};
-use crate::ops::prune::{Fate, Kind, Unused};
-use crate::ops::{Places, destroy, forget, trash};
+use crate::ops::prune::{Fate, Unused, UnusedKind};
+use crate::ops::{Places, app_life, destroy, trash};
 use crate::storage::{EntryLock, Staged};
 use crate::store::Store;
 
 pub(crate) fn one(unused: &Unused, context: &mut Context) -> Result<()> {
     match unused.kind {
-        Kind::Entry => entry(unused, context),
-        Kind::Directory => directory(unused, context),
-        Kind::Volume => volume(unused, context),
-        Kind::Snapshot => snapshot(unused, context),
-        Kind::App => app(unused, context),
+        UnusedKind::Entry => entry(unused, context),
+        UnusedKind::Directory => directory(unused, context),
+        UnusedKind::Volume => volume(unused, context),
+        UnusedKind::Snapshot => snapshot(unused, context),
+        UnusedKind::App => app(unused, context),
     }
 }
 
@@ -38,7 +38,7 @@ fn entry(unused: &Unused, context: &mut Context) -> Result<()> {
 fn must_be_unused(unused: &Unused, context: &Context) -> Result<()> {
     let uses = Places::of_this_host(context)?;
     let own = EntryName::parse(&unused.name).ok();
-    let own = own.as_ref().filter(|_| unused.kind == Kind::Entry);
+    let own = own.as_ref().filter(|_| unused.kind == UnusedKind::Entry);
     let reason = why_kept(&uses, &unused.place, own);
     reason.map_or(Ok(()), |reason| Err(Error::refused(reason)))
 }
@@ -130,7 +130,7 @@ fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
 fn app(unused: &Unused, context: &mut Context) -> Result<()> {
     let name = AppName::parse(&unused.name)?;
     refuse_if!(context.store.apps()?.contains(&name), "the app {name} exists by now");
-    forget::forget(&name, context)?;
+    app_life::forget(&name, context)?;
     context.out.detail(&format!("Removed {}", unused.place));
     Ok(())
 }

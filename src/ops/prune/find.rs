@@ -13,7 +13,7 @@ use crate::fs::RealPath;
 use crate::fs::real::RealPaths;
 use crate::fs::tree::Usage;
 use crate::ops::Places;
-use crate::ops::prune::{Fate, Kind, LastUse, Unused};
+use crate::ops::prune::{Fate, LastUse, Unused, UnusedKind};
 use crate::render::progress;
 use crate::storage::{Place, StorageRoot, default_path};
 use crate::store::{Entries, Store};
@@ -107,7 +107,7 @@ impl Search<'_> {
 
     fn entry(&self, entry: &Entry, volumes: &BTreeMap<String, u64>) -> Unused {
         let mut unused = Unused {
-            kind: Kind::Entry,
+            kind: UnusedKind::Entry,
             name: entry.name.to_string(),
             place: entry.shown_source().to_owned(),
             bytes: None,
@@ -159,7 +159,7 @@ impl Search<'_> {
                 Some("its name is not one that this plugin gives; remove it yourself".to_owned())
             };
             let mut unused = Unused {
-                kind: Kind::Directory,
+                kind: UnusedKind::Directory,
                 name: name.into_owned(),
                 place: path.to_string_lossy().into_owned(),
                 bytes: None,
@@ -206,7 +206,7 @@ impl Search<'_> {
         let sizes: BTreeMap<String, u64> =
             volumes::used(&self.context.environment, true).into_iter().collect();
         let unused = |(name, made): (String, String)| Unused {
-            kind: Kind::Volume,
+            kind: UnusedKind::Volume,
             bytes: sizes.get(&name).copied(),
             last_use: Moment::parse_rfc3339(&made)
                 .map(|when| LastUse { when, what: "volume made" }),
@@ -237,7 +237,7 @@ impl Search<'_> {
             let name = name.to_string_lossy();
             let usage = StorageRoot::of(self.context).usage(Some(&name), &path);
             found.push(Unused {
-                kind: Kind::Snapshot,
+                kind: UnusedKind::Snapshot,
                 name: format!("{entry}@{snapshot}"),
                 bytes: usage.ok().flatten().map(|usage| usage.bytes),
                 last_use: written(&note, "taken").or_else(|| written(&path, "newest file")),
@@ -255,7 +255,7 @@ impl Search<'_> {
         let layout = self.context.store.layout();
         let reason = "Dokku has no app at all, which it would not be for long; look at its directory of apps";
         let unused = |app: &AppName| Unused {
-            kind: Kind::App,
+            kind: UnusedKind::App,
             name: app.to_string(),
             place: layout.app(app).to_string_lossy().into_owned(),
             bytes: Some(0),

@@ -12,7 +12,7 @@ use crate::domain::{Moment, moment};
 /// What kind of thing is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
+pub(crate) enum UnusedKind {
     /// An entry that no app mounts.
     Entry,
     /// A directory of the storage root that no entry refers to.
@@ -25,7 +25,7 @@ pub(crate) enum Kind {
     App,
 }
 
-words!(Kind: Entry = "entry", Directory = "directory", Volume = "volume", Snapshot = "snapshot", App = "app");
+words!(UnusedKind: Entry = "entry", Directory = "directory", Volume = "volume", Snapshot = "snapshot", App = "app");
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,7 +47,7 @@ pub(crate) struct LastUse {
 
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Unused {
-    pub(crate) kind: Kind,
+    pub(crate) kind: UnusedKind,
     pub(crate) name: String,
     /// The path, or the volume's name.
     pub(crate) place: String,

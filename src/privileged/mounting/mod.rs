@@ -46,10 +46,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::context::Context;
+use crate::domain::text::word;
 use crate::domain::{EntryName, Error, Result};
 use crate::fs::{fuse, mount_points, tree};
 use crate::host::Program;
-use crate::privileged::{no_more_than, root, unknown, word};
+use crate::privileged::arguments::{no_more_than, unknown};
+use crate::privileged::root;
 use crate::storage::{RuntimePaths, keeping};
 use crate::store::Store;
 

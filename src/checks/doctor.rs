@@ -1,0 +1,79 @@
+//! All that can be wrong with the storage of an app, or of every app and the store.
+
+use crate::checks::{
+    AppImage, backups, declared, exclusive, image, noted, running, sources, store,
+};
+use crate::context::Context;
+use crate::docker::{Container, containers};
+use crate::domain::{AppName, Finding, Phase, Result};
+use crate::ops::report::{every_app, visible};
+use crate::ops::{apps, needs};
+use crate::store::{EntryCache, Mounts};
+
+/// What is wrong with every app that the caller may see, and with the store.
+pub(crate) fn everything(context: &Context) -> Result<Vec<Finding>> {
+    let everywhere = containers::all(&context.environment);
+    let (entries, all) = context.store.read_consistently(|store| {
+        let entries = store.entries()?;
+        let all = every_app(store, &mut EntryCache::of(&entries))?;
+        Ok((entries, all))
+    })?;
+    let mut findings = Vec::new();
+    for (app, mounts) in visible(&all, context)? {
+        findings.extend(of_app(app, mounts, &everywhere, context)?);
+    }
+    if !apps::are_restricted(&context.environment) {
+        findings.extend(store::unreferred(&entries, &all, context)?);
+        findings.extend(noted::findings(&entries.entries, context));
+        findings.extend(backups::of_entries(&entries.entries, context));
+        findings.extend(backups::of_host(context));
+    }
+    Ok(findings)
+}
+
+pub(crate) fn of_app(
+    app: &AppName,
+    mounts: &Mounts,
+    everywhere: &[Container],
+    context: &Context,
+) -> Result<Vec<Finding>> {
+    let mut findings = store::of_app(app, mounts, context);
+    findings.extend(needs::missing(app, context)?);
+    findings.extend(sources::collisions(app, mounts));
+    findings.extend(sources::taken_by_options(app, mounts, context));
+    let all = mounts.mounted.iter();
+    findings.extend(all.filter_map(|mounted| sources::wrong_scheduler(app, mounted, context)));
+    let containers = running::deployed(app, everywhere);
+    let of_this_host = mounts.mounted.iter().filter(|mounted| mounted.entry.is_docker_local());
+    let deployed: Vec<_> = of_this_host
+        .filter(|m| {
+            let phases = &m.attachment.phases;
+            phases.contains(Phase::Deploy) || phases.contains(Phase::Run)
+        })
+        .collect();
+    for mounted in &deployed {
+        findings.extend(sources::elsewhere(app, mounted));
+        findings.extend(sources::unknown_option(app, mounted, context));
+        findings.extend(sources::unsure(app, mounted, context));
+        findings.extend(sources::nested(app, mounted, mounts, context));
+        findings.extend(sources::unusable(app, mounted, context));
+        findings.extend(sources::several_writers(app, mounted, everywhere));
+    }
+    // A file that cannot be read is told already.
+    findings.extend(exclusive::declared(app, &mounts.mounted, context).unwrap_or_default());
+    for entry in exclusive::written_by(&mounts.mounted) {
+        findings.extend(exclusive::in_the_way(app, entry, everywhere, context));
+        findings.extend(exclusive::several(app, entry, everywhere, context));
+    }
+    findings.extend(running::stale(app, mounts, &containers, context));
+    findings.extend(declared::forgotten(app, context));
+    if !deployed.is_empty()
+        && let Some(image) = AppImage::find(app, &image::names(app, "", context), context)
+    {
+        for mounted in &deployed {
+            let is_covered = sources::below(mounted, mounts).is_some();
+            findings.extend(image.check(mounted, is_covered));
+        }
+    }
+    Ok(findings)
+}

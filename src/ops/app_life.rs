@@ -1,0 +1,112 @@
+//! The end of an app, and its new name: what the store has of it goes with it.
+
+use std::collections::BTreeSet;
+
+use crate::context::Context;
+use crate::domain::{AppName, Entry, EntryName, Error, Result, Subject};
+use crate::ops::unmount::{legacy_entries, remove_if_unused};
+use crate::ops::{auto_volumes, crontab};
+use crate::store::{Change, files};
+
+/// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
+/// where no other app mounts them.
+pub(crate) fn delete(app: &AppName, context: &mut Context) -> Result<()> {
+    let in_crontab = crontab::lines(context);
+    let forgotten = forget(app, context)?;
+    for sharing in forgotten.sharing {
+        context.out.warn(&format!(
+            "{sharing} does not share the storage of {app} any more, which is deleted; its next containers are without it"
+        ));
+    }
+    auto_volumes::destroy_released(app, forgotten.released, context);
+    crontab::follow(&in_crontab, context);
+    Ok(())
+}
+
+pub(crate) struct Forgotten {
+    pub sharing: Vec<AppName>,
+    /// The entries that were made for volumes of its image: ordinary ones now.
+    pub released: Vec<Entry>,
+}
+
+pub(crate) fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
+    context.store.change(|change| {
+        let legacy = legacy_entries(app, change.store());
+        let sharing = change.end_sharing_from(app)?;
+        in_hooks(app, None, change)?;
+        change.remove_app(app);
+        change.remove_schedule(&Subject::App(app.clone()));
+        legacy.iter().try_for_each(|name| remove_if_unused(name, app, change))?;
+        let released = auto_volumes::release(app, change)?;
+        Ok(Forgotten { sharing, released })
+    })
+}
+
+/// Has the commands around backups run in the app's containers under its new name, or no longer: another app may get the name.
+fn in_hooks(old: &AppName, new: Option<&AppName>, change: &mut Change<'_>) -> Result<()> {
+    // One that cannot be read is told where it is used.
+    let Ok(mounts) = change.store().mounts_file(old) else {
+        return Ok(());
+    };
+    let names: BTreeSet<EntryName> =
+        mounts.attachments().map(|attachment| attachment.entry_name.clone()).collect();
+    for name in names {
+        let Ok(Some(mut entry)) = change.store().entry(&name) else {
+            continue;
+        };
+        if let Some(at) = entry.backup.apps.iter().position(|app| app == old) {
+            match new {
+                Some(new) => entry.backup.apps[at].clone_from(new),
+                None => drop(entry.backup.apps.remove(at)),
+            }
+            change.write_entry(&entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// Moves what the store has of an app to its new name.
+pub(crate) fn rename(old: &AppName, new: &AppName, context: &Context) -> Result<()> {
+    let layout = context.store.layout().clone();
+    let (from, to) = (layout.app(old), layout.app(new));
+    if old == new {
+        return Ok(());
+    }
+    let is_shared = || Ok(!context.store.apps_sharing_from(old)?.is_empty());
+    // One that cannot be read stays as it is; whoever lists the schedules is told.
+    let schedule = context.store.schedule(&Subject::App(old.clone())).unwrap_or_default();
+    if !from.exists() && schedule.is_none() && !context.store.read_consistently(|_| is_shared())? {
+        return Ok(());
+    }
+    context.store.change(|change| {
+        change.rename_sharing_from(old, new)?;
+        if let Some(schedule) = schedule {
+            change.rename_schedule(schedule, new)?;
+        }
+        auto_volumes::rename(old, new, change)?;
+        in_hooks(old, Some(new), change)?;
+        if !from.exists() {
+            return Ok(());
+        }
+        if !to.exists() {
+            change.move_directory(from.clone(), to.clone());
+            change.remove(layout.migrated_before(old));
+            return Ok(());
+        }
+        for file in std::fs::read_dir(&from).map_err(Error::system("read", &from))? {
+            let file = file.map_err(Error::system("read", &from))?;
+            let is_hidden = file.file_name().as_encoded_bytes().starts_with(b".");
+            if !is_hidden && file.file_type().is_ok_and(|kind| kind.is_file()) {
+                let bytes = files::read(&file.path())?.unwrap_or_default();
+                change.write(to.join(file.file_name()), bytes);
+            }
+        }
+        change.remove_app(old);
+        // What was there under the new name is replaced, and goes with its last mount.
+        let kept = legacy_entries(old, change.store());
+        let replaced = legacy_entries(new, change.store()).into_iter();
+        let replaced = replaced.filter(|name| layout.mounts(old).exists() && !kept.contains(name));
+        replaced.into_iter().try_for_each(|name| remove_if_unused(&name, new, change))
+    })?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Putting something back from the trash, and registering its entry again.
+
+use super::{called, visible};
+use crate::context::Context;
+use crate::domain::{DirectoryName, Entry, EntryName, Error, Result, Source, Trashed};
+use crate::ops::{Places, judge};
+use crate::storage::{EntryLock, sized};
+use crate::store::Store;
+use crate::types;
+
+/// What is to be there again: the entry, if there was one, and its directory's name.
+pub(crate) struct RestoredItem {
+    pub(crate) name: String,
+    pub(crate) entry: Option<Entry>,
+}
+
+/// Takes something out of the trash: by its id, or the last one that was destroyed under a name.
+pub(crate) fn restore(
+    word: &str,
+    new_name: Option<&str>,
+    context: &mut Context,
+) -> Result<RestoredItem> {
+    let mut found = called(word, visible(context)?)?;
+    // An id may be another one's name.
+    if found.iter().any(|item| item.id.as_str() == word) {
+        found.retain(|item| item.id.as_str() == word);
+    }
+    let Some(item) = found.pop() else {
+        return Err(Error::Status(0));
+    };
+    let wanted = wanted(&item, new_name, context)?;
+    if let Some(Source::Path(path)) = wanted.entry.as_ref().and_then(|e| e.host_path.as_ref()) {
+        let own = wanted.entry.as_ref().map(|entry| &entry.name);
+        judge::source(&Source::Path(path.clone()), own, None, context)?;
+    }
+    let _lock = EntryLock::take(&wanted.name, context)?;
+    put_back(&item, &wanted, context)?;
+    let path = context.store.layout().directory(&wanted.name);
+    context.out.detail(&format!("Moved back to {}", path.display()));
+    if !found.is_empty() {
+        let ids: Vec<&str> = found.iter().map(|item| item.id.as_str()).collect();
+        context.out.detail(&format!("Still in the trash, destroyed earlier: {}", ids.join(", ")));
+    }
+    // What it had behind it is there, and put in its place again.
+    if let Some(entry) = &wanted.entry
+        && let Err(error) = types::of(entry).create(entry, &types::NewEntry::default(), context)
+    {
+        context.out.warn(&error.to_string());
+    }
+    Ok(wanted)
+}
+
+/// What the item becomes, under its own name or a new one.
+fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<RestoredItem> {
+    let Some(name) = new_name else {
+        return Ok(RestoredItem { name: item.name().to_owned(), entry: item.entry.clone() });
+    };
+    let Some(entry) = &item.entry else {
+        DirectoryName::parse(name)?;
+        return Ok(RestoredItem { name: name.to_owned(), entry: None });
+    };
+    let mut entry = entry.clone();
+    entry.name = EntryName::parse_new(name)?;
+    if entry.shown_source() == item.path {
+        let path = context.store.layout().directory(name);
+        entry.host_path = Some(Source::parse(&path.to_string_lossy())?);
+    }
+    Ok(RestoredItem { name: name.to_owned(), entry: Some(entry) })
+}
+
+/// Moves the directory and registers the entry, in one step.
+fn put_back(item: &Trashed, wanted: &RestoredItem, context: &Context) -> Result<()> {
+    must_be_free(item, wanted, &context.store)?;
+    if let Some(entry) = &wanted.entry {
+        sized::link(entry, &item.id.directory(), &wanted.name, context)?;
+    }
+    let restored = context.store.change(|change| {
+        must_be_free(item, wanted, change.store())?;
+        let target = change.store().layout().directory(&wanted.name);
+        change.move_from_trash(item, target);
+        wanted.entry.as_ref().map_or(Ok(()), |entry| change.write_entry(entry))
+    });
+    if let (Err(_), Some(entry)) = (&restored, &wanted.entry) {
+        let _ = sized::drop_name(entry, context);
+    }
+    restored
+}
+
+/// Refuses what is not in the trash any more, and a name that something has.
+fn must_be_free(item: &Trashed, wanted: &RestoredItem, store: &Store) -> Result<()> {
+    let taken = |what: &str| {
+        Err(refusal!(
+            "{what}; give it another name: dokku storage:trash:restore {} --as NEW-NAME",
+            item.id
+        ))
+    };
+    if store.trashed(&item.id)?.as_ref() != Some(item) {
+        refuse!("{} is not in the trash any more; somebody else restored or removed it", item.id);
+    }
+    let name = &wanted.name;
+    let entry_file = EntryName::parse(name).map(|name| store.layout().entry(&name));
+    if entry_file.is_ok_and(|file| std::fs::symlink_metadata(file).is_ok()) {
+        return taken(&format!("storage entry \"{name}\" exists"));
+    }
+    let target = store.layout().directory(name);
+    if std::fs::symlink_metadata(&target).is_ok() {
+        return taken(&format!("{} exists", target.display()));
+    }
+    match &wanted.entry {
+        Some(entry) => Places::registered(store)?.must_be_in_scope_of(entry),
+        None => Ok(()),
+    }
+}
