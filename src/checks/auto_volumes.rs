@@ -183,16 +183,14 @@ fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
                 let path = &attachment.container_path;
                 return Err(meanwhile(app, &format!("something was mounted at {path}")));
             }
-            let now = change.store().entry(&entry.name)?;
             if let Some(hidden) = hidden {
-                let directory = layout.directory(entry.name.as_str());
-                if now.is_some() || std::fs::symlink_metadata(&directory).is_ok() {
+                if change.store().is_taken(&entry.name)? {
                     let what = format!("storage entry \"{}\" was made", entry.name);
                     return Err(meanwhile(app, &what));
                 }
-                change.move_directory(hidden.path(), directory);
+                change.move_directory(hidden.path(), layout.directory(entry.name.as_str()));
                 change.write_entry(entry)?;
-            } else if now.as_ref() != Some(entry) {
+            } else if change.store().entry(&entry.name)?.as_ref() != Some(entry) {
                 let what = format!("storage entry \"{}\" was changed", entry.name);
                 return Err(meanwhile(app, &what));
             }

@@ -214,11 +214,12 @@ fn register(
     context.store.change(|change| {
         let layout = change.store().layout().clone();
         for ((_, entry), staged) in own.iter().zip(staged) {
-            let directory = layout.directory(entry.name.as_str());
-            if change.store().entry(&entry.name)?.is_some() || directory.exists() {
-                refuse!("storage entry \"{}\" was made meanwhile; clone the app again", entry.name);
-            }
-            change.move_directory(staged.path(), directory);
+            refuse_if!(
+                change.store().is_taken(&entry.name)?,
+                "storage entry \"{}\" was made meanwhile; clone the app again",
+                entry.name
+            );
+            change.move_directory(staged.path(), layout.directory(entry.name.as_str()));
             change.write_entry(entry)?;
         }
         copy_decisions(old, new, change)?;

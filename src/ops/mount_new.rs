@@ -42,10 +42,10 @@ pub(crate) fn mount_new(
         let mut mounts = store.mounts_file(app)?.whole()?;
         refuse_collision(app, &attachment, mounts.attachments())?;
         store.refuse_shared_collision(app, None, &entry, &attachment)?;
-        let directory = store.layout().directory(name.as_str());
-        if store.entry(&name)?.is_some() || std::fs::symlink_metadata(&directory).is_ok() {
+        if store.is_taken(&name)? {
             return Err(changed_meanwhile(&name));
         }
+        let directory = store.layout().directory(name.as_str());
         mounts.push(attachment.clone());
         change.move_directory(hidden.path(), directory);
         change.write_entry(&entry)?;

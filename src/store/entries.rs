@@ -32,6 +32,12 @@ impl Store {
         entry.ok_or_else(|| no_such_entry(name))
     }
 
+    /// Whether there is an entry of this name, or anything in the place of its directory.
+    pub fn is_taken(&self, name: &EntryName) -> Result<bool> {
+        let directory = self.layout().directory(name.as_str());
+        Ok(self.entry(name)?.is_some() || fs::symlink_metadata(directory).is_ok())
+    }
+
     /// Refuses to go on where an entry is not any more what it was when the command began.
     pub fn must_be_unchanged(&self, entry: &Entry) -> Result<()> {
         match self.entry(&entry.name)? {

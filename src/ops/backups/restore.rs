@@ -275,10 +275,7 @@ pub(super) fn renamed_or_same(original: &Entry, context: &Context) -> Result<Ent
 
 /// The name of a backup's entry where that is free, else one that follows from it.
 fn free_name(name: &EntryName, context: &Context) -> Result<EntryName> {
-    let is_free = |name: &EntryName| -> Result<bool> {
-        let directory = context.store.layout().directory(name.as_str());
-        Ok(context.store.entry(name)?.is_none() && std::fs::symlink_metadata(directory).is_err())
-    };
+    let is_free = |name: &EntryName| context.store.is_taken(name).map(|is_taken| !is_taken);
     if is_free(name)? {
         return Ok(name.clone());
     }
