@@ -24,6 +24,7 @@ use crate::domain::{
 use crate::host::environment;
 use crate::ops::auto_volumes::made_for;
 use crate::ops::{access, destroy};
+use crate::render::Printer;
 use crate::storage::{EntryLock, Ids, Staged, StorageRoot, clear_staged, root};
 use crate::store::Store;
 
@@ -90,7 +91,7 @@ impl Uncovered {
                 // An image can name a path twice, `/data` and `/data/`.
                 Ok(Some(declared)) if !volumes.contains(&declared) => volumes.push(declared),
                 Ok(_) => {}
-                Err(error) => crate::render::Printer::new(false).warn(&format!(
+                Err(error) => Printer::of(&context.environment).warn(&format!(
                     "{app}: the volume {text:?} of the image gets no storage entry: {error}"
                 )),
             }

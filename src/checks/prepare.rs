@@ -40,6 +40,7 @@ use crate::fs::missing_target;
 use crate::host::environment;
 use crate::ops::usage::{NEARLY_FULL, share_of};
 use crate::ops::{scheduler, usable};
+use crate::render::Printer;
 use crate::storage::ownership::Directory;
 use crate::storage::{Ids, StorageRoot, ownership, root};
 use crate::store::{Mounted, Mounts};
@@ -233,7 +234,7 @@ fn prepare(
             for finding in found.filter(|finding| !is_settled(finding)) {
                 match finding.severity {
                     Severity::Stops => findings.push(finding),
-                    _ => crate::render::Printer::new(false).warn(&finding.line()),
+                    _ => Printer::of(&context.environment).warn(&finding.line()),
                 }
             }
         }
@@ -329,7 +330,7 @@ fn owners(
         };
         let name = mounted.entry.name.as_str();
         if mounted.entry.shown_source() != root::default_path(context, name) {
-            crate::render::Printer::new(false).warn(&format!(
+            Printer::of(&context.environment).warn(&format!(
                 "{app}: --volume-chown {} is not applied to {}, which is not in the storage root; set its owner yourself",
                 ownership.as_str(),
                 mounted.entry.shown_source()

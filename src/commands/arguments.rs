@@ -71,7 +71,7 @@ pub(crate) fn parse_some<A: Args>(
     let row = context.row;
     let lines = match row.kind {
         Kind::Subcommand | Kind::Addition if is_help => {
-            help(row, &parser, context.environment.is_dokku())
+            help(row, &parser, context.environment.program())
         }
         _ => usage(row, &parser),
     };
@@ -294,8 +294,7 @@ fn is_switch(arg: &Arg) -> bool {
 }
 
 /// The help: the synopsis, a sentence, every flag with its description, and an example.
-fn help(row: &Row, command: &Command, is_dokku: bool) -> Vec<String> {
-    let program = if is_dokku { "dokku" } else { "dokku-storage" };
+fn help(row: &Row, command: &Command, program: &str) -> Vec<String> {
     let mut lines =
         vec![format!("Usage: {program} {}", row.synopsis()), String::new(), row.summary.to_owned()];
     let flags = flags(command);

@@ -35,7 +35,7 @@ impl Context {
         let environment = Environment::of_this_process()?;
         Ok(Self {
             store: store_of(&environment)?,
-            out: Printer::new(environment.is_quiet()),
+            out: Printer::of(&environment),
             environment,
             called_as,
             catalog,

@@ -43,8 +43,9 @@ pub(crate) fn cat(words: &[String], context: &mut Context) -> Result<()> {
         };
         let pause = if schedule.pause { " --pause" } else { "" };
         context.out.line(&format!(
-            "{} dokku storage:backups:create {what} --to {}{pause}",
+            "{} {} storage:backups:create {what} --to {}{pause}",
             schedule.expression.fields(),
+            context.environment.program(),
             schedule.connector
         ));
     }
