@@ -111,8 +111,9 @@ fn positionals(synopsis: &str) -> Vec<&str> {
             }
         } else if !label.is_empty() && !["flags", "<flag>"].contains(&label) {
             found.push(label);
-            if is_open && label.contains("|--") {
-                words.find(|word| word.ends_with(']'));
+            if label.ends_with("|--app") {
+                // The flag's value.
+                words.next();
             }
         }
     }
@@ -125,11 +126,11 @@ fn offer(command: &str, label: &str) -> String {
     let is_new = label == "<name>" && command.ends_with("create");
     let list = match (family, label) {
         _ if is_new => "",
-        ("connectors", "<name>") => "@connectors",
+        (_, "<connector>") => "@connectors",
         ("snapshots", "<name>") => "@snapshots",
         ("trash", _) => "@trash",
         ("types", _) => "@types",
-        (_, "<name>" | "<entry>" | "<name>|--app" | "<host-dir:container-dir>") => "@entries",
+        (_, "<name>" | "<entry>" | "<entry>|--app" | "<host-dir:container-dir>") => "@entries",
         (_, words) if !words.contains('<') => return words.replace('|', " "),
         _ => "",
     };
@@ -163,7 +164,9 @@ mod tests {
             ("<app> [--plan] < mounts.json", &["<app>"]),
             ("[--chown option] <directory>", &["<directory>"]),
             ("<name> [-- <cmd>...]", &["<name>"]),
-            ("[<name>|--app <app>] [--format text|json]", &["<name>|--app"]),
+            ("[<entry>|--app <app>] [--format text|json]", &["<entry>|--app"]),
+            ("<entry>|--app <app>|--all <when> [flags]", &["<entry>|--app", "<when>"]),
+            ("<backup>|<entry>@<day> [--as <name>|--in-place]", &["<backup>|<entry>@<day>"]),
             ("<name> --type <type> [flags]", &["<name>"]),
             ("<id>|<name> [--as <name>]", &["<id>|<name>"]),
             ("<name> <property> [<value>] | [flags]", &["<name>", "<property>", "<value>"]),
