@@ -72,8 +72,8 @@ fn script(catalog: Catalog) -> Result<String> {
 /// What the script knows of a command.
 fn case(row: &Row) -> Result<String> {
     let command = row.command();
-    let help = Program::this("dokku-storage", &[&command, "--help"]).run()?.stderr;
-    let flags = flags(&help);
+    let help = Program::this("dokku-storage", &[&command, "--help"]).run()?;
+    let flags = flags(if row.kind == Kind::Addition { &help.stdout } else { &help.stderr });
     let listed = |has_value: bool| {
         let names = flags.iter().filter(|flag| flag.value.is_some() == has_value);
         names.map(|flag| flag.name.as_str()).collect::<Vec<_>>().join(" ")

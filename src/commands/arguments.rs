@@ -68,18 +68,12 @@ pub(crate) fn parse_some<A: Args>(
     };
     let is_help = error.kind() == ErrorKind::UnknownArgument
         && ["--help", "-h"].contains(&told(&error, ContextKind::InvalidArg));
-    let row = context.row;
-    let lines = match row.kind {
-        Kind::Subcommand | Kind::Addition if is_help => {
-            help(row, &parser, context.environment.program())
-        }
-        _ => usage(row, &parser),
-    };
-    for line in lines {
-        context.out.error_line(&line);
-    }
     if is_help {
+        print_help(&parser, context);
         return Err(Error::Status(0));
+    }
+    for line in usage(context.row, &parser) {
+        context.out.error_line(&line);
     }
     context.out.error_line(&reason(&error, &words));
     Err(Error::Status(WRONG_FLAGS))
@@ -212,7 +206,7 @@ impl Output {
 /// What a command takes that destroys something.
 #[derive(Debug, Args)]
 pub(crate) struct Force {
-    /// --force: force destroy without confirmation
+    /// --force: do not ask for confirmation
     force: bool,
 }
 
@@ -285,12 +279,33 @@ fn truth(text: &str) -> std::result::Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err("it is neither true nor false".to_owned()),
+        _ => Err(String::new()),
     }
 }
 
 fn is_switch(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::SetTrue)
+}
+
+/// Prints the help of a command that takes these arguments.
+pub(crate) fn say_help<A: Args>(context: &mut Context) {
+    print_help(&command::<A>(), context);
+}
+
+/// Prints the help; on standard error for what Dokku has too, as Dokku does.
+fn print_help(parser: &Command, context: &mut Context) {
+    let row = context.row;
+    let lines = match row.kind {
+        Kind::Subcommand | Kind::Addition => help(row, parser, context.environment.program()),
+        _ => usage(row, parser),
+    };
+    for line in lines {
+        if row.kind == Kind::Addition {
+            context.out.line(&line);
+        } else {
+            context.out.error_line(&line);
+        }
+    }
 }
 
 /// The help: the synopsis, a sentence, every flag with its description, and an example.
@@ -312,9 +327,11 @@ fn help(row: &Row, command: &Command, program: &str) -> Vec<String> {
 fn usage(row: &Row, command: &Command) -> Vec<String> {
     let (own, dokkus): (Vec<&Arg>, Vec<&Arg>) =
         flags(command).into_iter().partition(|arg| arg.get_help_heading() == Some(OWN));
+    let description =
+        if row.kind == Kind::Subcommand { dokkus_description } else { own_description };
     let mut lines = vec![format!("Usage of {}:", row.command())];
-    lines.extend(flag_lines(&dokkus, dokkus_description));
-    lines.extend(flag_lines(&own, dokkus_description));
+    lines.extend(flag_lines(&dokkus, description));
+    lines.extend(flag_lines(&own, description));
     lines
 }
 
@@ -391,9 +408,7 @@ fn reason(error: &clap::Error, words: &[String]) -> String {
         }
         ErrorKind::ValueValidation => {
             let flag = flag.split('[').next().unwrap_or_default();
-            format!(
-                "invalid argument {value:?} for \"{flag}\" flag: strconv.ParseBool: parsing {value:?}: invalid syntax"
-            )
+            format!("invalid argument {value:?} for \"{flag}\" flag: it can be true or false")
         }
         _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }

@@ -44,7 +44,10 @@ pub fn page() -> String {
         // The list of commands has no help of its own.
         let help = match row.name {
             "default" => String::new(),
-            _ => host.call(&file).words([name.as_str(), "--help"]).run().stderr,
+            _ => {
+                let answer = host.call(&file).words([name.as_str(), "--help"]).run();
+                answer.stdout + &answer.stderr
+            }
         };
         let flags = flags(&help);
         if !flags.is_empty() {
