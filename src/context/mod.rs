@@ -11,7 +11,7 @@ pub(crate) mod row;
 use std::path::{Path, PathBuf};
 
 use crate::context::row::{Catalog, Row};
-use crate::domain::{Layout, Result};
+use crate::domain::{Error, Layout, Result};
 use crate::host::{Environment, users};
 use crate::render::Printer;
 use crate::store::{Owner, Store};
@@ -64,6 +64,12 @@ impl Context {
             Some(inside) => self.store.layout().root().join(inside).to_string_lossy().into_owned(),
             None => path.to_owned(),
         }
+    }
+
+    /// What is said where a word of the command was not typed, or is empty.
+    pub(crate) fn missing(&self, what: &str) -> Error {
+        let usage = format!("usage: {} {}", self.environment.program(), self.row.synopsis());
+        refusal!("{what} is missing").hint(usage)
     }
 
     /// Whether Dokku takes this plugin for a core plugin, by its real path.

@@ -23,6 +23,9 @@ use crate::store::no_such_entry;
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
 /// cannot see does not exist for the caller.
 pub(crate) fn entry(name: &str, context: &Context) -> Result<Entry> {
+    if name.is_empty() {
+        return Err(context.missing("the name of the storage entry"));
+    }
     let entry = match context.store.existing_entry(name) {
         // Nobody knows whose it is.
         Err(problem) if hides_problems(context)? => {

@@ -20,7 +20,7 @@ pub(crate) fn auth(words: &[String], context: &mut Context) -> Result<()> {
 /// Prints each schedule, or that of an entry, as the line that a crontab would have for it.
 pub(crate) fn cat(words: &[String], context: &mut Context) -> Result<()> {
     let (words, _) = arguments::without_app(words, context);
-    let (Named { name, .. }, _) = arguments::parse_some::<Named<String>>(words, context)?;
+    let Named { name, .. } = arguments::parse::<Named<String>>(words, context)?;
     let entry = match &*name {
         "" => None,
         name => Some(access::entry(name, context)?.name),
