@@ -43,6 +43,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
 
 /// The flags of the report. Each but the first prints its value alone.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 struct Reported {
     /// --format: output format: text or json
     #[arg(default_value = "text")]
