@@ -39,8 +39,8 @@ pub(crate) fn parse<A: Args>(words: &[String], context: &mut Context) -> Result<
     Ok(arguments)
 }
 
-/// The same with the words behind the last one, for a command that refuses something else first. Commands that only show something
-/// ignore them, as Dokku's do.
+/// The same with the words behind the last one, for a command that refuses something else first. Those of Dokku that only show something
+/// ignore them, as Dokku does.
 pub(crate) fn parse_some<A: Args>(
     words: &[String],
     context: &mut Context,

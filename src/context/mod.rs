@@ -4,7 +4,8 @@
 //!
 //! Without Dokku the same commands work on a store of their own. Every valid name is an app, nobody is restricted,
 //! the scheduler is always this host's Docker, `storage:exec` runs `docker run` itself, and k3s entries are refused
-//! since nobody answers their triggers.
+//! since nobody answers their triggers. What the printer says to people names commands as they are typed here
+//! (`src/render/mod.rs`).
 
 pub(crate) mod row;
 
