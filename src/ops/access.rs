@@ -215,7 +215,7 @@ fn redacted(error: Error, context: &Context) -> Result<Error> {
     })
 }
 
-/// What has an app give up what belongs to an exclusive entry, by the name under which it has it.
+/// What to type so that an app unmounts what belongs to an exclusive entry, by the name under which it has it.
 fn how_to_take(entry: &EntryName, holder: &AppName, app: &AppName, context: &Context) -> String {
     let mounts = context.store.mounts_file(holder).ok();
     if mounts.is_some_and(|mounts| mounts.attachments().any(|a| a.entry_name == *entry)) {

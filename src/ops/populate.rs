@@ -209,7 +209,7 @@ impl Origin {
 }
 
 /// Populates the directory or the file of a new entry and registers the entry, in one step at the end. What `wants` says of
-/// owner and mode is given to the copy.
+/// owner and mode is set on the copy.
 /// Fails where the name is taken or the data cannot be copied; there is no entry then, and nothing of its directory.
 pub(crate) fn create(
     entry: &Entry,
