@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::plain::without_numbers;
+use crate::domain::plain::{self, without_numbers};
 use crate::domain::{AppName, EntryName, Use};
 
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum Error {
         reason: String,
     },
     /// The operating system said no. Exit status 1.
-    #[error("unable to {action} {}: {}", path.display(), without_numbers(&cause.to_string()))]
+    #[error("unable to {action} {}: {}", path.display(), plain::cause(cause))]
     System {
         /// The verb, as in "unable to write".
         action: &'static str,

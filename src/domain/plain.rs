@@ -1,6 +1,7 @@
 //! What the system and the JSON parser say, in plain words.
 
 use std::borrow::Cow;
+use std::io;
 
 use serde_json::error::Category;
 
@@ -13,6 +14,14 @@ pub(crate) fn without_numbers(sentence: &str) -> Cow<'_, str> {
     match rest.split_once(')') {
         Some((_, after)) => format!("{before}{}", without_numbers(after)).into(),
         None => sentence.into(),
+    }
+}
+
+/// What the system, or a parser that reads from it, has said.
+pub(crate) fn cause(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(error) => json_reason(error),
+        None => without_numbers(&error.to_string()).into_owned(),
     }
 }
 
@@ -102,6 +111,13 @@ mod tests {
         ] {
             assert_eq!(without_numbers(said), wanted);
         }
+    }
+
+    #[test]
+    fn json_that_a_program_has_printed_is_said_to_be_wrong_in_plain_words() {
+        let error = serde_json::from_str::<u64>("x").unwrap_err();
+        assert_eq!(cause(&error.into()), "it is not JSON (column 1)");
+        assert_eq!(cause(&io::Error::from_raw_os_error(2)), "No such file or directory");
     }
 
     #[test]
