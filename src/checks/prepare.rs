@@ -268,7 +268,7 @@ fn prepare(
     }
 }
 
-/// Why containers cannot use what is behind a mount, after an attempt to repair it: a mount that came down may come up again.
+/// Why containers cannot use a mount's entry, after an attempt to repair it: a mount that came down may come up again.
 pub(crate) fn repair(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
     sources::unusable(app, mounted, context)?;
     let attached = usable::attach(&mounted.entry, None, context);

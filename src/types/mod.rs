@@ -78,7 +78,7 @@ pub(crate) trait StorageType: Sync {
     /// Completes a new entry by what was said for its type, and refuses what cannot be. Nothing is changed.
     fn plan(&self, entry: &mut Entry, request: &Request, context: &mut Context) -> Result<()>;
 
-    /// Makes what is behind the entry outside of the store. It may be there already.
+    /// Creates what the entry needs outside of the store. It may be there already.
     /// Fails where it cannot be made; what was made of it is gone again.
     fn create(&self, entry: &Entry, request: &Request, context: &mut Context) -> Result<()> {
         Ok(())
@@ -99,7 +99,7 @@ pub(crate) trait StorageType: Sync {
         false
     }
 
-    /// Whether a Docker volume that holds no data itself is behind the entry: it can be created again at any time.
+    /// Whether the entry is a Docker volume that holds no data itself: it can be created again at any time.
     fn is_created_again(&self) -> bool {
         false
     }
