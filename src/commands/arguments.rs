@@ -75,7 +75,7 @@ pub(crate) fn parse_some<A: Args>(
     for line in usage(context.row, &parser) {
         context.out.error_line(&line);
     }
-    context.out.error_line(&reason(&error, &words));
+    context.out.error_line(&reason(&error, &words, context.row.kind));
     Err(Error::Status(WRONG_FLAGS))
 }
 
@@ -387,12 +387,14 @@ fn told(error: &clap::Error, kind: ContextKind) -> &str {
     }
 }
 
-fn reason(error: &clap::Error, words: &[String]) -> String {
+fn reason(error: &clap::Error, words: &[String], kind: Kind) -> String {
     let named = told(error, ContextKind::InvalidArg);
     let flag = named.split([' ', '=']).next().unwrap_or_default();
     let value = told(error, ContextKind::InvalidValue);
     match error.kind() {
-        ErrorKind::UnknownArgument if flag.starts_with("--") => format!("unknown flag: {flag}"),
+        ErrorKind::UnknownArgument if flag.starts_with("--") || kind == Kind::Addition => {
+            format!("unknown flag: {flag}")
+        }
         ErrorKind::UnknownArgument => {
             let letter = flag.trim_start_matches('-').chars().next().unwrap_or('-');
             let word = words.iter().find(|word| word.starts_with(flag)).map_or(flag, |word| word);

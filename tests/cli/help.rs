@@ -98,6 +98,7 @@ fn an_unknown_flag_ends_in_status_2() {
     session.run(&["storage:destroy", "blog", "--force=maybe"]);
     session.run(&["storage:connectors:destroy", "minio", "--force=maybe"]);
     session.run(&["storage:connectors:destroy", "minio", "--no-such-flag"]);
+    session.run(&["storage:connectors:destroy", "minio", "-f"]);
     session.run(&["storage:destroy", "blog", "--force=false"]);
     session.run(&["storage:list", "--format=json", "--format", "text", "blog"]);
     assert_transcript!(session);
