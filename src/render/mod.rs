@@ -76,7 +76,8 @@ impl Printer {
         Self { is_dokku: environment.is_dokku(), ..Self::new(environment.is_quiet()) }
     }
 
-    fn sentence<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// A sentence as it is printed here.
+    pub(crate) fn sentence<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.is_dokku { text.into() } else { without_dokku(text) }
     }
 
