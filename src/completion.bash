@@ -32,9 +32,15 @@ _dokku_storage() {
   esac
   if [[ " $valued " == *" $previous "* ]]; then
     case $previous in
-      --connector) _dokku_storage_offer "$(_dokku_storage_names storage:connectors:list)" ;;
+      --connector | --to) _dokku_storage_offer "$(_dokku_storage_names storage:connectors:list)" ;;
       --format) _dokku_storage_offer "$formats" ;;
-      --from | --secret-file) compopt -o default ;;
+      --from)
+        case $command in
+          storage:backups:*) _dokku_storage_offer "$(_dokku_storage_names storage:connectors:list)" ;;
+          *) compopt -o default ;;
+        esac
+        ;;
+      --key-file | --known-hosts-file | --secret-file) compopt -o default ;;
       --phase) _dokku_storage_offer "build deploy run" ;;
       --reclaim-policy) _dokku_storage_offer "Retain Delete" ;;
       --scheduler) _dokku_storage_offer "docker-local k3s" ;;

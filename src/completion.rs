@@ -72,8 +72,8 @@ fn script(catalog: Catalog) -> Result<String> {
 /// What the script knows of a command.
 fn case(row: &Row) -> Result<String> {
     let command = row.command();
-    let help = Program::this("dokku-storage", &[&command, "--help"]).run()?.stderr;
-    let flags = flags(&help);
+    let help = Program::this("dokku-storage", &[&command, "--help"]).run()?;
+    let flags = flags(if row.kind == Kind::Addition { &help.stdout } else { &help.stderr });
     let listed = |has_value: bool| {
         let names = flags.iter().filter(|flag| flag.value.is_some() == has_value);
         names.map(|flag| flag.name.as_str()).collect::<Vec<_>>().join(" ")
@@ -111,8 +111,9 @@ fn positionals(synopsis: &str) -> Vec<&str> {
             }
         } else if !label.is_empty() && !["flags", "<flag>"].contains(&label) {
             found.push(label);
-            if is_open && label.contains("|--") {
-                words.find(|word| word.ends_with(']'));
+            if label.ends_with("|--app") {
+                // The flag's value.
+                words.next();
             }
         }
     }
@@ -125,11 +126,11 @@ fn offer(command: &str, label: &str) -> String {
     let is_new = label == "<name>" && command.ends_with("create");
     let list = match (family, label) {
         _ if is_new => "",
-        ("connectors", "<name>") => "@connectors",
+        (_, "<connector>") => "@connectors",
         ("snapshots", "<name>") => "@snapshots",
         ("trash", _) => "@trash",
         ("types", _) => "@types",
-        (_, "<name>" | "<entry>" | "<name>|--app" | "<host-dir:container-dir>") => "@entries",
+        (_, "<name>" | "<entry>" | "<entry>|--app" | "<host-dir:container-dir>") => "@entries",
         (_, words) if !words.contains('<') => return words.replace('|', " "),
         _ => "",
     };
@@ -163,7 +164,9 @@ mod tests {
             ("<app> [--plan] < mounts.json", &["<app>"]),
             ("[--chown option] <directory>", &["<directory>"]),
             ("<name> [-- <cmd>...]", &["<name>"]),
-            ("[<name>|--app <app>] [--format text|json]", &["<name>|--app"]),
+            ("[<entry>|--app <app>] [--format text|json]", &["<entry>|--app"]),
+            ("<entry>|--app <app>|--all <when> [flags]", &["<entry>|--app", "<when>"]),
+            ("<backup>|<entry>@<day> [--as <name>|--in-place]", &["<backup>|<entry>@<day>"]),
             ("<name> --type <type> [flags]", &["<name>"]),
             ("<id>|<name> [--as <name>]", &["<id>|<name>"]),
             ("<name> <property> [<value>] | [flags]", &["<name>", "<property>", "<value>"]),

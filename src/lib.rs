@@ -50,6 +50,7 @@ use std::path::{Path, PathBuf};
 use crate::domain::{Error, Result};
 use catalog::{CATALOG, Kind, Row};
 use context::Context;
+use render::Printer;
 
 /// Runs what the arguments say; the first is the path by which the program was called. Returns the exit
 /// status.
@@ -58,12 +59,18 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let called_as = PathBuf::from(words.next().unwrap_or_default());
     match dispatch(called_as, words) {
         Ok(()) => 0,
-        Err(Error::Status(status)) => status,
-        Err(error) => {
-            render::Printer::new(false).warn(&error.to_string());
-            error.status()
-        }
+        // Where there is no call yet, nothing says how to print.
+        Err(error) => told(&error, &mut Printer::new(false)).status(),
     }
+}
+
+/// Prints an error; what is left of it is the exit status.
+fn told(error: &Error, out: &mut Printer) -> Error {
+    let status = error.status();
+    if !matches!(error, Error::Status(_)) {
+        out.warn(&error.to_string());
+    }
+    Error::Status(status)
 }
 
 fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> Result<()> {
@@ -72,16 +79,17 @@ fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> Result
     let mut context = Context::of_this_process(called_as, CATALOG, row)?;
     // Helpers and the commands file do not read the store.
     if matches!(row.kind, Kind::Subcommand | Kind::Addition | Kind::Trigger) {
-        // What cannot be settled hinders nobody from reading; who writes is told.
+        // What cannot be recovered hinders nobody from reading; who writes gets an error.
         let _ = context.store.recover();
     }
     let result = (row.run)(&words, &mut context);
-    // Who may not see an app is not told of it; a program is asked for that, and no lock is held any more.
+    // Who may not see an app does not read its name; a program is asked for that, and no lock is held any more.
     let result = result.map_err(|error| ops::access::redact(error, &context));
-    match context.out.flush() {
+    let result = match context.out.flush() {
         Ok(()) => result,
         Err(unwritten) => result.and(Err(unwritten)),
-    }
+    };
+    result.map_err(|error| told(&error, &mut context.out))
 }
 
 fn text(word: OsString) -> Result<String> {

@@ -272,6 +272,7 @@ fn bash_completes_commands_flags_and_names() {
         &["storage:create", "blog-media"],
         &["storage:create", "notes"],
         &["storage:snapshots:create", "notes", "monday"],
+        &["storage:connectors:create", "offsite", "--type", "local", "--path", "/srv/backups"],
     ] {
         let mut program = assert_cmd::Command::new(harness::program_under_test());
         program.args(words).env("DOKKU_STORAGE_ROOT", store.path()).assert().success();
@@ -295,6 +296,17 @@ fn bash_completes_commands_flags_and_names() {
         ("storage:types:info tm", &["tmpfs"]),
         ("storage:snapshots:restore notes ", &["monday"]),
         ("storage:policy:set tr", &["trash-hours"]),
+        ("storage:backups:key ", &["offsite"]),
+        ("storage:backup-auth ", &["offsite"]),
+        ("storage:backups:check ", &["offsite"]),
+        ("storage:connectors:info ", &["offsite"]),
+        ("storage:connectors:create ", &[]),
+        ("storage:backups:create no", &["notes"]),
+        ("storage:backups:create notes ", &[]),
+        ("storage:backups:create notes --to ", &["offsite"]),
+        ("storage:backups:list --from ", &["offsite"]),
+        ("storage:usage no", &["notes"]),
+        ("storage:needs:link blog uploads no", &["notes"]),
         ("storage:no-such-command ", &[]),
         ("completion ", &["bash"]),
     ] {

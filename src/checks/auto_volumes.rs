@@ -4,10 +4,10 @@
 //! # Volumes of an image
 //!
 //! This runs at the end of `pre-release-builder`, when nothing stops the deploy any more.
-//! The directories are made under hidden names, and Docker fills them: each is the device of a local volume for a
+//! The directories are made under hidden names, and Docker populates them: each is the device of a local volume for a
 //! moment, and a container that is made (not started) with it gets what the image has there, as every new volume
 //! does (`src/docker/populating.rs`). So there is no second unpacker of images. Containers and volumes have a label
-//! with the process that needs them; the next filling removes those of processes that are gone. Then entries,
+//! with the process that needs them; the next deploy removes those of processes that are gone. Then entries,
 //! directories and mounts are put in their places in one step. The field `auto_volume` of an entry says for which
 //! app and path it is; a deleted app's entries lose it in the step that forgets the app, and are destroyed
 //! afterwards as `storage:destroy` does it.
@@ -24,6 +24,7 @@ use crate::domain::{
 use crate::host::environment;
 use crate::ops::access;
 use crate::ops::auto_volumes::made_for;
+use crate::render::Printer;
 use crate::storage::{EntryLock, Ids, Staged, StorageRoot, clear_staged, root};
 use crate::store::Store;
 
@@ -43,7 +44,7 @@ struct Declared {
 struct Own {
     entry: Entry,
     attachment: Attachment,
-    /// The name under which its directory is filled; none for an entry that was there.
+    /// The name under which its directory is populated; none for an entry that was there.
     hidden: Option<Staged>,
     /// Keeps others from the new entry's name.
     _lock: Option<EntryLock>,
@@ -90,7 +91,7 @@ impl Uncovered {
                 // An image can name a path twice, `/data` and `/data/`.
                 Ok(Some(declared)) if !volumes.contains(&declared) => volumes.push(declared),
                 Ok(_) => {}
-                Err(error) => crate::render::Printer::new(false).warn(&format!(
+                Err(error) => Printer::of(&context.environment).warn(&format!(
                     "{app}: the volume {text:?} of the image gets no storage entry: {error}"
                 )),
             }
@@ -109,7 +110,7 @@ impl Uncovered {
         clear_staged(context);
         let mut own: Vec<Own> = Vec::new();
         self.prepare(app, &mut own, context)?;
-        self.fill(&own, context)?;
+        self.populate(&own, context)?;
         register(app, &own, context)?;
         for Own { entry, attachment, hidden, .. } in &own {
             let how = if hidden.is_some() { "made" } else { "used again" };
@@ -154,14 +155,14 @@ impl Uncovered {
     }
 
     /// Copies what the image has into the directories, with the owners there. Where it has nothing, its user has the directory.
-    fn fill(&self, own: &[Own], context: &Context) -> Result<()> {
+    fn populate(&self, own: &[Own], context: &Context) -> Result<()> {
         let mut staged = Vec::new();
         for (declared, own) in self.volumes.iter().zip(own) {
             let Some(hidden) = &own.hidden else {
                 continue;
             };
             if let Some(user) = self.user {
-                StorageRoot::of(context).give_alone(hidden.name().into(), user)?;
+                StorageRoot::of(context).chown_alone(hidden.name().into(), user)?;
             }
             let directory = hidden.path().to_string_lossy().into_owned();
             let directory = context.as_docker_sees_it(&directory)?;

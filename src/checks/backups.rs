@@ -85,7 +85,7 @@ fn failed(state: &BackupState) -> Option<Finding> {
     };
     let sentence =
         format!("the last backup of {what} failed at {}: {}", failure.at.shown(), failure.message);
-    let remedy = format!("mend that, then: dokku storage:backups:create {again}");
+    let remedy = format!("correct that, then: dokku storage:backups:create {again}");
     let finding = Finding::new("failed-backup", Severity::Person, sentence, remedy);
     Some(match &state.entry {
         Some(name) => finding.of_entry(name),

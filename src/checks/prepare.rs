@@ -40,6 +40,7 @@ use crate::fs::missing_target;
 use crate::host::environment;
 use crate::ops::usage::{NEARLY_FULL, share_of};
 use crate::ops::{scheduler, usable};
+use crate::render::Printer;
 use crate::storage::ownership::Directory;
 use crate::storage::{Ids, StorageRoot, ownership, root};
 use crate::store::{Mounted, Mounts};
@@ -196,7 +197,7 @@ fn prepare(
         findings.extend(sources::not_allowed(app, mounted, &policy, context));
         findings.extend(sources::elsewhere(app, mounted));
         findings.extend(sources::unknown_option(app, mounted, context));
-        findings.extend(mend(app, mounted, context));
+        findings.extend(repair(app, mounted, context));
         if let Some(finding) = sources::nested(app, mounted, all, context) {
             match finding.severity {
                 Severity::Stops => findings.push(finding),
@@ -233,7 +234,7 @@ fn prepare(
             for finding in found.filter(|finding| !is_settled(finding)) {
                 match finding.severity {
                     Severity::Stops => findings.push(finding),
-                    _ => crate::render::Printer::new(false).warn(&finding.line()),
+                    _ => Printer::of(&context.environment).warn(&finding.line()),
                 }
             }
         }
@@ -258,7 +259,7 @@ fn prepare(
     }
     for (mounted, owner) in local.iter().zip(owners) {
         if let Some(ids) = owner {
-            give(mounted, ids, context)?;
+            chown(mounted, ids, context)?;
         }
     }
     match uncovered {
@@ -267,8 +268,8 @@ fn prepare(
     }
 }
 
-/// Why containers cannot use what is behind a mount, after it was tried to mend it: a mount that came down may come up again.
-pub(crate) fn mend(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
+/// Why containers cannot use a mount's entry, after an attempt to repair it: a mount that came down may come up again.
+pub(crate) fn repair(app: &AppName, mounted: &Mounted, context: &mut Context) -> Option<Finding> {
     sources::unusable(app, mounted, context)?;
     let attached = usable::attach(&mounted.entry, None, context);
     let finding = sources::unusable(app, mounted, context);
@@ -316,7 +317,7 @@ fn warn_of_orphans(app: &AppName, orphans: &[&Attachment], context: &mut Context
     }
 }
 
-/// The ids to which each mount's directory is to be given, as `--volume-chown` says.
+/// The ids that are to own each mount's directory, as `--volume-chown` says.
 fn owners(
     app: &AppName,
     deployed: &[&Mounted],
@@ -329,7 +330,7 @@ fn owners(
         };
         let name = mounted.entry.name.as_str();
         if mounted.entry.shown_source() != root::default_path(context, name) {
-            crate::render::Printer::new(false).warn(&format!(
+            Printer::of(&context.environment).warn(&format!(
                 "{app}: --volume-chown {} is not applied to {}, which is not in the storage root; set its owner yourself",
                 ownership.as_str(),
                 mounted.entry.shown_source()
@@ -392,9 +393,9 @@ fn make_part(entry: &Entry, part: &Subpath, context: &mut Context) -> Result<()>
     StorageRoot::of(context).make_part(name, part.as_str(), ids)
 }
 
-/// Gives an entry's directory, or the part of it that is mounted, to the ids.
-fn give(mounted: &Mounted, ids: Ids, context: &Context) -> Result<()> {
+/// Changes the owner of an entry's directory, or of the part of it that is mounted.
+fn chown(mounted: &Mounted, ids: Ids, context: &Context) -> Result<()> {
     let part = mounted.attachment.subpath.as_ref().map(Subpath::as_str);
     let directory = Directory { name: mounted.entry.name.as_str(), part };
-    StorageRoot::of(context).give_alone(directory, ids)
+    StorageRoot::of(context).chown_alone(directory, ids)
 }

@@ -273,7 +273,7 @@ pub(crate) fn nested(
     Some(wrong_kind(app, mounted, &wrong))
 }
 
-/// What keeps containers from using what is behind an entry of a type.
+/// What keeps containers from using an entry with a type.
 pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let entry = &mounted.entry;
     let problem = types::of(entry).problem(entry, context)?;

@@ -1,5 +1,7 @@
 //! What is wrong with the store itself: files that cannot be read, and what nothing refers to.
 
+use std::path::Path;
+
 use super::sources::mounted_there;
 use crate::context::Context;
 use crate::domain::{
@@ -77,12 +79,21 @@ fn docker_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Find
     findings
 }
 
+/// The file that a problem is about.
+fn path_of(problem: &Error) -> Option<&Path> {
+    match problem {
+        Error::Unreadable { path, .. } | Error::System { path, .. } => Some(path),
+        _ => None,
+    }
+}
+
 pub(super) fn unreadable(problem: &Error, severity: Severity) -> Finding {
-    let (Error::Unreadable { path, .. } | Error::System { path, .. }) = problem else {
-        let remedy = "mend what the sentence names, then run dokku storage:doctor again";
+    let Some(path) = path_of(problem) else {
+        let remedy = "correct what the sentence names, then run dokku storage:doctor again";
         return Finding::new("unreadable-file", severity, problem.to_string(), remedy);
     };
-    let remedy = format!("mend or restore {}, then run dokku storage:doctor again", path.display());
+    let remedy =
+        format!("correct or restore {}, then run dokku storage:doctor again", path.display());
     let finding = Finding::new("unreadable-file", severity, problem.to_string(), remedy);
     finding.at(path.to_string_lossy())
 }
@@ -95,8 +106,11 @@ pub(crate) fn unreferred(
     context: &Context,
 ) -> Result<Vec<Finding>> {
     let layout = context.store.layout();
-    let mut findings: Vec<Finding> =
-        found.problems.iter().map(|p| unreadable(p, Severity::Person)).collect();
+    // What stops an app's deploy is told of the app.
+    let told: Vec<&Path> =
+        apps.iter().flat_map(|(_, mounts)| &mounts.problems).filter_map(path_of).collect();
+    let untold = found.problems.iter().filter(|p| !path_of(p).is_some_and(|at| told.contains(&at)));
+    let mut findings: Vec<Finding> = untold.map(|p| unreadable(p, Severity::Person)).collect();
     if let Err(error) = context.store.recover() {
         let lock = layout.lock().display().to_string();
         let sentence =
@@ -125,7 +139,7 @@ pub(crate) fn unreferred(
         let name = &entry.name;
         let source = entry.shown_source();
         let is_ours = source == default_path(context, name.as_str());
-        let is_gone = is_ours && !std::path::Path::new(source).exists();
+        let is_gone = is_ours && !Path::new(source).exists();
         let storage_type = types::of(entry);
         // What is mounted comes and goes, and volumes have nothing in the storage root.
         let gone = match storage_type.place() {

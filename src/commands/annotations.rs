@@ -117,7 +117,7 @@ fn one(map: &Map, entry: &Entry, request: &ReportRequest, context: &mut Context)
     let labels: Vec<String> = values.keys().map(|key| format!("{} {key}:", map.label)).collect();
     let width = labels.iter().map(String::len).max().unwrap_or(0).max(31);
     for (label, value) in labels.iter().zip(values.values()) {
-        context.out.detail(&format!("{label:width$}{value}"));
+        context.out.details(&[&format!("{label:width$}"), value]);
     }
     Ok(())
 }

@@ -41,9 +41,35 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
+/// The flags of the report. Each but the first prints its value alone.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+struct Reported {
+    /// --format: output format: text or json
+    #[arg(default_value = "text")]
+    format: String,
+    /// --storage-app-auto-volumes: whether the image's volumes get storage entries
+    storage_app_auto_volumes: bool,
+    /// --storage-app-builder: builder of the last deploy
+    storage_app_builder: bool,
+    /// --storage-app-clone: whether a clone of the app shares the data or copies it
+    storage_app_clone: bool,
+    /// --storage-app-image: image of the last deploy
+    storage_app_image: bool,
+    /// --storage-app-missing-source: what happens at a deploy where a host path is missing
+    storage_app_missing_source: bool,
+    /// --storage-app-shared-from: apps whose mounts the app shares
+    storage_app_shared_from: bool,
+    /// --storage-app-unwritable-source: what happens at a deploy where the app cannot write to a mount
+    storage_app_unwritable_source: bool,
+}
+
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
-    let request = ReportRequest::parse(words, context)?;
+    let request = ReportRequest::parse_own::<Reported>(words, context)?;
     let app = request.app(context).unwrap_or_default().existing(context)?;
+    // The global --app takes no word's place.
+    let named = usize::from(context.environment.app_name().is_none());
+    no_more_than(&request.words, named)?;
     let settings = context.store.app_settings(&app)?;
     let mut report = Report::default();
     report.add("app-missing-source", settings.missing_source.to_string());

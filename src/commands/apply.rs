@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::arguments::{self, AppWord, Args, no_more_than};
 use crate::context::Context;
+use crate::domain::plain::json_reason_in_document;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, EntryName, Error, NeedId, Ownership, Phase, Phases,
     ProcessType, Result, Source, Subpath, VolumeOptions, as_typed,
@@ -90,7 +91,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 fn document() -> Result<Vec<DocumentMount>> {
     let text = arguments::standard_input("the document has", LARGEST)?;
     let mut wanted: Vec<DocumentMount> = serde_json::from_slice(&text).map_err(|error| {
-        refusal!("the document is not what storage:list --format json prints: {error}")
+        refusal!(
+            "the document is not what storage:list --format json prints: {}",
+            json_reason_in_document(&error)
+        )
     })?;
     wanted.retain(|wanted| wanted.shared_from.is_empty());
     Ok(wanted)

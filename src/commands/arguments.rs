@@ -39,8 +39,8 @@ pub(crate) fn parse<A: Args>(words: &[String], context: &mut Context) -> Result<
     Ok(arguments)
 }
 
-/// The same with the words behind the last one, for a command that refuses something else first. Commands that only show something
-/// ignore them, as Dokku's do.
+/// The same with the words behind the last one, for a command that refuses something else first. Those of Dokku that only show something
+/// ignore them, as Dokku does.
 pub(crate) fn parse_some<A: Args>(
     words: &[String],
     context: &mut Context,
@@ -68,20 +68,14 @@ pub(crate) fn parse_some<A: Args>(
     };
     let is_help = error.kind() == ErrorKind::UnknownArgument
         && ["--help", "-h"].contains(&told(&error, ContextKind::InvalidArg));
-    let row = context.row;
-    let lines = match row.kind {
-        Kind::Subcommand | Kind::Addition if is_help => {
-            help(row, &parser, context.environment.is_dokku())
-        }
-        _ => usage(row, &parser),
-    };
-    for line in lines {
-        context.out.error_line(&line);
-    }
     if is_help {
+        print_help(&parser, context);
         return Err(Error::Status(0));
     }
-    context.out.error_line(&reason(&error, &words));
+    for line in usage(context.row, &parser) {
+        context.out.error_line(&line);
+    }
+    context.out.error_line(&reason(&error, &words, context.row.kind));
     Err(Error::Status(WRONG_FLAGS))
 }
 
@@ -212,7 +206,7 @@ impl Output {
 /// What a command takes that destroys something.
 #[derive(Debug, Args)]
 pub(crate) struct Force {
-    /// --force: force destroy without confirmation
+    /// --force: do not ask for confirmation
     force: bool,
 }
 
@@ -285,7 +279,7 @@ fn truth(text: &str) -> std::result::Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err("it is neither true nor false".to_owned()),
+        _ => Err(String::new()),
     }
 }
 
@@ -293,9 +287,29 @@ fn is_switch(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::SetTrue)
 }
 
+/// Prints the help of a command that takes these arguments.
+pub(crate) fn say_help<A: Args>(context: &mut Context) {
+    print_help(&command::<A>(), context);
+}
+
+/// Prints the help; on standard error for what Dokku has too, as Dokku does.
+fn print_help(parser: &Command, context: &mut Context) {
+    let row = context.row;
+    let lines = match row.kind {
+        Kind::Subcommand | Kind::Addition => help(row, parser, context.environment.program()),
+        _ => usage(row, parser),
+    };
+    for line in lines {
+        if row.kind == Kind::Addition {
+            context.out.line(&line);
+        } else {
+            context.out.error_line(&line);
+        }
+    }
+}
+
 /// The help: the synopsis, a sentence, every flag with its description, and an example.
-fn help(row: &Row, command: &Command, is_dokku: bool) -> Vec<String> {
-    let program = if is_dokku { "dokku" } else { "dokku-storage" };
+fn help(row: &Row, command: &Command, program: &str) -> Vec<String> {
     let mut lines =
         vec![format!("Usage: {program} {}", row.synopsis()), String::new(), row.summary.to_owned()];
     let flags = flags(command);
@@ -313,9 +327,11 @@ fn help(row: &Row, command: &Command, is_dokku: bool) -> Vec<String> {
 fn usage(row: &Row, command: &Command) -> Vec<String> {
     let (own, dokkus): (Vec<&Arg>, Vec<&Arg>) =
         flags(command).into_iter().partition(|arg| arg.get_help_heading() == Some(OWN));
+    let description =
+        if row.kind == Kind::Subcommand { dokkus_description } else { own_description };
     let mut lines = vec![format!("Usage of {}:", row.command())];
-    lines.extend(flag_lines(&dokkus, dokkus_description));
-    lines.extend(flag_lines(&own, dokkus_description));
+    lines.extend(flag_lines(&dokkus, description));
+    lines.extend(flag_lines(&own, description));
     lines
 }
 
@@ -371,12 +387,14 @@ fn told(error: &clap::Error, kind: ContextKind) -> &str {
     }
 }
 
-fn reason(error: &clap::Error, words: &[String]) -> String {
+fn reason(error: &clap::Error, words: &[String], kind: Kind) -> String {
     let named = told(error, ContextKind::InvalidArg);
     let flag = named.split([' ', '=']).next().unwrap_or_default();
     let value = told(error, ContextKind::InvalidValue);
     match error.kind() {
-        ErrorKind::UnknownArgument if flag.starts_with("--") => format!("unknown flag: {flag}"),
+        ErrorKind::UnknownArgument if flag.starts_with("--") || kind == Kind::Addition => {
+            format!("unknown flag: {flag}")
+        }
         ErrorKind::UnknownArgument => {
             let letter = flag.trim_start_matches('-').chars().next().unwrap_or('-');
             let word = words.iter().find(|word| word.starts_with(flag)).map_or(flag, |word| word);
@@ -392,9 +410,7 @@ fn reason(error: &clap::Error, words: &[String]) -> String {
         }
         ErrorKind::ValueValidation => {
             let flag = flag.split('[').next().unwrap_or_default();
-            format!(
-                "invalid argument {value:?} for \"{flag}\" flag: strconv.ParseBool: parsing {value:?}: invalid syntax"
-            )
+            format!("invalid argument {value:?} for \"{flag}\" flag: it can be true or false")
         }
         _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }

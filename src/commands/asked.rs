@@ -1,6 +1,6 @@
 //! The arguments of a report: every flag but `--format` and `--global` asks for one value.
 
-use super::arguments::AppWord;
+use super::arguments::{self, AppWord, Args};
 use crate::context::Context;
 use crate::domain::{Error, Result};
 use crate::render::{Asked, Format};
@@ -13,6 +13,19 @@ pub(super) struct ReportRequest {
 
 impl ReportRequest {
     pub(super) fn parse(words: &[String], context: &mut Context) -> Result<Self> {
+        Self::parse_or(words, dokkus_help, context)
+    }
+
+    /// The same for a report that Dokku does not have; `A` has its flags, for the help.
+    pub(super) fn parse_own<A: Args>(words: &[String], context: &mut Context) -> Result<Self> {
+        Self::parse_or(words, arguments::say_help::<A>, context)
+    }
+
+    fn parse_or(
+        words: &[String],
+        say_help: fn(&mut Context),
+        context: &mut Context,
+    ) -> Result<Self> {
         let (mut asked, mut global, mut positional) = (Asked::default(), false, Vec::new());
         let mut words = words.iter();
         let mut is_help = false;
@@ -43,10 +56,7 @@ impl ReportRequest {
             }
         }
         if is_help {
-            context.out.error_line(&format!("Usage of {}:", context.row.command()));
-            context.out.error_line(
-                "      --format string   format: [ stdout | json ] (default \"stdout\")",
-            );
+            say_help(context);
             return Err(Error::Status(0));
         }
         if asked.format == Format::Json && asked.flag.is_some() {
@@ -59,6 +69,13 @@ impl ReportRequest {
     pub(super) fn app(&self, context: &Context) -> Option<AppWord> {
         context.environment.app_name().or_else(|| self.words.first().cloned()).map(AppWord::from)
     }
+}
+
+fn dokkus_help(context: &mut Context) {
+    context.out.error_line(&format!("Usage of {}:", context.row.command()));
+    context
+        .out
+        .error_line("      --format string   format: [ stdout | json ] (default \"stdout\")");
 }
 
 fn format(text: &str) -> Result<Format> {

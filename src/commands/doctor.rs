@@ -33,6 +33,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     findings.sort_by_key(|finding| finding.severity);
     if format == Format::Json {
+        // Programs compare the codes; sentences and remedies are for the people that they show them to.
+        for finding in &mut findings {
+            finding.sentence = context.out.sentence(&finding.sentence).into_owned();
+            finding.remedy = context.out.sentence(&finding.remedy).into_owned();
+        }
         context.out.json(&findings);
     } else {
         tell(&findings, context);

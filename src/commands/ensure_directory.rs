@@ -40,7 +40,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let made = root::make(&path, context)?;
     if let Some(ids) = ids {
         context.out.detail_unless_quiet(&format!("Setting directory ownership to {ids}"));
-        if let Err(error) = root::give(name.as_str(), ids, arguments.chown_recursive, context) {
+        if let Err(error) = root::chown(name.as_str(), ids, arguments.chown_recursive, context) {
             root::unmake(&made);
             return Err(error);
         }

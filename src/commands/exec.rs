@@ -40,7 +40,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         refuse!("storage:exec requires a storage entry name");
     };
     let entry = access::entry(name, context)?;
-    check(&arguments)?;
+    check(&arguments, &entry)?;
     must_be_judged(&entry, context)?;
     crate::ops::usable::must_be_usable(&entry, context)?;
     let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
@@ -84,9 +84,11 @@ fn must_be_judged(entry: &Entry, context: &Context) -> Result<()> {
     }
 }
 
-fn check(arguments: &Arguments) -> Result<()> {
+fn check(arguments: &Arguments, entry: &Entry) -> Result<()> {
     let user = &arguments.as_user;
-    if user.starts_with('-') || !is_of(user, "_.:-") {
+    // Docker looks a name up in the image; a cluster takes numbers alone.
+    let is_number = user.bytes().all(|byte| byte.is_ascii_digit());
+    if user.starts_with('-') || !is_of(user, "_.:-") || (!entry.is_docker_local() && !is_number) {
         refuse!("--as-user {user:?} is not a uid, such as 1000");
     }
     let image = &arguments.image;

@@ -5,7 +5,7 @@ use crate::checks::{AppImage, image};
 use crate::context::Context;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, Error, MountSettings, MountSpec, MountString,
-    Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions, as_typed,
+    Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions, as_typed, quoted,
 };
 use crate::ops::mount::{check, of_source, refuse_collision, warn};
 use crate::ops::mount_new::mount_new;
@@ -51,11 +51,20 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         && !name.contains(':')
     {
         refuse!(
-            "unexpected argument {path:?}; the place in the container is a flag: dokku storage:mount {app} {name} --container-dir {path}"
+            "unexpected argument {path:?}; the path in the container is a flag: dokku storage:mount {app} {name} --container-dir {path}"
         );
     }
     no_more_than(&arguments.mounts, 1)?;
     let target = word(&arguments.mounts, 0);
+    if let Some(container_dir) = given(arguments.container_dir.as_deref())
+        && target.starts_with('/')
+        && !target.contains(':')
+    {
+        refuse!(
+            "--container-dir goes with the name of a storage entry, and {target:?} is a host path; to mount that: dokku storage:mount {app} {}",
+            quoted(&format!("{target}:{container_dir}"))
+        );
+    }
     if target.is_empty()
         && let Some(container_dir) = given(arguments.container_dir.as_deref())
     {

@@ -22,7 +22,7 @@ struct ShownNeed<'a> {
 }
 
 pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, _) = arguments::parse_some::<Named<AppWord, Output>>(words, context)?;
+    let arguments = arguments::parse::<Named<AppWord, Output>>(words, context)?;
     let app = arguments.name.existing(context)?;
     let format = arguments.flags.format()?;
     let declared = context.store.needs(&app)?;
@@ -101,6 +101,9 @@ pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
     let (NamedOf::<AppWord> { of, name: need, .. }, rest) = arguments::parse_some(words, context)?;
     let app = of.existing(context)?;
     no_more_than(&rest, 0)?;
+    if need.is_empty() {
+        return Err(context.missing("the need"));
+    }
     let id = NeedId::parse(&need)?;
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(&app)?.whole()?;

@@ -1,6 +1,6 @@
 //! `storage:policy:*`: what the operator decided for every app of the host.
 
-use super::arguments::{self, Named, no_more_than};
+use super::arguments::{self, Args, Named, no_more_than};
 use super::asked::ReportRequest;
 use crate::context::Context;
 use crate::domain::policy::{Jail, MetricsDirectory, VolumeOptions, parse_trash_hours};
@@ -102,8 +102,27 @@ fn warn_of_mounts(context: &mut Context) -> Result<()> {
     Ok(())
 }
 
+/// The flags of the report. Each but the first prints its value alone.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+struct Reported {
+    /// --format: output format: text or json
+    #[arg(default_value = "text")]
+    format: String,
+    /// --storage-policy-allowed-paths: host paths that apps may mount
+    storage_policy_allowed_paths: bool,
+    /// --storage-policy-jail: directory that an app's host paths must be in
+    storage_policy_jail: bool,
+    /// --storage-policy-metrics-textfile: directory that cron writes the metrics to
+    storage_policy_metrics_textfile: bool,
+    /// --storage-policy-trash-hours: how many hours destroyed data stays in the trash
+    storage_policy_trash_hours: bool,
+    /// --storage-policy-volume-options: mount options that apps may use
+    storage_policy_volume_options: bool,
+}
+
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
-    let request = ReportRequest::parse(words, context)?;
+    let request = ReportRequest::parse_own::<Reported>(words, context)?;
     no_more_than(&request.words, 0)?;
     let policy = context.store.policy()?;
     let paths: Vec<&str> = policy.allowed_paths.iter().map(HostPath::as_str).collect();

@@ -1,4 +1,4 @@
-//! `storage:types:*`: what can stand behind an entry.
+//! `storage:types:*`: the types of storage, and what each takes and needs.
 
 use serde::Serialize;
 
@@ -64,7 +64,7 @@ fn tell(shown: &Shown, context: &mut Context) {
     for (label, value) in [
         ("What it is", description.summary.to_owned()),
         ("Reach", description.reach.as_str().to_owned()),
-        ("Mind", description.caveat.to_owned()),
+        ("Caveat", description.caveat.to_owned()),
         ("Can", can.join(", ")),
         ("Flags", description.flags.join(" ")),
         ("Connector", description.connector.unwrap_or_default().to_owned()),

@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use super::arguments::{self, Args, Output, given};
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::{Entry, Result, readable};
+use crate::domain::{Entry, Error, Result, readable};
 use crate::ops::usage::{self, EntryUsage};
-use crate::ops::{access, apps};
+use crate::ops::{access, apps, tell_problems};
 
 /// How wide a bar is, in characters.
 const BAR: usize = 20;
@@ -28,7 +28,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let app = app.filter(|_| arguments.name.is_empty());
     let app = given(arguments.app.as_deref()).or(app);
     let format = arguments.output.format()?;
-    let entries = asked(&arguments.name, app, context)?;
+    let (entries, problems) = asked(&arguments.name, app, context)?;
     let of_docker = volumes::used(&context.environment, entries.iter().any(usage::is_volume));
     let mut rows = Vec::with_capacity(entries.len());
     for entry in &entries {
@@ -47,14 +47,16 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         cells
     };
     context.out.list(format, &rows, (&headings, cells), "No storage entries registered");
-    Ok(())
+    tell_problems(&problems, context)
 }
 
-fn asked(name: &str, app: Option<&str>, context: &Context) -> Result<Vec<Entry>> {
+/// The entries that are asked about, and what of them cannot be read.
+fn asked(name: &str, app: Option<&str>, context: &Context) -> Result<(Vec<Entry>, Vec<Error>)> {
     match (name, app) {
         ("", None) => {
             let found = crate::ops::entries::visible(false, context)?;
-            Ok(found.entries.into_iter().map(|(entry, _)| entry).collect())
+            let entries = found.entries.into_iter().map(|(entry, _)| entry);
+            Ok((entries.collect(), found.problems))
         }
         ("", Some(app)) => {
             let app = apps::existing(&context.environment, app)?;
@@ -62,9 +64,9 @@ fn asked(name: &str, app: Option<&str>, context: &Context) -> Result<Vec<Entry>>
             let mut entries: Vec<Entry> = mounts.mounted.into_iter().map(|m| m.entry).collect();
             entries.sort_by(|a, b| a.name.cmp(&b.name));
             entries.dedup_by(|a, b| a.name == b.name);
-            Ok(entries)
+            Ok((entries, mounts.problems))
         }
-        (name, None) => Ok(vec![access::entry(name, context)?]),
+        (name, None) => Ok((vec![access::entry(name, context)?], Vec::new())),
         (_, Some(_)) => Err(refusal!("name an entry or --app, not both")),
     }
 }

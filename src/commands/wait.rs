@@ -26,7 +26,7 @@ struct Arguments {
     timeout: Option<String>,
 }
 
-/// Succeeds once the entry's directory is there, what is behind it is mounted and answers, or the cluster has bound
+/// Succeeds once the entry's directory is there, what it mounts is mounted and answers, or the cluster has bound
 /// its claim.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;

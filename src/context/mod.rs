@@ -4,14 +4,15 @@
 //!
 //! Without Dokku the same commands work on a store of their own. Every valid name is an app, nobody is restricted,
 //! the scheduler is always this host's Docker, `storage:exec` runs `docker run` itself, and k3s entries are refused
-//! since nobody answers their triggers.
+//! since nobody answers their triggers. What the printer says to people names commands as they are typed here
+//! (`src/render/mod.rs`).
 
 pub(crate) mod row;
 
 use std::path::{Path, PathBuf};
 
 use crate::context::row::{Catalog, Row};
-use crate::domain::{Layout, Result};
+use crate::domain::{Error, Layout, Result};
 use crate::host::{Environment, users};
 use crate::render::Printer;
 use crate::store::{Owner, Store};
@@ -35,7 +36,7 @@ impl Context {
         let environment = Environment::of_this_process()?;
         Ok(Self {
             store: store_of(&environment)?,
-            out: Printer::new(environment.is_quiet()),
+            out: Printer::of(&environment),
             environment,
             called_as,
             catalog,
@@ -64,6 +65,12 @@ impl Context {
             Some(inside) => self.store.layout().root().join(inside).to_string_lossy().into_owned(),
             None => path.to_owned(),
         }
+    }
+
+    /// What is said where a word of the command was not typed, or is empty.
+    pub(crate) fn missing(&self, what: &str) -> Error {
+        let usage = format!("usage: {} {}", self.environment.program(), self.row.synopsis());
+        refusal!("{what} is missing").hint(usage)
     }
 
     /// Whether Dokku takes this plugin for a core plugin, by its real path.

@@ -1,4 +1,4 @@
-//! What this host remembers of its backups: when each entry was backed up, and how the repositories are.
+//! What this host has noted of its backups: when each entry was backed up, and how the repositories are.
 
 use serde::{Deserialize, Serialize};
 

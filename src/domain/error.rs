@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::domain::plain::{self, without_numbers};
 use crate::domain::{AppName, EntryName, Use};
 
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum Error {
         reason: String,
     },
     /// The operating system said no. Exit status 1.
-    #[error("unable to {action} {}: {cause}", path.display())]
+    #[error("unable to {action} {}: {}", path.display(), plain::cause(cause))]
     System {
         /// The verb, as in "unable to write".
         action: &'static str,
@@ -86,7 +87,8 @@ macro_rules! refuse_if {
 
 impl Error {
     pub fn refused(sentence: impl Into<String>) -> Self {
-        Self::Refused { message: sentence.into(), hint: None }
+        let sentence = sentence.into();
+        Self::Refused { message: without_numbers(&sentence).into_owned(), hint: None }
     }
 
     /// A refusal in the words of this error that says what to type.

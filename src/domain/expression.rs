@@ -38,6 +38,7 @@ checked_text!(Expression);
 impl Expression {
     pub fn parse(text: &str) -> Result<Self> {
         let fields: Vec<&str> = text.split_ascii_whitespace().collect();
+        refuse_if!(fields.is_empty(), "the schedule is missing; {USAGE}");
         let expression = Self(fields.join(" "));
         if let [word] = *fields
             && expression.word().is_none()

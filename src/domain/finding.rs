@@ -27,7 +27,7 @@ pub(crate) struct Finding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     pub sentence: String,
-    /// The command that mends it, or what to do.
+    /// The command to run, or what else to do.
     pub remedy: String,
 }
 

@@ -31,6 +31,7 @@ pub mod ownership;
 pub mod paths;
 pub mod phases;
 pub mod ping;
+pub(crate) mod plain;
 pub mod policy;
 pub(crate) mod rclone_configuration;
 pub mod recipe;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::plain::{json_reason, json_reason_in_document};
 use crate::domain::text::checked_text;
 use crate::domain::{ContainerPath, Result, as_typed, is_of};
 
@@ -48,8 +49,9 @@ pub struct Need {
 
 /// Reads needs from an `app.json`, from its `storage` part, or from a bare list.
 pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
-    let value: Value = serde_json::from_slice(document)
-        .map_err(|error| refusal!("the needs are not JSON: {error}"))?;
+    let value: Value = serde_json::from_slice(document).map_err(|error| {
+        refusal!("the needs cannot be read: {}", json_reason_in_document(&error))
+    })?;
     let list = match value {
         Value::Array(list) => list,
         Value::Object(mut object) => {
@@ -70,7 +72,8 @@ pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
         .into_iter()
         .enumerate()
         .map(|(index, need)| {
-            serde_json::from_value(need).map_err(|error| refusal!("need {}: {error}", index + 1))
+            serde_json::from_value(need)
+                .map_err(|error| refusal!("need {}: {}", index + 1, json_reason(&error)))
         })
         .collect::<Result<_>>()?;
     for (index, need) in needs.iter().enumerate() {

@@ -60,6 +60,11 @@ impl Environment {
         self.apps_root.is_some()
     }
 
+    /// What is typed before `storage:NAME` on this host.
+    pub(crate) fn program(&self) -> &'static str {
+        if self.is_dokku() { "dokku" } else { "dokku-storage" }
+    }
+
     pub fn lib_root(&self) -> &Path {
         &self.lib_root
     }

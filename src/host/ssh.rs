@@ -1,4 +1,4 @@
-//! The programs of OpenSSH: key pairs, and the host keys by which a server is told.
+//! The programs of OpenSSH: key pairs, and the host keys by which a server is known.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What a server is asked with: nothing but the connector's own files counts, and nobody is asked anything.
 pub(super) const OPTIONS: &str = "-F /dev/null -o GlobalKnownHostsFile=/dev/null -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o BatchMode=yes -o ConnectTimeout=10";
 
-/// What stands behind a public key, so that whoever reads `authorized_keys` knows whose it is.
+/// The comment of a public key, so that whoever reads `authorized_keys` knows whose it is.
 const COMMENT: &str = "dokku-storage";
 
 /// What a program prints; none where it fails.
@@ -73,7 +73,7 @@ pub(crate) fn scan(connector: &Connector) -> Result<KnownHosts> {
     keys.sort_unstable();
     refuse_if!(
         keys.is_empty(),
-        "{server} shows no host key of ssh at port {}; mend that, or give its keys with --known-hosts-file PATH",
+        "{server} shows no host key of ssh at port {}; correct that, or pass its keys with --known-hosts-file PATH",
         connector.ssh_port()
     );
     KnownHosts::parse(&keys.join("\n"))
@@ -140,7 +140,7 @@ pub(crate) fn list(
         )
     } else if why.contains("Host key verification failed") {
         format!(
-            "; if its host keys were changed, give the new ones: dokku storage:connectors:set {} --known-hosts-file PATH",
+            "; if its host keys were changed, save the new ones: dokku storage:connectors:set {} --known-hosts-file PATH",
             connector.name
         )
     } else {

@@ -24,6 +24,9 @@ use crate::store::no_such_entry;
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
 /// cannot see does not exist for the caller.
 pub(crate) fn entry(name: &str, context: &Context) -> Result<Entry> {
+    if name.is_empty() {
+        return Err(context.missing("the name of the storage entry"));
+    }
     let entry = match context.store.existing_entry(name) {
         // Nobody knows whose it is.
         Err(problem) if hides_problems(context)? => {
@@ -177,7 +180,7 @@ fn redacted(error: Error, context: &Context) -> Result<Error> {
     })
 }
 
-/// What has an app give up what belongs to an exclusive entry, by the name under which it has it.
+/// What to type so that an app unmounts what belongs to an exclusive entry, by the name under which it has it.
 fn how_to_take(entry: &EntryName, holder: &AppName, app: &AppName, context: &Context) -> String {
     let mounts = context.store.mounts_file(holder).ok();
     if mounts.is_some_and(|mounts| mounts.attachments().any(|a| a.entry_name == *entry)) {

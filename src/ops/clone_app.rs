@@ -13,7 +13,7 @@ use crate::storage::{EntryLock, Place, Staged, root};
 use crate::store::{Change, Mounted, Store};
 use crate::types;
 
-/// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not given. Where one cannot
+/// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not mounted in it. Where one cannot
 /// be copied, the clone has no mounts.
 pub(crate) fn clone(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
     if old == new {

@@ -53,7 +53,7 @@ fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {
     })
 }
 
-/// Gives the file of an entry another content, and says which apps have to be restarted to see it.
+/// Replaces the content of the file of an entry, and says which apps have to be restarted to see it.
 pub(crate) fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
     let entry = access::entry(name, context)?;
     must_be_a_file(&entry)?;

@@ -176,7 +176,7 @@ impl Destination {
         Ok(match removal {
             Removal::Place if for_trash => {
                 let caller = context.environment.caller();
-                let trashed = trash::leaving(name, Some(entry.clone()), caller, &context.store)?;
+                let trashed = trash::planned(name, Some(entry.clone()), caller, &context.store)?;
                 Self::Trash(Box::new(trashed))
             }
             Removal::Place => Self::Staged(Box::new(Staged::new(name, context)?)),
@@ -184,7 +184,7 @@ impl Destination {
         })
     }
 
-    /// Gives what is behind the entry outside of its directory the name under which it leaves.
+    /// Renames what the entry has outside of its directory to the name under which it leaves.
     fn link_image(&self, entry: &Entry, context: &Context) -> Result<()> {
         let own = entry.name.as_str();
         match self {

@@ -35,7 +35,7 @@ pub(crate) fn mount_new(
     let hidden = Staged::new(name.as_str(), context)?;
     root::make(&hidden.path(), context)?;
     if let Some(owner) = owner {
-        StorageRoot::of(context).give_alone(hidden.name().into(), owner)?;
+        StorageRoot::of(context).chown_alone(hidden.name().into(), owner)?;
     }
     context.store.change(|change| {
         let store = change.store();

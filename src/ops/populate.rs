@@ -114,6 +114,11 @@ impl Origin {
         })
     }
 
+    /// Whether it is the data of another entry.
+    fn is_clone(&self) -> bool {
+        matches!(self, Self::StorageRoot { entry, name, .. } if entry.as_str() == name)
+    }
+
     /// Attaches what is copied where it is an entry's.
     fn attach(&self, context: &Context) -> Result<()> {
         match self {
@@ -204,7 +209,7 @@ impl Origin {
 }
 
 /// Populates the directory or the file of a new entry and registers the entry, in one step at the end. What `wants` says of
-/// owner and mode is given to the copy.
+/// owner and mode is set on the copy.
 /// Fails where the name is taken or the data cannot be copied; there is no entry then, and nothing of its directory.
 pub(crate) fn create(
     entry: &Entry,
@@ -290,12 +295,14 @@ fn register(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) 
 fn must_be_new(name: &EntryName, origin: &Origin, store: &Store) -> Result<()> {
     let only = match origin {
         Origin::Nothing => "run the command again",
+        origin if origin.is_clone() => "choose another name for the clone",
         _ => "--from only populates a new one",
     };
     refuse_if!(store.entry(name)?.is_some(), "storage entry \"{name}\" exists already; {only}");
     let directory: &Path = &store.layout().directory(name.as_str());
     if !matches!(origin, Origin::Nothing) && std::fs::symlink_metadata(directory).is_ok() {
-        refuse!("{} is there already; --from only populates a new directory", directory.display());
+        let only = if origin.is_clone() { only } else { "--from only populates a new directory" };
+        refuse!("{} is there already; {only}", directory.display());
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ pub(crate) fn shown_size(usage: Option<Usage>) -> String {
 }
 
 /// What goes to the trash now, from its name in the storage root.
-pub(crate) fn leaving(
+pub(crate) fn planned(
     name: &str,
     entry: Option<Entry>,
     caller: [String; 2],

@@ -22,7 +22,7 @@ pub(crate) fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
     }
 }
 
-/// Attaches what is behind an entry where containers cannot use it, and waits for others that are at work on it, no longer
+/// Attaches an entry where containers cannot use it, and waits for others that are at work on it, no longer
 /// than `most` where that is given.
 pub(crate) fn attach(entry: &Entry, most: Option<Duration>, context: &mut Context) -> Result<()> {
     let storage_type = types::of(entry);

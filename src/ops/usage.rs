@@ -82,13 +82,13 @@ pub(crate) fn of(
     }
     match types::of(entry).place() {
         Place::File => row.used = std::fs::metadata(path).ok().map(|found| found.len()),
-        Place::Directory => fill(&mut row, entry, (path, known), context)?,
+        Place::Directory => measure(&mut row, entry, (path, known), context)?,
         Place::MountPoint | Place::None => {}
     }
     Ok(row)
 }
 
-fn fill(
+fn measure(
     row: &mut EntryUsage,
     entry: &Entry,
     (path, known): (&Path, Option<(u64, u64)>),

@@ -58,7 +58,7 @@ impl Web {
         rustix::fs::syncfs(&opened).map_err(Error::system("write to", &directory))?;
         if let Some((uid, gid)) = fetcher.map(|_| owner.unwrap_or((0, 0))) {
             progress::of_files("looked at", |seen| {
-                StorageRoot::of(context).give(hidden.into(), Ids { uid, gid }, Depth::Tree, seen)
+                StorageRoot::of(context).chown(hidden.into(), Ids { uid, gid }, Depth::Tree, seen)
             })?;
         }
         Ok(said)

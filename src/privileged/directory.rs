@@ -24,7 +24,7 @@ use crate::render::progress;
 use crate::storage::ownership::must_be_a_containers;
 use crate::storage::{Ids, ownership, staged_name};
 
-/// `chown-storage-dir NAME UID[:GID] [--directory-only [PART]|--make PART]`: gives a directory and all that is in it to a
+/// `chown-storage-dir NAME UID[:GID] [--directory-only [PART]|--make PART]`: chowns a directory and all that is in it to a
 /// user, or only the directory itself or a part of it; or makes a part of it, which is that user's. A file directly below the
 /// root is given as it is.
 pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
@@ -84,7 +84,7 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> Result<()> {
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
     if name.starts_with(STAGED) {
-        // What is behind a directory that was being filled goes with it.
+        // What is behind a directory that was being populated goes with it.
         image::discard(root::store(context)?.layout(), &root, &name)?;
     }
     tree::remove(&root, &name)

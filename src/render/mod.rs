@@ -8,11 +8,13 @@ pub(crate) mod table;
 pub(crate) use report::{Asked, Report};
 pub(crate) use table::table;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
 use crate::domain::{Error, Result};
+use crate::host::Environment;
 
 /// How much is collected before it is written.
 const BLOCK: usize = 64 * 1024;
@@ -27,6 +29,7 @@ const SIGPIPE_STATUS: i32 = 141;
 pub struct Printer {
     pending: Vec<u8>,
     quiet: bool,
+    is_dokku: bool,
     is_aside: bool,
     failure: Option<io::Error>,
 }
@@ -44,7 +47,7 @@ pub(crate) enum Format {
 }
 
 /// Text without control characters: what somebody typed, or stored, must not reach a terminal as commands.
-pub(crate) fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     if !text.contains(char::is_control) {
         return text.into();
     }
@@ -52,10 +55,30 @@ pub(crate) fn harmless(text: &str) -> std::borrow::Cow<'_, str> {
     text.chars().map(shown).collect::<String>().into()
 }
 
+/// A sentence with the commands in it as they are typed on a host without Dokku. Everything else writes `dokku storage:NAME`.
+fn without_dokku(sentence: &str) -> Cow<'_, str> {
+    const COMMAND: &str = "dokku storage:";
+    if !sentence.contains(COMMAND) {
+        return sentence.into();
+    }
+    sentence.replace(COMMAND, "dokku-storage storage:").into()
+}
+
 impl Printer {
     /// A printer that leaves headlines out where it is quiet.
     pub fn new(quiet: bool) -> Self {
-        Self { pending: Vec::new(), quiet, is_aside: false, failure: None }
+        Self { pending: Vec::new(), quiet, is_dokku: true, is_aside: false, failure: None }
+    }
+
+    /// The printer for a call: its sentences name commands as they are typed on this host. Data, such as JSON and the
+    /// values of a report, is printed as it is.
+    pub(crate) fn of(environment: &Environment) -> Self {
+        Self { is_dokku: environment.is_dokku(), ..Self::new(environment.is_quiet()) }
+    }
+
+    /// A sentence as it is printed here.
+    pub(crate) fn sentence<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.is_dokku { text.into() } else { without_dokku(text) }
     }
 
     /// Sends whatever is said to standard error, while standard output is for a program; or ends that.
@@ -71,7 +94,7 @@ impl Printer {
 
     /// `-----> text`, said also when quiet.
     pub fn headline(&mut self, text: &str) {
-        self.push(&["-----> ", text, "\n"]);
+        self.push(&["-----> ", &self.sentence(text), "\n"]);
     }
 
     /// `-----> text`, unless quiet.
@@ -90,7 +113,7 @@ impl Printer {
 
     /// Seven spaces and the text.
     pub fn detail(&mut self, text: &str) {
-        self.details(&[text]);
+        self.details(&[&self.sentence(text)]);
     }
 
     /// Seven spaces and the parts of the text.
@@ -172,7 +195,7 @@ impl Printer {
 
     /// ` !     text` on standard error, a line each.
     pub fn warn(&mut self, text: &str) {
-        for line in text.lines() {
+        for line in self.sentence(text).lines() {
             match line.char_indices().nth(LONGEST) {
                 None => self.error_line(&format!(" !     {line}")),
                 Some((end, _)) => self.error_line(&format!(" !     {}…", &line[..end])),
@@ -182,11 +205,11 @@ impl Printer {
 
     /// A question without an end of line, on standard error; where that is no terminal, on the one that it is answered at.
     pub fn question(&mut self, text: &str) {
-        self.ask(&harmless(text));
+        self.ask(&harmless(&self.sentence(text)));
     }
 
     pub fn question_line(&mut self, text: &str) {
-        self.ask(&format!("{}\n", harmless(text)));
+        self.ask(&format!("{}\n", harmless(&self.sentence(text))));
     }
 
     fn ask(&mut self, text: &str) {

@@ -1,4 +1,4 @@
-//! One at a time: whatever touches what is behind an entry, or a directory of the storage root, holds its lock.
+//! One at a time: whatever touches an entry's data, or a directory of the storage root, holds its lock.
 //!
 //! Creating, growing, attaching, copying, restoring, moving to the trash and removing take it for the name in the storage
 //! root, before they look at what is there. It is never taken while the store's lock is held. A killed holder's lock ends

@@ -19,7 +19,7 @@ use crate::store::{Change, Rights, files, is_absent};
 /// The largest file, in bytes: 64 MiB.
 pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// The mode of a file where none is given: the apps' users have to read it.
+/// The mode of a file where none is set: the apps' users have to read it.
 const MODE: u32 = 0o644;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl StagedFile {
         }
         let hidden = self.hidden.insert(hidden);
         if let Some(ids) = ids {
-            StorageRoot::of(context).give_alone(hidden.name().into(), ids)?;
+            StorageRoot::of(context).chown_alone(hidden.name().into(), ids)?;
         }
         Ok(())
     }
@@ -196,7 +196,7 @@ impl Drop for StagedFile {
     }
 }
 
-/// Refuses a mode that is none for a file: who fills it must not choose as whom it runs.
+/// Refuses a mode that is none for a file: who writes it must not choose as whom it runs.
 pub(crate) fn check_mode(entry: &Entry) -> Result<()> {
     match &entry.mode {
         Some(mode) if mode.bits() & !FILE_MODES != 0 => Err(refusal!(

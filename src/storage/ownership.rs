@@ -1,4 +1,4 @@
-//! Giving a directory of the storage root to an app's user: directly as root, through sudo as anybody else.
+//! Changing the owner of a directory of the storage root to an app's user: directly as root, through sudo as anybody else.
 //!
 //! # Ids in containers
 //!
@@ -159,9 +159,9 @@ impl<'a> StorageRoot<'a> {
         !is_root() && self.environment.is_dokku()
     }
 
-    /// Gives a directory of the storage root, or all that is in it too, or a file of the storage root to the ids. Returns a warning
+    /// Changes the owner of a directory of the storage root, or of all that is in it too, or of a file of the storage root. Returns a warning
     /// where some of it was left alone; a helper says that itself.
-    pub(crate) fn give(
+    pub(crate) fn chown(
         self,
         directory: Directory<'_>,
         ids: Ids,
@@ -187,7 +187,7 @@ impl<'a> StorageRoot<'a> {
                 if is_root() {
                     return error;
                 }
-                refusal!("unable to give {shown} to {ids}: only root can; run the command as root, or leave ownership alone with --chown false")
+                refusal!("unable to change the owner of {shown} to {ids}: only root can; run the command as root, or leave ownership alone with --chown false")
             });
         }
         let ids = ids.to_string();
@@ -205,12 +205,12 @@ impl<'a> StorageRoot<'a> {
         self.helper("chown-storage-dir", &words).map(|_| None)
     }
 
-    /// Gives a directory, without what is in it, or a file to the ids.
-    pub(crate) fn give_alone(self, directory: Directory<'_>, ids: Ids) -> Result<()> {
-        self.give(directory, ids, Depth::Directory, &|_| {}).map(drop)
+    /// Changes the owner of a directory, without what is in it, or of a file.
+    pub(crate) fn chown_alone(self, directory: Directory<'_>, ids: Ids) -> Result<()> {
+        self.chown(directory, ids, Depth::Directory, &|_| {}).map(drop)
     }
 
-    /// Makes a part of the directory `name` of the storage root, and gives what is made to the ids.
+    /// Makes a part of the directory `name` of the storage root, owned by the ids.
     pub(crate) fn make_part(self, name: &str, part: &str, ids: Ids) -> Result<()> {
         if !self.needs_sudo() {
             return tree::make_part(&self.storage()?, name, part, ids.uid, ids.gid);
@@ -250,7 +250,7 @@ impl<'a> StorageRoot<'a> {
         // A name in the store's own directory is the caller's to take away, whoever owns the file.
         if !self.needs_sudo() || tree::is_file(&root, name) {
             if is_root() {
-                // What is behind a directory that was being filled goes with it.
+                // What is behind a directory that was being populated goes with it.
                 image::discard(self.layout, &root, name)?;
             }
             return tree::remove(&root, name);
@@ -382,7 +382,7 @@ impl<'a> StorageRoot<'a> {
             let found: Option<Vec<Option<PathBuf>>> = serde_json::from_str(&said).ok();
             let Some(found) = found.filter(|found| found.len() == some.len()) else {
                 refuse!(
-                    "nobody could look where {} leads (root can mend the sudo rules with: {INSTALL_AGAIN})",
+                    "nobody could look where {} leads (root can write the sudo rules again with: {INSTALL_AGAIN})",
                     paths[some[0]].display()
                 );
             };
@@ -460,8 +460,8 @@ impl<'a> StorageRoot<'a> {
         }
         self.copy_by_sudo::<Copied>(&[name, hidden])?;
         let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
-        let given = self.give_alone(hidden.into(), ids);
-        let content = given.and_then(|()| tree::read_file(&root, hidden, most));
+        let chowned = self.chown_alone(hidden.into(), ids);
+        let content = chowned.and_then(|()| tree::read_file(&root, hidden, most));
         self.remove(hidden)?;
         content
     }
@@ -485,7 +485,7 @@ impl<'a> StorageRoot<'a> {
             return Err(process::ended(&shown, answer.status));
         }
         Err(refusal!(
-            "{shown} failed: {} (root can mend the sudo rules with: {INSTALL_AGAIN})",
+            "{shown} failed: {} (root can write the sudo rules again with: {INSTALL_AGAIN})",
             answer.reason()
         ))
     }

@@ -1,4 +1,4 @@
-//! The directories of the storage root, and its files as far as they are alike: made, given to an app's user, and removed.
+//! The directories of the storage root, and its files as far as they are alike: created, chowned and removed.
 
 use std::path::PathBuf;
 
@@ -168,13 +168,13 @@ impl DirectorySpec {
         }
         if let Some(ids) = self.ids {
             context.out.detail(&format!("Setting {what} ownership to {ids}"));
-            give(&self.name, ids, self.recursive, context)?;
+            chown(&self.name, ids, self.recursive, context)?;
         }
         Ok(())
     }
 }
 
-/// Gives a directory or file of the storage root, or what is to take its place under another name, the owner and the mode
+/// Sets, on a directory or file of the storage root, or on what is to take its place under another name, the owner and the mode
 /// that its entry has noted, without a word.
 pub(crate) fn as_noted(
     entry: &Entry,
@@ -190,16 +190,16 @@ pub(crate) fn as_noted(
         root.set_mode(name, mode)?;
     }
     if let Some(ids) = spec.ids {
-        root.give_alone(name.into(), ids)?;
+        root.chown_alone(name.into(), ids)?;
     }
     Ok(())
 }
 
-pub(crate) fn give(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
+pub(crate) fn chown(name: &str, ids: Ids, recursive: bool, context: &mut Context) -> Result<()> {
     let depth = if recursive { Depth::Tree } else { Depth::Directory };
     context.out.flush()?;
     let warning = progress::of_files("looked at", |seen| {
-        StorageRoot::of(context).give(name.into(), ids, depth, seen)
+        StorageRoot::of(context).chown(name.into(), ids, depth, seen)
     })?;
     if let Some(warning) = warning {
         context.out.warn(&warning);

@@ -1,4 +1,4 @@
-//! What this host remembers of its backups: files below `backups` in the registry.
+//! What this host has noted of its backups: files below `backups` in the registry.
 //!
 //! The backups themselves are in the repositories, which say what there is. What is here goes with what it is about: an
 //! entry's state and schedule with the entry, an app's schedule with the app, what is known of a repository with its

@@ -107,7 +107,7 @@ impl Change<'_> {
             .and_then(|()| apply(&steps, &mut done))
             .and_then(|()| flush_directories(steps.iter().flat_map(Step::directories)));
         if let Err(error) = result {
-            // Where something cannot be taken back, the steps stay noted and the next command finishes them.
+            // Where something cannot be rolled back, the steps stay noted and the next command finishes them.
             let mut is_undone = false;
             if done.iter().rev().try_for_each(|step| step.roll_back()).is_ok() {
                 // Steps that stayed noted would be carried out after all.
@@ -276,7 +276,7 @@ fn apply<'a>(steps: &'a [Step], done: &mut Vec<&'a Step>) -> Result<()> {
     Ok(())
 }
 
-/// Says that the steps are over, done or taken back, and what is left of them that could not be found by its name.
+/// Says that the steps are over, done or rolled back, and what is left of them that could not be found by its name.
 fn note_over(beside: &[PathBuf], directories: Vec<PathBuf>, journal: &mut Journal) -> Result<()> {
     if beside.is_empty() && directories.is_empty() {
         journal.mark()
@@ -285,7 +285,7 @@ fn note_over(beside: &[PathBuf], directories: Vec<PathBuf>, journal: &mut Journa
     }
 }
 
-/// Removes what a change needed while it went on, after it was done or taken back and its steps are no longer
+/// Removes what a change needed while it went on, after it was done or rolled back and its steps are no longer
 /// noted; false where some of it stays, for the next command.
 fn tidy(
     journal: &mut Journal,

@@ -7,7 +7,7 @@
 //! 1. Where root is the caller, it takes the rights of the store's owner (`src/store/rights.rs`). The directories
 //!    belong to Dokku's user, who may have put links there; with that user's own rights nothing can be reached that
 //!    the user could not reach anyway.
-//! 2. It takes the lock (`flock` on `data/storage-registry/.lock`), waiting for others, and settles what a killed
+//! 2. It takes the lock (`flock` on `data/storage-registry/.lock`), waiting for others, and recovers what a killed
 //!    holder left.
 //! 3. `plan` looks at the store as it is now and says what is to be done: files to write, files and directories to
 //!    remove, a directory to move. If it refuses, nothing has happened.
@@ -19,16 +19,16 @@
 //!    (`renameat2` with `RENAME_EXCHANGE`; a plain rename where there was no such file), flushes the directory, and
 //!    removes what was there before. Two flushes, no note. If the second fails, the names change back.
 //! 6. A change of several files notes new directories and makes them; writes and flushes the next contents, and
-//!    gives each file that will be replaced or removed a second name (a hard link), all in the staging place, which
+//!    makes a second name (a hard link) of each file that will be replaced or removed, all in the staging place, which
 //!    is a directory then. The steps are noted and flushed, then done: rename a file into its place, remove one,
-//!    move a directory, put an app's directory aside, set a directory's mode. The directories are flushed, each
+//!    move a directory, rename an app's directory to a hidden name, set a directory's mode. The directories are flushed, each
 //!    once, what is only there for the change is removed, and the note is emptied.
 //! 7. What lies on another file system than the registry cannot be renamed there. Its temporary files and second
 //!    names are made beside it (`.NAME.new`, `.NAME.old`) and noted, and the note is flushed before they are made.
 //!    The number of the file system decides, and the kernel has the last word: a rename that it refuses as going
 //!    across is undone, and all is done in this way. So it is where there is no room to make the staging place.
 //!
-//! If a step fails, those that were done are taken back, last first, by names alone: nothing is written, so this
+//! If a step fails, those that were done are rolled back, last first, by names alone: nothing is written, so this
 //! works on a full disk too. If even that fails, the steps stay noted, and the next command finishes them.
 //!
 //! The modules `journal.rs` and `carrying.rs` say which flush makes which promise. `tests/crash/cut.rs` counts
@@ -120,7 +120,7 @@ impl Store {
             return Ok(());
         }
         let _rights = Rights::of(self.owner(), self.layout())?;
-        Journal::settle_if_abandoned(self.layout(), &self.roots(), self.owner())
+        Journal::recover_if_abandoned(self.layout(), &self.roots(), self.owner())
     }
 
     pub fn is_changing(&self) -> bool {
@@ -266,7 +266,7 @@ impl Change<'_> {
         self.push_move(Step::Move { from, to });
     }
 
-    /// Puts a directory of the storage root aside, and another one in its place.
+    /// Moves a directory of the storage root to a hidden name, and another one to its place.
     pub fn replace_directory(&mut self, target: PathBuf, next: PathBuf, aside: PathBuf) {
         self.push_move(Step::Replace { target, next, aside });
     }

@@ -56,7 +56,7 @@ use crate::host::process;
 /// The largest note that is read, in bytes.
 const LARGEST_NOTE: u64 = 16 * 1024 * 1024;
 
-/// One step of a change. Each can be repeated after it was done, and taken back as often.
+/// One step of a change. Each can be repeated after it was done, and rolled back as often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Step {
@@ -76,14 +76,14 @@ pub(super) enum Step {
         from: PathBuf,
         to: PathBuf,
     },
-    /// Puts a directory aside, and another one in its place, within one file system. The name of what comes says how
+    /// Moves a directory to a hidden name, and another one to its place, within one file system. The name of what comes says how
     /// far it went: it is gone at the end.
     Replace {
         target: PathBuf,
         next: PathBuf,
         aside: PathBuf,
     },
-    /// Puts a directory of the store's own aside, to be removed with all that is in it.
+    /// Moves a directory of the store's own to a hidden name, to be removed with all that is in it.
     Discard {
         target: PathBuf,
         aside: PathBuf,
@@ -151,7 +151,7 @@ impl Step {
         }
     }
 
-    /// Whether a step that failed may have done a part of what it does, which can be taken back too.
+    /// Whether a step that failed may have done a part of what it does, which can be rolled back too.
     pub(super) fn may_be_half_done(&self) -> bool {
         matches!(self, Self::Replace { .. })
     }
@@ -269,8 +269,8 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Settles what a killed holder left, unless a living one has the lock.
-    pub(super) fn settle_if_abandoned(
+    /// Recovers what a killed holder left, unless a living one has the lock.
+    pub(super) fn recover_if_abandoned(
         layout: &Layout,
         roots: &[PathBuf],
         owner: &Owner,
@@ -451,7 +451,7 @@ pub(super) fn undo(prepared: &[PathBuf], directories: &[PathBuf]) -> bool {
     all
 }
 
-/// Removes a file, or a directory that was put aside; false where it stays.
+/// Removes a file, or a directory that was moved to a hidden name; false where it stays.
 #[expect(clippy::disallowed_methods, reason = "the directory holds only what the store put there")]
 fn discard(path: &Path) -> bool {
     // Who cannot get there has made nothing there either.

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Change, files};
+use crate::domain::plain::json_reason;
 use crate::domain::{Error, Result};
 
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
@@ -16,7 +17,7 @@ pub(super) fn parse<'a, T: Deserialize<'a>>(path: &Path, content: &'a [u8]) -> R
     serde_json::from_slice(content).map_err(|error| Error::Unreadable {
         path: path.to_path_buf(),
         line: Some(error.line()).filter(|&line| line > 0),
-        reason: error.to_string(),
+        reason: json_reason(&error),
     })
 }
 

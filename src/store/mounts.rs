@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Store, files};
+use crate::domain::plain::json_reason;
 use crate::domain::{AppName, Attachment, EntryName, Error, Result};
 
 /// One line of the file. It is written back as it was read unless the attachment was changed.
@@ -72,7 +73,7 @@ impl MountsFile {
             .map(|(index, line)| Line {
                 text: line.to_owned(),
                 number: index + 1,
-                content: serde_json::from_str(line).map_err(|error| reason(&error)),
+                content: serde_json::from_str(line).map_err(|error| json_reason(&error)),
             })
             .collect();
         Ok(Self { path: path.to_path_buf(), lines })
@@ -189,13 +190,4 @@ impl Store {
 /// would be found unreadable, not lost.
 fn encode(attachment: &Attachment) -> String {
     serde_json::to_string(attachment).unwrap_or_else(|error| error.to_string())
-}
-
-/// serde's message without its own line number, which is always 1 here.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.find(" at line ") {
-        Some(at) => format!("{} (column {})", &text[..at], error.column()),
-        None => text,
-    }
 }

@@ -74,7 +74,7 @@ fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Ve
     Ok(Some(document))
 }
 
-/// Remembers which image was built, and by which builder: the next deploy is checked against it.
+/// Notes which image was built, and by which builder: the next deploy is checked against it.
 pub(crate) fn released(arguments: &[String], context: &mut Context) -> Result<()> {
     let (builder, image) = (word(arguments, 0), word(arguments, 2));
     let name = word(arguments, 1);

@@ -125,7 +125,7 @@ pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> 
         }
         let process_type = &asked.process_type;
         if index.is_empty() {
-            aside(context, |context| {
+            on_standard_error(context, |context| {
                 prepare::restart(&app, word(arguments, tag), process_type, context)
             })?;
         }
@@ -231,7 +231,7 @@ fn print(words: &[String], context: &mut Context) {
 }
 
 /// Does something whose words go to standard error.
-fn aside<T>(context: &mut Context, run: impl FnOnce(&mut Context) -> T) -> T {
+fn on_standard_error<T>(context: &mut Context, run: impl FnOnce(&mut Context) -> T) -> T {
     context.out.speak_aside(true);
     let result = run(context);
     context.out.speak_aside(false);
@@ -239,7 +239,7 @@ fn aside<T>(context: &mut Context, run: impl FnOnce(&mut Context) -> T) -> T {
 }
 
 /// The words of the mounts. Where the caller starts a container whatever this says, a mount that cannot be had becomes one
-/// that Docker refuses, and what was checked nowhere is mended first.
+/// that Docker refuses, and what was checked nowhere is repaired first.
 fn words(
     app: &AppName,
     mounts: &[Mounted],
@@ -251,7 +251,7 @@ fn words(
     }
     let policy = context.store.policy()?;
     let mut all = Vec::with_capacity(mounts.len() * 2);
-    aside(context, |context| {
+    on_standard_error(context, |context| {
         for mounted in mounts {
             match words_of_mount(app, mounted, &policy, caller, context) {
                 Ok(words) => all.extend(words),
@@ -281,7 +281,7 @@ fn words_of_mount(
     let storage_type = types::of(entry);
     let has_own_problems = entry.is_typed() || entry.volume_target().has_options;
     if caller != Caller::Stops && has_own_problems {
-        if let Some(finding) = prepare::mend(app, mounted, context) {
+        if let Some(finding) = prepare::repair(app, mounted, context) {
             return Err(Error::refused(finding.line()));
         }
     } else if storage_type.must_be_mounted(entry) || storage_type.place() == Place::File {

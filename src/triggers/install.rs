@@ -19,7 +19,7 @@
 //! Dokku tells a core plugin by `core-plugins` in its real path: `dokku help` lists it among Dokku's own commands,
 //! and `--app` inserts the app. Nothing looks for plugins in `core-plugins` but in its `available` and `enabled`,
 //! and Dokku's package has nothing of the name `dokku-storage` there, so an upgrade takes neither the directory nor
-//! the links away; it only gives the files to Dokku's user, whose they are. Installing Dokku from its source (`make
+//! the links away; it only chowns the files to Dokku's user, whose they are. Installing Dokku from its source (`make
 //! copyfiles`) empties `core-plugins` and makes all links anew, with the core plugin in place: run `install.sh`
 //! again then. Earlier versions had the directory in `/var/lib/dokku/dokku-storage/storage`; it goes once the links
 //! point to the new one and the `install` trigger has run, and comes back into use where that fails.
@@ -52,7 +52,7 @@ const STORAGE: &str = "data/storage";
 /// The group of what only root writes.
 const ROOTS: Option<u32> = Some(0);
 
-/// Makes the store's directories, mends owners, installs the helpers and takes older mounts over.
+/// Makes the store's directories, corrects owners, installs the helpers and takes older mounts over.
 pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
     directories(context)?;
     if is_root() && context.environment.is_dokku() {
@@ -138,7 +138,7 @@ fn keep_mounted(context: &mut Context) {
     }
 }
 
-/// Gives the store's own files to Dokku's user: root-owned ones stopped deploys once.
+/// Chowns the store's own files to Dokku's user: root-owned ones stopped deploys once.
 fn mend_owners(context: &Context) -> Result<()> {
     let Some((uid, gid)) = context.store.owner().get() else {
         return Ok(());

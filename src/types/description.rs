@@ -75,7 +75,7 @@ pub(crate) struct Description {
     pub name: &'static str,
     pub summary: &'static str,
     pub reach: Reach,
-    /// What to mind.
+    /// What to know before it is used.
     pub caveat: &'static str,
     pub options: &'static [Choice],
     /// Whether it takes any other option too, and hands it on.

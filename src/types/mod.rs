@@ -5,14 +5,14 @@
 //! 1. `check_request` compares what was typed with the type's `Description` (options, flags, connector), and names
 //!    what there is, nearest first.
 //! 2. `plan` completes the new entry and refuses what cannot be: nothing is changed yet. It sets `host_path`, which
-//!    `-v` can be given, so that Dokku's own plugin and its schedulers can go on with the entry.
+//!    `-v` takes, so that Dokku's own plugin and its schedulers can go on with the entry.
 //! 3. The entry is registered in `Store::change`; then `create` makes what is outside of the store. If that fails, it
 //!    undoes what it did and the entry is put back. It finds what a killed command left, and takes it or makes it
 //!    anew.
 //! 4. `check_attachment` judges a mount when it is asked for, `words` prints it for Docker.
 //! 5. `problem` says why containers cannot use the entry now. Deploys and restarts, `storage:doctor`,
 //!    `storage:wait`, `storage:info` and `storage:exec` all ask it. `may_pass` marks what is worth waiting for.
-//! 6. `attach` mends what needs nobody: starts what keeps a bucket mounted, attaches an image, makes a volume
+//! 6. `attach` repairs what it can without a person: it starts what keeps a bucket mounted, attaches an image, makes a volume
 //!    without data again. A deploy calls it before it stops.
 //! 7. `removal` says what goes with the entry, before anybody is asked to confirm; `detach` takes down what the
 //!    host holds, before the entry leaves the registry; `remove` removes what is outside, afterwards.
@@ -23,7 +23,7 @@
 //!
 //! A new type is a new file and a line in [`ALL`]. Everything else (`types:list`, refusals, doctor, deploys) asks the
 //! trait. Give it a caveat that a newcomer can act on, requirements with the package that brings them, a bats file
-//! with the real thing, and a row in the README's table.
+//! with the real thing, and a row in `docs/types.md`.
 
 pub(crate) mod cifs;
 mod description;
@@ -79,7 +79,7 @@ pub(crate) trait StorageType: Sync {
     /// Completes a new entry by what was said for its type, and refuses what cannot be. Nothing is changed.
     fn plan(&self, entry: &mut Entry, request: &NewEntry, context: &mut Context) -> Result<()>;
 
-    /// Makes what is behind the entry outside of the store. It may be there already.
+    /// Creates what the entry needs outside of the store. It may be there already.
     /// Fails where it cannot be made; what was made of it is gone again.
     fn create(&self, entry: &Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
         Ok(())
@@ -100,7 +100,7 @@ pub(crate) trait StorageType: Sync {
         false
     }
 
-    /// Whether a Docker volume that holds no data itself is behind the entry: it can be created again at any time.
+    /// Whether the entry is a Docker volume that holds no data itself: it can be created again at any time.
     fn is_created_again(&self) -> bool {
         self.description().file_system.is_some()
     }
@@ -193,7 +193,7 @@ pub(crate) trait StorageType: Sync {
         None
     }
 
-    /// Tries to mend what can be mended without anybody: starts what keeps the entry mounted, makes again what holds no
+    /// Repairs what it can without a person: starts what keeps the entry mounted, makes again what holds no
     /// data.
     fn attach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         if self.is_created_again() {
@@ -202,12 +202,12 @@ pub(crate) trait StorageType: Sync {
         Ok(())
     }
 
-    /// What is to go with the entry; `asked` where `--destroy-host-dir` was given.
+    /// What is to go with the entry; `asked` where `--destroy-host-dir` was typed.
     fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
         refuse_to_remove(entry, "--destroy-host-dir", asked).map(|()| Removal::Outside)
     }
 
-    /// Lets go of what the entry holds on this host before it is destroyed.
+    /// Detaches or unmounts what the entry has on this host before it is destroyed.
     /// Fails where that fails; the entry stays.
     fn detach(&self, entry: &Entry, context: &mut Context) -> Result<()> {
         Ok(())

@@ -74,7 +74,7 @@ impl FileSystem {
             if missing.may_pass {
                 return Some(missing);
             }
-            let remedy = format!("make it again: dokku storage:wait {}", entry.name);
+            let remedy = format!("create it again: dokku storage:wait {}", entry.name);
             return Some(Problem { remedy, ..missing });
         }
         if let Found::Here(present) = volumes::find(&context.environment, entry.shown_source())
@@ -83,14 +83,14 @@ impl FileSystem {
         {
             let name = entry.shown_source();
             let remedy = format!(
-                "have it made again: docker volume rm {name} && dokku storage:wait {}",
+                "to have it created again: docker volume rm {name} && dokku storage:wait {}",
                 entry.name
             );
             return Some(Problem { remedy, ..wrong });
         }
         if let Some(sentence) = unreachable(server, self.port(entry).unwrap_or(self.port)) {
             let remedy = format!(
-                "start the server or mend the way to it, then run: dokku storage:wait {}",
+                "start the server or repair the network to it, then run: dokku storage:wait {}",
                 entry.name
             );
             return Some(Problem { code: "unreachable-server", sentence, remedy, may_pass: true });

@@ -15,7 +15,7 @@ pub(crate) struct Tmpfs;
 /// What the names of the volumes begin with.
 const PREFIX: &str = "tmpfs-";
 
-/// The mode where none is given: everybody may write, and remove only what is one's own.
+/// The mode where none is set: everybody may write, and remove only what is one's own.
 const MODE: &str = "1777";
 
 /// The flags that Docker takes behind `--tmpfs`, and that mean something in a container.

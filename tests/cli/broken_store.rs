@@ -186,3 +186,15 @@ fn an_entry_that_this_host_cannot_mount_is_said() {
     assert_eq!(answer.stdout, "", "{answer:?}");
     assert!(answer.stderr.contains("good") && answer.stderr.contains("nomad"), "{answer:?}");
 }
+
+#[test]
+fn an_entry_that_cannot_be_read_is_told_once() {
+    let mut session = host();
+    session.prepare(&["storage:unmount", "wiki", "good"]);
+    session.prepare(&["storage:destroy", "data", "--force"]);
+    session.host.write("lib/data/storage-registry/entries/good.json", "{");
+    session.run(&["storage:usage"]);
+    session.run(&["storage:usage", "--app", "blog"]);
+    session.run(&["storage:doctor"]);
+    assert_transcript!(session);
+}

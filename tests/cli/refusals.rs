@@ -120,3 +120,55 @@ fn values_of_64_kib() {
     session.run(&["storage:list", &long]);
     assert_transcript!(session);
 }
+
+#[test]
+fn words_that_are_missing() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    for words in [
+        &["storage:wait", ""][..],
+        &["storage:exec", ""],
+        &["storage:move", "", "blog", "wiki"],
+        &["storage:needs:unlink", "blog", ""],
+        &["storage:backups:schedule", "data", ""],
+        &["storage:backups:schedule", "data"],
+        &["storage:backups:forget", ""],
+        &["storage:connectors:info", ""],
+        &["storage:mount", "blog", "/srv/a", "--container-dir", "/a"],
+    ] {
+        session.run(words);
+    }
+    assert_transcript!(session);
+}
+
+#[test]
+fn words_that_are_too_many() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    for words in [
+        &["storage:needs:list", "blog", "more"][..],
+        &["storage:snapshots:list", "data", "more"],
+        &["storage:app:report", "blog", "more"],
+        &["storage:backups:list", "data", "more"],
+        &["storage:backups:ls", "data@latest", "uploads", "more"],
+        &["storage:backups:schedules", "more"],
+        &["storage:backup-schedule-cat", "data", "more"],
+        &["storage:connectors:list", "more"],
+        &["storage:connectors:info", "offsite", "more"],
+        &["storage:backups:list", "nope"],
+    ] {
+        session.run(words);
+    }
+    assert_transcript!(session);
+}
+
+#[test]
+fn a_clone_of_a_name_that_is_taken() {
+    let mut session = Session::dokku(&[]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:create", "copy"]);
+    session.run(&["storage:clone", "data", "copy"]);
+    session.host.make_directory("lib/data/storage/left");
+    session.run(&["storage:clone", "data", "left"]);
+    assert_transcript!(session);
+}

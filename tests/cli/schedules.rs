@@ -47,7 +47,7 @@ fn what_cannot_be_scheduled_is_refused_and_changes_nothing() {
     session.prepare(&["storage:create", "outside", "/srv/outside"]);
     for (line, why) in [
         ("storage:backups:schedule", "name an entry, --app APP, or --all"),
-        ("storage:backups:schedule of-blog --to disk", "does not have five fields"),
+        ("storage:backups:schedule of-blog --to disk", "schedule is missing; write five fields"),
         ("storage:backups:schedule of-blog sometimes --to disk", "hourly, daily, weekly"),
         ("storage:backups:schedule of-blog 0 0 31 2 * --to disk", "never comes"),
         ("storage:backups:schedule of-blog 61 0 * * * --to disk", "\"61\" for the minute"),

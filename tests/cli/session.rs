@@ -59,7 +59,9 @@ impl Session {
         let mut shown = answer.clone();
         if answer.status == 2 && words[0].starts_with("storage:") {
             let help = self.call(&[words[0], "--help"]).run().stderr;
-            if let Some(rest) = answer.stderr.strip_prefix(&help) {
+            if !help.is_empty()
+                && let Some(rest) = answer.stderr.strip_prefix(&help)
+            {
                 shown.stderr = format!("(what {} --help shows)\n{rest}", words[0]);
             }
         }

@@ -81,3 +81,23 @@ fn where_the_store_is() {
     assert_eq!(answer.status, 1, "{answer:?}");
     assert!(answer.stderr.contains("DOKKU_STORAGE_ROOT"), "{answer:?}");
 }
+
+#[test]
+fn what_to_type_is_a_command_of_this_host() {
+    let mut session = Session::standalone();
+    session.run(&["storage:create", "blog-data"]);
+    session.run(&["storage:mount", "blog", "nope", "--container-dir", "/data"]);
+    session.run(&["storage:mount", "blog", "blog-data", "/data"]);
+    session.run(&["storage:mount", "blog", "blog-data:/data"]);
+    session.run(&["storage:destroy", "blog-data", "--destroy-host-dir", "--force"]);
+    session.prepare(&["storage:create", "wiki-data"]);
+    session.prepare(&["storage:mount", "wiki", "wiki-data", "--container-dir", "/wiki"]);
+    std::fs::remove_dir(session.host.path("store/data/storage/wiki-data")).unwrap();
+    session.run(&["storage:doctor", "wiki"]);
+    session.run(&["storage:doctor", "wiki", "--format", "json"]);
+    // What somebody wrote stays as it is.
+    session.run(&["storage:create", "shop-data"]);
+    session.run(&["storage:annotations:set", "shop-data", "note", "dokku storage:list"]);
+    session.run(&["storage:annotations:report", "shop-data"]);
+    assert_transcript!(session);
+}

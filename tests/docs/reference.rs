@@ -42,9 +42,11 @@ pub fn page() -> String {
         let _ = writeln!(text, " See [{}]({}).", place.title, place.target);
         let file = format!("subcommands/{}", row.name);
         // The list of commands has no help of its own.
-        let help = match row.name {
-            "default" => String::new(),
-            _ => host.call(&file).words([name.as_str(), "--help"]).run().stderr,
+        let help = if row.name == "default" {
+            String::new()
+        } else {
+            let answer = host.call(&file).words([name.as_str(), "--help"]).run();
+            answer.stdout + &answer.stderr
         };
         let flags = flags(&help);
         if !flags.is_empty() {

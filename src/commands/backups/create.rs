@@ -11,15 +11,15 @@ use crate::render::Format;
 #[derive(Debug, Args)]
 struct Arguments {
     entry: String,
-    /// --all: every entry that has data on this host, and the plugin's own store
+    /// --all: back up every entry that has data on this host, and the plugin's own store
     all: bool,
-    /// --app: the entries that this app mounts
+    /// --app: back up the entries that this app mounts
     app: Option<String>,
     /// --pause: pause the containers that mount the entry while its data is copied
     pause: bool,
     /// --reread: read every file, also those whose size and time have not changed
     reread: bool,
-    /// --to: connector of the destination; needed where there are several
+    /// --to: connector to back up to (needed if there are several destinations)
     to: Option<String>,
     #[command(flatten)]
     output: Output,

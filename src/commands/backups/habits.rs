@@ -20,7 +20,7 @@ pub(crate) fn auth(words: &[String], context: &mut Context) -> Result<()> {
 /// Prints each schedule, or that of an entry, as the line that a crontab would have for it.
 pub(crate) fn cat(words: &[String], context: &mut Context) -> Result<()> {
     let (words, _) = arguments::without_app(words, context);
-    let (Named { name, .. }, _) = arguments::parse_some::<Named<String>>(words, context)?;
+    let Named { name, .. } = arguments::parse::<Named<String>>(words, context)?;
     let entry = match &*name {
         "" => None,
         name => Some(access::entry(name, context)?.name),
@@ -43,8 +43,9 @@ pub(crate) fn cat(words: &[String], context: &mut Context) -> Result<()> {
         };
         let pause = if schedule.pause { " --pause" } else { "" };
         context.out.line(&format!(
-            "{} dokku storage:backups:create {what} --to {}{pause}",
+            "{} {} storage:backups:create {what} --to {}{pause}",
             schedule.expression.fields(),
+            context.environment.program(),
             schedule.connector
         ));
     }

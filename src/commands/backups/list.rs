@@ -5,7 +5,7 @@ use crate::commands::arguments::{self, Args, Output};
 use crate::context::Context;
 use crate::domain::{EntryName, Result, readable};
 use crate::ops::backups::find::{self, Backup};
-use crate::ops::tell_problems;
+use crate::ops::{access, tell_problems};
 
 #[derive(Debug, Args)]
 struct Arguments {
@@ -19,7 +19,7 @@ struct Arguments {
 /// Lists backups, oldest first. An entry that is gone has its backups still.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (words, _) = arguments::without_app(words, context);
-    let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
     let entry = match &*arguments.entry {
         "" => None,
@@ -28,6 +28,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (from, host) = arguments.place.given();
     let places = find::places(from, context)?;
     let (mut backups, problems) = find::all(&places, entry.as_ref(), context);
+    if let Some(name) = &entry
+        && backups.is_empty()
+        && problems.is_empty()
+    {
+        // A name that nothing has is a mistake.
+        access::entry(name.as_str(), context)?;
+    }
     backups.retain(|backup| host.is_none_or(|host| backup.host == host));
     let headings = ["Backup", "Entry", "Created", "Size", "Files", "To", "Host"];
     context.out.list(format, &backups, (&headings, row), "There are no backups");

@@ -22,7 +22,7 @@ struct Arguments {
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (words, _) = arguments::without_app(words, context);
-    let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;
+    let arguments = arguments::parse::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
     let found = Found::of(&arguments.backup, arguments.place.given(), context)?;
     let inside = browse::ls(&found, &arguments.path, arguments.recursive, context)?;

@@ -28,9 +28,9 @@ use crate::render::Format;
 /// Where a backup is looked for.
 #[derive(Debug, Args)]
 struct Where {
-    /// --from: connector of the destination that has the backup
+    /// --from: connector of the destination to look at (by default all of them)
     from: Option<String>,
-    /// --host: host that made the backup, by default this one
+    /// --host: name of the host that made the backup
     host: Option<String>,
 }
 
@@ -50,9 +50,9 @@ fn destination(name: &str, context: &Context) -> Result<Connector> {
 #[derive(Debug, Args)]
 struct Of {
     words: Vec<String>,
-    /// --all: every entry that has data on this host, and the plugin's own store
+    /// --all: the schedule of every entry that has data on this host, and of the plugin's own store
     all: bool,
-    /// --app: the entries that this app mounts when the time comes
+    /// --app: the schedule of the entries that this app mounts when the time comes
     app: Option<String>,
 }
 

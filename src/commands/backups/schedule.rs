@@ -18,25 +18,25 @@ struct Arguments {
     rules: Rules,
     /// --pause: pause the containers that mount the entry while its data is copied
     pause: bool,
-    /// --ping-url: address to ask for when a run begins (with /start at its end), has ended, or has failed (/fail)
+    /// --ping-url: URL to request when a run ends; with /start behind it when one begins, with /fail when one failed
     ping_url: Option<String>,
-    /// --to: connector of the destination; needed where there are several
+    /// --to: connector to back up to (needed if there are several destinations)
     to: Option<String>,
 }
 
 /// Which backups of each entry are kept; all without a rule.
 #[derive(Debug, Args)]
 struct Rules {
-    /// --keep-last: keep so many of the last backups
+    /// --keep-last: how many of the last backups to keep
     #[arg(long = "keep-last")]
     last: Option<String>,
-    /// --keep-daily: keep the last backup of each of so many days
+    /// --keep-daily: for how many days to keep the last backup of the day
     #[arg(long = "keep-daily")]
     daily: Option<String>,
-    /// --keep-weekly: keep the last backup of each of so many weeks
+    /// --keep-weekly: for how many weeks to keep the last backup of the week
     #[arg(long = "keep-weekly")]
     weekly: Option<String>,
-    /// --keep-monthly: keep the last backup of each of so many months
+    /// --keep-monthly: for how many months to keep the last backup of the month
     #[arg(long = "keep-monthly")]
     monthly: Option<String>,
 }

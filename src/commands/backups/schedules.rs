@@ -8,8 +8,7 @@ use crate::ops::backups::schedules::{Planned, visible};
 use crate::ops::tell_problems;
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (output, _) = arguments::parse_some::<Output>(words, context)?;
-    let format = output.format()?;
+    let format = arguments::parse::<Output>(words, context)?.format()?;
     let (planned, problems) = visible(context)?;
     let zone = clock::zone();
     let shown =

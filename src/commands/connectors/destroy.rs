@@ -1,7 +1,6 @@
 //! `storage:connectors:destroy`: forgets a connector, and its secret.
 
-use super::none_behind;
-use crate::commands::arguments::{self, Force, Named};
+use crate::commands::arguments::{self, Force, Named, no_more_than};
 use crate::context::Context;
 use crate::domain::{ConnectorName, Entry, Result};
 use crate::store::Store;
@@ -10,7 +9,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (Named::<String, Force> { name: typed, flags }, rest) =
         arguments::parse_some(words, context)?;
     let name = super::existing(&typed, context)?.name;
-    none_behind(Some(&typed), &rest)?;
+    no_more_than(&rest, 0)?;
     must_be_unused(&name, &context.store.entries_over(&name)?)?;
     must_not_be_scheduled(&name, &context.store)?;
     flags.or_ask("connector", name.as_str(), context)?;

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::{KEY_FILE, SECRET, none_behind};
-use crate::commands::arguments::{self, Named, Output};
+use super::{KEY_FILE, SECRET};
+use crate::commands::arguments::{self, Named, Output, no_more_than};
 use crate::context::Context;
 use crate::domain::{Connector, Entry, EntryName, Result};
 use crate::ops::tell_problems;
@@ -73,7 +73,7 @@ impl Shown {
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (output, rest) = arguments::parse_some::<Output>(words, context)?;
     super::must_be_allowed(context)?;
-    none_behind(None, &rest)?;
+    no_more_than(&rest, 0)?;
     let format = output.format()?;
     let (connectors, mut problems, entries) = context.store.read_consistently(|store| {
         let (connectors, problems) = store.connectors()?;
@@ -101,7 +101,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
 pub(crate) fn info(words: &[String], context: &mut Context) -> Result<()> {
     let (Named::<String, Output> { name, flags }, rest) = arguments::parse_some(words, context)?;
     let connector = super::existing(&name, context)?;
-    none_behind(Some(&name), &rest)?;
+    no_more_than(&rest, 0)?;
     let format = flags.format()?;
     let Entries { entries, problems } = context.store.entries()?;
     let shown = Shown::of(connector, &entries, context)?;

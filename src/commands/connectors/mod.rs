@@ -30,36 +30,36 @@ const KNOWN_HOSTS_FILE: &str = "--known-hosts-file";
 /// What both commands that write a connector take.
 #[derive(Debug, Default, Args)]
 struct Flags {
-    /// --access-key-id: public part of the key; the secret part is asked for (s3)
+    /// --access-key-id: public part of the access key; the secret part is asked for (s3)
     access_key_id: Option<String>,
-    /// --bucket: bucket for backups (s3)
+    /// --bucket: bucket that holds the backups (s3)
     bucket: Option<String>,
     /// --domain: domain of the user (cifs)
     domain: Option<String>,
-    /// --endpoint: address of the object store, by default Amazon's, or of the server (s3, rest)
+    /// --endpoint: URL of the server; for s3 by default Amazon's (s3, rest)
     endpoint: Option<String>,
-    /// --key-file: file with the key of backups that exist, - for standard input; without it a key is made
+    /// --key-file: file with the key of existing backups, or - for standard input; a new destination gets a new key without it
     key_file: Option<String>,
-    /// --known-hosts-file: file with the server's host keys, - for standard input; without it the server is asked (sftp)
+    /// --known-hosts-file: file with the server's host keys, or - for standard input; the server is asked without it (sftp)
     known_hosts_file: Option<String>,
-    /// --path: directory for backups (sftp, local, rest)
+    /// --path: directory that holds the backups (sftp, local, rest)
     path: Option<String>,
     /// --port: port of the server (sftp)
     port: Option<String>,
-    /// --prefix: directory in the bucket for backups (s3)
+    /// --prefix: directory in the bucket that holds the backups (s3)
     prefix: Option<String>,
-    /// --region: region (s3)
+    /// --region: region of the server (s3)
     region: Option<String>,
-    /// --remote: remote of rclone's configuration and a directory for backups, NAME:PATH (rclone)
+    /// --remote: remote of rclone's configuration, and the directory that holds the backups there, as NAME:PATH (rclone)
     remote: Option<String>,
-    /// --scope: app that may be backed up there by those who see it, a name or a pattern such as web-* (repeatable)
+    /// --scope: app that those who see it may back up there, a name or a pattern such as web-* (repeatable)
     #[arg(action = clap::ArgAction::Append)]
     scope: Option<Vec<String>>,
-    /// --secret-file: file with the secret, - for standard input
+    /// --secret-file: file with the secret, or - for standard input
     secret_file: Option<String>,
     /// --server: name or address of the server (cifs, sftp)
     server: Option<String>,
-    /// --username: user; the password is asked for, or a key pair is made (cifs, rest, sftp)
+    /// --username: user on the server; the password is asked for, or a key pair is made (cifs, rest, sftp)
     username: Option<String>,
 }
 
@@ -101,6 +101,9 @@ impl Flags {
 /// The connector that is named, for a caller who may see it.
 fn existing(name: &str, context: &Context) -> Result<Connector> {
     must_be_allowed(context)?;
+    if name.is_empty() {
+        return Err(context.missing("the name of the connector"));
+    }
     // What is wrong with a name is said before that there is none of it.
     ConnectorName::parse(name)?;
     context.store.existing_connector(name)

@@ -1,4 +1,4 @@
-//! `storage:connectors:set`: changes a connector, its secret among it, and has what is mounted over it follow.
+//! `storage:connectors:set`: changes a connector, its secret among it, and updates what is mounted over it.
 
 use super::parts::{Parts, is_sftp};
 use super::{Flags, SECRET, no_secret_among, none_behind, secret};
@@ -210,7 +210,7 @@ fn follow(connector: &Connector, is_changed: bool, context: &mut Context) -> Res
     }
     if !problems.is_empty() {
         problems.push(refusal!(
-            "connector {name} keeps its values; once that is mended, run the same command again"
+            "connector {name} keeps its values; once that is corrected, run the same command again"
         ));
     }
     tell_problems(&problems, context)

@@ -75,26 +75,26 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     clear_staged(context);
     let wanted = types::directory_spec(&entry, recursive, context)?;
-    let filling = if types::of(&entry).place() == Place::File {
+    let file = if types::of(&entry).place() == Place::File {
         let is_registered = existing.is_some();
         Some(StagedFile::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)
     } else {
         None
     };
     Places::must_suit_scope(&entry, context)?;
-    let (entry, before) = register(entry, &wanted, filling.as_ref(), context)?;
+    let (entry, before) = register(entry, &wanted, file.as_ref(), context)?;
     if before.is_some() {
         context.out.headline_unless_quiet(&format!(
             "Storage entry {} already exists, leaving in place",
             entry.name
         ));
     }
-    if filling.as_ref().is_some_and(StagedFile::is_new) {
+    if file.as_ref().is_some_and(StagedFile::is_new) {
         context.out.detail(&format!("Created {}", entry.shown_source()));
     }
     let made = finish(&entry, &request, &wanted, context);
     if let Err(error) = made {
-        roll_back(&entry, before.as_ref(), &wanted, filling.as_ref(), context)?;
+        roll_back(&entry, before.as_ref(), &wanted, file.as_ref(), context)?;
         return Err(error);
     }
     if let (Some(Source::Volume(volume)), true) = (&entry.host_path, !entry.is_typed()) {
@@ -165,7 +165,7 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
 fn register(
     entry: Entry,
     wanted: &DirectorySpec,
-    filling: Option<&StagedFile>,
+    file: Option<&StagedFile>,
     context: &Context,
 ) -> Result<(Entry, Option<Entry>)> {
     context.store.change(|change| {
@@ -185,8 +185,8 @@ fn register(
             Places::registered(change.store())?.must_be_in_scope_of(&entry)?;
         }
         wanted.prepare(&entry, change);
-        if let Some(filling) = filling {
-            filling.put(change)?;
+        if let Some(file) = file {
+            file.put(change)?;
         }
         if before.as_ref() != Some(&entry) {
             change.write_entry(&entry)?;
@@ -221,7 +221,7 @@ fn roll_back(
     entry: &Entry,
     before: Option<&Entry>,
     wanted: &DirectorySpec,
-    filling: Option<&StagedFile>,
+    file: Option<&StagedFile>,
     context: &Context,
 ) -> Result<()> {
     let taken = context.store.change(|change| {
@@ -233,8 +233,8 @@ fn roll_back(
             Some(before) => change.write_entry(before)?,
             None => change.remove_entry(&entry.name),
         }
-        if let Some(filling) = filling {
-            filling.roll_back(change);
+        if let Some(file) = file {
+            file.roll_back(change);
         }
         Ok(true)
     })?;

@@ -187,7 +187,7 @@ fn request(type_name: &str, typed: Option<&str>, arguments: &Arguments) -> Resul
     Ok(request)
 }
 
-/// What a directory is to be filled from, or a file from a snapshot; any other content of a file is read by itself.
+/// What a directory is to be populated from, or a file from a snapshot; any other content of a file is read by itself.
 pub(super) fn filled_from(
     from: &str,
     entry: &Entry,

@@ -7,7 +7,7 @@ use crate::ops::reach::Reach;
 use crate::ops::{access, apps, tell_problems};
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (Named::<String, Output> { name, flags }, _) = arguments::parse_some(words, context)?;
+    let Named::<String, Output> { name, flags } = arguments::parse(words, context)?;
     let format = flags.format()?;
     let entries = match &*name {
         "" => touchable(context)?,

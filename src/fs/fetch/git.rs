@@ -31,7 +31,7 @@ const SETTINGS: [&str; 8] = [
     "gc.auto=0",
 ];
 
-/// Fills the directory `name` directly below `root`, which belongs to `ids` and nobody else may enter, with what is in the
+/// Populates the directory `name` directly below `root`, which belongs to `ids` and nobody else may enter, with what is in the
 /// repository; its history stays away. Returns the commit.
 /// Where that fails, what was fetched stays, for the caller to remove.
 pub(crate) fn fetch(

@@ -148,7 +148,7 @@ fn place_in(
     let copied = if source.by_file_system && subvolume::snapshot(&source.directory, root, hidden) {
         Copied { made: Made::Btrfs, ..Copied::default() }
     } else {
-        fill(root, source, hidden, progress)?
+        populate(root, source, hidden, progress)?
     };
     // A name that survives a power cut must not lead to files that do not.
     syncfs(root)?;
@@ -191,7 +191,7 @@ pub(crate) fn take_within(
 /// How a copy is called until it is whole, where nobody else can look.
 const UNFINISHED: &str = "unfinished";
 
-fn fill(
+fn populate(
     root: &OwnedFd,
     source: Source,
     hidden: &str,

@@ -1,4 +1,4 @@
-//! One regular file directly below a root: given to somebody, read, copied and removed.
+//! One regular file directly below a root: chowned, read, copied and removed.
 //!
 //! Nothing else is ever touched: no link, no device, no pipe, nothing that is mounted there, and no file that has other
 //! names, which may be in places where somebody else looks after it.
@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use crate::domain::{Error, Result};
 use crate::fs::tree::{BENEATH, Copied, copy, open_below, open_without_links};
 
-/// The permissions that a file may be given. Who fills a file must not choose as whom it runs.
+/// The permissions that a file may have. Who writes a file must not choose as whom it runs.
 pub(crate) const FILE_MODES: u32 = 0o777;
 
 /// How a file is opened to read it; a pipe in its place is not waited for.

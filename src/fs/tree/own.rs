@@ -31,7 +31,7 @@ pub(crate) enum Depth {
 pub(crate) struct Owned {
     /// How many files and directories were looked at.
     pub seen: u64,
-    /// How many were given to the new owner.
+    /// How many got the new owner.
     pub changed: u64,
     /// How many were left alone: device files, other file systems, and files that are linked from outside the tree.
     pub left_alone: u64,
@@ -52,7 +52,7 @@ impl Owned {
     }
 }
 
-/// Gives a directory, or the whole tree, to a uid and a gid. Where something cannot be changed, all else is.
+/// Changes the owner of a directory, or of the whole tree, to a uid and a gid. Where something cannot be changed, all else is.
 ///
 /// Left alone are device files, what is mounted in the tree, and files that have hard links which are not
 /// in the tree: whoever can link a file into it must not come to own that file. The kernel takes set-uid and
@@ -90,7 +90,7 @@ pub(crate) fn own(
                 let mut owns = walk(directory.into(), &change)?;
                 // Last: where it has the owner that is noted, all that is in it has.
                 let mut own = Own::default();
-                change.give(&top, &stat, &mut own)?;
+                change.chown(&top, &stat, &mut own)?;
                 owns.push(own);
                 if owns.iter().any(|own| own.owned.changed > 0) {
                     syncfs(&top)?;
@@ -159,10 +159,10 @@ impl Change<'_> {
         if self.was_changed(&stat) {
             self.was_moved.store(true, Ordering::SeqCst);
         }
-        if self.top == Some(identity(&stat)) { Ok(()) } else { self.give(directory, &stat, own) }
+        if self.top == Some(identity(&stat)) { Ok(()) } else { self.chown(directory, &stat, own) }
     }
 
-    fn give(&self, directory: &OwnedFd, stat: &Statx, own: &mut Own) -> io::Result<()> {
+    fn chown(&self, directory: &OwnedFd, stat: &Statx, own: &mut Own) -> io::Result<()> {
         if !self.is_right(stat) {
             fchown(directory, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))?;
             own.owned.changed += 1;
@@ -170,7 +170,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Whether a file can be given away: this is its last name, and none can have been counted twice.
+    /// Whether the owner of a file can be changed: this is its last name, and none can have been counted twice.
     fn is_whole(&self, stat: &Statx, own: &mut Own) -> bool {
         if stat.stx_nlink < 2 {
             return true;

@@ -1,4 +1,4 @@
-//! Filling a directory with the members of an archive from anywhere: all that is made is made beneath the directory, through
+//! Populating a directory with the members of an archive from anywhere: all that is made is made beneath the directory, through
 //! no link, and what could reach out of it or have rights of its own is refused.
 
 use std::ffi::{CString, OsStr};
@@ -28,7 +28,7 @@ const DEEPEST: usize = 256;
 /// How many bytes are copied at once.
 const AT_ONCE: usize = 64 * 1024;
 
-/// A directory that is being filled.
+/// A directory that is being populated.
 pub(crate) struct Unpacking {
     top: OwnedFd,
     /// Whether a symbolic link may lead out.
@@ -54,7 +54,7 @@ pub(crate) struct Attributes {
     pub restored: Option<Restored>,
 }
 
-/// What only root can give a member. A directory keeps its set-gid and sticky bits, too.
+/// What only root can set on a member. A directory keeps its set-gid and sticky bits, too.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Restored {
     pub uid: u32,

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::{PROPERTIES, Parts, is_within, place};
 use crate::context::Context;
+use crate::domain::plain::json_reason;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Mode, Result, SCHEMA_VERSION, Source, recipe,
 };
@@ -140,7 +141,8 @@ fn entries(directory: &Path, context: &Context) -> Result<BTreeMap<EntryName, En
         };
         let name = EntryName::parse(name).map_err(|why| refused(&path, why))?;
         let text = content(&path)?.unwrap_or_default();
-        let entry: Entry = serde_json::from_str(&text).map_err(|why| refused(&path, why))?;
+        let entry: Entry =
+            serde_json::from_str(&text).map_err(|why| refused(&path, json_reason(&why)))?;
         if entry.name != name {
             return Err(refused(&path, format!("it is the entry {:?}", entry.name.as_str())));
         }
@@ -248,7 +250,9 @@ fn unpack(
 /// Refuses an archive with symbolic links that lead out and are not listed beside it.
 fn must_be_declared(archive: &mut File, path: &Path, list: &Path) -> Result<()> {
     let declared: Vec<archive::Link> = match content(list)? {
-        Some(text) => serde_json::from_str(&text).map_err(|why| refused(list, why))?,
+        Some(text) => {
+            serde_json::from_str(&text).map_err(|why| refused(list, json_reason(&why)))?
+        }
         None => Vec::new(),
     };
     let declared: HashSet<archive::Link> = declared.into_iter().collect();

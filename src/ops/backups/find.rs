@@ -195,6 +195,9 @@ impl Found {
         place: (Option<&str>, Option<&str>),
         context: &Context,
     ) -> Result<Self> {
+        if text.is_empty() {
+            return Err(context.missing("the backup"));
+        }
         Self::of_reference(&BackupReference::parse(text)?, place, context)
     }
 

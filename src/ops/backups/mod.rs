@@ -14,7 +14,7 @@
 //! A restore puts the data under a hidden name, looks through it (`src/storage/backing_up.rs`), and makes it a new entry, or
 //! puts it in an entry's place as a snapshot is put there.
 //!
-//! What this host remembers of its backups is in `src/store/backups.rs`; a restore needs none of it.
+//! What this host has noted of its backups is in `src/store/backups.rs`; a restore needs none of it.
 
 pub(crate) mod browse;
 pub(crate) mod create;

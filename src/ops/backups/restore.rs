@@ -97,7 +97,7 @@ pub(super) fn as_it_is(entry: &Entry) -> Entry {
     Entry { chown: None, mode: None, ..entry.clone() }
 }
 
-/// Populates a new entry with a backup; what `wants` says of owner and mode is given to the data.
+/// Populates a new entry with a backup; what `wants` says of owner and mode is set on the data.
 pub(super) fn into_new(
     found: &Found,
     document: &BackupDocument,

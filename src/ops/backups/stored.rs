@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
+use crate::domain::plain::json_reason;
 use crate::domain::{AppName, Entry, EntryName, Error, Result, SCHEMA_VERSION};
 use crate::ops::backups::find::{self, Backup, Found};
 use crate::ops::backups::restore;
@@ -201,7 +202,7 @@ fn entries(directory: &Path) -> Result<Vec<Entry>> {
         let path = directory.join(&name);
         let content = files::read(&path)?.unwrap_or_default();
         let entry: Entry = serde_json::from_slice(&content)
-            .map_err(|error| Error::unreadable(&path, error.to_string()))?;
+            .map_err(|error| Error::unreadable(&path, json_reason(&error)))?;
         refuse_if!(
             entry.schema_version > SCHEMA_VERSION,
             "storage entry \"{}\" of the backup was written by a newer version of this plugin; install that one first",

@@ -41,15 +41,15 @@ pub(super) fn create(entry: &Entry, hidden: &str, context: &mut Context) -> Resu
         labels: crate::domain::Options::new(),
     };
     volumes::make(&context.environment, name, &volume)?;
-    let filled = fill(entry, hidden, context);
-    if let Err(error) = filled {
+    let populated = populate(entry, hidden, context);
+    if let Err(error) = populated {
         volumes::remove(&context.environment, name)?;
         return Err(error);
     }
     types::of(entry).create(entry, &NewEntry::default(), context)
 }
 
-fn fill(entry: &Entry, hidden: &str, context: &mut Context) -> Result<()> {
+fn populate(entry: &Entry, hidden: &str, context: &mut Context) -> Result<()> {
     context.out.flush()?;
     progress::of_files("restored", |seen| {
         StorageRoot::of(context).fill_volume(hidden, entry.shown_source(), seen)

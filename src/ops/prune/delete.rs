@@ -56,7 +56,7 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
             change.move_directory(path.clone(), staged.path());
             return Ok(None);
         }
-        let trashed = trash::leaving(&unused.name, None, caller.clone(), change.store())?;
+        let trashed = trash::planned(&unused.name, None, caller.clone(), change.store())?;
         change.move_to_trash(&trashed, path.clone())?;
         Ok(Some(trashed.id))
     })?;
@@ -84,7 +84,7 @@ fn must_be_nobodys(path: &Path, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Removes what is aside; where that fails, what is left of it gets its name back.
+/// Removes what is staged; where that fails, what is left of it gets its name back.
 fn remove_staged(staged: &Staged, path: &Path, context: &Context) -> Result<()> {
     let removed = staged.remove();
     if removed.is_err() {
