@@ -154,7 +154,7 @@ fn must_not_share_unseen(
         |entry: &Entry| entry.paths().iter().any(|path| !RealPath::of(Path::new(path)).is_known());
     let others = if entry.exclusive {
         context.store.entries()?.entries
-    } else if attachment.is_readonly() {
+    } else if attachment.is_readonly() || !is_closed(entry) {
         return Ok(());
     } else {
         context.store.entries_mentioning(&["exclusive"])?
