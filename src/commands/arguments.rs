@@ -410,7 +410,13 @@ fn reason(error: &clap::Error, words: &[String], kind: Kind) -> String {
         }
         ErrorKind::ValueValidation => {
             let flag = flag.split('[').next().unwrap_or_default();
-            format!("invalid argument {value:?} for \"{flag}\" flag: it can be true or false")
+            let why = if kind == Kind::Subcommand {
+                // Dokku's own words.
+                format!("strconv.ParseBool: parsing {value:?}: invalid syntax")
+            } else {
+                "it can be true or false".to_owned()
+            };
+            format!("invalid argument {value:?} for \"{flag}\" flag: {why}")
         }
         _ => error.to_string().lines().next().unwrap_or_default().to_owned(),
     }
