@@ -135,7 +135,7 @@ absolute {"entry_name":"$APP-one","container_path":"x"}
 subpath {"entry_name":"$APP-one","container_path":"/x","subpath":"../../etc"}
 dinner {"entry_name":"$APP-one","container_path":"/x","phases":["dinner"]}
 phase {"entry_name":"$APP-one","container_path":"/x","phases":[]}
-boolean {"entry_name":"$APP-one","container_path":"/x","readonly":"yes"}
+where {"entry_name":"$APP-one","container_path":"/x","readonly":"yes"}
 contradict {"entry_name":"$APP-one","container_path":"/x","readonly":true,"volume_options":"rw"}
 chown {"entry_name":"$APP-one","container_path":"/x","volume_chown":"nobody-at-all"}
 BAD
