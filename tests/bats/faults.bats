@@ -273,9 +273,9 @@ END
   writes_between storage:snapshots:restore "$DATA" one
   grep -q token "$HOST/tokens"
   grep -q refused "$HOST/tokens"
-  for token in $(grep token "$HOST/tokens"); do
-    grep -rqsxF "$token" "$ROOT" || fail "$token was flushed and is nowhere" "$(cat "$HOST/tokens")"
-  done
+  while read -r token; do
+    [ "$token" = refused ] || grep -rqsxF "$token" "$ROOT" || fail "$token was flushed and is nowhere" "$(cat "$HOST/tokens")"
+  done <"$HOST/tokens"
   dokku storage:wait "$DATA"
   echo more >"$ROOT/$DATA/more"
 }

@@ -282,5 +282,5 @@ wait_for() {
   assert_has "storage entry \"$DATA\" is restored from snapshot good, but containers were started meanwhile and may still use what was there: "
   # What it writes is kept.
   inside "$APP" web sh -c 'echo late >/data/late'
-  [ -e "$ROOT/.snapshot-$DATA@before-restore-"*/late ] || fail "what the container wrote is nowhere"
+  assert_equal late "$(cat "$ROOT/.snapshot-$DATA@before-restore-"*/late)"
 }
