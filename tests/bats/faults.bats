@@ -274,7 +274,7 @@ END
   grep -q token "$HOST/tokens"
   grep -q refused "$HOST/tokens"
   while read -r token; do
-    [ "$token" = refused ] || grep -rqsxF "$token" "$ROOT" || fail "$token was flushed and is nowhere" "$(cat "$HOST/tokens")"
+    [ "$token" = refused ] || grep -rqsxF "$token" "$ROOT" || fail "$token was flushed and is nowhere"
   done <"$HOST/tokens"
   dokku storage:wait "$DATA"
   echo more >"$ROOT/$DATA/more"
