@@ -12,7 +12,7 @@
 //! compared with what we have open. An image is made under another name and renamed when its file system is whole.
 //! The loop device goes with its last mount. Root makes the file system before the first mount; the owner and mode
 //! of its top are the entry's. Before an image is attached that no loop device has, `e2fsck -p` replays the journal
-//! and checks what did not end cleanly; what it cannot mend is not attached. Growing is `set_len`,
+//! and checks what did not end cleanly; what it cannot repair is not attached. Growing is `set_len`,
 //! `losetup --set-capacity`, `resize2fs`, then the entry; cut off in between, the same command finishes it. An image
 //! is never made shorter than the file system in it says. Where root may not resize what is mounted, it is detached
 //! for that, if nothing uses it.
@@ -158,7 +158,7 @@ impl Image {
     pub(crate) fn make(&self, size: ByteSize, preallocate: bool, owner: (u32, u32)) -> Result<()> {
         let unfinished = self.unfinished()?;
         unfinished.remove()?;
-        let made = unfinished.fill(size, preallocate, owner).and_then(|()| {
+        let made = unfinished.format(size, preallocate, owner).and_then(|()| {
             let renamed = rustix::fs::renameat_with(
                 &self.directory,
                 &unfinished.name,
@@ -183,7 +183,7 @@ impl Image {
         })
     }
 
-    fn fill(&self, size: ByteSize, preallocate: bool, (uid, gid): (u32, u32)) -> Result<()> {
+    fn format(&self, size: ByteSize, preallocate: bool, (uid, gid): (u32, u32)) -> Result<()> {
         let create = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let file = self.open(create).map_err(Error::system("create", &self.shown))?;
         file.set_len(size.bytes()).map_err(Error::system("create", &self.shown))?;
@@ -268,7 +268,7 @@ impl Image {
     pub(crate) fn attach(&self, storage: &Path, name: &str) -> Result<()> {
         let target = storage.join(name);
         let file = self.open_own()?;
-        self.check_and_mend(&file, name)?;
+        self.check_and_repair(&file, name)?;
         let device = self.loop_device(&file)?;
         let attached = mount(&device).and_then(|mount| {
             let top = rustix::fs::openat(&mount, ".", OFlags::RDONLY, Mode::empty())?;
@@ -323,8 +323,8 @@ impl Image {
     }
 
     /// Replays the journal of a file system that is not mounted, and checks one that did not end cleanly. Refused is what
-    /// e2fsck does not mend by itself (e2fsck(8), `-p`).
-    fn check_and_mend(&self, file: &File, name: &str) -> Result<()> {
+    /// e2fsck does not repair by itself (e2fsck(8), `-p`).
+    fn check_and_repair(&self, file: &File, name: &str) -> Result<()> {
         self.end_devices(file)?;
         if !self.devices(file)?.is_empty() {
             // It is mounted somewhere.
@@ -340,14 +340,14 @@ impl Image {
         let said = said.split_once(": ").map_or(said, |(_, what)| what);
         let shown = self.shown.display();
         Err(refusal!(
-            "the file system in {shown} is damaged (e2fsck: {said}){AND}mend it as root: e2fsck -f {shown}, then: dokku storage:wait {}",
+            "the file system in {shown} is damaged (e2fsck: {said}){AND}repair it as root: e2fsck -f {shown}, then: dokku storage:wait {}",
             name.trim_start_matches(STAGED)
         ))
     }
 
     /// Why it cannot be attached, and what to do, as two lines; nothing where it can, or where nobody knows.
     pub(crate) fn state(&self, name: &str) -> String {
-        let checked = self.open_own().and_then(|file| self.check_and_mend(&file, name));
+        let checked = self.open_own().and_then(|file| self.check_and_repair(&file, name));
         checked.err().map(|error| error.to_string().replacen(AND, "\n", 1)).unwrap_or_default()
     }
 

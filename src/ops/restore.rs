@@ -153,7 +153,7 @@ fn before(entry: &Entry, store: &Store) -> Result<Snapshot> {
     Ok(Snapshot::new(entry.name.clone(), name, created, Made::Moved))
 }
 
-/// Puts the copy in the entry's place, and what was there aside as a snapshot, in one step; false where nothing was there.
+/// Puts the copy in the entry's place, and makes what was there a snapshot, in one step; false where nothing was there.
 fn replace_directory(
     entry: &Entry,
     by: &Replacement<'_>,
@@ -190,8 +190,8 @@ fn replace_image(
     staged: &Staged,
     context: &mut Context,
 ) -> Result<bool> {
-    let aside = Staged::new(entry.name.as_str(), context)?;
-    let copied = match hold_and_copy(entry, &aside, context) {
+    let kept = Staged::new(entry.name.as_str(), context)?;
+    let copied = match hold_and_copy(entry, &kept, context) {
         Ok(copied) => copied,
         Err(error) => return Err(attached_again(entry, error, context)),
     };
@@ -202,7 +202,7 @@ fn replace_image(
         by.must_be_there(entry, change.store())?;
         must_be_free(&entry.name, &before.name, change.store())?;
         let layout = change.store().layout().clone();
-        change.move_directory(aside.path(), layout.snapshot_directory(&entry.name, &before.name));
+        change.move_directory(kept.path(), layout.snapshot_directory(&entry.name, &before.name));
         change.write_snapshot(before)
     });
     noted.map_err(|error| attached_again(entry, error, context))?;
@@ -215,9 +215,9 @@ fn replace_image(
 }
 
 /// Copies what is there, which is not attached afterwards.
-fn hold_and_copy(entry: &Entry, aside: &Staged, context: &mut Context) -> Result<Copied> {
+fn hold_and_copy(entry: &Entry, kept: &Staged, context: &mut Context) -> Result<Copied> {
     sized::hold(entry, context)?;
-    let copied = root::copy(entry.name.as_str(), aside.name(), context)?;
+    let copied = root::copy(entry.name.as_str(), kept.name(), context)?;
     sized::close(entry, context)?;
     Ok(copied)
 }
@@ -230,7 +230,7 @@ fn attached_again(entry: &Entry, error: Error, context: &Context) -> Error {
     }
 }
 
-/// Refuses where a running container has the entry mounted: it would go on with the data that is put aside. False where
+/// Refuses where a running container has the entry mounted: it would go on with the data that was replaced. False where
 /// Docker does not answer.
 fn must_be_unused(entry: &Entry, context: &Context) -> Result<bool> {
     let Some(containers) = containers_with(entry, context) else {

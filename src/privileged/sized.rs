@@ -27,12 +27,12 @@ struct Subject {
 /// `size-storage-dir NAME WORD…`, one at a time for each name:
 ///
 /// - `new HIDDEN SIZE [--preallocate]` makes a hidden directory of NAME's hold SIZE, empty; `close HIDDEN` flushes what was
-///   written to it and detaches it; `adopt HIDDEN` makes it what is behind NAME, which has nothing yet; `replace HIDDEN` puts it
+///   written to it and detaches it; `adopt HIDDEN` makes it the image of NAME, which has nothing yet; `replace HIDDEN` puts it
 ///   in the place of what NAME has, which is under the hidden name then; `limit HIDDEN SIZE` bounds a hidden subvolume.
 /// - `hold` makes the file system of NAME read-only, `close NAME` detaches it, and both refuse where that is used; `attach`
 ///   undoes them.
 /// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size.
-/// - `grow SIZE [--preallocate]`, `attach`, `detach` work on what is behind NAME; `state` says why it cannot be attached, and what to do.
+/// - `grow SIZE [--preallocate]`, `attach`, `detach` work on the image of NAME; `state` says why it cannot be attached, and what to do.
 /// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
 ///   `drop` ends the image's name NAME where it has another.
 pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
@@ -130,7 +130,7 @@ impl Subject {
         refuse!("{text:?} is not the name of a directory that is staged for {}", self.name)
     }
 
-    /// Makes a hidden directory, which is there and empty, hold this much. Only root can enter it until it is filled.
+    /// Makes a hidden directory, which is there and empty, hold this much. Only root can enter it until it is populated.
     fn new_hidden(&self, hidden: &str, size: ByteSize, preallocate: bool) -> Result<()> {
         if image::is_btrfs(&self.storage) {
             return subvolume::make(&self.storage, hidden, size, (0, 0));
@@ -191,7 +191,7 @@ impl Subject {
         refuse!("the image {} is gone, and the data with it", lost.path().display())
     }
 
-    /// Keeps others from what is behind the name while this helper works on it, also where its command was killed: commands
+    /// Keeps others from the image while this helper works on it, also where its command was killed: commands
     /// see by it that somebody is at work. None where somebody is and this one `is_question`, which need not be answered.
     fn lock(&self, is_question: bool) -> Result<Option<File>> {
         let RuntimePaths { directory, work, .. } = RuntimePaths::of(&self.storage, self.name());
@@ -237,7 +237,7 @@ impl Subject {
         tree::set_immutable(&self.storage, self.name(), true);
         let image = self.image(self.name())?;
         image.attach(&self.storage, self.name())?;
-        // It was filled under another.
+        // It was populated under another.
         image.drop_other_names()?;
         if systemd::is_in_charge() {
             systemd::attach_at_boot(&self.name)?;

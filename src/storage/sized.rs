@@ -113,7 +113,7 @@ pub(crate) fn has_kept_image(entry: &Entry, size: ByteSize, context: &Context) -
     Ok(!StorageRoot::of(context).asked(HELPER, &words)?.is_empty())
 }
 
-/// Attaches what is behind an entry that is new, or was restored.
+/// Attaches the file system of an entry that is new, or was restored.
 /// Fails where that fails; its directory is as any other then.
 pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
     let Some(size) = size(entry) else {
@@ -195,7 +195,7 @@ fn ask(entry: &Entry, words: &[&str], context: &Context) -> Result<()> {
     StorageRoot::of(context).as_root(HELPER, &words)
 }
 
-/// Whether what is behind an entry is in its place. A subvolume always is.
+/// Whether an entry's file system is attached. A subvolume always is.
 fn is_attached(entry: &Entry, context: &Context) -> bool {
     let path = Path::new(entry.shown_source());
     if image::is_btrfs(existing(context)) {

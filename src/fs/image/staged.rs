@@ -1,4 +1,4 @@
-//! Images that are filled before an entry has them: under a hidden name, attached at a hidden directory of the storage
+//! Images that are populated before an entry has them: under a hidden name, attached at a hidden directory of the storage
 //! root, and put in the entry's place once they are whole.
 //!
 //! (`src/storage/snapshots.rs`.) What leaves an entry goes the same way back: it gets the hidden name, or the trash's,
@@ -126,7 +126,7 @@ impl Image {
     }
 }
 
-/// Removes the image that has a hidden name, and detaches it: it was being filled, or left its entry. Another name of it stays
+/// Removes the image that has a hidden name, and detaches it: it was being populated, or left its entry. Another name of it stays
 /// where that is an entry's or the trash's. Where there is none, nothing is done.
 pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
     if !hidden.starts_with(STAGED) || !layout.root().join(directory(layout)).exists() {

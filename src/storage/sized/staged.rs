@@ -1,4 +1,4 @@
-//! What is behind an entry with a size, populated under a hidden name before the entry has it.
+//! The data of an entry with a size, populated under a hidden name before the entry has it.
 
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Error, Made, Result, readable};
@@ -78,7 +78,7 @@ pub(crate) fn close(entry: &Entry, hidden: &str, context: &Context) -> Result<()
     ask(entry, &["close", hidden], context)
 }
 
-/// Makes what was populated what is behind a new entry, which is registered afterwards.
+/// Makes what was populated the data of a new entry, which is registered afterwards.
 pub(crate) fn adopt(entry: &Entry, hidden: &str, context: &Context) -> Result<()> {
     ask(entry, &["adopt", hidden], context)
 }
