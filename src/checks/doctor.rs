@@ -5,7 +5,7 @@ use crate::checks::{
 };
 use crate::context::Context;
 use crate::docker::{Container, containers};
-use crate::domain::{AppName, Finding, Phase, Result};
+use crate::domain::{AppName, EntryName, Finding, Phase, Result};
 use crate::ops::report::{every_app, visible};
 use crate::ops::{apps, needs};
 use crate::store::{EntryCache, Mounts};
@@ -25,6 +25,11 @@ pub(crate) fn everything(context: &Context) -> Result<Vec<Finding>> {
     if !apps::are_restricted(&context.environment) {
         findings.extend(store::unreferred(&entries, &all, context)?);
         findings.extend(noted::findings(&entries.entries, context));
+        let is_mounted = |name: &EntryName| {
+            all.iter().any(|(_, mounts)| mounts.mounted.iter().any(|m| m.entry.name == *name))
+        };
+        let unmounted = entries.entries.iter().filter(|entry| !is_mounted(&entry.name));
+        findings.extend(unmounted.filter_map(|entry| sources::unusable_alone(entry, context)));
         findings.extend(backups::of_entries(&entries.entries, context));
         findings.extend(backups::of_host(context));
     }

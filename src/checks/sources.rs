@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::docker::Container;
 use crate::docker::containers::Mount;
 use crate::domain::{
-    AppName, Fault, Finding, Policy, Severity, Source, VolumeName, VolumeOptions, quoted,
+    AppName, Entry, Fault, Finding, Policy, Severity, Source, VolumeName, VolumeOptions, quoted,
 };
 use crate::fs::look::{FileKind, Looked};
 use crate::fs::{missing_target, overlap};
@@ -279,6 +279,17 @@ pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> O
     let problem = types::of(entry).problem(entry, context)?;
     let rest = format!(", but {}", problem.sentence);
     Some(finding(problem.code, app, mounted, &rest, problem.remedy).at(entry.shown_source()))
+}
+
+/// The same of an entry that no app mounts, where it has a file system that is to be attached.
+pub(crate) fn unusable_alone(entry: &Entry, context: &Context) -> Option<Finding> {
+    if !entry.is_docker_local() || !types::of(entry).must_be_mounted(entry) {
+        return None;
+    }
+    let problem = types::of(entry).problem(entry, context)?;
+    let sentence = format!("storage entry \"{}\" is not ready: {}", entry.name, problem.sentence);
+    let finding = Finding::new(problem.code, Severity::Note, sentence, problem.remedy);
+    Some(finding.of_entry(&entry.name).at(entry.shown_source()))
 }
 
 /// From inside a container only Dokku's own directories are the host's; nothing is known of the others.

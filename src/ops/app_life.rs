@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::context::Context;
-use crate::domain::{AppName, Entry, EntryName, Error, Result, Subject};
+use crate::domain::{AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Subject};
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::ops::{auto_volumes, crontab};
-use crate::store::{Change, files};
+use crate::store::{Change, Store, files};
 
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
 /// where no other app mounts them.
@@ -65,6 +65,29 @@ fn in_hooks(old: &AppName, new: Option<&AppName>, change: &mut Change<'_>) -> Re
     Ok(())
 }
 
+/// Refuses to give an app what another one has where it has something of its own, which that would replace. Dokku asks for it
+/// also where there is such an app, which whoever asked cannot see.
+pub(crate) fn must_have_nothing(new: &AppName, from: &AppName, store: &Store) -> Result<()> {
+    let (own, theirs) = (store.mounts_file(new)?, store.mounts_file(from)?);
+    let is_theirs = |own: &Attachment| theirs.attachments().any(|other| other == own);
+    let decided = |app: &AppName| {
+        let mut settings = store.app_settings(app)?;
+        settings.image.clear();
+        settings.builder.clear();
+        Ok::<_, Error>((settings, store.needs(app)?))
+    };
+    let nothing = (AppSettings::default(), Vec::new());
+    let has_decided = decided(new)?;
+    let has_own = own.problem().is_some()
+        || own.attachments().any(|own| !is_theirs(own))
+        || (has_decided != nothing && has_decided != decided(from)?);
+    refuse_if!(
+        has_own,
+        "{new} has storage of its own, which is not replaced; choose another name for the app"
+    );
+    Ok(())
+}
+
 /// Moves what the store has of an app to its new name.
 pub(crate) fn rename(old: &AppName, new: &AppName, context: &Context) -> Result<()> {
     let layout = context.store.layout().clone();
@@ -79,6 +102,7 @@ pub(crate) fn rename(old: &AppName, new: &AppName, context: &Context) -> Result<
         return Ok(());
     }
     context.store.change(|change| {
+        must_have_nothing(new, old, change.store())?;
         change.rename_sharing_from(old, new)?;
         if let Some(schedule) = schedule {
             change.rename_schedule(schedule, new)?;

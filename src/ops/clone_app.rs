@@ -8,6 +8,7 @@ use crate::domain::{
     mounted_source,
 };
 use crate::host::plugn;
+use crate::ops::app_life::must_have_nothing;
 use crate::ops::unmount::{self, legacy_entries};
 use crate::storage::{EntryLock, Place, Staged, root};
 use crate::store::{Change, Mounted, Store};
@@ -32,6 +33,7 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
         if !store.layout().app(old).exists() {
             return Ok(Vec::new());
         }
+        must_have_nothing(new, old, store)?;
         let mut mounts = store.mounts_file(old)?;
         let mut kept = Vec::new();
         for attachment in mounts.attachments() {
@@ -122,6 +124,7 @@ fn copy_decisions(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Resu
 
 /// Makes entries of the clone's own, with copies of the directories or empty ones.
 fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context) -> Result<()> {
+    must_have_nothing(new, old, &context.store)?;
     let mounts = context.store.mounts(old)?.readable()?;
     let mut own: Vec<(EntryName, Entry)> = Vec::new();
     let mut attachments = Vec::new();
@@ -212,6 +215,7 @@ fn register(
     context: &Context,
 ) -> Result<()> {
     context.store.change(|change| {
+        must_have_nothing(new, old, change.store())?;
         let layout = change.store().layout().clone();
         for ((_, entry), staged) in own.iter().zip(staged) {
             refuse_if!(

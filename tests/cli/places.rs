@@ -1109,6 +1109,14 @@ fn what_docker_and_the_plugin_keep_is_for_who_sees_every_app() {
         "/var/lib/docker/overlay2",
         "/var/cache/dokku-storage/x",
         "/run/dokku-storage",
+        "/proc",
+        "/run/docker.sock",
+        "/etc/sudoers.d",
+        "/dev",
+        "{ROOT}/home",
+        "{ROOT}/home/.ssh",
+        "{LIB}/plugins",
+        "{LIB}/config",
     ];
     for path in everybodys.into_iter().chain(KEPT) {
         let session = with_a_volume(&[]);
@@ -1157,4 +1165,52 @@ fn a_link_below_proc_is_no_path_for_anybody() {
         }
     }
     session.prepare(&["storage:mount", "alpha", "/proc:/host/proc:ro"]);
+}
+
+#[test]
+fn the_policy_may_allow_what_is_the_hosts() {
+    let session = host(&["alpha", "beta"]);
+    session.prepare(&["storage:policy:set", "allowed-paths", "/etc/ssl"]);
+    limit(&session, "beta\n");
+    session.prepare(&["storage:mount", "beta", "/etc/ssl/certs:/x:ro"]);
+    assert_eq!(session.call(&["storage:mount", "beta", "/proc:/y"]).run().status, 1);
+}
+
+#[test]
+fn the_device_of_a_volume_is_judged_at_every_deploy() {
+    let session = host(&["alice", "blog"]);
+    session.prepare(&["storage:create", "secret"]);
+    session.prepare(&["storage:mount", "alice", "secret", "--container-dir", "/x"]);
+    session.prepare(&["storage:create", "mine"]);
+    session.prepare(&["storage:mount", "blog", "mine", "--container-dir", "/x"]);
+    session.host.make_directory("lib/data/storage/mine/part");
+    let options = r#"{"type": "none", "o": "bind", "device": "{LIB}/data/storage/mine/part"}"#;
+    volume(&session, "shelf", options);
+    limit(&session, "blog\n");
+    session.prepare(&["storage:create", "shelf", "shelf", "--type", "volume"]);
+    session.prepare(&["storage:mount", "blog", "shelf", "--container-dir", "/y"]);
+    fs::remove_dir(session.host.path("lib/data/storage/mine/part")).unwrap();
+    symlink("../secret", session.host.path("lib/data/storage/mine/part")).unwrap();
+    must_stop(&session, "in use by apps that you cannot see");
+    let answer = session.call(&["storage:exec", "shelf", "--", "ls"]).run();
+    assert_eq!(answer.status, 1, "{answer:?}");
+}
+
+#[test]
+fn an_app_that_is_there_keeps_its_storage_when_another_is_to_have_its_name() {
+    for trigger in ["post-app-clone-setup", "post-app-rename-setup"] {
+        let session = host(&["alice", "bob"]);
+        session.prepare(&["storage:create", "secret"]);
+        session.prepare(&["storage:create", "mine"]);
+        session.prepare(&["storage:mount", "bob", "mine", "--container-dir", "/x"]);
+        session.prepare(&["storage:mount", "alice", "secret", "--container-dir", "/x"]);
+        let before = fs::read(session.host.path("lib/config/storage/alice/mounts")).unwrap();
+        let answer = session.call(&[trigger, "bob", "alice"]).run();
+        let is_told = answer.stderr.contains("alice has storage of its own");
+        assert!(answer.status == 1 && is_told, "{trigger}: {answer:?}");
+        let after = fs::read(session.host.path("lib/config/storage/alice/mounts")).unwrap();
+        assert_eq!(before, after, "{trigger}");
+        session.prepare(&["storage:unmount", "alice", "secret", "--container-dir", "/x"]);
+        session.prepare(&[trigger, "bob", "alice"]);
+    }
 }

@@ -20,6 +20,12 @@ use crate::ops::places::options;
 use crate::ops::{access, apps};
 use crate::storage::{StorageRoot, keeping};
 
+/// The directories of the host in which something of every app is, or what gives away the whole host. The policy may allow them.
+const HOSTS: [&str; 12] = [
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys",
+    "/usr",
+];
+
 /// Where Docker keeps its data unless it says otherwise.
 const DOCKERS: &str = "/var/lib/docker";
 
@@ -235,6 +241,9 @@ pub(crate) fn at_deploy(
     for (path, real) in &led {
         jail::judge(policy, Some(app), path, real)?;
         must_not_be_reserved(path, real, context)?;
+        if real.path() != cleaned(Path::new(path)) {
+            must_not_lead_to_others(app, entry, path, real.clone(), context)?;
+        }
     }
     if led.is_empty() {
         return Ok(());
@@ -452,7 +461,28 @@ fn must_not_be_everybodys(source: &Source, led: &[Led], context: &Context) -> Re
         led.iter().any(|(_, real)| dockers.overlaps(real))
     };
     let is_plain = |real: &RealPath| real.is_within(&storage) && *real != storage;
-    if led.iter().any(|(_, real)| storage.is_within(real))
+    let is_dokkus = || {
+        let layout = context.store.layout();
+        let own = [Some(layout.root()), context.store.apps_root()].into_iter().flatten();
+        own.map(RealPath::of)
+            .any(|own| led.iter().any(|(_, real)| !is_plain(real) && real.overlaps(&own)))
+    };
+    let is_hosts = || {
+        let overlaps = |real: &RealPath| {
+            HOSTS.iter().any(|path| real.overlaps(&RealPath::of(Path::new(path))))
+        };
+        let is_open = |policy: Policy| {
+            let takes_any = policy.volume_options() == VolumeOptions::Allow;
+            !policy.allowed_paths.is_empty() || (takes_any && matches!(source, Source::Volume(_)))
+        };
+        led.iter().any(|(_, real)| overlaps(real)) && !context.store.policy().is_ok_and(is_open)
+    };
+    if is_hosts() {
+        let why = format!("{:?} is the host's own", source.as_str());
+        access::must_see_every_app(&why, context)?;
+    }
+    if is_dokkus()
+        || led.iter().any(|(_, real)| storage.is_within(real))
         || is_the_stores(led, context)
         || (!led.iter().all(|(_, real)| is_plain(real)) && is_dockers())
     {
