@@ -7,6 +7,7 @@ use crate::domain::{AppName, Entry, Error, Made, Moment, Result, Snapshot, Snaps
 use crate::fs::tree::Copied;
 use crate::ops::snapshots::{containers_with, existing, must_be_free};
 use crate::ops::{Places, access, apps, places};
+use crate::storage::sized::Held;
 use crate::storage::{SnapshotKind, Staged, clear_staged, root, sized, snapshots};
 use crate::store::Store;
 use crate::types;
@@ -216,9 +217,9 @@ fn replace_image(
 
 /// Copies what is there, which is not attached afterwards.
 fn hold_and_copy(entry: &Entry, kept: &Staged, context: &mut Context) -> Result<Copied> {
-    sized::hold(entry, context)?;
+    let held = Held::of(entry, context)?;
     let copied = root::copy(entry.name.as_str(), kept.name(), context)?;
-    sized::close(entry, context)?;
+    held.close()?;
     Ok(copied)
 }
 

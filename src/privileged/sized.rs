@@ -1,8 +1,11 @@
 //! `size-storage-dir`: directories that hold no more than their size.
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::io::stdin;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+
+use nix::sys::signal::{SigSet, Signal};
 
 use crate::context::Context;
 use crate::domain::text::word;
@@ -11,7 +14,7 @@ use crate::fs::image::Image;
 use crate::fs::{image, mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
 use crate::privileged::root;
-use crate::storage::RuntimePaths;
+use crate::storage::{RuntimePaths, sized};
 use crate::store::Store;
 
 /// What a caller may say behind a size.
@@ -29,8 +32,8 @@ struct Subject {
 /// - `new HIDDEN SIZE [--preallocate]` makes a hidden directory of NAME's hold SIZE, empty; `close HIDDEN` flushes what was
 ///   written to it and detaches it; `adopt HIDDEN` makes it the image of NAME, which has nothing yet; `replace HIDDEN` puts it
 ///   in the place of what NAME has, which is under the hidden name then; `limit HIDDEN SIZE` bounds a hidden subvolume.
-/// - `hold` makes the file system of NAME read-only, `close NAME` detaches it, and both refuse where that is used; `attach`
-///   undoes them.
+/// - `hold` makes the file system of NAME read-only, unless somebody writes there, and says so. At the line `close` it detaches
+///   it, unless somebody uses it; where its input ends without that, it makes it writable again. `attach` undoes both.
 /// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size.
 /// - `grow SIZE [--preallocate]`, `attach`, `detach` work on the image of NAME; `state` says why it cannot be attached, and what to do.
 /// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
@@ -77,10 +80,9 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         ["detach"] => subject.detach()?,
         // A subvolume is what it is under any name.
         ["hold" | "close" | "adopt" | "replace" | "drop" | "link", ..] if is_btrfs => {}
-        ["hold"] => image::hold(&subject.storage, subject.name())?,
-        ["close", name] => {
-            let name = if name == subject.name() { name } else { subject.hidden(name)? };
-            subject.image(name)?.close(&subject.storage, name)?;
+        ["hold"] => return subject.hold(context),
+        ["close", hidden] => {
+            subject.image(subject.hidden(hidden)?)?.close(&subject.storage, hidden)?;
         }
         ["adopt", hidden] => subject.link(subject.hidden(hidden)?, subject.name())?,
         ["replace", hidden] => {
@@ -210,6 +212,37 @@ impl Subject {
             Ok(()) => Ok(Some(file)),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Error::system("lock", &work)(error)),
+        }
+    }
+
+    /// Says how it goes on standard output, since nobody reads its errors. What ends the command, a signal from a terminal
+    /// included, does not end this.
+    fn hold(&self, context: &mut Context) -> Result<()> {
+        // Fails only where it has a session of its own already.
+        let _ = rustix::process::setsid();
+        let mut signals = SigSet::empty();
+        signals.extend([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
+        signals.thread_block().map_err(|error| refusal!("unable to block signals: {error}"))?;
+        let image = self.image(self.name())?;
+        let mut done = image::hold(&self.storage, self.name());
+        if done.is_ok() {
+            context.out.line(sized::HELD);
+            // Where nobody reads this any more, the input has ended too.
+            let _ = context.out.flush();
+            let mut said = String::new();
+            let _ = stdin().read_line(&mut said);
+            done = if said.trim() == sized::CLOSE {
+                image.close(&self.storage, self.name())
+            } else {
+                image.release(&self.storage, self.name())
+            };
+        }
+        match done {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                context.out.line(&error.to_string());
+                Err(Error::Status(1))
+            }
         }
     }
 

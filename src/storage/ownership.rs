@@ -16,6 +16,7 @@ use std::fs::{DirBuilder, File};
 use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::process::Child;
 
 use serde::de::DeserializeOwned;
 
@@ -497,6 +498,14 @@ impl<'a> StorageRoot<'a> {
             return self.helper(name, arguments);
         }
         said(&Program::this(name, arguments).run()?)
+    }
+
+    /// Starts a helper with root's rights that goes on until its input ends.
+    pub(crate) fn watched(self, name: &str, arguments: &[&str]) -> Result<Child> {
+        if is_root() {
+            return Program::this(name, arguments).watch();
+        }
+        self.by_sudo(name, arguments)?.watch()
     }
 
     pub(crate) fn as_root(self, name: &str, arguments: &[&str]) -> Result<()> {

@@ -2,10 +2,12 @@
 
 pub(crate) mod staged;
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout};
 
 use crate::context::Context;
-use crate::domain::{ByteSize, Entry, Problem, Result, Source, readable};
+use crate::domain::{ByteSize, Entry, Error, Problem, Result, Source, readable};
 use crate::fs::image::{LEAST, PROGRAMS};
 use crate::fs::{image, mount_points, space, subvolume};
 use crate::host::is_root;
@@ -160,14 +162,64 @@ pub(crate) fn attach(entry: &Entry, context: &Context) -> Result<()> {
     ask(entry, &["attach"], context)
 }
 
-/// Has nobody write to it before it is attached again, where it is an image. Fails where somebody is at it.
-pub(crate) fn hold(entry: &Entry, context: &Context) -> Result<()> {
-    ask(entry, &["hold"], context)
+/// What the helper says once nobody can write to the file system.
+pub(crate) const HELD: &str = "held";
+
+/// What it is told when it is to detach that.
+pub(crate) const CLOSE: &str = "close";
+
+/// An image to which nobody can write until this is dropped, also where this process is killed.
+pub(crate) struct Held {
+    helper: Child,
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
 }
 
-/// Detaches it where nobody uses it, and fails otherwise.
-pub(crate) fn close(entry: &Entry, context: &Context) -> Result<()> {
-    ask(entry, &["close", entry.name.as_str()], context)
+impl Held {
+    /// Fails where somebody writes to it.
+    pub(crate) fn of(entry: &Entry, context: &Context) -> Result<Self> {
+        let words = [entry.name.as_str(), "hold"];
+        let mut helper = StorageRoot::of(context).watched(HELPER, &words)?;
+        let (input, Some(output)) = (helper.stdin.take(), helper.stdout.take()) else {
+            refuse!("unable to start {HELPER}");
+        };
+        let mut held = Self { helper, input, output: BufReader::new(output) };
+        match held.said() {
+            said if said == HELD => Ok(held),
+            said => Err(held.failed(&said)),
+        }
+    }
+
+    /// Detaches it where nobody uses it, and fails otherwise; the file system is to be attached again then.
+    pub(crate) fn close(mut self) -> Result<()> {
+        // Where the helper was killed, its end says so.
+        let _ = self.input.as_mut().map(|input| writeln!(input, "{CLOSE}"));
+        let said = self.said();
+        if said.is_empty() && self.helper.wait().is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+        Err(self.failed(&said))
+    }
+
+    fn said(&mut self) -> String {
+        let mut said = String::new();
+        let _ = self.output.read_line(&mut said);
+        said.trim().to_owned()
+    }
+
+    fn failed(&self, said: &str) -> Error {
+        if said.is_empty() {
+            return refusal!("{HELPER} was ended before it was done; run the command again");
+        }
+        Error::refused(said)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.helper.wait();
+    }
 }
 
 /// Detaches it; the data stays in the image.

@@ -280,6 +280,34 @@ END
   echo more >"$ROOT/$DATA/more"
 }
 
+@test "a restore that is killed while it copies leaves an entry with a size writable" {
+  local n signal
+  : >"$HOST/killed"
+  chmod 0666 "$HOST/killed"
+  dokku storage:create "$DATA" --size 16M
+  chmod 0777 "$ROOT/$DATA"
+  dokku storage:snapshots:create "$DATA" one
+  for signal in KILL INT HUP; do
+    cat >"$SHADOW/sudo" <<END
+#!/bin/sh
+# of dokku-storage's tests
+case " \$* " in *copy-storage-dir*) if ! touch "$ROOT/$DATA/try" 2>/dev/null; then echo "$signal" >>"$HOST/killed"; kill -$signal \$PPID; fi ;; esac
+exec /usr/bin/sudo "\$@"
+END
+    chmod +x "$SHADOW/sudo"
+    run sudo --user=dokku env PATH="$SHADOW:$PATH" "$DOKKU" storage:snapshots:restore "$DATA" one
+    restore_programs
+    [ "$status" -gt 1 ] || fail "it was not killed" "$(shown)"
+    for ((n = 0; n < 100; n++)); do
+      ! touch "$ROOT/$DATA/$signal" || break
+      sleep 0.05
+    done
+    [ -e "$ROOT/$DATA/$signal" ] || fail "$signal left it read-only"
+  done
+  assert_equal 3 "$(wc -l <"$HOST/killed")"
+  dokku storage:snapshots:restore "$DATA" one
+}
+
 @test "an entry with a size in which somebody writes is not restored, and goes on" {
   dokku storage:create "$DATA" --size 16M
   dokku storage:snapshots:create "$DATA" one
@@ -303,8 +331,10 @@ END
 
 @test "an entry with a size whose file system is read-only is not ready, and is writable once somebody waits for it" {
   dokku storage:create "$DATA" --size 16M
-  dokku storage:mount "$APP" "$DATA" --container-dir /data
   mount -o remount,ro "$ROOT/$DATA"
+  run dokku storage:doctor
+  assert_has "the file system of $ROOT/$DATA is read-only"
+  dokku storage:mount "$APP" "$DATA" --container-dir /data
   run dokku storage:info "$DATA"
   assert_has "read-only"
   run dokku storage:doctor
