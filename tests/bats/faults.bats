@@ -295,7 +295,8 @@ case " \$* " in *copy-storage-dir*) if ! touch "$ROOT/$DATA/try" 2>/dev/null; th
 exec /usr/bin/sudo "\$@"
 END
     chmod +x "$SHADOW/sudo"
-    run sudo --user=dokku env PATH="$SHADOW:$PATH" "$DOKKU" storage:snapshots:restore "$DATA" one
+    # What runs the tests may ignore these signals.
+    run sudo --user=dokku env --default-signal=INT,HUP PATH="$SHADOW:$PATH" "$DOKKU" storage:snapshots:restore "$DATA" one
     restore_programs
     [ "$status" -gt 1 ] || fail "it was not killed" "$(shown)"
     for ((n = 0; n < 100; n++)); do
