@@ -12,7 +12,7 @@ const LINES: [&str; 9] = [
     "storage:mount a one --container-dir /one",
     "storage:mount a /srv/x:/x",
     "storage:mount b volume:/v",
-    "post-app-clone-setup a b",
+    "post-app-clone-setup a c",
     "storage:migrate a",
     "storage:unmount a /srv/x:/x",
     "storage:ensure-directory --chown false two",
