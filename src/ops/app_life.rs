@@ -102,7 +102,10 @@ pub(crate) fn rename(old: &AppName, new: &AppName, context: &Context) -> Result<
         return Ok(());
     }
     context.store.change(|change| {
-        must_have_nothing(new, old, change.store())?;
+        // Another command may have renamed it since somebody looked.
+        if from.exists() {
+            must_have_nothing(new, old, change.store())?;
+        }
         change.rename_sharing_from(old, new)?;
         if let Some(schedule) = schedule {
             change.rename_schedule(schedule, new)?;
