@@ -1214,3 +1214,19 @@ fn an_app_that_is_there_keeps_its_storage_when_another_is_to_have_its_name() {
         session.prepare(&[trigger, "bob", "alice"]);
     }
 }
+
+#[test]
+fn a_volume_is_its_datas_by_its_name() {
+    for options in [&["--scope", "alpha"][..], &[]] {
+        let session = host(&["alpha", "beta"]);
+        volume(&session, "vault", "null");
+        let words = ["storage:create", "box", "/var/lib/docker/volumes/vault/_data"];
+        session.prepare(&[&words, options].concat());
+        session.prepare(&["storage:mount", "alpha", "box", "--container-dir", "/x"]);
+        if options.is_empty() {
+            limit(&session, "beta\n");
+        }
+        let answer = session.call(&["storage:mount", "beta", "vault:/x"]).run();
+        assert_eq!(answer.status, 1, "{options:?}: {answer:?}");
+    }
+}

@@ -353,14 +353,13 @@ fn paths(
     } else {
         context.store.entries_mentioning(&["scope"])?
     };
+    let place = Place::led(Some(source), led);
     for entry in entries {
         let is_open = entry.scope.is_empty() && !is_restricted;
         if is_open || own == Some(&entry.name) {
             continue;
         }
-        let is_same_volume =
-            matches!(source, Source::Volume(_)) && entry.host_path.as_ref() == Some(source);
-        if !is_same_volume && !overlaps(led, &entry, context) {
+        if !place.meets(&Place::of(&entry, context)) {
             continue;
         }
         if is_restricted && !access::is_shared(&entry, context)? {
@@ -375,8 +374,7 @@ fn paths(
 
 /// Whether paths lead to what an entry has, or to what holds it.
 fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
-    let real = led.iter().map(|(_, real)| real.clone()).collect();
-    Place { source: None, real }.meets(&Place::of(entry, context))
+    Place::led(None, led).meets(&Place::of(entry, context))
 }
 
 /// What an entry, or an option of Docker's, has.
@@ -387,6 +385,10 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    fn led(source: Option<&Source>, led: &[Led]) -> Self {
+        Self { source: source.cloned(), real: led.iter().map(|(_, real)| real.clone()).collect() }
+    }
+
     pub(crate) fn of(entry: &Entry, context: &Context) -> Self {
         let real = entry.paths().iter().map(|path| theirs(path, context)).collect();
         Self { source: entry.host_path.clone(), real }
@@ -506,8 +508,7 @@ fn stores_own(context: &Context) -> [PathBuf; 5] {
 
 /// Refuses what docker-options of an app mount that the caller cannot see.
 fn must_not_be_of_others_options(source: &Source, led: &[Led], context: &Context) -> Result<()> {
-    let real = led.iter().map(|(_, real)| real.clone()).collect();
-    let place = Place { source: Some(source.clone()), real };
+    let place = Place::led(Some(source), led);
     let mut having = Vec::new();
     for app in context.store.apps()? {
         if Place::of_options(&app, context)?.iter().any(|of| of.meets(&place)) {
