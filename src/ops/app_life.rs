@@ -80,6 +80,7 @@ pub(crate) fn must_have_nothing(new: &AppName, from: &AppName, store: &Store) ->
     let has_decided = decided(new)?;
     let has_own = own.problem().is_some()
         || own.attachments().any(|own| !is_theirs(own))
+        || store.schedule(&Subject::App(new.clone()))?.is_some()
         || (has_decided != nothing && has_decided != decided(from)?);
     refuse_if!(
         has_own,
@@ -95,17 +96,21 @@ pub(crate) fn rename(old: &AppName, new: &AppName, context: &Context) -> Result<
     if old == new {
         return Ok(());
     }
-    let is_shared = || Ok(!context.store.apps_sharing_from(old)?.is_empty());
-    // One that cannot be read stays as it is; whoever lists the schedules is told.
-    let schedule = context.store.schedule(&Subject::App(old.clone())).unwrap_or_default();
-    if !from.exists() && schedule.is_none() && !context.store.read_consistently(|_| is_shared())? {
+    // A schedule that cannot be read stays as it is; whoever lists the schedules is told.
+    let schedule = |store: &Store| store.schedule(&Subject::App(old.clone())).unwrap_or_default();
+    let has_nothing = |store: &Store| {
+        Ok(!from.exists() && schedule(store).is_none() && store.apps_sharing_from(old)?.is_empty())
+    };
+    if context.store.read_consistently(has_nothing)? {
         return Ok(());
     }
     context.store.change(|change| {
         // Another command may have renamed it since somebody looked.
-        if from.exists() {
-            must_have_nothing(new, old, change.store())?;
+        if has_nothing(change.store())? {
+            return Ok(());
         }
+        must_have_nothing(new, old, change.store())?;
+        let schedule = schedule(change.store());
         change.rename_sharing_from(old, new)?;
         if let Some(schedule) = schedule {
             change.rename_schedule(schedule, new)?;

@@ -1216,6 +1216,19 @@ fn an_app_that_is_there_keeps_its_storage_when_another_is_to_have_its_name() {
 }
 
 #[test]
+fn a_rename_gives_nobody_what_another_app_has() {
+    // bob has no mounts, but a sharer or a schedule; alice, which whoever asks may not see, has mounts.
+    let session = host(&["alice", "bob", "carol"]);
+    session.prepare(&["storage:create", "secret"]);
+    session.prepare(&["storage:mount", "alice", "secret", "--container-dir", "/x"]);
+    session.prepare(&["storage:share", "bob", "carol"]);
+    let answer = session.call(&["post-app-rename-setup", "bob", "alice"]).run();
+    assert!(answer.status == 1 && answer.stderr.contains("alice has storage of its own"), "{answer:?}");
+    let mounts = session.call(&["docker-args-deploy", "carol", "latest"]).run();
+    assert!(!mounts.stdout.contains("secret"), "{mounts:?}");
+}
+
+#[test]
 fn a_volume_is_its_datas_by_its_name() {
     for options in [&["--scope", "alpha"][..], &[]] {
         let session = host(&["alpha", "beta"]);

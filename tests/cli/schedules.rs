@@ -215,3 +215,20 @@ fn a_schedule_that_cannot_be_read_is_told_and_can_be_ended() {
     assert_eq!(run(&session, "storage:backups:unschedule of-blog").status, 0);
     assert_eq!(run(&session, "storage:backups:schedules").status, 0);
 }
+
+#[test]
+fn a_rename_does_not_replace_the_schedule_of_an_app_that_is_there() {
+    let session = host();
+    session.prepare(&["storage:unmount", "blog", "of-blog", "--container-dir", "/data"]);
+    session.prepare(&["storage:unmount", "wiki", "of-wiki", "--container-dir", "/data"]);
+    for (app, often) in [("blog", "hourly"), ("wiki", "daily")] {
+        session.prepare(&["storage:backups:schedule", "--app", app, often, "--to", "disk"]);
+    }
+    let before = schedules(&session);
+    is_refused(&session, "post-app-rename-setup wiki blog", "blog has storage of its own");
+    is_refused(&session, "post-app-clone-setup wiki blog", "blog has storage of its own");
+    assert_eq!(schedules(&session), before);
+    session.prepare(&["storage:backups:unschedule", "--app", "blog"]);
+    session.prepare(&["post-app-rename-setup", "wiki", "blog"]);
+    assert_eq!(schedules(&session).len(), 1);
+}
