@@ -142,13 +142,15 @@ pub(crate) fn process(environment: &Environment, container: &Container) -> Optio
     u32::try_from(number).ok().filter(|&number| number > 0)
 }
 
-/// The running containers, paused ones and those that are not of apps included, that have a directory mounted, or a part
-/// of it, or all of the storage root that it is in, or one of these volumes, which lead there; `None` where Docker does not answer. The paths are as Docker has them.
+/// The running containers, or also those that do not run, that have a directory mounted, or a part of it, or all of the storage
+/// root that it is in, or one of these volumes, which lead there; `None` where Docker does not answer. Paused ones run, and
+/// not all are of apps. The paths are as Docker has them.
 pub(crate) fn mounting(
     environment: &Environment,
     directory: &Path,
     storage_root: &Path,
     volumes: &[String],
+    with_stopped: bool,
 ) -> Option<Vec<Container>> {
     let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let (directory, storage_root) = (real(directory), real(storage_root));
@@ -159,7 +161,7 @@ pub(crate) fn mounting(
         let source = real(Path::new(&mount.source));
         source.starts_with(&directory) || source == storage_root
     };
-    let mut containers = listed(environment, None, false)?;
+    let mut containers = listed(environment, None, with_stopped)?;
     containers.retain(|container| container.mounts.iter().any(has_it));
     Some(containers)
 }

@@ -1,16 +1,21 @@
 //! Putting other data in an entry's place: a snapshot, or what was restored from a backup. What it replaces is kept as a
 //! snapshot.
 
+use std::time::{Duration, Instant};
+
 use crate::context::Context;
 use crate::docker::{Container, containers};
 use crate::domain::{AppName, Entry, Error, Made, Moment, Result, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
-use crate::ops::snapshots::{containers_with, existing, must_be_free};
+use crate::ops::snapshots::{containers_with, every_container_with, existing, must_be_free};
 use crate::ops::{Places, access, apps, places};
 use crate::storage::sized::Held;
 use crate::storage::{SnapshotKind, Staged, clear_staged, root, sized, snapshots};
 use crate::store::Store;
 use crate::types;
+
+/// How long a container may have its mounts before Docker says that it runs.
+const STARTING: Duration = Duration::from_secs(2);
 
 /// What takes the place of an entry's data.
 pub(crate) struct Replacement<'a> {
@@ -90,7 +95,16 @@ pub(crate) fn replace(
 
 /// Refuses where a deploy has started containers since somebody looked, which may still have what was there.
 fn must_see_it(entry: &Entry, by: &Replacement<'_>, context: &Context) -> Result<()> {
-    let containers = containers_with(entry, context).unwrap_or_default();
+    let begin = Instant::now();
+    let containers = loop {
+        let all = every_container_with(entry, true, context).unwrap_or_default();
+        let (running, others): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|container| container.is_running);
+        if !running.is_empty() || others.is_empty() || begin.elapsed() >= STARTING {
+            break running;
+        }
+        std::thread::sleep(STARTING / 8);
+    };
     let (names, hides_some) = seen(&containers, context)?;
     refuse_if!(
         !containers.is_empty(),

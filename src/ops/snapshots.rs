@@ -124,6 +124,15 @@ pub(crate) fn pause<'a>(
 
 /// The running containers that have an entry mounted, or a part of it; `None` where Docker does not answer.
 pub(crate) fn containers_with(entry: &Entry, context: &Context) -> Option<Vec<Container>> {
+    every_container_with(entry, false, context)
+}
+
+/// The same, or also the containers that do not run.
+pub(crate) fn every_container_with(
+    entry: &Entry,
+    with_stopped: bool,
+    context: &Context,
+) -> Option<Vec<Container>> {
     let layout = context.store.layout();
     let seen = |path: &Path| context.docker_path(&path.to_string_lossy());
     let directory = seen(&layout.directory(entry.name.as_str()));
@@ -139,5 +148,5 @@ pub(crate) fn containers_with(entry: &Entry, context: &Context) -> Option<Vec<Co
     let volumes = volumes::all(&context.environment)?;
     let volumes: Vec<String> =
         volumes.into_iter().filter(leads_there).map(|listed| listed.name).collect();
-    containers::mounting(&context.environment, directory, root, &volumes)
+    containers::mounting(&context.environment, directory, root, &volumes, with_stopped)
 }

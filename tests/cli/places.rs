@@ -1223,7 +1223,10 @@ fn a_rename_gives_nobody_what_another_app_has() {
     session.prepare(&["storage:mount", "alice", "secret", "--container-dir", "/x"]);
     session.prepare(&["storage:share", "bob", "carol"]);
     let answer = session.call(&["post-app-rename-setup", "bob", "alice"]).run();
-    assert!(answer.status == 1 && answer.stderr.contains("alice has storage of its own"), "{answer:?}");
+    assert!(
+        answer.status == 1 && answer.stderr.contains("alice has storage of its own"),
+        "{answer:?}"
+    );
     let mounts = session.call(&["docker-args-deploy", "carol", "latest"]).run();
     assert!(!mounts.stdout.contains("secret"), "{mounts:?}");
 }

@@ -112,6 +112,38 @@ fn running_containers_are_paused_or_stopped() {
 }
 
 #[test]
+fn a_container_that_is_being_started_is_seen_by_a_restore() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.host.write("lib/data/storage/data/file", "before");
+    session.prepare(&["storage:snapshots:create", "data", "first"]);
+    running(&session, "created");
+    let id = std::fs::read(session.host.path("stub/answers/docker-ps")).unwrap();
+    session.host.answer("docker-ps.all", str::from_utf8(&id).unwrap());
+    session.host.answer("docker-ps", "");
+    let answer = std::thread::scope(|scope| {
+        let restore = session.call(&["storage:snapshots:restore", "data", "first"]);
+        let restore = scope.spawn(move || restore.run());
+        let is_replaced = || {
+            let mut found = std::fs::read_dir(session.host.path("lib/data/storage")).unwrap();
+            found.any(|found| {
+                found.unwrap().file_name().to_string_lossy().contains("@before-restore")
+            })
+        };
+        while !is_replaced() && !restore.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        running(&session, "running");
+        restore.join().unwrap()
+    });
+    assert!(
+        answer.status == 1 && answer.stderr.contains("containers were started meanwhile"),
+        "{answer:?}"
+    );
+}
+
+#[test]
 fn new_entries_are_filled() {
     let mut session = Session::dokku(&["blog"]);
     session.prepare(&[

@@ -27,13 +27,15 @@ exit 0
 "#;
 
 /// Answers `docker info` from `answers/docker-info`, and likewise for its other commands; notes all but these questions. No
-/// container runs after `docker stop` where `answers/docker-stop.ends` is there.
+/// container runs after `docker stop` where `answers/docker-stop.ends` is there. `answers/docker-ps.all` is for `docker ps -a`.
 const DOCKER: &str = r#"#!/bin/sh
 case $1 in
   info | version) ;;
   *) printf '%s\n' "docker" "$@" >>"$STUB_DIR/docker-calls" ;;
 esac
-[ ! -f "$STUB_DIR/answers/docker-$1" ] || cat "$STUB_DIR/answers/docker-$1"
+all=
+[ "$1 $2" != "ps -aq" ] || [ ! -f "$STUB_DIR/answers/docker-ps.all" ] || all=.all
+[ ! -f "$STUB_DIR/answers/docker-$1$all" ] || cat "$STUB_DIR/answers/docker-$1$all"
 [ ! -f "$STUB_DIR/answers/docker-$1.errors" ] || cat "$STUB_DIR/answers/docker-$1.errors" >&2
 [ ! -f "$STUB_DIR/answers/docker-$1.ends" ] || rm -f "$STUB_DIR/answers/docker-ps"
 [ ! -f "$STUB_DIR/answers/docker-$1.exit" ] || exit "$(cat "$STUB_DIR/answers/docker-$1.exit")"
