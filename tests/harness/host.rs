@@ -109,8 +109,12 @@ impl Host {
     }
 
     fn empty(parent: &Path, directories: &[&str]) -> Self {
-        let directory =
-            tempfile::Builder::new().prefix("storage-host-").tempdir_in(parent).unwrap();
+        // As long wherever it is, since tables are as wide as the paths in them.
+        let length = "storage-host-"
+            .len()
+            .saturating_sub(parent.as_os_str().len().saturating_sub("/tmp".len()));
+        let prefix = &"storage-host-"[..length];
+        let directory = tempfile::Builder::new().prefix(prefix).tempdir_in(parent).unwrap();
         let root = directory.path().canonicalize().unwrap();
         let mut host = Self {
             root,
