@@ -1,5 +1,6 @@
 //! Where paths lead: with every link resolved, as far as this process may look.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
@@ -8,6 +9,8 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 
+use crate::fs::mount_points;
+
 /// How many links a path may lead through, as in the kernel.
 const MOST_LINKS: u32 = 40;
 
@@ -15,12 +18,20 @@ const MOST_LINKS: u32 = 40;
 const PROCESSES: &str = "/proc";
 
 /// A path with every link in it resolved, also those that lead to nothing yet; names that do not exist stay as they
-/// are. `..` is taken away first, by the names alone, which is what Docker does.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// are. `..` is taken away first, by the names alone, which is what Docker does. Two of them are compared by what is there: a
+/// directory that is mounted at several places (`mount --bind`) is one.
+#[derive(Debug, Clone)]
 pub(crate) struct RealPath {
     path: PathBuf,
+    original: OnceCell<PathBuf>,
     is_known: bool,
     is_of_a_process: bool,
+}
+
+impl PartialEq for RealPath {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path || self.original() == other.original()
+    }
 }
 
 impl RealPath {
@@ -56,11 +67,11 @@ impl RealPath {
             }
             real = next;
         }
-        Self { path: real, is_known, is_of_a_process }
+        Self { path: real, original: OnceCell::new(), is_known, is_of_a_process }
     }
 
     pub(crate) fn resolved(path: PathBuf) -> Self {
-        Self { path, is_known: true, is_of_a_process: false }
+        Self { path, original: OnceCell::new(), is_known: true, is_of_a_process: false }
     }
 
     /// Whether a link below `/proc` is on the way: each process has its own there (`self`, `cwd`, `root`), and Docker's
@@ -73,6 +84,16 @@ impl RealPath {
         &self.path
     }
 
+    /// The path by which what is there is compared, wherever else it is mounted.
+    pub(crate) fn original(&self) -> &Path {
+        self.original.get_or_init(|| mount_points::original(&self.path))
+    }
+
+    /// Both.
+    pub(crate) fn paths(&self) -> [&Path; 2] {
+        [&self.path, self.original()]
+    }
+
     /// Whether this process could look at all of the way. Where it could not, a link may lead elsewhere.
     pub(crate) fn is_known(&self) -> bool {
         self.is_known
@@ -80,16 +101,17 @@ impl RealPath {
 
     /// Whether one of two is, holds or lies in the other.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
-        self.path.starts_with(&other.path) || other.path.starts_with(&self.path)
+        self.is_within(other) || other.is_within(self)
     }
 
     pub(crate) fn is_within(&self, directory: &Self) -> bool {
-        self.path.starts_with(&directory.path)
+        self.path.starts_with(&directory.path) || self.original().starts_with(directory.original())
     }
 
     /// What comes behind a directory that it lies in.
     pub(crate) fn below(&self, directory: &Self) -> Option<&Path> {
-        self.path.strip_prefix(&directory.path).ok()
+        let original = || self.original().strip_prefix(directory.original());
+        self.path.strip_prefix(&directory.path).or_else(|_| original()).ok()
     }
 }
 
@@ -99,15 +121,24 @@ pub(crate) struct RealPaths(BTreeSet<PathBuf>);
 
 impl RealPaths {
     pub(crate) fn of<'a>(paths: impl Iterator<Item = &'a Path>) -> Self {
-        Self(paths.map(|path| RealPath::of(path).path).collect())
+        let mut all = BTreeSet::new();
+        for path in paths {
+            let real = RealPath::of(path);
+            all.insert(real.original().to_path_buf());
+            all.insert(real.path);
+        }
+        Self(all)
     }
 
     /// Whether one of them is, holds or lies in another path.
     pub(crate) fn overlap(&self, other: &RealPath) -> bool {
-        let other = &other.path;
         // In the order of paths, what lies in one comes right behind it.
-        other.ancestors().any(|above| self.0.contains(above))
-            || self.0.range(other.clone()..).next().is_some_and(|next| next.starts_with(other))
+        let holds = |path: &Path| {
+            let next = self.0.range(path.to_path_buf()..).next();
+            next.is_some_and(|next| next.starts_with(path))
+        };
+        let is_there = |path: &Path| path.ancestors().any(|above| self.0.contains(above));
+        other.paths().into_iter().any(|path| is_there(path) || holds(path))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::context::Context;
+use crate::docker::containers;
 use crate::domain::{AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Subject};
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::ops::{auto_volumes, crontab};
@@ -65,6 +66,15 @@ fn in_hooks(old: &AppName, new: Option<&AppName>, change: &mut Change<'_>) -> Re
     Ok(())
 }
 
+/// Refuses to give an app that runs what another one has: its next containers would have it.
+pub(crate) fn must_not_run(new: &AppName, context: &Context) -> Result<()> {
+    refuse_if!(
+        !containers::running(&context.environment, new).is_empty(),
+        "{new} is there already, and its containers run; choose another name for the app"
+    );
+    Ok(())
+}
+
 /// Refuses to give an app what another one has where it has something of its own, which that would replace. Dokku asks for it
 /// also where there is such an app, which whoever asked cannot see.
 pub(crate) fn must_have_nothing(new: &AppName, from: &AppName, store: &Store) -> Result<()> {
@@ -104,6 +114,7 @@ pub(crate) fn rename(old: &AppName, new: &AppName, context: &Context) -> Result<
     if context.store.read_consistently(has_nothing)? {
         return Ok(());
     }
+    must_not_run(new, context)?;
     context.store.change(|change| {
         // Another command may have renamed it since somebody looked.
         if has_nothing(change.store())? {

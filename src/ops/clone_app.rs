@@ -8,7 +8,7 @@ use crate::domain::{
     mounted_source,
 };
 use crate::host::plugn;
-use crate::ops::app_life::must_have_nothing;
+use crate::ops::app_life::{must_have_nothing, must_not_run};
 use crate::ops::unmount::{self, legacy_entries};
 use crate::storage::{EntryLock, Place, Staged, root};
 use crate::store::{Change, Mounted, Store};
@@ -20,6 +20,7 @@ pub(crate) fn clone(old: &AppName, new: &AppName, context: &mut Context) -> Resu
     if old == new {
         return Ok(());
     }
+    must_not_run(new, context)?;
     match context.store.app_settings(old)?.clone {
         CloneMode::Share => share(old, new, context),
         mode => give_own(old, new, mode, context),

@@ -55,6 +55,7 @@ impl MountSet {
             );
         }
         refuse_collision(app, attachment, self.staying(now))?;
+        judge::must_not_lead_each_other_away(&entry, attachment, self.mounts.iter(), context)?;
         context.store.refuse_second(app, &entry, attachment)?;
         let is_new = context.store.entry(&entry.name)?.is_none();
         Ok(if is_new { judge::noted(&entry, found.as_ref()) } else { entry })

@@ -153,7 +153,9 @@ fn is_same_place(a: &Entry, b: &Entry) -> bool {
     let (ours, theirs) = (real(a), real(b));
     let keeps = |entry: &Entry, paths: &[RealPath]| {
         let source = entry.host_path.as_ref();
-        source.is_some_and(|source| paths.iter().any(|path| source.keeps(path.path())))
+        source.is_some_and(|source| {
+            paths.iter().flat_map(RealPath::paths).any(|path| source.keeps(path))
+        })
     };
     keeps(a, &theirs)
         || keeps(b, &ours)

@@ -125,7 +125,7 @@ fn who_cannot_see_the_holder_is_not_told_its_name() {
     let file = session.host.path("lib/plugins/enabled/acl/user-auth-app");
     crate::harness::stubs::script(&file, "#!/bin/sh\n");
     session.host.answer("user-auth-app", "shop\nwiki\n");
-    session.prepare(&["storage:create", "mine", "{ROOT}/outside"]);
+    session.prepare(&["storage:create", "mine", "/srv/outside"]);
     session.run(&["storage:mount", "shop", "data", "--container-dir", "/data"]);
     session.remark("an entry of which the caller sees one app, but not the other");
     session.host.answer("user-auth-app", "blog\nshop\n");

@@ -31,6 +31,7 @@ mod harness;
 mod help;
 mod helpers;
 mod k3s;
+mod leads;
 mod list;
 mod migrate;
 mod mount;

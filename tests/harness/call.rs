@@ -67,14 +67,13 @@ impl<'a> Call<'a> {
 
     /// Runs it, in the host's root.
     pub fn run(self) -> Answer {
-        let mut command = if let Some(line) = &self.around {
-            let mut shell = Command::new("/bin/bash");
-            shell.args(["-c", line, "bash"]).arg(&self.program);
-            shell
-        } else {
-            Command::new(&self.program)
-        };
+        let around = self.around.iter().flat_map(|line| ["/bin/bash", "-c", line, "bash"]);
+        let around = around.map(OsString::from);
+        let program = OsString::from(&self.program);
+        let mut words = self.host.wrapper().iter().cloned().chain(around).chain([program]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .args(&self.words)
             .env_clear()
             .envs(self.environment)

@@ -270,6 +270,11 @@ impl Host {
         self.wrapper = words.map(OsString::from).into();
     }
 
+    /// The words before each program.
+    pub fn wrapper(&self) -> &[OsString] {
+        &self.wrapper
+    }
+
     /// A call of a file of the plugin's directory, with a pipe as its standard input, as Dokku calls it.
     pub fn call(&self, file: &str) -> Call<'_> {
         Call::new(self, self.plugin().join(file), self.environment.clone())

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::docker::volumes::Volume;
-use crate::docker::{self, Found, volumes};
+use crate::docker::{self, Found, containers, volumes};
 use crate::domain::policy::VolumeOptions;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
@@ -20,10 +20,14 @@ use crate::ops::places::options;
 use crate::ops::{access, apps};
 use crate::storage::{StorageRoot, keeping};
 
-/// The directories of the host in which something of every app is, or what gives away the whole host. The policy may allow them.
-const HOSTS: [&str; 12] = [
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys",
-    "/usr",
+/// Where hosts have directories for data, below which everybody may name paths. All others are the host's own unless the policy
+/// allows them: what is in them gives away every app, or the whole host.
+const FOR_DATA: [&str; 3] = ["/media", "/mnt", "/srv"];
+
+/// The directories of the system, which are the host's own also where they are mounted elsewhere.
+const SYSTEMS: [&str; 14] = [
+    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin",
+    "/sys", "/usr", "/var",
 ];
 
 /// Where Docker keeps its data unless it says otherwise.
@@ -140,12 +144,93 @@ pub(crate) fn attachment(
         Some(Source::Path(_)) => !is_plain,
         _ => entry.has_own_volume(),
     };
-    match &entry.host_path {
+    let found = match &entry.host_path {
         Some(named) if entry.is_docker_local() && is_judged => {
-            source(named, Some(&entry.name), Some(app), context)
+            source(named, Some(&entry.name), Some(app), context)?
         }
-        _ => Ok(None),
+        _ => None,
+    };
+    if apps::are_restricted(&context.environment) {
+        must_not_be_led_away(entry, attachment, context)?;
     }
+    Ok(found)
+}
+
+/// A path that is mounted, and whether who has it can write there.
+struct Bound {
+    real: RealPath,
+    is_writable: bool,
+}
+
+impl Bound {
+    fn of(entry: &Entry, attachment: &Attachment, context: &Context) -> Option<Self> {
+        let is_path = matches!(entry.host_path, Some(Source::Path(_)));
+        is_path.then(|| Self {
+            real: theirs(&mounted_source(entry, attachment), context),
+            is_writable: !attachment.is_readonly(),
+        })
+    }
+
+    /// Whether who can write to one of two could put a link in the way to the other, which Docker would follow.
+    fn leads_away(&self, other: &Self) -> bool {
+        let is_below = |one: &Self, holder: &Self| {
+            one.real != holder.real && one.real.is_within(&holder.real) && holder.is_writable
+        };
+        is_below(self, other) || is_below(other, self)
+    }
+}
+
+/// Refuses a caller who does not see every app a mount of what lies in another one that is writable, or holds one: there could be a
+/// link in the way between the check and the mount.
+fn must_not_be_led_away(entry: &Entry, attachment: &Attachment, context: &Context) -> Result<()> {
+    let Some(own) = Bound::of(entry, attachment, context) else {
+        return Ok(());
+    };
+    let mut others = Vec::new();
+    for app in context.store.apps()? {
+        let mounted = context.store.mounts(&app)?.mounted;
+        others.extend(mounted.iter().filter_map(|m| Bound::of(&m.entry, &m.attachment, context)));
+    }
+    for container in containers::all(&context.environment) {
+        let bound = container.mounts.iter().filter(|mount| mount.name.is_empty());
+        others.extend(bound.map(|mount| Bound {
+            real: theirs(&mount.source, context),
+            is_writable: mount.is_writable,
+        }));
+    }
+    if others.iter().any(|other| own.leads_away(other)) {
+        access::must_see_every_app(&led_away(entry, attachment), context)?;
+    }
+    Ok(())
+}
+
+/// The same for mounts that are written together.
+pub(crate) fn must_not_lead_each_other_away<'a>(
+    entry: &Entry,
+    attachment: &Attachment,
+    mut earlier: impl Iterator<Item = &'a (Entry, Attachment)>,
+    context: &Context,
+) -> Result<()> {
+    if !apps::are_restricted(&context.environment) {
+        return Ok(());
+    }
+    let Some(own) = Bound::of(entry, attachment, context) else {
+        return Ok(());
+    };
+    let is_led = earlier.any(|(entry, attachment)| {
+        Bound::of(entry, attachment, context).is_some_and(|other| own.leads_away(&other))
+    });
+    if is_led {
+        access::must_see_every_app(&led_away(entry, attachment), context)?;
+    }
+    Ok(())
+}
+
+fn led_away(entry: &Entry, attachment: &Attachment) -> String {
+    let source = mounted_source(entry, attachment);
+    format!(
+        "{source:?} lies in something that is mounted writable, or holds something that is mounted, and a link that an app makes there could lead Docker elsewhere"
+    )
 }
 
 /// Refuses what [`crate::store::Store::refuse_second`] does, where it cannot see that two entries have the same place: Dokku's
@@ -213,7 +298,7 @@ pub(crate) fn at_deploy(
             let real = resolved(&path, context)?;
             must_not_be_reserved(&path, &real, context)?;
             if real.path() != cleaned(Path::new(&path)) {
-                must_not_lead_to_others(app, entry, &path, real, context)?;
+                must_not_lead_to_others(app, entry, &path, real, policy, context)?;
             }
         }
         return access::must_be_allowed(entry, Some(app), policy, context);
@@ -242,7 +327,7 @@ pub(crate) fn at_deploy(
         jail::judge(policy, Some(app), path, real)?;
         must_not_be_reserved(path, real, context)?;
         if real.path() != cleaned(Path::new(path)) {
-            must_not_lead_to_others(app, entry, path, real.clone(), context)?;
+            must_not_lead_to_others(app, entry, path, real.clone(), policy, context)?;
         }
     }
     if led.is_empty() {
@@ -276,6 +361,7 @@ fn must_not_lead_to_others(
     entry: &Entry,
     path: &str,
     real: RealPath,
+    policy: &Policy,
     context: &Context,
 ) -> Result<()> {
     let target = real.path().display().to_string();
@@ -287,6 +373,14 @@ fn must_not_lead_to_others(
     refuse_if!(
         is_the_stores(&led, context) && !stores_own(context).iter().any(|own| is_named(own)),
         "{path} leads to {target}, where the plugin has its own files; remove the link and deploy again"
+    );
+    let source = Source::parse(path)?;
+    let as_written = [(path.to_owned(), RealPath::resolved(written.clone()))];
+    refuse_if!(
+        everybodys(&source, &led, policy, context).is_some()
+            && everybodys(&source, &as_written, policy, context).is_none()
+            && may_be_an_apps_link(&written, &led[0].1, entry, context)?,
+        "{path} leads to {target}, which is the host's own; remove the link, or have somebody who sees every app mount {target}"
     );
     if !apps::are_restricted(&context.environment) {
         return Ok(());
@@ -303,6 +397,29 @@ fn must_not_lead_to_others(
         }
     }
     Ok(())
+}
+
+/// Whether a link on the way from a path to where it leads may be one that an app made: it is in what an app has or had.
+fn may_be_an_apps_link(
+    written: &Path,
+    real: &RealPath,
+    entry: &Entry,
+    context: &Context,
+) -> Result<bool> {
+    let leads_out = |holder: &Path| {
+        written.starts_with(holder) && written != holder && !real.is_within(&RealPath::of(holder))
+    };
+    let storage = context.store.layout().storage();
+    if let Ok(inside) = written.strip_prefix(storage) {
+        // Links in the storage root itself are root's.
+        return Ok(inside.iter().next().is_some_and(|name| leads_out(&storage.join(name))));
+    }
+    if apps::are_restricted(&context.environment) {
+        return Ok(true);
+    }
+    let entries = context.store.entries()?.entries;
+    let mut others = entries.iter().filter(|other| other.name != entry.name);
+    Ok(others.any(|other| other.paths().iter().any(|path| leads_out(Path::new(path)))))
 }
 
 /// Refuses a part of an entry that a link leads out of it.
@@ -423,7 +540,9 @@ impl Place {
     pub(crate) fn meets(&self, other: &Self) -> bool {
         let keeps = |keeper: &Self, kept: &Self| {
             let source = keeper.source.as_ref();
-            source.is_some_and(|source| kept.real.iter().any(|real| source.keeps(real.path())))
+            source.is_some_and(|source| {
+                kept.real.iter().flat_map(RealPath::paths).any(|path| source.keeps(path))
+            })
         };
         let is_same_volume = matches!(
             (&self.source, &other.source),
@@ -454,8 +573,17 @@ fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
     )
 }
 
-/// Refuses a caller who does not see every app a path that holds what all of them have, or what is noted of it.
+/// Refuses a caller who does not see every app a path that is for who does.
 fn must_not_be_everybodys(source: &Source, led: &[Led], context: &Context) -> Result<()> {
+    let policy = context.store.policy()?;
+    match everybodys(source, led, &policy, context) {
+        Some(why) => access::must_see_every_app(&why, context),
+        None => Ok(()),
+    }
+}
+
+/// Why paths are only for who sees every app: they hold what all apps have, or what is noted of it, or are the host's own.
+fn everybodys(source: &Source, led: &[Led], policy: &Policy, context: &Context) -> Option<String> {
     let storage = RealPath::of(context.store.layout().storage());
     let is_dockers = || {
         let dockers = docker::root_directory(&context.environment);
@@ -469,29 +597,35 @@ fn must_not_be_everybodys(source: &Source, led: &[Led], context: &Context) -> Re
         own.map(RealPath::of)
             .any(|own| led.iter().any(|(_, real)| !is_plain(real) && real.overlaps(&own)))
     };
-    let is_hosts = || {
-        let overlaps = |real: &RealPath| {
-            HOSTS.iter().any(|path| real.overlaps(&RealPath::of(Path::new(path))))
-        };
-        let is_open = |policy: Policy| {
-            let takes_any = policy.volume_options() == VolumeOptions::Allow;
-            !policy.allowed_paths.is_empty() || (takes_any && matches!(source, Source::Volume(_)))
-        };
-        led.iter().any(|(_, real)| overlaps(real)) && !context.store.policy().is_ok_and(is_open)
+    let takes_any =
+        policy.volume_options() == VolumeOptions::Allow && matches!(source, Source::Volume(_));
+    let allowed: Vec<RealPath> =
+        policy.allowed_paths.iter().map(|path| RealPath::of(Path::new(path.as_str()))).collect();
+    let is_systems = |path: &Path| {
+        let is_beside = |system: &Path| !path.starts_with(system) && !system.starts_with(path);
+        !SYSTEMS.iter().all(|system| is_beside(RealPath::of(Path::new(system)).original()))
     };
-    if is_hosts() {
-        let why = format!("{:?} is the host's own", source.as_str());
-        access::must_see_every_app(&why, context)?;
+    let is_hosts = |real: &RealPath| {
+        if is_plain(real) {
+            return false;
+        }
+        if !allowed.is_empty() {
+            // The policy names what is there, not only a place at which it is mounted too.
+            let is_named = |path: &RealPath| real.original().starts_with(path.original());
+            return is_systems(real.original()) && !allowed.iter().any(is_named);
+        }
+        let is_for_data =
+            |path: &&str| real.path() != Path::new(path) && real.path().starts_with(path);
+        !FOR_DATA.iter().any(|path| is_for_data(&path)) || is_systems(real.original())
+    };
+    if !takes_any && led.iter().any(|(_, real)| is_hosts(real)) {
+        return Some(format!("{:?} is the host's own", source.as_str()));
     }
-    if is_dokkus()
+    let is_everybodys = is_dokkus()
         || led.iter().any(|(_, real)| storage.is_within(real))
         || is_the_stores(led, context)
-        || (!led.iter().all(|(_, real)| is_plain(real)) && is_dockers())
-    {
-        let why = format!("{:?} holds what belongs to every app", source.as_str());
-        access::must_see_every_app(&why, context)?;
-    }
-    Ok(())
+        || (!led.iter().all(|(_, real)| is_plain(real)) && is_dockers());
+    is_everybodys.then(|| format!("{:?} holds what belongs to every app", source.as_str()))
 }
 
 /// Whether a path has what is noted of all apps' storage, or lies in it.

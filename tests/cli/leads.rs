@@ -1,0 +1,189 @@
+//! Where paths lead: by links that an app makes after it was looked, and by directories that are mounted at several places.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::Session;
+use crate::harness::{Answer, as_root};
+use crate::places::{container, host, limit, volume};
+
+fn is_refused(session: &Session, words: &[&str], why: &str) {
+    let answer = session.call(words).run();
+    assert!(answer.status == 1 && answer.stderr.contains(why), "{words:?}: {answer:?}");
+}
+
+fn flags_of_a_deploy(session: &Session, app: &str) -> Answer {
+    session.call(&["docker-args-deploy", app, "latest"]).run()
+}
+
+#[test]
+fn a_link_that_an_app_makes_leads_to_nothing_of_the_hosts() {
+    for is_limited in [false, true] {
+        for target in ["/etc", "/", "/run/docker.sock", "/var/lib/docker", "{ROOT}/home", "{LIB}"] {
+            let session = host(&["alpha", "beta"]);
+            session.prepare(&["storage:create", "box"]);
+            session.prepare(&["storage:mount", "beta", "box", "--container-dir", "/w"]);
+            let part = session.host.path("lib/data/storage/box/part");
+            fs::create_dir(&part).unwrap();
+            session.prepare(&["storage:mount", "beta", "{LIB}/data/storage/box/part:/v"]);
+            if is_limited {
+                limit(&session, "beta\n");
+            }
+            let answer = flags_of_a_deploy(&session, "beta");
+            assert!(answer.stdout.contains("box/part:/v"), "{answer:?}");
+            fs::remove_dir(&part).unwrap();
+            symlink(session.host.expand(target), &part).unwrap();
+            let answer =
+                session.call(&["pre-release-builder", "herokuish", "beta", "dokku/beta"]).run();
+            assert!(answer.status == 1, "{target}: {answer:?}");
+            let answer = flags_of_a_deploy(&session, "beta");
+            assert!(!answer.stdout.contains("box/part:/v"), "{target}: {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn a_link_of_the_operators_is_followed() {
+    let session = host(&["alpha"]);
+    session.host.make_directory("disk/big");
+    session.host.make_directory("lib/data/storage");
+    symlink(session.host.path("disk/big"), session.host.path("lib/data/storage/big")).unwrap();
+    session.prepare(&["storage:mount", "alpha", "{LIB}/data/storage/big:/x"]);
+    limit(&session, "alpha\n");
+    let answer = flags_of_a_deploy(&session, "alpha");
+    assert!(answer.stdout.contains("/storage/big:/x"), "{answer:?}");
+}
+
+/// A host whose storage root is also at `/mnt`.
+fn with_binds() -> Session {
+    let mut session = host(&["alpha", "beta"]);
+    session.host.make_directory("lib/data/storage");
+    session.host.mount_over(&[("lib/data/storage", "/mnt")]);
+    session.prepare(&["storage:create", "secret"]);
+    session.prepare(&["storage:mount", "alpha", "secret", "--container-dir", "/x"]);
+    session.host.write("lib/data/storage/secret/file", "secret");
+    session
+}
+
+#[test]
+fn a_directory_that_is_mounted_elsewhere_is_the_same() {
+    if !as_root("a directory that is mounted at two places") {
+        return;
+    }
+    let session = with_binds();
+    volume(&session, "led", r#"{"type": "none", "o": "bind", "device": "/mnt/secret"}"#);
+    is_refused(
+        &session,
+        &["storage:destroy", "secret", "--destroy-host-dir", "--force"],
+        "still mounted",
+    );
+    limit(&session, "beta\n");
+    let mine = ["storage:create", "mine"];
+    for words in [
+        &["storage:mount", "beta", "/mnt/secret:/y"][..],
+        &["storage:mount", "beta", "/mnt/secret/file:/y"],
+        &["storage:mount", "beta", "led:/y"],
+        &[&mine[..], &["/mnt/secret"]].concat(),
+        &[&mine[..], &["--from", "dir:/mnt/secret"]].concat(),
+        &[&mine[..], &["--type", "file", "--from", "/mnt/secret/file"]].concat(),
+        &[&mine[..], &["--type", "volume", "--option", "o=bind", "--option", "device=/mnt/secret"]]
+            .concat(),
+    ] {
+        is_refused(&session, words, "cannot see");
+    }
+    session.prepare(&["storage:create", "own"]);
+    session.prepare(&["storage:mount", "beta", "/mnt/own:/y"]);
+}
+
+#[test]
+fn a_scope_and_an_exclusive_entry_hold_wherever_they_are_mounted() {
+    if !as_root("a directory that is mounted at two places") {
+        return;
+    }
+    let session = with_binds();
+    session.prepare(&["storage:set", "secret", "scope", "alpha"]);
+    is_refused(&session, &["storage:mount", "beta", "/mnt/secret:/y"], "which is for alpha only");
+    session.prepare(&["storage:set", "secret", "scope", ""]);
+    session.prepare(&["storage:set", "secret", "exclusive", "true"]);
+    is_refused(&session, &["storage:mount", "beta", "/mnt/secret:/y"], "exclusive");
+    session.prepare(&["storage:set", "secret", "exclusive", "false"]);
+    session.prepare(&["storage:mount", "beta", "/mnt/secret:/y"]);
+    session.prepare(&["storage:unmount", "alpha", "secret", "--container-dir", "/x"]);
+    let destroy = ["storage:destroy", "secret", "--destroy-host-dir", "--force"];
+    is_refused(&session, &destroy, "beta mounts /mnt/secret at /y");
+    let unused = session.call(&["storage:prune"]).run();
+    assert!(unused.stdout.contains("Left alone: entry secret, since beta mounts"), "{unused:?}");
+}
+
+#[test]
+fn the_hosts_own_is_so_wherever_it_is_mounted() {
+    if !as_root("a directory that is mounted at two places") {
+        return;
+    }
+    let mut session = host(&["alpha", "beta"]);
+    session.host.make_directory("real/etc");
+    session.host.mount_over(&[("real", "/srv"), ("/etc", "/mnt"), ("/etc", "/srv/etc")]);
+    limit(&session, "beta\n");
+    session.prepare(&["storage:mount", "beta", "/srv/data:/x"]);
+    let hosts = ["/mnt/ssl", "/srv", "/mnt", "/home/somebody", "/opt/tool", "/swapfile", "/tmp/x"];
+    for path in hosts {
+        is_refused(&session, &["storage:mount", "beta", &format!("{path}:/y")], "every app");
+    }
+    session.host.answer("user-auth-app", "alpha\nbeta\n");
+    session.prepare(&["storage:policy:set", "allowed-paths", "/srv"]);
+    session.host.answer("user-auth-app", "beta\n");
+    is_refused(&session, &["storage:mount", "beta", "/srv/etc/ssl:/y"], "every app");
+    session.host.answer("user-auth-app", "alpha\nbeta\n");
+    session.prepare(&["storage:mount", "beta", "/srv/etc/ssl:/y"]);
+}
+
+#[test]
+fn a_limited_caller_mounts_nothing_that_an_app_could_lead_elsewhere() {
+    let why = "could lead Docker elsewhere";
+    let session = host(&["alpha", "beta"]);
+    limit(&session, "beta\n");
+    for name in ["box", "other"] {
+        session.prepare(&["storage:create", name]);
+        session.host.make_directory(&format!("lib/data/storage/{name}/part"));
+    }
+    let part = "{LIB}/data/storage/box/part:/v";
+    let subpath =
+        ["storage:mount", "beta", "box", "--container-dir", "/v", "--volume-subpath", "part"];
+    session.prepare(&["storage:mount", "beta", "box", "--container-dir", "/w"]);
+    is_refused(&session, &["storage:mount", "beta", part], why);
+    is_refused(&session, &subpath, why);
+    session.prepare(&["storage:unmount", "beta", "box", "--container-dir", "/w"]);
+    // A container from before still has it.
+    let bound =
+        r#"{"Type": "bind", "Source": "{LIB}/data/storage/box", "Destination": "/w", "RW": true}"#;
+    container(&session, "beta.web.1", "beta", bound);
+    is_refused(&session, &["storage:mount", "beta", part], why);
+    fs::remove_file(session.host.path("stub/containers/beta.web.1")).unwrap();
+    session.prepare(&subpath);
+    is_refused(&session, &["storage:mount", "beta", "box", "--container-dir", "/w"], why);
+    session.prepare(&[
+        "storage:mount",
+        "beta",
+        "box",
+        "--container-dir",
+        "/w",
+        "--volume-readonly",
+    ]);
+    let both = ["other:/a", "{LIB}/data/storage/other/part:/b"];
+    let together = [&["storage:mount", "--replace", "beta"][..], &both].concat();
+    is_refused(&session, &together, why);
+    session.host.answer("user-auth-app", "alpha\nbeta\n");
+    session.prepare(&together);
+}
+
+#[test]
+fn an_app_that_runs_is_given_nothing_of_another() {
+    for trigger in ["post-app-clone-setup", "post-app-rename-setup"] {
+        let session = host(&["alpha", "beta"]);
+        session.prepare(&["storage:create", "mine"]);
+        session.prepare(&["storage:mount", "beta", "mine", "--container-dir", "/app"]);
+        container(&session, "alpha.web.1", "alpha", "");
+        is_refused(&session, &[trigger, "beta", "alpha"], "alpha is there already");
+        assert!(flags_of_a_deploy(&session, "alpha").stdout.is_empty());
+    }
+}
