@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod app_life;
+pub(crate) mod app_settings;
 pub(crate) mod apps;
 pub(crate) mod archive;
 pub(crate) mod auto_volumes;
