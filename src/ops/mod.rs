@@ -23,6 +23,7 @@ pub(crate) mod mounts;
 pub(crate) mod move_entry;
 pub(crate) mod needs;
 pub(crate) mod places;
+pub(crate) mod policy;
 pub(crate) mod populate;
 pub(crate) mod prune;
 pub(crate) mod reach;
