@@ -11,6 +11,7 @@ pub(crate) mod clone_app;
 pub(crate) mod confirmation;
 pub(crate) mod connectors;
 pub(crate) mod content;
+pub(crate) mod counts;
 pub(crate) mod crontab;
 pub(crate) mod destroy;
 pub(crate) mod entries;
