@@ -12,6 +12,7 @@ pub(crate) mod confirmation;
 pub(crate) mod connectors;
 pub(crate) mod content;
 pub(crate) mod counts;
+pub(crate) mod create;
 pub(crate) mod crontab;
 pub(crate) mod destroy;
 pub(crate) mod entries;

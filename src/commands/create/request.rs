@@ -23,7 +23,7 @@ pub(super) struct Arguments {
     #[arg(help_heading = arguments::OWN)]
     connector: Option<String>,
     /// --chown: chown option (docker-local only)
-    pub(super) chown: Option<String>,
+    chown: Option<String>,
     /// --chown-recursive: also change the owner of the files in the directory
     #[arg(help_heading = arguments::OWN)]
     pub(super) chown_recursive: bool,
