@@ -7,59 +7,13 @@ use crate::domain::connector_type::ConnectorType;
 use crate::domain::{Connector, Error, Result, options};
 use crate::ops::connectors;
 
-#[derive(Debug)]
-struct Changes {
-    /// Properties and their new values; the empty value takes the property away.
-    properties: Vec<(String, String)>,
-    /// Whether a new secret was spoken of.
-    names_secret: bool,
-}
-
-impl Changes {
-    /// `rest` are the words behind the property.
-    fn of(flags: &Flags, property: &str, rest: &[String], before: &Connector) -> Result<Self> {
-        let mut properties = flags.properties();
-        let has_file = [&flags.secret_file, &flags.key_file, &flags.known_hosts_file]
-            .iter()
-            .any(|file| file.is_some());
-        refuse_if!(
-            !property.is_empty() && !properties.is_empty(),
-            "storage:connectors:set accepts either a property and a value or flags, not both"
-        );
-        match property {
-            "" if properties.is_empty() && !has_file => {
-                let known = before.known_type().into_iter();
-                let names: Vec<&str> = known.flat_map(ConnectorType::names).collect();
-                refuse!("No property specified; there are: {}, {SECRET}", names.join(", "));
-            }
-            "" => none_behind(Some(property), rest)?,
-            SECRET => {
-                none_behind(Some(property), rest)?;
-                return Ok(Self { properties, names_secret: true });
-            }
-            property if options::is_secret(property) => {
-                refuse!(
-                    "the secret is set by property {SECRET}, which takes no value: {}",
-                    secret::HOW
-                );
-            }
-            property => {
-                let value = word(rest, 0);
-                none_behind(Some(value), rest.get(1..).unwrap_or_default())?;
-                properties.push((property.to_owned(), value.to_owned()));
-            }
-        }
-        Ok(Self { properties, names_secret: flags.secret_file.is_some() })
-    }
-}
-
 /// Changes a connector. What is mounted over it takes up the new values.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     no_secret_among(words)?;
     let (NamedOf::<String, Flags> { of, name: property, flags }, rest) =
         arguments::parse_some(words, context)?;
     let before = super::existing(&of, context)?;
-    let Changes { properties, names_secret } = Changes::of(&flags, &property, &rest, &before)?;
+    let (properties, names_secret) = changes(&flags, &property, &rest, &before)?;
     let (planned, needs_secret) = connectors::with(&before, &properties)?;
     if names_secret && !planned.has_secret() {
         return Err(no_secret(&planned));
@@ -75,6 +29,48 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     });
     parts::tell(&parts, &planned, context)?;
     connectors::follow(&before, is_changed, context)
+}
+
+/// Properties and their new values, where the empty value takes the property away, and whether a new secret was spoken of;
+/// `rest` are the words behind the property.
+fn changes(
+    flags: &Flags,
+    property: &str,
+    rest: &[String],
+    before: &Connector,
+) -> Result<(Vec<(String, String)>, bool)> {
+    let mut properties = flags.properties();
+    let has_file = [&flags.secret_file, &flags.key_file, &flags.known_hosts_file]
+        .iter()
+        .any(|file| file.is_some());
+    refuse_if!(
+        !property.is_empty() && !properties.is_empty(),
+        "storage:connectors:set accepts either a property and a value or flags, not both"
+    );
+    match property {
+        "" if properties.is_empty() && !has_file => {
+            let known = before.known_type().into_iter();
+            let names: Vec<&str> = known.flat_map(ConnectorType::names).collect();
+            refuse!("No property specified; there are: {}, {SECRET}", names.join(", "));
+        }
+        "" => none_behind(Some(property), rest)?,
+        SECRET => {
+            none_behind(Some(property), rest)?;
+            return Ok((properties, true));
+        }
+        property if options::is_secret(property) => {
+            refuse!(
+                "the secret is set by property {SECRET}, which takes no value: {}",
+                secret::HOW
+            );
+        }
+        property => {
+            let value = word(rest, 0);
+            none_behind(Some(value), rest.get(1..).unwrap_or_default())?;
+            properties.push((property.to_owned(), value.to_owned()));
+        }
+    }
+    Ok((properties, flags.secret_file.is_some()))
 }
 
 fn no_secret(planned: &Connector) -> Error {
@@ -94,19 +90,12 @@ mod tests {
     use crate::domain::connector_type::TYPES;
     use crate::domain::names::ConnectorName;
 
-    fn nas() -> Connector {
-        Connector::new(ConnectorName::parse("nas").unwrap(), &TYPES[1])
-    }
-
-    fn changes(words: &[&str]) -> Result<Changes> {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        Changes::of(&Flags::default(), &words[0], &words[1..], &nas())
-    }
-
     #[test]
     fn a_secret_is_no_value() {
-        for words in [["secret", "hunter2"], ["password", "hunter2"]] {
-            let error = changes(&words).unwrap_err().to_string();
+        let nas = Connector::new(ConnectorName::parse("nas").unwrap(), &TYPES[1]);
+        for property in ["secret", "password"] {
+            let rest = ["hunter2".to_owned()];
+            let error = changes(&Flags::default(), property, &rest, &nas).unwrap_err().to_string();
             assert!(error.contains(SECRET_FILE) && !error.contains("hunter2"), "{error}");
         }
     }
