@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::commands::arguments::{self, Args};
-use crate::commands::exec;
 use crate::context::Context;
 use crate::context::row::{Catalog, Kind};
+use crate::docker;
 use crate::domain::{Error, Result};
 
 /// Dokku's scheduler runs it in Docker's place.
@@ -50,7 +50,7 @@ fn assemble(words: &[String], context: &mut Context) -> anyhow::Result<()> {
     write(&about, text.as_bytes(), 0o644)
         .with_context(|| format!("unable to write {}", about.display()))?;
     copy(&arguments.repo.join("commands/commands"), &directory.join("commands"), 0o755)?;
-    let client = directory.join(exec::CLIENT);
+    let client = directory.join(docker::WITH_INPUT);
     write(&client, CLIENT, 0o755)
         .with_context(|| format!("unable to write {}", client.display()))?;
     for (kind, sub, target) in LINKS {

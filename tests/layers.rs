@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use harness::{repository, source_files};
 
+/// The rooms that doors are in.
+const DOORS: [&str; 3] = ["commands", "triggers", "privileged"];
+
 /// The rows of ARCHITECTURE.md's table, from the top; a row is the rooms on one floor.
 fn floors() -> BTreeMap<String, usize> {
     let text = fs::read_to_string(repository().join("ARCHITECTURE.md")).unwrap();
@@ -128,13 +131,12 @@ fn no_arrow_points_up_or_to_the_side() {
     assert!(wrong.is_empty(), "arrows that do not point down:\n{}", wrong.join("\n"));
 }
 
-/// A door is a file of these rooms whose function a row of the catalog names; what is below its directory is a part of it.
+/// A door is a file of [`DOORS`] whose function a row of the catalog names; what is below its directory is a part of it.
 #[test]
 fn no_door_uses_another() {
-    let rooms = ["commands", "triggers", "privileged"];
     let catalog = fs::read_to_string(repository().join("src/catalog.rs")).unwrap();
     let mut called = named(&catalog, "=> ");
-    called.retain(|path| rooms.iter().any(|room| path.starts_with(&format!("{room}::"))));
+    called.retain(|path| DOORS.iter().any(|room| path.starts_with(&format!("{room}::"))));
     let door = |path: &String| {
         let file = file_of(path).unwrap();
         let function = format!("fn {}(", path.rsplit_once("::").unwrap().1);
@@ -144,7 +146,7 @@ fn no_door_uses_another() {
     let doors: BTreeSet<PathBuf> = called.iter().map(door).collect();
     assert!(doors.len() > 50, "{doors:?}");
     let mut wrong = BTreeSet::new();
-    for (_, path) in files().into_iter().filter(|(room, _)| rooms.contains(&room.as_str())) {
+    for (_, path) in files().into_iter().filter(|(room, _)| DOORS.contains(&room.as_str())) {
         let is_part =
             |door: &Path| door.ends_with("mod.rs") && path.starts_with(door.parent().unwrap());
         for door in uses(&path) {
@@ -154,6 +156,14 @@ fn no_door_uses_another() {
         }
     }
     assert!(wrong.is_empty(), "doors that use other doors: {wrong:#?}");
+}
+
+#[test]
+fn no_door_changes_the_store() {
+    let doors = files().into_iter().filter(|(room, _)| DOORS.contains(&room.as_str()));
+    let changes = |path: &PathBuf| fs::read_to_string(path).unwrap().contains(".change(");
+    let wrong: Vec<PathBuf> = doors.map(|(_, path)| path).filter(changes).collect();
+    assert!(wrong.is_empty(), "what changes the store belongs into an operation: {wrong:#?}");
 }
 
 #[test]

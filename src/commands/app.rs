@@ -5,6 +5,7 @@ use super::asked::ReportRequest;
 use crate::context::Context;
 use crate::domain::Result;
 use crate::domain::app_settings::PROPERTIES;
+use crate::ops::{app_settings, share};
 use crate::render::Report;
 
 #[derive(Debug, Args)]
@@ -22,16 +23,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
         let names: Vec<&str> = PROPERTIES.iter().map(|(name, _)| *name).collect();
         refuse!("No property specified, there are: {}", names.join(", "));
     }
-    let changed = context.store.change(|change| {
-        let before = change.store().app_settings(&app)?;
-        let mut settings = before.clone();
-        settings.set(&property, &value)?;
-        if settings == before {
-            return Ok(false);
-        }
-        change.write_app_settings(&app, &settings)?;
-        Ok(true)
-    })?;
+    let changed = app_settings::set(&app, &property, &value, context)?;
     let what = match (changed, &*value) {
         (false, _) => format!("Storage {property} of {app} is so already"),
         (true, "") => format!("Storage {property} of {app} unset"),
@@ -79,7 +71,7 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     if !settings.shared_from.is_empty() {
         let shares = settings.shared_from.iter().map(|share| {
             let how = if share.read_only { " (read-only)" } else { "" };
-            Ok(format!("{}{how}", crate::ops::share::name(&share.app, context)?))
+            Ok(format!("{}{how}", share::name(&share.app, context)?))
         });
         let shares: Result<Vec<String>> = shares.collect();
         report.add("app-shared-from", shares?.join(", "));

@@ -8,15 +8,12 @@ use std::path::PathBuf;
 
 use super::arguments::{self, Args};
 use crate::context::Context;
-use crate::docker::Docker;
+use crate::docker::{self, Docker};
 use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of};
 use crate::host::plugn;
 use crate::ops::{access, apps, judge};
 use crate::storage::Place;
 use crate::types;
-
-/// The file of the plugin that is named as Docker where a container gets an input.
-pub(crate) const CLIENT: &str = "docker-with-input";
 
 /// The image unless another is named.
 const IMAGE: &str = "alpine:3";
@@ -133,7 +130,8 @@ fn through_scheduler(
 /// A copy of the input that every child has, and the client that gives it to a container: Dokku's scheduler gives only a terminal
 /// to Docker, and the container of `echo … | dokku storage:exec …` would read nothing.
 fn input_for_docker(context: &Context) -> Result<Option<(OwnedFd, PathBuf)>> {
-    let Some(client) = context.environment.plugin().map(|plugin| plugin.join(CLIENT)) else {
+    let Some(client) = context.environment.plugin().map(|plugin| plugin.join(docker::WITH_INPUT))
+    else {
         return Ok(None);
     };
     if !client.is_file() {

@@ -1,63 +1,23 @@
 //! `storage:metrics`: what entries hold and how backups go, for Prometheus.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
 
 use super::arguments::{self, Args, given};
 use crate::checks::doctor;
 use crate::context::Context;
-use crate::docker::volumes;
-use crate::domain::moment::HOUR;
-use crate::domain::{Entry, Moment, Result, Severity, Trashed};
+use crate::domain::{Entry, Moment, Result, Severity};
 use crate::ops::backups::schedules;
-use crate::ops::usage::{self, EntryUsage};
+use crate::ops::counts::Counts;
+use crate::ops::usage::EntryUsage;
 use crate::ops::{access, textfile, trash};
 use crate::render::metrics::{Metrics, Sample};
 use crate::storage::{Place, RuntimePaths};
-use crate::store::files;
 use crate::types;
-
-/// For how many seconds what was counted is taken as it is.
-const FRESH: i64 = HOUR;
 
 #[derive(Debug, Args)]
 struct Arguments {
     /// --textfile: write to a file in this directory, for the textfile collector
     textfile: Option<String>,
-}
-
-/// What was counted of an entry or of something in the trash, and when.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Counted {
-    used: Option<u64>,
-    files: Option<u64>,
-    at: i64,
-}
-
-/// What was counted before and now, by the name of the entry or of the directory in the trash.
-struct Counts {
-    before: BTreeMap<String, Counted>,
-    now: BTreeMap<String, Counted>,
-}
-
-impl Counts {
-    fn read(path: &Path) -> Result<Self> {
-        let text = files::read(path)?;
-        let before = text.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        Ok(Self { before, now: BTreeMap::new() })
-    }
-
-    /// It is only a cache: where it cannot be written, the next call counts again.
-    fn write(&self, path: PathBuf, context: &Context) {
-        if let Ok(text) = serde_json::to_vec(&self.now) {
-            let _ = context.store.change(|change| {
-                change.write(path, text);
-                Ok(())
-            });
-        }
-    }
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
@@ -69,13 +29,12 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     let mut metrics = Metrics::default();
     let entries = context.store.entries()?.entries;
-    let cache = context.store.layout().usage_cache();
-    let mut counts = Counts::read(&cache)?;
+    let mut counts = Counts::read(context)?;
     add_usage(&entries, &mut counts, &mut metrics, context)?;
     add_mounts(&entries, &mut metrics, context);
     add_snapshots(&mut metrics, context)?;
     add_trash(&mut counts, &mut metrics, context)?;
-    counts.write(cache, context);
+    counts.write(context);
     add_findings(&mut metrics, context)?;
     add_backups(&mut metrics, context)?;
     let text = metrics.into_text();
@@ -106,19 +65,7 @@ fn add_usage(
     metrics: &mut Metrics,
     context: &Context,
 ) -> Result<()> {
-    let now = Moment::now().seconds();
-    let of_docker = volumes::used(&context.environment, entries.iter().any(usage::is_volume));
-    let mut rows = Vec::new();
-    for entry in entries {
-        let is_fresh = |counted: &&Counted| (0..FRESH).contains(&(now - counted.at));
-        let cached = counts.before.get(entry.name.as_str()).filter(is_fresh).cloned();
-        let both = |counted: &Counted| Some((counted.used?, counted.files?));
-        let row = usage::of(entry, &of_docker, cached.as_ref().and_then(both), context)?;
-        let this = Counted { used: row.used, files: row.inodes, at: now };
-        let this = cached.unwrap_or(this);
-        rows.push((row, now - this.at));
-        counts.now.insert(entry.name.to_string(), this);
-    }
+    let rows = counts.of_entries(entries, context)?;
     let samples = |value: fn(&EntryUsage) -> Option<u64>| -> Vec<Sample<'_>> {
         let sample = |(row, _): &(EntryUsage, i64)| {
             let labels = vec![("entry", row.name.to_string()), ("type", row.kind.to_owned())];
@@ -192,20 +139,9 @@ fn add_snapshots(metrics: &mut Metrics, context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// What is in the trash does not change, and is counted once.
 fn add_trash(counts: &mut Counts, metrics: &mut Metrics, context: &Context) -> Result<()> {
     let trash = trash::visible(context)?;
-    for item in &trash {
-        let name = item.id.directory();
-        let counted = counts.before.get(&name).filter(|counted| counted.used.is_some()).cloned();
-        let counted = counted.or_else(|| {
-            let usage = trash::usage(item, context)?;
-            let at = Moment::now().seconds();
-            Some(Counted { used: Some(usage.bytes), files: Some(usage.files), at })
-        });
-        counts.now.extend(counted.map(|counted| (name, counted)));
-    }
-    let used = |item: &Trashed| counts.now.get(&item.id.directory())?.used;
+    let bytes = counts.of_trash(&trash, context);
     metrics.gauges(
         "trash_items",
         "How many destroyed entries are in the trash.",
@@ -214,7 +150,7 @@ fn add_trash(counts: &mut Counts, metrics: &mut Metrics, context: &Context) -> R
     metrics.gauges(
         "trash_bytes",
         "What destroyed entries in the trash hold, as far as it can be counted, in bytes.",
-        &[(Vec::new(), number(trash.iter().filter_map(used).sum()))],
+        &[(Vec::new(), number(bytes))],
     );
     Ok(())
 }

@@ -4,14 +4,13 @@ use super::arguments::{self, AppWord, Args, given, list, no_more_than, parsed, w
 use crate::checks::{AppImage, image};
 use crate::context::Context;
 use crate::domain::{
-    AppName, Attachment, ContainerPath, Entry, Error, MountSettings, MountSpec, MountString,
-    Ownership, Phase, ProcessType, Result, Source, Subpath, VolumeOptions, as_typed, quoted,
+    AppName, Attachment, ContainerPath, Entry, MountSettings, MountSpec, MountString, Ownership,
+    Phase, ProcessType, Result, Source, Subpath, VolumeOptions, as_typed, quoted,
 };
-use crate::ops::mount::{check, of_source, refuse_collision, warn};
+use crate::ops::mount::{self, of_source, warn};
 use crate::ops::mount_new::mount_new;
-use crate::ops::{MountSet, access, judge, restart, scheduler};
+use crate::ops::{MountSet, restart};
 use crate::storage::{Ids, root};
-use crate::store::{changed_meanwhile, no_such_entry};
 
 #[derive(Debug, Args)]
 struct Arguments {
@@ -100,41 +99,10 @@ fn mount_colon_form(
     };
     attachment.process_type = process_type(arguments)?;
     said.with_flags(settings(arguments)?)?.apply(&mut attachment)?;
-    root::tell_old_spelling(&attachment.volume_chown, context);
-    let found = check(app, &entry, &attachment, context)?;
-    context.store.change(|change| {
-        let store = change.store();
-        let registered = store.entry(&entry.name)?;
-        let mut mounts = store.mounts_file(app)?.whole()?;
-        if mounts.attachments().any(|other| other.is_same_mount(&attachment)) {
-            refuse!("Mount path already exists.");
-        }
-        refuse_collision(app, &attachment, mounts.attachments())?;
-        let mounted = judge::noted(registered.as_ref().unwrap_or(&entry), found.as_ref());
-        store.refuse_shared_collision(app, None, &mounted, &attachment)?;
-        store.refuse_second(app, &mounted, &attachment)?;
-        mounts.push(attachment.clone());
-        if registered.as_ref() != Some(&mounted) {
-            change.write_entry(&mounted)?;
-        }
-        change.write_mounts(app, &mounts);
-        Ok(())
-    })?;
-    warn_of_namesake(app, &typed_source, context);
+    mount::add_source(app, &entry, &attachment, context)?;
+    mount::warn_of_namesake(app, &typed_source, context);
     restart::say(app, context);
     Ok(())
-}
-
-/// `NAME:/path` mounts the Docker volume of that name, also where an entry has it: said, since it may surprise.
-fn warn_of_namesake(app: &AppName, source: &Source, context: &mut Context) {
-    let Source::Volume(volume) = source else {
-        return;
-    };
-    if access::entry(volume.as_str(), context).is_ok() {
-        context.out.warn(&format!(
-            "This mounts the Docker volume {volume}, not the storage entry of that name; for the entry: dokku storage:mount {app} {volume} --container-dir PATH"
-        ));
-    }
 }
 
 fn mount_entry(
@@ -143,7 +111,7 @@ fn mount_entry(
     arguments: &Arguments,
     context: &mut Context,
 ) -> Result<()> {
-    let entry = entry_to_mount(name, app, context)?;
+    let entry = mount::of_name(name, app, context)?;
     let Some(container_dir) = given(arguments.container_dir.as_deref()) else {
         refuse!("--container-dir is required when mounting a named storage entry");
     };
@@ -151,29 +119,7 @@ fn mount_entry(
     let mut attachment = Attachment::new(entry.name.clone(), ContainerPath::parse(container_dir)?);
     attachment.process_type = process_type(arguments)?;
     settings(arguments)?.apply(&mut attachment)?;
-    root::tell_old_spelling(&attachment.volume_chown, context);
-    let found = check(app, &entry, &attachment, context)?;
-    let noted = judge::noted(&entry, found.as_ref());
-    let (is_new, is_changed) = context.store.change(|change| {
-        let store = change.store();
-        if store.entry(&entry.name)?.as_ref() != Some(&entry) {
-            return Err(changed_meanwhile(&entry.name));
-        }
-        let mut mounts = store.mounts_file(app)?.whole()?;
-        let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
-        refuse_collision(app, &attachment, others)?;
-        store.refuse_shared_collision(app, None, &entry, &attachment)?;
-        store.refuse_second(app, &noted, &attachment)?;
-        let is_new = !mounts.attachments().any(|other| other.is_same_mount(&attachment));
-        let is_changed = mounts.put(&attachment);
-        if is_changed {
-            change.write_mounts(app, &mounts);
-        }
-        if noted != entry {
-            change.write_entry(&noted)?;
-        }
-        Ok((is_new, is_changed))
-    })?;
+    let (is_new, is_changed) = mount::add_entry(app, &entry, &attachment, context)?;
     let place = format!("at {container_dir} on {app}");
     context.out.headline(&if is_new {
         format!("Storage entry {name} mounted {place}")
@@ -235,7 +181,7 @@ fn replace(app: &AppName, arguments: &Arguments, context: &mut Context) -> Resul
         let entry = if spec.source.starts_with('/') {
             of_source(app, Source::parse(&spec.source)?, context)?
         } else {
-            entry_to_mount(&spec.source, app, context)?
+            mount::of_name(&spec.source, app, context)?
         };
         let mut attachment = Attachment::new(entry.name.clone(), spec.container_path);
         attachment.process_type = process_type.clone();
@@ -258,18 +204,6 @@ fn replace(app: &AppName, arguments: &Arguments, context: &mut Context) -> Resul
         restart::say(app, context);
     }
     Ok(())
-}
-
-/// The entry of that name, for an app of its scheduler.
-fn entry_to_mount(name: &str, app: &AppName, context: &Context) -> Result<Entry> {
-    let entry = match access::entry(name, context) {
-        Err(Error::Refused { .. }) => {
-            return Err(no_such_entry(name).hint("create it first with `dokku storage:create`"));
-        }
-        other => other?,
-    };
-    scheduler::must_be_mountable(&entry, app, context)?;
-    Ok(entry)
 }
 
 fn process_type(arguments: &Arguments) -> Result<ProcessType> {

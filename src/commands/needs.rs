@@ -6,7 +6,7 @@ use super::arguments::{self, AppWord, Args, Named, NamedOf, Output, no_more_than
 use crate::context::Context;
 use crate::domain::needs::{self, Mode};
 use crate::domain::{Attachment, Need, NeedId, Result};
-use crate::ops::needs::{ask, declare, link_one, linked};
+use crate::ops::needs::{ask, declare, link_one, linked, unlink_one};
 use crate::ops::restart;
 use crate::render::{Format, table};
 
@@ -105,16 +105,7 @@ pub(crate) fn unlink(words: &[String], context: &mut Context) -> Result<()> {
         return Err(context.missing("the need"));
     }
     let id = NeedId::parse(&need)?;
-    context.store.change(|change| {
-        let mut mounts = change.store().mounts_file(&app)?.whole()?;
-        let before = mounts.lines().len();
-        mounts.retain(|line| line.attachment().is_none_or(|a| a.need.as_ref() != Some(&id)));
-        if mounts.lines().len() == before {
-            refuse!("no storage entry serves {:?} of {app}", id.as_str());
-        }
-        change.write_mounts(&app, &mounts);
-        Ok(())
-    })?;
+    unlink_one(&app, &id, context)?;
     context.out.headline(&format!("{id} of {app} is not served any more; the data stays"));
     restart::say(&app, context);
     Ok(())

@@ -4,32 +4,16 @@ use super::arguments::{self, Args, Named, no_more_than};
 use super::asked::ReportRequest;
 use crate::context::Context;
 use crate::domain::policy::{Jail, MetricsDirectory, VolumeOptions, parse_trash_hours};
-use crate::domain::{HostPath, Moment, Policy, Result, as_typed};
-use crate::fs::jail;
-use crate::ops::{access, crontab, judge, textfile};
-use crate::store::Store;
+use crate::domain::{HostPath, Policy, Result, as_typed};
+use crate::ops::{crontab, policy};
+use crate::render::Report;
 
 const KEYS: &str = "allowed-paths, jail, metrics-textfile, trash-hours, volume-options";
 
 pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     let (Named::<String> { name, .. }, values) = arguments::parse_some(words, context)?;
     let (key, values) = (&*name, &*values);
-    access::must_see_every_app("the policy is for every app", context)?;
-    // What cannot be is refused before the store is locked.
-    let mut asked = Policy::default();
-    apply(&mut asked, key, values)?;
-    if let Some(directory) = &asked.metrics_textfile {
-        refuse_if!(
-            !context.environment.is_dokku(),
-            "metrics-textfile is for Dokku's crontab, and there is no Dokku; put this line into yours: */5 * * * * dokku-storage storage:metrics --textfile {directory}"
-        );
-        textfile::must_be_writable(directory.as_str(), context)?;
-    }
-    context.store.change(|transaction| {
-        let mut policy = transaction.store().policy()?;
-        apply(&mut policy, key, values)?;
-        transaction.write_policy(&policy)
-    })?;
+    policy::set(|policy| apply(policy, key, values), context)?;
     context.out.headline(&if values.is_empty() {
         format!("Storage policy {key} unset")
     } else {
@@ -37,8 +21,8 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
     });
     match key {
         "metrics-textfile" => crontab::write(context),
-        "trash-hours" => warn_of_the_end(context)?,
-        _ => warn_of_mounts(context)?,
+        "trash-hours" => policy::warn_of_the_end(context)?,
+        _ => policy::warn_of_mounts(context)?,
     }
     Ok(())
 }
@@ -62,41 +46,6 @@ fn apply(policy: &mut Policy, key: &str, values: &[String]) -> Result<()> {
         "" => refuse!("No policy specified, there are: {KEYS}"),
         other => {
             refuse!("{other:?} is not a policy; there are: {KEYS}");
-        }
-    }
-    Ok(())
-}
-
-/// Says what is in the trash for longer than it may stay from now on.
-fn warn_of_the_end(context: &mut Context) -> Result<()> {
-    let hours = context.store.policy()?.trash_hours();
-    let now = Moment::now();
-    let trash = context.store.read_consistently(Store::trash)?;
-    let over: Vec<&str> =
-        trash.iter().filter(|item| item.end(hours) <= now).map(|item| item.id.as_str()).collect();
-    if !over.is_empty() {
-        context.out.warn(&format!(
-            "The trash holds {}, which expires now and is removed within the hour, or by the next storage:destroy; restore it: dokku storage:trash:restore ID",
-            over.join(", ")
-        ));
-    }
-    Ok(())
-}
-
-/// Says which mounts there are that the policy does not allow: they stop the next deploy of their apps.
-fn warn_of_mounts(context: &mut Context) -> Result<()> {
-    let policy = context.store.policy()?;
-    for app in context.store.apps()? {
-        let Ok(mounts) = context.store.mounts(&app) else {
-            continue;
-        };
-        for mounted in mounts.mounted {
-            if let Some(path) = access::judged_path(&mounted.entry, context)
-                && let Err(reason) = judge::resolved(&path, context)
-                    .and_then(|real| jail::judge(&policy, Some(&app), &path, &real))
-            {
-                context.out.warn(&format!("{app} cannot be deployed with its mounts: {reason}"));
-            }
         }
     }
     Ok(())
@@ -127,7 +76,7 @@ pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {
     let policy = context.store.policy()?;
     let paths: Vec<&str> = policy.allowed_paths.iter().map(HostPath::as_str).collect();
     let jail = policy.jail.as_ref().map_or("", Jail::as_str);
-    let mut report = crate::render::report::Report::default();
+    let mut report = Report::default();
     report.add("policy-allowed-paths", paths.join(" "));
     report.add("policy-jail", jail);
     let collector = policy.metrics_textfile.as_ref().map_or("", MetricsDirectory::as_str);

@@ -2,12 +2,9 @@
 
 use super::arguments::{self, AppWord, Args, given};
 use crate::context::Context;
-use crate::domain::{
-    AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source, mounted_source,
-};
-use crate::ops::restart;
-use crate::ops::unmount::write;
-use crate::store::{Line, Mounted, MountsFile, Store};
+use crate::domain::{AppName, Result};
+use crate::ops::unmount::Which;
+use crate::ops::{restart, unmount};
 
 #[derive(Debug, Args)]
 struct Arguments {
@@ -21,20 +18,6 @@ struct Arguments {
     /// --process-type: only the mount for this process type
     #[arg(help_heading = arguments::OWN)]
     process_type: Option<String>,
-}
-
-#[derive(Clone, Copy)]
-struct Which<'a> {
-    container_dir: Option<&'a str>,
-    process_type: Option<&'a str>,
-}
-
-impl Which<'_> {
-    fn includes(self, line: &Line) -> bool {
-        let type_of = |line: &Line| line.attachment().map(|a| a.process_type.to_string());
-        self.container_dir.is_none_or(|place| is_at(line, place))
-            && self.process_type.is_none_or(|wanted| type_of(line).as_deref() == Some(wanted))
-    }
 }
 
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
@@ -54,35 +37,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if targets.len() > 1 && which.container_dir.is_some() {
         refuse!("The --container-dir flag cannot be used with multiple mounts");
     }
-    for target in targets.iter().filter(|target| !target.contains(':')) {
-        refuse_shared(&app, target, context)?;
-    }
-    let targets: Result<Vec<Target<'_>>> =
-        targets.iter().map(|target| Target::parse(&app, target, which, context)).collect();
-    let targets = targets?;
-    // Without a file there is nothing to change, and nothing to lock either.
-    if !context.store.layout().mounts(&app).exists() {
-        return Err(one_of(&targets, &targets[0], targets[0].not_mounted()));
-    }
-    context.store.change(|change| {
-        let mut mounts = change.store().mounts_file(&app)?;
-        let mut gone = Vec::new();
-        for target in &targets {
-            let taken = target.take(&mut mounts, change.store());
-            gone.extend(taken.map_err(|error| one_of(&targets, target, error))?);
-        }
-        write(&app, &mounts, gone, change)
-    })?;
+    unmount::some(&app, targets, which, context)?;
     restart::say(&app, context);
     Ok(())
-}
-
-/// The error with the mount in front of it, where there are several.
-fn one_of(targets: &[Target<'_>], target: &Target<'_>, error: Error) -> Error {
-    if targets.len() == 1 {
-        return error;
-    }
-    refusal!("mount {:?}: {error}", target.text)
 }
 
 /// Takes all mounts away, or all of one process type; that there are none is no error.
@@ -96,14 +53,7 @@ fn unmount_all(
         refuse!("A mount cannot be specified with --all; leave {target:?} or --all out");
     }
     refuse_if!(which.container_dir.is_some(), "The --container-dir flag cannot be used with --all");
-    let is_changed = context.store.change(|change| {
-        let mut mounts = change.store().mounts_file(app)?;
-        let Some(gone) = take(&mut mounts, |line| which.includes(line)) else {
-            return Ok(false);
-        };
-        write(app, &mounts, gone, change)?;
-        Ok(true)
-    })?;
+    let is_changed = unmount::all(app, which, context)?;
     let scope = which.process_type.map(|name| format!(" for process type {name}"));
     let scope = scope.unwrap_or_default();
     context.out.headline(&format!("Removed all storage mounts{scope} on {app}"));
@@ -111,135 +61,4 @@ fn unmount_all(
         restart::say(app, context);
     }
     Ok(())
-}
-
-/// What is to be taken away.
-struct Target<'a> {
-    app: &'a AppName,
-    /// As it was typed.
-    text: &'a str,
-    which: Which<'a>,
-    /// The two paths of the colon form, and the names of the entries that stand for the source.
-    colon_form: Option<(MountString, Vec<EntryName>)>,
-}
-
-impl<'a> Target<'a> {
-    fn parse(app: &'a AppName, text: &'a str, which: Which<'a>, context: &Context) -> Result<Self> {
-        if !text.contains(':') {
-            return Ok(Self { app, text, which, colon_form: None });
-        }
-        // Whatever its options are, or were in another version: the two paths say which mount it is.
-        let paths: Vec<&str> = text.splitn(3, ':').take(2).collect();
-        let mount = MountString::parse(&paths.join(":"))?;
-        let mut legacy = vec![Entry::legacy(mount.source.clone()).name];
-        if let (Source::Path(path), Some(jail)) = (&mount.source, context.store.policy()?.jail) {
-            legacy.push(Entry::legacy(Source::Path(jail.land(app, path)?)).name);
-        }
-        Ok(Self { app, text, which, colon_form: Some((mount, legacy)) })
-    }
-
-    fn not_mounted(&self) -> Error {
-        let Self { app, text, .. } = self;
-        if self.colon_form.is_some() {
-            return refusal!("Mount path does not exist.");
-        }
-        if text.is_empty() {
-            return refusal!(
-                "name what to unmount: dokku storage:unmount {app} ENTRY; dokku storage:list {app} shows what is mounted"
-            );
-        }
-        let place = self.which.container_dir.map(|path| format!(" at {path:?}"));
-        let place = place.unwrap_or_default();
-        refusal!("storage entry {text:?} is not mounted{place} on app \"{app}\"")
-    }
-
-    /// Takes its line out of the file, and returns the entries of what is gone.
-    fn take(&self, mounts: &mut MountsFile, store: &Store) -> Result<Vec<EntryName>> {
-        let gone = match &self.colon_form {
-            None => self.take_entry(mounts)?,
-            Some((mount, legacy)) => self.take_colon_form(mount, legacy, mounts, store),
-        };
-        gone.ok_or_else(|| self.not_mounted())
-    }
-
-    fn take_entry(&self, mounts: &mut MountsFile) -> Result<Option<Vec<EntryName>>> {
-        let Self { app, text, which, .. } = self;
-        let is_meant = |line: &Line| line.is_about(text) && which.includes(line);
-        let meant = mounts.lines().iter().filter(|line| is_meant(line));
-        let mut paths: Vec<String> = meant.filter_map(Line::container_path).collect();
-        if paths.len() > 1 && which.container_dir.is_none() {
-            paths.sort_unstable();
-            refuse!(
-                "storage entry {text:?} is mounted at multiple paths on app \"{app}\" ({}); pass --container-dir to disambiguate",
-                paths.join(", ")
-            );
-        }
-        Ok(take(mounts, is_meant))
-    }
-
-    fn take_colon_form(
-        &self,
-        mount: &MountString,
-        legacy: &[EntryName],
-        mounts: &mut MountsFile,
-        store: &Store,
-    ) -> Option<Vec<EntryName>> {
-        let source = mount.source.as_str();
-        let is_here =
-            |line: &Line| is_at(line, mount.container_path.as_str()) && self.which.includes(line);
-        // What `storage:list` shows of an entry with a name of its own can be given back to it, too.
-        let is_shown_so = |line: &Line| {
-            let attachment = line.attachment()?;
-            let entry = store.entry(&attachment.entry_name).ok()??;
-            Some(entry.shown_source() == source || mounted_source(&entry, attachment) == source)
-        };
-        let by_legacy = |line: &Line| {
-            is_here(line) && legacy.iter().any(|name: &EntryName| line.is_about(name.as_str()))
-        };
-        let by_source = |line: &Line| is_here(line) && is_shown_so(line) == Some(true);
-        let by_name = |line: &Line| is_here(line) && line.is_about(source);
-        take(mounts, by_legacy)
-            .or_else(|| take(mounts, by_source))
-            .or_else(|| take(mounts, by_name))
-    }
-}
-
-/// Says where an entry is to be taken away that the app only has from another.
-fn refuse_shared(app: &AppName, name: &str, context: &Context) -> Result<()> {
-    let is_shared = |m: &&Mounted| m.entry.name.as_str() == name && m.shared_from.is_some();
-    let all = context.store.mounts(app)?.mounted;
-    let own = all.iter().any(|m| m.entry.name.as_str() == name && m.shared_from.is_none());
-    let Some(from) =
-        all.iter().find(is_shared).filter(|_| !own).and_then(|m| m.shared_from.as_ref())
-    else {
-        return Ok(());
-    };
-    let from = crate::ops::share::name(from, context)?;
-    refuse!(
-        "storage entry {name:?} is shared with {app} from {from}, which mounts it; to end the sharing: dokku storage:unshare {from} {app}"
-    )
-}
-
-/// Whether a line mounts at this container path; `/a` and `/a/` are the same.
-fn is_at(line: &Line, place: &str) -> bool {
-    let Some(path) = line.container_path() else {
-        return false;
-    };
-    path == place
-        || matches!(
-            (ContainerPath::parse(&path), ContainerPath::parse(place)),
-            (Ok(a), Ok(b)) if a == b
-        )
-}
-
-/// Takes lines out, and returns the entries that they mounted; none where there is no such line.
-fn take(mounts: &mut MountsFile, is_meant: impl Fn(&Line) -> bool) -> Option<Vec<EntryName>> {
-    let meant: Vec<&Line> = mounts.lines().iter().filter(|line| is_meant(line)).collect();
-    if meant.is_empty() {
-        return None;
-    }
-    let gone = meant.iter().filter_map(|line| Some(line.attachment()?.entry_name.clone()));
-    let gone = gone.collect();
-    mounts.retain(|line| !is_meant(line));
-    Some(gone)
 }

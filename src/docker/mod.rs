@@ -38,6 +38,9 @@ const ASSUMED_FIRST_ID: u32 = 165_536;
 /// The ids that users of a container have inside of it.
 pub(crate) const CONTAINER_IDS: RangeInclusive<u32> = 0..=65_535;
 
+/// The file of the plugin that is named as Docker where a container gets an input.
+pub(crate) const WITH_INPUT: &str = "docker-with-input";
+
 /// How uids and gids in a container appear on the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IdMap {

@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod app_life;
+pub(crate) mod app_settings;
 pub(crate) mod apps;
 pub(crate) mod archive;
 pub(crate) mod auto_volumes;
@@ -10,6 +11,8 @@ pub(crate) mod clone_app;
 pub(crate) mod confirmation;
 pub(crate) mod connectors;
 pub(crate) mod content;
+pub(crate) mod counts;
+pub(crate) mod create;
 pub(crate) mod crontab;
 pub(crate) mod destroy;
 pub(crate) mod entries;
@@ -22,6 +25,7 @@ pub(crate) mod mounts;
 pub(crate) mod move_entry;
 pub(crate) mod needs;
 pub(crate) mod places;
+pub(crate) mod policy;
 pub(crate) mod populate;
 pub(crate) mod prune;
 pub(crate) mod reach;

@@ -1,14 +1,14 @@
-//! What a new mount must not meet, and what this host must be able to do for it.
+//! Mounting: what a new mount must not meet, what this host must be able to do for it, and writing it.
 
 use crate::context::Context;
 use crate::docker::volumes::Volume;
 use crate::domain::{
-    AppName, Attachment, DOCKER_LOCAL, Entry, Fault, Phase, Result, Source, VolumeOptions,
+    AppName, Attachment, DOCKER_LOCAL, Entry, Error, Fault, Phase, Result, Source, VolumeOptions,
     as_typed, only_on_default_path,
 };
-use crate::ops::{judge, scheduler};
+use crate::ops::{access, judge, scheduler};
 use crate::storage::root;
-use crate::store::MountsFile;
+use crate::store::{MountsFile, changed_meanwhile, no_such_entry};
 use crate::{docker, types};
 
 pub(crate) fn refuse_collision<'a>(
@@ -61,6 +61,92 @@ pub(crate) fn of_source(app: &AppName, mut source: Source, context: &Context) ->
     );
     let entry = Entry::legacy(source);
     Ok(context.store.entry(&entry.name)?.unwrap_or(entry))
+}
+
+/// The entry of that name, for an app of its scheduler.
+pub(crate) fn of_name(name: &str, app: &AppName, context: &Context) -> Result<Entry> {
+    let entry = match access::entry(name, context) {
+        Err(Error::Refused { .. }) => {
+            return Err(no_such_entry(name).hint("create it first with `dokku storage:create`"));
+        }
+        other => other?,
+    };
+    scheduler::must_be_mountable(&entry, app, context)?;
+    Ok(entry)
+}
+
+/// Mounts a source that somebody typed, with the entry that stands for it.
+pub(crate) fn add_source(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    context: &mut Context,
+) -> Result<()> {
+    root::tell_old_spelling(&attachment.volume_chown, context);
+    let found = check(app, entry, attachment, context)?;
+    context.store.change(|change| {
+        let store = change.store();
+        let registered = store.entry(&entry.name)?;
+        let mut mounts = store.mounts_file(app)?.whole()?;
+        if mounts.attachments().any(|other| other.is_same_mount(attachment)) {
+            refuse!("Mount path already exists.");
+        }
+        refuse_collision(app, attachment, mounts.attachments())?;
+        let mounted = judge::noted(registered.as_ref().unwrap_or(entry), found.as_ref());
+        store.refuse_shared_collision(app, None, &mounted, attachment)?;
+        store.refuse_second(app, &mounted, attachment)?;
+        mounts.push(attachment.clone());
+        if registered.as_ref() != Some(&mounted) {
+            change.write_entry(&mounted)?;
+        }
+        change.write_mounts(app, &mounts);
+        Ok(())
+    })
+}
+
+/// Mounts an entry, or mounts it in another way where it is already; returns whether it is mounted newly, and whether the app's
+/// mounts are different.
+pub(crate) fn add_entry(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    context: &mut Context,
+) -> Result<(bool, bool)> {
+    root::tell_old_spelling(&attachment.volume_chown, context);
+    let found = check(app, entry, attachment, context)?;
+    let noted = judge::noted(entry, found.as_ref());
+    context.store.change(|change| {
+        let store = change.store();
+        if store.entry(&entry.name)?.as_ref() != Some(entry) {
+            return Err(changed_meanwhile(&entry.name));
+        }
+        let mut mounts = store.mounts_file(app)?.whole()?;
+        let others = mounts.attachments().filter(|other| !other.is_same_mount(attachment));
+        refuse_collision(app, attachment, others)?;
+        store.refuse_shared_collision(app, None, entry, attachment)?;
+        store.refuse_second(app, &noted, attachment)?;
+        let is_new = !mounts.attachments().any(|other| other.is_same_mount(attachment));
+        let is_changed = mounts.put(attachment);
+        if is_changed {
+            change.write_mounts(app, &mounts);
+        }
+        if noted != *entry {
+            change.write_entry(&noted)?;
+        }
+        Ok((is_new, is_changed))
+    })
+}
+
+/// `NAME:/path` mounts the Docker volume of that name, also where an entry has it: said, since it may surprise.
+pub(crate) fn warn_of_namesake(app: &AppName, source: &Source, context: &mut Context) {
+    let Source::Volume(volume) = source else {
+        return;
+    };
+    if access::entry(volume.as_str(), context).is_ok() {
+        context.out.warn(&format!(
+            "This mounts the Docker volume {volume}, not the storage entry of that name; for the entry: dokku storage:mount {app} {volume} --container-dir PATH"
+        ));
+    }
 }
 
 /// Says what keeps an app from being deployed with an entry that it mounts.

@@ -122,6 +122,20 @@ pub(crate) fn link_one(app: &AppName, id: &str, name: &str, context: &mut Contex
     Ok(())
 }
 
+/// Takes the mount that serves a need away; the data stays.
+pub(crate) fn unlink_one(app: &AppName, id: &NeedId, context: &Context) -> Result<()> {
+    context.store.change(|change| {
+        let mut mounts = change.store().mounts_file(app)?.whole()?;
+        let before = mounts.lines().len();
+        mounts.retain(|line| line.attachment().is_none_or(|a| a.need.as_ref() != Some(id)));
+        if mounts.lines().len() == before {
+            refuse!("no storage entry serves {:?} of {app}", id.as_str());
+        }
+        change.write_mounts(app, &mounts);
+        Ok(())
+    })
+}
+
 pub(crate) fn attachment(need: &Need, entry: &Entry) -> Attachment {
     let mut attachment = Attachment::new(entry.name.clone(), need.path.clone());
     attachment.readonly = need.mode == Mode::Ro;

@@ -3,11 +3,14 @@
 use crate::context::Context;
 use crate::docker::pausing::Paused;
 use crate::docker::{Container, Listed, containers, volumes};
-use crate::domain::{Entry, EntryName, Error, Made, Moment, Result, Snapshot, SnapshotName};
+use crate::domain::{
+    Entry, EntryName, Error, Made, Moment, Result, Snapshot, SnapshotName, Source,
+};
 use crate::fs::RealPath;
 use crate::fs::tree::Copied;
 use crate::host::Environment;
-use crate::storage::{SnapshotKind, Staged, clear_staged};
+use crate::ops::places;
+use crate::storage::{EntryLock, SnapshotKind, Staged, clear_staged};
 use crate::store::Store;
 use crate::types;
 use std::path::Path;
@@ -104,6 +107,51 @@ fn register(entry: &Entry, note: &Snapshot, staged: &Staged, context: &Context) 
         change.move_directory(staged.path(), place);
         change.write_snapshot(note)
     })
+}
+
+/// The snapshot of that name, which nobody uses.
+pub(crate) fn to_destroy(entry: &EntryName, name: &str, context: &Context) -> Result<Snapshot> {
+    let note = existing(entry, name, &context.store)?;
+    places::must_be_free(cannot_go(&note), &place(&note, &context.store)?, None, None, context)?;
+    Ok(note)
+}
+
+/// Removes a snapshot. Data that cannot be removed at once is left to the next command, which is said.
+pub(crate) fn destroy(note: &Snapshot, context: &mut Context) -> Result<()> {
+    let Snapshot { entry, name, .. } = note;
+    let place = place(note, &context.store)?;
+    let _lock = EntryLock::take(entry.as_str(), context)?;
+    let hidden = Staged::new(entry.as_str(), context)?;
+    let is_there = context.store.change(|change| {
+        existing(entry, name.as_str(), change.store())?;
+        places::must_be_unregistered(cannot_go(note), &place, None, change.store())?;
+        let directory = change.store().layout().snapshot_directory(entry, name);
+        let is_there = std::fs::symlink_metadata(&directory).is_ok();
+        if is_there {
+            change.move_directory(directory, hidden.path());
+        }
+        change.remove_snapshot(entry, name)?;
+        Ok(is_there)
+    })?;
+    if is_there && let Err(error) = hidden.remove() {
+        context.out.warn(&format!(
+            "Not all of the data is removed yet, which the next command tries again: {error}"
+        ));
+    } else {
+        clear_staged(context);
+    }
+    Ok(())
+}
+
+fn place(note: &Snapshot, store: &Store) -> Result<Source> {
+    let directory = store.layout().snapshot_directory(&note.entry, &note.name);
+    Source::parse(&directory.to_string_lossy())
+}
+
+/// What is refused where somebody uses a snapshot by its path.
+fn cannot_go(note: &Snapshot) -> String {
+    let (name, entry) = (&note.name, &note.entry);
+    format!("snapshot {name} of storage entry \"{entry}\" cannot be destroyed, since it is in use")
 }
 
 /// Pauses the running containers that have an entry mounted; which ones, beside what lets them go. Somebody else let those wait

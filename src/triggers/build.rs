@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::domain::needs::parse;
 use crate::domain::{AppName, Error, MissingSource, Phase, Result};
 use crate::fs::tree;
-use crate::ops::needs;
+use crate::ops::{app_settings, needs};
 use crate::store::{files, is_absent};
 
 /// The largest `app.json` that is read, in bytes.
@@ -74,7 +74,7 @@ fn app_json(app: &AppName, source: &Path, context: &Context) -> Result<Option<Ve
     Ok(Some(document))
 }
 
-/// Notes which image was built, and by which builder: the next deploy is checked against it.
+/// Notes what was built, and looks at the image.
 pub(crate) fn released(arguments: &[String], context: &mut Context) -> Result<()> {
     let (builder, image) = (word(arguments, 0), word(arguments, 2));
     let name = word(arguments, 1);
@@ -82,20 +82,9 @@ pub(crate) fn released(arguments: &[String], context: &mut Context) -> Result<()
         return Ok(());
     }
     let app = AppName::parse(name)?;
-    let now = context.store.app_settings(&app)?;
-    // Only apps that have to do with storage get a directory in the store.
-    if !context.store.layout().app(&app).exists() {
-        return Ok(());
+    if app_settings::note_build(&app, builder, image, context)? {
+        prepare::look_at_image(&app, image, context);
     }
-    if now.image != image || now.builder != builder {
-        context.store.change(|change| {
-            let mut settings = change.store().app_settings(&app)?;
-            image.clone_into(&mut settings.image);
-            builder.clone_into(&mut settings.builder);
-            change.write_app_settings(&app, &settings)
-        })?;
-    }
-    prepare::look_at_image(&app, image, context);
     Ok(())
 }
 

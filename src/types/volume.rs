@@ -193,7 +193,7 @@ pub(crate) fn make(entry: &Entry, options: Options, context: &mut Context) -> Re
             shown(&present.options)
         );
         // The other types' volumes are their own matter, and are looked for again before each deploy.
-        if entry.type_name == Volume.description().name {
+        if entry.has_own_volume() {
             context.out.detail(&format!("Uses the Docker volume {name}"));
         }
         return Ok(());

@@ -6,9 +6,8 @@ use crate::context::Context;
 use crate::domain::{Expression, Keep, Moment, PingAddress, Result, Schedule, Subject, Unknown};
 use crate::host::clock;
 use crate::ops::access;
-use crate::ops::backups::schedules::Planned;
+use crate::ops::backups::schedules::{self, Planned};
 use crate::ops::backups::{self, create};
-use crate::ops::crontab;
 
 #[derive(Debug, Args)]
 struct Arguments {
@@ -73,7 +72,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if !keep.is_empty() {
         access::must_see_every_app("--keep- rules forget backups", context)?;
     }
-    let mut schedule = Schedule {
+    let schedule = Schedule {
         subject,
         expression,
         connector,
@@ -85,18 +84,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         last_begun: None,
         unknown: Unknown::new(),
     };
-    context.store.change(|change| {
-        let store = change.store();
-        store.existing_connector(schedule.connector.as_str())?;
-        if let Subject::Entry(name) = &schedule.subject {
-            store.existing_entry(name.as_str())?;
-        }
-        if let Some(before) = store.schedule(&schedule.subject)?.filter(|_| !sees_all) {
-            schedule.keep = before.keep;
-        }
-        change.write_schedule(&schedule)
-    })?;
-    crontab::write(context);
+    let schedule = schedules::set(schedule, context)?;
     tell(schedule, now, context);
     Ok(())
 }

@@ -1,12 +1,11 @@
 //! `storage:connectors:create`: keeps where a server is and who asks it.
 
-use super::parts::Parts;
-use super::{Flags, no_secret_among, none_behind};
+use super::{Flags, no_secret_among, none_behind, parts};
 use crate::commands::arguments::{self, Args};
 use crate::context::Context;
 use crate::domain::connector_type::{ConnectorType, TYPES};
 use crate::domain::{Connector, ConnectorName, Error, Result};
-use crate::store::Store;
+use crate::ops::connectors;
 use crate::types::nearest_first;
 
 #[derive(Debug, Args)]
@@ -24,28 +23,20 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     super::must_be_allowed(context)?;
     let mut connector = connector(&arguments, &rest)?;
     let flags = &arguments.flags;
-    let existing = context.store.connector(&connector.name)?;
-    if let Some(existing) = &existing {
-        must_be_same(existing, &connector)?;
-    }
-    super::check_place(&connector, context)?;
+    let is_there = connectors::is_there(&connector, context)?;
     if flags.secret_file().is_some() && !connector.has_secret() {
         return Err(no_secret(&connector));
     }
-    let mut parts = Parts::given(&connector, flags, connector.has_secret(), context)?;
+    let mut parts = parts::given(&connector, flags, connector.has_secret(), context)?;
     let name = connector.name.clone();
-    if existing.is_some() {
-        must_have(&connector, &parts, &context.store)?;
+    if is_there {
+        connectors::must_have(&connector, &parts, &context.store)?;
         context.out.headline(&format!("Connector {name} already exists, leaving in place"));
         return Ok(());
     }
-    parts.scan_hosts(&connector)?;
-    parts.make_key_pair(&connector)?;
-    parts.make_key(&connector)?;
-    connector.public_key = parts.public_key.clone().unwrap_or_default();
-    register(&connector, &parts, context)?;
+    connectors::create(&mut connector, &mut parts, context)?;
     context.out.headline(&format!("Connector {name} created"));
-    parts.tell(&connector, context)
+    parts::tell(&parts, &connector, context)
 }
 
 fn connector(arguments: &Arguments, rest: &[String]) -> Result<Connector> {
@@ -84,42 +75,4 @@ fn no_secret(connector: &Connector) -> Error {
         connector.name,
         super::SECRET_FILE
     )
-}
-
-fn must_be_same(existing: &Connector, wanted: &Connector) -> Result<()> {
-    let mut wanted = wanted.clone();
-    wanted.unknown.clone_from(&existing.unknown);
-    wanted.schema_version = existing.schema_version;
-    wanted.public_key.clone_from(&existing.public_key);
-    if *existing == wanted { Ok(()) } else { Err(other_values(existing)) }
-}
-
-fn other_values(existing: &Connector) -> Error {
-    let name = &existing.name;
-    refusal!(
-        "connector {name} already exists with other values; to change it: dokku storage:connectors:set {name}"
-    )
-}
-
-/// Refuses other parts than the connector has.
-fn must_have(connector: &Connector, given: &Parts, store: &Store) -> Result<()> {
-    let name = &connector.name;
-    let is_same = given.secret.is_none() || store.secret(connector)? == given.secret;
-    let has_key = given.key.is_none() || store.key(name)? == given.key;
-    let knows = given.hosts.is_none() || store.known_hosts(name)? == given.hosts;
-    if is_same && has_key && knows { Ok(()) } else { Err(other_values(connector)) }
-}
-
-/// Writes the connector and its parts in one step.
-fn register(connector: &Connector, parts: &Parts, context: &Context) -> Result<()> {
-    context.store.change(|change| {
-        let name = &connector.name;
-        refuse_if!(
-            change.store().connector(name)?.is_some(),
-            "connector {name} was created meanwhile; run the command again"
-        );
-        change.write_connector(connector)?;
-        parts.put(connector, change);
-        Ok(())
-    })
 }

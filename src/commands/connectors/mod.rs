@@ -9,13 +9,10 @@ mod secret;
 pub(crate) mod set;
 pub(crate) mod test;
 
-use std::path::Path;
-
 use super::arguments::{Args, given};
 use crate::context::Context;
-use crate::domain::connector_type::{Protocol, SCOPE};
+use crate::domain::connector_type::SCOPE;
 use crate::domain::{Connector, ConnectorName, Result, Secret, options};
-use crate::fs::RealPath;
 use crate::ops::access;
 
 /// The flag that says where the secret is.
@@ -111,25 +108,6 @@ fn existing(name: &str, context: &Context) -> Result<Connector> {
 
 fn must_be_allowed(context: &Context) -> Result<()> {
     access::must_see_every_app("a connector's credentials are the host's", context)
-}
-
-/// Refuses a directory for backups that the host's own storage is in, or that is in it: apps write there.
-fn check_place(connector: &Connector, context: &Context) -> Result<()> {
-    let is_local = connector.protocol() == Some(Protocol::Directory);
-    if !is_local {
-        return Ok(());
-    }
-    let layout = context.store.layout();
-    let place = RealPath::of(Path::new(&connector.path));
-    for own in [layout.storage().to_owned(), layout.registry(), layout.images()] {
-        refuse_if!(
-            place.overlaps(&RealPath::of(&own)),
-            "path {:?} is, holds or is in {}, where storage itself is; choose a directory of another disk",
-            connector.path,
-            own.display()
-        );
-    }
-    Ok(())
 }
 
 /// Refuses a secret among the arguments, which everybody on the host can see. It is not repeated.

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::domain::{AppName, EntryName, Error, Moment, Result, Schedule, Subject, Zone};
 use crate::host::clock;
 use crate::ops::backups::this_host;
-use crate::ops::{access, apps};
+use crate::ops::{access, apps, crontab};
 
 /// A schedule, as it is listed.
 #[derive(Debug, Clone, Serialize)]
@@ -39,6 +39,41 @@ impl Planned {
             schedule,
         }
     }
+}
+
+/// Writes a schedule, in the place of one that there was for the same, and returns it. A caller who does not see every app
+/// leaves the rules as they are.
+pub(crate) fn set(mut schedule: Schedule, context: &mut Context) -> Result<Schedule> {
+    context.store.change(|change| {
+        let store = change.store();
+        store.existing_connector(schedule.connector.as_str())?;
+        if let Subject::Entry(name) = &schedule.subject {
+            store.existing_entry(name.as_str())?;
+        }
+        if let Some(before) = store.schedule(&schedule.subject)?.filter(|_| schedule.is_scoped) {
+            schedule.keep = before.keep;
+        }
+        change.write_schedule(&schedule)
+    })?;
+    crontab::write(context);
+    Ok(schedule)
+}
+
+/// Removes a schedule; the backups that it made stay.
+pub(crate) fn end(subject: &Subject, context: &mut Context) -> Result<()> {
+    context.store.change(|change| {
+        // One that cannot be read can be removed.
+        refuse_if!(
+            matches!(change.store().schedule(subject), Ok(None)),
+            "there is no schedule for {subject}; those that there are: dokku storage:backups:schedules"
+        );
+        change.remove_schedule(subject);
+        Ok(())
+    })?;
+    if !context.store.has_schedules() {
+        crontab::write(context);
+    }
+    Ok(())
 }
 
 /// By how many seconds a schedule is put off on this host.

@@ -1,18 +1,19 @@
-//! What `storage:create` was asked for: its flags, and the entry that they describe.
+//! `storage:create`: registers an entry.
 
-use crate::commands::arguments::{self, Args, given, no_more_than, pairs, parsed};
+use super::arguments::{self, Args, given, no_more_than, pairs, parsed};
 use crate::context::Context;
 use crate::domain::entry::unsupported_scheduler;
 use crate::domain::{
     ConnectorName, DOCKER_LOCAL, Entry, EntryName, Error, K3S, Mode, Ownership, Result, Scope,
-    Source, as_typed, options, source,
+    Sha256, Source, as_typed, options, source,
 };
 use crate::host::environment;
+use crate::ops::create::create;
 use crate::storage::{Place, root};
 use crate::types::{self, NewEntry, Reach};
 
 #[derive(Debug, Args)]
-pub(super) struct Arguments {
+struct Arguments {
     name: String,
     path: String,
     /// --access-mode: PVC access mode (k3s only)
@@ -23,10 +24,10 @@ pub(super) struct Arguments {
     #[arg(help_heading = arguments::OWN)]
     connector: Option<String>,
     /// --chown: chown option (docker-local only)
-    pub(super) chown: Option<String>,
+    chown: Option<String>,
     /// --chown-recursive: also change the owner of the files in the directory
     #[arg(help_heading = arguments::OWN)]
-    pub(super) chown_recursive: bool,
+    chown_recursive: bool,
     /// --driver: volume driver (type volume)
     #[arg(help_heading = arguments::OWN)]
     driver: Option<String>,
@@ -58,7 +59,7 @@ pub(super) struct Arguments {
     scope: Vec<String>,
     /// --sha256: SHA-256 sum of the file that --from downloads
     #[arg(help_heading = arguments::OWN)]
-    pub(super) sha256: Option<String>,
+    sha256: Option<String>,
     /// --size: PVC size (k3s only, e.g. 2Gi)
     #[arg(long_help = "size limit of the directory, or PVC size (k3s), such as 2G")]
     size: Option<String>,
@@ -69,8 +70,25 @@ pub(super) struct Arguments {
     r#type: Option<String>,
 }
 
+pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
+    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
+    let sum = parsed(arguments.sha256.as_ref(), Sha256::parse)?;
+    let (entry, request) = planned(&arguments, &rest, context)?;
+    let source = match &request.from {
+        Some(from) => filled_from(from, &entry, &request)?,
+        None => None,
+    };
+    if sum.is_some() && !matches!(source, Some(source::Source::Web(_))) {
+        refuse!("--sha256 goes with --from https://… or http://…");
+    }
+    let name = entry.name.clone();
+    create(entry, &request, (source, sum), arguments.chown_recursive, context)?;
+    context.out.headline(&format!("Storage entry {name} created"));
+    Ok(())
+}
+
 /// The entry that was asked for, and what was said for its type; `rest` are the words too many.
-pub(super) fn entry(
+fn planned(
     arguments: &Arguments,
     rest: &[String],
     context: &mut Context,
@@ -188,11 +206,7 @@ fn request(type_name: &str, typed: Option<&str>, arguments: &Arguments) -> Resul
 }
 
 /// What a directory is to be populated from, or a file from a snapshot; any other content of a file is read by itself.
-pub(super) fn filled_from(
-    from: &str,
-    entry: &Entry,
-    request: &NewEntry,
-) -> Result<Option<source::Source>> {
+fn filled_from(from: &str, entry: &Entry, request: &NewEntry) -> Result<Option<source::Source>> {
     match types::of(entry).place() {
         Place::Directory => {}
         Place::File if from.starts_with("snapshot:") || from.starts_with("backup:") => {}

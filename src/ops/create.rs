@@ -1,10 +1,5 @@
-//! `storage:create`: registers an entry.
+//! Creating an entry: checked, populated where that is asked for, and registered.
 
-mod request;
-
-use request::Arguments;
-
-use crate::commands::arguments::{self, parsed};
 use crate::context::Context;
 use crate::domain::{Entry, Result, Sha256, Source, source};
 use crate::ops::backups::restore;
@@ -13,19 +8,15 @@ use crate::storage::file::StagedFile;
 use crate::storage::{DirectorySpec, EntryLock, Place, clear_staged, sized};
 use crate::types::{self, NewEntry};
 
-/// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim.
-pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
-    let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
-    let recursive = arguments.chown_recursive;
-    let sum = parsed(arguments.sha256.as_ref(), Sha256::parse)?;
-    let (mut entry, request) = request::entry(&arguments, &rest, context)?;
-    let source = match &request.from {
-        Some(from) => request::filled_from(from, &entry, &request)?,
-        None => None,
-    };
-    if sum.is_some() && !matches!(source, Some(source::Source::Web(_))) {
-        refuse!("--sha256 goes with --from https://… or http://…");
-    }
+/// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim. One that is there already gets
+/// what is new of it. `recursive` where the files in the directory change their owner, too.
+pub(crate) fn create(
+    mut entry: Entry,
+    request: &NewEntry,
+    (source, sum): (Option<source::Source>, Option<Sha256>),
+    recursive: bool,
+    context: &mut Context,
+) -> Result<()> {
     if entry.connector.is_some() {
         access::must_see_every_app("a connector's credentials are the host's", context)?;
     }
@@ -37,6 +28,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         check_existing(existing, &mut entry)?;
         entry.complete_from(existing);
     }
+    let chown = entry.chown.clone();
     let backup = match &source {
         Some(source::Source::Backup(reference)) => {
             refuse_if!(
@@ -51,16 +43,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     judge_source(&mut entry, context)?;
     access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
     if let Some(backup) = backup {
-        let chown = arguments.chown.is_some().then(|| entry.chown.clone()).flatten();
-        backup.put(&entry, chown, context)?;
-        context.out.headline(&format!("Storage entry {} created", entry.name));
-        return Ok(());
+        return backup.put(&entry, chown, context);
     }
     if let Some(source) = source {
         let origin = Origin::of(&source, sum.as_ref(), &mut entry, context)?;
-        populate::create(&entry, &entry, &origin, context)?;
-        context.out.headline(&format!("Storage entry {} created", entry.name));
-        return Ok(());
+        return populate::create(&entry, &entry, &origin, context);
     }
     let from = request.from.as_ref().map(|from| content::read(from, &entry.name, context));
     let bytes = from.transpose()?;
@@ -69,15 +56,24 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if let (None, Some(size)) = (&existing, sized::size(&entry))
         && !sized::has_kept_image(&entry, size, context)?
     {
-        populate::create(&entry, &entry, &Origin::Nothing, context)?;
-        context.out.headline(&format!("Storage entry {} created", entry.name));
-        return Ok(());
+        return populate::create(&entry, &entry, &Origin::Nothing, context);
     }
+    make(entry, existing.is_some(), bytes.as_deref(), request, recursive, context)
+}
+
+/// Makes what an entry has in the storage root or elsewhere, and registers it; what is there already stays. The entry's lock is held.
+fn make(
+    entry: Entry,
+    is_registered: bool,
+    bytes: Option<&[u8]>,
+    request: &NewEntry,
+    recursive: bool,
+    context: &mut Context,
+) -> Result<()> {
     clear_staged(context);
     let wanted = types::directory_spec(&entry, recursive, context)?;
     let file = if types::of(&entry).place() == Place::File {
-        let is_registered = existing.is_some();
-        Some(StagedFile::create(&entry, is_registered, bytes.as_deref(), wanted.ids(), context)?)
+        Some(StagedFile::create(&entry, is_registered, bytes, wanted.ids(), context)?)
     } else {
         None
     };
@@ -92,7 +88,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if file.as_ref().is_some_and(StagedFile::is_new) {
         context.out.detail(&format!("Created {}", entry.shown_source()));
     }
-    let made = finish(&entry, &request, &wanted, context);
+    let made = finish(&entry, request, &wanted, context);
     if let Err(error) = made {
         roll_back(&entry, before.as_ref(), &wanted, file.as_ref(), context)?;
         return Err(error);
@@ -100,7 +96,6 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if let (Some(Source::Volume(volume)), true) = (&entry.host_path, !entry.is_typed()) {
         context.out.detail(&format!("Uses the Docker volume {volume}"));
     }
-    context.out.headline(&format!("Storage entry {} created", entry.name));
     Ok(())
 }
 
