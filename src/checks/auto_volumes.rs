@@ -54,6 +54,7 @@ impl Declared {
     /// The volume at a path, where nothing is mounted there.
     fn of(app: &AppName, path: &str, covered: &Covered, context: &Context) -> Result<Option<Self>> {
         let path = ContainerPath::parse(path)?;
+        path.must_start()?;
         let Some(phases) = covered.free_phases(&path) else {
             return Ok(None);
         };

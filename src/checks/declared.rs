@@ -48,6 +48,9 @@ pub(crate) fn forgotten(app: &AppName, context: &Context) -> Vec<Finding> {
     }
     let mut paths: Vec<ContainerPath> = Vec::new();
     for path in volumes.iter().filter_map(|path| ContainerPath::parse(path).ok()) {
+        if path.must_start().is_err() {
+            continue;
+        }
         // An image can name a path twice, `/data` and `/data/`.
         if !paths.contains(&path) {
             paths.push(path);

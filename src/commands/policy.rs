@@ -30,6 +30,11 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
 fn apply(policy: &mut Policy, key: &str, values: &[String]) -> Result<()> {
     let path = |text: &String| {
         as_typed("allowed path", text)?;
+        refuse_if!(
+            text.contains(",/"),
+            "allowed path {text:?} has a comma; write several paths with blanks between them: dokku storage:policy:set allowed-paths {}",
+            text.replace(',', " ")
+        );
         HostPath::parse(text)
     };
     let one = || no_more_than(values, 1).map(|()| values.first().map(String::as_str));

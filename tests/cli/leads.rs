@@ -187,3 +187,44 @@ fn an_app_that_runs_is_given_nothing_of_another() {
         assert!(flags_of_a_deploy(&session, "alpha").stdout.is_empty());
     }
 }
+
+#[test]
+fn where_backups_are_is_for_who_sees_every_app() {
+    let session = host(&["alpha", "beta"]);
+    session.prepare(&[
+        "storage:connectors:create",
+        "disk",
+        "--type",
+        "local",
+        "--path",
+        "/mnt/backups/of-all",
+    ]);
+    limit(&session, "beta\n");
+    for path in ["/mnt/backups/of-all", "/mnt/backups/of-all/data", "/mnt/backups"] {
+        let create = ["storage:create", "mine", path];
+        is_refused(&session, &["storage:mount", "beta", &format!("{path}:/y")], "every app");
+        is_refused(&session, &create, "every app");
+        is_refused(&session, &["storage:create", "mine", "--from", &format!("dir:{path}")], "");
+    }
+    session.prepare(&["storage:mount", "beta", "/mnt/backups/of-beta:/y"]);
+    session.host.answer("user-auth-app", "alpha\nbeta\n");
+    session.prepare(&["storage:mount", "beta", "/mnt/backups/of-all:/z"]);
+}
+
+#[test]
+fn whether_there_is_an_app_takes_the_same_to_answer() {
+    let session = host(&["alpha", "beta"]);
+    limit(&session, "beta\n");
+    let [hidden, missing] = ["alpha", "gamma"].map(|app| {
+        let answer = session.call(&["storage:list", app]).run();
+        (answer.status, answer.fired.len())
+    });
+    assert_eq!(hidden, missing);
+}
+
+#[test]
+fn paths_that_are_written_together_are_told_apart() {
+    let session = host(&["alpha"]);
+    let both = ["storage:policy:set", "allowed-paths", "/srv/a,/srv/b"];
+    is_refused(&session, &both, "allowed-paths /srv/a /srv/b");
+}

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::docker::volumes::Volume;
 use crate::docker::{self, Found, containers, volumes};
+use crate::domain::connector_type::Protocol;
 use crate::domain::policy::VolumeOptions;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
@@ -615,8 +616,8 @@ fn everybodys(source: &Source, led: &[Led], policy: &Policy, context: &Context) 
             return is_systems(real.original()) && !allowed.iter().any(is_named);
         }
         let is_for_data =
-            |path: &&str| real.path() != Path::new(path) && real.path().starts_with(path);
-        !FOR_DATA.iter().any(|path| is_for_data(&path)) || is_systems(real.original())
+            |path: &str| real.path() != Path::new(path) && real.path().starts_with(path);
+        !FOR_DATA.iter().any(|path| is_for_data(path)) || is_systems(real.original())
     };
     if !takes_any && led.iter().any(|(_, real)| is_hosts(real)) {
         return Some(format!("{:?} is the host's own", source.as_str()));
@@ -624,8 +625,20 @@ fn everybodys(source: &Source, led: &[Led], policy: &Policy, context: &Context) 
     let is_everybodys = is_dokkus()
         || led.iter().any(|(_, real)| storage.is_within(real))
         || is_the_stores(led, context)
+        || has_backups(led, context)
         || (!led.iter().all(|(_, real)| is_plain(real)) && is_dockers());
     is_everybodys.then(|| format!("{:?} holds what belongs to every app", source.as_str()))
+}
+
+/// Whether a path has a destination for backups that is a directory of this host, or lies in it.
+fn has_backups(led: &[Led], context: &Context) -> bool {
+    // One that cannot be read is told to who may see it.
+    let (connectors, _) = context.store.connectors().unwrap_or_default();
+    connectors
+        .iter()
+        .filter(|connector| connector.protocol() == Some(Protocol::Directory))
+        .map(|connector| theirs(&connector.path, context))
+        .any(|place| led.iter().any(|(_, real)| real.overlaps(&place)))
 }
 
 /// Whether a path has what is noted of all apps' storage, or lies in it.
