@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::docker::{self, Docker};
 use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of};
 use crate::host::plugn;
+use crate::ops::places::links;
 use crate::ops::{access, apps, judge};
 use crate::storage::Place;
 use crate::types;
@@ -39,6 +40,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let entry = access::entry(name, context)?;
     check(&arguments, &entry)?;
     must_be_judged(&entry, context)?;
+    links::must_not_lead_away(&entry, context)?;
     crate::ops::usable::must_be_usable(&entry, context)?;
     let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
     context.out.flush()?;

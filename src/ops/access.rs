@@ -67,7 +67,7 @@ fn is_mounted_by_who_is_seen(name: &EntryName, context: &Context) -> Result<bool
     Ok(!apps::visible(&context.environment, using)?.is_empty())
 }
 
-fn sees_every_app(context: &Context) -> Result<bool> {
+pub(crate) fn sees_every_app(context: &Context) -> Result<bool> {
     let all = context.store.apps()?;
     let count = all.len();
     Ok(apps::visible(&context.environment, all)?.len() == count)

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::domain::{AppName, Attachment, Entry, Error, Ownership, ProcessType, Result};
 use crate::ops::mount::{check, refuse_collision};
+use crate::ops::places::links;
 use crate::ops::{access, judge, unmount};
 use crate::store::{MountsFile, changed_meanwhile};
 
@@ -55,7 +56,7 @@ impl MountSet {
             );
         }
         refuse_collision(app, attachment, self.staying(now))?;
-        judge::must_not_lead_each_other_away(&entry, attachment, self.mounts.iter(), context)?;
+        links::must_not_lead_each_other_away(&entry, attachment, self.mounts.iter(), context)?;
         context.store.refuse_second(app, &entry, attachment)?;
         let is_new = context.store.entry(&entry.name)?.is_none();
         Ok(if is_new { judge::noted(&entry, found.as_ref()) } else { entry })

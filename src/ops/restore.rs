@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::docker::{Container, containers};
 use crate::domain::{AppName, Entry, Error, Made, Moment, Result, Snapshot, SnapshotName};
 use crate::fs::tree::Copied;
+use crate::ops::places::links;
 use crate::ops::snapshots::{containers_with, every_container_with, existing, must_be_free};
 use crate::ops::{Places, access, apps, places};
 use crate::storage::sized::Held;
@@ -33,6 +34,7 @@ pub(crate) fn check(entry: &Entry, stop: bool, context: &mut Context) -> Result<
     let kind = types::snapshot_kind(entry, "a snapshot", context)?;
     kind.must_be_movable(entry, context)?;
     must_be_alone(entry, context)?;
+    links::must_not_lead_away(entry, context)?;
     if stop {
         using(entry, context)?;
     } else if !must_be_unused(entry, context)? {
@@ -271,11 +273,11 @@ fn listed(mut names: Vec<&str>, hides_some: bool) -> String {
 
 /// The names of the containers that the caller may see, and whether there are others.
 fn seen<'a>(containers: &'a [Container], context: &Context) -> Result<(Vec<&'a str>, bool)> {
-    let is_restricted = apps::are_restricted(&context.environment);
+    let sees_all = access::sees_every_app(context)?;
     let mut names = Vec::new();
     for container in containers {
         let app = AppName::parse(&container.app).into_iter().collect();
-        if !is_restricted || !apps::visible(&context.environment, app)?.is_empty() {
+        if sees_all || !apps::visible(&context.environment, app)?.is_empty() {
             names.push(container.name.as_str());
         }
     }

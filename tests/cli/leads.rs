@@ -161,6 +161,9 @@ fn a_limited_caller_mounts_nothing_that_an_app_could_lead_elsewhere() {
     fs::remove_file(session.host.path("stub/containers/beta.web.1")).unwrap();
     session.prepare(&subpath);
     is_refused(&session, &["storage:mount", "beta", "box", "--container-dir", "/w"], why);
+    is_refused(&session, &["storage:exec", "box", "--", "ls"], why);
+    session.prepare(&["storage:snapshots:create", "box", "first"]);
+    is_refused(&session, &["storage:snapshots:restore", "box", "first"], why);
     session.prepare(&[
         "storage:mount",
         "beta",
@@ -174,6 +177,49 @@ fn a_limited_caller_mounts_nothing_that_an_app_could_lead_elsewhere() {
     is_refused(&session, &together, why);
     session.host.answer("user-auth-app", "alpha\nbeta\n");
     session.prepare(&together);
+}
+
+#[test]
+fn a_limited_caller_writes_to_nothing_that_holds_what_is_mounted() {
+    let why = "could lead Docker elsewhere";
+    let session = host(&["alpha", "beta"]);
+    limit(&session, "beta\n");
+    session.prepare(&["storage:create", "box"]);
+    session.host.make_directory("lib/data/storage/box/part");
+    session.prepare(&["storage:snapshots:create", "box", "first"]);
+    session.prepare(&["storage:create", "inner", "{LIB}/data/storage/box/part"]);
+    session.prepare(&["storage:mount", "beta", "inner", "--container-dir", "/v"]);
+    let (exec, restore) =
+        (["storage:exec", "box", "--", "ls"], ["storage:snapshots:restore", "box", "first"]);
+    is_refused(&session, &exec, why);
+    is_refused(&session, &restore, "is in use");
+    session.prepare(&["storage:unmount", "beta", "inner", "--container-dir", "/v"]);
+    // One that storage:exec started.
+    let bound = r#"{"Type": "bind", "Source": "{LIB}/data/storage/box", "Destination": "/data", "RW": true}"#;
+    container(&session, "one", "", bound);
+    is_refused(&session, &["storage:mount", "beta", "inner", "--container-dir", "/v"], why);
+    is_refused(&session, &["storage:exec", "inner", "--", "ls"], why);
+    fs::remove_file(session.host.path("stub/containers/one")).unwrap();
+    let device = format!("device={}", session.host.path("lib/data/storage/box/part").display());
+    let words = ["storage:create", "led", "--type", "volume", "--option", "type=none"];
+    session.prepare(&[&words[..], &["--option", "o=bind", "--option", &device]].concat());
+    session.prepare(&["storage:mount", "beta", "box", "--container-dir", "/w"]);
+    is_refused(&session, &["storage:mount", "beta", "led", "--container-dir", "/v"], why);
+    session.host.answer("user-auth-app", "alpha\nbeta\n");
+    session.prepare(&["storage:mount", "beta", "led", "--container-dir", "/v"]);
+}
+
+#[test]
+fn an_entry_that_an_operator_made_is_for_whom_it_is() {
+    let session = host(&["alpha", "beta"]);
+    for (name, path) in [("data", "/data/of-all"), ("home", "/home/of/all"), ("etc", "/etc/ssl")] {
+        session.prepare(&["storage:create", name, path]);
+    }
+    limit(&session, "beta\n");
+    session.prepare(&["storage:mount", "beta", "data", "--container-dir", "/x"]);
+    session.prepare(&["storage:mount", "beta", "home", "--container-dir", "/y"]);
+    is_refused(&session, &["storage:mount", "beta", "etc", "--container-dir", "/z"], "every app");
+    is_refused(&session, &["storage:mount", "beta", "/data/other:/z"], "every app");
 }
 
 #[test]

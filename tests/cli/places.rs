@@ -1183,7 +1183,7 @@ fn the_device_of_a_volume_is_judged_at_every_deploy() {
     session.prepare(&["storage:create", "secret"]);
     session.prepare(&["storage:mount", "alice", "secret", "--container-dir", "/x"]);
     session.prepare(&["storage:create", "mine"]);
-    session.prepare(&["storage:mount", "blog", "mine", "--container-dir", "/x"]);
+    session.prepare(&["storage:mount", "blog", "mine:/x:ro", "--replace"]);
     session.host.make_directory("lib/data/storage/mine/part");
     let options = r#"{"type": "none", "o": "bind", "device": "{LIB}/data/storage/mine/part"}"#;
     volume(&session, "shelf", options);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::docker::volumes::Volume;
-use crate::docker::{self, Found, containers, volumes};
+use crate::docker::{self, Found, volumes};
 use crate::domain::connector_type::Protocol;
 use crate::domain::policy::VolumeOptions;
 use crate::domain::{
@@ -17,7 +17,7 @@ use crate::domain::{
     mounted_source, quoted,
 };
 use crate::fs::{RealPath, cleaned, jail};
-use crate::ops::places::options;
+use crate::ops::places::{links, options};
 use crate::ops::{access, apps};
 use crate::storage::{StorageRoot, keeping};
 
@@ -26,10 +26,13 @@ use crate::storage::{StorageRoot, keeping};
 const FOR_DATA: [&str; 3] = ["/media", "/mnt", "/srv"];
 
 /// The directories of the system, which are the host's own also where they are mounted elsewhere.
-const SYSTEMS: [&str; 14] = [
-    "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin",
-    "/sys", "/usr", "/var",
+const SYSTEMS: [&str; 12] = [
+    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys",
+    "/usr",
 ];
+
+/// Those that hold the system's data and others', where somebody who sees every app may have registered an entry.
+const HOLDING: [&str; 2] = ["/home", "/var"];
 
 /// Where Docker keeps its data unless it says otherwise.
 const DOCKERS: &str = "/var/lib/docker";
@@ -152,86 +155,9 @@ pub(crate) fn attachment(
         _ => None,
     };
     if apps::are_restricted(&context.environment) {
-        must_not_be_led_away(entry, attachment, context)?;
+        links::must_not_be_led_away(entry, attachment, context)?;
     }
     Ok(found)
-}
-
-/// A path that is mounted, and whether who has it can write there.
-struct Bound {
-    real: RealPath,
-    is_writable: bool,
-}
-
-impl Bound {
-    fn of(entry: &Entry, attachment: &Attachment, context: &Context) -> Option<Self> {
-        let is_path = matches!(entry.host_path, Some(Source::Path(_)));
-        is_path.then(|| Self {
-            real: theirs(&mounted_source(entry, attachment), context),
-            is_writable: !attachment.is_readonly(),
-        })
-    }
-
-    /// Whether who can write to one of two could put a link in the way to the other, which Docker would follow.
-    fn leads_away(&self, other: &Self) -> bool {
-        let is_below = |one: &Self, holder: &Self| {
-            one.real != holder.real && one.real.is_within(&holder.real) && holder.is_writable
-        };
-        is_below(self, other) || is_below(other, self)
-    }
-}
-
-/// Refuses a caller who does not see every app a mount of what lies in another one that is writable, or holds one: there could be a
-/// link in the way between the check and the mount.
-fn must_not_be_led_away(entry: &Entry, attachment: &Attachment, context: &Context) -> Result<()> {
-    let Some(own) = Bound::of(entry, attachment, context) else {
-        return Ok(());
-    };
-    let mut others = Vec::new();
-    for app in context.store.apps()? {
-        let mounted = context.store.mounts(&app)?.mounted;
-        others.extend(mounted.iter().filter_map(|m| Bound::of(&m.entry, &m.attachment, context)));
-    }
-    for container in containers::all(&context.environment) {
-        let bound = container.mounts.iter().filter(|mount| mount.name.is_empty());
-        others.extend(bound.map(|mount| Bound {
-            real: theirs(&mount.source, context),
-            is_writable: mount.is_writable,
-        }));
-    }
-    if others.iter().any(|other| own.leads_away(other)) {
-        access::must_see_every_app(&led_away(entry, attachment), context)?;
-    }
-    Ok(())
-}
-
-/// The same for mounts that are written together.
-pub(crate) fn must_not_lead_each_other_away<'a>(
-    entry: &Entry,
-    attachment: &Attachment,
-    mut earlier: impl Iterator<Item = &'a (Entry, Attachment)>,
-    context: &Context,
-) -> Result<()> {
-    if !apps::are_restricted(&context.environment) {
-        return Ok(());
-    }
-    let Some(own) = Bound::of(entry, attachment, context) else {
-        return Ok(());
-    };
-    let is_led = earlier.any(|(entry, attachment)| {
-        Bound::of(entry, attachment, context).is_some_and(|other| own.leads_away(&other))
-    });
-    if is_led {
-        access::must_see_every_app(&led_away(entry, attachment), context)?;
-    }
-    Ok(())
-}
-
-fn led_away(entry: &Entry, attachment: &Attachment) -> String {
-    let source = mounted_source(entry, attachment);
-    format!(
-        "{source:?} lies in something that is mounted writable, or holds something that is mounted, and a link that an app makes there could lead Docker elsewhere"
-    )
 }
 
 /// Refuses what [`crate::store::Store::refuse_second`] does, where it cannot see that two entries have the same place: Dokku's
@@ -378,8 +304,8 @@ fn must_not_lead_to_others(
     let source = Source::parse(path)?;
     let as_written = [(path.to_owned(), RealPath::resolved(written.clone()))];
     refuse_if!(
-        everybodys(&source, &led, policy, context).is_some()
-            && everybodys(&source, &as_written, policy, context).is_none()
+        everybodys(&source, &led, false, policy, context).is_some()
+            && everybodys(&source, &as_written, false, policy, context).is_none()
             && may_be_an_apps_link(&written, &led[0].1, entry, context)?,
         "{path} leads to {target}, which is the host's own; remove the link, or have somebody who sees every app mount {target}"
     );
@@ -465,7 +391,7 @@ fn paths(
     let is_restricted = apps::are_restricted(&context.environment);
     // Without a plugin that decides who sees what, only the entries with a scope are out of anybody's reach.
     let entries = if is_restricted {
-        must_not_be_everybodys(source, led, context)?;
+        must_not_be_everybodys(source, led, own, context)?;
         must_not_be_of_others_options(source, led, context)?;
         context.store.entries()?.entries
     } else {
@@ -499,7 +425,7 @@ fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
 pub(crate) struct Place {
     source: Option<Source>,
     /// Where its paths lead.
-    real: Vec<RealPath>,
+    pub(super) real: Vec<RealPath>,
 }
 
 impl Place {
@@ -557,7 +483,7 @@ impl Place {
 }
 
 /// Where a path of somebody else leads. What nobody knows is as it is written.
-fn theirs(path: &str, context: &Context) -> RealPath {
+pub(super) fn theirs(path: &str, context: &Context) -> RealPath {
     let real = RealPath::of(Path::new(path));
     if real.is_known() { real } else { resolved(path, context).unwrap_or(real) }
 }
@@ -575,16 +501,31 @@ fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
 }
 
 /// Refuses a caller who does not see every app a path that is for who does.
-fn must_not_be_everybodys(source: &Source, led: &[Led], context: &Context) -> Result<()> {
+fn must_not_be_everybodys(
+    source: &Source,
+    led: &[Led],
+    own: Option<&EntryName>,
+    context: &Context,
+) -> Result<()> {
     let policy = context.store.policy()?;
-    match everybodys(source, led, &policy, context) {
+    let registered = own.map(|name| context.store.entry(name)).transpose()?.flatten();
+    // Whoever registered it was judged then, and nothing leads elsewhere since.
+    let is_registered = registered.is_some_and(|entry| entry.host_path.as_ref() == Some(source))
+        && led.iter().all(|(path, real)| real.path() == cleaned(Path::new(path)));
+    match everybodys(source, led, is_registered, &policy, context) {
         Some(why) => access::must_see_every_app(&why, context),
         None => Ok(()),
     }
 }
 
 /// Why paths are only for who sees every app: they hold what all apps have, or what is noted of it, or are the host's own.
-fn everybodys(source: &Source, led: &[Led], policy: &Policy, context: &Context) -> Option<String> {
+fn everybodys(
+    source: &Source,
+    led: &[Led],
+    is_registered: bool,
+    policy: &Policy,
+    context: &Context,
+) -> Option<String> {
     let storage = RealPath::of(context.store.layout().storage());
     let is_dockers = || {
         let dockers = docker::root_directory(&context.environment);
@@ -604,7 +545,8 @@ fn everybodys(source: &Source, led: &[Led], policy: &Policy, context: &Context) 
         policy.allowed_paths.iter().map(|path| RealPath::of(Path::new(path.as_str()))).collect();
     let is_systems = |path: &Path| {
         let is_beside = |system: &Path| !path.starts_with(system) && !system.starts_with(path);
-        !SYSTEMS.iter().all(|system| is_beside(RealPath::of(Path::new(system)).original()))
+        let systems = SYSTEMS.iter().chain(if is_registered { &[][..] } else { &HOLDING });
+        !systems.into_iter().all(|system| is_beside(RealPath::of(Path::new(system)).original()))
     };
     let is_hosts = |real: &RealPath| {
         if is_plain(real) {
@@ -617,7 +559,8 @@ fn everybodys(source: &Source, led: &[Led], policy: &Policy, context: &Context) 
         }
         let is_for_data =
             |path: &str| real.path() != Path::new(path) && real.path().starts_with(path);
-        !FOR_DATA.iter().any(|path| is_for_data(path)) || is_systems(real.original())
+        let is_named = is_registered || FOR_DATA.iter().any(|path| is_for_data(path));
+        !is_named || is_systems(real.original())
     };
     if !takes_any && led.iter().any(|(_, real)| is_hosts(real)) {
         return Some(format!("{:?} is the host's own", source.as_str()));

@@ -16,6 +16,7 @@
 //! `judge` is the other half: which places an app or a caller may name.
 
 pub(crate) mod judge;
+pub(crate) mod links;
 mod options;
 
 use std::collections::HashMap;

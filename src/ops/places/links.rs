@@ -1,0 +1,121 @@
+//! Mounts of which one lies in the other: between the check and the mount, who can write to the one could put a link in the way
+//! to the other. Docker follows it.
+
+use crate::context::Context;
+use crate::docker::containers::Mount;
+use crate::docker::volumes::Listed;
+use crate::docker::{Container, containers, volumes};
+use crate::domain::{Attachment, Entry, Result, Source, mounted_source};
+use crate::fs::RealPath;
+use crate::ops::places::judge::{Place, theirs};
+use crate::ops::{access, apps};
+
+/// Paths that are mounted, and whether who has them can write there.
+struct Bound {
+    real: Vec<RealPath>,
+    is_writable: bool,
+}
+
+impl Bound {
+    fn of(entry: &Entry, attachment: &Attachment, context: &Context) -> Self {
+        let real = match &entry.host_path {
+            Some(Source::Path(_)) => vec![theirs(&mounted_source(entry, attachment), context)],
+            _ => entry.paths().iter().map(|path| theirs(path, context)).collect(),
+        };
+        Self { real, is_writable: !attachment.is_readonly() }
+    }
+
+    /// All of an entry, writable.
+    fn whole(entry: &Entry, context: &Context) -> Self {
+        Self { real: Place::of(entry, context).real, is_writable: true }
+    }
+
+    /// What a container has, as far as it is of this host.
+    fn of_container(container: &Container, volumes: &[Listed], context: &Context) -> Vec<Self> {
+        let bound = |mount: &Mount| {
+            let listed = volumes.iter().find(|listed| listed.name == mount.name);
+            let paths = match listed {
+                Some(listed) => listed.target().paths,
+                None if mount.name.is_empty() => vec![mount.source.clone()],
+                None => Vec::new(),
+            };
+            let real = paths.iter().map(|path| theirs(path, context)).collect();
+            Self { real, is_writable: mount.is_writable }
+        };
+        container.mounts.iter().map(bound).collect()
+    }
+
+    /// Whether who can write to one of two could put a link in the way to the other, which Docker would follow.
+    fn leads_away(&self, other: &Self) -> bool {
+        let is_below = |one: &Self, holder: &Self| {
+            let mut pairs = one.real.iter().flat_map(|a| holder.real.iter().map(move |b| (a, b)));
+            holder.is_writable && pairs.any(|(one, holder)| one != holder && one.is_within(holder))
+        };
+        is_below(self, other) || is_below(other, self)
+    }
+}
+
+/// Refuses a caller who does not see every app a mount of what lies in another one that is writable, or holds one: there could be a
+/// link in the way between the check and the mount.
+pub(super) fn must_not_be_led_away(
+    entry: &Entry,
+    attachment: &Attachment,
+    context: &Context,
+) -> Result<()> {
+    let source = mounted_source(entry, attachment);
+    must_lie_alone(&Bound::of(entry, attachment, context), &source, context)
+}
+
+/// The same of all of an entry, which whoever asks is to write to.
+pub(crate) fn must_not_lead_away(entry: &Entry, context: &Context) -> Result<()> {
+    if !apps::are_restricted(&context.environment) {
+        return Ok(());
+    }
+    must_lie_alone(&Bound::whole(entry, context), entry.shown_source(), context)
+}
+
+fn must_lie_alone(own: &Bound, source: &str, context: &Context) -> Result<()> {
+    if own.real.is_empty() {
+        return Ok(());
+    }
+    let mut others = Vec::new();
+    for app in context.store.apps()? {
+        let mounted = context.store.mounts(&app)?.mounted;
+        others.extend(mounted.iter().map(|m| Bound::of(&m.entry, &m.attachment, context)));
+    }
+    // Those that `storage:exec` starts are no app's.
+    let volumes = volumes::all(&context.environment).unwrap_or_default();
+    let containers = containers::every(&context.environment).unwrap_or_default();
+    for container in containers.iter().filter(|container| container.is_running) {
+        others.extend(Bound::of_container(container, &volumes, context));
+    }
+    if others.iter().any(|other| own.leads_away(other)) {
+        access::must_see_every_app(&led_away(source), context)?;
+    }
+    Ok(())
+}
+
+/// The same for mounts that are written together.
+pub(crate) fn must_not_lead_each_other_away<'a>(
+    entry: &Entry,
+    attachment: &Attachment,
+    mut earlier: impl Iterator<Item = &'a (Entry, Attachment)>,
+    context: &Context,
+) -> Result<()> {
+    if !apps::are_restricted(&context.environment) {
+        return Ok(());
+    }
+    let own = Bound::of(entry, attachment, context);
+    let is_led =
+        earlier.any(|(entry, attachment)| own.leads_away(&Bound::of(entry, attachment, context)));
+    if is_led {
+        access::must_see_every_app(&led_away(&mounted_source(entry, attachment)), context)?;
+    }
+    Ok(())
+}
+
+fn led_away(source: &str) -> String {
+    format!(
+        "{source:?} lies in something that is mounted writable, or holds something that is mounted, and a link that an app makes there could lead Docker elsewhere"
+    )
+}
