@@ -1,7 +1,5 @@
 //! The containers of an app, and what is mounted into them.
 
-use std::path::Path;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -142,27 +140,15 @@ pub(crate) fn process(environment: &Environment, container: &Container) -> Optio
     u32::try_from(number).ok().filter(|&number| number > 0)
 }
 
-/// The running containers, or also those that do not run, that have a directory mounted, or a part of it, or all of the storage
-/// root that it is in, or one of these volumes, which lead there; `None` where Docker does not answer. Paused ones run, and
-/// not all are of apps. The paths are as Docker has them.
+/// The running containers, paused ones and those that are not of apps included, or also those that do not run, of which one mount is
+/// such a one; `None` where Docker does not answer.
 pub(crate) fn mounting(
     environment: &Environment,
-    directory: &Path,
-    storage_root: &Path,
-    volumes: &[String],
     with_stopped: bool,
+    is_such: impl Fn(&Mount) -> bool,
 ) -> Option<Vec<Container>> {
-    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    let (directory, storage_root) = (real(directory), real(storage_root));
-    let has_it = |mount: &Mount| {
-        if !mount.name.is_empty() {
-            return volumes.contains(&mount.name);
-        }
-        let source = real(Path::new(&mount.source));
-        source.starts_with(&directory) || source == storage_root
-    };
     let mut containers = listed(environment, None, with_stopped)?;
-    containers.retain(|container| container.mounts.iter().any(has_it));
+    containers.retain(|container| container.mounts.iter().any(&is_such));
     Some(containers)
 }
 

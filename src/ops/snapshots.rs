@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::docker::pausing::Paused;
-use crate::docker::{Container, Listed, containers, volumes};
+use crate::docker::{Container, containers, volumes};
 use crate::domain::{
     Entry, EntryName, Error, Made, Moment, Result, Snapshot, SnapshotName, Source,
 };
@@ -182,19 +182,16 @@ pub(crate) fn every_container_with(
     context: &Context,
 ) -> Option<Vec<Container>> {
     let layout = context.store.layout();
-    let seen = |path: &Path| context.docker_path(&path.to_string_lossy());
-    let directory = seen(&layout.directory(entry.name.as_str()));
-    let root = seen(layout.storage());
-    let (directory, root) = (Path::new(&directory), Path::new(&root));
-    let leads_there = |listed: &Listed| {
-        let mut paths = listed.target().paths.into_iter();
-        paths.any(|path| {
-            let path = RealPath::of(Path::new(&path));
-            path.is_within(&RealPath::of(directory)) || path == RealPath::of(root)
-        })
+    let seen = |path: &Path| RealPath::of(Path::new(&context.docker_path(&path.to_string_lossy())));
+    let (directory, root) = (seen(&layout.directory(entry.name.as_str())), seen(layout.storage()));
+    let is_there = |path: &str| {
+        let path = RealPath::of(Path::new(path));
+        path.is_within(&directory) || path == root
     };
-    let volumes = volumes::all(&context.environment)?;
-    let volumes: Vec<String> =
-        volumes.into_iter().filter(leads_there).map(|listed| listed.name).collect();
-    containers::mounting(&context.environment, directory, root, &volumes, with_stopped)
+    let mut volumes = volumes::all(&context.environment)?;
+    volumes.retain(|listed| listed.target().paths.iter().any(|path| is_there(path)));
+    containers::mounting(&context.environment, with_stopped, |mount| match &*mount.name {
+        "" => is_there(&mount.source),
+        name => volumes.iter().any(|listed| listed.name == name),
+    })
 }

@@ -71,12 +71,19 @@ fn a_directory_that_is_mounted_elsewhere_is_the_same() {
         return;
     }
     let session = with_binds();
-    volume(&session, "led", r#"{"type": "none", "o": "bind", "device": "/mnt/secret"}"#);
     is_refused(
         &session,
         &["storage:destroy", "secret", "--destroy-host-dir", "--force"],
         "still mounted",
     );
+    session.prepare(&["storage:snapshots:create", "secret", "first"]);
+    let bound =
+        r#"{"Type": "bind", "Source": "/mnt/secret/in", "Destination": "/data", "RW": true}"#;
+    container(&session, "one", "", bound);
+    let restore = ["storage:snapshots:restore", "secret", "first"];
+    is_refused(&session, &restore, "mounted in running containers: one");
+    fs::remove_file(session.host.path("stub/containers/one")).unwrap();
+    volume(&session, "led", r#"{"type": "none", "o": "bind", "device": "/mnt/secret"}"#);
     limit(&session, "beta\n");
     let mine = ["storage:create", "mine"];
     for words in [
