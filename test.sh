@@ -136,8 +136,10 @@ in_memory() {
   local directory="" status=0
   if [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null; then directory=$(mktemp -d /tmp/XXXX); fi
   if [ -z "$directory" ]; then "$@"; return; fi
+  # What is mounted from images elsewhere stays mounted here, too, when it goes there: it is left out.
   # shellcheck disable=SC2016 # These are the inner shell's.
-  unshare --mount sh -c 'mount -t tmpfs tests "$0" && TMPDIR=$0 exec "$@"' "$directory" "$@" || status=$?
+  unshare --mount sh -c 'grep -E "^([^ ]+ ){2}7:" /proc/self/mountinfo | cut -d " " -f 5 | xargs -r -n 1 umount --lazy
+    mount -t tmpfs tests "$0" && TMPDIR=$0 exec "$@"' "$directory" "$@" || status=$?
   rmdir "$directory"
   return "$status"
 }
