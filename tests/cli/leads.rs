@@ -201,10 +201,16 @@ fn a_limited_caller_writes_to_nothing_that_holds_what_is_mounted() {
     is_refused(&session, &exec, why);
     is_refused(&session, &restore, "is in use");
     session.prepare(&["storage:unmount", "beta", "inner", "--container-dir", "/v"]);
+    // A program of the host that has all of it is in nobody's way.
+    let wide = r#"{"Type": "bind", "Source": "/", "Destination": "/host", "RW": true}"#;
+    container(&session, "one", "", wide);
+    let mount = ["storage:mount", "beta", "inner", "--container-dir", "/v"];
+    session.prepare(&mount);
+    session.prepare(&["storage:unmount", "beta", "inner", "--container-dir", "/v"]);
     // One that storage:exec started.
     let bound = r#"{"Type": "bind", "Source": "{LIB}/data/storage/box", "Destination": "/data", "RW": true}"#;
     container(&session, "one", "", bound);
-    is_refused(&session, &["storage:mount", "beta", "inner", "--container-dir", "/v"], why);
+    is_refused(&session, &mount, why);
     is_refused(&session, &["storage:exec", "inner", "--", "ls"], why);
     fs::remove_file(session.host.path("stub/containers/one")).unwrap();
     let device = format!("device={}", session.host.path("lib/data/storage/box/part").display());

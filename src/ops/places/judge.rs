@@ -304,9 +304,9 @@ fn must_not_lead_to_others(
     let source = Source::parse(path)?;
     let as_written = [(path.to_owned(), RealPath::resolved(written.clone()))];
     refuse_if!(
-        everybodys(&source, &led, false, policy, context).is_some()
-            && everybodys(&source, &as_written, false, policy, context).is_none()
-            && may_be_an_apps_link(&written, &led[0].1, entry, context)?,
+        may_be_an_apps_link(&written, &led[0].1, entry, context)?
+            && everybodys(&source, &led, false, policy, context).is_some()
+            && everybodys(&source, &as_written, false, policy, context).is_none(),
         "{path} leads to {target}, which is the host's own; remove the link, or have somebody who sees every app mount {target}"
     );
     if !apps::are_restricted(&context.environment) {

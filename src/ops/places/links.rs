@@ -74,20 +74,31 @@ pub(crate) fn must_not_lead_away(entry: &Entry, context: &Context) -> Result<()>
     must_lie_alone(&Bound::whole(entry, context), entry.shown_source(), context)
 }
 
+/// What others mount is not asked: the caller has no way to write there, and who let them was somebody who sees every app.
 fn must_lie_alone(own: &Bound, source: &str, context: &Context) -> Result<()> {
     if own.real.is_empty() {
         return Ok(());
     }
+    let seen = apps::all(&context.environment, &context.store)?;
     let mut others = Vec::new();
-    for app in context.store.apps()? {
-        let mounted = context.store.mounts(&app)?.mounted;
+    for app in &seen {
+        let mounted = context.store.mounts(app)?.mounted;
         others.extend(mounted.iter().map(|m| Bound::of(&m.entry, &m.attachment, context)));
     }
-    // Those that `storage:exec` starts are no app's.
+    let is_callers = |container: &&Container| {
+        let is_seen = || seen.iter().any(|app| app.as_str() == container.app);
+        container.is_running && (container.app.is_empty() || is_seen())
+    };
     let volumes = volumes::all(&context.environment).unwrap_or_default();
     let containers = containers::every(&context.environment).unwrap_or_default();
-    for container in containers.iter().filter(|container| container.is_running) {
-        others.extend(Bound::of_container(container, &volumes, context));
+    let entries = Place::of_all(&context.store.entries()?.entries, context);
+    for container in containers.iter().filter(is_callers) {
+        let mut bound = Bound::of_container(container, &volumes, context);
+        // Of those that are no app's, only what `storage:exec` starts is the caller's: it has all of an entry.
+        if container.app.is_empty() {
+            bound.retain(|bound| entries.iter().any(|place| place.real == bound.real));
+        }
+        others.extend(bound);
     }
     if others.iter().any(|other| own.leads_away(other)) {
         access::must_see_every_app(&led_away(source), context)?;
