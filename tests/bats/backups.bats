@@ -237,7 +237,10 @@ leave_lock() {
   # They follow an app that gets another name.
   trigger post-app-rename-setup "$APP" "$APP-new"
   assert_equal "$APP-new" "$(dokku storage:info "$DATA" --format json | jq -r '.backup.apps[]')"
+  # Dokku ends the containers of the old name.
+  docker rm -f "$(container "$APP")" >/dev/null
   trigger post-app-rename-setup "$APP-new" "$APP"
+  deploy "$APP" >/dev/null
   # What was made is not thrown away for what comes after.
   dokku storage:set "$DATA" backup-before '' >/dev/null
   dokku storage:set "$DATA" backup-after 'echo cannot unlock; exit 4' >/dev/null
