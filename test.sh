@@ -139,7 +139,7 @@ in_memory() {
   # What is mounted from images elsewhere stays mounted here, too, when it goes there: it is left out.
   # shellcheck disable=SC2016 # These are the inner shell's.
   unshare --mount sh -c 'grep -E "^([^ ]+ ){2}7:" /proc/self/mountinfo | cut -d " " -f 5 | xargs -r -n 1 umount --lazy
-    mount -t tmpfs tests "$0" && TMPDIR=$0 exec "$@"' "$directory" "$@" || status=$?
+    mount -t tmpfs tests "$0" && export TMPDIR=$0; exec "$@"' "$directory" "$@" || status=$?
   rmdir "$directory"
   return "$status"
 }
