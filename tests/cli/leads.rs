@@ -145,6 +145,18 @@ fn the_hosts_own_is_so_wherever_it_is_mounted() {
 }
 
 #[test]
+fn what_is_mounted_in_the_hosts_own_is_the_hosts() {
+    if !as_root("a directory that is mounted at two places") {
+        return;
+    }
+    let mut session = host(&["alpha", "beta"]);
+    session.host.mount_over(&[("real", "/etc/ssl")]);
+    session.prepare(&["storage:create", "keys", "/etc/ssl/keys"]);
+    limit(&session, "beta\n");
+    is_refused(&session, &["storage:mount", "beta", "keys", "--container-dir", "/x"], "every app");
+}
+
+#[test]
 fn a_limited_caller_mounts_nothing_that_an_app_could_lead_elsewhere() {
     let why = "could lead Docker elsewhere";
     let session = host(&["alpha", "beta"]);

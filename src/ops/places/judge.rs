@@ -543,10 +543,11 @@ fn everybodys(
         policy.volume_options() == VolumeOptions::Allow && matches!(source, Source::Volume(_));
     let allowed: Vec<RealPath> =
         policy.allowed_paths.iter().map(|path| RealPath::of(Path::new(path.as_str()))).collect();
+    let holding = if is_registered { &[][..] } else { &HOLDING };
     let is_systems = |path: &Path| {
-        let is_beside = |system: &Path| !path.starts_with(system) && !system.starts_with(path);
-        let systems = SYSTEMS.iter().chain(if is_registered { &[][..] } else { &HOLDING });
-        !systems.into_iter().all(|system| is_beside(RealPath::of(Path::new(system)).original()))
+        let real = RealPath::resolved(path.to_path_buf());
+        let mut systems = SYSTEMS.iter().chain(holding);
+        systems.any(|system| real.overlaps(&RealPath::of(Path::new(system))))
     };
     let is_hosts = |real: &RealPath| {
         if is_plain(real) {
@@ -560,7 +561,7 @@ fn everybodys(
         let is_for_data =
             |path: &str| real.path() != Path::new(path) && real.path().starts_with(path);
         let is_named = is_registered || FOR_DATA.iter().any(|path| is_for_data(path));
-        !is_named || is_systems(real.original())
+        !is_named || real.paths().into_iter().any(is_systems)
     };
     if !takes_any && led.iter().any(|(_, real)| is_hosts(real)) {
         return Some(format!("{:?} is the host's own", source.as_str()));
