@@ -17,8 +17,9 @@ use std::path::Path;
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Scope, Source, Use, Whose};
 use crate::fs::jail;
+use crate::ops::places::resolved;
 use crate::ops::reach::Reach;
-use crate::ops::{Places, apps, judge};
+use crate::ops::{Places, apps};
 use crate::store::no_such_entry;
 
 /// The entry of that name, where the caller may touch it: an entry that only apps mount which the caller
@@ -134,7 +135,7 @@ pub(crate) fn must_be_allowed(
     context: &Context,
 ) -> Result<()> {
     let path = judged_path(entry, context).filter(|_| policy.restricts_paths());
-    path.map_or(Ok(()), |path| jail::judge(policy, app, &path, &judge::resolved(&path, context)?))
+    path.map_or(Ok(()), |path| jail::judge(policy, app, &path, &resolved(&path, context)?))
 }
 
 /// The names of apps as far as the caller may see them, and that there are others.

@@ -3,7 +3,8 @@
 use crate::context::Context;
 use crate::domain::{Moment, Policy, Result};
 use crate::fs::jail;
-use crate::ops::{access, judge, textfile};
+use crate::ops::places::resolved;
+use crate::ops::{access, textfile};
 use crate::store::Store;
 
 /// Changes the policy. Done to an empty one first: what cannot be is refused before the store is locked.
@@ -50,7 +51,7 @@ pub(crate) fn warn_of_mounts(context: &mut Context) -> Result<()> {
         };
         for mounted in mounts.mounted {
             if let Some(path) = access::judged_path(&mounted.entry, context)
-                && let Err(reason) = judge::resolved(&path, context)
+                && let Err(reason) = resolved(&path, context)
                     .and_then(|real| jail::judge(&policy, Some(&app), &path, &real))
             {
                 context.out.warn(&format!("{app} cannot be deployed with its mounts: {reason}"));

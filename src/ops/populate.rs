@@ -7,6 +7,7 @@ use crate::domain::paths;
 use crate::domain::source::Source;
 use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Sha256, directory_name};
 use crate::fs::jail;
+use crate::ops::places::resolved;
 use crate::ops::snapshots::existing;
 use crate::ops::web::Web;
 use crate::ops::{Places, access, apps, judge};
@@ -86,7 +87,7 @@ impl Origin {
                 let as_source = paths::Source::parse(&shown)?;
                 judge::source(&as_source, None, None, context)?;
                 let policy = context.store.policy()?;
-                jail::judge(&policy, None, &shown, &judge::resolved(&shown, context)?)?;
+                jail::judge(&policy, None, &shown, &resolved(&shown, context)?)?;
                 Ok(Self::Directory(real))
             }
             Source::Git { address, reference } => {

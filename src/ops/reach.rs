@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, Result};
-use crate::ops::{access, apps, judge};
+use crate::ops::places::Place;
+use crate::ops::{access, apps};
 use crate::store::MountsFile;
 
 /// What all entries and apps have, and which apps the caller sees.
@@ -10,9 +11,9 @@ pub(crate) struct Reach {
     apps: Vec<AppName>,
     seen: Vec<AppName>,
     mounts: Vec<(AppName, Result<MountsFile>)>,
-    entries: Vec<(Entry, judge::Place)>,
+    entries: Vec<(Entry, Place)>,
     /// What docker-options of the apps mount that the caller cannot see; none where those cannot be read.
-    options: Option<Vec<judge::Place>>,
+    options: Option<Vec<Place>>,
 }
 
 impl Reach {
@@ -29,9 +30,8 @@ impl Reach {
             Ok((mounts, store.entries()?.entries))
         })?;
         let hidden = apps.iter().filter(|app| !seen.contains(app));
-        let options: Result<Vec<_>> =
-            hidden.map(|app| judge::Place::of_options(app, context)).collect();
-        let places = judge::Place::of_all(&entries, context);
+        let options: Result<Vec<_>> = hidden.map(|app| Place::of_options(app, context)).collect();
+        let places = Place::of_all(&entries, context);
         Ok(Self {
             seen,
             apps,
@@ -54,13 +54,13 @@ impl Reach {
             return false;
         }
         let known = self.entries.iter().find(|(known, _)| known == entry);
-        let new = known.is_none().then(|| judge::Place::of(entry, context));
+        let new = known.is_none().then(|| Place::of(entry, context));
         let Some(mine) = known.map(|(_, place)| place).or(new.as_ref()) else {
             return false;
         };
         // Options that cannot be read may be about it.
-        let is_of_options = |options: &Vec<judge::Place>| options.iter().any(|of| of.meets(mine));
-        let is_of_entry = |(other, theirs): &(Entry, judge::Place)| {
+        let is_of_options = |options: &Vec<Place>| options.iter().any(|of| of.meets(mine));
+        let is_of_entry = |(other, theirs): &(Entry, Place)| {
             other.name != entry.name && theirs.meets(mine) && !self.is_shared(other)
         };
         !self.options.as_ref().is_none_or(is_of_options) && !self.entries.iter().any(is_of_entry)

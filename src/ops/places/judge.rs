@@ -5,56 +5,23 @@
 //! volume is noted in its entry, so that a deploy, which nobody calls, knows that it was looked at.
 
 use std::cell::OnceCell;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::volumes::Volume;
-use crate::docker::{self, Found, volumes};
-use crate::domain::connector_type::Protocol;
+use crate::docker::{Found, volumes};
 use crate::domain::policy::VolumeOptions;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
     mounted_source, quoted,
 };
 use crate::fs::{RealPath, cleaned, jail};
-use crate::ops::places::{links, options};
+use crate::ops::places::everybodys::{
+    everybodys, is_the_stores, must_not_be_everybodys, stores_own,
+};
+use crate::ops::places::links;
+use crate::ops::places::place::{Led, Place, resolved};
 use crate::ops::{access, apps};
-use crate::storage::{StorageRoot, keeping};
-
-/// Where hosts have directories for data, below which everybody may name paths. All others are the host's own unless the policy
-/// allows them: what is in them gives away every app, or the whole host.
-const FOR_DATA: [&str; 3] = ["/media", "/mnt", "/srv"];
-
-/// The directories of the system, which are the host's own also where they are mounted elsewhere.
-const SYSTEMS: [&str; 12] = [
-    "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys",
-    "/usr",
-];
-
-/// Those that hold the system's data and others', where somebody who sees every app may have registered an entry.
-const HOLDING: [&str; 2] = ["/home", "/var"];
-
-/// Where Docker keeps its data unless it says otherwise.
-const DOCKERS: &str = "/var/lib/docker";
-
-/// A path, and where it leads.
-pub(crate) type Led = (String, RealPath);
-
-/// Where a path leads, also where Dokku's user may not look.
-pub(crate) fn resolved(path: &str, context: &Context) -> Result<RealPath> {
-    let real = StorageRoot::of(context).resolve(&[Path::new(path)])?.into_iter().next();
-    refuse_if!(
-        real.as_ref().is_some_and(RealPath::is_of_a_process),
-        "{path:?} leads through a link below /proc, which every program sees differently; choose another path"
-    );
-    match real {
-        // Without Dokku there is nobody else to ask, and nobody to keep out.
-        Some(real) if real.is_known() || !context.environment.is_dokku() => Ok(real),
-        _ => Err(refusal!(
-            "nobody knows where {path:?} leads: a directory on the way cannot be looked into; choose another path"
-        )),
-    }
-}
 
 /// Refuses a path or a volume that somebody names where it is reserved, or belongs to an entry that is out of reach: one
 /// that only apps mount which the caller cannot see, or whose scope leaves the app out. Naming the place instead of the
@@ -421,73 +388,6 @@ fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
     Place::led(None, led).meets(&Place::of(entry, context))
 }
 
-/// What an entry, or an option of Docker's, has.
-pub(crate) struct Place {
-    source: Option<Source>,
-    /// Where its paths lead.
-    pub(super) real: Vec<RealPath>,
-}
-
-impl Place {
-    fn led(source: Option<&Source>, led: &[Led]) -> Self {
-        Self { source: source.cloned(), real: led.iter().map(|(_, real)| real.clone()).collect() }
-    }
-
-    pub(crate) fn of(entry: &Entry, context: &Context) -> Self {
-        let real = entry.paths().iter().map(|path| theirs(path, context)).collect();
-        Self { source: entry.host_path.clone(), real }
-    }
-
-    /// The same of several entries, where root looks once for all.
-    pub(crate) fn of_all(entries: &[Entry], context: &Context) -> Vec<Self> {
-        let paths: Vec<Vec<String>> = entries.iter().map(Entry::paths).collect();
-        let all: Vec<&Path> = paths.iter().flatten().map(Path::new).collect();
-        let real = StorageRoot::of(context).resolve(&all);
-        let mut real =
-            real.unwrap_or_else(|_| all.into_iter().map(RealPath::of).collect()).into_iter();
-        let places = entries.iter().zip(&paths).map(|(entry, paths)| Self {
-            source: entry.host_path.clone(),
-            real: real.by_ref().take(paths.len()).collect(),
-        });
-        places.collect()
-    }
-
-    /// What docker-options of an app mount, but for all of the host: who mounts everything has nothing of its own there.
-    pub(crate) fn of_options(app: &AppName, context: &Context) -> Result<Vec<Self>> {
-        let mut mounts = options::of_app(app, &context.store)?;
-        mounts.retain(|mount| !mount.source.trim_matches('/').is_empty());
-        let of_mount = |mount: &options::OptionMount| {
-            let path = mount.source.starts_with('/').then(|| theirs(&mount.source, context));
-            Self { source: Source::parse(&mount.source).ok(), real: path.into_iter().collect() }
-        };
-        Ok(mounts.iter().map(of_mount).collect())
-    }
-
-    /// Whether one of two is, holds or lies in the other, or they are the same volume.
-    pub(crate) fn meets(&self, other: &Self) -> bool {
-        let keeps = |keeper: &Self, kept: &Self| {
-            let source = keeper.source.as_ref();
-            source.is_some_and(|source| {
-                kept.real.iter().flat_map(RealPath::paths).any(|path| source.keeps(path))
-            })
-        };
-        let is_same_volume = matches!(
-            (&self.source, &other.source),
-            (Some(Source::Volume(ours)), Some(Source::Volume(theirs))) if ours == theirs
-        );
-        is_same_volume
-            || keeps(self, other)
-            || keeps(other, self)
-            || self.real.iter().any(|ours| other.real.iter().any(|theirs| ours.overlaps(theirs)))
-    }
-}
-
-/// Where a path of somebody else leads. What nobody knows is as it is written.
-pub(super) fn theirs(path: &str, context: &Context) -> RealPath {
-    let real = RealPath::of(Path::new(path));
-    if real.is_known() { real } else { resolved(path, context).unwrap_or(real) }
-}
-
 fn in_use_by_others(source: &str) -> Error {
     refusal!("{source:?} is in use by apps that you cannot see; choose another place")
 }
@@ -498,103 +398,6 @@ fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
         entry.name,
         access::shown_scope(entry, context)
     )
-}
-
-/// Refuses a caller who does not see every app a path that is for who does.
-fn must_not_be_everybodys(
-    source: &Source,
-    led: &[Led],
-    own: Option<&EntryName>,
-    context: &Context,
-) -> Result<()> {
-    let policy = context.store.policy()?;
-    let registered = own.map(|name| context.store.entry(name)).transpose()?.flatten();
-    // Whoever registered it was judged then, and nothing leads elsewhere since.
-    let is_registered = registered.is_some_and(|entry| entry.host_path.as_ref() == Some(source))
-        && led.iter().all(|(path, real)| real.path() == cleaned(Path::new(path)));
-    match everybodys(source, led, is_registered, &policy, context) {
-        Some(why) => access::must_see_every_app(&why, context),
-        None => Ok(()),
-    }
-}
-
-/// Why paths are only for who sees every app: they hold what all apps have, or what is noted of it, or are the host's own.
-fn everybodys(
-    source: &Source,
-    led: &[Led],
-    is_registered: bool,
-    policy: &Policy,
-    context: &Context,
-) -> Option<String> {
-    let storage = RealPath::of(context.store.layout().storage());
-    let is_dockers = || {
-        let dockers = docker::root_directory(&context.environment);
-        let dockers = theirs(dockers.as_deref().unwrap_or(DOCKERS), context);
-        led.iter().any(|(_, real)| dockers.overlaps(real))
-    };
-    let is_plain = |real: &RealPath| real.is_within(&storage) && *real != storage;
-    let is_dokkus = || {
-        let layout = context.store.layout();
-        let own = [Some(layout.root()), context.store.apps_root()].into_iter().flatten();
-        own.map(RealPath::of)
-            .any(|own| led.iter().any(|(_, real)| !is_plain(real) && real.overlaps(&own)))
-    };
-    let takes_any =
-        policy.volume_options() == VolumeOptions::Allow && matches!(source, Source::Volume(_));
-    let allowed: Vec<RealPath> =
-        policy.allowed_paths.iter().map(|path| RealPath::of(Path::new(path.as_str()))).collect();
-    let holding = if is_registered { &[][..] } else { &HOLDING };
-    let is_systems = |path: &Path| {
-        let real = RealPath::resolved(path.to_path_buf());
-        let mut systems = SYSTEMS.iter().chain(holding);
-        systems.any(|system| real.overlaps(&RealPath::of(Path::new(system))))
-    };
-    let is_hosts = |real: &RealPath| {
-        if is_plain(real) {
-            return false;
-        }
-        if !allowed.is_empty() {
-            // The policy names what is there, not only a place at which it is mounted too.
-            let is_named = |path: &RealPath| real.original().starts_with(path.original());
-            return is_systems(real.original()) && !allowed.iter().any(is_named);
-        }
-        let is_for_data =
-            |path: &str| real.path() != Path::new(path) && real.path().starts_with(path);
-        let is_named = is_registered || FOR_DATA.iter().any(|path| is_for_data(path));
-        !is_named || real.paths().into_iter().any(is_systems)
-    };
-    if !takes_any && led.iter().any(|(_, real)| is_hosts(real)) {
-        return Some(format!("{:?} is the host's own", source.as_str()));
-    }
-    let is_everybodys = is_dokkus()
-        || led.iter().any(|(_, real)| storage.is_within(real))
-        || is_the_stores(led, context)
-        || has_backups(led, context)
-        || (!led.iter().all(|(_, real)| is_plain(real)) && is_dockers());
-    is_everybodys.then(|| format!("{:?} holds what belongs to every app", source.as_str()))
-}
-
-/// Whether a path has a destination for backups that is a directory of this host, or lies in it.
-fn has_backups(led: &[Led], context: &Context) -> bool {
-    // One that cannot be read is told to who may see it.
-    let (connectors, _) = context.store.connectors().unwrap_or_default();
-    connectors
-        .iter()
-        .filter(|connector| connector.protocol() == Some(Protocol::Directory))
-        .map(|connector| theirs(&connector.path, context))
-        .any(|place| led.iter().any(|(_, real)| real.overlaps(&place)))
-}
-
-/// Whether a path has what is noted of all apps' storage, or lies in it.
-fn is_the_stores(led: &[Led], context: &Context) -> bool {
-    let own = stores_own(context).map(|path| RealPath::of(&path));
-    own.iter().any(|own| led.iter().any(|(_, real)| own.overlaps(real)))
-}
-
-fn stores_own(context: &Context) -> [PathBuf; 5] {
-    let layout = context.store.layout();
-    let [run, cache] = keeping::OWN.map(PathBuf::from);
-    [layout.registry(), layout.images(), layout.apps().to_path_buf(), run, cache]
 }
 
 /// Refuses what docker-options of an app mount that the caller cannot see.

@@ -3,11 +3,11 @@
 
 use crate::context::Context;
 use crate::docker::containers::Mount;
-use crate::docker::volumes::Listed;
-use crate::docker::{Container, containers, volumes};
+use crate::docker::{Container, Listed};
 use crate::domain::{Attachment, Entry, Result, Source, mounted_source};
 use crate::fs::RealPath;
-use crate::ops::places::judge::{Place, theirs};
+use crate::ops::places::Docker;
+use crate::ops::places::place::{Place, theirs};
 use crate::ops::{access, apps};
 
 /// Paths that are mounted, and whether who has them can write there.
@@ -89,8 +89,10 @@ fn must_lie_alone(own: &Bound, source: &str, context: &Context) -> Result<()> {
         let is_seen = || seen.iter().any(|app| app.as_str() == container.app);
         container.is_running && (container.app.is_empty() || is_seen())
     };
-    let volumes = volumes::all(&context.environment).unwrap_or_default();
-    let containers = containers::every(&context.environment).unwrap_or_default();
+    let Docker::Said { containers, volumes } = Docker::asked(true, context) else {
+        let why = format!("Docker does not say what has {source:?} now");
+        return access::must_see_every_app(&why, context);
+    };
     let entries = Place::of_all(&context.store.entries()?.entries, context);
     for container in containers.iter().filter(is_callers) {
         let mut bound = Bound::of_container(container, &volumes, context);

@@ -15,9 +15,13 @@
 //!
 //! `judge` is the other half: which places an app or a caller may name.
 
+mod everybodys;
 pub(crate) mod judge;
 pub(crate) mod links;
 mod options;
+mod place;
+
+pub(crate) use place::{Place, resolved};
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -55,6 +59,24 @@ enum Docker {
     NotAsked,
     Silent,
     Said { containers: Vec<Container>, volumes: Vec<Listed> },
+}
+
+impl Docker {
+    /// What there is, with the paths as they are here.
+    fn asked(for_containers: bool, context: &Context) -> Self {
+        let environment = &context.environment;
+        let containers =
+            if for_containers { containers::every(environment) } else { Some(Vec::new()) };
+        match (containers, volumes::all(environment)) {
+            (Some(mut containers), Some(volumes)) => {
+                for mount in containers.iter_mut().flat_map(|container| &mut container.mounts) {
+                    mount.source = context.as_seen_from_here(&mount.source);
+                }
+                Self::Said { containers, volumes }
+            }
+            _ => Self::Silent,
+        }
+    }
 }
 
 struct Target {
@@ -123,18 +145,7 @@ impl Places {
 
     fn gathered(asks_for_containers: bool, context: &Context) -> Result<Self> {
         let mut places = context.store.read_consistently(Self::registered)?;
-        let environment = &context.environment;
-        let containers =
-            if asks_for_containers { containers::every(environment) } else { Some(Vec::new()) };
-        places.docker = match (containers, volumes::all(environment)) {
-            (Some(mut containers), Some(volumes)) => {
-                for mount in containers.iter_mut().flat_map(|container| &mut container.mounts) {
-                    mount.source = context.as_seen_from_here(&mount.source);
-                }
-                Docker::Said { containers, volumes }
-            }
-            _ => Docker::Silent,
-        };
+        places.docker = Docker::asked(asks_for_containers, context);
         let mut named: Vec<String> = places.entries.entries.iter().flat_map(Entry::paths).collect();
         named.extend(places.options.iter().map(|mount| mount.source.clone()));
         if let Docker::Said { containers, volumes } = &places.docker {
