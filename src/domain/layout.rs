@@ -62,6 +62,11 @@ impl Installed {
         self.0.join("lib-root")
     }
 
+    /// The file that says whose the store is: a uid and a gid, divided by a colon.
+    pub(crate) fn owner_file(&self) -> PathBuf {
+        self.0.join("owner")
+    }
+
     /// The file that says where the storage root is, with every link in its path resolved.
     pub(crate) fn storage_root_file(&self) -> PathBuf {
         self.0.join("storage-root")

@@ -29,15 +29,19 @@ pub(crate) fn store(context: &Context) -> Result<Store> {
     if is_own_call() {
         return Ok(context.store.clone());
     }
-    let layout = Layout::new(noted_in(Installed::lib_root_file)?);
-    // The store belongs to Dokku's user, whatever the caller says who that is.
-    let registry = layout.registry();
-    let found = fs::metadata(&registry).map_err(Error::system("read", registry))?;
-    let owner = match (found.uid(), found.gid()) {
-        (0, _) => Owner::caller(),
-        (uid, gid) => Owner::ids(uid, gid),
-    };
-    Ok(Store::new(layout, owner, None))
+    Ok(Store::new(Layout::new(directory_in(Installed::lib_root_file)?), owner()?, None))
+}
+
+/// Whose the store is, whatever the caller says, and whoever has its directories now.
+fn owner() -> Result<Owner> {
+    let noted = noted_in(Installed::owner_file)?;
+    let ids =
+        noted.split_once(':').and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)));
+    match ids {
+        Some((0, _)) => Ok(Owner::caller()),
+        Some((uid, gid)) => Ok(Owner::ids(uid, gid)),
+        None => refuse!("{noted:?} is not the owner of a store; run as root: {INSTALL_AGAIN}"),
+    }
 }
 
 /// Whether root itself calls a copy of the program for its own environment.
@@ -47,10 +51,21 @@ pub(crate) fn is_own_call() -> bool {
 
 /// The storage root that the installed helpers work below.
 pub(crate) fn noted() -> Result<PathBuf> {
-    noted_in(Installed::storage_root_file)
+    directory_in(Installed::storage_root_file)
 }
 
-fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<PathBuf> {
+fn directory_in(file: impl Fn(&Installed) -> PathBuf) -> Result<PathBuf> {
+    let noted = PathBuf::from(noted_in(&file)?);
+    refuse_if!(
+        !noted.is_absolute(),
+        "{} is not an absolute path; run as root: {INSTALL_AGAIN}",
+        noted.display()
+    );
+    Ok(noted)
+}
+
+/// What `install` noted in a file, which nobody but root can have written.
+fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<String> {
     let installed = own_installation().unwrap_or_default();
     let file = &file(&installed);
     let text = fs::read_to_string(file).map_err(Error::system("read", file))?;
@@ -62,12 +77,7 @@ fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<PathBuf> {
             path.display()
         );
     }
-    let root = PathBuf::from(text);
-    if root.is_absolute() {
-        Ok(root)
-    } else {
-        refuse!("{} does not hold an absolute path", file.display())
-    }
+    Ok(text)
 }
 
 /// Makes a directory that only root can write, and those above it.

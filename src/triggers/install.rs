@@ -168,6 +168,10 @@ fn helpers(context: &Context) -> anyhow::Result<()> {
         fs::set_permissions(made, Permissions::from_mode(0o755))?;
         std::os::unix::fs::chown(made, Some(0), Some(0))?;
     }
+    let (uid, gid) = context.store.owner().get().unwrap_or_default();
+    let owner = format!("{uid}:{gid}");
+    // The program below does nothing without it.
+    root::replace(&installed.owner_file(), owner.as_bytes(), 0o644, ROOTS)?;
     root::replace(&installed.program(), &fs::read("/proc/self/exe")?, 0o755, ROOTS)?;
     let storage = fs::canonicalize(context.store.layout().storage())?;
     root::replace(

@@ -236,3 +236,56 @@ fn which_ids_containers_have_is_asked_of_the_hosts_own_engine() {
     assert!(said.contains("Docker does not answer"), "{said}");
     say("security: 12 calls of chown-storage-dir against engines that map ids, and one that lies");
 }
+
+/// What rclone would run as the user whose the store is: a program of the liar's, which says who it is.
+const CONNECTOR: &str = r#"
+    # A FIFO can be written where everything is read-only.
+    mkfifo -m 0666 "$root/evil/ran"
+    printf '#!/bin/sh\nid -u >"%s/evil/ran"; echo token\n' "$root" >"$root/evil/token"
+    chmod 0755 "$root/evil/token"
+    connector() {
+        liar mkdir -p "$1/connectors"
+        printf '{"name":"evil","type":"rclone","remote":"r:x","schema_version":1}' | liar tee "$1/connectors/evil.json"
+        printf '[r]\ntype = webdav\nurl = http://127.0.0.1:1/\nbearer_token_command = %s/evil/token\n' "$root" |
+            liar tee "$1/connectors/evil.secret"
+        echo key | liar tee "$1/connectors/evil.key"
+    } >/dev/null
+    request='{"id":"abcdef12","paths":[],"holes":[],"is_privileged":false}'
+    restore() { echo "$request" | liar sudo -n "$helpers/backup-storage" restore .destroyed-e-1 evil .destroyed-e-2 2>&1 || true; }
+"#;
+
+#[test]
+fn nothing_runs_as_root_where_the_store_is_said_to_be_roots() {
+    let Some(host) = host() else { return };
+    let script = r#"
+        export DOKKU_LIB_ROOT="$root/lib"
+        liar mkdir "$root/lib/data/storage/e"
+        connector "$root/lib/data/storage/e"
+        liar sudo -n "$helpers/chown-storage-dir" e 0 --folder-only
+        liar mv "$root/lib/data/storage-registry" "$root/lib/data/before"
+        liar ln -s storage/e "$root/lib/data/storage-registry"
+        timeout 20 cat "$root/evil/ran" & reader=$!
+        restore
+        kill "$reader" 2>/dev/null || true
+    "#;
+    let Some(said) = run(&host, &format!("{CONNECTOR}\n{script}")) else { return };
+    assert!(!said.lines().any(|line| line == "0"), "{said}");
+    say("security: restic with a registry that a link leads to a directory of root's");
+}
+
+#[test]
+fn a_store_that_its_owner_closed_is_not_read_as_root() {
+    let Some(host) = host() else { return };
+    let script = r#"
+        export DOKKU_LIB_ROOT="$root/lib"
+        mkdir -m 0700 "$root/hidden"; echo secret-of-root >"$root/hidden/secret"
+        connector "$root/lib/data/storage-registry"
+        liar ln -sfn "$root/hidden/secret" "$root/lib/data/storage-registry/connectors/evil.json"
+        liar chmod 000 "$root/lib"
+        restore
+    "#;
+    let Some(said) = run(&host, &format!("{CONNECTOR}\n{script}")) else { return };
+    assert!(said.contains("cannot enter it; let it: chmod u+x"), "{said}");
+    assert!(!said.contains("secret-of-root"), "{said}");
+    say("security: a store whose owner closed its own directory");
+}

@@ -155,8 +155,14 @@ impl Subject {
         if !self.places.is_kept() {
             return None;
         }
-        let id = fs::read_to_string(&self.places.lock).ok()?.trim().parse().ok()?;
-        Pid::from_raw(id)
+        let id: i32 = fs::read_to_string(&self.places.lock).ok()?.trim().parse().ok()?;
+        // Whoever may read the lock may hold it, when the number is another program's.
+        let directory = PathBuf::from(format!("/proc/{id}"));
+        let words = fs::read(directory.join("cmdline")).ok()?;
+        let words: Vec<&[u8]> = words.split(|&byte| byte == 0).collect();
+        let is_it = fs::metadata(&directory).is_ok_and(|found| found.uid() == 0)
+            && words.windows(2).any(|pair| pair == [self.name.as_str().as_bytes(), b"--keep"]);
+        Pid::from_raw(id).filter(|_| is_it)
     }
 
     fn target(&self) -> PathBuf {
