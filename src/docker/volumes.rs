@@ -16,6 +16,9 @@ pub(crate) use crate::domain::volume_target::LOCAL;
 /// The label of the volumes that this plugin makes; its value is the root of the store that they are for.
 pub(crate) const LABEL: &str = "org.dokku-storage.made";
 
+/// The labels of the volumes that Docker Compose and stacks make.
+const PROJECTS: [&str; 2] = ["com.docker.compose.project", "com.docker.stack.namespace"];
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Volume {
     pub driver: String,
@@ -26,6 +29,11 @@ pub(crate) struct Volume {
 impl Volume {
     pub(crate) fn target(&self) -> VolumeTarget {
         VolumeTarget::of(&self.driver, &self.options)
+    }
+
+    /// Whether Docker Compose or a stack made it.
+    pub(crate) fn is_of_project(&self) -> bool {
+        PROJECTS.iter().any(|label| self.labels.contains_key(*label))
     }
 
     fn of(value: &Value) -> Self {

@@ -101,7 +101,7 @@ pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) 
 const OTHERS: &str = "apps that you cannot see";
 
 /// Whether the caller sees all apps that a scope is about: then its names are told.
-fn sees_scope(entry: &Entry, context: &Context) -> bool {
+pub(crate) fn sees_scope(entry: &Entry, context: &Context) -> bool {
     let is_seen = || {
         let all = context.store.apps().ok()?;
         let seen = apps::visible(&context.environment, all.clone()).ok()?;
@@ -112,10 +112,6 @@ fn sees_scope(entry: &Entry, context: &Context) -> bool {
         Some(sees_all || (names_apps && named.all(|app| seen.contains(app))))
     };
     !apps::are_restricted(&context.environment) || is_seen() == Some(true)
-}
-
-pub(crate) fn shown_scope(entry: &Entry, context: &Context) -> String {
-    if sees_scope(entry, context) { entry.scope.to_string() } else { OTHERS.to_owned() }
 }
 
 /// The host path of an entry that the policy has a say in: one that somebody chose.

@@ -52,7 +52,13 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
                 ));
                 continue;
             }
-            let registered = store.entry(&entry.name)?;
+            let registered = match store.of_colon_mount(&entry) {
+                Err(Error::Refused { message, .. }) => {
+                    left.push(format!("{}: {message}", line.line));
+                    continue;
+                }
+                other => other?,
+            };
             let mounted = registered.as_ref().unwrap_or(&entry);
             let refused = store
                 .refuse_second(app, mounted, &attachment)

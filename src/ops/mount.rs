@@ -60,7 +60,7 @@ pub(crate) fn of_source(app: &AppName, mut source: Source, context: &Context) ->
         "colon-form mounts are only supported on docker-local apps; {app} is a {scheduler} app. Create a named entry with 'dokku storage:create --scheduler {scheduler}' and mount it instead"
     );
     let entry = Entry::legacy(source);
-    Ok(context.store.entry(&entry.name)?.unwrap_or(entry))
+    Ok(context.store.of_colon_mount(&entry)?.unwrap_or(entry))
 }
 
 /// The entry of that name, for an app of its scheduler.
@@ -86,7 +86,7 @@ pub(crate) fn add_source(
     let found = check(app, entry, attachment, context)?;
     context.store.change(|change| {
         let store = change.store();
-        let registered = store.entry(&entry.name)?;
+        let registered = store.of_colon_mount(entry)?;
         let mut mounts = store.mounts_file(app)?.whole()?;
         if mounts.attachments().any(|other| other.is_same_mount(attachment)) {
             refuse!("Mount path already exists.");

@@ -13,7 +13,7 @@ mod restore;
 pub(crate) use restore::restore;
 
 use crate::context::Context;
-use crate::domain::{Caller, Entry, Moment, Result, Source, TrashId, Trashed, readable};
+use crate::domain::{Caller, Entry, Error, Moment, Result, Source, TrashId, Trashed, readable};
 use crate::fs::space;
 use crate::fs::tree::Usage;
 use crate::ops::{Places, access, apps, places};
@@ -157,7 +157,7 @@ pub(crate) fn empty_expired(context: &mut Context) -> Result<usize> {
         match remove(item, &places, context) {
             Ok(true) => removed += 1,
             Ok(false) => {}
-            Err(error) => context.out.warn(&error.to_string()),
+            Err(error) => warn(item, &error, context),
         }
     }
     Ok(removed)
@@ -190,7 +190,14 @@ pub(crate) fn make_room(spared: Option<&Trashed>, most: usize, context: &mut Con
                 root.display()
             )),
             Ok(false) => {}
-            Err(error) => context.out.warn(&error.to_string()),
+            Err(error) => warn(item, &error, context),
         }
     }
+}
+
+/// Says why something stays in the trash. Whose it was is not for everybody.
+fn warn(item: &Trashed, error: &Error, context: &mut Context) {
+    let is_seen = visible(context).is_ok_and(|seen| seen.iter().any(|one| one.id == item.id));
+    let hidden = || "something that you cannot see stays in the trash".to_owned();
+    context.out.warn(&if is_seen { error.to_string() } else { hidden() });
 }

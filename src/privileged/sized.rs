@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::stdin;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::PathBuf;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -201,9 +201,11 @@ impl Subject {
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
         let file = options.open(&work).map_err(Error::system("open", &work))?;
-        // Older versions let nobody read it.
-        file.set_permissions(Permissions::from_mode(0o644))
-            .map_err(Error::system("change", &work))?;
+        // Who can read it can lock it.
+        let gid = self.store.owner().get().map(|(_, gid)| gid);
+        let shared = fchown(&file, None, gid)
+            .and_then(|()| file.set_permissions(Permissions::from_mode(0o640)));
+        shared.map_err(Error::system("change", &work))?;
         if !is_question {
             file.lock().map_err(Error::system("lock", &work))?;
             return Ok(Some(file));

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::plain::{self, Plain};
 use super::{Store, files, json};
 use crate::domain::names::{ENTRY_NAME_MAX, LEGACY_PREFIX};
-use crate::domain::{Entry, EntryName, Error, Result};
+use crate::domain::{Entry, EntryName, Error, Result, quoted};
 
 /// All entries that could be read, in the order of their names, and what was wrong with the others.
 #[derive(Debug, Default)]
@@ -22,6 +22,19 @@ impl Store {
     pub fn entry(&self, name: &EntryName) -> Result<Option<Entry>> {
         let path = self.layout().entry(name);
         files::read(&path)?.map(|content| parse(&path, name, &content)).transpose()
+    }
+
+    /// The entry that a colon mount of a source has, where there is one already.
+    /// Fails where its name, which is short, is that of another source.
+    pub(crate) fn of_colon_mount(&self, entry: &Entry) -> Result<Option<Entry>> {
+        let registered = self.entry(&entry.name)?;
+        refuse_if!(
+            registered.as_ref().is_some_and(|there| there.host_path != entry.host_path),
+            "{:?} cannot be mounted by its path; make a storage entry of it: dokku storage:create NAME {}, and mount that",
+            entry.shown_source(),
+            quoted(entry.shown_source())
+        );
+        Ok(registered)
     }
 
     pub fn existing_entry(&self, name: &str) -> Result<Entry> {

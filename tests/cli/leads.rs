@@ -299,3 +299,88 @@ fn paths_that_are_written_together_are_told_apart() {
     let both = ["storage:policy:set", "allowed-paths", "/srv/a,/srv/b"];
     is_refused(&session, &both, "allowed-paths /srv/a /srv/b");
 }
+
+/// The name of a colon mount's entry is short: another path can have the same, as can be found by trying many.
+#[test]
+fn a_path_with_the_short_name_of_another_mounts_itself_alone() {
+    let session = host(&["alpha", "beta"]);
+    session.host.make_directory("lib/data/storage/secret");
+    session.host.make_directory("lib/data/storage/found");
+    session.prepare(&["storage:mount", "alpha", "{LIB}/data/storage/found:/x"]);
+    let entries = session.host.path("lib/data/storage-registry/entries");
+    for file in fs::read_dir(entries).unwrap() {
+        let file = file.unwrap().path();
+        let text = fs::read_to_string(&file).unwrap().replace("storage/found", "storage/secret");
+        fs::write(file, text).unwrap();
+    }
+    for is_limited in [false, true] {
+        if is_limited {
+            limit(&session, "beta\n");
+        }
+        let found = "{LIB}/data/storage/found";
+        for words in [
+            &["storage:mount", "beta", &format!("{found}:/x")][..],
+            &["storage:mount", "beta", "--replace", &format!("{found}:/x")],
+        ] {
+            is_refused(&session, words, "cannot be mounted by its path");
+        }
+        assert!(!session.host.path("lib/config/storage/beta/mounts").exists());
+    }
+}
+
+#[test]
+fn what_containers_of_others_have_is_theirs() {
+    let session = host(&["alpha", "beta"]);
+    session.host.make_directory("lib/data/storage/left");
+    volume(&session, "database", "null");
+    container(
+        &session,
+        "db",
+        "",
+        r#"{"Type": "volume", "Name": "database", "Source": "/var/lib/docker/volumes/database/_data", "Destination": "/d", "RW": true}"#,
+    );
+    volume(&session, "of-alpha", "null");
+    let bound = r#"{"Type": "bind", "Source": "{LIB}/data/storage/left", "Destination": "/l", "RW": true},
+        {"Type": "volume", "Name": "of-alpha", "Source": "/var/lib/docker/volumes/of-alpha/_data", "Destination": "/d", "RW": true}"#;
+    container(&session, "alpha.web.1", "alpha", bound);
+    let project = r#"null, "Labels": {"com.docker.compose.project": "shop"}"#;
+    volume(&session, "of-project", project);
+    volume(&session, "free", "null");
+    let all = ["database", "of-alpha", "of-project", "{LIB}/data/storage/left"];
+    limit(&session, "beta\n");
+    for source in all {
+        let colon = format!("{source}:/x");
+        is_refused(
+            &session,
+            &["storage:mount", "beta", &colon],
+            "is in use by apps that you cannot",
+        );
+        let create = ["storage:create", "mine", source, "--type", "volume"];
+        let create = if source.contains('/') { &create[..3] } else { &create[..] };
+        is_refused(&session, create, "is in use by apps that you cannot");
+    }
+    session.prepare(&["storage:mount", "beta", "free:/x"]);
+    // Who sees every app may mount them.
+    limit(&session, "alpha\nbeta\n");
+    for (number, source) in all.iter().enumerate() {
+        session.prepare(&["storage:mount", "beta", &format!("{source}:/y{number}")]);
+    }
+}
+
+#[test]
+fn a_backup_is_imported_by_who_sees_every_app() {
+    let session = host(&["alpha", "beta"]);
+    session.host.write(
+        "backup/data/storage-entries/mine.json",
+        r#"{"name":"mine","scheduler":"docker-local","host_path":"/etc","schema_version":1}"#,
+    );
+    limit(&session, "beta\n");
+    for words in [
+        &["backup-global-import", "{ROOT}/backup"][..],
+        &["backup-app-import", "beta", "{ROOT}/backup"],
+    ] {
+        is_refused(&session, words, "only who may see every app");
+    }
+    session.prepare(&["storage:list-entries"]);
+    assert!(!session.host.path("lib/data/storage-registry/entries/mine.json").exists());
+}

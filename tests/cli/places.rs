@@ -681,7 +681,7 @@ fn a_volume_that_was_changed_by_hand_is_judged_at_the_deploy() {
 #[test]
 fn a_link_that_was_made_after_the_mount_is_judged_at_the_deploy_and_by_exec() {
     for (target, reason) in [
-        ("{LIB}/data/storage/vault", "which is for apps that you cannot see only"),
+        ("{LIB}/data/storage/vault", "is in use by apps that you cannot see"),
         ("{LIB}/data/storage/open", "is in use by apps that you cannot see"),
         ("{LIB}/data/storage/open/in", "is in use by apps that you cannot see"),
         ("{LIB}/data/storage-registry", "where the plugin has its own files"),

@@ -234,3 +234,19 @@ fn sizes_are_counted() {
         assert!(answer.stdout.lines().nth(1).unwrap().ends_with(" ?"), "{answer:?}");
     }
 }
+
+#[test]
+fn what_stays_in_the_trash_is_not_named_to_who_does_not_see_it() {
+    let mut session = Session::dokku(&["blog", "wiki"]);
+    destroyed(&mut session, "secret", 1_700_000_000);
+    // Nobody can say who uses what then.
+    session.host.answer("docker-ps.exit", "1");
+    session.host.make_directory("lib/plugins/enabled/acl");
+    let acl = session.host.path("lib/plugins/enabled/acl/user-auth-app");
+    stubs::script(&acl, "#!/bin/sh\n");
+    session.host.answer("user-auth-app", "blog\n");
+    let answer = session.call(&["storage:trash:empty", "--expired"]);
+    let answer = answer.env("SSH_NAME", "another").run();
+    assert!(answer.stderr.contains("something that you cannot see stays"), "{answer:?}");
+    assert!(!answer.stderr.contains("secret"), "{answer:?}");
+}

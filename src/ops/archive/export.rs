@@ -9,6 +9,8 @@ use super::{PROPERTIES, Parts, SETTINGS, is_within, place};
 use crate::context::Context;
 use crate::domain::{AppName, AppSettings, Entry, Error, Result, recipe};
 use crate::fs::archive;
+use crate::ops::apps;
+use crate::ops::reach::Reach;
 use crate::storage::file::LARGEST;
 use crate::storage::{EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root};
 use crate::store::files;
@@ -69,11 +71,15 @@ fn settings(app: &AppName, context: &Context) -> Result<Option<String>> {
     Ok(is_set.then_some(text))
 }
 
-/// Writes every entry.
+/// Writes every entry that the caller reaches.
 pub(crate) fn global(directory: &Path, context: &Context) -> Result<()> {
     let entries = context.store.every_entry()?;
     let parts = Parts::of(directory);
-    entries.iter().try_for_each(|entry| write_entry(entry, &parts, context))
+    let is_restricted = apps::are_restricted(&context.environment);
+    let reach = is_restricted.then(|| Reach::of(context)).transpose()?;
+    let reached =
+        entries.iter().filter(|entry| reach.as_ref().is_none_or(|reach| reach.has(entry, context)));
+    reached.into_iter().try_for_each(|entry| write_entry(entry, &parts, context))
 }
 
 fn write_entry(entry: &Entry, parts: &Parts, context: &Context) -> Result<()> {

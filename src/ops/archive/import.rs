@@ -15,7 +15,7 @@ use crate::fs::archive;
 use crate::fs::tree::FILE_MODES;
 use crate::host::environment;
 use crate::ops::mount::{add_missing, refuse_collision};
-use crate::ops::{Origin, populate};
+use crate::ops::{Origin, access, populate};
 use crate::storage::file::StagedFile;
 use crate::storage::{EntryLock, Ids, Place, Staged, StorageRoot, clear_staged, file, root, sized};
 use crate::store::{Change, MountsFile, changed_meanwhile, files};
@@ -43,6 +43,7 @@ pub(crate) fn app(app: &AppName, directory: &Path, context: &mut Context) -> Res
     let properties = properties(&parts.recipe)?;
     let entries = entries(&parts.entries, context)?;
     let mounts = mounts(&properties, &parts.recipe)?;
+    must_be_trusted(mounts.is_empty() && entries.is_empty(), context)?;
     check(app, &mounts, &entries, &parts, context)?;
     clear_staged(context);
     // A new store has none yet.
@@ -78,7 +79,16 @@ pub(crate) fn global(directory: &Path, context: &Context) -> Result<()> {
     if entries.is_empty() {
         return Ok(());
     }
+    must_be_trusted(false, context)?;
     context.store.change(|change| register_missing(&entries, change))
+}
+
+/// What a backup says was judged on another host, or by nobody.
+fn must_be_trusted(is_empty: bool, context: &Context) -> Result<()> {
+    if is_empty {
+        return Ok(());
+    }
+    access::must_see_every_app("a backup may mount any path of this host", context)
 }
 
 fn register_missing(entries: &BTreeMap<EntryName, Entry>, change: &mut Change<'_>) -> Result<()> {

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::docker::volumes::Volume;
-use crate::docker::{Found, volumes};
+use crate::docker::{Container, Found, volumes};
 use crate::domain::policy::VolumeOptions;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
@@ -19,8 +19,8 @@ use crate::fs::{RealPath, cleaned, jail};
 use crate::ops::places::everybodys::{
     everybodys, is_the_stores, must_not_be_everybodys, stores_own,
 };
-use crate::ops::places::links;
 use crate::ops::places::place::{Led, Place, resolved};
+use crate::ops::places::{Places, links};
 use crate::ops::{access, apps};
 
 /// Refuses a path or a volume that somebody names where it is reserved, or belongs to an entry that is out of reach: one
@@ -38,6 +38,7 @@ pub(crate) fn source(
         Source::Path(path) => {
             let real = resolved(path.as_str(), context)?;
             paths(source, &[(path.to_string(), real)], own, app, context)?;
+            must_not_be_others_by_docker(source, context)?;
             Ok(None)
         }
         Source::Volume(name) => {
@@ -56,9 +57,49 @@ pub(crate) fn source(
             };
             let target = found.as_ref().map(Volume::target).unwrap_or_default();
             volume(source, &target, own, app, context)?;
+            must_not_be_others_by_docker(source, context)?;
             Ok(found.filter(|_| target.has_options))
         }
     }
+}
+
+/// Refuses a caller who does not see every app what others have in their containers, or in a Compose project or stack that is down.
+pub(crate) fn must_not_be_others_by_docker(source: &Source, context: &Context) -> Result<()> {
+    if !apps::are_restricted(&context.environment) || access::sees_every_app(context)? {
+        return Ok(());
+    }
+    let seen = apps::all(&context.environment, &context.store)?;
+    let entries = context.store.entries()?.entries;
+    let of_entries = entries.iter().filter(|entry| entry.host_path.as_ref() == Some(source));
+    let mut is_registered = false;
+    for entry in of_entries {
+        is_registered = true;
+        if context.store.apps_mounting(&entry.name)?.iter().any(|app| seen.contains(app)) {
+            return Ok(());
+        }
+    }
+    let Some(having) = Places::of_this_host(context)?.containers_at(source) else {
+        refuse!(
+            "Docker does not say who has {:?} now; start it and run the command again",
+            source.as_str()
+        );
+    };
+    let is_others = |container: &Container| {
+        // What is registered is there for apps, whoever else has it: `storage:exec` starts such a container, too.
+        let is_nobodys = container.app.is_empty() && is_registered;
+        !is_nobodys && !seen.iter().any(|app| app.as_str() == container.app)
+    };
+    let is_of_project = || match source {
+        Source::Volume(name) if !is_registered => {
+            let found = volumes::find(&context.environment, name.as_str());
+            matches!(found, Found::Here(found) if found.is_of_project())
+        }
+        _ => false,
+    };
+    if is_of_project() || having.iter().any(is_others) {
+        return Err(in_use_by_others(source.as_str()));
+    }
+    Ok(())
 }
 
 /// Refuses a volume whose options lead where the caller or the app may not go.
@@ -393,10 +434,13 @@ fn in_use_by_others(source: &str) -> Error {
 }
 
 fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
+    if !access::sees_scope(entry, context) {
+        return in_use_by_others(source);
+    }
     refusal!(
         "{source:?} belongs to storage entry \"{}\", which is for {} only",
         entry.name,
-        access::shown_scope(entry, context)
+        entry.scope
     )
 }
 

@@ -27,6 +27,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
+use crate::docker::containers::Mount;
 use crate::docker::{Container, Listed, containers, volumes};
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Result, Source, Use, Whose, quoted,
@@ -53,6 +54,7 @@ pub(crate) struct Places {
     /// Where the paths lead that are named by all of these.
     real: HashMap<String, RealPath>,
     lib_root: RealPath,
+    storage: RealPath,
 }
 
 enum Docker {
@@ -118,6 +120,7 @@ impl Places {
         }
         let entries = store.entries()?;
         let lib_root = RealPath::of(store.layout().root());
+        let storage = RealPath::of(store.layout().storage());
         let (docker, real) = (Docker::NotAsked, HashMap::new());
         Ok(Self {
             apps,
@@ -130,6 +133,7 @@ impl Places {
             docker,
             real,
             lib_root,
+            storage,
         })
     }
 
@@ -386,6 +390,29 @@ impl Places {
             uses.extend(having.map(|container| self.use_of(container)));
         }
         uses
+    }
+
+    /// The containers that have a place, running or not; none where Docker does not answer. Those that have the whole storage root
+    /// are the host's own.
+    pub(crate) fn containers_at(&self, place: &Source) -> Option<Vec<Container>> {
+        let Docker::Said { containers, .. } = &self.docker else {
+            return None;
+        };
+        let target = self.target(place);
+        let has = |mount: &Mount| {
+            if !mount.name.is_empty() {
+                return self.relation(&target, &mount.name).is_some();
+            }
+            let source = self.real(&mount.source);
+            !self.storage.is_within(&source) && target.relation(&source).is_some()
+        };
+        Some(
+            containers
+                .iter()
+                .filter(|container| container.mounts.iter().any(has))
+                .cloned()
+                .collect(),
+        )
     }
 
     fn uses_by_volumes(&self, target: &Target) -> Vec<Use> {
