@@ -11,6 +11,7 @@ mod annotations;
 mod app_settings;
 mod apply;
 mod backup;
+mod backups;
 mod broken_store;
 mod clients;
 mod connectors;

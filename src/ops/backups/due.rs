@@ -131,7 +131,14 @@ impl Begun {
         if keep.is_empty() {
             return Ok(0);
         }
-        let (all, _) = context.store.schedules()?;
+        let (all, problems) = context.store.schedules()?;
+        if !problems.is_empty() {
+            context.out.warn(&format!(
+                "No older backup at connector {} is forgotten while a schedule cannot be read: it may keep more",
+                connector.name
+            ));
+            return Ok(0);
+        }
         let mut forgotten = 0;
         for target in targets {
             let is_ruled = match target.name() {
