@@ -44,6 +44,15 @@ fn listed(session: &Session) -> Vec<Value> {
     serde_json::from_str(&answer.stdout).unwrap()
 }
 
+/// Runs a schedule three times, and says how many backups of `data` there are then.
+fn kept(session: &Session, subject: &str) -> usize {
+    for _ in 0..3 {
+        set_back(session, subject);
+        session.prepare(&["storage:backups:run"]);
+    }
+    listed(session).len()
+}
+
 #[test]
 fn nothing_is_forgotten_while_a_schedule_cannot_be_read() {
     let session = host(&[]);
@@ -57,4 +66,30 @@ fn nothing_is_forgotten_while_a_schedule_cannot_be_read() {
         assert!(answer.status == 1 && answer.stderr.contains(said), "{answer:?}");
     }
     assert_eq!(listed(&session).len(), 2);
+}
+
+#[test]
+fn what_the_rules_of_one_app_keep_those_of_another_do_not_forget() {
+    let session = host(&["blog", "wiki"]);
+    for app in ["blog", "wiki"] {
+        session.prepare(&["storage:mount", app, "data", "--container-dir", "/data"]);
+    }
+    session.prepare(&["storage:backups:schedule", "--app", "blog", "yearly", "--keep-last", "2"]);
+    session.prepare(&["storage:backups:schedule", "--app", "wiki", "daily", "--keep-last", "1"]);
+    assert_eq!(kept(&session, "app-wiki"), 2);
+    // One without rules keeps all.
+    session.prepare(&["storage:backups:schedule", "--app", "blog", "yearly"]);
+    assert_eq!(kept(&session, "app-wiki"), 5);
+}
+
+#[test]
+fn an_app_with_a_share_does_not_thin_the_backups_of_the_other() {
+    let session = host(&["blog", "wiki"]);
+    session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/data"]);
+    session.prepare(&["storage:share", "blog", "wiki"]);
+    session.prepare(&["storage:backups:schedule", "--app", "wiki", "daily", "--keep-last", "1"]);
+    session.prepare(&["storage:backups:schedule", "--all", "yearly", "--keep-last", "2"]);
+    assert_eq!(kept(&session, "app-wiki"), 2);
+    session.prepare(&["storage:backups:schedule", "--app", "blog", "yearly", "--keep-last", "3"]);
+    assert_eq!(kept(&session, "app-wiki"), 3);
 }

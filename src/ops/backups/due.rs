@@ -12,7 +12,9 @@ use std::collections::BTreeSet;
 
 use crate::context::Context;
 use crate::domain::moment::DAY;
-use crate::domain::{Connector, ConnectorName, Error, Moment, Ping, Result, Schedule, Subject};
+use crate::domain::{
+    Connector, ConnectorName, Error, Keep, Moment, Ping, Result, Schedule, Subject,
+};
 use crate::fs::fetch;
 use crate::host::clock;
 use crate::ops::backups::create::{self, Done, Options, Target};
@@ -120,15 +122,14 @@ impl Begun {
         create::each(targets, connector, &options, context)
     }
 
-    /// Forgets by the keep rules what was backed up well, and says how many backups that were.
+    /// Forgets by the keep rules of the narrowest schedules what was backed up well, and says how many backups that were.
     pub(crate) fn forget(
         &self,
         targets: &[Target],
         connector: &Connector,
         context: &mut Context,
     ) -> Result<usize> {
-        let keep = self.schedule.keep;
-        if keep.is_empty() {
+        if self.schedule.keep.is_empty() {
             return Ok(0);
         }
         let (all, problems) = context.store.schedules()?;
@@ -141,12 +142,13 @@ impl Begun {
         }
         let mut forgotten = 0;
         for target in targets {
-            let is_ruled = match target.name() {
-                Some(entry) => retain::is_ruled_by(&self.schedule, entry, &all, context)?,
-                None => true,
+            let ruling = match target.name() {
+                Some(entry) => retain::ruling(entry, &connector.name, &all, context)?,
+                None => vec![&self.schedule],
             };
-            if is_ruled {
-                forgotten += retain::retain(target.name(), connector, keep, context)?;
+            if ruling.iter().any(|schedule| schedule.subject == self.schedule.subject) {
+                let rules: Vec<Keep> = ruling.iter().map(|schedule| schedule.keep).collect();
+                forgotten += retain::retain(target.name(), connector, &rules, context)?;
             }
         }
         Ok(forgotten)

@@ -2,20 +2,20 @@
 
 use crate::context::Context;
 use crate::domain::retention::Candidate;
-use crate::domain::{Connector, EntryName, Keep, Moment, Result, Schedule, Subject};
+use crate::domain::{Connector, ConnectorName, EntryName, Keep, Moment, Result, Schedule, Subject};
 use crate::ops::backups::find::{self, Backup};
 use crate::ops::backups::{this_host, tidy};
 use crate::storage::backing_up;
 
-/// Forgets the backups of an entry, or of the store, that this host made and no rule keeps; returns how many. Those of a destroyed
-/// entry of the same name stay.
+/// Forgets the backups of an entry, or of the store, that this host made and none of these rules keeps; returns how many. Those of a
+/// destroyed entry of the same name stay.
 pub(crate) fn retain(
     entry: Option<&EntryName>,
     connector: &Connector,
-    keep: Keep,
+    rules: &[Keep],
     context: &mut Context,
 ) -> Result<usize> {
-    if keep.is_empty() {
+    if rules.is_empty() || rules.iter().any(Keep::is_empty) {
         return Ok(0);
     }
     let repository = backing_up::repository(&context.store, &connector.name)?;
@@ -30,34 +30,46 @@ pub(crate) fn retain(
         .iter()
         .map(|backup| Candidate { id: &backup.id, at: backup.created, is_whole: backup.whole })
         .collect();
-    let forgotten: Vec<String> =
-        keep.forgotten(&candidates, Moment::now()).into_iter().map(str::to_owned).collect();
+    let now = Moment::now();
+    let mut forgotten: Vec<&str> = candidates.iter().map(|candidate| candidate.id).collect();
+    for keep in rules {
+        let by_it = keep.forgotten(&candidates, now);
+        forgotten.retain(|id| by_it.contains(id));
+    }
+    let forgotten: Vec<String> = forgotten.into_iter().map(str::to_owned).collect();
     tidy::forget(connector, &forgotten, context)?;
     Ok(forgotten.len())
 }
 
-/// Whether the rules of a schedule are those for an entry: not where a narrower schedule goes to the same destination.
-pub(crate) fn is_ruled_by(
-    schedule: &Schedule,
+/// The schedules whose rules are those for an entry at a destination: its own, else those of the apps that have it, else that of
+/// everything. An app that only gets it by a share says nothing alone: that of everything counts beside it.
+pub(crate) fn ruling<'a>(
     entry: &EntryName,
-    all: &[Schedule],
+    connector: &ConnectorName,
+    all: &'a [Schedule],
     context: &Context,
-) -> Result<bool> {
-    let using = context.store.apps_mounting(entry)?;
-    let is_of = |other: &Schedule| match &other.subject {
-        Subject::Entry(name) => name == entry,
-        Subject::App(app) => using.contains(app),
-        Subject::All => true,
-    };
-    let breadth = breadth(&schedule.subject);
-    let narrower = all.iter().filter(|other| other.connector == schedule.connector && is_of(other));
-    Ok(narrower.map(|other| self::breadth(&other.subject)).all(|other| other >= breadth))
-}
-
-fn breadth(subject: &Subject) -> u8 {
-    match subject {
-        Subject::Entry(_) => 0,
-        Subject::App(_) => 1,
-        Subject::All => 2,
+) -> Result<Vec<&'a Schedule>> {
+    let mounting = context.store.apps_mounting(entry)?;
+    let with = context.store.apps_with(entry)?;
+    let there = all.iter().filter(|schedule| schedule.connector == *connector);
+    let (mut own, mut of_apps, mut of_all) = (Vec::new(), Vec::new(), Vec::new());
+    let mut is_mounted = false;
+    for schedule in there {
+        match &schedule.subject {
+            Subject::Entry(name) if name == entry => own.push(schedule),
+            Subject::App(app) if with.contains(app) => {
+                is_mounted |= mounting.contains(app);
+                of_apps.push(schedule);
+            }
+            Subject::All => of_all.push(schedule),
+            Subject::Entry(_) | Subject::App(_) => {}
+        }
     }
+    if !own.is_empty() {
+        return Ok(own);
+    }
+    if !is_mounted {
+        of_apps.extend(of_all);
+    }
+    Ok(of_apps)
 }
