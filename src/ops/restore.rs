@@ -11,7 +11,9 @@ use crate::ops::places::links;
 use crate::ops::snapshots::{containers_with, every_container_with, existing, must_be_free};
 use crate::ops::{Places, access, apps, places};
 use crate::storage::sized::Held;
-use crate::storage::{SnapshotKind, Staged, clear_staged, root, sized, snapshots};
+use crate::storage::{
+    DirectorySpec, SnapshotKind, Staged, StorageRoot, clear_staged, root, sized, snapshots,
+};
 use crate::store::Store;
 use crate::types;
 
@@ -26,56 +28,72 @@ pub(crate) struct Replacement<'a> {
     pub what: String,
     /// The snapshot that it is, which stays; what is none is moved rather than copied where it can be.
     pub snapshot: Option<&'a Snapshot>,
+    /// The paths in it that take the place of those in the entry, whose other data stays; all of it where there are none.
+    pub parts: &'a [String],
+}
+
+/// An entry whose data can be replaced.
+pub(crate) struct Checked {
+    kind: SnapshotKind,
+    /// Whether Docker said that no container has it mounted, or which.
+    is_answered: bool,
 }
 
 /// Checks that an entry's data can be replaced now, before anything is made ready; `stop` where running containers are
 /// stopped for it.
-pub(crate) fn check(entry: &Entry, stop: bool, context: &mut Context) -> Result<SnapshotKind> {
+pub(crate) fn check(entry: &Entry, stop: bool, context: &mut Context) -> Result<Checked> {
     let kind = types::snapshot_kind(entry, "a snapshot", context)?;
     kind.must_be_movable(entry, context)?;
     must_be_alone(entry, context)?;
     links::must_not_lead_away(entry, context)?;
     if stop {
         using(entry, context)?;
-    } else if !must_be_unused(entry, context)? {
+        return Ok(Checked { kind, is_answered: true });
+    }
+    let is_answered = must_be_unused(entry, context)?;
+    if !is_answered {
         context.out.warn(&format!(
             "Docker does not answer, so nobody knows whether a container has storage entry \"{}\" mounted",
             entry.name
         ));
     }
-    Ok(kind)
+    Ok(Checked { kind, is_answered })
 }
 
 /// Replaces an entry's data, which was checked before. The caller holds the entry's lock.
 pub(crate) fn replace(
     entry: &Entry,
-    kind: SnapshotKind,
+    checked: &Checked,
     by: &Replacement<'_>,
     stops: bool,
     context: &mut Context,
 ) -> Result<()> {
+    let kind = checked.kind;
     let mut before = before(entry, &context.store)?;
     clear_staged(context);
     let staged = Staged::new(entry.name.as_str(), context)?;
     kind.ready(entry, context)?;
-    by.stage(entry, kind, &staged, context)?;
     // Owner and mode are the entry's own: they may have been set after the snapshot was made.
     let spec = types::directory_spec(entry, false, context)?;
     let is_mounted = kind.is_mounted(context);
-    if !is_mounted {
-        root::as_noted(entry, &spec, staged.name(), context)?;
+    if by.parts.is_empty() {
+        by.stage(entry, kind, &staged, context)?;
+        if !is_mounted {
+            root::as_noted(entry, &spec, staged.name(), context)?;
+        }
     }
     // Copying may have taken long: a deploy may have started containers meanwhile.
     let stopped = if stops {
         stop(entry, context)?
     } else {
-        must_be_unused(entry, context)?;
+        checked.must_still_be_unused(entry, context)?;
         Vec::new()
     };
     let replaced = if is_mounted {
-        replace_image(entry, by, &mut before, &staged, context)
+        replace_image(entry, kind, by, &mut before, &staged, context)
     } else {
-        replace_directory(entry, by, &before, &staged, context)
+        put_parts(entry, checked, (by, &spec), &staged, context)
+            .and_then(|()| replace_directory(entry, by, &before, &staged, context))
     };
     say_how_to_start(&stopped, context);
     if replaced? {
@@ -118,6 +136,44 @@ fn must_see_it(entry: &Entry, by: &Replacement<'_>, context: &Context) -> Result
     Ok(())
 }
 
+impl Checked {
+    /// Refuses where a running container has the entry mounted, and where Docker, which answered, does so no more.
+    fn must_still_be_unused(&self, entry: &Entry, context: &Context) -> Result<()> {
+        let is_answered = must_be_unused(entry, context)?;
+        refuse_if!(
+            self.is_answered && !is_answered,
+            "Docker does not answer any more, so nobody knows whether a container has storage entry \"{}\" mounted, and its data stays as it is; try again",
+            entry.name
+        );
+        Ok(())
+    }
+}
+
+/// Makes of what is in a directory, which nobody writes to any more, and of the parts what takes its place.
+fn put_parts(
+    entry: &Entry,
+    checked: &Checked,
+    (by, spec): (&Replacement<'_>, &DirectorySpec),
+    staged: &Staged,
+    context: &mut Context,
+) -> Result<()> {
+    if by.parts.is_empty() {
+        return Ok(());
+    }
+    let whole = copy(entry, context)?;
+    by.stage_parts(entry, checked.kind, &whole, staged, context)?;
+    root::as_noted(entry, spec, staged.name(), context)?;
+    // What was started meanwhile has written what the copy may lack.
+    checked.must_still_be_unused(entry, context)
+}
+
+/// A copy of an entry's data.
+fn copy(entry: &Entry, context: &mut Context) -> Result<Staged> {
+    let whole = Staged::new(entry.name.as_str(), context)?;
+    root::copy(entry.name.as_str(), whole.name(), context)?;
+    Ok(whole)
+}
+
 impl Replacement<'_> {
     /// Makes of it what takes the place of the entry's data.
     fn stage(
@@ -136,6 +192,21 @@ impl Replacement<'_> {
             context.out.detail(&snapshots::said(&copied));
         }
         Ok(())
+    }
+
+    /// Makes it of the parts and of a copy of the entry's data, which has the rest.
+    fn stage_parts(
+        &self,
+        entry: &Entry,
+        kind: SnapshotKind,
+        whole: &Staged,
+        staged: &Staged,
+        context: &mut Context,
+    ) -> Result<()> {
+        StorageRoot::of(context).graft(self.name, whole.name(), self.parts)?;
+        let whole_of_it =
+            Replacement { name: whole.name(), what: String::new(), snapshot: None, parts: &[] };
+        whole_of_it.stage(entry, kind, staged, context)
     }
 
     fn must_be_there(&self, entry: &Entry, store: &Store) -> Result<()> {
@@ -202,18 +273,23 @@ fn replace_directory(
 /// which the copy has not, and then the image is replaced. Where that fails, the entry has what it had, and the copy goes.
 fn replace_image(
     entry: &Entry,
+    kind: SnapshotKind,
     by: &Replacement<'_>,
     before: &mut Snapshot,
     staged: &Staged,
     context: &mut Context,
 ) -> Result<bool> {
     let kept = Staged::new(entry.name.as_str(), context)?;
-    let copied = match hold_and_copy(entry, &kept, context) {
+    let (copied, whole) = match hold_and_copy(entry, &kept, !by.parts.is_empty(), context) {
         Ok(copied) => copied,
         Err(error) => return Err(attached_again(entry, error, context)),
     };
     before.made = copied.made;
     (before.bytes, before.files) = (Some(copied.bytes), Some(copied.files));
+    if let Some(whole) = whole {
+        by.stage_parts(entry, kind, &whole, staged, context)
+            .map_err(|error| attached_again(entry, error, context))?;
+    }
     let noted = context.store.change(|change| {
         change.store().must_be_unchanged(entry)?;
         by.must_be_there(entry, change.store())?;
@@ -231,12 +307,18 @@ fn replace_image(
     Ok(true)
 }
 
-/// Copies what is there, which is not attached afterwards.
-fn hold_and_copy(entry: &Entry, kept: &Staged, context: &mut Context) -> Result<Copied> {
+/// Copies what is there, which is not attached afterwards; `twice` where one more copy is to become what takes its place.
+fn hold_and_copy(
+    entry: &Entry,
+    kept: &Staged,
+    twice: bool,
+    context: &mut Context,
+) -> Result<(Copied, Option<Staged>)> {
     let held = Held::of(entry, context)?;
     let copied = root::copy(entry.name.as_str(), kept.name(), context)?;
+    let other = if twice { Some(copy(entry, context)?) } else { None };
     held.close()?;
-    Ok(copied)
+    Ok((copied, other))
 }
 
 /// What is said of a restore that failed, where what the entry has is attached again.

@@ -108,6 +108,11 @@ last() { dokku storage:backups:list "$DATA" --format json | jq -r '.[-1].id'; }
   run dokku storage:backups:restore "$APP-sized@latest" --in-place --force
   assert_success
   assert_equal sized "$(cat "$ROOT/$APP-sized/a")"
+  # Of a part, the rest stays.
+  echo changed >"$ROOT/$APP-sized/a" && echo more >"$ROOT/$APP-sized/b"
+  run dokku storage:backups:restore "$APP-sized@latest" --in-place --force --path a
+  assert_success
+  assert_equal "sized more" "$(cat "$ROOT/$APP-sized/a" "$ROOT/$APP-sized/b" | xargs)"
   run dokku storage:backups:restore "$APP-vol@latest" --in-place --force
   assert_status 1
   assert_has "--as NEW"

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::Session;
-use crate::harness::Answer;
+use crate::harness::{Answer, stubs};
 
 /// A host with these apps, an entry `data`, and a destination.
 fn host(apps: &[&str]) -> Session {
@@ -23,6 +23,11 @@ fn run(session: &Session, line: &str) -> Answer {
     let answer = session.call(&words).run();
     crate::schemas::check(&words, &answer);
     answer
+}
+
+fn is_refused(session: &Session, line: &str, why: &str) {
+    let answer = run(session, line);
+    assert!(answer.status != 0 && answer.stderr.contains(why), "{line}: {answer:?}");
 }
 
 fn schedule_file(subject: &str) -> String {
@@ -92,4 +97,61 @@ fn an_app_with_a_share_does_not_thin_the_backups_of_the_other() {
     assert_eq!(kept(&session, "app-wiki"), 2);
     session.prepare(&["storage:backups:schedule", "--app", "blog", "yearly", "--keep-last", "3"]);
     assert_eq!(kept(&session, "app-wiki"), 3);
+}
+
+/// Has Docker's stand-in run a line of shell first.
+fn before_docker_answers(session: &Session, line: &str) {
+    let docker = session.host.path("stub/bin/docker");
+    let answers = fs::read_to_string(&docker).unwrap();
+    stubs::script(&docker, &answers.replacen('\n', &format!("\n{line}"), 1));
+}
+
+/// A running container that mounts `data`, and writes once more before it stops.
+fn run_a_writer(session: &Session) {
+    session.host.answer("docker-ps", "0123456789abcdef0123456789abcdef\n");
+    session.host.answer("docker-stop.ends", "");
+    let data = session.host.path("lib/data/storage/data");
+    let inspected = serde_json::json!([{
+        "Id": "0123456789abcdef0123456789abcdef",
+        "Name": "/blog.web.1",
+        "State": {"Status": "running"},
+        "Config": {"Labels": {"com.dokku.app-name": "blog", "com.dokku.process-type": "web"}},
+        "Mounts": [{"Source": data, "Destination": "/data", "RW": true}],
+    }]);
+    session.host.answer("docker-inspect", &inspected.to_string());
+    let writes = format!("[ \"$1\" != stop ] || echo last >>'{}/other'\n", data.display());
+    before_docker_answers(session, &writes);
+}
+
+#[test]
+fn a_restore_of_a_part_keeps_what_a_container_writes_until_it_stops() {
+    let session = host(&["blog"]);
+    session.prepare(&["storage:backups:create", "data"]);
+    session.host.write("lib/data/storage/data/file", "two\n");
+    session.host.write("lib/data/storage/data/other", "first\n");
+    run_a_writer(&session);
+    let line = "storage:backups:restore data@latest --in-place --force --path file --stop";
+    let answer = run(&session, line);
+    assert_eq!(answer.status, 0, "{answer:?}");
+    let read = |name: &str| {
+        fs::read_to_string(session.host.path(&format!("lib/data/storage/data/{name}"))).unwrap()
+    };
+    assert_eq!((&*read("file"), &*read("other")), ("one\n", "first\nlast\n"));
+}
+
+#[test]
+fn a_restore_ends_where_docker_does_not_answer_any_more() {
+    let session = host(&["blog"]);
+    session.prepare(&["storage:backups:create", "data"]);
+    session.host.write("lib/data/storage/data/file", "two\n");
+    // It answers once.
+    let once = "[ \"$1\" != ps ] || mkdir \"$STUB_DIR/asked\" 2>/dev/null || exit 1\n";
+    before_docker_answers(&session, once);
+    for path in ["", " --path file"] {
+        let _ = fs::remove_dir(session.host.path("stub/asked"));
+        let line = format!("storage:backups:restore data@latest --in-place --force{path}");
+        is_refused(&session, &line, "Docker does not answer any more");
+    }
+    let file = session.host.path("lib/data/storage/data/file");
+    assert_eq!(fs::read_to_string(file).unwrap(), "two\n");
 }

@@ -19,13 +19,14 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments = arguments::parse::<Arguments>(words, context)?;
     let (entry, _lock) = arguments.entry.alone(context)?;
     let note = existing(&entry.name, &arguments.name, &context.store)?;
-    let kind = restore::check(&entry, arguments.stop, context)?;
+    let checked = restore::check(&entry, arguments.stop, context)?;
     let by = Replacement {
         name: &directory_name(&entry.name, &note.name),
         what: format!("snapshot {}", note.name),
         snapshot: Some(&note),
+        parts: &[],
     };
-    restore::replace(&entry, kind, &by, arguments.stop, context)?;
+    restore::replace(&entry, &checked, &by, arguments.stop, context)?;
     context
         .out
         .headline(&format!("Storage entry {} restored from snapshot {}", entry.name, note.name));

@@ -140,7 +140,7 @@ pub(crate) fn in_place(
         "the data of storage entry \"{}\" is in a Docker volume, which cannot be replaced in one step; restore to a new entry: --as NEW",
         entry.name
     );
-    let kind = restore::check(entry, stop, context)?;
+    let checked = restore::check(entry, stop, context)?;
     must_be_possible(entry, options, context)?;
     let document = found.document(context)?;
     let original = found.entry_of(&document)?;
@@ -155,18 +155,8 @@ pub(crate) fn in_place(
     );
     let unpacked = unpack(found, &document, &entry.name, options, context)?;
     let what = format!("backup {}", found.backup.short_id());
-    let whole = if options.paths.is_empty() {
-        unpacked
-    } else {
-        kind.ready(entry, context)?;
-        let whole = Staged::new(entry.name.as_str(), context)?;
-        root::copy(entry.name.as_str(), whole.name(), context)?;
-        let from = unpacked.name();
-        StorageRoot::of(context).graft(from, whole.name(), &options.paths)?;
-        whole
-    };
-    let by = Replacement { name: whole.name(), what, snapshot: None };
-    restore::replace(entry, kind, &by, stop, context)
+    let by = Replacement { name: unpacked.name(), what, snapshot: None, parts: &options.paths };
+    restore::replace(entry, &checked, &by, stop, context)
 }
 
 fn unpack(
