@@ -515,3 +515,25 @@ while True:
   rm -r "$acl"
   trigger post-delete "$hidden"
 }
+
+@test "two restores to the same new volume at once make one, and a volume that is there stays" {
+  needs_docker
+  local first second=0
+  dokku storage:create "$APP-vol" --type volume >/dev/null
+  docker run --rm -v "$APP-vol:/data" "$TEST_IMAGE" sh -c 'echo volume >/data/a'
+  dokku storage:backups:create "$APP-vol" >/dev/null
+  dokku storage:backups:restore "$APP-vol@latest" --as "$APP-vol-2" >"$DIR/one" 2>&1 3>&- &
+  first=$!
+  dokku storage:backups:restore "$APP-vol@latest" --as "$APP-vol-2" >"$DIR/two" 2>&1 3>&- || second=$?
+  if wait "$first"; then first=0; else first=1; fi
+  assert_equal 1 "$((first + second))"
+  assert_equal volume "$(docker run --rm -v "$APP-vol-2:/data" "$TEST_IMAGE" cat /data/a)"
+  # What a restore that was killed left is named.
+  docker volume create --label org.dokku-storage.restored=x "$APP-vol-3" >/dev/null
+  run dokku storage:backups:restore "$APP-vol@latest" --as "$APP-vol-3"
+  assert_status 1
+  assert_has "docker volume rm $APP-vol-3"
+  docker volume rm "$APP-vol-3" >/dev/null
+  run dokku storage:backups:restore "$APP-vol@latest" --as "$APP-vol-3"
+  assert_success
+}

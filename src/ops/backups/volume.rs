@@ -4,8 +4,12 @@ use crate::context::Context;
 use crate::docker::volumes::{self, Found};
 use crate::domain::{Entry, Result};
 use crate::render::progress;
-use crate::storage::StorageRoot;
+use crate::storage::{EntryLock, StorageRoot};
+use crate::store::Store;
 use crate::types::{self, NewEntry};
+
+/// The label of a volume that a restore made; its value is the hidden name of what it was populated with.
+const RESTORED: &str = "org.dokku-storage.restored";
 
 /// The volume behind an entry.
 /// Refuses one whose data is elsewhere, and one that is not there.
@@ -28,25 +32,62 @@ pub(super) fn name(entry: &Entry, context: &Context) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// Registers a new entry with a new volume, which holds what is under a hidden name.
+/// Registers a new entry with a new volume, which holds what is under a hidden name. Nobody else makes or restores an entry of the
+/// name meanwhile, and what somebody else made stays.
 pub(super) fn create(entry: &Entry, hidden: &str, context: &mut Context) -> Result<()> {
+    let _lock = EntryLock::take(entry.name.as_str(), context)?;
     let name = entry.shown_source();
-    refuse_if!(
-        volumes::exists(&context.environment, name) != Some(false),
-        "the Docker volume {name} exists already, or Docker does not answer; restore to another entry: --as NEW"
-    );
+    must_be_new(entry, &context.store)?;
+    must_be_free(name, context)?;
     let volume = volumes::Volume {
         driver: volumes::LOCAL.to_owned(),
         options: entry.options.clone(),
-        labels: crate::domain::Options::new(),
+        labels: [(RESTORED.to_owned(), hidden.to_owned())].into(),
     };
     volumes::make(&context.environment, name, &volume)?;
-    let populated = populate(entry, hidden, context);
-    if let Err(error) = populated {
-        volumes::remove(&context.environment, name)?;
+    // Docker says nothing where there is one by now.
+    refuse_if!(
+        !is_made_of(hidden, name, context),
+        "somebody else made the Docker volume {name} meanwhile, which stays as it is; restore to another entry: --as NEW"
+    );
+    if let Err(error) = populate(entry, hidden, context) {
+        if is_made_of(hidden, name, context)
+            && let Err(more) = volumes::remove(&context.environment, name)
+        {
+            refuse!("{error}; {more}");
+        }
         return Err(error);
     }
     types::of(entry).create(entry, &NewEntry::default(), context)
+}
+
+fn must_be_new(entry: &Entry, store: &Store) -> Result<()> {
+    refuse_if!(
+        store.entry(&entry.name)?.is_some(),
+        "storage entry \"{}\" exists already; choose another name with --as",
+        entry.name
+    );
+    Ok(())
+}
+
+fn must_be_free(name: &str, context: &Context) -> Result<()> {
+    match volumes::find(&context.environment, name) {
+        Found::Missing => Ok(()),
+        Found::Here(volume) if volume.labels.contains_key(RESTORED) => Err(refusal!(
+            "the Docker volume {name} exists already, and a restore that was killed may have left it; if nobody needs what is in it: docker volume rm {name}; or restore to another entry: --as NEW"
+        )),
+        Found::Here(_) => Err(refusal!(
+            "the Docker volume {name} exists already; restore to another entry: --as NEW"
+        )),
+        Found::Failing(words) => Err(types::volume::out_of_reach(name, &words)),
+        Found::Unknown => Err(types::volume::no_answer()),
+    }
+}
+
+/// Whether a volume is the one that was made to hold what is under a hidden name, which no other command has.
+fn is_made_of(hidden: &str, name: &str, context: &Context) -> bool {
+    let found = volumes::find(&context.environment, name);
+    matches!(found, Found::Here(volume) if volume.labels.get(RESTORED).is_some_and(|of| of == hidden))
 }
 
 fn populate(entry: &Entry, hidden: &str, context: &mut Context) -> Result<()> {
@@ -55,11 +96,7 @@ fn populate(entry: &Entry, hidden: &str, context: &mut Context) -> Result<()> {
         StorageRoot::of(context).fill_volume(hidden, entry.shown_source(), seen)
     })?;
     context.store.change(|change| {
-        refuse_if!(
-            change.store().entry(&entry.name)?.is_some(),
-            "storage entry \"{}\" exists already; choose another name with --as",
-            entry.name
-        );
+        must_be_new(entry, change.store())?;
         change.write_entry(entry)
     })
 }
