@@ -155,3 +155,33 @@ fn a_restore_ends_where_docker_does_not_answer_any_more() {
     let file = session.host.path("lib/data/storage/data/file");
     assert_eq!(fs::read_to_string(file).unwrap(), "two\n");
 }
+
+#[test]
+fn a_backup_of_a_destroyed_entry_is_not_noted_for_the_next_one() {
+    let session = host(&[]);
+    let [started, goes_on] = ["started", "goes-on"].map(|name| session.host.path(name));
+    // The command after the copy takes until then.
+    session.prepare(&["storage:set", "data", "backup-image", "busybox"]);
+    session.prepare(&["storage:set", "data", "backup-after", "true"]);
+    let waits = format!(
+        "[ \"$1\" != run ] || {{ : >'{}'; until [ -e '{}' ]; do sleep 0.05; done; }}\n",
+        started.display(),
+        goes_on.display()
+    );
+    before_docker_answers(&session, &waits);
+    let backed_up = std::thread::scope(|scope| {
+        let backup = session.call(&["storage:backups:create", "data"]);
+        let backup = scope.spawn(move || backup.run());
+        while !started.exists() && !backup.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(started.exists());
+        session.prepare(&["storage:destroy", "data", "--force"]);
+        session.prepare(&["storage:create", "data"]);
+        session.host.write("goes-on", "");
+        backup.join().unwrap()
+    });
+    assert_eq!(backed_up.status, 0, "{backed_up:?}");
+    let info = run(&session, "storage:info data");
+    assert!(info.status == 0 && !info.stdout.contains("Last backup"), "{info:?}");
+}

@@ -357,7 +357,23 @@ fn copy_alone(
     }
     let copied = copied?;
     root::warn_of_losses(&copied, context);
+    note_since(entry, moment, context)?;
     Ok((moment, copied))
+}
+
+/// Notes that the backups of what has this name now begin here, where that is its first: another entry of the name has none, or
+/// later ones. A later one was noted by a wrong clock. The entry is locked, so that it is there.
+fn note_since(entry: &Entry, moment: Moment, context: &Context) -> Result<()> {
+    let known = context.store.backup_state(Some(&entry.name))?;
+    if known.is_some_and(|state| state.covers(moment)) {
+        return Ok(());
+    }
+    context.store.change(|change| {
+        let state = change.store().backup_state(Some(&entry.name))?;
+        let mut state = state.unwrap_or_else(|| BackupState::new(Some(entry.name.clone())));
+        state.since = Some(moment);
+        change.write_backup_state(&state)
+    })
 }
 
 fn document(entry: &Entry, using: &[AppName], context: &Context) -> Result<BackupDocument> {
@@ -421,6 +437,13 @@ fn noted(
             return Ok(());
         }
         let state = change.store().backup_state(entry)?;
+        if let Ok((_, copied)) = &saved
+            && entry.is_some()
+            && !state.as_ref().is_some_and(|state| state.covers(*copied))
+        {
+            // The same, and one of its name is there already.
+            return Ok(());
+        }
         let mut state = state.unwrap_or_else(|| BackupState::new(entry.cloned()));
         if let Ok((_, copied)) = &saved {
             state.since.get_or_insert(*copied);
