@@ -185,3 +185,49 @@ fn a_backup_of_a_destroyed_entry_is_not_noted_for_the_next_one() {
     let info = run(&session, "storage:info data");
     assert!(info.status == 0 && !info.stdout.contains("Last backup"), "{info:?}");
 }
+
+#[test]
+fn what_is_created_is_listed_with_the_same_size() {
+    let session = host(&[]);
+    let created = run(&session, "storage:backups:create data --format json");
+    let created: Vec<Value> = serde_json::from_str(&created.stdout).unwrap();
+    let listed = listed(&session);
+    for key in ["id", "bytes", "files", "created"] {
+        assert_eq!(created[0][key], listed[0][key], "{key}");
+    }
+}
+
+#[test]
+fn what_is_said_can_be_typed() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    for (line, why) in [
+        ("storage:backups:create data", "there is no destination for backups; create one, as in: "),
+        ("storage:backups:ls data@latest", "create its connector with its key, as in: "),
+        (
+            "storage:backups:restore-store",
+            "this host has no destination for backups; create the connector of the lost host with its key, as in: ",
+        ),
+    ] {
+        is_refused(&session, line, why);
+        is_refused(&session, line, "storage:connectors:create NAME --type local --path DIRECTORY");
+    }
+    for line in ["data --all", "data --app blog", "--all --app blog"] {
+        let line = format!("storage:backups:create {line}");
+        is_refused(&session, &line, "name only one of an entry, --app and --all");
+    }
+    let session = host(&[]);
+    session.prepare(&["storage:backups:create", "data"]);
+    let line = "storage:backups:restore-store";
+    is_refused(
+        &session,
+        line,
+        "there is no backup of the store at disk; name another destination with --from",
+    );
+    is_refused(
+        &session,
+        &format!("{line} --host old"),
+        "there is no backup of the store of host old at disk",
+    );
+    is_refused(&session, "storage:backups:get data@latest no/such", "has nothing at \"no/such\"");
+}

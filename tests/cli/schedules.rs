@@ -55,7 +55,7 @@ fn what_cannot_be_scheduled_is_refused_and_changes_nothing() {
         ("storage:backups:schedule of-blog daily --to nope", "nope"),
         ("storage:backups:schedule nope daily --to disk", "\"nope\" does not exist"),
         ("storage:backups:schedule --app nope daily --to disk", "nope"),
-        ("storage:backups:schedule --app blog --all daily --to disk", "name an entry"),
+        ("storage:backups:schedule --app blog --all daily --to disk", "name only one of an entry"),
         ("storage:backups:schedule outside daily --to disk", "outside"),
         ("storage:backups:schedule of-blog daily --to disk --keep-daily 0", "--keep-daily"),
         ("storage:backups:schedule of-blog daily --to disk --keep-last x", "--keep-last"),

@@ -41,7 +41,10 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let options = Options { pause: arguments.pause, reads_all: arguments.reread };
     // What is said on the way is no part of the document.
     context.out.speak_aside(format == Format::Json);
-    let made = create::each(&targets, &connector, &options, context);
+    let mut made = create::each(&targets, &connector, &options, context);
+    if format == Format::Json {
+        create::name_as_listed(&mut made, &connector, context);
+    }
     context.out.speak_aside(false);
     tell(&targets, made, format, context)
 }

@@ -94,7 +94,8 @@ fn subject(
             let using = context.store.apps_mounting(&name)?;
             Ok((Subject::Entry(name), using))
         }
-        _ => Err(refusal!("name an entry, --app APP, or --all")),
+        ("", None, false) => Err(refusal!("name an entry, --app APP, or --all")),
+        _ => Err(refusal!("name only one of an entry, --app and --all")),
     }
 }
 

@@ -87,14 +87,14 @@ pub(crate) fn get(found: &Found, path: &str, context: &Context) -> Result<()> {
     let repository = found.repository(context)?;
     let place = place(path)?;
     let mut out = io::stdout().lock();
-    copied(&repository, found, &place, &mut out)
+    copied(&repository, found, (&place, path), &mut out)
 }
 
-/// Copies a file of a backup to somewhere, and returns nothing before all of it is there.
+/// Copies a file of a backup to somewhere, by its place in it and the path that was named, and returns nothing before all of it is there.
 pub(super) fn copied(
     repository: &Repository,
     found: &Found,
-    place: &str,
+    (place, path): (&str, &str),
     to: &mut dyn Write,
 ) -> Result<()> {
     let call = repository.call(&["dump", "--no-lock", "--", &found.backup.id, place])?;
@@ -103,7 +103,7 @@ pub(super) fn copied(
         let why = repository.failure(&answer).told(&found.connector);
         refuse_if!(
             answer.stderr.contains("not found"),
-            "backup {} has nothing at {place:?}; see what it has: dokku storage:backups:ls {}",
+            "backup {} has nothing at {path:?}; see what it has: dokku storage:backups:ls {}",
             found.backup.short_id(),
             found.backup.short_id()
         );

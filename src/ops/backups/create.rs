@@ -137,6 +137,23 @@ pub(crate) fn each(
     made.collect()
 }
 
+/// Gives each backup the id by which it is listed: older versions of restic say the beginning alone when they make one. Where
+/// nothing can be listed, they keep that.
+pub(crate) fn name_as_listed(made: &mut [Result<Done>], connector: &Connector, context: &Context) {
+    let mut short: Vec<&mut Done> =
+        made.iter_mut().flatten().filter(|done| short(&done.id) == done.id).collect();
+    if short.is_empty() {
+        return;
+    }
+    let listed = backing_up::repository(&context.store, &connector.name)
+        .and_then(|repository| find::at(connector, &repository, None, context));
+    for backup in listed.unwrap_or_default() {
+        for done in short.iter_mut().filter(|done| backup.id.starts_with(&done.id)) {
+            done.id.clone_from(&backup.id);
+        }
+    }
+}
+
 /// Makes a backup of the store, and notes how it went.
 pub(crate) fn store(
     connector: &Connector,
@@ -234,6 +251,10 @@ fn of_entry(
             }
         }
     };
+    // What is listed of it, without its document.
+    if let Some((bytes, files)) = size {
+        (saved.bytes, saved.files) = (bytes, files);
+    }
     if !saved.unreadable.is_empty() {
         saved.id = marked(&destination, &saved.id, &entry.name, context)?;
     }

@@ -210,7 +210,7 @@ impl Found {
         let places = places(from, context)?;
         refuse_if!(
             places.is_empty(),
-            "there is no destination for backups; name its server first: dokku storage:connectors:create NAME --type s3|sftp|rclone|local|rest --key-file PATH"
+            "there is no destination for backups; create its connector with its key, as in: dokku storage:connectors:create NAME --type local --path DIRECTORY --key-file PATH (types: s3, sftp, rclone, local, rest)"
         );
         let entry = match reference {
             BackupReference::Entry { name, .. } => Some(name),
@@ -258,6 +258,10 @@ impl Found {
             return Ok(found);
         }
         let places = places(from, context)?;
+        refuse_if!(
+            places.is_empty(),
+            "this host has no destination for backups; create the connector of the lost host with its key, as in: dokku storage:connectors:create NAME --type local --path DIRECTORY --key-file PATH (types: s3, sftp, rclone, local, rest)"
+        );
         let (mut backups, mut problems) = all(&places, None, context);
         backups.retain(|backup| backup.entry.is_none());
         backups.retain(|backup| host.is_none_or(|host| backup.host == host));
@@ -275,9 +279,12 @@ impl Found {
             backups.retain(|backup| backup.host == here);
         }
         let Some(backup) = backups.pop() else {
+            let asked: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
+            let of_host = host.map(|host| format!(" of host {host}")).unwrap_or_default();
             refuse_if!(
                 problems.is_empty(),
-                "there is no backup of the store at a destination of this host; storage:backups:create --all makes one"
+                "there is no backup of the store{of_host} at {}; name another destination with --from, or the host that made it with --host; to make one: dokku storage:backups:create --all",
+                asked.join(", ")
             );
             return Err(problems.swap_remove(0));
         };

@@ -165,7 +165,7 @@ pub(crate) fn destination(
     }
     match open.len() {
         0 => Err(refusal!(
-            "there is no destination for backups; create one: dokku storage:connectors:create NAME --type s3|sftp|rclone|local|rest"
+            "there is no destination for backups; create one, as in: dokku storage:connectors:create NAME --type local --path DIRECTORY (types: s3, sftp, rclone, local, rest)"
         )),
         1 => Ok(open.swap_remove(0)),
         _ => {

@@ -88,7 +88,7 @@ fn last_runs(
 fn compare(destination: &Destination, found: &Found, sample: &Sample) -> Result<()> {
     let place = browse::place(&sample.path)?;
     let mut sum = Sha256::new();
-    browse::copied(&destination.repository, found, &place, &mut sum)?;
+    browse::copied(&destination.repository, found, (&place, &sample.path), &mut sum)?;
     let sum = hex(&sum.finalize());
     refuse_if!(
         sum != sample.sha256,
