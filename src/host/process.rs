@@ -283,7 +283,14 @@ impl Program {
 
     fn failed(&self) -> impl FnOnce(io::Error) -> Error + use<> {
         let (shown, remedy) = (self.shown.clone(), self.remedy);
+        let program = self.command.get_program().to_owned();
         move |error| {
+            let is_missing = error.kind() == io::ErrorKind::NotFound && is_missing(&program);
+            let to_install =
+                Path::new(&program).file_name().and_then(OsStr::to_str).and_then(installing);
+            if let (true, Some(to_install)) = (is_missing, to_install) {
+                return refusal!("{} is not here", program.to_string_lossy()).hint(to_install);
+            }
             let failed = Error::system("run", shown)(error);
             match remedy {
                 Some(remedy) => failed.hint(remedy),
@@ -291,6 +298,38 @@ impl Program {
             }
         }
     }
+}
+
+/// Programs that this one runs, and the packages of Debian that bring them.
+const PACKAGES: [(&str, &str); 14] = [
+    ("btrfs", "btrfs-progs"),
+    ("curl", "curl"),
+    ("docker", "docker.io"),
+    ("e2fsck", "e2fsprogs"),
+    ("git", "git"),
+    ("losetup", "util-linux"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("rclone", "rclone"),
+    ("resize2fs", "e2fsprogs"),
+    ("restic", "restic"),
+    ("ssh", "openssh-client"),
+    ("ssh-keyscan", "openssh-client"),
+    ("sudo", "sudo"),
+    ("tar", "tar"),
+];
+
+/// What to do where a program is not on this host; none for one whose package is not known.
+pub(crate) fn installing(program: &str) -> Option<String> {
+    let (_, package) = PACKAGES.iter().find(|(name, _)| *name == program)?;
+    Some(format!("install it (on Debian: apt-get install {package})"))
+}
+
+fn is_missing(program: &OsStr) -> bool {
+    let place = Path::new(program);
+    if place.components().count() > 1 {
+        return !place.exists();
+    }
+    program.to_str().is_none_or(|name| find(name).is_none())
 }
 
 /// All that is said; `seen` sees after each line what it is so far.
@@ -397,6 +436,25 @@ mod tests {
         let hopeless = |said: &[u8]| said == b"again\nagain\n";
         let answer = program.within_unless(Duration::from_secs(60), hopeless).unwrap().unwrap();
         assert!(!answer.is_ok() && begin.elapsed() < Duration::from_secs(10));
+    }
+
+    #[test]
+    fn a_program_that_is_not_here_is_said_to_be_missing() {
+        let said =
+            |program: &str| Program::new(program, &["x"]).run().map(drop).unwrap_err().to_string();
+        assert_eq!(
+            said("/no-such-directory/mkfs.ext4"),
+            "/no-such-directory/mkfs.ext4 is not here; install it (on Debian: apt-get install e2fsprogs)"
+        );
+        assert_eq!(
+            said("/no-such-directory/program"),
+            "unable to run /no-such-directory/program: No such file or directory"
+        );
+        let nowhere = Program::new("tar", &["x"]).at("/no-such-directory").run();
+        assert_eq!(
+            nowhere.map(drop).unwrap_err().to_string(),
+            "unable to run tar: No such file or directory"
+        );
     }
 
     #[test]
