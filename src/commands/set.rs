@@ -2,10 +2,10 @@
 
 use super::arguments::{self, Args, no_more_than, pairs};
 use crate::context::Context;
-use crate::domain::{ByteSize, Entry, Mode, Ownership, Result, Scope, hooks, is_of};
+use crate::domain::{Entry, Mode, Ownership, Result, Scope, hooks, is_of};
 use crate::ops::update::update;
 use crate::ops::{Places, access, apps, content};
-use crate::storage::{EntryLock, Place, root};
+use crate::storage::{EntryLock, Place, root, sized};
 use crate::types;
 
 #[derive(Debug, Args)]
@@ -137,7 +137,7 @@ impl Changes {
         let size = self.properties.iter().find(|(name, _)| name == SIZE);
         match size {
             Some((_, value)) if types::of(entry).must_be_mounted(entry) => {
-                let size = ByteSize::parse(value)?;
+                let size = sized::parse(value)?;
                 types::of(entry).resize(entry, size, context)
             }
             _ => Ok(()),
@@ -167,7 +167,12 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
         "storage-class-name" => fixed(&entry.storage_class)?,
         // What has a size of its own was given it before.
         SIZE if types::of(entry).must_be_mounted(entry) => {
-            let size = ByteSize::parse(value)?.to_string();
+            let name = &entry.name;
+            refuse_if!(
+                value.is_empty(),
+                "the size of storage entry \"{name}\" cannot be removed; grow it: dokku storage:set {name} size SIZE"
+            );
+            let size = sized::parse(value)?.to_string();
             entry.options.insert(SIZE.to_owned(), size);
         }
         SIZE => value.clone_into(&mut entry.size),

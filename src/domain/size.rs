@@ -10,6 +10,9 @@ pub struct ByteSize(u64);
 
 const UNITS: [char; 5] = ['k', 'm', 'g', 't', 'p'];
 
+/// A block of ext4, in bytes.
+const BLOCK: u64 = 4096;
+
 impl ByteSize {
     pub fn parse(text: &str) -> Result<Self> {
         Self::read(text).ok_or_else(|| {
@@ -51,6 +54,11 @@ impl ByteSize {
 
     pub fn bytes(self) -> u64 {
         self.0
+    }
+
+    /// The same in whole blocks of a file system: rounded up.
+    pub fn in_blocks(self) -> Self {
+        Self(self.0.checked_next_multiple_of(BLOCK).unwrap_or(self.0))
     }
 }
 
@@ -108,6 +116,15 @@ mod tests {
         assert_eq!(shown("1024M"), "1G");
         assert_eq!(shown("1.5G"), "1536M");
         assert_eq!(shown("1000"), "1000");
+    }
+
+    #[test]
+    fn sizes_of_file_systems_are_whole_blocks() {
+        let shown = |text: &str| ByteSize::parse(text).unwrap().in_blocks().to_string();
+        assert_eq!(shown("12.3M"), "12596k");
+        assert_eq!(shown("12596k"), "12596k");
+        assert_eq!(shown("1"), "4k");
+        assert_eq!(ByteSize::of(u64::MAX).in_blocks(), ByteSize::of(u64::MAX));
     }
 
     #[test]

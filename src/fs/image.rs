@@ -59,6 +59,11 @@ fn directory(layout: &Layout) -> &'static str {
     if is_one_disk && tree::is_roots_own(layout.root()) { DIRECTORY } else { OLDER_DIRECTORY }
 }
 
+/// Whether a store may have images.
+pub(crate) fn are_any(layout: &Layout) -> bool {
+    [DIRECTORY, OLDER_DIRECTORY].iter().any(|place| layout.root().join(place).is_dir())
+}
+
 /// Moves the images to where they are kept; true where there were any elsewhere. They may be in use: that is by their
 /// inodes.
 pub(crate) fn move_to_own_place(layout: &Layout) -> Result<bool> {
@@ -94,9 +99,8 @@ pub(crate) const LEAST: u64 = 8 << 20;
 /// How long the kernel has to let go of a file system that nobody uses any more.
 const LETTING_GO: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// The programs that make and resize images, and what brings them.
-pub(crate) const PROGRAMS: [(&str, &str); 3] =
-    [("mkfs.ext4", "e2fsprogs"), ("resize2fs", "e2fsprogs"), ("losetup", "util-linux")];
+/// The programs that make and resize images.
+pub(crate) const PROGRAMS: [&str; 3] = ["mkfs.ext4", "resize2fs", "losetup"];
 
 /// What is between what is wrong and what to do.
 const AND: &str = "; ";

@@ -17,8 +17,8 @@ pub(super) const MAGIC: u64 = 0x9123_683E;
 /// The inode number of the top of a subvolume (btrfs(5)).
 const TOP: u64 = 256;
 
-/// The program, and what brings it.
-pub(crate) const PROGRAM: (&str, &str) = ("btrfs", "btrfs-progs");
+/// The program that makes them.
+pub(crate) const PROGRAM: &str = "btrfs";
 
 /// Makes a directory of the storage root a subvolume that holds this much; an empty one that is there is replaced.
 pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)) -> Result<()> {
@@ -93,5 +93,5 @@ fn inherited(root: &File, name: &str) -> Result<String> {
 }
 
 fn btrfs(words: &[&str]) -> Result<()> {
-    Program::new(PROGRAM.0, words).called(format!("btrfs {}", words[0])).must().map(drop)
+    Program::new(PROGRAM, words).called(format!("btrfs {}", words[0])).must().map(drop)
 }

@@ -1,7 +1,10 @@
 //! Creating an entry: checked, populated where that is asked for, and registered.
 
+use std::io::ErrorKind;
+
 use crate::context::Context;
-use crate::domain::{Entry, Result, Sha256, Source, source};
+use crate::domain::docker_args::quoted;
+use crate::domain::{Entry, Error, Result, Sha256, Source, source};
 use crate::ops::backups::restore;
 use crate::ops::{Origin, Places, access, content, judge, populate, scheduler};
 use crate::storage::file::StagedFile;
@@ -42,6 +45,9 @@ pub(crate) fn create(
     };
     judge_source(&mut entry, context)?;
     access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
+    if existing.is_none() {
+        sized::must_hide_no_image(&entry, context)?;
+    }
     if let Some(backup) = backup {
         return backup.put(&entry, chown, context);
     }
@@ -78,7 +84,8 @@ fn make(
         None
     };
     Places::must_suit_scope(&entry, context)?;
-    let (entry, before) = register(entry, &wanted, file.as_ref(), context)?;
+    let registered = register(entry, &wanted, file.as_ref(), context);
+    let (entry, before) = registered.map_err(|error| not_created(error, &wanted))?;
     if before.is_some() {
         context.out.headline_unless_quiet(&format!(
             "Storage entry {} already exists, leaving in place",
@@ -138,6 +145,7 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
         && existing.connector == entry.connector
         && existing.driver == entry.driver;
     if entry.is_typed() && existing.is_typed() {
+        sized::must_be_same(existing, entry)?;
         refuse_if!(
             !is_same,
             "storage entry \"{}\" already exists with other options; dokku storage:info {} shows them",
@@ -149,12 +157,30 @@ fn check_existing(existing: &Entry, entry: &mut Entry) -> Result<()> {
         }
     }
     refuse_if!(
+        existing.host_path.is_none() && entry.host_path.is_some(),
+        "storage entry \"{}\" already exists without a host path; leave the path out",
+        entry.name
+    );
+    refuse_if!(
         existing.host_path != entry.host_path,
         "storage entry \"{}\" already exists at {}; unmount and destroy it first, its data stays",
         entry.name,
         existing.shown_source()
     );
     Ok(())
+}
+
+/// Says who can create a directory that this user cannot.
+fn not_created(error: Error, wanted: &DirectorySpec) -> Error {
+    match (&error, wanted.missing()) {
+        (Error::System { action: "create", cause, .. }, Some(path))
+            if cause.kind() == ErrorKind::PermissionDenied =>
+        {
+            let path = quoted(&path.to_string_lossy());
+            error.hint(format!("create it as root: mkdir -p {path}"))
+        }
+        _ => error,
+    }
 }
 
 /// Writes the entry and makes its directory or file in one step; returns the entry as written, and the one before.

@@ -111,7 +111,7 @@ pub(crate) fn carry_out(
         Destination::None if *removal != Removal::Nothing => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
         }
-        Destination::None => {}
+        Destination::None => sized::tell_kept(entry, context),
     }
     Ok(None)
 }

@@ -34,7 +34,8 @@ struct Subject {
 ///   in the place of what NAME has, which is under the hidden name then; `limit HIDDEN SIZE` bounds a hidden subvolume.
 /// - `hold` makes the file system of NAME read-only, unless somebody writes there, and says so. At the line `close` it detaches
 ///   it, unless somebody uses it; where its input ends without that, it makes it writable again. `attach` undoes both.
-/// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size.
+/// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size; `kept` says how many bytes the image
+///   holds that it left.
 /// - `grow SIZE [--preallocate]`, `attach`, `detach` work on the image of NAME; `state` says why it cannot be attached, and what to do.
 /// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
 ///   `drop` ends the image's name NAME where it has another.
@@ -69,6 +70,11 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         ["kept", size] => {
             if !is_btrfs && subject.is_kept(ByteSize::parse(size)?)? {
                 context.out.line("yes");
+            }
+        }
+        ["kept"] => {
+            if let Some(bytes) = subject.kept(is_btrfs)? {
+                context.out.line(&bytes.to_string());
             }
         }
         ["state"] => {
@@ -155,23 +161,33 @@ impl Subject {
         image.attach(&self.storage, hidden).or_else(|error| image.remove().and(Err(error)))
     }
 
-    /// Whether an earlier entry of the name left an image of this size.
+    /// Whether an earlier entry of the name left an image of this size. Older versions made some that are no whole blocks.
     fn is_kept(&self, size: ByteSize) -> Result<bool> {
+        let image = self.own_image()?;
+        let Some(present) = image.size()?.map(ByteSize::of) else {
+            return Ok(false);
+        };
+        refuse_if!(
+            present.in_blocks() != size.in_blocks(),
+            "{} is there with data of an earlier entry and holds {present}; create the entry with --size {present}, or remove the file",
+            image.path().display()
+        );
+        Ok(true)
+    }
+
+    /// How many bytes the image holds that an earlier entry of the name left.
+    fn kept(&self, is_btrfs: bool) -> Result<Option<u64>> {
+        if is_btrfs || self.is_registered() { Ok(None) } else { self.own_image()?.size() }
+    }
+
+    /// The image of the entry, or of an earlier one of the name.
+    fn own_image(&self) -> Result<Image> {
         let image = self.image(self.name())?;
         if !self.is_registered() {
             // With another name it is in the trash, or being removed.
             image.drop_name()?;
         }
-        match image.size()? {
-            None => Ok(false),
-            Some(present) if present == size.bytes() => Ok(true),
-            Some(present) => Err(refusal!(
-                "{} is there with data of an earlier entry and holds {}; create the entry with --size {}, or remove the file",
-                image.path().display(),
-                ByteSize::of(present),
-                ByteSize::of(present)
-            )),
-        }
+        Ok(image)
     }
 
     fn is_registered(&self) -> bool {

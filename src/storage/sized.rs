@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Error, Problem, Result, Source, readable};
 use crate::fs::image::{LEAST, PROGRAMS};
 use crate::fs::{image, mount_points, space, subvolume};
-use crate::host::is_root;
+use crate::host::{is_root, process};
 use crate::storage::{StorageRoot, root};
 
 const HELPER: &str = "size-storage-dir";
@@ -20,6 +20,11 @@ pub(crate) fn size(entry: &Entry) -> Option<ByteSize> {
     // What a volume's options say is the matter of its driver.
     let is_path = matches!(entry.host_path, Some(Source::Path(_)));
     ByteSize::parse(entry.option("size")).ok().filter(|_| is_path)
+}
+
+/// The size that somebody typed for an entry: in whole blocks, of which the file system is made.
+pub(crate) fn parse(text: &str) -> Result<ByteSize> {
+    ByteSize::parse(text).map(ByteSize::in_blocks)
 }
 
 pub(crate) fn plan(
@@ -34,7 +39,7 @@ pub(crate) fn plan(
         path.is_some_and(|path| path != default_path),
         "--size is only supported on the default host path ({default_path}); leave the path out"
     );
-    let size = ByteSize::parse(size)?;
+    let size = parse(size)?;
     if size.bytes() < LEAST {
         refuse!("size {size} is too small for a file system; the least is {}", ByteSize::of(LEAST));
     }
@@ -49,12 +54,43 @@ pub(crate) fn plan(
     }
     refuse_if!(
         known.is_some(),
-        "storage entry \"{}\" already exists without a size; create another with one and copy the data over",
-        entry.name
+        "storage entry \"{}\" already exists without a size; {}",
+        entry.name,
+        copy_to(entry, size)
     );
     must_be_possible(context)?;
     must_fit(size.bytes(), context)?;
     must_be_empty(Path::new(&default_path))
+}
+
+/// What to type for a copy of an entry's data with another size.
+fn copy_to(entry: &Entry, size: ByteSize) -> String {
+    let name = &entry.name;
+    format!(
+        "copy the data into a new one: dokku storage:snapshots:create {name} now, then: dokku storage:create NEW --size {size} --from snapshot:{name}@now"
+    )
+}
+
+/// Refuses another size than an entry has where it is created again.
+pub(crate) fn must_be_same(existing: &Entry, wanted: &Entry) -> Result<()> {
+    let (Some(now), Some(size)) = (size(existing), size(wanted)) else {
+        return Ok(());
+    };
+    let name = &existing.name;
+    refuse_if!(size < now, "{}", cannot_shrink(existing, now, size));
+    refuse_if!(
+        size > now,
+        "storage entry \"{name}\" holds {now}; grow it: dokku storage:set {name} size {size}"
+    );
+    Ok(())
+}
+
+fn cannot_shrink(entry: &Entry, now: ByteSize, wanted: ByteSize) -> String {
+    format!(
+        "storage entry \"{}\" cannot shrink from {now} to {wanted}; {}",
+        entry.name,
+        copy_to(entry, wanted)
+    )
 }
 
 /// Refuses a host that cannot make directories with a size.
@@ -65,13 +101,12 @@ fn must_be_possible(context: &Context) -> Result<()> {
     if context.environment.host_lib_root()?.is_some() {
         refuse!("--size mounts on the host, which Dokku in a container cannot; leave --size out");
     }
-    let needed: &[(&str, &str)] =
+    let needed: &[&str] =
         if image::is_btrfs(existing(context)) { &[subvolume::PROGRAM] } else { &PROGRAMS };
-    match needed.iter().find(|(program, _)| !image::has_program(program)) {
+    match needed.iter().find(|program| !image::has_program(program)) {
         None => Ok(()),
-        Some((program, package)) => Err(refusal!(
-            "--size needs {program}, which is not here; install it (on Debian: apt-get install {package})"
-        )),
+        Some(program) => Err(refusal!("--size needs {program}, which is not here")
+            .hint(process::installing(program).unwrap_or_default())),
     }
 }
 
@@ -115,6 +150,36 @@ pub(crate) fn has_kept_image(entry: &Entry, size: ByteSize, context: &Context) -
     Ok(!StorageRoot::of(context).asked(HELPER, &words)?.is_empty())
 }
 
+/// Refuses a new directory without a size where an earlier entry of the name left an image: nobody would see its data.
+/// Where nobody can tell, there is none. An empty directory is what such an entry leaves beside it.
+pub(crate) fn must_hide_no_image(entry: &Entry, context: &Context) -> Result<()> {
+    let name = entry.name.as_str();
+    let path = context.store.layout().directory(name);
+    let is_own = entry.host_path == Source::parse(&root::default_path(context, name)).ok();
+    let leaves_any = size(entry).is_none() && is_own && image::are_any(context.store.layout());
+    if !leaves_any || !std::fs::read_dir(path).is_ok_and(|mut names| names.next().is_none()) {
+        return Ok(());
+    }
+    let answer = StorageRoot::of(context).asked(HELPER, &[name, "kept"]).unwrap_or_default();
+    match ByteSize::parse(answer.trim()) {
+        Ok(size) => Err(refusal!(
+            "an earlier storage entry \"{name}\" left its image, which holds {size}; take it over: dokku storage:create {name} --size {size}"
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Says that the data of an entry that is destroyed stays in its image, and how to take it over.
+pub(crate) fn tell_kept(entry: &Entry, context: &mut Context) {
+    let Some(size) = size(entry).filter(|_| !image::is_btrfs(existing(context))) else {
+        return;
+    };
+    context.out.detail(&format!(
+        "Its data stays in an image of {size}; take it over: dokku storage:create {} --size {size}",
+        entry.name
+    ));
+}
+
 /// Attaches the file system of an entry that is new, or was restored.
 /// Fails where that fails; its directory is as any other then.
 pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
@@ -136,12 +201,7 @@ pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
 /// For a size that is smaller than it is, or that the disk does not have; with the helper's own words otherwise.
 pub(crate) fn grow(entry: &Entry, wanted: ByteSize, context: &mut Context) -> Result<()> {
     let now = size(entry).map_or(0, ByteSize::bytes);
-    refuse_if!(
-        wanted.bytes() < now,
-        "storage entry \"{}\" cannot shrink from {} to {wanted}; create a smaller one, copy the data over, and mount that instead",
-        entry.name,
-        ByteSize::of(now)
-    );
+    refuse_if!(wanted.bytes() < now, "{}", cannot_shrink(entry, ByteSize::of(now), wanted));
     must_fit(wanted.bytes() - now, context)?;
     attach(entry, context)?;
     ask_for(wanted, entry, &["grow"], context)

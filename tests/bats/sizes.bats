@@ -103,7 +103,16 @@ size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
   run_apart dokku storage:set "$APP-db" size 16M
   assert_refused
   assert_stderr_has "cannot shrink from 32M to 16M"
-  assert_stderr_has "create a smaller one"
+  assert_stderr_has "copy the data into a new one: dokku storage:snapshots:create $APP-db now"
+  run_apart dokku storage:create "$APP-db" --size 16M
+  assert_refused
+  assert_stderr_has "cannot shrink from 32M to 16M"
+  run_apart dokku storage:create "$APP-db" --size 64M
+  assert_refused
+  assert_stderr_has "holds 32M; grow it: dokku storage:set $APP-db size 64M"
+  run_apart dokku storage:set "$APP-db" size
+  assert_refused
+  assert_stderr_has "cannot be removed; grow it: dokku storage:set $APP-db size SIZE"
   run_apart dokku storage:set "$APP-db" size 900T
   assert_refused
   assert_stderr_has "do not fit"
@@ -143,8 +152,13 @@ size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
 @test "destroying keeps the image, unless asked for; another entry of the name takes it over" {
   dokku storage:create "$APP-db" --size 16M
   echo kept >"$ROOT/$APP-db/file"
-  dokku storage:destroy "$APP-db" --force
+  run dokku storage:destroy "$APP-db" --force
+  assert_success
+  assert_has "Its data stays in an image of 16M; take it over: dokku storage:create $APP-db --size 16M"
   [ -s "$IMAGES/$APP-db.img" ]
+  run_apart dokku storage:create "$APP-db"
+  assert_refused
+  assert_stderr_has "left its image, which holds 16M; take it over: dokku storage:create $APP-db --size 16M"
   run_apart dokku storage:create "$APP-db" --size 32M
   assert_refused
   assert_stderr_has "--size 16M"
@@ -156,6 +170,19 @@ size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
   assert_equal "" "$(ls -A "$IMAGES")"
   assert_equal "" "$(losetup -a | grep "$IMAGES" || true)"
   [ ! -e "$ROOT/$APP-db" ]
+}
+
+@test "a size that is no whole number of blocks is rounded up, and the image is taken over with it" {
+  dokku storage:create "$APP-db" --size 12.3M
+  assert_equal 12596k "$(dokku storage:info "$APP-db" --format json | jq -r .options.size)"
+  assert_equal $((12596 << 10)) "$(stat -c %s "$IMAGES/$APP-db.img")"
+  dokku storage:set "$APP-db" size 12.4M
+  assert_equal 12700k "$(dokku storage:info "$APP-db" --format json | jq -r .options.size)"
+  assert_equal $((12700 << 10)) "$(stat -c %s "$IMAGES/$APP-db.img")"
+  echo kept >"$ROOT/$APP-db/file"
+  dokku storage:destroy "$APP-db" --force
+  dokku storage:create "$APP-db" --size 12.4M
+  assert_equal kept "$(cat "$ROOT/$APP-db/file")"
 }
 
 @test "usage tells used, limit and files; a deploy warns above 90 %" {
