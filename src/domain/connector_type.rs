@@ -51,6 +51,18 @@ impl ConnectorType {
     }
 }
 
+/// What to type behind the type of a new connector: what it needs, and who asks the server.
+pub fn needed(type_name: &str) -> String {
+    let Some(known) = TYPES.iter().find(|known| known.name == type_name) else {
+        return String::new();
+    };
+    let is_needed = |(name, is_required): &&(&str, bool)| *is_required || known.who == Some(*name);
+    let flag = |(name, _): &(&str, bool)| {
+        format!(" --{name} {}", name.replace('-', "_").to_ascii_uppercase())
+    };
+    known.properties.iter().filter(is_needed).map(flag).collect()
+}
+
 /// The property that says which apps may be backed up to a destination.
 pub const SCOPE: &str = "scope";
 

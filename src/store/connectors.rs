@@ -28,7 +28,9 @@ impl Store {
             Err(error) if name.is_empty() => return Err(error),
             Err(_) => None,
         };
-        connector.ok_or_else(|| refusal!("connector {name:?} does not exist"))
+        connector.ok_or_else(|| {
+            refusal!("connector {name:?} does not exist; dokku storage:connectors:list shows them")
+        })
     }
 
     pub fn secret(&self, connector: &Connector) -> Result<Option<Secret>> {

@@ -106,6 +106,7 @@ fn refusals() {
         &["new", "--type", "s3", "--access-key-id", "AKIA", "Zq9-never-shown"],
         &["new", "--type", "s3", "--access-key-id", "AKIA"],
         &["new", "--type", "s3", "--secret-file", "-"],
+        &["nas", "--type", "s3"],
     ] {
         session.run(&create(words));
     }

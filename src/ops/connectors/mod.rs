@@ -50,13 +50,19 @@ fn must_be_same(existing: &Connector, wanted: &Connector) -> Result<()> {
     wanted.unknown.clone_from(&existing.unknown);
     wanted.schema_version = existing.schema_version;
     wanted.public_key.clone_from(&existing.public_key);
+    refuse_if!(
+        existing.type_name != wanted.type_name,
+        "connector {name} already exists with type {}; choose another name, or destroy it first: dokku storage:connectors:destroy {name}",
+        existing.type_name,
+        name = existing.name
+    );
     if *existing == wanted { Ok(()) } else { Err(other_values(existing)) }
 }
 
 fn other_values(existing: &Connector) -> Error {
     let name = &existing.name;
     refusal!(
-        "connector {name} already exists with other values; to change it: dokku storage:connectors:set {name}"
+        "connector {name} already exists with other values; to change it: dokku storage:connectors:set {name} PROPERTY VALUE"
     )
 }
 
