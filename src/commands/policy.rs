@@ -71,7 +71,7 @@ struct Reported {
     storage_policy_metrics_textfile: bool,
     /// --storage-policy-trash-hours: how many hours destroyed data stays in the trash
     storage_policy_trash_hours: bool,
-    /// --storage-policy-volume-options: mount options that apps may use
+    /// --storage-policy-volume-options: how far the options of Docker volumes may be chosen: deny, safe or allow
     storage_policy_volume_options: bool,
 }
 

@@ -19,8 +19,10 @@ impl Jail {
     pub fn parse(text: &str) -> Result<Self> {
         as_typed("jail", text)?;
         let filled = text.replace(APP, "app");
-        if filled.contains(['{', '}']) {
-            refuse!("jail {text:?} can only contain the placeholder {APP}");
+        if let Some(begin) = filled.find(['{', '}']) {
+            let rest = &filled[begin..];
+            let end = rest.find('}').map_or(rest.len(), |end| end + 1);
+            refuse!("jail {text:?} has the placeholder {}; the only one is {APP}", &rest[..end]);
         }
         HostPath::parse(&filled)?;
         if filled.trim_matches('/').is_empty() {
