@@ -75,7 +75,7 @@ pub(crate) fn parse_some<A: Args>(
     for line in usage(context.row, &parser) {
         context.out.error_line(&line);
     }
-    context.out.error_line(&reason(&error, &words, context.row.kind));
+    context.out.error_line(&reason(&error, &words, &parser, context.row.kind));
     Err(Error::Status(WRONG_FLAGS))
 }
 
@@ -185,20 +185,11 @@ pub(crate) struct Output {
 impl Output {
     /// The form that was asked for.
     pub(crate) fn format(&self) -> Result<Format> {
-        match self.lenient() {
-            Format::Text if self.format != "text" => {
-                Err(refusal!("Invalid --format value specified"))
-            }
-            format => Ok(format),
-        }
-    }
-
-    /// As Dokku reads it for some of its commands: what is unknown is text.
-    pub(crate) fn lenient(&self) -> Format {
         match self.format.as_str() {
-            "json" => Format::Json,
-            "table" => Format::Table,
-            _ => Format::Text,
+            "json" => Ok(Format::Json),
+            "table" => Ok(Format::Table),
+            "text" => Ok(Format::Text),
+            _ => Err(refusal!("Invalid --format value specified")),
         }
     }
 }
@@ -387,7 +378,7 @@ fn told(error: &clap::Error, kind: ContextKind) -> &str {
     }
 }
 
-fn reason(error: &clap::Error, words: &[String], kind: Kind) -> String {
+fn reason(error: &clap::Error, words: &[String], parser: &Command, kind: Kind) -> String {
     let named = told(error, ContextKind::InvalidArg);
     let flag = named.split([' ', '=']).next().unwrap_or_default();
     let value = told(error, ContextKind::InvalidValue);
@@ -410,7 +401,10 @@ fn reason(error: &clap::Error, words: &[String], kind: Kind) -> String {
         }
         ErrorKind::ValueValidation => {
             let flag = flag.split('[').next().unwrap_or_default();
-            let why = if kind == Kind::Subcommand {
+            let is_own = parser.get_arguments().any(|arg| {
+                arg.get_help_heading() == Some(OWN) && arg.get_long() == flag.strip_prefix("--")
+            });
+            let why = if kind == Kind::Subcommand && !is_own {
                 // Dokku's own words.
                 format!("strconv.ParseBool: parsing {value:?}: invalid syntax")
             } else {
@@ -427,6 +421,16 @@ pub(crate) fn standard_input(what: &str, most: u64) -> Result<Vec<u8>> {
     let read = bounded::read(std::io::stdin().lock(), most);
     let text = read.map_err(Error::system("read", "standard input"))?;
     text.ok_or_else(|| refusal!("{what} more than {most} bytes"))
+}
+
+/// Reads a document from standard input as a command wants it, and refuses one without anything in it.
+pub(crate) fn standard_document(what: &str, most: u64, context: &Context) -> Result<Vec<u8>> {
+    let document = standard_input(what, most)?;
+    if document.trim_ascii().is_empty() {
+        let usage = format!("usage: {} {}", context.environment.program(), context.row.synopsis());
+        return Err(refusal!("there is no document on standard input").hint(usage));
+    }
+    Ok(document)
 }
 
 /// Refuses words behind the last one that is taken.

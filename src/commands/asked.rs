@@ -13,17 +13,18 @@ pub(super) struct ReportRequest {
 
 impl ReportRequest {
     pub(super) fn parse(words: &[String], context: &mut Context) -> Result<Self> {
-        Self::parse_or(words, dokkus_help, context)
+        Self::parse_or(words, dokkus_help, "stdout or json", context)
     }
 
     /// The same for a report that Dokku does not have; `A` has its flags, for the help.
     pub(super) fn parse_own<A: Args>(words: &[String], context: &mut Context) -> Result<Self> {
-        Self::parse_or(words, arguments::say_help::<A>, context)
+        Self::parse_or(words, arguments::say_help::<A>, "text or json", context)
     }
 
     fn parse_or(
         words: &[String],
         say_help: fn(&mut Context),
+        forms: &str,
         context: &mut Context,
     ) -> Result<Self> {
         let (mut asked, mut global, mut positional) = (Asked::default(), false, Vec::new());
@@ -31,12 +32,11 @@ impl ReportRequest {
         let mut is_help = false;
         while let Some(word) = words.next() {
             if word == "--format" {
-                let value = words
-                    .next()
-                    .ok_or_else(|| refusal!("--format needs a value: stdout or json"))?;
-                asked.format = format(value)?;
+                let value =
+                    words.next().ok_or_else(|| refusal!("--format needs a value: {forms}"))?;
+                asked.format = format(value, forms)?;
             } else if let Some(value) = word.strip_prefix("--format=") {
-                asked.format = format(value)?;
+                asked.format = format(value, forms)?;
             } else if word == "--help" || word == "-h" {
                 is_help = true;
             } else if word == "--global" {
@@ -78,10 +78,10 @@ fn dokkus_help(context: &mut Context) {
         .error_line("      --format string   format: [ stdout | json ] (default \"stdout\")");
 }
 
-fn format(text: &str) -> Result<Format> {
+fn format(text: &str, forms: &str) -> Result<Format> {
     match text {
         "stdout" | "text" => Ok(Format::Text),
         "json" => Ok(Format::Json),
-        other => Err(refusal!("Invalid format: {other}; it can be stdout or json")),
+        other => Err(refusal!("Invalid format: {other}; it can be {forms}")),
     }
 }
