@@ -58,7 +58,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
     let app = arguments.app.existing(context)?;
     no_more_than(&rest, 0)?;
-    let wanted = document()?;
+    let wanted = document(context)?;
     let numbers = 1..=wanted.len();
     let in_place = |number: &usize, error| refusal!("mount {number} of the document: {error}");
     let one = |number: &usize| one(&app, &wanted[number - 1], context);
@@ -88,8 +88,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-fn document() -> Result<Vec<DocumentMount>> {
-    let text = arguments::standard_input("the document has", LARGEST)?;
+fn document(context: &Context) -> Result<Vec<DocumentMount>> {
+    let text = arguments::standard_document("the document has", LARGEST, context)?;
     let mut wanted: Vec<DocumentMount> = serde_json::from_slice(&text).map_err(|error| {
         refusal!(
             "the document is not what storage:list --format json prints: {}",

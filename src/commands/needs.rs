@@ -65,11 +65,12 @@ pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, rest) = arguments::parse_some::<Named<AppWord>>(words, context)?;
     let app = arguments.name.existing(context)?;
     no_more_than(&rest, 0)?;
-    let document = arguments::standard_input("the needs have", LARGEST)?;
+    let document = arguments::standard_document("the needs have", LARGEST, context)?;
     let declared = needs::parse(&document)?;
     let changed = declare(&app, &declared, false, context)?;
     context.out.headline(&if changed {
-        format!("{app} needs {} storage entries", declared.len())
+        let what = if declared.len() == 1 { "entry" } else { "entries" };
+        format!("{app} needs {} storage {what}", declared.len())
     } else {
         format!("{app} needs the same as before")
     });

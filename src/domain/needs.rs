@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::domain::plain::{json_reason, json_reason_in_document};
 use crate::domain::text::checked_text;
-use crate::domain::{ContainerPath, Result, as_typed, is_of};
+use crate::domain::{ContainerPath, Error, Result, as_typed, is_of};
 
 /// The name of a need: letters, digits, dashes and underscores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,28 +57,27 @@ pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
         Value::Object(mut object) => {
             let inner = match object.remove("storage") {
                 Some(Value::Object(mut storage)) => storage.remove("needs"),
-                Some(_) => refuse!("\"storage\" is no object"),
+                Some(_) => refuse!("\"storage\" must be an object"),
                 None => object.remove("needs"),
             };
             match inner {
                 None | Some(Value::Null) => Vec::new(),
                 Some(Value::Array(list)) => list,
-                Some(_) => refuse!("\"needs\" is no list"),
+                Some(_) => refuse!("\"needs\" must be a list"),
             }
         }
-        _ => refuse!("the needs are neither an object nor a list"),
+        _ => refuse!("the needs must be an object or a list"),
     };
     let needs: Vec<Need> = list
         .into_iter()
         .enumerate()
         .map(|(index, need)| {
-            serde_json::from_value(need)
-                .map_err(|error| refusal!("need {}: {}", index + 1, json_reason(&error)))
+            serde_json::from_value(need).map_err(|error| in_need(index, &json_reason(&error)))
         })
         .collect::<Result<_>>()?;
     for (index, need) in needs.iter().enumerate() {
-        as_typed("path", need.path.as_str())?;
-        need.path.must_start()?;
+        let path = as_typed("path", need.path.as_str()).and_then(|()| need.path.must_start());
+        path.map_err(|error| in_need(index, &error.to_string()))?;
         if let Some(other) = needs[..index].iter().find(|other| other.id == need.id) {
             refuse!("need {:?} is declared twice", other.id.as_str());
         }
@@ -92,6 +91,11 @@ pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
         }
     }
     Ok(needs)
+}
+
+/// What is wrong with a need, by its number; what it has is a path alone.
+fn in_need(index: usize, reason: &str) -> Error {
+    refusal!("need {}: {}", index + 1, reason.replacen("attachment container path", "path", 1))
 }
 
 #[cfg(test)]
@@ -117,11 +121,12 @@ mod tests {
     fn what_cannot_be_a_need_is_named() {
         for (document, word) in [
             ("nonsense", "JSON"),
-            ("3", "neither"),
-            (r#"{"storage":[]}"#, "no object"),
+            ("3", "must be an object or a list"),
+            (r#"{"storage":[]}"#, "must be an object"),
+            (r#"{"needs":{}}"#, "must be a list"),
             (r#"[{"id":"a b","path":"/a"}]"#, "need 1"),
-            (r#"[{"id":"a","path":"a"}]"#, "absolute"),
-            (r#"[{"id":"a","path":"/x --privileged"}]"#, "option"),
+            (r#"[{"id":"a","path":"a"}]"#, "need 1: path \"a\" must be absolute"),
+            (r#"[{"id":"a","path":"/x --privileged"}]"#, "need 1: "),
             (r#"[{"id":"a","path":"/a"},{"id":"a","path":"/b"}]"#, "twice"),
             (r#"[{"id":"a","path":"/a"},{"id":"b","path":"/a/"}]"#, "same path"),
             (r#"[{"id":"a","path":"/a","mode":"rx"}]"#, "need 1"),
