@@ -19,7 +19,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         let app = name.existing(context);
         let entry = access::entry(&name.0, context);
         if entry.is_err() || app.is_ok() {
-            let app = app?;
+            let app = app.map_err(|error| neither(error, &name.0, context))?;
             let mounts = loaded(context.store.mounts(&app));
             findings.extend(doctor::of_app(&app, &mounts, &everywhere, context)?);
         }
@@ -46,6 +46,15 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         return Err(Error::Status(1));
     }
     Ok(())
+}
+
+/// The refusal of a name that is neither an app's nor an entry's, with the status of an unknown app.
+fn neither(error: Error, name: &str, context: &mut Context) -> Error {
+    if !matches!(error, Error::UnknownApp(_)) {
+        return error;
+    }
+    context.out.warn(&format!("there is no app or storage entry {name:?}"));
+    Error::Status(error.status())
 }
 
 fn tell(findings: &[Finding], context: &mut Context) {
