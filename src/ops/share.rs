@@ -81,10 +81,20 @@ impl Chain {
                 "{app} cannot share from {from}, which itself shares from {other}: that would be a chain; share from {other} instead",
                 other = shown(other)
             ),
-            Self::Behind(other) => format!(
-                "{app} cannot share from {from}, since {other} shares from {app}: that would be a chain; let {other} share from {from} as well, and first: dokku storage:unshare {app} {other}",
-                other = shown(other)
-            ),
+            Self::Behind(other) => {
+                let is_seen = shown(other) == other.as_str();
+                let remedy = if is_seen {
+                    format!(
+                        "end that first: dokku storage:unshare {app} {other}, then let {other} share too: dokku storage:share {from} {other}"
+                    )
+                } else {
+                    "ask who sees it to end that".to_owned()
+                };
+                format!(
+                    "{app} cannot share from {from}, since {other} shares from {app}: that would be a chain; {remedy}",
+                    other = shown(other)
+                )
+            }
         })
     }
 }
