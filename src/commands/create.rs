@@ -134,6 +134,9 @@ fn planned(
         types::check_request(storage_type, &request)?;
         storage_type.plan(&mut entry, &request, context)?;
     }
+    if scheduler == K3S && !context.environment.is_dokku() {
+        refuse!("type k3s needs a Dokku host; dokku storage:types:list shows the types");
+    }
     let is_here = matches!(entry.host_path, Some(Source::Path(_))) || !type_name.is_empty();
     if scheduler == DOCKER_LOCAL && is_here && types::of(&entry).is_on_one_host(&entry) {
         entry.node = environment::node();
@@ -190,14 +193,21 @@ fn request(type_name: &str, typed: Option<&str>, arguments: &Arguments) -> Resul
     if type_name.is_empty()
         && let Some((flag, _)) = of_types.iter().find(|(_, is_given)| *is_given)
     {
-        return Err(Error::refused(match given(arguments.r#type.as_deref()) {
-            Some(name) => format!(
-                "type {name} does not take {flag}; dokku storage:types:info {name} shows what it takes"
+        let storage_type = match given(arguments.r#type.as_deref()) {
+            Some(name) => types::find(name)?,
+            None => types::DEFAULT,
+        };
+        let name = storage_type.description().name;
+        return Err(match (*flag, arguments.r#type.as_deref()) {
+            _ if storage_type.description().takes(flag) => refusal!(
+                "{flag} needs --size; as in: dokku storage:create {} --size 2G {flag}",
+                arguments.name
             ),
-            None => format!(
-                "{flag} needs a --type that takes it; dokku storage:types:list shows the types"
-            ),
-        }));
+            (flag, Some(_)) => types::does_not_take(name, flag),
+            (flag, None) => {
+                refusal!("{flag} needs a --type that takes it: {}", types::taking(flag))
+            }
+        });
     }
     if let (Some(name), Some(place)) = (given(arguments.r#type.as_deref()), typed) {
         types::find(name)?.check_place(place)?;

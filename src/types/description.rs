@@ -105,6 +105,15 @@ impl Description {
         file_system: None,
         can: Abilities::NONE,
     };
+
+    /// Whether `storage:create` takes this flag for it.
+    pub(crate) fn takes(&self, flag: &str) -> bool {
+        match flag {
+            "--option" => self.any_option || !self.options.is_empty(),
+            "--connector" => self.connector.is_some(),
+            flag => self.flags.contains(&flag),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]

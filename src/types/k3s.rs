@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::domain::{Entry, Result};
-use crate::types::{Abilities, Description, NewEntry, Reach, Removal, StorageType};
+use crate::host::Environment;
+use crate::types::{Abilities, Description, NewEntry, Reach, Removal, Requirement, StorageType};
 
 pub(crate) struct K3s;
 
@@ -23,6 +24,15 @@ impl StorageType for K3s {
 
     fn noted_name(&self, _has_size: bool) -> &'static str {
         ""
+    }
+
+    fn requirements(&self, environment: &Environment) -> Vec<Requirement> {
+        let remedy = "install Dokku and its k3s scheduler, or choose another type";
+        vec![Requirement {
+            what: "a Dokku host".to_owned(),
+            is_here: environment.is_dokku(),
+            remedy: remedy.to_owned(),
+        }]
     }
 
     fn plan(&self, _entry: &mut Entry, _request: &NewEntry, _context: &mut Context) -> Result<()> {

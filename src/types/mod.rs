@@ -45,8 +45,10 @@ pub(crate) use description::{
 
 use crate::context::Context;
 use crate::docker::volumes;
-use crate::domain::{Attachment, ByteSize, Connector, ConnectorName, Entry, K3S, Result, Source};
-use crate::domain::{docker_args, hooks};
+use crate::domain::{
+    Attachment, ByteSize, Connector, ConnectorName, Entry, Error, K3S, Result, Source,
+};
+use crate::domain::{connector_type, docker_args, hooks};
 use crate::host::Environment;
 use crate::storage::{DirectorySpec, SnapshotKind};
 use crate::store::Store;
@@ -146,9 +148,16 @@ pub(crate) trait StorageType: Sync {
         if !entry.is_typed() || is_hook || of_every_type.contains(&property) {
             return Ok(());
         }
+        let description = self.description();
+        let name = description.name;
+        let is_option = description.options.iter().any(|choice| choice.name == property);
+        let is_taken = is_option || description.takes(&format!("--{property}"));
+        refuse_if!(
+            !is_taken,
+            "type {name} has no {property}; dokku storage:types:info {name} shows what it takes"
+        );
         Err(refusal!(
-            "{property} cannot be changed for type {}; destroy storage entry \"{}\" and create it anew",
-            self.description().name,
+            "{property} cannot be changed for type {name}; destroy storage entry \"{}\" and create it anew",
             entry.name
         ))
     }
@@ -303,16 +312,8 @@ pub(crate) fn check_request(storage_type: &dyn StorageType, request: &NewEntry) 
         ("--preallocate", request.preallocate),
     ];
     for (flag, _) in given.iter().filter(|(_, is_given)| *is_given) {
-        let takes = match *flag {
-            "--option" => description.any_option || !description.options.is_empty(),
-            "--connector" => description.connector.is_some(),
-            flag => description.flags.contains(&flag),
-        };
-        if !takes {
-            let what = if *flag == "PATH" { "a path" } else { flag };
-            refuse!(
-                "type {name} does not take {what}; dokku storage:types:info {name} shows what it takes"
-            );
+        if !description.takes(flag) {
+            return Err(does_not_take(name, flag));
         }
     }
     let is_known = |key: &str| description.options.iter().any(|choice| choice.name == key);
@@ -330,11 +331,29 @@ pub(crate) fn check_request(storage_type: &dyn StorageType, request: &NewEntry) 
     if let Some(wanted) = description.connector
         && request.connector.is_none()
     {
+        let properties = connector_type::needed(wanted);
         refuse!(
-            "type {name} needs --connector NAME; dokku storage:connectors:create NAME --type {wanted} makes one"
+            "type {name} needs --connector NAME; to create one: dokku storage:connectors:create NAME --type {wanted}{properties}"
         );
     }
     Ok(())
+}
+
+/// The refusal of a flag that a type does not take.
+pub(crate) fn does_not_take(name: &str, flag: &str) -> Error {
+    match flag {
+        "PATH" => refusal!(
+            "type {name} does not take a path; dokku storage:types:info {name} shows what it takes"
+        ),
+        flag => refusal!("type {name} does not take {flag}; types that do: {}", taking(flag)),
+    }
+}
+
+/// The types that take a flag, for a sentence.
+pub(crate) fn taking(flag: &str) -> String {
+    let takes = ALL.iter().map(|storage_type| storage_type.description());
+    let names: Vec<&str> = takes.filter(|it| it.takes(flag)).map(|it| it.name).collect();
+    names.join(", ")
 }
 
 /// Refuses a type whose programs are not on this host.

@@ -73,6 +73,47 @@ fn flags_that_need_another_type() {
 }
 
 #[test]
+fn what_else_to_type() {
+    let mut session = Session::dokku(&["blog"]);
+    let entry = r#"{"name":"pg","scheduler":"docker-local","host_path":"pg","type":"volume","schema_version":1}"#;
+    session.host.write("lib/data/storage-registry/entries/pg.json", entry);
+    for words in [
+        &["storage:set", "pg", "mode", "0755"][..],
+        &["storage:set", "pg", "chown", "heroku"],
+        &["storage:set", "pg", "size", "1G"],
+        &["storage:set", "pg", "driver", "local"],
+        &["storage:create", "data", "--preallocate"],
+        &["storage:create", "data", "--type", "directory", "--preallocate"],
+        &["storage:create", "data", "--type", "k3s", "--preallocate"],
+        &["storage:create", "data", "--exclusive=no"],
+        &["storage:create", "data", "--type", "cifs", "--option", "share=a"],
+        &["storage:create", "data", "--type", "s3", "--option", "bucket=a"],
+        &["storage:destroy", "data", "--force=no"],
+        &["storage:policy:set", "jail", "/data/{foo}/x"],
+        &["storage:policy:report", "--format", "yaml"],
+        &["storage:app:report", "blog", "--format", "yaml"],
+        &["storage:app:report", "blog", "--format"],
+    ] {
+        session.run(words);
+    }
+    session.prepare(&["storage:create", "claim", "--scheduler", "k3s", "--size", "1Gi"]);
+    session.run(&["storage:create", "claim", "/srv/k", "--scheduler", "k3s", "--size", "1Gi"]);
+    assert_transcript!(session);
+}
+
+#[test]
+fn a_claim_without_dokku() {
+    let mut session = Session::standalone();
+    session.run(&["storage:create", "data", "--type", "k3s", "--size", "1G"]);
+    session.run(&["storage:create", "data", "--scheduler", "k3s", "--size", "1G"]);
+    let json = session.call(&["storage:types:list", "--format", "json"]).run().stdout;
+    let types: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let k3s = types.as_array().unwrap().iter().find(|listed| listed["name"] == "k3s").unwrap();
+    assert_eq!(k3s["available"], false);
+    assert_transcript!(session);
+}
+
+#[test]
 fn options_that_do_not_fit() {
     let mut session = Session::dokku(&["blog"]);
     for words in [
