@@ -185,11 +185,20 @@ pub(crate) struct Output {
 impl Output {
     /// The form that was asked for.
     pub(crate) fn format(&self) -> Result<Format> {
+        match self.lenient() {
+            Format::Text if self.format != "text" => {
+                Err(refusal!("Invalid --format value specified"))
+            }
+            format => Ok(format),
+        }
+    }
+
+    /// As Dokku reads it for some of its commands: what is unknown is text.
+    pub(crate) fn lenient(&self) -> Format {
         match self.format.as_str() {
-            "json" => Ok(Format::Json),
-            "table" => Ok(Format::Table),
-            "text" => Ok(Format::Text),
-            _ => Err(refusal!("Invalid --format value specified")),
+            "json" => Format::Json,
+            "table" => Format::Table,
+            _ => Format::Text,
         }
     }
 }

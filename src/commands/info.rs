@@ -11,7 +11,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (Named::<EntryWord, Output> { name, flags }, _) = arguments::parse_some(words, context)?;
     let entry = name.existing(context)?;
     let shown = access::shown(&entry, context);
-    if flags.format()? == Format::Json {
+    if flags.lenient() == Format::Json {
         context.out.json_pretty(&shown);
         return Ok(());
     }

@@ -23,7 +23,7 @@ struct Arguments {
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, _) = arguments::parse_some::<Arguments>(words, context)?;
     // Any other format is text, as in Dokku.
-    let format = arguments.output.format()?;
+    let format = arguments.output.lenient();
     let apps_are_wanted = arguments.unused || format == Format::Table;
     let mut found = visible(apps_are_wanted, context)?;
     found.entries.retain(|(entry, _)| {
