@@ -52,7 +52,7 @@ fn in_hooks(old: &AppName, new: Option<&AppName>, change: &mut Change<'_>) -> Re
     let names: BTreeSet<EntryName> =
         mounts.attachments().map(|attachment| attachment.entry_name.clone()).collect();
     for name in names {
-        let Ok(Some(mut entry)) = change.store().entry(&name) else {
+        let Ok(Some(mut entry)) = change.entry(&name) else {
             continue;
         };
         if let Some(at) = entry.backup.apps.iter().position(|app| app == old) {

@@ -12,20 +12,25 @@ pub(crate) fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
 
 /// Makes ordinary entries of those that were made for an app that is deleted. Returns them.
 pub(crate) fn release(app: &AppName, change: &mut Change<'_>) -> Result<Vec<Entry>> {
-    let mut released = made_for(app, change.store())?;
-    for entry in &mut released {
-        entry.auto_volume = None;
-        change.write_entry(entry)?;
+    let mut released = Vec::new();
+    for Entry { name, .. } in made_for(app, change.store())? {
+        if let Some(mut entry) = change.entry(&name)? {
+            entry.auto_volume = None;
+            change.write_entry(&entry)?;
+            released.push(entry);
+        }
     }
     Ok(released)
 }
 
 pub(crate) fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
-    for mut entry in made_for(old, change.store())? {
-        if let Some(volume) = &mut entry.auto_volume {
-            volume.app = new.clone();
+    for Entry { name, .. } in made_for(old, change.store())? {
+        if let Some(mut entry) = change.entry(&name)? {
+            if let Some(volume) = &mut entry.auto_volume {
+                volume.app = new.clone();
+            }
+            change.write_entry(&entry)?;
         }
-        change.write_entry(&entry)?;
     }
     Ok(())
 }

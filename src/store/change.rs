@@ -34,13 +34,14 @@
 //! The modules `journal.rs` and `carrying.rs` say which flush makes which promise. `tests/crash/cut.rs` counts
 //! them.
 
+use std::cell::Cell;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::files::{self, DIRECTORY_MODE};
 use super::journal::{self, Journal, Step};
-use super::{MountsFile, Rights, Store};
+use super::{MountsFile, Rights, Store, entries};
 use crate::domain::{AppName, Entry, EntryName, Result, Subject};
 use crate::fs::tree;
 
@@ -80,6 +81,8 @@ pub(super) struct Planned {
 pub(super) struct Content {
     pub(super) bytes: Vec<u8>,
     pub(super) is_foreign: bool,
+    /// Whether it was read again since it was planned: who writes the file next knows it then.
+    is_known: Cell<bool>,
 }
 
 impl Store {
@@ -139,6 +142,20 @@ impl Change<'_> {
         self.store
     }
 
+    /// An entry as it will be after what is planned so far. Who writes an entry that the same change may have written
+    /// already reads it here.
+    pub fn entry(&self, name: &EntryName) -> Result<Option<Entry>> {
+        let path = self.store.layout().entry(name);
+        match self.steps.iter().rfind(|planned| planned.is_of_file(&path)) {
+            None => self.store.entry(name),
+            Some(Planned { content: None, .. }) => Ok(None),
+            Some(Planned { content: Some(content), .. }) => {
+                content.is_known.set(true);
+                entries::parse(&path, name, &content.bytes).map(Some)
+            }
+        }
+    }
+
     pub fn write_entry(&mut self, entry: &Entry) -> Result<()> {
         self.write_json(self.store.layout().entry(&entry.name), entry)
     }
@@ -179,7 +196,16 @@ impl Change<'_> {
         });
     }
 
+    /// Plans what is to be in a file, in the place of what was planned for it before.
     fn push_write(&mut self, target: PathBuf, bytes: Vec<u8>, is_foreign: bool) {
+        let is_lost = |content: &Content| !content.is_known.get() && content.bytes != bytes;
+        let mut contents = self.steps.iter().filter(|planned| planned.is_of_file(&target));
+        debug_assert!(
+            !contents.any(|planned| planned.content.as_ref().is_some_and(is_lost)),
+            "{} is written by one who does not know what is planned for it",
+            target.display()
+        );
+        self.drop_planned(&target);
         let device = target.parent().and_then(|directory| self.have_directory(directory));
         let before = Before::of(&target);
         self.steps.push(Planned {
@@ -188,14 +214,20 @@ impl Change<'_> {
                 before: before.second_name(&target),
                 target,
             },
-            content: Some(Content { bytes, is_foreign }),
+            content: Some(Content { bytes, is_foreign, is_known: Cell::new(false) }),
             is_near: device.is_some() && device == self.device,
             is_directory: before.is_directory(),
         });
     }
 
+    /// Drops the writing or the removal of a file, which something else takes the place of.
+    fn drop_planned(&mut self, target: &Path) {
+        self.steps.retain(|planned| !planned.is_of_file(target));
+    }
+
     /// Removes a file; one that is not there is no error.
     pub fn remove(&mut self, target: PathBuf) {
+        self.drop_planned(&target);
         let before = Before::of(&target);
         if let Some(second) = before.second_name(&target) {
             self.steps.push(Planned {
@@ -274,6 +306,17 @@ impl Change<'_> {
     /// A step for which nothing is made.
     fn push_move(&mut self, step: Step) {
         self.steps.push(Planned { step, content: None, is_near: false, is_directory: true });
+    }
+}
+
+impl Planned {
+    /// Whether it is the writing or the removal of this file.
+    fn is_of_file(&self, path: &Path) -> bool {
+        match &self.step {
+            Step::Install { target, .. } => self.content.is_some() && target == path,
+            Step::Remove { target, .. } => target == path,
+            _ => false,
+        }
     }
 }
 

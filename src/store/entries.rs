@@ -165,7 +165,7 @@ pub(crate) fn changed_meanwhile(name: &EntryName) -> Error {
     refusal!("storage entry \"{name}\" was changed meanwhile; run the command again")
 }
 
-fn parse(path: &Path, name: &EntryName, content: &[u8]) -> Result<Entry> {
+pub(super) fn parse(path: &Path, name: &EntryName, content: &[u8]) -> Result<Entry> {
     let entry: Entry = json::parse(path, content)?;
     if entry.is_docker_local() && entry.host_path.is_none() {
         return Err(Error::unreadable(path, "it has no host_path"));

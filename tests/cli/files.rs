@@ -119,3 +119,39 @@ fn a_change_that_changes_nothing_writes_nothing() {
     }
     assert_eq!(files.map(inode), before);
 }
+
+/// An entry that was made for a volume of blog's image, and whose backups run commands in blog's containers.
+fn entry_of_blogs_image(session: &Session, policy: &str) {
+    session.host.write(
+        "lib/data/storage-registry/entries/data.json",
+        format!(
+            r#"{{"name":"data","scheduler":"docker-local","host_path":"/srv/data","reclaim_policy":"{policy}",
+                "backup":{{"before":"a","apps":["wiki","blog"]}},"auto_volume":{{"app":"blog","path":"/v"}},"schema_version":1}}"#
+        ),
+    );
+    session.host.write(
+        "lib/config/storage/blog/mounts",
+        "{\"entry_name\":\"data\",\"container_path\":\"/v\",\"phases\":[\"deploy\"]}\n",
+    );
+}
+
+fn entry_now(session: &Session) -> serde_json::Value {
+    let path = session.host.path("lib/data/storage-registry/entries/data.json");
+    serde_json::from_str(&session.host.read(&path).unwrap()).unwrap()
+}
+
+#[test]
+fn an_entry_follows_its_app_in_all_that_it_says_of_it() {
+    let session = Session::dokku(&["blog", "wiki"]);
+    entry_of_blogs_image(&session, "Delete");
+    session.prepare(&["post-app-rename-setup", "blog", "news"]);
+    let entry = entry_now(&session);
+    assert_eq!(entry["auto_volume"]["app"], "news", "{entry}");
+    assert_eq!(entry["backup"]["apps"], serde_json::json!(["wiki", "news"]), "{entry}");
+    let session = Session::dokku(&["blog", "wiki"]);
+    entry_of_blogs_image(&session, "Retain");
+    session.prepare(&["post-delete", "blog"]);
+    let entry = entry_now(&session);
+    assert!(entry.get("auto_volume").is_none(), "{entry}");
+    assert_eq!(entry["backup"]["apps"], serde_json::json!(["wiki"]), "{entry}");
+}
