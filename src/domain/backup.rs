@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{ConnectorName, EntryName, Moment, Unknown};
+use crate::domain::{ConnectorName, EntryName, Moment, Schedule, Subject, Unknown};
 
 /// What was backed up of an entry, or of the store itself, and what failed, each the last time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,31 @@ impl BackupState {
         let failure = self.last_failure.as_ref()?;
         let is_over = self.last_success.as_ref().is_some_and(|run| run.at > failure.at);
         (!is_over).then_some(failure)
+    }
+}
+
+/// What is noted of an entry's backups. It goes with the entry, and comes back with it.
+#[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct BackupNotes {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<BackupState>,
+}
+
+impl BackupNotes {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What of them holds for an entry that comes back, which may have another name: no backup is of that name yet.
+    pub fn of_entry(&self, name: &EntryName) -> Self {
+        let schedule = self.schedule.clone();
+        Self {
+            schedule: schedule.map(|it| Schedule { subject: Subject::Entry(name.clone()), ..it }),
+            state: self.state.clone().filter(|state| state.entry.as_ref() == Some(name)),
+        }
     }
 }
 

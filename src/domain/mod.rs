@@ -54,7 +54,7 @@ pub(crate) use app_image::{CheckedMounts, Content, ImageFacts, User};
 pub(crate) use app_settings::{AppSettings, CloneMode, MissingSource, Share, UnwritableSource};
 pub(crate) use attachment::Attachment;
 pub(crate) use auto_volume::{AutoVolume, entry_name_of};
-pub(crate) use backup::{BackupState, RepositoryState};
+pub(crate) use backup::{BackupNotes, BackupState, RepositoryState};
 pub(crate) use backup_document::BackupDocument;
 pub(crate) use backup_reference::BackupReference;
 pub(crate) use connector::Connector;

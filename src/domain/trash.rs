@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::text::checked_text;
-use crate::domain::{DirectoryName, Entry, Moment, Result, Unknown};
+use crate::domain::{BackupNotes, DirectoryName, Entry, Moment, Result, Unknown};
 
 /// Names in the storage root that begin like this are directories in the trash.
 pub const TRASH: &str = ".trash-";
@@ -87,6 +87,9 @@ pub struct Trashed {
     /// Who destroyed it; none where nobody noted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Caller>,
+    /// What was noted of the entry's backups.
+    #[serde(default, skip_serializing_if = "BackupNotes::is_empty")]
+    pub backups: BackupNotes,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -94,7 +97,7 @@ pub struct Trashed {
 impl Trashed {
     pub fn new(id: TrashId, entry: Option<Entry>, path: String, by: Option<Caller>) -> Self {
         let when = id.when();
-        Self { id, entry, path, when, by, unknown: Unknown::new() }
+        Self { id, entry, path, when, by, backups: BackupNotes::default(), unknown: Unknown::new() }
     }
 
     pub fn name(&self) -> &str {

@@ -1,7 +1,7 @@
 //! Destroying an entry: what goes with it, taken out of the registry in one step, then removed or put into the trash.
 
 use crate::context::Context;
-use crate::domain::{AppName, Entry, EntryName, Error, Result, Source, Trashed};
+use crate::domain::{AppName, BackupNotes, Entry, EntryName, Error, Result, Source, Trashed};
 use crate::ops::{access, places, scheduler, trash};
 use crate::storage::{EntryLock, Place, Staged, sized};
 use crate::store::Store;
@@ -68,9 +68,9 @@ pub(crate) fn carry_out(
     let unregistered = destination
         .link_image(entry, context)
         .and_then(|()| unregister(entry, &destination, place_of(entry, removal), context));
-    match unregistered {
-        Ok(using) if using.is_empty() => {}
-        Ok(using) => {
+    let backups = match unregistered {
+        Ok(Ok(backups)) => backups,
+        Ok(Err(using)) => {
             storage_type.attach(entry, context)?;
             return Err(still_used(&entry.name, using, context)?);
         }
@@ -78,12 +78,12 @@ pub(crate) fn carry_out(
             storage_type.attach(entry, context)?;
             return Err(access::redact(error, context));
         }
-    }
+    };
     if *removal != Removal::Nothing
         && !matches!(destination, Destination::Trash(_))
         && let Err(error) = storage_type.remove(entry, context)
     {
-        register_again(entry, None, context)?;
+        register_again(entry, &backups, None, context)?;
         return Err(error);
     }
     if scheduler::is_elsewhere(entry) {
@@ -93,7 +93,7 @@ pub(crate) fn carry_out(
             Err(error) => Some(error.to_string()),
         };
         if let Some(reason) = refused {
-            register_again(entry, None, context)?;
+            register_again(entry, &backups, None, context)?;
             refuse!(
                 "scheduler refused to remove storage entry {:?} ({reason})",
                 entry.name.as_str()
@@ -101,7 +101,7 @@ pub(crate) fn carry_out(
         }
     }
     match destination {
-        Destination::Staged(staged) => remove_data(entry, &staged, context)?,
+        Destination::Staged(staged) => remove_data(entry, &backups, &staged, context)?,
         Destination::Trash(trashed) => {
             // Without it, the next command that needs the name does this.
             let _ = sized::drop_name(entry, context);
@@ -195,19 +195,19 @@ impl Destination {
     }
 }
 
-/// Takes the entry out of the registry and its directory out of sight, in one step. Returns the apps that mount it: then
-/// it is still registered.
+/// Takes the entry out of the registry and its directory out of sight, in one step. Returns what was noted of its backups; or
+/// the apps that mount it: then it is still registered.
 fn unregister(
     entry: &Entry,
     destination: &Destination,
     place: Option<&Source>,
     context: &Context,
-) -> Result<Vec<AppName>> {
+) -> Result<Result<BackupNotes, Vec<AppName>>> {
     context.store.change(|change| {
         let path = change.store().layout().directory(entry.name.as_str());
         let using = change.store().apps_with(&entry.name)?;
         if !using.is_empty() {
-            return Ok(using);
+            return Ok(Err(using));
         }
         if let Some(place) = place {
             let what = cannot_go(entry);
@@ -215,6 +215,7 @@ fn unregister(
         }
         change.store().must_be_unchanged(entry)?;
         must_have_no_snapshots(&entry.name, change.store())?;
+        let backups = change.store().backup_notes(&entry.name);
         match (std::fs::symlink_metadata(&path), destination) {
             (Ok(found), Destination::Staged(_) | Destination::Trash(_)) if !is_right_kind(entry, &found) => {
                 let what = match types::of(entry).place() {
@@ -224,12 +225,15 @@ fn unregister(
                 refuse!("{} is not {what}; remove it yourself and run the command without --destroy-host-dir",
                     path.display());
             }
-            (Ok(_), Destination::Trash(trashed)) => change.move_to_trash(trashed, path)?,
+            (Ok(_), Destination::Trash(trashed)) => {
+                let trashed = Trashed { backups: backups.clone(), ..Trashed::clone(trashed) };
+                change.move_to_trash(&trashed, path)?;
+            }
             (Ok(_), Destination::Staged(staged)) => change.move_directory(path, staged.path()),
             _ => {}
         }
         change.remove_entry(&entry.name);
-        Ok(Vec::new())
+        Ok(Ok(backups))
     })
 }
 
@@ -241,7 +245,12 @@ fn is_right_kind(entry: &Entry, found: &std::fs::Metadata) -> bool {
     }
 }
 
-fn remove_data(entry: &Entry, staged: &Staged, context: &mut Context) -> Result<()> {
+fn remove_data(
+    entry: &Entry,
+    backups: &BackupNotes,
+    staged: &Staged,
+    context: &mut Context,
+) -> Result<()> {
     match staged.remove() {
         Ok(()) => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
@@ -255,7 +264,7 @@ fn remove_data(entry: &Entry, staged: &Staged, context: &mut Context) -> Result<
             Ok(())
         }
         Err(error) => {
-            register_again(entry, Some(staged), context)?;
+            register_again(entry, backups, Some(staged), context)?;
             Err(refusal!("unable to remove {}: {error}", entry.shown_source()))
         }
     }
@@ -263,7 +272,12 @@ fn remove_data(entry: &Entry, staged: &Staged, context: &mut Context) -> Result<
 
 /// Puts an entry back that could not be destroyed, and what is left of its directory, unless somebody
 /// registered another of that name meanwhile.
-fn register_again(entry: &Entry, staged: Option<&Staged>, context: &Context) -> Result<()> {
+fn register_again(
+    entry: &Entry,
+    backups: &BackupNotes,
+    staged: Option<&Staged>,
+    context: &Context,
+) -> Result<()> {
     context.store.change(|change| {
         if change.store().entry(&entry.name)?.is_some() {
             return Ok(());
@@ -272,6 +286,7 @@ fn register_again(entry: &Entry, staged: Option<&Staged>, context: &Context) -> 
         if let Some(staged) = staged.filter(|_| !directory.exists()) {
             change.move_directory(staged.path(), directory);
         }
+        change.write_backup_notes(backups)?;
         change.write_entry(entry)
     })
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 
 use crate::domain::{
-    AppName, BackupState, ConnectorName, EntryName, Error, Layout, RepositoryState, Result,
-    Schedule, Subject,
+    AppName, BackupNotes, BackupState, ConnectorName, EntryName, Error, Layout, RepositoryState,
+    Result, Schedule, Subject,
 };
 use crate::store::{Change, Store, json};
 
@@ -68,6 +68,12 @@ impl Store {
         json::list(&states(self.layout()), EntryName::parse, read)
     }
 
+    /// What is noted of an entry's backups, as far as it can be read.
+    pub fn backup_notes(&self, entry: &EntryName) -> BackupNotes {
+        let schedule = self.schedule(&Subject::Entry(entry.clone())).unwrap_or_default();
+        BackupNotes { schedule, state: self.backup_state(Some(entry)).unwrap_or_default() }
+    }
+
     pub fn repository_state(&self, connector: &ConnectorName) -> Result<Option<RepositoryState>> {
         let is_right = |state: &RepositoryState| state.connector == *connector;
         read(&repository(self.layout(), connector), is_right)
@@ -103,6 +109,11 @@ impl Store {
 impl Change<'_> {
     pub fn write_backup_state(&mut self, value: &BackupState) -> Result<()> {
         self.write_json(state(self.store().layout(), value.entry.as_ref()), value)
+    }
+
+    pub fn write_backup_notes(&mut self, notes: &BackupNotes) -> Result<()> {
+        notes.schedule.iter().try_for_each(|schedule| self.write_schedule(schedule))?;
+        notes.state.iter().try_for_each(|state| self.write_backup_state(state))
     }
 
     pub fn remove_backup_state(&mut self, entry: Option<&EntryName>) {

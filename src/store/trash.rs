@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::domain::{Error, Layout, Result, TRASH, TrashId, Trashed, Unknown};
+use crate::domain::{Error, Layout, Result, TRASH, TrashId, Trashed};
 use crate::store::{Change, Store, files, json};
 
 fn directory(layout: &Layout) -> PathBuf {
@@ -37,8 +37,7 @@ impl Store {
             _ => {}
         }
         let path = self.layout().directory(id.name()).to_string_lossy().into_owned();
-        let (when, unknown) = (id.when(), Unknown::new());
-        Ok(Some(Trashed { id: id.clone(), entry: None, path, when, by: None, unknown }))
+        Ok(Some(Trashed::new(id.clone(), None, path, None)))
     }
 
     /// All that is in the trash, what was destroyed first at the beginning.

@@ -8,7 +8,7 @@ use crate::Session;
 use crate::harness::{Answer, Problems, stubs};
 
 /// Answers as Docker's client does, from a file for each container and each volume; `stub/silent` makes it fail.
-const DOCKER: &str = r#"#!/bin/sh
+pub const DOCKER: &str = r#"#!/bin/sh
 [ ! -e "$STUB_DIR/silent" ] || { echo 'Cannot connect to the Docker daemon' >&2; exit 1; }
 list() { [ ! -d "$STUB_DIR/$1" ] || ls "$STUB_DIR/$1"; }
 all() {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::Session;
 use crate::harness::{Answer, stubs};
+use crate::places::DOCKER;
 
 /// A host with two apps, an entry each, and two destinations; the second is open to the first app.
 fn host() -> Session {
@@ -231,4 +232,55 @@ fn a_rename_does_not_replace_the_schedule_of_an_app_that_is_there() {
     session.prepare(&["storage:backups:unschedule", "--app", "blog"]);
     session.prepare(&["post-app-rename-setup", "wiki", "blog"]);
     assert_eq!(schedules(&session).len(), 1);
+}
+
+#[test]
+fn a_schedule_stays_with_an_entry_that_cannot_be_removed() {
+    let session = host();
+    let docker = session.host.stubs().join("bin/docker");
+    stubs::script(&docker, DOCKER);
+    session.prepare(&["storage:create", "shelf", "--type", "volume", "--reclaim-policy", "Delete"]);
+    session.host.write(
+        "lib/data/storage-registry/backups/schedules/entry-shelf.json",
+        r#"{"subject":"entry-shelf","expression":"0 3 * * *","connector":"disk","created":"2026-11-21T05:45:00Z"}"#,
+    );
+    let before = schedules(&session);
+    assert_eq!(before.len(), 1);
+    stubs::script(
+        &docker,
+        &DOCKER.replace("\"volume rm\") rm", "\"volume rm\") echo in use >&2; exit 1; rm"),
+    );
+    is_refused(&session, "storage:destroy shelf --force", "in use");
+    assert_eq!(schedules(&session), before);
+}
+
+#[test]
+fn a_schedule_is_restored_from_the_trash_with_its_entry() {
+    let session = host();
+    let state = "lib/data/storage-registry/backups/entries/notes.json";
+    let is_noted = || session.host.path(state).exists();
+    let destroy = || {
+        session.prepare(&["storage:destroy", "notes", "--force", "--destroy-host-dir"]);
+        assert!(schedules(&session).is_empty() && !is_noted());
+    };
+    session.prepare(&["storage:create", "notes"]);
+    run(&session, "storage:backups:schedule notes daily --to disk --keep-daily 7");
+    session.host.write(state, r#"{"entry":"notes","since":"2026-11-21T05:45:00Z"}"#);
+    let before = schedules(&session);
+    destroy();
+    let answer = run(&session, "storage:trash:restore notes");
+    assert!(answer.stdout.contains("backed up to disk again"), "{answer:?}");
+    assert_eq!(schedules(&session), before);
+    assert!(is_noted());
+    destroy();
+    run(&session, "storage:trash:restore notes --as other");
+    let found = schedules(&session);
+    assert!(found.len() == 1 && found[0]["subject"] == "entry-other", "{found:?}");
+    assert!(!is_noted());
+    session.prepare(&["storage:destroy", "other", "--force", "--destroy-host-dir"]);
+    session.prepare(&["storage:connectors:destroy", "disk", "--force"]);
+    let answer = run(&session, "storage:trash:restore other");
+    let words = "schedule it: dokku storage:backups:schedule other \"";
+    assert!(answer.status == 0 && answer.stderr.contains(words), "{answer:?}");
+    assert!(schedules(&session).is_empty());
 }

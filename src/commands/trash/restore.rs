@@ -3,7 +3,7 @@
 use crate::commands::arguments::{self, Args, given, no_more_than};
 use crate::context::Context;
 use crate::domain::Result;
-use crate::ops::trash;
+use crate::ops::{crontab, trash};
 
 #[derive(Debug, Args)]
 struct Arguments {
@@ -20,6 +20,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         refuse!("Please specify what to restore: an id or a name of dokku storage:trash:list");
     }
     no_more_than(&rest, 0)?;
+    let in_crontab = crontab::lines(context);
     let restored = trash::restore(word, given(arguments.new_name.as_deref()), context)?;
     if let Some(entry) = &restored.entry {
         context.out.headline(&format!("Storage entry {} restored", entry.name));
@@ -31,5 +32,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         context.out.headline(&format!("Directory {name} restored"));
     }
     trash::empty_expired(context)?;
+    // The last that was in the trash, and the first that has a schedule.
+    crontab::follow(&in_crontab, context);
     Ok(())
 }

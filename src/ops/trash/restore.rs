@@ -2,7 +2,7 @@
 
 use super::{called, visible};
 use crate::context::Context;
-use crate::domain::{DirectoryName, Entry, EntryName, Error, Result, Source, Trashed};
+use crate::domain::{DirectoryName, Entry, EntryName, Error, Result, Schedule, Source, Trashed};
 use crate::ops::{Places, judge};
 use crate::storage::{EntryLock, sized};
 use crate::store::Store;
@@ -35,6 +35,7 @@ pub(crate) fn restore(
     }
     let _lock = EntryLock::take(&wanted.name, context)?;
     put_back(&item, &wanted, context)?;
+    tell_of_schedule(&item, &wanted, context);
     let path = context.store.layout().directory(&wanted.name);
     context.out.detail(&format!("Moved back to {}", path.display()));
     if !found.is_empty() {
@@ -78,12 +79,39 @@ fn put_back(item: &Trashed, wanted: &RestoredItem, context: &Context) -> Result<
         must_be_free(item, wanted, change.store())?;
         let target = change.store().layout().directory(&wanted.name);
         change.move_from_trash(item, target);
-        wanted.entry.as_ref().map_or(Ok(()), |entry| change.write_entry(entry))
+        if let Some(entry) = &wanted.entry {
+            let mut backups = item.backups.of_entry(&entry.name);
+            // Without its connector it would fail every time.
+            backups.schedule = backups.schedule.filter(|it| has_connector(it, change.store()));
+            change.write_backup_notes(&backups)?;
+            change.write_entry(entry)?;
+        }
+        Ok(())
     });
     if let (Err(_), Some(entry)) = (&restored, &wanted.entry) {
         let _ = sized::drop_name(entry, context);
     }
     restored
+}
+
+fn has_connector(schedule: &Schedule, store: &Store) -> bool {
+    store.existing_connector(schedule.connector.as_str()).is_ok()
+}
+
+/// Says whether its backups are scheduled again.
+fn tell_of_schedule(item: &Trashed, wanted: &RestoredItem, context: &mut Context) {
+    let (Some(entry), Some(schedule)) = (&wanted.entry, &item.backups.schedule) else {
+        return;
+    };
+    let (name, connector) = (&entry.name, &schedule.connector);
+    if has_connector(schedule, &context.store) {
+        context.out.detail(&format!("It is backed up to {connector} again, as scheduled before"));
+    } else {
+        context.out.warn(&format!(
+            "It is not backed up any more, since connector {connector} is gone; schedule it: dokku storage:backups:schedule {name} \"{}\" --to NAME",
+            schedule.expression
+        ));
+    }
 }
 
 /// Refuses what is not in the trash any more, and a name that something has.
