@@ -32,8 +32,9 @@ pub(crate) enum Origin {
     /// A directory of this host, its path without links.
     Directory(PathBuf),
     Web(Web),
-    /// A hidden directory of the storage root, which is this command's own.
-    Unpacked(String),
+    /// A hidden directory of the storage root, which is this command's own; for an entry that is registered already, and whose
+    /// directory is gone, where the second is true.
+    Unpacked(String, bool),
     /// Nothing: what has a size is empty at first, and is whole before it is registered all the same.
     Nothing,
 }
@@ -120,6 +121,10 @@ impl Origin {
         matches!(self, Self::StorageRoot { entry, name, .. } if entry.as_str() == name)
     }
 
+    fn is_registered(&self) -> bool {
+        matches!(self, Self::Unpacked(_, true))
+    }
+
     /// Attaches what is copied where it is an entry's.
     fn attach(&self, context: &Context) -> Result<()> {
         match self {
@@ -136,7 +141,7 @@ impl Origin {
             Self::Nothing => return Ok(String::new()),
             Self::Web(web) => return web.populate(hidden, context),
             Self::StorageRoot { name, .. } => root::copy(name, hidden, context)?,
-            Self::Unpacked(name) => {
+            Self::Unpacked(name, _) => {
                 let layout = context.store.layout();
                 let (from, to) = (layout.directory(name), layout.directory(hidden));
                 std::fs::rename(&from, to).map_err(Error::system("move", from))?;
@@ -164,7 +169,7 @@ impl Origin {
                 sized::staged::make(entry, size, hidden, context)?;
                 return Ok(format!("{} holds {size}", entry.shown_source()));
             }
-            Self::Unpacked(name) => (name, false),
+            Self::Unpacked(name, _) => (name, false),
             // A clone is as large as its original.
             Self::StorageRoot { name, snapshot_kind, .. } => {
                 (name, *snapshot_kind == SnapshotKind::Sized(size))
@@ -186,7 +191,7 @@ impl Origin {
         match self {
             Self::StorageRoot { what, .. } => what.clone(),
             Self::Nothing => String::new(),
-            Self::Unpacked(_) => "the backup".to_owned(),
+            Self::Unpacked(..) => "the backup".to_owned(),
             Self::Directory(path) => path.display().to_string(),
             Self::Web(Web::Git { address, .. } | Web::File { address, .. }) => address.to_string(),
         }
@@ -224,7 +229,7 @@ pub(crate) fn create(
         _ => entry.name.as_str(),
     };
     let _locks = EntryLock::take_all(vec![entry.name.as_str(), copied], context)?;
-    must_be_new(&entry.name, origin, &context.store)?;
+    must_be_new(entry, origin, &context.store)?;
     // Somebody may mount the place already by its path.
     Places::must_suit_scope(entry, context)?;
     if apps::are_restricted(&context.environment)
@@ -254,25 +259,35 @@ pub(crate) fn create(
     }
     register(entry, origin, &staged, context)?;
     if let Err(error) = sized::attach(entry, context) {
-        roll_back(entry, &staged, context)?;
+        roll_back(entry, origin, &staged, context)?;
         return Err(error);
     }
     Ok(())
 }
 
-/// Has an entry not be registered any more that cannot be used.
-fn roll_back(entry: &Entry, staged: &Staged, context: &Context) -> Result<()> {
+/// Has an entry not be registered any more that cannot be used, unless somebody changed or mounted it meanwhile: then it
+/// stays, and the next deploy has another try.
+fn roll_back(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) -> Result<()> {
+    if origin.is_registered() || is_taken(entry, &context.store)? {
+        return Ok(());
+    }
     sized::detach(entry, context)?;
     // Once it was attached, its image has no hidden name any more by which it is removed with the directory.
     sized::link(entry, entry.name.as_str(), staged.name(), context)?;
     context.store.change(|change| {
-        if change.store().entry(&entry.name)?.as_ref() == Some(entry) {
+        if !is_taken(entry, change.store())? {
             let directory = change.store().layout().directory(entry.name.as_str());
             change.move_directory(directory, staged.path());
             change.remove_entry(&entry.name);
         }
         Ok(())
     })
+}
+
+/// Whether an entry is not what this command registered any more, or an app mounts it.
+fn is_taken(entry: &Entry, store: &Store) -> Result<bool> {
+    let now = store.entry(&entry.name)?;
+    Ok(now.as_ref() != Some(entry) || !store.apps_mounting(&entry.name)?.is_empty())
 }
 
 fn register(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) -> Result<()> {
@@ -283,23 +298,28 @@ fn register(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) 
             .map_err(Error::system("replace", &directory))?;
     }
     context.store.change(|change| {
-        must_be_new(&entry.name, origin, change.store())?;
+        must_be_new(entry, origin, change.store())?;
         // Copying may have taken long.
         if !entry.scope.is_empty() {
             Places::registered(change.store())?.must_be_in_scope_of(entry)?;
         }
         change.move_directory(staged.path(), directory.clone());
-        change.write_entry(entry)
+        if origin.is_registered() { Ok(()) } else { change.write_entry(entry) }
     })
 }
 
-fn must_be_new(name: &EntryName, origin: &Origin, store: &Store) -> Result<()> {
+fn must_be_new(entry: &Entry, origin: &Origin, store: &Store) -> Result<()> {
+    let name = &entry.name;
     let only = match origin {
         Origin::Nothing => "run the command again",
         origin if origin.is_clone() => "choose another name for the clone",
         _ => "--from only populates a new one",
     };
-    refuse_if!(store.entry(name)?.is_some(), "storage entry \"{name}\" exists already; {only}");
+    if origin.is_registered() {
+        store.must_be_unchanged(entry)?;
+    } else {
+        refuse_if!(store.entry(name)?.is_some(), "storage entry \"{name}\" exists already; {only}");
+    }
     let directory: &Path = &store.layout().directory(name.as_str());
     if !matches!(origin, Origin::Nothing) && std::fs::symlink_metadata(directory).is_ok() {
         let only = if origin.is_clone() { only } else { "--from only populates a new directory" };

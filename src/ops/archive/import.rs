@@ -288,31 +288,16 @@ fn populate(entry: &Entry, data: &Data, context: &mut Context) -> Result<()> {
     let Data::Directory(staged) = data else {
         return Ok(());
     };
-    // It may be registered, without its data.
-    let registered = context.store.change(|change| {
-        let registered = change.store().entry(&entry.name)?;
-        if !is_free(&change.store().layout().directory(entry.name.as_str()), entry) {
-            return Err(changed_meanwhile(&entry.name));
-        }
-        if registered.is_some() {
-            change.remove_entry(&entry.name);
-        }
-        Ok(registered)
-    })?;
+    if !is_free(&context.store.layout().directory(entry.name.as_str()), entry) {
+        return Err(changed_meanwhile(&entry.name));
+    }
+    // It may be registered, without its data. Then it stays as it is.
+    let registered = context.store.entry(&entry.name)?;
+    let origin = Origin::Unpacked(staged.name().to_owned(), registered.is_some());
+    let entry = registered.as_ref().unwrap_or(entry);
     // Owners and modes are those of the archive.
     let wants = Entry { chown: None, mode: None, ..entry.clone() };
-    let origin = Origin::Unpacked(staged.name().to_owned());
-    let Err(error) = populate::create(entry, &wants, &origin, context) else {
-        return Ok(());
-    };
-    // What was registered stays so: its image may be there.
-    if let Some(registered) = registered {
-        context.store.change(|change| match change.store().entry(&registered.name)? {
-            None => change.write_entry(&registered),
-            Some(_) => Ok(()),
-        })?;
-    }
-    Err(error)
+    populate::create(entry, &wants, &origin, context)
 }
 
 fn put(

@@ -112,7 +112,7 @@ pub(super) fn into_new(
     if let Some(place) = archive::place(entry, context).filter(|place| place.contains('/')) {
         return below(entry, &unpacked, &place, context);
     }
-    let origin = Origin::Unpacked(unpacked.name().to_owned());
+    let origin = Origin::Unpacked(unpacked.name().to_owned(), false);
     populate::create(entry, wants, &origin, context)
 }
 
