@@ -174,6 +174,7 @@ fn request(type_name: &str, typed: Option<&str>, arguments: &Arguments) -> Resul
     let text = |value: &Option<String>| given(value.as_deref()).map(str::to_owned);
     let connector = given(arguments.connector.as_deref());
     let request = NewEntry {
+        is_registered: false,
         place: typed.map(str::to_owned),
         driver: text(&arguments.driver),
         connector: connector.map(ConnectorName::parse).transpose()?,

@@ -95,7 +95,8 @@ fn make(
     if file.as_ref().is_some_and(StagedFile::is_new) {
         context.out.detail(&format!("Created {}", entry.shown_source()));
     }
-    let made = finish(&entry, request, &wanted, context);
+    let request = NewEntry { is_registered: before.is_some(), ..request.clone() };
+    let made = finish(&entry, &request, &wanted, context);
     if let Err(error) = made {
         roll_back(&entry, before.as_ref(), &wanted, file.as_ref(), context)?;
         return Err(error);

@@ -180,9 +180,9 @@ pub(crate) fn tell_kept(entry: &Entry, context: &mut Context) {
     ));
 }
 
-/// Attaches the file system of an entry that is new, or was restored.
-/// Fails where that fails; its directory is as any other then.
-pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
+/// Attaches the file system of an entry that is new, or was restored, or was registered before.
+/// Fails where that fails; the directory of a new one is as any other then.
+pub(crate) fn make(entry: &Entry, is_registered: bool, context: &mut Context) -> Result<()> {
     let Some(size) = size(entry) else {
         return Ok(());
     };
@@ -191,7 +191,9 @@ pub(crate) fn make(entry: &Entry, context: &mut Context) -> Result<()> {
     }
     context.out.flush()?;
     ask(entry, &["attach"], context).inspect_err(|_| {
-        let _ = ask(entry, &["detach"], context);
+        if !is_registered {
+            let _ = ask(entry, &["detach"], context);
+        }
     })?;
     context.out.detail(&format!("{} holds {size}", entry.shown_source()));
     Ok(())

@@ -126,6 +126,8 @@ pub(crate) struct Requirement {
 /// What was said about a new entry that not every type takes.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct NewEntry {
+    /// Whether it was registered before: where what is made for it fails, what it has stays, since containers may use it.
+    pub is_registered: bool,
     /// The path or the name behind the entry's name.
     pub place: Option<String>,
     pub driver: Option<String>,

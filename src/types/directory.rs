@@ -43,8 +43,8 @@ impl StorageType for Directory {
         )
     }
 
-    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
-        sized::make(entry, context)
+    fn create(&self, entry: &Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
+        sized::make(entry, request.is_registered, context)
     }
 
     fn check_property(&self, _entry: &Entry, _property: &str) -> Result<()> {

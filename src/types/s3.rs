@@ -102,7 +102,7 @@ impl StorageType for S3 {
         is_free(entry, Path::new(&path), context)
     }
 
-    fn create(&self, entry: &Entry, _request: &NewEntry, context: &mut Context) -> Result<()> {
+    fn create(&self, entry: &Entry, request: &NewEntry, context: &mut Context) -> Result<()> {
         let name = entry.name.as_str();
         keeping::start(name, context)?;
         let begin = Instant::now();
@@ -113,7 +113,10 @@ impl StorageType for S3 {
             // What the server refuses it will go on refusing.
             let reason = places(entry, context).and_then(|places| places.last_reason());
             if reason.is_some() || begin.elapsed() >= PATIENCE {
-                if let Err(error) = keeping::stop(name, context) {
+                // Below containers that run, it stays.
+                if !request.is_registered
+                    && let Err(error) = keeping::stop(name, context)
+                {
                     context.out.warn(&error.to_string());
                 }
                 refuse!(
