@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use crate::context::Context;
 use crate::domain::{Result, number_of};
 use crate::fs::{fuse, mount_points};
@@ -75,24 +77,35 @@ impl RuntimePaths {
         is_locked(&self.lock)
     }
 
-    /// How many files were written and not sent yet, and how many bytes they have, as rclone notes them.
+    /// How many files were written and not sent yet, and how many bytes they have, as rclone notes them. What cannot be read, or
+    /// says nothing of it, counts as not sent.
     pub(crate) fn unsent(&self) -> (usize, u64) {
         let mut directories = vec![self.cache.join("vfsMeta")];
         let (mut count, mut bytes) = (0, 0);
         while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(&directory).into_iter().flatten().flatten() {
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => directories.push(entry.path()),
-                    Ok(kind) if kind.is_file() => {
-                        let note = std::fs::read(entry.path()).unwrap_or_default();
-                        let note: serde_json::Value =
-                            serde_json::from_slice(&note).unwrap_or_default();
-                        if note["Dirty"] == true {
-                            count += 1;
-                            bytes += note["Size"].as_u64().unwrap_or_default();
+            let found = match std::fs::read_dir(&directory) {
+                Ok(found) => found,
+                Err(error) => {
+                    count += usize::from(!is_gone(&error));
+                    continue;
+                }
+            };
+            for entry in found {
+                let kind = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)));
+                match kind {
+                    Ok((path, kind)) if kind.is_dir() => directories.push(path),
+                    Ok((path, kind)) if kind.is_file() => match std::fs::read(path) {
+                        Ok(note) => {
+                            let note = serde_json::from_slice(&note).unwrap_or(Value::Null);
+                            if note["Dirty"] != false {
+                                count += 1;
+                                bytes += note["Size"].as_u64().unwrap_or_default();
+                            }
                         }
-                    }
-                    _ => {}
+                        Err(error) => count += usize::from(!is_gone(&error)),
+                    },
+                    Ok(_) => {}
+                    Err(error) => count += usize::from(!is_gone(&error)),
                 }
             }
         }
@@ -104,6 +117,11 @@ impl RuntimePaths {
         let reason = std::fs::read_to_string(&self.reason).ok()?;
         Some(reason.trim().to_owned()).filter(|reason| !reason.is_empty())
     }
+}
+
+/// Whether there is nothing any more: what was sent may be removed at any moment.
+fn is_gone(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
 }
 
 /// Whether what one sees at a path is a mount of a supervisor.
@@ -129,4 +147,33 @@ pub(crate) fn stop(name: &str, context: &Context) -> Result<()> {
 
 fn ask(words: &[&str], context: &Context) -> Result<()> {
     StorageRoot::of(context).as_root(HELPER, words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_read_counts_as_not_sent() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = root.path().join("data");
+        let places = RuntimePaths { cache, ..RuntimePaths::of(root.path(), "data") };
+        assert_eq!(places.unsent(), (0, 0));
+        let notes = places.cache.join("vfsMeta/remote/deep");
+        std::fs::create_dir_all(&notes).unwrap();
+        let note = |text: &str| std::fs::write(notes.join("note"), text).unwrap();
+        for (text, unsent) in [
+            (r#"{"Dirty":false,"Size":7}"#, (0, 0)),
+            (r#"{"Dirty":true,"Size":7}"#, (1, 7)),
+            (r#"{"Dirty":tr"#, (1, 0)),
+            ("", (1, 0)),
+            (r#"{"Size":7}"#, (1, 7)),
+        ] {
+            note(text);
+            assert_eq!(places.unsent(), unsent, "{text}");
+        }
+        std::fs::remove_dir_all(places.cache.join("vfsMeta")).unwrap();
+        std::fs::write(places.cache.join("vfsMeta"), "").unwrap();
+        assert_eq!(places.unsent(), (1, 0));
+    }
 }

@@ -82,7 +82,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     match word(words, 1) {
         "" => subject.start(context),
         "--again" => subject.again(context),
-        "--stop" => subject.stop(),
+        "--stop" => subject.stop(context),
         "--keep" => supervisor::run(&subject, &context.environment),
         other => Err(unknown(other)),
     }
@@ -115,15 +115,10 @@ impl Subject {
         }
     }
 
-    fn stop(&self) -> Result<()> {
-        refuse_if!(
-            !wait_until(SENDING, || supervisor::unsent(self) == 0),
-            "{} files that were written to storage entry \"{}\" were not sent to the server within {} s; they stay in {} until they are",
-            supervisor::unsent(self),
-            self.name,
-            SENDING.as_secs(),
-            self.places.cache.display()
-        );
+    fn stop(&self, context: &Context) -> Result<()> {
+        if !wait_until(SENDING, || supervisor::unsent(self) == 0) {
+            return Err(self.not_sent());
+        }
         if systemd::is_in_charge() {
             systemd::stop(&self.name)?;
         }
@@ -132,6 +127,11 @@ impl Subject {
         }
         if !wait_until(PATIENCE, || !self.places.is_kept()) {
             refuse!("the process that keeps it mounted does not end");
+        }
+        // Somebody may have written until it ended. Nobody can any more, and it is sent once it is mounted again.
+        if supervisor::unsent(self) > 0 {
+            self.start(context)?;
+            return Err(self.not_sent());
         }
         self.detach_all()?;
         tree::set_immutable(&self.storage, self.name.as_str(), false);
@@ -148,6 +148,16 @@ impl Subject {
         }
         let _ = fs::remove_file(&self.places.lock);
         Ok(())
+    }
+
+    fn not_sent(&self) -> Error {
+        refusal!(
+            "{} files that were written to storage entry \"{}\" were not sent to the server within {} s; they stay in {} until they are",
+            supervisor::unsent(self),
+            self.name,
+            SENDING.as_secs(),
+            self.places.cache.display()
+        )
     }
 
     /// The supervisor's process, where one is at work.
