@@ -3,6 +3,7 @@
 use std::fs::{self, File, FileTimes};
 use std::time::{Duration, SystemTime};
 
+use crate::harness::stubs;
 use crate::trash::{LATER, make_older};
 use crate::{Session, assert_transcript};
 
@@ -187,4 +188,25 @@ fn it_is_for_who_sees_every_app() {
     session.show_tree("lib/data/storage");
     session.fold_sizes();
     assert_transcript!(session);
+}
+
+#[test]
+fn what_was_changed_since_it_was_listed_stays() {
+    let session = Session::dokku(&["blog"]);
+    for name in ["first", "second"] {
+        session.prepare(&["storage:create", name]);
+    }
+    // Somebody changes the second one while the first is deleted, for which Docker is asked again.
+    let docker = r#"#!/bin/sh
+[ "$1" = ps ] || exit 0
+[ -e "$STUB_DIR/asked" ] || { touch "$STUB_DIR/asked"; exit 0; }
+file="$STUB_DIR/../lib/data/storage-registry/entries/second.json"
+grep -q labels "$file" || sed -i 's/^{/{"labels":{"kept":"yes"},/' "$file"
+"#;
+    stubs::script(&session.host.stubs().join("bin/docker"), docker);
+    let answer = session.call(&["storage:prune", "--yes"]).run();
+    let words = "entry second stays: storage entry \"second\" was changed meanwhile";
+    assert!(answer.status == 1 && answer.stderr.contains(words), "{answer:?}");
+    assert!(session.host.path("lib/data/storage/second").exists());
+    assert!(!session.host.path("lib/data/storage/first").exists());
 }

@@ -10,7 +10,7 @@ use crate::ops::prune::find::{deletes_volume, why_kept};
 use crate::ops::prune::{Fate, Unused, UnusedKind};
 use crate::ops::{Places, app_life, destroy, trash};
 use crate::storage::{EntryLock, Staged};
-use crate::store::Store;
+use crate::store::{Store, no_such_entry};
 
 pub(crate) fn one(unused: &Unused, context: &mut Context) -> Result<()> {
     match unused.kind {
@@ -23,13 +23,16 @@ pub(crate) fn one(unused: &Unused, context: &mut Context) -> Result<()> {
 }
 
 fn entry(unused: &Unused, context: &mut Context) -> Result<()> {
-    let entry = context.store.existing_entry(&unused.name)?;
-    let takes_data = unused.data != Fate::Stays || deletes_volume(&entry);
+    let Some(entry) = &unused.entry else {
+        return Err(no_such_entry(&unused.name));
+    };
+    context.store.must_be_unchanged(entry)?;
+    let takes_data = unused.data != Fate::Stays || deletes_volume(entry);
     if takes_data {
         must_be_unused(unused, context)?;
     }
-    let removal = destroy::plan(&entry, takes_data, None, context)?;
-    destroy::carry_out(&entry, &removal, false, context)?;
+    let removal = destroy::plan(entry, takes_data, None, context)?;
+    destroy::carry_out(entry, &removal, false, context)?;
     context.out.detail(&format!("Storage entry {} destroyed", entry.name));
     Ok(())
 }

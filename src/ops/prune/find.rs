@@ -108,6 +108,7 @@ impl Search<'_> {
     fn entry(&self, entry: &Entry, volumes: &BTreeMap<String, u64>) -> Unused {
         let mut unused = Unused {
             kind: UnusedKind::Entry,
+            entry: Some(entry.clone()),
             name: entry.name.to_string(),
             place: entry.shown_source().to_owned(),
             bytes: None,
@@ -160,6 +161,7 @@ impl Search<'_> {
             };
             let mut unused = Unused {
                 kind: UnusedKind::Directory,
+                entry: None,
                 name: name.into_owned(),
                 place: path.to_string_lossy().into_owned(),
                 bytes: None,
@@ -207,6 +209,7 @@ impl Search<'_> {
             volumes::used(&self.context.environment, true).into_iter().collect();
         let unused = |(name, made): (String, String)| Unused {
             kind: UnusedKind::Volume,
+            entry: None,
             bytes: sizes.get(&name).copied(),
             last_use: Moment::parse_rfc3339(&made)
                 .map(|when| LastUse { when, what: "volume made" }),
@@ -238,6 +241,7 @@ impl Search<'_> {
             let usage = StorageRoot::of(self.context).usage(Some(&name), &path);
             found.push(Unused {
                 kind: UnusedKind::Snapshot,
+                entry: None,
                 name: format!("{entry}@{snapshot}"),
                 bytes: usage.ok().flatten().map(|usage| usage.bytes),
                 last_use: written(&note, "taken").or_else(|| written(&path, "newest file")),
@@ -256,6 +260,7 @@ impl Search<'_> {
         let reason = "Dokku has no app at all, which it would not be for long; look at its directory of apps";
         let unused = |app: &AppName| Unused {
             kind: UnusedKind::App,
+            entry: None,
             name: app.to_string(),
             place: layout.app(app).to_string_lossy().into_owned(),
             bytes: Some(0),

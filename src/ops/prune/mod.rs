@@ -7,7 +7,7 @@ pub(crate) mod find;
 use serde::Serialize;
 
 use crate::domain::text::words;
-use crate::domain::{Moment, moment};
+use crate::domain::{Entry, Moment, moment};
 
 /// What kind of thing is not used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,6 +48,9 @@ pub(crate) struct LastUse {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Unused {
     pub(crate) kind: UnusedKind,
+    /// The entry as it was when it was listed, where it is one.
+    #[serde(skip)]
+    pub(crate) entry: Option<Entry>,
     pub(crate) name: String,
     /// The path, or the volume's name.
     pub(crate) place: String,
