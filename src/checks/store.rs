@@ -8,6 +8,7 @@ use crate::domain::{
     AppName, EntryName, Error, Finding, LEFT_OVER, Result, SNAPSHOT, Severity, of_directory_name,
     quoted,
 };
+use crate::ops::destroy::snapshots_first;
 use crate::ops::prune::find::Unreferred;
 use crate::storage::{Place, default_path};
 use crate::store::{Entries, Mounts, OptionMount};
@@ -159,10 +160,14 @@ pub(crate) fn unreferred(
         };
         let fate = match (storage_type.keeps_data(), entry.is_deleted_with_entry()) {
             (false, _) => "",
-            (true, true) => " (its data goes with it)",
-            (true, false) => " (its data stays)",
+            (true, true) => ", its data goes with it",
+            (true, false) => ", its data stays",
         };
-        let remedy = format!("dokku storage:destroy {name}{fate}");
+        let (notes, _) = context.store.snapshots_of(name)?;
+        let (sentence, remedy) = match snapshots_first(&notes) {
+            None => (sentence, format!("dokku storage:destroy {name}{fate}")),
+            Some((names, command)) => (format!("{sentence}; it has snapshots: {names}"), command),
+        };
         findings.push(Finding::new(code, Severity::Note, sentence, remedy).of_entry(name));
     }
     for path in unreferred.directories {

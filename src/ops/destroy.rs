@@ -1,7 +1,9 @@
 //! Destroying an entry: what goes with it, taken out of the registry in one step, then removed or put into the trash.
 
 use crate::context::Context;
-use crate::domain::{AppName, BackupNotes, Entry, EntryName, Error, Result, Source, Trashed};
+use crate::domain::{
+    AppName, BackupNotes, Entry, EntryName, Error, Result, Snapshot, Source, Trashed,
+};
 use crate::ops::{access, places, scheduler, trash};
 use crate::storage::{EntryLock, Place, Staged, sized};
 use crate::store::Store;
@@ -127,15 +129,20 @@ pub(crate) fn must_have_no_snapshots(name: &EntryName, store: &Store) -> Result<
     if let Some(problem) = problems.into_iter().next() {
         return Err(problem);
     }
-    let Some(first) = notes.first() else {
+    let Some((names, command)) = snapshots_first(&notes) else {
         return Ok(());
     };
-    let names: Vec<&str> = notes.iter().map(|note| note.name.as_str()).collect();
     Err(refusal!(
-        "storage entry \"{name}\" has snapshots: {}; destroy each of them first: dokku storage:snapshots:destroy {name} {}",
-        names.join(", "),
-        first.name
+        "storage entry \"{name}\" has snapshots: {names}; destroy each of them first: {command}"
     ))
+}
+
+/// The names of an entry's snapshots, and the command that destroys the first of them; none where it has none.
+pub(crate) fn snapshots_first(notes: &[Snapshot]) -> Option<(String, String)> {
+    let first = notes.first()?;
+    let names: Vec<&str> = notes.iter().map(|note| note.name.as_str()).collect();
+    let command = format!("dokku storage:snapshots:destroy {} {}", first.entry, first.name);
+    Some((names.join(", "), command))
 }
 
 /// The refusal that names the apps, as far as the caller may see them.

@@ -210,3 +210,21 @@ grep -q labels "$file" || sed -i 's/^{/{"labels":{"kept":"yes"},/' "$file"
     assert!(session.host.path("lib/data/storage/second").exists());
     assert!(!session.host.path("lib/data/storage/first").exists());
 }
+
+#[test]
+fn an_entry_with_snapshots_is_left_alone() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "idle"]);
+    session.prepare(&["storage:snapshots:create", "idle", "first"]);
+    let words = "dokku storage:snapshots:destroy idle first";
+    let answer = session.call(&["storage:prune", "--yes"]).run();
+    assert_eq!(answer.status, 0, "{answer:?}");
+    assert!(answer.stdout.contains("Left alone: entry idle, since"), "{answer:?}");
+    assert!(answer.stdout.contains(words), "{answer:?}");
+    let answer = session.call(&["storage:doctor"]).run();
+    assert!(answer.stdout.contains(&format!("-> {words}")), "{answer:?}");
+    let destroy: Vec<&str> = words.split(' ').skip(1).chain(["--force"]).collect();
+    session.prepare(&destroy);
+    let answer = session.call(&["storage:prune", "--yes"]).run();
+    assert!(answer.stdout.contains("Storage entry idle destroyed"), "{answer:?}");
+}

@@ -12,8 +12,8 @@ use crate::domain::{
 use crate::fs::RealPath;
 use crate::fs::real::RealPaths;
 use crate::fs::tree::Usage;
-use crate::ops::Places;
 use crate::ops::prune::{Fate, LastUse, Unused, UnusedKind};
+use crate::ops::{Places, destroy};
 use crate::render::progress;
 use crate::storage::{Place, StorageRoot, default_path};
 use crate::store::{Entries, Store};
@@ -102,7 +102,14 @@ impl Search<'_> {
     fn entries(&self) -> Vec<Unused> {
         let volumes = self.sizes();
         let entries = self.unreferred.entries.iter().filter(|entry| entry.is_docker_local());
-        entries.map(|entry| self.entry(entry, &volumes)).collect()
+        let entries = entries.map(|entry| {
+            let mut unused = self.entry(entry, &volumes);
+            let free = destroy::must_have_no_snapshots(&entry.name, &self.context.store);
+            unused.left_alone =
+                unused.left_alone.or_else(|| free.err().map(|error| error.to_string()));
+            unused
+        });
+        entries.collect()
     }
 
     fn entry(&self, entry: &Entry, volumes: &BTreeMap<String, u64>) -> Unused {
