@@ -98,6 +98,8 @@ pub(crate) fn remove(item: &Trashed, places: &Places, context: &mut Context) -> 
     let place = context.store.trashed_directory(&item.id);
     if let Some(entry) = &item.entry {
         sized::link(entry, &item.id.directory(), staged.name(), context)?;
+    } else if sized::has_image(item, context)? {
+        sized::link_trashed(item, staged.name(), context)?;
     }
     let store = &context.store;
     let is_ours = store.change(|change| {

@@ -34,6 +34,7 @@ struct Subject {
 ///   in the place of what NAME has, which is under the hidden name then; `limit HIDDEN SIZE` bounds a hidden subvolume.
 /// - `hold` makes the file system of NAME read-only, unless somebody writes there, and says so. At the line `close` it detaches
 ///   it, unless somebody uses it; where its input ends without that, it makes it writable again. `attach` undoes both.
+/// - `has OF` says `yes` where NAME, a hidden name of NAME's or something in the trash has an image.
 /// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size; `kept` says how many bytes the image
 ///   holds that it left.
 /// - `grow SIZE [--preallocate]`, `attach`, `detach` work on the image of NAME; `state` says why it cannot be attached, and what to do.
@@ -66,6 +67,11 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         }
         ["limit", hidden, size] => {
             subvolume::limit(&subject.storage, subject.hidden(hidden)?, ByteSize::parse(size)?)?;
+        }
+        ["has", of] => {
+            if !is_btrfs && subject.image(subject.known(of)?)?.size()?.is_some() {
+                context.out.line("yes");
+            }
         }
         ["kept", size] => {
             if !is_btrfs && subject.is_kept(ByteSize::parse(size)?)? {

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout};
 
 use crate::context::Context;
-use crate::domain::{ByteSize, Entry, Error, Problem, Result, Source, readable};
+use crate::domain::{
+    ByteSize, Entry, EntryName, Error, Problem, Result, Source, Trashed, readable,
+};
 use crate::fs::image::{LEAST, PROGRAMS};
 use crate::fs::{image, mount_points, space, subvolume};
 use crate::host::{is_root, process};
@@ -293,6 +295,24 @@ pub(crate) fn detach(entry: &Entry, context: &Context) -> Result<()> {
 /// hidden one, or that of something in the trash.
 pub(crate) fn link(entry: &Entry, from: &str, to: &str, context: &Context) -> Result<()> {
     ask_if_sized(entry, &["link", from, to], context)
+}
+
+/// Whether something in the trash of which no entry is known has an image: there is nothing in its directory then.
+pub(crate) fn has_image(item: &Trashed, context: &Context) -> Result<bool> {
+    let mut names =
+        std::fs::read_dir(context.store.trashed_directory(&item.id)).into_iter().flatten();
+    let can_be = item.entry.is_none() && EntryName::parse(item.name()).is_ok();
+    if !can_be || names.next().is_some() || !(context.environment.is_dokku() || is_root()) {
+        return Ok(false);
+    }
+    let words = [item.name(), "has", &item.id.directory()];
+    Ok(!StorageRoot::of(context).asked(HELPER, &words)?.is_empty())
+}
+
+/// Gives the image of something in the trash of which no entry is known a hidden name, under which it is removed.
+pub(crate) fn link_trashed(item: &Trashed, to: &str, context: &Context) -> Result<()> {
+    let words = [item.name(), "link", &item.id.directory(), to];
+    StorageRoot::of(context).as_root(HELPER, &words)
 }
 
 /// Ends the name of the image that is the entry's, where it has another.

@@ -25,6 +25,11 @@ impl Store {
         self.layout().directory(&id.directory())
     }
 
+    /// The note of something in the trash.
+    pub fn trash_note(&self, id: &TrashId) -> PathBuf {
+        path(self.layout(), id)
+    }
+
     /// What is in the trash under an id, or none. A directory whose note is gone or cannot be understood is there
     /// without an entry.
     pub fn trashed(&self, id: &TrashId) -> Result<Option<Trashed>> {

@@ -30,6 +30,9 @@ pub fn make_older(host: &Host, seconds: u64) {
     }
 }
 
+/// Where images are below the store of a test, which is all on one disk.
+const IMAGES: &str = "storage-images";
+
 /// A moment that lies in the year 2100: nothing destroyed then is over.
 pub const LATER: u64 = 4_102_444_800;
 
@@ -249,4 +252,24 @@ fn what_stays_in_the_trash_is_not_named_to_who_does_not_see_it() {
     let answer = answer.env("SSH_NAME", "another").run();
     assert!(answer.stderr.contains("something that you cannot see stays"), "{answer:?}");
     assert!(!answer.stderr.contains("secret"), "{answer:?}");
+}
+
+#[test]
+fn an_image_whose_note_is_damaged_is_not_restored_and_can_be_removed() {
+    if !is_root() {
+        return crate::harness::say("skipped: only root looks at images");
+    }
+    let session = Session::dokku(&["blog"]);
+    let id = format!("sized-{LATER}-1");
+    session.host.make_directory(&format!("lib/data/storage/.trash-{id}"));
+    session.host.write(&format!("{NOTES}/{id}.json"), "{");
+    let image = format!("lib/{IMAGES}/.trash-{id}.img");
+    session.host.write(&image, "data");
+    let answer = session.call(&["storage:trash:restore", "sized"]).run();
+    let words = format!("the note of {id} cannot be read, and its data is in an image");
+    assert!(answer.status == 1 && answer.stderr.contains(&words), "{answer:?}");
+    assert!(session.host.path(&image).exists());
+    session.prepare(&["storage:trash:empty", &id, "--force"]);
+    assert!(!session.host.path(&image).exists());
+    assert!(!session.host.path(&format!("lib/data/storage/.trash-{id}")).exists());
 }

@@ -28,6 +28,13 @@ pub(crate) fn restore(
     let Some(item) = found.pop() else {
         return Err(Error::Status(0));
     };
+    refuse_if!(
+        sized::has_image(&item, context)?,
+        "the note of {} cannot be read, and its data is in an image, which nothing but the note says the size of; repair {}, or remove it for good: dokku storage:trash:empty {}",
+        item.id,
+        context.store.trash_note(&item.id).display(),
+        item.id
+    );
     let wanted = wanted(&item, new_name, context)?;
     if let Some(Source::Path(path)) = wanted.entry.as_ref().and_then(|e| e.host_path.as_ref()) {
         let own = wanted.entry.as_ref().map(|entry| &entry.name);
