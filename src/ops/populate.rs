@@ -224,6 +224,8 @@ pub(crate) fn create(
     context: &mut Context,
 ) -> Result<()> {
     clear_staged(context);
+    // A new store has no storage root yet.
+    root::make(context.store.layout().storage(), context)?;
     let copied = match origin {
         Origin::StorageRoot { entry: copied, .. } => copied.as_str(),
         _ => entry.name.as_str(),

@@ -172,7 +172,7 @@ mod tests {
             note(text);
             assert_eq!(places.unsent(), unsent, "{text}");
         }
-        std::fs::remove_dir_all(places.cache.join("vfsMeta")).unwrap();
+        std::fs::rename(places.cache.join("vfsMeta"), root.path().join("before")).unwrap();
         std::fs::write(places.cache.join("vfsMeta"), "").unwrap();
         assert_eq!(places.unsent(), (1, 0));
     }
