@@ -182,7 +182,7 @@ fn it_is_for_who_sees_every_app() {
     session.prepare(&["storage:create", "idle"]);
     session.host.make_directory("lib/plugins/enabled/acl");
     let acl = session.host.path("lib/plugins/enabled/acl/user-auth-app");
-    crate::harness::stubs::script(&acl, "#!/bin/sh\n");
+    stubs::script(&acl, "#!/bin/sh\n");
     session.host.answer("user-auth-app", "blog\n");
     session.run(&["storage:prune", "--yes"]);
     session.show_tree("lib/data/storage");
