@@ -137,11 +137,12 @@ pub(crate) fn must_have_no_snapshots(name: &EntryName, store: &Store) -> Result<
     ))
 }
 
-/// The names of an entry's snapshots, and the command that destroys the first of them; none where it has none.
+/// The names of an entry's snapshots in their order, and the command that destroys the first of them; none where it has none.
 pub(crate) fn snapshots_first(notes: &[Snapshot]) -> Option<(String, String)> {
-    let first = notes.first()?;
-    let names: Vec<&str> = notes.iter().map(|note| note.name.as_str()).collect();
-    let command = format!("dokku storage:snapshots:destroy {} {}", first.entry, first.name);
+    let entry = &notes.first()?.entry;
+    let mut names: Vec<&str> = notes.iter().map(|note| note.name.as_str()).collect();
+    names.sort_unstable();
+    let command = format!("dokku storage:snapshots:destroy {entry} {}", names[0]);
     Some((names.join(", "), command))
 }
 
