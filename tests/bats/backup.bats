@@ -217,3 +217,21 @@ fill() {
   assert_has "$APP-sized"
   [ -f "$IMAGES/$APP-sized.img" ] || fail "the image is gone"
 }
+
+@test "what is registered stays as it is where only its data is missing" {
+  dokku storage:create "$APP-sized" --size 16M >/dev/null
+  dokku storage:mount "$APP" "$APP-sized" --container-dir /sized >/dev/null
+  echo kept >"$ROOT/$APP-sized/file"
+  run export_app
+  assert_success
+  dokku storage:set "$APP-sized" scope "$APP" >/dev/null
+  umount "$ROOT/$APP-sized"
+  chattr -i "$ROOT/$APP-sized"
+  rmdir "$ROOT/$APP-sized"
+  rm "$IMAGES/$APP-sized.img"
+  run trigger backup-app-import "$APP" "$OUT"
+  assert_success
+  [ "$(cat "$ROOT/$APP-sized/file")" = kept ]
+  run dokku storage:info "$APP-sized" --format json
+  [ "$(jq -r '.scope[0]' <<<"$output")" = "$APP" ] || fail "$output"
+}

@@ -189,6 +189,10 @@ keeper_of() { pgrep -f "mount-storage $NAME --keep"; }
   assert_has " --mount type=bind,source=$ROOT/.refused/$NAME,target=/films"
   run_apart dokku storage:wait "$NAME" --timeout 1
   assert_refused
+  # Whoever creates it again, as tools do, takes nothing from the containers that run.
+  run create
+  [ "$status" -ne 0 ]
+  [ -n "$(keeper_of)" ] || fail "nobody keeps it mounted any more"
   run touch "$ROOT/$NAME/below"
   [ "$status" -ne 0 ]
   # moto keeps everything in memory: what was there is gone with it.
