@@ -384,3 +384,23 @@ fn a_backup_is_imported_by_who_sees_every_app() {
     session.prepare(&["storage:list-entries"]);
     assert!(!session.host.path("lib/data/storage-registry/entries/mine.json").exists());
 }
+
+#[test]
+fn a_backup_of_everything_has_what_the_caller_reaches() {
+    let session = host(&["alpha", "beta"]);
+    session.prepare(&["storage:create", "secret"]);
+    session.prepare(&["storage:mount", "alpha", "secret", "--container-dir", "/x"]);
+    session.prepare(&["storage:create", "mine"]);
+    session.prepare(&["storage:mount", "beta", "mine", "--container-dir", "/x"]);
+    let exported = |directory: &str| {
+        session.host.make_directory(directory);
+        session.prepare(&["backup-global-export", &format!("{{ROOT}}/{directory}")]);
+        let is_there = |name: &str| {
+            session.host.path(&format!("{directory}/data/storage-entries/{name}.json")).exists()
+        };
+        [is_there("secret"), is_there("mine")]
+    };
+    assert_eq!(exported("all"), [true, true]);
+    limit(&session, "beta\n");
+    assert_eq!(exported("some"), [false, true]);
+}
