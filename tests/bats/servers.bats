@@ -294,7 +294,7 @@ up() {
   connector comma cifs 'a,uid=0'
   connector none cifs
   rm "$CONNECTORS/none.secret"
-  refuses 'dokku storage:connectors:create NAME --type cifs makes one' cifs --option share=m
+  refuses 'to create one: dokku storage:connectors:create NAME --type cifs --server SERVER --username USERNAME' cifs --option share=m
   refuses 'connector "nobody" does not exist' cifs --connector nobody --option share=m
   refuses 'connector "bucket" is of type s3, and type cifs needs one of type cifs' cifs --connector bucket --option share=m
   refuses 'has a comma in it' cifs --connector comma --option share=m
