@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::Value;
 
 use crate::Session;
-use crate::harness::{Answer, stubs};
+use crate::harness::stubs;
+use crate::schedules::{is_refused, run};
 
 /// A host with these apps, an entry `data`, and a destination.
 fn host(apps: &[&str]) -> Session {
@@ -16,18 +17,6 @@ fn host(apps: &[&str]) -> Session {
     let create = ["storage:connectors:create", "disk", "--type", "local", "--path"];
     session.prepare(&[&create[..], &["{ROOT}/backups"]].concat());
     session
-}
-
-fn run(session: &Session, line: &str) -> Answer {
-    let words: Vec<&str> = line.split(' ').collect();
-    let answer = session.call(&words).run();
-    crate::schemas::check(&words, &answer);
-    answer
-}
-
-fn is_refused(session: &Session, line: &str, why: &str) {
-    let answer = run(session, line);
-    assert!(answer.status != 0 && answer.stderr.contains(why), "{line}: {answer:?}");
 }
 
 fn schedule_file(subject: &str) -> String {

@@ -24,14 +24,14 @@ fn connector(session: &Session, name: &str, more: &[&str]) {
     session.prepare(&[&create[..], more].concat());
 }
 
-fn run(session: &Session, line: &str) -> Answer {
+pub fn run(session: &Session, line: &str) -> Answer {
     let words: Vec<&str> = line.split(' ').collect();
     let answer = session.call(&words).run();
     crate::schemas::check(&words, &answer);
     answer
 }
 
-fn is_refused(session: &Session, line: &str, why: &str) {
+pub fn is_refused(session: &Session, line: &str, why: &str) {
     let answer = run(session, line);
     assert!(answer.status != 0 && answer.stderr.contains(why), "{line}: {answer:?}");
 }
