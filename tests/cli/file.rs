@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use crate::harness::{as_root, stubs};
+use crate::harness::{Running, as_root, say, stubs};
 use crate::{Session, assert_transcript};
 
 const CREATE: [&str; 4] = ["storage:create", "conf", "--type", "file"];
@@ -307,4 +307,26 @@ fn without_dokku() {
     session.show_file("stub/docker-calls");
     assert_eq!(mode_of(&session.host.path("store/data/storage/conf")), 0o644);
     assert_transcript!(session);
+}
+
+#[test]
+fn new_content_takes_no_access_control_list_away() {
+    let session = host();
+    session.prepare(&[&CREATE[..], &["--from", "{ROOT}/srv/one.conf", "--mode", "0600"]].concat());
+    let file = session.host.path(STORED);
+    let setfacl = |words: &[&str]| {
+        let mut command = session.host.program("setfacl");
+        command.args(words).arg(&file);
+        Running::start(command, "setfacl").finish().status
+    };
+    if setfacl(&["-m", "u:4321:r"]) != 0 {
+        return say("SKIPPED, NOT TESTED: setfacl does not work here");
+    }
+    let set = ["storage:set", "conf", "content", "{ROOT}/srv/two.conf"];
+    let answer = session.call(&set).run();
+    assert!(answer.status == 1 && answer.stderr.contains("setfacl -b"), "{answer:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "one = 1\n");
+    assert_eq!(setfacl(&["-b"]), 0);
+    session.prepare(&set);
+    assert_eq!(fs::read_to_string(&file).unwrap(), "two = 2\n");
 }
