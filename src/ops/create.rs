@@ -121,8 +121,7 @@ fn judge_source(entry: &mut Entry, context: &Context) -> Result<()> {
         Source::Path(_) => judge::source(source, Some(&entry.name), None, context).map(drop),
         // The options are those that were given, or those of the volume that is there.
         Source::Volume(_) => {
-            judge::volume(source, &entry.volume_target(), Some(&entry.name), None, context)?;
-            judge::must_not_be_others_by_docker(source, context)
+            judge::volume(source, &entry.volume_target(), Some(&entry.name), None, context)
         }
     }
 }

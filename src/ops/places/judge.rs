@@ -38,7 +38,6 @@ pub(crate) fn source(
         Source::Path(path) => {
             let real = resolved(path.as_str(), context)?;
             paths(source, &[(path.to_string(), real)], own, app, context)?;
-            must_not_be_others_by_docker(source, context)?;
             Ok(None)
         }
         Source::Volume(name) => {
@@ -57,15 +56,14 @@ pub(crate) fn source(
             };
             let target = found.as_ref().map(Volume::target).unwrap_or_default();
             volume(source, &target, own, app, context)?;
-            must_not_be_others_by_docker(source, context)?;
             Ok(found.filter(|_| target.has_options))
         }
     }
 }
 
 /// Refuses a caller who does not see every app what others have in their containers, or in a Compose project or stack that is down.
-pub(crate) fn must_not_be_others_by_docker(source: &Source, context: &Context) -> Result<()> {
-    if !apps::are_restricted(&context.environment) || access::sees_every_app(context)? {
+fn must_not_be_others_by_docker(source: &Source, context: &Context) -> Result<()> {
+    if access::sees_every_app(context)? {
         return Ok(());
     }
     let seen = apps::all(&context.environment, &context.store)?;
@@ -78,7 +76,8 @@ pub(crate) fn must_not_be_others_by_docker(source: &Source, context: &Context) -
             return Ok(());
         }
     }
-    let Some(having) = Places::of_this_host(context)?.containers_at(source) else {
+    let places = Places::of_this_host(context)?;
+    let Some(having) = places.containers_at(source) else {
         refuse!(
             "Docker does not say who has {:?} now; start it and run the command again",
             source.as_str()
@@ -89,14 +88,8 @@ pub(crate) fn must_not_be_others_by_docker(source: &Source, context: &Context) -
         let is_nobodys = container.app.is_empty() && is_registered;
         !is_nobodys && !seen.iter().any(|app| app.as_str() == container.app)
     };
-    let is_of_project = || match source {
-        Source::Volume(name) if !is_registered => {
-            let found = volumes::find(&context.environment, name.as_str());
-            matches!(found, Found::Here(found) if found.is_of_project())
-        }
-        _ => false,
-    };
-    if is_of_project() || having.iter().any(is_others) {
+    let is_of_project = !is_registered && places.is_of_project(source);
+    if is_of_project || having.iter().any(is_others) {
         return Err(in_use_by_others(source.as_str()));
     }
     Ok(())
@@ -421,7 +414,7 @@ fn paths(
             return Err(out_of_scope(source.as_str(), &entry, context));
         }
     }
-    Ok(())
+    if is_restricted { must_not_be_others_by_docker(source, context) } else { Ok(()) }
 }
 
 /// Whether paths lead to what an entry has, or to what holds it.

@@ -415,6 +415,15 @@ impl Places {
         )
     }
 
+    /// Whether it is a Docker volume that Compose or a stack made.
+    pub(crate) fn is_of_project(&self, place: &Source) -> bool {
+        let Source::Volume(name) = place else {
+            return false;
+        };
+        let mut volumes = self.volumes().iter();
+        volumes.any(|listed| listed.name == name.as_str() && listed.volume.is_of_project())
+    }
+
     fn uses_by_volumes(&self, target: &Target) -> Vec<Use> {
         let is_it = |listed: &&Listed| {
             let of_volume = listed.target();
