@@ -301,7 +301,7 @@ impl Program {
 }
 
 /// Programs that this one runs, and the packages of Debian that bring them.
-const PACKAGES: [(&str, &str); 14] = [
+const PACKAGES: [(&str, &str); 16] = [
     ("btrfs", "btrfs-progs"),
     ("curl", "curl"),
     ("docker", "docker.io"),
@@ -312,7 +312,9 @@ const PACKAGES: [(&str, &str); 14] = [
     ("rclone", "rclone"),
     ("resize2fs", "e2fsprogs"),
     ("restic", "restic"),
+    ("sftp", "openssh-client"),
     ("ssh", "openssh-client"),
+    ("ssh-keygen", "openssh-client"),
     ("ssh-keyscan", "openssh-client"),
     ("sudo", "sudo"),
     ("tar", "tar"),
@@ -322,6 +324,15 @@ const PACKAGES: [(&str, &str); 14] = [
 pub(crate) fn installing(program: &str) -> Option<String> {
     let (_, package) = PACKAGES.iter().find(|(name, _)| *name == program)?;
     Some(format!("install it (on Debian: apt-get install {package})"))
+}
+
+/// The refusal where a program is not on this host.
+pub(crate) fn not_here(program: &str) -> Error {
+    let refused = refusal!("{program} is not here");
+    match installing(program) {
+        Some(remedy) => refused.hint(remedy),
+        None => refused,
+    }
 }
 
 fn is_missing(program: &OsStr) -> bool {

@@ -4,7 +4,7 @@ pub(crate) mod listing;
 
 use std::path::{Path, PathBuf};
 
-use super::process::{Answer, Program};
+use super::process::{self, Answer, Program};
 use crate::domain::{Connector, Error, Result, Secret};
 
 pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
@@ -12,16 +12,14 @@ pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 /// What the remote is called in a configuration.
 pub(crate) const REMOTE: &str = "store";
 
-pub(crate) const REMEDY: &str = "install it (on Debian: apt-get install rclone)";
-
 pub(crate) fn program() -> Result<PathBuf> {
-    installed("rclone", REMEDY)
+    installed("rclone")
 }
 
 /// A program of this host, in whose place nobody's search path can put another.
-pub(super) fn installed(name: &str, remedy: &str) -> Result<PathBuf> {
+pub(super) fn installed(name: &str) -> Result<PathBuf> {
     let mut places = PATH.split(':').map(|directory| Path::new(directory).join(name));
-    places.find(|place| place.is_file()).ok_or_else(|| refusal!("{name} is not here; {remedy}"))
+    places.find(|place| place.is_file()).ok_or_else(|| process::not_here(name))
 }
 
 pub(crate) fn configuration(connector: &Connector, secret: Option<&Secret>) -> Result<String> {

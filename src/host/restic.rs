@@ -168,7 +168,7 @@ impl Repository {
 
     /// A call of restic.
     pub(crate) fn call(&self, words: &[&str]) -> Result<Program> {
-        let program = installed("restic", REMEDY)?;
+        let program = installed("restic")?;
         let mut line = Vec::new();
         if find(SETPRIV).is_some() {
             line.extend([SETPRIV, "--pdeathsig", "TERM", "--"].map(str::to_owned));

@@ -30,9 +30,7 @@ fn run(name: &str, words: &[&str], input: &str) -> Result<Option<Answer>> {
 
 /// One of OpenSSH's programs, with nothing of the caller's environment.
 fn program(name: &str, words: &[&str]) -> Result<Program> {
-    let program = process::find(name).ok_or_else(|| {
-        refusal!("{name} is not here; install it (on Debian: apt-get install openssh-client)")
-    })?;
+    let program = process::find(name).ok_or_else(|| process::not_here(name))?;
     let variables = [("PATH", PATH), ("HOME", "/nonexistent"), ("LC_ALL", "C")];
     let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
     Ok(Program::new(program, words).alone(&environment).called(name))

@@ -12,7 +12,7 @@ use crate::domain::bucket::{check_bucket, check_prefix};
 use crate::domain::docker_args;
 use crate::domain::{Attachment, ByteSize, Entry, Problem, Result, Source, VolumeOptions};
 use crate::fs::{fuse, mount_points};
-use crate::host::{Environment, is_root, rclone};
+use crate::host::{Environment, is_root, process, rclone};
 use crate::storage::{Place, RuntimePaths, keeping, root};
 use crate::types::{
     Abilities, Choice, Description, NewEntry, Reach, Removal, Requirement, StorageType,
@@ -66,7 +66,7 @@ impl StorageType for S3 {
             Requirement {
                 what: "rclone".to_owned(),
                 is_here: rclone::program().is_ok(),
-                remedy: rclone::REMEDY.to_owned(),
+                remedy: process::installing("rclone").unwrap_or_default(),
             },
             Requirement {
                 what: "FUSE in this host's kernel".to_owned(),

@@ -28,9 +28,8 @@ pub(crate) fn fetcher(owner: Option<(u32, u32)>) -> Option<(u32, u32)> {
 /// A program's path, with what brings it where it is not on this host.
 fn program(wanting: &str, name: &str) -> Result<PathBuf> {
     process::find(name).ok_or_else(|| {
-        refusal!(
-            "{wanting} needs {name}, which is not here; install it (on Debian: apt-get install {name})"
-        )
+        let refused = refusal!("{wanting} needs {name}, which is not here");
+        refused.hint(process::installing(name).unwrap_or_default())
     })
 }
 

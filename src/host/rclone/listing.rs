@@ -42,7 +42,7 @@ impl fmt::Debug for Remote {
 impl Remote {
     /// What a connector leads to: a bucket or a share, with a directory in it; all there are where the path is empty.
     pub(crate) fn of(connector: &Connector, secret: Option<&Secret>, path: &str) -> Result<Self> {
-        refuse_if!(process::find(PROGRAM).is_none(), "rclone is not here; {}", super::REMEDY);
+        process::find(PROGRAM).ok_or_else(|| process::not_here(PROGRAM))?;
         check_path(path)?;
         match connector.protocol() {
             Some(Protocol::ObjectStore) => Ok(Self::s3(connector, secret, path)),
@@ -140,7 +140,7 @@ pub(crate) fn list_with(
     remote: &str,
     ids: Option<(u32, u32)>,
 ) -> Result<Vec<String>> {
-    refuse_if!(process::find(PROGRAM).is_none(), "rclone is not here; {}", super::REMEDY);
+    process::find(PROGRAM).ok_or_else(|| process::not_here(PROGRAM))?;
     let words: Vec<&str> =
         BRIEFLY.into_iter().chain(["lsf", "--max-depth=1", "--", remote]).collect();
     let environment = super::environment(configuration, &[]);
