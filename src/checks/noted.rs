@@ -1,16 +1,16 @@
-//! Whether what entries note of their directories and files is so: a command that was cut off can have noted an owner or a mode
-//! that it did not set any more.
+//! Whether what entries note of their directories and files is so: a command that was cut off can have noted an owner, a mode or
+//! a size that it did not set any more.
 
 use std::cell::OnceCell;
 use std::os::unix::fs::MetadataExt;
 
 use crate::context::Context;
 use crate::docker::{self, IdMap};
-use crate::domain::{Attachment, Entry, Finding, Severity};
-use crate::storage::{Place, default_path};
+use crate::domain::{Attachment, ByteSize, Entry, Finding, Severity};
+use crate::storage::{Place, default_path, sized};
 use crate::types;
 
-/// The directories and files of the storage root that have another owner or mode than their entries note.
+/// The directories and files of the storage root that have another owner, mode or size than their entries note.
 pub(crate) fn findings(entries: &[Entry], context: &Context) -> Vec<Finding> {
     let map = OnceCell::new();
     let map = || *map.get_or_init(|| docker::id_map(&context.environment).unwrap_or(IdMap::SAME));
@@ -19,7 +19,8 @@ pub(crate) fn findings(entries: &[Entry], context: &Context) -> Vec<Finding> {
         let source = entry.shown_source();
         let is_ours = matches!(types::of(entry).place(), Place::Directory | Place::File)
             && source == default_path(context, entry.name.as_str());
-        let notes_something = entry.chown.is_some() || entry.mode.is_some();
+        let less = sized::holds_less(entry);
+        let notes_something = entry.chown.is_some() || entry.mode.is_some() || less.is_some();
         if !is_ours || !notes_something || types::of(entry).problem(entry, context).is_some() {
             continue;
         }
@@ -35,6 +36,9 @@ pub(crate) fn findings(entries: &[Entry], context: &Context) -> Vec<Finding> {
             let finding = Finding::new("unlike-noted", Severity::Note, sentence, remedy);
             findings.push(finding.of_entry(&entry.name).at(source));
         };
+        if let Some(less) = less {
+            differs("size", entry.option("size"), ByteSize::of(less).to_string());
+        }
         let owner = entry.chown.as_ref();
         if let Some((owner, (uid, gid))) = owner.and_then(|o| Some((o, o.container_ids()?)))
             && (found.uid(), found.gid()) != (uid + map().uid, gid + map().gid)

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::context::row::Row;
 use crate::domain::{Entry, Result};
 use crate::ops::access;
-use crate::ops::update::update;
+use crate::ops::update::{Follow, update};
 use crate::render::Format;
 
 /// Which of an entry's two maps is meant.
@@ -71,7 +71,7 @@ pub(crate) fn set(words: &[String], context: &mut Context) -> Result<()> {
         }
         Ok(())
     };
-    update(entry.name.as_str(), change, None, context)
+    update(entry.name.as_str(), change, Follow::default(), context)
 }
 
 pub(crate) fn report(words: &[String], context: &mut Context) -> Result<()> {

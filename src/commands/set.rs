@@ -3,7 +3,7 @@
 use super::arguments::{self, Args, no_more_than, pairs};
 use crate::context::Context;
 use crate::domain::{Entry, Mode, Ownership, Result, Scope, hooks, is_of};
-use crate::ops::update::update;
+use crate::ops::update::{Follow, update};
 use crate::ops::{Places, access, apps, content};
 use crate::storage::{EntryLock, Place, root, sized};
 use crate::types;
@@ -131,16 +131,15 @@ impl Changes {
         Ok(())
     }
 
-    /// Grows a directory with a size, which is noted in the entry afterwards: where this is cut off in between,
-    /// the same command once more finishes it.
-    fn resize(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+    /// Whether the entry is to hold another size; refuses one that it cannot have.
+    fn resize(&self, entry: &Entry, context: &Context) -> Result<bool> {
         let size = self.properties.iter().find(|(name, _)| name == SIZE);
         match size {
             Some((_, value)) if types::of(entry).must_be_mounted(entry) => {
-                let size = sized::parse(value)?;
-                types::of(entry).resize(entry, size, context)
+                types::of(entry).may_resize(entry, sized::parse(value)?, context)?;
+                Ok(true)
             }
-            _ => Ok(()),
+            _ => Ok(false),
         }
     }
 
@@ -229,7 +228,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         // Where links and volumes lead is not asked under the lock.
         Places::with_volumes(context)?.must_be_in_scope_of(&planned)?;
     }
-    changes.resize(&entry, context)?;
+    let resize = changes.resize(&entry, context)?;
     // Commands run in containers of the apps that who sets them sees.
     let apps = if planned.backup == entry.backup {
         None
@@ -244,7 +243,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
         Ok(())
     };
-    update(entry.name.as_str(), change, wanted.as_ref(), context)?;
+    update(entry.name.as_str(), change, Follow { directory: wanted.as_ref(), resize }, context)?;
     drop(lock);
     context.out.headline(&format!("Storage entry {} updated", entry.name));
     Ok(())

@@ -56,6 +56,11 @@ impl ByteSize {
         self.0
     }
 
+    /// Whether it is more than that by a block at least: less is rounding.
+    pub fn exceeds(self, bytes: u64) -> bool {
+        self.0 >= bytes.saturating_add(BLOCK)
+    }
+
     /// The same in whole blocks of a file system: rounded up.
     pub fn in_blocks(self) -> Self {
         Self(self.0.checked_next_multiple_of(BLOCK).unwrap_or(self.0))

@@ -12,8 +12,8 @@
 //! compared with what we have open. An image is made under another name and renamed when its file system is whole.
 //! The loop device goes with its last mount. Root makes the file system before the first mount; the owner and mode
 //! of its top are the entry's. Before an image is attached that no loop device has, `e2fsck -p` replays the journal
-//! and checks what did not end cleanly; what it cannot repair is not attached. Growing is `set_len`,
-//! `losetup --set-capacity`, `resize2fs`, then the entry; cut off in between, the same command finishes it. An image
+//! and checks what did not end cleanly; what it cannot repair is not attached. Growing is the entry, `set_len`,
+//! `losetup --set-capacity`, then `resize2fs`; cut off in between, the next attach finishes it. An image
 //! is never made shorter than the file system in it says. Where root may not resize what is mounted, it is detached
 //! for that, if nothing uses it.
 //!
@@ -101,6 +101,9 @@ const LETTING_GO: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The programs that make and resize images.
 pub(crate) const PROGRAMS: [&str; 3] = ["mkfs.ext4", "resize2fs", "losetup"];
+
+/// What `/sys/block/DEVICE/size` counts in, in bytes.
+const SECTOR: u64 = 512;
 
 /// What is between what is wrong and what to do.
 const AND: &str = "; ";
@@ -200,6 +203,12 @@ impl Image {
         file.sync_all().map_err(Error::system("write", &self.shown))
     }
 
+    /// Whether the file system in it, which is attached at a place, is smaller than that.
+    pub(crate) fn holds_less_than(&self, size: ByteSize, target: &Path) -> Result<bool> {
+        let file = self.open_own()?;
+        Ok(file_system_size(&file, target).is_ok_and(|present| size.exceeds(present)))
+    }
+
     /// Grows it. What it holds stays, and containers that use it go on. One that cannot grow is as large as before.
     pub(crate) fn grow(
         &self,
@@ -224,7 +233,7 @@ impl Image {
         });
         if grown.is_err() && before < size.bytes() {
             // The file system may have grown all the same, or by another command since.
-            let needed = superblock::size(&file).unwrap_or(u64::MAX);
+            let needed = file_system_size(&file, &target).unwrap_or(u64::MAX);
             if needed <= before {
                 let _ = file.set_len(before);
                 if let Some(device) = attached_at(&target) {
@@ -400,6 +409,22 @@ impl Image {
 pub(crate) fn attached_at(target: &Path) -> Option<String> {
     let point = mount_points::at(target).pop()?;
     point.source.starts_with("/dev/loop").then_some(point.source)
+}
+
+/// The size of the file system in an image, which may be attached at a place: what was changed of it last is seen by its device.
+fn file_system_size(image: &File, target: &Path) -> io::Result<u64> {
+    match attached_at(target) {
+        Some(device) => superblock::size(&File::open(device)?),
+        None => superblock::size(image),
+    }
+}
+
+/// The size of the loop device that is mounted at a place, in bytes: what the file system there can hold at most.
+pub(crate) fn attached_size(target: &Path) -> Option<u64> {
+    let device = attached_at(target)?;
+    let name = device.strip_prefix("/dev/")?;
+    let sectors = std::fs::read_to_string(Path::new("/sys/block").join(name).join("size")).ok()?;
+    sectors.trim().parse::<u64>().ok()?.checked_mul(SECTOR)
 }
 
 /// Whether something still uses a loop device after its mount was taken away, once it had the time to let go of it.

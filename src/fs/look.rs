@@ -64,11 +64,6 @@ impl Looked {
         Ok(Self { kind, uid, gid, mode, acl: acl(path) })
     }
 
-    /// Whether there is an access control list, so that the mode alone does not say who may do what.
-    pub(crate) fn has_acl(&self) -> bool {
-        !self.acl.is_empty()
-    }
-
     /// Whether a user with these groups, who is not root, has these bits (4 to read, 2 to write, 1 to enter).
     pub(crate) fn grants(&self, wanted: u32, uid: u32, groups: &[u32]) -> bool {
         let has = |bits: u32| bits & wanted == wanted;

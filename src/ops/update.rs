@@ -9,12 +9,22 @@ use crate::domain::{Entry, Error, Result};
 use crate::ops::{Places, scheduler};
 use crate::storage::DirectorySpec;
 use crate::store::no_such_entry;
+use crate::types;
 
-/// Changes an entry under the lock, then its directory or the cluster; puts the entry back where these refuse.
+/// What is to follow a change of an entry, besides what the cluster is told.
+#[derive(Default, Clone, Copy)]
+pub(crate) struct Follow<'a> {
+    /// The owner and the mode of its directory or file.
+    pub directory: Option<&'a DirectorySpec>,
+    /// How much it holds.
+    pub resize: bool,
+}
+
+/// Changes an entry under the lock, then what is behind it and the cluster; puts the entry back where these refuse.
 pub(crate) fn update(
     name: &str,
     change: impl Fn(&mut Entry) -> Result<()>,
-    wanted: Option<&DirectorySpec>,
+    wanted: Follow<'_>,
     context: &mut Context,
 ) -> Result<()> {
     let (before, after) = context.store.change(|transaction| {
@@ -27,7 +37,7 @@ pub(crate) fn update(
         if after.exclusive && !before.exclusive {
             transaction.store().refuse_several(&after)?;
         }
-        if let Some(wanted) = wanted {
+        if let Some(wanted) = wanted.directory {
             wanted.prepare(&after, transaction);
         }
         if after != before {
@@ -80,8 +90,11 @@ fn take_out(now: &mut Value, before: &Value, after: &Value) {
     }
 }
 
-fn follow(entry: &Entry, wanted: Option<&DirectorySpec>, context: &mut Context) -> Result<()> {
-    if let Some(wanted) = wanted {
+fn follow(entry: &Entry, wanted: Follow<'_>, context: &mut Context) -> Result<()> {
+    if wanted.resize {
+        types::of(entry).resize(entry, context)?;
+    }
+    if let Some(wanted) = wanted.directory {
         if wanted.missing().is_some() {
             context.out.detail(&format!("Created {}", entry.shown_source()));
         }

@@ -91,7 +91,8 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> Result<()> {
 }
 
 /// `copy-storage-dir --pack NAME`, which writes an archive of a hidden directory to standard output; `--unpack NAME`, which makes a
-/// hidden directory with what an archive on standard input has; `--move HIDDEN NAME/PART`, which puts one in its place within
+/// hidden directory with what an archive on standard input has; `--attributes NAME HIDDEN`, which gives a hidden file those of another;
+/// `--move HIDDEN NAME/PART`, which puts one in its place within
 /// another; or `FROM TO [--into]`: copies a directory, a part of one (`NAME/PART`), a file or a snapshot, with owners, modes, times, links and holes, to
 /// one that is not there yet, or with `--into` a directory into an empty, hidden one, and says as JSON what was copied: null
 /// where there is not enough room in it.
@@ -102,6 +103,7 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     }
     match how {
         "--move" => return move_below(&words[1..], context),
+        "--attributes" => return take_after(&words[1..], context),
         "--graft" => return graft(&words[1..], context),
         "--to-volume" => return fill_volume(&words[1..], context),
         _ => {}
@@ -143,6 +145,14 @@ fn move_below(words: &[String], context: &mut Context) -> Result<()> {
     let root = root::storage(context)?;
     let _work = root::store(context)?.work_beside(&from)?;
     tree::move_below(&root, &from, place)
+}
+
+fn take_after(words: &[String], context: &mut Context) -> Result<()> {
+    let (from, to) = (name(words, 0, "copy")?, hidden(words, 1)?);
+    no_more_than(words, 2)?;
+    let root = root::storage(context)?;
+    let _work = root::store(context)?.work_beside(to)?;
+    tree::take_after(&root, &from, to)
 }
 
 fn graft(words: &[String], context: &mut Context) -> Result<()> {

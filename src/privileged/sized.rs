@@ -299,6 +299,20 @@ impl Subject {
         if systemd::is_in_charge() {
             systemd::attach_at_boot(&self.name)?;
         }
+        self.finish_growing(&image)
+    }
+
+    /// Has an image that was attached hold what is noted of its entry, where growing was cut off. Where it cannot, what it has can be
+    /// used all the same, and `storage:doctor` tells of it.
+    fn finish_growing(&self, image: &Image) -> Result<()> {
+        let Some(entry) = self.store.entry(&self.name)? else {
+            return Ok(());
+        };
+        if let Some(size) = sized::size(&entry)
+            && image.holds_less_than(size, &self.target())?
+        {
+            let _ = self.grow(size, sized::is_preallocated(&entry));
+        }
         Ok(())
     }
 

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::domain::{Entry, Error, Mode, Result};
-use crate::fs::look::Looked;
 use crate::fs::tree::FILE_MODES;
 use crate::storage::{Ids, Staged, StorageRoot, root};
 use crate::store::{Change, Rights, files, is_absent};
@@ -118,12 +117,12 @@ impl StagedFile {
                 staged.make(bytes, mode_of(entry), ids, context)?;
             }
             Some(found) if staged.holds(&found, bytes, context)? => {}
-            // The new file has the mode alone, which lets in others where a list says who may read.
-            Some(_) if Looked::at(&staged.path).is_ok_and(|looked| looked.has_acl()) => refuse!(
-                "{path} has an access control list, which new content does not keep; take it away first: setfacl -b {path}",
-                path = staged.path.display()
-            ),
-            Some(found) => staged.make(bytes, found.mode, Some(found.ids), context)?,
+            Some(found) => {
+                staged.make(bytes, found.mode, Some(found.ids), context)?;
+                if let Some(hidden) = &staged.hidden {
+                    StorageRoot::of(context).take_after(&staged.name, hidden.name())?;
+                }
+            }
         }
         Ok(staged)
     }

@@ -219,6 +219,17 @@ impl<'a> StorageRoot<'a> {
         self.helper("chown-storage-dir", &[name, &ids.to_string(), "--make", part]).map(drop)
     }
 
+    /// Gives the hidden file `to` of the storage root the extended attributes and the ACL of its file `from`.
+    pub(crate) fn take_after(self, from: &str, to: &str) -> Result<()> {
+        if !tree::has_attributes(&self.layout.directory(from)) {
+            return Ok(());
+        }
+        if !self.needs_sudo() {
+            return tree::take_after(&self.storage()?, from, to);
+        }
+        self.helper("copy-storage-dir", &["--attributes", from, to]).map(drop)
+    }
+
     /// Sets the mode of the directory or the file `name` of the storage root.
     pub(crate) fn set_mode(self, name: &str, mode: &Mode) -> Result<()> {
         let path = self.layout.directory(name);

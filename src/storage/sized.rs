@@ -201,20 +201,37 @@ pub(crate) fn make(entry: &Entry, is_registered: bool, context: &mut Context) ->
     Ok(())
 }
 
-/// Has an entry hold more; the entry itself is changed by the caller.
-/// For a size that is smaller than it is, or that the disk does not have; with the helper's own words otherwise.
-pub(crate) fn grow(entry: &Entry, wanted: ByteSize, context: &mut Context) -> Result<()> {
-    let now = size(entry).map_or(0, ByteSize::bytes);
+/// How much less than its size an entry holds, in bytes, where growing was cut off and it is attached.
+pub(crate) fn holds_less(entry: &Entry) -> Option<u64> {
+    let present = image::attached_size(Path::new(entry.shown_source()))?;
+    size(entry)?.exceeds(present).then_some(present)
+}
+
+/// Refuses a size that is smaller than an entry holds, or that the disk does not have.
+pub(crate) fn may_grow(entry: &Entry, wanted: ByteSize, context: &Context) -> Result<()> {
+    let now = holds_less(entry).or_else(|| size(entry).map(ByteSize::bytes)).unwrap_or(0);
     refuse_if!(wanted.bytes() < now, "{}", cannot_shrink(entry, ByteSize::of(now), wanted));
-    must_fit(wanted.bytes() - now, context)?;
+    must_fit(wanted.bytes() - now, context)
+}
+
+/// Has an entry hold its size, which is noted before: where this is cut off, the next attach goes on with it.
+pub(crate) fn grow(entry: &Entry, context: &Context) -> Result<()> {
     attach(entry, context)?;
-    ask_for(wanted, entry, &["grow"], context)
+    match size(entry) {
+        Some(size) => ask_for(size, entry, &["grow"], context),
+        None => Ok(()),
+    }
+}
+
+/// Whether all of an entry's bytes are to be reserved at once.
+pub(crate) fn is_preallocated(entry: &Entry) -> bool {
+    entry.option("preallocate") == "true"
 }
 
 /// Asks for so many bytes, all of them at once where that is the entry's wish.
 fn ask_for(size: ByteSize, entry: &Entry, words: &[&str], context: &Context) -> Result<()> {
     let bytes = size.bytes().to_string();
-    let at_once = (entry.option("preallocate") == "true").then_some("--preallocate");
+    let at_once = is_preallocated(entry).then_some("--preallocate");
     let words = [words, &[&*bytes], at_once.as_slice()].concat();
     ask(entry, &words, context)
 }

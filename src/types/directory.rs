@@ -55,8 +55,12 @@ impl StorageType for Directory {
         sized::size(entry).is_some()
     }
 
-    fn resize(&self, entry: &Entry, size: ByteSize, context: &mut Context) -> Result<()> {
-        sized::grow(entry, size, context)
+    fn may_resize(&self, entry: &Entry, size: ByteSize, context: &Context) -> Result<()> {
+        sized::may_grow(entry, size, context)
+    }
+
+    fn resize(&self, entry: &Entry, context: &Context) -> Result<()> {
+        sized::grow(entry, context)
     }
 
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {

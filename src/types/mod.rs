@@ -117,13 +117,18 @@ pub(crate) trait StorageType: Sync {
         self.place() == Place::MountPoint
     }
 
-    /// Grows the entry, before the new size is noted in it.
-    fn resize(&self, entry: &Entry, size: ByteSize, context: &mut Context) -> Result<()> {
+    /// Refuses a size that the entry cannot have, before that is noted.
+    fn may_resize(&self, entry: &Entry, size: ByteSize, context: &Context) -> Result<()> {
         Err(refusal!(
             "type {} has no size that could be changed; create storage entry \"{}\" anew",
             self.description().name,
             entry.name
         ))
+    }
+
+    /// Has the entry hold the size that is noted in it.
+    fn resize(&self, entry: &Entry, context: &Context) -> Result<()> {
+        Ok(())
     }
 
     /// Whether what is written stays, rather than going with the container.

@@ -237,6 +237,47 @@ END
   done
 }
 
+@test "growing that is cut off is told of, and finished by the next attach or the same command" {
+  limit() { df --output=size -k "$ROOT/$DATA" | tail -n 1 | tr -d ' '; }
+  # cut SIZE: ends the command and its helper where the size is noted and nothing has grown yet.
+  cut_off() {
+    cat >"$SHADOW/losetup" <<END
+#!/bin/sh
+# of dokku-storage's tests
+[ "\$1" != --set-capacity ] || { pkill -9 -f "storage:set $DATA size"; kill -9 "\$PPID"; exit 1; }
+exec $(PATH=/usr/sbin:/sbin:/usr/bin type -P losetup) "\$@"
+END
+    chmod +x "$SHADOW/losetup"
+    dokku storage:set "$DATA" size "$1" >/dev/null 2>&1 || true
+    restore_programs
+  }
+  dokku storage:create "$DATA" --size 16M
+  cut_off 32M
+  assert_equal "32M" "$(dokku storage:info "$DATA" --format json | jq -r .options.size)"
+  [ "$(limit)" -lt 16384 ]
+  run dokku storage:doctor
+  assert_has "\"$DATA\" notes size 32M, and $ROOT/$DATA has 16M"
+  assert_has "dokku storage:set $DATA size 32M"
+  # The host starts again.
+  umount "$ROOT/$DATA"
+  dokku storage:wait "$DATA" --timeout 20
+  [ "$(limit)" -gt 16384 ]
+  run dokku storage:doctor
+  assert_has_not "notes size"
+  cut_off 48M
+  [ "$(limit)" -lt 32768 ]
+  # What it has can be noted again.
+  run_apart dokku storage:set "$DATA" size 31M
+  assert_refused
+  assert_stderr_has "cannot shrink from 32M to 31M"
+  dokku storage:set "$DATA" size 32M
+  cut_off 48M
+  dokku storage:set "$DATA" size 48M
+  [ "$(limit)" -gt 32768 ]
+  run dokku storage:doctor
+  assert_has_not "notes size"
+}
+
 @test "what a restore replaced is kept where nobody says whether it was replaced" {
   dokku storage:create "$DATA" --size 16M
   echo first >"$ROOT/$DATA/file"

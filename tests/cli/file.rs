@@ -310,23 +310,26 @@ fn without_dokku() {
 }
 
 #[test]
-fn new_content_takes_no_access_control_list_away() {
+fn new_content_keeps_attributes_and_access_control_list() {
     let session = host();
     session.prepare(&[&CREATE[..], &["--from", "{ROOT}/srv/one.conf", "--mode", "0600"]].concat());
     let file = session.host.path(STORED);
-    let setfacl = |words: &[&str]| {
-        let mut command = session.host.program("setfacl");
+    let call = |program: &str, words: &[&str]| {
+        let mut command = session.host.program(program);
         command.args(words).arg(&file);
-        Running::start(command, "setfacl").finish().status
+        Running::start(command, program).finish()
     };
-    if setfacl(&["-m", "u:4321:r"]) != 0 {
+    if call("setfacl", &["-m", "u:4321:r"]).status != 0 {
         return say("SKIPPED, NOT TESTED: setfacl does not work here");
     }
-    let set = ["storage:set", "conf", "content", "{ROOT}/srv/two.conf"];
-    let answer = session.call(&set).run();
-    assert!(answer.status == 1 && answer.stderr.contains("setfacl -b"), "{answer:?}");
-    assert_eq!(fs::read_to_string(&file).unwrap(), "one = 1\n");
-    assert_eq!(setfacl(&["-b"]), 0);
-    session.prepare(&set);
+    assert_eq!(call("setfattr", &["-n", "user.mine", "-v", "yes"]).status, 0);
+    let lists = || {
+        let words = ["--only-values", "-n", "user.mine"];
+        call("getfacl", &["-cpn"]).stdout + &call("getfattr", &words).stdout
+    };
+    let before = lists();
+    assert!(before.contains("user:4321:r--") && before.ends_with("yes"), "{before}");
+    session.prepare(&["storage:set", "conf", "content", "{ROOT}/srv/two.conf"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), "two = 2\n");
+    assert_eq!(lists(), before);
 }

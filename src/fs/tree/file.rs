@@ -11,7 +11,7 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, chmodat, chownat,
-    fstat, fsync, openat, renameat_with, statat, syncfs, unlinkat,
+    fstat, fsync, llistxattr_query, openat, renameat_with, statat, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -52,6 +52,27 @@ pub(crate) fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
     chmodat(CWD, opened, Mode::from_raw_mode(mode), AtFlags::empty())
         .and_then(|()| flush(&file, &root_fd))
         .map_err(Error::system("change the mode of", path))
+}
+
+/// Gives the file `to` the extended attributes and the ACL of the file `from`, both directly below `root`.
+/// Fails where one of them cannot be kept.
+pub(crate) fn take_after(root: &Path, from: &str, to: &str) -> Result<()> {
+    let (_, source) = enter_file(root, from, READING)?;
+    let (root_fd, target) = enter_file(root, to, READING)?;
+    let lost = copy::copy_attributes(&source, &target)
+        .and_then(|lost| flush(&target, &root_fd).map(|()| lost).map_err(io::Error::from))
+        .map_err(Error::system("copy the attributes of", root.join(from)))?;
+    refuse_if!(
+        lost > 0,
+        "{} has extended attributes that a new file cannot have",
+        root.join(from).display()
+    );
+    Ok(())
+}
+
+/// Whether the file at a path has extended attributes or an ACL, as far as they can be seen.
+pub(crate) fn has_attributes(path: &Path) -> bool {
+    llistxattr_query(path).is_ok_and(|length| length > 0)
 }
 
 /// What was answered holds after a power cut too. The descriptor reads nothing, and so cannot be flushed itself; with a file

@@ -12,7 +12,7 @@ use crate::domain::{Error, Result};
 use crate::fs::tree::walk::{Met, Visitor, walk};
 use crate::fs::tree::{BENEATH, Closed, DIRECTORY, open_below};
 
-const CAPABILITIES: &str = "security.capability";
+pub(super) const CAPABILITIES: &str = "security.capability";
 
 /// Takes such rights from what is called `name` in a directory that nobody else can enter, and returns of how many names.
 pub(crate) fn make_harmless(around: &Closed, name: &str) -> Result<u64> {

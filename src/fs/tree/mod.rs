@@ -37,7 +37,9 @@ pub(crate) use copy::Copied;
 pub(crate) use duplicate::{
     copy_into, copy_out, duplicate, duplicate_within, take_in, take_within,
 };
-pub(crate) use file::{FILE_MODES, is_file, own_file, read_file, set_file_mode};
+pub(crate) use file::{
+    FILE_MODES, has_attributes, is_file, own_file, read_file, set_file_mode, take_after,
+};
 pub(crate) use harmless::make_harmless;
 pub(crate) use own::{Depth, own};
 pub(crate) use remove::remove;

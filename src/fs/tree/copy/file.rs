@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::domain::Made;
 use crate::fs::tree::copy::{Copied, Owners};
+use crate::fs::tree::harmless::CAPABILITIES;
 
 /// How much is read at once where blocks cannot be shared, in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -234,6 +235,22 @@ pub(in crate::fs::tree) fn copy_file(
     // Holes take nothing.
     let bytes = length.min(u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
     Ok(Copied { files: 1, bytes, lost, made, ..Copied::default() })
+}
+
+/// Gives a file the extended attributes and the ACL of another. What its content was trusted with is not among them: as
+/// where the kernel has a file written, its capabilities go. Returns how many could not be kept.
+pub(in crate::fs::tree) fn copy_attributes(source: &OwnedFd, target: &OwnedFd) -> io::Result<u64> {
+    let get = |name: &[u8], value: &mut [u8]| {
+        if name == CAPABILITIES.as_bytes() {
+            return Err(Errno::NODATA);
+        }
+        fgetxattr(source, name, value)
+    };
+    Buffers::default().attributes(
+        |names| flistxattr(source, names),
+        get,
+        |name, value| fsetxattr(target, name, value, XattrFlags::empty()),
+    )
 }
 
 /// Takes the ACLs away that a new directory has from the directory it was made in.

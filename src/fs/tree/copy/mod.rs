@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::Made;
 use crate::fs::tree::copy::file::{Buffers, Shared};
-pub(super) use crate::fs::tree::copy::file::{copy_file, times};
+pub(super) use crate::fs::tree::copy::file::{copy_attributes, copy_file, times};
 use crate::fs::tree::copy::links::Links;
 use crate::fs::tree::descent::{Directory, identity};
 use crate::fs::tree::walk::{At, Met, Visitor, walk};
