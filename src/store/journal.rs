@@ -121,6 +121,26 @@ impl Step {
         }
     }
 
+    /// Carries out a step that its writer may have carried out already. What has the name of something that was moved is
+    /// somebody else's then, such as the directory that Docker makes for a container that starts: it stays.
+    fn apply_again(&self) -> Result<()> {
+        let applied = self.apply();
+        match (self, &applied) {
+            (
+                Self::Move { from, to } | Self::Discard { target: from, aside: to },
+                Err(Error::System { cause, .. }),
+            ) if is_taken(cause) && is_there(from) && is_there(to) => Ok(()),
+            (Self::Replace { target, next, .. }, Err(Error::System { cause, .. }))
+                if is_taken(cause) && is_there(next) =>
+            {
+                // Only where nothing is in it.
+                fs::remove_dir(target).map_err(Error::system("replace", target))?;
+                self.apply()
+            }
+            _ => applied,
+        }
+    }
+
     /// Takes the step back, so that all is as it was prepared, and could be carried out once more. Nothing is
     /// written: it works on a full disk, too.
     pub(super) fn roll_back(&self) -> Result<()> {
@@ -211,6 +231,12 @@ impl Step {
         }
         paths
     }
+}
+
+/// Whether a name could not be given because something of another kind, or that is not empty, has it.
+fn is_taken(error: &io::Error) -> bool {
+    use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory};
+    matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | IsADirectory | NotADirectory)
 }
 
 fn is_there(path: &Path) -> bool {
@@ -411,7 +437,7 @@ fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
     let steps: Vec<&Step> =
         steps.iter().filter(|step| step.paths().iter().all(|path| is_below(path, roots))).collect();
     for step in &steps {
-        step.apply()?;
+        step.apply_again()?;
     }
     let left = steps.iter().flat_map(|step| step.passing()).filter(|path| !discard(path)).count();
     flush_directories(steps.iter().flat_map(|step| step.directories()))?;
@@ -563,6 +589,41 @@ mod tests {
                 if is_taken_back { step.roll_back() } else { step.apply() }.unwrap();
                 assert_eq!(seen(root.path()), *wanted, "from {from:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_docker_makes_in_the_place_of_what_was_moved_is_in_no_changes_way() {
+        for is_file in [false, true] {
+            let root = tempfile::tempdir().unwrap();
+            let path = |name: &str| root.path().join(name);
+            let make = |name: &str| {
+                if is_file {
+                    return fs::write(path(name), name).unwrap();
+                }
+                fs::create_dir(path(name)).unwrap();
+                fs::write(path(name).join("file"), name).unwrap();
+            };
+            let content = |name: &str| {
+                fs::read_to_string(if is_file { path(name) } else { path(name).join("file") })
+            };
+            make("moved");
+            fs::create_dir(path("from")).unwrap();
+            make("next");
+            make("aside");
+            fs::create_dir(path("target")).unwrap();
+            let steps = [
+                Step::Move { from: path("from"), to: path("moved") },
+                Step::Replace { target: path("target"), next: path("next"), aside: path("aside") },
+            ];
+            finish(&steps, &[root.path().to_owned()]).unwrap();
+            assert_eq!(content("moved").unwrap(), "moved");
+            assert!(fs::read_dir(path("from")).unwrap().next().is_none());
+            assert_eq!(
+                (content("target").unwrap(), content("aside").unwrap()),
+                ("next".to_owned(), "aside".to_owned())
+            );
+            assert!(!is_there(&path("next")));
         }
     }
 }
