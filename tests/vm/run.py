@@ -63,7 +63,9 @@ def booted(tally):
     if memory.exists() and disk.exists() and kind.exists():
         return disk, memory, kind.read_text()
     tries = [("kvm", KVM_SECONDS)] if os.access("/dev/kvm", os.W_OK) else []
-    for accelerator, seconds in [*tries, ("tcg", 600)]:
+    # An emulated kernel can panic while it boots: once more, then.
+    tries += [("tcg", 600)] * 2
+    for number, (accelerator, seconds) in enumerate(tries):
         print(f"-----> Booting the machine ({accelerator})", flush=True)
         machine = Machine(CACHE, WORK, overlay(disk, CACHE / "disk.img"), accelerator)
         started = time.monotonic()
@@ -77,7 +79,7 @@ def booted(tally):
         except Failed as error:
             machine.kill()
             memory.unlink(missing_ok=True)
-            if accelerator == "tcg":
+            if number == len(tries) - 1:
                 raise
             print(f"       not with {accelerator}: {str(error).splitlines()[0]}", flush=True)
     raise Failed("no accelerator")
