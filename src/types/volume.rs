@@ -11,6 +11,7 @@ use crate::domain::{
 };
 use crate::fs::look::FileKind;
 use crate::fs::missing_target;
+use crate::host::process;
 use crate::storage::{StorageRoot, root};
 use crate::types::{Abilities, Description, NewEntry, Removal, StorageType};
 
@@ -125,6 +126,9 @@ fn driver(entry: &Entry) -> &str {
 
 /// The refusal where Docker has to be asked and does not answer.
 pub(crate) fn no_answer() -> Error {
+    if process::find("docker").is_none() {
+        return process::not_here("docker");
+    }
     refusal!("Docker does not answer; start it and run the command again")
 }
 
