@@ -118,8 +118,12 @@ def main():
             name in mine or put(name, "data", name, tree(ROOT / name))
         elif name not in copies:
             strays.append(f"data/{name}")
+    in_trash = {(IMAGES / name).stat().st_ino for name in listing(IMAGES) if name.startswith(".trash-")}
     for name in listing(IMAGES):
         if not name.startswith("."):
+            # With a name of the trash it is what is there, whatever else it is called: whoever needs this name ends it.
+            if name.removesuffix(".img") not in mine and (IMAGES / name).stat().st_ino in in_trash:
+                continue
             put(name, "images", name, describe(IMAGES / name).split()[:3])
         elif name.removesuffix(".img") not in copies:
             strays.append(f"images/{name}")
