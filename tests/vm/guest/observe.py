@@ -61,6 +61,7 @@ def tree(top):
     seen = {".": describe(top)}
     if top.is_dir() and not top.is_symlink():
         for directory, directories, files in os.walk(top):
+            directories[:] = [name for name in directories if not name.endswith(".tmp")]
             for name in directories + files:
                 path = Path(directory, name)
                 if name != "lost+found" and not name.endswith(".tmp"):
