@@ -19,7 +19,7 @@ use crate::docker::populating;
 use crate::docker::populating::StagedVolume;
 use crate::domain::{
     AppName, Attachment, AutoVolume, ContainerPath, Entry, EntryName, Error, Phase, Phases,
-    ProcessType, Result, Source,
+    ProcessType, Result, Source, as_typed,
 };
 use crate::host::environment;
 use crate::ops::access;
@@ -53,6 +53,7 @@ struct Own {
 impl Declared {
     /// The volume at a path, where nothing is mounted there.
     fn of(app: &AppName, path: &str, covered: &Covered, context: &Context) -> Result<Option<Self>> {
+        as_typed("container path", path)?;
         let path = ContainerPath::parse(path)?;
         path.must_start()?;
         let Some(phases) = covered.free_phases(&path) else {

@@ -5,24 +5,34 @@ use crate::checks::{
 };
 use crate::context::Context;
 use crate::docker::{Container, containers};
-use crate::domain::{AppName, EntryName, Finding, Phase, Result};
+use crate::domain::{AppName, EntryName, Finding, Phase, Result, Severity};
 use crate::ops::report::{every_app, visible};
-use crate::ops::{apps, needs};
+use crate::ops::{access, needs};
 use crate::store::{EntryCache, Mounts};
+
+/// The containers that run, and what there is to say where Docker does not say which.
+pub(crate) fn everywhere(context: &Context) -> (Vec<Container>, Option<Finding>) {
+    if let Ok(running) = containers::all_for_certain(&context.environment) {
+        return (running, None);
+    }
+    let sentence = "Docker does not answer, so containers and volumes were not looked at";
+    let remedy = "ask again once docker ps works";
+    (Vec::new(), Some(Finding::new("docker-silent", Severity::Person, sentence, remedy)))
+}
 
 /// What is wrong with every app that the caller may see, and with the store.
 pub(crate) fn everything(context: &Context) -> Result<Vec<Finding>> {
-    let everywhere = containers::all(&context.environment);
+    let (everywhere, silent) = everywhere(context);
     let (entries, all) = context.store.read_consistently(|store| {
         let entries = store.entries()?;
         let all = every_app(store, &mut EntryCache::of(&entries))?;
         Ok((entries, all))
     })?;
-    let mut findings = Vec::new();
+    let mut findings = Vec::from_iter(silent);
     for (app, mounts) in visible(&all, context)? {
         findings.extend(of_app(app, mounts, &everywhere, context)?);
     }
-    if !apps::are_restricted(&context.environment) {
+    if !access::hides_problems(context)? {
         findings.extend(store::unreferred(&entries, &all, context)?);
         findings.extend(noted::findings(&entries.entries, context));
         let is_mounted = |name: &EntryName| {

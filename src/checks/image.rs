@@ -1,6 +1,7 @@
 //! Whether the mounts fit the image: files where it has files, and a user who can write.
 
 use std::cell::{OnceCell, RefCell};
+use std::path::Path;
 
 use super::sources;
 use crate::context::Context;
@@ -10,6 +11,7 @@ use crate::domain::{
     AppName, Attachment, Content, Finding, ImageFacts, Phase, ProcessType, RunsAs, Severity,
     Source, User, quoted,
 };
+use crate::fs::image::is_read_only;
 use crate::fs::look::{FileKind, Looked};
 use crate::storage::Place;
 use crate::store::{Mounted, OptionsFile};
@@ -195,7 +197,16 @@ impl<'a> AppImage<'a> {
         // A volume of the image's own is as the image wants it.
         let is_own = entry.auto_volume.as_ref().is_some_and(|volume| volume.path == *path);
         let must_write = is_directory && !attachment.is_readonly() && !is_own;
-        if must_write && let Some(unable) = self.unable_to(0o3, &looked, attachment) {
+        if must_write && is_read_only(Path::new(&source)) {
+            let sentence = format!(
+                "{app} mounts {source} at {path}, and the file system it is on is read-only"
+            );
+            let source = quoted(&source);
+            let remedy = format!(
+                "look why: findmnt -T {source}; where the app only reads there, mount it with --volume-readonly"
+            );
+            findings.push(about(Finding::new("not-writable", Severity::Stops, sentence, remedy)));
+        } else if must_write && let Some(unable) = self.unable_to(0o3, &looked, attachment) {
             let sentence = cannot("write", &unable);
             let Unable { uid, gid, .. } = unable;
             let remedy = if name.is_legacy() {

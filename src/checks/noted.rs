@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use crate::context::Context;
 use crate::docker::{self, IdMap};
-use crate::domain::{Attachment, ByteSize, Entry, Finding, Severity};
+use crate::domain::{Attachment, Entry, Finding, Severity};
 use crate::storage::{Place, default_path, sized};
 use crate::types;
 
@@ -19,36 +19,39 @@ pub(crate) fn findings(entries: &[Entry], context: &Context) -> Vec<Finding> {
         let source = entry.shown_source();
         let is_ours = matches!(types::of(entry).place(), Place::Directory | Place::File)
             && source == default_path(context, entry.name.as_str());
-        let less = sized::holds_less(entry);
-        let notes_something = entry.chown.is_some() || entry.mode.is_some() || less.is_some();
+        let notes_something =
+            entry.chown.is_some() || entry.mode.is_some() || sized::size(entry).is_some();
         if !is_ours || !notes_something || types::of(entry).problem(entry, context).is_some() {
             continue;
         }
         let Ok(found) = std::fs::symlink_metadata(source) else {
             continue;
         };
-        let mut differs = |property: &str, noted: &str, has: String| {
+        let mut differs = |property: &str, noted: &str, has: String, wanted: &str| {
             let sentence = format!(
                 "storage entry \"{}\" notes {property} {noted}, and {source} has {has}",
                 entry.name
             );
-            let remedy = format!("dokku storage:set {} {property} {noted}", entry.name);
+            let remedy = format!("dokku storage:set {} {property} {wanted}", entry.name);
             let finding = Finding::new("unlike-noted", Severity::Note, sentence, remedy);
             findings.push(finding.of_entry(&entry.name).at(source));
         };
-        if let Some(less) = less {
-            differs("size", entry.option("size"), ByteSize::of(less).to_string());
+        if let (Some(size), Some(holds)) = (sized::size(entry), sized::holds_other(entry, context))
+        {
+            let noted = size.to_string();
+            differs("size", &noted, holds.to_string(), &size.max(holds).to_string());
         }
         let owner = entry.chown.as_ref();
         if let Some((owner, (uid, gid))) = owner.and_then(|o| Some((o, o.container_ids()?)))
             && (found.uid(), found.gid()) != (uid + map().uid, gid + map().gid)
             && !is_set_by_deploys(entry, context)
         {
-            differs("chown", owner.as_str(), format!("{}:{}", found.uid(), found.gid()));
+            let has = format!("{}:{}", found.uid(), found.gid());
+            differs("chown", owner.as_str(), has, owner.as_str());
         }
         let mode = found.mode() & 0o7777;
         if let Some(noted) = entry.mode.as_ref().filter(|noted| noted.bits() != mode) {
-            differs("mode", noted.as_str(), format!("{mode:04o}"));
+            differs("mode", noted.as_str(), format!("{mode:04o}"), noted.as_str());
         }
     }
     findings

@@ -297,7 +297,7 @@ fn warn_of_full(app: &AppName, deployed: &[&Mounted], context: &mut Context) {
     }
 }
 
-fn stop_for(findings: &[Finding]) -> Result<()> {
+pub(crate) fn stop_for(findings: &[Finding]) -> Result<()> {
     if findings.is_empty() {
         return Ok(());
     }

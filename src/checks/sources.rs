@@ -12,7 +12,7 @@ use crate::domain::{
 use crate::fs::look::{FileKind, Looked};
 use crate::fs::{missing_target, overlap};
 use crate::host::environment;
-use crate::ops::{judge, scheduler};
+use crate::ops::{access, judge, scheduler};
 use crate::storage::{StorageRoot, default_path};
 use crate::store::{Mounted, Mounts, OptionMount, OptionsFile};
 use crate::{docker, types};
@@ -133,7 +133,8 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
             }
             // A directory cannot be made where a link leads to nothing.
             let target = missing_target(path).map(|target| target.to_string_lossy().into_owned());
-            let missing = target.unwrap_or_else(|| source.clone());
+            let missing = target.filter(|_| access::shows_targets(context));
+            let missing = missing.unwrap_or_else(|| source.clone());
             let direct = path.parent() == Some(context.store.layout().storage());
             let remedy = match path.file_name().and_then(|name| name.to_str()) {
                 _ if missing != source => {

@@ -3,7 +3,6 @@
 use super::arguments::{self, Shown};
 use crate::checks::{backups, doctor, noted, places};
 use crate::context::Context;
-use crate::docker::containers;
 use crate::domain::{Error, Finding, Result, Severity};
 use crate::ops::access;
 use crate::ops::report::loaded;
@@ -15,7 +14,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let mut findings = Vec::new();
     // It may be the name of an entry too.
     if let Some(name) = arguments.app {
-        let everywhere = containers::all(&context.environment);
+        let (everywhere, silent) = doctor::everywhere(context);
+        findings.extend(silent);
         let app = name.existing(context);
         let entry = access::entry(&name.0, context);
         if entry.is_err() || app.is_ok() {

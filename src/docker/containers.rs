@@ -112,11 +112,6 @@ pub(crate) fn running(environment: &Environment, app: &AppName) -> Vec<Container
     listed(environment, Some(&format!("{APP_LABEL}={app}")), false).unwrap_or_default()
 }
 
-/// The running containers of every app; none where Docker does not answer.
-pub(crate) fn all(environment: &Environment) -> Vec<Container> {
-    listed(environment, Some(APP_LABEL), false).unwrap_or_default()
-}
-
 /// The running containers of every app, where what is not seen would be a mistake.
 pub(crate) fn all_for_certain(environment: &Environment) -> Result<Vec<Container>> {
     listed(environment, Some(APP_LABEL), false).ok_or_else(|| {

@@ -102,9 +102,6 @@ const LETTING_GO: std::time::Duration = std::time::Duration::from_secs(2);
 /// The programs that make and resize images.
 pub(crate) const PROGRAMS: [&str; 3] = ["mkfs.ext4", "resize2fs", "losetup"];
 
-/// What `/sys/block/DEVICE/size` counts in, in bytes.
-const SECTOR: u64 = 512;
-
 /// What is between what is wrong and what to do.
 const AND: &str = "; ";
 
@@ -203,13 +200,16 @@ impl Image {
         file.sync_all().map_err(Error::system("write", &self.shown))
     }
 
-    /// Whether the file system in it, which is attached at a place, is smaller than that.
-    pub(crate) fn holds_less_than(&self, size: ByteSize, target: &Path) -> Result<bool> {
+    /// The size of the file system in it, which is attached at a place, and its own, in bytes.
+    pub(crate) fn sizes(&self, target: &Path) -> Result<(u64, u64)> {
         let file = self.open_own()?;
-        Ok(file_system_size(&file, target).is_ok_and(|present| size.exceeds(present)))
+        let sizes =
+            file_system_size(&file, target).and_then(|holds| Ok((holds, file.metadata()?.len())));
+        sizes.map_err(Error::system("read", &self.shown))
     }
 
-    /// Grows it. What it holds stays, and containers that use it go on. One that cannot grow is as large as before.
+    /// Grows it. What it holds stays, and containers that use it go on. One that cannot grow is as large as before. What one that
+    /// was cut off made longer than that, and its file system does not have, goes.
     pub(crate) fn grow(
         &self,
         size: ByteSize,
@@ -222,6 +222,10 @@ impl Image {
             attached_at(&target).ok_or_else(|| refusal!("{} is not mounted", target.display()))?;
         let file = self.open_own()?;
         let before = file.metadata().map_err(Error::system("read", &self.shown))?.len();
+        let holds = file_system_size(&file, &target).map_err(Error::system("read", &self.shown))?;
+        if ByteSize::of(before).exceeds(size.bytes()) && holds <= size.bytes() {
+            file.set_len(size.bytes()).map_err(Error::system("shorten", &self.shown))?;
+        }
         let grown = self.make_room(&file, size, preallocate).and_then(|()| {
             run("losetup", &["--set-capacity", &device])?;
             match run("resize2fs", &[&device]) {
@@ -417,14 +421,6 @@ fn file_system_size(image: &File, target: &Path) -> io::Result<u64> {
         Some(device) => superblock::size(&File::open(device)?),
         None => superblock::size(image),
     }
-}
-
-/// The size of the loop device that is mounted at a place, in bytes: what the file system there can hold at most.
-pub(crate) fn attached_size(target: &Path) -> Option<u64> {
-    let device = attached_at(target)?;
-    let name = device.strip_prefix("/dev/")?;
-    let sectors = std::fs::read_to_string(Path::new("/sys/block").join(name).join("size")).ok()?;
-    sectors.trim().parse::<u64>().ok()?.checked_mul(SECTOR)
 }
 
 /// Whether something still uses a loop device after its mount was taken away, once it had the time to let go of it.

@@ -5,13 +5,14 @@ use std::path::Path;
 use crate::domain::{AppName, Policy, Result};
 use crate::fs::RealPath;
 
-/// Refuses a host path, which leads to `real`, where the policy does not allow it. The links in the directories of the
-/// policy are resolved, too.
+/// Refuses a host path, which leads to `real`, where the policy does not allow it; says where it leads to whom that may be shown.
+/// The links in the directories of the policy are resolved, too.
 pub(crate) fn judge(
     policy: &Policy,
     app: Option<&AppName>,
     path: &str,
     real: &RealPath,
+    is_shown: impl FnOnce() -> bool,
 ) -> Result<()> {
     if !policy.restricts_paths() {
         return Ok(());
@@ -20,7 +21,7 @@ pub(crate) fn judge(
     if directories.iter().any(|directory| real.is_within(&RealPath::of(Path::new(directory)))) {
         return Ok(());
     }
-    let shown = if real.path() == Path::new(path) {
+    let shown = if real.path() == Path::new(path) || !is_shown() {
         format!("{path:?}")
     } else {
         format!("{path:?} (which leads to {})", real.path().display())

@@ -16,7 +16,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Scope, Source, Use, Whose};
-use crate::fs::jail;
+use crate::fs::{RealPath, jail};
 use crate::ops::places::resolved;
 use crate::ops::reach::Reach;
 use crate::ops::{Places, apps};
@@ -123,6 +123,22 @@ pub(crate) fn judged_path(entry: &Entry, context: &Context) -> Option<String> {
     (entry.is_docker_local() && Path::new(path.as_str()) != own).then(|| path.to_string())
 }
 
+/// Refuses a host path, which leads to `real`, where the policy does not allow it.
+pub(crate) fn must_be_inside(
+    policy: &Policy,
+    app: Option<&AppName>,
+    path: &str,
+    real: &RealPath,
+    context: &Context,
+) -> Result<()> {
+    jail::judge(policy, app, path, real, || shows_targets(context))
+}
+
+/// Whether the caller may know where a link leads: it may be in a directory that is closed to them.
+pub(crate) fn shows_targets(context: &Context) -> bool {
+    hides_problems(context).is_ok_and(|hides| !hides)
+}
+
 /// Refuses an entry for an app where the host's policy does not allow its path.
 pub(crate) fn must_be_allowed(
     entry: &Entry,
@@ -131,7 +147,9 @@ pub(crate) fn must_be_allowed(
     context: &Context,
 ) -> Result<()> {
     let path = judged_path(entry, context).filter(|_| policy.restricts_paths());
-    path.map_or(Ok(()), |path| jail::judge(policy, app, &path, &resolved(&path, context)?))
+    path.map_or(Ok(()), |path| {
+        must_be_inside(policy, app, &path, &resolved(&path, context)?, context)
+    })
 }
 
 /// The names of apps as far as the caller may see them, and that there are others.

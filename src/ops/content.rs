@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Result, Source, as_typed, given};
-use crate::fs::{bounded, jail};
+use crate::fs::bounded;
 use crate::ops::places::resolved;
 use crate::ops::{access, apps, judge, restart};
 use crate::storage::file::{LARGEST, StagedFile};
@@ -41,7 +41,7 @@ pub(crate) fn read(from: &str, entry: &EntryName, context: &Context) -> Result<V
 fn may_read(source: &Source, entry: &EntryName, context: &Context) -> Result<()> {
     judge::source(source, Some(entry), None, context)?;
     let path = source.as_str();
-    jail::judge(&context.store.policy()?, None, path, &resolved(path, context)?)
+    access::must_be_inside(&context.store.policy()?, None, path, &resolved(path, context)?, context)
 }
 
 fn limited(from: impl Read, name: &str) -> Result<Vec<u8>> {

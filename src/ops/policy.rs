@@ -2,7 +2,6 @@
 
 use crate::context::Context;
 use crate::domain::{Moment, Policy, Result};
-use crate::fs::jail;
 use crate::ops::places::resolved;
 use crate::ops::{access, textfile};
 use crate::store::Store;
@@ -51,8 +50,9 @@ pub(crate) fn warn_of_mounts(context: &mut Context) -> Result<()> {
         };
         for mounted in mounts.mounted {
             if let Some(path) = access::judged_path(&mounted.entry, context)
-                && let Err(reason) = resolved(&path, context)
-                    .and_then(|real| jail::judge(&policy, Some(&app), &path, &real))
+                && let Err(reason) = resolved(&path, context).and_then(|real| {
+                    access::must_be_inside(&policy, Some(&app), &path, &real, context)
+                })
             {
                 context.out.warn(&format!("{app} cannot be deployed with its mounts: {reason}"));
             }

@@ -6,7 +6,6 @@ use crate::context::Context;
 use crate::domain::paths;
 use crate::domain::source::Source;
 use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Sha256, directory_name};
-use crate::fs::jail;
 use crate::ops::places::resolved;
 use crate::ops::snapshots::existing;
 use crate::ops::web::Web;
@@ -71,24 +70,29 @@ impl Origin {
                 })
             }
             Source::Directory(path) => {
+                let root = context.store.layout().storage();
+                let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
+                // What is there is not looked at before the caller may know.
+                let policy = context.store.policy()?;
+                let judged = |path: &str| {
+                    let real = resolved(path, context)?;
+                    refuse_if!(
+                        root.starts_with(real.path()),
+                        "--from dir:{path} holds the storage root {}, which the copy would be in",
+                        root.display()
+                    );
+                    judge::source(&paths::Source::parse(path)?, None, None, context)?;
+                    access::must_be_inside(&policy, None, path, &real, context)
+                };
+                judged(path.as_str())?;
                 let real = std::fs::canonicalize(path.as_str())
                     .map_err(Error::system("read", path.as_str()))?;
                 refuse_if!(
                     !real.is_dir(),
                     "--from dir:{path} is not a directory; for a file: --type file --from {path}"
                 );
-                let root = context.store.layout().storage();
-                let root = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_path_buf());
-                refuse_if!(
-                    root.starts_with(&real),
-                    "--from dir:{path} holds the storage root {}, which the copy would be in",
-                    root.display()
-                );
-                let shown = real.to_string_lossy();
-                let as_source = paths::Source::parse(&shown)?;
-                judge::source(&as_source, None, None, context)?;
-                let policy = context.store.policy()?;
-                jail::judge(&policy, None, &shown, &resolved(&shown, context)?)?;
+                // A link may lead elsewhere since.
+                judged(&real.to_string_lossy())?;
                 Ok(Self::Directory(real))
             }
             Source::Git { address, reference } => {

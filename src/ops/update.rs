@@ -52,6 +52,10 @@ pub(crate) fn update(
             let now = now.ok_or_else(|| no_such_entry(name))?;
             transaction.write_entry(&without_change(&now, &before, &after)?)
         })?;
+        if wanted.resize {
+            // What was cut off may have made room already.
+            let _ = types::of(&before).resize(&before, context);
+        }
         return Err(error);
     }
     Ok(())

@@ -15,7 +15,7 @@ use crate::fs::{image, mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
 use crate::privileged::root;
 use crate::storage::{RuntimePaths, sized};
-use crate::store::Store;
+use crate::store::{Rights, Store};
 
 /// What a caller may say behind a size.
 const PREALLOCATE: &str = "--preallocate";
@@ -37,7 +37,8 @@ struct Subject {
 /// - `has OF` says `yes` where NAME, a hidden name of NAME's or something in the trash has an image.
 /// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size; `kept` says how many bytes the image
 ///   holds that it left.
-/// - `grow SIZE [--preallocate]`, `attach`, `detach` work on the image of NAME; `state` says why it cannot be attached, and what to do.
+/// - `grow SIZE [--preallocate]`, `attach`, `detach` work on the image of NAME; `state` says why it cannot be attached, and what to do;
+///   `holds` says, where it is attached, how many bytes its file system has, and how many the image.
 /// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
 ///   `drop` ends the image's name NAME where it has another.
 pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
@@ -46,7 +47,7 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         storage: root::storage(context)?,
         store: root::store(context)?,
     };
-    let is_question = matches!(words, [_, word] if word == "state");
+    let is_question = matches!(words, [_, word] if word == "state" || word == "holds");
     let Some(_work) = subject.lock(is_question)? else {
         // It is not what it will be.
         return Ok(());
@@ -81,6 +82,12 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         ["kept"] => {
             if let Some(bytes) = subject.kept(is_btrfs)? {
                 context.out.line(&bytes.to_string());
+            }
+        }
+        ["holds"] => {
+            if !is_btrfs && image::attached_at(&subject.target()).is_some() {
+                let (holds, length) = subject.image(subject.name())?.sizes(&subject.target())?;
+                context.out.line(&format!("{holds} {length}"));
             }
         }
         ["state"] => {
@@ -197,7 +204,8 @@ impl Subject {
     }
 
     fn is_registered(&self) -> bool {
-        self.store.layout().entry(&self.name).exists()
+        // Where a link of the owner's leads is not root's to look at.
+        std::fs::symlink_metadata(self.store.layout().entry(&self.name)).is_ok()
     }
 
     fn link(&self, from: &str, to: &str) -> Result<()> {
@@ -305,13 +313,21 @@ impl Subject {
     /// Has an image that was attached hold what is noted of its entry, where growing was cut off. Where it cannot, what it has can be
     /// used all the same, and `storage:doctor` tells of it.
     fn finish_growing(&self, image: &Image) -> Result<()> {
-        let Some(entry) = self.store.entry(&self.name)? else {
+        let noted = {
+            // The store belongs to somebody else, who may have put links in it.
+            let _rights = Rights::of(self.store.owner(), self.store.layout())?;
+            self.store.entry(&self.name)
+        };
+        // What cannot be read is told of by others.
+        let Ok(Some(entry)) = noted else {
             return Ok(());
         };
-        if let Some(size) = sized::size(&entry)
-            && image.holds_less_than(size, &self.target())?
-        {
-            let _ = self.grow(size, sized::is_preallocated(&entry));
+        if let Some(size) = sized::size(&entry) {
+            let target = self.target();
+            let (holds, length) = image.sizes(&target)?;
+            if size.exceeds(holds) || ByteSize::of(length).exceeds(size.bytes()) {
+                let _ = self.grow(size, sized::is_preallocated(&entry));
+            }
         }
         Ok(())
     }

@@ -201,15 +201,24 @@ pub(crate) fn make(entry: &Entry, is_registered: bool, context: &mut Context) ->
     Ok(())
 }
 
-/// How much less than its size an entry holds, in bytes, where growing was cut off and it is attached.
-pub(crate) fn holds_less(entry: &Entry) -> Option<u64> {
-    let present = image::attached_size(Path::new(entry.shown_source()))?;
-    size(entry)?.exceeds(present).then_some(present)
+/// What an entry holds, in bytes, where that is not its size, and it is attached: growing was cut off.
+pub(crate) fn holds_other(entry: &Entry, context: &Context) -> Option<ByteSize> {
+    let size = size(entry)?;
+    let words = [entry.name.as_str(), "holds"];
+    let said = StorageRoot::of(context).asked(HELPER, &words).ok()?;
+    let (holds, length) = said.trim().split_once(' ')?;
+    let (holds, length) = (ByteSize::of(holds.parse().ok()?), ByteSize::of(length.parse().ok()?));
+    match (size.exceeds(holds.bytes()), length.exceeds(size.bytes())) {
+        (true, _) => Some(holds),
+        (_, true) => Some(length),
+        _ => None,
+    }
 }
 
 /// Refuses a size that is smaller than an entry holds, or that the disk does not have.
 pub(crate) fn may_grow(entry: &Entry, wanted: ByteSize, context: &Context) -> Result<()> {
-    let now = holds_less(entry).or_else(|| size(entry).map(ByteSize::bytes)).unwrap_or(0);
+    let noted = size(entry).map_or(0, ByteSize::bytes);
+    let now = holds_other(entry, context).map_or(noted, |holds| holds.bytes().min(noted));
     refuse_if!(wanted.bytes() < now, "{}", cannot_shrink(entry, ByteSize::of(now), wanted));
     must_fit(wanted.bytes() - now, context)
 }

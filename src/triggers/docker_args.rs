@@ -10,7 +10,7 @@ use crate::domain::{
     Policy, ProcessType, Result, Source,
 };
 use crate::ops::access::must_be_in_scope;
-use crate::ops::{judge, scheduler};
+use crate::ops::{judge, needs, scheduler};
 use crate::storage::Place;
 use crate::store::{Asked, Mounted};
 use crate::types;
@@ -120,7 +120,10 @@ pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> 
     let asked = Asked { phase: Phase::Deploy, process_type, index: number };
     answer(&app, &asked, context, |context| {
         if word(arguments, tag + 1).is_empty() {
-            let words = words_of(&app, Phase::Deploy, context);
+            // A task before the deploy runs before anything else is checked.
+            let missing = needs::missing(&app, context)?;
+            let words =
+                prepare::stop_for(&missing).and_then(|()| words_of(&app, Phase::Deploy, context));
             return print_or_refuse(&app, words, true, context);
         }
         let process_type = &asked.process_type;

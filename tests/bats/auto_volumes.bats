@@ -13,7 +13,7 @@ before_all() {
   chmod 0750 "$root/var/lib/db"
   chown 1234 "$root/cache"
   WITH_VOLUMES=$(make_image declares "$root" 'VOLUME /var/lib/db' 'VOLUME /cache' 'VOLUME ["/cache/"]' 'USER 1000')
-  WITH_ODD=$(make_image declares-odd "$root" 'VOLUME /var/lib/db' 'VOLUME /a:b' 'VOLUME /not/there' 'USER 1000')
+  WITH_ODD=$(make_image declares-odd "$root" 'VOLUME /var/lib/db' 'VOLUME /a:b' 'VOLUME /up/../it' 'VOLUME /not/there' 'USER 1000')
   export WITH_VOLUMES WITH_ODD
 }
 before_each() {
@@ -190,6 +190,7 @@ nothing_is_left_of_filling() {
   on
   IMAGE=$WITH_ODD run deploy "$APP"
   assert_has '/a:b' 'gets no storage entry'
+  assert_has '"/up/../it" of the image gets no storage entry'
   assert_equal 1000 "$(stat -c %u "$ROOT/$APP-not-there")"
   [ -e "$ENTRIES/$DB.json" ]
 }

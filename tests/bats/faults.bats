@@ -239,20 +239,20 @@ END
 
 @test "growing that is cut off is told of, and finished by the next attach or the same command" {
   limit() { df --output=size -k "$ROOT/$DATA" | tail -n 1 | tr -d ' '; }
-  # cut SIZE: ends the command and its helper where the size is noted and nothing has grown yet.
+  # cut_off SIZE PROGRAM WORD: ends the command and its helper where they call a program with a word.
   cut_off() {
-    cat >"$SHADOW/losetup" <<END
+    cat >"$SHADOW/$2" <<END
 #!/bin/sh
 # of dokku-storage's tests
-[ "\$1" != --set-capacity ] || { pkill -9 -f "storage:set $DATA size"; kill -9 "\$PPID"; exit 1; }
-exec $(PATH=/usr/sbin:/sbin:/usr/bin type -P losetup) "\$@"
+case "\$1" in "$3"*) pkill -9 -f "storage:set $DATA size"; kill -9 "\$PPID"; exit 1 ;; esac
+exec $(PATH=/usr/sbin:/sbin:/usr/bin type -P "$2") "\$@"
 END
-    chmod +x "$SHADOW/losetup"
+    chmod +x "$SHADOW/$2"
     dokku storage:set "$DATA" size "$1" >/dev/null 2>&1 || true
     restore_programs
   }
   dokku storage:create "$DATA" --size 16M
-  cut_off 32M
+  cut_off 32M losetup --set-capacity
   assert_equal "32M" "$(dokku storage:info "$DATA" --format json | jq -r .options.size)"
   [ "$(limit)" -lt 16384 ]
   run dokku storage:doctor
@@ -264,18 +264,32 @@ END
   [ "$(limit)" -gt 16384 ]
   run dokku storage:doctor
   assert_has_not "notes size"
-  cut_off 48M
+  cut_off 48M resize2fs /
+  run dokku storage:doctor
+  assert_has "\"$DATA\" notes size 48M, and $ROOT/$DATA has 32M"
   [ "$(limit)" -lt 32768 ]
   # What it has can be noted again.
   run_apart dokku storage:set "$DATA" size 31M
   assert_refused
   assert_stderr_has "cannot shrink from 32M to 31M"
   dokku storage:set "$DATA" size 32M
-  cut_off 48M
+  cut_off 48M losetup --set-capacity
   dokku storage:set "$DATA" size 48M
   [ "$(limit)" -gt 32768 ]
   run dokku storage:doctor
   assert_has_not "notes size"
+  # The helper alone is ended: the size is as it was, and so is the image.
+  cat >"$SHADOW/losetup" <<END
+#!/bin/sh
+# of dokku-storage's tests
+if [ "\$1" = --set-capacity ] && [ ! -e "$HOST/ended" ]; then : >"$HOST/ended"; kill -9 "\$PPID"; exit 1; fi
+exec $(PATH=/usr/sbin:/sbin:/usr/bin type -P losetup) "\$@"
+END
+  chmod +x "$SHADOW/losetup"
+  run_apart dokku storage:set "$DATA" size 64M
+  restore_programs
+  assert_refused
+  assert_equal "48M $((48 << 20))" "$(dokku storage:info "$DATA" --format json | jq -r .options.size) $(stat -c %s "$IMAGES/$DATA.img")"
 }
 
 @test "what a restore replaced is kept where nobody says whether it was replaced" {

@@ -173,6 +173,19 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   assert_success
 }
 
+@test "a file system that is read-only" {
+  mkdir "$DIR/data"
+  mount -t tmpfs tests "$DIR/data"
+  dokku storage:mount "$APP" "$DIR/data:/data"
+  deploy "$APP"
+  mount -o remount,ro "$DIR/data"
+  stopped "$DIR/data" "read-only" "findmnt -T $DIR/data"
+  mount -o remount,rw "$DIR/data"
+  run deploy "$APP"
+  assert_success
+  umount --lazy "$DIR/data"
+}
+
 @test "groups of the image, and access control lists, are ways to write" {
   mkdir -m 0775 "$DIR/data"
   chown root:2500 "$DIR/data"

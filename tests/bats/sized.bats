@@ -315,6 +315,23 @@ killed() {
   assert_equal 1 "$(losetup -a | grep -c "$IMAGES")"
 }
 
+@test "the file of an entry leads root to nothing of its own" {
+  local size=(sudo -u dokku sudo -n "$HELPERS/storage/bin/size-storage-dir" "$DATA")
+  local entry="$REGISTRY/entries/$DATA.json"
+  dokku storage:create "$DATA" --size 16M
+  cp "$entry" "$HOST/entry"
+  echo '"TOPSECRET"' >"$HOST/secret"
+  chmod 0600 "$HOST/secret"
+  "${size[@]}" detach
+  ln -sfn "$HOST/secret" "$entry"
+  run "${size[@]}" attach
+  assert_has_not TOPSECRET
+  assert_success
+  mountpoint -q "$ROOT/$DATA"
+  rm "$entry"
+  install -o dokku -g dokku -m 0600 "$HOST/entry" "$entry"
+}
+
 @test "a create that is killed right before its entry is registered leaves no image" {
   local hidden=".destroyed-$DATA-1-4194305" # a process that there is not
   local size=(sudo -u dokku sudo -n "$HELPERS/storage/bin/size-storage-dir" "$DATA")

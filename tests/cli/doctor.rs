@@ -1,5 +1,6 @@
 //! `storage:doctor`.
 
+use crate::places::limit;
 use crate::{Session, assert_transcript};
 
 #[test]
@@ -104,4 +105,26 @@ fn lines_of_docker_options_that_mount_elsewhere_are_named_once() {
     session.run(&["storage:migrate", "blog"]);
     session.run(&["storage:doctor", "blog"]);
     assert_transcript!(session);
+}
+
+#[test]
+fn who_sees_every_app_is_told_of_the_whole_host() {
+    let session = Session::dokku(&["blog", "wiki"]);
+    session.prepare(&["storage:create", "unused"]);
+    for (seen, is_told) in [("blog\nwiki\n", true), ("blog\n", false)] {
+        limit(&session, seen);
+        let answer = session.call(&["storage:doctor"]).run();
+        assert_eq!(answer.stdout.contains("unused-entry"), is_told, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_docker_that_does_not_answer_is_a_finding() {
+    let session = Session::dokku(&["blog"]);
+    session.host.answer("docker-ps.exit", "1");
+    for words in [&["storage:doctor"][..], &["storage:doctor", "blog"]] {
+        let answer = session.call(words).run();
+        let is_told = answer.stdout.contains("docker-silent") && answer.status == 1;
+        assert!(is_told, "{answer:?}");
+    }
 }

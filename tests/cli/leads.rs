@@ -404,3 +404,57 @@ fn a_backup_of_everything_has_what_the_caller_reaches() {
     limit(&session, "beta\n");
     assert_eq!(exported("some"), [false, true]);
 }
+
+#[test]
+fn a_limited_caller_is_not_told_what_is_out_of_reach() {
+    let session = host(&["alpha", "beta"]);
+    session.prepare(&["storage:create", "secret"]);
+    session.prepare(&["storage:mount", "alpha", "secret", "--container-dir", "/x"]);
+    session.host.make_directory("lib/data/storage/secret/have");
+    session.host.write("lib/data/storage/secret/file", "secret");
+    session.host.make_directory("home/have");
+    session.prepare(&["storage:create", "box"]);
+    let links = session.host.path("lib/data/storage/box");
+    symlink("../secret/have", links.join("have")).unwrap();
+    symlink("../secret/file", links.join("file")).unwrap();
+    symlink("../secret/none", links.join("none")).unwrap();
+    limit(&session, "beta\n");
+    for place in ["{LIB}/data/storage/secret", "{LIB}/data/storage/box", "{ROOT}/home"] {
+        let said = |name: &str| {
+            let from = format!("dir:{place}/{name}");
+            let answer = session.call(&["storage:create", "new", "--from", &from]).run();
+            assert!(answer.status == 1, "{from}: {answer:?}");
+            answer.stderr.replace(&format!("/{name}"), "/NAME")
+        };
+        assert_eq!(said("have"), said("none"), "{place}");
+        assert_eq!(said("file"), said("none"), "{place}");
+    }
+}
+
+#[test]
+fn a_limited_caller_is_not_told_where_a_link_leads() {
+    let session = host(&["beta"]);
+    session.prepare(&["storage:create", "box"]);
+    session.host.make_directory("lib/data/storage/box/dir");
+    session.host.make_directory("srv/allowed");
+    let part = session.host.path("lib/data/storage/box/part");
+    symlink(session.host.path("srv/target"), &part).unwrap();
+    let mount =
+        ["storage:mount", "beta", "box", "--container-dir", "/v", "--volume-subpath", "part"];
+    let path = ["storage:mount", "beta", "{LIB}/data/storage/box/part:/w"];
+    for is_limited in [false, true] {
+        if is_limited {
+            limit(&session, "");
+            session.host.answer("user-auth-app", "beta\n");
+            session.host.make_directory("home/dokku/alpha");
+        }
+        for words in [&mount[..], &path[..]] {
+            let answer = session.call(words).run();
+            if words == mount {
+                assert!(answer.status == 1 && answer.stderr.contains("leads out"), "{answer:?}");
+                assert_eq!(answer.stderr.contains("srv/target"), !is_limited, "{answer:?}");
+            }
+            assert!(!is_limited || !answer.stderr.contains("srv/target"), "{answer:?}");
+        }
+    }
+}

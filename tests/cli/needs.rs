@@ -139,3 +139,18 @@ fn an_app_json_that_is_a_link_inside_the_source() {
     let answer = session.call(&["core-post-extract", "blog", "{ROOT}/work", "abc"]).run();
     assert_eq!((answer.status, answer.stdout.as_str()), (0, ""), "the deploy stops: {answer:?}");
 }
+
+/// Dokku runs it before the plugin can stop the deploy.
+#[test]
+fn a_task_before_the_deploy_does_not_start_without_what_the_app_needs() {
+    let session = host();
+    session.call(&["storage:needs:import", "blog"]).stdin(NEEDS).run();
+    let task = ["docker-args-deploy", "blog", "latest"];
+    let answer = session.call(&task).run();
+    assert!(answer.stdout.contains("/.refused/"), "{answer:?}");
+    assert!(answer.stderr.contains("dokku storage:needs:link blog uploads ENTRY"), "{answer:?}");
+    session.prepare(&["storage:needs:link", "blog", "uploads", "uploads-prod"]);
+    session.prepare(&["storage:needs:link", "blog", "assets", "uploads-test"]);
+    let answer = session.call(&task).run();
+    assert!(answer.stdout.contains("/app/uploads") && answer.stderr.is_empty(), "{answer:?}");
+}

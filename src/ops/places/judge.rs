@@ -15,7 +15,7 @@ use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
     mounted_source, quoted,
 };
-use crate::fs::{RealPath, cleaned, jail};
+use crate::fs::{RealPath, cleaned};
 use crate::ops::places::everybodys::{
     everybodys, is_the_stores, must_not_be_everybodys, stores_own,
 };
@@ -120,7 +120,7 @@ pub(crate) fn volume(
     }
     let led = led(target, context)?;
     for (path, real) in &led {
-        jail::judge(&policy, app, path, real)?;
+        access::must_be_inside(&policy, app, path, real, context)?;
     }
     paths(source, &led, own, app, context)
 }
@@ -252,7 +252,7 @@ pub(crate) fn at_deploy(
     );
     let led = led(&target, context)?;
     for (path, real) in &led {
-        jail::judge(policy, Some(app), path, real)?;
+        access::must_be_inside(policy, Some(app), path, real, context)?;
         must_not_be_reserved(path, real, context)?;
         if real.path() != cleaned(Path::new(path)) {
             must_not_lead_to_others(app, entry, path, real.clone(), policy, context)?;
@@ -292,7 +292,11 @@ fn must_not_lead_to_others(
     policy: &Policy,
     context: &Context,
 ) -> Result<()> {
-    let target = real.path().display().to_string();
+    let target = if access::shows_targets(context) {
+        real.path().display().to_string()
+    } else {
+        "a place".to_owned()
+    };
     let led = [(path.to_owned(), real)];
     must_be_in_scopes(app, entry, path, &led, context)?;
     // What was named as such was judged when it was mounted.
@@ -308,7 +312,7 @@ fn must_not_lead_to_others(
         may_be_an_apps_link(&written, &led[0].1, entry, context)?
             && everybodys(&source, &led, false, policy, context).is_some()
             && everybodys(&source, &as_written, false, policy, context).is_none(),
-        "{path} leads to {target}, which is the host's own; remove the link, or have somebody who sees every app mount {target}"
+        "{path} leads to {target}, which is the host's own; remove the link, or have somebody who sees every app mount what it leads to"
     );
     if !apps::are_restricted(&context.environment) {
         return Ok(());
@@ -357,13 +361,15 @@ pub(crate) fn part(entry: &Entry, attachment: &Attachment, context: &Context) ->
     };
     let source = mounted_source(entry, attachment);
     let (root, part) = (resolved(path.as_str(), context)?, resolved(&source, context)?);
-    refuse_if!(
-        !part.is_within(&root),
-        "{source} leads out of storage entry \"{}\" to {}; remove the link and deploy again",
-        entry.name,
-        part.path().display()
-    );
-    Ok(())
+    if part.is_within(&root) {
+        return Ok(());
+    }
+    let target = part.path().display().to_string();
+    let to = if access::shows_targets(context) { format!(" to {target}") } else { String::new() };
+    Err(refusal!(
+        "{source} leads out of storage entry \"{}\"{to}; remove the link and deploy again",
+        entry.name
+    ))
 }
 
 /// Refuses what this plugin has for itself in the storage root: the trash, snapshots, what is staged.
