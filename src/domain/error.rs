@@ -115,6 +115,12 @@ impl Error {
         matches!(self, Self::System { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound)
     }
 
+    /// Whether there was no room on the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::System { cause, .. } if matches!(cause.kind(), StorageFull | QuotaExceeded))
+    }
+
     pub fn status(&self) -> i32 {
         match self {
             Self::UnknownApp(_) => 20,

@@ -78,7 +78,14 @@ pub(crate) fn carry_out(
         }
         Err(error) => {
             storage_type.attach(entry, context)?;
-            return Err(access::redact(error, context));
+            let is_full = error.is_full() && matches!(destination, Destination::Trash(_));
+            let error = access::redact(error, context);
+            refuse_if!(
+                is_full,
+                "{error}; to remove the data at once, without the trash: dokku storage:destroy {} --force --destroy-host-dir --no-trash",
+                entry.name
+            );
+            return Err(error);
         }
     };
     if *removal != Removal::Nothing

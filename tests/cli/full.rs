@@ -31,6 +31,9 @@ const SCRIPT: &str = r#"
     fill 1
     "$1" storage:trash:empty --force
     fill 2
+    ! said=$("$1" storage:destroy gone --force --destroy-host-dir 2>&1)
+    [[ $said == *"storage:destroy gone --force --destroy-host-dir --no-trash"* ]]
+    [ -e "$DOKKU_STORAGE_ROOT/data/storage/gone/data" ]
     "$1" storage:destroy gone --force --destroy-host-dir --no-trash
     fill 3
     "$1" storage:snapshots:destroy kept first --force
