@@ -12,6 +12,9 @@ after_each() { drop_entries; }
   eventually 60 inside "$APP" web test -s /tmp/at
   dokku storage:set "$APP-data" size 48M
   dokku storage:set "$APP-data" size 96M
+  # It sees what was grown a moment ago.
+  run dokku storage:doctor
+  assert_has_not "notes size"
   eventually 120 inside "$APP" web test -e /tmp/done
   assert_equal 4000 "$(inside "$APP" web sh -c 'ls /data | grep -c "^[0-9]*$"')"
   assert_equal "" "$(inside "$APP" web cat /tmp/failed 2>/dev/null || true)"
