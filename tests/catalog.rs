@@ -200,6 +200,17 @@ fn every_row_has_a_name_of_its_own_and_says_what_it_does() {
     }
 }
 
+/// `dokku help --all` makes columns of what is between commas.
+#[test]
+fn no_description_of_a_command_has_a_comma() {
+    let rows = || CATALOG.of_dokku().chain(CATALOG.of_kind(Kind::Addition));
+    assert!(rows().count() > 60);
+    for row in rows() {
+        let line = format!("{}, {}", row.synopsis(), row.summary);
+        assert_eq!(line.matches(',').count(), 1, "{line}");
+    }
+}
+
 #[test]
 fn all_that_a_dokku_host_calls_is_there() {
     for (kind, wanted) in [(Kind::Subcommand, &SUBCOMMANDS[..]), (Kind::Trigger, &TRIGGERS[..])] {
