@@ -176,9 +176,8 @@ impl AppWord {
 /// The form in which a command shows what it has.
 #[derive(Debug, Args)]
 pub(crate) struct Output {
-    /// --format: output format (text, json)
+    /// --format: output format: text, table or json
     #[arg(default_value = "text")]
-    #[arg(long_help = "output format: text, table or json")]
     format: String,
 }
 

@@ -18,10 +18,7 @@ struct Arguments {
     mounts: Vec<String>,
     /// --container-dir: container path (named-entry form)
     container_dir: Option<String>,
-    /// --phase: phase to mount in (deploy, run; default both)
-    #[arg(
-        long_help = "phase to mount in: build, deploy or run (repeatable; by default deploy and run)"
-    )]
+    /// --phase: phase to mount in: build, deploy or run (repeatable; by default deploy and run)
     phase: Vec<String>,
     /// --process-type: process type to mount for
     process_type: Option<String>,
@@ -30,8 +27,7 @@ struct Arguments {
     replace: bool,
     /// --volume-chown: chown option applied at mount time
     volume_chown: Option<String>,
-    /// --volume-options: comma-separated mount options (e.g. Z, noexec,nosuid)
-    #[arg(long_help = "comma-separated mount options of Docker, such as Z")]
+    /// --volume-options: comma-separated mount options of Docker, such as Z
     volume_options: Option<String>,
     /// --volume-readonly: mount the volume read-only
     volume_readonly: bool,
