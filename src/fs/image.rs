@@ -351,10 +351,8 @@ impl Image {
         if matches!(answer.status, 0 | 1) {
             return Ok(());
         }
-        let said = [answer.stdout, answer.stderr].concat();
-        let said = said.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-        // Behind the name that e2fsck was given.
-        let said = said.split_once(": ").map_or(said, |(_, what)| what);
+        let said = [answer.stdout, answer.stderr].join("\n");
+        let said = complaint(&said);
         let shown = self.shown.display();
         Err(refusal!(
             "the file system in {shown} is damaged (e2fsck: {said}){AND}repair it as root: e2fsck -f {shown}, then: dokku storage:wait {}",
@@ -516,6 +514,39 @@ fn check(path: &str) -> Result<()> {
     }
 }
 
+/// What e2fsck complains of: its error, else the first line that says something behind the path it was given.
+fn complaint(said: &str) -> &str {
+    let lines = || said.lines().map(str::trim);
+    let error = lines().find_map(|line| line.strip_prefix("e2fsck: "));
+    let mut findings = lines().map(|line| {
+        let behind_path = line.strip_prefix("/proc/self/fd/").and_then(|rest| rest.split_once(':'));
+        behind_path.map_or(line, |(_, what)| what.trim())
+    });
+    let what = error.or_else(|| findings.find(|what| !what.is_empty()));
+    let what = what.unwrap_or_default();
+    what.split_once(" while trying to open ").map_or(what, |(what, _)| what)
+}
+
 fn run(program: &str, words: &[&str]) -> Result<()> {
     Program::new(program, words).must().map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::complaint;
+
+    #[test]
+    fn what_e2fsck_complains_of_is_quoted_without_the_path() {
+        let no_superblock = "/proc/self/fd/4: \nThe superblock could not be read or does not describe a valid ext2/ext3/ext4\nfilesystem.\n\n\ne2fsck: Bad magic number in super-block while trying to open /proc/self/fd/4\n";
+        let inconsistent = "/proc/self/fd/4: Inode 12 has illegal block(s).  \n\n\n/proc/self/fd/4: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.\n";
+        let below = "/proc/self/fd/12:\nresize inode not valid\n";
+        for (said, what) in [
+            (no_superblock, "Bad magic number in super-block"),
+            (inconsistent, "Inode 12 has illegal block(s)."),
+            (below, "resize inode not valid"),
+            ("", ""),
+        ] {
+            assert_eq!(complaint(said), what);
+        }
+    }
 }

@@ -259,8 +259,15 @@ END
   assert_has "$DATA"
   e2fsck -fy "$IMAGES/$DATA.img" >/dev/null || [ $? = 1 ]
   dokku storage:wait "$DATA"
-  # One that is gone is told as that.
+  # What e2fsck says behind the path is quoted. The superblock is put back.
   umount "$ROOT/$DATA"
+  dd if="$IMAGES/$DATA.img" of="$HOST/superblock" bs=1k skip=1 count=1 status=none
+  dd if=/dev/zero of="$IMAGES/$DATA.img" bs=1k seek=1 count=1 conv=notrunc status=none
+  run_apart dokku storage:wait "$DATA"
+  assert_refused
+  assert_stderr_has "is damaged (e2fsck: Bad magic number in super-block)"
+  dd if="$HOST/superblock" of="$IMAGES/$DATA.img" bs=1k seek=1 conv=notrunc status=none
+  # One that is gone is told as that.
   mv "$IMAGES/$DATA.img" "$HOST/away"
   run_apart dokku storage:wait "$DATA"
   assert_refused
