@@ -106,6 +106,10 @@ fn measure(
         }
         return Ok(());
     }
+    if size.is_some() && !sized::is_attached(entry, context) {
+        // The data is in the image; the directory says nothing of it.
+        return Ok(());
+    }
     let is_ours = row.path == storage::root::default_path(context, entry.name.as_str());
     let name = is_ours.then_some(entry.name.as_str());
     let counted = match known {

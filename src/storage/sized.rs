@@ -356,7 +356,7 @@ fn ask(entry: &Entry, words: &[&str], context: &Context) -> Result<()> {
 }
 
 /// Whether an entry's file system is attached. A subvolume always is.
-fn is_attached(entry: &Entry, context: &Context) -> bool {
+pub(crate) fn is_attached(entry: &Entry, context: &Context) -> bool {
     let path = Path::new(entry.shown_source());
     if image::is_btrfs(existing(context)) {
         return subvolume::is_one(path);

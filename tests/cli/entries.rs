@@ -63,3 +63,30 @@ fn no_entries() {
         .run_with("quiet", &["storage:list-entries"], |call| call.env("DOKKU_QUIET_OUTPUT", "1"));
     assert_transcript!(session);
 }
+
+#[test]
+fn what_an_image_holds_that_is_not_attached_is_not_known() {
+    let session = Session::dokku(&[]);
+    session.prepare(&["storage:create", "plain"]);
+    session.prepare(&["storage:create", "data"]);
+    let path = session.host.path("lib/data/storage/data");
+    session.host.write(
+        "lib/data/storage-registry/entries/data.json",
+        format!(
+            r#"{{"name":"data","scheduler":"docker-local","host_path":"{}","type":"directory","options":{{"size":"64M"}},"schema_version":1}}"#,
+            path.display()
+        ),
+    );
+    let asked = session.call(&["storage:usage", "data", "--format", "json"]).run();
+    let rows: serde_json::Value = serde_json::from_str(&asked.stdout).unwrap();
+    for column in ["used", "limit", "free", "inodes", "inodes_limit"] {
+        assert!(rows[0][column].is_null(), "{column}: {rows}");
+    }
+    let metrics = session.call(&["storage:metrics"]).run().stdout;
+    let has = |name: &str, entry: &str| metrics.contains(&format!("{name}{{entry=\"{entry}\""));
+    for name in ["used_bytes", "free_bytes", "files", "usage_age_seconds"] {
+        let name = format!("dokku_storage_entry_{name}");
+        assert!(has(&name, "plain") && !has(&name, "data"), "{name}: {metrics}");
+    }
+    assert!(has("dokku_storage_entry_attached", "data"), "{metrics}");
+}
