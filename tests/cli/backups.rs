@@ -220,3 +220,29 @@ fn what_is_said_can_be_typed() {
     );
     is_refused(&session, "storage:backups:get data@latest no/such", "has nothing at \"no/such\"");
 }
+
+/// The same host without restic.
+fn without_restic() -> Session {
+    let mut session = host(&[]);
+    for file in ["/usr/local/bin/restic", "/usr/bin/restic"] {
+        if std::path::Path::new(file).exists() {
+            session.host.hide(file);
+        }
+    }
+    session
+}
+
+const NO_RESTIC: &str = "restic is not here; install it";
+
+#[test]
+fn that_there_are_no_backups_is_said_only_where_somebody_looked() {
+    let session = without_restic();
+    for line in ["storage:backups:list", "storage:backups:list data --format json"] {
+        let answer = run(&session, line);
+        assert!(answer.status == 1 && answer.stdout.is_empty(), "{line}: {answer:?}");
+        assert!(answer.stderr.contains(NO_RESTIC), "{line}: {answer:?}");
+    }
+    let answer = run(&session, "storage:backups:list nope");
+    let first = answer.stderr.lines().next().unwrap_or_default();
+    assert!(first.contains("storage entry \"nope\" does not exist"), "{answer:?}");
+}

@@ -263,6 +263,16 @@ impl Host {
             self.make_directory(inside);
             lines.push(format!("mount --bind '{}' '{place}'", self.path(inside).display()));
         }
+        self.wrap(lines);
+    }
+
+    /// Has every program run where a file of the machine's is none.
+    pub fn hide(&mut self, file: &str) {
+        self.wrap(vec![format!("mount --bind /dev/null '{file}'")]);
+    }
+
+    /// Has every program run with mounts of its own, after these lines of shell.
+    fn wrap(&mut self, mut lines: Vec<String>) {
         lines.push("exec \"$@\"".to_owned());
         let script = lines.join("; ");
         let words =

@@ -27,15 +27,19 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     };
     let (from, host) = arguments.place.given();
     let places = find::places(from, context)?;
-    let (mut backups, problems) = find::all(&places, entry.as_ref(), context);
+    let (mut backups, mut problems) = find::all(&places, entry.as_ref(), context);
     if let Some(name) = &entry
         && backups.is_empty()
-        && problems.is_empty()
+        && let Err(mistake) = access::entry(name.as_str(), context)
     {
         // A name that nothing has is a mistake.
-        access::entry(name.as_str(), context)?;
+        problems.insert(0, mistake);
     }
     backups.retain(|backup| host.is_none_or(|host| backup.host == host));
+    if backups.is_empty() && !problems.is_empty() {
+        // Nobody knows whether there are any.
+        return tell_problems(&problems, context);
+    }
     let headings = ["Backup", "Entry", "Created", "Size", "Files", "To", "Host"];
     context.out.list(format, &backups, (&headings, row), "There are no backups");
     tell_problems(&problems, context)
