@@ -65,6 +65,11 @@ const NOTING: &str = r#"echo $$ >>"$1"; shift; exec "$@""#;
 /// How many processes are remembered, at least.
 const REMEMBERED: usize = 32;
 
+/// Refuses where restic is not on this host.
+pub(crate) fn must_be_here() -> Result<()> {
+    installed("restic").map(drop)
+}
+
 impl Repository {
     /// The repository of a connector that can be a destination; nobody is asked.
     pub(crate) fn of(

@@ -246,3 +246,17 @@ fn that_there_are_no_backups_is_said_only_where_somebody_looked() {
     let first = answer.stderr.lines().next().unwrap_or_default();
     assert!(first.contains("storage entry \"nope\" does not exist"), "{answer:?}");
 }
+
+#[test]
+fn a_backup_that_is_refused_is_not_noted_and_a_run_that_cannot_begin_is() {
+    let session = without_restic();
+    let note = session.host.path("lib/data/storage-registry/backups/entries/data.json");
+    is_refused(&session, "storage:backups:create data", NO_RESTIC);
+    is_refused(&session, "storage:backups:create --all", NO_RESTIC);
+    assert!(!note.exists());
+    session.prepare(&["storage:backups:schedule", "data", "daily"]);
+    set_back(&session, "entry-data");
+    is_refused(&session, "storage:backups:run", NO_RESTIC);
+    let noted = fs::read_to_string(note).unwrap();
+    assert!(noted.contains("last_failure") && noted.contains("restic is not here"), "{noted}");
+}

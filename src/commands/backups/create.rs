@@ -4,6 +4,7 @@ use super::{subject, tell};
 use crate::commands::arguments::{self, Args, Output, given};
 use crate::context::Context;
 use crate::domain::{Result, Subject};
+use crate::host::restic;
 use crate::ops::backups::create::{Options, Target};
 use crate::ops::backups::{self, create};
 use crate::render::Format;
@@ -38,6 +39,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         create::Source::of(entry, context)?;
     }
     let connector = backups::destination(given(arguments.to.as_deref()), &using, context)?;
+    // What nobody has begun is not noted as a backup that failed.
+    restic::must_be_here()?;
     let options = Options { pause: arguments.pause, reads_all: arguments.reread };
     // What is said on the way is no part of the document.
     context.out.speak_aside(format == Format::Json);
