@@ -48,13 +48,19 @@ pub(crate) fn warn_of_mounts(context: &mut Context) -> Result<()> {
         let Ok(mounts) = context.store.mounts(&app) else {
             continue;
         };
+        let mut told = Vec::new();
         for mounted in mounts.mounted {
             if let Some(path) = access::judged_path(&mounted.entry, context)
                 && let Err(reason) = resolved(&path, context).and_then(|real| {
                     access::must_be_inside(&policy, Some(&app), &path, &real, context)
                 })
             {
-                context.out.warn(&format!("{app} cannot be deployed with its mounts: {reason}"));
+                let sentence = format!("{app} cannot be deployed with its mounts: {reason}");
+                // An app may mount one path several times.
+                if !told.contains(&sentence) {
+                    context.out.warn(&sentence);
+                    told.push(sentence);
+                }
             }
         }
     }

@@ -128,3 +128,14 @@ fn dots_in_the_store_lead_nowhere_else() {
         assert!(answer.stdout.ends_with("/.refused/old,target=/x"), "{path}: {answer:?}");
     }
 }
+
+#[test]
+fn an_app_that_mounts_a_path_twice_is_named_once() {
+    let session = Session::dokku(&["blog"]);
+    for path in ["/a", "/b"] {
+        session.prepare(&["storage:mount", "blog", &format!("/etc:{path}")]);
+    }
+    let answer = session.call(&["storage:policy:set", "jail", "/containerdata/{app}"]).run();
+    let told = answer.stderr.matches("blog cannot be deployed with its mounts").count();
+    assert_eq!((answer.status, told), (0, 1), "{answer:?}");
+}
