@@ -98,6 +98,7 @@ fn planned(
     let labels = pairs(&arguments.label)?;
     let name = EntryName::parse_new(&arguments.name)?;
     no_more_than(rest, 0)?;
+    must_not_be_of_switch(arguments)?;
     let default_path = root::default_path(context, name.as_str());
     let (type_name, scheduler) = type_and_scheduler(arguments)?;
     let typed = given(Some(&arguments.path));
@@ -149,6 +150,26 @@ fn planned(
         entry.check_directory(&default_path)?;
     }
     Ok((entry, request))
+}
+
+/// Refuses a path that somebody typed as the value of a switch: it would be the name of a Docker volume.
+fn must_not_be_of_switch(arguments: &Arguments) -> Result<()> {
+    let switches = [
+        ("--chown-recursive", arguments.chown_recursive),
+        ("--exclusive", arguments.exclusive),
+        ("--preallocate", arguments.preallocate),
+    ];
+    let path = &*arguments.path;
+    let Some((flag, _)) = switches.iter().find(|(_, is_given)| *is_given) else {
+        return Ok(());
+    };
+    match path {
+        "yes" | "true" | "on" => Err(refusal!("{flag} takes no value; leave {path:?} out")),
+        "no" | "false" | "off" => {
+            Err(refusal!("{flag} takes no value; leave {flag} and {path:?} out"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The type as the entry notes it, and the scheduler.

@@ -87,9 +87,14 @@ fn check(arguments: &Arguments, entry: &Entry) -> Result<()> {
     let user = &arguments.as_user;
     // Docker looks a name up in the image; a cluster takes numbers alone.
     let is_number = user.bytes().all(|byte| byte.is_ascii_digit());
-    if user.starts_with('-') || !is_of(user, "_.:-") || (!entry.is_docker_local() && !is_number) {
-        refuse!("--as-user {user:?} is not a uid, such as 1000");
-    }
+    refuse_if!(
+        !entry.is_docker_local() && !is_number,
+        "--as-user {user:?} is not a uid, such as 1000"
+    );
+    refuse_if!(
+        user.starts_with('-') || !is_of(user, "_.:-"),
+        "--as-user {user:?} is neither a uid, such as 1000, nor UID:GID, nor a user of the image"
+    );
     let image = &arguments.image;
     if image.starts_with('-') || image.contains(char::is_whitespace) {
         refuse!("--image {image:?} is not the name of an image");

@@ -28,7 +28,7 @@ impl Ownership {
             Ok(owner)
         } else {
             Err(refusal!(
-                "Unsupported chown permissions\n{text:?} is neither a uid from 0 to 65535 nor one of herokuish, heroku, paketo, root, false"
+                "Unsupported chown permissions\n{text:?} is neither a uid from 0 to 65535, nor UID:GID, nor one of herokuish, heroku, paketo, root, false"
             ))
         }
     }

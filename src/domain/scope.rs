@@ -16,6 +16,10 @@ impl AppPattern {
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-*".contains(&b));
         refuse_if!(
+            text.contains(char::is_whitespace),
+            "scope {text:?} is neither an app's name nor a pattern such as web-*; put a comma between several"
+        );
+        refuse_if!(
             !valid || text.is_empty() || text.len() > 255,
             "scope {text:?} is neither an app's name nor a pattern such as web-*"
         );
@@ -48,8 +52,12 @@ pub struct Scope(Vec<AppPattern>);
 
 impl Scope {
     pub fn parse(given: &[String]) -> Result<Self> {
-        let words = given.iter().flat_map(|text| text.split([',', ' '])).filter(|w| !w.is_empty());
-        words.map(AppPattern::parse).collect::<Result<_>>().map(Self)
+        let words = given.iter().flat_map(|text| text.split(',')).map(str::trim);
+        words
+            .filter(|word| !word.is_empty())
+            .map(AppPattern::parse)
+            .collect::<Result<_>>()
+            .map(Self)
     }
 
     /// One that is only shown, with a text in the place of names.
@@ -92,6 +100,8 @@ mod tests {
         assert!(includes("*", "anything"));
         assert!(includes("", "anything"));
         assert!(includes("a,b", "b"));
+        assert!(includes("a, b", "b"));
+        assert!(Scope::parse(&["a b".to_owned()]).is_err());
         assert!(Scope::parse(&["../x".to_owned()]).is_err());
     }
 }

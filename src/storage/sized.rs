@@ -41,9 +41,13 @@ pub(crate) fn plan(
         path.is_some_and(|path| path != default_path),
         "--size is only supported on the default host path ({default_path}); leave the path out"
     );
-    let size = parse(size)?;
+    let typed = size;
+    let size = parse(typed)?;
     if size.bytes() < LEAST {
-        refuse!("size {size} is too small for a file system; the least is {}", ByteSize::of(LEAST));
+        refuse!(
+            "size {typed:?} is too small for a file system; the least is {}",
+            ByteSize::of(LEAST)
+        );
     }
     entry.host_path = Some(Source::parse(&default_path)?);
     entry.options.insert("size".to_owned(), size.to_string());

@@ -40,6 +40,7 @@ fn refusals() {
     session.run(&["storage:exec", "--", "ls"]);
     session.run(&["storage:exec", "nope", "--", "ls"]);
     session.run(&["storage:exec", "data", "--as-user", "root", "--", "ls"]);
+    session.run(&["storage:exec", "data", "--as-user", "ada!", "--", "ls"]);
     session.prepare(&["storage:create", "claim", "--scheduler", "k3s", "--size", "1Gi"]);
     session.run(&["storage:exec", "claim", "--as-user", "root", "--", "ls"]);
     session.run(&["storage:exec", "data", "--as-user=1 --privileged", "--", "ls"]);
