@@ -2,7 +2,7 @@
 
 use super::arguments::{self, Args, no_more_than, pairs};
 use crate::context::Context;
-use crate::domain::{Entry, Mode, Ownership, Result, Scope, hooks, is_of};
+use crate::domain::{Entry, Mode, Ownership, Result, Scope, Source, hooks, is_of, quoted};
 use crate::ops::update::{Follow, update};
 use crate::ops::{Places, access, apps, content};
 use crate::storage::{EntryLock, Place, root, sized};
@@ -108,6 +108,9 @@ impl Changes {
     fn apply(&self, entry: &mut Entry, default_path: &str) -> Result<()> {
         for (property, value) in &self.properties {
             types::of(entry).check_property(entry, property)?;
+            if property == SIZE {
+                must_not_be_of_plain_directory(entry, value, default_path)?;
+            }
             set(entry, property, value)?;
         }
         if entry.exclusive {
@@ -193,6 +196,31 @@ fn set(entry: &mut Entry, property: &str, value: &str) -> Result<()> {
             );
         }
     }
+    Ok(())
+}
+
+/// Refuses a size for a directory that was made without one, in Dokku's words, and says how to get one.
+fn must_not_be_of_plain_directory(entry: &Entry, value: &str, default_path: &str) -> Result<()> {
+    let Some(Source::Path(path)) = &entry.host_path else {
+        return Ok(());
+    };
+    let is_plain = entry.is_docker_local() && !types::of(entry).must_be_mounted(entry);
+    let Ok(size) = sized::parse(value) else {
+        return Ok(());
+    };
+    let remedy = if path.as_str() == default_path {
+        sized::copy_to(entry, size)
+    } else {
+        let from = quoted(&format!("dir:{path}"));
+        format!(
+            "copy the data into a new one: dokku storage:create NEW --size {size} --from {from}"
+        )
+    };
+    refuse_if!(
+        is_plain,
+        "storage entry \"{}\" (docker-local) does not accept --size\n{remedy}",
+        entry.name
+    );
     Ok(())
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn plan(
 }
 
 /// What to type for a copy of an entry's data with another size.
-fn copy_to(entry: &Entry, size: ByteSize) -> String {
+pub(crate) fn copy_to(entry: &Entry, size: ByteSize) -> String {
     let name = &entry.name;
     format!(
         "copy the data into a new one: dokku storage:snapshots:create {name} now, then: dokku storage:create NEW --size {size} --from snapshot:{name}@now"

@@ -68,6 +68,8 @@ fn refusals() {
         &["data", "storage-class-name", "fast"],
         &["data", "reclaim-policy", "Recycle"],
         &["data", "mode", "0755", "--mode", "0700"],
+        &["data", "size", "much"],
+        &["elsewhere", "size", "1Gi"],
         &["elsewhere", "mode", "0755"],
         &["elsewhere", "chown", "heroku"],
         &["elsewhere", "reclaim-policy", "Delete"],
