@@ -151,6 +151,10 @@ fn must_be_empty(path: &Path) -> Result<()> {
 
 /// Whether an earlier entry of the name left an image of this size, which a new one takes over.
 pub(crate) fn has_kept_image(entry: &Entry, size: ByteSize, context: &Context) -> Result<bool> {
+    if !context.store.layout().storage().exists() {
+        // The first entry of all.
+        return Ok(false);
+    }
     let bytes = size.bytes().to_string();
     let words = [entry.name.as_str(), "kept", &bytes];
     Ok(!StorageRoot::of(context).asked(HELPER, &words)?.is_empty())
