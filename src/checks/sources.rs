@@ -13,7 +13,7 @@ use crate::fs::look::{FileKind, Looked};
 use crate::fs::{missing_target, overlap};
 use crate::host::environment;
 use crate::ops::{access, judge, scheduler};
-use crate::storage::{StorageRoot, default_path};
+use crate::storage::{Place, StorageRoot, default_path};
 use crate::store::{Mounted, Mounts, OptionMount, OptionsFile};
 use crate::{docker, types};
 
@@ -282,12 +282,15 @@ pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> O
     Some(finding(problem.code, app, mounted, &rest, problem.remedy).at(entry.shown_source()))
 }
 
-/// The same of an entry that no app mounts, where it has a file system that is to be attached.
+/// The same of an entry that no app mounts, where it has a file system that is to be attached, or may have had one.
 pub(crate) fn unusable_alone(entry: &Entry, context: &Context) -> Option<Finding> {
-    if !entry.is_docker_local() || !types::of(entry).must_be_mounted(entry) {
+    let storage_type = types::of(entry);
+    let may_be_mounted =
+        storage_type.must_be_mounted(entry) || storage_type.place() == Place::Directory;
+    if !entry.is_docker_local() || !may_be_mounted {
         return None;
     }
-    let problem = types::of(entry).problem(entry, context)?;
+    let problem = storage_type.problem(entry, context)?;
     let sentence = format!("storage entry \"{}\" is not ready: {}", entry.name, problem.sentence);
     let finding = Finding::new(problem.code, Severity::Note, sentence, problem.remedy);
     Some(finding.of_entry(&entry.name).at(entry.shown_source()))

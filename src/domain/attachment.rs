@@ -78,6 +78,22 @@ impl Attachment {
         Self { need, unknown: self.unknown.clone(), ..other.clone() }
     }
 
+    /// Takes from an earlier version what this one does not say of the fields that Dokku's own plugin does not know; false where
+    /// that is nothing.
+    pub fn complete_own_from(&mut self, earlier: &Self) -> bool {
+        let before = self.clone();
+        self.need = self.need.take().or_else(|| earlier.need.clone());
+        for (key, value) in &earlier.unknown {
+            self.unknown.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        *self != before
+    }
+
+    /// Whether it has any of these fields.
+    pub fn has_own_fields(&self) -> bool {
+        self.need.is_some() || !self.unknown.is_empty()
+    }
+
     /// The attachment as an app gets it that shares it: without what is the other app's alone, its need and the owner
     /// that its deploys set.
     pub fn shared(&self, read_only: bool) -> Self {

@@ -164,6 +164,12 @@ impl Entry {
                 mine.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }
+        self.complete_own_from(earlier);
+        self.schema_version = earlier.schema_version.max(SCHEMA_VERSION);
+    }
+
+    /// Takes from an earlier version what this one does not say of the fields that Dokku's own plugin does not know.
+    pub fn complete_own_from(&mut self, earlier: &Self) {
         if self.scope.is_empty() {
             self.scope.clone_from(&earlier.scope);
         }
@@ -185,8 +191,17 @@ impl Entry {
             self.backup.clone_from(&earlier.backup);
         }
         self.auto_volume = self.auto_volume.take().or_else(|| earlier.auto_volume.clone());
-        self.unknown.clone_from(&earlier.unknown);
-        self.schema_version = earlier.schema_version.max(SCHEMA_VERSION);
+        for (key, value) in &earlier.unknown {
+            self.unknown.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+
+    /// Whether it has any of these fields.
+    pub fn has_own_fields(&self) -> bool {
+        let plain = Self::new(self.name.clone(), self.host_path.clone());
+        let mut completed = plain.clone();
+        completed.complete_own_from(self);
+        completed != plain
     }
 
     /// The same without what must not be shown: the values of options that look like secrets.

@@ -36,7 +36,7 @@ struct Subject {
 ///   it, unless somebody uses it; where its input ends without that, it makes it writable again. `attach` undoes both.
 /// - `has OF` says `yes` where NAME, a hidden name of NAME's or something in the trash has an image.
 /// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size; `kept` says how many bytes the image
-///   holds that it left.
+///   holds that it left, or that NAME has though it is registered without a size.
 /// - `grow SIZE [--preallocate]`, `attach`, `detach` work on the image of NAME; `state` says why it cannot be attached, and what to do;
 ///   `holds` says, where it is attached, how many bytes its file system has, and how many the image.
 /// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
@@ -188,9 +188,23 @@ impl Subject {
         Ok(true)
     }
 
-    /// How many bytes the image holds that an earlier entry of the name left.
+    /// How many bytes the image holds that an earlier entry of the name left, or this one while it had a size.
     fn kept(&self, is_btrfs: bool) -> Result<Option<u64>> {
-        if is_btrfs || self.is_registered() { Ok(None) } else { self.own_image()?.size() }
+        if is_btrfs {
+            return Ok(None);
+        }
+        let image = self.own_image()?;
+        let entry = {
+            // The store belongs to somebody else, who may have put links in it.
+            let _rights = Rights::of(self.store.owner(), self.store.layout())?;
+            self.store.entry(&self.name)?
+        };
+        match entry {
+            Some(entry) if sized::size(&entry).is_some() => Ok(None),
+            // With another name it is in the trash.
+            Some(_) if image.has_another_name()? => Ok(None),
+            _ => image.size(),
+        }
     }
 
     /// The image of the entry, or of an earlier one of the name.

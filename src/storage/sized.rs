@@ -54,16 +54,24 @@ pub(crate) fn plan(
     if preallocate {
         entry.options.insert("preallocate".to_owned(), "true".to_owned());
     }
-    let known = context.store.entry(&entry.name)?;
-    if known.as_ref().is_some_and(|known| self::size(known).is_some()) {
-        return Ok(());
+    if let Some(known) = context.store.entry(&entry.name)? {
+        if self::size(&known).is_some() {
+            return Ok(());
+        }
+        return match hidden_image(&known, context) {
+            // It is taken over.
+            Some(present) if present.in_blocks() == size => Ok(()),
+            Some(present) => {
+                let Problem { sentence, remedy, .. } = hides(&known, present);
+                Err(refusal!("{sentence}; {remedy}"))
+            }
+            None => Err(refusal!(
+                "storage entry \"{}\" already exists without a size; {}",
+                entry.name,
+                copy_to(entry, size)
+            )),
+        };
     }
-    refuse_if!(
-        known.is_some(),
-        "storage entry \"{}\" already exists without a size; {}",
-        entry.name,
-        copy_to(entry, size)
-    );
     must_be_possible(context)?;
     must_fit(size.bytes(), context)?;
     must_be_empty(Path::new(&default_path))
@@ -160,22 +168,44 @@ pub(crate) fn has_kept_image(entry: &Entry, size: ByteSize, context: &Context) -
     Ok(!StorageRoot::of(context).asked(HELPER, &words)?.is_empty())
 }
 
-/// Refuses a new directory without a size where an earlier entry of the name left an image: nobody would see its data.
-/// Where nobody can tell, there is none. An empty directory is what such an entry leaves beside it.
-pub(crate) fn must_hide_no_image(entry: &Entry, context: &Context) -> Result<()> {
+/// How much the image holds that has an entry's name while the entry has no size: what is in it is not seen in the entry's
+/// directory, which is empty then, or will not be seen once it is detached. None where there is none, or nobody can tell.
+fn hidden_image(entry: &Entry, context: &Context) -> Option<ByteSize> {
     let name = entry.name.as_str();
-    let path = context.store.layout().directory(name);
+    let path = &context.store.layout().directory(name);
     let is_own = entry.host_path == Source::parse(&root::default_path(context, name)).ok();
-    let leaves_any = size(entry).is_none() && is_own && image::are_any(context.store.layout());
-    if !leaves_any || !std::fs::read_dir(path).is_ok_and(|mut names| names.next().is_none()) {
-        return Ok(());
+    if size(entry).is_some() || !is_own || !image::are_any(context.store.layout()) {
+        return None;
     }
-    let answer = StorageRoot::of(context).asked(HELPER, &[name, "kept"]).unwrap_or_default();
-    match ByteSize::parse(answer.trim()) {
-        Ok(size) => Err(refusal!(
+    let is_empty = std::fs::read_dir(path).is_ok_and(|mut names| names.next().is_none());
+    if !is_empty && image::attached_at(path).is_none() {
+        return None;
+    }
+    let answer = StorageRoot::of(context).asked(HELPER, &[name, "kept"]).ok()?;
+    ByteSize::parse(answer.trim()).ok()
+}
+
+fn hides(entry: &Entry, image: ByteSize) -> Problem {
+    let Entry { name, .. } = entry;
+    Problem {
+        code: "hidden-image",
+        sentence: format!(
+            "{} has no size, and an image of {image} with its name is there",
+            entry.shown_source()
+        ),
+        remedy: format!("take the image over: dokku storage:create {name} --size {image}"),
+        may_pass: false,
+    }
+}
+
+/// Refuses a directory without a size where an earlier entry of the name left an image: nobody would see its data.
+pub(crate) fn must_hide_no_image(entry: &Entry, context: &Context) -> Result<()> {
+    let name = &entry.name;
+    match hidden_image(entry, context) {
+        Some(size) => Err(refusal!(
             "an earlier storage entry \"{name}\" left its image, which holds {size}; take it over: dokku storage:create {name} --size {size}"
         )),
-        Err(_) => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -377,9 +407,11 @@ fn is_usable(entry: &Entry, context: &Context) -> bool {
     is_attached(entry, context) && !image::is_read_only(Path::new(entry.shown_source()))
 }
 
-/// What keeps containers from using an entry with a size.
+/// What keeps containers from using an entry that has a size, or should have one.
 pub(crate) fn problem(entry: &Entry, context: &Context) -> Option<Problem> {
-    let size = size(entry)?;
+    let Some(size) = size(entry) else {
+        return hidden_image(entry, context).map(|image| hides(entry, image));
+    };
     if is_usable(entry, context) {
         return None;
     }

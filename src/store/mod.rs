@@ -32,6 +32,7 @@ mod exclusive;
 pub(crate) mod files;
 mod journal;
 mod json;
+mod kept;
 mod mounts;
 mod plain;
 mod policy;

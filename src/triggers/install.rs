@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::context::row::Kind;
-use crate::domain::{AppName, Error, INSTALL_AGAIN, Installed, Result};
+use crate::domain::{AppName, EntryName, Error, INSTALL_AGAIN, Installed, Result};
 use crate::fs::tree::Depth;
 use crate::fs::{image, tree};
 use crate::host::{Program, is_root};
@@ -52,7 +52,8 @@ const STORAGE: &str = "data/storage";
 /// The group of what only root writes.
 const ROOTS: Option<u32> = Some(0);
 
-/// Makes the store's directories, corrects owners, installs the helpers and takes older mounts over.
+/// Makes the store's directories, corrects owners, installs the helpers, restores what Dokku's own plugin removed and takes older
+/// mounts over.
 pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
     directories(context)?;
     if is_root() && context.environment.is_dokku() {
@@ -64,6 +65,7 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
         }
         name_trashed_images(context)?;
     }
+    restore_own_fields(context);
     clear_staged(context);
     keep_mounted(context);
     if let Err(error) = trash::empty_expired(context) {
@@ -75,6 +77,23 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
         crontab::write(context);
     }
     Ok(())
+}
+
+/// Restores what Dokku's own plugin removed while it was in our place.
+fn restore_own_fields(context: &mut Context) {
+    match context.store.restore_own_fields() {
+        Ok(names) if names.is_empty() => {}
+        Ok(names) => {
+            let names: Vec<&str> = names.iter().map(EntryName::as_str).collect();
+            context.out.detail(&format!(
+                "Restored what Dokku's plugin had removed of storage entries: {}",
+                names.join(", ")
+            ));
+        }
+        Err(error) => context.out.warn(&format!(
+            "what Dokku's plugin removed of storage entries was not restored: {error}"
+        )),
+    }
 }
 
 fn name_trashed_images(context: &Context) -> Result<()> {

@@ -1,4 +1,4 @@
-//! `uninstall`: takes away what `install` put outside the plugin's directory.
+//! `uninstall`: takes away what `install` put outside the plugin's directory, and keeps what Dokku's own plugin does not know.
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +13,13 @@ use crate::privileged::mounting::systemd::{ATTACHING, UNIT};
 pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
     if word(arguments, 0) != "storage" || !is_root() {
         return Ok(());
+    }
+    // What an install that failed could not restore, first.
+    let _ = context.store.restore_own_fields();
+    if let Err(error) = context.store.keep_own_fields() {
+        context.out.warn(&format!(
+            "what only this plugin notes of storage entries was not kept, and Dokku's plugin removes it from those that it changes: {error}"
+        ));
     }
     let installed = context.environment.installation()?;
     // What is mounted stays so for the containers that run, until the host starts again.

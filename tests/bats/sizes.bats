@@ -172,6 +172,72 @@ size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
   [ ! -e "$ROOT/$APP-db" ]
 }
 
+# as_dokkus_plugin_writes NAME: the file of an entry has the fields that Dokku's own plugin knows, and no other.
+as_dokkus_plugin_writes() {
+  jq '{name, scheduler, host_path, reclaim_policy: "Retain", schema_version}' "$ENTRIES/$1.json" >"$HOST/entry"
+  cat "$HOST/entry" >"$ENTRIES/$1.json"
+}
+
+@test "a stay with Dokku's own plugin, which removes the size, loses nothing" {
+  standin_only
+  local ours="$DOKKU_LIB_ROOT/plugins/enabled/storage"
+  dokku storage:create "$APP-db" --size 16M --scope "$APP"
+  dokku storage:mount "$APP" "$APP-db" --container-dir /data
+  echo kept >"$ROOT/$APP-db/file"
+  dokku_environment "$ours/uninstall" storage
+  assert_equal "dokku:dokku 600" "$(stat -c '%U:%G %a' "$REGISTRY/kept.json")"
+  as_dokkus_plugin_writes "$APP-db"
+  umount "$ROOT/$APP-db"
+  run dokku_environment "$ours/install"
+  assert_success
+  assert_has "Restored what Dokku's plugin had removed of storage entries: $APP-db"
+  [ ! -e "$REGISTRY/kept.json" ]
+  assert_equal '16M directory Retain' "$(jq -r '"\(.options.size) \(.type) \(.reclaim_policy)"' "$ENTRIES/$APP-db.json")"
+  assert_equal kept "$(cat "$ROOT/$APP-db/file")"
+  run dokku_environment "$ours/install"
+  assert_has_not Restored
+  deploy "$APP"
+  assert_equal kept "$(inside "$APP" web cat /data/file)"
+}
+
+@test "an entry whose size is lost stops deploys, and takes its image over" {
+  standin_only
+  dokku storage:create "$APP-db" --size 16M
+  dokku storage:mount "$APP" "$APP-db" --container-dir /data
+  echo kept >"$ROOT/$APP-db/file"
+  as_dokkus_plugin_writes "$APP-db"
+  local remedy="take the image over: dokku storage:create $APP-db --size 16M" before
+  # It is told while the data is still there.
+  run dokku storage:doctor "$APP"
+  assert_has hidden-image
+  umount "$ROOT/$APP-db"
+  for before in "storage:doctor $APP" "storage:doctor" "storage:wait $APP-db"; do
+    # shellcheck disable=SC2086 # these are words
+    run dokku $before
+    assert_status 1
+    assert_has "$remedy"
+  done
+  run deploy "$APP"
+  [ "$status" -ne 0 ] || fail "the app was deployed without its data"
+  assert_has "$remedy"
+  run_apart dokku storage:snapshots:create "$APP-db"
+  assert_refused
+  assert_stderr_has "storage:wait $APP-db"
+  run_apart dokku storage:create "$APP-db" --size 32M
+  assert_refused
+  assert_stderr_has "$remedy"
+  dokku storage:create "$APP-db" --size 16M
+  assert_equal kept "$(cat "$ROOT/$APP-db/file")"
+  deploy "$APP"
+  assert_equal kept "$(inside "$APP" web cat /data/file)"
+  # One that no app mounts is named, too.
+  dokku storage:create "$APP-other" --size 16M
+  as_dokkus_plugin_writes "$APP-other"
+  umount "$ROOT/$APP-other"
+  run dokku storage:doctor
+  assert_has "dokku storage:create $APP-other --size 16M"
+}
+
 @test "a size that is no whole number of blocks is rounded up, and the image is taken over with it" {
   dokku storage:create "$APP-db" --size 12.3M
   assert_equal 12596k "$(dokku storage:info "$APP-db" --format json | jq -r .options.size)"

@@ -96,6 +96,10 @@ impl Image {
         Ok(())
     }
 
+    pub(crate) fn has_another_name(&self) -> Result<bool> {
+        Ok(!self.other_names()?.is_empty())
+    }
+
     pub(super) fn other_names(&self) -> Result<Vec<String>> {
         let unreadable = || Error::system("read", &self.shown);
         let own = match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {

@@ -101,7 +101,10 @@ fn must_be_attached(directory: &OwnedFd, root: &Path, name: &str) -> Result<()> 
     let is_immutable =
         ioctl_getflags(directory).is_ok_and(|flags| flags.contains(IFlags::IMMUTABLE));
     if is_immutable && is_directory_empty(directory).is_ok_and(|is_empty| is_empty) {
-        refuse!("nothing is attached at {}; run the command again", root.join(name).display());
+        refuse!(
+            "nothing is attached at {}; attach it: dokku storage:wait {name}",
+            root.join(name).display()
+        );
     }
     Ok(())
 }

@@ -1,0 +1,98 @@
+//! What only this plugin notes, over a stay with Dokku's own: that removes every field that it does not know from the entries
+//! and mounts that it changes. `uninstall` makes a copy, and the next `install` restores from it what is missing since, and
+//! removes it. What Dokku's plugin knows stays as it left it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{AppName, Attachment, Entry, EntryName, Layout, Result};
+use crate::store::{Change, Store, app_directories, json};
+
+#[derive(Default, Serialize, Deserialize)]
+struct Kept {
+    entries: Vec<Entry>,
+    mounts: BTreeMap<AppName, Vec<Attachment>>,
+}
+
+fn path(layout: &Layout) -> PathBuf {
+    layout.registry().join("kept.json")
+}
+
+impl Store {
+    /// Makes the copy. What cannot be read is left out.
+    pub(crate) fn keep_own_fields(&self) -> Result<()> {
+        if !self.layout().entries().is_dir() {
+            return Ok(());
+        }
+        self.change(|change| {
+            let mut kept = Kept { entries: self.entries()?.entries, ..Kept::default() };
+            kept.entries.retain(Entry::has_own_fields);
+            for app in app_directories(self.layout().apps())? {
+                let Ok(mounts) = self.mounts_file(&app) else { continue };
+                let mounts: Vec<_> =
+                    mounts.attachments().filter(|a| a.has_own_fields()).cloned().collect();
+                if !mounts.is_empty() {
+                    kept.mounts.insert(app, mounts);
+                }
+            }
+            let path = path(self.layout());
+            if kept.entries.is_empty() && kept.mounts.is_empty() {
+                change.remove(path);
+                return Ok(());
+            }
+            change.write_json(path, &kept)
+        })
+    }
+
+    /// Restores what is missing of what is in the copy, and removes it; the names of the entries that were changed, or whose
+    /// mounts were. An entry that has another host path or scheduler now is another one.
+    /// Fails where the copy cannot be read; it stays.
+    pub(crate) fn restore_own_fields(&self) -> Result<Vec<EntryName>> {
+        let path = path(self.layout());
+        if path.symlink_metadata().is_err() {
+            return Ok(Vec::new());
+        }
+        self.change(|change| {
+            let kept: Kept = json::read(&path)?.unwrap_or_default();
+            let mut restored = Vec::new();
+            for entry in &kept.entries {
+                restored.extend(change.restore_own_fields(entry)?);
+            }
+            for (app, kept) in &kept.mounts {
+                let Ok(mut mounts) = self.mounts_file(app) else { continue };
+                let before = restored.len();
+                mounts.update(|now| {
+                    let kept = kept.iter().find(|kept| kept.is_same_mount(now));
+                    let is_changed = kept.is_some_and(|kept| now.complete_own_from(kept));
+                    restored.extend(is_changed.then(|| now.entry_name.clone()));
+                    is_changed
+                });
+                if restored.len() > before {
+                    change.write_mounts(app, &mounts);
+                }
+            }
+            change.remove(path.clone());
+            restored.sort_unstable();
+            restored.dedup();
+            Ok(restored)
+        })
+    }
+}
+
+impl Change<'_> {
+    fn restore_own_fields(&mut self, kept: &Entry) -> Result<Option<EntryName>> {
+        let Ok(Some(now)) = self.store().entry(&kept.name) else {
+            return Ok(None);
+        };
+        let mut next = now.clone();
+        next.complete_own_from(kept);
+        let is_same = (&now.host_path, &now.scheduler) == (&kept.host_path, &kept.scheduler);
+        if !is_same || next == now {
+            return Ok(None);
+        }
+        self.write_entry(&next)?;
+        Ok(Some(next.name))
+    }
+}
