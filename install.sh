@@ -296,6 +296,8 @@ remove_helpers() {
     run_trigger "$plugin/uninstall" storage || warn "the plugin's uninstall trigger failed (see above); going on without it"
     return
   done
+  ! compgen -G "$lib/data/storage-registry/entries/*.json" >/dev/null ||
+    warn "the program is gone, so no copy was made of what only it notes of entries: Dokku's plugin removes that from those that it changes"
   rm -rf "$helpers"
   if [ -f "$sudoers" ] && grep -qF "$helpers/" "$sudoers"; then rm -f "$sudoers"; fi
 }

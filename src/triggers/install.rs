@@ -14,7 +14,7 @@
 //! three links pointed, and points them to ours by renaming a new link over each. While an older version of ours is
 //! replaced, the links point to a copy of it, so a deploy at that moment finds the one or the other, whole. If the
 //! `install` trigger fails, the links go back. `--uninstall` points them back as noted, and runs our `uninstall`
-//! and Dokku's `install`.
+//! and Dokku's `install`. What Dokku's plugin does not know is kept meanwhile (`src/store/kept.rs`).
 //!
 //! Dokku tells a core plugin by `core-plugins` in its real path: `dokku help` lists it among Dokku's own commands,
 //! and `--app` inserts the app. Nothing looks for plugins in `core-plugins` but in its `available` and `enabled`,

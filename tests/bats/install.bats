@@ -98,19 +98,30 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   "$HOST/bin/dokku" apps:create blog
   "$HOST/bin/dokku" storage:create blog-data
   "$HOST/bin/dokku" storage:mount blog blog-data --container-dir /data
-  local data
+  local data kept="$DOKKU_LIB_ROOT/data/storage-registry/kept.json"
   data=$(snapshot "$DOKKU_LIB_ROOT/config" && snapshot "$DOKKU_LIB_ROOT/data")
 
   run install_sh --uninstall
   assert_success
   assert_equal "$links" "$(link_targets)"
   assert_equal "$core" "$(snapshot "$CORE")"
+  mv "$kept" "$HOST/kept.json"
   assert_equal "$data" "$(snapshot "$DOKKU_LIB_ROOT/config" && snapshot "$DOKKU_LIB_ROOT/data")"
+  mv "$HOST/kept.json" "$kept"
   nothing_is_left
   [ ! -e "$SUDOERS" ] || fail "our $SUDOERS is still there"
   [ ! -e "$HELPERS/storage" ] || fail "our helpers are still there"
   run cat "$DOKKU_LIB_ROOT/core-install-ran"
   assert_output "user=root lib=$DOKKU_LIB_ROOT system=dokku:dokku"
+
+  # What Dokku's plugin removed meanwhile comes back with ours.
+  local entry="$DOKKU_LIB_ROOT/data/storage-registry/entries/blog-data.json"
+  sed -i '/"node":/d' "$entry"
+  run install_sh
+  assert_success
+  assert_has "Restored what Dokku's plugin had removed of storage entries: blog-data"
+  grep -q '"node":' "$entry"
+  [ ! -e "$kept" ]
 }
 
 @test "the main job is tried for real at the end, in a throw-away folder" {
@@ -176,6 +187,13 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   [ ! -e "$SUDOERS" ] || fail "our $SUDOERS is still there"
   [ ! -e "$HELPERS/storage" ] || fail "our helpers are still there"
   [ -s "$DOKKU_LIB_ROOT/core-install-ran" ] || fail "the core plugin's install trigger was not run"
+  assert_has_not "no copy was made"
+  install_sh >/dev/null
+  echo '{}' >"$DOKKU_LIB_ROOT/data/storage-registry/entries/blog.json"
+  rm -rf "$OURS/dokku-storage"
+  run install_sh --uninstall
+  assert_success
+  assert_has "no copy was made"
 }
 
 @test "--uninstall leaves a sudoers file alone that is not ours" {

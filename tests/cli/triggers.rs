@@ -1,6 +1,11 @@
 //! The triggers other than `docker-args-*` and `report`.
 
-use crate::harness::{Call, as_root, is_root};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::harness::{Answer, Call, as_root, is_root};
 use crate::{Session, assert_transcript};
 
 fn host() -> Session {
@@ -196,4 +201,140 @@ fn install_by_who_is_not_root() {
     assert_eq!((answer.status, answer.stdout.as_str(), answer.stderr.as_str()), (0, "", ""));
     let listed = session.call(&["storage:list", "blog"]).run();
     assert!(listed.stdout.contains("/srv/a:/a"), "{listed:?}");
+}
+
+/// A host on which a trigger runs as root, for the user `daemon`.
+struct Stay(Session);
+
+impl Stay {
+    fn trigger(&self, words: &[&str]) -> Answer {
+        let call = self.0.call(words).without_env("PLUGIN_AVAILABLE_PATH");
+        let call = call.env("DOKKU_SYSTEM_USER", "daemon").env("DOKKU_SYSTEM_GROUP", "daemon");
+        let answer = call
+            .around(
+                "chown -R daemon:daemon lib && unshare --mount bash -c 'mount -t tmpfs none /usr/local/lib &&
+                   mount -t tmpfs none /etc/sudoers.d && exec \"$@\"' bash \"$@\"",
+            )
+            .run();
+        assert_eq!(answer.status, 0, "{answer:?}");
+        answer
+    }
+
+    fn file(&self, inside: &str) -> PathBuf {
+        self.0.host.path(&format!("lib/{inside}"))
+    }
+
+    fn kept(&self) -> PathBuf {
+        self.file("data/storage-registry/kept.json")
+    }
+
+    fn value(&self, inside: &str) -> Value {
+        let file = self.file(inside);
+        serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap()
+    }
+
+    fn entry(&self, name: &str) -> Value {
+        self.value(&format!("data/storage-registry/entries/{name}.json"))
+    }
+
+    /// Writes an entry, or a mount, as Dokku's own plugin does: without the fields that it does not know, and with one more.
+    fn rewrite(&self, inside: &str, changed: &str, to: &str) {
+        let known = [
+            ["name", "scheduler", "host_path", "chown"],
+            ["mode", "schema_version", "entry_name", "container_path"],
+            ["phases", "process_type", "readonly", "labels"],
+        ];
+        let mut value = self.value(inside);
+        let fields = value.as_object_mut().unwrap();
+        fields.retain(|field, _| known.as_flattened().contains(&field.as_str()));
+        fields.insert(changed.to_owned(), to.into());
+        self.0.host.write(&format!("lib/{inside}"), format!("{value}\n"));
+    }
+
+    fn rewrite_entry(&self, name: &str, changed: &str, to: &str) {
+        self.rewrite(&format!("data/storage-registry/entries/{name}.json"), changed, to);
+    }
+}
+
+const MOUNTS: &str = "config/storage/blog/mounts";
+
+/// Entries and a mount with fields that Dokku's own plugin does not know.
+fn stay() -> Option<Stay> {
+    if !as_root("triggers") {
+        return None;
+    }
+    let stay = Stay(Session::dokku(&["blog"]));
+    let session = &stay.0;
+    session.prepare(&["storage:create", "photos", "--scope", "blog", "--exclusive"]);
+    session.prepare(&["storage:create", "moved", "/srv/moved", "--scope", "blog"]);
+    session.prepare(&["storage:create", "gone", "--scope", "blog"]);
+    session.prepare(&["storage:mount", "blog", "photos", "--container-dir", "/photos"]);
+    for (inside, field) in
+        [(MOUNTS, "need"), ("data/storage-registry/entries/photos.json", "later")]
+    {
+        let mut value = stay.value(inside);
+        value[field] = "uploads".into();
+        session.host.write(&format!("lib/{inside}"), format!("{value}\n"));
+    }
+    Some(stay)
+}
+
+#[test]
+fn what_dokkus_plugin_removes_comes_back_with_the_next_install() {
+    let Some(stay) = stay() else { return };
+    let (photos, mut moved) = (stay.entry("photos"), stay.entry("moved"));
+    let mounts = stay.value(MOUNTS);
+    assert_eq!(stay.trigger(&["uninstall", "storage"]).stderr, "");
+    let kept = std::fs::metadata(stay.kept()).unwrap();
+    assert_eq!((kept.uid(), kept.mode() & 0o777), (1, 0o600));
+    stay.rewrite_entry("photos", "reclaim_policy", "Retain");
+    stay.rewrite_entry("moved", "host_path", "/srv/other");
+    std::fs::remove_file(stay.file("data/storage-registry/entries/gone.json")).unwrap();
+    stay.rewrite(MOUNTS, "volume_options", "Z");
+    let answer = stay.trigger(&["install"]);
+    let said = "       Restored what Dokku's plugin had removed of storage entries: photos\n";
+    assert_eq!((answer.stdout.as_str(), answer.stderr.as_str()), (said, ""));
+    let with = |mut value: Value, field: &str, text: &str| {
+        value[field] = text.into();
+        value
+    };
+    assert_eq!(stay.entry("photos"), with(photos, "reclaim_policy", "Retain"));
+    assert_eq!(stay.value(MOUNTS), with(mounts, "volume_options", "Z"));
+    for field in ["scope", "node"] {
+        moved.as_object_mut().unwrap().remove(field);
+    }
+    assert_eq!(stay.entry("moved"), with(moved, "host_path", "/srv/other"));
+    assert!(!stay.file("data/storage-registry/entries/gone.json").exists());
+    assert!(!stay.kept().exists());
+    let answer = stay.trigger(&["install"]);
+    assert_eq!((answer.stdout.as_str(), answer.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn a_damaged_copy_of_what_dokkus_plugin_removes_does_not_stop_an_install() {
+    let Some(stay) = stay() else { return };
+    let photos = stay.entry("photos");
+    stay.0.host.write("lib/data/storage-registry/kept.json", "{\"entries\": [{");
+    let answer = stay.trigger(&["install"]);
+    assert!(answer.stderr.contains("was not restored: {ROOT}/lib/data/storage-registry/kept.json"));
+    assert!(stay.kept().exists());
+    // The next copy is a good one, and one that could not be restored is not lost with the next.
+    stay.trigger(&["uninstall", "storage"]);
+    stay.rewrite_entry("photos", "reclaim_policy", "Retain");
+    stay.trigger(&["uninstall", "storage"]);
+    stay.rewrite_entry("photos", "reclaim_policy", "Delete");
+    assert!(stay.trigger(&["install"]).stdout.contains(": photos\n"));
+    assert_eq!(stay.entry("photos")["scope"], photos["scope"]);
+    assert!(!stay.kept().exists());
+}
+
+#[test]
+fn without_fields_of_our_own_there_is_no_copy() {
+    let Some(stay) = stay() else { return };
+    for name in ["photos", "moved", "gone"] {
+        stay.rewrite_entry(name, "mode", "0755");
+    }
+    stay.rewrite(MOUNTS, "volume_options", "Z");
+    stay.trigger(&["uninstall", "storage"]);
+    assert!(!stay.kept().exists());
 }
