@@ -9,7 +9,9 @@ use nix::sys::signal::{SigSet, Signal};
 
 use crate::context::Context;
 use crate::domain::text::word;
-use crate::domain::{ByteSize, DirectoryName, EntryName, Error, Result, STAGED, TRASH, TrashId};
+use crate::domain::{
+    ByteSize, DirectoryName, Entry, EntryName, Error, Result, STAGED, TRASH, TrashId,
+};
 use crate::fs::image::Image;
 use crate::fs::{image, mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
@@ -194,12 +196,7 @@ impl Subject {
             return Ok(None);
         }
         let image = self.own_image()?;
-        let entry = {
-            // The store belongs to somebody else, who may have put links in it.
-            let _rights = Rights::of(self.store.owner(), self.store.layout())?;
-            self.store.entry(&self.name)?
-        };
-        match entry {
+        match self.registered()? {
             Some(entry) if sized::size(&entry).is_some() => Ok(None),
             // With another name it is in the trash.
             Some(_) if image.has_another_name()? => Ok(None),
@@ -215,6 +212,12 @@ impl Subject {
             image.drop_name()?;
         }
         Ok(image)
+    }
+
+    fn registered(&self) -> Result<Option<Entry>> {
+        // The store belongs to somebody else, who may have put links in it.
+        let _rights = Rights::of(self.store.owner(), self.store.layout())?;
+        self.store.entry(&self.name)
     }
 
     fn is_registered(&self) -> bool {
@@ -327,13 +330,8 @@ impl Subject {
     /// Has an image that was attached hold what is noted of its entry, where growing was cut off. Where it cannot, what it has can be
     /// used all the same, and `storage:doctor` tells of it.
     fn finish_growing(&self, image: &Image) -> Result<()> {
-        let noted = {
-            // The store belongs to somebody else, who may have put links in it.
-            let _rights = Rights::of(self.store.owner(), self.store.layout())?;
-            self.store.entry(&self.name)
-        };
         // What cannot be read is told of by others.
-        let Ok(Some(entry)) = noted else {
+        let Ok(Some(entry)) = self.registered() else {
             return Ok(());
         };
         if let Some(size) = sized::size(&entry) {
