@@ -324,3 +324,10 @@ as_dokkus_plugin_writes() {
     assert_equal "" "$(find "$ROOT" "$IMAGES" -mindepth 1 -maxdepth 1 -name "*$APP*")"
   done
 }
+
+@test "the first entry of a host without Dokku can have a size" {
+  alone() { env -u DOKKU_LIB_ROOT -u DOKKU_ROOT DOKKU_STORAGE_ROOT="$HOST/alone" "$BINARY" "$@"; }
+  alone storage:create first --size 16M
+  mountpoint -q "$HOST/alone/data/storage/first"
+  alone storage:destroy first --force --destroy-host-dir --no-trash
+}

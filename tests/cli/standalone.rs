@@ -1,7 +1,7 @@
 //! Without Dokku.
 
+use crate::harness::Call;
 use crate::harness::program_under_test;
-use crate::harness::{Call, as_root};
 use crate::{Session, assert_transcript};
 
 #[test]
@@ -100,14 +100,4 @@ fn what_to_type_is_a_command_of_this_host() {
     session.run(&["storage:annotations:set", "shop-data", "note", "dokku storage:list"]);
     session.run(&["storage:annotations:report", "shop-data"]);
     assert_transcript!(session);
-}
-
-#[test]
-fn the_first_entry_of_a_host_can_have_a_size() {
-    if !as_root("an entry with a size") {
-        return;
-    }
-    let session = Session::standalone();
-    session.prepare(&["storage:create", "first", "--size", "16M"]);
-    session.prepare(&["storage:destroy", "first", "--force", "--destroy-host-dir", "--no-trash"]);
 }
