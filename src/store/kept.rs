@@ -16,19 +16,34 @@ struct Kept {
     mounts: BTreeMap<AppName, Vec<Attachment>>,
 }
 
+impl Kept {
+    fn put(&self, path: PathBuf, change: &mut Change<'_>) -> Result<()> {
+        if self.entries.is_empty() && self.mounts.is_empty() {
+            change.remove(path);
+            return Ok(());
+        }
+        change.write_json(path, self)
+    }
+}
+
 fn path(layout: &Layout) -> PathBuf {
     layout.registry().join("kept.json")
 }
 
 impl Store {
-    /// Makes the copy. What cannot be read is left out.
+    /// Makes the copy, beside what an install could not restore of an older one. What cannot be read is left out.
+    /// Fails where the older one cannot be read; it stays.
     pub(crate) fn keep_own_fields(&self) -> Result<()> {
         if !self.layout().entries().is_dir() {
             return Ok(());
         }
         self.change(|change| {
-            let mut kept = Kept { entries: self.entries()?.entries, ..Kept::default() };
-            kept.entries.retain(Entry::has_own_fields);
+            let path = path(self.layout());
+            let mut kept: Kept = json::read(&path)?.unwrap_or_default();
+            let mut now = self.entries()?.entries;
+            kept.entries.retain(|old| now.iter().all(|entry| entry.name != old.name));
+            now.retain(Entry::has_own_fields);
+            kept.entries.extend(now);
             for app in app_directories(self.layout().apps())? {
                 let Ok(mounts) = self.mounts_file(&app) else { continue };
                 let mounts: Vec<_> =
@@ -37,17 +52,13 @@ impl Store {
                     kept.mounts.insert(app, mounts);
                 }
             }
-            let path = path(self.layout());
-            if kept.entries.is_empty() && kept.mounts.is_empty() {
-                change.remove(path);
-                return Ok(());
-            }
-            change.write_json(path, &kept)
+            kept.put(path, change)
         })
     }
 
     /// Restores what is missing of what is in the copy, and removes it; the names of the entries that were changed, or whose
     /// mounts were. An entry that has another host path or scheduler now is another one.
+    /// What cannot be read now stays in the copy.
     /// Fails where the copy cannot be read; it stays.
     pub(crate) fn restore_own_fields(&self) -> Result<Vec<EntryName>> {
         let path = path(self.layout());
@@ -56,12 +67,20 @@ impl Store {
         }
         self.change(|change| {
             let kept: Kept = json::read(&path)?.unwrap_or_default();
-            let mut restored = Vec::new();
-            for entry in &kept.entries {
-                restored.extend(change.restore_own_fields(entry)?);
+            let (mut restored, mut left) = (Vec::new(), Kept::default());
+            for entry in kept.entries {
+                match self.entry(&entry.name) {
+                    Ok(now) => restored.extend(change.restore_own_fields(&entry, now)?),
+                    Err(_) => left.entries.push(entry),
+                }
             }
-            for (app, kept) in &kept.mounts {
-                let Ok(mut mounts) = self.mounts_file(app) else { continue };
+            for (app, kept) in kept.mounts {
+                let mounts =
+                    self.mounts_file(&app).ok().filter(|mounts| mounts.problem().is_none());
+                let Some(mut mounts) = mounts else {
+                    left.mounts.insert(app, kept);
+                    continue;
+                };
                 let before = restored.len();
                 mounts.update(|now| {
                     let kept = kept.iter().find(|kept| kept.is_same_mount(now));
@@ -70,10 +89,10 @@ impl Store {
                     is_changed
                 });
                 if restored.len() > before {
-                    change.write_mounts(app, &mounts);
+                    change.write_mounts(&app, &mounts);
                 }
             }
-            change.remove(path.clone());
+            left.put(path.clone(), change)?;
             restored.sort_unstable();
             restored.dedup();
             Ok(restored)
@@ -82,8 +101,12 @@ impl Store {
 }
 
 impl Change<'_> {
-    fn restore_own_fields(&mut self, kept: &Entry) -> Result<Option<EntryName>> {
-        let Ok(Some(now)) = self.store().entry(&kept.name) else {
+    fn restore_own_fields(
+        &mut self,
+        kept: &Entry,
+        now: Option<Entry>,
+    ) -> Result<Option<EntryName>> {
+        let Some(now) = now else {
             return Ok(None);
         };
         let mut next = now.clone();

@@ -20,12 +20,17 @@ const LARGEST: u64 = 1024 * 1024;
 pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> Result<()> {
     let app = app(arguments, 0)?;
     let document = app_json(&app, Path::new(word(arguments, 1)), context)?.unwrap_or_default();
-    let value = serde_json::from_slice::<serde_json::Value>(&document);
-    if value.is_ok_and(|value| value.get("storage").is_some()) {
+    let value = serde_json::from_slice::<serde_json::Value>(&document).unwrap_or_default();
+    if value.get("storage").is_some() {
         let declared = parse(&document).map_err(|reason| refusal!("{app}: app.json: {reason}"))?;
         needs::declare(&app, &declared, true, context)?;
     } else if context.store.app_settings(&app)?.needs_from_app_json {
         needs::declare(&app, &[], false, context)?;
+    }
+    if value.pointer("/scripts/dokku/predeploy").is_some() {
+        // It runs before the deploy is checked, and Dokku does not show why it does not start.
+        needs::resolve(&app, context)?;
+        prepare::stop_for(&needs::missing(&app, context)?)?;
     }
     check_build_mounts(&app, context)
 }

@@ -15,8 +15,8 @@ pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
         return Ok(());
     }
     // What an install that failed could not restore, first.
-    let _ = context.store.restore_own_fields();
-    if let Err(error) = context.store.keep_own_fields() {
+    let restored = context.store.restore_own_fields();
+    if let Err(error) = restored.and_then(|_| context.store.keep_own_fields()) {
         context.out.warn(&format!(
             "what only this plugin notes of storage entries was not kept, and Dokku's plugin removes it from those that it changes: {error}"
         ));

@@ -154,3 +154,17 @@ fn a_task_before_the_deploy_does_not_start_without_what_the_app_needs() {
     let answer = session.call(&task).run();
     assert!(answer.stdout.contains("/app/uploads") && answer.stderr.is_empty(), "{answer:?}");
 }
+
+/// Where there is such a task, the build stops: Dokku does not show why the task does not start.
+#[test]
+fn a_build_stops_where_a_task_before_the_deploy_could_not_start() {
+    let session = host();
+    for (scripts, status) in [("{}", 0), (r#"{"dokku":{"predeploy":"true"}}"#, 1)] {
+        let needs = NEEDS.trim_start_matches('{');
+        session.host.write("work/app.json", format!("{{\"scripts\":{scripts},{needs}"));
+        let answer = session.call(&["core-post-extract", "blog", "{ROOT}/work", "abc"]).run();
+        assert_eq!(answer.status, status, "{answer:?}");
+        let names = answer.stderr.contains("dokku storage:needs:link blog uploads ENTRY");
+        assert_eq!(names, status == 1, "{answer:?}");
+    }
+}

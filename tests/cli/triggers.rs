@@ -318,13 +318,43 @@ fn a_damaged_copy_of_what_dokkus_plugin_removes_does_not_stop_an_install() {
     let answer = stay.trigger(&["install"]);
     assert!(answer.stderr.contains("was not restored: {ROOT}/lib/data/storage-registry/kept.json"));
     assert!(stay.kept().exists());
-    // The next copy is a good one, and one that could not be restored is not lost with the next.
+    // Another stay does not replace it.
+    let answer = stay.trigger(&["uninstall", "storage"]);
+    assert!(answer.stderr.contains("kept.json"), "{answer:?}");
+    assert_eq!(std::fs::read_to_string(stay.kept()).unwrap(), "{\"entries\": [{");
+    std::fs::remove_file(stay.kept()).unwrap();
+    // One that could not be restored is not lost with the next.
     stay.trigger(&["uninstall", "storage"]);
     stay.rewrite_entry("photos", "reclaim_policy", "Retain");
     stay.trigger(&["uninstall", "storage"]);
     stay.rewrite_entry("photos", "reclaim_policy", "Delete");
     assert!(stay.trigger(&["install"]).stdout.contains(": photos\n"));
     assert_eq!(stay.entry("photos")["scope"], photos["scope"]);
+    assert!(!stay.kept().exists());
+}
+
+#[test]
+fn what_cannot_be_read_after_a_stay_keeps_its_copy() {
+    let Some(stay) = stay() else { return };
+    let (photos, mounts) = (stay.entry("photos"), stay.value(MOUNTS));
+    stay.trigger(&["uninstall", "storage"]);
+    stay.rewrite_entry("photos", "reclaim_policy", "Retain");
+    stay.rewrite(MOUNTS, "volume_options", "Z");
+    let entry = "lib/data/storage-registry/entries/photos.json";
+    let files = [entry.to_owned(), format!("lib/{MOUNTS}")];
+    let whole = files.clone().map(|file| std::fs::read_to_string(stay.0.host.path(&file)).unwrap());
+    for file in &files {
+        stay.0.host.write(file, "{\n");
+    }
+    stay.trigger(&["install"]);
+    assert!(stay.kept().exists());
+    stay.trigger(&["uninstall", "storage"]);
+    for (file, whole) in files.iter().zip(whole) {
+        stay.0.host.write(file, whole);
+    }
+    assert!(stay.trigger(&["install"]).stdout.contains(": photos\n"));
+    assert_eq!(stay.entry("photos")["scope"], photos["scope"]);
+    assert_eq!(stay.value(MOUNTS)["need"], mounts["need"]);
     assert!(!stay.kept().exists());
 }
 
