@@ -52,7 +52,8 @@ pub struct Scope(Vec<AppPattern>);
 
 impl Scope {
     pub fn parse(given: &[String]) -> Result<Self> {
-        let words = given.iter().flat_map(|text| text.split(',')).map(str::trim);
+        let words =
+            given.iter().flat_map(|text| text.split(',')).map(|word| word.trim_matches(' '));
         words
             .filter(|word| !word.is_empty())
             .map(AppPattern::parse)
