@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::{empty_as_none, is_default, or_default};
+use crate::domain::text::complete_unknown;
 use crate::domain::{
     ContainerPath, EntryName, NeedId, Ownership, Phase, Phases, ProcessType, Result, Subpath,
     Unknown, VolumeOptions,
@@ -83,9 +84,7 @@ impl Attachment {
     pub fn complete_own_from(&mut self, earlier: &Self) -> bool {
         let before = self.clone();
         self.need = self.need.take().or_else(|| earlier.need.clone());
-        for (key, value) in &earlier.unknown {
-            self.unknown.entry(key.clone()).or_insert_with(|| value.clone());
-        }
+        complete_unknown(&mut self.unknown, &earlier.unknown);
         *self != before
     }
 

@@ -6,6 +6,7 @@ use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest, Sha1};
 
+use crate::domain::text::complete_unknown;
 use crate::domain::{
     AutoVolume, ConnectorName, EntryName, Error, Hooks, Mode, Options, Ownership, Result, Scope,
     Source, Unknown, VolumeTarget, options,
@@ -191,9 +192,7 @@ impl Entry {
             self.backup.clone_from(&earlier.backup);
         }
         self.auto_volume = self.auto_volume.take().or_else(|| earlier.auto_volume.clone());
-        for (key, value) in &earlier.unknown {
-            self.unknown.entry(key.clone()).or_insert_with(|| value.clone());
-        }
+        complete_unknown(&mut self.unknown, &earlier.unknown);
     }
 
     /// Whether it has any of these fields.

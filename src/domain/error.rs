@@ -116,9 +116,8 @@ impl Error {
     }
 
     /// Whether there was no room on the disk.
-    pub(crate) fn is_full(&self) -> bool {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        matches!(self, Self::System { cause, .. } if matches!(cause.kind(), StorageFull | QuotaExceeded))
+    pub(crate) fn is_lack_of_room(&self) -> bool {
+        matches!(self, Self::System { cause, .. } if is_lack_of_room(cause))
     }
 
     pub fn status(&self) -> i32 {
@@ -128,4 +127,9 @@ impl Error {
             _ => 1,
         }
     }
+}
+/// Whether there was no room on the disk.
+pub(crate) fn is_lack_of_room(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }

@@ -81,6 +81,13 @@ pub(crate) use {checked_text, parsed, text, words};
 /// The fields of a file that this version does not know; they are written back as they were.
 pub type Unknown = serde_json::Map<String, serde_json::Value>;
 
+/// Takes from an earlier version the fields that this one does not have.
+pub(crate) fn complete_unknown(mine: &mut Unknown, earlier: &Unknown) {
+    for (key, value) in earlier {
+        mine.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+}
+
 pub fn or_empty<T: AsRef<str>>(value: Option<&T>) -> &str {
     value.map_or("", AsRef::as_ref)
 }

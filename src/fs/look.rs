@@ -92,6 +92,11 @@ impl Looked {
     }
 }
 
+/// Whether there is something at a path, a link included: where that leads is not looked at.
+pub(crate) fn is_there(path: impl AsRef<Path>) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
 /// The entries of a path's list, as the kernel hands them out: a version, then eight bytes for each.
 fn acl(path: &Path) -> Vec<(u16, u16, u32)> {
     let mut bytes = vec![0; 64 * 1024];

@@ -78,7 +78,7 @@ pub(crate) fn carry_out(
         }
         Err(error) => {
             storage_type.attach(entry, context)?;
-            let is_full = error.is_full() && matches!(destination, Destination::Trash(_));
+            let is_full = error.is_lack_of_room() && matches!(destination, Destination::Trash(_));
             let error = access::redact(error, context);
             refuse_if!(
                 is_full,

@@ -13,6 +13,7 @@ use crate::domain::{
     ByteSize, DirectoryName, Entry, EntryName, Error, Result, STAGED, TRASH, TrashId,
 };
 use crate::fs::image::Image;
+use crate::fs::look::is_there;
 use crate::fs::{image, mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
 use crate::privileged::root;
@@ -222,7 +223,7 @@ impl Subject {
 
     fn is_registered(&self) -> bool {
         // Where a link of the owner's leads is not root's to look at.
-        std::fs::symlink_metadata(self.store.layout().entry(&self.name)).is_ok()
+        is_there(self.store.layout().entry(&self.name))
     }
 
     fn link(&self, from: &str, to: &str) -> Result<()> {

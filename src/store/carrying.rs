@@ -260,9 +260,8 @@ fn is_not_possible(error: &io::Error) -> bool {
 /// Whether the change may work without the staging place: that is on another file system, or there is no room for a
 /// directory. Second names beside the files take none.
 fn needs_no_staging(error: &Error) -> bool {
-    use io::ErrorKind::{CrossesDevices, QuotaExceeded, StorageFull};
-    let kinds = [CrossesDevices, StorageFull, QuotaExceeded];
-    matches!(error, Error::System { cause, .. } if kinds.contains(&cause.kind()))
+    let is_elsewhere = matches!(error, Error::System { cause, .. } if cause.kind() == io::ErrorKind::CrossesDevices);
+    is_elsewhere || error.is_lack_of_room()
 }
 
 fn apply<'a>(steps: &'a [Step], done: &mut Vec<&'a Step>) -> Result<()> {

@@ -51,6 +51,7 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, Owner, unless_absent};
 use crate::domain::{Error, LEFT_OVER, Layout, Result};
+use crate::fs::look::is_there;
 use crate::host::process;
 
 /// The largest note that is read, in bytes.
@@ -237,10 +238,6 @@ impl Step {
 fn is_taken(error: &io::Error) -> bool {
     use io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, IsADirectory, NotADirectory};
     matches!(error.kind(), AlreadyExists | DirectoryNotEmpty | IsADirectory | NotADirectory)
-}
-
-fn is_there(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
 }
 
 /// Sets the mode of a directory, and of nothing that only took its name.
@@ -623,7 +620,7 @@ mod tests {
                 (content("target").unwrap(), content("aside").unwrap()),
                 ("next".to_owned(), "aside".to_owned())
             );
-            assert!(!is_there(&path("next")));
+            assert!(!is_there(path("next")));
         }
     }
 }

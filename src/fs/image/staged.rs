@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use crate::domain::{EntryName, Error, Layout, Result, STAGED, TRASH};
 use crate::fs::image::{Image, attached_at, detach, directory, in_use, is_kept, run};
+use crate::fs::look::is_there;
 use crate::fs::tree;
 use crate::host::Program;
 
@@ -124,15 +125,10 @@ impl Image {
     fn is_owned(file: &str, layout: &Layout, storage: &Path) -> bool {
         let name = file.strip_suffix(SUFFIX).unwrap_or_default();
         match name.strip_prefix(TRASH) {
-            Some(_) => is_there(&storage.join(name)),
-            None => EntryName::parse(name).is_ok_and(|entry| is_there(&layout.entry(&entry))),
+            Some(_) => is_there(storage.join(name)),
+            None => EntryName::parse(name).is_ok_and(|entry| is_there(layout.entry(&entry))),
         }
     }
-}
-
-/// Whether there is something, a link included: where it leads is not root's to look at.
-fn is_there(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
 }
 
 /// Removes the image that has a hidden name, and detaches it: it was being populated, or left its entry. Another name of it stays

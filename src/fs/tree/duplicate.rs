@@ -9,6 +9,7 @@ use rustix::fs::{
     CWD, IFlags, Mode, RenameFlags, fchmod, fchown, ioctl_getflags, mkdirat, renameat_with, syncfs,
 };
 
+use crate::domain::error::is_lack_of_room;
 use crate::domain::{Error, Made, Result};
 use crate::fs::subvolume;
 use crate::fs::tree::copy::{Owners, copy};
@@ -114,10 +115,6 @@ fn close(directory: &OwnedFd) -> io::Result<()> {
     let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
     fchown(directory, Some(uid), Some(gid))?;
     Ok(fchmod(directory, Mode::RWXU)?)
-}
-
-fn is_lack_of_room(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 struct Source {

@@ -292,19 +292,16 @@ fn must_not_lead_to_others(
     policy: &Policy,
     context: &Context,
 ) -> Result<()> {
-    let target = if access::shows_targets(context) {
-        real.path().display().to_string()
-    } else {
-        "a place".to_owned()
-    };
     let led = [(path.to_owned(), real)];
+    let target = || shown_target(&led[0].1, context).unwrap_or_else(|| "a place".to_owned());
     must_be_in_scopes(app, entry, path, &led, context)?;
     // What was named as such was judged when it was mounted.
     let written = cleaned(Path::new(path));
     let is_named = |theirs: &Path| written.starts_with(theirs) || theirs.starts_with(&written);
     refuse_if!(
         is_the_stores(&led, context) && !stores_own(context).iter().any(|own| is_named(own)),
-        "{path} leads to {target}, where the plugin has its own files; remove the link and deploy again"
+        "{path} leads to {}, where the plugin has its own files; remove the link and deploy again",
+        target()
     );
     let source = Source::parse(path)?;
     let as_written = [(path.to_owned(), RealPath::resolved(written.clone()))];
@@ -312,7 +309,8 @@ fn must_not_lead_to_others(
         may_be_an_apps_link(&written, &led[0].1, entry, context)?
             && everybodys(&source, &led, false, policy, context).is_some()
             && everybodys(&source, &as_written, false, policy, context).is_none(),
-        "{path} leads to {target}, which is the host's own; remove the link, or have somebody who sees every app mount what it leads to"
+        "{path} leads to {}, which is the host's own; remove the link, or have somebody who sees every app mount what it leads to",
+        target()
     );
     if !apps::are_restricted(&context.environment) {
         return Ok(());
@@ -354,6 +352,11 @@ fn may_be_an_apps_link(
     Ok(others.any(|other| other.paths().iter().any(|path| leads_out(Path::new(path)))))
 }
 
+/// Where a link leads, as far as the caller may know.
+fn shown_target(real: &RealPath, context: &Context) -> Option<String> {
+    access::shows_targets(context).then(|| real.path().display().to_string())
+}
+
 /// Refuses a part of an entry that a link leads out of it.
 pub(crate) fn part(entry: &Entry, attachment: &Attachment, context: &Context) -> Result<()> {
     let (Some(Source::Path(path)), Some(_)) = (&entry.host_path, &attachment.subpath) else {
@@ -364,11 +367,11 @@ pub(crate) fn part(entry: &Entry, attachment: &Attachment, context: &Context) ->
     if part.is_within(&root) {
         return Ok(());
     }
-    let target = part.path().display().to_string();
-    let to = if access::shows_targets(context) { format!(" to {target}") } else { String::new() };
+    let to = shown_target(&part, context).map(|target| format!(" to {target}"));
     Err(refusal!(
-        "{source} leads out of storage entry \"{}\"{to}; remove the link and deploy again",
-        entry.name
+        "{source} leads out of storage entry \"{}\"{}; remove the link and deploy again",
+        entry.name,
+        to.unwrap_or_default()
     ))
 }
 
