@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::arguments::{self, Args, parsed};
 use crate::context::Context;
+use crate::docker::{Found, volumes};
 use crate::domain::{Entry, Error, Result, Source};
 use crate::ops::usable::sentence;
 use crate::ops::{access, scheduler, usable};
@@ -86,6 +87,14 @@ fn look(entry: &Entry, context: &Context) -> Result<Result<(), NotYet>> {
         return Ok(Err(NotYet { sentence: sentence(entry, &problem), may_pass }));
     }
     match &entry.host_path {
+        Some(Source::Volume(volume))
+            if volumes::find(&context.environment, volume.as_str()) == Found::Unknown =>
+        {
+            let sentence = format!(
+                "Docker does not answer, so it is not known whether there is the volume {volume}"
+            );
+            Ok(Err(NotYet { sentence, may_pass: true }))
+        }
         Some(Source::Path(path))
             if types::of(entry).place() == types::Place::Directory
                 && !std::path::Path::new(path.as_str()).is_dir() =>

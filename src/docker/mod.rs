@@ -11,10 +11,11 @@ pub(crate) use containers::Container;
 pub(crate) use volumes::{Found, Listed};
 
 use std::ffi::OsStr;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::ops::RangeInclusive;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -31,6 +32,13 @@ const LOOKING: Duration = Duration::from_secs(20);
 
 /// How long it has to change something: a volume driver has two minutes itself, and looking for one takes 15 s.
 const CHANGING: Duration = Duration::from_secs(150);
+
+/// For how long an engine that left a question without an answer is not asked another one: all that a command asks takes no
+/// longer than what one question does.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// When Docker last left a question without an answer.
+static SILENT: Mutex<Option<Instant>> = Mutex::new(None);
 
 /// The first id that Docker maps to where nothing says which: Dokku's assumption.
 const ASSUMED_FIRST_ID: u32 = 165_536;
@@ -62,8 +70,8 @@ impl IdMap {
     }
 }
 
-/// Docker, as it is asked: over the engine's socket, or through its client where another client was named, there is no
-/// socket, or the engine does not answer.
+/// Docker, as it is asked: over the engine's socket, or through its client where another client was named or there is no
+/// socket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Docker<'a>(pub &'a Environment);
 
@@ -85,7 +93,31 @@ impl Docker<'_> {
     fn ask(self, method: &str, path: &str, body: &Value, words: &[&str]) -> Reply {
         let patience = if method == "GET" { LOOKING } else { CHANGING };
         let reply = self.engine(method, path, body, patience);
-        reply.unwrap_or_else(|| Reply::of_client(self.client(words).run()))
+        reply.unwrap_or_else(|| match method {
+            "GET" => self.told(words),
+            _ => Reply::of_client(self.client(words).run()),
+        })
+    }
+
+    /// What the client answers to a question.
+    fn told(self, words: &[&str]) -> Reply {
+        match self.asked(words) {
+            Ok(Some(answer)) => Reply::of_client(Ok(answer)),
+            Ok(None) => Reply::silent(LOOKING),
+            Err(error) => Reply::of_client(Err(error)),
+        }
+    }
+
+    /// What the client says to a question; `None` where Docker leaves it without an answer.
+    fn asked(self, words: &[&str]) -> Result<Option<Answer>> {
+        if is_silent() {
+            return Ok(None);
+        }
+        let answer = self.client(words).within(LOOKING)?;
+        if answer.is_none() {
+            note_silence();
+        }
+        Ok(answer)
     }
 
     /// What the client tells of all that it lists, and how many that are: where one is gone meanwhile, the others are told all the
@@ -95,8 +127,8 @@ impl Docker<'_> {
         list: &[&str],
         inspect: &[&str],
     ) -> Option<(usize, Vec<T>)> {
-        let listed = match self.client(list).run() {
-            Ok(listed) => listed.is_ok().then_some(listed.stdout)?,
+        let listed = match self.asked(list) {
+            Ok(listed) => listed.filter(Answer::is_ok)?.stdout,
             Err(error) if error.is_absent() => return Some((0, Vec::new())),
             Err(_) => return None,
         };
@@ -104,11 +136,11 @@ impl Docker<'_> {
         if names.is_empty() {
             return Some((0, Vec::new()));
         }
-        let told = self.client(&[inspect, &*names].concat()).run().ok()?.stdout;
+        let told = self.asked(&[inspect, &*names].concat()).ok()??.stdout;
         Some((names.len(), serde_json::from_str(&told).ok()?))
     }
 
-    /// What the engine answers; `None` where another client was named, there is no socket, or no answer.
+    /// What the engine answers; `None` where another client was named, or nobody is behind the socket.
     fn engine(self, method: &str, path: &str, body: &Value, patience: Duration) -> Option<Reply> {
         if self.0.docker_bin().is_some_and(|bin| bin != "docker") {
             return None;
@@ -118,6 +150,9 @@ impl Docker<'_> {
             None => SOCKET.to_owned(),
         };
         let body = if body.is_null() { String::new() } else { body.to_string() };
+        if method == "GET" && is_silent() {
+            return Some(Reply::silent(patience));
+        }
         speak(&socket, method, path, &body, patience)
     }
 }
@@ -130,6 +165,11 @@ struct Reply {
 }
 
 impl Reply {
+    fn silent(patience: Duration) -> Self {
+        let why = format!("it did not answer within {} s", patience.as_secs());
+        Self { status: 0, body: json!({ "message": why }) }
+    }
+
     fn of_client(answer: Result<Answer>) -> Self {
         let failed = |status, why: &str| Self { status, body: json!({ "message": why }) };
         match answer {
@@ -238,7 +278,19 @@ pub(crate) fn can_mount_volume_subpath(environment: &Environment) -> Result<bool
     }
 }
 
-/// Asks the engine behind a socket.
+/// Whether Docker left a question without an answer just now.
+fn is_silent() -> bool {
+    let since = SILENT.lock().ok().and_then(|since| *since);
+    since.is_some_and(|since| since.elapsed() < SILENCE)
+}
+
+fn note_silence() {
+    if let Ok(mut since) = SILENT.lock() {
+        *since = Some(Instant::now());
+    }
+}
+
+/// Asks the engine behind a socket; `None` where nobody is behind it.
 fn speak(socket: &str, method: &str, path: &str, body: &str, patience: Duration) -> Option<Reply> {
     let mut stream = UnixStream::connect(socket).ok()?;
     stream.set_read_timeout(Some(patience)).ok()?;
@@ -250,13 +302,21 @@ fn speak(socket: &str, method: &str, path: &str, body: &str, patience: Duration)
     );
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
-    if let Err(error) = stream.read_to_end(&mut answer) {
+    let asks = method == "GET";
+    match stream.read_to_end(&mut answer) {
+        Ok(_) => {}
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            if asks {
+                note_silence();
+            }
+            return Some(Reply::silent(patience));
+        }
+        Err(_) if asks => return None,
         // What was asked for may have been done: asking another way would do it twice.
-        let changes = method != "GET";
-        return changes.then(|| Reply {
-            status: 0,
-            body: json!({"message": format!("it did not answer within {} s: {error}", patience.as_secs())}),
-        });
+        Err(error) => {
+            let why = format!("it broke off its answer: {error}");
+            return Some(Reply { status: 0, body: json!({ "message": why }) });
+        }
     }
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let status = answer.split(|&byte| byte == b' ').nth(1)?;

@@ -1,5 +1,9 @@
 //! `storage:doctor`.
 
+use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
+
+use crate::harness::stubs;
 use crate::places::limit;
 use crate::{Session, assert_transcript};
 
@@ -127,4 +131,41 @@ fn a_docker_that_does_not_answer_is_a_finding() {
         let is_told = answer.stdout.contains("docker-silent") && answer.status == 1;
         assert!(is_told, "{answer:?}");
     }
+}
+
+/// What a hung Docker is asked by one command takes as long as one question, over its socket and through its client.
+#[test]
+fn a_docker_that_hangs_is_waited_for_once() {
+    let session = Session::dokku(&["blog"]);
+    for name in ["one", "two"] {
+        session.prepare(&["storage:create", name, &format!("vol-{name}")]);
+        session.prepare(&["storage:mount", "blog", name, "--container-dir", &format!("/{name}")]);
+    }
+    let socket = session.host.path("hung.sock");
+    let _nobody_answers = UnixListener::bind(&socket).unwrap();
+    let engine = format!("unix://{}", socket.display());
+    stubs::script(&session.host.path("stub/bin/docker"), "#!/bin/sh\nexec sleep 120\n");
+    let calls: [&[&str]; 3] = [
+        &["storage:doctor"],
+        &["storage:doctor", "blog"],
+        &["storage:wait", "one", "--timeout", "1"],
+    ];
+    let client = session.host.path("stub/bin/docker").to_string_lossy().into_owned();
+    let answer = |words: &[&str], bin: &str, host: &str| {
+        let begin = Instant::now();
+        let call = session.call(words).env("DOCKER_BIN", bin).env("DOCKER_HOST", host);
+        (call.run(), begin.elapsed())
+    };
+    std::thread::scope(|scope| {
+        let asked = calls.iter().flat_map(|words| [(words, &*client, ""), (words, "", &*engine)]);
+        let asked =
+            asked.map(|(words, bin, host)| scope.spawn(move || (words, answer(words, bin, host))));
+        for asked in asked.collect::<Vec<_>>() {
+            let (words, (answer, took)) = asked.join().unwrap();
+            assert_eq!(answer.status, 1, "{words:?}: {answer:?}");
+            let said = format!("{}{}", answer.stdout, answer.stderr);
+            assert!(said.contains("Docker does not answer"), "{words:?}: {said}");
+            assert!(took < Duration::from_secs(40), "{words:?}: {took:?}");
+        }
+    });
 }
