@@ -585,11 +585,12 @@ fn said(answer: &Answer) -> Result<String> {
 /// Says who could do what the system refused to somebody else than root.
 fn unless_root(error: Error) -> Error {
     match error {
-        Error::System { cause, .. }
+        Error::System { path, cause, .. }
             if !is_root() && cause.kind() == std::io::ErrorKind::PermissionDenied =>
         {
             refusal!(
-                "unable to copy {cause}; only root can read what belongs to others, and give them their copies"
+                "unable to copy {}: {cause}; only root can read what belongs to others, and give them their copies",
+                path.display()
             )
         }
         other => other,

@@ -1195,6 +1195,8 @@ fn the_device_of_a_volume_is_judged_at_every_deploy() {
     must_stop(&session, "in use by apps that you cannot see");
     let answer = session.call(&["storage:exec", "shelf", "--", "ls"]).run();
     assert_eq!(answer.status, 1, "{answer:?}");
+    limit(&session, "alice\nblog\n");
+    must_stop(&session, "/storage/secret, which is of storage entry \"secret\"; remove the link");
 }
 
 #[test]

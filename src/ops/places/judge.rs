@@ -322,9 +322,17 @@ fn must_not_lead_to_others(
             continue;
         }
         let using = context.store.apps_mounting(&other.name)?;
-        if !using.is_empty() && !using.contains(app) {
-            return Err(in_use_by_others(path));
+        if using.is_empty() || using.contains(app) {
+            continue;
         }
+        let Some(target) = shown_target(&led[0].1, context) else {
+            return Err(in_use_by_others(path));
+        };
+        refuse!(
+            "{path} leads to {target}, which is of storage entry \"{}\"; remove the link, or mount that entry: dokku storage:mount {app} {} --container-dir PATH",
+            other.name,
+            other.name
+        );
     }
     Ok(())
 }
