@@ -8,6 +8,7 @@ use crate::domain::{
     AppName, EntryName, Error, Finding, LEFT_OVER, Result, SNAPSHOT, Severity, of_directory_name,
     quoted,
 };
+use crate::fs::look;
 use crate::ops::destroy::snapshots_first;
 use crate::ops::prune::find::Unreferred;
 use crate::storage::{Place, default_path};
@@ -219,7 +220,7 @@ fn missing_snapshots(context: &Context) -> Result<Vec<Finding>> {
         findings.extend(problems.iter().map(|problem| unreadable(problem, Severity::Person)));
         for note in notes {
             let path = context.store.layout().snapshot_directory(&entry, &note.name);
-            if std::fs::symlink_metadata(&path).is_err() {
+            if !look::is_there(&path) {
                 let sentence = format!(
                     "snapshot {} of storage entry \"{entry}\" is gone: there is no {}",
                     note.name,

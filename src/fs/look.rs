@@ -92,9 +92,14 @@ impl Looked {
     }
 }
 
-/// Whether there is something at a path, a link included: where that leads is not looked at.
+/// Whether there is something at a path, a link included: where that leads is not looked at. What the system does not let this
+/// program see, or cannot read, is there: nobody is to take its place, or to forget it.
 pub(crate) fn is_there(path: impl AsRef<Path>) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
+    use std::io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    match std::fs::symlink_metadata(path).map_err(|error| error.kind()) {
+        Err(NotFound | NotADirectory | InvalidFilename | InvalidInput) => false,
+        Ok(_) | Err(_) => true,
+    }
 }
 
 /// The entries of a path's list, as the kernel hands them out: a version, then eight bytes for each.

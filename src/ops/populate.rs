@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::domain::paths;
 use crate::domain::source::Source;
 use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Sha256, directory_name};
+use crate::fs::look;
 use crate::ops::places::resolved;
 use crate::ops::snapshots::existing;
 use crate::ops::web::Web;
@@ -327,7 +328,7 @@ fn must_be_new(entry: &Entry, origin: &Origin, store: &Store) -> Result<()> {
         refuse_if!(store.entry(name)?.is_some(), "storage entry \"{name}\" exists already; {only}");
     }
     let directory: &Path = &store.layout().directory(name.as_str());
-    if !matches!(origin, Origin::Nothing) && std::fs::symlink_metadata(directory).is_ok() {
+    if !matches!(origin, Origin::Nothing) && look::is_there(directory) {
         let only = if origin.is_clone() { only } else { "--from only populates a new directory" };
         refuse!("{} is there already; {only}", directory.display());
     }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::docker::{Container, containers};
 use crate::domain::{AppName, Entry, Error, Made, Moment, Result, Snapshot, SnapshotName};
+use crate::fs::look;
 use crate::fs::tree::Copied;
 use crate::ops::places::links;
 use crate::ops::snapshots::{containers_with, every_container_with, existing, must_be_free};
@@ -255,7 +256,7 @@ fn replace_directory(
         must_be_free(&entry.name, &before.name, change.store())?;
         let layout = change.store().layout().clone();
         let (target, next) = (layout.directory(entry.name.as_str()), staged.path());
-        if std::fs::symlink_metadata(&target).is_err() {
+        if !look::is_there(&target) {
             change.move_directory(next, target);
             return Ok(false);
         }

@@ -6,8 +6,8 @@ use crate::docker::{Container, containers, volumes};
 use crate::domain::{
     Entry, EntryName, Error, Made, Moment, Result, Snapshot, SnapshotName, Source,
 };
-use crate::fs::RealPath;
 use crate::fs::tree::Copied;
+use crate::fs::{RealPath, look};
 use crate::host::Environment;
 use crate::ops::places;
 use crate::storage::{EntryLock, SnapshotKind, Staged, clear_staged};
@@ -40,7 +40,7 @@ pub(crate) fn existing(entry: &EntryName, name: &str, store: &Store) -> Result<S
 
 pub(crate) fn must_be_free(entry: &EntryName, name: &SnapshotName, store: &Store) -> Result<()> {
     let is_taken = store.snapshot_note(entry, name)?.is_some()
-        || std::fs::symlink_metadata(store.layout().snapshot_directory(entry, name)).is_ok();
+        || look::is_there(store.layout().snapshot_directory(entry, name));
     if is_taken {
         refuse!("storage entry \"{entry}\" has a snapshot {name} already; choose another name");
     }
@@ -126,7 +126,7 @@ pub(crate) fn destroy(note: &Snapshot, context: &mut Context) -> Result<()> {
         existing(entry, name.as_str(), change.store())?;
         places::must_be_unregistered(cannot_go(note), &place, None, change.store())?;
         let directory = change.store().layout().snapshot_directory(entry, name);
-        let is_there = std::fs::symlink_metadata(&directory).is_ok();
+        let is_there = look::is_there(&directory);
         if is_there {
             change.move_directory(directory, hidden.path());
         }

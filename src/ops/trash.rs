@@ -14,8 +14,8 @@ pub(crate) use restore::restore;
 
 use crate::context::Context;
 use crate::domain::{Caller, Entry, Error, Moment, Result, Source, TrashId, Trashed, readable};
-use crate::fs::space;
 use crate::fs::tree::Usage;
+use crate::fs::{look, space};
 use crate::ops::{Places, access, apps, places};
 use crate::storage::{Staged, StorageRoot, sized};
 use crate::store::Store;
@@ -130,7 +130,7 @@ pub(crate) fn remove(item: &Trashed, places: &Places, context: &mut Context) -> 
 /// Refuses to remove what somebody still uses by its path.
 fn must_be_free(item: &Trashed, places: &Places, context: &Context) -> Result<()> {
     let place = context.store.trashed_directory(&item.id);
-    if std::fs::symlink_metadata(&place).is_err() {
+    if !look::is_there(&place) {
         return Ok(());
     }
     let uses = places.uses(&Source::parse(&place.to_string_lossy())?, None);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::context::Context;
 use crate::domain::{Result, STAGED};
+use crate::fs::look;
 use crate::host::{Environment, process};
 use crate::storage::StorageRoot;
 use crate::store::{Store, Work};
@@ -44,7 +45,7 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        let is_there = std::fs::symlink_metadata(self.path()).is_ok();
+        let is_there = look::is_there(self.path());
         // Steps that could not be rolled back are finished by the next command, with what is there.
         if is_there && !self.store.is_changing() {
             let _ = self.remove();

@@ -1,7 +1,6 @@
 //! Reading entry files.
 
 use std::ffi::CStr;
-use std::fs;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -9,6 +8,7 @@ use super::plain::{self, Plain};
 use super::{Store, files, json};
 use crate::domain::names::{ENTRY_NAME_MAX, LEGACY_PREFIX};
 use crate::domain::{Entry, EntryName, Error, Result, quoted};
+use crate::fs::look;
 
 /// All entries that could be read, in the order of their names, and what was wrong with the others.
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Store {
     /// Whether there is an entry of this name, or anything in the place of its directory.
     pub fn is_taken(&self, name: &EntryName) -> Result<bool> {
         let directory = self.layout().directory(name.as_str());
-        Ok(self.entry(name)?.is_some() || fs::symlink_metadata(directory).is_ok())
+        Ok(self.entry(name)?.is_some() || look::is_there(directory))
     }
 
     /// Refuses to go on where an entry is not any more what it was when the command began.
@@ -74,7 +74,7 @@ impl Store {
             let stem: String = wanted.chars().take(ENTRY_NAME_MAX - suffix.len()).collect();
             let name = EntryName::parse_new(&format!("{}{suffix}", stem.trim_matches('-')))?;
             let directory = self.layout().directory(name.as_str());
-            let is_used = fs::symlink_metadata(directory).is_ok() || self.entry(&name)?.is_some();
+            let is_used = look::is_there(directory) || self.entry(&name)?.is_some();
             if !is_used && !is_taken(&name) {
                 return Ok(name);
             }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{AppName, Attachment, Entry, EntryName, Layout, Result};
+use crate::fs::look;
 use crate::store::{Change, Store, app_directories, json};
 
 #[derive(Default, Serialize, Deserialize)]
@@ -62,7 +63,7 @@ impl Store {
     /// Fails where the copy cannot be read; it stays.
     pub(crate) fn restore_own_fields(&self) -> Result<Vec<EntryName>> {
         let path = path(self.layout());
-        if path.symlink_metadata().is_err() {
+        if !look::is_there(&path) {
             return Ok(Vec::new());
         }
         self.change(|change| {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Error, Layout, Result, TRASH, TrashId, Trashed};
+use crate::fs::look;
 use crate::store::{Change, Store, files, json};
 
 fn directory(layout: &Layout) -> PathBuf {
@@ -33,7 +34,7 @@ impl Store {
     /// What is in the trash under an id, or none. A directory whose note is gone or cannot be understood is there
     /// without an entry.
     pub fn trashed(&self, id: &TrashId) -> Result<Option<Trashed>> {
-        if std::fs::symlink_metadata(self.trashed_directory(id)).is_err() {
+        if !look::is_there(self.trashed_directory(id)) {
             return Ok(None);
         }
         match json::read::<Trashed>(&path(self.layout(), id)) {
@@ -72,8 +73,7 @@ impl Store {
     /// Removes the notes of what is not in the trash any more. What cannot be removed is left for the next time.
     pub fn forget_what_is_gone(&self) {
         let notes = ids(&directory(self.layout()), "", ".json").unwrap_or_default();
-        let is_gone =
-            |id: &&TrashId| std::fs::symlink_metadata(self.trashed_directory(id)).is_err();
+        let is_gone = |id: &&TrashId| !look::is_there(self.trashed_directory(id));
         let gone: Vec<&TrashId> = notes.iter().filter(is_gone).collect();
         if gone.is_empty() {
             return;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::domain::plain::json_reason;
 use crate::domain::{AppName, Entry, EntryName, Error, Result, SCHEMA_VERSION};
+use crate::fs::look;
 use crate::ops::backups::find::{self, Backup, Found};
 use crate::ops::backups::restore;
 use crate::ops::crontab;
@@ -188,7 +189,7 @@ fn register(parts: &[&str], top: &Path, context: &Context) -> Result<()> {
     }
     context.store.change(|change| {
         for (path, content) in missing {
-            if std::fs::symlink_metadata(&path).is_err() {
+            if !look::is_there(&path) {
                 change.write(path, content);
             }
         }
@@ -259,7 +260,7 @@ fn mount_app(app: &AppName, directory: &Path, context: &Context) -> Result<()> {
             change.write_mounts(app, &mounts);
         }
         for (path, content) in settings {
-            if std::fs::symlink_metadata(&path).is_err() {
+            if !look::is_there(&path) {
                 change.write(path, content);
             }
         }

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{AppName, EntryName, Error, Result, Source, of_directory_name};
-use crate::fs::overlap;
+use crate::fs::{look, overlap};
 use crate::ops::prune::find::{deletes_volume, why_kept};
 use crate::ops::prune::{Fate, Unused, UnusedKind};
 use crate::ops::{Places, app_life, destroy, trash};
@@ -92,7 +92,7 @@ fn remove_staged(staged: &Staged, path: &Path, context: &Context) -> Result<()> 
     let removed = staged.remove();
     if removed.is_err() {
         context.store.change(|change| {
-            if std::fs::symlink_metadata(path).is_err() {
+            if !look::is_there(path) {
                 change.move_directory(staged.path(), path.to_path_buf());
             }
             Ok(())

@@ -9,9 +9,9 @@ use crate::domain::{
     AppName, DirectoryName, Entry, EntryName, LONGEST_NAME, Moment, Result, SNAPSHOT, STAGED,
     Source, TRASH, TrashId, of_directory_name,
 };
-use crate::fs::RealPath;
 use crate::fs::real::RealPaths;
 use crate::fs::tree::Usage;
+use crate::fs::{RealPath, look};
 use crate::ops::prune::{Fate, LastUse, Unused, UnusedKind};
 use crate::ops::{Places, destroy};
 use crate::render::progress;
@@ -127,7 +127,7 @@ impl Search<'_> {
         let is_ours = unused.place == default_path(self.context, entry.name.as_str());
         if is_ours && matches!(place, Place::Directory | Place::File) {
             let path = Path::new(&unused.place);
-            if std::fs::symlink_metadata(path).is_err() {
+            if !look::is_there(path) {
                 unused.bytes = Some(0);
                 return unused;
             }

@@ -3,6 +3,7 @@
 use super::{called, visible};
 use crate::context::Context;
 use crate::domain::{DirectoryName, Entry, EntryName, Error, Result, Schedule, Source, Trashed};
+use crate::fs::look;
 use crate::ops::{Places, judge};
 use crate::storage::{EntryLock, sized};
 use crate::store::Store;
@@ -134,11 +135,11 @@ fn must_be_free(item: &Trashed, wanted: &RestoredItem, store: &Store) -> Result<
     }
     let name = &wanted.name;
     let entry_file = EntryName::parse(name).map(|name| store.layout().entry(&name));
-    if entry_file.is_ok_and(|file| std::fs::symlink_metadata(file).is_ok()) {
+    if entry_file.is_ok_and(look::is_there) {
         return taken(&format!("storage entry \"{name}\" exists"));
     }
     let target = store.layout().directory(name);
-    if std::fs::symlink_metadata(&target).is_ok() {
+    if look::is_there(&target) {
         return taken(&format!("{} exists", target.display()));
     }
     match &wanted.entry {
