@@ -134,6 +134,28 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_seen_is_there() {
+        let directory = std::env::temp_dir().join(format!("is-there-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        std::os::unix::fs::symlink("loop", directory.join("loop")).unwrap();
+        std::fs::write(directory.join("file"), "").unwrap();
+        let long = "n".repeat(300);
+        for (name, expected) in [
+            ("loop", true),
+            ("loop/inside", true),
+            ("file", true),
+            ("file/inside", false),
+            ("missing", false),
+            (&long, false),
+        ] {
+            assert_eq!(is_there(directory.join(name)), expected, "{name}");
+        }
+        std::fs::remove_file(directory.join("loop")).unwrap();
+        std::fs::remove_file(directory.join("file")).unwrap();
+        std::fs::remove_dir(&directory).unwrap();
+    }
+
+    #[test]
     fn lists_are_read_as_the_kernel_does() {
         let list = [
             (1, 7, 0),
