@@ -102,6 +102,19 @@ impl Subpath {
         }
         Ok(Self(text.to_owned()))
     }
+
+    /// Each of these once, without what lies in another of them.
+    pub(crate) fn outermost(texts: &[String]) -> Result<Vec<String>> {
+        let names = |text: &String| {
+            let names = text.split('/').filter(|name| !matches!(*name, "" | "."));
+            Self::parse(text).map(|_| names.map(str::to_owned).collect::<Vec<_>>())
+        };
+        let mut paths = texts.iter().map(names).collect::<Result<Vec<_>>>()?;
+        paths.sort();
+        // What lies in a path comes behind it, and before any other one.
+        paths.dedup_by(|path, outer| path.starts_with(outer));
+        Ok(paths.iter().map(|names| names.join("/")).collect())
+    }
 }
 
 /// The source of an entry on this host: a path, or a Docker volume.
@@ -183,6 +196,24 @@ pub fn as_typed(what: &str, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outermost_paths_are_named_once() {
+        let outermost = |texts: &str| {
+            let texts: Vec<String> = texts.split(' ').map(str::to_owned).collect();
+            Subpath::outermost(&texts).map(|paths| paths.join(" ")).ok()
+        };
+        for (texts, expected) in [
+            ("a a", "a"),
+            ("a ./a a/ .//a/.", "a"),
+            ("a/b a", "a"),
+            ("a/b a/bc a-b a/b/c", "a/b a/bc a-b"),
+            ("b a", "a b"),
+        ] {
+            assert_eq!(outermost(texts).as_deref(), Some(expected), "{texts}");
+        }
+        assert_eq!(outermost("a .."), None);
+    }
 
     #[test]
     fn a_path_is_below_those_that_lead_to_it() {

@@ -32,9 +32,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (words, _) = arguments::without_app(words, context);
     let arguments = arguments::parse::<Arguments>(words, context)?;
     let name = parsed(arguments.r#as.as_ref(), EntryName::parse_new)?;
-    for path in &arguments.path {
-        Subpath::parse(path)?;
-    }
+    let paths = Subpath::outermost(&arguments.path)?;
     refuse_if!(
         arguments.stop && !arguments.in_place,
         "--stop goes with --in-place; a new entry is mounted by nobody"
@@ -44,7 +42,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         "--in-place restores to the entry of the backup, --as to a new one; give one of them"
     );
     let found = Found::of(&arguments.backup, arguments.place.given(), context)?;
-    let options = Options { paths: arguments.path, is_privileged: arguments.privileged };
+    let options = Options { paths, is_privileged: arguments.privileged };
     let backup = found.backup.short_id();
     if !arguments.in_place {
         let entry = restore::to_new(&found, name, &options, context)?;

@@ -45,6 +45,10 @@ impl Directory {
         self.copy.as_ref().map(AsFd::as_fd).ok_or_else(|| io::Error::other("it is not copied"))
     }
 
+    fn identity(&self) -> io::Result<Identity> {
+        Ok((identity(&self.opened)?, self.copy.as_ref().map(identity).transpose()?))
+    }
+
     /// Opens the directory that this one is in.
     fn above(&self) -> io::Result<Self> {
         let open = |directory: &OwnedFd| openat(directory, c"..", DIRECTORY, Mode::empty());
@@ -126,10 +130,13 @@ impl Reader {
     }
 }
 
+/// What a directory is, and what its copy is.
+type Identity = ((u64, u64), Option<(u64, u64)>);
+
 struct Stage {
     /// None where it was closed.
     directory: Option<Directory>,
-    identity: (u64, u64),
+    identity: Identity,
     /// The names of directories in it that are still to be visited, behind them the one that is being visited.
     pending: Names,
     /// How far it was read when it was closed, as the file system counts that.
@@ -143,7 +150,7 @@ pub(super) struct Descent(Vec<Stage>);
 impl Descent {
     /// Goes into a directory; far up the way, directories are closed.
     pub(super) fn push(&mut self, directory: Directory, pending: Names) -> io::Result<()> {
-        let (identity, kept) = (identity(&directory.opened)?, KEPT_OPEN / directory.descriptors());
+        let (identity, kept) = (directory.identity()?, KEPT_OPEN / directory.descriptors());
         self.0.push(Stage { directory: Some(directory), identity, pending, read_to: 0 });
         if let Some(far) = self.0.len().checked_sub(kept + 1).map(|far| &mut self.0[far])
             && let Some(directory) = far.directory.take()
@@ -186,14 +193,14 @@ impl Descent {
     }
 
     /// Leaves the current directory for the one above. One that was closed is opened again by its child, and
-    /// must still be the same: somebody may have moved the child out of the tree. Nobody else can be in a copy.
+    /// must still be the same, and so must its copy: somebody may have moved the child out of the tree.
     pub(super) fn pop(&mut self) -> io::Result<()> {
         let left = self.0.pop().and_then(|stage| stage.directory);
         let Some(above) = self.0.last_mut().filter(|above| above.directory.is_none()) else {
             return Ok(());
         };
         let directory = left.ok_or_else(moved)?.above()?;
-        if identity(&directory.opened)? != above.identity {
+        if directory.identity()? != above.identity {
             return Err(moved());
         }
         if above.pending.is_more_to_read {
@@ -222,6 +229,30 @@ fn moved() -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_that_was_moved_is_not_left_upwards() {
+        let root = tempfile::tempdir().unwrap();
+        let way = "a/b/c/d/e/f";
+        let open = |path: std::path::PathBuf| OwnedFd::from(std::fs::File::open(path).unwrap());
+        for is_moved in [false, true] {
+            let [from, to] =
+                ["from", "to"].map(|name| root.path().join(format!("{name}{is_moved}")));
+            let mut descent = Descent::default();
+            for tree in [&from, &to] {
+                std::fs::create_dir_all(tree.join(way)).unwrap();
+            }
+            for end in (1..=way.len()).step_by(2) {
+                let [opened, copy] = [&from, &to].map(|tree| open(tree.join(&way[..end])));
+                descent.push(Directory { opened, copy: Some(copy) }, Names::default()).unwrap();
+            }
+            if is_moved {
+                std::fs::rename(to.join("a/b/c"), to.join("c")).unwrap();
+            }
+            let popped: io::Result<Vec<()>> = (0..5).map(|_| descent.pop()).collect();
+            assert_eq!(popped.is_err(), is_moved);
+        }
+    }
 
     #[test]
     fn names_come_back_last_first() {

@@ -153,7 +153,7 @@ pub(crate) fn graft(root: &Path, from: &str, to: &str, path: &str) -> Result<()>
             Err(Errno::NOENT) => renameat(&source, name, &target, name)?,
             other => other?,
         }
-        Ok(())
+        Ok(rustix::fs::syncfs(&top)?)
     };
     moved().map_err(Error::system("put what is restored at", root.join(to).join(path)))
 }

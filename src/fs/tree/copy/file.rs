@@ -9,15 +9,17 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat,
-    chownat, fchmod, fchown, fgetxattr, flistxattr, fremovexattr, fsetxattr, fstat, ftruncate,
-    futimens, ioctl_ficlone, lgetxattr, llistxattr, lsetxattr, openat, seek, utimensat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid,
+    XattrFlags, chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr, fremovexattr, fsetxattr,
+    fstat, ftruncate, futimens, ioctl_ficlone, lgetxattr, llistxattr, openat, seek, setxattr,
+    utimensat,
 };
 use rustix::io::Errno;
 
 use crate::domain::Made;
 use crate::fs::tree::copy::{Copied, Owners};
 use crate::fs::tree::harmless::CAPABILITIES;
+use crate::fs::tree::open_any;
 
 /// How much is read at once where blocks cannot be shared, in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -158,24 +160,33 @@ impl Buffers {
         [from, to]: [BorrowedFd<'_>; 2],
         name: &CStr,
         stat: &Stat,
-        is_link: bool,
         owners: Owners,
     ) -> io::Result<u64> {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        // Somebody may be in the copy, and have put something else there.
+        let made = open_any(&to, name)?;
+        let found = fstat(&made)?;
+        if (FileType::from_raw_mode(found.st_mode), found.st_rdev) != (kind, 0) {
+            return Err(io::Error::other(
+                "it was replaced while it was made; run the command again",
+            ));
+        }
         if owners == Owners::Kept {
             let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-            chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+            chownat(&made, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
         }
-        if !is_link {
-            // In a directory that nobody else can reach yet, the name is what it was made as.
-            chmodat(to, name, mode(stat, owners), AtFlags::empty())?;
+        // This names just what it is open on, a link itself included.
+        let target = format!("/proc/self/fd/{}", made.as_raw_fd());
+        if kind != FileType::Symlink {
+            chmodat(CWD, &target, mode(stat, owners), AtFlags::empty())?;
         }
-        let (source, target) = (by_directory(from, name), by_directory(to, name));
+        let source = by_directory(from, name);
         let lost = self.attributes(
             |names| llistxattr(&source, names),
             |name, value| lgetxattr(&source, name, value),
-            |name, value| lsetxattr(&target, name, value, XattrFlags::empty()),
+            |name, value| setxattr(&target, name, value, XattrFlags::empty()),
         )?;
-        utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)?;
+        utimensat(CWD, &target, &times(stat), AtFlags::empty())?;
         Ok(lost)
     }
 

@@ -3,6 +3,9 @@
 //! A file with several names gets one more by its inode when its first name is copied, in a directory at the top of the copy that is there
 //! only meanwhile. The next names are links to that one, and the last takes its place. So neither many files nor long
 //! paths take memory, no path is gone again, and threads need not wait for each other.
+//!
+//! The number of an inode is another file's as soon as the first is gone: a file is known by when it was made, too, and one that is
+//! made while the copy is has a copy for each name.
 
 use std::ffi::{CStr, CString};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -11,9 +14,11 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::fs::{
-    AtFlags, Mode, RenameFlags, Stat, linkat, mkdirat, renameat_with, statat, unlinkat,
+    AtFlags, Mode, RenameFlags, Stat, StatxFlags, linkat, mkdirat, renameat_with, statat, statx,
+    unlinkat,
 };
 use rustix::io::Errno;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::fs::tree::descent::Reader;
 use crate::fs::tree::open_directory;
@@ -24,6 +29,15 @@ pub(super) struct Links {
     /// What the directory there is called: no name of the tree that is copied, since nobody can guess it.
     name: CString,
     index: OnceLock<OwnedFd>,
+    /// When the copy was begun, in seconds and nanoseconds of the clock by which the kernel dates files.
+    begun: (i64, i64),
+}
+
+/// What a file is: as it was opened, or a name in a directory where it cannot be opened.
+#[derive(Clone, Copy)]
+pub(super) enum Original<'a> {
+    Opened(BorrowedFd<'a>),
+    Named(BorrowedFd<'a>, &'a CStr),
 }
 
 impl Links {
@@ -31,23 +45,26 @@ impl Links {
     pub(super) fn below(top: OwnedFd) -> io::Result<Self> {
         let random = RandomState::new().build_hasher().finish();
         let name = CString::new(format!(".links-{random:016x}"))?;
-        Ok(Self { top, name, index: OnceLock::new() })
+        let now = clock_gettime(ClockId::RealtimeCoarse);
+        Ok(Self { top, name, index: OnceLock::new(), begun: (now.tv_sec, now.tv_nsec) })
     }
 
     /// Makes a file by its first name and returns what was made. By each other name it becomes a link to the first, and
     /// nothing is returned.
     pub(super) fn first<T>(
         &self,
-        to: BorrowedFd<'_>,
-        name: &CStr,
+        original: Original<'_>,
         stat: &Stat,
+        (to, name): (BorrowedFd<'_>, &CStr),
         create: impl Fn() -> io::Result<T>,
     ) -> io::Result<Option<T>> {
         if stat.st_nlink < 2 {
             return create().map(Some);
         }
+        let Some(file) = self.identity(original, stat)? else {
+            return create().map(Some);
+        };
         let index = self.index()?;
-        let file = CString::new(format!("{:x}-{:x}", stat.st_dev, stat.st_ino))?;
         while !is_linked(index, &file, to, name, stat)? {
             let made = create()?;
             match linkat(to, name, index, &file, AtFlags::empty()) {
@@ -59,6 +76,28 @@ impl Links {
             }
         }
         Ok(None)
+    }
+
+    /// What tells a file from those that have its number before or after it; none of one that was made since the copy was begun.
+    fn identity(&self, original: Original<'_>, stat: &Stat) -> io::Result<Option<CString>> {
+        let wanted = StatxFlags::INO | StatxFlags::BTIME | StatxFlags::CTIME;
+        let found = match original {
+            Original::Opened(file) => statx(file, c"", AtFlags::EMPTY_PATH, wanted),
+            Original::Named(at, name) => statx(at, name, AtFlags::SYMLINK_NOFOLLOW, wanted),
+        };
+        let found = match found {
+            Err(Errno::NOENT) => return Ok(None),
+            found => found?,
+        };
+        // Where a file system does not note when a file was made, its last change is later.
+        let has_birth = found.stx_mask & StatxFlags::BTIME.bits() != 0;
+        let made = if has_birth { found.stx_btime } else { found.stx_ctime };
+        let made = (made.tv_sec, i64::from(made.tv_nsec));
+        if found.stx_ino != stat.st_ino || made >= self.begun {
+            return Ok(None);
+        }
+        let (device, number, (seconds, rest)) = (stat.st_dev, stat.st_ino, made);
+        Ok(Some(CString::new(format!("{device:x}-{number:x}-{seconds:x}-{rest:x}"))?))
     }
 
     fn index(&self) -> io::Result<&OwnedFd> {
@@ -121,6 +160,36 @@ mod tests {
 
     use super::*;
 
+    /// Links of a copy that is begun once all files are older.
+    fn links_of_later(target: &OwnedFd) -> Links {
+        std::thread::sleep(std::time::Duration::from_millis(12));
+        Links::below(target.try_clone().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_number_that_is_used_again_is_another_file() {
+        let root = tempfile::tempdir().unwrap();
+        let to = root.path().join("to");
+        fs::create_dir(&to).unwrap();
+        let target = OwnedFd::from(fs::File::open(&to).unwrap());
+        let links = links_of_later(&target);
+        let (one, other) = (root.path().join("one"), root.path().join("other"));
+        for round in 0..500 {
+            fs::write(&one, "").unwrap();
+            fs::hard_link(&one, &other).unwrap();
+            let original = fs::File::open(&one).unwrap();
+            let stat = rustix::fs::fstat(&original).unwrap();
+            let name = CString::new(format!("{round}")).unwrap();
+            let place = (target.as_fd(), &*name);
+            let create = || fs::write(to.join(format!("{round}")), "");
+            let original = Original::Opened(original.as_fd());
+            let made = links.first(original, &stat, place, create).unwrap();
+            assert!(made.is_some(), "{round}");
+            fs::remove_file(&one).unwrap();
+            fs::remove_file(&other).unwrap();
+        }
+    }
+
     #[test]
     fn names_of_one_file_are_linked_and_nothing_else_is_left() {
         let root = tempfile::tempdir().unwrap();
@@ -128,21 +197,27 @@ mod tests {
         fs::create_dir(&from).unwrap();
         fs::create_dir(&to).unwrap();
         let target = OwnedFd::from(fs::File::open(&to).unwrap());
-        let links = Links::below(target.try_clone().unwrap()).unwrap();
+        let names = |number: i32| ["a", "b", "c"].map(|name| format!("{name}{number}"));
         for number in 0..200 {
             let path = from.join(format!("{number}"));
             fs::write(&path, "").unwrap();
             // Of every tenth, one name is not in the tree.
-            let names = ["a", "b", "c"].map(|name| format!("{name}{number}"));
-            for name in &names[..if number % 10 == 0 { 3 } else { 2 }] {
+            for name in &names(number)[..if number % 10 == 0 { 3 } else { 2 }] {
                 fs::hard_link(&path, from.join(name)).unwrap();
             }
             fs::remove_file(&path).unwrap();
+        }
+        let links = links_of_later(&target);
+        for number in 0..200 {
+            let names = names(number);
             let stat = rustix::fs::stat(from.join(&names[0])).unwrap();
             for (at, name) in names[..2].iter().enumerate() {
                 let create = || fs::write(to.join(name), name);
                 let c_name = CString::new(name.clone()).unwrap();
-                let made = links.first(target.as_fd(), &c_name, &stat, create).unwrap();
+                let original = fs::File::open(from.join(name)).unwrap();
+                let original = Original::Opened(original.as_fd());
+                let place = (target.as_fd(), &*c_name);
+                let made = links.first(original, &stat, place, create).unwrap();
                 assert_eq!(made.is_some(), at == 0, "{name}");
             }
         }
@@ -166,14 +241,17 @@ mod tests {
                 fs::hard_link(&from, root.path().join(format!("{name}"))).unwrap();
             }
             let stat = rustix::fs::stat(&from).unwrap();
-            let links = Links::below(target.try_clone().unwrap()).unwrap();
+            let original = fs::File::open(&from).unwrap();
+            let links = links_of_later(&target);
             std::thread::scope(|scope| {
                 for name in 0..4 {
                     let (links, target) = (&links, &target);
+                    let original = Original::Opened(original.as_fd());
                     let to = to.join(format!("{round}-{name}"));
                     scope.spawn(move || {
                         let name = CString::new(format!("{round}-{name}")).unwrap();
-                        links.first(target.as_fd(), &name, &stat, || fs::write(&to, "")).unwrap();
+                        let place = (target.as_fd(), &*name);
+                        links.first(original, &stat, place, || fs::write(&to, "")).unwrap();
                     });
                 }
             });

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, mknodat, openat,
-    readlinkat, statat, symlinkat,
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, mkdirat, mknodat, readlinkat,
+    statat, symlinkat,
 };
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -24,10 +24,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::Made;
 use crate::fs::tree::copy::file::{Buffers, Shared};
 pub(super) use crate::fs::tree::copy::file::{copy_attributes, copy_file, times};
-use crate::fs::tree::copy::links::Links;
+use crate::fs::tree::copy::links::{Links, Original};
 use crate::fs::tree::descent::{Directory, identity};
 use crate::fs::tree::walk::{At, Met, Visitor, walk};
-use crate::fs::tree::{BENEATH, DIRECTORY, is_one_of, open_below, open_directory};
+use crate::fs::tree::{BENEATH, is_one_of, open_below, open_directory};
 
 /// How often a name is tried again that became something else meanwhile.
 const TRIES: u32 = 3;
@@ -133,7 +133,7 @@ impl Visitor for Copying<'_> {
             Err(error) => return self.passed(error, own).map(|()| None),
             Ok(opened) => opened,
         };
-        let copy = openat(above.copy()?, name, DIRECTORY, Mode::empty())?;
+        let copy = open_directory(&above.copy()?, name)?;
         Ok(Some(Directory { opened, copy: Some(copy) }))
     }
 
@@ -227,7 +227,8 @@ impl Copying<'_> {
             return Ok(Done::Is(kind));
         }
         let create = || file::create(to, name);
-        let Some(target) = self.links.first(to, name, &stat, create)? else {
+        let original = Original::Opened(source.as_fd());
+        let Some(target) = self.links.first(original, &stat, (to, name), create)? else {
             self.add(0, own);
             return Ok(Done::Yes);
         };
@@ -269,10 +270,9 @@ impl Copying<'_> {
             Some(leads_to) => Ok(symlinkat(leads_to, to, name)?),
             None => Ok(mknodat(to, name, kind, Mode::RUSR | Mode::WUSR, 0)?),
         };
-        let lost = match self.links.first(to, name, &stat, create)? {
-            Some(()) => {
-                own.buffers.finish_by_name([from, to], name, &stat, is_link, self.owners)?
-            }
+        let original = Original::Named(from, name);
+        let lost = match self.links.first(original, &stat, (to, name), create)? {
+            Some(()) => own.buffers.finish_by_name([from, to], name, &stat, self.owners)?,
             None => 0,
         };
         self.add(lost, own);
@@ -319,6 +319,26 @@ mod tests {
         super::super::usage(File::open(tree).unwrap().into()).unwrap().files
     }
 
+    /// The longest that the clock for files stands still: what is as young has a copy for each name.
+    const TICK: std::time::Duration = std::time::Duration::from_millis(12);
+
+    #[test]
+    fn what_is_put_in_the_place_of_a_pipe_stays_as_it_is() {
+        let (root, from, to) = places();
+        let outside = root.path().join("outside");
+        fs::write(&outside, "").unwrap();
+        fs::set_permissions(&outside, fs::Permissions::from_mode(0o600)).unwrap();
+        let directory = |path: &Path| File::open(path).unwrap();
+        let (from, to) = (directory(&from), directory(&to));
+        mknodat(&from, c"pipe", FileType::Fifo, Mode::from_raw_mode(0o666), 0).unwrap();
+        symlinkat(&outside, &to, c"pipe").unwrap();
+        let stat = statat(&from, c"pipe", AtFlags::SYMLINK_NOFOLLOW).unwrap();
+        let pair = [from.as_fd(), to.as_fd()];
+        let done = Buffers::default().finish_by_name(pair, c"pipe", &stat, Owners::Kept);
+        assert!(done.is_err());
+        assert_eq!(fs::metadata(&outside).unwrap().mode() & 0o7777, 0o600);
+    }
+
     #[test]
     fn a_copy_is_like_its_original() {
         let (_root, from, to) = places();
@@ -326,6 +346,7 @@ mod tests {
         fs::write(from.join("deep/er/file"), b"content").unwrap();
         fs::set_permissions(from.join("deep/er/file"), fs::Permissions::from_mode(0o4711)).unwrap();
         fs::hard_link(from.join("deep/er/file"), from.join("second name")).unwrap();
+        std::thread::sleep(TICK);
         symlink("/nowhere", from.join("link")).unwrap();
         let sparse = File::create(from.join("sparse")).unwrap();
         sparse.set_len(64 << 20).unwrap();
@@ -414,6 +435,7 @@ mod tests {
             fs::hard_link(directory.join("3"), from.join(directory.file_name().unwrap())).ok();
             File::open(&directory).unwrap().set_times(old).unwrap();
         }
+        std::thread::sleep(TICK);
         let done = copied(&from, &to);
         let links = 60 - 7;
         assert_eq!((counted(&from), counted(&to)), (done.files - links, done.files - links));
