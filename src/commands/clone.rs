@@ -11,8 +11,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let NamedOf::<EntryWord> { of, name, .. } = arguments::parse(words, context)?;
     let original = of.existing(context)?;
     refuse_if!(name.is_empty(), "the name of the new storage entry is required");
-    let mut entry = original.clone();
-    entry.name = EntryName::parse_new(&name)?;
+    let mut entry = original.renamed(EntryName::parse_new(&name)?);
     entry.host_path = Some(Source::parse(&root::default_path(context, &name))?);
     entry.node = environment::node();
     let origin = Origin::of_entry(&original, context)?;

@@ -195,6 +195,11 @@ impl Entry {
         complete_unknown(&mut self.unknown, &earlier.unknown);
     }
 
+    /// An entry like this one under another name: the volume of an image is only the one that was made for it.
+    pub(crate) fn renamed(&self, name: EntryName) -> Self {
+        Self { name, auto_volume: None, ..self.clone() }
+    }
+
     /// Whether it has any of these fields.
     pub fn has_own_fields(&self) -> bool {
         let plain = Self::new(self.name.clone(), self.host_path.clone());

@@ -19,6 +19,13 @@ pub(crate) fn free_percent(path: &Path) -> Option<u64> {
     (all > 0).then(|| u64::try_from(free / u128::from(all)).unwrap_or(u64::MAX))
 }
 
+/// Waits until what was removed is free: some file systems give it back later.
+pub(crate) fn settle(directory: &Path) {
+    let opened = std::fs::File::open(directory);
+    // Where that fails, more may be taken for full than is.
+    let _ = opened.and_then(|opened| Ok(rustix::fs::syncfs(opened)?));
+}
+
 /// What is free for everybody on the file system of a directory, in bytes.
 pub(crate) fn free(directory: &Path) -> Result<u64> {
     let found = rustix::fs::statvfs(directory).map_err(Error::system("look at", directory))?;

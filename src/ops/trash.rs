@@ -187,10 +187,13 @@ pub(crate) fn make_room(spared: Option<&Trashed>, most: usize, context: &mut Con
         let what =
             if apps::are_restricted(&context.environment) { "something" } else { item.id.as_str() };
         match remove(item, &places, context) {
-            Ok(true) => context.out.warn(&format!(
-                "The file system of {} has only {free} % left: removed {what} from the trash",
-                root.display()
-            )),
+            Ok(true) => {
+                space::settle(&root);
+                context.out.warn(&format!(
+                    "The file system of {} has only {free} % left: removed {what} from the trash",
+                    root.display()
+                ));
+            }
             Ok(false) => {}
             Err(error) => warn(item, &error, context),
         }

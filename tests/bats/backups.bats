@@ -73,7 +73,7 @@ last() { dokku storage:backups:list "$DATA" --format json | jq -r '.[-1].id'; }
   run dokku storage:backups:restore "$APP-other@$id" --in-place --force
   assert_status 1
   assert_has "backup $id is of storage entry \"$DATA\", not of \"$APP-other\""
-  run dokku storage:backups:restore "$DATA@latest" --in-place --force --path sub
+  run dokku storage:backups:restore "$DATA@latest" --in-place --force --path sub --path ./sub/ --path sub/b
   assert_success
   assert_equal "new one more" "$(cat "$ROOT/$DATA/a" "$ROOT/$DATA/sub/b" "$ROOT/$DATA/c" | xargs)"
   run dokku storage:backups:restore "$DATA@latest" --in-place --force

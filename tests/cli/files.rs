@@ -155,3 +155,23 @@ fn an_entry_follows_its_app_in_all_that_it_says_of_it() {
     assert!(entry.get("auto_volume").is_none(), "{entry}");
     assert_eq!(entry["backup"]["apps"], serde_json::json!(["wiki"]), "{entry}");
 }
+
+#[test]
+fn a_copy_of_an_images_volume_is_not_the_images() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    let path = session.host.path("lib/data/storage-registry/entries/data.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut entry: serde_json::Value = serde_json::from_str(&text).unwrap();
+    entry["auto_volume"] = serde_json::json!({"app": "blog", "path": "/v"});
+    entry["reclaim_policy"] = "Delete".into();
+    std::fs::write(&path, entry.to_string()).unwrap();
+    session.prepare(&["storage:clone", "data", "keep"]);
+    session.prepare(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
+    session.prepare(&["storage:trash:restore", "data", "--as", "again"]);
+    session.prepare(&["post-delete", "blog"]);
+    let list = session.call(&["storage:list-entries", "--format", "json"]).run().stdout;
+    for name in ["keep", "again"] {
+        assert!(list.contains(&format!("\"{name}\"")), "{list}");
+    }
+}

@@ -1,7 +1,8 @@
 //! Without Dokku.
 
-use crate::harness::Call;
-use crate::harness::program_under_test;
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::{Call, is_root, program_under_test};
 use crate::{Session, assert_transcript};
 
 #[test]
@@ -100,4 +101,30 @@ fn what_to_type_is_a_command_of_this_host() {
     session.run(&["storage:annotations:set", "shop-data", "note", "dokku storage:list"]);
     session.run(&["storage:annotations:report", "shop-data"]);
     assert_transcript!(session);
+}
+
+#[test]
+fn a_directory_without_writing_is_removed_with_the_rest() {
+    let session = Session::standalone();
+    let line = if is_root() {
+        "chown -R daemon:daemon . && exec setpriv --reuid daemon --regid daemon --clear-groups -- \"$@\""
+    } else {
+        "exec \"$@\""
+    };
+    let run = |words: &[&str]| {
+        let answer = session.call(words).around(line).run();
+        assert_eq!(answer.status, 0, "{words:?}: {answer:?}");
+    };
+    run(&["storage:create", "data"]);
+    let data = session.host.path("store/data/storage/data");
+    for (directory, mode) in [("closed/in/deep", 0o555), ("closed/in", 0o555), ("closed", 0)] {
+        std::fs::create_dir_all(data.join(directory)).unwrap();
+        std::fs::write(data.join(directory).join("file"), "").unwrap();
+        let mode = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(data.join(directory), mode).unwrap();
+    }
+    run(&["storage:destroy", "data", "--force", "--destroy-host-dir", "--no-trash"]);
+    let left = std::fs::read_dir(session.host.path("store/data/storage")).unwrap().flatten();
+    let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+    assert!(left.is_empty(), "{left:?}");
 }

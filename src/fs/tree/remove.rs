@@ -2,9 +2,10 @@
 
 use std::ffi::CStr;
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, chmodat, unlinkat};
 use rustix::io::Errno;
 
 use crate::domain::{Error, Result};
@@ -12,7 +13,7 @@ use crate::fs::mount_points;
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::file::{is_file, remove_file};
 use crate::fs::tree::walk::{Met, Visitor, walk};
-use crate::fs::tree::{enter, is_one_of, open_directory, open_without_links};
+use crate::fs::tree::{enter, is_one_of, open_any, open_directory, open_without_links};
 
 /// Removes the directory `name` directly below `root` with all that is in it, or the file of that name. What is not there
 /// is removed already. Where something is mounted in the tree, or at its top, nothing is removed.
@@ -48,11 +49,18 @@ impl Visitor for Removal {
     const IS_ALONE: bool = true;
 
     fn open(&self, above: &Directory, name: &CStr, (): &mut ()) -> io::Result<Option<Directory>> {
-        match open_directory(&above.opened, name) {
+        let opened = match open_directory(&above.opened, name) {
+            Err(error) if is_one_of(&error, &[Errno::ACCESS]) => {
+                open_up(&open_any(&above.opened, name)?)?;
+                open_directory(&above.opened, name)
+            }
+            opened => opened,
+        };
+        match opened {
             Ok(directory) => Ok(Some(directory.into())),
             // It was replaced by a file or a link meanwhile: then it is a name like any other.
             Err(error) if is_one_of(&error, &[Errno::NOTDIR, Errno::LOOP]) => {
-                gone(unlinkat(&above.opened, name, AtFlags::empty())).map(|()| None)
+                unlinked(above, name, AtFlags::empty()).map(|()| None)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -67,14 +75,31 @@ impl Visitor for Removal {
         }
         let is_directory = kind == FileType::Directory;
         if !is_directory {
-            gone(unlinkat(&directory.opened, name, AtFlags::empty()))?;
+            unlinked(directory, name, AtFlags::empty())?;
         }
         Ok(is_directory)
     }
 
     fn left(&self, above: &Directory, name: &CStr) -> io::Result<()> {
-        gone(unlinkat(&above.opened, name, AtFlags::REMOVEDIR))
+        unlinked(above, name, AtFlags::REMOVEDIR)
     }
+}
+
+/// Takes a name out of a directory, also where its owner may not write there.
+fn unlinked(directory: &Directory, name: &CStr, flags: AtFlags) -> io::Result<()> {
+    let mut removed = unlinkat(&directory.opened, name, flags);
+    if removed == Err(Errno::ACCESS) {
+        open_up(&directory.opened)?;
+        removed = unlinkat(&directory.opened, name, flags);
+    }
+    gone(removed)
+}
+
+/// Lets its owner do everything in a directory.
+fn open_up(directory: &OwnedFd) -> io::Result<()> {
+    // This names just what it is open on, which may be open without being readable.
+    let opened = format!("/proc/self/fd/{}", directory.as_raw_fd());
+    Ok(chmodat(CWD, opened, Mode::RWXU, AtFlags::empty())?)
 }
 
 fn gone(removed: rustix::io::Result<()>) -> io::Result<()> {

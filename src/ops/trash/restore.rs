@@ -68,8 +68,7 @@ fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<R
         DirectoryName::parse(name)?;
         return Ok(RestoredItem { name: name.to_owned(), entry: None });
     };
-    let mut entry = entry.clone();
-    entry.name = EntryName::parse_new(name)?;
+    let mut entry = entry.renamed(EntryName::parse_new(name)?);
     if entry.shown_source() == item.path {
         let path = context.store.layout().directory(name);
         entry.host_path = Some(Source::parse(&path.to_string_lossy())?);
