@@ -9,7 +9,7 @@ use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use ruzstd::decoding::StreamingDecoder;
 use serde::{Deserialize, Serialize};
-use tar::{Archive, EntryType, Header, PaxExtensions};
+use tar::{Archive, EntryType, Header};
 
 use crate::domain::{Error, Result};
 use crate::fs::tree::{Attributes, Restored, Unpacking, links_in};
@@ -257,8 +257,9 @@ impl<R: Read> Sizes<R> {
     /// Reads the next header; less at the end.
     fn next(&mut self) -> io::Result<()> {
         if let Some(said) = self.said.take() {
-            let size = PaxExtensions::new(&said).flatten().find(|said| said.key() == Ok("size"));
-            self.size = size.and_then(|size| size.value().ok()?.parse().ok());
+            let records = records(&said).unwrap_or_default();
+            let size = records.iter().find(|(key, _)| *key == b"size");
+            self.size = size.and_then(|(_, size)| std::str::from_utf8(size).ok()?.parse().ok());
         }
         let mut read = 0;
         while read < BLOCK {
@@ -408,14 +409,16 @@ impl Said {
     }
 
     fn read_pax(&mut self, text: &[u8]) -> Result<()> {
-        for extension in PaxExtensions::new(text) {
-            let extension = extension.map_err(broken)?;
-            let value = || extension.value_bytes().to_vec();
-            match extension.key_bytes() {
-                b"path" => self.path = Some(extension.value_bytes().to_vec()),
-                b"linkpath" => self.link = Some(extension.value_bytes().to_vec()),
+        let records = records(text);
+        let records =
+            records.ok_or_else(|| broken(io::Error::other("its extended header is none")));
+        for (key, value) in records? {
+            let value = value.to_vec();
+            match key {
+                b"path" => self.path = Some(value),
+                b"linkpath" => self.link = Some(value),
                 key if key.starts_with(EXTENDED) => {
-                    self.extended.push((key[EXTENDED.len()..].to_vec(), value()));
+                    self.extended.push((key[EXTENDED.len()..].to_vec(), value));
                 }
                 key if key.starts_with(b"GNU.sparse") => {
                     refuse!(
@@ -427,6 +430,22 @@ impl Said {
         }
         Ok(())
     }
+}
+
+/// The keys and values of an extended header, as pax(1) writes it: each record begins with its own length, and a value may be any
+/// bytes. `None` where it is none.
+fn records(mut text: &[u8]) -> Option<Vec<(&[u8], &[u8])>> {
+    let mut records = Vec::new();
+    // The rest of its last block has nothing in it.
+    while text.first().is_some_and(|&byte| byte != 0) {
+        let blank = text.iter().position(|&byte| byte == b' ')?;
+        let length: usize = std::str::from_utf8(&text[..blank]).ok()?.parse().ok()?;
+        let record = text.get(blank + 1..length)?.strip_suffix(b"\n")?;
+        let end = record.iter().position(|&byte| byte == b'=')?;
+        records.push((&record[..end], &record[end + 1..]));
+        text = &text[length..];
+    }
+    Some(records)
 }
 
 /// What is in it once it is decompressed.
@@ -549,6 +568,27 @@ mod tests {
         assert!(unpacked(&most).1.unwrap_err().to_string().contains("larger than"));
         let beyond = [pax(b"29 size=18446744073709551615\n"), header("large")];
         unpacked(&beyond).1.unwrap_err();
+    }
+
+    #[test]
+    fn a_value_of_an_extended_header_may_be_any_bytes() {
+        let pax = |text: &[u8]| member(EntryType::XHeader, "pax", "", 0o644, text);
+        let file = || member(EntryType::Regular, "file", "", 0o644, b"x");
+        let (root, done) =
+            unpacked(&[pax(b"29 SCHILY.xattr.user.a=1\n2=3\n17 path=new\nline\n"), file()]);
+        done.unwrap();
+        assert_eq!(std::fs::read(root.path().join("into/new\nline")).unwrap(), b"x");
+        for broken in [
+            "7 path=x\n",
+            "8 path=x\n",
+            "11 path=x\n",
+            "8 pathx\n",
+            "path=x\n",
+            "0 a=b\n",
+            "99 a=b\n",
+        ] {
+            assert!(unpacked(&[pax(broken.as_bytes()), file()]).1.is_err(), "{broken}");
+        }
     }
 
     #[test]
