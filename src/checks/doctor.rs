@@ -39,7 +39,12 @@ pub(crate) fn everything(context: &Context) -> Result<Vec<Finding>> {
             all.iter().any(|(_, mounts)| mounts.mounted.iter().any(|m| m.entry.name == *name))
         };
         let unmounted = entries.entries.iter().filter(|entry| !is_mounted(&entry.name));
-        findings.extend(unmounted.filter_map(|entry| sources::unusable_alone(entry, context)));
+        for entry in unmounted {
+            match sources::led_elsewhere(entry, context) {
+                Some(finding) => findings.push(finding),
+                None => findings.extend(sources::unusable_alone(entry, context)),
+            }
+        }
         findings.extend(backups::of_entries(&entries.entries, context));
         findings.extend(backups::of_host(context));
     }
@@ -60,12 +65,21 @@ pub(crate) fn of_app(
     findings.extend(all.filter_map(|mounted| sources::wrong_scheduler(app, mounted, context)));
     let containers = running::deployed(app, everywhere);
     let of_this_host = mounts.mounted.iter().filter(|mounted| mounted.entry.is_docker_local());
-    let deployed: Vec<_> = of_this_host
+    let mut deployed: Vec<_> = of_this_host
         .filter(|m| {
             let phases = &m.attachment.phases;
             phases.contains(Phase::Deploy) || phases.contains(Phase::Run)
         })
         .collect();
+    let policy = context.store.policy()?;
+    // What is there is not looked at where it may be others'.
+    deployed.retain(|mounted| match sources::not_allowed(app, mounted, &policy, context) {
+        Some(finding) => {
+            findings.push(finding);
+            false
+        }
+        None => true,
+    });
     for mounted in &deployed {
         findings.extend(sources::elsewhere(app, mounted));
         findings.extend(sources::unknown_option(app, mounted, context));

@@ -1,5 +1,6 @@
 //! Who uses an entry, and by which name, for `storage:doctor ENTRY`.
 
+use crate::checks::sources;
 use crate::context::Context;
 use crate::domain::{Entry, Finding, Result, Severity, Whose};
 use crate::ops::{Places, access};
@@ -9,7 +10,9 @@ use crate::types;
 pub(crate) fn of_entry(entry: &Entry, context: &Context) -> Result<Vec<Finding>> {
     let name = &entry.name;
     let mut findings = Vec::new();
-    if let Some(problem) = types::of(entry).problem(entry, context) {
+    if let Some(finding) = sources::led_elsewhere(entry, context) {
+        findings.push(finding);
+    } else if let Some(problem) = types::of(entry).problem(entry, context) {
         let sentence = format!("storage entry \"{name}\" is not ready: {}", problem.sentence);
         let finding = Finding::new(problem.code, Severity::Person, sentence, problem.remedy);
         findings.push(finding.of_entry(name).at(entry.shown_source()));

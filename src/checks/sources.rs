@@ -10,7 +10,7 @@ use crate::domain::{
     AppName, Entry, Fault, Finding, Policy, Severity, Source, VolumeName, VolumeOptions, quoted,
 };
 use crate::fs::look::{FileKind, Looked};
-use crate::fs::{missing_target, overlap};
+use crate::fs::{RealPath, cleaned, missing_target, overlap};
 use crate::host::environment;
 use crate::ops::{access, judge, scheduler};
 use crate::storage::{Place, StorageRoot, default_path};
@@ -50,6 +50,20 @@ pub(crate) fn not_allowed(
     };
     let unmount = judge::unmount(app, entry, attachment);
     Some(finding(code, app, mounted, &rest, unmount).at(entry.shown_source()))
+}
+
+/// An entry that a link leads to what it may not have, whoever mounts it.
+pub(crate) fn led_elsewhere(entry: &Entry, context: &Context) -> Option<Finding> {
+    let is_led = |path: &String| RealPath::of(Path::new(path)).path() != cleaned(Path::new(path));
+    if !entry.paths().iter().any(is_led) {
+        return None;
+    }
+    let reason = judge::whole(entry, context).err()?;
+    let name = &entry.name;
+    let sentence = format!("storage entry \"{name}\" cannot be mounted: {reason}");
+    let remedy = format!("dokku storage:destroy {name}, and mount what it should lead to");
+    let finding = Finding::new("not-allowed", Severity::Person, sentence, remedy);
+    Some(finding.of_entry(name).at(entry.shown_source()))
 }
 
 /// A claim of a cluster, where this host's Docker runs the app.

@@ -16,6 +16,9 @@ pub(crate) use crate::domain::volume_target::LOCAL;
 /// The label of the volumes that this plugin makes; its value is the root of the store that they are for.
 pub(crate) const LABEL: &str = "org.dokku-storage.made";
 
+/// The label of a volume that a restore made; its value is the hidden name of what it is populated with, which the restore is at work on.
+pub(crate) const RESTORED: &str = "org.dokku-storage.restored";
+
 /// The labels of the volumes that Docker Compose and stacks make.
 const PROJECTS: [&str; 2] = ["com.docker.compose.project", "com.docker.stack.namespace"];
 

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use crate::context::Context;
+use crate::docker::{Found, volumes};
 use crate::domain::docker_args::quoted;
 use crate::domain::{Entry, Error, Result, Sha256, Source, source};
 use crate::ops::backups::restore;
@@ -120,7 +121,10 @@ fn judge_source(entry: &mut Entry, context: &Context) -> Result<()> {
     match source {
         Source::Path(_) => judge::source(source, Some(&entry.name), None, context).map(drop),
         // The options are those that were given, or those of the volume that is there.
-        Source::Volume(_) => {
+        Source::Volume(name) => {
+            if let Found::Here(found) = volumes::find(&context.environment, name.as_str()) {
+                judge::must_not_be_restored(source, &found, context)?;
+            }
             judge::volume(source, &entry.volume_target(), Some(&entry.name), None, context)
         }
     }

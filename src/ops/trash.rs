@@ -53,7 +53,7 @@ pub(crate) fn usage(item: &Trashed, context: &Context) -> Option<Usage> {
         return None;
     }
     let (name, path) = (item.id.directory(), context.store.trashed_directory(&item.id));
-    StorageRoot::of(context).usage(Some(&name), &path).ok().flatten()
+    StorageRoot::of(context).usage(&name, &path).ok().flatten()
 }
 
 pub(crate) fn shown_size(usage: Option<Usage>) -> String {

@@ -1,13 +1,14 @@
 //! How much an entry holds, and how full it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, EntryName, Moment, Result};
 use crate::fs::space::Fullness;
-use crate::fs::{image, space};
+use crate::fs::{RealPath, cleaned, image, space};
+use crate::ops::judge;
 use crate::storage::{self, Place, StorageRoot, sized};
 use crate::types;
 
@@ -110,18 +111,40 @@ fn measure(
         // The data is in the image; the directory says nothing of it.
         return Ok(());
     }
+    let root = StorageRoot::of(context);
     let is_ours = row.path == storage::root::default_path(context, entry.name.as_str());
-    let name = is_ours.then_some(entry.name.as_str());
-    let counted = match known {
-        Some(known) => Some(known),
-        None => StorageRoot::of(context).usage(name, path)?.map(|usage| (usage.bytes, usage.files)),
+    let real = if is_ours { None } else { Some(real(entry, path, context)) };
+    let counted = match (known, &real) {
+        // What is there is not the caller's to know; storage:doctor says why.
+        (_, Some(None)) => return Ok(()),
+        (Some(known), _) => Some(known),
+        (None, Some(Some(real))) => root.usage_at(real).map(|usage| (usage.bytes, usage.files)),
+        (None, None) => {
+            let usage = root.usage(entry.name.as_str(), path)?;
+            usage.map(|usage| (usage.bytes, usage.files))
+        }
     };
+    let path = real.flatten().unwrap_or_else(|| path.to_path_buf());
     (row.used, row.inodes) = (counted.map(|(bytes, _)| bytes), counted.map(|(_, files)| files));
-    let on_disk = space::free(path).ok();
+    let on_disk = space::free(&path).ok();
     row.limit = size.map(ByteSize::bytes);
     row.free = match (row.limit, row.used) {
         (Some(limit), Some(used)) => Some(limit.saturating_sub(used)),
         _ => on_disk,
     };
     Ok(())
+}
+
+/// Where a path that somebody chose leads, with no link in it; none where nobody can look, or where an app has led it to what is not its
+/// own.
+fn real(entry: &Entry, path: &Path, context: &Context) -> Option<PathBuf> {
+    let real = RealPath::of(path);
+    if !real.is_known() {
+        return None;
+    }
+    if real.path() == cleaned(path) {
+        return Some(real.path().to_path_buf());
+    }
+    let judged = judge::whole(entry, context).ok().flatten();
+    judged.map(|real| real.path().to_path_buf())
 }

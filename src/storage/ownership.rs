@@ -431,21 +431,15 @@ impl<'a> StorageRoot<'a> {
         seen.filter(|seen| seen.len() == paths.len()).unwrap_or_else(|| vec![None; paths.len()])
     }
 
-    /// What a directory or a file holds: the one of that name in the storage root, or one elsewhere, as far as the caller may look;
-    /// none where it is not there or cannot be known.
-    pub(crate) fn usage(self, name: Option<&str>, path: &Path) -> Result<Option<Usage>> {
+    /// What the directory or the file of that name in the storage root holds; none where it is not there or cannot be known.
+    pub(crate) fn usage(self, name: &str, path: &Path) -> Result<Option<Usage>> {
         if let Some(usage) = usage_of_file(path) {
             return Ok(Some(usage));
         }
-        let opened = match name {
-            Some(name) => self.storage().and_then(|root| tree::enter(&root, name)),
-            None => File::open(path).map(Into::into).map_err(Error::system("open", path)),
-        };
-        let mine = opened.and_then(tree::usage);
-        match (mine, name) {
-            (Ok(usage), _) => Ok(Some(usage)),
+        match self.storage().and_then(|root| tree::enter(&root, name)).and_then(tree::usage) {
+            Ok(usage) => Ok(Some(usage)),
             // What is in it may not be the caller's to read.
-            (Err(_), Some(name)) if self.needs_sudo() && path.exists() => {
+            Err(_) if self.needs_sudo() && path.exists() => {
                 let answer = self.by_sudo("usage-storage-dir", &[name])?.run()?;
                 let said = answer.stdout.trim();
                 let numbers: Vec<u64> = said.split_whitespace().flat_map(str::parse).collect();
@@ -457,8 +451,13 @@ impl<'a> StorageRoot<'a> {
                     _ => Ok(None),
                 }
             }
-            (Err(_), _) => Ok(None),
+            Err(_) => Ok(None),
         }
+    }
+
+    /// The same of a path anywhere, in which no link may be; none where the caller may not look.
+    pub(crate) fn usage_at(self, path: &Path) -> Option<Usage> {
+        tree::usage_at(path).ok()
     }
 
     /// Reads the file `name` of the storage root, up to `most` bytes and one more. What the caller may not read is read as a

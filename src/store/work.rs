@@ -25,8 +25,19 @@ use crate::domain::{Error, Result, number_of};
 static ALONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 pub(crate) struct Work {
-    _file: Option<File>,
+    file: Option<File>,
     alone: Option<String>,
+}
+
+impl Work {
+    /// Has the programs that this process starts hold it as well, until they end.
+    pub(crate) fn pass_on(&self) -> Result<()> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        rustix::io::fcntl_setfd(file, rustix::io::FdFlags::empty())
+            .map_err(|error| Error::refused(format!("a lock cannot be passed on: {error}")))
+    }
 }
 
 impl Drop for Work {
@@ -46,23 +57,37 @@ impl Store {
     /// has once more.
     pub(crate) fn work_alone(&self, name: &str) -> Result<Option<Work>> {
         if held().iter().any(|held| held == name) {
-            return Ok(Some(Work { _file: None, alone: None }));
+            return Ok(Some(Work { file: None, alone: None }));
         }
         let Some(file) = self.locked(name, libc::F_WRLCK)? else {
             return Ok(None);
         };
         held().push(name.to_owned());
-        Ok(Some(Work { _file: Some(file), alone: Some(name.to_owned()) }))
+        Ok(Some(Work { file: Some(file), alone: Some(name.to_owned()) }))
     }
 
     /// Takes a name beside others that are at work on it.
     pub(crate) fn work_beside(&self, name: &str) -> Result<Work> {
         match self.locked(name, libc::F_RDLCK)? {
-            Some(file) => Ok(Work { _file: Some(file), alone: None }),
+            Some(file) => Ok(Work { file: Some(file), alone: None }),
             None => {
                 Err(refusal!("{name} is being removed by another command; run the command again"))
             }
         }
+    }
+
+    /// Whether somebody, this process included, is at work on a name.
+    pub(crate) fn is_at_work(&self, name: &str) -> Result<bool> {
+        let path = self.layout().work();
+        let file = match File::options().read(true).write(true).open(&path) {
+            // Nobody ever was.
+            Err(error) if files::is_absent(&error) => return Ok(false),
+            opened => opened.map_err(Error::system("open", &path))?,
+        };
+        let mut range = range(name, libc::F_WRLCK);
+        fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut range))
+            .map_err(Error::system("look at", path))?;
+        Ok(i32::from(range.l_type) != libc::F_UNLCK)
     }
 
     fn locked(&self, name: &str, kind: i32) -> Result<Option<File>> {
@@ -73,15 +98,7 @@ impl Store {
             files::make_directory(directory, self.owner(), DIRECTORY_MODE)?;
         }
         let file = journal::open(&path, self.owner()).map_err(Error::system("open", &path))?;
-        let kind = libc::c_short::try_from(kind).unwrap_or_default();
-        let whence = libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default();
-        let range = libc::flock {
-            l_type: kind,
-            l_whence: whence,
-            l_start: place(name),
-            l_len: 1,
-            l_pid: 0,
-        };
+        let range = range(name, kind);
         loop {
             match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&range)) {
                 Ok(_) => return Ok(Some(file)),
@@ -90,6 +107,16 @@ impl Store {
                 Err(error) => return Err(Error::system("lock", path)(error)),
             }
         }
+    }
+}
+
+fn range(name: &str, kind: i32) -> libc::flock {
+    libc::flock {
+        l_type: libc::c_short::try_from(kind).unwrap_or_default(),
+        l_whence: libc::c_short::try_from(libc::SEEK_SET).unwrap_or_default(),
+        l_start: place(name),
+        l_len: 1,
+        l_pid: 0,
     }
 }
 
@@ -112,7 +139,9 @@ mod tests {
         let second = store.work_beside("box").unwrap();
         assert!(store.work_alone("box").unwrap().is_none());
         assert!(store.work_alone("other").unwrap().is_some());
+        assert!(store.is_at_work("box").unwrap() && !store.is_at_work("other").unwrap());
         drop((first, second));
+        assert!(!store.is_at_work("box").unwrap());
         let alone = store.work_alone("box").unwrap();
         assert!(alone.is_some() && store.work_beside("box").is_err());
         // This process has it already.

@@ -44,7 +44,7 @@ pub(crate) use harmless::make_harmless;
 pub(crate) use own::{Depth, own};
 pub(crate) use remove::remove;
 pub(crate) use unpack::{Attributes, Restored, Unpacking, links_in, must_stay_inside};
-pub(crate) use usage::{Usage, usage};
+pub(crate) use usage::{Usage, usage, usage_at};
 
 use crate::domain::{Error, Result};
 use crate::host::is_root;
@@ -212,6 +212,14 @@ pub(crate) fn is_roots_own(path: &Path) -> bool {
 /// Opens a directory by its path, in which no link may be.
 pub(crate) fn enter_real(path: &Path) -> Result<OwnedFd> {
     open_without_links(&CWD, path).map_err(Error::system("open", path))
+}
+
+/// Opens whatever has a path in which no link may be, without reading it.
+fn look_at_real(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve)
+        .map_err(Error::system("open", path))
 }
 
 fn open_without_links(from: &impl AsFd, path: impl Arg) -> io::Result<OwnedFd> {

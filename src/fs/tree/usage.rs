@@ -2,16 +2,17 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Mutex;
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, statx};
 use rustix::io::Errno;
 
-use crate::domain::Result;
+use crate::domain::{Error, Result};
 use crate::fs::tree::descent::Directory;
-use crate::fs::tree::is_one_of;
 use crate::fs::tree::names::Found;
 use crate::fs::tree::walk::{At, Met, Visitor, lock, walk};
+use crate::fs::tree::{enter_real, is_one_of, look_at_real};
 
 /// What a tree takes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,19 @@ pub(crate) fn usage(directory: OwnedFd) -> Result<Usage> {
         usage.newest = usage.newest.max(own.newest);
     }
     Ok(usage)
+}
+
+/// The same of a directory or a file by its path, in which no link may be.
+pub(crate) fn usage_at(path: &Path) -> Result<Usage> {
+    let file = match enter_real(path) {
+        Err(Error::System { cause, .. }) if cause.kind() == io::ErrorKind::NotADirectory => {
+            look_at_real(path)?
+        }
+        opened => return usage(opened?),
+    };
+    let mut own = Usage::default();
+    own.add(&statx(&file, c"", AtFlags::EMPTY_PATH, WANTED).map_err(Error::system("read", path))?);
+    Ok(own)
 }
 
 impl Usage {
@@ -104,7 +118,7 @@ mod tests {
         fs::hard_link(inner.join("one"), directory.path().join("two")).unwrap();
         std::os::unix::fs::symlink("/etc", directory.path().join("link")).unwrap();
         let names = [directory.path().to_path_buf(), directory.path().join("a"), inner.clone()];
-        let blocks = |path: &std::path::Path| fs::symlink_metadata(path).unwrap().blocks();
+        let blocks = |path: &Path| fs::symlink_metadata(path).unwrap().blocks();
         let expected: u64 = names.iter().map(|path| blocks(path)).sum::<u64>()
             + blocks(&inner.join("one"))
             + blocks(&directory.path().join("link"));

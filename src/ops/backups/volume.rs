@@ -1,15 +1,13 @@
 //! Backups of what is in a Docker volume.
 
 use crate::context::Context;
-use crate::docker::volumes::{self, Found};
-use crate::domain::{Entry, Result};
+use crate::docker::volumes::{self, Found, RESTORED};
+use crate::domain::{Entry, EntryName, Result, VolumeTarget};
+use crate::ops::judge;
 use crate::render::progress;
 use crate::storage::{EntryLock, StorageRoot};
 use crate::store::Store;
 use crate::types::{self, NewEntry};
-
-/// The label of a volume that a restore made; its value is the hidden name of what it was populated with.
-const RESTORED: &str = "org.dokku-storage.restored";
 
 /// The volume behind an entry.
 /// Refuses one whose data is elsewhere, and one that is not there.
@@ -50,7 +48,10 @@ pub(super) fn create(entry: &Entry, hidden: &str, context: &mut Context) -> Resu
         !is_made_of(hidden, name, context),
         "somebody else made the Docker volume {name} meanwhile, which stays as it is; restore to another entry: --as NEW"
     );
-    if let Err(error) = populate(entry, hidden, context) {
+    // Since it is there, nobody mounts it; somebody may have done so before.
+    let having = having(entry, &context.store);
+    let judged = having.and_then(|having| must_be_allowed(entry, context).map(|()| having));
+    if let Err(error) = judged.and_then(|having| populate(entry, hidden, &having, context)) {
         if is_made_of(hidden, name, context)
             && let Err(more) = volumes::remove(&context.environment, name)
         {
@@ -90,13 +91,36 @@ fn is_made_of(hidden: &str, name: &str, context: &Context) -> bool {
     matches!(found, Found::Here(volume) if volume.labels.get(RESTORED).is_some_and(|of| of == hidden))
 }
 
-fn populate(entry: &Entry, hidden: &str, context: &mut Context) -> Result<()> {
+/// Refuses a volume that somebody has by now whom the caller does not see.
+fn must_be_allowed(entry: &Entry, context: &Context) -> Result<()> {
+    match &entry.host_path {
+        Some(source) => {
+            judge::volume(source, &VolumeTarget::default(), Some(&entry.name), None, context)
+        }
+        None => Ok(()),
+    }
+}
+
+/// The entries that have its volume.
+fn having(entry: &Entry, store: &Store) -> Result<Vec<EntryName>> {
+    let entries = store.entries()?.entries.into_iter();
+    Ok(entries.filter(|of| of.host_path == entry.host_path).map(|of| of.name).collect())
+}
+
+/// Populates it, and registers the entry; `known` have the volume too.
+fn populate(entry: &Entry, hidden: &str, known: &[EntryName], context: &mut Context) -> Result<()> {
     context.out.flush()?;
     progress::of_files("restored", |seen| {
         StorageRoot::of(context).fill_volume(hidden, entry.shown_source(), seen)
     })?;
     context.store.change(|change| {
         must_be_new(entry, change.store())?;
+        let is_new = |of: &EntryName| !known.contains(of);
+        refuse_if!(
+            having(entry, change.store())?.iter().any(is_new),
+            "somebody registered the Docker volume {} meanwhile; restore to another entry: --as NEW",
+            entry.shown_source()
+        );
         change.write_entry(entry)
     })
 }

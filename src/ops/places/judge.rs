@@ -54,11 +54,49 @@ pub(crate) fn source(
                     None
                 }
             };
+            if let Some(found) = &found {
+                must_not_be_restored(source, found, context)?;
+            }
             let target = found.as_ref().map(Volume::target).unwrap_or_default();
             volume(source, &target, own, app, context)?;
             Ok(found.filter(|_| target.has_options))
         }
     }
+}
+
+/// Refuses a volume that a restore made, until that has ended and registered it: it may never have.
+pub(crate) fn must_not_be_restored(
+    source: &Source,
+    found: &Volume,
+    context: &Context,
+) -> Result<()> {
+    if !found.labels.contains_key(volumes::RESTORED) {
+        return Ok(());
+    }
+    must_not_be_populated(source.as_str(), found, context)?;
+    let entries = context.store.entries()?.entries;
+    if entries.iter().any(|entry| entry.host_path.as_ref() == Some(source)) {
+        return Ok(());
+    }
+    let why = format!(
+        "a restore made the Docker volume {}, and no entry has it: the restore may have been killed",
+        source.as_str()
+    );
+    if apps::are_restricted(&context.environment) {
+        access::must_see_every_app(&why, context)?;
+    }
+    Ok(())
+}
+
+fn must_not_be_populated(name: &str, found: &Volume, context: &Context) -> Result<()> {
+    let Some(hidden) = found.labels.get(volumes::RESTORED) else {
+        return Ok(());
+    };
+    refuse_if!(
+        context.store.is_at_work(hidden)?,
+        "the Docker volume {name} is being restored; try again once that has ended"
+    );
+    Ok(())
 }
 
 /// Refuses a caller who does not see every app what others have in their containers, or in a Compose project or stack that is down.
@@ -221,22 +259,66 @@ pub(crate) fn at_deploy(
     context: &Context,
 ) -> Result<()> {
     part(entry, attachment, context)?;
+    led_to(Some(app), entry, policy, context).map(drop)
+}
+
+/// Refuses all of an entry that is about to be mounted or looked through: what a deploy refuses, since a link may lead elsewhere by now;
+/// and, where no app mounts the entry, also what the caller could not mount. Returns where its path leads, as it was judged.
+pub(crate) fn whole(entry: &Entry, context: &Context) -> Result<Option<RealPath>> {
+    let policy = context.store.policy()?;
+    let mut judged = None;
+    for app in apps::visible(&context.environment, context.store.apps_mounting(&entry.name)?)? {
+        let mounts = context.store.mounts_file(&app)?;
+        for attachment in mounts.attachments().filter(|of| of.entry_name == entry.name) {
+            let led = part(entry, attachment, context)
+                .and_then(|()| led_to(Some(&app), entry, &policy, context));
+            if led.is_ok() {
+                return led;
+            }
+            judged = Some(led);
+        }
+    }
+    if let Some(judged) = judged {
+        return judged;
+    }
+    // Nobody calls where a schedule does, and what an app could have led elsewhere is nobody's to follow.
+    let led = led_to(None, entry, &policy, context)?;
+    access::must_be_allowed(entry, None, &policy, context)?;
+    if let Some(place) = &entry.host_path
+        && apps::are_restricted(&context.environment)
+    {
+        source(place, Some(&entry.name), None, context)?;
+    }
+    Ok(led)
+}
+
+/// Refuses where an entry leads by what is reserved, scopes and policy, for an app, or for nobody in particular. Returns where its path
+/// leads.
+fn led_to(
+    app: Option<&AppName>,
+    entry: &Entry,
+    policy: &Policy,
+    context: &Context,
+) -> Result<Option<RealPath>> {
     let Some(Source::Volume(name)) = &entry.host_path else {
+        let mut led = None;
         if let Some(path) = access::judged_path(entry, context) {
             let real = resolved(&path, context)?;
             must_not_be_reserved(&path, &real, context)?;
             if real.path() != cleaned(Path::new(&path)) {
-                must_not_lead_to_others(app, entry, &path, real, policy, context)?;
+                must_not_lead_to_others(app, entry, &path, real.clone(), policy, context)?;
             }
+            led = Some(real);
         }
-        return access::must_be_allowed(entry, Some(app), policy, context);
+        return access::must_be_allowed(entry, app, policy, context).map(|()| led);
     };
     if !entry.is_docker_local() || !entry.has_own_volume() {
-        return Ok(());
+        return Ok(None);
     }
     let Found::Here(found) = volumes::find(&context.environment, name.as_str()) else {
-        return Ok(());
+        return Ok(None);
     };
+    must_not_be_populated(name.as_str(), &found, context)?;
     let target = found.target();
     let is_noted = found.options == entry.options
         && found.driver == if entry.driver.is_empty() { volumes::LOCAL } else { &entry.driver };
@@ -252,29 +334,30 @@ pub(crate) fn at_deploy(
     );
     let led = led(&target, context)?;
     for (path, real) in &led {
-        access::must_be_inside(policy, Some(app), path, real, context)?;
+        access::must_be_inside(policy, app, path, real, context)?;
         must_not_be_reserved(path, real, context)?;
         if real.path() != cleaned(Path::new(path)) {
             must_not_lead_to_others(app, entry, path, real.clone(), policy, context)?;
         }
     }
     if led.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let source = entry.host_path.as_ref().map_or("", Source::as_str);
-    must_be_in_scopes(app, entry, source, &led, context)
+    must_be_in_scopes(app, entry, source, &led, context).map(|()| None)
 }
 
 /// Refuses what belongs to an entry whose scope leaves the app out.
 fn must_be_in_scopes(
-    app: &AppName,
+    app: Option<&AppName>,
     entry: &Entry,
     source: &str,
     led: &[Led],
     context: &Context,
 ) -> Result<()> {
     for other in context.store.entries_mentioning(&["scope"])? {
-        let is_other = other.name != entry.name && !other.scope.includes(app);
+        let includes_it = app.is_some_and(|app| other.scope.includes(app));
+        let is_other = other.name != entry.name && !includes_it;
         if is_other && overlaps(led, &other, context) {
             return Err(out_of_scope(source, &other, context));
         }
@@ -285,7 +368,7 @@ fn must_be_in_scopes(
 /// Refuses a path that a link leads to what is not the app's: a container that has the directory of the link can make one after the
 /// path was judged.
 fn must_not_lead_to_others(
-    app: &AppName,
+    app: Option<&AppName>,
     entry: &Entry,
     path: &str,
     real: RealPath,
@@ -322,15 +405,16 @@ fn must_not_lead_to_others(
             continue;
         }
         let using = context.store.apps_mounting(&other.name)?;
-        if using.is_empty() || using.contains(app) {
+        if using.is_empty() || app.is_some_and(|app| using.contains(app)) {
             continue;
         }
         let Some(target) = shown_target(&led[0].1, context) else {
             return Err(in_use_by_others(path));
         };
         refuse!(
-            "{path} leads to {target}, which is of storage entry \"{}\"; remove the link, or mount that entry: dokku storage:mount {app} {} --container-dir PATH",
+            "{path} leads to {target}, which is of storage entry \"{}\"; remove the link, or mount that entry: dokku storage:mount {} {} --container-dir PATH",
             other.name,
+            app.map_or("APP", AppName::as_str),
             other.name
         );
     }

@@ -184,7 +184,7 @@ impl Search<'_> {
     }
 
     fn measure(&self, unused: &mut Unused) {
-        let (name, path) = (Some(unused.name.as_str()), Path::new(&unused.place));
+        let (name, path) = (unused.name.as_str(), Path::new(&unused.place));
         let usage = StorageRoot::of(self.context).usage(name, path).ok().flatten();
         unused.bytes = usage.map(|usage: Usage| usage.bytes);
         if let Some(usage) = usage {
@@ -245,7 +245,7 @@ impl Search<'_> {
             let note = store.layout().snapshot_note(&entry, &snapshot);
             let path = file.path();
             let name = name.to_string_lossy();
-            let usage = StorageRoot::of(self.context).usage(Some(&name), &path);
+            let usage = StorageRoot::of(self.context).usage(&name, &path);
             found.push(Unused {
                 kind: UnusedKind::Snapshot,
                 entry: None,

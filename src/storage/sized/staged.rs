@@ -59,7 +59,7 @@ pub(crate) fn is_image(context: &Context) -> bool {
 fn does_not_fit(from: Original<'_>, size: ByteSize, context: &Context) -> Error {
     let layout = context.store.layout();
     let path = layout.directory(from.name);
-    let usage = StorageRoot::of(context).usage(Some(from.name), &path);
+    let usage = StorageRoot::of(context).usage(from.name, &path);
     let what = from.what;
     Error::refused(match usage.ok().flatten() {
         Some(usage) if usage.bytes > size.bytes() => {
