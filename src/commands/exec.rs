@@ -12,7 +12,7 @@ use crate::docker::{self, Docker};
 use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of};
 use crate::host::plugn;
 use crate::ops::places::links;
-use crate::ops::{access, apps, judge};
+use crate::ops::{access, judge};
 use crate::storage::Place;
 use crate::types;
 
@@ -39,7 +39,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     };
     let entry = access::entry(name, context)?;
     check(&arguments, &entry)?;
-    must_be_judged(&entry, context)?;
+    // Others see it before what they have is looked at, and until the container is gone.
+    let _announced = links::announce_of_caller(&entry, context)?;
+    judge::whole(&entry, context)?;
     links::must_not_lead_away(&entry, context)?;
     crate::ops::usable::must_be_usable(&entry, context)?;
     let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
@@ -54,32 +56,6 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     match status {
         0 => Ok(()),
         status => Err(Error::Status(status)),
-    }
-}
-
-/// Refuses what a deploy refuses, since a link may lead elsewhere by now; and, where no app mounts the entry, what the caller could not
-/// mount.
-fn must_be_judged(entry: &Entry, context: &Context) -> Result<()> {
-    let policy = context.store.policy()?;
-    let mut judged = None;
-    for app in apps::visible(&context.environment, context.store.apps_mounting(&entry.name)?)? {
-        let mounts = context.store.mounts_file(&app)?;
-        for attachment in mounts.attachments().filter(|of| of.entry_name == entry.name) {
-            judged = Some(judge::at_deploy(&app, entry, attachment, &policy, context));
-            if let Some(Ok(())) = judged {
-                return Ok(());
-            }
-        }
-    }
-    if let Some(judged) = judged {
-        return judged;
-    }
-    access::must_be_allowed(entry, None, &policy, context)?;
-    match &entry.host_path {
-        Some(place) if apps::are_restricted(&context.environment) => {
-            judge::source(place, Some(&entry.name), None, context).map(drop)
-        }
-        _ => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::domain::{
     Policy, ProcessType, Result, Source,
 };
 use crate::ops::access::must_be_in_scope;
+use crate::ops::places::links;
 use crate::ops::{judge, needs, scheduler};
 use crate::storage::Place;
 use crate::store::{Asked, Mounted};
@@ -280,6 +281,7 @@ fn words_of_mount(
     let (entry, attachment) = (&mounted.entry, &mounted.attachment);
     judge::at_deploy(app, entry, attachment, policy, context)?;
     must_be_in_scope(entry, app, context)?;
+    links::must_not_be_led_now(entry, attachment, context)?;
     let source = as_docker_sees_it(mounted, context)?;
     let storage_type = types::of(entry);
     let has_own_problems = entry.is_typed() || entry.volume_target().has_options;

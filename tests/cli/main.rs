@@ -31,6 +31,7 @@ mod full;
 mod harness;
 mod help;
 mod helpers;
+mod judged;
 mod k3s;
 mod leads;
 mod list;

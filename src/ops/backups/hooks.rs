@@ -5,14 +5,14 @@ use std::time::Duration;
 use crate::context::Context;
 use crate::docker::Docker;
 use crate::domain::{Attachment, ContainerPath, Entry, Result, Source};
+use crate::ops::places::links::{self, PLACE};
 use crate::ops::snapshots::containers_with;
+use crate::ops::{apps, judge};
+use crate::store::Work;
 use crate::types;
 
 /// How long a command may take: a database may be large.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
-
-/// Where the entry is in a container of its own.
-const PLACE: &str = "/data";
 
 /// Runs what is to be run before the copy.
 /// Fails with its output where it fails; there is no backup then.
@@ -31,6 +31,9 @@ fn run(property: &str, command: &str, entry: &Entry, context: &mut Context) -> R
         return Ok(());
     }
     context.out.flush()?;
+    let is_own = !entry.backup.image.is_empty();
+    // Others see it before what they have is looked at, and until the container is gone.
+    let announced = is_own.then(|| announced(property, entry, context)).transpose()?;
     let mut words = if entry.backup.image.is_empty() {
         in_container(property, entry, context)?
     } else {
@@ -42,6 +45,7 @@ fn run(property: &str, command: &str, entry: &Entry, context: &mut Context) -> R
     if answer.is_none() && !entry.backup.image.is_empty() {
         let _ = docker.client(&["rm", "--force", &own_name()]).run();
     }
+    drop(announced);
     let name = &entry.name;
     let Some(answer) = answer else {
         refuse!(
@@ -56,6 +60,26 @@ fn run(property: &str, command: &str, entry: &Entry, context: &mut Context) -> R
         answer.reason()
     );
     Ok(())
+}
+
+/// Lets others know that a container of the entry's own has all of it, which root mounts: refused where a deploy would be, and where an
+/// app could lead Docker elsewhere meanwhile.
+fn announced(property: &str, entry: &Entry, context: &Context) -> Result<Option<Work>> {
+    let is_restricted = apps::are_restricted(&context.environment);
+    let announced = is_restricted.then(|| links::announce(entry, context)).transpose()?;
+    let judged = judge::whole(entry, context).map(drop).map_err(|why| {
+        if is_restricted {
+            // It is noted for everybody who sees the entry, and may name what a schedule alone sees.
+            refusal!("a deploy would not mount it; see: dokku storage:doctor {}", entry.name)
+        } else {
+            why
+        }
+    });
+    let judged = judged.and_then(|()| links::must_not_be_led_by_anybody(entry, context));
+    judged.map_err(|why| {
+        refusal!("{property} of storage entry \"{}\" cannot run: {why}", entry.name)
+    })?;
+    Ok(announced)
 }
 
 /// What a container of an entry's own is called.

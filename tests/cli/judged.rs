@@ -1,0 +1,291 @@
+//! What is mounted or looked through for a caller who does not see every app is judged at that moment: an app may have led it
+//! elsewhere since.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
+use crate::Session;
+use crate::harness::{Answer, Running, stubs};
+use crate::places::{DOCKER, container, entry, host, limit, mounted};
+
+/// Where Docker's stand-in notes what it is to run.
+const RUNS: &str = "stub/runs";
+
+/// Has Docker's stand-in run a line of shell first.
+fn first(session: &Session, line: &str) {
+    let text = DOCKER.replacen('\n', &format!("\n{line}\n"), 1);
+    stubs::script(&session.host.path("stub/bin/docker"), &text);
+}
+
+/// A host whose Docker notes what it is to run, where somebody sees `beta` alone.
+fn limited() -> Session {
+    let session = host(&["alpha", "beta"]);
+    first(&session, r#"[ "$1" != run ] || echo "$@" >>"$STUB_DIR/runs""#);
+    session.host.make_directory("backups");
+    let create = ["storage:connectors:create", "disk", "--type", "local", "--path"];
+    session.prepare(&[&create[..], &["{ROOT}/backups"]].concat());
+    session.prepare(&["storage:connectors:set", "disk", "scope", "beta"]);
+    limit(&session, "beta\n");
+    session
+}
+
+/// Mounts `box/part` before there is such a directory, registers it as `kept`, and makes it a link by a clone. Returns the name
+/// of the entry that is mounted.
+fn led_to(target: &str, session: &Session) -> String {
+    session.prepare(&["storage:create", "other"]);
+    let link = session.host.path("lib/data/storage/other/part");
+    symlink(session.host.expand(target), link).unwrap();
+    session.prepare(&["storage:mount", "beta", "{LIB}/data/storage/box/part:/x"]);
+    entry(session, "kept", "{LIB}/data/storage/box/part");
+    session.prepare(&["storage:clone", "other", "box"]);
+    legacy(session)
+}
+
+fn legacy(session: &Session) -> String {
+    let entries = fs::read_dir(session.host.path("lib/data/storage-registry/entries")).unwrap();
+    let mut names = entries.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let name = names.find(|name| name.starts_with("legacy-")).unwrap();
+    name.trim_end_matches(".json").to_owned()
+}
+
+fn see_every_app(session: &Session) {
+    session.host.answer("user-auth-app", "alpha\nbeta\n");
+}
+
+fn call(session: &Session, words: &[&str]) -> Answer {
+    session.call(words).run()
+}
+
+#[test]
+fn no_command_around_a_backup_has_what_a_link_leads_to() {
+    let session = limited();
+    let mounted = led_to("/etc", &session);
+    for entry in [&*mounted, "kept"] {
+        for (property, value) in [
+            ("backup-image", "alpine:3"),
+            ("backup-before", "cat /data/shadow"),
+            ("backup-after", "cat /data/shadow"),
+        ] {
+            session.prepare(&["storage:set", entry, property, value]);
+        }
+        // A schedule has no caller, and sees every app.
+        for seen in ["beta\n", "alpha\nbeta\n"] {
+            session.host.answer("user-auth-app", seen);
+            let answer = call(&session, &["storage:backups:create", entry, "--to", "disk"]);
+            let is_theirs = entry != "kept" || seen != "beta\n";
+            let why = if is_theirs { "cannot run" } else { "not open to your apps" };
+            assert!(answer.status == 1 && answer.stderr.contains(why), "{answer:?}");
+            assert!(!answer.stderr.contains("/etc"), "{answer:?}");
+            assert_eq!(session.host.read(&session.host.path(RUNS)), None);
+        }
+        session.host.answer("user-auth-app", "beta\n");
+        let answer = call(&session, &["storage:doctor", entry]);
+        assert!(answer.stdout.contains("cannot be mounted"), "{answer:?}");
+        assert!(!answer.stdout.contains("/etc"), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_command_around_a_backup_has_its_entry() {
+    let session = limited();
+    session.prepare(&["storage:create", "own"]);
+    session.prepare(&["storage:mount", "beta", "own", "--container-dir", "/x"]);
+    session.prepare(&["storage:set", "own", "backup-image", "alpine:3"]);
+    session.prepare(&["storage:set", "own", "backup-before", "true"]);
+    session.prepare(&["storage:backups:create", "own", "--to", "disk"]);
+    let runs = session.host.read(&session.host.path(RUNS)).unwrap();
+    assert!(runs.contains("/storage/own:/data"), "{runs}");
+}
+
+#[test]
+fn no_command_around_a_backup_has_what_lies_in_what_an_app_can_write_to() {
+    let session = limited();
+    session.prepare(&["storage:create", "box"]);
+    session.host.make_directory("lib/data/storage/box/part");
+    session.prepare(&["storage:create", "inner", "{LIB}/data/storage/box/part"]);
+    session.prepare(&["storage:set", "inner", "backup-image", "alpine:3"]);
+    session.prepare(&["storage:set", "inner", "backup-before", "true"]);
+    session.prepare(&["storage:mount", "beta", "box", "--container-dir", "/w"]);
+    see_every_app(&session);
+    let answer = call(&session, &["storage:backups:create", "inner", "--to", "disk"]);
+    assert!(answer.status == 1 && answer.stderr.contains("cannot run"), "{answer:?}");
+    assert_eq!(session.host.read(&session.host.path(RUNS)), None);
+}
+
+#[test]
+fn what_a_link_leads_to_is_not_counted() {
+    let session = limited();
+    see_every_app(&session);
+    session.prepare(&["storage:create", "secret"]);
+    session.prepare(&["storage:mount", "alpha", "secret", "--container-dir", "/x"]);
+    session.host.write("lib/data/storage/secret/large", vec![1; 300_000]);
+    session.host.answer("user-auth-app", "beta\n");
+    let mounted = led_to("{LIB}/data/storage/secret", &session);
+    for words in [&["storage:usage", &mounted][..], &["storage:usage", "--app", "beta"]] {
+        let answer = call(&session, &[words, &["--format", "json"]].concat());
+        let rows: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+        assert!(rows[0]["used"].is_null() && rows[0]["inodes"].is_null(), "{rows}");
+    }
+    let answer = call(&session, &["storage:doctor", "beta"]);
+    assert!(answer.status == 1 && answer.stdout.contains("not-allowed"), "{answer:?}");
+    assert!(!answer.stdout.contains("secret"), "{answer:?}");
+}
+
+#[test]
+fn what_a_link_of_ones_own_leads_to_is_counted() {
+    let session = limited();
+    session.prepare(&["storage:create", "other"]);
+    session.host.write("lib/data/storage/other/real/file", "one");
+    session.host.write("lib/data/storage/third/file", "one");
+    symlink("real", session.host.path("lib/data/storage/other/part")).unwrap();
+    session.prepare(&["storage:mount", "beta", "{LIB}/data/storage/other/part:/x"]);
+    session.prepare(&["storage:mount", "beta", "{LIB}/data/storage/third/file:/y"]);
+    let answer = call(&session, &["storage:usage", "--app", "beta", "--format", "json"]);
+    let rows: serde_json::Value = serde_json::from_str(&answer.stdout).unwrap();
+    let files = |end: &str| {
+        let of = |row: &&serde_json::Value| row["path"].as_str().unwrap().ends_with(end);
+        rows.as_array().unwrap().iter().find(of).unwrap()["inodes"].clone()
+    };
+    assert_eq!((files("/part"), files("/third/file")), (2.into(), 1.into()), "{rows}");
+}
+
+/// Has a program wait, once it is called like that, as where an image is pulled first: until `stub/holds` is gone.
+const PULLS: &str = r#": >"$STUB_DIR/pulls"; while [ -e "$STUB_DIR/holds" ]; do sleep 0.02; done"#;
+
+/// A host with `box`, in which there is `part`, whose Docker and scheduler pull images for as long as `stub/holds` is there.
+fn pulling() -> Session {
+    let session = limited();
+    first(&session, &format!(r#"[ "$1" != run ] || {{ {PULLS}; }}"#));
+    let plugn = format!(
+        "#!/bin/sh\ncase $2 in scheduler-storage-exec) {PULLS} ;; *) cat \"$STUB_DIR/answers/$2\" ;; esac\n"
+    );
+    stubs::script(&session.host.path("stub/bin/plugn"), &plugn);
+    session.prepare(&["storage:create", "box"]);
+    session.host.make_directory("lib/data/storage/box/part");
+    session.host.write("stub/holds", "");
+    session
+}
+
+fn start(session: &Session, line: &str) -> Running {
+    let running = session.host.start(line);
+    while !session.host.path("stub/pulls").exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    running
+}
+
+const PART: [&str; 3] = ["storage:mount", "beta", "{LIB}/data/storage/box/part:/x"];
+
+fn is_led_away(session: &Session) {
+    let answer = call(session, &PART);
+    let why = "could lead Docker elsewhere";
+    assert!(answer.status == 1 && answer.stderr.contains(why), "{answer:?}");
+}
+
+/// Whether Docker is to mount the part, rather than to refuse a container.
+fn is_mounted(session: &Session) -> bool {
+    let answer = call(session, &["docker-args-deploy", "beta", "latest"]);
+    let is_mounted = answer.stdout.contains("/box/part:/x");
+    assert!(is_mounted || answer.stderr.contains("can write to now"), "{answer:?}");
+    is_mounted
+}
+
+#[test]
+fn what_storage_exec_is_about_to_have_is_writable_already() {
+    let session = pulling();
+    let running = start(&session, "storage:exec box -- sh");
+    is_led_away(&session);
+    // Who sees every app may; what was judged before is judged once more when Docker is to mount it.
+    see_every_app(&session);
+    session.prepare(&PART);
+    assert!(!is_mounted(&session));
+    fs::remove_file(session.host.path("stub/holds")).unwrap();
+    assert_eq!(running.finish().status, 0);
+    assert!(is_mounted(&session));
+    // It may go on without the command that started it.
+    let mount = r#"{"Source": "{LIB}/data/storage/box", "Destination": "/data", "RW": true}"#;
+    container(&session, "left", "", mount);
+    assert!(!is_mounted(&session));
+    fs::remove_file(session.host.path("stub/containers/left")).unwrap();
+    assert!(is_mounted(&session));
+}
+
+#[test]
+fn what_storage_exec_starts_counts_after_its_end() {
+    let session = pulling();
+    let running = start(&session, "storage:exec box -- sh");
+    // The scheduler goes on.
+    assert!(running.finish_within(Duration::from_millis(50)).is_none());
+    is_led_away(&session);
+    fs::remove_file(session.host.path("stub/holds")).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    session.prepare(&PART);
+}
+
+#[test]
+fn what_who_sees_every_app_runs_keeps_nobody_from_a_deploy() {
+    let session = pulling();
+    see_every_app(&session);
+    session.prepare(&PART);
+    let running = start(&session, "storage:exec box -- sh");
+    assert!(is_mounted(&session));
+    fs::remove_file(session.host.path("stub/holds")).unwrap();
+    assert_eq!(running.finish().status, 0);
+}
+
+#[test]
+fn what_a_command_around_a_backup_is_about_to_have_is_writable_already() {
+    let session = pulling();
+    see_every_app(&session);
+    session.prepare(&["storage:set", "box", "backup-image", "alpine:3"]);
+    session.prepare(&["storage:set", "box", "backup-before", "true"]);
+    let running = start(&session, "storage:backups:create box --to disk");
+    session.host.answer("user-auth-app", "beta\n");
+    is_led_away(&session);
+    see_every_app(&session);
+    session.prepare(&PART);
+    assert!(!is_mounted(&session));
+    fs::remove_file(session.host.path("stub/holds")).unwrap();
+    let answer = running.finish();
+    assert_eq!(answer.status, 0, "{answer:?}");
+    assert!(is_mounted(&session));
+}
+
+#[test]
+fn a_volume_that_is_being_restored_is_nobodys() {
+    let session = pulling();
+    // A restore is at work on the name that the label says; here it is what `storage:exec` is at work on.
+    let text = r#"{"Name": "pg", "Driver": "local", "Mountpoint": "/var/lib/docker/volumes/pg/_data", "Options": {}, "Labels": {"org.dokku-storage.restored": "container box"}}"#;
+    session.host.write("stub/volumes/pg", text);
+    let running = start(&session, "storage:exec box -- sh");
+    let mount = ["storage:mount", "beta", "pg:/x"];
+    let create = ["storage:create", "mine", "pg"];
+    for seen in ["beta\n", "alpha\nbeta\n"] {
+        session.host.answer("user-auth-app", seen);
+        for words in [&mount[..], &create, &[&create[..], &["--type", "volume"]].concat()] {
+            let answer = call(&session, words);
+            let why = "is being restored; try again";
+            assert!(answer.status == 1 && answer.stderr.contains(why), "{words:?}: {answer:?}");
+        }
+    }
+    // Somebody registered it before there was such a volume.
+    entry(&session, "early", "pg");
+    mounted(&session, "beta", "early", "");
+    let answer = call(&session, &["docker-args-deploy", "beta", "latest"]);
+    assert!(!answer.stdout.contains("pg:/x"), "{answer:?}");
+    fs::remove_file(session.host.path("stub/holds")).unwrap();
+    assert_eq!(running.finish().status, 0);
+    let answer = call(&session, &["docker-args-deploy", "beta", "latest"]);
+    assert!(answer.stdout.contains("pg:/x"), "{answer:?}");
+    // What a restore that was killed has left may be of a backup of others.
+    let registry = session.host.path("lib/data/storage-registry");
+    fs::remove_file(registry.join("entries/early.json")).unwrap();
+    session.host.write("lib/config/storage/beta/mounts", "");
+    session.host.answer("user-auth-app", "beta\n");
+    let answer = call(&session, &mount);
+    let why = "may have been killed; only who may see every app";
+    assert!(answer.status == 1 && answer.stderr.contains(why), "{answer:?}");
+    see_every_app(&session);
+    session.prepare(&mount);
+}
