@@ -1,7 +1,7 @@
 //! All that can be wrong with the storage of an app, or of every app and the store.
 
 use crate::checks::{
-    AppImage, backups, declared, exclusive, image, noted, running, sources, store,
+    AppImage, backups, declared, disk, exclusive, image, noted, running, sources, store,
 };
 use crate::context::Context;
 use crate::docker::{Container, containers};
@@ -34,6 +34,7 @@ pub(crate) fn everything(context: &Context) -> Result<Vec<Finding>> {
     }
     if !access::hides_problems(context)? {
         findings.extend(store::unreferred(&entries, &all, context)?);
+        findings.extend(disk::full(&entries.entries, context));
         findings.extend(noted::findings(&entries.entries, context));
         let is_mounted = |name: &EntryName| {
             all.iter().any(|(_, mounts)| mounts.mounted.iter().any(|m| m.entry.name == *name))

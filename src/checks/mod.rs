@@ -3,6 +3,7 @@
 pub(crate) mod auto_volumes;
 pub(crate) mod backups;
 pub(crate) mod declared;
+pub(crate) mod disk;
 pub(crate) mod doctor;
 pub(crate) mod exclusive;
 pub(crate) mod image;

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 
 use crate::checks::auto_volumes::Uncovered;
-use crate::checks::{AppImage, Seen, image, one_writer, sources};
+use crate::checks::{AppImage, Seen, disk, image, one_writer, sources};
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::docker::volumes::Volume;
@@ -284,6 +284,10 @@ pub(crate) fn repair(app: &AppName, mounted: &Mounted, context: &mut Context) ->
 }
 
 fn warn_of_full(app: &AppName, deployed: &[&Mounted], context: &mut Context) {
+    let entries: Vec<&Entry> = deployed.iter().map(|mounted| &mounted.entry).collect();
+    if let Some(warning) = disk::warning(&entries, context) {
+        context.out.warn(&format!("{app}: {warning}"));
+    }
     for mounted in deployed {
         let entry = &mounted.entry;
         if let Some(share) = share_of(entry).filter(|&share| share >= NEARLY_FULL) {

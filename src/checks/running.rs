@@ -37,34 +37,34 @@ pub(crate) fn stale(
             .filter(|m| m.entry.is_docker_local())
             .filter(|m| m.attachment.applies(Phase::Deploy, &process_type))
             .collect();
-        let differs = difference(&declared, container, &by_options, context)
-            .or_else(|| replaced(&declared, container, context));
-        let Some(differs) = differs else {
-            continue;
-        };
-        let sentence =
-            format!("{app}: the running {process_type} container {} {differs}", container.id);
-        let remedy = format!("dokku ps:restart {app}");
-        let finding = Finding::new("stale-container", Severity::Person, sentence, remedy);
-        findings.push(finding.of_app(app));
+        for differs in differences(&declared, container, &by_options, context) {
+            let sentence =
+                format!("{app}: the running {process_type} container {} {differs}", container.id);
+            let remedy = format!("dokku ps:restart {app}");
+            let finding = Finding::new("stale-container", Severity::Person, sentence, remedy);
+            findings.push(finding.of_app(app));
+        }
     }
     findings
 }
 
-fn difference(
+/// What a container has of its mounts that is not as it is declared.
+fn differences(
     declared: &[&Mounted],
     container: &Container,
     by_options: &[ContainerPath],
     context: &Context,
-) -> Option<String> {
+) -> Vec<String> {
     let seen = |text: &str| ContainerPath::parse(text).ok();
-    for mounted in declared {
+    let difference = |mounted: &Mounted| {
         let path = &mounted.attachment.container_path;
         let present =
             container.mounts.iter().find(|mount| seen(&mount.destination).as_ref() == Some(path));
         let source = mounted.source();
         let Some(present) = present else {
-            return Some(format!("does not have {source} at {path} yet"));
+            let is_tmpfs = !types::of(&mounted.entry).keeps_data()
+                && containers::has_tmpfs(&context.environment, container, path);
+            return (!is_tmpfs).then(|| format!("does not have {source} at {path} yet"));
         };
         let source = context.docker_path(&source);
         if present.source() != source && !is_same_place(present.source(), &source) {
@@ -74,21 +74,33 @@ fn difference(
             let now = if present.is_writable { "writable" } else { "read-only" };
             return Some(format!("has {path} {now}"));
         }
-    }
+        None
+    };
+    let (same, mut differences) = (declared.iter().copied(), Vec::new());
+    let same = same.filter(|mounted| match difference(mounted) {
+        Some(differs) => {
+            differences.push(differs);
+            false
+        }
+        None => true,
+    });
+    let same: Vec<&Mounted> = same.collect();
+    differences.extend(replaced(&same, container, context));
     let paths: Vec<&ContainerPath> =
         declared.iter().map(|mounted| &mounted.attachment.container_path).collect();
-    container.mounts.iter().find_map(|mount| {
+    differences.extend(container.mounts.iter().filter_map(|mount| {
         let path = seen(&mount.destination)?;
         // Volumes without a name of their own come from the image.
         let is_anonymous =
             mount.name.len() == 64 && mount.name.bytes().all(|b| b.is_ascii_hexdigit());
         let is_known = paths.contains(&&path) || by_options.contains(&path) || is_anonymous;
         (!is_known).then(|| format!("still has {} at {path}", mount.source()))
-    })
+    }));
+    differences
 }
 
 /// What a container still has after another took its path: Docker mounts what is there when it starts the container.
-fn replaced(declared: &[&Mounted], container: &Container, context: &Context) -> Option<String> {
+fn replaced(declared: &[&Mounted], container: &Container, context: &Context) -> Vec<String> {
     let has_path = |mounted: &&&Mounted| {
         // What is mounted comes and goes, and need not answer.
         let place = types::of(&mounted.entry).place();
@@ -103,16 +115,20 @@ fn replaced(declared: &[&Mounted], container: &Container, context: &Context) -> 
         Some((source, path, now))
     };
     let now: Vec<_> = declared.iter().filter(has_path).filter_map(now).collect();
-    if now.is_empty() {
-        return None;
-    }
-    let process = containers::process(&context.environment, container)?;
+    let process = || containers::process(&context.environment, container);
+    let Some(process) = (!now.is_empty()).then(process).flatten() else {
+        return Vec::new();
+    };
     let paths: Vec<&str> = now.iter().map(|(_, path, _)| path.as_str()).collect();
     let seen = StorageRoot::of(context).seen_by(process, &paths);
-    let mut both = now.into_iter().zip(seen);
-    let ((source, path, _), _) =
-        both.find(|((_, _, now), seen)| seen.is_some_and(|seen| seen != *now))?;
-    Some(format!("has at {path} what was at {source} before it was replaced"))
+    let both = now.iter().zip(seen);
+    let is_other = |((_, _, now), seen): &(&(_, _, Identity), Option<Identity>)| {
+        seen.is_some_and(|seen| seen != *now)
+    };
+    let sentence = |((source, path, _), _): (&(String, String, _), _)| {
+        format!("has at {path} what was at {source} before it was replaced")
+    };
+    both.filter(is_other).map(sentence).collect()
 }
 
 fn is_same_place(a: &str, b: &str) -> bool {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::docker::{Docker, Environment, LOOKING, filters};
-use crate::domain::{AppName, Result};
+use crate::domain::{AppName, ContainerPath, Result};
 
 const APP_LABEL: &str = "com.dokku.app-name";
 
@@ -133,6 +133,22 @@ pub(crate) fn process(environment: &Environment, container: &Container) -> Optio
         inspected => inspected["State"]["Pid"].as_u64()?,
     };
     u32::try_from(number).ok().filter(|&number| number > 0)
+}
+
+/// Whether a container has a file system in memory at a path that it was started with; Docker counts these among no mounts.
+pub(crate) fn has_tmpfs(
+    environment: &Environment,
+    container: &Container,
+    path: &ContainerPath,
+) -> bool {
+    let words = ["inspect", "--format", "{{json .HostConfig.Tmpfs}}", &container.id];
+    let path_of_it = format!("/containers/{}/json", container.id);
+    let Some(found) = Docker(environment).get(&path_of_it, &words).found() else {
+        return false;
+    };
+    let all = found.pointer("/HostConfig/Tmpfs").unwrap_or(&found).as_object();
+    let mut paths = all.into_iter().flatten().map(|(path, _)| path);
+    paths.any(|found| ContainerPath::parse(found).is_ok_and(|found| found == *path))
 }
 
 /// The running containers, paused ones and those that are not of apps included, or also those that do not run, of which one mount is

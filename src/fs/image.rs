@@ -59,6 +59,11 @@ fn directory(layout: &Layout) -> &'static str {
     if is_one_disk && tree::is_roots_own(layout.root()) { DIRECTORY } else { OLDER_DIRECTORY }
 }
 
+/// Where a store has its images, whether there are any or not.
+pub(crate) fn place(layout: &Layout) -> PathBuf {
+    layout.root().join(directory(layout))
+}
+
 /// Whether a store may have images.
 pub(crate) fn are_any(layout: &Layout) -> bool {
     [DIRECTORY, OLDER_DIRECTORY].iter().any(|place| layout.root().join(place).is_dir())

@@ -3,7 +3,7 @@
 pub(crate) mod staged;
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout};
 
 use crate::context::Context;
@@ -126,21 +126,34 @@ fn must_be_possible(context: &Context) -> Result<()> {
 
 /// The storage root, or what of the way to it there is.
 fn existing(context: &Context) -> &Path {
-    let mut directory = context.store.layout().storage();
+    what_is_there(context.store.layout().storage())
+}
+
+fn what_is_there(mut directory: &Path) -> &Path {
     while !directory.exists() {
         directory = directory.parent().unwrap_or(Path::new("/"));
     }
     directory
 }
 
+/// A directory of the file system that has what is written to entries with a size.
+pub(crate) fn disk(context: &Context) -> PathBuf {
+    let storage = existing(context);
+    if image::is_btrfs(storage) {
+        return storage.to_path_buf();
+    }
+    what_is_there(&image::place(context.store.layout())).to_path_buf()
+}
+
 /// Refuses so many bytes more that the disk does not have.
 pub(crate) fn must_fit(more: u64, context: &Context) -> Result<()> {
-    let free = space::free(existing(context))?;
+    let disk = disk(context);
+    let free = space::free(&disk)?;
     refuse_if!(
         more > free,
-        "{} do not fit: {} has {} free",
+        "{} do not fit: {} has {} free; make room there, or choose a smaller size",
         ByteSize::of(more),
-        context.store.layout().storage().display(),
+        disk.display(),
         readable(free)
     );
     Ok(())

@@ -184,6 +184,8 @@ says_no_restart() {
   dokku storage:create "$APP-data" "$DIR/a"
   dokku storage:mount "$APP" "$APP-data" --container-dir /kept
   dokku storage:mount "$APP" "$DIR/a:/data"
+  dokku storage:create "$APP-memory" --type tmpfs
+  dokku storage:mount "$APP" "$APP-memory" --container-dir /memory --process-type web
   deploy "$APP" web=1 worker=1
   finds_not stale-container
   dokku storage:mount "$APP" "$APP-data" --container-dir /new --process-type worker
@@ -194,9 +196,10 @@ says_no_restart() {
   finds_not stale-container
   dokku storage:mount "$APP" "$APP-data" --container-dir /kept --volume-readonly
   finds 1 stale-container "$APP" web /kept
-  dokku storage:mount "$APP" "$APP-data" --container-dir /kept
   dokku storage:unmount "$APP" "$DIR/a:/data"
   finds 1 stale-container "$APP" web "$DIR/a" /data
+  finds 1 stale-container "$APP" web /kept
+  dokku storage:mount "$APP" "$APP-data" --container-dir /kept
   dokku storage:mount "$APP" "$DIR/b:/data"
   finds 1 stale-container "$APP" web "$DIR/b" /data
   dokku ps:restart "$APP"

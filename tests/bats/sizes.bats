@@ -12,7 +12,10 @@ after_each() {
   for name in $(dokku storage:list-entries --format json | jq -r '.[].name'); do
     dokku storage:destroy "$name" --force --destroy-host-dir --no-trash >/dev/null 2>&1 || true
   done
-  if mountpoint -q "$ROOT"; then umount -l "$ROOT"; fi
+  local place
+  for place in "$ROOT" "$IMAGES"; do
+    if mountpoint -q "$place"; then umount -l "$place"; fi
+  done
   [ -z "${LOOP_IMAGE:-}" ] || rm -f "$LOOP_IMAGE"
 }
 
@@ -121,6 +124,35 @@ size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
   assert_refused
   assert_stderr_has "does not accept --size"
   assert_equal 33554432 "$(stat -c %s "$IMAGES/$APP-db.img")"
+}
+
+@test "the disk of the images is what has to have room, and a full one is told" {
+  standin_only
+  LOOP_IMAGE="$HOST/images.img"
+  truncate -s 60M "$LOOP_IMAGE"
+  mkfs.ext4 -q -m 0 "$LOOP_IMAGE"
+  mkdir -p -m 0700 "$IMAGES"
+  mount -o loop "$LOOP_IMAGE" "$IMAGES"
+  run_apart dokku storage:create "$APP-db" --size 64M
+  assert_refused
+  assert_stderr_has "64M do not fit: $IMAGES has"
+  dokku storage:create "$APP-db" --size 32M
+  dokku storage:mount "$APP" "$APP-db" --container-dir /data
+  run_apart dokku storage:set "$APP-db" size 1G
+  assert_refused
+  assert_stderr_has "do not fit: $IMAGES has"
+  run dokku storage:doctor
+  assert_has_not full-disk
+  fallocate -l "$(($(df --output=avail -B1 "$IMAGES" | tail -n 1) - 500000))" "$IMAGES/.full"
+  run dokku storage:doctor
+  assert_status 1
+  assert_has full-disk "$IMAGES has only 1 % left" "dokku storage:trash:list --size"
+  run deploy "$APP"
+  assert_has "once it is full, what is written to storage entry \"$APP-db\" is lost"
+  trigger post-delete "$APP"
+  remove_test_containers
+  dokku storage:destroy "$APP-db" --force --destroy-host-dir --no-trash
+  umount "$IMAGES"
 }
 
 @test "what is not attached is attached before a deploy; where it cannot be, the deploy stops" {
