@@ -32,6 +32,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     let entry = access::entry(name, context)?;
     let mut removal = plan(&entry, arguments.destroy_host_dir, None, context)?;
+    refuse_if!(
+        arguments.no_trash && matches!(removal, Removal::Nothing) && holds_data(&entry),
+        "--no-trash is for data that goes with its entry, and that of storage entry {name} stays at {}; to remove it, too, add --destroy-host-dir",
+        entry.shown_source()
+    );
     if !is_forced {
         let loses_data = match removal {
             Removal::Place => holds_data(&entry),

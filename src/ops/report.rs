@@ -72,7 +72,7 @@ pub(crate) fn report<'a>(mounts: &'a Mounts, context: &Context) -> Result<Report
             |key: &str, value: Cow<'a, str>| report.add([prefix.as_str(), key].concat(), value);
         add("container-path", attachment.container_path.as_str().into());
         add("entry-name", entry.name.as_str().into());
-        add("host-path", or_empty(entry.host_path.as_ref()).into());
+        add("host-path", entry.shown_source().into());
         add("phases", attachment.phases.to_string().into());
         add("process-type", attachment.process_type.as_ref().into());
         add("readonly", if attachment.readonly { "true" } else { "false" }.into());

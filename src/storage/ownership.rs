@@ -23,7 +23,7 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::docker::volumes::own_directory_of;
 use crate::docker::{self, CONTAINER_IDS, IdMap};
-use crate::domain::{Error, INSTALL_AGAIN, Layout, Mode, Ownership, Result};
+use crate::domain::{Error, INSTALL_AGAIN, Layout, Mode, Ownership, Result, quoted};
 use crate::fs::archive::Takes;
 use crate::fs::look::Looked;
 use crate::fs::tree::{Copied, Depth, Usage};
@@ -373,8 +373,17 @@ impl<'a> StorageRoot<'a> {
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Copied> {
         let source = tree::enter_real(from)?;
-        tree::take_in(&self.storage()?, source, to, hidden, keeps_owners, progress)
-            .map_err(unless_root)
+        tree::take_in(&self.storage()?, source, to, hidden, keeps_owners, progress).map_err(|error| {
+            match of_others(&error) {
+                Some(cause) => refusal!(
+                    "unable to copy {}: {cause}, and only root can read it; create the entry without --from, and copy it as root: cp -a {}/. {}/NAME/",
+                    from.display(),
+                    quoted(&from.to_string_lossy()),
+                    self.layout.storage().display()
+                ),
+                None => error,
+            }
+        })
     }
 
     /// Where paths lead, in their order. Those that the caller may not follow to the end are followed by root; where root
@@ -583,16 +592,23 @@ fn said(answer: &Answer) -> Result<String> {
 
 /// Says who could do what the system refused to somebody else than root.
 fn unless_root(error: Error) -> Error {
+    let (Some(cause), Error::System { path, .. }) = (of_others(&error), &error) else {
+        return error;
+    };
+    refusal!(
+        "unable to copy {}: {cause}; only root can read what belongs to others, and give them their copies",
+        path.display()
+    )
+}
+
+/// What the system refused to somebody else than root.
+fn of_others(error: &Error) -> Option<&std::io::Error> {
     match error {
-        Error::System { path, cause, .. }
-            if !is_root() && cause.kind() == std::io::ErrorKind::PermissionDenied =>
-        {
-            refusal!(
-                "unable to copy {}: {cause}; only root can read what belongs to others, and give them their copies",
-                path.display()
-            )
+        Error::System { cause, .. } => {
+            let is_refused = cause.kind() == std::io::ErrorKind::PermissionDenied;
+            (is_refused && !is_root()).then_some(cause)
         }
-        other => other,
+        _ => None,
     }
 }
 

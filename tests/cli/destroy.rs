@@ -123,3 +123,16 @@ fn an_apps_mounts_that_cannot_be_read_are_named() {
     let listed = session.call(&["storage:list-entries"]).run();
     assert!(listed.stdout.contains("data"), "{listed:?}");
 }
+
+#[test]
+fn without_the_trash_nothing_is_said_to_be_gone_that_stays() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.host.write("lib/data/storage/data/file", "kept");
+    let answer = session.call(&["storage:destroy", "data", "--force", "--no-trash"]).run();
+    let is_told =
+        answer.stderr.contains("stays at") && answer.stderr.contains("--destroy-host-dir");
+    assert!(answer.status == 1 && is_told, "{answer:?}");
+    session.prepare(&["storage:destroy", "data", "--force", "--no-trash", "--destroy-host-dir"]);
+    assert!(!session.host.path("lib/data/storage/data").exists());
+}

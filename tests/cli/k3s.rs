@@ -65,3 +65,12 @@ fn a_cluster_is_told_what_dokkus_own_plugin_tells_it() {
     let destroy = "storage:destroy plain --force";
     assert_eq!(fired(&session, destroy), told("storage-destroy plain", PLAIN));
 }
+
+#[test]
+fn a_claim_is_reported_by_its_name() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "claim", "--scheduler", "k3s", "--size", "1Gi"]);
+    session.prepare(&["storage:mount", "blog", "claim", "--container-dir", "/data"]);
+    let answer = session.call(&["storage:report", "blog", "--format", "json"]).run();
+    assert!(answer.stdout.contains("\"attachment.1.host-path\":\"claim\""), "{answer:?}");
+}

@@ -11,7 +11,7 @@ use crate::domain::backup_reference::short;
 use crate::domain::connector_type::Protocol;
 use crate::domain::{
     AppName, BackupDocument, BackupState, Connector, ConnectorName, Entry, EntryName, Error, Made,
-    Moment, Result, Subject,
+    Moment, Result, Subject, quoted,
 };
 use crate::fs::tree::Copied;
 use crate::host::restic::Failure;
@@ -103,10 +103,10 @@ fn entries(app: Option<&AppName>, context: &mut Context) -> Result<Vec<Target>> 
         entries.into_iter().partition(|entry| is_elsewhere(entry, context));
     for entry in elsewhere {
         context.out.warn(&format!(
-            "storage entry \"{}\" is not in the backup: {} is outside of the storage root; to have it in one: dokku storage:create NAME --from dir:{}",
+            "storage entry \"{}\" is not in the backup: {} is outside of the storage root; to have it in one: dokku storage:create NAME --from {}",
             entry.name,
             entry.shown_source(),
-            entry.shown_source()
+            quoted(&format!("dir:{}", entry.shown_source()))
         ));
     }
     Ok(entries.into_iter().map(|entry| Target::Entry(Box::new(entry))).collect())
