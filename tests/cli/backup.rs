@@ -182,3 +182,32 @@ fn an_archive_that_leads_out_is_refused() {
     there.show_tree("lib/config/storage");
     assert_transcript!(there);
 }
+
+#[test]
+fn two_entries_at_one_directory_come_back_together() {
+    let session = Session::dokku(&["blog"]);
+    session.host.write("lib/data/storage/shared/in/file", "precious\n");
+    session.host.make_directory("backup/blog");
+    session.prepare(&["storage:create", "shared"]);
+    session.prepare(&["storage:mount", "blog", "shared", "--container-dir", "/a"]);
+    session.prepare(&["storage:mount", "blog", "{LIB}/data/storage/shared:/b"]);
+    session.prepare(&["storage:mount", "blog", "{LIB}/data/storage/shared/in:/c"]);
+    let export = session.call(&["backup-app-export", "blog", BLOG]).env(INCLUDE, "1").run();
+    assert_eq!(export.status, 0, "{export:?}");
+    let written = fs::read_dir(session.host.path("backup/blog/data/storage-data")).unwrap();
+    let written: Vec<_> = written.map(|file| file.unwrap().file_name()).collect();
+    // Dokku's own plugin has an archive of each.
+    let data = session.host.path("backup/blog/data");
+    shell(&format!(
+        "cd '{}' && for entry in storage-entries/legacy-*; do cp storage-data/shared.tar.gz storage-data/$(basename $entry .json).tar.gz; done",
+        data.display()
+    ));
+    let there = other(&session, &["blog"]);
+    let import = there.call(&["backup-app-import", "blog", BLOG]).run();
+    assert_eq!(import.status, 0, "{import:?}");
+    let file = there.host.path("lib/data/storage/shared/in/file");
+    assert_eq!(fs::read_to_string(file).unwrap(), "precious\n");
+    let mounts = there.call(&["storage:list", "blog", "--format", "json"]).run().stdout;
+    assert_eq!(mounts.matches("container_path").count(), 3, "{mounts}");
+    assert_eq!(written, ["shared.tar.gz"]);
+}

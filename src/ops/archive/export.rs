@@ -5,7 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::{PROPERTIES, Parts, SETTINGS, is_within, place};
+use super::{PROPERTIES, Parts, SETTINGS, is_within, outer_first};
 use crate::context::Context;
 use crate::domain::{AppName, AppSettings, Entry, Error, Result, recipe};
 use crate::fs::archive;
@@ -46,15 +46,13 @@ pub(crate) fn app(
             _ => {}
         }
     }
-    let places: Vec<String> = entries.iter().filter_map(|entry| place(entry, context)).collect();
-    for entry in &entries {
+    let mut written: Vec<String> = Vec::new();
+    for (place, entry) in outer_first(&entries, context) {
         write_entry(entry, &parts, context)?;
-        let place = place(entry, context);
         // What another one's archive has is not there twice.
-        let is_within =
-            |other: &String| place.as_ref().is_some_and(|place| is_within(place, other));
-        if with_data && !places.iter().any(is_within) {
-            write_data(app, entry, place, &parts, context)?;
+        let has = |other: &String| place.as_ref().is_some_and(|place| is_within(place, other));
+        if with_data && !written.iter().any(has) {
+            written.extend(write_data(app, entry, place, &parts, context)?);
         }
     }
     Ok(())
@@ -87,14 +85,14 @@ fn write_entry(entry: &Entry, parts: &Parts, context: &Context) -> Result<()> {
     write(&parts.entry(entry), &bytes.unwrap_or_default())
 }
 
-/// Writes what an entry holds, as it is at one moment.
+/// Writes what an entry holds, as it is at one moment; returns the place of what was written.
 fn write_data(
     app: &AppName,
     entry: &Entry,
     place: Option<String>,
     parts: &Parts,
     context: &mut Context,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let Some(name) = place else {
         if types::of(entry).keeps_data() && entry.is_docker_local() {
             context.out.warn(&format!(
@@ -103,14 +101,14 @@ fn write_data(
                 entry.shown_source()
             ));
         }
-        return Ok(());
+        return Ok(None);
     };
     let kind = if name == entry.name.as_str() {
         match types::snapshot_kind(entry, "a backup", context) {
             Ok(kind) => kind,
             Err(why) => {
                 context.out.warn(&format!("{app}: its data is not in the backup: {why}"));
-                return Ok(());
+                return Ok(None);
             }
         }
     } else {
@@ -118,13 +116,14 @@ fn write_data(
     };
     let found = std::fs::symlink_metadata(context.store.layout().directory(&name));
     if found.is_err_and(|error| files::is_absent(&error)) {
-        return Ok(());
+        return Ok(None);
     }
     clear_staged(context);
     let lock = EntryLock::take(entry.name.as_str(), context)?;
     kind.ready(entry, context)?;
     if types::of(entry).place() == Place::File {
-        return pack_file(entry, parts, context);
+        pack_file(entry, parts, context)?;
+        return Ok(Some(name));
     }
     let copy = Staged::new(entry.name.as_str(), context)?;
     root::copy(&name, copy.name(), context)?;
@@ -136,11 +135,13 @@ fn write_data(
     let links = archive::links_out(&mut archive)?;
     let path = parts.links(entry);
     if links.is_empty() {
-        return files::unless_absent(std::fs::remove_file(&path))
-            .map_err(Error::system("replace", &path));
+        files::unless_absent(std::fs::remove_file(&path))
+            .map_err(Error::system("replace", &path))?;
+    } else {
+        let text = serde_json::to_string_pretty(&links).map_err(Error::system("write", &path))?;
+        write(&path, text.as_bytes())?;
     }
-    let text = serde_json::to_string_pretty(&links).map_err(Error::system("write", &path))?;
-    write(&path, text.as_bytes())
+    Ok(Some(name))
 }
 
 /// A file stands alone in its archive, under the entry's name.

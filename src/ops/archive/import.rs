@@ -5,13 +5,14 @@ use std::fs::File;
 use std::io::Seek;
 use std::path::Path;
 
-use super::{PROPERTIES, Parts, is_within, place};
+use super::{PROPERTIES, Parts, is_free, is_within, outer_first};
 use crate::context::Context;
 use crate::domain::plain::json_reason;
 use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Mode, Result, SCHEMA_VERSION, Source, recipe,
 };
 use crate::fs::archive;
+use crate::fs::look;
 use crate::fs::tree::FILE_MODES;
 use crate::host::environment;
 use crate::ops::mount::{add_missing, refuse_collision};
@@ -50,10 +51,7 @@ pub(crate) fn app(app: &AppName, directory: &Path, context: &mut Context) -> Res
     root::make(context.store.layout().storage(), context)?;
     let locks = EntryLock::take_all(entries.keys().map(EntryName::as_str).collect(), context)?;
     let mut unpacked: Vec<Unpacked> = Vec::new();
-    // Outer ones first: they have what is within them.
-    let mut placed: Vec<_> = entries.values().map(|entry| (place(entry, context), entry)).collect();
-    placed.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for (place, entry) in placed {
+    for (place, entry) in outer_first(entries.values(), context) {
         let has = |other: &Unpacked| place.as_ref().is_some_and(|it| is_within(it, &other.place));
         if !unpacked.iter().any(has) {
             unpacked.extend(unpack(entry, place, &parts, context)?);
@@ -231,7 +229,7 @@ fn unpack(
     };
     let registered = context.store.entry(&entry.name)?;
     let is_same = registered.as_ref().is_none_or(|now| now.host_path == entry.host_path);
-    if !is_same || !is_free(&context.store.layout().directory(&place), entry) {
+    if !is_same || !may_be_put(&context.store.layout().directory(&place), entry, context) {
         context.out.warn(&format!(
             "Storage entry {} is here and stays as it is; its data of the backup is in {}",
             entry.name,
@@ -273,22 +271,17 @@ fn must_be_declared(archive: &mut File, path: &Path, list: &Path) -> Result<()> 
     archive.rewind().map_err(Error::system("read", path))
 }
 
-/// Whether nothing is lost where data is put there: there is nothing, or an empty directory.
-fn is_free(directory: &Path, entry: &Entry) -> bool {
-    match std::fs::symlink_metadata(directory) {
-        Err(_) => true,
-        Ok(found) if found.is_dir() && sized::size(entry).is_none() => {
-            std::fs::read_dir(directory).is_ok_and(|mut names| names.next().is_none())
-        }
-        Ok(_) => false,
-    }
+/// Whether an entry's data may be put there. What has a size takes no directory that is there already.
+fn may_be_put(directory: &Path, entry: &Entry, context: &Context) -> bool {
+    let is_sized = sized::size(entry).is_some();
+    is_free(directory, context) && !(is_sized && look::is_there(directory))
 }
 
 fn populate(entry: &Entry, data: &Data, context: &mut Context) -> Result<()> {
     let Data::Directory(staged) = data else {
         return Ok(());
     };
-    if !is_free(&context.store.layout().directory(entry.name.as_str()), entry) {
+    if !may_be_put(&context.store.layout().directory(entry.name.as_str()), entry, context) {
         return Err(changed_meanwhile(&entry.name));
     }
     // It may be registered, without its data. Then it stays as it is.

@@ -16,6 +16,8 @@ pub(crate) use import::{app as import_app, global as import_global};
 
 use crate::context::Context;
 use crate::domain::{DirectoryName, Entry, Source, Subpath};
+use crate::fs::look::{self, FileKind};
+use crate::storage::StorageRoot;
 
 /// The properties of an app that are in a backup; others are caches.
 const PROPERTIES: [&str; 4] = ["legacy-mounts-migrated", "mounts", "needs", SETTINGS];
@@ -66,7 +68,35 @@ pub(crate) fn place(entry: &Entry, context: &Context) -> Option<String> {
     (part.is_empty() || Subpath::parse(part).is_ok()).then(|| place.to_owned())
 }
 
-/// Whether what is at a place is a part of what is at another one.
-fn is_within(place: &str, other: &str) -> bool {
-    place.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'))
+/// Entries and their places, outer ones first: they have what is within them. Of several at one place, the first is the one whose
+/// own it is, since its type may know more of it than a path; the others stay in their order.
+pub(crate) fn outer_first<'a>(
+    entries: impl IntoIterator<Item = &'a Entry>,
+    context: &Context,
+) -> Vec<(Option<String>, &'a Entry)> {
+    let placed = entries.into_iter().map(|entry| (place(entry, context), entry));
+    let mut placed: Vec<_> = placed.collect();
+    placed.sort_by_cached_key(|(place, entry)| {
+        (place.clone(), place.as_deref() != Some(entry.name.as_str()))
+    });
+    placed
+}
+
+/// Whether what is at a place is what is at another one, or a part of it.
+pub(crate) fn is_within(place: &str, other: &str) -> bool {
+    place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether nothing is lost where data is put at a path: nothing is there, or an empty directory.
+pub(crate) fn is_free(path: &Path, context: &Context) -> bool {
+    let is_nothing = |found: look::Looked| found.kind == FileKind::Nothing;
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => {
+            std::fs::read_dir(path).is_ok_and(|mut names| names.next().is_none())
+        }
+        Ok(_) => false,
+        Err(_) if !look::is_there(path) => true,
+        // Only root may look.
+        Err(_) => StorageRoot::of(context).look(path).is_some_and(is_nothing),
+    }
 }
