@@ -310,10 +310,11 @@ impl<'a> StorageRoot<'a> {
         unpack(&mut from, &self.storage()?, name, self.environment)
     }
 
-    /// Moves the hidden directory `from` of the storage root to its place within another one (`NAME/PART`), at which nothing is, or
-    /// an empty directory.
+    /// Moves what is called `from`, a hidden name of the storage root, to its place below that (`NAME`) or within another directory
+    /// (`NAME/PART`), at which nothing is, or an empty directory.
     pub(crate) fn move_below(self, from: &str, place: &str) -> Result<()> {
-        if self.needs_sudo() {
+        // Only root may move a directory of somebody else to another directory.
+        if self.needs_sudo() && place.contains('/') {
             return self.helper("copy-storage-dir", &["--move", from, place]).map(drop);
         }
         tree::move_below(&self.storage()?, from, place)

@@ -369,6 +369,40 @@ leave_lock() {
   rm -r "${DOKKU_ROOT:?}/$APP-gone"
 }
 
+@test "a lost host has data again where each entry had it" {
+  install -d -o 1000 -g 1000 -m 0700 "$ROOT/$APP-leg" "$ROOT/$APP-outer" "$ROOT/$APP-outer/in" "$ROOT/$APP-deep" "$ROOT/$APP-deep/up"
+  local name key before
+  for name in leg outer outer/in deep/up; do
+    echo "$name" >"$ROOT/$APP-$name/file"
+    chmod 0600 "$ROOT/$APP-$name/file"
+    dokku storage:mount "$APP" "$ROOT/$APP-$name:/$name" >/dev/null
+  done
+  dokku storage:create "$APP-outer" >/dev/null
+  before=$(mounts_of "$APP")
+  run dokku storage:backups:create --all
+  assert_success
+  key=$(dokku storage:backups:key "$OFF")
+  rm -r "${ROOT:?}/$APP-deep"
+  lose_everything
+  dokku storage:connectors:create "$OFF" --type local --path "$REPOSITORY/$APP" --key-file - <<<"$key" >/dev/null
+  run dokku storage:backups:restore-store
+  assert_success
+  assert_equal "$before" "$(mounts_of "$APP")"
+  for name in leg outer outer/in deep/up; do
+    assert_equal "$name" "$(cat "$ROOT/$APP-$name/file")"
+    assert_equal 1000:700 "$(stat -c %u:%a "$ROOT/$APP-$name")"
+  done
+  assert_equal "" "$(find "$ROOT" -maxdepth 1 -name 'legacy-*')"
+  # Once more, with what only root can see gone.
+  rm -r "${ROOT:?}/$APP-leg"
+  run dokku storage:backups:restore-store
+  assert_success
+  assert_has "Here already"
+  assert_equal leg "$(cat "$ROOT/$APP-leg/file")"
+  trigger post-delete "$APP"
+  rm -r "${ROOT:?}/$APP-leg" "${ROOT:?}/$APP-deep"
+}
+
 # lose_everything: the store and the data of the host are gone.
 lose_everything() {
   rm -rf "$DOKKU_LIB_ROOT/data/storage-registry" "$DOKKU_LIB_ROOT/config/storage" "$ROOT"

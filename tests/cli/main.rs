@@ -35,6 +35,7 @@ mod judged;
 mod k3s;
 mod leads;
 mod list;
+mod lost_host;
 mod migrate;
 mod mount;
 mod mount_set;

@@ -266,6 +266,12 @@ impl Host {
         self.wrap(lines);
     }
 
+    /// Has every program run where one of this host's files is in the place of one of the machine's.
+    pub fn replace(&mut self, file: &str, own: &str) {
+        let own = self.path(own);
+        self.wrap(vec![format!("mount --bind '{}' '{file}'", own.display())]);
+    }
+
     /// Has every program run where a file of the machine's is none.
     pub fn hide(&mut self, file: &str) {
         self.wrap(vec![format!("mount --bind /dev/null '{file}'")]);

@@ -42,7 +42,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         "--in-place restores to the entry of the backup, --as to a new one; give one of them"
     );
     let found = Found::of(&arguments.backup, arguments.place.given(), context)?;
-    let options = Options { paths, is_privileged: arguments.privileged };
+    let options = Options { paths, is_privileged: arguments.privileged, is_registered: false };
     let backup = found.backup.short_id();
     if !arguments.in_place {
         let entry = restore::to_new(&found, name, &options, context)?;

@@ -27,7 +27,7 @@ use std::path::Path;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, IFlags, Mode, OFlags, RenameFlags, ResolveFlags, Uid, fchmod,
-    fchown, fstat, ioctl_getflags, ioctl_setflags, mkdirat, renameat,
+    fchown, fstat, ioctl_getflags, ioctl_setflags, mkdirat, renameat, renameat_with, statat,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -123,8 +123,8 @@ pub(crate) fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32)
         .map_err(Error::system("create", root.join(name).join(part)))
 }
 
-/// Moves the directory `from` directly below `root` to a place some names below it, at which nothing is, or an empty directory.
-/// What is missing on the way is made, of root's owner. No link is followed and no mount point crossed.
+/// Moves what is called `from` directly below `root` to a place one or more names below it, at which nothing is, or, for a
+/// directory, an empty one. What is missing on the way is made, of root's owner. No link is followed and no mount point crossed.
 pub(crate) fn move_below(root: &Path, from: &str, place: &str) -> Result<()> {
     let (way, name) = place.rsplit_once('/').unwrap_or(("", place));
     let moved = || -> io::Result<()> {
@@ -132,7 +132,13 @@ pub(crate) fn move_below(root: &Path, from: &str, place: &str) -> Result<()> {
         let owner = fstat(&top)?;
         let way =
             descend(top.try_clone()?, way, open_directory, Some((owner.st_uid, owner.st_gid)))?;
-        renameat(&top, from, &way, name)?;
+        let found = statat(&top, from, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+            renameat(&top, from, &way, name)?;
+        } else {
+            // It would replace another file.
+            renameat_with(&top, from, &way, name, RenameFlags::NOREPLACE)?;
+        }
         Ok(rustix::fs::syncfs(&top)?)
     };
     moved().map_err(Error::system("move data to", root.join(place)))
@@ -148,7 +154,7 @@ pub(crate) fn graft(root: &Path, from: &str, to: &str, path: &str) -> Result<()>
         let source = descend(enter(from)?, way, open_directory, None)?;
         let found = fstat(&source)?;
         let target = descend(enter(to)?, way, open_directory, Some((found.st_uid, found.st_gid)))?;
-        match rustix::fs::renameat_with(&source, name, &target, name, RenameFlags::EXCHANGE) {
+        match renameat_with(&source, name, &target, name, RenameFlags::EXCHANGE) {
             // Nothing is in its place.
             Err(Errno::NOENT) => renameat(&source, name, &target, name)?,
             other => other?,
@@ -234,7 +240,7 @@ fn enter_one(directory: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
         return entered;
     };
     // A link of root's may have been made elsewhere, and moved here by whoever may write here.
-    let link = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    let link = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let place = fstat(directory)?;
     let is_roots = FileType::from_raw_mode(link.st_mode) == FileType::Symlink
         && (link.st_uid, place.st_uid) == (0, 0)

@@ -25,6 +25,7 @@ pub(crate) mod restore;
 mod retain;
 pub(crate) mod schedules;
 pub(crate) mod stored;
+mod stored_entries;
 pub(crate) mod tidy;
 mod volume;
 

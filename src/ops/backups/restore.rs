@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub paths: Vec<String>,
     /// Whether device nodes, set-uid bits and capabilities stay.
     pub is_privileged: bool,
+    /// Whether the entry is registered already, and only its data is missing.
+    pub is_registered: bool,
 }
 
 /// Restores a backup to a new entry, which has the settings of the backup's; `name` where another than its own is wanted.
@@ -109,22 +111,41 @@ pub(super) fn into_new(
     if entry.is_volume() {
         return volume::create(entry, unpacked.name(), context);
     }
-    if let Some(place) = archive::place(entry, context).filter(|place| place.contains('/')) {
-        return below(entry, &unpacked, &place, context);
+    let Some(place) = archive::place(entry, context) else {
+        refuse!(
+            "its data was at {}, which is outside of this host's storage root; restore it to another entry: dokku storage:backups:restore {} --as NEW",
+            entry.shown_source(),
+            found.backup.short_id()
+        );
+    };
+    if place != entry.name.as_str() {
+        return elsewhere(entry, &unpacked, &place, options.is_registered, context);
     }
-    let origin = Origin::Unpacked(unpacked.name().to_owned(), false);
+    let origin = Origin::Unpacked(unpacked.name().to_owned(), options.is_registered);
     populate::create(entry, wants, &origin, context)
 }
 
-/// Registers an entry whose data is a part of another directory, and puts the data there.
-fn below(entry: &Entry, staged: &Staged, place: &str, context: &Context) -> Result<()> {
+/// Registers an entry whose data is not at the place of its own name, and puts the data where it is.
+fn elsewhere(
+    entry: &Entry,
+    staged: &Staged,
+    place: &str,
+    is_registered: bool,
+    context: &Context,
+) -> Result<()> {
     let path = context.store.layout().directory(place);
-    let is_empty = std::fs::read_dir(&path).map_or(true, |mut names| names.next().is_none());
-    refuse_if!(!is_empty, "{} is there already, and stays as it is", path.display());
+    let is_free = archive::is_free(&path, context);
+    refuse_if!(!is_free, "{} is there already, and stays as it is", path.display());
     StorageRoot::of(context).move_below(staged.name(), place)?;
+    register(entry, is_registered, context)
+}
+
+/// Writes an entry that is not there yet; one that is registered must be the same still.
+pub(super) fn register(entry: &Entry, is_registered: bool, context: &Context) -> Result<()> {
     context.store.change(|change| match change.store().entry(&entry.name)? {
-        None => change.write_entry(entry),
-        Some(_) => Err(changed_meanwhile(&entry.name)),
+        None if !is_registered => change.write_entry(entry),
+        Some(now) if is_registered && now == *entry => Ok(()),
+        _ => Err(changed_meanwhile(&entry.name)),
     })
 }
 

@@ -11,8 +11,8 @@ use crate::context::Context;
 use crate::domain::plain::json_reason;
 use crate::domain::{AppName, Entry, EntryName, Error, Result, SCHEMA_VERSION};
 use crate::fs::look;
-use crate::ops::backups::find::{self, Backup, Found};
-use crate::ops::backups::restore;
+use crate::ops::backups::find::{self, Found};
+use crate::ops::backups::stored_entries;
 use crate::ops::crontab;
 use crate::ops::mount::add_missing;
 use crate::storage::backing_up::DATA;
@@ -122,37 +122,16 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
     context.out.flush()?;
     // It runs without root's rights, so that all of it is the caller's.
     repository.have(&words).map_err(|failure| failure.told(&found.connector))?;
+    let (backups, problems) = find::all(std::slice::from_ref(&found.connector), None, context);
+    // What is not known to have no backup is not registered without data.
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(problem);
+    }
     let top = staged.path().join(DATA);
     let mut restored = Restored::default();
     register(&["connectors", "policy.json"], &top, context)?;
-    let (backups, _) = find::all(std::slice::from_ref(&found.connector), None, context);
-    for entry in entries(&top.join(ENTRIES))? {
-        let name = entry.name.clone();
-        if context.store.entry(&name)?.is_some() {
-            restored.kept.push(name);
-            continue;
-        }
-        let is_of_it = |b: &&Backup| b.entry.as_ref() == Some(&name) && b.host == found.backup.host;
-        let of_it = || backups.iter().filter(is_of_it);
-        let last = of_it().rfind(|backup| backup.whole).or_else(|| of_it().next_back());
-        let entry = restore::renamed_or_same(&entry, context)?;
-        let Some(backup) = last else {
-            context.store.change(|change| match change.store().entry(&name)? {
-                None => change.write_entry(&entry),
-                Some(_) => Ok(()),
-            })?;
-            restored.registered.push(name);
-            continue;
-        };
-        let of = Found { backup: backup.clone(), connector: found.connector.clone() };
-        match data(&of, &entry, context) {
-            Ok(()) => {
-                context.out.detail(&format!("Restored storage entry {name}"));
-                restored.populated.push(name);
-            }
-            Err(error) => restored.problems.push(format!("{name}: {error}")),
-        }
-    }
+    let of_backup = entries(&top.join(ENTRIES))?;
+    stored_entries::restore(&of_backup, &backups, found, &mut restored, context)?;
     mount(&top.join(APPS), &mut restored, context)?;
     // What is half restored must not become the last backup.
     restored.scheduled = restored.missing_apps.is_empty() && restored.problems.is_empty();
@@ -161,12 +140,6 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
         crontab::write(context);
     }
     Ok(restored)
-}
-
-fn data(found: &Found, entry: &Entry, context: &mut Context) -> Result<()> {
-    let document = found.document(context)?;
-    let both = (entry, &restore::as_it_is(entry));
-    restore::into_new(found, &document, both, &restore::Options::default(), context)
 }
 
 /// Writes files of the registry, and those of its directories, where there are none.
