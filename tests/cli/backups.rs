@@ -1,6 +1,7 @@
 //! `storage:backups:*` with a real restic and a directory as the destination: what is kept, and what is said.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::Value;
 
@@ -259,4 +260,31 @@ fn a_backup_that_is_refused_is_not_noted_and_a_run_that_cannot_begin_is() {
     is_refused(&session, "storage:backups:run", NO_RESTIC);
     let noted = fs::read_to_string(note).unwrap();
     assert!(noted.contains("last_failure") && noted.contains("restic is not here"), "{noted}");
+}
+
+#[test]
+fn a_file_with_holes_that_nobody_may_write_comes_back() {
+    let mut session = Session::standalone();
+    session.host.make_directory("backups");
+    session.host.hand_over(4321);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&[
+        "storage:connectors:create",
+        "disk",
+        "--type",
+        "local",
+        "--path",
+        "{ROOT}/backups",
+    ]);
+    let data = session.host.path("store/data/storage/data");
+    let sparse = data.join("sparse");
+    fs::File::create(&sparse).unwrap().set_len(8 << 20).unwrap();
+    session.host.hand_over(4321);
+    fs::set_permissions(&sparse, fs::Permissions::from_mode(0o444)).unwrap();
+    session.prepare(&["storage:backups:create", "data"]);
+    let answer = run(&session, "storage:backups:restore data@latest --as copy");
+    assert_eq!(answer.status, 0, "{answer:?}");
+    let found = fs::metadata(session.host.path("store/data/storage/copy/sparse")).unwrap();
+    assert_eq!((found.len(), found.mode() & 0o7777), (8 << 20, 0o444));
+    assert!(found.blocks() * 512 < found.len(), "{} blocks", found.blocks());
 }

@@ -266,6 +266,18 @@ impl Host {
         self.wrap(lines);
     }
 
+    /// Has every program run as somebody else, whose this host is then; who is not root runs them as before.
+    pub fn hand_over(&mut self, user: u32) {
+        if !super::is_root() {
+            return;
+        }
+        let root = self.root.display().to_string();
+        let mut chown = assert_cmd::Command::new("chown");
+        chown.args(["-R", &format!("{user}:{user}"), &root]).assert().success();
+        let words = format!("setpriv --reuid {user} --regid {user} --clear-groups --");
+        self.wrapper = words.split(' ').map(OsString::from).collect();
+    }
+
     /// Has every program run where one of this host's files is in the place of one of the machine's.
     pub fn replace(&mut self, file: &str, own: &str) {
         let own = self.path(own);

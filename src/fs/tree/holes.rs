@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{FallocateFlags, OFlags, SeekFrom, fallocate, seek};
+use rustix::fs::{FallocateFlags, Mode, OFlags, SeekFrom, fallocate, fchmod, fstat, seek};
 use rustix::io::Errno;
 
 use crate::fs::tree::{BENEATH, open_below};
@@ -24,12 +24,37 @@ pub(crate) fn has_holes(path: &Path, found: &Metadata) -> bool {
     first.is_ok_and(|first| first < found.len())
 }
 
-/// Makes holes of the zeros in a file below a directory. No link is followed.
+/// Makes holes of the zeros in a file below a directory, where this process may write it or make itself able to. No link is
+/// followed.
 pub(crate) fn dig(directory: &impl AsFd, path: &str) -> io::Result<()> {
     let name = std::ffi::CString::new(path)?;
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let resolve = BENEATH | rustix::fs::ResolveFlags::NO_XDEV;
-    let mut file = File::from(open_below(directory, &name, flags, resolve)?);
+    let open = |access| {
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let resolve = BENEATH | rustix::fs::ResolveFlags::NO_XDEV;
+        open_below(directory, &name, flags, resolve).map(File::from)
+    };
+    let is_denied = |error: &io::Error| error.kind() == io::ErrorKind::PermissionDenied;
+    match open(OFlags::RDWR) {
+        Err(error) if is_denied(&error) => {}
+        opened => return dig_in(opened?),
+    }
+    // Without holes, it is whole all the same.
+    let Ok(readable) = open(OFlags::RDONLY) else {
+        return Ok(());
+    };
+    let mode = Mode::from_raw_mode(fstat(&readable)?.st_mode);
+    if fchmod(&readable, mode | Mode::WUSR).is_err() {
+        return Ok(());
+    }
+    let dug = match open(OFlags::RDWR) {
+        Err(error) if is_denied(&error) => Ok(()),
+        opened => opened.and_then(dig_in),
+    };
+    fchmod(&readable, mode)?;
+    dug
+}
+
+fn dig_in(mut file: File) -> io::Result<()> {
     let times = {
         let found = file.metadata()?;
         if !found.is_file() {
@@ -91,5 +116,26 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), content);
         assert_eq!(before.modified().unwrap(), after.modified().unwrap());
         assert!(dig(&File::open(root.path()).unwrap(), "../x").is_err());
+    }
+
+    #[test]
+    fn a_file_that_its_owner_may_only_read_has_its_holes_and_its_mode() {
+        use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+        use std::os::unix::fs::PermissionsExt;
+        // They are this thread's alone. Root has none of these either where it may not read a file.
+        let mut own = capabilities(None).unwrap();
+        own.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+        set_capabilities(None, own).unwrap();
+        let root = tempfile::tempdir().unwrap();
+        let directory = File::open(root.path()).unwrap();
+        for (mode, has) in [(0o444, true), (0o400, true), (0o000, false)] {
+            let path = root.path().join(format!("{mode:o}"));
+            std::fs::write(&path, vec![0; 4 * BLOCK]).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            dig(&directory, &format!("{mode:o}")).unwrap();
+            let after = std::fs::metadata(&path).unwrap();
+            assert_eq!(after.mode() & 0o7777, mode);
+            assert_eq!(after.blocks() * 512 < after.len(), has, "{mode:o}");
+        }
     }
 }
