@@ -1,9 +1,10 @@
 //! Archives from anywhere: told by their content, and unpacked whole or not at all.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tar::{Archive, EntryType, Header};
 
 use crate::domain::{Error, Result};
-use crate::fs::tree::{Attributes, Restored, Unpacking, links_in};
+use crate::fs::tree::{Attributes, Restored, Unpacking, inner, links_in};
 use crate::fs::{bounded, space};
 use crate::host::Program;
 
@@ -20,7 +21,7 @@ use crate::host::Program;
 const LONGEST_EXTENSION: u64 = 64 * 1024;
 
 /// The most members that are unpacked.
-const MOST_MEMBERS: u64 = 1_000_000;
+const MOST_MEMBERS: u64 = if cfg!(test) { 1_000 } else { 1_000_000 };
 
 /// The bytes of a header, and of what content is filled up to.
 const BLOCK: usize = 512;
@@ -145,9 +146,6 @@ pub(crate) fn unpack(
         let refused = |error| refused(path, error);
         unpacked.members += 1;
         let size = member.header().size().map_err(broken)?;
-        if unpacked.members > MOST_MEMBERS {
-            refuse!("the archive has more than {MOST_MEMBERS} members");
-        }
         let takes_room = is_file(member.header().entry_type());
         if takes_room && size > most.saturating_sub(unpacked.bytes) {
             refuse!("the archive is larger than what the disk has free ({most} bytes)");
@@ -167,20 +165,34 @@ pub(crate) struct Link {
     target: String,
 }
 
-/// The symbolic links of an archive that lead out of its directory. Reads it to its end, so what cannot be read is found.
-pub(crate) fn links_out(data: &mut impl Read) -> Result<Vec<Link>> {
+/// Refuses an archive that [`unpack`] refuses, for whatever is in it, and returns its symbolic links that lead out of the
+/// directory. Reads it to its end, so what cannot be read is found.
+pub(crate) fn check(data: &mut impl Read, takes: Takes<'_>) -> Result<Vec<Link>> {
     let mut links = Vec::new();
-    each(data, |path, target, _, member| {
-        if member.header().entry_type() == EntryType::Symlink {
-            let target = target.unwrap_or_default();
+    // Those that lead out at some depth: a hard link to one is at another.
+    let mut some: HashMap<PathBuf, Vec<u8>> = HashMap::new();
+    each(data, |path, target, extended, member| {
+        let kind = member.header().entry_type();
+        let attributes = attributes(member.header(), takes, extended)
+            .and_then(|attributes| must_be_taken(kind, path, target.as_deref(), &attributes));
+        attributes.map_err(|error| refused(path, error))?;
+        let here = inner(path).map_err(broken)?;
+        let target = match (kind, target) {
+            (EntryType::Symlink, target) => target,
+            (EntryType::Link, Some(first)) => some.get(&inner(&first).map_err(broken)?).cloned(),
+            _ => None,
+        };
+        some.remove(&here);
+        if let Some(target) = target {
             if links_in(path, &target).is_err() {
                 let text = |bytes: &[u8]| bytes.escape_ascii().to_string();
                 links.push(Link { path: text(path), target: text(&target) });
             }
-        } else {
-            io::copy(member, &mut io::sink()).map_err(broken)?;
+            if links_in(b".", &target).is_err() {
+                some.insert(here, target);
+            }
         }
-        Ok(())
+        io::copy(member, &mut io::sink()).map(drop).map_err(broken)
     })?;
     Ok(links)
 }
@@ -220,12 +232,15 @@ fn each(
 ) -> Result<()> {
     let mut archive = Archive::new(Sizes::of(content(data).map_err(broken)?));
     let mut said = Said::default();
+    let mut members = 0;
     // Names that are members of their own are read here, where their length has a bound.
     for member in archive.entries().map_err(broken)?.raw(true) {
         let mut member = member.map_err(broken)?;
         if said.takes(&mut member)? {
             continue;
         }
+        members += 1;
+        refuse_if!(members > MOST_MEMBERS, "the archive has more than {MOST_MEMBERS} members");
         let Said { path, link, extended } = std::mem::take(&mut said);
         let path = path.unwrap_or_else(|| member.path_bytes().into_owned());
         let link = link.or_else(|| member.link_name_bytes().map(std::borrow::Cow::into_owned));
@@ -344,6 +359,32 @@ fn attributes(
     Ok(Attributes { mode, changed: header.mtime().unwrap_or(0), restored })
 }
 
+/// Refuses a member that is not unpacked, whatever was unpacked before it.
+fn must_be_taken(
+    kind: EntryType,
+    path: &[u8],
+    link: Option<&[u8]>,
+    attributes: &Attributes,
+) -> io::Result<()> {
+    let because = |why: &str| Err(io::Error::other(why));
+    inner(path)?;
+    match kind {
+        EntryType::Symlink | EntryType::Link if link.is_none() => {
+            because("it is a link to nothing")
+        }
+        EntryType::Link => inner(link.unwrap_or_default()).map(drop),
+        EntryType::Directory | EntryType::Symlink => Ok(()),
+        _ if is_file(kind) => Ok(()),
+        EntryType::Char | EntryType::Block => because("it is a device"),
+        EntryType::Fifo if attributes.restored.is_some() => Ok(()),
+        EntryType::Fifo => because("it is a pipe"),
+        EntryType::GNUSparse => {
+            because("it is stored with holes; make the archive without --sparse")
+        }
+        _ => because("it is of a kind that is not known"),
+    }
+}
+
 /// Unpacks one member; returns how many bytes it took.
 fn one(
     member: &mut tar::Entry<'_, impl Read>,
@@ -353,23 +394,16 @@ fn one(
     unpacking: &mut Unpacking,
 ) -> io::Result<u64> {
     let kind = member.header().entry_type();
-    let without = || io::Error::other("it is a link to nothing");
+    must_be_taken(kind, path, link.as_deref(), attributes)?;
+    let link = link.unwrap_or_default();
     match kind {
         // Old archives end a directory's name with a slash and say nothing else.
         EntryType::Regular if path.ends_with(b"/") => unpacking.directory(path, attributes)?,
         EntryType::Directory => unpacking.directory(path, attributes)?,
-        EntryType::Symlink => unpacking.link(path, &link.ok_or_else(without)?, attributes)?,
-        EntryType::Link => unpacking.hard_link(path, &link.ok_or_else(without)?)?,
-        _ if is_file(kind) => return unpacking.file(path, attributes, member),
-        EntryType::Char | EntryType::Block => return Err(io::Error::other("it is a device")),
-        EntryType::Fifo if attributes.restored.is_some() => unpacking.pipe(path, attributes)?,
-        EntryType::Fifo => return Err(io::Error::other("it is a pipe")),
-        EntryType::GNUSparse => {
-            return Err(io::Error::other(
-                "it is stored with holes; make the archive without --sparse",
-            ));
-        }
-        _ => return Err(io::Error::other("it is of a kind that is not known")),
+        EntryType::Symlink => unpacking.link(path, &link, attributes)?,
+        EntryType::Link => unpacking.hard_link(path, &link)?,
+        EntryType::Fifo => unpacking.pipe(path, attributes)?,
+        _ => return unpacking.file(path, attributes, member),
     }
     Ok(0)
 }
@@ -524,6 +558,7 @@ mod tests {
         use EntryType as Kind;
         let file = |path: &str| member(Kind::Regular, path, "", 0o644, b"x");
         let link = |path: &str, target: &str| member(Kind::Symlink, path, target, 0o777, b"");
+        let hard = |path: &str, target: &str| member(Kind::Link, path, target, 0o644, b"");
         for (members, why) in [
             (vec![file("/abs")], "absolute"),
             (vec![file("a/../../out")], ".."),
@@ -532,7 +567,9 @@ mod tests {
             (vec![link("d/a", ".."), link("d/l", "a/../x")], "leads out"),
             (vec![link("l", "d"), file("l/x")], "through a link"),
             (vec![member(Kind::Link, "h", "../out", 0o644, b"")], ".."),
-            (vec![link("l", "f"), member(Kind::Link, "h", "l", 0o644, b"")], "hard link"),
+            (vec![link("a/l", "../x"), hard("h", "a/l")], "leads out"),
+            (vec![link("a/b/l", "../x"), hard("a/h", "a/b/l"), hard("h", "a/h")], "leads out"),
+            (vec![file("d/x"), hard("h", "d")], "a hard link to a directory"),
             (vec![member(Kind::Char, "dev", "", 0o644, b"")], "a device"),
             (vec![member(Kind::Block, "dev", "", 0o644, b"")], "a device"),
             (vec![member(Kind::Fifo, "pipe", "", 0o644, b"")], "a pipe"),
@@ -592,6 +629,18 @@ mod tests {
     }
 
     #[test]
+    fn more_members_than_are_unpacked_are_found_before() {
+        let header = member(EntryType::Regular, "a", "", 0o644, b"");
+        let check = |members: u64| {
+            let archive = header.repeat(usize::try_from(members).unwrap());
+            check(&mut Cursor::new(archive), Takes::default())
+        };
+        check(MOST_MEMBERS).unwrap();
+        let more = check(MOST_MEMBERS + 1).unwrap_err().to_string();
+        assert!(more.contains(&format!("more than {MOST_MEMBERS} members")), "{more}");
+    }
+
+    #[test]
     fn links_that_lead_out_are_found() {
         let link = |path: &str, target: &str| member(EntryType::Symlink, path, target, 0o777, b"");
         let data = [
@@ -599,12 +648,18 @@ mod tests {
             member(EntryType::Regular, "file", "", 0o644, b"x"),
             link("out", "/a b"),
             link("d/up", "../../x"),
+            // A hard link to a link is one, and at another depth.
+            link("d/e/down", "../../file"),
+            member(EntryType::Link, "d/same", "d/e/down", 0o644, b""),
+            member(EntryType::Link, "again", "d/same", 0o644, b""),
         ];
         let mut archive = data.concat();
         archive.extend([0; 1024]);
-        let found = links_out(&mut Cursor::new(archive)).unwrap();
+        let found = check(&mut Cursor::new(archive), Takes::default()).unwrap();
         let link = |path: &str, target: &str| Link { path: path.into(), target: target.into() };
-        assert_eq!(found, [link("out", "/a b"), link("d/up", "../../x")]);
+        let by_hard_links = [link("d/same", "../../file"), link("again", "../../file")];
+        assert_eq!(found[..2], [link("out", "/a b"), link("d/up", "../../x")]);
+        assert_eq!(found[2..], by_hard_links);
         assert!(found[0].refusal().to_string().contains("\"out\" is refused: it is a link to"));
     }
 

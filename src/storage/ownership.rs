@@ -107,18 +107,26 @@ pub(crate) fn unpack(
     let path = root.join(name);
     let made = DirBuilder::new().mode(0o700).create(&path);
     made.map_err(Error::system("create", &path))?;
+    as_a_backup(is_root(), environment, |takes| archive::unpack(from, root, name, takes))?;
+    // It gets its place by a rename, which is on the disk before what nobody flushed.
+    let opened = tree::enter(root, name)?;
+    rustix::fs::syncfs(&opened).map_err(Error::system("write to", path))
+}
+
+/// Does something with what is taken from the archive of a backup: owners too where root unpacks it, if containers have them.
+fn as_a_backup<T>(
+    by_root: bool,
+    environment: &Environment,
+    done: impl FnOnce(Takes<'_>) -> T,
+) -> T {
     let map = OnceCell::new();
     let is_containers = |id| {
         let first = || map.get_or_init(|| docker::id_map(environment)).map(|map| map.uid);
         must_be_a_containers(id, first)
     };
     let owners: Option<&dyn Fn(u32) -> Result<()>> =
-        if is_root() { Some(&is_containers) } else { None };
-    let takes = Takes { owners, links_out: true };
-    archive::unpack(from, root, name, takes)?;
-    // It gets its place by a rename, which is on the disk before what nobody flushed.
-    let opened = tree::enter(root, name)?;
-    rustix::fs::syncfs(&opened).map_err(Error::system("write to", path))
+        if by_root { Some(&is_containers) } else { None };
+    done(Takes { owners, links_out: true })
 }
 
 /// A directory of the storage root or a part of one, or a file directly below it.
@@ -299,6 +307,20 @@ impl<'a> StorageRoot<'a> {
             return self.between(&["--pack", name], None, Some(to));
         }
         archive::pack(&tree::enter(&self.storage()?, name)?, to)
+    }
+
+    /// Refuses an archive that [`StorageRoot::unpack`] would refuse, and returns its symbolic links that lead out.
+    pub(crate) fn check(self, from: &mut File) -> Result<Vec<archive::Link>> {
+        let by_root = is_root() || self.needs_sudo();
+        as_a_backup(by_root, self.environment, |takes| archive::check(from, takes))
+    }
+
+    /// Refuses the owner of a file that could not be set again.
+    pub(crate) fn must_be_restorable(self, ids: Ids) -> Result<()> {
+        as_a_backup(self.needs_sudo(), self.environment, |takes| {
+            let check = |id| takes.owners.map_or(Ok(()), |check| check(id));
+            check(ids.uid).and_then(|()| check(ids.gid))
+        })
     }
 
     /// Makes the hidden directory `name` of the storage root with what an archive has; owners are restored where the caller can.

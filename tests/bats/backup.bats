@@ -169,6 +169,24 @@ fill() {
   [ ! -e "$OUT/data/storage-data/$APP-data.links.json" ]
 }
 
+@test "what no import takes is named by the export" {
+  dokku storage:create "$APP-data" --chown heroku >/dev/null
+  dokku storage:create "$APP-file" --type file --from - <<<hello >/dev/null
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data >/dev/null
+  dokku storage:mount "$APP" "$APP-file" --container-dir /file >/dev/null
+  local name
+  for name in "$APP-data/foreign" "$APP-file"; do
+    echo mine >"$ROOT/$name"
+    chown 100000 "$ROOT/$name"
+    run export_app
+    assert_status 1
+    assert_has "$APP: the data of storage entry \"${name%/*}\" cannot be in the backup, since no import would take it"
+    chown 1000 "$ROOT/$name"
+  done
+  run export_app
+  assert_success
+}
+
 @test "data below a directory of the storage root, and what is within another entry" {
   local deep="$ROOT/$APP-deep"
   install -d -o 1000 -g 1000 -m 0700 "$deep" "$deep/up" "$deep/up/loads" "$ROOT/$APP-outer" "$ROOT/$APP-outer/in"

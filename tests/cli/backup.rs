@@ -1,7 +1,7 @@
 //! The triggers of Dokku's backups.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
 use crate::{Session, assert_transcript};
@@ -210,4 +210,61 @@ fn two_entries_at_one_directory_come_back_together() {
     let mounts = there.call(&["storage:list", "blog", "--format", "json"]).run().stdout;
     assert_eq!(mounts.matches("container_path").count(), 3, "{mounts}");
     assert_eq!(written, ["shared.tar.gz"]);
+}
+
+/// An export of the directory `data`, in which a script was run.
+fn export_of(script: &str) -> (Session, crate::harness::Answer) {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/data"]);
+    session.host.make_directory("backup/blog");
+    shell(&format!("cd '{}' && {script}", session.host.path("lib/data/storage/data").display()));
+    let export = session.call(&["backup-app-export", "blog", BLOG]).env(INCLUDE, "1").run();
+    (session, export)
+}
+
+#[test]
+fn what_no_import_takes_is_named_by_the_export() {
+    for (script, why) in [
+        ("cp /bin/true su && chmod 4755 su", "./su\" is refused: it has a set-uid"),
+        ("touch foreign && chown 100000 foreign", "./foreign\" is refused: "),
+        (
+            "for i in $(seq 300); do mkdir d && cd d || exit; done; touch file",
+            "is refused: it is too many directories deep",
+        ),
+    ] {
+        let (session, export) = export_of(script);
+        assert!(export.status == 1 && export.stderr.contains(why), "{script}: {export:?}");
+        let said = "blog: the data of storage entry \"data\" cannot be in the backup";
+        assert!(export.stderr.contains(said), "{script}: {export:?}");
+        assert!(!session.host.path("backup/blog/data/storage-data/data.tar.gz").exists());
+        shell(&format!("rm -rf '{}'", session.host.path("lib/data/storage/data").display()));
+    }
+}
+
+#[test]
+fn links_and_pipes_with_several_names_come_back() {
+    let (session, export) = export_of(
+        "mkdir -p a/b c && ln -s ../x a/b/in && ln a/b/in out && ln a/b/in c/down && ln -s /srv/x a/abs && ln a/abs c/abs && mkfifo pipe && ln pipe c/pipe",
+    );
+    assert_eq!(export.status, 0, "{export:?}");
+    let there = other(&session, &["blog"]);
+    // One by one, those that lead out must be listed, also where the link that they are another name of need not be.
+    let list = "backup/blog/data/storage-data/data.links.json";
+    let links = fs::read_to_string(there.host.path(list)).unwrap();
+    there.host.write(list, links.replace("./out", "./other"));
+    let import = there.call(&["backup-app-import", "blog", BLOG]).run();
+    assert!(import.status == 1 && import.stderr.contains("leads out"), "{import:?}");
+    there.host.write(list, links);
+    let import = there.call(&["backup-app-import", "blog", BLOG]).run();
+    assert_eq!(import.status, 0, "{import:?}");
+    let found = |name: &str| {
+        fs::symlink_metadata(there.host.path(&format!("lib/data/storage/data/{name}"))).unwrap()
+    };
+    for (one, others) in [("a/b/in", vec!["out", "c/down"]), ("a/abs", vec!["c/abs"])] {
+        for other in others {
+            assert_eq!(found(one).ino(), found(other).ino(), "{one} and {other}");
+        }
+    }
+    assert!(found("c/pipe").file_type().is_fifo());
 }

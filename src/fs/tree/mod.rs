@@ -43,7 +43,7 @@ pub(crate) use file::{
 pub(crate) use harmless::make_harmless;
 pub(crate) use own::{Depth, own};
 pub(crate) use remove::remove;
-pub(crate) use unpack::{Attributes, Restored, Unpacking, links_in, must_stay_inside};
+pub(crate) use unpack::{Attributes, Restored, Unpacking, inner, links_in, must_stay_inside};
 pub(crate) use usage::{Usage, usage, usage_at};
 
 use crate::domain::{Error, Result};

@@ -11,7 +11,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{
     AtFlags, FileType, Gid, Mode, OFlags, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown,
-    fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, symlinkat, unlinkat,
+    fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, readlinkat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -163,13 +163,17 @@ impl Unpacking {
         Ok(())
     }
 
-    /// Gives a file that was unpacked before another name.
+    /// Gives a file, a link or a pipe that was unpacked before another name. There, a link may lead elsewhere.
     pub(crate) fn hard_link(&mut self, path: &[u8], target: &[u8]) -> io::Result<()> {
         let (first, first_name) = self.place(target)?;
         let first = first.try_clone()?;
         let stat = rustix::fs::statat(&first, &first_name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(refused("it is a hard link to something else than a file of the archive"));
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => return Err(refused("it is a hard link to a directory")),
+            FileType::Symlink if !self.links_out => {
+                links_in(path, readlinkat(&first, &first_name, Vec::new())?.as_bytes())?;
+            }
+            _ => {}
         }
         let (directory, name) = self.place(path)?;
         clear(directory, &name)?;
@@ -271,7 +275,7 @@ pub(crate) fn must_stay_inside(path: &Path, target: &[u8]) -> io::Result<()> {
 }
 
 /// A member's path without what means nothing.
-fn inner(path: &[u8]) -> io::Result<PathBuf> {
+pub(crate) fn inner(path: &[u8]) -> io::Result<PathBuf> {
     if path.len() > LONGEST_PATH || path.contains(&0) {
         return Err(refused("its path is too long, or no path"));
     }

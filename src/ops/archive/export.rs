@@ -12,7 +12,9 @@ use crate::fs::archive;
 use crate::ops::apps;
 use crate::ops::reach::Reach;
 use crate::storage::file::LARGEST;
-use crate::storage::{EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root};
+use crate::storage::{
+    EntryLock, Ids, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root,
+};
 use crate::store::files;
 use crate::types;
 
@@ -122,7 +124,7 @@ fn write_data(
     let lock = EntryLock::take(entry.name.as_str(), context)?;
     kind.ready(entry, context)?;
     if types::of(entry).place() == Place::File {
-        pack_file(entry, parts, context)?;
+        pack_file(app, entry, parts, context)?;
         return Ok(Some(name));
     }
     let copy = Staged::new(entry.name.as_str(), context)?;
@@ -130,9 +132,16 @@ fn write_data(
     drop(lock);
     let path = parts.archive(entry);
     StorageRoot::of(context).pack(copy.name(), create(&path)?)?;
-    // Read once more: what cannot be read is no backup.
+    // Read once more: what cannot be imported is no backup.
     let mut archive = File::open(&path).map_err(Error::system("read", &path))?;
-    let links = archive::links_out(&mut archive)?;
+    let links = match StorageRoot::of(context).check(&mut archive) {
+        Ok(links) => links,
+        Err(why) => {
+            files::unless_absent(std::fs::remove_file(&path))
+                .map_err(Error::system("remove", &path))?;
+            return Err(not_restorable(app, entry, &why));
+        }
+    };
     let path = parts.links(entry);
     if links.is_empty() {
         files::unless_absent(std::fs::remove_file(&path))
@@ -144,12 +153,21 @@ fn write_data(
     Ok(Some(name))
 }
 
+fn not_restorable(app: &AppName, entry: &Entry, why: &Error) -> Error {
+    refusal!(
+        "{app}: the data of storage entry \"{}\" cannot be in the backup, since no import would take it: {why}",
+        entry.name
+    )
+}
+
 /// A file stands alone in its archive, under the entry's name.
-fn pack_file(entry: &Entry, parts: &Parts, context: &Context) -> Result<()> {
+fn pack_file(app: &AppName, entry: &Entry, parts: &Parts, context: &Context) -> Result<()> {
     let path = context.store.layout().directory(entry.name.as_str());
     let found = std::fs::symlink_metadata(&path).map_err(Error::system("read", &path))?;
     let hidden = Staged::new(entry.name.as_str(), context)?;
     let root = StorageRoot::of(context);
+    root.must_be_restorable(Ids { uid: found.uid(), gid: found.gid() })
+        .map_err(|why| not_restorable(app, entry, &why))?;
     let bytes = root.read_file(entry.name.as_str(), LARGEST, hidden.name())?;
     let member = archive::Member {
         name: entry.name.as_str(),

@@ -246,7 +246,7 @@ fn unpack(
         let as_packed = Entry { mode: Some(mode), ..entry.clone() };
         Data::File(StagedFile::create(&as_packed, false, Some(&bytes), Some(ids), context)?)
     } else {
-        must_be_declared(&mut from, &path, &parts.links(entry))?;
+        must_be_declared(&mut from, &path, &parts.links(entry), context)?;
         let staged = Staged::new(entry.name.as_str(), context)?;
         let unpacked = StorageRoot::of(context).unpack(from, staged.name());
         unpacked.map_err(|why| refused(&path, why))?;
@@ -256,7 +256,7 @@ fn unpack(
 }
 
 /// Refuses an archive with symbolic links that lead out and are not listed beside it.
-fn must_be_declared(archive: &mut File, path: &Path, list: &Path) -> Result<()> {
+fn must_be_declared(archive: &mut File, path: &Path, list: &Path, context: &Context) -> Result<()> {
     let declared: Vec<archive::Link> = match content(list)? {
         Some(text) => {
             serde_json::from_str(&text).map_err(|why| refused(list, json_reason(&why)))?
@@ -264,7 +264,7 @@ fn must_be_declared(archive: &mut File, path: &Path, list: &Path) -> Result<()> 
         None => Vec::new(),
     };
     let declared: HashSet<archive::Link> = declared.into_iter().collect();
-    let links = archive::links_out(archive).map_err(|why| refused(path, why))?;
+    let links = StorageRoot::of(context).check(archive).map_err(|why| refused(path, why))?;
     if let Some(link) = links.iter().find(|link| !declared.contains(link)) {
         return Err(refused(path, link.refusal()));
     }
