@@ -403,6 +403,32 @@ leave_lock() {
   rm -r "${ROOT:?}/$APP-leg" "${ROOT:?}/$APP-deep"
 }
 
+@test "a Docker volume that a lost store has left is its entry's again, with what is in it now" {
+  needs_docker
+  dokku storage:create "$APP-vol" --type volume >/dev/null
+  docker run --rm -v "$APP-vol:/data" "$TEST_IMAGE" sh -c 'echo before >/data/a'
+  docker volume create "$APP-hand" >/dev/null
+  dokku storage:create "$APP-hand" --type volume >/dev/null
+  run dokku storage:backups:create --all
+  assert_success
+  docker run --rm -v "$APP-vol:/data" "$TEST_IMAGE" sh -c 'echo after >/data/a'
+  local key
+  key=$(dokku storage:backups:key "$OFF")
+  lose_everything
+  dokku storage:connectors:create "$OFF" --type local --path "$REPOSITORY/$APP" --key-file - <<<"$key" >/dev/null
+  run dokku storage:backups:restore-store
+  assert_status 1
+  # It may be anybody's.
+  assert_has "the Docker volume $APP-hand exists already; to take it as it is: dokku storage:create $APP-hand $APP-hand --type volume"
+  dokku storage:create "$APP-hand" "$APP-hand" --type volume
+  run dokku storage:backups:restore-store
+  assert_success
+  assert_has "Here already" "$APP-vol"
+  assert_equal after "$(docker run --rm -v "$APP-vol:/data" "$TEST_IMAGE" cat /data/a)"
+  dokku storage:destroy "$APP-vol" --force --destroy-host-dir
+  dokku storage:destroy "$APP-hand" --force --destroy-host-dir
+}
+
 # lose_everything: the store and the data of the host are gone.
 lose_everything() {
   rm -rf "$DOKKU_LIB_ROOT/data/storage-registry" "$DOKKU_LIB_ROOT/config/storage" "$ROOT"

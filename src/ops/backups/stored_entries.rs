@@ -7,8 +7,8 @@ use crate::domain::{Entry, EntryName, Moment, Result};
 use crate::fs::look;
 use crate::ops::archive;
 use crate::ops::backups::find::{Backup, Found};
-use crate::ops::backups::restore;
 use crate::ops::backups::stored::Restored;
+use crate::ops::backups::{restore, volume};
 
 /// How much later the backup of an entry may be than that of another one which has its data, in seconds: those of one run are made
 /// one after the other.
@@ -128,6 +128,10 @@ fn one(
         restore::register(entry, is_registered, context)?;
         return Ok(Outcome::Registered);
     };
+    if !is_registered && volume::is_still_here(entry, context) {
+        restore::register(entry, is_registered, context)?;
+        return Ok(Outcome::Kept);
+    }
     let document = found.document(context)?;
     let both = (entry, &restore::as_it_is(entry));
     let options = restore::Options { is_registered, ..restore::Options::default() };

@@ -36,7 +36,7 @@ pub(super) fn create(entry: &Entry, hidden: &str, context: &mut Context) -> Resu
     let _lock = EntryLock::take(entry.name.as_str(), context)?;
     let name = entry.shown_source();
     must_be_new(entry, &context.store)?;
-    must_be_free(name, context)?;
+    must_be_free(entry, context)?;
     let volume = volumes::Volume {
         driver: volumes::LOCAL.to_owned(),
         options: entry.options.clone(),
@@ -62,6 +62,18 @@ pub(super) fn create(entry: &Entry, hidden: &str, context: &mut Context) -> Resu
     types::of(entry).create(entry, &NewEntry::default(), context)
 }
 
+/// Whether the volume of an entry that is not registered is the one that was made for it on this host: a store may be lost alone.
+pub(super) fn is_still_here(entry: &Entry, context: &Context) -> bool {
+    let is_of_store = |volume: &volumes::Volume| {
+        let made_for = volume.labels.get(volumes::LABEL).map(std::path::Path::new);
+        made_for == Some(context.environment.lib_root())
+            // A restore that was killed may have left that one.
+            && !volume.labels.contains_key(RESTORED)
+    };
+    entry.has_own_volume()
+        && matches!(volumes::find(&context.environment, entry.shown_source()), Found::Here(volume) if is_of_store(&volume))
+}
+
 fn must_be_new(entry: &Entry, store: &Store) -> Result<()> {
     refuse_if!(
         store.entry(&entry.name)?.is_some(),
@@ -71,14 +83,15 @@ fn must_be_new(entry: &Entry, store: &Store) -> Result<()> {
     Ok(())
 }
 
-fn must_be_free(name: &str, context: &Context) -> Result<()> {
+fn must_be_free(entry: &Entry, context: &Context) -> Result<()> {
+    let (name, entry) = (entry.shown_source(), &entry.name);
     match volumes::find(&context.environment, name) {
         Found::Missing => Ok(()),
         Found::Here(volume) if volume.labels.contains_key(RESTORED) => Err(refusal!(
             "the Docker volume {name} exists already, and a restore that was killed may have left it; if nobody needs what is in it: docker volume rm {name}; or restore to another entry: --as NEW"
         )),
         Found::Here(_) => Err(refusal!(
-            "the Docker volume {name} exists already; restore to another entry: --as NEW"
+            "the Docker volume {name} exists already; to take it as it is: dokku storage:create {entry} {name} --type volume; to have the backup beside it: dokku storage:backups:restore BACKUP --as NEW"
         )),
         Found::Failing(words) => Err(types::volume::out_of_reach(name, &words)),
         Found::Unknown => Err(types::volume::no_answer()),
