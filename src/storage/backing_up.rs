@@ -7,9 +7,9 @@
 
 mod inside;
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::DirBuilder;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -152,16 +152,18 @@ pub(crate) fn copy(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Copied> {
     let closed = Closed::make(root, parent)?;
-    match original {
+    let copied = match original {
         Original::Place(name) => {
-            tree::duplicate_within(root, name, closed.opened(), DATA, progress)
+            tree::duplicate_within(root, name, closed.opened(), DATA, progress)?
         }
         Original::Volume(name) => {
             let directory = PathBuf::from(ownership::known(name, directory)?);
             let source = tree::enter_real(&directory)?;
-            tree::take_within(source, &directory, closed.opened(), DATA, progress)
+            tree::take_within(source, &directory, closed.opened(), DATA, progress)?
         }
-    }
+    };
+    closed.note()?;
+    Ok(copied)
 }
 
 /// Makes a backup of what was copied to the hidden name `parent` of the storage root, which goes then.
@@ -173,9 +175,10 @@ pub(crate) fn save(
     ids: Ids,
 ) -> Result<Outcome<Saved>> {
     let closed = Closed::open(root, parent)?;
-    let inside = Inside::of(&closed.path().join(DATA), request.copied);
+    let inside = Inside::of(&closed, DATA, request.copied);
     let document = BackupDocument { holes: inside.holes, ..request.document.clone() };
-    write_document(&closed.path().join(DOCUMENT), &document)?;
+    let text = serde_json::to_vec_pretty(&document).map_err(Error::system("write", DOCUMENT))?;
+    closed.write(DOCUMENT, &text)?;
     let words = words(request);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let reading = Confined { ids, keeps: reads_all(), is_readonly: false };
@@ -344,12 +347,6 @@ fn gives_away() -> CapabilitySet {
         | CapabilitySet::FSETID
         | CapabilitySet::SETFCAP
         | CapabilitySet::MKNOD
-}
-
-fn write_document(path: &Path, document: &BackupDocument) -> Result<()> {
-    let text = serde_json::to_vec_pretty(document).map_err(Error::system("write", path))?;
-    let made = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
-    made.and_then(|mut file| file.write_all(&text)).map_err(Error::system("write", path))
 }
 
 /// The repository of a connector, as the store has it. It is read with the rights of the store's owner.

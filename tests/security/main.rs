@@ -13,6 +13,7 @@
 mod harness;
 
 mod access_matrix;
+mod backups;
 mod files;
 mod helper;
 mod helper_arguments;

@@ -12,7 +12,7 @@ use crate::harness::program_under_test;
 use crate::harness::{Host, Running, as_root, say};
 use crate::helper;
 
-const UID: u32 = 64_123;
+pub const UID: u32 = 64_123;
 
 /// Before the call: users, sudo's rules, the helpers. Then the words of the test itself follow.
 const SET_UP: &str = r#"
@@ -27,7 +27,7 @@ const SET_UP: &str = r#"
 "#;
 
 /// A host of the user `liar`, and the test's own users and groups.
-fn host() -> Option<Host> {
+pub fn host() -> Option<Host> {
     if !as_root("the helpers under sudo") {
         return None;
     }
@@ -60,7 +60,7 @@ fn host() -> Option<Host> {
 }
 
 /// Sets up, runs the script, and returns what it printed; `None` where this machine does not allow it.
-fn run(host: &Host, script: &str) -> Option<String> {
+pub fn run(host: &Host, script: &str) -> Option<String> {
     let shell = format!("{SET_UP}\n{script}");
     let words = [host.root().as_os_str(), program_under_test().as_ref()];
     let answer = helper::with_own_mounts(host, &shell, &words)?;
@@ -238,7 +238,7 @@ fn which_ids_containers_have_is_asked_of_the_hosts_own_engine() {
 }
 
 /// What rclone would run as the user whose the store is: a program of the liar's, which says who it is.
-const CONNECTOR: &str = r#"
+pub const CONNECTOR: &str = r#"
     # A FIFO can be written where everything is read-only.
     mkfifo -m 0666 "$root/evil/ran"
     printf '#!/bin/sh\nid -u >"%s/evil/ran"; echo token\n' "$root" >"$root/evil/token"

@@ -1,17 +1,29 @@
 //! A directory directly below a root that nobody but its maker can enter, whoever may rename it.
+//!
+//! Whoever may call root's helpers could have them make a directory that looks the same, or change this one. So root notes which
+//! it made, and when each was changed last, where nothing that is copied, unpacked or restored can be: in `/run`. What is noted is
+//! for backups and restores alone, and for removal: no other walk enters it ([`must_not_be_closed`]). Without root's rights there
+//! is no note, since nothing is gained.
 
-use std::io;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, ResolveFlags, fstat, mkdirat, openat,
-    openat2, renameat_with, statat, syncfs,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, StatxFlags, flock, fstat,
+    mkdirat, openat, renameat_with, statat, statx, syncfs, unlinkat,
 };
+use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use crate::domain::{Error, Result};
-use crate::fs::tree::{enter, open_without_links};
+use crate::fs::tree::{BENEATH, enter_any, is_directory_empty, open_below, open_without_links};
+use crate::host::is_root;
+
+/// Where root notes which directories are closed.
+const NOTES: &str = "/run/dokku-storage/closed";
 
 /// What was opened once, and is used by its descriptor: its name may lead elsewhere at any moment.
 pub(crate) struct Closed {
@@ -21,20 +33,86 @@ pub(crate) struct Closed {
 impl Closed {
     /// Makes one.
     pub(crate) fn make(root: &Path, name: &str) -> Result<Self> {
+        let path = root.join(name);
+        let failed = || Error::system("create", &path);
         let top = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-        mkdirat(&top, name, Mode::RWXU).map_err(Error::system("create", root.join(name)))?;
-        Self::open(root, name)
+        mkdirat(&top, name, Mode::RWXU).map_err(failed())?;
+        let closed = Self { opened: enter_any(root, name)? };
+        closed.note()?;
+        // Who entered it before it was noted has it locked, and may change it yet.
+        flock(&closed, FlockOperation::NonBlockingLockExclusive).map_err(failed())?;
+        closed.must_be_own(&path)?;
+        let is_empty = is_directory_empty(&closed.opened).map_err(Error::system("read", &path))?;
+        refuse_if!(!is_empty, "another directory was put in the place of {}", path.display());
+        Ok(closed)
     }
 
     /// Opens one.
-    /// Refuses what others can enter, or have made.
+    /// Refuses what others can enter, or have made, or changed since it was noted.
     pub(crate) fn open(root: &Path, name: &str) -> Result<Self> {
-        let opened = enter(root, name)?;
-        let found = fstat(&opened).map_err(Error::system("read", root.join(name)))?;
-        let others = Mode::from_raw_mode(found.st_mode).intersects(Mode::RWXG | Mode::RWXO);
-        let is_closed = found.st_uid == geteuid().as_raw() && !others;
-        refuse_if!(!is_closed, "{} can be entered by others", root.join(name).display());
-        Ok(Self { opened })
+        let path = root.join(name);
+        let closed = Self { opened: enter_any(root, name)? };
+        closed.must_be_own(&path)?;
+        if is_root() {
+            let state = State::of(&closed).map_err(Error::system("read", &path))?;
+            refuse_if!(
+                state.noted().as_deref() != Some(&*state.text()),
+                "{} is not a copy for a backup, or was changed since it was made",
+                path.display()
+            );
+        }
+        Ok(closed)
+    }
+
+    fn must_be_own(&self, path: &Path) -> Result<()> {
+        let found = fstat(&self.opened).map_err(Error::system("read", path))?;
+        refuse_if!(!is_own(&found), "{} can be entered by others", path.display());
+        Ok(())
+    }
+
+    /// Notes it as it is now. It is to be noted again after every change of what it has directly.
+    pub(crate) fn note(&self) -> Result<()> {
+        if !is_root() {
+            return Ok(());
+        }
+        let noted = || -> io::Result<()> {
+            DirBuilder::new().recursive(true).mode(0o755).create(NOTES)?;
+            let state = State::of(self)?;
+            std::fs::write(&state.note, state.text())
+        };
+        noted().map_err(Error::system("write", NOTES))
+    }
+
+    /// Makes a file in it, in the place of whatever has its name, and notes that.
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> Result<()> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let written = || -> io::Result<()> {
+            match unlinkat(&self.opened, name, AtFlags::empty()) {
+                Err(Errno::NOENT) => {}
+                other => other?,
+            }
+            let file = openat(&self.opened, name, flags, Mode::RUSR | Mode::WUSR)?;
+            File::from(file).write_all(content)
+        };
+        written().map_err(Error::system("write", name))?;
+        self.note()
+    }
+
+    /// What is at a path in it, a link itself included, without opening it. No link is followed.
+    pub(crate) fn locate(&self, path: &Path) -> io::Result<File> {
+        self.open_at(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)
+    }
+
+    /// Opens a file or a directory in it to read it. No link is followed, and no pipe waited for.
+    pub(crate) fn read(&self, path: &Path) -> io::Result<File> {
+        self.open_at(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC)
+    }
+
+    fn open_at(&self, path: &Path, flags: OFlags) -> io::Result<File> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+        open_below(self, &path, flags, BENEATH).map(File::from)
     }
 
     /// Makes one in it.
@@ -68,9 +146,7 @@ impl Closed {
 
     /// Whether there is something at a path in it; no link on the way is followed.
     pub(crate) fn has(&self, path: &str) -> bool {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        openat2(&self.opened, path, flags, Mode::empty(), within).is_ok()
+        self.locate(Path::new(path)).is_ok()
     }
 
     /// Moves what is called `name` in it to `to` directly below a root, where nothing is, once all of it is on the disk.
@@ -87,6 +163,68 @@ impl Closed {
 impl AsFd for Closed {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.opened.as_fd()
+    }
+}
+
+/// Refuses a directory that is closed, but for its removal, and for who was noted to have made it.
+pub(super) fn must_not_be_closed(directory: &impl AsFd) -> io::Result<()> {
+    if !is_root() {
+        return Ok(());
+    }
+    let state = State::of(directory)?;
+    let is_noted = state.noted().is_some_and(|noted| noted.lines().next() == Some(&state.birth));
+    if is_noted && fstat(directory).is_ok_and(|found| is_own(&found)) {
+        let why = "it is being backed up or restored, and only that command may use it";
+        return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+    }
+    Ok(())
+}
+
+/// Takes the note about a directory away, once it has no name any more.
+pub(super) fn forget(directory: &impl AsFd) {
+    if is_root()
+        && let (Ok(state), Ok(found)) = (State::of(directory), fstat(directory))
+        && found.st_nlink == 0
+    {
+        let _ = std::fs::remove_file(state.note);
+    }
+}
+
+/// Whether it is its maker's, and nobody else may enter it.
+fn is_own(found: &rustix::fs::Stat) -> bool {
+    let others = Mode::from_raw_mode(found.st_mode).intersects(Mode::RWXG | Mode::RWXO);
+    found.st_uid == geteuid().as_raw() && !others
+}
+
+/// What tells a directory, as it is now, from every other one.
+struct State {
+    note: PathBuf,
+    /// When it was made, where the file system says so: another may have the same number later.
+    birth: String,
+    /// When it got another name, owner or mode, or what it has directly did.
+    changed: String,
+}
+
+impl State {
+    fn of(directory: &impl AsFd) -> io::Result<Self> {
+        let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
+        let found = statx(directory, c"", AtFlags::EMPTY_PATH, wanted)?;
+        let has_birth = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
+        let shown = |time: rustix::fs::StatxTimestamp| format!("{}.{}", time.tv_sec, time.tv_nsec);
+        let device = format!("{}-{}", found.stx_dev_major, found.stx_dev_minor);
+        Ok(Self {
+            note: Path::new(NOTES).join(format!("{device}-{}", found.stx_ino)),
+            birth: if has_birth { shown(found.stx_btime) } else { String::new() },
+            changed: shown(found.stx_ctime),
+        })
+    }
+
+    fn text(&self) -> String {
+        format!("{}\n{}\n", self.birth, self.changed)
+    }
+
+    fn noted(&self) -> Option<String> {
+        std::fs::read_to_string(&self.note).ok()
     }
 }
 

@@ -26,8 +26,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, IFlags, Mode, OFlags, RenameFlags, ResolveFlags, Uid, fchmod,
-    fchown, fstat, ioctl_getflags, ioctl_setflags, mkdirat, renameat, renameat_with, statat,
+    AtFlags, CWD, FileType, FlockOperation, Gid, IFlags, Mode, OFlags, RenameFlags, ResolveFlags,
+    Uid, fchmod, fchown, flock, fstat, ioctl_getflags, ioctl_setflags, mkdirat, renameat,
+    renameat_with, statat,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -46,7 +47,7 @@ pub(crate) use remove::remove;
 pub(crate) use unpack::{Attributes, Restored, Unpacking, inner, links_in, must_stay_inside};
 pub(crate) use usage::{Usage, usage, usage_at};
 
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, STAGED};
 use crate::host::is_root;
 
 const DIRECTORY: OFlags = OFlags::RDONLY
@@ -60,7 +61,24 @@ const BENEATH: ResolveFlags =
 
 /// Opens the directory `name` directly below `root`, a path without links. The operator may have mounted
 /// something there, so this step alone may cross a mount point; it follows no link.
+/// Refuses one that is closed ([`Closed`]).
 pub(crate) fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
+    let opened = enter_any(root, name)?;
+    if name.starts_with(STAGED) {
+        // One that is being made is closed only if nobody entered it before. An app may lock its own.
+        let _ = flock(&opened, FlockOperation::NonBlockingLockShared);
+    }
+    unless_closed(opened).map_err(Error::system("open", root.join(name)))
+}
+
+/// Passes a directory on that was opened, unless it is closed.
+fn unless_closed(opened: OwnedFd) -> io::Result<OwnedFd> {
+    closed::must_not_be_closed(&opened)?;
+    Ok(opened)
+}
+
+/// Opens a directory as [`enter`] does, also one that is closed.
+fn enter_any(root: &Path, name: &str) -> Result<OwnedFd> {
     let path = root.join(name);
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
     let name =
@@ -130,8 +148,10 @@ pub(crate) fn move_below(root: &Path, from: &str, place: &str) -> Result<()> {
     let moved = || -> io::Result<()> {
         let top = open_without_links(&CWD, root)?;
         let owner = fstat(&top)?;
-        let way =
-            descend(top.try_clone()?, way, open_directory, Some((owner.st_uid, owner.st_gid)))?;
+        closed::must_not_be_closed(&locate(root, from)?)?;
+        let open =
+            |directory: &OwnedFd, name: &CStr| unless_closed(open_directory(directory, name)?);
+        let way = descend(top.try_clone()?, way, open, Some((owner.st_uid, owner.st_gid)))?;
         let found = statat(&top, from, AtFlags::SYMLINK_NOFOLLOW)?;
         if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
             renameat(&top, from, &way, name)?;
@@ -150,7 +170,8 @@ pub(crate) fn graft(root: &Path, from: &str, to: &str, path: &str) -> Result<()>
     let (way, name) = path.rsplit_once('/').unwrap_or(("", path));
     let moved = || -> io::Result<()> {
         let top = open_without_links(&CWD, root)?;
-        let enter = |name: &str| open_below(&top, &CString::new(name)?, DIRECTORY, BENEATH);
+        let enter =
+            |name: &str| unless_closed(open_below(&top, &CString::new(name)?, DIRECTORY, BENEATH)?);
         let source = descend(enter(from)?, way, open_directory, None)?;
         let found = fstat(&source)?;
         let target = descend(enter(to)?, way, open_directory, Some((found.st_uid, found.st_gid)))?;

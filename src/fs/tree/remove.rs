@@ -13,7 +13,7 @@ use crate::fs::mount_points;
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::file::{is_file, remove_file};
 use crate::fs::tree::walk::{Met, Visitor, walk};
-use crate::fs::tree::{enter, is_one_of, open_any, open_directory, open_without_links};
+use crate::fs::tree::{closed, enter_any, is_one_of, open_any, open_directory, open_without_links};
 
 /// Removes the directory `name` directly below `root` with all that is in it, or the file of that name. What is not there
 /// is removed already. Where something is mounted in the tree, or at its top, nothing is removed.
@@ -29,16 +29,19 @@ pub(crate) fn remove(root: &Path, name: &str) -> Result<()> {
             path.display()
         );
     }
-    let top = match enter(root, name) {
+    let top = match enter_any(root, name) {
         Ok(top) => top,
         Err(Error::System { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
             return Ok(());
         }
         Err(error) => return Err(error),
     };
+    let removed = top.try_clone().map_err(Error::system("open", &path))?;
     walk(top.into(), &Removal).map_err(Error::system("remove what is in", &path))?;
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    gone(unlinkat(&root_fd, name, AtFlags::REMOVEDIR)).map_err(Error::system("remove", path))
+    gone(unlinkat(&root_fd, name, AtFlags::REMOVEDIR)).map_err(Error::system("remove", path))?;
+    closed::forget(&removed);
+    Ok(())
 }
 
 struct Removal;

@@ -1,7 +1,9 @@
 //! What is in a copy that becomes a backup: how much, which files have holes, and a sample of them to compare the backup with.
 
-use std::fs::{File, Metadata};
+use std::ffi::OsStr;
+use std::fs::Metadata;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -9,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::backup::Sample;
 use crate::domain::text::hex;
 use crate::domain::{Moment, number_of};
-use crate::fs::tree::holes;
+use crate::fs::tree::{Closed, holes};
 
 /// How many files a sample has.
 const SAMPLE: usize = 8;
@@ -26,9 +28,9 @@ pub(super) struct Inside {
 }
 
 impl Inside {
-    /// Looks through a copy that nobody else can enter. What cannot be read is left out: restic says so too. `seed` decides
-    /// which files are in the sample.
-    pub(super) fn of(data: &Path, seed: Moment) -> Self {
+    /// Looks through the copy that is called `data` in a directory that nobody else can enter. What cannot be read is left out:
+    /// restic says so too. `seed` decides which files are in the sample.
+    pub(super) fn of(closed: &Closed, data: &str, seed: Moment) -> Self {
         let mut inside = Self::default();
         let mut chosen = Vec::new();
         let mut see = |path: &Path, found: &Metadata| {
@@ -39,7 +41,7 @@ impl Inside {
                 return;
             }
             inside.bytes += found.len();
-            if holes::has_holes(path, found) {
+            if holes::has_holes(|| closed.read(path), found) {
                 inside.holes.push(name.to_owned());
             }
             if (1..=LARGEST).contains(&found.len()) {
@@ -50,10 +52,10 @@ impl Inside {
                 }
             }
         };
-        each(data, &mut see);
+        each(closed, data, &mut see);
         least(&mut chosen);
         inside.sample =
-            chosen.into_iter().filter_map(|(_, name)| sampled(data, name).ok()).collect();
+            chosen.into_iter().filter_map(|(_, name)| sampled(closed, data, name).ok()).collect();
         inside
     }
 }
@@ -63,24 +65,27 @@ fn least(chosen: &mut Vec<(u64, String)>) {
     chosen.truncate(SAMPLE);
 }
 
-fn each(top: &Path, see: &mut dyn FnMut(&Path, &Metadata)) {
-    let mut waiting: Vec<PathBuf> = vec![top.to_owned()];
+fn each(closed: &Closed, top: &str, see: &mut dyn FnMut(&Path, &Metadata)) {
+    let mut waiting = vec![PathBuf::from(top)];
     while let Some(path) = waiting.pop() {
-        let Ok(found) = std::fs::symlink_metadata(&path) else {
+        let Ok(found) = closed.locate(&path).and_then(|file| file.metadata()) else {
             continue;
         };
         see(&path, &found);
         if found.is_dir()
-            && let Ok(names) = std::fs::read_dir(&path)
+            && let Ok(directory) = closed.read(&path)
+            && let Ok(names) = rustix::fs::Dir::read_from(directory)
         {
-            waiting.extend(names.flatten().map(|name| name.path()));
+            let names = names.flatten().map(|name| name.file_name().to_bytes().to_vec());
+            let names = names.filter(|name| name != b"." && name != b"..");
+            waiting.extend(names.map(|name| path.join(OsStr::from_bytes(&name))));
         }
     }
 }
 
-fn sampled(data: &Path, name: String) -> io::Result<Sample> {
-    let path = if name.is_empty() { data.to_owned() } else { data.join(&name) };
-    let mut file = File::open(path)?;
+fn sampled(closed: &Closed, data: &str, name: String) -> io::Result<Sample> {
+    let path = if name.is_empty() { PathBuf::from(data) } else { Path::new(data).join(&name) };
+    let mut file = closed.read(&path)?;
     let mut sum = Sha256::new();
     let bytes = io::copy(&mut file, &mut sum)?;
     let sha256 = hex(&sum.finalize());
