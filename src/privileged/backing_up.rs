@@ -25,7 +25,8 @@ const MOST: u64 = 64 * 1024 * 1024;
 /// as JSON; both answer as JSON.
 ///
 /// The server and the key are read from the store with its owner's rights, and restic runs as its owner: what a caller can have it
-/// read or write elsewhere, the caller could read or write. What it reads with root's rights, root has copied.
+/// read or write elsewhere, the caller could read or write. What it reads with root's rights, root has copied. Whoever calls through
+/// sudo has no device nodes and no rights of files restored.
 pub(crate) fn back_up(words: &[String], context: &mut Context) -> Result<()> {
     let how = word(words, 0);
     let parent = hidden(words, 1)?;
@@ -56,6 +57,10 @@ pub(crate) fn back_up(words: &[String], context: &mut Context) -> Result<()> {
             let _work = store.work_beside(data)?;
             let wanted: RestoreRequest = given()?;
             must_be_id(&wanted.id)?;
+            refuse_if!(
+                wanted.is_privileged && !root::is_own_call(),
+                "only root itself restores device nodes and set-uid bits"
+            );
             answer(backing_up::restore(&root, (parent, data), &wanted, &repository, ids), context);
         }
         other => refuse!("{other:?} is none of copy, copy-volume, save and restore"),

@@ -30,7 +30,7 @@ use crate::storage::{StorageRoot, ownership};
 use crate::store::{Store, files};
 
 /// The helper that does it as root.
-const HELPER: &str = "backup-storage";
+pub(crate) const HELPER: &str = "backup-storage";
 
 /// The name of the data in a backup.
 pub(crate) const DATA: &str = "data";

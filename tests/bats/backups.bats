@@ -281,6 +281,21 @@ leave_lock() {
   rm -r "$mine"
 }
 
+@test "device nodes and set-uid bits come back for root itself alone" {
+  standin_only
+  plant "$ROOT/$DATA"
+  dokku storage:set "$DATA" chown root >/dev/null
+  dokku storage:backups:create "$DATA" >/dev/null
+  run_apart dokku storage:backups:restore "$DATA@latest" --as "$APP-copy" --privileged
+  assert_status 1
+  assert_stderr_has "only root may; as root, type: $HELPERS/storage/bin/dokku-storage storage:backups:restore BACKUP --privileged"
+  run dokku storage:info "$APP-copy"
+  assert_status 1
+  as_dokku_runs_it env DOKKU_LIB_ROOT="$DOKKU_LIB_ROOT" DOKKU_ROOT="$DOKKU_ROOT" \
+    "$HELPERS/storage/bin/dokku-storage" storage:backups:restore "$DATA@latest" --as "$APP-copy" --privileged
+  [ -u "$ROOT/$APP-copy/odd/setuid" ]
+}
+
 @test "no secret is an argument, and none is in the output" {
   head -c 30M /dev/urandom >"$ROOT/$DATA/big"
   local key seen="$BATS_TEST_TMPDIR/seen"

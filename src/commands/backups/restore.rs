@@ -22,7 +22,7 @@ struct Arguments {
     in_place: bool,
     /// --path: only this file or directory of the data (repeatable)
     path: Vec<String>,
-    /// --privileged: restore device nodes and set-uid bits too, for an entry whose owner is root
+    /// --privileged: as root, restore device nodes and set-uid bits too, for an entry whose owner is root
     privileged: bool,
     /// --stop: stop the running containers that mount the entry (with --in-place)
     stop: bool,

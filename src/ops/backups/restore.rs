@@ -6,12 +6,12 @@ use crate::domain::{
     BackupDocument, BackupReference, DOCKER_LOCAL, Entry, EntryName, Hooks, Moment, Ownership,
     Result, Source,
 };
-use crate::host::environment;
+use crate::host::{environment, is_root};
 use crate::ops::backups::find::Found;
 use crate::ops::backups::volume;
 use crate::ops::restore::{self, Replacement};
 use crate::ops::{Origin, access, apps, archive, judge, populate};
-use crate::storage::backing_up::RestoreRequest;
+use crate::storage::backing_up::{HELPER, RestoreRequest};
 use crate::storage::{Staged, StorageRoot, clear_staged, root};
 use crate::store::changed_meanwhile;
 use crate::types;
@@ -212,18 +212,29 @@ fn unpack(
     let weakened = restored.done(&found.connector)?;
     if weakened > 0 {
         context.out.warn(&format!(
-            "{weakened} files came back without set-uid bits and capabilities, or were device nodes and did not come back; --privileged restores them where the entry's owner is root"
+            "{weakened} files came back without set-uid bits and capabilities, or were device nodes and did not come back; root can restore them with --privileged where the entry's owner is root"
         ));
     }
     Ok(staged)
 }
 
-/// Refuses what could give somebody rights on this host, where the entry is not root's.
+/// Refuses what could give somebody rights on this host, where root itself does not call, or the entry is not root's.
 fn must_be_possible(entry: &Entry, options: &Options, context: &Context) -> Result<()> {
     if !options.is_privileged {
         return Ok(());
     }
     access::must_see_every_app("--privileged restores device nodes and set-uid bits", context)?;
+    if !is_root() {
+        let environment = &context.environment;
+        let program = if environment.is_dokku() {
+            environment.installed(HELPER).program().display().to_string()
+        } else {
+            "dokku-storage".to_owned()
+        };
+        refuse!(
+            "--privileged restores device nodes and set-uid bits, which only root may; as root, type: {program} storage:backups:restore BACKUP --privileged"
+        );
+    }
     let ids = entry.chown.as_ref().and_then(Ownership::container_ids);
     refuse_if!(
         ids.is_none_or(|(uid, _)| uid != 0),
