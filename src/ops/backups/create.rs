@@ -13,7 +13,7 @@ use crate::domain::{
     AppName, BackupDocument, BackupState, Connector, ConnectorName, Entry, EntryName, Error, Made,
     Moment, Result, Subject, quoted,
 };
-use crate::fs::tree::Copied;
+use crate::fs::tree::{Closed, Copied};
 use crate::host::restic::Failure;
 use crate::ops::backups::{Destination, find, hooks, stored, this_host, tidy};
 use crate::ops::snapshots::pause;
@@ -175,9 +175,12 @@ fn of_store(
     clear_staged(context);
     let storage = context.store.layout().storage().to_path_buf();
     root::make(&storage, context)?;
+    let storage = std::fs::canonicalize(&storage).map_err(Error::system("open", &storage))?;
     let hidden = Staged::new(find::STORE_NAME, context)?;
     let copied = Moment::now();
-    stored::copy(&hidden.path().join(DATA), context)?;
+    let closed = Closed::make(&storage, hidden.name())?;
+    stored::copy(&closed.path().join(DATA), context)?;
+    closed.note()?;
     let request = BackupRequest {
         document: BackupDocument::new(None, std::collections::BTreeMap::new()),
         host: this_host(),
@@ -188,7 +191,6 @@ fn of_store(
     };
     destination.must_be_open(context)?;
     // All of it is the caller's own.
-    let storage = std::fs::canonicalize(&storage).map_err(Error::system("open", &storage))?;
     let saved = backing_up::save(&storage, hidden.name(), &request, &destination.repository, None)?;
     Ok((saved.done(connector)?, copied))
 }

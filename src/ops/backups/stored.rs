@@ -33,39 +33,47 @@ const ENTRIES: &str = "registry/entries";
 
 /// Copies what of the store is in a backup to a directory, which is made; nobody changes it meanwhile.
 pub(super) fn copy(to: &Path, context: &Context) -> Result<()> {
-    context.store.change(|change| {
+    // It is read with the rights of the store's owner, and written with the caller's, whose the copy is.
+    let found = context.store.change(|change| {
         let layout = change.store().layout();
-        make(to)?;
+        let mut found = Vec::new();
         for name in OF_REGISTRY {
-            copy_below(&layout.registry().join(name), &to.join(REGISTRY).join(name))?;
+            collect(&layout.registry().join(name), &Path::new(REGISTRY).join(name), &mut found)?;
         }
-        copy_below(layout.apps(), &to.join(APPS))
-    })
+        collect(layout.apps(), Path::new(APPS), &mut found)?;
+        Ok(found)
+    })?;
+    make(to)?;
+    for (path, content) in found {
+        let path = to.join(path);
+        let Some(bytes) = content else {
+            make(&path)?;
+            continue;
+        };
+        if let Some(parent) = path.parent() {
+            make(parent)?;
+        }
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        made.and_then(|mut file| file.write_all(&bytes)).map_err(Error::system("write", &path))?;
+    }
+    Ok(())
 }
 
-/// Copies a file, or the files of a directory and of those below it. Hidden ones are caches, locks and the like.
-fn copy_below(from: &Path, to: &Path) -> Result<()> {
+/// Reads a file, or the files of a directory and of those below it. Hidden ones are caches, locks and the like. A directory has no
+/// content.
+fn collect(from: &Path, to: &Path, all: &mut Vec<(PathBuf, Option<Vec<u8>>)>) -> Result<()> {
     let found = match std::fs::symlink_metadata(from) {
         Ok(found) => found,
         Err(error) if files::is_absent(&error) => return Ok(()),
         Err(error) => return Err(Error::system("read", from)(error)),
     };
     if found.is_file() {
-        let content = files::read(from)?.unwrap_or_default();
-        if let Some(parent) = to.parent() {
-            make(parent)?;
+        all.push((to.to_owned(), Some(files::read(from)?.unwrap_or_default())));
+    } else if found.is_dir() {
+        all.push((to.to_owned(), None));
+        for name in names(from)? {
+            collect(&from.join(&name), &to.join(&name), all)?;
         }
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to);
-        return made
-            .and_then(|mut file| file.write_all(&content))
-            .map_err(Error::system("write", to));
-    }
-    if !found.is_dir() {
-        return Ok(());
-    }
-    make(to)?;
-    for name in names(from)? {
-        copy_below(&from.join(&name), &to.join(&name))?;
     }
     Ok(())
 }
