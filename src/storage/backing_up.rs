@@ -26,6 +26,7 @@ use crate::host::restic::{Failure, Files, Message, Repository, Summary};
 use crate::host::{Answer, is_root, process};
 use crate::render::progress;
 use crate::storage::backing_up::inside::Inside;
+pub(crate) use crate::storage::backing_up::inside::noted_holes;
 use crate::storage::{StorageRoot, ownership};
 use crate::store::{Store, files};
 
@@ -176,7 +177,7 @@ pub(crate) fn save(
 ) -> Result<Outcome<Saved>> {
     let closed = Closed::open(root, parent)?;
     let inside = Inside::of(&closed, DATA, request.copied);
-    let document = BackupDocument { holes: inside.holes, ..request.document.clone() };
+    let document = BackupDocument { holes: noted_holes(inside.holes), ..request.document.clone() };
     let text = serde_json::to_vec_pretty(&document).map_err(Error::system("write", DOCUMENT))?;
     closed.write(DOCUMENT, &text)?;
     let words = words(request);

@@ -11,7 +11,7 @@ use crate::ops::backups::find::Found;
 use crate::ops::backups::volume;
 use crate::ops::restore::{self, Replacement};
 use crate::ops::{Origin, access, apps, archive, judge, populate};
-use crate::storage::backing_up::{HELPER, RestoreRequest};
+use crate::storage::backing_up::{self, HELPER, RestoreRequest};
 use crate::storage::{Staged, StorageRoot, clear_staged, root};
 use crate::store::changed_meanwhile;
 use crate::types;
@@ -202,7 +202,7 @@ fn unpack(
     let wanted = RestoreRequest {
         id: found.backup.id.clone(),
         paths: options.paths.clone(),
-        holes: document.holes.clone(),
+        holes: backing_up::noted_holes(document.holes.clone()),
         is_privileged: options.is_privileged,
     };
     context.out.flush()?;

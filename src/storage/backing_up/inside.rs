@@ -19,6 +19,9 @@ const SAMPLE: usize = 8;
 /// The largest file of a sample, in bytes.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
+/// The most that the paths of files with holes take as JSON, in bytes: what restores them reads twice as much, and no more.
+const MOST_OF_HOLES: usize = 32 * 1024 * 1024;
+
 #[derive(Default)]
 pub(super) struct Inside {
     pub bytes: u64,
@@ -60,6 +63,17 @@ impl Inside {
     }
 }
 
+/// As many of the files with holes as can be noted; the others come back with zeros in their place.
+pub(crate) fn noted_holes(mut paths: Vec<String>) -> Vec<String> {
+    let mut room = MOST_OF_HOLES;
+    paths.retain(|path| {
+        let length = serde_json::to_string(path).map_or(usize::MAX, |text| text.len() + 1);
+        room = room.saturating_sub(length);
+        room > 0
+    });
+    paths
+}
+
 fn least(chosen: &mut Vec<(u64, String)>) {
     chosen.sort_unstable();
     chosen.truncate(SAMPLE);
@@ -90,4 +104,20 @@ fn sampled(closed: &Closed, data: &str, name: String) -> io::Result<Sample> {
     let bytes = io::copy(&mut file, &mut sum)?;
     let sha256 = hex(&sum.finalize());
     Ok(Sample { path: name, bytes, sha256 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_restores_can_be_told_of_the_holes_of_any_backup() {
+        let few = vec!["a".to_owned(), "b/c".to_owned()];
+        assert_eq!(noted_holes(few.clone()), few);
+        // Each letter of it takes six as JSON.
+        let odd = "\u{1}".repeat(200);
+        let many = noted_holes(vec![odd; 100_000]);
+        assert!(!many.is_empty());
+        assert!(serde_json::to_string(&many).unwrap().len() <= MOST_OF_HOLES);
+    }
 }
