@@ -76,6 +76,9 @@ fn told(error: &Error, out: &mut Printer) -> Error {
 fn dispatch(called_as: PathBuf, words: impl Iterator<Item = OsString>) -> Result<()> {
     let words = words.map(text).collect::<Result<Vec<String>>>()?;
     let (row, words) = look_up(&called_as, words)?;
+    if row.kind == Kind::Helper && !privileged::root::is_own_call() {
+        host::environment::ignore();
+    }
     let mut context = Context::of_this_process(called_as, CATALOG, row)?;
     // Helpers and the commands file do not read the store.
     if matches!(row.kind, Kind::Subcommand | Kind::Addition | Kind::Trigger) {

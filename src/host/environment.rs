@@ -6,6 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::domain::{AppName, Error, HostPath, Installed, Result};
 
+/// What sudo sets in every program that it runs, and systemd in every service that says when it is ready.
+const SUDO: &str = "SUDO_UID";
+const NOTIFY: &str = "NOTIFY_SOCKET";
+
 /// In which variable the serving program is told which descriptor is the mount's.
 pub(crate) const FUSE_DESCRIPTOR: &str = "DOKKU_STORAGE_FUSE";
 
@@ -17,6 +21,22 @@ const DOKKU_LOGS: &str = "/var/log/dokku";
 
 /// Where Dokku keeps its apps unless `DOKKU_ROOT` says otherwise.
 const DOKKU_ROOT: &str = "/home/dokku";
+
+/// Where programs are looked for unless the caller says otherwise.
+const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Whether what the caller's environment says counts for nothing.
+static IS_IGNORED: OnceLock<()> = OnceLock::new();
+
+/// Takes nothing of the caller's environment from now on, and passes nothing on: root works for somebody else.
+pub(crate) fn ignore() {
+    let _ = IS_IGNORED.set(());
+}
+
+/// What the programs that are started have for an environment, where they do not have the caller's.
+pub(crate) fn instead() -> Option<[(&'static str, &'static str); 2]> {
+    IS_IGNORED.get().map(|()| [("PATH", SEARCH_PATH), ("HOME", "/root")])
+}
 
 /// The environment variables of one call. Each is looked up when it is asked for.
 #[derive(Debug, Clone)]
@@ -201,9 +221,7 @@ impl Environment {
 
     /// The directories in which programs are looked for.
     pub fn search_path() -> String {
-        var("PATH").unwrap_or_else(|| {
-            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()
-        })
+        var("PATH").unwrap_or_else(|| SEARCH_PATH.to_owned())
     }
 
     /// Whether every program that is run is to be shown (`--trace`).
@@ -248,7 +266,7 @@ pub fn node() -> String {
 
 /// Where systemd wants to be told that a service is ready (`sd_notify(3)`).
 pub(crate) fn notify_socket() -> Option<String> {
-    var("NOTIFY_SOCKET")
+    var(NOTIFY)
 }
 
 /// Where this program is installed, if it is a helper.
@@ -258,16 +276,25 @@ pub(crate) fn own_installation() -> Option<Installed> {
 
 /// Whether `sudo` started this process: it sets this variable in every program that it runs.
 pub(crate) fn is_under_sudo() -> bool {
-    var("SUDO_UID").is_some()
+    var(SUDO).is_some()
 }
 
 /// A variable's value; none where it is not set, empty, or no text.
-#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn var(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+    path(name).and_then(|value| value.into_os_string().into_string().ok())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
 fn path(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let value = match instead() {
+        None => given(name),
+        Some(_) if name == SUDO => given(name),
+        // It is systemd's, and not a caller's.
+        Some(_) if name == NOTIFY && given(SUDO).is_none() => given(name),
+        Some(instead) => {
+            instead.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
+        }
+    };
+    value.map(PathBuf::from)
 }

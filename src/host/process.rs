@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::environment::Environment;
+use super::environment::{self, Environment};
 use crate::domain::options::masked_words;
 use crate::domain::{Error, Result};
 
@@ -57,12 +57,15 @@ pub(crate) struct Program {
 }
 
 impl Program {
-    /// A program, by its path or as it is found by its name, with the environment of this one.
+    /// A program, by its path or as it is found by its name, with the environment of this one, as far as that counts.
     #[expect(clippy::disallowed_methods, reason = "the one place that starts programs")]
     pub(crate) fn new(program: impl AsRef<OsStr>, arguments: &[impl AsRef<OsStr>]) -> Self {
         let shown = program.as_ref().to_string_lossy().into_owned();
         let mut command = Command::new(program);
         command.args(arguments);
+        if let Some(environment) = environment::instead() {
+            command.env_clear().envs(environment).current_dir("/");
+        }
         Self { command, shown, remedy: None, input: None }
     }
 
@@ -301,7 +304,7 @@ impl Program {
 }
 
 /// Programs that this one runs, and the packages of Debian that bring them.
-const PACKAGES: [(&str, &str); 16] = [
+const PACKAGES: [(&str, &str); 17] = [
     ("btrfs", "btrfs-progs"),
     ("curl", "curl"),
     ("docker", "docker.io"),
@@ -312,6 +315,7 @@ const PACKAGES: [(&str, &str); 16] = [
     ("rclone", "rclone"),
     ("resize2fs", "e2fsprogs"),
     ("restic", "restic"),
+    ("setpriv", "util-linux"),
     ("sftp", "openssh-client"),
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use said::{Failure, Listed, Lock, Message, Node, Summary};
 
-use super::process::{Answer, Program, find};
+use super::process::{Answer, Program};
 use super::rclone::{PATH, installed};
 use super::ssh::OPTIONS;
 use crate::domain::connector_type::Protocol;
@@ -105,7 +105,7 @@ impl Repository {
                 s3_address(&connector)
             }
             Some(Protocol::Sftp) => {
-                self.ssh = ssh(&connector, files);
+                self.ssh = ssh(&connector, files)?;
                 // restic takes quotes only around a whole word.
                 let words: Vec<String> = self.ssh.iter().map(|word| format!("'{word}'")).collect();
                 self.options.push(format!("sftp.command={}", words.join(" ")));
@@ -113,7 +113,7 @@ impl Repository {
             }
             Some(Protocol::Rclone) => {
                 self.set("RCLONE_CONFIG", files.secret.display().to_string());
-                let program = unprivileged("rclone").join(" ");
+                let program = unprivileged("rclone")?.join(" ");
                 self.options.push(format!("rclone.program={program}"));
                 format!("rclone:{}", property("remote"))
             }
@@ -174,10 +174,7 @@ impl Repository {
     /// A call of restic.
     pub(crate) fn call(&self, words: &[&str]) -> Result<Program> {
         let program = installed("restic")?;
-        let mut line = Vec::new();
-        if find(SETPRIV).is_some() {
-            line.extend([SETPRIV, "--pdeathsig", "TERM", "--"].map(str::to_owned));
-        }
+        let mut line = setpriv(&["--pdeathsig", "TERM", "--"])?;
         if !words.contains(&"--no-lock") {
             let noted = self.processes.display().to_string();
             line.extend(["sh", "-c", NOTING, "sh", &noted].map(str::to_owned));
@@ -328,8 +325,8 @@ fn rest_address(connector: &Connector, secret: Option<&Secret>) -> String {
 }
 
 /// The words of `ssh` that have it speak SFTP with a connector's server, by nothing but the connector's own files.
-fn ssh(connector: &Connector, files: &Files) -> Vec<String> {
-    let mut words = unprivileged("ssh");
+fn ssh(connector: &Connector, files: &Files) -> Result<Vec<String>> {
+    let mut words = unprivileged("ssh")?;
     words.extend(OPTIONS.split(' ').map(str::to_owned));
     let alive = "-o ServerAliveInterval=15 -o ServerAliveCountMax=4";
     words.extend(alive.split(' ').map(str::to_owned));
@@ -339,15 +336,25 @@ fn ssh(connector: &Connector, files: &Files) -> Vec<String> {
     words.extend(["-p", connector.ssh_port()].map(str::to_owned));
     words.push(format!("{}@{}", connector.property("username"), connector.property("server")));
     words.extend(["-s", "sftp"].map(str::to_owned));
-    words
+    Ok(words)
 }
 
 /// A program that restic starts: without the rights that restic may have.
-fn unprivileged(program: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    if find(SETPRIV).is_some() {
-        words.extend([SETPRIV, "--ambient-caps=-all", "--inh-caps=-all"].map(str::to_owned));
-    }
+fn unprivileged(program: &str) -> Result<Vec<String>> {
+    let mut words = setpriv(&["--ambient-caps=-all", "--inh-caps=-all"])?;
     words.push(program.to_owned());
-    words
+    Ok(words)
+}
+
+/// `setpriv` with these words before a program. Where it is not here, nothing is before it, unless root calls: then there are
+/// rights to take away, and it is refused.
+fn setpriv(words: &[&str]) -> Result<Vec<String>> {
+    match installed(SETPRIV) {
+        Ok(program) => {
+            let words = words.iter().map(|word| (*word).to_owned());
+            Ok(std::iter::once(program.display().to_string()).chain(words).collect())
+        }
+        Err(missing) if rustix::process::getuid().is_root() => Err(missing),
+        Err(_) => Ok(Vec::new()),
+    }
 }

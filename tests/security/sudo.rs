@@ -289,3 +289,48 @@ fn a_store_that_its_owner_closed_is_not_read_as_root() {
     assert!(!said.contains("secret-of-root"), "{said}");
     say("security: a store whose owner closed its own directory");
 }
+
+#[test]
+fn no_program_of_the_callers_and_nothing_of_their_environment_is_roots() {
+    let Some(host) = host() else { return };
+    let script = r#"
+        printf 'Defaults !env_reset, !secure_path\nliar ALL=(root) NOPASSWD:SETENV: %s/*\n' "$helpers" >/etc/sudoers.d/test
+        chmod 0440 /etc/sudoers.d/test
+        mkdir "$root/evil/bin"
+        for program in mkfs.ext4 losetup e2fsck resize2fs systemctl btrfs setpriv restic sh; do
+            printf '#!/bin/sh\n/usr/bin/id -u >"%s/evil/ran-%s"\nexit 1\n' "$root" "$program" >"$root/evil/bin/$program"
+            chmod 0755 "$root/evil/bin/$program"
+        done
+        # Root's own, which shows what it gets.
+        mount -t tmpfs -o mode=755 none /usr/local/sbin
+        printf '#!/bin/sh\nenv >"%s/outside/environment"\nexit 1\n' "$root" >/usr/local/sbin/mkfs.ext4
+        chmod 0755 /usr/local/sbin/mkfs.ext4
+        liar mkdir "$root/lib/data/storage/.destroyed-x-1"
+        evil() { PATH="$root/evil/bin:$PATH" MKE2FS_CONFIG="$root/evil/x" LD_LIBRARY_PATH="$root/evil" DOKKU_TRACE=1 "$@"; }
+        evil /usr/bin/setpriv --reuid 64123 --regid 64123 --init-groups --inh-caps=-all \
+            sudo -n -E "$helpers/size-storage-dir" x new .destroyed-x-1 16M >&2 || true
+        cd "$root/evil"; ls | grep ran- || true
+        echo ----
+        sed 's/=.*//' "$root/outside/environment" | sort
+    "#;
+    let Some(said) = run(&host, script) else { return };
+    assert_eq!(said, "----\nHOME\nPATH\nPWD\n", "{said}");
+    say("security: 9 programs of the caller's, in front of root's");
+}
+
+#[test]
+fn what_restic_starts_keeps_no_rights_where_nothing_takes_them_away() {
+    let Some(host) = host() else { return };
+    let script = r#"
+        export DOKKU_LIB_ROOT="$root/lib"
+        cp /usr/bin/setpriv "$root/outside/setpriv"; mount --bind /dev/null /usr/bin/setpriv
+        liar() { "$root/outside/setpriv" --reuid 64123 --regid 64123 --init-groups --inh-caps=-all "$@"; }
+        connector "$root/lib/data/storage-registry"
+        timeout 10 cat "$root/evil/ran" & reader=$!
+        restore
+        kill "$reader" 2>/dev/null || true
+    "#;
+    let Some(said) = run(&host, &format!("{CONNECTOR}\n{script}")) else { return };
+    assert!(said.contains("setpriv is not here; install it"), "{said}");
+    assert!(!said.contains("64123"), "{said}");
+}
