@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::docker::volumes::{LOCAL, Volume};
-use crate::docker::{Docker, Environment, volumes};
+use crate::docker::{Docker, Environment, Found, volumes};
 use crate::domain::Result;
-use crate::host::process;
+use crate::host::{process, random};
 
 /// The label of the containers and volumes that are there for a moment; its value is the process that needs them.
 const LABEL: &str = "org.dokku-storage.filling";
@@ -34,14 +34,22 @@ fn copy(environment: &Environment, image: &str, staged: &[StagedVolume], own: &s
     let label = format!("{LABEL}={own}");
     let mut words: Vec<String> =
         ["create", "--network", "none", "--label", &label].map(str::to_owned).to_vec();
-    for (index, staged) in staged.iter().enumerate() {
-        // A volume that is a directory: Docker populates it at the first container that has it.
-        let name = format!("dokku-storage-filling-{own}-{index}");
+    for staged in staged {
+        // A volume that is a directory: Docker populates it at the first container that has it. Nobody can have one of its name ready.
+        let name = format!("dokku-storage-filling-{}", random::secret()?.reveal());
         let options = [("type", "none"), ("o", "bind"), ("device", &staged.directory)];
         let options = options.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let labels = BTreeMap::from([(LABEL.to_owned(), own.to_owned())]);
         let volume = Volume { driver: LOCAL.to_owned(), options: options.into(), labels };
         volumes::make(environment, &name, &volume)?;
+        // Docker says nothing where there is one by now.
+        let is_own = |found: &Volume| {
+            found.options == volume.options && found.labels.get(LABEL).is_some_and(|of| of == own)
+        };
+        refuse_if!(
+            !matches!(volumes::find(environment, &name), Found::Here(found) if is_own(&found)),
+            "somebody else made the Docker volume {name} meanwhile, which stays as it is; deploy again"
+        );
         words.extend(["-v".to_owned(), format!("{name}:{}", staged.path)]);
     }
     words.extend([image.to_owned(), "true".to_owned()]);

@@ -234,3 +234,23 @@ nothing_is_left_of_filling() {
   assert_equal "from the image" "$(inside "$APP" web cat /var/lib/db/seed)"
   nothing_is_left_of_filling
 }
+
+@test "a volume that somebody else has under the name is not populated" {
+  on
+  # Docker says nothing where there is one by the time that it is made.
+  local bin="$HOST/docker-taken" left
+  cat >"$bin" <<'FILE'
+#!/bin/sh
+for last; do :; done
+case "$1 $2 $last" in "volume create dokku-storage-filling-"*) exec docker volume create "$last" ;; esac
+exec docker "$@"
+FILE
+  chmod 0755 "$bin"
+  run docker_is "$bin" deploy "$APP"
+  left=$(docker volume ls -q --filter name=dokku-storage-filling-)
+  xargs -r docker volume rm <<<"$left" >/dev/null
+  assert_status 1
+  assert_has "somebody else made the Docker volume"
+  [ ! -e "$ENTRIES/$DB.json" ]
+  nothing_is_left_of_filling
+}
