@@ -8,8 +8,8 @@ use sha1::{Digest, Sha1};
 
 use crate::domain::text::complete_unknown;
 use crate::domain::{
-    AutoVolume, ConnectorName, EntryName, Error, Hooks, Mode, Options, Ownership, Result, Scope,
-    Source, Unknown, VolumeTarget, options,
+    AutoVolume, Connector, ConnectorName, EntryName, Error, Hooks, Mode, Options, Ownership,
+    Remote, Result, Scope, Source, Unknown, VolumeTarget, options,
 };
 
 /// The version of the entry files, Dokku's own.
@@ -251,6 +251,22 @@ impl Entry {
             Some(Source::Path(path)) => vec![path.to_string()],
             Some(Source::Volume(_)) => self.volume_target().paths,
             None => Vec::new(),
+        }
+    }
+
+    /// What of a server it leads to: by its own options, or by those that its volume has. The connector is the one that it names.
+    pub(crate) fn remotes(&self, connector: Option<&Connector>) -> Vec<Remote> {
+        if self.has_own_volume() {
+            return self.volume_target().remotes;
+        }
+        match (self.option("server"), self.option("path"), self.option("share"), connector) {
+            ("", _, share, Some(connector)) if !share.is_empty() => {
+                vec![Remote::cifs(&connector.server, share)]
+            }
+            (server, path, ..) if !server.is_empty() && !path.is_empty() => {
+                vec![Remote::nfs(server, path)]
+            }
+            _ => Vec::new(),
         }
     }
 

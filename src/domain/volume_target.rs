@@ -1,6 +1,7 @@
 //! What the options of a Docker volume lead to: a path of the host, a device, a server, or nobody knows what.
 
-use crate::domain::Options;
+use crate::domain::{Options, Remote};
+
 /// The driver that Docker has itself.
 pub const LOCAL: &str = "local";
 
@@ -21,6 +22,8 @@ pub struct VolumeTarget {
     pub paths: Vec<String>,
     /// What of it nobody can judge: a driver, a type of file system, an option.
     pub unknown: Option<String>,
+    /// What of a server is mounted, by each name of that.
+    pub remotes: Vec<Remote>,
     /// Whether there is more to it than a directory that Docker keeps.
     pub has_options: bool,
 }
@@ -31,10 +34,10 @@ impl VolumeTarget {
         if !["", LOCAL].contains(&driver) {
             let paths = options.values().flat_map(|value| paths_in(value)).collect();
             return Self {
-                bind: None,
                 paths,
                 unknown: Some(format!("the volume driver {driver}")),
                 has_options: true,
+                ..Self::default()
             };
         }
         let option = |key: &str| options.get(key).map_or("", String::as_str);
@@ -46,6 +49,7 @@ impl VolumeTarget {
         let known = ["type", "device", "o", "size"];
         let mut target = Self {
             has_options: options.iter().any(|(key, value)| key != "size" && !value.is_empty()),
+            remotes: if is_bind { Vec::new() } else { Remote::of_options(kind, device, &flags) },
             ..Self::default()
         };
         let odd = options.keys().find(|key| !known.contains(&key.as_str()));

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use crate::context::Context;
 use crate::docker::{Found, volumes};
 use crate::domain::docker_args::quoted;
-use crate::domain::{Entry, Error, Result, Sha256, Source, source};
+use crate::domain::{Entry, Error, Result, Sha256, Source, VolumeTarget, source};
 use crate::ops::backups::restore;
 use crate::ops::{Origin, Places, access, content, judge, populate, scheduler};
 use crate::storage::file::StagedFile;
@@ -125,7 +125,11 @@ fn judge_source(entry: &mut Entry, context: &Context) -> Result<()> {
             if let Found::Here(found) = volumes::find(&context.environment, name.as_str()) {
                 judge::must_not_be_restored(source, &found, context)?;
             }
-            judge::volume(source, &entry.volume_target(), Some(&entry.name), None, context)
+            let remotes = context.store.remotes(entry);
+            let own = entry.volume_target();
+            let has_options = own.has_options || !remotes.is_empty();
+            let target = VolumeTarget { remotes, has_options, ..own };
+            judge::volume(source, &target, Some(&entry.name), None, context)
         }
     }
 }

@@ -3,10 +3,17 @@
 
 use std::path::PathBuf;
 
-use crate::domain::{Connector, ConnectorName, Entry, Error, KnownHosts, Result, Secret};
+use crate::domain::{Connector, ConnectorName, Entry, Error, KnownHosts, Remote, Result, Secret};
 use crate::store::{Change, Store, files, json};
 
 impl Store {
+    /// What of a server an entry leads to; nothing where its connector cannot be read.
+    pub(crate) fn remotes(&self, entry: &Entry) -> Vec<Remote> {
+        let name = entry.connector.as_ref().filter(|_| !entry.option("share").is_empty());
+        let connector = name.and_then(|name| self.existing_connector(name.as_str()).ok());
+        entry.remotes(connector.as_ref())
+    }
+
     pub fn connector(&self, name: &ConnectorName) -> Result<Option<Connector>> {
         let path = self.layout().connector(name);
         let Some(connector) = json::read::<Connector>(&path)? else {

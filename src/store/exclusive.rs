@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Store;
+use crate::domain::remote;
 use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result, Source, Use};
 use crate::fs::RealPath;
 
@@ -46,7 +47,7 @@ impl Store {
         }
         let all = self.entries_mentioning(&[FIELD, SCOPE])?;
         let mut same =
-            all.iter().filter(|other| other.name != entry.name && is_same_place(other, entry));
+            all.iter().filter(|other| other.name != entry.name && self.is_same_place(other, entry));
         same.try_for_each(|other| {
             if !other.scope.includes(app) {
                 return Err(out_of_scope(app, entry, other));
@@ -76,7 +77,8 @@ impl Store {
         attachment: &Attachment,
     ) -> Result<Option<String>> {
         let all = self.entries_mentioning(&[FIELD, SCOPE])?.into_iter();
-        let mut same = all.filter(|other| other.name != entry.name && is_same_place(other, entry));
+        let mut same =
+            all.filter(|other| other.name != entry.name && self.is_same_place(other, entry));
         Ok(same.find_map(|Entry { name, scope, exclusive, .. }| {
             if !scope.includes(app) {
                 return Some(format!(
@@ -125,8 +127,33 @@ impl Store {
     /// The other entries that name, hold or lie in an entry's place.
     fn others_at_its_place(&self, entry: &Entry) -> Result<Vec<EntryName>> {
         let others = self.entries()?.entries.into_iter();
-        let others = others.filter(|other| other.name != entry.name && is_same_place(other, entry));
+        let others =
+            others.filter(|other| other.name != entry.name && self.is_same_place(other, entry));
         Ok(others.map(|other| other.name).collect())
+    }
+
+    /// Whether one of two entries is, holds or lies in the place of the other. A volume's place is where its options lead, and
+    /// where Docker keeps it; a server's directory is one by whichever entry or volume.
+    fn is_same_place(&self, a: &Entry, b: &Entry) -> bool {
+        if let (Some(Source::Volume(a)), Some(Source::Volume(b))) = (&a.host_path, &b.host_path)
+            && a == b
+        {
+            return true;
+        }
+        let real = |entry: &Entry| -> Vec<RealPath> {
+            entry.paths().iter().map(|path| RealPath::of(Path::new(path))).collect()
+        };
+        let (ours, theirs) = (real(a), real(b));
+        let keeps = |entry: &Entry, paths: &[RealPath]| {
+            let source = entry.host_path.as_ref();
+            source.is_some_and(|source| {
+                paths.iter().flat_map(RealPath::paths).any(|path| source.keeps(path))
+            })
+        };
+        remote::overlap(&self.remotes(a), &self.remotes(b))
+            || keeps(a, &theirs)
+            || keeps(b, &ours)
+            || ours.iter().any(|ours| theirs.iter().any(|theirs| ours.overlaps(theirs)))
     }
 }
 
@@ -137,27 +164,4 @@ fn out_of_scope(app: &AppName, entry: &Entry, other: &Entry) -> Error {
     let remedy = format!("to let it in: dokku storage:set {name} scope {scope},{app}");
     let what = format!("{app} cannot mount {:?}", entry.shown_source());
     Error::InUse { what, uses: vec![Use::of_host(sentence, remedy)] }
-}
-
-/// Whether one of two entries is, holds or lies in the place of the other. A volume's place is where its options lead, and
-/// where Docker keeps it.
-fn is_same_place(a: &Entry, b: &Entry) -> bool {
-    if let (Some(Source::Volume(a)), Some(Source::Volume(b))) = (&a.host_path, &b.host_path)
-        && a == b
-    {
-        return true;
-    }
-    let real = |entry: &Entry| -> Vec<RealPath> {
-        entry.paths().iter().map(|path| RealPath::of(Path::new(path))).collect()
-    };
-    let (ours, theirs) = (real(a), real(b));
-    let keeps = |entry: &Entry, paths: &[RealPath]| {
-        let source = entry.host_path.as_ref();
-        source.is_some_and(|source| {
-            paths.iter().flat_map(RealPath::paths).any(|path| source.keeps(path))
-        })
-    };
-    keeps(a, &theirs)
-        || keeps(b, &ours)
-        || ours.iter().any(|ours| theirs.iter().any(|theirs| ours.overlaps(theirs)))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::Session;
 use crate::harness::{Answer, Running, stubs};
-use crate::places::{DOCKER, container, entry, host, limit, mounted};
+use crate::places::{DOCKER, container, entry, host, limit, mounted, volume};
 
 /// Where Docker's stand-in notes what it is to run.
 const RUNS: &str = "stub/runs";
@@ -288,4 +288,126 @@ fn a_volume_that_is_being_restored_is_nobodys() {
     assert!(answer.status == 1 && answer.stderr.contains(why), "{answer:?}");
     see_every_app(&session);
     session.prepare(&mount);
+}
+
+/// An entry over the connector `nas`, as `storage:create` would write it.
+const MEDIA: &str = r#"{"name":"media","scheduler":"docker-local","host_path":"media","type":"cifs","connector":"nas","options":{"share":"media/films"},"schema_version":1}"#;
+
+/// Has somebody else mount an export and a share, as `docs` and `media`.
+fn on_a_server() -> Session {
+    let session = limited();
+    see_every_app(&session);
+    let connector = ["storage:connectors:create", "nas", "--type", "cifs", "--server", "nas"];
+    let words = [&connector[..], &["--username", "anna"]].concat();
+    let answer = session.call(&words).stdin("a password").run();
+    assert_eq!(answer.status, 0, "{answer:?}");
+    session.host.write("lib/data/storage-registry/entries/media.json", MEDIA);
+    nfs(&session, "docs", "nas", "/alice");
+    for name in ["docs", "media"] {
+        session.prepare(&["storage:mount", "alpha", name, "--container-dir", &format!("/{name}")]);
+    }
+    session
+}
+
+fn nfs(session: &Session, name: &str, server: &str, path: &str) {
+    let answer = try_nfs(session, name, server, path);
+    assert_eq!(answer.status, 0, "{answer:?}");
+}
+
+fn try_nfs(session: &Session, name: &str, server: &str, path: &str) -> Answer {
+    let (server, path) = (format!("server={server}"), format!("path={path}"));
+    let words = ["storage:create", name, "--type", "nfs", "--option", &server, "--option", &path];
+    call(session, &words)
+}
+
+fn try_volume(session: &Session, name: &str, kind: &str, device: &str, flags: &str) -> Answer {
+    let options = [format!("type={kind}"), format!("device={device}"), format!("o={flags}")];
+    let mut words = vec!["storage:create", name, "--type", "volume"];
+    words.extend(options.iter().flat_map(|option| ["--option", option]));
+    call(session, &words)
+}
+
+#[test]
+fn what_others_have_on_a_server_is_theirs_by_every_name() {
+    let session = on_a_server();
+    session.host.answer("user-auth-app", "beta\n");
+    let is_refused = |answer: &Answer| answer.status == 1 && answer.stderr.contains("cannot see");
+    for (server, path) in
+        [("nas", "/alice"), ("NAS", "//alice/."), ("nas", "/"), ("nas", "/alice/a")]
+    {
+        let answer = try_nfs(&session, "mine", server, path);
+        assert!(is_refused(&answer), "{server} {path}: {answer:?}");
+    }
+    for (kind, device, flags) in [
+        ("nfs4", ":/alice", "addr=nas,rw"),
+        ("nfs", "nas:/", "addr=10.0.0.1"),
+        ("cifs", "//nas/Media", "username=bob,password=x"),
+    ] {
+        let answer = try_volume(&session, "mine", kind, device, flags);
+        assert!(is_refused(&answer), "{device}: {answer:?}");
+        let options = format!(r#"{{"type": "{kind}", "device": "{device}", "o": "{flags}"}}"#);
+        volume(&session, "by-hand", &options);
+        let answer = call(&session, &["storage:mount", "beta", "by-hand:/x"]);
+        assert!(is_refused(&answer), "{device}: {answer:?}");
+        fs::remove_file(session.host.path("stub/volumes/by-hand")).unwrap();
+    }
+    see_every_app(&session);
+    session.prepare(&["storage:policy:set", "volume-options", "deny"]);
+    session.host.answer("user-auth-app", "beta\n");
+    let answer = try_nfs(&session, "mine", "nas", "/bob");
+    assert!(answer.status == 1 && answer.stderr.contains("every app"), "{answer:?}");
+    see_every_app(&session);
+    session.prepare(&["storage:policy:set", "volume-options", "safe"]);
+    session.host.answer("user-auth-app", "beta\n");
+    nfs(&session, "mine", "nas", "/bob");
+    session.prepare(&["storage:mount", "beta", "mine", "--container-dir", "/y"]);
+    let answer = try_volume(&session, "music", "cifs", "//nas/media/music", "username=bob");
+    assert_eq!(answer.status, 0, "{answer:?}");
+}
+
+#[test]
+fn what_was_registered_before_others_had_it_is_judged_when_it_is_mounted() {
+    let session = on_a_server();
+    entry(&session, "mine", "mine");
+    let file = "lib/data/storage-registry/entries/mine.json";
+    let text = session.host.read(&session.host.path(file)).unwrap();
+    let typed = r#""type":"nfs","options":{"server":"nas","path":"/"},"schema"#;
+    session.host.write(file, text.replace(r#""schema"#, typed));
+    let mount = ["storage:mount", "beta", "mine", "--container-dir", "/x"];
+    session.host.answer("user-auth-app", "beta\n");
+    assert_eq!(call(&session, &mount).status, 1);
+    see_every_app(&session);
+    session.prepare(&mount);
+    let answer = call(&session, &["storage:doctor", "docs"]);
+    assert!(answer.stdout.contains("beta mounts mine at /x"), "{answer:?}");
+    // Nobody's data goes with the volume.
+    session.prepare(&["storage:unmount", "alpha", "docs", "--container-dir", "/docs"]);
+    session.prepare(&["storage:destroy", "docs", "--force"]);
+}
+
+#[test]
+fn a_scope_and_an_exclusive_entry_hold_on_a_server() {
+    let session = on_a_server();
+    let file = session.host.path("lib/plugins/enabled/acl/user-auth-app");
+    fs::remove_file(file).unwrap();
+    nfs(&session, "mine", "nas", "/alice/a");
+    let mount = ["storage:mount", "beta", "mine", "--container-dir", "/x"];
+    for (property, value, why) in
+        [("scope", "alpha", "which is for alpha only"), ("exclusive", "true", "is exclusive")]
+    {
+        session.prepare(&["storage:set", "docs", property, value]);
+        let answer = call(&session, &mount);
+        assert!(answer.status == 1 && answer.stderr.contains(why), "{property}: {answer:?}");
+        session.prepare(&[
+            "storage:set",
+            "docs",
+            property,
+            if value == "true" { "false" } else { "" },
+        ]);
+    }
+    session.prepare(&mount);
+    for (property, value) in [("scope", "alpha"), ("exclusive", "true")] {
+        let answer = call(&session, &["storage:set", "docs", property, value]);
+        assert!(answer.status == 1 && answer.stderr.contains("beta"), "{property}: {answer:?}");
+    }
 }

@@ -12,7 +12,7 @@ use crate::docker::volumes::Volume;
 use crate::docker::{Container, Found, volumes};
 use crate::domain::policy::VolumeOptions;
 use crate::domain::{
-    AppName, Attachment, Entry, EntryName, Error, Policy, Result, Source, VolumeTarget,
+    AppName, Attachment, Entry, EntryName, Error, Policy, Remote, Result, Source, VolumeTarget,
     mounted_source, quoted,
 };
 use crate::fs::{RealPath, cleaned};
@@ -37,7 +37,7 @@ pub(crate) fn source(
     match source {
         Source::Path(path) => {
             let real = resolved(path.as_str(), context)?;
-            paths(source, &[(path.to_string(), real)], own, app, context)?;
+            paths(source, (&[(path.to_string(), real)], &[]), own, app, context)?;
             Ok(None)
         }
         Source::Volume(name) => {
@@ -100,7 +100,11 @@ fn must_not_be_populated(name: &str, found: &Volume, context: &Context) -> Resul
 }
 
 /// Refuses a caller who does not see every app what others have in their containers, or in a Compose project or stack that is down.
-fn must_not_be_others_by_docker(source: &Source, context: &Context) -> Result<()> {
+fn must_not_be_others_by_docker(
+    source: &Source,
+    remotes: &[Remote],
+    context: &Context,
+) -> Result<()> {
     if access::sees_every_app(context)? {
         return Ok(());
     }
@@ -115,7 +119,7 @@ fn must_not_be_others_by_docker(source: &Source, context: &Context) -> Result<()
         }
     }
     let places = Places::of_this_host(context)?;
-    let Some(having) = places.containers_at(source) else {
+    let Some(having) = places.containers_at(source, remotes) else {
         refuse!(
             "Docker does not say who has {:?} now; start it and run the command again",
             source.as_str()
@@ -160,7 +164,7 @@ pub(crate) fn volume(
     for (path, real) in &led {
         access::must_be_inside(&policy, app, path, real, context)?;
     }
-    paths(source, &led, own, app, context)
+    paths(source, (&led, &target.remotes), own, app, context)
 }
 
 fn led(target: &VolumeTarget, context: &Context) -> Result<Vec<Led>> {
@@ -190,6 +194,14 @@ pub(crate) fn attachment(
     let found = match &entry.host_path {
         Some(named) if entry.is_docker_local() && is_judged => {
             source(named, Some(&entry.name), Some(app), context)?
+        }
+        // What its type makes is judged by what it leads to on a server.
+        Some(named) if entry.is_docker_local() => {
+            let remotes = context.store.remotes(entry);
+            if !remotes.is_empty() {
+                paths(named, (&[], &remotes), Some(&entry.name), Some(app), context)?;
+            }
+            None
         }
         _ => None,
     };
@@ -312,8 +324,13 @@ fn led_to(
         }
         return access::must_be_allowed(entry, app, policy, context).map(|()| led);
     };
-    if !entry.is_docker_local() || !entry.has_own_volume() {
+    if !entry.is_docker_local() {
         return Ok(None);
+    }
+    let source = entry.host_path.as_ref().map_or("", Source::as_str);
+    if !entry.has_own_volume() {
+        let remotes = context.store.remotes(entry);
+        return must_be_in_scopes(app, entry, source, (&[], &remotes), context).map(|()| None);
     }
     let Found::Here(found) = volumes::find(&context.environment, name.as_str()) else {
         return Ok(None);
@@ -340,11 +357,7 @@ fn led_to(
             must_not_lead_to_others(app, entry, path, real.clone(), policy, context)?;
         }
     }
-    if led.is_empty() {
-        return Ok(None);
-    }
-    let source = entry.host_path.as_ref().map_or("", Source::as_str);
-    must_be_in_scopes(app, entry, source, &led, context).map(|()| None)
+    must_be_in_scopes(app, entry, source, (&led, &target.remotes), context).map(|()| None)
 }
 
 /// Refuses what belongs to an entry whose scope leaves the app out.
@@ -352,13 +365,17 @@ fn must_be_in_scopes(
     app: Option<&AppName>,
     entry: &Entry,
     source: &str,
-    led: &[Led],
+    (led, remotes): (&[Led], &[Remote]),
     context: &Context,
 ) -> Result<()> {
+    if led.is_empty() && remotes.is_empty() {
+        return Ok(());
+    }
+    let place = Place::led(None, led, remotes);
     for other in context.store.entries_mentioning(&["scope"])? {
         let includes_it = app.is_some_and(|app| other.scope.includes(app));
         let is_other = other.name != entry.name && !includes_it;
-        if is_other && overlaps(led, &other, context) {
+        if is_other && place.meets(&Place::of(&other, context)) {
             return Err(out_of_scope(source, &other, context));
         }
     }
@@ -377,7 +394,7 @@ fn must_not_lead_to_others(
 ) -> Result<()> {
     let led = [(path.to_owned(), real)];
     let target = || shown_target(&led[0].1, context).unwrap_or_else(|| "a place".to_owned());
-    must_be_in_scopes(app, entry, path, &led, context)?;
+    must_be_in_scopes(app, entry, path, (&led, &[]), context)?;
     // What was named as such was judged when it was mounted.
     let written = cleaned(Path::new(path));
     let is_named = |theirs: &Path| written.starts_with(theirs) || theirs.starts_with(&written);
@@ -482,7 +499,7 @@ fn must_not_be_reserved(path: &str, real: &RealPath, context: &Context) -> Resul
 /// Refuses paths that are reserved, or belong to what is out of reach.
 fn paths(
     source: &Source,
-    led: &[Led],
+    (led, remotes): (&[Led], &[Remote]),
     own: Option<&EntryName>,
     app: Option<&AppName>,
     context: &Context,
@@ -499,7 +516,7 @@ fn paths(
     } else {
         context.store.entries_mentioning(&["scope"])?
     };
-    let place = Place::led(Some(source), led);
+    let place = Place::led(Some(source), led, remotes);
     for entry in entries {
         let is_open = entry.scope.is_empty() && !is_restricted;
         if is_open || own == Some(&entry.name) {
@@ -515,12 +532,12 @@ fn paths(
             return Err(out_of_scope(source.as_str(), &entry, context));
         }
     }
-    if is_restricted { must_not_be_others_by_docker(source, context) } else { Ok(()) }
+    if is_restricted { must_not_be_others_by_docker(source, remotes, context) } else { Ok(()) }
 }
 
 /// Whether paths lead to what an entry has, or to what holds it.
 fn overlaps(led: &[Led], entry: &Entry, context: &Context) -> bool {
-    Place::led(None, led).meets(&Place::of(entry, context))
+    Place::led(None, led, &[]).meets(&Place::of(entry, context))
 }
 
 fn in_use_by_others(source: &str) -> Error {
@@ -540,7 +557,7 @@ fn out_of_scope(source: &str, entry: &Entry, context: &Context) -> Error {
 
 /// Refuses what docker-options of an app mount that the caller cannot see.
 fn must_not_be_of_others_options(source: &Source, led: &[Led], context: &Context) -> Result<()> {
-    let place = Place::led(Some(source), led);
+    let place = Place::led(Some(source), led, &[]);
     let mut having = Vec::new();
     for app in context.store.apps()? {
         if Place::of_options(&app, context)?.iter().any(|of| of.meets(&place)) {

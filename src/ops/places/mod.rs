@@ -30,7 +30,7 @@ use crate::context::Context;
 use crate::docker::containers::Mount;
 use crate::docker::{Container, Listed, containers, volumes};
 use crate::domain::{
-    AppName, Attachment, Entry, EntryName, Error, Result, Source, Use, Whose, quoted,
+    AppName, Attachment, Entry, EntryName, Error, Remote, Result, Source, Use, Whose, quoted,
 };
 use crate::fs::{RealPath, mount_points};
 use crate::storage::StorageRoot;
@@ -55,6 +55,7 @@ pub(crate) struct Places {
     real: HashMap<String, RealPath>,
     lib_root: RealPath,
     storage: RealPath,
+    store: Store,
 }
 
 enum Docker {
@@ -81,9 +82,12 @@ impl Docker {
     }
 }
 
+#[derive(Default)]
 struct Target {
     volume: Option<String>,
     paths: Vec<RealPath>,
+    /// What of servers it has, where that matters: nothing that is on a server goes with its volume.
+    remotes: Vec<Remote>,
 }
 
 /// How a path lies to another.
@@ -134,6 +138,7 @@ impl Places {
             real,
             lib_root,
             storage,
+            store: store.clone(),
         })
     }
 
@@ -216,6 +221,7 @@ impl Places {
         };
         let mut target = self.target(place);
         target.paths.extend(entry.paths().iter().map(|path| self.real(path)));
+        target.remotes = self.remotes(entry);
         let mut uses = self.uses_by_registry(&target, None, true);
         uses.retain(|of| matches!(of.whose, Whose::App(_)));
         uses
@@ -226,7 +232,7 @@ impl Places {
         let Some(place) = &entry.host_path else {
             return self.uses_of(entry, false);
         };
-        let target = self.target(place);
+        let target = Target { remotes: self.remotes(entry), ..self.target(place) };
         let mut uses = self.uses_by_registry(&target, None, true);
         uses.extend(self.uses_by_docker(&target));
         let remedy = format!("dokku storage:destroy {}", entry.name);
@@ -254,16 +260,26 @@ impl Places {
         self.real.get(path).cloned().unwrap_or_else(|| RealPath::of(Path::new(path)))
     }
 
+    fn remotes(&self, entry: &Entry) -> Vec<Remote> {
+        self.store.remotes(entry)
+    }
+
     fn target(&self, place: &Source) -> Target {
         match place {
-            Source::Path(path) => Target { volume: None, paths: vec![self.real(path.as_str())] },
+            Source::Path(path) => {
+                Target { paths: vec![self.real(path.as_str())], ..Target::default() }
+            }
             Source::Volume(name) => {
                 let listed = self.volumes().iter().find(|listed| listed.name == name.as_str());
                 // A volume that is somewhere else leaves that when it goes.
                 let own = listed.filter(|listed| !listed.target().has_options);
                 let at = own.map(|listed| self.real(&listed.mountpoint));
                 let paths = at.into_iter().filter(|path| !path.path().as_os_str().is_empty());
-                Target { volume: Some(name.to_string()), paths: paths.collect() }
+                Target {
+                    volume: Some(name.to_string()),
+                    paths: paths.collect(),
+                    ..Target::default()
+                }
             }
         }
     }
@@ -287,14 +303,17 @@ impl Places {
         let of_volume = listed.target();
         let own = Some(listed.mountpoint.clone());
         let own = own.filter(|path| !of_volume.has_options && path.starts_with('/'));
-        of_volume.paths.iter().chain(&own).find_map(|path| target.relation(&self.real(path)))
+        let mut paths = of_volume.paths.iter().chain(&own);
+        let by_path = paths.find_map(|path| target.relation(&self.real(path)));
+        by_path.or_else(|| target.relation_by_server(&of_volume.remotes))
     }
 
     /// The same for an entry, which may note where its volume leads.
     fn relation_of(&self, target: &Target, entry: &Entry) -> Option<Relation> {
         let source = entry.host_path.as_ref().map(Source::as_str)?;
         let noted = || entry.paths().iter().find_map(|path| target.relation(&self.real(path)));
-        self.relation(target, source).or_else(noted)
+        let by_server = || target.relation_by_server(&self.remotes(entry));
+        self.relation(target, source).or_else(noted).or_else(by_server)
     }
 
     /// Those of entries, apps and docker-options; where `readers_count`, also who only reads what holds the place.
@@ -394,11 +413,15 @@ impl Places {
 
     /// The containers that have a place, running or not; none where Docker does not answer. Those that have the whole storage root
     /// are the host's own.
-    pub(crate) fn containers_at(&self, place: &Source) -> Option<Vec<Container>> {
+    pub(crate) fn containers_at(
+        &self,
+        place: &Source,
+        remotes: &[Remote],
+    ) -> Option<Vec<Container>> {
         let Docker::Said { containers, .. } = &self.docker else {
             return None;
         };
-        let target = self.target(place);
+        let target = Target { remotes: remotes.to_vec(), ..self.target(place) };
         let has = |mount: &Mount| {
             if !mount.name.is_empty() {
                 return self.relation(&target, &mount.name).is_some();
@@ -428,7 +451,10 @@ impl Places {
         let is_it = |listed: &&Listed| {
             let of_volume = listed.target();
             let mut paths = of_volume.paths.iter().map(|path| self.real(path));
-            let relation = paths.find_map(|path| target.relation(&path));
+            let by_path = paths.find_map(|path| target.relation(&path));
+            let is_own = target.volume.as_ref() == Some(&listed.name);
+            let by_server = || target.relation_by_server(&of_volume.remotes);
+            let relation = by_path.or_else(|| by_server().filter(|_| !is_own));
             relation.is_some_and(|relation| relation == Relation::Within || !listed.is_readonly())
         };
         let used = self.volumes().iter().filter(is_it);
@@ -519,6 +545,16 @@ impl Places {
 }
 
 impl Target {
+    fn relation_by_server(&self, remotes: &[Remote]) -> Option<Relation> {
+        let is_within = |one: &Remote, other: &[Remote]| other.iter().any(|of| one.is_within(of));
+        if remotes.iter().any(|remote| is_within(remote, &self.remotes)) {
+            Some(Relation::Within)
+        } else {
+            let is_above = self.remotes.iter().any(|remote| is_within(remote, remotes));
+            is_above.then_some(Relation::Above)
+        }
+    }
+
     fn relation(&self, source: &RealPath) -> Option<Relation> {
         let relations = self.paths.iter().filter_map(|path| {
             if source.is_within(path) {

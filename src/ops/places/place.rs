@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::context::Context;
-use crate::domain::{AppName, Entry, Result, Source};
+use crate::domain::{AppName, Entry, Remote, Result, Source, remote};
 use crate::fs::RealPath;
 use crate::ops::places::options;
 use crate::storage::StorageRoot;
@@ -32,16 +32,19 @@ pub(crate) struct Place {
     source: Option<Source>,
     /// Where its paths lead.
     pub(super) real: Vec<RealPath>,
+    /// What of servers it has.
+    remotes: Vec<Remote>,
 }
 
 impl Place {
-    pub(super) fn led(source: Option<&Source>, led: &[Led]) -> Self {
-        Self { source: source.cloned(), real: led.iter().map(|(_, real)| real.clone()).collect() }
+    pub(super) fn led(source: Option<&Source>, led: &[Led], remotes: &[Remote]) -> Self {
+        let real = led.iter().map(|(_, real)| real.clone()).collect();
+        Self { source: source.cloned(), real, remotes: remotes.to_vec() }
     }
 
     pub(crate) fn of(entry: &Entry, context: &Context) -> Self {
         let real = entry.paths().iter().map(|path| theirs(path, context)).collect();
-        Self { source: entry.host_path.clone(), real }
+        Self { source: entry.host_path.clone(), real, remotes: context.store.remotes(entry) }
     }
 
     /// The same of several entries, where root looks once for all.
@@ -54,6 +57,7 @@ impl Place {
         let places = entries.iter().zip(&paths).map(|(entry, paths)| Self {
             source: entry.host_path.clone(),
             real: real.by_ref().take(paths.len()).collect(),
+            remotes: context.store.remotes(entry),
         });
         places.collect()
     }
@@ -64,7 +68,8 @@ impl Place {
         mounts.retain(|mount| !mount.source.trim_matches('/').is_empty());
         let of_mount = |mount: &options::OptionMount| {
             let path = mount.source.starts_with('/').then(|| theirs(&mount.source, context));
-            Self { source: Source::parse(&mount.source).ok(), real: path.into_iter().collect() }
+            let source = Source::parse(&mount.source).ok();
+            Self { source, real: path.into_iter().collect(), remotes: Vec::new() }
         };
         Ok(mounts.iter().map(of_mount).collect())
     }
@@ -82,6 +87,7 @@ impl Place {
             (Some(Source::Volume(ours)), Some(Source::Volume(theirs))) if ours == theirs
         );
         is_same_volume
+            || remote::overlap(&self.remotes, &other.remotes)
             || keeps(self, other)
             || keeps(other, self)
             || self.real.iter().any(|ours| other.real.iter().any(|theirs| ours.overlaps(theirs)))
