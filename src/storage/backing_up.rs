@@ -48,6 +48,9 @@ const INCOMPLETE: i32 = 3;
 /// The most of the unreadable files that are named.
 const MOST_NAMED: usize = 20;
 
+/// What stands for the files of which restic says that it could not read them, and not which.
+const UNNAMED: &str = "a file that restic does not name";
+
 /// A backup that is to be made.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct BackupRequest {
@@ -192,7 +195,7 @@ pub(crate) fn save(
         })
     })?;
     let upload_seconds = (begin.elapsed().as_secs_f64() * 100.0).round() / 100.0;
-    let Said { summary, unreadable } = said;
+    let Said { summary, unreadable } = said.with_errors(&answer, parent);
     let (Some(summary), 0 | INCOMPLETE) = (summary, answer.status) else {
         // It stays, so that it can be tried once more.
         return Ok(reading.run(|| Ok(repository.failure(&answer)))?.into());
@@ -237,23 +240,41 @@ impl Said {
     fn of(from: &mut dyn Read, seen: &(dyn Fn(u64) + Sync)) -> Self {
         let mut said = Self::default();
         for line in BufReader::new(from).lines().map_while(std::result::Result::ok) {
-            match serde_json::from_str(&line) {
-                Ok(Message::Status { bytes_done }) => seen(bytes_done),
-                Ok(Message::Summary(summary)) => said.summary = Some(summary),
-                Ok(Message::Error { item }) if said.unreadable.len() < MOST_NAMED => {
-                    said.unreadable.push(below_data(&item));
-                }
-                _ => {}
-            }
+            said.hear(&line, seen);
         }
         said
     }
+
+    /// What it says of files that it could not read is on standard error, with paths that lead through the hidden name `parent`.
+    fn with_errors(mut self, answer: &Answer, parent: &str) -> Self {
+        answer.stderr.lines().for_each(|line| self.hear(line, &|_| ()));
+        for path in &mut self.unreadable {
+            *path = below_data(path, parent);
+        }
+        if answer.status == INCOMPLETE && self.unreadable.is_empty() {
+            self.unreadable.push(UNNAMED.to_owned());
+        }
+        self
+    }
+
+    fn hear(&mut self, line: &str, seen: &dyn Fn(u64)) {
+        match serde_json::from_str(line) {
+            Ok(Message::Status { bytes_done }) => seen(bytes_done),
+            Ok(Message::Summary(summary)) => self.summary = Some(summary),
+            Ok(Message::Error { item })
+                if self.unreadable.len() < MOST_NAMED && !self.unreadable.contains(&item) =>
+            {
+                self.unreadable.push(item);
+            }
+            _ => {}
+        }
+    }
 }
 
-/// A path of restic's as it is below the data.
-fn below_data(item: &str) -> String {
-    let marked = format!("/{DATA}/");
-    item.split_once(&marked).map_or(item, |(_, path)| path).to_owned()
+/// A path of restic's as it is below the data, or beside it.
+fn below_data(item: &str, parent: &str) -> String {
+    let path = item.split_once(&format!("/{parent}/")).map_or(item, |(_, path)| path);
+    path.strip_prefix(&format!("{DATA}/")).unwrap_or(path).to_owned()
 }
 
 /// Restores a backup, or some paths of it, to the hidden name `data` directly below `root`; `parent` is a hidden name for what is
@@ -432,4 +453,23 @@ fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
         return Err(process::ended(HELPER, answer.status));
     }
     serde_json::from_str(&answer.stdout).map_err(Error::system("understand", HELPER))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unreadable(status: i32, stderr: &str) -> Vec<String> {
+        let answer = Answer { status, stdout: String::new(), stderr: stderr.to_owned() };
+        Said::default().with_errors(&answer, ".destroyed-x").unreadable
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_named_where_restic_names_it() {
+        let old = r#"{"message_type":"error","error":{"Op":"lstat","Path":"x","Err":36},"during":"archival","item":"/data/.destroyed-x/data/a/data/b"}"#;
+        let new = r#"{"message_type":"error","error":{"message":"denied"},"during":"archival","item":"/s/.destroyed-x/data/c"}"#;
+        assert_eq!(unreadable(INCOMPLETE, &format!("{old}\n{new}\n")), ["a/data/b", "c"]);
+        assert_eq!(unreadable(INCOMPLETE, "Warning: at least one file\n"), [UNNAMED]);
+        assert!(unreadable(0, "").is_empty());
+    }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
 use serde_json::Value;
 
 use crate::Session;
@@ -185,6 +186,43 @@ fn what_is_created_is_listed_with_the_same_size() {
     for key in ["id", "bytes", "files", "created"] {
         assert_eq!(created[0][key], listed[0][key], "{key}");
     }
+}
+
+/// A file whose path is longer than the kernel takes: who goes by descriptors copies it, and restic cannot read it.
+fn bury_a_file(session: &Session) {
+    let name = "d".repeat(250);
+    let data = session.host.path("lib/data/storage/data");
+    let mut directory = open(&data, OFlags::DIRECTORY, Mode::empty()).unwrap();
+    for _ in 0..17 {
+        mkdirat(&directory, &name, Mode::from_raw_mode(0o755)).unwrap();
+        directory = openat(&directory, &name, OFlags::DIRECTORY, Mode::empty()).unwrap();
+    }
+    let flags = OFlags::CREATE | OFlags::WRONLY;
+    openat(&directory, "buried", flags, Mode::from_raw_mode(0o644)).unwrap();
+}
+
+#[test]
+fn a_backup_with_files_that_restic_cannot_read_is_not_whole() {
+    let session = host(&[]);
+    session.prepare(&["storage:backups:schedule", "data", "daily", "--keep-last", "1"]);
+    assert_eq!(kept(&session, "entry-data"), 1);
+    let whole = listed(&session)[0]["id"].clone();
+    bury_a_file(&session);
+    let created = run(&session, "storage:backups:create data --format json");
+    assert_eq!(created.status, 1, "{created:?}");
+    let said = "could not be read, and are not in the backup: ddd";
+    assert!(created.stderr.contains(said), "{created:?}");
+    let created: Vec<Value> = serde_json::from_str(&created.stdout).unwrap();
+    assert!(!created[0]["unreadable"].as_array().unwrap().is_empty(), "{created:?}");
+    let found = listed(&session);
+    let wholes: Vec<&Value> = found.iter().map(|backup| &backup["whole"]).collect();
+    assert_eq!(wholes, [true, false]);
+    assert_eq!(found[1]["id"], created[0]["id"]);
+    assert!(run(&session, "storage:doctor data").stdout.contains("failed-backup"));
+    // The rules keep the one that has all files.
+    set_back(&session, "entry-data");
+    assert_eq!(run(&session, "storage:backups:run").status, 1);
+    assert!(listed(&session).iter().any(|backup| backup["id"] == whole));
 }
 
 #[test]

@@ -192,7 +192,9 @@ fn of_store(
     destination.must_be_open(context)?;
     // All of it is the caller's own.
     let saved = backing_up::save(&storage, hidden.name(), &request, &destination.repository, None)?;
-    Ok((saved.done(connector)?, copied))
+    let mut saved = saved.done(connector)?;
+    mark(&mut saved, &destination, None, context)?;
+    Ok((saved, copied))
 }
 
 /// Makes a backup of an entry, and notes how it went.
@@ -257,9 +259,7 @@ fn of_entry(
     if let Some((bytes, files)) = size {
         (saved.bytes, saved.files) = (bytes, files);
     }
-    if !saved.unreadable.is_empty() {
-        saved.id = marked(&destination, &saved.id, &entry.name, context)?;
-    }
+    mark(&mut saved, &destination, Some(&entry.name), context)?;
     if let Some(error) = after {
         refuse!("backup {} is made, but {error}", short(&saved.id));
     }
@@ -293,20 +293,25 @@ fn ready_parent(
     Ok(backups.last().map(|backup| backup.id.clone()))
 }
 
-/// Marks a backup as one in which files are missing; it has another id then.
-fn marked(
+/// Marks a backup in which files are missing; it has another id then.
+fn mark(
+    saved: &mut Saved,
     destination: &Destination,
-    id: &str,
-    entry: &EntryName,
+    entry: Option<&EntryName>,
     context: &mut Context,
-) -> Result<String> {
-    let words = ["tag", "--add", find::PARTIAL, "--", id];
+) -> Result<()> {
+    if saved.unreadable.is_empty() {
+        return Ok(());
+    }
+    let words = ["tag", "--add", find::PARTIAL, "--", &saved.id];
     destination.with(context, |repository| repository.have(&words).map(drop))?;
-    let (host, filter) = (this_host(), find::filter(Some(entry)));
+    let (host, filter) = (this_host(), find::filter(entry));
     let backups =
         destination.with(context, |repository| repository.backups(&filter, Some(&host)))?;
-    let marked = backups.iter().find(|backup| backup.original == id);
-    Ok(marked.map_or_else(|| id.to_owned(), |backup| backup.id.clone()))
+    if let Some(marked) = backups.iter().find(|backup| backup.original.starts_with(&saved.id)) {
+        saved.id.clone_from(&marked.id);
+    }
+    Ok(())
 }
 
 /// Where an entry's data is.
