@@ -11,10 +11,14 @@ pub struct BackupState {
     /// None for the store itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry: Option<EntryName>,
-    /// When the first backup was made of what has this name now: those before are of another entry, which was destroyed.
+    /// Since when the backups are of what has this name now: its first one, or its return from the trash. Those before are of another
+    /// entry, but for those of the `earlier` spans.
     #[serde(default, with = "crate::domain::moment::written_if_any")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Moment>,
+    /// When else they are. Older versions know `since` alone, by which they take no backup of another entry for one of this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Span>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_success: Option<Run>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,12 +31,45 @@ impl BackupState {
     /// The state of what was never backed up.
     pub fn new(entry: Option<EntryName>) -> Self {
         let unknown = Unknown::new();
-        Self { entry, since: None, last_success: None, last_failure: None, unknown }
+        let earlier = Vec::new();
+        Self { entry, since: None, earlier, last_success: None, last_failure: None, unknown }
     }
 
     /// Whether a backup of that time is of what has this name now.
     pub fn covers(&self, created: Moment) -> bool {
         self.since.is_some_and(|since| created >= since)
+            || self.earlier.iter().any(|span| span.covers(created))
+    }
+
+    /// Notes that a backup of that time is of what has this name now.
+    pub fn cover(&mut self, created: Moment) {
+        if self.covers(created) {
+            return;
+        }
+        match self.since {
+            None => self.since = Some(created),
+            // The clock was ahead then, or is behind now: whose the backups between the two are, nobody knows.
+            Some(_) => self.add(Span { since: created, until: created.plus_seconds(1) }),
+        }
+    }
+
+    fn add(&mut self, span: Span) {
+        if self.earlier.len() >= MOST_SPANS {
+            // The backups of that one stay.
+            self.earlier.remove(0);
+        }
+        self.earlier.push(span);
+    }
+
+    /// The state of what was destroyed at one moment and comes back at another: another entry may have had the name between them.
+    fn returned(mut self, destroyed: Moment, now: Moment) -> Self {
+        // One destroyed in the future was destroyed by a wrong clock, some time after its last backup.
+        let last = self.last_success.as_ref().map(|run| run.at.plus_seconds(1));
+        let until = if destroyed <= now { Some(destroyed) } else { last };
+        if let (Some(since), Some(until)) = (self.since.replace(now), until) {
+            self.add(Span { since, until });
+        }
+        self
     }
 
     /// The failure after which nothing succeeded.
@@ -40,6 +77,25 @@ impl BackupState {
         let failure = self.last_failure.as_ref()?;
         let is_over = self.last_success.as_ref().is_some_and(|run| run.at > failure.at);
         (!is_over).then_some(failure)
+    }
+}
+
+/// The most spans that are noted besides the last: one for each return from the trash, and for each backup by a wrong clock.
+const MOST_SPANS: usize = 256;
+
+/// A time from one moment until before another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Span {
+    #[serde(with = "crate::domain::moment::written")]
+    pub since: Moment,
+    #[serde(with = "crate::domain::moment::written")]
+    pub until: Moment,
+}
+
+impl Span {
+    fn covers(&self, moment: Moment) -> bool {
+        (self.since..self.until).contains(&moment)
     }
 }
 
@@ -58,12 +114,14 @@ impl BackupNotes {
         *self == Self::default()
     }
 
-    /// What of them holds for an entry that comes back, which may have another name: no backup is of that name yet.
-    pub fn of_entry(&self, name: &EntryName) -> Self {
+    /// What of them holds for an entry that was destroyed at one moment and comes back at another. It may have another name: no
+    /// backup is of that name yet.
+    pub fn returned(&self, name: &EntryName, destroyed: Moment, now: Moment) -> Self {
         let schedule = self.schedule.clone();
+        let state = self.state.clone().filter(|state| state.entry.as_ref() == Some(name));
         Self {
             schedule: schedule.map(|it| Schedule { subject: Subject::Entry(name.clone()), ..it }),
-            state: self.state.clone().filter(|state| state.entry.as_ref() == Some(name)),
+            state: state.map(|state| state.returned(destroyed, now)),
         }
     }
 }
@@ -154,6 +212,49 @@ pub struct Checked {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(seconds: i64) -> Moment {
+        Moment::of_seconds(seconds)
+    }
+
+    fn covered(state: &BackupState) -> Vec<i64> {
+        (0..100).filter(|seconds| state.covers(at(*seconds))).collect()
+    }
+
+    fn backed_up(seconds: i64) -> BackupState {
+        let mut state = BackupState::new(Some(EntryName::parse("box").unwrap()));
+        state.cover(at(seconds));
+        state
+    }
+
+    #[test]
+    fn what_comes_back_has_its_own_backups_and_none_of_who_had_its_name_meanwhile() {
+        let name = EntryName::parse("box").unwrap();
+        let notes = BackupNotes { schedule: None, state: Some(backed_up(90)) };
+        let returned = notes.returned(&name, at(92), at(95)).state.unwrap();
+        assert_eq!(covered(&returned), [90, 91, 95, 96, 97, 98, 99]);
+        assert_eq!(notes.returned(&EntryName::parse("other").unwrap(), at(92), at(95)).state, None);
+        // When it was destroyed, a wrong clock has noted.
+        let returned = notes.returned(&name, at(97), at(95)).state.unwrap();
+        assert_eq!(covered(&returned), [95, 96, 97, 98, 99]);
+        // What another version has written, and reads.
+        let old: BackupState =
+            serde_json::from_str(r#"{"entry":"box","since":"1970-01-01T00:01:38Z"}"#).unwrap();
+        assert_eq!(covered(&old), [98, 99]);
+        let written = serde_json::to_value(returned).unwrap();
+        assert_eq!(written["since"], "1970-01-01T00:01:35Z");
+    }
+
+    #[test]
+    fn a_backup_by_a_clock_that_is_behind_covers_no_other() {
+        let mut state = backed_up(98);
+        state.cover(at(90));
+        assert_eq!(covered(&state), [90, 98, 99]);
+        for seconds in 0..80 {
+            state.cover(at(seconds));
+        }
+        assert_eq!(covered(&state).len(), 83);
+    }
 
     #[test]
     fn a_failure_is_over_with_the_next_success() {

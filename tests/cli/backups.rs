@@ -326,3 +326,32 @@ fn a_file_with_holes_that_nobody_may_write_comes_back() {
     assert_eq!((found.len(), found.mode() & 0o7777), (8 << 20, 0o444));
     assert!(found.blocks() * 512 < found.len(), "{} blocks", found.blocks());
 }
+
+/// The ids of what is listed, oldest first.
+fn ids(session: &Session) -> Vec<String> {
+    listed(session).iter().map(|backup| backup["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_rules_of_what_is_back_from_the_trash_leave_those_of_its_name_alone() {
+    let session = host(&[]);
+    let back_up_and_destroy = |way: &[&str]| {
+        session.prepare(&["storage:backups:create", "data"]);
+        session.prepare(&["storage:backups:create", "data"]);
+        // Nobody can say whose a backup of that very second is.
+        std::thread::sleep(std::time::Duration::from_millis(1100));
+        let destroy = ["storage:destroy", "data", "--force", "--destroy-host-dir"];
+        session.prepare(&[&destroy[..], way].concat());
+    };
+    back_up_and_destroy(&[]);
+    session.prepare(&["storage:create", "data"]);
+    back_up_and_destroy(&["--no-trash"]);
+    session.prepare(&["storage:trash:restore", "data"]);
+    let before = ids(&session);
+    session.prepare(&["storage:backups:schedule", "data", "daily", "--keep-last", "2"]);
+    set_back(&session, "entry-data");
+    session.prepare(&["storage:backups:run"]);
+    let after = ids(&session);
+    // Its own last one, those of the other entry, and the new one.
+    assert_eq!((&after[..3], after.len()), (&before[1..], 4));
+}

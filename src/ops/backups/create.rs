@@ -385,13 +385,13 @@ fn copy_alone(
     }
     let copied = copied?;
     root::warn_of_losses(&copied, context);
-    note_since(entry, moment, context)?;
+    note_whose(entry, moment, context)?;
     Ok((moment, copied))
 }
 
-/// Notes that the backups of what has this name now begin here, where that is its first: another entry of the name has none, or
-/// later ones. A later one was noted by a wrong clock. The entry is locked, so that it is there.
-fn note_since(entry: &Entry, moment: Moment, context: &Context) -> Result<()> {
+/// Notes that the backup of this moment is of what has this name now: another entry of the name has none, or later ones. The entry is
+/// locked, so that it is there.
+fn note_whose(entry: &Entry, moment: Moment, context: &Context) -> Result<()> {
     let known = context.store.backup_state(Some(&entry.name))?;
     if known.is_some_and(|state| state.covers(moment)) {
         return Ok(());
@@ -399,7 +399,7 @@ fn note_since(entry: &Entry, moment: Moment, context: &Context) -> Result<()> {
     context.store.change(|change| {
         let state = change.store().backup_state(Some(&entry.name))?;
         let mut state = state.unwrap_or_else(|| BackupState::new(Some(entry.name.clone())));
-        state.since = Some(moment);
+        state.cover(moment);
         change.write_backup_state(&state)
     })
 }
@@ -474,7 +474,7 @@ fn noted(
         }
         let mut state = state.unwrap_or_else(|| BackupState::new(entry.cloned()));
         if let Ok((_, copied)) = &saved {
-            state.since.get_or_insert(*copied);
+            state.cover(*copied);
         }
         let failure = match &saved {
             Ok((saved, copied)) if saved.unreadable.is_empty() => {

@@ -2,7 +2,9 @@
 
 use super::{called, visible};
 use crate::context::Context;
-use crate::domain::{DirectoryName, Entry, EntryName, Error, Result, Schedule, Source, Trashed};
+use crate::domain::{
+    DirectoryName, Entry, EntryName, Error, Moment, Result, Schedule, Source, Trashed,
+};
 use crate::fs::look;
 use crate::ops::{Places, judge};
 use crate::storage::{EntryLock, sized};
@@ -87,7 +89,7 @@ fn put_back(item: &Trashed, wanted: &RestoredItem, context: &Context) -> Result<
         let target = change.store().layout().directory(&wanted.name);
         change.move_from_trash(item, target);
         if let Some(entry) = &wanted.entry {
-            let mut backups = item.backups.of_entry(&entry.name);
+            let mut backups = item.backups.returned(&entry.name, item.when, Moment::now());
             // Without its connector it would fail every time.
             backups.schedule = backups.schedule.filter(|it| has_connector(it, change.store()));
             change.write_backup_notes(&backups)?;
