@@ -327,6 +327,72 @@ fn a_file_with_holes_that_nobody_may_write_comes_back() {
     assert!(found.blocks() * 512 < found.len(), "{} blocks", found.blocks());
 }
 
+/// Another connector to the repository of `disk`, at a path that looks like another one.
+fn connect_again(session: &Session) {
+    let key = run(session, "storage:backups:key disk").stdout;
+    session.host.write("disk-key", key);
+    std::os::unix::fs::symlink("backups", session.host.path("usb")).unwrap();
+    let create = ["storage:connectors:create", "usb", "--type", "local", "--path"];
+    let flags = ["{ROOT}/usb", "--key-file", "{ROOT}/disk-key"];
+    session.prepare(&[&create[..], &flags].concat());
+}
+
+#[test]
+fn the_rules_of_all_connectors_to_a_repository_count_together() {
+    let session = host(&[]);
+    connect_again(&session);
+    let daily = ["storage:backups:schedule", "data", "daily", "--to", "disk", "--keep-last", "3"];
+    session.prepare(&daily);
+    let weekly = ["storage:backups:schedule", "--all", "weekly", "--to", "usb"];
+    session.prepare(&[&weekly[..], &["--keep-last", "1"]].concat());
+    for subject in ["entry-data", "entry-data", "all", "all", "entry-data"] {
+        set_back(&session, subject);
+        session.prepare(&["storage:backups:run"]);
+    }
+    let counted = |line: &str| {
+        let answer = run(&session, line);
+        serde_json::from_str::<Vec<Value>>(&answer.stdout).unwrap().len()
+    };
+    assert_eq!(counted("storage:backups:list data --from disk --format json"), 3);
+    // And one of the store.
+    assert_eq!(counted("storage:backups:list --from usb --format json"), 4);
+}
+
+#[test]
+fn commands_wait_for_each_other_over_all_connectors_to_a_repository() {
+    let session = host(&[]);
+    connect_again(&session);
+    for connector in ["disk", "usb"] {
+        session.prepare(&["storage:backups:create", "data", "--to", connector]);
+    }
+    let processes = session.host.path("lib/data/storage-registry/.backup-processes");
+    let started = || fs::read_to_string(&processes).unwrap();
+    let before = started();
+    let [first, second] = ["disk", "usb"].map(|connector| {
+        let call = session.call(&["storage:backups:check", connector]);
+        move || call.run()
+    });
+    std::thread::scope(|scope| {
+        let first = scope.spawn(first);
+        while started() == before && !first.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let signal = |signal: &str, process: &str| {
+            assert_cmd::Command::new("kill").args([signal, process]).ok().is_ok()
+        };
+        let started = started();
+        let process = started.lines().last().unwrap();
+        assert!(signal("-STOP", process));
+        let second = scope.spawn(second);
+        std::thread::sleep(std::time::Duration::from_secs(6));
+        assert!(signal("-CONT", process));
+        let answers = [first.join().unwrap(), second.join().unwrap()];
+        let waits = "Waiting for another command that works on the repository of connector usb";
+        assert!(answers[1].stderr.contains(waits), "{answers:?}");
+        assert_eq!(answers.map(|answer| answer.status), [0, 0]);
+    });
+}
+
 /// The ids of what is listed, oldest first.
 fn ids(session: &Session) -> Vec<String> {
     listed(session).iter().map(|backup| backup["id"].as_str().unwrap().to_owned()).collect()

@@ -15,7 +15,7 @@ use crate::domain::{
 };
 use crate::fs::tree::{Closed, Copied};
 use crate::host::restic::Failure;
-use crate::ops::backups::{Destination, find, hooks, stored, this_host, tidy};
+use crate::ops::backups::{Destination, find, hooks, repository_id, stored, this_host, tidy};
 use crate::ops::snapshots::pause;
 use crate::ops::{archive, backups::volume};
 use crate::render::progress;
@@ -266,12 +266,15 @@ fn of_entry(
     Ok((saved, copied))
 }
 
-/// The last backup that went to a destination, where nothing went wrong since.
+/// The last backup that went to a destination, where nothing went wrong since, and it is known which repository that is.
 fn known_parent(
     entry: Option<&EntryName>,
     connector: &Connector,
     context: &Context,
 ) -> Result<Option<String>> {
+    if matches!(repository_id(&connector.name, &context.store), Ok(None)) {
+        return Ok(None);
+    }
     let state = context.store.backup_state(entry)?;
     let went_well = state.filter(|state| state.failed().is_none());
     let run = went_well.and_then(|state| state.last_success);

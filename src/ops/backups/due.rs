@@ -143,7 +143,7 @@ impl Begun {
         let mut forgotten = 0;
         for target in targets {
             let ruling = match target.name() {
-                Some(entry) => retain::ruling(entry, &connector.name, &all, context)?,
+                Some(entry) => retain::ruling(entry, connector, &all, context)?,
                 None => vec![&self.schedule],
             };
             if ruling.iter().any(|schedule| schedule.subject == self.schedule.subject) {

@@ -8,8 +8,9 @@
 //!
 //! A backup is made of a copy, as a snapshot is: the entry is locked, its containers may be paused, the data is copied under a
 //! hidden name, and everybody goes on. Then the copy is uploaded, and removed. restic compares size and time of the files with the
-//! backup before, and sends what is new. Commands of this host work on a repository one at a time, by the lock of its name;
-//! restic's own locks are for those of other hosts, and for who calls restic by hand.
+//! backup before, and sends what is new. Commands of this host work on a repository one at a time, by locks of the connector's name and
+//! the repository's id, since several connectors may lead to one repository; restic's own locks are for those of other hosts, and for
+//! who calls restic by hand.
 //!
 //! A restore puts the data under a hidden name, looks through it (`src/storage/backing_up.rs`), and makes it a new entry, or
 //! puts it in an entry's place as a snapshot is put there.
@@ -30,12 +31,13 @@ pub(crate) mod tidy;
 mod volume;
 
 use crate::context::Context;
+use crate::domain::backup_reference::short;
 use crate::domain::{AppName, Connector, ConnectorName, Result, is_of};
 use crate::host::environment;
 use crate::host::restic::{Failure, Lock, Repository};
 use crate::ops::{access, apps};
 use crate::storage::{backing_up, entry_lock};
-use crate::store::Work;
+use crate::store::{Store, Work};
 
 /// The tag that all backups have.
 pub(crate) const TAG: &str = "dokku-storage";
@@ -50,20 +52,21 @@ pub(crate) const STORE: &str = "store";
 pub(crate) struct Destination {
     pub connector: Connector,
     pub repository: Repository,
-    _work: Work,
+    _work: Vec<Work>,
 }
 
 impl Destination {
     /// Waits until no other command of this host works there.
     pub(crate) fn take(connector: &Connector, context: &mut Context) -> Result<Self> {
         let name = &connector.name;
-        let does = format!("works on the repository of connector {name}");
-        let ours = |context: &Context| context.store.work_alone(&format!("repository {name}"));
-        let work = entry_lock::wait_for(ours, &does, None, context)?;
-        let work = work.ok_or_else(|| refusal!("another command {does}; wait for its end"))?;
+        let mut works = vec![alone(name.as_str(), name, context)?];
+        // Where that cannot be read, who needs it says so.
+        if let Some(id) = repository_id(name, &context.store).unwrap_or_default() {
+            works.push(alone(short(&id), name, context)?);
+        }
         let repository = backing_up::repository(&context.store, &connector.name)?;
         repository.forget_old_processes();
-        Ok(Self { connector: connector.clone(), repository, _work: work })
+        Ok(Self { connector: connector.clone(), repository, _work: works })
     }
 
     /// Does something with the repository. Where somebody works on it, a lock that is left of this host goes, and it is
@@ -122,6 +125,38 @@ impl Destination {
         }
         Ok(())
     }
+}
+
+/// Waits until no other command of this host works on a repository, by one of its names.
+fn alone(called: &str, connector: &ConnectorName, context: &mut Context) -> Result<Work> {
+    let does = format!("works on the repository of connector {connector}");
+    let ours = |context: &Context| context.store.work_alone(&format!("repository {called}"));
+    let work = entry_lock::wait_for(ours, &does, None, context)?;
+    work.ok_or_else(|| refusal!("another command {does}; wait for its end"))
+}
+
+/// What restic calls the repository of a connector, or the beginning of that; none before its first use.
+fn repository_id(connector: &ConnectorName, store: &Store) -> Result<Option<String>> {
+    Ok(store.repository_state(connector)?.and_then(|state| state.repository_id))
+}
+
+/// Whether another connector leads to the repository of this one. As long as one of them was not used, the place decides.
+pub(crate) fn is_same_repository(
+    connector: &Connector,
+    other: &ConnectorName,
+    store: &Store,
+) -> Result<bool> {
+    if connector.name == *other {
+        return Ok(true);
+    }
+    let Some(other) = store.connector(other)? else {
+        return Ok(false);
+    };
+    let ids = (repository_id(&connector.name, store)?, repository_id(&other.name, store)?);
+    Ok(match ids {
+        (Some(own), Some(theirs)) => short(&own) == short(&theirs),
+        _ => connector.repository_place() == other.repository_place(),
+    })
 }
 
 /// The name by which backups know this host.

@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::domain::retention::Candidate;
-use crate::domain::{Connector, ConnectorName, EntryName, Keep, Moment, Result, Schedule, Subject};
+use crate::domain::{Connector, EntryName, Keep, Moment, Result, Schedule, Subject};
 use crate::ops::backups::find::{self, Backup};
-use crate::ops::backups::{this_host, tidy};
+use crate::ops::backups::{is_same_repository, this_host, tidy};
 use crate::storage::backing_up;
 
 /// Forgets the backups of an entry, or of the store, that this host made and none of these rules keeps; returns how many. Those of a
@@ -41,20 +41,22 @@ pub(crate) fn retain(
     Ok(forgotten.len())
 }
 
-/// The schedules whose rules are those for an entry at a destination: its own, else those of the apps that have it, else that of
+/// The schedules whose rules are those for an entry in a repository, over whatever connector: its own, else those of the apps that have it, else that of
 /// everything. An app that only gets it by a share says nothing alone: that of everything counts beside it.
 pub(crate) fn ruling<'a>(
     entry: &EntryName,
-    connector: &ConnectorName,
+    connector: &Connector,
     all: &'a [Schedule],
     context: &Context,
 ) -> Result<Vec<&'a Schedule>> {
     let mounting = context.store.apps_mounting(entry)?;
     let with = context.store.apps_with(entry)?;
-    let there = all.iter().filter(|schedule| schedule.connector == *connector);
     let (mut own, mut of_apps, mut of_all) = (Vec::new(), Vec::new(), Vec::new());
     let mut is_mounted = false;
-    for schedule in there {
+    for schedule in all {
+        if !is_same_repository(connector, &schedule.connector, &context.store)? {
+            continue;
+        }
         match &schedule.subject {
             Subject::Entry(name) if name == entry => own.push(schedule),
             Subject::App(app) if with.contains(app) => {
