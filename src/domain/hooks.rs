@@ -44,6 +44,19 @@ impl Hooks {
         ]
     }
 
+    /// Has them run in the containers of an app in the place of another one's, or in no container in their place; false where they do
+    /// not run in those.
+    pub(crate) fn hand_over(&mut self, from: &AppName, to: Option<&AppName>) -> bool {
+        let Some(at) = self.apps.iter().position(|app| app == from) else {
+            return false;
+        };
+        match to.filter(|to| !self.apps.contains(to)) {
+            Some(to) => self.apps[at].clone_from(to),
+            None => drop(self.apps.remove(at)),
+        }
+        true
+    }
+
     /// Whether all of them are what could be set.
     pub(crate) fn is_valid(&self) -> bool {
         let values = [&self.after, &self.before, &self.image, &self.process_type];

@@ -55,11 +55,7 @@ fn in_hooks(old: &AppName, new: Option<&AppName>, change: &mut Change<'_>) -> Re
         let Ok(Some(mut entry)) = change.entry(&name) else {
             continue;
         };
-        if let Some(at) = entry.backup.apps.iter().position(|app| app == old) {
-            match new {
-                Some(new) => entry.backup.apps[at].clone_from(new),
-                None => drop(entry.backup.apps.remove(at)),
-            }
+        if entry.backup.hand_over(old, new) {
             change.write_entry(&entry)?;
         }
     }

@@ -153,6 +153,8 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
             if let Some(volume) = &mut copy.auto_volume {
                 volume.app = new.clone();
             }
+            copy.backup.hand_over(old, Some(new));
+            copy.backup.apps.retain(|app| app == new);
             own.push((entry.name.clone(), copy));
         }
         let mut attachment = mounted.attachment.clone();

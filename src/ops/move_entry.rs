@@ -125,6 +125,10 @@ impl Move {
             ours.retain(|line| line.attachment().is_none_or(|a| !self.is_about(a)));
             change.write_mounts(&self.from, &ours);
             change.write_mounts(&self.to, &theirs);
+            let mut entry = self.entry.clone();
+            if entry.backup.hand_over(&self.from, Some(&self.to)) {
+                change.write_entry(&entry)?;
+            }
             Ok(())
         })
     }

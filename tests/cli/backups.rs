@@ -421,3 +421,41 @@ fn the_rules_of_what_is_back_from_the_trash_leave_those_of_its_name_alone() {
     // Its own last one, those of the other entry, and the new one.
     assert_eq!((&after[..3], after.len()), (&before[1..], 4));
 }
+
+/// An entry of two apps with a command before its backups.
+fn with_a_command(apps: &[&str]) -> Session {
+    let session = Session::dokku(apps);
+    session.prepare(&["storage:create", "blog-data"]);
+    for app in ["blog", "wiki"] {
+        session.prepare(&["storage:mount", app, "blog-data", "--container-dir", "/data"]);
+    }
+    session.prepare(&["storage:set", "blog-data", "backup-before", "true"]);
+    assert_eq!(apps_of_commands(&session, "blog-data"), ["blog", "wiki"]);
+    session
+}
+
+/// In whose containers the commands around an entry's backups run.
+fn apps_of_commands(session: &Session, entry: &str) -> Vec<String> {
+    let info = run(session, &format!("storage:info {entry} --format json"));
+    let info: Value = serde_json::from_str(&info.stdout).unwrap();
+    let apps = info["backup"]["apps"].as_array().unwrap();
+    apps.iter().map(|app| app.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn commands_around_backups_follow_an_entry_that_moves_to_another_app() {
+    let session = with_a_command(&["blog", "shop", "wiki"]);
+    session.prepare(&["storage:move", "blog-data", "blog", "shop"]);
+    assert_eq!(apps_of_commands(&session, "blog-data"), ["shop", "wiki"]);
+    session.prepare(&["storage:move", "blog-data", "shop", "wiki"]);
+    assert_eq!(apps_of_commands(&session, "blog-data"), ["wiki"]);
+}
+
+#[test]
+fn commands_around_backups_of_a_clones_copy_run_in_the_clone() {
+    let session = with_a_command(&["blog", "copy", "wiki"]);
+    session.prepare(&["storage:app:set", "blog", "clone", "copy"]);
+    session.prepare(&["post-app-clone-setup", "blog", "copy"]);
+    assert_eq!(apps_of_commands(&session, "copy-data"), ["copy"]);
+    assert_eq!(apps_of_commands(&session, "blog-data"), ["blog", "wiki"]);
+}
