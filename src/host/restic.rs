@@ -275,13 +275,13 @@ impl Repository {
 
     /// Those who say that they work on the repository.
     pub(crate) fn locks(&self) -> Result<Vec<Lock>, Failure> {
-        let listed = self.ask(&["list", "locks", "--no-lock", "--quiet"])?;
+        let list = || self.ask(&["list", "locks", "--no-lock", "--quiet"]);
         let mut locks = Vec::new();
-        for id in listed.stdout.split_whitespace() {
+        for id in list()?.stdout.split_whitespace() {
             match self.ask_json(&["cat", "lock", id, "--no-lock"]) {
                 Ok(lock) => locks.push(lock),
                 // It ended its work meanwhile.
-                Err(Failure::Other(_)) => {}
+                Err(Failure::Other(_)) if !list()?.stdout.contains(id) => {}
                 Err(other) => return Err(other),
             }
         }

@@ -459,3 +459,54 @@ fn commands_around_backups_of_a_clones_copy_run_in_the_clone() {
     assert_eq!(apps_of_commands(&session, "copy-data"), ["copy"]);
     assert_eq!(apps_of_commands(&session, "blog-data"), ["blog", "wiki"]);
 }
+
+/// Leaves the lock of a restic that is killed, as if it was one of a host of that name, in a directory; returns its process.
+fn leave_lock(session: &Session, host: &str, directory: &str) -> String {
+    let script = r#"
+        locks=$1/backups/locks key=$1/lib/data/storage-registry/connectors/disk.key
+        mkfifo "$1/fifo-$2"
+        unshare --uts sh -ec 'hostname "$1"; exec restic -q -r "$2" --password-file "$3" --no-cache backup --stdin <"$4"' \
+          sh "$2" "$1/backups" "$key" "$1/fifo-$2" >/dev/null 2>&1 &
+        exec 7>"$1/fifo-$2"
+        until [ -n "$(ls "$locks")" ]; do sleep 0.05; done
+        kill -9 $!
+        wait $! || :
+        mkdir -p "$3"
+        mv "$locks"/* "$3"
+        echo $!"#;
+    let mut shell = assert_cmd::Command::new("sh");
+    shell.args(["-ec", script, "sh"]).arg(session.host.path("")).arg(host);
+    let done = shell.arg(session.host.path(directory)).assert().success();
+    String::from_utf8(done.get_output().stdout.clone()).unwrap()
+}
+
+#[test]
+fn a_lock_that_another_host_takes_while_one_of_ours_is_cleared_away_stays() {
+    let mut session = host(&[]);
+    session.prepare(&["storage:backups:create", "data"]);
+    let [script, restic, others] = ["script", "restic", "others"].map(|it| session.host.path(it));
+    leave_lock(&session, "elsewhere", "others");
+    let here = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    let process = leave_lock(&session, here.trim(), "own");
+    let locks = session.host.path("backups/locks");
+    for lock in fs::read_dir(session.host.path("own")).unwrap() {
+        let lock = lock.unwrap();
+        fs::rename(lock.path(), locks.join(lock.file_name())).unwrap();
+    }
+    let noted = session.host.path("lib/data/storage-registry/.backup-processes");
+    let processes = fs::read_to_string(noted).unwrap();
+    session.host.write("lib/data/storage-registry/.backup-processes", processes + &process);
+    // It comes when restic is called to remove the other one.
+    let moves = format!(
+        "#!/bin/sh\ncase \" $* \" in *' unlock '*) mv '{}'/* '{}' 2>/dev/null ;; esac\nexec '{}' \"$@\"\n",
+        others.display(),
+        locks.display(),
+        restic.display()
+    );
+    stubs::script(&script, &moves);
+    let places = ["/usr/local/bin/restic", "/usr/bin/restic"];
+    let place = places.into_iter().find(|place| std::path::Path::new(place).exists()).unwrap();
+    session.host.replace_and_keep(place, &script, &restic);
+    is_refused(&session, "storage:backups:prune disk", "is locked by host elsewhere (process");
+    assert_eq!(fs::read_dir(&locks).unwrap().count(), 1);
+}

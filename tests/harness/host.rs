@@ -289,6 +289,15 @@ impl Host {
         self.wrap(vec![format!("mount --bind /dev/null '{file}'")]);
     }
 
+    /// Has every program find another one in the place of a file of the machine's, which it finds at `kept`.
+    pub fn replace_and_keep(&mut self, file: &str, by: &Path, kept: &Path) {
+        fs::write(kept, "").unwrap();
+        self.wrap(vec![
+            format!("mount --bind '{file}' '{}'", kept.display()),
+            format!("mount --bind '{}' '{file}'", by.display()),
+        ]);
+    }
+
     /// Has every program run with mounts of its own, after these lines of shell.
     fn wrap(&mut self, mut lines: Vec<String>) {
         lines.push("exec \"$@\"".to_owned());

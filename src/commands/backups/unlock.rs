@@ -3,7 +3,8 @@
 use crate::commands::arguments::{self, Force, Named, without_app};
 use crate::context::Context;
 use crate::domain::Result;
-use crate::ops::backups::{Destination, tidy};
+use crate::ops::backups::Destination;
+use crate::ops::backups::tidy::{self, Unlock};
 
 /// Says who locks a repository, and removes their locks after a confirmation.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
@@ -30,7 +31,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         "This command will remove the locks of the repository of connector {name}. Whoever works there still can damage it."
     );
     force.or_ask_about(&sentence, name.as_str(), context)?;
-    tidy::unlock(&destination)?;
+    tidy::unlock(&destination, Unlock::All)?;
     context.out.headline(&format!("Repository of connector {name} unlocked"));
     Ok(())
 }

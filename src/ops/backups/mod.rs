@@ -35,6 +35,7 @@ use crate::domain::backup_reference::short;
 use crate::domain::{AppName, Connector, ConnectorName, Result, is_of};
 use crate::host::environment;
 use crate::host::restic::{Failure, Lock, Repository};
+use crate::ops::backups::tidy::Unlock;
 use crate::ops::{access, apps};
 use crate::storage::{backing_up, entry_lock};
 use crate::store::{Store, Work};
@@ -91,9 +92,29 @@ impl Destination {
     }
 
     /// Removes the locks that killed commands of this host left.
-    /// Fails where others work on the repository, or say so; nothing is removed then. A host of the same name is another one:
-    /// only what this one started is its own, and what nobody renewed for so long that restic itself takes it for left.
+    /// Fails where others work on the repository, or say so; nothing is removed then. restic removes those locks alone that it takes
+    /// for left, or all of them; and it takes one for alive whose process number somebody else has now. So all are removed where
+    /// some are left after that, and they are looked at once more before: what another host locks between that and the removal
+    /// is all that can be lost.
     pub(crate) fn clear_own_locks(&self, context: &mut Context) -> Result<()> {
+        let own = self.own_locks()?;
+        tidy::unlock(self, Unlock::Left)?;
+        if !self.own_locks()?.is_empty() {
+            tidy::unlock(self, Unlock::All)?;
+        }
+        if !own.is_empty() {
+            context.out.warn(&format!(
+                "Removed a lock of this host's that a killed command left in the repository of connector {}",
+                self.connector.name
+            ));
+        }
+        Ok(())
+    }
+
+    /// The locks that killed commands of this host left.
+    /// Fails where there are others. A host of the same name is another one: only what this one started is its own, and what nobody
+    /// renewed for so long that restic itself takes it for left.
+    fn own_locks(&self) -> Result<Vec<Lock>> {
         let locks = tidy::locks(self)?;
         let host = environment::node();
         let name = &self.connector.name;
@@ -116,14 +137,7 @@ impl Destination {
                 told.join(", ")
             );
         }
-        // restic itself takes a lock for alive whose process number somebody else has now.
-        tidy::unlock(self)?;
-        if !own.is_empty() {
-            context.out.warn(&format!(
-                "Removed a lock of this host's that a killed command left in the repository of connector {name}"
-            ));
-        }
-        Ok(())
+        Ok(own)
     }
 }
 

@@ -120,9 +120,21 @@ pub(crate) fn locks(destination: &Destination) -> Result<Vec<Lock>> {
     destination.repository.locks().map_err(|failure| failure.told(&destination.connector))
 }
 
-/// Removes all locks of a repository.
-pub(crate) fn unlock(destination: &Destination) -> Result<()> {
-    let unlocked = destination.repository.ask(&["unlock", "--remove-all"]);
+/// Which locks of a repository go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unlock {
+    /// Those that restic takes for left: nobody renewed them for half an hour, or their process, on this host, is gone.
+    Left,
+    All,
+}
+
+/// Removes locks of a repository.
+pub(crate) fn unlock(destination: &Destination, which: Unlock) -> Result<()> {
+    let words: &[&str] = match which {
+        Unlock::Left => &["unlock"],
+        Unlock::All => &["unlock", "--remove-all"],
+    };
+    let unlocked = destination.repository.ask(words);
     unlocked.map(drop).map_err(|failure| failure.told(&destination.connector))
 }
 
