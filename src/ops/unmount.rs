@@ -2,7 +2,8 @@
 
 use crate::context::Context;
 use crate::domain::{
-    AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source, mounted_source,
+    AppName, ContainerPath, Entry, EntryName, Error, MountString, Result, Source, Subject,
+    mounted_source,
 };
 use crate::ops::share;
 use crate::store::{Change, Line, Mounted, MountsFile, Store};
@@ -227,7 +228,8 @@ pub(crate) fn write(
     gone.into_iter().try_for_each(|name| remove_if_unused(&name, app, change))
 }
 
-/// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it.
+/// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it, or its backups are scheduled:
+/// they go on, and the next mount of the path finds it by its name.
 pub(crate) fn remove_if_unused(
     name: &EntryName,
     app: &AppName,
@@ -235,7 +237,10 @@ pub(crate) fn remove_if_unused(
 ) -> Result<()> {
     let mut others = change.store().apps_mounting(name)?;
     others.retain(|other| other != app);
-    if others.is_empty() {
+    let schedule = change.store().schedule(&Subject::Entry(name.clone()));
+    // One that cannot be read is one.
+    let is_scheduled = schedule.map_or(true, |schedule| schedule.is_some());
+    if others.is_empty() && !is_scheduled {
         change.remove_entry(name);
     }
     Ok(())

@@ -284,3 +284,22 @@ fn a_schedule_is_restored_from_the_trash_with_its_entry() {
     assert!(answer.status == 0 && answer.stderr.contains(words), "{answer:?}");
     assert!(schedules(&session).is_empty());
 }
+
+#[test]
+fn what_is_scheduled_of_a_colon_mount_outlives_the_mount() {
+    let session = host();
+    session.prepare(&["storage:mount", "blog", "{LIB}/data/storage/of-old:/old"]);
+    let list = run(&session, "storage:list blog --format json").stdout;
+    let list: Vec<Value> = serde_json::from_str(&list).unwrap();
+    let name = list.iter().filter_map(|mount| mount["entry_name"].as_str());
+    let name = name.filter(|name| name.starts_with("legacy-")).max().unwrap().to_owned();
+    session.prepare(&["storage:backups:schedule", &name, "daily", "--to", "disk"]);
+    session.prepare(&["storage:unmount", "blog", "{LIB}/data/storage/of-old:/old"]);
+    let listed = schedules(&session);
+    assert!(listed.iter().any(|it| it.to_string().contains(&name)), "{name}: {listed:?}");
+    session.prepare(&["storage:mount", "wiki", "{LIB}/data/storage/of-old:/old"]);
+    assert!(run(&session, "storage:list wiki --format json").stdout.contains(&name));
+    session.prepare(&["storage:backups:unschedule", &name]);
+    session.prepare(&["storage:unmount", "wiki", "{LIB}/data/storage/of-old:/old"]);
+    assert_eq!(session.call(&["storage:info", &name]).run().status, 1);
+}
