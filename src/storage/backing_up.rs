@@ -180,6 +180,7 @@ pub(crate) fn save(
 ) -> Result<Outcome<Saved>> {
     let closed = Closed::open(root, parent)?;
     let inside = Inside::of(&closed, DATA, request.copied);
+    inside.must_be_readable()?;
     let document = BackupDocument { holes: noted_holes(inside.holes), ..request.document.clone() };
     let text = serde_json::to_vec_pretty(&document).map_err(Error::system("write", DOCUMENT))?;
     closed.write(DOCUMENT, &text)?;

@@ -510,3 +510,23 @@ fn a_lock_that_another_host_takes_while_one_of_ours_is_cleared_away_stays() {
     is_refused(&session, "storage:backups:prune disk", "is locked by host elsewhere (process");
     assert_eq!(fs::read_dir(&locks).unwrap().count(), 1);
 }
+
+#[test]
+fn holes_that_take_hours_to_read_are_refused_by_name() {
+    let session = host(&[]);
+    for (name, size) in [("sparse", 800 << 30), ("emptiest", 900_u64 << 30)] {
+        let path = session.host.path("lib/data/storage/data").join(name);
+        fs::File::create(path).unwrap().set_len(size).unwrap();
+    }
+    is_refused(
+        &session,
+        "storage:backups:create data",
+        "1.7T in its files, 900G of them in emptiest",
+    );
+    fs::remove_file(session.host.path("lib/data/storage/data/emptiest")).unwrap();
+    fs::remove_file(session.host.path("lib/data/storage/data/sparse")).unwrap();
+    session.prepare(&["storage:backups:create", "data"]);
+    let left = fs::read_dir(session.host.path("lib/data/storage")).unwrap().flatten();
+    let left: Vec<_> = left.map(|it| it.file_name()).filter(|it| it != "data").collect();
+    assert!(left.is_empty(), "{left:?}");
+}

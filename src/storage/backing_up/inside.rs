@@ -4,13 +4,14 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use crate::domain::backup::Sample;
 use crate::domain::text::hex;
-use crate::domain::{Moment, number_of};
+use crate::domain::{ByteSize, Moment, Result, number_of, quoted, readable};
 use crate::fs::tree::{Closed, holes};
 
 /// How many files a sample has.
@@ -22,11 +23,18 @@ const LARGEST: u64 = 16 * 1024 * 1024;
 /// The most that the paths of files with holes take as JSON, in bytes: what restores them reads twice as much, and no more.
 const MOST_OF_HOLES: usize = 32 * 1024 * 1024;
 
+/// The most that the holes of all files may have, in bytes: restic reads them as zeros.
+const MOST_IN_HOLES: u64 = 1 << 40;
+
 #[derive(Default)]
 pub(super) struct Inside {
     pub bytes: u64,
     /// The files with holes, as paths below the data.
     pub holes: Vec<String>,
+    /// How many bytes all holes have.
+    in_holes: u64,
+    /// The file whose holes have most, and how many bytes.
+    emptiest: (u64, String),
     pub sample: Vec<Sample>,
 }
 
@@ -45,6 +53,11 @@ impl Inside {
             }
             inside.bytes += found.len();
             if holes::has_holes(|| closed.read(path), found) {
+                let empty = found.len().saturating_sub(found.blocks() * 512);
+                inside.in_holes = inside.in_holes.saturating_add(empty);
+                if empty > inside.emptiest.0 {
+                    inside.emptiest = (empty, name.to_owned());
+                }
                 inside.holes.push(name.to_owned());
             }
             if (1..=LARGEST).contains(&found.len()) {
@@ -60,6 +73,19 @@ impl Inside {
         inside.sample =
             chosen.into_iter().filter_map(|(_, name)| sampled(closed, data, name).ok()).collect();
         inside
+    }
+
+    /// Refuses data whose holes take hours to read: an app makes them within no time, and other backups would wait.
+    pub(super) fn must_be_readable(&self) -> Result<()> {
+        let (most, (empty, name)) = (ByteSize::of(MOST_IN_HOLES), &self.emptiest);
+        refuse_if!(
+            self.in_holes > MOST_IN_HOLES,
+            "the data has holes of {} in its files, {} of them in {}, and a backup reads through {most} at most; make the file smaller, or move it out of the entry",
+            readable(self.in_holes),
+            readable(*empty),
+            quoted(name)
+        );
+        Ok(())
     }
 }
 
