@@ -609,8 +609,17 @@ fn cell(trial: &mut Trial, lines: &[String], is_hidden: bool, problems: &mut Pro
         for (word, value) in &trial.words {
             line = line.replace(word, value);
         }
-        let (with, took, left) = trial.answer(&trial.with, &line);
-        let (without, took_without, left_without) = trial.answer(&trial.without, &line);
+        let (mut with, took, left) = trial.answer(&trial.with, &line);
+        let (mut without, took_without, left_without) = trial.answer(&trial.without, &line);
+        let mut is_for_all = !is_hidden && trial.admin(&line) == with;
+        // How much is free on the disk may change between two commands.
+        for _ in 0..3 {
+            if line.starts_with("storage:usage") && !(with == without && is_for_all) {
+                with = trial.answer(&trial.with, &line).0;
+                without = trial.answer(&trial.without, &line).0;
+                is_for_all = !is_hidden && trial.admin(&line) == with;
+            }
+        }
         let typed = folded(Answer { stdout: trial.typed(&line), ..Answer::default() }).stdout;
         if hidden_words_in(&with, &typed) {
             problems.add(format!("{line}\nshows what is others': {with:#?}"));
@@ -634,7 +643,6 @@ fn cell(trial: &mut Trial, lines: &[String], is_hidden: bool, problems: &mut Pro
         if longer >= MOMENT {
             problems.add(format!("{line}\ntakes {longer:?} longer where others have something"));
         }
-        let is_for_all = !is_hidden && trial.admin(&line) == with;
         verdicts.push(verdict(&with, is_for_all, is_hidden));
     }
     verdicts.dedup();
