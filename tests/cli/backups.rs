@@ -16,8 +16,7 @@ fn host(apps: &[&str]) -> Session {
     session.prepare(&["storage:create", "data"]);
     session.host.write("lib/data/storage/data/file", "one\n");
     session.host.make_directory("backups");
-    let create = ["storage:connectors:create", "disk", "--type", "local", "--path"];
-    session.prepare(&[&create[..], &["{ROOT}/backups"]].concat());
+    session.destination("disk", "{ROOT}/backups");
     session
 }
 
@@ -306,14 +305,7 @@ fn a_file_with_holes_that_nobody_may_write_comes_back() {
     session.host.make_directory("backups");
     session.host.hand_over(4321);
     session.prepare(&["storage:create", "data"]);
-    session.prepare(&[
-        "storage:connectors:create",
-        "disk",
-        "--type",
-        "local",
-        "--path",
-        "{ROOT}/backups",
-    ]);
+    session.destination("disk", "{ROOT}/backups");
     let data = session.host.path("store/data/storage/data");
     let sparse = data.join("sparse");
     fs::File::create(&sparse).unwrap().set_len(8 << 20).unwrap();

@@ -23,8 +23,7 @@ fn limited() -> Session {
     let session = host(&["alpha", "beta"]);
     first(&session, r#"[ "$1" != run ] || echo "$@" >>"$STUB_DIR/runs""#);
     session.host.make_directory("backups");
-    let create = ["storage:connectors:create", "disk", "--type", "local", "--path"];
-    session.prepare(&[&create[..], &["{ROOT}/backups"]].concat());
+    session.destination("disk", "{ROOT}/backups");
     session.prepare(&["storage:connectors:set", "disk", "scope", "beta"]);
     limit(&session, "beta\n");
     session

@@ -262,14 +262,7 @@ fn an_app_that_runs_is_given_nothing_of_another() {
 #[test]
 fn where_backups_are_is_for_who_sees_every_app() {
     let session = host(&["alpha", "beta"]);
-    session.prepare(&[
-        "storage:connectors:create",
-        "disk",
-        "--type",
-        "local",
-        "--path",
-        "/mnt/backups/of-all",
-    ]);
+    session.destination("disk", "/mnt/backups/of-all");
     limit(&session, "beta\n");
     for path in ["/mnt/backups/of-all", "/mnt/backups/of-all/data", "/mnt/backups"] {
         let create = ["storage:create", "mine", path];

@@ -21,14 +21,7 @@ fn host(entries: &[(&str, &str)]) -> Session {
         session.prepare(&["storage:create", name, &path]);
     }
     session.host.make_directory("backups");
-    session.prepare(&[
-        "storage:connectors:create",
-        "disk",
-        "--type",
-        "local",
-        "--path",
-        "{ROOT}/backups",
-    ]);
+    session.destination("disk", "{ROOT}/backups");
     session
 }
 

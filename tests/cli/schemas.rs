@@ -295,9 +295,7 @@ fn host() -> Session {
     session.host.make_directory("lib/data/storage/nobodys");
     session.host.write("lib/data/storage/data/file", "a");
     session.host.make_directory("disk");
-    let disk = session.host.path("disk");
-    let disk = disk.to_str().unwrap();
-    session.prepare(&["storage:connectors:create", "disk", "--type", "local", "--path", disk]);
+    session.destination("disk", "{ROOT}/disk");
     session.prepare(&["storage:backups:create", "--all", "--to", "disk"]);
     session
 }

@@ -75,6 +75,12 @@ impl Session {
         schemas::check(words, &answer);
     }
 
+    /// Creates a destination of backups that is a directory.
+    pub fn destination(&self, name: &str, path: &str) {
+        let create = ["storage:connectors:create", name, "--type", "local", "--path", path];
+        self.prepare(&create);
+    }
+
     /// A call, not yet run.
     pub fn call(&self, words: &[&str]) -> Call<'_> {
         if !self.with_dokku {
