@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use super::arguments::{self, Args};
 use crate::context::Context;
-use crate::docker::{self, Docker};
+use crate::docker::{self, Docker, images};
 use crate::domain::{Attachment, ContainerPath, Entry, Error, Ownership, Result, Source, is_of};
 use crate::host::plugn;
 use crate::ops::places::links;
-use crate::ops::{access, judge};
+use crate::ops::{access, judge, usable};
 use crate::storage::Place;
 use crate::types;
 
@@ -39,12 +39,16 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     };
     let entry = access::entry(name, context)?;
     check(&arguments, &entry)?;
+    let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
+    if entry.is_docker_local() {
+        images::must_be_here(&context.environment, image)?;
+    }
     // Others see it before what they have is looked at, and until the container is gone.
     let _announced = links::announce_of_caller(&entry, context)?;
     judge::whole(&entry, context)?;
     links::must_not_lead_away(&entry, context)?;
-    crate::ops::usable::must_be_usable(&entry, context)?;
-    let image = if arguments.image.is_empty() { IMAGE } else { &arguments.image };
+    usable::must_be_there(&entry, context)?;
+    usable::must_be_usable(&entry, context)?;
     context.out.flush()?;
     // Dokku's scheduler mounts at /data as a directory, which a file cannot be.
     let is_file = types::of(&entry).place() == Place::File;

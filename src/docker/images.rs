@@ -8,7 +8,7 @@ use sha1::{Digest, Sha1};
 use tar::{EntryType, Header};
 
 use crate::docker::{Docker, Environment, members};
-use crate::domain::{Content, RunsAs, User};
+use crate::domain::{Content, Result, RunsAs, User};
 
 const BLOCK: usize = 512;
 
@@ -57,6 +57,19 @@ pub(crate) fn volumes(environment: &Environment, names: &[String]) -> Vec<String
 fn inspect(environment: &Environment, name: &str) -> Option<Value> {
     let words = ["image", "inspect", "-f", "{{json .}}", name];
     Docker(environment).get(&format!("/images/{name}/json"), &words).found()
+}
+
+/// Has Docker get an image that it does not have: what is looked at before a container is started must not get old meanwhile.
+/// Fails where Docker does not answer, or does not get it, with its words.
+pub(crate) fn must_be_here(environment: &Environment, image: &str) -> Result<()> {
+    let docker = Docker(environment);
+    let Some(found) = docker.asked(&["image", "inspect", "--format", "{{.Id}}", image])? else {
+        refuse!("Docker does not answer; try again once docker ps works");
+    };
+    if found.is_ok() {
+        return Ok(());
+    }
+    docker.client(&["pull", image]).called(format!("docker pull {image}")).must().map(drop)
 }
 
 impl<'a> Image<'a> {

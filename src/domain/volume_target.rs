@@ -81,7 +81,10 @@ impl VolumeTarget {
                     None
                 }
                 // A password may have any sign in it; no option of the kernel's names a path.
-                "cifs" | "smb3" if device.starts_with("//") => {
+                // Docker reads it as an address: what is encoded in it, and who logs in, are not what is mounted.
+                "cifs" | "smb3"
+                    if device.starts_with("//") && !device.contains(['%', '@', '?', '#', '\\']) =>
+                {
                     let names_source = |flag: &&str| key(flag) == "source";
                     flags.iter().any(names_source).then(|| "the option source".to_owned())
                 }
@@ -123,6 +126,14 @@ mod tests {
                 assert_eq!(target.bind.as_deref(), Some("/srv/a"), "{kind} {flags}");
                 assert_eq!((target.paths, target.unknown), (vec!["/srv/a".to_owned()], None));
             }
+        }
+    }
+
+    #[test]
+    fn an_address_that_docker_reads_otherwise_is_not_known() {
+        for device in ["//nas/%61", "//u@nas/a", "//u:p@nas/a", "//nas/x%2f..%2fa", "//nas/a?b"] {
+            let target = of(&[("type", "cifs"), ("device", device), ("o", "username=a")]);
+            assert!(target.unknown.is_some(), "{device}");
         }
     }
 

@@ -9,6 +9,7 @@ use crate::domain::{
 };
 use crate::host::plugn;
 use crate::ops::app_life::{must_have_nothing, must_not_run};
+use crate::ops::places::links;
 use crate::ops::unmount::{self, legacy_entries};
 use crate::storage::{EntryLock, Place, Staged, root};
 use crate::store::{Change, Mounted, Store};
@@ -217,8 +218,11 @@ fn register(
     attachments: Vec<Attachment>,
     context: &Context,
 ) -> Result<()> {
+    let places = own.iter().map(|(_, entry)| links::holding_nothing(entry, context));
+    let places = places.collect::<Result<Vec<_>>>()?;
     context.store.change(|change| {
         must_have_nothing(new, old, change.store())?;
+        places.iter().try_for_each(|must_hold_nothing| must_hold_nothing(change.store()))?;
         let layout = change.store().layout().clone();
         for ((_, entry), staged) in own.iter().zip(staged) {
             refuse_if!(

@@ -7,7 +7,7 @@ use crate::domain::paths;
 use crate::domain::source::Source;
 use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Sha256, directory_name};
 use crate::fs::look;
-use crate::ops::places::resolved;
+use crate::ops::places::{links, resolved};
 use crate::ops::snapshots::existing;
 use crate::ops::web::Web;
 use crate::ops::{Places, access, apps, judge};
@@ -304,8 +304,10 @@ fn register(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) 
         files::unless_absent(std::fs::remove_dir(&directory))
             .map_err(Error::system("replace", &directory))?;
     }
+    let must_hold_nothing = links::holding_nothing(entry, context)?;
     context.store.change(|change| {
         must_be_new(entry, origin, change.store())?;
+        must_hold_nothing(change.store())?;
         // Copying may have taken long.
         if !entry.scope.is_empty() {
             Places::registered(change.store())?.must_be_in_scope_of(entry)?;

@@ -250,8 +250,10 @@ fn replace_directory(
     staged: &Staged,
     context: &Context,
 ) -> Result<bool> {
+    let must_hold_nothing = links::holding_nothing(entry, context)?;
     context.store.change(|change| {
         change.store().must_be_unchanged(entry)?;
+        must_hold_nothing(change.store())?;
         by.must_be_there(entry, change.store())?;
         must_be_free(&entry.name, &before.name, change.store())?;
         let layout = change.store().layout().clone();
@@ -291,13 +293,18 @@ fn replace_image(
         by.stage_parts(entry, kind, &whole, staged, context)
             .map_err(|error| attached_again(entry, error, context))?;
     }
-    let noted = context.store.change(|change| {
-        change.store().must_be_unchanged(entry)?;
-        by.must_be_there(entry, change.store())?;
-        must_be_free(&entry.name, &before.name, change.store())?;
-        let layout = change.store().layout().clone();
-        change.move_directory(kept.path(), layout.snapshot_directory(&entry.name, &before.name));
-        change.write_snapshot(before)
+    let must_hold_nothing = links::holding_nothing(entry, context);
+    let noted = must_hold_nothing.and_then(|must_hold_nothing| {
+        context.store.change(|change| {
+            change.store().must_be_unchanged(entry)?;
+            must_hold_nothing(change.store())?;
+            by.must_be_there(entry, change.store())?;
+            must_be_free(&entry.name, &before.name, change.store())?;
+            let layout = change.store().layout().clone();
+            change
+                .move_directory(kept.path(), layout.snapshot_directory(&entry.name, &before.name));
+            change.write_snapshot(before)
+        })
     });
     noted.map_err(|error| attached_again(entry, error, context))?;
     sized::staged::replace(entry, staged.name(), context).map_err(|error| {

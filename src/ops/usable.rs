@@ -1,10 +1,12 @@
 //! Whether containers can use an entry as it is now.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::domain::{Entry, Error, Problem, Result};
-use crate::storage::EntryLock;
+use crate::domain::{Entry, Error, Problem, Result, Source, quoted};
+use crate::fs::look::FileKind;
+use crate::storage::{EntryLock, StorageRoot};
 use crate::types;
 
 pub(crate) fn sentence(entry: &Entry, problem: &Problem) -> String {
@@ -20,6 +22,22 @@ pub(crate) fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
         Some(problem) if entry.is_docker_local() => Err(Error::refused(sentence(entry, &problem))),
         _ => Ok(()),
     }
+}
+
+/// Refuses an entry whose path is not there: Docker would make it for a container, or somebody could by then.
+pub(crate) fn must_be_there(entry: &Entry, context: &Context) -> Result<()> {
+    let Some(Source::Path(path)) = entry.host_path.as_ref().filter(|_| entry.is_docker_local())
+    else {
+        return Ok(());
+    };
+    let found = StorageRoot::of(context).look(Path::new(path.as_str()));
+    refuse_if!(
+        found.is_some_and(|found| found.kind == FileKind::Nothing),
+        "host path {path} of storage entry \"{}\" does not exist; create it: mkdir -p {}",
+        entry.name,
+        quoted(path.as_str())
+    );
+    Ok(())
 }
 
 /// Attaches an entry where containers cannot use it, and waits for others that are at work on it, no longer

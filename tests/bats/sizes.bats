@@ -131,7 +131,7 @@ size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
   LOOP_IMAGE="$HOST/images.img"
   truncate -s 60M "$LOOP_IMAGE"
   mkfs.ext4 -q -m 0 "$LOOP_IMAGE"
-  mkdir -p -m 0700 "$IMAGES"
+  install -d -m 0700 "$IMAGES"
   mount -o loop "$LOOP_IMAGE" "$IMAGES"
   run_apart dokku storage:create "$APP-db" --size 64M
   assert_refused

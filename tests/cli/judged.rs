@@ -37,7 +37,9 @@ fn led_to(target: &str, session: &Session) -> String {
     symlink(session.host.expand(target), link).unwrap();
     session.prepare(&["storage:mount", "beta", "{LIB}/data/storage/box/part:/x"]);
     entry(session, "kept", "{LIB}/data/storage/box/part");
+    see_every_app(session);
     session.prepare(&["storage:clone", "other", "box"]);
+    limit(session, "beta\n");
     legacy(session)
 }
 
@@ -409,4 +411,67 @@ fn a_scope_and_an_exclusive_entry_hold_on_a_server() {
         let answer = call(&session, &["storage:set", "docs", property, value]);
         assert!(answer.status == 1 && answer.stderr.contains("beta"), "{property}: {answer:?}");
     }
+}
+
+#[test]
+fn nothing_is_put_around_what_is_mounted() {
+    let session = limited();
+    session.prepare(&["storage:create", "other"]);
+    symlink("/etc", session.host.path("lib/data/storage/other/part")).unwrap();
+    session.prepare(&["storage:create", "gone"]);
+    session.prepare(&["storage:destroy", "gone", "--force", "--destroy-host-dir"]);
+    for name in ["box", "gone"] {
+        let mount = format!("{{LIB}}/data/storage/{name}/part:/{name}");
+        session.prepare(&["storage:mount", "beta", &mount]);
+    }
+    let calls: [&[&str]; 2] =
+        [&["storage:clone", "other", "box"], &["storage:trash:restore", "gone"]];
+    for (words, name) in calls.iter().zip(["box", "gone"]) {
+        let answer = call(&session, words);
+        let is_told = answer.stderr.contains("unmount what is in it first");
+        assert!(answer.status == 1 && is_told, "{answer:?}");
+        assert!(!session.host.path(&format!("lib/data/storage/{name}")).exists());
+        let mount = format!("{{LIB}}/data/storage/{name}/part:/{name}");
+        session.prepare(&["storage:unmount", "beta", &mount]);
+        session.prepare(words);
+    }
+}
+
+/// What Docker's stand-in does for an image that it has to get first: meanwhile a directory becomes a link.
+const LINKS: &str = r#"
+case "$1 $2" in
+  "image inspect") exit 1 ;;
+  pull*) rmdir "$STUB_DIR/../lib/data/storage/box/part" && ln -s /etc "$STUB_DIR/../lib/data/storage/box/part"; exit 0 ;;
+  run*) echo "$@" >>"$STUB_DIR/runs" ;;
+esac"#;
+
+#[test]
+fn an_image_is_there_before_anything_is_judged() {
+    for words in [&["storage:exec", "NAME", "--", "ls"][..], &["storage:backups:create", "NAME"]] {
+        let session = limited();
+        session.host.make_directory("lib/data/storage/box/part");
+        session.prepare(&["storage:mount", "beta", "{LIB}/data/storage/box/part:/x"]);
+        let name = legacy(&session);
+        session.prepare(&["storage:set", &name, "backup-image", "alpine:3"]);
+        session.prepare(&["storage:set", &name, "backup-before", "true"]);
+        first(&session, LINKS);
+        let words: Vec<&str> =
+            words.iter().map(|word| if *word == "NAME" { &*name } else { word }).collect();
+        let answer = call(&session, &words);
+        assert_eq!(answer.status, 1, "{words:?}: {answer:?}");
+        assert!(answer.fired.iter().all(|fired| fired.name != "scheduler-storage-exec"));
+        assert_eq!(session.host.read(&session.host.path(RUNS)), None, "{answer:?}");
+    }
+}
+
+#[test]
+fn no_command_around_a_backup_has_a_path_that_docker_would_make() {
+    let session = limited();
+    session.prepare(&["storage:mount", "beta", "{LIB}/data/storage/box/part:/x"]);
+    let name = legacy(&session);
+    session.prepare(&["storage:set", &name, "backup-image", "alpine:3"]);
+    session.prepare(&["storage:set", &name, "backup-before", "true"]);
+    let answer = call(&session, &["storage:backups:create", &name, "--to", "disk"]);
+    assert!(answer.status == 1 && answer.stderr.contains("does not exist"), "{answer:?}");
+    assert_eq!(session.host.read(&session.host.path(RUNS)), None, "{answer:?}");
 }

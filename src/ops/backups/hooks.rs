@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::context::Context;
-use crate::docker::Docker;
+use crate::docker::{Docker, images};
 use crate::domain::{Attachment, ContainerPath, Entry, Result, Source};
 use crate::ops::places::links::{self, PLACE};
 use crate::ops::snapshots::containers_with;
-use crate::ops::{apps, judge};
+use crate::ops::{apps, judge, usable};
 use crate::store::Work;
 use crate::types;
 
@@ -32,6 +32,9 @@ fn run(property: &str, command: &str, entry: &Entry, context: &mut Context) -> R
     }
     context.out.flush()?;
     let is_own = !entry.backup.image.is_empty();
+    if is_own {
+        images::must_be_here(&context.environment, &entry.backup.image)?;
+    }
     // Others see it before what they have is looked at, and until the container is gone.
     let announced = is_own.then(|| announced(property, entry, context)).transpose()?;
     let mut words = if entry.backup.image.is_empty() {
@@ -75,7 +78,9 @@ fn announced(property: &str, entry: &Entry, context: &Context) -> Result<Option<
             why
         }
     });
-    let judged = judged.and_then(|()| links::must_not_be_led_by_anybody(entry, context));
+    let judged = judged
+        .and_then(|()| links::must_not_be_led_by_anybody(entry, context))
+        .and_then(|()| usable::must_be_there(entry, context));
     judged.map_err(|why| {
         refusal!("{property} of storage entry \"{}\" cannot run: {why}", entry.name)
     })?;

@@ -13,7 +13,7 @@ use crate::fs::RealPath;
 use crate::ops::places::Docker;
 use crate::ops::places::place::{Place, theirs};
 use crate::ops::{access, apps};
-use crate::store::Work;
+use crate::store::{Store, Work};
 
 /// Where a container that is no app's has an entry: those of `storage:exec`, Dokku's too, and of commands around backups.
 pub(crate) const PLACE: &str = "/data";
@@ -137,6 +137,35 @@ pub(crate) fn must_not_be_led_by_anybody(entry: &Entry, context: &Context) -> Re
         led_away(entry.shown_source())
     );
     Ok(())
+}
+
+/// Who asks is known now; what is returned is asked in the change that puts data in an entry's place. It refuses a caller who does
+/// not see every app where a part of that place is an entry's or is mounted: what is put there may have a link on the way to it.
+pub(crate) fn holding_nothing<'a>(
+    entry: &'a Entry,
+    context: &'a Context,
+) -> Result<impl Fn(&Store) -> Result<()> + 'a> {
+    let is_judged = access::hides_problems(context)?;
+    Ok(move |store: &Store| {
+        if !is_judged {
+            return Ok(());
+        }
+        let own = Bound::whole(entry, context);
+        let entries = store.entries()?.entries;
+        let places = Place::of_all(&entries, context).into_iter();
+        let mut parts: Vec<Bound> =
+            places.map(|place| Bound { real: place.real, is_writable: false }).collect();
+        for app in store.apps()? {
+            let mounted = store.mounts(&app)?.mounted;
+            parts.extend(mounted.iter().map(|m| Bound::of(&m.entry, &m.attachment, context)));
+        }
+        refuse_if!(
+            parts.iter().any(|part| part.is_led_by(&own)),
+            "{}; unmount what is in it first",
+            led_away(entry.shown_source())
+        );
+        Ok(())
+    })
 }
 
 /// What the caller has mounted, or has in containers; none where Docker does not answer.

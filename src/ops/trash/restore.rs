@@ -6,6 +6,7 @@ use crate::domain::{
     DirectoryName, Entry, EntryName, Error, Moment, Result, Schedule, Source, Trashed,
 };
 use crate::fs::look;
+use crate::ops::places::links;
 use crate::ops::{Places, judge};
 use crate::storage::{EntryLock, sized};
 use crate::store::Store;
@@ -84,8 +85,11 @@ fn put_back(item: &Trashed, wanted: &RestoredItem, context: &Context) -> Result<
     if let Some(entry) = &wanted.entry {
         sized::link(entry, &item.id.directory(), &wanted.name, context)?;
     }
+    let must_hold_nothing =
+        wanted.entry.as_ref().map(|entry| links::holding_nothing(entry, context)).transpose()?;
     let restored = context.store.change(|change| {
         must_be_free(item, wanted, change.store())?;
+        must_hold_nothing.as_ref().map_or(Ok(()), |must| must(change.store()))?;
         let target = change.store().layout().directory(&wanted.name);
         change.move_from_trash(item, target);
         if let Some(entry) = &wanted.entry {
