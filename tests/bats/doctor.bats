@@ -204,6 +204,8 @@ says_no_restart() {
   finds 1 stale-container "$APP" web "$DIR/b" /data
   dokku ps:restart "$APP"
   finds_not stale-container
+  dokku storage:unmount "$APP" "$APP-memory" --container-dir /memory --process-type web
+  dokku storage:destroy "$APP-memory" --force
 }
 
 @test "several-writers: two containers of one process type" {
