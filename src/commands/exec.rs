@@ -47,8 +47,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let _announced = links::announce_of_caller(&entry, context)?;
     judge::whole(&entry, context)?;
     links::must_not_lead_away(&entry, context)?;
-    usable::must_be_there(&entry, context)?;
     usable::must_be_usable(&entry, context)?;
+    usable::must_be_there(&entry, context)?;
     context.out.flush()?;
     // Dokku's scheduler mounts at /data as a directory, which a file cannot be.
     let is_file = types::of(&entry).place() == Place::File;

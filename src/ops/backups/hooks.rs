@@ -80,6 +80,7 @@ fn announced(property: &str, entry: &Entry, context: &Context) -> Result<Option<
     });
     let judged = judged
         .and_then(|()| links::must_not_be_led_by_anybody(entry, context))
+        .and_then(|()| usable::must_be_usable(entry, context))
         .and_then(|()| usable::must_be_there(entry, context));
     judged.map_err(|why| {
         refusal!("{property} of storage entry \"{}\" cannot run: {why}", entry.name)
