@@ -36,8 +36,11 @@ pub(crate) fn full(entries: &[Entry], context: &Context) -> Vec<Finding> {
 
 /// What to say of an app before it is deployed: a full disk loses what is written to an entry with a size, since its file system
 /// counts on room that is not there.
-pub(crate) fn warning(deployed: &[&Entry], context: &Context) -> Option<String> {
-    let sized = deployed.iter().find(|entry| sized::size(entry).is_some())?;
+pub(crate) fn warning<'a>(
+    mut deployed: impl Iterator<Item = &'a Entry>,
+    context: &Context,
+) -> Option<String> {
+    let sized = deployed.find(|entry| sized::size(entry).is_some())?;
     let scarce = scarce(&sized::disk(context))?;
     Some(format!(
         "{scarce}; once it is full, what is written to storage entry \"{}\" is lost",

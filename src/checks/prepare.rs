@@ -284,8 +284,7 @@ pub(crate) fn repair(app: &AppName, mounted: &Mounted, context: &mut Context) ->
 }
 
 fn warn_of_full(app: &AppName, deployed: &[&Mounted], context: &mut Context) {
-    let entries: Vec<&Entry> = deployed.iter().map(|mounted| &mounted.entry).collect();
-    if let Some(warning) = disk::warning(&entries, context) {
+    if let Some(warning) = disk::warning(deployed.iter().map(|mounted| &mounted.entry), context) {
         context.out.warn(&format!("{app}: {warning}"));
     }
     for mounted in deployed {

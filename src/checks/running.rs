@@ -76,15 +76,13 @@ fn differences(
         }
         None
     };
-    let (same, mut differences) = (declared.iter().copied(), Vec::new());
-    let same = same.filter(|mounted| match difference(mounted) {
-        Some(differs) => {
-            differences.push(differs);
-            false
+    let (mut same, mut differences) = (Vec::new(), Vec::new());
+    for mounted in declared {
+        match difference(mounted) {
+            Some(differs) => differences.push(differs),
+            None => same.push(*mounted),
         }
-        None => true,
-    });
-    let same: Vec<&Mounted> = same.collect();
+    }
     differences.extend(replaced(&same, container, context));
     let paths: Vec<&ContainerPath> =
         declared.iter().map(|mounted| &mounted.attachment.container_path).collect();

@@ -218,11 +218,10 @@ fn register(
     attachments: Vec<Attachment>,
     context: &Context,
 ) -> Result<()> {
-    let places = own.iter().map(|(_, entry)| links::holding_nothing(entry, context));
-    let places = places.collect::<Result<Vec<_>>>()?;
+    let must_hold_nothing = links::holding_nothing(own.iter().map(|(_, entry)| entry), context)?;
     context.store.change(|change| {
         must_have_nothing(new, old, change.store())?;
-        places.iter().try_for_each(|must_hold_nothing| must_hold_nothing(change.store()))?;
+        must_hold_nothing(change.store())?;
         let layout = change.store().layout().clone();
         for ((_, entry), staged) in own.iter().zip(staged) {
             refuse_if!(

@@ -304,7 +304,7 @@ fn register(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) 
         files::unless_absent(std::fs::remove_dir(&directory))
             .map_err(Error::system("replace", &directory))?;
     }
-    let must_hold_nothing = links::holding_nothing(entry, context)?;
+    let must_hold_nothing = links::holding_nothing([entry], context)?;
     context.store.change(|change| {
         must_be_new(entry, origin, change.store())?;
         must_hold_nothing(change.store())?;

@@ -210,6 +210,23 @@ impl Replacement<'_> {
         whole_of_it.stage(entry, kind, staged, context)
     }
 
+    /// Who asks is known now; what is returned is asked in the change that puts it in the entry's place: whether all is still as it
+    /// was before the copying, which may have taken long.
+    fn as_checked<'b>(
+        &'b self,
+        entry: &'b Entry,
+        before: &'b SnapshotName,
+        context: &'b Context,
+    ) -> Result<impl Fn(&Store) -> Result<()> + 'b> {
+        let must_hold_nothing = links::holding_nothing([entry], context)?;
+        Ok(move |store: &Store| {
+            store.must_be_unchanged(entry)?;
+            must_hold_nothing(store)?;
+            self.must_be_there(entry, store)?;
+            must_be_free(&entry.name, before, store)
+        })
+    }
+
     fn must_be_there(&self, entry: &Entry, store: &Store) -> Result<()> {
         match self.snapshot {
             Some(note) => existing(&entry.name, note.name.as_str(), store).map(drop),
@@ -250,12 +267,9 @@ fn replace_directory(
     staged: &Staged,
     context: &Context,
 ) -> Result<bool> {
-    let must_hold_nothing = links::holding_nothing(entry, context)?;
+    let must_be_as_checked = by.as_checked(entry, &before.name, context)?;
     context.store.change(|change| {
-        change.store().must_be_unchanged(entry)?;
-        must_hold_nothing(change.store())?;
-        by.must_be_there(entry, change.store())?;
-        must_be_free(&entry.name, &before.name, change.store())?;
+        must_be_as_checked(change.store())?;
         let layout = change.store().layout().clone();
         let (target, next) = (layout.directory(entry.name.as_str()), staged.path());
         if !look::is_there(&target) {
@@ -293,13 +307,9 @@ fn replace_image(
         by.stage_parts(entry, kind, &whole, staged, context)
             .map_err(|error| attached_again(entry, error, context))?;
     }
-    let must_hold_nothing = links::holding_nothing(entry, context);
-    let noted = must_hold_nothing.and_then(|must_hold_nothing| {
+    let noted = by.as_checked(entry, &before.name, context).and_then(|must_be_as_checked| {
         context.store.change(|change| {
-            change.store().must_be_unchanged(entry)?;
-            must_hold_nothing(change.store())?;
-            by.must_be_there(entry, change.store())?;
-            must_be_free(&entry.name, &before.name, change.store())?;
+            must_be_as_checked(change.store())?;
             let layout = change.store().layout().clone();
             change
                 .move_directory(kept.path(), layout.snapshot_directory(&entry.name, &before.name));

@@ -6,7 +6,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{
@@ -16,7 +16,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::domain::{Error, Result};
-use crate::fs::tree::{BENEATH, Copied, copy, open_below, open_without_links};
+use crate::fs::tree::{BENEATH, Copied, copy, open_below, open_without_links, path_of};
 
 /// The permissions that a file may have. Who writes a file must not choose as whom it runs.
 pub(crate) const FILE_MODES: u32 = 0o777;
@@ -48,8 +48,7 @@ pub(crate) fn set_file_mode(root: &Path, name: &str, mode: u32) -> Result<()> {
     );
     let (root_fd, file) = enter_file(root, name, OFlags::PATH)?;
     // The kernel changes no mode by a descriptor that cannot read; this names just what it is open on.
-    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
-    chmodat(CWD, opened, Mode::from_raw_mode(mode), AtFlags::empty())
+    chmodat(CWD, path_of(&file), Mode::from_raw_mode(mode), AtFlags::empty())
         .and_then(|()| flush(&file, &root_fd))
         .map_err(Error::system("change the mode of", path))
 }
@@ -78,8 +77,7 @@ pub(crate) fn has_attributes(path: &Path) -> bool {
 /// What was answered holds after a power cut too. The descriptor reads nothing, and so cannot be flushed itself; with a file
 /// that the caller may not read, all of its file system is.
 fn flush(file: &OwnedFd, root: &OwnedFd) -> rustix::io::Result<()> {
-    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
-    match openat(CWD, opened, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
+    match openat(CWD, path_of(file), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) {
         Ok(readable) => fsync(&readable),
         Err(_) => syncfs(root),
     }

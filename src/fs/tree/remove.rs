@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, chmodat, unlinkat};
@@ -13,7 +13,9 @@ use crate::fs::mount_points;
 use crate::fs::tree::descent::Directory;
 use crate::fs::tree::file::{is_file, remove_file};
 use crate::fs::tree::walk::{Met, Visitor, walk};
-use crate::fs::tree::{closed, enter_any, is_one_of, open_any, open_directory, open_without_links};
+use crate::fs::tree::{
+    closed, enter_any, is_one_of, open_any, open_directory, open_without_links, path_of,
+};
 
 /// Removes the directory `name` directly below `root` with all that is in it, or the file of that name. What is not there
 /// is removed already. Where something is mounted in the tree, or at its top, nothing is removed.
@@ -100,9 +102,8 @@ fn unlinked(directory: &Directory, name: &CStr, flags: AtFlags) -> io::Result<()
 
 /// Lets its owner do everything in a directory.
 fn open_up(directory: &OwnedFd) -> io::Result<()> {
-    // This names just what it is open on, which may be open without being readable.
-    let opened = format!("/proc/self/fd/{}", directory.as_raw_fd());
-    Ok(chmodat(CWD, opened, Mode::RWXU, AtFlags::empty())?)
+    // By its path, since it may be open without being readable.
+    Ok(chmodat(CWD, path_of(directory), Mode::RWXU, AtFlags::empty())?)
 }
 
 fn gone(removed: rustix::io::Result<()>) -> io::Result<()> {

@@ -8,7 +8,7 @@
 use crate::context::Context;
 use crate::docker::containers::Mount;
 use crate::docker::{Container, Listed};
-use crate::domain::{Attachment, Entry, EntryName, Result, Source, mounted_source};
+use crate::domain::{AppName, Attachment, Entry, EntryName, Result, Source, mounted_source};
 use crate::fs::RealPath;
 use crate::ops::places::Docker;
 use crate::ops::places::place::{Place, theirs};
@@ -142,40 +142,46 @@ pub(crate) fn must_not_be_led_by_anybody(entry: &Entry, context: &Context) -> Re
 /// Who asks is known now; what is returned is asked in the change that puts data in an entry's place. It refuses a caller who does
 /// not see every app where a part of that place is an entry's or is mounted: what is put there may have a link on the way to it.
 pub(crate) fn holding_nothing<'a>(
-    entry: &'a Entry,
+    entries: impl IntoIterator<Item = &'a Entry>,
     context: &'a Context,
 ) -> Result<impl Fn(&Store) -> Result<()> + 'a> {
-    let is_judged = access::hides_problems(context)?;
+    let entries = entries.into_iter().filter(|entry| !entry.paths().is_empty());
+    let mut entries: Vec<_> = entries.collect();
+    if !entries.is_empty() && !access::hides_problems(context)? {
+        entries.clear();
+    }
     Ok(move |store: &Store| {
-        if !is_judged {
+        if entries.is_empty() {
             return Ok(());
         }
-        let own = Bound::whole(entry, context);
-        let entries = store.entries()?.entries;
-        let places = Place::of_all(&entries, context).into_iter();
-        let mut parts: Vec<Bound> =
-            places.map(|place| Bound { real: place.real, is_writable: false }).collect();
-        for app in store.apps()? {
-            let mounted = store.mounts(&app)?.mounted;
-            parts.extend(mounted.iter().map(|m| Bound::of(&m.entry, &m.attachment, context)));
+        let mut parts = mounted_by(&store.apps()?, store, context)?;
+        parts.extend(store.entries()?.entries.iter().map(|entry| Bound::whole(entry, context)));
+        for entry in &entries {
+            let own = Bound::whole(entry, context);
+            refuse_if!(
+                parts.iter().any(|part| part.is_led_by(&own)),
+                "{}; unmount what is in it first",
+                led_away(entry.shown_source())
+            );
         }
-        refuse_if!(
-            parts.iter().any(|part| part.is_led_by(&own)),
-            "{}; unmount what is in it first",
-            led_away(entry.shown_source())
-        );
         Ok(())
     })
+}
+
+/// What apps mount.
+fn mounted_by(apps: &[AppName], store: &Store, context: &Context) -> Result<Vec<Bound>> {
+    let mut all = Vec::new();
+    for app in apps {
+        let mounted = store.mounts(app)?.mounted;
+        all.extend(mounted.iter().map(|m| Bound::of(&m.entry, &m.attachment, context)));
+    }
+    Ok(all)
 }
 
 /// What the caller has mounted, or has in containers; none where Docker does not answer.
 fn others(context: &Context) -> Result<Option<Vec<Bound>>> {
     let seen = apps::all(&context.environment, &context.store)?;
-    let mut others = Vec::new();
-    for app in &seen {
-        let mounted = context.store.mounts(app)?.mounted;
-        others.extend(mounted.iter().map(|m| Bound::of(&m.entry, &m.attachment, context)));
-    }
+    let mut others = mounted_by(&seen, &context.store, context)?;
     let is_callers = |container: &&Container| {
         let is_seen = || seen.iter().any(|app| app.as_str() == container.app);
         container.is_running && (container.app.is_empty() || is_seen())

@@ -85,11 +85,10 @@ fn put_back(item: &Trashed, wanted: &RestoredItem, context: &Context) -> Result<
     if let Some(entry) = &wanted.entry {
         sized::link(entry, &item.id.directory(), &wanted.name, context)?;
     }
-    let must_hold_nothing =
-        wanted.entry.as_ref().map(|entry| links::holding_nothing(entry, context)).transpose()?;
+    let must_hold_nothing = links::holding_nothing(&wanted.entry, context)?;
     let restored = context.store.change(|change| {
         must_be_free(item, wanted, change.store())?;
-        must_hold_nothing.as_ref().map_or(Ok(()), |must| must(change.store()))?;
+        must_hold_nothing(change.store())?;
         let target = change.store().layout().directory(&wanted.name);
         change.move_from_trash(item, target);
         if let Some(entry) = &wanted.entry {

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use crate::domain::Made;
 use crate::fs::tree::copy::{Copied, Owners};
 use crate::fs::tree::harmless::CAPABILITIES;
-use crate::fs::tree::open_any;
+use crate::fs::tree::{open_any, path_of};
 
 /// How much is read at once where blocks cannot be shared, in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -176,7 +176,7 @@ impl Buffers {
             chownat(&made, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
         }
         // This names just what it is open on, a link itself included.
-        let target = format!("/proc/self/fd/{}", made.as_raw_fd());
+        let target = path_of(&made);
         if kind != FileType::Symlink {
             chmodat(CWD, &target, mode(stat, owners), AtFlags::empty())?;
         }
@@ -277,7 +277,7 @@ pub(super) fn forget_acls(directory: &OwnedFd) -> io::Result<()> {
 
 /// The path of a name in an open directory; the directory is the one that is open, whatever it is called now.
 fn by_directory(directory: BorrowedFd<'_>, name: &CStr) -> PathBuf {
-    let mut path = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
+    let mut path = path_of(&directory);
     path.push(std::ffi::OsStr::from_bytes(name.to_bytes()));
     path
 }

@@ -9,7 +9,7 @@ mod links;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -27,7 +27,7 @@ pub(super) use crate::fs::tree::copy::file::{copy_attributes, copy_file, times};
 use crate::fs::tree::copy::links::{Links, Original};
 use crate::fs::tree::descent::{Directory, identity};
 use crate::fs::tree::walk::{At, Met, Visitor, walk};
-use crate::fs::tree::{BENEATH, is_one_of, open_below, open_directory};
+use crate::fs::tree::{BENEATH, is_one_of, open_below, open_directory, path_of};
 
 /// How often a name is tried again that became something else meanwhile.
 const TRIES: u32 = 3;
@@ -202,8 +202,7 @@ impl Copying<'_> {
 
     /// Where a name is, from the top; the name alone where its directory is not in the tree any more.
     fn path_of(&self, directory: &Directory, name: &CStr) -> PathBuf {
-        let path =
-            |opened: &OwnedFd| std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+        let path = |opened: &OwnedFd| std::fs::read_link(path_of(opened));
         let (top, above) = (path(&self.top).unwrap_or_default(), path(&directory.opened));
         let above = above.unwrap_or_default();
         above
