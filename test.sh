@@ -27,6 +27,9 @@ mkdir -p "$logs"
 passed=0 failed=0 summary=()
 PATH="$PATH:${HOME:-/root}/.cargo/bin"
 export INSTA_UPDATE=no CARGO_TERM_COLOR=never
+# What is built from its beginning is built quicker without notes for the next build, and without what backtraces alone read. Where somebody
+# works, what is there is used.
+compgen -G "${CARGO_TARGET_DIR:-target}/debug/incremental/*" >/dev/null || export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_STRIP=debuginfo
 
 started=$SECONDS
 
@@ -131,24 +134,32 @@ run_budget() {
 # Adds up what cargo test says of each of its programs.
 sum_of() { awk -v what="$1;" '/^test result:/ { for (i = 2; i <= NF; i++) if ($i == what) sum += $(i - 1) } END { print sum + 0 }' "$logs/unit.log"; }
 
-# in_memory COMMAND…: with temporary files in memory, where root can have that: what these tests flush, no power cut can take.
+# in_memory COMMAND…: as tests/in_memory.sh does, where root can have that.
 in_memory() {
   local directory="" status=0
   if [ "$(id -u)" = 0 ] && unshare --mount true 2>/dev/null; then directory=$(mktemp -d /tmp/XXXX); fi
   if [ -z "$directory" ]; then "$@"; return; fi
-  # What is mounted from images elsewhere stays mounted here, too, when it goes there: it is left out.
-  # shellcheck disable=SC2016 # These are the inner shell's.
-  unshare --mount sh -c 'grep -E "^([^ ]+ ){2}7:" /proc/self/mountinfo | cut -d " " -f 5 | xargs -r -n 1 umount --lazy
-    mount -t tmpfs tests "$0" && export TMPDIR=$0; exec "$@"' "$directory" "$@" || status=$?
+  unshare --mount tests/in_memory.sh "$directory" "$@" || status=$?
   rmdir "$directory"
   return "$status"
 }
 
+# Some tests of the command line wait for minutes: the other test programs run meanwhile.
+cli_run=""
 run_unit() {
-  local status=0 ok bad
+  local status=0 ok bad path name others=(--lib --bins)
   # What is installed is tried where it is there; it is quicker, too.
   [ ! -x target/test-plugin/dokku-storage ] || ! wants build || export DOKKU_STORAGE_BINARY=$PWD/target/test-plugin/dokku-storage
-  in_memory cargo test --locked --no-fail-fast >"$logs/unit.log" 2>&1 || status=$?
+  for path in tests/*.rs tests/*/main.rs; do
+    name=${path#tests/} name=${name%.rs} name=${name%/main}
+    [ "$name" = cli ] || others+=(--test "$name")
+  done
+  beside unit-cli in_memory cargo test --locked --test cli
+  cli_run=$!
+  in_memory cargo test --locked --no-fail-fast "${others[@]}" >"$logs/unit.log" 2>&1 || status=$?
+  ended "$cli_run" unit-cli || status=$?
+  cli_run=""
+  cat "$logs/unit-cli.log" >>"$logs/unit.log"
   ok=$(sum_of passed) bad=$(sum_of failed)
   if [ "$status" = 0 ]; then
     pass unit "cargo test: $ok passed" "$ok"
@@ -168,8 +179,8 @@ run_shell() {
     return
   fi
   simple shell "shellcheck of what is measured" shellcheck -x benches/*.sh tests/budget/check.sh
-  simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/* src/completion.bash tests/setup.sh tests/generate.sh tests/bats/*.bash \
-    tests/bats/support/*.bash tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]* tests/bats/host/plugins/ps/* \
+  simple shell "shellcheck" shellcheck install.sh test.sh .ci/run commands/* src/completion.bash tests/*.sh tests/bats/*.bash \
+    tests/bats/support/*.bash tests/bats/support/replaced tests/bats/*.bats tests/bats/host/dokku tests/bats/host/plugn tests/bats/host/plugins/*/[is]* tests/bats/host/plugins/ps/* \
     tests/vm/*.sh tests/vm/guest/*.bash tests/vm/guest/*.bats tests/vm/guest/provision
 }
 
@@ -188,33 +199,42 @@ ended() {
   return "$(cat "$logs/$2.status" 2>/dev/null || echo 1)"
 }
 
-# The suites mostly wait, and so run beside the tests of cargo, in two lanes. In one lane is what uses the things that a machine has
-# once: programs that a suite replaces, loop devices, the crontab, volume drivers; and preflight, so that both take as long.
-once=(at_once backups faults metrics preflight schedules sized sizes volumes)
-bats_run="" once_run=""
+# The suites mostly wait, and so run beside the tests of cargo, in three lanes. In one is what uses the things that a machine has once:
+# programs that a suite replaces, loop devices, the crontab, volume drivers. In another one are those that deploy most; all take about as long.
+declare -A lanes=(
+  [once]="at_once backups faults metrics pairs schedules sized sizes volumes"
+  [deploys]="applife deploy install needs preflight refusals restart standin"
+)
+declare -A bats_runs=()
 prepare_bats() {
   command -v bats >/dev/null && can_be_root || return 0
-  local path apart=() others=()
+  local path name lane
+  local -A paths=()
   for path in tests/bats/*.bats; do
-    if [[ " ${once[*]} " == *" $(basename "$path" .bats) "* ]]; then apart+=("$path"); else others+=("$path"); fi
+    name=$(basename "$path" .bats)
+    for lane in "${!lanes[@]}" bats; do [[ " ${lanes[$lane]:-$name} " != *" $name "* ]] || break; done
+    paths[$lane]+=" $path"
   done
-  local seconds="BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900}"
-  beside bats as_root env "$seconds" bats --timing "${others[@]}"
-  bats_run=$!
-  beside once as_root env "$seconds" LANE=-once bats --timing "${apart[@]}"
-  once_run=$!
+  for lane in "${!paths[@]}"; do
+    name=-$lane
+    [ "$lane" != bats ] || name=""
+    # shellcheck disable=SC2086 # the paths are words
+    beside "$lane" as_root env "BATS_TEST_TIMEOUT=${BATS_TEST_TIMEOUT:-900}" "LANE=$name" bats --timing ${paths[$lane]}
+    bats_runs[$lane]=$!
+  done
 }
 
 run_bats() {
-  if [ -z "$bats_run" ]; then
+  if [ ${#bats_runs[@]} = 0 ]; then
     skip bats "bats and root are needed (sudo ./test.sh)"
     return
   fi
-  local status=0 ok bad skipped
-  ended "$bats_run" bats || status=$?
-  ended "$once_run" once || status=$?
-  bats_run="" once_run=""
-  cat "$logs/once.log" >>"$logs/bats.log"
+  local status=0 ok bad skipped lane
+  for lane in "${!bats_runs[@]}"; do
+    ended "${bats_runs[$lane]}" "$lane" || status=$?
+  done
+  for lane in "${!lanes[@]}"; do cat "$logs/$lane.log" >>"$logs/bats.log"; done
+  bats_runs=()
   skipped=$(grep -c '^ok .* # skip' "$logs/bats.log")
   ok=$(($(grep -c '^ok ' "$logs/bats.log") - skipped))
   bad=$(grep -c '^not ok ' "$logs/bats.log")
@@ -280,7 +300,7 @@ wants() { [[ " ${steps[*]} " == *" $1 "* ]]; }
 
 finish() {
   local job
-  for job in $deny_build $build_run $fuzz_run $bats_run $once_run; do
+  for job in $deny_build $build_run $cli_run $fuzz_run "${bats_runs[@]}"; do
     pkill -TERM -P "$job" 2>/dev/null
     kill "$job" 2>/dev/null
   done
@@ -305,7 +325,7 @@ for step in "${steps[@]}"; do
   esac
   # What follows the builds mostly waits.
   case $step in
-    unit | shell | bats) [ -n "$bats_run" ] || ! wants bats || prepare_bats ;;
+    unit | shell | bats) [ ${#bats_runs[@]} -gt 0 ] || ! wants bats || prepare_bats ;;
   esac
   case $step in
     unit | shell | bats | fuzz) [ -n "$fuzz_run" ] || ! wants fuzz || prepare_fuzz ;;

@@ -22,8 +22,9 @@ use crate::domain::{
     ProcessType, Result, Source, as_typed,
 };
 use crate::host::environment;
-use crate::ops::access;
-use crate::ops::auto_volumes::made_for;
+use crate::ops::auto_volumes::kept_for;
+use crate::ops::places::{self, links};
+use crate::ops::{access, mount};
 use crate::render::Printer;
 use crate::storage::{EntryLock, Ids, Staged, StorageRoot, clear_staged, root};
 use crate::store::Store;
@@ -125,7 +126,7 @@ impl Uncovered {
     }
 
     fn prepare(&self, app: &AppName, own: &mut Vec<Own>, context: &mut Context) -> Result<()> {
-        let earlier = made_for(app, &context.store)?;
+        let earlier = kept_for(app, &context.store)?;
         for declared in &self.volumes {
             let volume = AutoVolume { app: app.clone(), path: declared.path.clone() };
             let known = earlier.iter().find(|entry| entry.auto_volume.as_ref() == Some(&volume));
@@ -146,7 +147,7 @@ impl Uncovered {
 
     fn new_entry(volume: AutoVolume, own: &[Own], context: &Context) -> Result<Entry> {
         let is_taken = |name: &EntryName| own.iter().any(|own| own.entry.name == *name);
-        let name = context.store.free_entry_name(&volume.wanted_name(), is_taken)?;
+        let name = places::free_entry_name(&volume.wanted_name(), is_taken, &context.store)?;
         let path = root::default_path(context, name.as_str());
         Ok(Entry {
             reclaim_policy: "Delete".to_owned(),
@@ -178,31 +179,37 @@ impl Uncovered {
 }
 
 fn register(app: &AppName, own: &[Own], context: &Context) -> Result<()> {
-    context.store.change(|change| {
+    let new = own.iter().filter(|own| own.hidden.is_some()).map(|own| &own.entry);
+    let must_hold_nothing = links::holding_nothing(new, context)?;
+    let flushed = |own: &Own| own.hidden.as_ref().map(Staged::flushed).transpose();
+    let flushed = own.iter().map(flushed).collect::<Result<Vec<_>>>()?;
+    let registered = context.store.change(|change| {
+        must_hold_nothing(change.store())?;
         let layout = change.store().layout().clone();
         let mut mounts = change.store().mounts_file(app)?.whole()?;
-        for Own { entry, attachment, hidden, .. } in own {
+        for (Own { entry, attachment, .. }, flushed) in own.iter().zip(&flushed) {
             if attachment.collision(mounts.attachments()).is_some() {
                 let path = &attachment.container_path;
                 return Err(meanwhile(app, &format!("something was mounted at {path}")));
             }
-            if let Some(hidden) = hidden {
-                if change.store().is_taken(&entry.name)? {
+            if let Some(flushed) = flushed {
+                if places::is_taken(&entry.name, change.store())? {
                     let what = format!("storage entry \"{}\" was made", entry.name);
                     return Err(meanwhile(app, &what));
                 }
-                change.move_directory(hidden.path(), layout.directory(entry.name.as_str()));
+                change.put_directory(flushed, layout.directory(entry.name.as_str()));
                 change.write_entry(entry)?;
             } else if change.store().entry(&entry.name)?.as_ref() != Some(entry) {
                 let what = format!("storage entry \"{}\" was changed", entry.name);
                 return Err(meanwhile(app, &what));
             }
-            change.store().refuse_shared_collision(app, None, entry, attachment)?;
+            mount::refuse_returning(app, entry, attachment, change.store(), context)?;
             mounts.push(attachment.clone());
         }
         change.write_mounts(app, &mounts);
         Ok(())
-    })
+    });
+    registered.map_err(|error| access::redact(error, context))
 }
 
 fn meanwhile(app: &AppName, what: &str) -> Error {

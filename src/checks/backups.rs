@@ -3,11 +3,11 @@
 use super::store::unreadable;
 use crate::context::Context;
 use crate::domain::{
-    AppName, BackupState, Connector, Entry, EntryName, Finding, Moment, RepositoryState, Schedule,
-    Severity, Subject,
+    AppName, BackupState, Connector, ConnectorName, Entry, EntryName, Finding, Moment,
+    RepositoryState, Schedule, Severity, Subject,
 };
 use crate::host::clock;
-use crate::ops::backups::{create, schedules};
+use crate::ops::backups::{self, create, hooks, schedules};
 
 /// How long a good check of a repository is good for, in hours.
 const CHECKED_FOR: u64 = 14 * 24;
@@ -16,6 +16,7 @@ const CHECKED_FOR: u64 = 14 * 24;
 pub(crate) fn of_entries(entries: &[Entry], context: &Context) -> Vec<Finding> {
     let all = context.store.schedules().unwrap_or_default().0;
     let has_destination = destinations(context).next().is_some();
+    let seen = |name: &ConnectorName| backups::is_seen(name, context);
     let mut findings = Vec::new();
     for entry in entries.iter().filter(|entry| create::has_data_here(entry)) {
         let name = &entry.name;
@@ -28,8 +29,9 @@ pub(crate) fn of_entries(entries: &[Entry], context: &Context) -> Vec<Finding> {
         };
         let using = context.store.apps_mounting(name).unwrap_or_default();
         let own: Vec<&Schedule> = all.iter().filter(|s| is_of(s, name, &using)).collect();
-        findings.extend(failed(&state));
-        findings.extend(stale(&state, name, &own));
+        findings.extend(failed(&state, seen));
+        findings.extend(owed(&state, context));
+        findings.extend(stale(&state, name, &own, seen));
         if has_destination
             && own.is_empty()
             && state.last_success.is_none()
@@ -37,7 +39,8 @@ pub(crate) fn of_entries(entries: &[Entry], context: &Context) -> Vec<Finding> {
         {
             let sentence =
                 format!("storage entry \"{name}\" was never backed up, and nothing is scheduled");
-            let remedy = format!("dokku storage:backups:schedule {name} daily");
+            let remedy =
+                format!("dokku storage:backups:schedule {name} daily{}", to(&using, context));
             let finding = Finding::new("no-backup", Severity::Note, sentence, remedy);
             findings.push(finding.of_entry(name));
         }
@@ -52,7 +55,7 @@ pub(crate) fn of_host(context: &Context) -> Vec<Finding> {
         findings.push(unreadable(&problem, Severity::Person));
     }
     match context.store.backup_state(None) {
-        Ok(state) => findings.extend(state.iter().filter_map(failed)),
+        Ok(state) => findings.extend(state.iter().filter_map(|state| failed(state, |_| true))),
         Err(problem) => findings.push(unreadable(&problem, Severity::Person)),
     }
     for connector in destinations(context) {
@@ -69,6 +72,14 @@ fn destinations(context: &Context) -> impl Iterator<Item = Connector> {
     connectors.into_iter().filter(Connector::is_destination)
 }
 
+/// What names one of several destinations that are open to the caller, as a command wants it.
+fn to(using: &[AppName], context: &Context) -> String {
+    match &*backups::open_to(using, context).unwrap_or_default() {
+        [first, _, ..] => format!(" --to {}", first.name),
+        _ => String::new(),
+    }
+}
+
 fn is_of(schedule: &Schedule, entry: &EntryName, using: &[AppName]) -> bool {
     match &schedule.subject {
         Subject::Entry(name) => name == entry,
@@ -77,15 +88,29 @@ fn is_of(schedule: &Schedule, entry: &EntryName, using: &[AppName]) -> bool {
     }
 }
 
-fn failed(state: &BackupState) -> Option<Finding> {
+/// `seen` says of which destinations the caller may know.
+fn failed(state: &BackupState, seen: impl Fn(&ConnectorName) -> bool) -> Option<Finding> {
     let failure = state.failed()?;
     let (what, again) = match &state.entry {
         Some(name) => (format!("storage entry \"{name}\""), name.to_string()),
         None => ("the store".to_owned(), "--all".to_owned()),
     };
-    let sentence =
-        format!("the last backup of {what} failed at {}: {}", failure.at.shown(), failure.message);
-    let remedy = format!("correct that, then: dokku storage:backups:create {again}");
+    let connector = failure.connector.as_ref();
+    let is_seen = connector.is_none_or(seen);
+    let at = failure.at.shown();
+    let (sentence, remedy) = if is_seen {
+        let to = connector.map(|to| format!(" --to {to}")).unwrap_or_default();
+        (
+            format!("the last backup of {what} failed at {at}: {}", failure.message),
+            format!("correct that, then: dokku storage:backups:create {again}{to}"),
+        )
+    } else {
+        // Its words are about what is the host's.
+        (
+            format!("the last backup of {what}, to {}, failed at {at}", backups::ANOTHER),
+            "ask who may see every app".to_owned(),
+        )
+    };
     let finding = Finding::new("failed-backup", Severity::Person, sentence, remedy);
     Some(match &state.entry {
         Some(name) => finding.of_entry(name),
@@ -93,8 +118,28 @@ fn failed(state: &BackupState) -> Option<Finding> {
     })
 }
 
+/// A command around the copy that goes on without the backup, or one after it that was not run.
+fn owed(state: &BackupState, context: &Context) -> Option<Finding> {
+    let name = state.entry.as_ref().filter(|_| hooks::is_left(state, context))?;
+    let (sentence, remedy) = match hooks::left_running(state, context) {
+        Some(sentence) => (sentence, "wait for its end, then: dokku storage:backups:run"),
+        // It has ended, and nothing comes after it.
+        None if !state.owes_command => return None,
+        None => (
+            format!("a backup of storage entry \"{name}\" was cut off before its backup-after"),
+            "dokku storage:backups:run",
+        ),
+    };
+    Some(Finding::new("owed-command", Severity::Person, sentence, remedy).of_entry(name))
+}
+
 /// Two runs of a schedule that did not come, or that did not back the entry up and said nothing.
-fn stale(state: &BackupState, name: &EntryName, own: &[&Schedule]) -> Option<Finding> {
+fn stale(
+    state: &BackupState,
+    name: &EntryName,
+    own: &[&Schedule],
+    seen: impl Fn(&ConnectorName) -> bool,
+) -> Option<Finding> {
     let (now, zone) = (Moment::now(), clock::zone());
     let late = own.iter().find(|schedule| {
         let success = state.last_success.as_ref();
@@ -111,7 +156,7 @@ fn stale(state: &BackupState, name: &EntryName, own: &[&Schedule]) -> Option<Fin
     let sentence = format!(
         "storage entry \"{name}\" {last}, and is scheduled {} to {}",
         late.expression.told(),
-        late.connector
+        if seen(&late.connector) { late.connector.as_str() } else { backups::ANOTHER }
     );
     let remedy = "look for storage:backups:run in the crontab and in the log storage.log; by hand: dokku storage:backups:run";
     let finding = Finding::new("stale-backup", Severity::Person, sentence, remedy);
@@ -148,7 +193,7 @@ mod tests {
     use super::*;
     use crate::domain::backup::{Checked, Failure, Run};
     use crate::domain::moment::DAY;
-    use crate::domain::{ConnectorName, Expression, Keep, Unknown};
+    use crate::domain::{Expression, Keep, Unknown};
 
     fn ago(seconds: i64) -> Moment {
         Moment::now().plus_seconds(-seconds)
@@ -194,7 +239,8 @@ mod tests {
     fn a_backup_is_stale_after_two_runs_without_it() {
         let name = EntryName::parse("box").unwrap();
         let is_stale = |state: &BackupState, schedule: &Schedule| {
-            stale(state, &name, &[schedule]).is_some_and(|found| found.code == "stale-backup")
+            stale(state, &name, &[schedule], |_| true)
+                .is_some_and(|found| found.code == "stale-backup")
         };
         let old = daily(ago(100 * DAY), Some(ago(DAY)));
         assert!(is_stale(&state(Some(ago(4 * DAY)), None), &old));
@@ -210,8 +256,8 @@ mod tests {
 
     #[test]
     fn a_failure_is_found_until_a_backup_succeeds() {
-        assert!(failed(&state(Some(ago(DAY)), Some(ago(2 * DAY)))).is_none());
-        let found = failed(&state(Some(ago(2 * DAY)), Some(ago(DAY)))).unwrap();
+        assert!(failed(&state(Some(ago(DAY)), Some(ago(2 * DAY))), |_| true).is_none());
+        let found = failed(&state(Some(ago(2 * DAY)), Some(ago(DAY))), |_| true).unwrap();
         assert!(found.code == "failed-backup" && found.sentence.contains("no room"), "{found:?}");
     }
 

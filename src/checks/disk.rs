@@ -31,7 +31,8 @@ pub(crate) fn full(entries: &[Entry], context: &Context) -> Vec<Finding> {
         let finding = Finding::new("full-disk", Severity::Person, scarce(&directory)?, remedy);
         Some(finding.at(directory.to_string_lossy()))
     };
-    std::iter::once(root).chain(sized).filter_map(finding).collect()
+    let root = Some(root).filter(|_| context.store.away().is_none());
+    root.into_iter().chain(sized).filter_map(finding).collect()
 }
 
 /// What to say of an app before it is deployed: a full disk loses what is written to an entry with a size, since its file system

@@ -8,7 +8,7 @@ use crate::docker::{Container, containers};
 use crate::domain::{AppName, EntryName, Finding, Phase, Result, Severity};
 use crate::ops::report::{every_app, visible};
 use crate::ops::{access, needs};
-use crate::store::{EntryCache, Mounts};
+use crate::store::{AWAY, EntryCache, Mounts};
 
 /// The containers that run, and what there is to say where Docker does not say which.
 pub(crate) fn everywhere(context: &Context) -> (Vec<Container>, Option<Finding>) {
@@ -29,10 +29,13 @@ pub(crate) fn everything(context: &Context) -> Result<Vec<Finding>> {
         Ok((entries, all))
     })?;
     let mut findings = Vec::from_iter(silent);
+    let is_whole = !access::hides_problems(context)?;
+    let away = context.store.away().map(|problem| Finding::of_away(problem, &context.store));
+    findings.extend(away.filter(|_| is_whole));
     for (app, mounts) in visible(&all, context)? {
         findings.extend(of_app(app, mounts, &everywhere, context)?);
     }
-    if !access::hides_problems(context)? {
+    if is_whole {
         findings.extend(store::unreferred(&entries, &all, context)?);
         findings.extend(disk::full(&entries.entries, context));
         findings.extend(noted::findings(&entries.entries, context));
@@ -49,7 +52,14 @@ pub(crate) fn everything(context: &Context) -> Result<Vec<Finding>> {
         findings.extend(backups::of_entries(&entries.entries, context));
         findings.extend(backups::of_host(context));
     }
+    say_once(AWAY, &mut findings);
     Ok(findings)
+}
+
+/// Leaves one finding of a kind: it concerns all mounts alike.
+fn say_once(code: &str, findings: &mut Vec<Finding>) {
+    let mut is_said = false;
+    findings.retain(|finding| finding.code != code || !std::mem::replace(&mut is_said, true));
 }
 
 pub(crate) fn of_app(
@@ -96,6 +106,7 @@ pub(crate) fn of_app(
         findings.extend(exclusive::several(app, entry, everywhere, context));
     }
     findings.extend(running::stale(app, mounts, &containers, context));
+    findings.extend(running::left_paused(app, everywhere, context));
     findings.extend(declared::forgotten(app, context));
     if !deployed.is_empty()
         && let Some(image) = AppImage::find(app, &image::names(app, "", context), context)
@@ -105,5 +116,6 @@ pub(crate) fn of_app(
             findings.extend(image.check(mounted, is_covered));
         }
     }
+    say_once(AWAY, &mut findings);
     Ok(findings)
 }

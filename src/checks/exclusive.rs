@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::docker::Container;
 use crate::domain::{AppName, Entry, Finding, Phase, ProcessType, Result, Severity};
 use crate::ops::exclusive::can_write;
-use crate::ops::{access, scheduler};
+use crate::ops::{access, judge, scheduler};
 use crate::store::Mounted;
 
 /// The exclusive entries to which an app's deployed containers can write, each once.
@@ -29,12 +29,9 @@ pub(crate) fn declared(
     mounts: &[Mounted],
     context: &Context,
 ) -> Result<Vec<Finding>> {
-    let mut findings = Vec::new();
+    let mut findings = by_another_name(app, mounts, context)?;
     for entry in written_by(mounts) {
-        let mut others = context.store.apps_holding(entry)?;
-        others.retain(|other| other != app);
-        if !others.is_empty() {
-            let others = access::names(others, context)?.join(", ");
+        if let Some(others) = others(app, entry, context)? {
             let remedy = format!(
                 "unmount it from one of them, or let several have it: dokku storage:set {} exclusive false",
                 entry.name
@@ -45,6 +42,43 @@ pub(crate) fn declared(
         findings.extend(too_many(app, entry, mounts, context));
     }
     Ok(findings)
+}
+
+/// The same of what the app mounts in the place of an exclusive entry: whoever made that exclusive may not have known of it.
+fn by_another_name(app: &AppName, mounts: &[Mounted], context: &Context) -> Result<Vec<Finding>> {
+    let is_of_deploys = |mounted: &&Mounted| {
+        mounted.entry.is_docker_local() && mounted.attachment.phases.contains(Phase::Deploy)
+    };
+    let mut findings = Vec::new();
+    let mounts = mounts.iter().filter(is_of_deploys);
+    for (entry, mounted) in context.store.written_by_another_name(mounts)? {
+        let Some(others) = others(app, &entry, context)? else {
+            continue;
+        };
+        let (name, source) = (&entry.name, mounted.source());
+        let unmount = judge::unmount(app, &mounted.entry, &mounted.attachment);
+        let (whose, remedy) = if access::hides(name, context)? {
+            ("is exclusive".to_owned(), unmount)
+        } else {
+            (
+                format!("belongs to storage entry \"{name}\", which is exclusive"),
+                format!(
+                    "{unmount}, or let several have it: dokku storage:set {name} exclusive false"
+                ),
+            )
+        };
+        let sentence = format!("{app} mounts {source}, whose place {whose}, and so does {others}");
+        let finding = Finding::new("exclusive-shared", Severity::Stops, sentence, remedy);
+        findings.push(finding.of_app(app).of_entry(&mounted.entry.name).at(source));
+    }
+    Ok(findings)
+}
+
+/// The other apps that have an exclusive entry, as far as the caller may know; none where there are none.
+fn others(app: &AppName, entry: &Entry, context: &Context) -> Result<Option<String>> {
+    let mut others = context.store.apps_holding(entry)?;
+    others.retain(|other| other != app);
+    Ok(if others.is_empty() { None } else { Some(access::names(others, context)?.join(", ")) })
 }
 
 /// More than one container that could write to the entry, by the app's scale.

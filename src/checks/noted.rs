@@ -21,25 +21,42 @@ pub(crate) fn findings(entries: &[Entry], context: &Context) -> Vec<Finding> {
             && source == default_path(context, entry.name.as_str());
         let notes_something =
             entry.chown.is_some() || entry.mode.is_some() || sized::size(entry).is_some();
-        if !is_ours || !notes_something || types::of(entry).problem(entry, context).is_some() {
+        if !is_ours || !notes_something || types::problem(entry, context).is_some() {
             continue;
         }
         let Ok(found) = std::fs::symlink_metadata(source) else {
             continue;
         };
-        let mut differs = |property: &str, noted: &str, has: String, wanted: &str| {
-            let sentence = format!(
-                "storage entry \"{}\" notes {property} {noted}, and {source} has {has}",
-                entry.name
-            );
-            let remedy = format!("dokku storage:set {} {property} {wanted}", entry.name);
+        let mut find = |sentence: String, remedy: String| {
             let finding = Finding::new("unlike-noted", Severity::Note, sentence, remedy);
             findings.push(finding.of_entry(&entry.name).at(source));
         };
-        if let (Some(size), Some(holds)) = (sized::size(entry), sized::holds_other(entry, context))
+        let sizes = sized::Sizes::of(entry, context);
+        if let Some(sizes) = &sizes
+            && let Some(takes) = sizes.takes_less()
         {
-            let noted = size.to_string();
-            differs("size", &noted, holds.to_string(), &size.max(holds).to_string());
+            let (name, size) = (&entry.name, sizes.noted);
+            find(
+                format!(
+                    "storage entry \"{name}\" is preallocated, and its image takes {takes} of {size} on the disk"
+                ),
+                format!("dokku storage:set {name} size {size}"),
+            );
+        }
+        let mut differs = |property: &str, noted: &str, has: String, wanted: &str| {
+            find(
+                format!(
+                    "storage entry \"{}\" notes {property} {noted}, and {source} has {has}",
+                    entry.name
+                ),
+                format!("dokku storage:set {} {property} {wanted}", entry.name),
+            );
+        };
+        if let Some(sizes) = &sizes
+            && let Some(holds) = sizes.holds_other()
+        {
+            let size = sizes.noted;
+            differs("size", &size.to_string(), holds.to_string(), &size.max(holds).to_string());
         }
         let owner = entry.chown.as_ref();
         if let Some((owner, (uid, gid))) = owner.and_then(|o| Some((o, o.container_ids()?)))

@@ -24,10 +24,10 @@ pub(crate) fn findings(
     context: &Context,
 ) -> Result<Vec<Finding>> {
     let entries = written_by(some.iter().copied());
-    if entries.is_empty() {
-        return Ok(Vec::new());
-    }
     let mut findings = declared(app, mounts, context)?;
+    if entries.is_empty() {
+        return Ok(findings);
+    }
     if let Ok(running) = containers::all_for_certain(&context.environment) {
         for entry in entries {
             findings.extend(in_the_way(app, entry, &running, context));
@@ -80,23 +80,24 @@ pub(crate) fn announce(app: &AppName, mounts: &[Mounted], context: &mut Context)
     }
 }
 
-/// Stops the containers of an app that can write to what the container that is about to start can write to.
+/// Stops the containers of an app that can write to what the container that is about to start can write to; true where it did.
 pub(crate) fn make_way(
     app: &AppName,
     process_type: &ProcessType,
     index: u32,
     mounts: &[Mounted],
     context: &mut Context,
-) -> Result<()> {
+) -> Result<bool> {
     let entries = written_by(mounts);
     let Some(first) = entries.first() else {
-        return Ok(());
+        return Ok(false);
     };
     refuse_if!(
         index > 1,
         "{app} mounts storage entry \"{}\", which is exclusive, so there cannot be a container {process_type}.{index}; dokku ps:scale {app} {process_type}=1",
         first.name
     );
+    let mut stops = false;
     let running = containers::all_for_certain(&context.environment)?;
     for entry in &entries {
         if let Some(finding) = in_the_way(app, entry, &running, context).first() {
@@ -109,9 +110,10 @@ pub(crate) fn make_way(
             entries.iter().find(|entry| is_old && can_write(container, entry, context))
         {
             stop(container, entry, context)?;
+            stops = true;
         }
     }
-    Ok(())
+    Ok(stops)
 }
 
 fn stop(container: &Container, entry: &Entry, context: &mut Context) -> Result<()> {

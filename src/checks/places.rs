@@ -12,10 +12,11 @@ pub(crate) fn of_entry(entry: &Entry, context: &Context) -> Result<Vec<Finding>>
     let mut findings = Vec::new();
     if let Some(finding) = sources::led_elsewhere(entry, context) {
         findings.push(finding);
-    } else if let Some(problem) = types::of(entry).problem(entry, context) {
-        let sentence = format!("storage entry \"{name}\" is not ready: {}", problem.sentence);
-        let finding = Finding::new(problem.code, Severity::Person, sentence, problem.remedy);
-        findings.push(finding.of_entry(name).at(entry.shown_source()));
+    } else if let Some(problem) = types::away(entry, context) {
+        findings.push(Finding::of_away(problem, &context.store));
+    } else {
+        let is_mounted = !context.store.apps_with(name)?.is_empty();
+        findings.extend(sources::not_ready(entry, is_mounted, context));
     }
     let uses = Places::of_this_host(context)?.uses_of_entry(entry);
     let (seen, hides_some) = access::seen(uses, context)?;
@@ -24,7 +25,7 @@ pub(crate) fn of_entry(entry: &Entry, context: &Context) -> Result<Vec<Finding>>
         let finding = finding.of_entry(name).at(entry.shown_source());
         match &of.whose {
             Whose::App(app) => finding.of_app(app),
-            Whose::Nobody | Whose::Host => finding,
+            Whose::Entry(_) | Whose::Nobody | Whose::Host => finding,
         }
     }));
     if hides_some {

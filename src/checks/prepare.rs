@@ -43,7 +43,7 @@ use crate::ops::{scheduler, usable};
 use crate::render::Printer;
 use crate::storage::ownership::Directory;
 use crate::storage::{Ids, StorageRoot, ownership, root};
-use crate::store::{Mounted, Mounts};
+use crate::store::{AWAY, Mounted, Mounts};
 use crate::types;
 
 /// Checks every mount of the phases deploy and run against an image that is about to be released, and sets the owners that
@@ -179,6 +179,11 @@ fn prepare(
 ) -> Result<()> {
     let Subject { app, all, asked, makes_volumes, .. } = *subject;
     let settings = context.store.app_settings(app)?;
+    if !subject.orphans.is_empty()
+        && let Some(problem) = context.store.away()
+    {
+        return stop_for(&[Finding::of_away(problem, &context.store)]);
+    }
     warn_of_orphans(app, subject.orphans, context);
     let local: Vec<&Mounted> =
         asked.iter().copied().filter(|mounted| mounted.entry.is_docker_local()).collect();
@@ -209,6 +214,8 @@ fn prepare(
         match (seen, settings.missing_source) {
             (Seen::There | Seen::Closed, _) => {}
             (Seen::Unknown, _) => context.out.warn(&sources::unseen(app, mounted).line()),
+            // Whatever is to be done about a single source: Docker would make it on the wrong disk.
+            (Seen::Missing(finding), _) if finding.code == AWAY => findings.push(*finding),
             (Seen::Missing(finding), MissingSource::Ignore) => context.out.warn(&finding.line()),
             (Seen::Missing(_), MissingSource::Create) if sources::can_be_made(mounted) => {
                 to_make.push(mounted);
@@ -304,7 +311,13 @@ pub(crate) fn stop_for(findings: &[Finding]) -> Result<()> {
     if findings.is_empty() {
         return Ok(());
     }
-    let lines: Vec<String> = findings.iter().map(Finding::line).collect();
+    // What concerns several mounts is said once.
+    let mut lines: Vec<String> = Vec::new();
+    for line in findings.iter().map(Finding::line) {
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
     Err(Error::refused(lines.join("\n")))
 }
 

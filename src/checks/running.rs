@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::sources::is_seen_from_here;
 use crate::context::Context;
-use crate::docker::{Container, containers};
+use crate::docker::{Container, containers, pausing};
 use crate::domain::{AppName, ContainerPath, Finding, Phase, ProcessType, Severity, Source};
 use crate::fs::Identity;
 use crate::storage::{Place, StorageRoot};
@@ -46,6 +46,27 @@ pub(crate) fn stale(
         }
     }
     findings
+}
+
+/// The containers of an app that a command which was cut off left paused.
+pub(crate) fn left_paused(
+    app: &AppName,
+    everywhere: &[Container],
+    context: &Context,
+) -> Vec<Finding> {
+    let left = pausing::left(&context.store).unwrap_or_default();
+    let is_left = |container: &&Container| {
+        container.app == app.as_str() && container.is_paused && left.contains(&container.id)
+    };
+    let finding = |container: &Container| {
+        let id = &container.id;
+        let sentence = format!(
+            "{app}: the container {id} is paused since a command was cut off that had paused it"
+        );
+        let remedy = format!("docker unpause {id}");
+        Finding::new("left-paused", Severity::Person, sentence, remedy).of_app(app)
+    };
+    everywhere.iter().filter(is_left).map(finding).collect()
 }
 
 /// What a container has of its mounts that is not as it is declared.

@@ -7,7 +7,8 @@ use crate::context::Context;
 use crate::docker::Container;
 use crate::docker::containers::Mount;
 use crate::domain::{
-    AppName, Entry, Fault, Finding, Policy, Severity, Source, VolumeName, VolumeOptions, quoted,
+    AppName, Attachment, Entry, Fault, Finding, HostPath, Policy, Severity, Source, VolumeName,
+    VolumeOptions, quoted,
 };
 use crate::fs::look::{FileKind, Looked};
 use crate::fs::{RealPath, cleaned, missing_target, overlap};
@@ -42,14 +43,39 @@ pub(crate) fn not_allowed(
     context: &Context,
 ) -> Option<Finding> {
     let (entry, attachment) = (&mounted.entry, &mounted.attachment);
-    let (code, rest) = if entry.scope.includes(app) {
-        let reason = judge::at_deploy(app, entry, attachment, policy, context).err()?;
-        ("not-allowed", format!(", but {reason}"))
-    } else {
-        ("out-of-scope", format!(", which is for {} only", entry.scope))
-    };
     let unmount = judge::unmount(app, entry, attachment);
-    Some(finding(code, app, mounted, &rest, unmount).at(entry.shown_source()))
+    let (code, rest, remedy) = if entry.scope.includes(app) {
+        let reason = judge::at_deploy(app, entry, attachment, policy, context).err()?;
+        let allow = to_allow(app, entry, attachment, policy, context);
+        let remedy =
+            allow.map_or_else(|| unmount.clone(), |allow| format!("{allow}, or {unmount}"));
+        ("not-allowed", format!(", but {reason}"), remedy)
+    } else {
+        let (scope, let_in) = access::to_let_in(entry, app, context);
+        ("out-of-scope", format!(", which is for {scope} only"), format!("{let_in}, or {unmount}"))
+    };
+    Some(finding(code, app, mounted, &rest, remedy).at(entry.shown_source()))
+}
+
+/// What to type so that the policy allows the path of an entry; nothing where a deploy would be refused all the same, or where a
+/// link leads elsewhere.
+fn to_allow(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    policy: &Policy,
+    context: &Context,
+) -> Option<String> {
+    access::must_be_allowed(entry, Some(app), policy, context).err()?;
+    let path = access::judged_path(entry, context)?;
+    if RealPath::of(Path::new(&path)).path() != Path::new(&path) {
+        return None;
+    }
+    let mut wider = policy.clone();
+    wider.allowed_paths.push(HostPath::parse(&path).ok()?);
+    judge::at_deploy(app, entry, attachment, &wider, context).ok()?;
+    let words: Vec<_> = wider.allowed_paths.iter().map(|path| quoted(path.as_str())).collect();
+    Some(format!("dokku storage:policy:set allowed-paths {}", words.join(" ")))
 }
 
 /// An entry that a link leads to what it may not have, whoever mounts it.
@@ -140,6 +166,9 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
             if !is_seen_from_here(path, context) || path.exists() {
                 return Seen::There;
             }
+            if let Some(finding) = away(app, &mounted.entry, context) {
+                return Seen::Missing(Box::new(finding));
+            }
             match looked(&source, context) {
                 None => return Seen::Unknown,
                 Some(looked) if looked.kind == FileKind::Nothing => {}
@@ -172,6 +201,12 @@ pub(crate) fn look(app: &AppName, mounted: &Mounted, context: &Context) -> Seen 
     };
     let finding = finding(code, app, mounted, &rest, format!("create it: {remedy}"));
     Seen::Missing(Box::new(finding.at(source)))
+}
+
+/// A storage root that is away, in which an app has data.
+fn away(app: &AppName, entry: &Entry, context: &Context) -> Option<Finding> {
+    let problem = types::away(entry, context)?;
+    Some(Finding::of_away(problem, &context.store).of_app(app))
 }
 
 /// Whether a missing source can be made: only root gets into a Docker volume, and makes a part of it.
@@ -255,7 +290,10 @@ pub(crate) fn nested(
         Source::Path(_) => source,
         Source::Volume(volume) => in_volume(volume, outer, context)?.1,
     };
-    if !outer.entry.is_docker_local() || !is_seen_from_here(Path::new(&root), context) {
+    if !outer.entry.is_docker_local()
+        || !is_seen_from_here(Path::new(&root), context)
+        || types::away(&outer.entry, context).is_some()
+    {
         return None;
     }
     let (path, above) = (&mounted.attachment.container_path, &outer.attachment.container_path);
@@ -291,6 +329,9 @@ pub(crate) fn nested(
 /// What keeps containers from using an entry with a type.
 pub(crate) fn unusable(app: &AppName, mounted: &Mounted, context: &Context) -> Option<Finding> {
     let entry = &mounted.entry;
+    if let Some(finding) = away(app, entry, context) {
+        return Some(finding);
+    }
     let problem = types::of(entry).problem(entry, context)?;
     let rest = format!(", but {}", problem.sentence);
     Some(finding(problem.code, app, mounted, &rest, problem.remedy).at(entry.shown_source()))
@@ -301,12 +342,20 @@ pub(crate) fn unusable_alone(entry: &Entry, context: &Context) -> Option<Finding
     let storage_type = types::of(entry);
     let may_be_mounted =
         storage_type.must_be_mounted(entry) || storage_type.place() == Place::Directory;
-    if !entry.is_docker_local() || !may_be_mounted {
+    // Of the storage root it is said once that it is away.
+    if !entry.is_docker_local() || !may_be_mounted || types::away(entry, context).is_some() {
         return None;
     }
-    let problem = storage_type.problem(entry, context)?;
+    not_ready(entry, false, context)
+}
+
+/// The same of an entry by itself. Where no app mounts it, it stops no deploy, and has a code of its own: a code has one severity.
+pub(crate) fn not_ready(entry: &Entry, is_mounted: bool, context: &Context) -> Option<Finding> {
+    let problem = types::of(entry).problem(entry, context)?;
     let sentence = format!("storage entry \"{}\" is not ready: {}", entry.name, problem.sentence);
-    let finding = Finding::new(problem.code, Severity::Note, sentence, problem.remedy);
+    let (code, severity) =
+        if is_mounted { (problem.code, Severity::Stops) } else { ("not-ready", Severity::Note) };
+    let finding = Finding::new(code, severity, sentence, problem.remedy);
     Some(finding.of_entry(&entry.name).at(entry.shown_source()))
 }
 

@@ -10,6 +10,7 @@ use crate::domain::{
 };
 use crate::fs::look;
 use crate::ops::destroy::snapshots_first;
+use crate::ops::migrate;
 use crate::ops::prune::find::Unreferred;
 use crate::storage::{Place, default_path};
 use crate::store::{Entries, Mounts, OptionMount};
@@ -64,9 +65,10 @@ fn docker_options(app: &AppName, mounts: &Mounts, context: &Context) -> Vec<Find
                 file.phase.as_str()
             );
             let known = migrated.iter().find(|other| other.line == line);
-            let (severity, why, remedy) = match known.map(|known| &known.mount) {
-                Some(Ok(_)) => (Severity::Person, None, format!("dokku storage:migrate {app}")),
-                Some(Err(why)) => (Severity::Person, Some(why), file.removal(app, &line)),
+            let refusal = known.map(|known| migrate::refusal(app, file, known, context));
+            let (severity, why, remedy) = match refusal {
+                Some(None) => (Severity::Person, None, format!("dokku storage:migrate {app}")),
+                Some(why) => (Severity::Person, why, file.removal(app, &line)),
                 None => {
                     let after = file.removal(app, &line);
                     let checked = "to have it checked, mount it with dokku storage:mount, after";
@@ -118,7 +120,7 @@ pub(crate) fn unreferred(
         let sentence =
             format!("a change was interrupted, and every other change waits for its end: {error}");
         let remedy = format!(
-            "make what {lock} names writable for the user of the store, then run: dokku storage:doctor"
+            "do what that says, or make what {lock} names writable for the user of the store, then run: dokku storage:doctor"
         );
         findings
             .push(Finding::new("unfinished-change", Severity::Person, sentence, remedy).at(lock));
@@ -137,6 +139,8 @@ pub(crate) fn unreferred(
         used.extend(mounts.orphans.iter().map(|orphan| &orphan.entry_name));
     }
     let unreferred = Unreferred::of(found, |name| used.contains(name), &context.store)?;
+    // What is in a storage root that is away is not gone.
+    let is_away = context.store.away().is_some();
     for entry in unreferred.entries {
         let name = &entry.name;
         let source = entry.shown_source();
@@ -149,6 +153,9 @@ pub(crate) fn unreferred(
             Place::File if is_gone => Some("file"),
             _ => None,
         };
+        if is_away && gone.is_some() {
+            continue;
+        }
         let (code, sentence) = match gone {
             Some(what) => (
                 "orphaned-entry",
@@ -167,7 +174,10 @@ pub(crate) fn unreferred(
         let (notes, _) = context.store.snapshots_of(name)?;
         let (sentence, remedy) = match snapshots_first(&notes) {
             None => (sentence, format!("dokku storage:destroy {name}{fate}")),
-            Some((names, command)) => (format!("{sentence}; it has snapshots: {names}"), command),
+            Some((names, command)) => (
+                format!("{sentence}; to destroy it, destroy its snapshots first: {names}"),
+                command,
+            ),
         };
         findings.push(Finding::new(code, Severity::Note, sentence, remedy).of_entry(name));
     }
@@ -178,7 +188,9 @@ pub(crate) fn unreferred(
         findings.push(finding.at(path.to_string_lossy()));
     }
     findings.extend(unknown_snapshots(context));
-    findings.extend(missing_snapshots(context)?);
+    if !is_away {
+        findings.extend(missing_snapshots(context)?);
+    }
     for app in unreferred.apps {
         let directory = layout.app(&app);
         let sentence = format!("{} is of the app {app}, which does not exist", directory.display());

@@ -16,6 +16,9 @@ use crate::store::no_such_entry;
 /// The largest document, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
+/// The most mounts of a document.
+const MOST: usize = 1000;
+
 /// The status of `--plan` where something would change.
 const DIFFERENT: i32 = 2;
 
@@ -56,9 +59,11 @@ struct DocumentMount {
 /// Makes the mounts of an app what the document on standard input says: all of it, or nothing.
 pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, rest) = arguments::parse_some::<Arguments>(words, context)?;
-    let app = arguments.app.existing(context)?;
+    arguments.app.existing(context)?;
     no_more_than(&rest, 0)?;
     let wanted = document(context)?;
+    // The document may have taken long.
+    let app = arguments.app.existing(context)?;
     let numbers = 1..=wanted.len();
     let in_place = |number: &usize, error| refusal!("mount {number} of the document: {error}");
     let one = |number: &usize| one(&app, &wanted[number - 1], context);
@@ -97,6 +102,8 @@ fn document(context: &Context) -> Result<Vec<DocumentMount>> {
         )
     })?;
     wanted.retain(|wanted| wanted.shared_from.is_empty());
+    let count = wanted.len();
+    refuse_if!(count > MOST, "a document has up to {MOST} mounts, got {count}");
     Ok(wanted)
 }
 

@@ -8,7 +8,7 @@ use crate::domain::{
     Sha256, Source, as_typed, options, source,
 };
 use crate::host::environment;
-use crate::ops::create::create;
+use crate::ops::create::{create, must_be_asked};
 use crate::storage::{Place, root};
 use crate::types::{self, NewEntry, Reach};
 
@@ -133,6 +133,7 @@ fn planned(
         entry.size.clear();
         let storage_type = types::find(type_name)?;
         types::check_request(storage_type, &request)?;
+        must_be_asked(&entry, &request, context)?;
         storage_type.plan(&mut entry, &request, context)?;
     }
     if scheduler == K3S && !context.environment.is_dokku() {

@@ -3,7 +3,7 @@
 use super::arguments::{self, Args, no_more_than};
 use crate::context::Context;
 use crate::domain::{Entry, EntryName, Result};
-use crate::ops::destroy::{carry_out, holds_data, plan};
+use crate::ops::destroy::{How, carry_out, holds_data, plan};
 use crate::ops::{access, apps, confirmation, crontab, trash};
 use crate::storage::clear_staged;
 use crate::types::{self, Removal};
@@ -31,9 +31,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         return Ok(());
     }
     let entry = access::entry(name, context)?;
-    let mut removal = plan(&entry, arguments.destroy_host_dir, None, context)?;
+    let no_trash = arguments.no_trash;
+    let how = How { asked: arguments.destroy_host_dir, deleted: None, no_trash };
+    let removal = plan(&entry, how, context)?;
     refuse_if!(
-        arguments.no_trash && matches!(removal, Removal::Nothing) && holds_data(&entry),
+        no_trash && matches!(removal, Removal::Nothing) && holds_data(&entry),
         "--no-trash is for data that goes with its entry, and that of storage entry {name} stays at {}; to remove it, too, add --destroy-host-dir",
         entry.shown_source()
     );
@@ -44,11 +46,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
             Removal::Nothing => false,
         };
         confirm(&entry, loses_data, context)?;
-        // A person may have taken a while to answer.
-        removal = plan(&entry, arguments.destroy_host_dir, None, context)?;
     }
     let in_crontab = crontab::lines(context);
-    let trashed = carry_out(&entry, &removal, arguments.no_trash, context)?;
+    let trashed = carry_out(&entry, how, context)?;
     clear_staged(context);
     context.out.headline(&format!("Storage entry {name} destroyed"));
     // What takes long comes last.

@@ -31,9 +31,12 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     let ownership = Ownership::parse(&arguments.chown)?;
     let own = root::default_path(context, name.as_str());
-    judge::source(&Source::parse(&own)?, None, None, context)?;
+    let own = Source::parse(&own)?;
+    judge::source(&own, None, None, context)?;
     let ids = root::ids(&ownership, context);
     let _lock = EntryLock::take(name.as_str(), context)?;
+    // Somebody else may just have made it.
+    judge::source(&own, None, None, context)?;
     clear_staged(context);
     let path = context.store.layout().directory(name.as_str());
     context.out.headline(&format!("Ensuring {} exists", path.display()));

@@ -45,6 +45,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     }
     // Others see it before what they have is looked at, and until the container is gone.
     let _announced = links::announce_of_caller(&entry, context)?;
+    usable::attach(&entry, None, context)?;
+    // Its image, or another command that is at work on it, may have taken long.
+    let entry = access::entry(name, context)?;
     judge::whole(&entry, context)?;
     links::must_not_lead_away(&entry, context)?;
     usable::must_be_usable(&entry, context)?;

@@ -3,7 +3,7 @@
 use super::arguments::{self, EntryWord, Named, Output};
 use crate::context::Context;
 use crate::domain::{Result, or_empty, readable};
-use crate::ops::access;
+use crate::ops::{access, backups};
 use crate::render::Format;
 use crate::types;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         ("Reclaim policy", entry.reclaim_policy.clone()),
         ("Scope", shown.scope.to_string()),
         ("Exclusive", if entry.exclusive { "true" } else { "" }.to_owned()),
-        ("Auto volume", entry.auto_volume.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("Auto volume", shown.auto_volume.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("Node", entry.node.clone()),
         ("Type", entry.type_name.clone()),
         ("Driver", entry.driver.clone()),
@@ -48,12 +48,15 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
     }
     if let Some(run) = context.store.backup_state(Some(&entry.name))?.and_then(|s| s.last_success) {
-        let last = format!("{}, {}, to {}", run.at.shown(), readable(run.bytes), run.connector);
+        let is_seen = backups::is_seen(&run.connector, context);
+        let to = if is_seen { run.connector.as_str() } else { backups::ANOTHER };
+        let last = format!("{}, {}, to {to}", run.at.shown(), readable(run.bytes));
         context.out.labelled("Last backup", &last);
     }
-    if entry.is_typed() {
+    let away = types::away(&entry, context);
+    if entry.is_typed() || away.is_some() {
         let storage_type = types::of(&entry);
-        let state = match storage_type.problem(&entry, context) {
+        let state = match away.or_else(|| storage_type.problem(&entry, context)) {
             None => storage_type.readiness().to_owned(),
             Some(problem) => format!("{}; {}", problem.sentence, problem.remedy),
         };

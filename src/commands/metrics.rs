@@ -104,7 +104,7 @@ fn add_mounts(entries: &[Entry], metrics: &mut Metrics, context: &Context) {
         if !storage_type.must_be_mounted(entry) {
             continue;
         }
-        let is_well = storage_type.problem(entry, context).is_none();
+        let is_well = types::problem(entry, context).is_none();
         attached.push(of(&entry.name, f64::from(u8::from(is_well))));
         if storage_type.place() == Place::MountPoint {
             let (_, bytes) = RuntimePaths::of(&storage, entry.name.as_str()).unsent();
@@ -140,6 +140,10 @@ fn add_snapshots(metrics: &mut Metrics, context: &Context) -> Result<()> {
 }
 
 fn add_trash(counts: &mut Counts, metrics: &mut Metrics, context: &Context) -> Result<()> {
+    // Nothing is known of the trash of a storage root that is away, which is a finding.
+    if context.store.away().is_some() {
+        return Ok(());
+    }
     let trash = trash::visible(context)?;
     let bytes = counts.of_trash(&trash, context);
     metrics.gauges(

@@ -47,6 +47,18 @@ fn tell(what: &Move, (moved, stopped): &Moved, context: &mut Context) -> Result<
             ));
         }
     }
+    let hooks = &what.entry.backup;
+    if is_new && hooks.apps.contains(from) {
+        for (property, command) in
+            [("backup-before", &hooks.before), ("backup-after", &hooks.after)]
+        {
+            if !command.is_empty() {
+                context.out.warn(&format!(
+                    "Its {property} runs in containers of {to} now: {command}; to end that: dokku storage:set {name} {property}"
+                ));
+            }
+        }
+    }
     let stopped = stopped.as_ref();
     if stopped.is_some_and(|stopped| stopped.iter().any(|container| !container.is_one_off)) {
         context.out.detail(&format!(

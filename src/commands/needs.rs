@@ -63,9 +63,11 @@ pub(crate) fn list(words: &[String], context: &mut Context) -> Result<()> {
 /// Takes what an app needs from standard input, for apps without a repository.
 pub(crate) fn import(words: &[String], context: &mut Context) -> Result<()> {
     let (arguments, rest) = arguments::parse_some::<Named<AppWord>>(words, context)?;
-    let app = arguments.name.existing(context)?;
+    arguments.name.existing(context)?;
     no_more_than(&rest, 0)?;
     let document = arguments::standard_document("the needs have", LARGEST, context)?;
+    // The document may have taken long.
+    let app = arguments.name.existing(context)?;
     let declared = needs::parse(&document)?;
     let changed = declare(&app, &declared, false, context)?;
     context.out.headline(&if changed {

@@ -3,8 +3,9 @@
 use super::arguments::{self, Args, no_more_than, pairs};
 use crate::context::Context;
 use crate::domain::{Entry, Mode, Ownership, Result, Scope, Source, hooks, is_of, quoted};
+use crate::ops::places::links;
 use crate::ops::update::{Follow, update};
-use crate::ops::{Places, access, apps, content};
+use crate::ops::{Places, access, apps, content, usable};
 use crate::storage::{EntryLock, Place, root, sized};
 use crate::types;
 
@@ -146,6 +147,10 @@ impl Changes {
         }
     }
 
+    fn touch_hooks(&self) -> bool {
+        self.properties.iter().any(|(name, _)| hooks::PROPERTIES.contains(&name.as_str()))
+    }
+
     /// Whether more than the entry's file is changed.
     fn touch_data(&self) -> bool {
         self.touch_directory() || self.properties.iter().any(|(name, _)| name == SIZE)
@@ -240,12 +245,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if changes.touch_data() {
         lock = Some(EntryLock::take(name, context)?);
         entry = access::entry(name, context)?;
+        usable::must_not_be_away(&entry, context)?;
     }
     let default_path = root::default_path(context, entry.name.as_str());
     let mut planned = entry.clone();
     changes.apply(&mut planned, &default_path)?;
     if changes.touch_directory() && types::of(&entry).place() == Place::File {
-        crate::ops::usable::must_be_usable(&entry, context)?;
+        usable::must_be_usable(&entry, context)?;
     }
     let wanted = if changes.touch_directory() {
         Some(types::directory_spec(&planned, arguments.chown_recursive, context)?)
@@ -254,20 +260,23 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     };
     if planned.scope != entry.scope {
         // Where links and volumes lead is not asked under the lock.
-        Places::with_volumes(context)?.must_be_in_scope_of(&planned)?;
+        Places::must_suit_scope(&planned, context)?;
+        links::must_be_had_by_no_command(&entry, context)?;
     }
     let resize = changes.resize(&entry, context)?;
-    // Commands run in containers of the apps that who sets them sees.
-    let apps = if planned.backup == entry.backup {
-        None
-    } else {
+    // Commands run in containers of the apps that who sets them sees, also where they are set to what they are.
+    let whose = if changes.touch_hooks() {
         let using = context.store.apps_mounting(&entry.name)?;
-        Some(apps::visible(&context.environment, using)?)
+        let seen = apps::visible(&context.environment, using)?;
+        Some((seen, access::sees_every_app(context)?))
+    } else {
+        None
     };
     let change = |entry: &mut Entry| {
         changes.apply(entry, &default_path)?;
-        if let Some(apps) = &apps {
+        if let Some((apps, sees_all)) = &whose {
             entry.backup.apps.clone_from(apps);
+            entry.backup.any_app = *sees_all && entry.backup.is_some();
         }
         Ok(())
     };

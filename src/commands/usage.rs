@@ -8,6 +8,7 @@ use crate::docker::volumes;
 use crate::domain::{Entry, Error, Result, readable};
 use crate::ops::usage::{self, EntryUsage};
 use crate::ops::{access, apps, tell_problems};
+use crate::types;
 
 /// How wide a bar is, in characters.
 const BAR: usize = 20;
@@ -29,6 +30,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let app = given(arguments.app.as_deref()).or(app);
     let format = arguments.output.format()?;
     let (entries, problems) = asked(&arguments.name, app, context)?;
+    if let Some(problem) = entries.iter().find_map(|entry| types::away(entry, context)) {
+        context.out.warn(&format!("{}; {}", problem.sentence, problem.remedy));
+    }
     let of_docker = volumes::used(&context.environment, entries.iter().any(usage::is_volume));
     let mut rows = Vec::with_capacity(entries.len());
     for entry in &entries {

@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::docker::{Found, volumes};
 use crate::domain::{Entry, Error, Result, Source};
 use crate::ops::usable::sentence;
-use crate::ops::{access, scheduler, usable};
+use crate::ops::{access, restart, scheduler, usable};
 use crate::types;
 
 /// How long it waits for what may come by itself, unless somebody says.
@@ -35,7 +35,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let patience = parsed(arguments.timeout.as_ref(), seconds)?;
     let begin = Instant::now();
     if !scheduler::is_elsewhere(&entry) {
-        usable::attach(&entry, patience.map(Duration::from_secs), context)?;
+        usable::attach_or_create(&entry, patience.map(Duration::from_secs), context)?;
     }
     while let Err(reason) = look(&entry, context)? {
         // Dokku's own command looks once; what a server or a helper brings is worth waiting for.
@@ -53,6 +53,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
             other => format!(": {other}"),
         };
         context.out.headline(&format!("Storage entry {}{readiness}", entry.name));
+        restart::say_what_is_down(&entry, context)?;
     }
     Ok(())
 }
@@ -82,7 +83,7 @@ fn look(entry: &Entry, context: &Context) -> Result<Result<(), NotYet>> {
         }
         return Ok(Ok(()));
     }
-    if let Some(problem) = types::of(entry).problem(entry, context) {
+    if let Some(problem) = types::problem(entry, context) {
         let may_pass = problem.may_pass;
         return Ok(Err(NotYet { sentence: sentence(entry, &problem), may_pass }));
     }

@@ -112,6 +112,19 @@ pub(crate) fn running(environment: &Environment, app: &AppName) -> Vec<Container
     listed(environment, Some(&format!("{APP_LABEL}={app}")), false).unwrap_or_default()
 }
 
+/// The containers of an app that its deploys made, running or not, by their process types and numbers (`web.1`), without those that
+/// another replaced; none where Docker does not answer.
+pub(crate) fn deployed(environment: &Environment, app: &AppName) -> Vec<Container> {
+    let all = listed(environment, Some(&format!("{APP_LABEL}={app}")), true);
+    let mut containers = all.unwrap_or_default();
+    containers.retain(|container| {
+        let dyno = container.dyno.as_ref().filter(|_| !container.is_one_off);
+        // What is replaced gets another name until it is removed.
+        dyno.is_some_and(|dyno| container.name == format!("{app}.{dyno}"))
+    });
+    containers
+}
+
 /// The running containers of every app, where what is not seen would be a mistake.
 pub(crate) fn all_for_certain(environment: &Environment) -> Result<Vec<Container>> {
     listed(environment, Some(APP_LABEL), false).ok_or_else(|| {
@@ -181,11 +194,19 @@ fn listed(
 }
 
 impl From<Listed> for Container {
-    fn from(listed: Listed) -> Self {
+    fn from(mut listed: Listed) -> Self {
+        let name = listed.names.first().map_or("", |name| name.trim_start_matches('/')).to_owned();
+        let app = listed.labels.get(APP_LABEL).cloned().unwrap_or_default();
+        // Labels may be those of an image, which anybody can make. The name is Dokku's.
+        let is_dokkus = name.strip_prefix(&app).is_some_and(|rest| rest.starts_with('.'));
+        let app = if is_dokkus { app } else { String::new() };
+        if !is_dokkus {
+            listed.labels.clear();
+        }
         Self {
             id: listed.id.chars().take(12).collect(),
-            name: listed.names.first().map_or("", |name| name.trim_start_matches('/')).to_owned(),
-            app: listed.labels.get(APP_LABEL).cloned().unwrap_or_default(),
+            name,
+            app,
             dyno: listed.labels.get(DYNO_LABEL).cloned(),
             is_paused: listed.state == "paused",
             is_running: !["created", "dead", "exited"].contains(&listed.state.as_str()),
@@ -216,4 +237,32 @@ fn by_client(docker: Docker, label: Option<&str>, with_stopped: bool) -> Option<
         mounts: inspected.mounts,
     };
     Some(inspected.into_iter().map(listed).collect())
+}
+
+/// Removes the containers with a label whose value, the process that needs them for a moment, is chosen.
+pub(crate) fn remove_labelled(
+    environment: &Environment,
+    label: &str,
+    is_chosen: impl Fn(&str) -> bool,
+) {
+    for container in labelled(environment, label, &["ps", "-a"], "ID", is_chosen) {
+        let _ = Docker(environment).client(&["rm", "-f", "-v", &container]).run();
+    }
+}
+
+/// What Docker lists with a label whose value is chosen, each by one of its fields. Nothing where Docker does not say.
+pub(crate) fn labelled(
+    environment: &Environment,
+    label: &str,
+    list: &[&str],
+    field: &str,
+    is_chosen: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let shown = format!("{{{{.{field}}}}} {{{{.Label \"{label}\"}}}}");
+    let filter = format!("label={label}");
+    let words = [list, &["--format", &shown, "--filter", &filter]].concat();
+    let answer = Docker(environment).client(&words).run();
+    let lines = answer.map(|answer| answer.stdout).unwrap_or_default();
+    let pairs = lines.lines().filter_map(|line| line.split_once(' '));
+    pairs.filter(|(_, of)| is_chosen(of)).map(|(name, _)| name.to_owned()).collect()
 }

@@ -7,8 +7,10 @@ use serde_json::Value;
 use sha1::{Digest, Sha1};
 use tar::{EntryType, Header};
 
+use crate::docker::containers::remove_labelled;
 use crate::docker::{Docker, Environment, members};
 use crate::domain::{Content, Result, RunsAs, User};
+use crate::host::process;
 
 const BLOCK: usize = 512;
 
@@ -33,6 +35,9 @@ impl Config {
         self.volumes.iter().flatten().map(|(path, _)| path.clone()).collect()
     }
 }
+
+/// The label of the containers through which images are seen; its value is the process that looks.
+const LABEL: &str = "org.dokku-storage.looking";
 
 /// What Docker's client says of a path that a container does not have, in its versions.
 const ABSENT: [&str; 2] = ["Could not find the file", "No such container:path"];
@@ -103,7 +108,10 @@ impl<'a> Image<'a> {
     /// The container through which the files are seen; `None` where Docker does not make one.
     fn container(&self) -> Option<&str> {
         let make = || {
-            let words = ["create", "--network", "none", &self.name, "true"];
+            // One that was killed before it removed its own leaves it to the next.
+            remove_labelled(self.environment, LABEL, |of| !process::is_alive(of));
+            let label = format!("{LABEL}={}", std::process::id());
+            let words = ["create", "--network", "none", "--label", &label, &self.name, "true"];
             let made = Docker(self.environment).client(&words).must().ok()?;
             Some(made.stdout.trim().to_owned()).filter(|container| !container.is_empty())
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::docker::containers::{labelled, remove_labelled};
 use crate::docker::volumes::{LOCAL, Volume};
 use crate::docker::{Docker, Environment, Found, volumes};
 use crate::domain::Result;
@@ -63,20 +64,8 @@ fn copy(environment: &Environment, image: &str, staged: &[StagedVolume], own: &s
 
 /// Removes the containers and the volumes of the processes that are chosen; what cannot be removed stays for the next time.
 fn clear(environment: &Environment, is_chosen: impl Fn(&str) -> bool) {
-    let docker = Docker(environment);
-    let chosen = |words: &[&str]| -> Vec<String> {
-        let filter = format!("label={LABEL}");
-        let words = [words, &["--filter", &filter]].concat();
-        let lines = docker.client(&words).run().map(|answer| answer.stdout);
-        let lines = lines.unwrap_or_default();
-        let pairs = lines.lines().filter_map(|line| line.split_once(' '));
-        pairs.filter(|(_, of)| is_chosen(of)).map(|(name, _)| name.to_owned()).collect()
-    };
-    let value = |name: &str| format!("{{{{.{name}}}}} {{{{.Label \"{LABEL}\"}}}}");
-    for container in chosen(&["ps", "-a", "--format", &value("ID")]) {
-        let _ = docker.client(&["rm", "-f", "-v", &container]).run();
-    }
-    for volume in chosen(&["volume", "ls", "--format", &value("Name")]) {
+    remove_labelled(environment, LABEL, &is_chosen);
+    for volume in labelled(environment, LABEL, &["volume", "ls"], "Name", is_chosen) {
         let _ = volumes::remove(environment, &volume);
     }
 }

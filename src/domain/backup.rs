@@ -23,6 +23,12 @@ pub struct BackupState {
     pub last_success: Option<Run>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_failure: Option<Failure>,
+    /// Whether the command before a copy was begun, and the one after it was not run yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub owes_command: bool,
+    /// The command around a copy that was begun last, unless its end was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun: Option<Begun>,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -32,7 +38,9 @@ impl BackupState {
     pub fn new(entry: Option<EntryName>) -> Self {
         let unknown = Unknown::new();
         let earlier = Vec::new();
-        Self { entry, since: None, earlier, last_success: None, last_failure: None, unknown }
+        let (last_success, last_failure, owes_command, begun) = (None, None, false, None);
+        let since = None;
+        Self { entry, since, earlier, last_success, last_failure, owes_command, begun, unknown }
     }
 
     /// Whether a backup of that time is of what has this name now.
@@ -69,6 +77,8 @@ impl BackupState {
         if let (Some(since), Some(until)) = (self.since.replace(now), until) {
             self.add(Span { since, until });
         }
+        // The containers that it was owed to are gone.
+        (self.owes_command, self.begun) = (false, None);
         self
     }
 
@@ -124,6 +134,21 @@ impl BackupNotes {
             state: state.map(|state| state.returned(destroyed, now)),
         }
     }
+}
+
+/// A command around a copy, as it was begun.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
+pub struct Begun {
+    #[serde(with = "crate::domain::moment::written")]
+    pub at: Moment,
+    /// `backup-before` or `backup-after`.
+    pub property: String,
+    /// What marks its process, or what its own container is called.
+    pub name: String,
+    /// The id of the app's container that it was begun in; none for one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }
 
 /// A backup that succeeded.

@@ -8,8 +8,8 @@ use sha1::{Digest, Sha1};
 
 use crate::domain::text::complete_unknown;
 use crate::domain::{
-    AutoVolume, Connector, ConnectorName, EntryName, Error, Hooks, Mode, Options, Ownership,
-    Remote, Result, Scope, Source, Unknown, VolumeTarget, options,
+    AppName, AutoVolume, Connector, ConnectorName, EntryName, Error, Hooks, Mode, Options,
+    Ownership, Remote, Result, Scope, Source, Unknown, VolumeTarget, options,
 };
 
 /// The version of the entry files, Dokku's own.
@@ -198,6 +198,12 @@ impl Entry {
     /// An entry like this one under another name: the volume of an image is only the one that was made for it.
     pub(crate) fn renamed(&self, name: EntryName) -> Self {
         Self { name, auto_volume: None, ..self.clone() }
+    }
+
+    /// The same once an app has it: what was made for the image of another app is that app's no more.
+    pub(crate) fn given_to(&self, app: &AppName) -> Self {
+        let auto_volume = self.auto_volume.clone().filter(|volume| volume.app == *app);
+        Self { auto_volume, ..self.clone() }
     }
 
     /// Whether it has any of these fields.

@@ -56,7 +56,7 @@ pub enum Error {
         hidden: String,
     },
     /// Everything was said already; only the status remains.
-    #[error("exit status {0}")]
+    #[error("a part of it failed with exit status {0}, and said why")]
     Status(i32),
 }
 

@@ -29,11 +29,19 @@ pub struct Hooks {
     /// The apps in whose containers they may run: those that who set them saw.
     #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
     pub apps: Vec<AppName>,
+    /// Whether who set them saw every app: then they also run in a container of the entry's own whoever mounts it.
+    #[serde(deserialize_with = "or_default", skip_serializing_if = "is_default")]
+    pub any_app: bool,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
 
 impl Hooks {
+    /// Whether anything is run around a backup; that may take long.
+    pub(crate) fn is_some(&self) -> bool {
+        !self.before.is_empty() || !self.after.is_empty()
+    }
+
     /// The values, each with its label.
     pub(crate) fn shown(&self) -> [(&'static str, &str); 4] {
         [

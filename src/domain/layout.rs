@@ -84,6 +84,9 @@ pub(crate) const INSTALL_AGAIN: &str = "dokku plugin:install --core";
 /// What begins the name of something in the registry that a change could not remove.
 pub(crate) const LEFT_OVER: &str = ".left-";
 
+/// What a file system has by itself.
+pub(crate) const LOST_AND_FOUND: &str = "lost+found";
+
 #[derive(Debug, Clone)]
 pub struct Layout {
     root: PathBuf,
@@ -166,9 +169,24 @@ impl Layout {
         self.root.join("data/storage-registry/.change")
     }
 
+    /// What Docker is about to mount (`src/store/mounting.rs`).
+    pub(crate) fn mounting(&self) -> PathBuf {
+        self.root.join("data/storage-registry/.mounting")
+    }
+
+    /// The containers that commands have paused (`src/store/pausing.rs`).
+    pub(crate) fn paused(&self) -> PathBuf {
+        self.root.join("data/storage-registry/.paused")
+    }
+
     /// The cache of what entries hold, for `storage:metrics`.
     pub(crate) fn usage_cache(&self) -> PathBuf {
         self.root.join("data/storage-registry/.usage")
+    }
+
+    /// The inode of the storage root in which something was seen last (`src/store/away.rs`).
+    pub(crate) fn noted_storage_root(&self) -> PathBuf {
+        self.root.join("data/storage-registry/.storage-root")
     }
 
     /// What restic caches of the repositories.

@@ -66,7 +66,7 @@ pub(crate) use error::{Error, Result};
 pub(crate) use expression::{Expression, Zone};
 pub(crate) use finding::{Finding, Problem, Severity};
 pub(crate) use hooks::Hooks;
-pub(crate) use layout::{INSTALL_AGAIN, Installed, LEFT_OVER, Layout};
+pub(crate) use layout::{INSTALL_AGAIN, Installed, LEFT_OVER, LOST_AND_FOUND, Layout};
 pub(crate) use mode::Mode;
 pub(crate) use moment::Moment;
 pub(crate) use mount_spec::{MountSettings, MountSpec};

@@ -114,6 +114,9 @@ pub struct DirectoryName(String);
 checked_text!(DirectoryName);
 
 impl DirectoryName {
+    /// What is wrong with another name, such as `my.app`; completes "a directory whose name …".
+    pub const OTHERS: &str = "has other characters than letters, digits, \"-\" and \"_\"";
+
     /// Reads a directory's name. `verb` completes the sentence for a missing one ("create", "chmod", "destroy").
     pub fn parse_for(text: &str, verb: &str) -> Result<Self> {
         refuse_if!(text.is_empty(), "Please specify a directory to {verb}");

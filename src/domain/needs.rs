@@ -47,6 +47,9 @@ pub struct Need {
     pub optional: bool,
 }
 
+/// The most needs of an app.
+const MOST: usize = 1000;
+
 /// Reads needs from an `app.json`, from its `storage` part, or from a bare list.
 pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
     let value: Value = serde_json::from_slice(document).map_err(|error| {
@@ -68,6 +71,7 @@ pub fn parse(document: &[u8]) -> Result<Vec<Need>> {
         }
         _ => refuse!("the needs must be an object or a list"),
     };
+    refuse_if!(list.len() > MOST, "an app has up to {MOST} needs, got {}", list.len());
     let needs: Vec<Need> = list
         .into_iter()
         .enumerate()

@@ -36,8 +36,9 @@ impl Remote {
         let addresses = values(&["addr", "ip"]);
         match kind {
             "nfs" | "nfs3" | "nfs4" => {
-                let (host, path) = device.split_once(":/").unwrap_or(("", device));
-                let hosts = addresses.chain([host]).filter(|host| !host.is_empty());
+                let (hosts, path) = exported(device);
+                // Some list several; the kernel takes the first.
+                let hosts = addresses.chain(hosts.split(',')).filter(|host| !host.is_empty());
                 hosts.map(|host| Self::nfs(host, path)).collect()
             }
             "cifs" | "smb3" => {
@@ -64,6 +65,15 @@ impl Remote {
 
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         self.is_within(other) || other.is_within(self)
+    }
+}
+
+/// The server and the path of a device of NFS, as the kernel takes it apart (`nfs_parse_devname`): at the first colon, or at the one
+/// after an address in brackets. The path need not begin with a slash.
+fn exported(device: &str) -> (&str, &str) {
+    match device.strip_prefix('[').and_then(|address| address.split_once(']')) {
+        Some((address, path)) => (address, path.strip_prefix(':').unwrap_or(path)),
+        None => device.split_once(':').unwrap_or(("", device)),
     }
 }
 
@@ -123,6 +133,12 @@ mod tests {
         let nfs = |device, flags: &[&str]| Remote::of_options("nfs4", device, flags);
         assert!(overlap(&nfs(":/alice", &["rw", "addr=nas"]), &alice));
         assert!(overlap(&nfs("nas:/", &["addr=10.0.0.1"]), &alice));
+        for device in
+            [":alice", "x:alice", ":.", ":", "nas:alice", "alice", "x:/y/../alice", "a,nas:/alice"]
+        {
+            assert!(overlap(&nfs(device, &["addr=nas"]), &alice), "{device}");
+        }
+        assert!(overlap(&nfs("[fe80::1]:alice", &[]), &[Remote::nfs("fe80::1", "/alice")]));
         assert!(!overlap(&nfs(":/bob", &["addr=nas"]), &alice));
         let media = [Remote::cifs("nas", "media/films")];
         let cifs = |device, flags: &[&str]| Remote::of_options("cifs", device, flags);

@@ -119,10 +119,17 @@ impl Schedule {
     pub fn next_run(&self, now: Moment, delay: i64, zone: &Zone) -> Option<Moment> {
         // A clock that was wrong may have noted a time that is still to come.
         let noted = [self.last_begun, Some(self.created)].into_iter().flatten();
-        match noted.into_iter().find(|&noted| noted <= now) {
+        // Its times may be others since it was set.
+        match noted.filter(|&noted| noted <= now).max() {
             Some(noted) => self.next_after(noted, delay, zone),
             None => Some(now),
         }
+    }
+
+    /// How many seconds there are from the time of the run that comes next, or is due, to that of the one after it.
+    pub fn interval(&self, now: Moment, delay: i64, zone: &Zone) -> Option<i64> {
+        let run = self.next_run(now, delay, zone)?;
+        Some(self.next_after(run, delay, zone)?.seconds() - run.seconds())
     }
 
     /// Whether a run is due.
@@ -189,6 +196,19 @@ mod tests {
         assert!(!is_due(&daily, 3 * HOUR + MINUTE, 0));
         assert!(!is_due(&daily, 26 * HOUR, 0));
         assert!(is_due(&daily, 27 * HOUR, 0));
+    }
+
+    #[test]
+    fn an_interval_is_between_the_times_of_runs() {
+        let mut schedule = of("* * * * *");
+        let interval = |schedule: &Schedule, now| schedule.interval(at(now), 0, &Zone::utc());
+        // It begins in the last second of its minute.
+        schedule.last_begun = Some(at(HOUR + 59));
+        assert_eq!(interval(&schedule, HOUR + 119), Some(MINUTE));
+        let mut twice = of("0 3,7 * * *");
+        assert_eq!(interval(&twice, 3 * HOUR), Some(4 * HOUR));
+        twice.last_begun = Some(at(3 * HOUR));
+        assert_eq!(interval(&twice, 8 * HOUR), Some(20 * HOUR));
     }
 
     #[test]

@@ -70,6 +70,23 @@ impl Scope {
         self.0.is_empty()
     }
 
+    /// Whether it has the app by its name, and not by a pattern alone.
+    pub fn names(&self, app: &AppName) -> bool {
+        self.0.iter().any(|pattern| pattern.as_str() == app.as_str())
+    }
+
+    /// Has an app that is named by its name alone in it under its new name, and whoever gets the old name not; returns whether it was.
+    pub fn rename(&mut self, old: &AppName, new: &AppName) -> bool {
+        let Some(at) = self.0.iter().position(|pattern| pattern.as_str() == old.as_str()) else {
+            return false;
+        };
+        self.0[at] = AppPattern(new.to_string());
+        let mut seen = std::collections::BTreeSet::new();
+        self.0
+            .retain(|pattern| pattern.as_str() != old.as_str() && seen.insert(pattern.to_string()));
+        true
+    }
+
     pub fn includes(&self, app: &AppName) -> bool {
         self.0.is_empty() || self.0.iter().any(|pattern| pattern.matches(app.as_str()))
     }
@@ -85,6 +102,20 @@ impl std::fmt::Display for Scope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_renamed_app_takes_its_name_in_a_scope_along() {
+        let app = |name: &str| AppName::parse(name).unwrap();
+        let renamed = |scope: &str| {
+            let mut scope = Scope::parse(&[scope.to_owned()]).unwrap();
+            let was_named = scope.rename(&app("blog"), &app("shop"));
+            (was_named, scope.to_string())
+        };
+        assert_eq!(renamed("a,blog,b"), (true, "a,shop,b".to_owned()));
+        assert_eq!(renamed("blog,shop,blog"), (true, "shop".to_owned()));
+        assert_eq!(renamed("blog-*,b*,shop"), (false, "blog-*,b*,shop".to_owned()));
+        assert_eq!(renamed(""), (false, String::new()));
+    }
 
     #[test]
     fn patterns_match_whole_names() {

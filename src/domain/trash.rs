@@ -54,6 +54,12 @@ impl TrashId {
         Moment::of_seconds(seconds.unwrap_or_default())
     }
 
+    /// The number of the process that destroyed it: of two of one second it tells which was first.
+    pub fn process(&self) -> u64 {
+        let process = self.0.rsplit('-').next().and_then(|process| process.parse().ok());
+        process.unwrap_or_default()
+    }
+
     pub fn directory(&self) -> String {
         format!("{TRASH}{self}")
     }
@@ -90,6 +96,9 @@ pub struct Trashed {
     /// What was noted of the entry's backups.
     #[serde(default, skip_serializing_if = "BackupNotes::is_empty")]
     pub backups: BackupNotes,
+    /// Whether a removal of it failed: some of its files may be gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
     #[serde(flatten)]
     pub unknown: Unknown,
 }
@@ -97,16 +106,12 @@ pub struct Trashed {
 impl Trashed {
     pub fn new(id: TrashId, entry: Option<Entry>, path: String, by: Option<Caller>) -> Self {
         let when = id.when();
-        Self { id, entry, path, when, by, backups: BackupNotes::default(), unknown: Unknown::new() }
+        let (backups, incomplete, unknown) = (BackupNotes::default(), false, Unknown::new());
+        Self { id, entry, path, when, by, backups, incomplete, unknown }
     }
 
     pub fn name(&self) -> &str {
         self.id.name()
-    }
-
-    /// When it is removed for good, where what is destroyed stays for so many hours.
-    pub fn end(&self, hours: u64) -> Moment {
-        self.when.plus_hours(hours)
     }
 
     /// Whether a word names it, by its id or its name.
@@ -124,6 +129,7 @@ mod tests {
         let id = TrashId::new("my-data-2", Moment::of_seconds(1_700_000_000), 42).unwrap();
         assert_eq!(id.as_str(), "my-data-2-1700000000-42");
         assert_eq!((id.name(), id.when().seconds()), ("my-data-2", 1_700_000_000));
+        assert_eq!(id.process(), 42);
         assert_eq!(id.directory(), ".trash-my-data-2-1700000000-42");
     }
 

@@ -1,6 +1,6 @@
 //! Who uses a path or a volume, as refusals and `storage:doctor` say it.
 
-use crate::domain::AppName;
+use crate::domain::{AppName, EntryName};
 
 /// To whom something belongs, and so who may be told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,6 +8,8 @@ pub enum Whose {
     App(AppName),
     /// To nobody: an entry that no app mounts.
     Nobody,
+    /// To whoever may see this entry: a command in a container that has all of it.
+    Entry(EntryName),
     /// To the host: a container that is no app's, a volume, a file of the store.
     Host,
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
@@ -12,7 +13,7 @@ use ruzstd::decoding::StreamingDecoder;
 use serde::{Deserialize, Serialize};
 use tar::{Archive, EntryType, Header};
 
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, readable};
 use crate::fs::tree::{Attributes, Restored, Unpacking, inner, links_in};
 use crate::fs::{bounded, space};
 use crate::host::Program;
@@ -82,10 +83,23 @@ pub(crate) fn pack(directory: &OwnedFd, to: File) -> Result<()> {
 pub(crate) struct Member<'a> {
     pub name: &'a str,
     pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    /// In seconds since 1970.
-    pub changed: u64,
+    /// Its owner, and its attributes with its ACL.
+    pub restored: Restored,
+    pub changed: SystemTime,
+}
+
+impl Member<'_> {
+    /// What its header has no room for, as keys and values of an extended header.
+    fn said(&self) -> Vec<(String, Vec<u8>)> {
+        let mut said = vec![("mtime".to_owned(), seconds(self.changed).into_bytes())];
+        for (name, value) in &self.restored.extended {
+            if let Ok(name) = std::str::from_utf8(name) {
+                let name = name.replace('%', "%25").replace('=', "%3D");
+                said.push((format!("SCHILY.xattr.{name}"), value.clone()));
+            }
+        }
+        said
+    }
 }
 
 /// Writes an archive of one file, compressed with gzip.
@@ -94,12 +108,15 @@ pub(crate) fn pack_file(member: &Member<'_>, content: &[u8], to: File) -> Result
     header.set_entry_type(EntryType::Regular);
     header.set_size(content.len() as u64);
     header.set_mode(member.mode);
-    header.set_uid(member.uid.into());
-    header.set_gid(member.gid.into());
-    header.set_mtime(member.changed);
+    header.set_uid(member.restored.uid.into());
+    header.set_gid(member.restored.gid.into());
+    header.set_mtime(member.changed.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs());
+    let said = member.said();
+    let said = said.iter().map(|(key, value)| (key.as_str(), value.as_slice()));
     let mut archive = tar::Builder::new(GzEncoder::new(to, flate2::Compression::default()));
     archive
-        .append_data(&mut header, member.name, content)
+        .append_pax_extensions(said)
+        .and_then(|()| archive.append_data(&mut header, member.name, content))
         .and_then(|()| archive.into_inner()?.finish())
         .map(drop)
         .map_err(Error::system("write", "the archive"))
@@ -107,28 +124,25 @@ pub(crate) fn pack_file(member: &Member<'_>, content: &[u8], to: File) -> Result
 
 /// The file of an archive that has one, of at most so many bytes, and nothing else.
 pub(crate) fn only_file(data: &mut impl Read, most: u64) -> Result<(Member<'static>, Vec<u8>)> {
-    let mut archive = Archive::new(content(data).map_err(broken)?);
-    let mut members = archive.entries().map_err(broken)?;
-    let first = members.next().transpose().map_err(broken)?;
-    let Some(mut first) = first.filter(|first| is_file(first.header().entry_type())) else {
-        refuse!("the archive does not begin with a file");
-    };
-    let header = first.header();
-    let id = |id: io::Result<u64>| {
-        u32::try_from(id.map_err(broken)?)
-            .map_err(|_| refusal!("the archive has an owner that is no number of a user"))
-    };
-    let member = Member {
-        name: "",
-        mode: header.mode().map_err(broken)?,
-        uid: id(header.uid())?,
-        gid: id(header.gid())?,
-        changed: header.mtime().map_err(broken)?,
-    };
-    let bytes = bounded::read(&mut first, most).map_err(broken)?;
-    let bytes = bytes.ok_or_else(|| refusal!("the archive's file has more than {most} bytes"))?;
-    refuse_if!(members.next().is_some(), "the archive has more than one file");
-    Ok((member, bytes))
+    let mut found = None;
+    each(data, |_, _, noted, member| {
+        refuse_if!(found.is_some(), "the archive has more than one file");
+        refuse_if!(
+            !is_file(member.header().entry_type()),
+            "the archive does not begin with a file"
+        );
+        let header = member.header();
+        let mode = header.mode().map_err(broken)?;
+        let (uid, gid) = noted.owner(header)?;
+        let changed = noted.changed(header);
+        let restored = Restored { uid, gid, extended: noted.extended };
+        let bytes = bounded::read(member, most).map_err(broken)?;
+        let bytes =
+            bytes.ok_or_else(|| refusal!("the archive's file has more than {most} bytes"))?;
+        found = Some((Member { name: "", mode, restored, changed }, bytes));
+        Ok(())
+    })?;
+    found.ok_or_else(|| refusal!("the archive does not begin with a file"))
 }
 
 /// Unpacks an archive into the empty directory `name` directly below `root`. The error names the first member that is refused,
@@ -142,15 +156,15 @@ pub(crate) fn unpack(
     let most = space::writable(root)?;
     let mut unpacking = Unpacking::into(root, name, takes.links_out)?;
     let mut unpacked = Unpacked::default();
-    each(data, |path, link, extended, member| {
+    each(data, |path, link, noted, member| {
         let refused = |error| refused(path, error);
         unpacked.members += 1;
         let size = member.header().size().map_err(broken)?;
         let takes_room = is_file(member.header().entry_type());
         if takes_room && size > most.saturating_sub(unpacked.bytes) {
-            refuse!("the archive is larger than what the disk has free ({most} bytes)");
+            refuse!("the archive is larger than what the disk has free ({})", readable(most));
         }
-        let attributes = attributes(member.header(), takes, extended).map_err(refused)?;
+        let attributes = attributes(member.header(), takes, noted).map_err(refused)?;
         unpacked.bytes += one(member, path, link, &attributes, &mut unpacking).map_err(refused)?;
         Ok(())
     })?;
@@ -171,9 +185,9 @@ pub(crate) fn check(data: &mut impl Read, takes: Takes<'_>) -> Result<Vec<Link>>
     let mut links = Vec::new();
     // Those that lead out at some depth: a hard link to one is at another.
     let mut some: HashMap<PathBuf, Vec<u8>> = HashMap::new();
-    each(data, |path, target, extended, member| {
+    each(data, |path, target, noted, member| {
         let kind = member.header().entry_type();
-        let attributes = attributes(member.header(), takes, extended)
+        let attributes = attributes(member.header(), takes, noted)
             .and_then(|attributes| must_be_taken(kind, path, target.as_deref(), &attributes));
         attributes.map_err(|error| refused(path, error))?;
         let here = inner(path).map_err(broken)?;
@@ -220,15 +234,10 @@ fn refused(path: &[u8], error: io::Error) -> Error {
 
 type Content<'a> = Sizes<Box<dyn Read + 'a>>;
 
-/// Does something with each member: its path, the target of a link, its extended attributes, and itself.
+/// Does something with each member: its path, the target of a link, what else is noted of it, and itself.
 fn each(
     data: &mut impl Read,
-    mut of: impl FnMut(
-        &[u8],
-        Option<Vec<u8>>,
-        Vec<(Vec<u8>, Vec<u8>)>,
-        &mut tar::Entry<'_, Content<'_>>,
-    ) -> Result<()>,
+    mut of: impl FnMut(&[u8], Option<Vec<u8>>, Noted, &mut tar::Entry<'_, Content<'_>>) -> Result<()>,
 ) -> Result<()> {
     let mut archive = Archive::new(Sizes::of(content(data).map_err(broken)?));
     let mut said = Said::default();
@@ -241,10 +250,10 @@ fn each(
         }
         members += 1;
         refuse_if!(members > MOST_MEMBERS, "the archive has more than {MOST_MEMBERS} members");
-        let Said { path, link, extended } = std::mem::take(&mut said);
+        let Said { path, link, noted } = std::mem::take(&mut said);
         let path = path.unwrap_or_else(|| member.path_bytes().into_owned());
         let link = link.or_else(|| member.link_name_bytes().map(std::borrow::Cow::into_owned));
-        of(&path, link, extended, &mut member)?;
+        of(&path, link, noted, &mut member)?;
     }
     Ok(())
 }
@@ -334,21 +343,15 @@ fn is_file(kind: EntryType) -> bool {
     matches!(kind, EntryType::Regular | EntryType::Continuous)
 }
 
-fn attributes(
-    header: &Header,
-    takes: Takes<'_>,
-    extended: Vec<(Vec<u8>, Vec<u8>)>,
-) -> io::Result<Attributes> {
+fn attributes(header: &Header, takes: Takes<'_>, noted: Noted) -> io::Result<Attributes> {
     let (kind, mode) = (header.entry_type(), header.mode()?);
+    let changed = noted.changed(header);
     let restored = match takes.owners {
         None => None,
         Some(check) => {
-            let id = |id: io::Result<u64>| {
-                let id = u32::try_from(id?).map_err(io::Error::other)?;
-                check(id).map_err(io::Error::other)?;
-                Ok::<_, io::Error>(id)
-            };
-            Some(Restored { uid: id(header.uid())?, gid: id(header.gid())?, extended })
+            let (uid, gid) = noted.owner(header).map_err(io::Error::other)?;
+            check(uid).and_then(|()| check(gid)).map_err(io::Error::other)?;
+            Some(Restored { uid, gid, extended: noted.extended })
         }
     };
     // A directory hands its group on: that gives nobody more rights.
@@ -356,7 +359,7 @@ fn attributes(
     if mode & plain != 0 && kind != EntryType::Symlink {
         return Err(io::Error::other("it has a set-uid or a set-gid bit"));
     }
-    Ok(Attributes { mode, changed: header.mtime().unwrap_or(0), restored })
+    Ok(Attributes { mode, changed: Some(changed), restored })
 }
 
 /// Refuses a member that is not unpacked, whatever was unpacked before it.
@@ -413,7 +416,87 @@ fn one(
 struct Said {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
+    noted: Noted,
+}
+
+/// What stands in no header, or in the place of what does: ids and times that a header has no room for, and extended attributes.
+#[derive(Debug, Default)]
+struct Noted {
+    uid: Option<u32>,
+    gid: Option<u32>,
+    changed: Option<SystemTime>,
     extended: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Noted {
+    fn owner(&self, header: &Header) -> Result<(u32, u32)> {
+        let id = |noted: Option<u32>, of_header: io::Result<u64>| match noted {
+            Some(id) => Ok(id),
+            None => u32::try_from(of_header.map_err(broken)?).map_err(|_| no_id()),
+        };
+        Ok((id(self.uid, header.uid())?, id(self.gid, header.gid())?))
+    }
+
+    fn changed(&self, header: &Header) -> SystemTime {
+        // A header has a time before 1970 as a negative number.
+        let of_header = || moment(header.mtime().unwrap_or(0).cast_signed(), 0);
+        self.changed.unwrap_or_else(of_header)
+    }
+}
+
+fn no_id() -> Error {
+    refusal!("the archive has an owner that is no number of a user")
+}
+
+/// So many seconds and nanoseconds after the beginning of 1970. What no file system can keep is as good as that.
+fn moment(seconds: i64, nanoseconds: u32) -> SystemTime {
+    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let moment =
+        if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+    moment
+        .filter(|_| seconds.unsigned_abs() < 1 << 33)
+        .and_then(|moment| moment.checked_add(Duration::from_nanos(nanoseconds.into())))
+        .unwrap_or(UNIX_EPOCH)
+}
+
+/// A time as pax(1) writes it: seconds since 1970, perhaps with a sign and a fraction.
+fn read_seconds(text: &[u8]) -> Option<SystemTime> {
+    let text = std::str::from_utf8(text).ok()?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let nanoseconds: u32 =
+        format!("{fraction:0<9}").get(..9).filter(|_| is_number)?.parse().ok()?;
+    let seconds: i64 = whole.parse().ok()?;
+    if whole.starts_with('-') && nanoseconds > 0 {
+        // -1.25 is 0.75 seconds after -2.
+        return Some(moment(seconds.checked_sub(1)?, 1_000_000_000 - nanoseconds));
+    }
+    Some(moment(seconds, nanoseconds))
+}
+
+/// The same, to be written.
+fn seconds(moment: SystemTime) -> String {
+    let (sign, since) = match moment.duration_since(UNIX_EPOCH) {
+        Ok(since) => ("", since),
+        Err(before) => ("-", before.duration()),
+    };
+    format!("{sign}{}.{:09}", since.as_secs(), since.subsec_nanos())
+}
+
+/// A key without what GNU tar writes in the place of characters that would end it.
+fn decoded(key: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::new();
+    let mut rest = key;
+    while let Some((&first, others)) = rest.split_first() {
+        let (byte, after) = match rest {
+            [b'%', b'3', b'D', after @ ..] => (b'=', after),
+            [b'%', b'2', b'5', after @ ..] => (b'%', after),
+            _ => (first, others),
+        };
+        decoded.push(byte);
+        rest = after;
+    }
+    decoded
 }
 
 impl Said {
@@ -443,6 +526,10 @@ impl Said {
     }
 
     fn read_pax(&mut self, text: &[u8]) -> Result<()> {
+        let id = |text: &[u8]| {
+            let id = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
+            id.ok_or_else(no_id)
+        };
         let records = records(text);
         let records =
             records.ok_or_else(|| broken(io::Error::other("its extended header is none")));
@@ -451,8 +538,11 @@ impl Said {
             match key {
                 b"path" => self.path = Some(value),
                 b"linkpath" => self.link = Some(value),
+                b"uid" => self.noted.uid = Some(id(&value)?),
+                b"gid" => self.noted.gid = Some(id(&value)?),
+                b"mtime" => self.noted.changed = read_seconds(&value),
                 key if key.starts_with(EXTENDED) => {
-                    self.extended.push((key[EXTENDED.len()..].to_vec(), value));
+                    self.noted.extended.push((decoded(&key[EXTENDED.len()..]), value));
                 }
                 key if key.starts_with(b"GNU.sparse") => {
                     refuse!(
@@ -607,6 +697,78 @@ mod tests {
         unpacked(&beyond).1.unwrap_err();
     }
 
+    /// An extended header with these keys and values.
+    fn extended(said: &[(&str, &str)]) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (key, value) in said {
+            let rest = format!(" {key}={value}\n");
+            let length = (rest.len() + 1..rest.len() + 9)
+                .find(|all| all.to_string().len() + rest.len() == *all);
+            text.extend(format!("{}{rest}", length.unwrap()).into_bytes());
+        }
+        member(EntryType::XHeader, "pax", "", 0o644, &text)
+    }
+
+    #[test]
+    fn owners_and_times_that_no_header_has_room_for_stand_in_the_member_before_it() {
+        let file = || member(EntryType::Regular, "file", "", 0o644, b"x");
+        let ids = [("uid", "3000000"), ("gid", "3000001"), ("mtime", "-1.25")];
+        let mut archive = [extended(&ids), file()].concat();
+        archive.extend([0; 1024]);
+        let refuse = |id: u32| Err(refusal!("{id} is nobody's"));
+        let takes = Takes { owners: Some(&refuse), links_out: false };
+        let said = check(&mut Cursor::new(archive), takes).unwrap_err().to_string();
+        assert!(said.contains("\"file\" is refused: 3000000 is nobody's"), "{said}");
+        for (text, seconds, nanoseconds) in [
+            ("-1.25", -2, 750_000_000),
+            ("-3", -3, 0),
+            ("1234567890.000000001", 1_234_567_890, 1),
+            ("7.5", 7, 500_000_000),
+            ("99999999999999", 0, 0),
+            ("nonsense", 0, 0),
+        ] {
+            let (root, done) = unpacked(&[extended(&[("mtime", text)]), file()]);
+            done.unwrap();
+            let found = std::fs::metadata(root.path().join("into/file")).unwrap();
+            assert_eq!((found.mtime(), found.mtime_nsec()), (seconds, nanoseconds), "{text}");
+        }
+        for id in ["-1", "x", "4294967296", ""] {
+            assert!(unpacked(&[extended(&[("uid", id)]), file()]).1.is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_file_alone_has_its_owner_attributes_and_time() {
+        for changed in [
+            UNIX_EPOCH - Duration::from_millis(2_500),
+            UNIX_EPOCH + Duration::new(1_234_567_890, 123_456_789),
+        ] {
+            let packed = tempfile::NamedTempFile::new().unwrap();
+            let extended = vec![(b"user.a=b%".to_vec(), b"c=d\ne".to_vec())];
+            let restored = Restored { uid: 3_000_000, gid: 7, extended };
+            let member = Member { name: "conf", mode: 0o640, restored, changed };
+            pack_file(&member, b"key = 1", packed.reopen().unwrap()).unwrap();
+            let (read, bytes) = only_file(&mut packed.reopen().unwrap(), 64).unwrap();
+            assert_eq!((read, bytes), (Member { name: "", ..member }, b"key = 1".to_vec()));
+        }
+    }
+
+    #[test]
+    fn zeros_become_holes() {
+        let mut content = vec![0; 1 << 20];
+        content[300_000] = b'x';
+        let (root, done) = unpacked(&[
+            member(EntryType::Regular, "holes", "", 0o644, &content),
+            member(EntryType::Regular, "zeros", "", 0o644, &vec![0; 1 << 18]),
+        ]);
+        assert_eq!(done.unwrap().bytes, (1 << 20) + (1 << 18));
+        let path = |name: &str| root.path().join("into").join(name);
+        assert_eq!(std::fs::read(path("holes")).unwrap(), content);
+        assert_eq!(std::fs::read(path("zeros")).unwrap(), vec![0; 1 << 18]);
+        let blocks = |name: &str| std::fs::metadata(path(name)).unwrap().blocks();
+        assert!(blocks("holes") <= 256 && blocks("zeros") == 0, "{}", blocks("holes"));
+    }
+
     #[test]
     fn a_value_of_an_extended_header_may_be_any_bytes() {
         let pax = |text: &[u8]| member(EntryType::XHeader, "pax", "", 0o644, text);
@@ -710,13 +872,21 @@ mod tests {
             file("d/two"),
             file("d/two"),
             member(Kind::Link, "d/e/three", "d/two", 0o644, b""),
-            member(Kind::Symlink, "d/e/four", "one", 0o777, b""),
+            at(member(Kind::Symlink, "d/e/four", "one", 0o777, b""), 8),
+            extended(&[("mtime", "-1.25")]),
+            member(Kind::Symlink, "d/e/five", "one", 0o777, b""),
             directory("d/f/", 3000),
         ]);
         done.unwrap();
         let changed = |name: &str| std::fs::metadata(root.path().join("into").join(name)).unwrap();
         let times = ["d", "d/e", "d/f", "d/f/g/h"].map(|name| changed(name).mtime());
         assert_eq!(times, [1000, 2000, 3000, 7]);
+        let link = |name: &str| {
+            let link = root.path().join("into/d/e").join(name).symlink_metadata().unwrap();
+            (link.mtime(), link.mtime_nsec())
+        };
+        assert_eq!((link("four"), link("five")), ((8, 0), (-2, 750_000_000)));
+        assert_eq!(changed("d/e/one").mtime(), 7);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::path::Path;
 use nix::sched::{CloneFlags, unshare};
 use rustix::io::Errno;
 use rustix::mount::{
-    MountFlags, MountPropagationFlags, OpenTreeFlags, mount_change, mount_remount, open_tree,
+    MountFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount_change, mount_remount,
+    open_tree, unmount,
 };
 use rustix::process::{Gid, Uid};
 pub(crate) use rustix::thread::CapabilitySet;
@@ -20,16 +21,23 @@ use rustix::thread::{
 use crate::domain::{Error, Result};
 use crate::fs::mount_points;
 
-pub(crate) struct Confined {
+pub(crate) struct Confined<'a> {
     /// The user and the group; those of this process where none are given.
     pub ids: Option<(u32, u32)>,
     /// What of root's rights is kept, as far as this process has it.
     pub keeps: CapabilitySet,
-    /// Whether every directory is read-only, but for what was taken [`apart`] before.
-    pub is_readonly: bool,
+    /// Where every directory is to be read-only, but for what was taken [`apart`] before.
+    pub readonly: Option<ReadOnly<'a>>,
 }
 
-impl Confined {
+pub(crate) struct ReadOnly<'a> {
+    /// The directory below which nothing is mounted then.
+    pub without: &'a Path,
+    /// Unless this path leads there.
+    pub needs: &'a Path,
+}
+
+impl Confined<'_> {
     /// Does something with these rights, in a thread of its own.
     /// Fails where the rights cannot be given up; nothing is done then.
     pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
@@ -46,8 +54,8 @@ impl Confined {
     }
 
     fn enter(&self) -> io::Result<()> {
-        if self.is_readonly {
-            close_all()?;
+        if let Some(readonly) = &self.readonly {
+            close_all(readonly)?;
         }
         let Some((uid, gid)) = self.ids else {
             return self.keep();
@@ -75,12 +83,22 @@ impl Confined {
 }
 
 /// Has this thread see every file system read-only. In a container that may not mount, everything stays as it is.
-fn close_all() -> io::Result<()> {
+///
+/// What the host unmounts must be unmounted: it is unmounted here too, where the host shares its mounts, as systemd has it. What
+/// is mounted below `without` is not held in any case.
+fn close_all(ReadOnly { without, needs }: &ReadOnly<'_>) -> io::Result<()> {
     match unshare(CloneFlags::CLONE_NEWNS) {
         Err(nix::errno::Errno::EPERM) => return Ok(()),
         other => other?,
     }
-    mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
+    mount_change("/", MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC)?;
+    let needs = std::fs::canonicalize(needs).unwrap_or_default();
+    for place in mount_points::below(without).iter().rev() {
+        if !mount_points::is_same(place, without) && !needs.starts_with(place) {
+            // It may have gone with the one that it was in.
+            let _ = unmount(place, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW);
+        }
+    }
     let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID;
     for point in mount_points::all() {
         // What is hidden by another mount cannot be reached, nor written.

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use crate::fs::image::staged::{discard, name_trashed};
 
-use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, statat};
 use rustix::io::FdFlags;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountFlags, fsconfig_create,
@@ -50,13 +50,21 @@ const DIRECTORY: &str = "storage-images";
 /// Where it is where the root of the store is not root's own, and where older versions had it everywhere.
 const OLDER_DIRECTORY: &str = "data/storage-images";
 
-/// The directory of a store's images, below the root of the store.
+/// Where a store's new images go, below the root of the store.
 fn directory(layout: &Layout) -> &'static str {
     let device = |path: &Path| std::fs::metadata(path).map(|found| found.dev()).ok();
     // The operator may have put the data on a disk of its own: the images stay there with it.
     let data = device(&layout.root().join("data"));
     let is_one_disk = data.is_none() || data == device(layout.root());
     if is_one_disk && tree::is_roots_own(layout.root()) { DIRECTORY } else { OLDER_DIRECTORY }
+}
+
+/// Where some may be, too: the data was moved to another disk, or the root of the store got another owner. None where root has made
+/// no such directory: whoever the store belongs to may have.
+fn other_directory(layout: &Layout) -> Option<&'static str> {
+    let other = if directory(layout) == DIRECTORY { OLDER_DIRECTORY } else { DIRECTORY };
+    let found = std::fs::symlink_metadata(layout.root().join(other)).ok()?;
+    (found.is_dir() && found.uid() == 0).then_some(other)
 }
 
 /// Where a store has its images, whether there are any or not.
@@ -69,12 +77,12 @@ pub(crate) fn are_any(layout: &Layout) -> bool {
     [DIRECTORY, OLDER_DIRECTORY].iter().any(|place| layout.root().join(place).is_dir())
 }
 
-/// Moves the images to where they are kept; true where there were any elsewhere. They may be in use: that is by their
-/// inodes.
-pub(crate) fn move_to_own_place(layout: &Layout) -> Result<bool> {
+/// Moves the images to where they are kept, where there were any elsewhere; those that stay, since one of the name is in both places.
+/// They may be in use: that is by their inodes.
+pub(crate) fn move_to_own_place(layout: &Layout) -> Result<Option<Vec<String>>> {
     let older = layout.root().join(OLDER_DIRECTORY);
     if directory(layout) == OLDER_DIRECTORY || !older.is_dir() {
-        return Ok(false);
+        return Ok(None);
     }
     let from = tree::enter_path(layout.root(), OLDER_DIRECTORY)?;
     let to = layout.root().join(DIRECTORY);
@@ -83,6 +91,7 @@ pub(crate) fn move_to_own_place(layout: &Layout) -> Result<bool> {
     rustix::fs::fchmod(&own, Mode::RWXU).map_err(Error::system("change", &to))?;
     let found = rustix::fs::fstat(&from).map_err(Error::system("read", &older))?;
     refuse_if!(found.st_uid != 0, "{} does not belong to root", older.display());
+    let mut twice = Vec::new();
     for entry in rustix::fs::Dir::read_from(&from).map_err(Error::system("read", &older))? {
         let entry = entry.map_err(Error::system("read", &older))?;
         let name = entry.file_name();
@@ -90,19 +99,29 @@ pub(crate) fn move_to_own_place(layout: &Layout) -> Result<bool> {
             continue;
         }
         let flags = rustix::fs::RenameFlags::NOREPLACE;
-        rustix::fs::renameat_with(&from, name, &own, name, flags)
-            .map_err(Error::system("move to storage-images what is in", &older))?;
+        match rustix::fs::renameat_with(&from, name, &own, name, flags) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::EXIST) => twice.push(name.to_string_lossy().into_owned()),
+            Err(error) => {
+                return Err(Error::system("move to storage-images what is in", &older)(error));
+            }
+        }
     }
     rustix::fs::fsync(&own).map_err(Error::system("write", &to))?;
-    std::fs::remove_dir(&older).map_err(Error::system("remove", &older))?;
-    Ok(true)
+    if twice.is_empty() {
+        std::fs::remove_dir(&older).map_err(Error::system("remove", &older))?;
+    }
+    Ok(Some(twice))
 }
 
 /// The least that a file system is made for, in bytes: less than this ext4 cannot use well.
 pub(crate) const LEAST: u64 = 8 << 20;
 
-/// How long the kernel has to let go of a file system that nobody uses any more.
-const LETTING_GO: std::time::Duration = std::time::Duration::from_secs(2);
+/// How long the kernel, or a program that is just ending, has to let go of a file system.
+const LETTING_GO: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// More than a file system says at once that it does not need, in bytes: what the kernel takes, which are whole blocks.
+const MOST_DISCARDED: u64 = (1 << 41) - (1 << 20);
 
 /// The programs that make and resize images.
 pub(crate) const PROGRAMS: [&str; 3] = ["mkfs.ext4", "resize2fs", "losetup"];
@@ -132,7 +151,28 @@ pub(crate) struct Image {
 impl Image {
     /// The image of an entry below the root of a store, whether or not it is there.
     pub(crate) fn of(layout: &Layout, entry: &str) -> Result<Self> {
-        let place = directory(layout);
+        Self::beside(layout, entry, entry)
+    }
+
+    /// The same, which comes where the one of `other` is: they are exchanged, or are names of one image.
+    pub(crate) fn beside(layout: &Layout, entry: &str, other: &str) -> Result<Self> {
+        let image = Self::within(layout, directory(layout), entry)?;
+        let Some(place) = other_directory(layout).filter(|_| !image.is_there()) else {
+            return Ok(image);
+        };
+        let there = Self::within(layout, place, entry)?;
+        let has = |image: &Self| {
+            let name = format!("{other}.img");
+            statat(&image.directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+        };
+        if there.is_there() || (has(&there) && !has(&image)) { Ok(there) } else { Ok(image) }
+    }
+
+    fn is_there(&self) -> bool {
+        self.found().is_ok_and(|found| found.is_some())
+    }
+
+    fn within(layout: &Layout, place: &str, entry: &str) -> Result<Self> {
         tree::make_path(layout.root(), place, 0, 0)?;
         let directory = tree::enter_path(layout.root(), place)?;
         let shown = layout.root().join(place);
@@ -155,8 +195,17 @@ impl Image {
 
     /// Its size in bytes; none where it is not there.
     pub(crate) fn size(&self) -> Result<Option<u64>> {
-        match rustix::fs::statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) => Ok(Some(u64::try_from(found.st_size).unwrap_or(0))),
+        Ok(self.found()?.map(|found| u64::try_from(found.st_size).unwrap_or(0)))
+    }
+
+    /// What it takes on the disk, in bytes; none where it is not there.
+    pub(crate) fn takes(&self) -> Result<Option<u64>> {
+        Ok(self.found()?.map(|found| u64::try_from(found.st_blocks).unwrap_or(0) * 512))
+    }
+
+    fn found(&self) -> Result<Option<rustix::fs::Stat>> {
+        match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => Ok(Some(found)),
             Err(rustix::io::Errno::NOENT) => Ok(None),
             Err(error) => Err(Error::system("read", &self.shown)(error)),
         }
@@ -197,19 +246,29 @@ impl Image {
         let file = self.open(create).map_err(Error::system("create", &self.shown))?;
         file.set_len(size.bytes()).map_err(Error::system("create", &self.shown))?;
         self.reserve(&file, size, preallocate)?;
-        let keep = if preallocate { "nodiscard," } else { "" };
+        // Nor does the kernel write its tables later, by making holes.
+        let keep =
+            if preallocate { "nodiscard,lazy_itable_init=0,lazy_journal_init=0," } else { "" };
         let owner = format!("{keep}root_owner={uid}:{gid}");
         // A descriptor cannot be replaced by anybody, a path could.
         let words = ["-q", "-F", "-m", "0", "-E", &owner, &by_descriptor(&file)?];
-        run("mkfs.ext4", &words)?;
+        run("mkfs.ext4", &words).map_err(|error| {
+            // The disk's, which is told with how much it has free.
+            if error.to_string().contains("No space left on device") {
+                return Error::system("create", &self.shown)(rustix::io::Errno::NOSPC);
+            }
+            error
+        })?;
         file.sync_all().map_err(Error::system("write", &self.shown))
     }
 
-    /// The size of the file system in it, which is attached at a place, and its own, in bytes.
-    pub(crate) fn sizes(&self, target: &Path) -> Result<(u64, u64)> {
+    /// The size of the file system in it, which is attached at a place, its own, and what it takes on the disk, in bytes.
+    pub(crate) fn sizes(&self, target: &Path) -> Result<[u64; 3]> {
         let file = self.open_own()?;
-        let sizes =
-            file_system_size(&file, target).and_then(|holds| Ok((holds, file.metadata()?.len())));
+        let sizes = file_system_size(&file, target).and_then(|holds| {
+            let found = file.metadata()?;
+            Ok([holds, found.len(), found.blocks() * 512])
+        });
         sizes.map_err(Error::system("read", &self.shown))
     }
 
@@ -380,7 +439,13 @@ impl Image {
 
     /// Ends the loop devices that a killed command left; one that is mounted ends with its last mount.
     fn end_devices(&self, file: &File) -> Result<()> {
-        self.devices(file)?.iter().try_for_each(|device| run("losetup", &["--detach", device]))
+        for device in self.devices(file)? {
+            if let Err(error) = run("losetup", &["--detach", &device]) {
+                // One that was just unmounted may have ended by itself meanwhile.
+                refuse_if!(self.devices(file)?.contains(&device), "{error}");
+            }
+        }
+        Ok(())
     }
 
     /// The loop device of the image, a new one where it has none.
@@ -414,8 +479,25 @@ impl Image {
 
 /// The loop device that is mounted at a place.
 pub(crate) fn attached_at(target: &Path) -> Option<String> {
-    let point = mount_points::at(target).pop()?;
+    let point = mount_points::seen_at(target)?;
     point.source.starts_with("/dev/loop").then_some(point.source)
+}
+
+/// Has what is attached at a place keep all blocks of its image, also those of which the file system says that it does not need
+/// them (`fstrim`), or not. Who had the loop device before may have said it, too: some kernels keep to that until the device is
+/// made anew, and then the image of one that is not preallocated does not get smaller.
+pub(crate) fn keep_blocks(target: &Path, keeps: bool) {
+    let Some(device) = attached_at(target) else {
+        return;
+    };
+    let queue = Path::new("/sys/block").join(device.trim_start_matches("/dev/")).join("queue");
+    let path = queue.join("discard_max_bytes");
+    let is_kept = std::fs::read_to_string(&path).is_ok_and(|most| most.trim() == "0");
+    if keeps != is_kept {
+        let most = if keeps { 0 } else { MOST_DISCARDED };
+        // Where it is not possible, `storage:doctor` tells what is gone.
+        let _ = std::fs::write(path, most.to_string());
+    }
 }
 
 /// The size of the file system in an image, which may be attached at a place: what was changed of it last is seen by its device.
@@ -430,17 +512,25 @@ fn file_system_size(image: &File, target: &Path) -> io::Result<u64> {
 fn is_kept(device: &str) -> bool {
     let name = device.strip_prefix("/dev/").unwrap_or(device);
     let is_used = || Path::new("/sys/block").join(name).join("loop").exists();
+    once_let_go(is_used, |is_used| *is_used)
+}
+
+/// Asks again, for as long as somebody has to let go, while the answer is that a file system is in use.
+fn once_let_go<T>(ask: impl Fn() -> T, is_in_use: impl Fn(&T) -> bool) -> T {
     let begin = std::time::Instant::now();
-    while is_used() && begin.elapsed() < LETTING_GO {
-        std::thread::sleep(LETTING_GO / 20);
+    loop {
+        let answer = ask();
+        if !is_in_use(&answer) || begin.elapsed() >= LETTING_GO {
+            return answer;
+        }
+        std::thread::sleep(LETTING_GO / 200);
     }
-    is_used()
 }
 
 /// Says that somebody uses what is attached at a place.
 fn in_use(target: &Path) -> Error {
     refusal!(
-        "something still uses {}, a program on this host or a container that Docker does not tell of; end it and run the command again",
+        "something still uses {}: a program on this host, a restore of a backup that is running, or a container that Docker does not tell of; end it, or wait for it, and run the command again",
         target.display()
     )
 }
@@ -464,7 +554,10 @@ fn set_read_only(mount: impl AsFd, wanted: bool) -> io::Result<()> {
 pub(crate) fn hold(storage: &Path, name: &str) -> Result<()> {
     let target = storage.join(name);
     refuse_if!(attached_at(&target).is_none(), "{} is not attached", target.display());
-    let held = tree::locate(storage, name).and_then(|top| set_read_only(top, true));
+    let held = once_let_go(
+        || tree::locate(storage, name).and_then(|top| set_read_only(top, true)),
+        |held| held.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy),
+    );
     held.map_err(|error| match error.kind() {
         io::ErrorKind::ResourceBusy => in_use(&target),
         _ => Error::system("make read-only", &target)(error),

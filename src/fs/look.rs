@@ -3,8 +3,12 @@
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
+use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
 use serde::{Deserialize, Serialize};
+
+use crate::fs::tree;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -114,6 +118,13 @@ fn acl(path: &Path) -> Vec<(u16, u16, u32)> {
         (two(0), two(2), u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]))
     };
     entries.map(entry).collect()
+}
+
+/// When what is at a path was made, where the file system knows. The standard library does not say it on every system.
+pub(crate) fn made(path: &Path) -> Option<SystemTime> {
+    let found = statx(CWD, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME).ok()?;
+    let seconds = u64::try_from(tree::birth(&found)?.tv_sec).ok()?;
+    Some(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
 }
 
 #[cfg(test)]

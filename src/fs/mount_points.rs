@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -90,6 +91,14 @@ pub(crate) fn at(path: &Path) -> Vec<MountPoint> {
         _ => path.to_path_buf(),
     };
     all().into_iter().filter(|point| point.place == real).collect()
+}
+
+/// What is mounted at a path and seen there, not hidden by what was mounted later on a directory above.
+pub(crate) fn seen_at(path: &Path) -> Option<MountPoint> {
+    let point = at(path).pop()?;
+    let device = std::fs::symlink_metadata(path).ok()?.dev();
+    let shown = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
+    (shown == point.device).then_some(point)
 }
 
 /// A field in which blanks, tabs, line ends and backslashes stand as `\NNN`, in octal.

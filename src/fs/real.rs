@@ -36,6 +36,18 @@ impl PartialEq for RealPath {
 
 impl RealPath {
     pub(crate) fn of(path: &Path) -> Self {
+        Self::walk(path, |_| {})
+    }
+
+    /// Every path on the way to where a path leads, each link among them, and where it leads, as it is now or was a moment ago. Whoever
+    /// can write to what holds one of them decides where the path leads.
+    pub(crate) fn way(path: &Path) -> (Vec<Self>, Self) {
+        let mut way = Vec::new();
+        let real = Self::walk(path, |step| way.push(Self::resolved(step.to_owned())));
+        (way, real)
+    }
+
+    fn walk(path: &Path, mut step: impl FnMut(&Path)) -> Self {
         let mut ahead: Vec<OsString> = cleaned(path).iter().rev().map(OsString::from).collect();
         let mut real = PathBuf::new();
         let mut links = 0;
@@ -46,6 +58,7 @@ impl RealPath {
                 continue;
             }
             let next = real.join(&name);
+            step(&next);
             match std::fs::read_link(&next) {
                 Ok(target) if links < MOST_LINKS => {
                     links += 1;

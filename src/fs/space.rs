@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::fs::StatVfs;
 
-use crate::domain::{Error, Result};
+use crate::domain::{Error, Result, readable};
 
 /// What is left free on a disk, in bytes.
 const RESERVE: u64 = 64 << 20;
@@ -35,6 +35,19 @@ pub(crate) fn free(directory: &Path) -> Result<u64> {
 /// What may be written to the file system of a directory, in bytes: some is left free.
 pub(crate) fn writable(directory: &Path) -> Result<u64> {
     Ok(free(directory)?.saturating_sub(RESERVE))
+}
+
+/// What a disk lacks that has no room for a path; none where it has some, for others or in other blocks.
+pub(crate) fn lack(path: &Path) -> Option<String> {
+    let disk = path.ancestors().find(|path| path.is_absolute() && path.is_dir())?;
+    let found = Fullness::of(disk).ok()?;
+    let shown = disk.display();
+    if found.most_files > 0 && found.files >= found.most_files {
+        return Some(format!(
+            "the disk of {shown} has room for no more files, whatever their size"
+        ));
+    }
+    (found.free < RESERVE).then(|| format!("the disk of {shown} has {} free", readable(found.free)))
 }
 
 /// How full a file system is.

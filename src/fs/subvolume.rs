@@ -12,7 +12,7 @@ use crate::domain::{ByteSize, Error, Result};
 use crate::host::{Program, is_root};
 
 /// The kind of a btrfs, as `statfs(2)` tells it.
-pub(super) const MAGIC: u64 = 0x9123_683E;
+pub(crate) const MAGIC: u64 = 0x9123_683E;
 
 /// The inode number of the top of a subvolume (btrfs(5)).
 const TOP: u64 = 256;

@@ -1,9 +1,13 @@
 //! What the caller's environment says: on a Dokku host, or without Dokku.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
+use sha2::{Digest, Sha256};
+
+use crate::domain::text::hex;
 use crate::domain::{AppName, Error, HostPath, Installed, Result};
 
 /// What sudo sets in every program that it runs, and systemd in every service that says when it is ready.
@@ -38,6 +42,9 @@ pub(crate) fn instead() -> Option<[(&'static str, &'static str); 2]> {
     IS_IGNORED.get().map(|()| [("PATH", SEARCH_PATH), ("HOME", "/root")])
 }
 
+/// What was answered to which question, and when.
+pub(crate) type Answers = HashMap<Vec<String>, (Instant, String)>;
+
 /// The environment variables of one call. Each is looked up when it is asked for.
 #[derive(Debug, Clone)]
 pub struct Environment {
@@ -45,6 +52,8 @@ pub struct Environment {
     apps_root: Option<PathBuf>,
     /// Whether a plugin decides who sees which app, once that was asked.
     pub(crate) is_restricted: OnceLock<bool>,
+    /// What that plugin said.
+    pub(crate) granted: Arc<Mutex<Answers>>,
 }
 
 impl Environment {
@@ -55,12 +64,17 @@ impl Environment {
             lib_root,
             apps_root: Some(path("DOKKU_ROOT").unwrap_or_else(|| PathBuf::from(DOKKU_ROOT))),
             is_restricted: OnceLock::new(),
+            granted: Arc::default(),
         };
         if let Some(lib_root) = path("DOKKU_LIB_ROOT") {
             return Ok(dokku(lib_root));
         }
-        let alone =
-            |lib_root: PathBuf| Self { lib_root, apps_root: None, is_restricted: OnceLock::new() };
+        let alone = |lib_root: PathBuf| Self {
+            lib_root,
+            apps_root: None,
+            is_restricted: OnceLock::new(),
+            granted: Arc::default(),
+        };
         if let Some(root) = path("DOKKU_STORAGE_ROOT") {
             return std::path::absolute(&root).map(alone).map_err(Error::system("find", root));
         }
@@ -237,6 +251,14 @@ pub(crate) fn deploy() -> Option<String> {
     let started = start_ticks(process)?;
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(format!("{process} {started} {}", boot.trim()))
+}
+
+/// What tells this machine from others, without its id (machine-id(5)), which is not for others to know; none where it has none.
+pub(crate) fn machine() -> Option<String> {
+    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+    let id = id.trim();
+    let is_one = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_one.then(|| hex(&Sha256::digest(format!("dokku-storage {id}"))))
 }
 
 /// The number of the `dokku` process that fires this trigger; none where there is none.

@@ -2,12 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeWriter, Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::time::Timespec;
 
 use super::environment::{self, Environment};
 use crate::domain::options::masked_words;
@@ -31,19 +34,18 @@ impl Answer {
         self.status == 0
     }
 
-    /// Whether a signal ended it.
-    pub(crate) fn is_killed(&self) -> bool {
-        signal(self.status).is_some()
+    /// That a signal ended it, where one did.
+    pub(crate) fn killed(&self) -> Option<String> {
+        signal(self.status).map(|signal| format!("it was ended by signal {signal}"))
     }
 
     /// Its own words about a failure, without secrets.
     pub(crate) fn reason(&self) -> String {
         let said =
             [self.stderr.trim(), self.stdout.trim()].into_iter().find(|said| !said.is_empty());
-        match (said, signal(self.status)) {
-            (Some(said), _) => masked_words(said),
-            (None, Some(signal)) => format!("it was ended by signal {signal}"),
-            (None, None) => "it did not say why".to_owned(),
+        match said {
+            Some(said) => masked_words(said),
+            None => self.killed().unwrap_or_else(|| "it did not say why".to_owned()),
         }
     }
 }
@@ -54,6 +56,9 @@ pub(crate) struct Program {
     /// What to do where it cannot be run.
     remedy: Option<&'static str>,
     input: Option<String>,
+    /// What it reads while it is held: its end comes with that of this process, or of this value.
+    held: Option<PipeWriter>,
+    is_held: bool,
 }
 
 impl Program {
@@ -66,7 +71,7 @@ impl Program {
         if let Some(environment) = environment::instead() {
             command.env_clear().envs(environment).current_dir("/");
         }
-        Self { command, shown, remedy: None, input: None }
+        Self { command, shown, remedy: None, input: None, held: None, is_held: false }
     }
 
     /// This program, as it is when called by a name.
@@ -92,6 +97,13 @@ impl Program {
 
     pub(crate) fn input(mut self, input: impl Into<String>) -> Self {
         self.input = Some(input.into());
+        self
+    }
+
+    /// Lets it know whether this process is still there: where it has nothing to read, its input ends only with this process,
+    /// however that comes (`is_caller_gone`).
+    pub(crate) fn held(mut self) -> Self {
+        self.is_held = true;
         self
     }
 
@@ -137,28 +149,28 @@ impl Program {
     /// Runs it and collects its standard output; its errors go to whoever called.
     pub(crate) fn answer(mut self) -> Result<Answer> {
         self.command.stdout(Stdio::piped());
-        let ended = self.spawn(Stdio::null())?.wait_with_output();
+        let ended = self.spawn(None)?.wait_with_output();
         ended.map(Answer::from).map_err(self.failed())
     }
 
     /// Runs it from a file to another, and collects its errors. Without a file, there is nothing to read, and what it says is collected.
     pub(crate) fn between(mut self, from: Option<File>, to: Option<File>) -> Result<Answer> {
         self.command.stdout(to.map_or_else(Stdio::piped, Stdio::from)).stderr(Stdio::piped());
-        let stdin = from.map_or_else(Stdio::null, Stdio::from);
-        let ended = self.spawn(stdin)?.wait_with_output();
+        let ended = self.spawn(from.map(Stdio::from))?.wait_with_output();
         ended.map(Answer::from).map_err(self.failed())
     }
 
-    /// Runs it in this one's place, with all that is not given to it, and returns its status.
+    /// Runs it in this one's place, with all that is not given to it, and returns its status. What is held has nothing to read.
     pub(crate) fn status(mut self) -> Result<i32> {
-        let ended = self.spawn(Stdio::inherit())?.wait();
+        let stdin = (!self.is_held).then(Stdio::inherit);
+        let ended = self.spawn(stdin)?.wait();
         ended.map(status).map_err(self.failed())
     }
 
     /// The same for what starts a container: what Docker says where it refuses has no secrets in it.
     pub(crate) fn status_of_container(mut self) -> Result<i32> {
         self.command.stderr(Stdio::piped());
-        let mut child = self.spawn(Stdio::inherit())?;
+        let mut child = self.spawn(Some(Stdio::inherit()))?;
         let mut said = child.stderr.take();
         let mut piece = vec![0; 64 * 1024];
         while let Some(Ok(length @ 1..)) = said.as_mut().map(|said| said.read(&mut piece)) {
@@ -174,7 +186,7 @@ impl Program {
     /// status and its errors are there too.
     pub(crate) fn beginning(mut self, most: usize) -> Result<(Vec<u8>, Answer)> {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.spawn(Stdio::null())?;
+        let mut child = self.spawn(None)?;
         let read = || {
             let mut said = Vec::new();
             if let Some(stdout) = child.stdout.take() {
@@ -201,7 +213,7 @@ impl Program {
         receive: impl FnOnce(&mut dyn Read) -> T,
     ) -> Result<(T, Answer)> {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.spawn(Stdio::null())?;
+        let mut child = self.spawn(None)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let ended = std::thread::scope(|scope| {
             let said = scope.spawn(move || {
@@ -236,7 +248,7 @@ impl Program {
         hopeless: impl Fn(&[u8]) -> bool + Send + Sync,
     ) -> Result<Option<Answer>> {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = self.spawn(Stdio::null())?;
+        let mut child = self.spawn(None)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let is_hopeless = AtomicBool::new(false);
         // Both are read at once: a program waits for whoever does not read.
@@ -256,24 +268,34 @@ impl Program {
     pub(crate) fn start(mut self, log: File) -> Result<Child> {
         let also = log.try_clone().map_err(Error::system("start", &self.shown))?;
         self.command.stdout(log).stderr(also);
-        self.spawn(Stdio::null())
+        self.spawn(None)
     }
 
     /// Starts it as something that watches over this one: its input ends when this process does, however that comes. It
     /// says how it goes on its standard output.
     pub(crate) fn watch(mut self) -> Result<Child> {
         self.command.current_dir("/").stdout(Stdio::piped()).stderr(Stdio::null());
-        self.spawn(Stdio::piped())
+        self.spawn(Some(Stdio::piped()))
     }
 
-    /// Starts it, and gives it its input; `stdin` is its input where none is given.
-    fn spawn(&mut self, stdin: Stdio) -> Result<Child> {
+    /// Starts it, and gives it its input; `stdin` is its input where none is given, and without that it has nothing to read.
+    fn spawn(&mut self, stdin: Option<Stdio>) -> Result<Child> {
         if Environment::is_traced() {
             let words: Vec<_> = self.command.get_args().map(OsStr::to_string_lossy).collect();
             let _ = writeln!(io::stderr(), "+ {} {}", self.shown, words.join(" "));
         }
         let input = self.input.take();
-        let stdin = if input.is_some() { Stdio::piped() } else { stdin };
+        let stdin = match stdin {
+            _ if input.is_some() => Stdio::piped(),
+            Some(stdin) => stdin,
+            None if self.is_held => {
+                let (reader, mut writer) = io::pipe().map_err(self.failed())?;
+                writer.write_all(HOLDS).map_err(self.failed())?;
+                self.held = Some(writer);
+                reader.into()
+            }
+            None => Stdio::null(),
+        };
         let mut child = self.command.stdin(stdin).spawn().map_err(self.failed())?;
         if let Some(input) = input
             && let Some(mut stdin) = child.stdin.take()
@@ -301,6 +323,21 @@ impl Program {
             }
         }
     }
+}
+
+/// What a process that holds another one writes to it first: a pipe at whose other end is nobody may be anybody's.
+const HOLDS: &[u8] = b"held\n";
+
+/// Whether the process is gone that held this one (`Program::held`), and would have waited for what it does.
+pub(crate) fn is_caller_gone() -> bool {
+    let stdin = io::stdin();
+    let mut asked = [PollFd::new(&stdin, PollFlags::empty())];
+    let is_asked = poll(&mut asked, Some(&Timespec::default())).is_ok();
+    if !is_asked || !asked[0].revents().contains(PollFlags::HUP) {
+        return false;
+    }
+    let mut said = [0; HOLDS.len()];
+    rustix::io::read(&stdin, &mut said).is_ok_and(|length| &said[..length] == HOLDS)
 }
 
 /// Programs that this one runs, and the packages of Debian that bring them.

@@ -10,10 +10,19 @@ const SOURCE: &str = "/dev/urandom";
 
 /// A secret that nobody can guess: 32 random bytes, in hexadecimal digits.
 pub(crate) fn secret() -> Result<Secret> {
-    let mut bytes = [0; 32];
+    Secret::parse(&digits::<32>()?)
+}
+
+/// An id that nobody else has: 8 random bytes, in hexadecimal digits.
+pub(crate) fn id() -> Result<String> {
+    digits::<8>()
+}
+
+fn digits<const BYTES: usize>() -> Result<String> {
+    let mut bytes = [0; BYTES];
     let read = File::open(SOURCE).and_then(|mut source| source.read_exact(&mut bytes));
     read.map_err(Error::system("read", SOURCE))?;
-    Secret::parse(&hex(&bytes))
+    Ok(hex(&bytes))
 }
 
 #[cfg(test)]

@@ -252,8 +252,21 @@ impl Repository {
         words.extend(host.iter().flat_map(|host| ["--host", host]));
         let mut backups: Vec<Listed> =
             self.ask_json::<Option<Vec<Listed>>>(&words)?.unwrap_or_default();
-        backups.sort_by(|a, b| a.time.cmp(&b.time));
+        backups.sort_by(|a, b| (a.at(), &a.id).cmp(&(b.at(), &b.id)));
         Ok(backups)
+    }
+
+    /// Forgets backups by their ids; what that removes is gone also after a power cut, which restic sees to only where it adds.
+    pub(crate) fn forget(&self, ids: &[String]) -> Result<(), Failure> {
+        let mut words = vec!["forget", "--"];
+        words.extend(ids.iter().map(String::as_str));
+        self.have(&words)?;
+        if self.connector.protocol() == Some(Protocol::Directory) {
+            let backups = Path::new(self.connector.property("path")).join("snapshots");
+            let flushed = File::open(&backups).and_then(|directory| directory.sync_all());
+            flushed.map_err(|error| Failure::Other(Error::system("flush", &backups)(error)))?;
+        }
+        Ok(())
     }
 
     /// Whether a process of this number was started on this host to work on a repository.

@@ -1,9 +1,11 @@
-//! Reading a secret at a terminal, without showing it.
+//! Reading a secret at a terminal, without showing it; and a terminal that takes nothing while others wait.
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Once;
+use std::time::Duration;
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigSet, Signal, raise};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
@@ -11,6 +13,38 @@ use rustix::termios::{LocalModes, OptionalActions, Termios, isatty, tcgetattr, t
 /// The signals that would end this process, or stop it, while the terminal shows nothing.
 const ENDING: [Signal; 5] =
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGTSTP];
+
+/// How long a terminal may take nothing while others may wait for this process, in looks of a few seconds each.
+const LOOKS: (u32, Duration) = (24, Duration::from_secs(5));
+
+/// Ends this process, as if it was hung up, once its terminal has taken nothing for two minutes (Ctrl-S, or nobody reads) while others
+/// may wait for it: what it says next would never end.
+pub(crate) fn end_where_it_stands_still(may_others_wait: fn() -> bool) {
+    static WATCH: Once = Once::new();
+    if !isatty(io::stdout()) && !isatty(io::stderr()) {
+        return;
+    }
+    WATCH.call_once(|| {
+        std::thread::spawn(move || {
+            let mut stood_still = 0;
+            while stood_still < LOOKS.0 {
+                std::thread::sleep(LOOKS.1);
+                let stands = may_others_wait()
+                    && (takes_nothing(&io::stdout()) || takes_nothing(&io::stderr()));
+                stood_still = if stands { stood_still + 1 } else { 0 };
+            }
+            for signal in [Signal::SIGHUP, Signal::SIGKILL] {
+                let _ = raise(signal);
+            }
+        });
+    });
+}
+
+fn takes_nothing(output: &impl AsFd) -> bool {
+    let mut polled = [PollFd::new(output, PollFlags::OUT)];
+    let now = rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 };
+    isatty(output) && poll(&mut polled, Some(&now)).is_ok_and(|ready| ready == 0)
+}
 
 pub(crate) enum Asked {
     Line(Vec<u8>),

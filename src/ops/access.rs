@@ -12,11 +12,12 @@
 //! Host paths are judged by the policy with every link resolved (`src/fs/jail.rs`), when they are mounted and again
 //! when `docker-args-*` print them, because links can change in between.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, EntryName, Error, Policy, Result, Scope, Source, Use, Whose};
-use crate::fs::{RealPath, jail};
+use crate::fs::{RealPath, jail, space};
 use crate::ops::places::resolved;
 use crate::ops::reach::Reach;
 use crate::ops::{Places, apps};
@@ -37,7 +38,18 @@ pub(crate) fn entry(name: &str, context: &Context) -> Result<Entry> {
         }
         found => found?,
     };
-    if may_touch(&entry, context)? { Ok(entry) } else { Err(no_such_entry(name)) }
+    if !apps::are_restricted(&context.environment) {
+        return Ok(entry);
+    }
+    let reach = Reach::of(context)?;
+    if reach.has(&entry, context) {
+        return Ok(entry);
+    }
+    refuse_if!(
+        reach.is_docker_silent(),
+        "Docker does not say who has storage entry \"{name}\" now; start it and run the command again"
+    );
+    Err(no_such_entry(name))
 }
 
 pub(crate) fn may_touch(entry: &Entry, context: &Context) -> Result<bool> {
@@ -63,6 +75,11 @@ pub(crate) fn hides_problems(context: &Context) -> Result<bool> {
     Ok(apps::are_restricted(&context.environment) && !sees_every_app(context)?)
 }
 
+/// Whether the caller may not know of an entry that somebody holds.
+pub(crate) fn hides(name: &EntryName, context: &Context) -> Result<bool> {
+    Ok(hides_problems(context)? && entry(name.as_str(), context).is_err())
+}
+
 fn is_mounted_by_who_is_seen(name: &EntryName, context: &Context) -> Result<bool> {
     let using = context.store.apps_mounting(name)?;
     Ok(!apps::visible(&context.environment, using)?.is_empty())
@@ -80,7 +97,26 @@ pub(crate) fn shown(entry: &Entry, context: &Context) -> Entry {
     if !entry.scope.is_empty() && !sees_scope(entry, context) {
         shown.scope = Scope::shown_as(OTHERS);
     }
+    let names_apps = entry.auto_volume.is_some() || !entry.backup.apps.is_empty();
+    if names_apps && apps::are_restricted(&context.environment) {
+        let seen = apps::all(&context.environment, &context.store).unwrap_or_default();
+        shown.backup.apps.retain(|app| seen.contains(app));
+        shown.auto_volume = shown.auto_volume.filter(|volume| seen.contains(&volume.app));
+    }
     shown
+}
+
+/// Refuses a scope that would have the entry not exist for the caller.
+pub(crate) fn must_see_scope(entry: &Entry, context: &Context) -> Result<()> {
+    let leaves_out =
+        apps::are_restricted(&context.environment) && Reach::of(context)?.leaves_out(entry);
+    refuse_if!(
+        leaves_out,
+        "you see no app of scope {}, and would not see storage entry \"{}\" then; name one that you see, or create it first: dokku apps:create",
+        entry.scope,
+        entry.name
+    );
+    Ok(())
 }
 
 pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
@@ -88,14 +124,17 @@ pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) 
         return Ok(());
     }
     let name = &entry.name;
-    let (scope, remedy) = if sees_scope(entry, context) {
-        let scope = entry.scope.to_string();
-        let remedy = format!("to let it in: dokku storage:set {name} scope {scope},{app}");
-        (scope, remedy)
-    } else {
-        (OTHERS.to_owned(), "ask who may see every app".to_owned())
-    };
+    let (scope, remedy) = to_let_in(entry, app, context);
     Err(refusal!("storage entry \"{name}\" is for {scope} and not for {app}; {remedy}"))
+}
+
+/// Whom an entry is for that an app is not in the scope of, and what to type so that it is.
+pub(crate) fn to_let_in(entry: &Entry, app: &AppName, context: &Context) -> (String, String) {
+    if !sees_scope(entry, context) {
+        return (OTHERS.to_owned(), "ask who may see every app".to_owned());
+    }
+    let (name, scope) = (&entry.name, &entry.scope);
+    (scope.to_string(), format!("to let it in: dokku storage:set {name} scope {scope},{app}"))
 }
 
 const OTHERS: &str = "apps that you cannot see";
@@ -176,6 +215,9 @@ fn redacted(error: Error, context: &Context) -> Result<Error> {
             Error::refused(if is_seen { sentence } else { hidden })
         }
         Error::InUse { what, uses } => refusal!("{what}: {}", told(uses, context)?),
+        Error::Held { entry, .. } if hides(&entry, context)? => {
+            refusal!("what is there is exclusive, and belongs to {OTHERS}")
+        }
         Error::Held { entry, holders, app } => {
             let first = holders.first().cloned();
             let names = names(holders, context)?;
@@ -191,8 +233,21 @@ fn redacted(error: Error, context: &Context) -> Result<Error> {
             };
             refusal!("storage entry \"{entry}\" is exclusive and mounted by {told}; {remedy}")
         }
-        other => other,
+        other => match room_lacked(&other) {
+            Some(lack) => refusal!("{other}; {lack}"),
+            None => other,
+        },
     })
+}
+
+/// How much is free where the system had no room; none where the error says it already.
+fn room_lacked(error: &Error) -> Option<String> {
+    match error {
+        Error::System { cause, path, .. } if cause.raw_os_error().is_some() => {
+            (cause.kind() == ErrorKind::StorageFull).then(|| space::lack(path)).flatten()
+        }
+        _ => None,
+    }
 }
 
 /// What to type so that an app unmounts what belongs to an exclusive entry, by the name under which it has it.
@@ -224,6 +279,7 @@ pub(crate) fn seen(mut uses: Vec<Use>, context: &Context) -> Result<(Vec<Use>, b
     let count = uses.len();
     uses.retain(|of| match &of.whose {
         Whose::App(app) => sees_all || seen.contains(app),
+        Whose::Entry(name) => sees_all || entry(name.as_str(), context).is_ok(),
         Whose::Nobody => true,
         Whose::Host => sees_all,
     });

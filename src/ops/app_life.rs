@@ -1,10 +1,8 @@
 //! The end of an app, and its new name: what the store has of it goes with it.
 
-use std::collections::BTreeSet;
-
 use crate::context::Context;
 use crate::docker::containers;
-use crate::domain::{AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Subject};
+use crate::domain::{AppName, AppSettings, Attachment, Entry, Error, Result, Subject};
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
 use crate::ops::{auto_volumes, crontab};
 use crate::store::{Change, Store, files};
@@ -45,21 +43,65 @@ pub(crate) fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
 
 /// Has the commands around backups run in the app's containers under its new name, or no longer: another app may get the name.
 fn in_hooks(old: &AppName, new: Option<&AppName>, change: &mut Change<'_>) -> Result<()> {
-    // One that cannot be read is told where it is used.
-    let Ok(mounts) = change.store().mounts_file(old) else {
-        return Ok(());
-    };
-    let names: BTreeSet<EntryName> =
-        mounts.attachments().map(|attachment| attachment.entry_name.clone()).collect();
-    for name in names {
-        let Ok(Some(mut entry)) = change.entry(&name) else {
+    // One that cannot be read is told where it is used. The app may not mount any more what it did when they were set.
+    for known in change.store().entries()?.entries {
+        if !known.backup.apps.contains(old) {
             continue;
-        };
-        if entry.backup.hand_over(old, new) {
+        }
+        if let Some(mut entry) = change.entry(&known.name)?
+            && entry.backup.hand_over(old, new)
+        {
             change.write_entry(&entry)?;
         }
     }
+    if new.is_some() {
+        // With the scopes.
+        return Ok(());
+    }
+    for mut trashed in change.store().trash_notes()? {
+        let mut hooks = trashed.entry.as_mut().map(|entry| &mut entry.backup);
+        if hooks.as_mut().is_some_and(|hooks| hooks.hand_over(old, None)) {
+            change.write_trash_note(&trashed)?;
+        }
+    }
     Ok(())
+}
+
+/// Has the app in the scopes of entries, those in the trash too, and connectors under its new name. Whoever makes an app of the old name is in none of them.
+fn in_scopes(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
+    for Entry { name, .. } in change.store().entries_mentioning(&["scope"])? {
+        if let Some(mut entry) = change.entry(&name)?
+            && entry.scope.rename(old, new)
+        {
+            change.write_entry(&entry)?;
+        }
+    }
+    for mut trashed in change.store().trash_notes()? {
+        if let Some(entry) = &mut trashed.entry {
+            let is_changed = [entry.scope.rename(old, new), entry.backup.hand_over(old, Some(new))];
+            if is_changed.contains(&true) {
+                change.write_trash_note(&trashed)?;
+            }
+        }
+    }
+    // One that cannot be read is told where it is used.
+    for mut connector in change.store().connectors()?.0 {
+        if connector.scope.rename(old, new) {
+            change.write_connector(&connector)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_in_a_scope(app: &AppName, store: &Store) -> Result<bool> {
+    let trashed = store.trash_notes()?.into_iter().filter_map(|trashed| trashed.entry);
+    let mut trashed = trashed.map(|entry| (entry.scope, entry.backup));
+    if trashed.any(|(scope, hooks)| scope.names(app) || hooks.apps.contains(app)) {
+        return Ok(true);
+    }
+    let entries = store.entries_mentioning(&["scope"])?.into_iter().map(|entry| entry.scope);
+    let connectors = store.connectors()?.0.into_iter().map(|connector| connector.scope);
+    Ok(entries.chain(connectors).any(|scope| scope.names(app)))
 }
 
 /// Refuses to give an app that runs what another one has: its next containers would have it.
@@ -105,7 +147,8 @@ pub(crate) fn rename(old: &AppName, new: &AppName, context: &Context) -> Result<
     // A schedule that cannot be read stays as it is; whoever lists the schedules is told.
     let schedule = |store: &Store| store.schedule(&Subject::App(old.clone())).unwrap_or_default();
     let has_nothing = |store: &Store| {
-        Ok(!from.exists() && schedule(store).is_none() && store.apps_sharing_from(old)?.is_empty())
+        let is_known = from.exists() || schedule(store).is_some() || is_in_a_scope(old, store)?;
+        Ok(!is_known && store.apps_sharing_from(old)?.is_empty())
     };
     if context.store.read_consistently(has_nothing)? {
         return Ok(());
@@ -124,6 +167,7 @@ pub(crate) fn rename(old: &AppName, new: &AppName, context: &Context) -> Result<
         }
         auto_volumes::rename(old, new, change)?;
         in_hooks(old, Some(new), change)?;
+        in_scopes(old, new, change)?;
         if !from.exists() {
             return Ok(());
         }

@@ -1,10 +1,16 @@
 //! Which apps there are for this caller.
 
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
 use crate::domain::{AppName, Error, Result};
 use crate::host::{Environment, plugn};
 use crate::store::Store;
 
 const ACCESS: &str = "user-auth-app";
+
+/// How long an answer holds.
+const HOLDS: Duration = Duration::from_secs(3);
 
 /// The app of that name, where it exists and the caller may see it.
 ///
@@ -37,12 +43,24 @@ pub(crate) fn visible(environment: &Environment, apps: Vec<AppName>) -> Result<V
     }
     let mut arguments = environment.caller().to_vec();
     arguments.extend(apps.iter().map(ToString::to_string));
-    let answer = plugn::trigger(ACCESS, &arguments).run()?;
-    if answer.status != 0 {
-        return Ok(Vec::new());
-    }
-    let granted: std::collections::HashSet<&str> = answer.stdout.split_whitespace().collect();
+    let granted = granted(environment, arguments)?;
+    let granted: std::collections::HashSet<&str> = granted.split_whitespace().collect();
     Ok(apps.into_iter().filter(|app| granted.contains(app.as_str())).collect())
+}
+
+/// What the plugin says to a question, which is not asked again at once: its answer takes long. Who waited for something meanwhile
+/// may see less by now.
+fn granted(environment: &Environment, question: Vec<String>) -> Result<String> {
+    let mut answers = environment.granted.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((when, known)) = answers.get(&question)
+        && when.elapsed() < HOLDS
+    {
+        return Ok(known.clone());
+    }
+    let answer = plugn::trigger(ACCESS, &question).run()?;
+    let granted = if answer.status == 0 { answer.stdout } else { String::new() };
+    answers.insert(question, (Instant::now(), granted.clone()));
+    Ok(granted)
 }
 
 /// Whether an access-control plugin decides which apps a caller sees.

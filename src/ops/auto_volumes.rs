@@ -2,10 +2,22 @@
 
 use crate::context::Context;
 use crate::domain::{AppName, Entry, Result};
-use crate::ops::destroy;
+use crate::ops::destroy::{self, How};
 use crate::store::{Change, Store};
 
-pub(crate) fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
+/// Those that were made for an app, and that its next deploy has again: it may still have them, and nobody else has.
+pub(crate) fn kept_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
+    let mut kept = Vec::new();
+    for entry in made_for(app, store)? {
+        let is_its_alone = store.apps_with(&entry.name)?.iter().all(|with| with == app);
+        if is_its_alone && entry.scope.includes(app) {
+            kept.push(entry);
+        }
+    }
+    Ok(kept)
+}
+
+fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
     let is_its = |entry: &Entry| entry.auto_volume.as_ref().is_some_and(|v| v.app == *app);
     Ok(store.entries_mentioning(&["auto_volume"])?.into_iter().filter(is_its).collect())
 }
@@ -36,12 +48,12 @@ pub(crate) fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> R
 }
 
 /// Destroys what an app that is deleted leaves of its image's volumes, as their reclaim policy says. What somebody else
-/// mounts, or has snapshots, stays, and is said.
+/// mounts, or has snapshots, or is not for the app any more, stays; what is the app's is said to.
 pub(crate) fn destroy_released(app: &AppName, released: Vec<Entry>, context: &mut Context) {
-    for entry in released.into_iter().filter(|entry| entry.reclaim_policy == "Delete") {
-        let destroyed = destroy::plan(&entry, false, Some(app), context)
-            .and_then(|removal| destroy::carry_out(&entry, &removal, false, context));
-        match destroyed {
+    let goes = |entry: &Entry| entry.reclaim_policy == "Delete" && entry.scope.includes(app);
+    for entry in released.into_iter().filter(goes) {
+        let how = How { asked: false, deleted: Some(app), no_trash: false };
+        match destroy::carry_out(&entry, how, context) {
             Ok(_) => context.out.detail(&format!("Storage entry {} destroyed", entry.name)),
             Err(error) => context.out.warn(&format!("Storage entry {} stays: {error}", entry.name)),
         }

@@ -9,10 +9,11 @@ use crate::domain::{
 };
 use crate::host::plugn;
 use crate::ops::app_life::{must_have_nothing, must_not_run};
-use crate::ops::places::links;
+use crate::ops::mount::give;
+use crate::ops::places::{self, links};
 use crate::ops::unmount::{self, legacy_entries};
 use crate::storage::{EntryLock, Place, Staged, root};
-use crate::store::{Change, Mounted, Store};
+use crate::store::{Change, Mounted, Mounts, Store};
 use crate::types;
 
 /// Gives a clone what its original's setting says. Entries whose scope leaves the clone out are not mounted in it. Where one cannot
@@ -46,6 +47,8 @@ fn share(old: &AppName, new: &AppName, context: &mut Context) -> Result<()> {
         }
         mounts.retain(|line| line.attachment().is_none_or(|a| kept.contains(a)));
         let has_mounts = store.layout().mounts(old).exists();
+        give(new, &kept, change)?;
+        let store = change.store();
         let shared: Vec<(String, Attachment)> =
             kept.into_iter().map(|a| (what_is_shared(&a, store), a)).collect();
         copy_decisions(old, new, change)?;
@@ -90,9 +93,7 @@ fn why_not(
         Err(Error::Held { entry: exclusive, .. }) if exclusive == entry.name => {
             "it is exclusive".to_owned()
         }
-        Err(Error::Held { entry: exclusive, .. }) => {
-            format!("its place belongs to storage entry \"{exclusive}\", which is exclusive")
-        }
+        Err(Error::Held { .. }) => "an entry with the same place is exclusive".to_owned(),
         Err(error) => return Err(error),
     };
     Ok(Some(format!(
@@ -166,8 +167,10 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
     }
     let names = own.iter().flat_map(|(original, copy)| [original.as_str(), copy.name.as_str()]);
     let _locks = EntryLock::take_all(names.collect(), context)?;
+    // Another command may have been at work on one of them for long.
+    must_be_unchanged(old, &mounts, &context.store)?;
     let staged = make_directories(&own, mode, context)?;
-    register(old, new, &own, &staged, attachments, context)?;
+    register((old, &mounts), new, &own, &staged, attachments, context)?;
     for (original, copy) in own {
         let what = if is_copied(&copy, mode) { "a copy of" } else { "empty, in place of" };
         context.out.detail(&format!("{new} has storage entry {} ({what} {original})", copy.name));
@@ -210,8 +213,21 @@ fn make_directories(
     Ok(all)
 }
 
+/// Refuses where an app does not mount any more what it did: what is copied would be another's.
+fn must_be_unchanged(app: &AppName, before: &Mounts, store: &Store) -> Result<()> {
+    let own = |mounts: &Mounts| -> Vec<(Entry, Attachment)> {
+        let own = mounts.mounted.iter().filter(|mounted| mounted.shared_from.is_none());
+        own.map(|mounted| (mounted.entry.clone(), mounted.attachment.clone())).collect()
+    };
+    refuse_if!(
+        own(&store.mounts(app)?.readable()?) != own(before),
+        "the mounts of {app} were changed meanwhile; clone the app again"
+    );
+    Ok(())
+}
+
 fn register(
-    old: &AppName,
+    (old, mounts): (&AppName, &Mounts),
     new: &AppName,
     own: &[(EntryName, Entry)],
     staged: &[Staged],
@@ -219,17 +235,19 @@ fn register(
     context: &Context,
 ) -> Result<()> {
     let must_hold_nothing = links::holding_nothing(own.iter().map(|(_, entry)| entry), context)?;
+    let flushed = staged.iter().map(Staged::flushed).collect::<Result<Vec<_>>>()?;
     context.store.change(|change| {
         must_have_nothing(new, old, change.store())?;
+        must_be_unchanged(old, mounts, change.store())?;
         must_hold_nothing(change.store())?;
         let layout = change.store().layout().clone();
-        for ((_, entry), staged) in own.iter().zip(staged) {
+        for ((_, entry), flushed) in own.iter().zip(&flushed) {
             refuse_if!(
-                change.store().is_taken(&entry.name)?,
+                places::is_taken(&entry.name, change.store())?,
                 "storage entry \"{}\" was made meanwhile; clone the app again",
                 entry.name
             );
-            change.move_directory(staged.path(), layout.directory(entry.name.as_str()));
+            change.put_directory(flushed, layout.directory(entry.name.as_str()));
             change.write_entry(entry)?;
         }
         copy_decisions(old, new, change)?;
@@ -257,5 +275,6 @@ fn free_name(
         Some(rest) => format!("{new}{rest}"),
         None => format!("{new}-{name}"),
     };
-    store.free_entry_name(&base, |candidate| own.iter().any(|(_, e)| e.name == *candidate))
+    let is_own = |name: &EntryName| own.iter().any(|(_, entry)| entry.name == *name);
+    places::free_entry_name(&base, is_own, store)
 }

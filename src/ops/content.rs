@@ -65,6 +65,8 @@ pub(crate) fn set(name: &str, from: &str, context: &mut Context) -> Result<()> {
     };
     let bytes = read(from, &entry.name, context)?;
     let _lock = EntryLock::take(name, context)?;
+    // The input may have taken long.
+    access::entry(name, context)?;
     let staged = StagedFile::replace(&entry, &bytes, context)?;
     context.store.change(|change| {
         change.store().must_be_unchanged(&entry)?;

@@ -65,9 +65,8 @@ impl Counts {
             let name = item.id.directory();
             let counted = self.before.get(&name).filter(|counted| counted.used.is_some()).cloned();
             let counted = counted.or_else(|| {
-                let usage = trash::usage(item, context)?;
-                let at = Moment::now().seconds();
-                Some(Counted { used: Some(usage.bytes), files: Some(usage.files), at })
+                let used = Some(trash::usage(item, context)?);
+                Some(Counted { used, files: None, at: Moment::now().seconds() })
             });
             bytes += counted.as_ref().and_then(|counted| counted.used).unwrap_or_default();
             self.now.extend(counted.map(|counted| (name, counted)));

@@ -7,9 +7,9 @@ use crate::docker::{Found, volumes};
 use crate::domain::docker_args::quoted;
 use crate::domain::{Entry, Error, Result, Sha256, Source, VolumeTarget, source};
 use crate::ops::backups::restore;
-use crate::ops::{Origin, Places, access, content, judge, populate, scheduler};
+use crate::ops::{Origin, Places, access, apps, content, judge, populate, scheduler, usable};
 use crate::storage::file::StagedFile;
-use crate::storage::{DirectorySpec, EntryLock, Place, clear_staged, sized};
+use crate::storage::{DirectorySpec, EntryLock, Place, Top, clear_staged, default_path, sized};
 use crate::types::{self, NewEntry};
 
 /// Registers an entry and makes its directory; for k3s the cluster's plugin makes the claim. One that is there already gets
@@ -24,11 +24,8 @@ pub(crate) fn create(
     if entry.connector.is_some() {
         access::must_see_every_app("a connector's credentials are the host's", context)?;
     }
-    let existing = context.store.entry(&entry.name)?;
+    let existing = within_reach(&entry, context)?;
     if let Some(existing) = &existing {
-        if !access::may_touch(existing, context)? {
-            refuse!("storage entry name \"{}\" is taken; choose another", entry.name);
-        }
         check_existing(existing, &mut entry)?;
         entry.complete_from(existing);
     }
@@ -46,7 +43,9 @@ pub(crate) fn create(
     };
     judge_source(&mut entry, context)?;
     access::must_be_allowed(&entry, None, &context.store.policy()?, context)?;
-    if existing.is_none() {
+    if existing.is_some() {
+        usable::must_not_be_away(&entry, context)?;
+    } else {
         sized::must_hide_no_image(&entry, context)?;
     }
     if let Some(backup) = backup {
@@ -59,13 +58,56 @@ pub(crate) fn create(
     let from = request.from.as_ref().map(|from| content::read(from, &entry.name, context));
     let bytes = from.transpose()?;
     let _lock = EntryLock::take(entry.name.as_str(), context)?;
-    let existing = context.store.entry(&entry.name)?;
+    // Somebody else may have made it meanwhile.
+    let existing = within_reach(&entry, context)?;
     if let (None, Some(size)) = (&existing, sized::size(&entry))
         && !sized::has_kept_image(&entry, size, context)?
     {
         return populate::create(&entry, &entry, &Origin::Nothing, context);
     }
+    let is_mounted_over =
+        types::of(&entry).place() == Place::MountPoint || sized::size(&entry).is_some();
+    if existing.is_none() && is_mounted_over {
+        populate::must_be_in_no_container(&entry, context)?;
+    }
     make(entry, existing.is_some(), bytes.as_deref(), request, recursive, context)
+}
+
+/// The entry of the name, where there is one.
+/// Fails where the caller may not touch it.
+fn within_reach(entry: &Entry, context: &Context) -> Result<Option<Entry>> {
+    let existing = context.store.entry(&entry.name)?;
+    if let Some(existing) = &existing
+        && !access::may_touch(existing, context)?
+    {
+        refuse!("storage entry name \"{}\" is taken; choose another", entry.name);
+    }
+    Ok(existing)
+}
+
+/// Refuses a caller what a type would look at before it plans an entry, and tell of: the entry of the name, a connector, a volume, and what is
+/// in the storage root.
+pub(crate) fn must_be_asked(entry: &Entry, request: &NewEntry, context: &Context) -> Result<()> {
+    if !apps::are_restricted(&context.environment) {
+        return Ok(());
+    }
+    within_reach(entry, context)?;
+    if request.connector.is_some() {
+        access::must_see_every_app("a connector's credentials are the host's", context)?;
+    }
+    let own = Some(&entry.name);
+    let storage_type = types::of(entry);
+    if matches!(storage_type.place(), Place::Directory | Place::File | Place::MountPoint) {
+        let path = default_path(context, entry.name.as_str());
+        judge::source(&Source::parse(&path)?, own, None, context)?;
+    }
+    let volume = request.place.as_deref().unwrap_or(entry.name.as_str());
+    if storage_type.keeps_in_volume()
+        && let Ok(source @ Source::Volume(_)) = Source::parse(volume)
+    {
+        judge::source(&source, own, None, context)?;
+    }
+    Ok(())
 }
 
 /// Makes what an entry has in the storage root or elsewhere, and registers it; what is there already stays. The entry's lock is held.
@@ -85,6 +127,7 @@ fn make(
         None
     };
     Places::must_suit_scope(&entry, context)?;
+    let top = if is_registered { Top::of(&wanted) } else { None };
     let registered = register(entry, &wanted, file.as_ref(), context);
     let (entry, before) = registered.map_err(|error| not_created(error, &wanted))?;
     if before.is_some() {
@@ -99,7 +142,10 @@ fn make(
     let request = NewEntry { is_registered: before.is_some(), ..request.clone() };
     let made = finish(&entry, &request, &wanted, context);
     if let Err(error) = made {
-        roll_back(&entry, before.as_ref(), &wanted, file.as_ref(), context)?;
+        let is_back = roll_back(&entry, before.as_ref(), &wanted, file.as_ref(), context)?;
+        if let Some(top) = top.filter(|_| is_back) {
+            top.put_back(context);
+        }
         return Err(error);
     }
     if let (Some(Source::Volume(volume)), true) = (&entry.host_path, !entry.is_typed()) {
@@ -208,9 +254,6 @@ fn register(
             check_existing(before, &mut entry)?;
             entry.complete_from(before);
         }
-        if entry.exclusive && before.as_ref().is_none_or(|before| !before.exclusive) {
-            change.store().refuse_several(&entry)?;
-        }
         if before.as_ref().map_or(!entry.scope.is_empty(), |before| before.scope != entry.scope) {
             Places::registered(change.store())?.must_be_in_scope_of(&entry)?;
         }
@@ -246,21 +289,21 @@ fn finish(
 }
 
 /// Puts back what was there before, unless somebody changed or mounted the entry meanwhile: then it stays, and
-/// the next call of the same command has another try.
+/// the next call of the same command has another try. Whether it is as it was.
 fn roll_back(
     entry: &Entry,
     before: Option<&Entry>,
     wanted: &DirectorySpec,
     file: Option<&StagedFile>,
     context: &Context,
-) -> Result<()> {
+) -> Result<bool> {
     let taken = context.store.change(|change| {
         let now = change.store().entry(&entry.name)?;
         if now.as_ref() != Some(entry) || !change.store().apps_mounting(&entry.name)?.is_empty() {
             return Ok(false);
         }
         match before {
-            Some(before) => change.write_entry(before)?,
+            Some(before) => change.put_entry_back(before)?,
             None => change.remove_entry(&entry.name),
         }
         if let Some(file) = file {
@@ -271,5 +314,5 @@ fn roll_back(
     if taken {
         wanted.unmake();
     }
-    Ok(())
+    Ok(taken)
 }

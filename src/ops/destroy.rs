@@ -2,10 +2,11 @@
 
 use crate::context::Context;
 use crate::domain::{
-    AppName, BackupNotes, Entry, EntryName, Error, Result, Snapshot, Source, Trashed,
+    AppName, BackupNotes, Entry, EntryName, Error, Result, Snapshot, Source, Trashed, quoted,
 };
-use crate::ops::{access, places, scheduler, trash};
-use crate::storage::{EntryLock, Place, Staged, sized};
+use crate::fs::look;
+use crate::ops::{access, places, scheduler, trash, usable};
+use crate::storage::{EntryLock, Place, Staged, root, sized};
 use crate::store::Store;
 use crate::types::{self, Removal};
 
@@ -14,19 +15,31 @@ pub(crate) fn holds_data(entry: &Entry) -> bool {
     matches!(types::of(entry).place(), Place::Directory | Place::File)
 }
 
-/// What is to go with an entry; `asked` where its data is to go too, `deleted` where it goes with an app.
-pub(crate) fn plan(
-    entry: &Entry,
-    asked: bool,
-    deleted: Option<&AppName>,
-    context: &mut Context,
-) -> Result<Removal> {
+/// How an entry is to be destroyed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How<'a> {
+    /// Whether its data is to go, too.
+    pub asked: bool,
+    /// The app that it goes with; none where a caller named it.
+    pub deleted: Option<&'a AppName>,
+    /// Whether the data is removed at once.
+    pub no_trash: bool,
+}
+
+/// What is to go with an entry.
+/// Fails where the caller does not see it, or somebody uses it.
+pub(crate) fn plan(entry: &Entry, how: How<'_>, context: &mut Context) -> Result<Removal> {
+    let How { asked, deleted, .. } = how;
+    if deleted.is_none() {
+        access::entry(entry.name.as_str(), context)?;
+    }
     must_be_unused(&entry.name, context)?;
     must_have_no_snapshots(&entry.name, &context.store)?;
+    usable::must_not_be_away(entry, context)?;
     let removal = types::of(entry).removal(entry, asked, context)?;
     if let Some(place) = place_of(entry, &removal) {
-        let (what, own) = (cannot_go(entry), Some(&entry.name));
-        if removal == Removal::Place || entry.has_own_volume() {
+        let (what, own) = (cannot_go(entry, &removal), Some(&entry.name));
+        if (removal == Removal::Place && holds_data(entry)) || entry.has_own_volume() {
             places::must_be_free(what, place, own, deleted, context)?;
         } else {
             // What is on a server, or in memory, is not lost; Docker keeps a volume that a container has.
@@ -37,41 +50,50 @@ pub(crate) fn plan(
     Ok(removal)
 }
 
-/// The place whose data goes with an entry: the path of its directory or file, or a Docker volume.
+/// The place whose data goes with an entry, or is not there any more without it: the path of its directory or file, or a Docker volume.
 fn place_of<'a>(entry: &'a Entry, removal: &Removal) -> Option<&'a Source> {
     let goes = match removal {
-        Removal::Place => holds_data(entry),
+        Removal::Place => holds_data(entry) || types::of(entry).must_be_mounted(entry),
         Removal::Outside => entry.is_volume(),
-        Removal::Nothing => false,
+        Removal::Nothing => types::of(entry).must_be_mounted(entry),
     };
     entry.host_path.as_ref().filter(|_| goes)
 }
 
 /// What is refused where somebody else uses an entry's place.
-fn cannot_go(entry: &Entry) -> String {
+fn cannot_go(entry: &Entry, removal: &Removal) -> String {
     let (name, source) = (&entry.name, entry.shown_source());
-    format!("storage entry \"{name}\" cannot be destroyed with its data, since {source} is in use")
+    let with = if *removal == Removal::Nothing { "" } else { " with its data" };
+    format!("storage entry \"{name}\" cannot be destroyed{with}, since {source} is in use")
 }
 
-/// Destroys an entry as it was planned. Returns what is in the trash for it.
+/// Destroys an entry. Returns what is in the trash for it.
 /// Fails where it was mounted or changed meanwhile, or its data cannot be removed; the entry is kept then.
 pub(crate) fn carry_out(
     entry: &Entry,
-    removal: &Removal,
-    no_trash: bool,
+    how: How<'_>,
     context: &mut Context,
 ) -> Result<Option<Trashed>> {
     let _lock = EntryLock::take(entry.name.as_str(), context)?;
+    // What another command destroyed meanwhile is not detached, nor attached again; and others may have it by now.
+    context.store.must_be_unchanged(entry)?;
+    let removal = &plan(entry, how, context)?;
+    let goes_outside = *removal == Removal::Outside && entry.is_volume();
+    let _volume = if goes_outside {
+        Some(EntryLock::of_volume(entry.shown_source(), context)?)
+    } else {
+        None
+    };
     let storage_type = types::of(entry);
     let hours = context.store.policy()?.trash_hours();
-    let leaves_for_trash = holds_data(entry) && !no_trash && hours > 0;
+    let leaves_for_trash = holds_data(entry) && !how.no_trash && hours > 0;
     let destination = Destination::new(entry, removal, leaves_for_trash, context)?;
     storage_type.detach(entry, context)?;
     let unregistered = destination
         .link_image(entry, context)
-        .and_then(|()| unregister(entry, &destination, place_of(entry, removal), context));
-    let backups = match unregistered {
-        Ok(Ok(backups)) => backups,
+        .and_then(|()| unregister(entry, &destination, removal, context));
+    let (backups, is_there) = match unregistered {
+        Ok(Ok(done)) => done,
         Ok(Err(using)) => {
             storage_type.attach(entry, context)?;
             return Err(still_used(&entry.name, using, context)?);
@@ -114,6 +136,10 @@ pub(crate) fn carry_out(
         Destination::Trash(trashed) => {
             // Without it, the next command that needs the name does this.
             let _ = sized::drop_name(entry, context);
+            if !is_there {
+                context.out.detail(&format!("There was no {}", entry.shown_source()));
+                return Ok(None);
+            }
             trash::tell(entry.shown_source(), entry.name.as_str(), hours, context);
             return Ok(Some(*trashed));
         }
@@ -188,8 +214,14 @@ enum Destination {
 impl Destination {
     fn new(entry: &Entry, removal: &Removal, for_trash: bool, context: &Context) -> Result<Self> {
         let name = entry.name.as_str();
+        if *removal == Removal::Place {
+            let path = context.store.layout().directory(name);
+            let forget = format!("forget the entry alone: dokku storage:destroy {name} --force");
+            root::must_not_be_away(&path, &forget, context)?;
+        }
         Ok(match removal {
             Removal::Place if for_trash => {
+                must_be_seen(entry, context)?;
                 let caller = context.environment.caller();
                 let trashed = trash::planned(name, Some(entry.clone()), caller, &context.store)?;
                 Self::Trash(Box::new(trashed))
@@ -210,28 +242,44 @@ impl Destination {
     }
 }
 
-/// Takes the entry out of the registry and its directory out of sight, in one step. Returns what was noted of its backups; or
-/// the apps that mount it: then it is still registered.
+/// Refuses to put an image into the trash without the directory that it is found by there.
+fn must_be_seen(entry: &Entry, context: &Context) -> Result<()> {
+    let path = context.store.layout().directory(entry.name.as_str());
+    refuse_if!(
+        sized::size(entry).is_some() && !look::is_there(&path),
+        "there is no {}, without which the data of storage entry \"{name}\" would not be found in the trash; mount what belongs to {}, or make it: mkdir {}; or remove the data at once: dokku storage:destroy {name} --force --destroy-host-dir --no-trash",
+        path.display(),
+        context.store.layout().storage().display(),
+        quoted(&path.to_string_lossy()),
+        name = entry.name
+    );
+    Ok(())
+}
+
+/// Takes the entry out of the registry and its directory out of sight, in one step. Returns what was noted of its backups, and
+/// whether there was such a directory; or the apps that mount it: then it is still registered.
 fn unregister(
     entry: &Entry,
     destination: &Destination,
-    place: Option<&Source>,
+    removal: &Removal,
     context: &Context,
-) -> Result<Result<BackupNotes, Vec<AppName>>> {
+) -> Result<Result<(BackupNotes, bool), Vec<AppName>>> {
     context.store.change(|change| {
         let path = change.store().layout().directory(entry.name.as_str());
         let using = change.store().apps_with(&entry.name)?;
         if !using.is_empty() {
             return Ok(Err(using));
         }
-        if let Some(place) = place {
-            let what = cannot_go(entry);
+        if let Some(place) = place_of(entry, removal) {
+            let what = cannot_go(entry, removal);
             places::must_be_unregistered(what, place, Some(&entry.name), change.store())?;
         }
         change.store().must_be_unchanged(entry)?;
         must_have_no_snapshots(&entry.name, change.store())?;
         let backups = change.store().backup_notes(&entry.name);
-        match (std::fs::symlink_metadata(&path), destination) {
+        let found = std::fs::symlink_metadata(&path);
+        let is_there = found.is_ok();
+        match (found, destination) {
             (Ok(found), Destination::Staged(_) | Destination::Trash(_)) if !is_right_kind(entry, &found) => {
                 let what = match types::of(entry).place() {
                     Place::File => "a file but a directory or a link",
@@ -248,7 +296,7 @@ fn unregister(
             _ => {}
         }
         change.remove_entry(&entry.name);
-        Ok(Ok(backups))
+        Ok(Ok((backups, is_there)))
     })
 }
 
@@ -266,7 +314,11 @@ fn remove_data(
     staged: &Staged,
     context: &mut Context,
 ) -> Result<()> {
-    match staged.remove() {
+    // Whoever removed it may have been killed at the very end.
+    let removed = staged
+        .remove()
+        .or_else(|error| if look::is_there(staged.path()) { Err(error) } else { Ok(()) });
+    match removed {
         Ok(()) => {
             context.out.detail(&format!("Removed {}", entry.shown_source()));
             Ok(())
@@ -280,7 +332,10 @@ fn remove_data(
         }
         Err(error) => {
             register_again(entry, backups, Some(staged), context)?;
-            Err(refusal!("unable to remove {}: {error}", entry.shown_source()))
+            Err(refusal!(
+                "unable to remove {}: {error}; some of its files may be gone",
+                entry.shown_source()
+            ))
         }
     }
 }
@@ -299,9 +354,9 @@ fn register_again(
         }
         let directory = change.store().layout().directory(entry.name.as_str());
         if let Some(staged) = staged.filter(|_| !directory.exists()) {
-            change.move_directory(staged.path(), directory);
+            change.put_back(staged.path(), directory);
         }
         change.write_backup_notes(backups)?;
-        change.write_entry(entry)
+        change.put_entry_back(entry)
     })
 }

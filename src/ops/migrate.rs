@@ -1,11 +1,13 @@
 //! Taking mounts over from docker-options.
 
+use std::path::PathBuf;
+
 use crate::context::Context;
 use crate::domain::{
     AppName, Attachment, ContainerPath, Entry, Error, FlagMount, Phase, Phases, Result, quoted,
 };
-use crate::ops::access;
-use crate::store::{MountsFile, OptionsFile, files};
+use crate::ops::{access, judge};
+use crate::store::{MountsFile, OptionsFile, VolumeLine, files};
 
 /// Takes an app's lines over: entries, attachments and docker-options' files change in one step.
 ///
@@ -13,6 +15,7 @@ use crate::store::{MountsFile, OptionsFile, files};
 pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
     let mut left = Vec::new();
     let mut held = Vec::new();
+    let judged = judged(app, context)?;
     context.store.change(|change| {
         let store = change.store();
         let layout = store.layout().clone();
@@ -28,28 +31,23 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
         let mut taken = Vec::new();
         let mut entries: Vec<Entry> = Vec::new();
         for (line, file) in lines {
-            let (entry, mut attachment) = match line.mount {
-                Ok((mount, subpath)) => {
-                    let (entry, mut attachment) = mount.into_entry_and_attachment();
-                    attachment.subpath = subpath;
-                    (entry, attachment)
-                }
+            let not_taken = |reason: &str| {
+                let (line, reason) = (&line.line, reason.trim_end_matches('.'));
+                format!("{line}: {reason}; to remove the line: {}", file.removal(app, line))
+            };
+            let (entry, attachment) = match mounted(file, &line) {
+                Ok(mounted) => mounted,
                 Err(reason) => {
-                    let remedy = file.removal(app, &line.line);
-                    left.push(format!("{}: {}; to remove the line: {remedy}", line.line, reason.to_string().trim_end_matches('.')));
+                    left.push(not_taken(&reason));
                     continue;
                 }
             };
-            attachment.process_type = file.process_type.clone();
-            attachment.phases = Phases::or_default(vec![file.phase]);
             let others = mounts.attachments().filter(|other| !other.is_same_mount(&attachment));
             if let Some(other) = attachment.collision(others) {
                 let entry = &other.entry_name;
-                left.push(format!(
-                    "{}: the container path is taken by storage entry \"{entry}\"; to remove the line: {}",
-                    line.line,
-                    file.removal(app, &line.line)
-                ));
+                left.push(not_taken(&format!(
+                    "the container path is taken by storage entry \"{entry}\""
+                )));
                 continue;
             }
             let registered = match store.of_colon_mount(&entry) {
@@ -59,7 +57,21 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
                 }
                 other => other?,
             };
-            let mounted = registered.as_ref().unwrap_or(&entry);
+            let judged = judged.iter().find(|of| of.path == file.path && of.line == line.line);
+            let Some(judged) = judged.filter(|of| of.registered == registered) else {
+                left.push(format!(
+                    "{}: it was changed meanwhile; run the command again",
+                    line.line
+                ));
+                continue;
+            };
+            let mounted = match &judged.verdict {
+                Ok(noted) => noted,
+                Err(reason) => {
+                    left.push(not_taken(reason));
+                    continue;
+                }
+            };
             let refused = store
                 .refuse_second(app, mounted, &attachment)
                 .and_then(|()| store.refuse_shared_collision(app, None, mounted, &attachment));
@@ -74,18 +86,14 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
                         != (attachment.readonly, &attachment.volume_options, &attachment.subpath)
             };
             if mounts.attachments().any(is_other) {
-                left.push(format!(
-                    "{}: the same mount is there with other options; to remove the line: {}",
-                    line.line,
-                    file.removal(app, &line.line)
-                ));
+                left.push(not_taken("the same mount is there with other options"));
                 continue;
             }
             take_over(&mut mounts, attachment);
-            taken.push((&file.path, line.line));
-            if registered.is_none() && !entries.contains(&entry) {
-                entries.push(entry);
+            if registered.as_ref() != Some(mounted) && !entries.contains(mounted) {
+                entries.push(mounted.clone());
             }
+            taken.push((&file.path, line.line));
         }
         let older_flag = layout.migrated_before(app);
         let had_older_flag = files::read(&older_flag)?.is_some();
@@ -120,6 +128,76 @@ pub(crate) fn migrate(app: &AppName, context: &mut Context) -> Result<()> {
         context.out.warn(&format!("Left in docker-options of {app}: {line}"));
     }
     Ok(())
+}
+
+/// A line that mounts something, as it was judged: that asks programs, for which the store is not locked.
+struct Judged {
+    path: PathBuf,
+    line: String,
+    /// The entry that was there for its source.
+    registered: Option<Entry>,
+    /// The entry that it is to mount, or why it may not.
+    verdict: Result<Entry, String>,
+}
+
+fn judged(app: &AppName, context: &Context) -> Result<Vec<Judged>> {
+    let mut all = Vec::new();
+    for file in context.store.docker_options(app)? {
+        for line in file.volume_lines() {
+            let Ok((entry, attachment)) = mounted(&file, &line) else {
+                continue;
+            };
+            // One that is another's is told where the line is taken over.
+            let registered = context.store.of_colon_mount(&entry).unwrap_or_default();
+            let entry = registered.clone().unwrap_or(entry);
+            let verdict = match judge(app, &entry, &attachment, context) {
+                Err(error @ (Error::System { .. } | Error::Unreadable { .. })) => {
+                    return Err(error);
+                }
+                verdict => verdict.map_err(|error| access::redact(error, context).to_string()),
+            };
+            all.push(Judged { path: file.path.clone(), line: line.line, registered, verdict });
+        }
+    }
+    Ok(all)
+}
+
+/// Why the caller could not mount what a line of docker-options does; none where it could.
+pub(crate) fn refusal(
+    app: &AppName,
+    file: &OptionsFile,
+    line: &VolumeLine,
+    context: &Context,
+) -> Option<String> {
+    let judged = mounted(file, line).and_then(|(entry, attachment)| {
+        let judged = judge(app, &entry, &attachment, context);
+        judged.map_err(|error| access::redact(error, context).to_string())
+    });
+    judged.err()
+}
+
+/// Refuses what the caller could not mount. What this host's Docker can do is not asked: it has the line already. Returns the entry with what was seen of its volume.
+fn judge(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    context: &Context,
+) -> Result<Entry> {
+    if let Some(source) = &entry.host_path {
+        judge::source(source, None, Some(app), context)?;
+    }
+    let found = judge::attachment(app, entry, attachment, context)?;
+    Ok(judge::noted(entry, found.as_ref()))
+}
+
+/// What a line mounts, or why nothing can mount it so.
+fn mounted(file: &OptionsFile, line: &VolumeLine) -> Result<(Entry, Attachment), String> {
+    let (mount, subpath) = line.mount.as_ref().map_err(ToString::to_string)?;
+    let (entry, mut attachment) = mount.clone().into_entry_and_attachment();
+    attachment.subpath.clone_from(subpath);
+    attachment.process_type = file.process_type.clone();
+    attachment.phases = Phases::or_default(vec![file.phase]);
+    Ok((entry, attachment))
 }
 
 /// The lines that mount something and are not taken over, each with the reason and the commands that do the same.

@@ -7,6 +7,7 @@ pub(crate) mod apps;
 pub(crate) mod archive;
 pub(crate) mod auto_volumes;
 pub(crate) mod backups;
+pub(crate) mod beside_dokku;
 pub(crate) mod clone_app;
 pub(crate) mod confirmation;
 pub(crate) mod connectors;

@@ -6,9 +6,10 @@ use crate::domain::{
     AppName, Attachment, DOCKER_LOCAL, Entry, Error, Fault, Phase, Result, Source, VolumeOptions,
     as_typed, only_on_default_path,
 };
-use crate::ops::{access, judge, scheduler};
+use crate::ops::places::links;
+use crate::ops::{access, apps, judge, scheduler};
 use crate::storage::root;
-use crate::store::{MountsFile, changed_meanwhile, no_such_entry};
+use crate::store::{Change, MountsFile, Store, changed_meanwhile, no_such_entry};
 use crate::{docker, types};
 
 pub(crate) fn refuse_collision<'a>(
@@ -26,6 +27,69 @@ pub(crate) fn refuse_collision<'a>(
             other.process_type
         )),
     }
+}
+
+/// Refuses a mount that would give the app what is another's, or another what the app has, in the change that writes it.
+pub(crate) fn refuse_others(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    store: &Store,
+    context: &Context,
+) -> Result<()> {
+    refuse_others_among(&store.restricted_entries()?, app, entry, attachment, store, context)
+}
+
+/// The same where the entries with a scope and the exclusive ones are known.
+pub(crate) fn refuse_others_among(
+    restricted: &[Entry],
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    store: &Store,
+    context: &Context,
+) -> Result<()> {
+    store.refuse_shared_collision(app, None, entry, attachment)?;
+    store.refuse_second_among(restricted, app, None, entry, attachment)?;
+    // Whoever sees what nobody mounts may run commands with it.
+    let is_restricted = apps::are_restricted(&context.environment);
+    if is_restricted && store.apps_mounting(&entry.name)?.is_empty() {
+        links::must_run_no_command(entry, context)?;
+    }
+    Ok(())
+}
+
+/// The same of a mount that was made once, and comes back from a backup.
+pub(crate) fn refuse_returning(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    store: &Store,
+    context: &Context,
+) -> Result<()> {
+    let (name, scope) = (&entry.name, &entry.scope);
+    refuse_if!(
+        !scope.includes(app),
+        "storage entry \"{name}\" is for {scope} and not for {app}; to let it in: dokku storage:set {name} scope {scope},{app}"
+    );
+    refuse_others(app, entry, attachment, store, context)
+}
+
+/// Has what an app gets be no other app's any more by the image that it was made for.
+pub(crate) fn give<'a>(
+    app: &AppName,
+    attachments: impl IntoIterator<Item = &'a Attachment>,
+    change: &mut Change<'_>,
+) -> Result<()> {
+    for attachment in attachments {
+        // One that cannot be read is told where it is used.
+        if let Ok(Some(entry)) = change.entry(&attachment.entry_name)
+            && entry.given_to(app) != entry
+        {
+            change.write_entry(&entry.given_to(app))?;
+        }
+    }
+    Ok(())
 }
 
 /// Adds attachments to an app's mounts that are not among them; true where there are some.
@@ -65,6 +129,9 @@ pub(crate) fn of_source(app: &AppName, mut source: Source, context: &Context) ->
 
 /// The entry of that name, for an app of its scheduler.
 pub(crate) fn of_name(name: &str, app: &AppName, context: &Context) -> Result<Entry> {
+    if name.is_empty() {
+        return Err(context.missing("the storage entry or source to mount"));
+    }
     let entry = match access::entry(name, context) {
         Err(Error::Refused { .. }) => {
             return Err(no_such_entry(name).hint("create it first with `dokku storage:create`"));
@@ -93,8 +160,7 @@ pub(crate) fn add_source(
         }
         refuse_collision(app, attachment, mounts.attachments())?;
         let mounted = judge::noted(registered.as_ref().unwrap_or(entry), found.as_ref());
-        store.refuse_shared_collision(app, None, &mounted, attachment)?;
-        store.refuse_second(app, &mounted, attachment)?;
+        refuse_others(app, &mounted, attachment, store, context)?;
         mounts.push(attachment.clone());
         if registered.as_ref() != Some(&mounted) {
             change.write_entry(&mounted)?;
@@ -114,7 +180,7 @@ pub(crate) fn add_entry(
 ) -> Result<(bool, bool)> {
     root::tell_old_spelling(&attachment.volume_chown, context);
     let found = check(app, entry, attachment, context)?;
-    let noted = judge::noted(entry, found.as_ref());
+    let noted = judge::noted(entry, found.as_ref()).given_to(app);
     context.store.change(|change| {
         let store = change.store();
         if store.entry(&entry.name)?.as_ref() != Some(entry) {
@@ -123,8 +189,7 @@ pub(crate) fn add_entry(
         let mut mounts = store.mounts_file(app)?.whole()?;
         let others = mounts.attachments().filter(|other| !other.is_same_mount(attachment));
         refuse_collision(app, attachment, others)?;
-        store.refuse_shared_collision(app, None, entry, attachment)?;
-        store.refuse_second(app, &noted, attachment)?;
+        refuse_others(app, &noted, attachment, store, context)?;
         let is_new = !mounts.attachments().any(|other| other.is_same_mount(attachment));
         let is_changed = mounts.put(attachment);
         if is_changed {
@@ -149,7 +214,7 @@ pub(crate) fn warn_of_namesake(app: &AppName, source: &Source, context: &mut Con
     }
 }
 
-/// Says what keeps an app from being deployed with an entry that it mounts.
+/// Says what keeps an app from being deployed with an entry that it mounts, and which commands around backups it does not know of.
 pub(crate) fn warn(app: &AppName, entry: &Entry, context: &mut Context) {
     if let Some((why, remedy)) = scheduler::mismatch(entry, app, context) {
         context.out.warn(&format!("{app} cannot be deployed with it yet: {why}; {remedy}"));
@@ -159,6 +224,13 @@ pub(crate) fn warn(app: &AppName, entry: &Entry, context: &mut Context) {
         context.out.warn(&format!(
             "{app} cannot be deployed with it yet: it needs {}, which is not here; {}",
             missing.what, missing.remedy
+        ));
+    }
+    let hooks = &entry.backup;
+    if hooks.is_some() && !hooks.any_app && !hooks.apps.contains(app) {
+        let name = &entry.name;
+        context.out.warn(&format!(
+            "Commands around backups of storage entry {name} were set before {app} mounted it; look at them, and set them again or take them away: dokku storage:info {name}"
         ));
     }
 }

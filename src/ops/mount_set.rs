@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::domain::{AppName, Attachment, Entry, Error, Ownership, ProcessType, Result};
-use crate::ops::mount::{check, refuse_collision};
+use crate::ops::mount::{check, give, refuse_collision, refuse_others_among};
 use crate::ops::places::links;
 use crate::ops::{access, judge, unmount};
 use crate::store::{MountsFile, changed_meanwhile};
@@ -24,10 +24,13 @@ impl MountSet {
         context: &Context,
     ) -> Result<Self> {
         let mut set = Self { mounts: Vec::new(), scope };
+        let restricted = context.store.restricted_entries()?;
         let now = context.store.mounts_file(app)?;
+        let mut bounds = Vec::new();
         for word in words {
             let checked = mount(&word).and_then(|(entry, attachment)| {
-                let entry = set.checked(app, entry, &attachment, &now, context)?;
+                let entry = set.checked(app, entry, &attachment, (&now, &restricted), context)?;
+                links::must_not_lead_each_other_away(&entry, &attachment, &mut bounds, context)?;
                 Ok((entry, attachment))
             });
             let redacted = |error| in_place(&word, access::redact(error, context));
@@ -41,7 +44,7 @@ impl MountSet {
         app: &AppName,
         entry: Entry,
         attachment: &Attachment,
-        now: &MountsFile,
+        (now, restricted): (&MountsFile, &[Entry]),
         context: &Context,
     ) -> Result<Entry> {
         attachment.check()?;
@@ -56,8 +59,7 @@ impl MountSet {
             );
         }
         refuse_collision(app, attachment, self.staying(now))?;
-        links::must_not_lead_each_other_away(&entry, attachment, self.mounts.iter(), context)?;
-        context.store.refuse_second(app, &entry, attachment)?;
+        context.store.refuse_second_among(restricted, app, None, &entry, attachment)?;
         let is_new = context.store.entry(&entry.name)?.is_none();
         Ok(if is_new { judge::noted(&entry, found.as_ref()) } else { entry })
     }
@@ -70,16 +72,18 @@ impl MountSet {
             if lines.is_empty() {
                 return Ok(lines);
             }
+            // Read once: nothing else changes while the lock is held.
+            let restricted = change.store().restricted_entries()?;
             for (entry, attachment) in &self.mounts {
                 refuse_collision(app, attachment, self.staying(&mounts))?;
-                change.store().refuse_shared_collision(app, None, entry, attachment)?;
-                change.store().refuse_second(app, entry, attachment)?;
+                refuse_others_among(&restricted, app, entry, attachment, change.store(), context)?;
                 match change.store().entry(&entry.name)? {
                     Some(now) if now == *entry => {}
                     None if entry.name.is_legacy() => change.write_entry(entry)?,
                     _ => return Err(changed_meanwhile(&entry.name)),
                 }
             }
+            give(app, self.mounts.iter().map(|(_, attachment)| attachment), change)?;
             let before = mounts.attachments().map(|a| a.entry_name.clone()).collect();
             mounts.retain(|line| {
                 line.attachment().is_some_and(|a| !self.covers(a) || self.same(a).is_some())

@@ -6,7 +6,8 @@
 use crate::context::Context;
 use crate::docker::{Container, containers};
 use crate::domain::{AppName, Attachment, Entry, Result};
-use crate::ops::{exclusive, mount, scheduler};
+use crate::ops::places::links;
+use crate::ops::{access, apps, exclusive, mount, scheduler};
 use crate::store::{MountsFile, Store};
 
 /// A move: what from whom to whom.
@@ -34,10 +35,19 @@ impl Move {
             self.must_be_done(&context.store)?;
         } else {
             self.check(&moving, context)?;
+            if stops {
+                links::must_be_had_by_no_command(entry, context)?;
+            }
         }
         let mut stopped = if stops { Some(self.stop(context)?) } else { None };
         if !moving.is_empty() {
-            self.change_hands(&moving, context)?;
+            if let Err(error) = self.change_hands(&moving, stops, context) {
+                let mut stopped = stopped.iter().flatten();
+                if stopped.any(|container| !container.is_one_off) {
+                    context.out.detail(&format!("To start again: dokku ps:start {from}"));
+                }
+                return Err(error);
+            }
             if let Some(stopped) = &mut stopped {
                 // One that was started meanwhile.
                 stopped.extend(self.stop(context)?);
@@ -112,7 +122,12 @@ impl Move {
         Ok(stopped)
     }
 
-    fn change_hands(&self, moving: &[Attachment], context: &Context) -> Result<()> {
+    fn change_hands(&self, moving: &[Attachment], stops: bool, context: &Context) -> Result<()> {
+        // Stopping may have taken long.
+        access::entry(self.entry.name.as_str(), context)?;
+        for app in [&self.from, &self.to] {
+            apps::existing(&context.environment, app.as_str())?;
+        }
         context.store.change(|change| {
             let store = change.store();
             let is_same = store.entry(&self.entry.name)?.as_ref() == Some(&self.entry);
@@ -120,13 +135,17 @@ impl Move {
                 refuse!("storage entry \"{}\" or its mounts were changed meanwhile; run the command again",
                     self.entry.name);
             }
+            if stops {
+                links::must_run_no_command(&self.entry, context)?;
+            }
             let theirs = self.check_in_store(moving, store)?;
             let mut ours = store.mounts_file(&self.from)?.whole()?;
             ours.retain(|line| line.attachment().is_none_or(|a| !self.is_about(a)));
             change.write_mounts(&self.from, &ours);
             change.write_mounts(&self.to, &theirs);
-            let mut entry = self.entry.clone();
-            if entry.backup.hand_over(&self.from, Some(&self.to)) {
+            let mut entry = self.entry.given_to(&self.to);
+            entry.backup.hand_over(&self.from, Some(&self.to));
+            if entry != self.entry {
                 change.write_entry(&entry)?;
             }
             Ok(())

@@ -5,7 +5,7 @@ use crate::domain::needs::Mode;
 use crate::domain::{
     AppName, Attachment, Entry, Error, Finding, Need, NeedId, Result, Severity, quoted,
 };
-use crate::ops::{access, judge, restart, scheduler};
+use crate::ops::{access, apps, judge, restart, scheduler};
 use crate::store::{Change, changed_meanwhile};
 use std::io::{BufRead, IsTerminal};
 
@@ -25,7 +25,12 @@ pub(crate) fn declare(
     if is_same && context.store.app_settings(app)?.needs_from_app_json == from_app_json {
         return Ok(false);
     }
-    context.store.change(|change| {
+    let widened = widened(app, declared, context)?;
+    for (entry, attachment) in &widened {
+        let judged = judged_anew(app, entry, attachment, from_app_json, context);
+        judged.map_err(|why| not_writable(app, attachment, &access::redact(why, context)))?;
+    }
+    let changed = context.store.change(|change| {
         let mut settings = change.store().app_settings(app)?;
         if settings.needs_from_app_json != from_app_json {
             settings.needs_from_app_json = from_app_json;
@@ -35,29 +40,98 @@ pub(crate) fn declare(
             return Ok(());
         }
         change.write_needs(app, declared)?;
-        follow(app, declared, change)
-    })?;
+        follow(app, declared, &widened, change)
+    });
+    changed.map_err(|error| access::redact(error, context))?;
     Ok(!is_same)
 }
 
-/// Moves the links of needs whose path or mode is declared differently now.
-pub(crate) fn follow(app: &AppName, declared: &[Need], change: &mut Change<'_>) -> Result<()> {
+/// The attachment of a need as it is declared now; none where nothing about it is different.
+fn moved(attachment: &Attachment, declared: &[Need]) -> Option<Attachment> {
+    let need = declared.iter().find(|need| attachment.need.as_ref() == Some(&need.id))?;
+    let moved = Attachment {
+        container_path: need.path.clone(),
+        readonly: need.mode == Mode::Ro,
+        ..attachment.clone()
+    };
+    (moved != *attachment).then_some(moved)
+}
+
+fn is_widened(before: &Attachment, after: &Attachment) -> bool {
+    before.is_readonly() && !after.is_readonly()
+}
+
+/// What an app can only read so far and is to be able to write to, as it is declared now, each with its entry.
+fn widened(
+    app: &AppName,
+    declared: &[Need],
+    context: &Context,
+) -> Result<Vec<(Entry, Attachment)>> {
+    let mounts = context.store.mounts_file(app)?;
+    let mut widened = Vec::new();
+    for before in mounts.attachments() {
+        let after = moved(before, declared).filter(|after| is_widened(before, after));
+        if let Some(after) = after {
+            widened.push((context.store.existing_entry(after.entry_name.as_str())?, after));
+        }
+    }
+    Ok(widened)
+}
+
+/// Refuses what `storage:needs:link` would. Behind an `app.json` is nobody who could be asked which apps they see: where that
+/// matters, somebody has to link the need anew.
+fn judged_anew(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    from_app_json: bool,
+    context: &Context,
+) -> Result<()> {
+    refuse_if!(
+        from_app_json && apps::are_restricted(&context.environment),
+        "an app.json does not say who may write to it"
+    );
+    judge::attachment(app, entry, attachment, context)?;
+    context.store.refuse_second(app, entry, attachment)
+}
+
+fn not_writable(app: &AppName, attachment: &Attachment, why: &Error) -> Error {
+    let need = attachment.need.as_ref().map_or("", AsRef::as_ref);
+    let name = &attachment.entry_name;
+    refusal!(
+        "{app} declares {need:?} writable, and has storage entry \"{name}\" read-only for it: {why}; to link it anew, first: dokku storage:needs:unlink {app} {need}"
+    )
+}
+
+/// Moves the links of needs whose path or mode is declared differently now; `judged` are those that may be written to from now on.
+fn follow(
+    app: &AppName,
+    declared: &[Need],
+    judged: &[(Entry, Attachment)],
+    change: &mut Change<'_>,
+) -> Result<()> {
     let mut mounts = change.store().mounts_file(app)?.whole()?;
-    let mut changed = false;
+    let (mut changed, mut unjudged) = (false, None);
     mounts.update(|attachment| {
-        let need = declared.iter().find(|need| attachment.need.as_ref() == Some(&need.id));
-        let Some(need) = need else {
+        let Some(moved) = moved(attachment, declared) else {
             return false;
         };
-        let readonly = need.mode == Mode::Ro;
-        if attachment.container_path == need.path && attachment.readonly == readonly {
-            return false;
+        if is_widened(attachment, &moved) && !judged.iter().any(|(_, judged)| *judged == moved) {
+            unjudged = Some(moved.entry_name.clone());
         }
-        attachment.container_path = need.path.clone();
-        attachment.readonly = readonly;
+        *attachment = moved;
         changed = true;
         true
     });
+    if let Some(name) = unjudged {
+        return Err(changed_meanwhile(&name));
+    }
+    for (entry, attachment) in judged {
+        if change.store().entry(&entry.name)?.as_ref() != Some(entry) {
+            return Err(changed_meanwhile(&entry.name));
+        }
+        change.store().refuse_second(app, entry, attachment)?;
+    }
     let attachments: Vec<&Attachment> = mounts.attachments().collect();
     for (index, attachment) in attachments.iter().enumerate() {
         let others = attachments[..index].iter().copied();
@@ -80,11 +154,13 @@ pub(crate) fn follow(app: &AppName, declared: &[Need], change: &mut Change<'_>) 
 }
 
 pub(crate) fn link_one(app: &AppName, id: &str, name: &str, context: &mut Context) -> Result<()> {
+    // The answer may have taken long.
+    apps::existing(&context.environment, app.as_str())?;
     let need = declared(app, id, context)?;
     let entry = access::entry(name, context)?;
     scheduler::must_match(&entry, app, context)?;
     let found = judge::attachment(app, &entry, &attachment(&need, &entry), context)?;
-    let noted = judge::noted(&entry, found.as_ref());
+    let noted = judge::noted(&entry, found.as_ref()).given_to(app);
     let linked = context.store.change(|change| {
         if change.store().entry(&entry.name)?.as_ref() != Some(&entry) {
             return Err(changed_meanwhile(&entry.name));
@@ -101,8 +177,7 @@ pub(crate) fn link_one(app: &AppName, id: &str, name: &str, context: &mut Contex
         }
         mounts.retain(|line| line.attachment().is_none_or(|a| a.need.as_ref() != Some(&need.id)));
         super::mount::refuse_collision(app, &attachment, mounts.attachments())?;
-        change.store().refuse_shared_collision(app, None, &entry, &attachment)?;
-        change.store().refuse_second(app, &noted, &attachment)?;
+        super::mount::refuse_others(app, &noted, &attachment, change.store(), context)?;
         mounts.push(attachment);
         change.write_mounts(app, &mounts);
         if noted != entry {

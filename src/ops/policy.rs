@@ -1,7 +1,7 @@
 //! The host's policy: changing it, and what is there already that it does not allow.
 
 use crate::context::Context;
-use crate::domain::{Moment, Policy, Result};
+use crate::domain::{Policy, Result};
 use crate::ops::places::resolved;
 use crate::ops::{access, textfile};
 use crate::store::Store;
@@ -28,10 +28,13 @@ pub(crate) fn set(apply: impl Fn(&mut Policy) -> Result<()>, context: &Context) 
 /// Says what is in the trash for longer than it may stay from now on.
 pub(crate) fn warn_of_the_end(context: &mut Context) -> Result<()> {
     let hours = context.store.policy()?.trash_hours();
-    let now = Moment::now();
+    let clock = context.store.clock();
     let trash = context.store.read_consistently(Store::trash)?;
-    let over: Vec<&str> =
-        trash.iter().filter(|item| item.end(hours) <= now).map(|item| item.id.as_str()).collect();
+    let over: Vec<&str> = trash
+        .iter()
+        .filter(|item| clock.is_over(item.when, hours))
+        .map(|item| item.id.as_str())
+        .collect();
     if !over.is_empty() {
         context.out.warn(&format!(
             "The trash holds {}, which expires now and is removed within the hour, or by the next storage:destroy; restore it: dokku storage:trash:restore ID",

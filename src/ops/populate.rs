@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::domain::paths;
 use crate::domain::source::Source;
-use crate::domain::{ByteSize, Entry, EntryName, Error, Result, Sha256, directory_name};
+use crate::domain::{ByteSize, Entry, Error, Result, Sha256, directory_name};
 use crate::fs::look;
 use crate::ops::places::{links, resolved};
 use crate::ops::snapshots::existing;
@@ -14,7 +14,7 @@ use crate::ops::{Places, access, apps, judge};
 use crate::storage::sized::staged::Original;
 use crate::storage::snapshots::said;
 use crate::storage::{EntryLock, Place, SnapshotKind, Staged, clear_staged, root, sized};
-use crate::store::{Store, files};
+use crate::store::{Store, changed_meanwhile, files};
 use crate::types::{self, snapshot_kind};
 
 const FROM_THE_HOST: &str =
@@ -24,7 +24,8 @@ const FROM_THE_HOST: &str =
 pub(crate) enum Origin {
     /// A name in the storage root: an entry's, or a snapshot's.
     StorageRoot {
-        entry: EntryName,
+        /// Whose it is, as it was when that was looked at.
+        entry: Box<Entry>,
         name: String,
         snapshot_kind: SnapshotKind,
         what: String,
@@ -60,14 +61,14 @@ impl Origin {
                 let found = std::fs::symlink_metadata(&path);
                 let found = found.map_err(Error::system("read", &path))?;
                 Ok(Self::StorageRoot {
-                    entry: note.entry.clone(),
+                    what: format!("snapshot {} of storage entry {}", note.name, note.entry),
+                    entry: Box::new(original),
                     name,
                     snapshot_kind: if found.is_file() {
                         SnapshotKind::File
                     } else {
                         SnapshotKind::Directory
                     },
-                    what: format!("snapshot {} of storage entry {}", note.name, note.entry),
                 })
             }
             Source::Directory(path) => {
@@ -114,7 +115,7 @@ impl Origin {
     pub(crate) fn of_entry(entry: &Entry, context: &Context) -> Result<Self> {
         let snapshot_kind = snapshot_kind(entry, "a clone", context)?;
         Ok(Self::StorageRoot {
-            entry: entry.name.clone(),
+            entry: Box::new(entry.clone()),
             name: entry.name.to_string(),
             snapshot_kind,
             what: format!("storage entry {}", entry.name),
@@ -123,17 +124,27 @@ impl Origin {
 
     /// Whether it is the data of another entry.
     fn is_clone(&self) -> bool {
-        matches!(self, Self::StorageRoot { entry, name, .. } if entry.as_str() == name)
+        matches!(self, Self::StorageRoot { entry, name, .. } if entry.name.as_str() == name)
     }
 
     fn is_registered(&self) -> bool {
         matches!(self, Self::Unpacked(_, true))
     }
 
+    /// Refuses where what is copied is for others by now than when the new entry got its scope from it.
+    fn must_be_for_the_same(&self, store: &Store) -> Result<()> {
+        let Self::StorageRoot { entry, .. } = self else {
+            return Ok(());
+        };
+        let now = store.existing_entry(entry.name.as_str())?;
+        let is_same = now.scope == entry.scope && now.exclusive == entry.exclusive;
+        if is_same { Ok(()) } else { Err(changed_meanwhile(&entry.name)) }
+    }
+
     /// Attaches what is copied where it is an entry's.
     fn attach(&self, context: &Context) -> Result<()> {
         match self {
-            Self::StorageRoot { entry, name, snapshot_kind, .. } if entry.as_str() == name => {
+            Self::StorageRoot { entry, name, snapshot_kind, .. } if entry.name.as_str() == name => {
                 snapshot_kind.ready(&context.store.existing_entry(name)?, context)
             }
             _ => Ok(()),
@@ -172,7 +183,8 @@ impl Origin {
         let (name, is_bounded) = match self {
             Self::Nothing => {
                 sized::staged::make(entry, size, hidden, context)?;
-                return Ok(format!("{} holds {size}", entry.shown_source()));
+                let path = context.store.layout().directory(hidden);
+                return Ok(sized::said_of_size(entry, size, &path));
             }
             Self::Unpacked(name, _) => (name, false),
             // A clone is as large as its original.
@@ -232,18 +244,23 @@ pub(crate) fn create(
     // A new store has no storage root yet.
     root::make(context.store.layout().storage(), context)?;
     let copied = match origin {
-        Origin::StorageRoot { entry: copied, .. } => copied.as_str(),
+        Origin::StorageRoot { entry: copied, .. } => copied.name.as_str(),
         _ => entry.name.as_str(),
     };
     let _locks = EntryLock::take_all(vec![entry.name.as_str(), copied], context)?;
-    must_be_new(entry, origin, &context.store)?;
-    // Somebody may mount the place already by its path.
-    Places::must_suit_scope(entry, context)?;
-    if apps::are_restricted(&context.environment)
-        && let Some(place) = &entry.host_path
-    {
-        judge::source(place, Some(&entry.name), None, context)?;
+    let is_anothers = copied != entry.name.as_str();
+    if is_anothers {
+        // Another command may have been at work on it for long.
+        access::entry(copied, context)?;
     }
+    origin.must_be_for_the_same(&context.store)?;
+    must_be_new(entry, origin, &context.store)?;
+    // Somebody may mount the place already by its path. It is asked again when the entry is written.
+    Places::must_suit_scope(entry, context)?;
+    if entry.exclusive && !origin.is_registered() {
+        context.store.refuse_several(entry)?;
+    }
+    must_be_the_callers(entry, context)?;
     origin.must_suit(entry)?;
     origin.attach(context)?;
     // A new store has none yet.
@@ -260,6 +277,11 @@ pub(crate) fn create(
     };
     context.out.detail(&said);
     wanted.apply(wants, context)?;
+    // Copying may have taken long, too.
+    if is_anothers {
+        access::entry(copied, context)?;
+    }
+    must_be_the_callers(entry, context)?;
     if size.is_some() {
         sized::staged::close(entry, staged.name(), context)?;
         sized::staged::adopt(entry, staged.name(), context)?;
@@ -270,6 +292,16 @@ pub(crate) fn create(
         return Err(error);
     }
     Ok(())
+}
+
+/// Refuses to put anything into a place that others have by another name.
+fn must_be_the_callers(entry: &Entry, context: &Context) -> Result<()> {
+    match &entry.host_path {
+        Some(place) if apps::are_restricted(&context.environment) => {
+            judge::source(place, Some(&entry.name), None, context).map(drop)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Has an entry not be registered any more that cannot be used, unless somebody changed or mounted it meanwhile: then it
@@ -301,20 +333,46 @@ fn register(entry: &Entry, origin: &Origin, staged: &Staged, context: &Context) 
     let directory = context.store.layout().directory(entry.name.as_str());
     if matches!(origin, Origin::Nothing) {
         // One that is empty makes way.
+        must_be_in_no_container(entry, context)?;
         files::unless_absent(std::fs::remove_dir(&directory))
             .map_err(Error::system("replace", &directory))?;
     }
     let must_hold_nothing = links::holding_nothing([entry], context)?;
+    let flushed = staged.flushed()?;
     context.store.change(|change| {
         must_be_new(entry, origin, change.store())?;
+        origin.must_be_for_the_same(change.store())?;
         must_hold_nothing(change.store())?;
         // Copying may have taken long.
         if !entry.scope.is_empty() {
             Places::registered(change.store())?.must_be_in_scope_of(entry)?;
         }
-        change.move_directory(staged.path(), directory.clone());
+        change.put_directory(&flushed, directory.clone());
         if origin.is_registered() { Ok(()) } else { change.write_entry(entry) }
     })
+}
+
+/// Refuses to put something in the place of a directory that a container has: it would keep the old one, which is nowhere then.
+pub(crate) fn must_be_in_no_container(entry: &Entry, context: &Context) -> Result<()> {
+    let directory = context.store.layout().directory(entry.name.as_str());
+    let Some(place) = entry.host_path.as_ref().filter(|_| look::is_there(&directory)) else {
+        return Ok(());
+    };
+    let places = Places::of_this_host(context)?;
+    let mut having = places.containers_at(place, &[]).unwrap_or_default();
+    having.retain(|container| container.is_running);
+    let Some(container) = having.first() else {
+        return Ok(());
+    };
+    let seen = apps::all(&context.environment, &context.store)?;
+    let (whose, remedy) = match seen.iter().find(|app| app.as_str() == container.app) {
+        Some(app) => (container.shown(), format!("stop it first: dokku ps:stop {app}")),
+        None => ("a container".to_owned(), "choose another name".to_owned()),
+    };
+    refuse!(
+        "{whose} has {}, in whose place something else would be put; {remedy}",
+        directory.display()
+    );
 }
 
 fn must_be_new(entry: &Entry, origin: &Origin, store: &Store) -> Result<()> {

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::docker::{Container, containers};
-use crate::domain::{AppName, Entry, Error, Made, Moment, Result, Snapshot, SnapshotName};
+use crate::domain::{Entry, Error, Made, Moment, Result, Snapshot, SnapshotName, quoted};
 use crate::fs::look;
 use crate::fs::tree::Copied;
 use crate::ops::places::links;
-use crate::ops::snapshots::{containers_with, every_container_with, existing, must_be_free};
-use crate::ops::{Places, access, apps, places};
+use crate::ops::snapshots::{
+    containers_with, every_container_with, existing, listed, must_be_free, seen, using,
+};
+use crate::ops::{Places, access, places};
 use crate::storage::sized::Held;
 use crate::storage::{
     DirectorySpec, SnapshotKind, Staged, StorageRoot, clear_staged, root, sized, snapshots,
@@ -168,10 +170,25 @@ fn put_parts(
     checked.must_still_be_unused(entry, context)
 }
 
-/// A copy of an entry's data.
+/// A copy of an entry's data, which has the rest of it where some is replaced.
+/// Fails where the copy would lack something: the rest is to stay as it is.
 fn copy(entry: &Entry, context: &mut Context) -> Result<Staged> {
     let whole = Staged::new(entry.name.as_str(), context)?;
-    root::copy(entry.name.as_str(), whole.name(), context)?;
+    let copied = root::copy(entry.name.as_str(), whole.name(), context)?;
+    let path = context.store.layout().directory(entry.name.as_str());
+    refuse_if!(
+        copied.left_out > 0,
+        "{} device files or mount points in storage entry \"{}\" would be lost with the rest of its data, which stays as it is (to see them: find {} -xdev -type b -o -type c; findmnt); restore to a new entry with --as NEW, and copy the paths from there",
+        copied.left_out,
+        entry.name,
+        quoted(&path.to_string_lossy())
+    );
+    refuse_if!(
+        copied.lost > 0,
+        "{} extended attributes in storage entry \"{}\" would be lost with the rest of its data, which stays as it is; restore to a new entry with --as NEW, and copy the paths from there",
+        copied.lost,
+        entry.name
+    );
     Ok(whole)
 }
 
@@ -218,6 +235,7 @@ impl Replacement<'_> {
         before: &'b SnapshotName,
         context: &'b Context,
     ) -> Result<impl Fn(&Store) -> Result<()> + 'b> {
+        access::entry(entry.name.as_str(), context)?;
         let must_hold_nothing = links::holding_nothing([entry], context)?;
         Ok(move |store: &Store| {
             store.must_be_unchanged(entry)?;
@@ -268,17 +286,18 @@ fn replace_directory(
     context: &Context,
 ) -> Result<bool> {
     let must_be_as_checked = by.as_checked(entry, &before.name, context)?;
+    let next = staged.flushed()?;
     context.store.change(|change| {
         must_be_as_checked(change.store())?;
         let layout = change.store().layout().clone();
-        let (target, next) = (layout.directory(entry.name.as_str()), staged.path());
+        let target = layout.directory(entry.name.as_str());
         if !look::is_there(&target) {
-            change.move_directory(next, target);
+            change.put_directory(&next, target);
             return Ok(false);
         }
         change.replace_directory(
             target,
-            next,
+            &next,
             layout.snapshot_directory(&entry.name, &before.name),
         );
         change.write_snapshot(before)?;
@@ -308,11 +327,11 @@ fn replace_image(
             .map_err(|error| attached_again(entry, error, context))?;
     }
     let noted = by.as_checked(entry, &before.name, context).and_then(|must_be_as_checked| {
+        let kept = kept.flushed()?;
         context.store.change(|change| {
             must_be_as_checked(change.store())?;
             let layout = change.store().layout().clone();
-            change
-                .move_directory(kept.path(), layout.snapshot_directory(&entry.name, &before.name));
+            change.put_directory(&kept, layout.snapshot_directory(&entry.name, &before.name));
             change.write_snapshot(before)
         })
     });
@@ -364,57 +383,37 @@ fn must_be_unused(entry: &Entry, context: &Context) -> Result<bool> {
     )
 }
 
-fn listed(mut names: Vec<&str>, hides_some: bool) -> String {
-    if hides_some {
-        names.push("some that you cannot see");
-    }
-    names.join(", ")
-}
+/// A container that was stopped, and the option that sets its restart policy again, where it needs one.
+type Stopped = (Container, Option<String>);
 
-/// The names of the containers that the caller may see, and whether there are others.
-fn seen<'a>(containers: &'a [Container], context: &Context) -> Result<(Vec<&'a str>, bool)> {
-    let sees_all = access::sees_every_app(context)?;
-    let mut names = Vec::new();
-    for container in containers {
-        let app = AppName::parse(&container.app).into_iter().collect();
-        if sees_all || !apps::visible(&context.environment, app)?.is_empty() {
-            names.push(container.name.as_str());
-        }
-    }
-    let hides_some = names.len() < containers.len();
-    Ok((names, hides_some))
-}
-
-/// The containers that are to be stopped, where the caller may see all of them.
-fn using(entry: &Entry, context: &Context) -> Result<Vec<Container>> {
-    let containers = containers_with(entry, context)
-        .ok_or_else(|| refusal!("Docker does not answer, so no container can be stopped"))?;
-    if seen(&containers, context)?.1 {
-        access::must_see_every_app("containers that you cannot see have it mounted", context)?;
-    }
-    Ok(containers)
-}
-
-fn stop(entry: &Entry, context: &mut Context) -> Result<Vec<Container>> {
+fn stop(entry: &Entry, context: &mut Context) -> Result<Vec<Stopped>> {
     let mut stopped = Vec::new();
     for container in using(entry, context)? {
-        if let Err(error) = containers::stop(&context.environment, &container, None) {
-            say_how_to_start(&stopped, context);
-            return Err(error);
+        match containers::stop(&context.environment, &container, None) {
+            Ok(restart) => {
+                context.out.detail(&format!("Stopped {}", container.name));
+                stopped.push((container, restart));
+            }
+            Err(error) => {
+                say_how_to_start(&stopped, context);
+                return Err(error);
+            }
         }
-        context.out.detail(&format!("Stopped {}", container.name));
-        stopped.push(container);
     }
     Ok(stopped)
 }
 
-fn say_how_to_start(stopped: &[Container], context: &mut Context) {
+fn say_how_to_start(stopped: &[Stopped], context: &mut Context) {
     let mut commands: Vec<String> = stopped
         .iter()
-        .map(|container| {
+        .map(|(container, restart)| {
             if container.app.is_empty() || container.is_one_off {
-                format!("docker start {}", container.name)
+                let name = &container.name;
+                let update =
+                    restart.as_ref().map(|option| format!("docker update {option} {name} && "));
+                format!("{}docker start {name}", update.unwrap_or_default())
             } else {
+                // It makes new containers, with the app's own policy.
                 format!("dokku ps:start {}", container.app)
             }
         })

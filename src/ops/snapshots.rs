@@ -1,16 +1,17 @@
 //! Copies of an entry's data as it was at a moment: which there are, and who uses what they are made of.
 
 use crate::context::Context;
-use crate::docker::pausing::Paused;
+use crate::docker::pausing::{self, Paused};
 use crate::docker::{Container, containers, volumes};
 use crate::domain::{
-    Entry, EntryName, Error, Made, Moment, Result, Snapshot, SnapshotName, Source,
+    AppName, Entry, EntryName, Error, Made, Moment, Result, Snapshot, SnapshotName, Source,
 };
 use crate::fs::tree::Copied;
 use crate::fs::{RealPath, look};
 use crate::host::Environment;
-use crate::ops::places;
-use crate::storage::{EntryLock, SnapshotKind, Staged, clear_staged};
+use crate::ops::places::links;
+use crate::ops::{access, apps, places};
+use crate::storage::{EntryLock, SnapshotKind, Staged, clear_staged, root};
 use crate::store::Store;
 use crate::types;
 use std::path::Path;
@@ -75,6 +76,7 @@ fn copy_while_paused(
     context: &mut Context,
 ) -> Result<Copied> {
     let environment = context.environment.clone();
+    must_see_what_is_paused(entry, context)?;
     let (paused, running) = pause(entry, &environment, context)?;
     if running.is_empty() {
         context
@@ -99,12 +101,13 @@ fn note(entry: &Entry, name: SnapshotName, created: Moment, copied: &Copied) -> 
 
 /// Gives the copy its name and notes it, in one step.
 fn register(entry: &Entry, note: &Snapshot, staged: &Staged, context: &Context) -> Result<()> {
+    let flushed = staged.flushed()?;
     context.store.change(|change| {
         change.store().must_be_unchanged(entry)?;
         must_be_free(&entry.name, &note.name, change.store())?;
         let layout = change.store().layout().clone();
         let place = layout.snapshot_directory(&entry.name, &note.name);
-        change.move_directory(staged.path(), place);
+        change.put_directory(&flushed, place);
         change.write_snapshot(note)
     })
 }
@@ -120,10 +123,18 @@ pub(crate) fn to_destroy(entry: &EntryName, name: &str, context: &Context) -> Re
 pub(crate) fn destroy(note: &Snapshot, context: &mut Context) -> Result<()> {
     let Snapshot { entry, name, .. } = note;
     let place = place(note, &context.store)?;
+    let path = Path::new(place.as_str());
+    let forget = context.store.begin_anew();
+    root::must_not_be_away(path, &forget, context)?;
     let _lock = EntryLock::take(entry.as_str(), context)?;
+    // The answer may have taken long.
+    access::entry(entry.as_str(), context)?;
     let hidden = Staged::new(entry.as_str(), context)?;
     let is_there = context.store.change(|change| {
-        existing(entry, name.as_str(), change.store())?;
+        refuse_if!(
+            existing(entry, name.as_str(), change.store())? != *note,
+            "snapshot {name} of storage entry \"{entry}\" is another one now; look at it: dokku storage:snapshots:list {entry}"
+        );
         places::must_be_unregistered(cannot_go(note), &place, None, change.store())?;
         let directory = change.store().layout().snapshot_directory(entry, name);
         let is_there = look::is_there(&directory);
@@ -154,8 +165,8 @@ fn cannot_go(note: &Snapshot) -> String {
     format!("snapshot {name} of storage entry \"{entry}\" cannot be destroyed, since it is in use")
 }
 
-/// Pauses the running containers that have an entry mounted; which ones, beside what lets them go. Somebody else let those wait
-/// that wait already.
+/// Pauses the running containers that have an entry mounted, but for those that somebody paused by hand; which ones, beside what
+/// lets them go.
 /// Fails where Docker does not answer, or does not pause one; none is paused then.
 pub(crate) fn pause<'a>(
     entry: &Entry,
@@ -165,9 +176,60 @@ pub(crate) fn pause<'a>(
     let mut running = containers_with(entry, context).ok_or_else(|| {
         refusal!("Docker does not answer, so no container can be paused; leave --pause out")
     })?;
-    running.retain(|container| !container.is_paused);
-    let ids = running.iter().map(|container| container.id.clone()).collect();
-    Ok((Paused::of(environment, ids)?, running))
+    // What a command that was cut off left paused goes on, unless it is needed here; where it cannot, others tell of it.
+    let _ = pausing::let_go(environment, &context.store);
+    let paused = Paused::of(environment, &context.store, &running)?;
+    running.retain(|container| paused.has(container));
+    Ok((paused, running))
+}
+
+/// The names in a sentence, and that there are others.
+pub(super) fn listed(mut names: Vec<String>, hides_some: bool) -> String {
+    if hides_some {
+        names.push("some that you cannot see".to_owned());
+    }
+    names.join(", ")
+}
+
+/// What the containers are called that the caller may see, and whether there are others.
+pub(super) fn seen(containers: &[Container], context: &Context) -> Result<(Vec<String>, bool)> {
+    let sees_all = access::sees_every_app(context)?;
+    let entries = context.store.entries()?.entries;
+    let mut names = Vec::new();
+    for container in containers {
+        let app = AppName::parse(&container.app).into_iter().collect();
+        if sees_all || !apps::visible(&context.environment, app)?.is_empty() {
+            names.push(container.name.clone());
+        } else if let Some(entry) = links::entry_of_command(container, &entries, &context.store)
+            && access::may_touch(entry, context)?
+        {
+            names.push(links::said_of_command(&entry.name));
+        }
+    }
+    let hides_some = names.len() < containers.len();
+    Ok((names, hides_some))
+}
+
+/// The containers that are to be stopped or paused, where the caller may see all of them.
+pub(super) fn using(entry: &Entry, context: &Context) -> Result<Vec<Container>> {
+    let containers = containers_with(entry, context).ok_or_else(|| {
+        refusal!("Docker does not answer, so no container can be stopped or paused")
+    })?;
+    let (names, hides_some) = seen(&containers, context)?;
+    let is_commands = |container: &Container| !names.contains(&container.name);
+    if hides_some || containers.iter().any(is_commands) {
+        let why = format!("it is mounted in running containers: {}", listed(names, hides_some));
+        access::must_see_every_app(&why, context)?;
+    }
+    Ok(containers)
+}
+
+/// Refuses to pause containers that the caller may not see.
+pub(crate) fn must_see_what_is_paused(entry: &Entry, context: &Context) -> Result<()> {
+    if access::hides_problems(context)? {
+        using(entry, context)?;
+    }
+    Ok(())
 }
 
 /// The running containers that have an entry mounted, or a part of it; `None` where Docker does not answer.

@@ -3,8 +3,8 @@
 //! # The trash
 //!
 //! Destroying moves the directory to `.trash-ID` and writes `trash/ID.json` (the entry, the path, who, when) in the
-//! same step in which the entry goes; restoring is the reverse. The directory counts: a note without one is what an
-//! emptying left, a directory without a note is restored without an entry. An image has the name of the directory in
+//! same step in which the entry goes; restoring is the reverse. The directory counts: a note without one is what a killed
+//! emptying left, or the storage root is not mounted yet, so it stays until it is long over; a directory without a note is restored without an entry. An image has the name of the directory in
 //! the trash, `.trash-ID` (`src/fs/image.rs`). What takes long, the removal itself, happens outside of the lock, under a hidden name.
 //! `storage:prune` looks at everything again under the lock, since a person may have taken a while to answer.
 
@@ -12,9 +12,10 @@ mod restore;
 
 pub(crate) use restore::restore;
 
+use std::path::Path;
+
 use crate::context::Context;
 use crate::domain::{Caller, Entry, Error, Moment, Result, Source, TrashId, Trashed, readable};
-use crate::fs::tree::Usage;
 use crate::fs::{look, space};
 use crate::ops::{Places, access, apps, places};
 use crate::storage::{Staged, StorageRoot, sized};
@@ -25,7 +26,9 @@ pub(crate) const SCARCE: u64 = 5;
 
 /// What is in the trash for this caller, what was destroyed first at the beginning. Who sees every app sees all of it;
 /// others see what they destroyed themselves.
+/// Fails while the storage root is away, which has it.
 pub(crate) fn visible(context: &Context) -> Result<Vec<Trashed>> {
+    context.store.must_not_be_away()?;
     let mut trash = context.store.read_consistently(Store::trash)?;
     if !trash.is_empty() && access::must_see_every_app("", context).is_err() {
         let caller = Caller::from(context.environment.caller());
@@ -46,18 +49,18 @@ pub(crate) fn called(word: &str, trash: Vec<Trashed>) -> Result<Vec<Trashed>> {
     Err(refusal!("{word:?} is not in the trash; {known}"))
 }
 
-/// What something in the trash takes; none where that cannot be found out.
-pub(crate) fn usage(item: &Trashed, context: &Context) -> Option<Usage> {
-    if item.entry.as_ref().is_some_and(|entry| sized::size(entry).is_some()) {
-        // What it holds is in an image that only root can look at.
-        return None;
+/// How many bytes something in the trash takes on the disk; none where that cannot be found out.
+pub(crate) fn usage(item: &Trashed, context: &Context) -> Option<u64> {
+    if sized::is_in_image(item, context) {
+        return sized::image_takes(item.name(), &item.id.directory(), context);
     }
     let (name, path) = (item.id.directory(), context.store.trashed_directory(&item.id));
-    StorageRoot::of(context).usage(&name, &path).ok().flatten()
+    let usage = StorageRoot::of(context).usage(&name, &path).ok().flatten();
+    usage.map(|usage| usage.bytes)
 }
 
-pub(crate) fn shown_size(usage: Option<Usage>) -> String {
-    usage.map_or("?".to_owned(), |usage| readable(usage.bytes))
+pub(crate) fn shown_size(bytes: Option<u64>) -> String {
+    bytes.map_or("?".to_owned(), readable)
 }
 
 /// What goes to the trash now, from its name in the storage root.
@@ -84,7 +87,7 @@ fn free_id(name: &str, store: &Store) -> Result<TrashId> {
     let mut second = Moment::now().seconds();
     loop {
         let id = TrashId::new(name, Moment::of_seconds(second), std::process::id())?;
-        if store.trashed(&id)?.is_none() {
+        if store.trashed(&id)?.is_none() && !look::is_there(store.trash_note(&id)) {
             return Ok(id);
         }
         second += 1;
@@ -121,9 +124,14 @@ pub(crate) fn remove(item: &Trashed, places: &Places, context: &mut Context) -> 
     }
     if let Err(error) = staged.remove() {
         store.change(|change| change.store().rename_trashed(&staged.path(), &place))?;
-        refuse!("unable to remove {} from the trash: {error}", item.id);
+        // On a full disk it cannot be noted.
+        let _ = store.note_incomplete(item);
+        refuse!(
+            "unable to remove {} from the trash: {error}; some of its files may be gone",
+            item.id
+        );
     }
-    store.forget_what_is_gone();
+    store.forget_trashed(&item.id);
     Ok(true)
 }
 
@@ -137,7 +145,7 @@ fn must_be_free(item: &Trashed, places: &Places, context: &Context) -> Result<()
     places::refused(stays(&place), uses).map_err(|error| access::redact(error, context))
 }
 
-fn stays(place: &std::path::Path) -> String {
+fn stays(place: &Path) -> String {
     format!("{} stays in the trash, since it is in use", place.display())
 }
 
@@ -147,9 +155,10 @@ pub(crate) fn empty_expired(context: &mut Context) -> Result<usize> {
         return Ok(0);
     }
     let hours = context.store.policy()?.trash_hours();
-    let now = Moment::now();
+    let clock = context.store.look_at_clock();
     let trash = context.store.read_consistently(Store::trash)?;
-    let expired: Vec<&Trashed> = trash.iter().filter(|item| item.end(hours) <= now).collect();
+    let expired: Vec<&Trashed> =
+        trash.iter().filter(|item| clock.is_over(item.when, hours)).collect();
     if expired.is_empty() {
         return Ok(0);
     }
@@ -165,33 +174,42 @@ pub(crate) fn empty_expired(context: &mut Context) -> Result<usize> {
     Ok(removed)
 }
 
-/// Where the file system of the storage root is nearly full, removes from the trash what was destroyed first, until
-/// there is room again: `most` at most, and never `spared`. Says what it removed.
+/// Where the file system of the storage root is nearly full, or that of the images, removes from the trash what was destroyed
+/// first and is there, until there is room again: `most` at most, and never `spared`. Says what it removed.
 pub(crate) fn make_room(spared: Option<&Trashed>, most: usize, context: &mut Context) {
+    if context.store.is_trash_empty() {
+        return;
+    }
+    let is_scarce = |disk: &Path| space::free_percent(disk).is_some_and(|free| free < SCARCE);
     let root = context.store.layout().storage().to_path_buf();
-    let is_scarce = || space::free_percent(&root).is_some_and(|free| free < SCARCE);
-    if context.store.is_trash_empty() || !is_scarce() {
+    let of_images = sized::disk(context);
+    if !is_scarce(&root) && !is_scarce(&of_images) {
         return;
     }
     let trash = context.store.read_consistently(Store::trash).unwrap_or_default();
     let Ok(places) = Places::of_this_host(context) else {
         return;
     };
-    let candidates = trash.iter().filter(|item| spared.is_none_or(|spared| spared.id != item.id));
-    for item in candidates.take(most) {
-        let free = space::free_percent(&root).unwrap_or_default();
-        if !is_scarce() {
+    let mut left = most;
+    for item in trash.iter().filter(|item| spared.is_none_or(|spared| spared.id != item.id)) {
+        if left == 0 {
             return;
         }
+        let disk = if sized::is_in_image(item, context) { &of_images } else { &root };
+        let free = space::free_percent(disk).unwrap_or_default();
+        if !is_scarce(disk) {
+            continue;
+        }
+        left -= 1;
         // Whose it was is not for everybody.
         let what =
             if apps::are_restricted(&context.environment) { "something" } else { item.id.as_str() };
         match remove(item, &places, context) {
             Ok(true) => {
-                space::settle(&root);
+                space::settle(disk);
                 context.out.warn(&format!(
                     "The file system of {} has only {free} % left: removed {what} from the trash",
-                    root.display()
+                    disk.display()
                 ));
             }
             Ok(false) => {}

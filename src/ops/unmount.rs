@@ -225,7 +225,21 @@ pub(crate) fn write(
 ) -> Result<()> {
     change.write_mounts(app, mounts);
     let gone = before.into_iter().filter(|name| name.is_legacy() && !mounts.may_mention(name));
-    gone.into_iter().try_for_each(|name| remove_if_unused(&name, app, change))
+    let mut gone: Vec<EntryName> = gone.collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    // The files of the apps are read once, however many entries are gone.
+    for other in change.store().apps()?.iter().filter(|other| *other != app) {
+        match change.store().mounts_file(other) {
+            Ok(theirs) => gone.retain(|name| !theirs.may_mention(name)),
+            Err(_) => gone.clear(),
+        }
+    }
+    for name in &gone {
+        remove_unless_scheduled(name, change);
+    }
+    Ok(())
 }
 
 /// Removes an entry that was made for colon mounts, unless another app mounts it or may mount it, or its backups are scheduled:
@@ -237,11 +251,17 @@ pub(crate) fn remove_if_unused(
 ) -> Result<()> {
     let mut others = change.store().apps_mounting(name)?;
     others.retain(|other| other != app);
+    if others.is_empty() {
+        remove_unless_scheduled(name, change);
+    }
+    Ok(())
+}
+
+fn remove_unless_scheduled(name: &EntryName, change: &mut Change<'_>) {
     let schedule = change.store().schedule(&Subject::Entry(name.clone()));
     // One that cannot be read is one.
     let is_scheduled = schedule.map_or(true, |schedule| schedule.is_some());
-    if others.is_empty() && !is_scheduled {
+    if !is_scheduled {
         change.remove_entry(name);
     }
-    Ok(())
 }

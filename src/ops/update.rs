@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::domain::{Entry, Error, Result};
+use crate::ops::places::links;
 use crate::ops::{Places, scheduler};
-use crate::storage::DirectorySpec;
+use crate::storage::{DirectorySpec, Top, sized};
 use crate::store::no_such_entry;
 use crate::types;
 
@@ -27,15 +28,14 @@ pub(crate) fn update(
     wanted: Follow<'_>,
     context: &mut Context,
 ) -> Result<()> {
+    let top = wanted.directory.and_then(Top::of);
     let (before, after) = context.store.change(|transaction| {
         let before = transaction.store().existing_entry(name)?;
         let mut after = before.clone();
         change(&mut after)?;
         if after.scope != before.scope {
             Places::registered(transaction.store())?.must_be_in_scope_of(&after)?;
-        }
-        if after.exclusive && !before.exclusive {
-            transaction.store().refuse_several(&after)?;
+            links::must_run_no_command(&after, context)?;
         }
         if let Some(wanted) = wanted.directory {
             wanted.prepare(&after, transaction);
@@ -50,15 +50,37 @@ pub(crate) fn update(
         context.store.change(|transaction| {
             let now = transaction.store().entry(&before.name)?;
             let now = now.ok_or_else(|| no_such_entry(name))?;
-            transaction.write_entry(&without_change(&now, &before, &after)?)
+            transaction.put_entry_back(&without_change(&now, &before, &after)?)
         })?;
+        if let Some(top) = top {
+            top.put_back(context);
+        }
         if wanted.resize {
             // What was cut off may have made room already.
             let _ = types::of(&before).resize(&before, context);
+            note_what_it_holds(&before, context)?;
         }
         return Err(error);
     }
     Ok(())
+}
+
+/// Notes the size that an entry has by now, where its file system had grown before that was cut off: it does not shrink.
+fn note_what_it_holds(entry: &Entry, context: &Context) -> Result<()> {
+    let sizes = sized::Sizes::of(entry, context);
+    let Some(holds) = sizes.and_then(|sizes| sizes.holds_other()) else {
+        return Ok(());
+    };
+    context.store.change(|change| {
+        let now = change.store().existing_entry(entry.name.as_str())?;
+        let grown = sized::size(&now).is_some_and(|size| size < holds);
+        if grown {
+            let mut now = now;
+            now.options.insert("size".to_owned(), holds.to_string());
+            change.write_entry(&now)?;
+        }
+        Ok(())
+    })
 }
 
 /// An entry as it is now, without what turned `before` into `after`; what others changed meanwhile stays.
@@ -99,6 +121,10 @@ fn follow(entry: &Entry, wanted: Follow<'_>, context: &mut Context) -> Result<()
         types::of(entry).resize(entry, context)?;
     }
     if let Some(wanted) = wanted.directory {
+        // What is detached would have them at the mount point alone.
+        if types::of(entry).must_be_mounted(entry) {
+            types::of(entry).attach(entry, context)?;
+        }
         if wanted.missing().is_some() {
             context.out.detail(&format!("Created {}", entry.shown_source()));
         }

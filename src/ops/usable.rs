@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::domain::{Entry, Error, Problem, Result, Source, quoted};
 use crate::fs::look::FileKind;
 use crate::storage::{EntryLock, StorageRoot};
-use crate::types;
+use crate::types::{self, StorageType};
 
 pub(crate) fn sentence(entry: &Entry, problem: &Problem) -> String {
     format!(
@@ -18,10 +18,16 @@ pub(crate) fn sentence(entry: &Entry, problem: &Problem) -> String {
 
 /// Refuses an entry that containers cannot use as it is now.
 pub(crate) fn must_be_usable(entry: &Entry, context: &Context) -> Result<()> {
-    match types::of(entry).problem(entry, context) {
+    match types::problem(entry, context) {
         Some(problem) if entry.is_docker_local() => Err(Error::refused(sentence(entry, &problem))),
         _ => Ok(()),
     }
+}
+
+/// Refuses an entry whose data is in a storage root that is away.
+pub(crate) fn must_not_be_away(entry: &Entry, context: &Context) -> Result<()> {
+    types::away(entry, context)
+        .map_or(Ok(()), |problem| Err(Error::refused(sentence(entry, &problem))))
 }
 
 /// Refuses an entry whose path is not there: Docker would make it for a container, or somebody could by then.
@@ -30,6 +36,7 @@ pub(crate) fn must_be_there(entry: &Entry, context: &Context) -> Result<()> {
     else {
         return Ok(());
     };
+    must_not_be_away(entry, context)?;
     let found = StorageRoot::of(context).look(Path::new(path.as_str()));
     refuse_if!(
         found.is_some_and(|found| found.kind == FileKind::Nothing),
@@ -43,15 +50,37 @@ pub(crate) fn must_be_there(entry: &Entry, context: &Context) -> Result<()> {
 /// Attaches an entry where containers cannot use it, and waits for others that are at work on it, no longer
 /// than `most` where that is given.
 pub(crate) fn attach(entry: &Entry, most: Option<Duration>, context: &mut Context) -> Result<()> {
+    locked(entry, most, context, |storage_type, entry, context| storage_type.attach(entry, context))
+}
+
+/// The same, and creates what somebody removed: a person asked for it.
+pub(crate) fn attach_or_create(
+    entry: &Entry,
+    most: Option<Duration>,
+    context: &mut Context,
+) -> Result<()> {
+    locked(entry, most, context, |storage_type, entry, context| {
+        storage_type.attach(entry, context)?;
+        storage_type.create_removed(entry, context)
+    })
+}
+
+fn locked(
+    entry: &Entry,
+    most: Option<Duration>,
+    context: &mut Context,
+    repair: impl FnOnce(&dyn StorageType, &Entry, &mut Context) -> Result<()>,
+) -> Result<()> {
     let storage_type = types::of(entry);
     // What keeps nothing is made again without a word, and so has no problem to tell of.
-    if storage_type.keeps_data() && storage_type.problem(entry, context).is_none() {
+    if storage_type.keeps_data() && types::problem(entry, context).is_none() {
         return Ok(());
     }
+    must_not_be_away(entry, context)?;
     let _lock = EntryLock::within(most, entry.name.as_str(), context)?;
     // It may have been destroyed or grown meanwhile.
     match context.store.entry(&entry.name)? {
-        Some(entry) => types::of(&entry).attach(&entry, context),
+        Some(entry) => repair(types::of(&entry), &entry, context),
         None => Ok(()),
     }
 }

@@ -54,8 +54,6 @@ impl Web {
             }
         };
         set_mode(&directory, OPEN)?;
-        let opened = File::open(&directory).map_err(Error::system("open", &directory))?;
-        rustix::fs::syncfs(&opened).map_err(Error::system("write to", &directory))?;
         if let Some((uid, gid)) = fetcher.map(|_| owner.unwrap_or((0, 0))) {
             progress::of_files("looked at", |seen| {
                 StorageRoot::of(context).chown(hidden.into(), Ids { uid, gid }, Depth::Tree, seen)

@@ -39,6 +39,7 @@ pub(crate) fn chown(words: &[String], context: &mut Context) -> Result<()> {
     let part = words.get(3).map(|part| Subpath::parse(part)).transpose()?;
     let part = part.as_ref().map(Subpath::as_str);
     let root = root::storage(context)?;
+    let _work = root::work_on(&name, &root, &root::store(context)?)?;
     if word(words, 2) == "--make" {
         let part = part.ok_or_else(|| refusal!("--make needs the path to make"))?;
         return tree::make_part(&root, &name, part, ids.uid, ids.gid);
@@ -67,6 +68,7 @@ pub(crate) fn chmod(words: &[String], context: &mut Context) -> Result<()> {
     })?;
     no_more_than(words, 2)?;
     let root = root::storage(context)?;
+    let _work = root::work_on(&name, &root, &root::store(context)?)?;
     if tree::is_file(&root, &name) {
         return tree::set_file_mode(&root, &name, mode.bits());
     }
@@ -83,9 +85,11 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> Result<()> {
     let name = name(words, 0, "destroy")?;
     no_more_than(words, 1)?;
     let root = root::storage(context)?;
+    let store = root::store(context)?;
+    let _work = root::work_on(&name, &root, &store)?;
     if name.starts_with(STAGED) {
         // What is behind a directory that was being populated goes with it.
-        image::discard(root::store(context)?.layout(), &root, &name)?;
+        image::discard(store.layout(), &root, &name)?;
     }
     tree::remove(&root, &name)
 }
@@ -93,9 +97,9 @@ pub(crate) fn destroy(words: &[String], context: &mut Context) -> Result<()> {
 /// `copy-storage-dir --pack NAME`, which writes an archive of a hidden directory to standard output; `--unpack NAME`, which makes a
 /// hidden directory with what an archive on standard input has; `--attributes NAME HIDDEN`, which gives a hidden file those of another;
 /// `--move HIDDEN NAME/PART`, which puts one in its place within
-/// another; or `FROM TO [--into]`: copies a directory, a part of one (`NAME/PART`), a file or a snapshot, with owners, modes, times, links and holes, to
+/// another; or `FROM TO [--into|--without-rights]`: copies a directory, a part of one (`NAME/PART`), a file or a snapshot, with owners, modes, times, links and holes, to
 /// one that is not there yet, or with `--into` a directory into an empty, hidden one, and says as JSON what was copied: null
-/// where there is not enough room in it.
+/// where there is not enough room in it. With `--without-rights` the copy has no set-uid bits, set-gid bits of files, and whiteouts.
 pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     let how = word(words, 0);
     if how == "--pack" || how == "--unpack" {
@@ -109,17 +113,19 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
         _ => {}
     }
     let is_into = word(words, 2) == "--into";
+    let keeps_rights = word(words, 2) != "--without-rights";
     let from = source(words, is_into)?;
     let to = name(words, 1, "copy to")?;
     refuse_if!(
         from.contains('/') && !to.starts_with(STAGED),
         "a part of a directory is copied to a hidden one only"
     );
-    no_more_than(words, if is_into { 3 } else { 2 })?;
+    no_more_than(words, if is_into || !keeps_rights { 3 } else { 2 })?;
     let root = root::storage(context)?;
     // The command that called may be killed before this is done.
     let store = root::store(context)?;
     let _work = to.starts_with(STAGED).then(|| store.work_beside(&to)).transpose()?;
+    let _plain = root::work_on(&to, &root, &store)?;
     if is_into {
         refuse_if!(!to.starts_with(STAGED), "{to:?} is not a hidden directory");
         let copied = progress::of_files("copied", |seen| tree::copy_into(&root, from, &to, seen))?;
@@ -128,8 +134,9 @@ pub(crate) fn copy(words: &[String], context: &mut Context) -> Result<()> {
     }
     let hidden = staged_name(&to);
     let _hidden = store.work_beside(&hidden)?;
-    let copied =
-        progress::of_files("copied", |seen| tree::duplicate(&root, from, &to, &hidden, seen))?;
+    let copied = progress::of_files("copied", |seen| {
+        tree::duplicate(&root, from, &to, &hidden, keeps_rights, seen)
+    })?;
     context.out.json(&copied);
     Ok(())
 }
@@ -143,7 +150,8 @@ fn move_below(words: &[String], context: &mut Context) -> Result<()> {
     }
     DirectoryName::parse_for(name, "move to")?;
     let root = root::storage(context)?;
-    let _work = root::store(context)?.work_beside(&from)?;
+    let store = root::store(context)?;
+    let _work = (store.work_beside(&from)?, root::work_on(name, &root, &store)?);
     tree::move_below(&root, &from, place)
 }
 

@@ -1,6 +1,6 @@
 //! Below which directory the helpers work, and how they write what only root can write.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::{
     DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, symlink,
@@ -8,8 +8,11 @@ use std::os::unix::fs::{
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::domain::{Error, INSTALL_AGAIN, Installed, Layout, Result};
+use crate::domain::{Error, INSTALL_AGAIN, Installed, Layout, Result, STAGED};
 use crate::host::environment::{is_under_sudo, own_installation};
+use crate::host::is_root;
+use crate::host::process::is_caller_gone;
+use crate::storage::RuntimePaths;
 use crate::store::{Owner, Store, files};
 
 /// The storage root, as `install` noted it.
@@ -78,6 +81,49 @@ fn noted_in(file: impl Fn(&Installed) -> PathBuf) -> Result<String> {
         );
     }
     Ok(text)
+}
+
+/// Keeps others from what has a plain name while this helper changes it, also where its command was killed: commands see by
+/// it that somebody is at work, and wait (`src/storage/entry_lock.rs`). What is staged has a lock of its own; and what
+/// somebody does who is not root ends with the command.
+pub(crate) fn work_on(name: &str, storage: &Path, store: &Store) -> Result<Option<File>> {
+    if name.starts_with(STAGED) || !is_root() {
+        return Ok(None);
+    }
+    let (file, work) = work_file(name, storage, store)?;
+    file.lock().map_err(Error::system("lock", &work))?;
+    must_be_waited_for()?;
+    Ok(Some(file))
+}
+
+/// The same, but none where somebody else is at work.
+pub(crate) fn work_at_once(name: &str, storage: &Path, store: &Store) -> Result<Option<File>> {
+    let (file, work) = work_file(name, storage, store)?;
+    match file.try_lock() {
+        Ok(()) => must_be_waited_for().map(|()| Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(Error::system("lock", work)(error)),
+    }
+}
+
+/// Refuses to begin where the command was killed before this had the lock: another one may have gone on in between.
+fn must_be_waited_for() -> Result<()> {
+    refuse_if!(is_caller_gone(), "the command that wanted this is gone; run it again");
+    Ok(())
+}
+
+fn work_file(name: &str, storage: &Path, store: &Store) -> Result<(File, PathBuf)> {
+    let RuntimePaths { directory: runtime, work, .. } = RuntimePaths::of(storage, name);
+    directory(&runtime)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    let file = options.open(&work).map_err(Error::system("open", &work))?;
+    // Who can read it can lock it.
+    let gid = store.owner().get().map(|(_, gid)| gid);
+    fchown(&file, None, gid)
+        .and_then(|()| file.set_permissions(Permissions::from_mode(0o640)))
+        .map_err(Error::system("change", &work))?;
+    Ok((file, work))
 }
 
 /// Makes a directory that only root can write, and those above it.

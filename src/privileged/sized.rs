@@ -1,8 +1,7 @@
 //! `size-storage-dir`: directories that hold no more than their size.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::fs::File;
 use std::io::stdin;
-use std::os::unix::fs::{PermissionsExt, fchown};
 use std::path::PathBuf;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -17,7 +16,7 @@ use crate::fs::look::is_there;
 use crate::fs::{image, mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
 use crate::privileged::root;
-use crate::storage::{RuntimePaths, sized};
+use crate::storage::sized;
 use crate::store::{Rights, Store};
 
 /// What a caller may say behind a size.
@@ -37,11 +36,12 @@ struct Subject {
 ///   in the place of what NAME has, which is under the hidden name then; `limit HIDDEN SIZE` bounds a hidden subvolume.
 /// - `hold` makes the file system of NAME read-only, unless somebody writes there, and says so. At the line `close` it detaches
 ///   it, unless somebody uses it; where its input ends without that, it makes it writable again. `attach` undoes both.
-/// - `has OF` says `yes` where NAME, a hidden name of NAME's or something in the trash has an image.
+/// - `has OF` says `yes` where NAME, a hidden name of NAME's or something in the trash has an image; `takes OF` says how many bytes that
+///   takes on the disk.
 /// - `kept SIZE` says `yes` where an earlier entry of that name left an image of this size; `kept` says how many bytes the image
 ///   holds that it left, or that NAME has though it is registered without a size.
 /// - `grow SIZE [--preallocate]`, `attach`, `detach` work on the image of NAME; `state` says why it cannot be attached, and what to do;
-///   `holds` says, where it is attached, how many bytes its file system has, and how many the image.
+///   `holds` says, where it is attached, how many bytes its file system has, how many the image, and how many that takes on the disk.
 /// - `link FROM TO` gives the image of NAME, of a hidden name of NAME's or of something in the trash another of these names;
 ///   `drop` ends the image's name NAME where it has another.
 pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
@@ -50,7 +50,7 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         storage: root::storage(context)?,
         store: root::store(context)?,
     };
-    let is_question = matches!(words, [_, word] if word == "state" || word == "holds");
+    let is_question = matches!(word(words, 1), "state" | "holds" | "takes");
     let Some(_work) = subject.lock(is_question)? else {
         // It is not what it will be.
         return Ok(());
@@ -77,6 +77,11 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
                 context.out.line("yes");
             }
         }
+        ["takes", of] => {
+            if !is_btrfs && let Some(bytes) = subject.image(subject.known(of)?)?.takes()? {
+                context.out.line(&bytes.to_string());
+            }
+        }
         ["kept", size] => {
             if !is_btrfs && subject.is_kept(ByteSize::parse(size)?)? {
                 context.out.line("yes");
@@ -89,8 +94,8 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         }
         ["holds"] => {
             if !is_btrfs && image::attached_at(&subject.target()).is_some() {
-                let (holds, length) = subject.image(subject.name())?.sizes(&subject.target())?;
-                context.out.line(&format!("{holds} {length}"));
+                let sizes = subject.image(subject.name())?.sizes(&subject.target())?;
+                context.out.line(&sizes.map(|size| size.to_string()).join(" "));
             }
         }
         ["state"] => {
@@ -131,7 +136,7 @@ impl Subject {
     }
 
     fn image(&self, name: &str) -> Result<Image> {
-        Image::of(self.store.layout(), name)
+        Image::beside(self.store.layout(), name, self.name())
     }
 
     /// A name that an image of the entry's can have: its own, a hidden one, or that of something in the trash.
@@ -174,7 +179,9 @@ impl Subject {
         let image = self.image(hidden)?;
         image.make(size, preallocate, (0, 0))?;
         // The command may have been killed meanwhile, and the directory cleared away.
-        image.attach(&self.storage, hidden).or_else(|error| image.remove().and(Err(error)))
+        image.attach(&self.storage, hidden).or_else(|error| image.remove().and(Err(error)))?;
+        image::keep_blocks(&self.storage.join(hidden), preallocate);
+        Ok(())
     }
 
     /// Whether an earlier entry of the name left an image of this size. Older versions made some that are no whole blocks.
@@ -221,6 +228,12 @@ impl Subject {
         self.store.entry(&self.name)
     }
 
+    /// Refuses to attach what would be in a directory below the mount point of a disk that comes later.
+    fn must_not_be_away(&self) -> Result<()> {
+        let _rights = Rights::of(self.store.owner(), self.store.layout())?;
+        self.store.must_not_be_away()
+    }
+
     fn is_registered(&self) -> bool {
         // Where a link of the owner's leads is not root's to look at.
         is_there(self.store.layout().entry(&self.name))
@@ -230,7 +243,8 @@ impl Subject {
         if to == self.name() && !self.is_registered() {
             self.image(to)?.drop_name()?;
         }
-        if self.image(from)?.link(&self.image(to)?)? {
+        let named = Image::beside(self.store.layout(), to, from)?;
+        if self.image(from)?.link(&named)? {
             return Ok(());
         }
         // Who destroys an entry whose image is gone already has nothing to lose.
@@ -241,28 +255,13 @@ impl Subject {
         refuse!("the image {} is gone, and the data with it", lost.path().display())
     }
 
-    /// Keeps others from the image while this helper works on it, also where its command was killed: commands
-    /// see by it that somebody is at work. None where somebody is and this one `is_question`, which need not be answered.
+    /// Keeps others from the image while this helper works on it. None where somebody else works on it and this one
+    /// `is_question`, which need not be answered.
     fn lock(&self, is_question: bool) -> Result<Option<File>> {
-        let RuntimePaths { directory, work, .. } = RuntimePaths::of(&self.storage, self.name());
-        root::directory(&directory)?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        let file = options.open(&work).map_err(Error::system("open", &work))?;
-        // Who can read it can lock it.
-        let gid = self.store.owner().get().map(|(_, gid)| gid);
-        let shared = fchown(&file, None, gid)
-            .and_then(|()| file.set_permissions(Permissions::from_mode(0o640)));
-        shared.map_err(Error::system("change", &work))?;
-        if !is_question {
-            file.lock().map_err(Error::system("lock", &work))?;
-            return Ok(Some(file));
+        if is_question {
+            return root::work_at_once(self.name(), &self.storage, &self.store);
         }
-        match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(Error::system("lock", &work)(error)),
-        }
+        root::work_on(self.name(), &self.storage, &self.store)
     }
 
     /// Says how it goes on standard output, since nobody reads its errors. What ends the command, a signal from a terminal
@@ -301,14 +300,18 @@ impl Subject {
             return subvolume::limit(&self.storage, self.name(), size);
         }
         let image = self.image(self.name())?;
-        image.grow(size, preallocate, &self.storage, self.name())
+        let grown = image.grow(size, preallocate, &self.storage, self.name());
+        // It may have been attached anew.
+        image::keep_blocks(&self.target(), preallocate);
+        grown
     }
 
     fn attach(&self) -> Result<()> {
         if image::is_btrfs(&self.storage) {
             return Ok(());
         }
-        if !mount_points::at(&self.target()).is_empty() {
+        self.must_not_be_away()?;
+        if mount_points::seen_at(&self.target()).is_some() {
             return self.image(self.name())?.release(&self.storage, self.name());
         }
         refuse_if!(
@@ -337,7 +340,8 @@ impl Subject {
         };
         if let Some(size) = sized::size(&entry) {
             let target = self.target();
-            let (holds, length) = image.sizes(&target)?;
+            image::keep_blocks(&target, sized::is_preallocated(&entry));
+            let [holds, length, _] = image.sizes(&target)?;
             if size.exceeds(holds) || ByteSize::of(length).exceeds(size.bytes()) {
                 let _ = self.grow(size, sized::is_preallocated(&entry));
             }
@@ -346,6 +350,10 @@ impl Subject {
     }
 
     fn detach(&self) -> Result<()> {
+        if !image::is_btrfs(&self.storage) && self.is_registered() {
+            // What a killed destroy or a restore left would tell that it is in the trash, once it has no entry any more.
+            self.image(self.name())?.drop_other_names()?;
+        }
         if systemd::is_in_charge() {
             systemd::forget(&self.name)?;
         }

@@ -13,6 +13,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use jiff::Timestamp;
+use rustix::fs::renameat;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +22,7 @@ use crate::docker::volumes;
 use crate::domain::backup::Sample;
 use crate::domain::backup_reference::short;
 use crate::domain::{BackupDocument, Connector, ConnectorName, Error, Moment, Result};
-use crate::fs::confined::{self, CapabilitySet, Confined};
+use crate::fs::confined::{self, CapabilitySet, Confined, ReadOnly};
 use crate::fs::tree::{self, Closed, Copied, holes};
 use crate::host::restic::{Failure, Files, Message, Repository, Summary};
 use crate::host::{Answer, is_root, process};
@@ -47,6 +49,18 @@ const INCOMPLETE: i32 = 3;
 
 /// The most of the unreadable files that are named.
 const MOST_NAMED: usize = 20;
+
+/// How what is left out of a backup is called meanwhile, with a number.
+const LEFT_OUT: &str = "left-out-";
+
+/// The longest path, in bytes, that every file system and program takes, with some room.
+const LONGEST: usize = 4096 - 64;
+
+/// How many are in a second.
+const NANOSECONDS: i128 = 1_000_000_000;
+
+/// How much is told of the end of a long path, in letters.
+const MOST_TOLD: usize = 60;
 
 /// What stands for the files of which restic says that it could not read them, and not which.
 const UNNAMED: &str = "a file that restic does not name";
@@ -179,14 +193,17 @@ pub(crate) fn save(
     ids: Ids,
 ) -> Result<Outcome<Saved>> {
     let closed = Closed::open(root, parent)?;
-    let inside = Inside::of(&closed, DATA, request.copied);
+    // Below its own directory for it, restic makes and reads whole paths.
+    let longest = LONGEST.saturating_sub(root.join(parent).as_os_str().len());
+    let inside = Inside::of(&closed, DATA, request.copied, longest);
     inside.must_be_readable()?;
+    let too_deep = leave_out(&closed, &inside.too_deep)?;
     let document = BackupDocument { holes: noted_holes(inside.holes), ..request.document.clone() };
     let text = serde_json::to_vec_pretty(&document).map_err(Error::system("write", DOCUMENT))?;
     closed.write(DOCUMENT, &text)?;
     let words = words(request);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let reading = Confined { ids, keeps: reads_all(), is_readonly: false };
+    let reading = Confined { ids, keeps: reads_all(), readonly: None };
     let total = inside.bytes;
     let begin = Instant::now();
     let (said, answer) = progress::of_bytes_of("backed up", total, |seen| {
@@ -196,7 +213,8 @@ pub(crate) fn save(
         })
     })?;
     let upload_seconds = (begin.elapsed().as_secs_f64() * 100.0).round() / 100.0;
-    let Said { summary, unreadable } = said.with_errors(&answer, parent);
+    let Said { summary, mut unreadable } = said.with_errors(&answer, parent);
+    unreadable.extend(too_deep);
     let (Some(summary), 0 | INCOMPLETE) = (summary, answer.status) else {
         // It stays, so that it can be tried once more.
         return Ok(reading.run(|| Ok(repository.failure(&answer)))?.into());
@@ -213,10 +231,46 @@ pub(crate) fn save(
     }))
 }
 
+/// Moves out of the data what could not be restored, and nothing else with it; what that was.
+fn leave_out(closed: &Closed, too_deep: &[PathBuf]) -> Result<Vec<String>> {
+    let mut told = Vec::new();
+    if closed.has(&format!("{LEFT_OUT}0")) {
+        // It was tried once before.
+        told.push(UNNAMED.to_owned());
+    }
+    for (number, path) in too_deep.iter().enumerate() {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        let path = shortened(&path.to_string_lossy());
+        // All of the path may be more than the system takes.
+        let action = "leave out of the backup";
+        let parent = closed.read(parent).map_err(Error::system(action, &path))?;
+        renameat(&parent, name, closed.opened(), format!("{LEFT_OUT}{number}"))
+            .map_err(Error::system(action, &path))?;
+        told.push(format!("{path}, whose path is too long to be restored"));
+    }
+    let more = told.len().saturating_sub(MOST_NAMED);
+    told.truncate(MOST_NAMED);
+    if more > 0 {
+        told.push(format!("{more} more with paths that are too long"));
+    }
+    Ok(told)
+}
+
+/// The end of a path that is too long to be told.
+fn shortened(path: &str) -> String {
+    let letters = path.chars().count();
+    if letters <= 4 * MOST_TOLD {
+        return path.to_owned();
+    }
+    let end: String = path.chars().skip(letters - MOST_TOLD).collect();
+    format!("…{end}")
+}
+
 /// restic's words for a backup.
 fn words(request: &BackupRequest) -> Vec<String> {
-    let time = request.copied.to_rfc3339();
-    let time = time.trim_end_matches('Z').replace('T', " ");
+    let time = time_of(request.copied, Timestamp::now());
     // The files are copies: their inodes and change times are new every time.
     let fixed = ["backup", "--json", "--ignore-inode", "--ignore-ctime"];
     let mut words: Vec<String> = fixed.map(str::to_owned).into();
@@ -228,6 +282,15 @@ fn words(request: &BackupRequest) -> Vec<String> {
     }
     words.extend(["--", DATA, DOCUMENT].map(str::to_owned));
     words
+}
+
+/// The time of a backup as restic takes it: the second in which its data was copied, with the part of that second which was over by
+/// `now`. Of two backups of one second, the one that is made later is newer.
+fn time_of(copied: Moment, now: Timestamp) -> String {
+    let begun = copied.timestamp().as_nanosecond();
+    let part = (now.as_nanosecond() - begun).clamp(0, NANOSECONDS - 1);
+    let second = copied.to_rfc3339();
+    format!("{}.{part:09}", second.trim_end_matches('Z').replace('T', " "))
 }
 
 /// What restic says while it makes a backup.
@@ -250,7 +313,7 @@ impl Said {
     fn with_errors(mut self, answer: &Answer, parent: &str) -> Self {
         answer.stderr.lines().for_each(|line| self.hear(line, &|_| ()));
         for path in &mut self.unreadable {
-            *path = below_data(path, parent);
+            *path = shortened(&below_data(path, parent));
         }
         if answer.status == INCOMPLETE && self.unreadable.is_empty() {
             self.unreadable.push(UNNAMED.to_owned());
@@ -300,7 +363,9 @@ pub(crate) fn restore(
     words.extend(includes(&wanted.paths));
     words.extend(["--".to_owned(), wanted.id.clone()]);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let writing = Confined { ids, keeps: gives_away(), is_readonly: is_root() };
+    let needs = Path::new(repository.connector.property("path"));
+    let readonly = is_root().then_some(ReadOnly { without: root, needs });
+    let writing = Confined { ids, keeps: gives_away(), readonly };
     let answer =
         progress::of_files("restored", |_| writing.run(|| repository.call(&words)?.run()))?;
     if !answer.is_ok() {
@@ -459,6 +524,17 @@ fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_backups_of_one_second_the_later_one_is_newer() {
+        let copied = Moment::parse_rfc3339("2026-11-30T10:00:00Z").unwrap();
+        let at = |now: &str| time_of(copied, now.parse().unwrap());
+        assert_eq!(at("2026-11-30T10:00:00.25Z"), "2026-11-30 10:00:00.250000000");
+        assert!(at("2026-11-30T10:00:00.25Z") < at("2026-11-30T10:00:00.5Z"));
+        // It took longer, or the clock went back.
+        assert_eq!(at("2026-11-30T10:00:07Z"), "2026-11-30 10:00:00.999999999");
+        assert_eq!(at("2026-11-30T09:00:00Z"), "2026-11-30 10:00:00.000000000");
+    }
 
     fn unreadable(status: i32, stderr: &str) -> Vec<String> {
         let answer = Answer { status, stdout: String::new(), stderr: stderr.to_owned() };

@@ -2,8 +2,8 @@
 //!
 //! Creating, growing, attaching, copying, restoring, moving to the trash and removing take it for the name in the storage
 //! root, before they look at what is there. It is never taken while the store's lock is held. A killed holder's lock ends
-//! with it; a helper of root's that goes on after its command was killed is waited for, too
-//! (`src/privileged/sized.rs`).
+//! with it; a helper of root's that goes on after its command was killed is waited for, too, and one that had not begun by then
+//! does nothing (`work_on` in `src/privileged/root.rs`).
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::domain::Result;
 use crate::storage::RuntimePaths;
 use crate::storage::keeping::is_locked;
-use crate::store::Work;
+use crate::store::{Work, work_on_volume};
 
 /// When a command says what it waits for.
 const SAID_AFTER: Duration = Duration::from_secs(1);
@@ -44,6 +44,7 @@ impl EntryLock {
         context: &mut Context,
     ) -> Result<Self> {
         let on = format!("is at work on storage entry \"{name}\"");
+        let begin = Instant::now();
         let ours = |context: &Context| context.store.work_alone(&format!("entry {name}"));
         let work = wait_for(ours, &on, most, context)?;
         let work = work.ok_or_else(|| {
@@ -51,10 +52,23 @@ impl EntryLock {
         })?;
         // From here on no command begins another helper.
         let helper = |context: &Context| Ok((!has_helper(name, context)).then_some(()));
-        wait_for(helper, &on, most, context)?.ok_or_else(|| {
+        let left = most.map(|most| most.saturating_sub(begin.elapsed()));
+        wait_for(helper, &on, left, context)?.ok_or_else(|| {
             refusal!("a helper whose command was killed {on}; wait for its end, or for longer with --timeout SECONDS")
         })?;
+        if begin.elapsed() >= PAUSE {
+            // Whoever it waited for may have been killed in the middle of a change.
+            let _ = context.store.recover();
+        }
         Ok(Self { _work: work })
+    }
+
+    /// Waits until nobody else removes or populates a Docker volume. Nobody registers it meanwhile.
+    pub(crate) fn of_volume(name: &str, context: &mut Context) -> Result<Self> {
+        let on = format!("is at work on the Docker volume {name}");
+        let ours = |context: &Context| context.store.work_alone(&work_on_volume(name));
+        let work = wait_for(ours, &on, None, context)?;
+        Ok(Self { _work: work.ok_or_else(|| refusal!("another command {on}"))? })
     }
 }
 

@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::domain::{Entry, Error, Mode, Result};
-use crate::fs::tree::FILE_MODES;
+use crate::fs::archive::Member;
+use crate::fs::tree::{Attributes, FILE_MODES};
 use crate::storage::{Ids, Staged, StorageRoot, root};
-use crate::store::{Change, Rights, files, is_absent};
+use crate::store::{Change, Flushed, Rights, files, is_absent};
 
 /// The largest file, in bytes: 64 MiB.
 pub(crate) const LARGEST: u64 = 64 * 1024 * 1024;
@@ -71,6 +72,7 @@ pub(crate) struct StagedFile {
     path: PathBuf,
     before: Option<Found>,
     hidden: Option<Staged>,
+    flushed: Option<Flushed>,
     directories: Vec<PathBuf>,
 }
 
@@ -102,9 +104,37 @@ impl StagedFile {
             (Some(_), _) => Ok(staged),
             (None, bytes) => {
                 staged.make(bytes.unwrap_or_default(), mode_of(entry), ids, context)?;
-                Ok(staged)
+                staged.flushed()
             }
         }
+    }
+
+    /// For an entry whose file is in a backup: the same, with the owner, the mode, the attributes and the time of that.
+    pub(crate) fn restore(
+        entry: &Entry,
+        member: &Member<'_>,
+        bytes: &[u8],
+        context: &Context,
+    ) -> Result<Self> {
+        let closed = Entry { mode: Some(Mode::parse("0600")?), ..entry.clone() };
+        let staged = Self::create(&closed, false, Some(bytes), None, context)?;
+        if let Some(hidden) = &staged.hidden {
+            let path = hidden.path();
+            let restored = Some(member.restored.clone());
+            let attributes = Attributes {
+                mode: member.mode & FILE_MODES,
+                changed: Some(member.changed),
+                restored,
+            };
+            {
+                let _rights = Rights::of(context.store.owner(), context.store.layout())?;
+                let done = attributes.restore_to(&path);
+                done.map_err(Error::system("restore the attributes of", path))?;
+            }
+            let ids = Ids { uid: member.restored.uid, gid: member.restored.gid };
+            StorageRoot::of(context).chown_alone(hidden.name().into(), ids)?;
+        }
+        staged.flushed()
     }
 
     /// For an entry whose file gets this content, with the owner and the mode that the file has.
@@ -124,7 +154,13 @@ impl StagedFile {
                 }
             }
         }
-        Ok(staged)
+        staged.flushed()
+    }
+
+    /// The same, with what takes the file's place on the disk.
+    fn flushed(mut self) -> Result<Self> {
+        self.flushed = self.hidden.as_ref().map(Staged::flushed).transpose()?;
+        Ok(self)
     }
 
     fn of(entry: &Entry, context: &Context) -> Result<Self> {
@@ -134,6 +170,7 @@ impl StagedFile {
             before: find(&path)?,
             path,
             hidden: None,
+            flushed: None,
             directories: Vec::new(),
         })
     }
@@ -179,12 +216,12 @@ impl StagedFile {
     /// Has the file put in its place in the step that writes the entry.
     pub(crate) fn put(&self, change: &mut Change<'_>) -> Result<()> {
         let now = find(&self.path)?;
-        match &self.hidden {
-            Some(hidden) if now == self.before => {
-                change.put_file(hidden.path(), self.path.clone());
+        match &self.flushed {
+            Some(flushed) if now == self.before => {
+                change.put_file(flushed, self.path.clone());
                 Ok(())
             }
-            None if now.is_some() => Ok(()),
+            None if now.is_some() && !self.changes() => Ok(()),
             _ => Err(refusal!(
                 "{} was changed meanwhile; run the command again",
                 self.path.display()

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::context::Context;
-use crate::domain::{Result, number_of};
+use crate::domain::{LONGEST_NAME, Result, number_of};
 use crate::fs::{fuse, mount_points};
 use crate::storage::StorageRoot;
 
@@ -58,6 +58,9 @@ impl RuntimePaths {
     pub(crate) fn of(storage: &Path, name: &str) -> Self {
         let root = format!("{:016x}", number_of(storage.as_os_str().as_encoded_bytes()));
         let directory = Path::new(RUN).join(&root);
+        // A directory's name may be as long as a file's can be.
+        let short = format!("{:016x}", number_of(name.as_bytes()));
+        let name = if name.len() > LONGEST_NAME { &short } else { name };
         let file = |suffix: &str| directory.join(format!("{name}.{suffix}"));
         Self {
             lock: file("lock"),

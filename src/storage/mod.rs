@@ -13,6 +13,6 @@ pub(crate) mod staged;
 pub(crate) use entry_lock::EntryLock;
 pub(crate) use keeping::RuntimePaths;
 pub(crate) use ownership::{Ids, StorageRoot};
-pub(crate) use root::{DirectorySpec, Place, default_path};
+pub(crate) use root::{DirectorySpec, Place, Top, default_path};
 pub(crate) use snapshots::SnapshotKind;
 pub(crate) use staged::{Staged, clear_staged, staged_name};

@@ -108,9 +108,7 @@ pub(crate) fn unpack(
     let made = DirBuilder::new().mode(0o700).create(&path);
     made.map_err(Error::system("create", &path))?;
     as_a_backup(is_root(), environment, |takes| archive::unpack(from, root, name, takes))?;
-    // It gets its place by a rename, which is on the disk before what nobody flushed.
-    let opened = tree::enter(root, name)?;
-    rustix::fs::syncfs(&opened).map_err(Error::system("write to", path))
+    Ok(())
 }
 
 /// Does something with what is taken from the archive of a backup: owners too where root unpacks it, if containers have them.
@@ -379,9 +377,11 @@ impl<'a> StorageRoot<'a> {
         from: &str,
         to: &str,
         hidden: &str,
+        keeps_rights: bool,
         progress: &(dyn Fn(u64) + Sync),
     ) -> Result<Copied> {
-        tree::duplicate(&self.storage()?, from, to, hidden, progress).map_err(unless_root)
+        let root = self.storage()?;
+        tree::duplicate(&root, from, to, hidden, keeps_rights, progress).map_err(unless_root)
     }
 
     /// Copies a directory of anywhere, by its path without links, to the directory `to` of the storage root, with the caller's own
@@ -399,10 +399,11 @@ impl<'a> StorageRoot<'a> {
         tree::take_in(&self.storage()?, source, to, hidden, keeps_owners, progress).map_err(|error| {
             match of_others(&error) {
                 Some(cause) => refusal!(
-                    "unable to copy {}: {cause}, and only root can read it; create the entry without --from, and copy it as root: cp -a {}/. {}/NAME/",
+                    "unable to copy {}: {cause}; only root can copy it as it is: create the entry without --from, then, as root: cp -a {}/. {}/NAME/{}",
                     from.display(),
                     quoted(&from.to_string_lossy()),
-                    self.layout.storage().display()
+                    self.layout.storage().display(),
+                    if keeps_owners { ONE_OWNER } else { "" }
                 ),
                 None => error,
             }
@@ -495,18 +496,29 @@ impl<'a> StorageRoot<'a> {
     /// Reads the file `name` of the storage root, up to `most` bytes and one more. What the caller may not read is read as a
     /// copy that is the caller's for a moment, under the name `hidden`.
     pub(crate) fn read_file(self, name: &str, most: u64, hidden: &str) -> Result<Vec<u8>> {
+        Ok(self.read_file_and(name, most, hidden, |_| Ok(()))?.0)
+    }
+
+    /// The same, and what `of` finds at the path that was read: the file, or a copy of it that the caller may read.
+    pub(crate) fn read_file_and<T>(
+        self,
+        name: &str,
+        most: u64,
+        hidden: &str,
+        of: impl Fn(&Path) -> Result<T>,
+    ) -> Result<(Vec<u8>, T)> {
         let root = self.storage()?;
-        match tree::read_file(&root, name, most) {
+        let read = |name| Ok((tree::read_file(&root, name, most)?, of(&root.join(name))?));
+        match read(name) {
             Err(Error::System { cause, .. })
                 if cause.kind() == std::io::ErrorKind::PermissionDenied && self.needs_sudo() => {}
             other => return other,
         }
         self.copy_by_sudo::<Copied>(&[name, hidden])?;
         let ids = Ids { uid: users::get_effective_uid(), gid: users::get_effective_gid() };
-        let chowned = self.chown_alone(hidden.into(), ids);
-        let content = chowned.and_then(|()| tree::read_file(&root, hidden, most));
+        let found = self.chown_alone(hidden.into(), ids).and_then(|()| read(hidden));
         self.remove(hidden)?;
-        content
+        found
     }
 
     /// The storage root with every link in its path resolved: the operator may have put it elsewhere.
@@ -524,7 +536,7 @@ impl<'a> StorageRoot<'a> {
         if answer.is_ok() || answer.stderr.trim().starts_with('!') {
             return said(&answer);
         }
-        if answer.is_killed() {
+        if answer.killed().is_some() {
             return Err(process::ended(&shown, answer.status));
         }
         Err(refusal!(
@@ -539,7 +551,7 @@ impl<'a> StorageRoot<'a> {
         if !is_root() {
             return self.helper(name, arguments);
         }
-        said(&Program::this(name, arguments).run()?)
+        said(&Program::this(name, arguments).held().run()?)
     }
 
     /// Starts a helper with root's rights that goes on until its input ends.
@@ -579,7 +591,7 @@ impl<'a> StorageRoot<'a> {
         };
         let program = program.display().to_string();
         let words = [&["-n", &program], arguments].concat();
-        Ok(Program::new("sudo", &words).called(format!("sudo {program}")))
+        Ok(Program::new("sudo", &words).called(format!("sudo {program}")).held())
     }
 }
 
@@ -623,6 +635,9 @@ fn unless_root(error: Error) -> Error {
         path.display()
     )
 }
+
+/// What helps where owners cannot be kept.
+const ONE_OWNER: &str = "; or choose one owner for what you can read: --chown OWNER";
 
 /// What the system refused to somebody else than root.
 fn of_others(error: &Error) -> Option<&std::io::Error> {

@@ -1,11 +1,12 @@
 //! The directories of the storage root, and its files as far as they are alike: created, chowned and removed.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use crate::context::Context;
-use crate::domain::{Entry, Ownership, Result, Source};
-use crate::fs::mount_points;
+use crate::domain::{Entry, Mode, Ownership, Result, Source};
 use crate::fs::tree::{Copied, Depth};
+use crate::fs::{look, mount_points};
 use crate::render::progress;
 use crate::storage::{Ids, Staged, StorageRoot, file, ownership};
 use crate::store::{Change, files};
@@ -90,11 +91,15 @@ impl DirectorySpec {
         let is_ours = place == Place::Directory
             && entry.shown_source() == default_path(context, entry.name.as_str());
         let ownership = entry.chown.as_ref().filter(|_| path.is_some() && is_ours);
+        let missing = path.as_deref().map(files::missing_directories).unwrap_or_default();
+        if let Some(last) = missing.last() {
+            context.store.must_not_be_below_what_is_away(last)?;
+        }
         Ok(Self {
             name: entry.name.to_string(),
             place,
             ids: ownership.and_then(|ownership| ids(ownership, context)),
-            missing: path.as_deref().map(files::missing_directories).unwrap_or_default(),
+            missing,
             path,
             is_ours,
             recursive,
@@ -174,6 +179,45 @@ impl DirectorySpec {
     }
 }
 
+/// The owner and the mode that a directory or file of the storage root has.
+pub(crate) struct Top {
+    name: String,
+    path: PathBuf,
+    inode: (u64, u64),
+    mode: Mode,
+    ids: Ids,
+}
+
+impl Top {
+    /// Those of what an entry's owner and mode are about to be set on; none where it is not there.
+    pub(crate) fn of(spec: &DirectorySpec) -> Option<Self> {
+        let path = spec.path.as_ref().filter(|_| spec.is_ours)?;
+        let found = std::fs::symlink_metadata(path).ok().filter(|found| !found.is_symlink())?;
+        // A file gets no others.
+        let bits = if found.is_file() { 0o777 } else { 0o7777 };
+        let mode = Mode::parse(&format!("{:04o}", found.mode() & bits)).ok()?;
+        Some(Self {
+            name: spec.name.clone(),
+            path: path.clone(),
+            inode: (found.dev(), found.ino()),
+            mode,
+            ids: Ids { uid: found.uid(), gid: found.gid() },
+        })
+    }
+
+    /// Sets them again after a change was refused, unless something else is there by now: what was attached meanwhile has its own.
+    pub(crate) fn put_back(&self, context: &Context) {
+        let now = std::fs::symlink_metadata(&self.path).ok();
+        if now.is_none_or(|now| (now.dev(), now.ino()) != self.inode) {
+            return;
+        }
+        let root = StorageRoot::of(context);
+        // Where it cannot be set, doctor says what is unlike it was noted.
+        let _ = root.chown_alone((&*self.name).into(), self.ids);
+        let _ = root.set_mode(&self.name, &self.mode);
+    }
+}
+
 /// Sets, on a directory or file of the storage root, or on what is to take its place under another name, the owner and the mode
 /// that its entry has noted, without a word.
 pub(crate) fn as_noted(
@@ -216,13 +260,25 @@ pub(crate) fn chown(name: &str, ids: Ids, recursive: bool, context: &mut Context
 /// Copies the directory `from` of the storage root to `to`, a hidden name, and says what could not be kept.
 /// Fails where it cannot be copied; nothing is left of the copy then.
 pub(crate) fn copy(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
+    copy_with(from, to, true, context)
+}
+
+/// The same without set-uid bits, set-gid bits of files, and whiteouts, which no archive may have.
+pub(crate) fn copy_without_rights(from: &str, to: &str, context: &mut Context) -> Result<Copied> {
+    copy_with(from, to, false, context)
+}
+
+fn copy_with(from: &str, to: &str, keeps_rights: bool, context: &mut Context) -> Result<Copied> {
     context.out.flush()?;
     let root = StorageRoot::of(context);
     let copied = if root.needs_sudo() {
-        root.copy_by_sudo(&[from, to])?
+        let words = [from, to, "--without-rights"];
+        root.copy_by_sudo(if keeps_rights { &words[..2] } else { &words })?
     } else {
         let unfinished = Staged::new(to, context)?;
-        progress::of_files("copied", |seen| root.copy(from, to, unfinished.name(), seen))?
+        progress::of_files("copied", |seen| {
+            root.copy(from, to, unfinished.name(), keeps_rights, seen)
+        })?
     };
     warn_of_losses(&copied, context);
     Ok(copied)
@@ -273,15 +329,33 @@ pub(crate) fn warn_of_losses(copied: &Copied, context: &mut Context) {
     }
     if copied.lost > 0 {
         context.out.warn(&format!(
-            "{} extended attributes could not be kept: the file system does not know them, or only root can set them",
+            "{} extended attributes, or flags of chattr, could not be kept: the file system does not know them, or only root can set them",
             copied.lost
         ));
     }
 }
 
+/// Refuses to forget what is not seen, a path below the storage root, while nothing at all is there: its disk may not be mounted.
+pub(crate) fn must_not_be_away(
+    path: &std::path::Path,
+    forget: &str,
+    context: &Context,
+) -> Result<()> {
+    context.store.must_not_be_away()?;
+    let storage = context.store.layout().storage();
+    refuse_if!(
+        !look::is_there(path) && context.store.is_storage_empty(),
+        "there is no {}, nor anything else in {}; mount the disk that belongs there; or, if all of it is gone for good, {forget}",
+        path.display(),
+        storage.display()
+    );
+    Ok(())
+}
+
 /// Makes a directory and those on the way to it; returns the ones it made, outermost first.
-/// Fails where one cannot be made; those that were made are removed again.
+/// Fails where one cannot be made, or the storage root is away; those that were made are removed again.
 pub(crate) fn make(path: &std::path::Path, context: &Context) -> Result<Vec<PathBuf>> {
+    context.store.must_not_be_below_what_is_away(path)?;
     let missing = files::missing_directories(path);
     if missing.is_empty() && !path.is_dir() {
         refuse!("Unable to create directory: {} exists but is not a directory", path.display());

@@ -11,7 +11,8 @@ use crate::domain::{
     ByteSize, Entry, EntryName, Error, Problem, Result, Source, Trashed, readable,
 };
 use crate::fs::image::{LEAST, PROGRAMS};
-use crate::fs::{image, mount_points, space, subvolume};
+use crate::fs::space::Fullness;
+use crate::fs::{image, look, mount_points, space, subvolume};
 use crate::host::{is_root, process};
 use crate::storage::{StorageRoot, root};
 
@@ -248,28 +249,68 @@ pub(crate) fn make(entry: &Entry, is_registered: bool, context: &mut Context) ->
             let _ = ask(entry, &["detach"], context);
         }
     })?;
-    context.out.detail(&format!("{} holds {size}", entry.shown_source()));
+    let path = context.store.layout().directory(entry.name.as_str());
+    context.out.detail(&said_of_size(entry, size, &path));
     Ok(())
 }
 
-/// What an entry holds, in bytes, where that is not its size, and it is attached: growing was cut off.
-pub(crate) fn holds_other(entry: &Entry, context: &Context) -> Option<ByteSize> {
-    let size = size(entry)?;
-    let words = [entry.name.as_str(), "holds"];
-    let said = StorageRoot::of(context).asked(HELPER, &words).ok()?;
-    let (holds, length) = said.trim().split_once(' ')?;
-    let (holds, length) = (ByteSize::of(holds.parse().ok()?), ByteSize::of(length.parse().ok()?));
-    match (size.exceeds(holds.bytes()), length.exceeds(size.bytes())) {
-        (true, _) => Some(holds),
-        (_, true) => Some(length),
-        _ => None,
+/// What is said of a new size: how much an entry holds, and how much of that its file system, which is at a path, leaves for data.
+pub(crate) fn said_of_size(entry: &Entry, size: ByteSize, path: &Path) -> String {
+    let said = format!("{} holds {size}", entry.shown_source());
+    let usable = Fullness::of(path).map(|found| found.used + found.free);
+    match usable {
+        Ok(usable) if usable < size.bytes() => {
+            format!("{said}, of which {} can be used", readable(usable))
+        }
+        // A quota takes nothing for itself.
+        _ => said,
+    }
+}
+
+/// What an entry has that is attached, beside its size.
+pub(crate) struct Sizes {
+    pub noted: ByteSize,
+    /// What its file system holds.
+    file_system: ByteSize,
+    image: ByteSize,
+    /// What its image takes on the disk.
+    blocks: ByteSize,
+    is_preallocated: bool,
+}
+
+impl Sizes {
+    /// None where it has no size, or is not attached.
+    pub(crate) fn of(entry: &Entry, context: &Context) -> Option<Self> {
+        let noted = size(entry)?;
+        let words = [entry.name.as_str(), "holds"];
+        let said = StorageRoot::of(context).asked(HELPER, &words).ok()?;
+        let sizes = said.split_whitespace().map(|size| size.parse().map(ByteSize::of));
+        let sizes: Vec<_> = sizes.collect::<Result<_, _>>().ok()?;
+        let [file_system, image, blocks] = sizes.try_into().ok()?;
+        let is_preallocated = is_preallocated(entry);
+        Some(Self { noted, file_system, image, blocks, is_preallocated })
+    }
+
+    /// What it holds, where that is not its size: growing was cut off.
+    pub(crate) fn holds_other(&self) -> Option<ByteSize> {
+        let is_larger = self.image.exceeds(self.noted.bytes());
+        let is_smaller = self.noted.exceeds(self.file_system.bytes());
+        is_smaller.then_some(self.file_system).or(is_larger.then_some(self.image))
+    }
+
+    /// What its image takes on the disk, where it is preallocated and that is less than its size: somebody has made holes in it,
+    /// such as `fstrim` before it was kept from that.
+    pub(crate) fn takes_less(&self) -> Option<ByteSize> {
+        let is_less = self.is_preallocated && self.noted.exceeds(self.blocks.bytes());
+        is_less.then_some(self.blocks)
     }
 }
 
 /// Refuses a size that is smaller than an entry holds, or that the disk does not have.
 pub(crate) fn may_grow(entry: &Entry, wanted: ByteSize, context: &Context) -> Result<()> {
     let noted = size(entry).map_or(0, ByteSize::bytes);
-    let now = holds_other(entry, context).map_or(noted, |holds| holds.bytes().min(noted));
+    let now = Sizes::of(entry, context).and_then(|sizes| sizes.holds_other());
+    let now = now.map_or(noted, |holds| holds.bytes().min(noted));
     refuse_if!(wanted.bytes() < now, "{}", cannot_shrink(entry, ByteSize::of(now), wanted));
     must_fit(wanted.bytes() - now, context)
 }
@@ -300,6 +341,13 @@ pub(crate) fn attach(entry: &Entry, context: &Context) -> Result<()> {
     if size(entry).is_none() || is_usable(entry, context) {
         return Ok(());
     }
+    let path = context.store.layout().directory(entry.name.as_str());
+    refuse_if!(
+        !look::is_there(&path),
+        "there is no {}, where the data of storage entry \"{name}\" is attached; make it: dokku storage:create {name}",
+        path.display(),
+        name = entry.name
+    );
     ask(entry, &["attach"], context)
 }
 
@@ -384,6 +432,21 @@ pub(crate) fn has_image(item: &Trashed, context: &Context) -> Result<bool> {
     }
     let words = [item.name(), "has", &item.id.directory()];
     Ok(!StorageRoot::of(context).asked(HELPER, &words)?.is_empty())
+}
+
+/// Whether the data of something in the trash is in an image, and not in its directory.
+pub(crate) fn is_in_image(item: &Trashed, context: &Context) -> bool {
+    match &item.entry {
+        Some(entry) => size(entry).is_some() && !image::is_btrfs(existing(context)),
+        None => has_image(item, context).unwrap_or(false),
+    }
+}
+
+/// How many bytes the image of an entry takes on the disk, or that of something in the trash, which is called `of`; none where only
+/// root can look, or somebody is at work on it.
+pub(crate) fn image_takes(name: &str, of: &str, context: &Context) -> Option<u64> {
+    let words = [name, "takes", of];
+    StorageRoot::of(context).asked(HELPER, &words).ok()?.trim().parse().ok()
 }
 
 /// Gives the image of something in the trash of which no entry is known a hidden name, under which it is removed.

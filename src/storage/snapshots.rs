@@ -78,9 +78,7 @@ impl SnapshotKind {
             return root::copy(from, to, context);
         };
         let from = sized::staged::Original { name: from, what: "the snapshot", is_bounded: true };
-        let copied = sized::staged::populate(entry, size, from, to, context)?;
-        sized::staged::close(entry, to, context)?;
-        Ok(copied)
+        sized::staged::populate_and_close(entry, size, from, to, context)
     }
 
     /// Whether what is in the entry's place is mounted there, so that it is not the name in the storage root that is

@@ -7,7 +7,7 @@ use crate::domain::{Result, STAGED};
 use crate::fs::look;
 use crate::host::{Environment, process};
 use crate::storage::StorageRoot;
-use crate::store::{Store, Work};
+use crate::store::{Flushed, Store, Work};
 
 /// A hidden name of the storage root that this command is at work on. What is there when it ends is removed, so that
 /// all of it is in its place, or nothing is left.
@@ -20,7 +20,9 @@ pub(crate) struct Staged {
 
 impl Staged {
     /// A name for what is, or was, called `plain`. Nothing is made.
+    /// Fails while the storage root is away.
     pub(crate) fn new(plain: &str, context: &Context) -> Result<Self> {
+        context.store.must_not_be_away()?;
         let name = staged_name(plain);
         Ok(Self {
             _work: context.store.work_beside(&name)?,
@@ -36,6 +38,12 @@ impl Staged {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.store.layout().directory(&self.name)
+    }
+
+    /// What a change puts in its place, once it is on the disk: nothing else can be put there. The last thing before the
+    /// change, when all of it is there and has its owners and modes.
+    pub(crate) fn flushed(&self) -> Result<Flushed> {
+        Flushed::of(self.path())
     }
 
     pub(crate) fn remove(&self) -> Result<()> {
@@ -77,5 +85,6 @@ pub(crate) fn clear_staged(context: &Context) {
             let _ = StorageRoot::of(context).remove(name);
         }
     }
-    context.store.forget_what_is_gone();
+    context.store.note_storage_root();
+    context.store.forget_what_is_over();
 }

@@ -12,7 +12,13 @@ use crate::domain::{
     AppName, BackupNotes, BackupState, ConnectorName, EntryName, Error, Layout, RepositoryState,
     Result, Schedule, Subject,
 };
-use crate::store::{Change, Store, json};
+use crate::store::{Change, Store, files, json};
+
+/// The file of the store's id, below the registry.
+pub(crate) const STORE_ID: &str = "backups/store-id";
+
+/// The file that says on which machine the store got its id. A store that is restored is on its machine: backups have no such file.
+const MACHINE: &str = "backups/machine";
 
 fn directory(layout: &Layout) -> PathBuf {
     layout.registry().join("backups")
@@ -56,6 +62,25 @@ fn read<T: DeserializeOwned>(path: &Path, is_right: impl Fn(&T) -> bool) -> Resu
 }
 
 impl Store {
+    /// The id by which backups know this store; none before the first of them.
+    pub(crate) fn backup_id(&self) -> Result<Option<String>> {
+        let path = self.layout().registry().join(STORE_ID);
+        let Some(content) = files::read(&path)? else {
+            return Ok(None);
+        };
+        let id = String::from_utf8(content).unwrap_or_default().trim().to_owned();
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(Error::unreadable(path, "it is not an id in hexadecimal digits"));
+        }
+        Ok(Some(id))
+    }
+
+    /// The machine on which the store has its id; none where that is not noted.
+    pub(crate) fn backup_machine(&self) -> Result<Option<String>> {
+        let content = files::read(&self.layout().registry().join(MACHINE))?;
+        Ok(content.map(|content| String::from_utf8_lossy(&content).trim().to_owned()))
+    }
+
     /// What is remembered of an entry's backups, or of the store's own; none where there were none.
     pub fn backup_state(&self, entry: Option<&EntryName>) -> Result<Option<BackupState>> {
         let is_right = |state: &BackupState| state.entry.as_ref() == entry;
@@ -107,6 +132,14 @@ impl Store {
 }
 
 impl Change<'_> {
+    pub(crate) fn write_backup_id(&mut self, id: &str) {
+        self.write(self.store().layout().registry().join(STORE_ID), format!("{id}\n").into());
+    }
+
+    pub(crate) fn write_backup_machine(&mut self, machine: &str) {
+        self.write(self.store().layout().registry().join(MACHINE), format!("{machine}\n").into());
+    }
+
     pub fn write_backup_state(&mut self, value: &BackupState) -> Result<()> {
         self.write_json(state(self.store().layout(), value.entry.as_ref()), value)
     }

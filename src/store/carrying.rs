@@ -101,7 +101,8 @@ impl Change<'_> {
             steps.len() == 1 && directories.is_empty() && !steps.iter().any(Step::may_be_half_done);
         let mut done: Vec<&Step> = Vec::new();
         let result = self
-            .begin(&beside, &directories, is_staged, journal)
+            .must_be_possible()
+            .and_then(|()| self.begin(&beside, &directories, is_staged, journal))
             .and_then(|()| self.prepare(&steps, journal))
             .and_then(|()| if is_single { Ok(()) } else { journal.steps(&steps) })
             .and_then(|()| apply(&steps, &mut done))
@@ -124,6 +125,15 @@ impl Change<'_> {
             tidy(journal, &beside, &[], !is_single && !is_all_staged);
         }
         Ok(())
+    }
+
+    /// Refuses a change that moves what is not there any more, such as a copy whose disk was unmounted while it was made.
+    fn must_be_possible(&self) -> Result<()> {
+        let Some(lacking) = self.steps.iter().find_map(|planned| planned.step.lacks()) else {
+            return Ok(());
+        };
+        self.store.must_not_be_away()?;
+        refuse!("{} was removed meanwhile; run the command again", lacking.display())
     }
 
     /// The steps, with the names that what is made for them has.

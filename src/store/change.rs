@@ -42,7 +42,8 @@ use std::path::{Path, PathBuf};
 use super::files::{self, DIRECTORY_MODE};
 use super::journal::{self, Journal, Step};
 use super::{MountsFile, Rights, Store, entries};
-use crate::domain::{AppName, Entry, EntryName, Result, Subject};
+use crate::domain::{AppName, Entry, EntryName, Result, STAGED, Source, Subject};
+use crate::fs::look;
 use crate::fs::tree;
 
 /// The store's own directories below `$DOKKU_LIB_ROOT`.
@@ -52,6 +53,19 @@ pub(crate) const OWN_DIRECTORIES: [&str; 4] = [
     "data/storage-registry/entries",
     "data/storage-registry/migrations",
 ];
+
+/// What was made under a hidden name of the storage root, with all of it on the disk. Nothing else gets a place: a name that
+/// survives a power cut must not lead to files that do not.
+pub struct Flushed(PathBuf);
+
+impl Flushed {
+    /// Flushes what is at a path; that can take long, and so is done before the lock is taken. What is in it does not change
+    /// any more.
+    pub(crate) fn of(path: PathBuf) -> Result<Self> {
+        tree::flush(&path)?;
+        Ok(Self(path))
+    }
+}
 
 /// What a change is going to do; nothing of it is done before [`Store::change`] carries it out.
 pub struct Change<'a> {
@@ -99,6 +113,9 @@ impl Store {
         let mut change = Change { store: self, device, directories: Vec::new(), steps: Vec::new() };
         let result = plan(&mut change)?;
         change.carry_out(&mut journal)?;
+        if change.touches(self.layout().storage()) {
+            self.note_storage_root_as_owner();
+        }
         Ok(result)
     }
 
@@ -156,7 +173,31 @@ impl Change<'_> {
         }
     }
 
+    /// Writes an entry. Every entry that is registered or becomes exclusive passes here, so that here is asked whether it may.
+    /// [`Error::Held`](crate::domain::Error::Held) where several apps have what is to be exclusive.
     pub fn write_entry(&mut self, entry: &Entry) -> Result<()> {
+        let is_exclusive = |before: Option<Entry>| before.is_some_and(|before| before.exclusive);
+        if entry.exclusive && !is_exclusive(self.store.entry(&entry.name)?) {
+            self.store.refuse_several(entry)?;
+        }
+        self.put_entry_back(entry)
+    }
+
+    /// Writes an entry as it was before, which nobody refuses.
+    pub fn put_entry_back(&mut self, entry: &Entry) -> Result<()> {
+        if let Some(Source::Volume(volume)) = &entry.host_path {
+            // Whoever removes or populates it has looked at the store already. This process may be who does.
+            let work = work_on_volume(volume.as_str());
+            refuse_if!(
+                self.store.is_at_work(&work)?
+                    && !self.store.work_alone(&work).is_ok_and(|ours| ours.is_some()),
+                "another command is at work on the Docker volume {volume}; run this one again when it has ended"
+            );
+        }
+        if !look::is_there(self.store.layout().entries()) {
+            // The first of all, or the registry is on a disk that is missing.
+            self.store.must_not_be_away()?;
+        }
         self.write_json(self.store.layout().entry(&entry.name), entry)
     }
 
@@ -182,11 +223,11 @@ impl Change<'_> {
 
     /// Puts a file that was made under another name of the same directory into its place. Where the change fails, it is
     /// removed.
-    pub fn put_file(&mut self, prepared: PathBuf, target: PathBuf) {
+    pub fn put_file(&mut self, prepared: &Flushed, target: PathBuf) {
         let before = Before::of(&target);
         self.steps.push(Planned {
             step: Step::Install {
-                temporary: prepared,
+                temporary: prepared.0.clone(),
                 before: before.second_name(&target),
                 target,
             },
@@ -293,20 +334,53 @@ impl Change<'_> {
         }
     }
 
-    /// Moves a directory within the storage root.
-    pub fn move_directory(&mut self, from: PathBuf, to: PathBuf) {
-        self.push_move(Step::Move { from, to });
+    /// Whether something below a directory is made or moved.
+    fn touches(&self, directory: &Path) -> bool {
+        self.directories.iter().any(|made| made.path.starts_with(directory))
+            || self.steps.iter().any(|planned| match &planned.step {
+                Step::Move { to, .. } => to.starts_with(directory),
+                Step::Replace { target, .. } => target.starts_with(directory),
+                _ => false,
+            })
+    }
+
+    /// Moves what was made under a hidden name of the storage root to its place.
+    pub fn put_directory(&mut self, prepared: &Flushed, to: PathBuf) {
+        self.push_move(Step::Move { from: prepared.0.clone(), to });
     }
 
     /// Moves a directory of the storage root to a hidden name, and another one to its place.
-    pub fn replace_directory(&mut self, target: PathBuf, next: PathBuf, aside: PathBuf) {
-        self.push_move(Step::Replace { target, next, aside });
+    pub fn replace_directory(&mut self, target: PathBuf, next: &Flushed, aside: PathBuf) {
+        self.push_move(Step::Replace { target, next: next.0.clone(), aside });
+    }
+
+    /// Moves a directory that had a name before, to another one, hidden ones included. What is new is for
+    /// [`Change::put_directory`].
+    pub fn move_directory(&mut self, from: PathBuf, to: PathBuf) {
+        debug_assert!(!is_staged(&from), "{} is put in its place unflushed", from.display());
+        self.push_move(Step::Move { from, to });
+    }
+
+    /// Moves what could not be removed under its hidden name back to where it was.
+    pub fn put_back(&mut self, from: PathBuf, to: PathBuf) {
+        self.push_move(Step::Move { from, to });
     }
 
     /// A step for which nothing is made.
     fn push_move(&mut self, step: Step) {
         self.steps.push(Planned { step, content: None, is_near: false, is_directory: true });
     }
+}
+
+fn is_staged(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    name.as_encoded_bytes().starts_with(STAGED.as_bytes())
+}
+
+/// The name of the work on a Docker volume, which whoever removes it has from a last look at the store until it is gone, and
+/// whoever populates it until it is registered.
+pub(crate) fn work_on_volume(volume: &str) -> String {
+    format!("volume {volume}")
 }
 
 impl Planned {

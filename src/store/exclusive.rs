@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Store;
+use super::{Mounted, Store};
 use crate::domain::remote;
 use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result, Source, Use};
 use crate::fs::RealPath;
@@ -25,9 +25,26 @@ impl Store {
         self.refuse_second_in_move(app, None, entry, attachment)
     }
 
+    /// The entries that [`Store::refuse_second_among`] asks for each of several mounts.
+    pub fn restricted_entries(&self) -> Result<Vec<Entry>> {
+        self.entries_mentioning(&[FIELD, SCOPE])
+    }
+
     /// The same where `giver` gives the entry up in the same step.
     pub fn refuse_second_in_move(
         &self,
+        app: &AppName,
+        giver: Option<&AppName>,
+        entry: &Entry,
+        attachment: &Attachment,
+    ) -> Result<()> {
+        self.refuse_second_among(&self.restricted_entries()?, app, giver, entry, attachment)
+    }
+
+    /// The same where the restricted entries are known.
+    pub fn refuse_second_among(
+        &self,
+        restricted: &[Entry],
         app: &AppName,
         giver: Option<&AppName>,
         entry: &Entry,
@@ -45,9 +62,9 @@ impl Store {
         if entry.exclusive {
             no_others(entry)?;
         }
-        let all = self.entries_mentioning(&[FIELD, SCOPE])?;
-        let mut same =
-            all.iter().filter(|other| other.name != entry.name && self.is_same_place(other, entry));
+        let mut same = restricted
+            .iter()
+            .filter(|other| other.name != entry.name && self.is_same_place(other, entry));
         same.try_for_each(|other| {
             if !other.scope.includes(app) {
                 return Err(out_of_scope(app, entry, other));
@@ -56,9 +73,33 @@ impl Store {
         })
     }
 
+    /// The exclusive entries of which mounts have the place writable by another name, each with such a mount.
+    /// Fails where files cannot be read.
+    pub fn written_by_another_name<'a>(
+        &self,
+        mounts: impl IntoIterator<Item = &'a Mounted>,
+    ) -> Result<Vec<(Entry, &'a Mounted)>> {
+        let mut mounts = mounts.into_iter().peekable();
+        if mounts.peek().is_none() {
+            return Ok(Vec::new());
+        }
+        let mut exclusive = self.entries_mentioning(&[FIELD])?;
+        exclusive.retain(|entry| entry.exclusive);
+        let mounts: Vec<&Mounted> =
+            mounts.filter(|mounted| !mounted.attachment.is_readonly()).collect();
+        let named = exclusive.into_iter().filter_map(|entry| {
+            let is_there = |mounted: &&&Mounted| {
+                mounted.entry.name != entry.name && self.is_same_place(&mounted.entry, &entry)
+            };
+            let mounted = *mounts.iter().find(is_there)?;
+            Some((entry, mounted))
+        });
+        Ok(named.collect())
+    }
+
     /// Refuses to make an entry exclusive that several apps have.
     /// [`Error::Held`] with the apps; and where files cannot be read.
-    pub fn refuse_several(&self, entry: &Entry) -> Result<()> {
+    pub(crate) fn refuse_several(&self, entry: &Entry) -> Result<()> {
         let mut holders = self.apps_holding(entry)?;
         holders.extend(self.apps_getting_entry(&entry.name)?);
         holders.sort_unstable();
@@ -79,15 +120,15 @@ impl Store {
         let all = self.entries_mentioning(&[FIELD, SCOPE])?.into_iter();
         let mut same =
             all.filter(|other| other.name != entry.name && self.is_same_place(other, entry));
-        Ok(same.find_map(|Entry { name, scope, exclusive, .. }| {
+        // Which one is not for everybody; storage:doctor has it.
+        Ok(same.find_map(|Entry { scope, exclusive, .. }| {
             if !scope.includes(app) {
                 return Some(format!(
-                    "storage entry \"{name}\" is in its place, which is for {scope} only"
+                    "an entry with the same place has a scope that leaves {app} out"
                 ));
             }
-            (exclusive && !attachment.is_readonly()).then(|| {
-                format!("its place belongs to storage entry \"{name}\", which is exclusive")
-            })
+            (exclusive && !attachment.is_readonly())
+                .then(|| "an entry with the same place is exclusive".to_owned())
         }))
     }
 

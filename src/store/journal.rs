@@ -49,8 +49,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, OFlags};
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, Owner, unless_absent};
-use crate::domain::{Error, LEFT_OVER, Layout, Result};
+use super::files::{self, Owner, is_absent, unless_absent};
+use crate::domain::{Error, LEFT_OVER, Layout, Result, STAGED, quoted};
 use crate::fs::look::is_there;
 use crate::host::process;
 
@@ -105,8 +105,9 @@ impl Step {
             Self::Remove { target, .. } => {
                 unless_absent(fs::remove_file(target)).map_err(Error::system("remove", target))
             }
-            Self::Move { from, to } | Self::Discard { target: from, aside: to } => {
-                unless_absent(fs::rename(from, to)).map_err(Error::system("move", from))
+            Self::Move { from, to } => fs::rename(from, to).map_err(Error::system("move", from)),
+            Self::Discard { target, aside } => {
+                unless_absent(fs::rename(target, aside)).map_err(Error::system("move", target))
             }
             Self::Replace { target, next, aside } => {
                 if !is_there(next) {
@@ -122,11 +123,45 @@ impl Step {
         }
     }
 
-    /// Carries out a step that its writer may have carried out already. What has the name of something that was moved is
+    /// What a step moves that is not there, before it is carried out for the first time.
+    pub(super) fn lacks(&self) -> Option<&Path> {
+        match self {
+            Self::Move { from: needed, .. } | Self::Replace { next: needed, .. } => {
+                Some(needed.as_path()).filter(|needed| !is_there(needed))
+            }
+            _ => None,
+        }
+    }
+
+    /// Carries out a step that its writer may have carried out already; but where nothing at all is seen of what it moves,
+    /// and nothing else either, what belongs there is not mounted yet. What has the name of something that was moved is
     /// somebody else's then, such as the directory that Docker makes for a container that starts: it stays.
     fn apply_again(&self) -> Result<()> {
+        // What was on its way to be removed may be removed by now; and where it is not mounted yet, it just stays.
+        let leaves = |to: &Path| {
+            to.file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(STAGED.as_bytes()))
+        };
+        let moved: &[&PathBuf] = match self {
+            Self::Move { to, .. } if leaves(to) => &[],
+            Self::Move { from, to } => &[from, to],
+            Self::Replace { target, next, aside } => &[target, next, aside],
+            _ => &[],
+        };
+        if let Some(from) = moved.first()
+            && !moved.iter().any(is_there)
+            && let Some(directory) = from.parent()
+            && fs::read_dir(directory).map_or(true, |mut names| names.next().is_none())
+        {
+            refuse!(
+                "{} is empty or not there; mount what belongs there, or, if all that was in it is gone for good: mkdir -p {}",
+                directory.display(),
+                quoted(&from.to_string_lossy())
+            );
+        }
         let applied = self.apply();
         match (self, &applied) {
+            (Self::Move { .. }, Err(Error::System { cause, .. })) if is_absent(cause) => Ok(()),
             (
                 Self::Move { from, to } | Self::Discard { target: from, aside: to },
                 Err(Error::System { cause, .. }),
@@ -396,8 +431,8 @@ impl Journal {
         }
         let mut prepared = (Vec::new(), Vec::new());
         let mut steps = None;
-        // A line without its end, or one that cannot be read, was being written when its writer ended:
-        // nothing that it announces has been done.
+        // A line without its end, or one that is no JSON, was being written when its writer ended: nothing that it
+        // announces has been done. What another version noted may have been.
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             match serde_json::from_slice(line) {
                 // Behind steps, it says that they are over, and what is left of them.
@@ -406,6 +441,9 @@ impl Journal {
                     steps = None;
                 }
                 Ok(Note::Steps(noted)) if line.ends_with(b"\n") => steps = Some(noted),
+                Err(_) if is_whole(line) => {
+                    refuse!("another version of the plugin began it; install that, or a newer one")
+                }
                 _ => break,
             }
         }
@@ -428,6 +466,11 @@ impl Journal {
         self.clear()?;
         self.flush()
     }
+}
+
+/// Whether a line was written to its end, whatever it says.
+fn is_whole(line: &[u8]) -> bool {
+    line.ends_with(b"\n") && serde_json::from_slice::<serde_json::Value>(line).is_ok()
 }
 
 fn finish(steps: &[Step], roots: &[PathBuf]) -> Result<()> {
@@ -587,6 +630,55 @@ mod tests {
                 assert_eq!(seen(root.path()), *wanted, "from {from:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_not_mounted_yet_is_not_taken_for_moved() {
+        let root = tempfile::tempdir().unwrap();
+        let place = |name: &str| root.path().join("storage").join(name);
+        let steps = [
+            vec![Step::Move { from: place("a"), to: place("b") }],
+            vec![Step::Replace { target: place("a"), next: place("b"), aside: place("c") }],
+        ];
+        let finish = |steps: &[Step]| finish(steps, &[root.path().to_owned()]);
+        for steps in &steps {
+            assert!(finish(steps).unwrap_err().to_string().contains("is empty or not there"));
+        }
+        fs::create_dir(root.path().join("storage")).unwrap();
+        for steps in &steps {
+            assert!(finish(steps).unwrap_err().to_string().contains("is empty or not there"));
+        }
+        let leaving = place(".destroyed-a");
+        finish(&[Step::Move { from: place("a"), to: leaving }]).unwrap();
+        fs::create_dir(place("other")).unwrap();
+        for steps in &steps {
+            finish(steps).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_another_version_noted_is_not_taken_for_torn() {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path().to_owned());
+        fs::create_dir_all(layout.staging()).unwrap();
+        let is_swept = || !layout.staging().exists();
+        let lock = |note: &str| {
+            fs::write(layout.lock(), note).unwrap();
+            Journal::lock(&layout, &[root.path().to_owned()], &Owner::caller()).map(drop)
+        };
+        for note in [
+            "{\"steps\":[{\"swap\":{\"one\":\"a\",\"other\":\"b\"}}]}\n",
+            "{\"preparing\":{\"files\":[],\"folders\":[]}}\n{\"later\":1}\n",
+            "{\"later\":1}\n{\"steps\":[",
+        ] {
+            assert!(lock(note).unwrap_err().to_string().contains("another version"), "{note}");
+            assert!(!is_swept() && fs::read_to_string(layout.lock()).unwrap() == note);
+        }
+        lock("{\"later\":1}").unwrap();
+        assert!(is_swept());
+        fs::create_dir_all(layout.staging()).unwrap();
+        lock("{\"steps\":[{\"swap\"\n").unwrap();
+        assert!(is_swept() && fs::read(layout.lock()).unwrap().is_empty());
     }
 
     #[test]

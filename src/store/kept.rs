@@ -116,7 +116,7 @@ impl Change<'_> {
         if !is_same || next == now {
             return Ok(None);
         }
-        self.write_entry(&next)?;
+        self.put_entry_back(&next)?;
         Ok(Some(next.name))
     }
 }

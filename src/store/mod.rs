@@ -22,9 +22,11 @@
 
 mod apps;
 mod asked;
+mod away;
 mod backups;
 mod carrying;
 mod change;
+mod clock;
 mod connectors;
 pub(crate) mod docker_options;
 pub(crate) mod entries;
@@ -33,7 +35,9 @@ pub(crate) mod files;
 mod journal;
 mod json;
 mod kept;
+pub(crate) mod mounting;
 mod mounts;
+mod pausing;
 mod plain;
 mod policy;
 pub(crate) mod reading;
@@ -46,8 +50,10 @@ mod work;
 use std::path::{Path, PathBuf};
 
 pub(crate) use asked::Asked;
-pub(crate) use change::{Change, OWN_DIRECTORIES};
-pub(crate) use docker_options::{OptionMount, OptionsFile};
+pub(crate) use away::AWAY;
+pub(crate) use backups::STORE_ID;
+pub(crate) use change::{Change, Flushed, OWN_DIRECTORIES, work_on_volume};
+pub(crate) use docker_options::{OptionMount, OptionsFile, VolumeLine};
 pub(crate) use entries::{Entries, changed_meanwhile, no_such_entry};
 pub use files::Owner;
 pub(crate) use files::is_absent;

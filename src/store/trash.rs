@@ -6,6 +6,9 @@ use crate::domain::{Error, Layout, Result, TRASH, TrashId, Trashed};
 use crate::fs::look;
 use crate::store::{Change, Store, files, json};
 
+/// For how many hours a note stays behind its end where nothing is seen of what it is about: 30 days.
+const KEPT_HOURS: u64 = 30 * 24;
+
 fn directory(layout: &Layout) -> PathBuf {
     layout.registry().join("trash")
 }
@@ -52,8 +55,15 @@ impl Store {
         for id in ids(self.layout().storage(), TRASH, "")? {
             trash.extend(self.trashed(&id)?);
         }
-        trash.sort_by(|a, b| (a.when, &a.id).cmp(&(b.when, &b.id)));
+        trash.sort_by_cached_key(|item| (item.when, item.id.process()));
         Ok(trash)
+    }
+
+    /// The notes of what is in the trash, also of what is not seen now. One that cannot be read is left out.
+    pub(crate) fn trash_notes(&self) -> Result<Vec<Trashed>> {
+        let ids = ids(&directory(self.layout()), "", ".json")?;
+        let note = |id: &TrashId| json::read::<Trashed>(&path(self.layout(), id)).ok().flatten();
+        Ok(ids.iter().filter_map(|id| note(id).filter(|note| note.id == *id)).collect())
     }
 
     pub fn is_trash_empty(&self) -> bool {
@@ -70,21 +80,38 @@ impl Store {
         })
     }
 
-    /// Removes the notes of what is not in the trash any more. What cannot be removed is left for the next time.
-    pub fn forget_what_is_gone(&self) {
-        let notes = ids(&directory(self.layout()), "", ".json").unwrap_or_default();
-        let is_gone = |id: &&TrashId| !look::is_there(self.trashed_directory(id));
-        let gone: Vec<&TrashId> = notes.iter().filter(is_gone).collect();
-        if gone.is_empty() {
-            return;
-        }
+    /// Notes that a removal failed, of which nobody knows how far it came. A note that cannot be read stays as it is.
+    pub fn note_incomplete(&self, trashed: &Trashed) -> Result<()> {
+        let path = path(self.layout(), &trashed.id);
+        self.change(|change| match json::read::<Trashed>(&path) {
+            Ok(_) => change.write_json(path, &Trashed { incomplete: true, ..trashed.clone() }),
+            Err(_) => Ok(()),
+        })
+    }
+
+    /// Removes the note of what its caller removed from the trash. Where it stays, it is over one day.
+    pub fn forget_trashed(&self, id: &TrashId) {
         let _ = self.change(|change| {
-            // Whoever had the lock before may have been about to put one back.
-            for id in gone.iter().filter(|id| is_gone(id)) {
-                change.remove(path(change.store().layout(), id));
-            }
+            change.remove(path(change.store().layout(), id));
             Ok(())
         });
+    }
+
+    /// Removes the notes that are long over, of what is not in the trash any more. That a directory is not seen proves
+    /// nothing: the storage root may be a mount that comes later.
+    pub fn forget_what_is_over(&self) {
+        let notes = ids(&directory(self.layout()), "", ".json").unwrap_or_default();
+        if notes.is_empty() || self.away().is_some() {
+            return;
+        }
+        let Ok(hours) = self.policy().map(|policy| policy.trash_hours() + KEPT_HOURS) else {
+            return;
+        };
+        let clock = self.clock();
+        let is_over = |id: &&TrashId| {
+            clock.is_over(id.when(), hours) && !look::is_there(self.trashed_directory(id))
+        };
+        notes.iter().filter(is_over).for_each(|id| self.forget_trashed(id));
     }
 }
 
@@ -96,6 +123,10 @@ impl Change<'_> {
         self.write_json(path(store.layout(), &trashed.id), trashed)?;
         self.move_directory(from, to);
         Ok(())
+    }
+
+    pub(crate) fn write_trash_note(&mut self, trashed: &Trashed) -> Result<()> {
+        self.write_json(path(self.store().layout(), &trashed.id), trashed)
     }
 
     /// Takes what is in the trash out of it, to another place in the storage root.

@@ -20,6 +20,7 @@ use nix::libc;
 use super::files::{self, DIRECTORY_MODE};
 use super::{Rights, Store, journal};
 use crate::domain::{Error, Result, number_of};
+use crate::host::terminal;
 
 /// The names that this process has alone. The kernel would have it wait for itself.
 static ALONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -63,6 +64,7 @@ impl Store {
             return Ok(None);
         };
         held().push(name.to_owned());
+        terminal::end_where_it_stands_still(|| !held().is_empty());
         Ok(Some(Work { file: Some(file), alone: Some(name.to_owned()) }))
     }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{app, word};
 use crate::context::Context;
-use crate::domain::Result;
+use crate::domain::{Error, Result};
 use crate::ops::archive;
 
 pub(crate) fn export_app(arguments: &[String], context: &mut Context) -> Result<()> {
@@ -20,6 +20,10 @@ pub(crate) fn export_app(arguments: &[String], context: &mut Context) -> Result<
 pub(crate) fn import_app(arguments: &[String], context: &mut Context) -> Result<()> {
     let app = app(arguments, 0)?;
     let directory = directory(arguments, 1)?;
+    // Dokku creates the app before it fires this. What is left of a name that is no app would be the next one's.
+    if context.environment.is_dokku() && !context.environment.has_app(&app) {
+        return Err(Error::UnknownApp(app.to_string()));
+    }
     context.out.speak_aside(true);
     archive::import_app(&app, &directory, context)
 }

@@ -13,7 +13,7 @@ use crate::ops::access::must_be_in_scope;
 use crate::ops::places::links;
 use crate::ops::{judge, needs, scheduler};
 use crate::storage::Place;
-use crate::store::{Asked, Mounted};
+use crate::store::{AWAY, Asked, Mounted, mounting};
 use crate::types;
 
 /// The builders whose build containers can mount.
@@ -134,10 +134,13 @@ pub(crate) fn deploy(arguments: &[String], context: &mut Context) -> Result<()> 
             })?;
         }
         let mounts = mounts(&app, Phase::Deploy, process_type, false, context)?;
-        let words = words(&app, &mounts, Caller::Stops, context)?;
-        if let Some(number) = number {
-            // Last: nothing stops for a container that cannot be made.
-            one_writer::make_way(&app, process_type, number, &mounts, context)?;
+        let mut words = words(&app, &mounts, Caller::Stops, context)?;
+        // Last: nothing stops for a container that cannot be made.
+        if let Some(number) = number
+            && one_writer::make_way(&app, process_type, number, &mounts, context)?
+        {
+            // That may have taken long.
+            words = self::words(&app, &mounts, Caller::Stops, context)?;
         }
         print(&words, context);
         Ok(())
@@ -203,6 +206,9 @@ fn mounts(
     context: &mut Context,
 ) -> Result<Vec<Mounted>> {
     let mounts = context.store.mounts(app)?.readable()?;
+    if !mounts.orphans.is_empty() {
+        context.store.must_not_be_away()?;
+    }
     if is_said {
         crate::ops::report::warn_of_orphans(app, &mounts, context);
     }
@@ -279,6 +285,8 @@ fn words_of_mount(
     context: &mut Context,
 ) -> Result<[String; 2]> {
     let (entry, attachment) = (&mounted.entry, &mounted.attachment);
+    let within = if caller == Caller::Builds { mounting::BUILDING } else { mounting::STARTING };
+    links::note_mounting(app, entry, attachment, within, context)?;
     judge::at_deploy(app, entry, attachment, policy, context)?;
     must_be_in_scope(entry, app, context)?;
     links::must_not_be_led_now(entry, attachment, context)?;
@@ -295,6 +303,11 @@ fn words_of_mount(
     }
     let words = storage_type.words(&source, entry, attachment);
     let seen = sources::look(app, mounted, context);
+    if let Seen::Missing(finding) = &seen
+        && finding.code == AWAY
+    {
+        return Err(Error::refused(finding.line()));
+    }
     if matches!(seen, Seen::There) || !can_start(app, context) {
         return Ok(words);
     }

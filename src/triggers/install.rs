@@ -40,7 +40,7 @@ use crate::domain::{AppName, EntryName, Error, INSTALL_AGAIN, Installed, Result}
 use crate::fs::tree::Depth;
 use crate::fs::{image, tree};
 use crate::host::{Program, is_root};
-use crate::ops::{crontab, migrate, trash, usable};
+use crate::ops::{beside_dokku, crontab, migrate, trash, usable};
 use crate::privileged::root;
 use crate::storage::{clear_staged, sized};
 use crate::store::{OWN_DIRECTORIES, app_directories, files};
@@ -56,12 +56,16 @@ const ROOTS: Option<u32> = Some(0);
 /// mounts over.
 pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
     directories(context)?;
+    // `uninstall` takes it away: then Dokku's plugin was in our place.
+    let mut is_over_dokkus = false;
     if is_root() && context.environment.is_dokku() {
+        is_over_dokkus = !context.environment.installation()?.path().exists();
         mend_owners(context)?;
         helpers(context)
             .map_err(|error| refusal!("unable to install the helpers for sudo: {error:#}"))?;
-        if image::move_to_own_place(context.store.layout())? {
+        if let Some(twice) = image::move_to_own_place(context.store.layout())? {
             context.out.detail("Moved the images of entries with a size to storage-images, where only root can write");
+            tell_of_images_there_twice(&twice, context);
         }
         name_trashed_images(context)?;
     }
@@ -72,11 +76,32 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
         context.out.warn(&error.to_string());
     }
     take_over(context)?;
+    if is_over_dokkus {
+        say_what_changes(context);
+    }
     // Where the plugin was away for a while, its lines are not there.
     if !crontab::lines(context).is_empty() {
         crontab::write(context);
     }
     Ok(())
+}
+
+fn tell_of_images_there_twice(names: &[String], context: &mut Context) {
+    let root = context.store.layout().root().to_owned();
+    for name in names {
+        context.out.warn(&format!(
+            "There are two images {name}; the one in {0}/storage-images is used. See what is in the one in {0}/data/storage-images, and move it away",
+            root.display()
+        ));
+    }
+}
+
+/// Names the mounts that mean something else from now on.
+fn say_what_changes(context: &mut Context) {
+    match beside_dokku::meaning_more_here(context) {
+        Ok(sentences) => sentences.iter().for_each(|sentence| context.out.warn(sentence)),
+        Err(error) => context.out.warn(&format!("not all mounts could be read: {error}")),
+    }
 }
 
 /// Restores what Dokku's own plugin removed while it was in our place.
@@ -112,7 +137,8 @@ fn directories(context: &Context) -> Result<()> {
     let owner = context.store.owner().get();
     let linked = linked_storage_root(context)?;
     for names in OWN_DIRECTORIES {
-        if names == STORAGE && linked.is_some() {
+        let is_registry = root.join(names) == context.store.layout().entries();
+        if names == STORAGE && linked.is_some() || is_registry && context.store.away().is_some() {
             continue;
         }
         match owner {

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::domain::{Error, Installed, Result};
 use crate::fs::tree;
 use crate::host::is_root;
+use crate::ops::beside_dokku;
 use crate::privileged::mounting::systemd::{ATTACHING, UNIT};
 
 pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
@@ -20,6 +21,10 @@ pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
         context.out.warn(&format!(
             "what only this plugin notes of storage entries was not kept, and Dokku's plugin removes it from those that it changes: {error}"
         ));
+    }
+    match beside_dokku::shared_here_alone(context) {
+        Ok(sentences) => sentences.iter().for_each(|sentence| context.out.warn(sentence)),
+        Err(error) => context.out.warn(&format!("not all mounts could be read: {error}")),
     }
     let installed = context.environment.installation()?;
     // What is mounted stays so for the containers that run, until the host starts again.

@@ -93,7 +93,7 @@ impl StorageType for Directory {
             // A snapshot can be restored to where nothing is.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(snapshot_kind),
             Ok(_) => Err(refusal!(
-                "{default_path} is not a directory but a link or a file; storage entry \"{}\" has no data there",
+                "{default_path} is not a directory but a link or a file; storage entry \"{}\" has no data there; register where the data is, and mount that: dokku storage:create NEW PATH",
                 entry.name
             )),
             Err(error) => Err(Error::system("read", default_path)(error)),

@@ -43,6 +43,8 @@ pub(crate) use description::{
     Abilities, Choice, Description, NewEntry, Reach, Removal, Requirement,
 };
 
+use std::path::Path;
+
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{
@@ -216,6 +218,11 @@ pub(crate) trait StorageType: Sync {
         Ok(())
     }
 
+    /// Creates again, empty, what somebody removed with the data in it. A person asked for that: no deploy does it.
+    fn create_removed(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        Ok(())
+    }
+
     /// What is to go with the entry; `asked` where `--destroy-host-dir` was typed.
     fn removal(&self, entry: &Entry, asked: bool, context: &mut Context) -> Result<Removal> {
         refuse_to_remove(entry, "--destroy-host-dir", asked).map(|()| Removal::Outside)
@@ -295,6 +302,21 @@ pub(crate) fn of(entry: &Entry) -> &'static dyn StorageType {
         (None, Some(Source::Volume(_))) => &volume::Volume,
         (None, _) => DEFAULT,
     }
+}
+
+/// Why containers cannot use an entry as it is now, its type or the storage root being the matter; none where they can, or where nobody
+/// knows.
+pub(crate) fn problem(entry: &Entry, context: &Context) -> Option<Problem> {
+    away(entry, context).or_else(|| of(entry).problem(entry, context))
+}
+
+/// What is the matter where an entry's data is in a storage root that is away.
+pub(crate) fn away(entry: &Entry, context: &Context) -> Option<Problem> {
+    let Some(Source::Path(path)) = &entry.host_path else {
+        return None;
+    };
+    let is_below = Path::new(path.as_str()).starts_with(context.store.layout().storage());
+    if entry.is_docker_local() && is_below { context.store.away() } else { None }
 }
 
 pub(crate) fn name_of(entry: &Entry) -> &'static str {

@@ -1,14 +1,29 @@
 //! What the types have in common whose data is on a server: Docker's `local` driver mounts it.
 
 use std::net::{TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::docker::{Found, volumes};
 use crate::domain::{Entry, Options, Problem, Result, is_of};
 use crate::types::{Requirement, volume};
 
+/// How long a server is waited for, all its addresses together.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How many servers that do not answer are waited for.
+const MOST_SILENT: usize = 3;
+
+/// A server that was asked.
+struct Asked {
+    server: (String, u16),
+    /// Why it does not answer.
+    said: Option<String>,
+    at: Instant,
+}
+
+static ASKED: Mutex<Vec<Asked>> = Mutex::new(Vec::new());
 
 /// A file system that Docker's `local` driver mounts from a server.
 #[derive(Debug)]
@@ -150,8 +165,29 @@ pub(crate) fn further<'a>(text: &'a str, own: &str) -> Result<Vec<&'a str>> {
 pub(crate) const ANSWERS: &str =
     "the server answers; whether it accepts the mount is not known until a container starts";
 
-/// Why a server does not answer; none where it does.
+/// Why a server does not answer; none where it does. Whoever asks for many entries asks each server once, and where several do not
+/// answer, the others are not waited for.
 fn unreachable(server: &str, port: u16) -> Option<String> {
+    let mut asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (server.to_owned(), port);
+    asked.retain(|asked| asked.server != key || asked.at.elapsed() < PATIENCE);
+    if let Some(found) = asked.iter().find(|asked| asked.server == key) {
+        return found.said.clone();
+    }
+    let silent = asked.iter().filter(|asked| asked.said.is_some()).count();
+    let patience = if silent < MOST_SILENT { PATIENCE } else { Duration::from_millis(100) };
+    let (sender, receiver) = mpsc::channel();
+    let (server, port) = key.clone();
+    // Finding an address may take longer than all else.
+    std::thread::spawn(move || sender.send(ask(&server, port)));
+    let said = receiver.recv_timeout(patience).unwrap_or_else(|_| {
+        Some(format!("{} does not answer on port {} within {patience:?}", key.0, key.1))
+    });
+    asked.push(Asked { server: key, said: said.clone(), at: Instant::now() });
+    said
+}
+
+fn ask(server: &str, port: u16) -> Option<String> {
     let addresses = match (server, port).to_socket_addrs() {
         Ok(addresses) => addresses,
         Err(error) => return Some(format!("{server} has no address: {error}")),
@@ -164,4 +200,35 @@ fn unreachable(server: &str, port: u16) -> Option<String> {
         }
     }
     Some(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server whose queue is full: the kernel leaves whoever else comes without an answer.
+    fn full() -> (TcpListener, Vec<std::io::Result<TcpStream>>, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        rustix::net::listen(&listener, 0).unwrap();
+        let address = listener.local_addr().unwrap();
+        let wait = Duration::from_millis(200);
+        let queued = (0..4).map(|_| TcpStream::connect_timeout(&address, wait)).collect();
+        (listener, queued, address.port())
+    }
+
+    #[test]
+    fn servers_that_do_not_answer_are_waited_for_some_seconds_in_all() {
+        let servers: Vec<_> = (0..6).map(|_| full()).collect();
+        let began = Instant::now();
+        for (_, _, port) in servers.iter().flat_map(|server| [server, server]) {
+            let said = unreachable("127.0.0.1", *port).unwrap();
+            assert!(said.contains("does not answer on port"), "{said}");
+        }
+        let took = began.elapsed();
+        assert!(took > PATIENCE && took < PATIENCE * 4, "{took:?}");
+        let answering = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(unreachable("127.0.0.1", answering.local_addr().unwrap().port()), None);
+    }
 }

@@ -75,7 +75,7 @@ impl StorageType for Volume {
     fn problem(&self, entry: &Entry, context: &Context) -> Option<Problem> {
         let notes_nothing = entry.options.is_empty() && entry.driver.is_empty();
         let found = volumes::find(&context.environment, entry.shown_source());
-        let command = creation(entry);
+        let again = format!("dokku storage:wait {}", entry.name);
         match &found {
             // What Dokku's own plugin registers Docker makes by itself.
             Found::Missing if !entry.is_typed() && notes_nothing => None,
@@ -85,7 +85,7 @@ impl StorageType for Volume {
             Found::Here(present) => wrong(entry, present, &entry.options)
                 .map(|problem| Problem {
                     remedy: format!(
-                        "put the entry's own back, if nothing is in this one: docker volume rm {} && {command}",
+                        "put the entry's own back, if nothing is in this one: docker volume rm {} && {again}",
                         entry.shown_source()
                     ),
                     ..problem
@@ -96,9 +96,16 @@ impl StorageType for Volume {
                     if problem.may_pass {
                         return problem;
                     }
-                    Problem { remedy: format!("create it: {command}"), ..problem }
+                    Problem { remedy: format!("create it again, empty: {again}"), ..problem }
                 })
             }
+        }
+    }
+
+    fn create_removed(&self, entry: &Entry, context: &mut Context) -> Result<()> {
+        match volumes::find(&context.environment, entry.shown_source()) {
+            Found::Missing => make(entry, entry.options.clone(), context),
+            Found::Here(_) | Found::Failing(_) | Found::Unknown => Ok(()),
         }
     }
 
@@ -212,32 +219,26 @@ pub(crate) fn created(name: &str, volume: &volumes::Volume, context: &mut Contex
     Ok(())
 }
 
-fn creation(entry: &Entry) -> String {
-    let mut command = vec!["docker volume create".to_owned()];
-    if !entry.driver.is_empty() {
-        command.extend(["--driver".to_owned(), quoted(&entry.driver)]);
-    }
-    for (key, value) in options::masked(&entry.options) {
-        command.extend(["--opt".to_owned(), quoted(&format!("{key}={value}"))]);
-    }
-    command.push(entry.shown_source().to_owned());
-    command.join(" ")
-}
-
 /// What is the matter where a volume is not the entry's any more: somebody removed that, and Docker has another of the name.
 pub(crate) fn wrong(entry: &Entry, present: &volumes::Volume, wanted: &Options) -> Option<Problem> {
     let is_driver = present.driver == driver(entry) || present.driver.is_empty();
     if is_driver && present.options == *wanted {
         return None;
     }
-    let sentence = format!(
-        "the Docker volume {} has driver {} and options {}, not driver {} and options {}",
-        entry.shown_source(),
-        present.driver,
-        shown(&present.options),
-        driver(entry),
-        shown(wanted)
-    );
+    let name = entry.shown_source();
+    let sentence = if is_driver && shown(&present.options) == shown(wanted) {
+        format!(
+            "the Docker volume {name} has another secret among its options than its entry notes"
+        )
+    } else {
+        format!(
+            "the Docker volume {name} has driver {} and options {}, not driver {} and options {}",
+            present.driver,
+            shown(&present.options),
+            driver(entry),
+            shown(wanted)
+        )
+    };
     Some(Problem { code: "wrong-volume", sentence, remedy: String::new(), may_pass: false })
 }
 

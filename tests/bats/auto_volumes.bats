@@ -142,18 +142,22 @@ nothing_is_left_of_filling() {
   assert_equal mine "$(cat "$ROOT/$DB/seed")"
 }
 
-@test "what others still mount stays when the app goes" {
+@test "what others have had stays when the app goes" {
   on
   deploy "$APP"
   local other="$APP-other"
   dokku apps:create "$other"
   dokku storage:mount "$other" "$DB" --container-dir /data
+  assert_equal null "$(jq -c .auto_volume "$ENTRIES/$DB.json")"
+  dokku storage:unmount "$other" "$DB"
+  dokku storage:mount "$other" "$CACHE" --container-dir /cache
   run dokku apps:destroy "$APP" --force
   assert_success
-  assert_has "$DB" "still mounted by app(s): $other"
   [ -e "$ENTRIES/$DB.json" ]
+  [ -e "$ENTRIES/$CACHE.json" ]
   assert_equal "from the image" "$(cat "$ROOT/$DB/seed")"
-  dokku storage:unmount "$other" "$DB"
+  dokku storage:unmount "$other" "$CACHE"
+  dokku storage:destroy "$CACHE" --force
   dokku storage:destroy "$DB" --force
   dokku apps:destroy "$other" --force
 }
@@ -253,4 +257,19 @@ FILE
   assert_has "somebody else made the Docker volume"
   [ ! -e "$ENTRIES/$DB.json" ]
   nothing_is_left_of_filling
+}
+
+@test "what a clone of the app gets, or the trash gives back, is the app's no more" {
+  on
+  deploy "$APP"
+  dokku apps:clone --skip-deploy "$APP" "$APP-b"
+  dokku storage:unmount "$APP-b" "$DB" --container-dir /var/lib/db
+  dokku storage:unmount "$APP" "$CACHE" --container-dir /cache
+  docker rm -f "$(container "$APP")" >/dev/null
+  assert_equal null "$(jq -c .auto_volume "$ENTRIES/$DB.json")"
+  dokku storage:unmount "$APP-b" "$CACHE" --container-dir /cache
+  dokku storage:destroy "$CACHE" --force --destroy-host-dir
+  dokku storage:trash:restore "$CACHE"
+  assert_equal null "$(jq -c .auto_volume "$ENTRIES/$CACHE.json")"
+  dokku apps:destroy "$APP-b" --force
 }

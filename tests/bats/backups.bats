@@ -4,6 +4,7 @@ load helper
 load support/trees
 load support/s3
 load support/sftp
+load support/watched
 
 before_all() {
   REPOSITORY="$HOST/backups"
@@ -85,6 +86,95 @@ last() { dokku storage:backups:list "$DATA" --format json | jq -r '.[-1].id'; }
   assert_equal "new one more" "$(cd "$ROOT/.snapshot-$DATA@$kept" && cat a sub/b c | xargs)"
 }
 
+@test "a restore of a part is refused where the copy of the rest would lack something" {
+  echo old >"$ROOT/$DATA/a"
+  dokku storage:backups:create "$DATA"
+  echo new >"$ROOT/$DATA/a"
+  mknod "$ROOT/$DATA/null" c 1 3
+  run dokku storage:backups:restore "$DATA@latest" --in-place --force --path a
+  assert_status 1
+  assert_has "1 device files or mount points in storage entry \"$DATA\" would be lost"
+  assert_equal new "$(cat "$ROOT/$DATA/a")"
+  [ -c "$ROOT/$DATA/null" ]
+  rm "$ROOT/$DATA/null"
+  dokku storage:backups:restore "$DATA@latest" --in-place --force --path a
+  assert_equal old "$(cat "$ROOT/$DATA/a")"
+}
+
+@test "a backup that lacks what is mounted in the entry is not whole" {
+  mkdir "$ROOT/$DATA/uploads"
+  mount -t tmpfs tmpfs "$ROOT/$DATA/uploads"
+  echo picture >"$ROOT/$DATA/uploads/a"
+  run dokku storage:backups:create "$DATA"
+  umount "$ROOT/$DATA/uploads"
+  assert_status 1
+  assert_has "what is mounted at uploads"
+  assert_equal false "$(dokku storage:backups:list "$DATA" --format json | jq '.[0].whole')"
+  run dokku storage:doctor "$DATA"
+  assert_has "what is mounted at uploads"
+}
+
+@test "a tree that is too deep to be restored keeps nothing else from being" {
+  echo good >"$ROOT/$DATA/good"
+  (cd "$ROOT/$DATA" && for _ in $(seq 300); do mkdir deep_directory && cd deep_directory && echo x >file || exit; done)
+  local name
+  name=$(printf 'n%.0s' $(seq 255))
+  (cd "$ROOT/$DATA" && for _ in $(seq 17); do mkdir "$name" && cd "$name" || exit; done)
+  run dokku storage:backups:create "$DATA"
+  assert_status 1
+  assert_has "whose path is too long to be restored"
+  run dokku storage:backups:restore "$DATA@latest" --as "$APP-copy"
+  assert_success
+  assert_equal good "$(cat "$ROOT/$APP-copy/good")"
+  assert_equal x "$(cat "$ROOT/$APP-copy/deep_directory/deep_directory/file")"
+  [ -e "$ROOT/$DATA/deep_directory" ]
+}
+
+@test "a restore of a part is refused where a file is on the way to it, by the part's own path" {
+  mkdir "$ROOT/$DATA/sub"
+  echo old >"$ROOT/$DATA/sub/b"
+  dokku storage:backups:create "$DATA"
+  rm -r "$ROOT/$DATA/sub"
+  echo new >"$ROOT/$DATA/sub"
+  run dokku storage:backups:restore "$DATA@latest" --in-place --force --path sub/b
+  assert_status 1
+  assert_has "unable to put what is restored at sub/b: Not a directory"
+  assert_has_not .destroyed
+  assert_equal new "$(cat "$ROOT/$DATA/sub")"
+  dokku storage:backups:restore "$DATA@latest" --in-place --force --path sub
+  assert_equal old "$(cat "$ROOT/$DATA/sub/b")"
+}
+
+@test "a restore that goes on holds nothing that others detach or unmount" {
+  local n backup restic held disk="$HOST/shared/disk"
+  head -c 40M /dev/urandom >"$ROOT/$DATA/big"
+  dokku storage:backups:create "$DATA" >/dev/null
+  backup=$(last)
+  dokku storage:create "$APP-sized" --size 16M >/dev/null
+  dokku storage:snapshots:create "$APP-sized" one
+  mkdir -p "$HOST/shared"
+  mount --bind "$HOST/shared" "$HOST/shared"
+  mount --make-private "$HOST/shared"
+  mount --make-shared "$HOST/shared"
+  mkdir "$disk"
+  mount -t tmpfs disk "$disk"
+  dokku storage:backups:restore "$DATA@latest" --as "$APP-copy" >"$BATS_TEST_TMPDIR/out" 2>&1 3>&- &
+  for ((n = 0; n < 1000; n++)); do
+    restic=$(works_on "restic restore .* $backup" | head -n 1)
+    [ -z "$restic" ] || break
+  done
+  kill -STOP "$restic" || fail "restic did not restore" "$(cat "$BATS_TEST_TMPDIR/out")"
+  run dokku storage:snapshots:restore "$APP-sized" one
+  umount "$disk"
+  grep -q " $disk " "/proc/$restic/mountinfo" && held=yes || held=no
+  kill -CONT "$restic"
+  wait "$!"
+  umount "$HOST/shared"
+  assert_success
+  assert_equal no "$held"
+  cmp "$ROOT/$DATA/big" "$ROOT/$APP-copy/big"
+}
+
 @test "a file, a directory with a size and a Docker volume are backed up and restored" {
   needs_docker
   dokku storage:create "$APP-file" --type file --from - --chown 1234 <<<hello
@@ -128,12 +218,32 @@ last() { dokku storage:backups:list "$DATA" --format json | jq -r '.[-1].id'; }
   dokku storage:create "$APP-away" "$DIR" >/dev/null
   run dokku storage:backups:create "$APP-away"
   assert_status 1
+  # So is what is not there yet, and so are volumes without data of their own: anybody can have one.
+  dokku storage:mount "$APP" "$ROOT/$APP-unmade:/unmade" >/dev/null
+  if [ -n "$HAVE_DOCKER" ]; then
+    dokku storage:create "$APP-led" --type volume --option type=none --option o=bind --option "device=$DIR" >/dev/null
+    dokku storage:mount "$APP" "$APP-none:/none" >/dev/null
+  fi
   echo a >"$ROOT/$DATA/a"
   run dokku storage:backups:create --all
   assert_success
   assert_has "storage entry \"$APP-away\" is not in the backup: $DIR is outside of the storage root"
+  assert_has "is not in the backup: host path $ROOT/$APP-unmade of storage entry"
   assert_has_not "$APP-nfs"
   assert_has "Storage entry $DATA backed up"
+  # What was backed up once is missed.
+  mv "$ROOT/$DATA" "$ROOT/$DATA.away"
+  run dokku storage:backups:create --all
+  assert_status 1
+  assert_has "$ROOT/$DATA of storage entry \"$DATA\" does not exist"
+  assert_equal "host path $ROOT/$DATA of storage entry \"$DATA\" does not exist; create it: mkdir -p $ROOT/$DATA" "$(jq -r .last_failure.message "$REGISTRY/backups/entries/$DATA.json")"
+  mv "$ROOT/$DATA.away" "$ROOT/$DATA"
+  if [ -n "$HAVE_DOCKER" ]; then
+    assert_has "storage entry \"$APP-led\" is not in the backup: the driver or the options of the Docker volume $APP-led say where its data is"
+    assert_has "the Docker volume $APP-none is not there yet"
+    run dokku storage:backups:create "$APP-led"
+    assert_status 1
+  fi
 }
 
 @test "whatever is killed in the middle, nothing is left of it, and the next backup is whole" {
@@ -214,7 +324,7 @@ leave_lock() {
   pid=$!
   exec 7>"$fifo"
   for _ in $(seq 100); do
-    [ -z "$(ls "$REPOSITORY/$APP/locks")" ] || break
+    [ -z "$(find "$REPOSITORY/$APP/locks" -regextype posix-extended -regex ".*/[0-9a-f]{64}")" ] || break
     sleep 0.1
   done
   kill -9 "$pid"
@@ -262,6 +372,39 @@ leave_lock() {
   assert_equal names "$(dokku storage:backups:get "$DATA@latest" names)"
 }
 
+@test "a command after the copy waits for one before it that outlives its backup" {
+  needs_docker
+  dokku storage:mount "$APP" "$DATA" --container-dir /data >/dev/null
+  deploy "$APP" >/dev/null
+  local log="$ROOT/$DATA/log" image pid
+  for image in '' "$TEST_IMAGE"; do
+    rm -f "$ROOT/$DATA"/{log,ends}
+    dokku storage:set "$DATA" backup-image "$image" >/dev/null
+    dokku storage:set "$DATA" backup-before 'echo before >>/data/log; until [ -e /data/ends ]; do sleep 0.1; done; echo ends >>/data/log' >/dev/null
+    dokku storage:set "$DATA" backup-after 'echo after >>/data/log' >/dev/null
+    dokku storage:backups:create "$DATA" >/dev/null 2>&1 3>&- &
+    pid=$!
+    until [ -s "$log" ] || ! kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    kill -9 "$(jq -r '.begun.name | split("-") | last' "$REGISTRY/backups/entries/$DATA.json")"
+    wait "$pid" || true
+    run dokku storage:backups:run
+    assert_status 1
+    assert_has "backup-before of storage entry \"$DATA\" still runs in container"
+    run dokku storage:backups:create "$DATA"
+    assert_status 1
+    assert_has "still runs in container"
+    run dokku storage:doctor "$DATA"
+    assert_has "still runs in container"
+    assert_equal before "$(cat "$log")"
+    touch "$ROOT/$DATA/ends"
+    for _ in $(seq 100); do
+      ! dokku storage:backups:run >/dev/null 2>&1 || break
+      sleep 0.1
+    done
+    assert_equal "before ends after" "$(xargs <"$log")"
+  done
+}
+
 @test "the helper reads with root's rights only what root has copied" {
   standin_only
   local mine="$ROOT/.destroyed-mine-$APP" helper="$HELPERS/storage/bin/backup-storage"
@@ -297,16 +440,11 @@ leave_lock() {
 }
 
 @test "no secret is an argument, and none is in the output" {
-  head -c 30M /dev/urandom >"$ROOT/$DATA/big"
-  local key seen="$BATS_TEST_TMPDIR/seen"
+  local key
   key=$(dokku storage:backups:key "$OFF")
-  (while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' ' ' >>"$seen"; done) 3>&- &
-  local watcher=$!
-  run dokku storage:backups:create "$DATA"
-  kill "$watcher"
+  watched "$DOKKU" storage:backups:create "$DATA"
   assert_success
-  grep -q "restic" "$seen" || fail "restic was not seen"
-  ! grep -q "$key" "$seen" || fail "the key was an argument"
+  in_no_argument "$key" restic
   assert_has_not "$key"
 }
 
@@ -382,6 +520,51 @@ leave_lock() {
   dokku storage:backups:unschedule --all >/dev/null
   trigger post-delete "$APP-gone"
   rm -r "${DOKKU_ROOT:?}/$APP-gone"
+}
+
+@test "data that outlived the registry stays as it is, and is registered and mounted again" {
+  local before key
+  dokku storage:create "$APP-sized" --size 16M >/dev/null
+  dokku storage:create "$APP-empty" --chown 1000 >/dev/null
+  dokku storage:mount "$APP" "$DATA" --container-dir /data >/dev/null
+  dokku storage:mount "$APP" "$APP-sized" --container-dir /sized >/dev/null
+  echo was >"$ROOT/$DATA/a" && echo was >"$ROOT/$APP-sized/a" && echo was >"$ROOT/$APP-empty/a"
+  dokku storage:backups:create --all >/dev/null
+  before=$(mounts_of "$APP")
+  key=$(dokku storage:backups:key "$OFF")
+  echo newer >"$ROOT/$DATA/a" && echo newer >"$ROOT/$APP-sized/a" && rm "$ROOT/$APP-empty/a"
+  rm -rf "$REGISTRY" "$DOKKU_LIB_ROOT/config/storage"
+  trigger install
+  dokku storage:connectors:create "$OFF" --type local --path "$REPOSITORY/$APP" --key-file - <<<"$key" >/dev/null
+  run dokku storage:backups:restore-store
+  assert_success
+  assert_has "Here already"
+  assert_equal "newer newer was" "$(cat "$ROOT/$DATA/a" "$ROOT/$APP-sized/a" "$ROOT/$APP-empty/a" | xargs)"
+  assert_equal "$before" "$(mounts_of "$APP")"
+  dokku storage:wait "$APP-sized"
+}
+
+@test "what apps began anew is not taken for data that outlived the registry" {
+  needs_docker
+  local key
+  dokku storage:create "$APP-empty" --chown root >/dev/null
+  echo precious >"$ROOT/$DATA/a" && echo precious >"$ROOT/$APP-empty/a"
+  dokku storage:backups:create --all >/dev/null
+  key=$(dokku storage:backups:key "$OFF")
+  sleep 1
+  lose_everything
+  docker run -d --network none --label "$TEST_LABEL" --name "$APP-again" -v "$ROOT/$DATA:/a" -v "$ROOT/$APP-empty:/b" "$TEST_IMAGE" sleep 1000 >/dev/null
+  docker exec "$APP-again" touch /a/initdb
+  dokku storage:connectors:create "$OFF" --type local --path "$REPOSITORY/$APP" --key-file - <<<"$key" >/dev/null
+  run dokku storage:backups:restore-store
+  assert_status 1
+  assert_has "$ROOT/$DATA is there already" "$ROOT/$APP-empty, in whose place something else would be put"
+  docker exec "$APP-again" touch /b/new
+  docker rm -f "$APP-again" >/dev/null
+  rm -r "${ROOT:?}/$DATA" "${ROOT:?}/$APP-empty/new"
+  run dokku storage:backups:restore-store
+  assert_success
+  assert_equal "precious precious" "$(cat "$ROOT/$DATA/a" "$ROOT/$APP-empty/a" | xargs)"
 }
 
 @test "a lost host has data again where each entry had it" {

@@ -3,6 +3,7 @@
 load helper
 load support/s3
 load support/sftp
+load support/watched
 
 # A loopback address of this run's own, so that samba can have the port of CIFS there.
 SMB_SERVER="127.$((RUN_ID / 60000 % 200 + 1)).$((RUN_ID / 250 % 250)).$((RUN_ID % 250 + 1))"
@@ -222,23 +223,6 @@ secret_nowhere() {
 
 # --- destinations of backups ----------------------------------------------------------------------------------
 
-# watched COMMAND…: the same as run, while the words of all processes are written down.
-watched() {
-  local words="$BATS_TEST_TMPDIR/words" watcher
-  (while :; do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' || true; done >>"$words") 3>&- &
-  watcher=$!
-  run "$@"
-  kill "$watcher"
-  wait "$watcher" 2>/dev/null || true
-  WORDS=$(cat "$words")
-}
-
-# in_no_argument SECRET: no program had it among its words; some other word is there, so that the watch was one.
-in_no_argument() {
-  [[ $WORDS == *storage:connectors:* ]] || fail "nothing was watched"
-  [[ $WORDS != *"$1"* ]] || fail "the secret was an argument"
-}
-
 @test "local: a directory is listed with what is free, and refused where Dokku's user may not write" {
   local place="$HOST/place-$APP"
   install -d -o dokku -g dokku "$place" "$place/kept"
@@ -274,12 +258,12 @@ in_no_argument() {
   assert_stderr_has "Permission denied (publickey)"
   assert_stderr_has "add its public key to authorized_keys of dokku: ssh-ed25519 "
   dokku storage:connectors:info "$NAME" --format json | jq -r .public_key >"$HOST/sftp/authorized_keys"
-  watched dokku storage:connectors:test "$NAME"
+  watched "$DOKKU" storage:connectors:test "$NAME"
   assert_success
   assert_has "lists 127.0.0.1:$place: 1 name"
   assert_has kept
   key=$(sed -n 2p "$DOKKU_LIB_ROOT/data/storage-registry/connectors/$NAME.secret")
-  in_no_argument "$key"
+  in_no_argument "$key" sftp
   secret_nowhere "$key"
   rmdir "$place/kept" "$place"
   run_apart dokku storage:connectors:test "$NAME"
@@ -304,11 +288,11 @@ in_no_argument() {
   install -d -o dokku -g dokku "$place" "$place/kept"
   printf '[box]\ntype = local\ndescription = Zq9-never-shown\n' |
     dokku storage:connectors:create "$NAME" --type rclone --remote "box:$place"
-  watched dokku storage:connectors:test "$NAME"
+  watched "$DOKKU" storage:connectors:test "$NAME"
   assert_success
   assert_has "lists box:$place: 1 name"
   assert_has kept
-  in_no_argument Zq9-never-shown
+  in_no_argument Zq9-never-shown rclone
   secret_nowhere Zq9-never-shown
   rmdir "$place/kept" "$place"
   run_apart dokku storage:connectors:test "$NAME"
@@ -329,11 +313,11 @@ http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Answers).serve_forever()
   server=$!
   for _ in $(seq 50); do ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break; sleep 0.1; done
   printf 'a"b\\c d' | dokku storage:connectors:create "$NAME" --type rest --endpoint "http://127.0.0.1:$port" --username ada --path ada
-  watched dokku storage:connectors:test "$NAME"
+  watched "$DOKKU" storage:connectors:test "$NAME"
   assert_success
   assert_has "reaches http://127.0.0.1:$port/ada"
   assert_has "there are no backups yet"
-  in_no_argument 'a"b\c d'
+  in_no_argument 'a"b\c d' curl
   printf wrong-password | dokku storage:connectors:set "$NAME" secret
   run_apart dokku storage:connectors:test "$NAME"
   assert_refused

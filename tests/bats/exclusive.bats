@@ -13,13 +13,12 @@ before_each() {
 # Notes what Docker does with containers of the app from now on, in $EVENTS.
 watch_events() {
   EVENTS="$BATS_TEST_TMPDIR/events"
-  docker events --filter type=container --filter "label=com.dokku.app-name=$APP" --filter event=start --filter event=die \
+  docker events --since "$(date +%s.%N)" --filter type=container --filter "label=com.dokku.app-name=$APP" --filter event=start --filter event=die \
     --format '{{.Action}} {{index .Actor.Attributes "com.dokku.app-name"}} {{.ID}}' >"$EVENTS" 3>&- &
   WATCHER=$!
-  sleep 0.5
 }
 end_events() {
-  sleep 0.3
+  sleep 1
   kill "$WATCHER"
   wait "$WATCHER" 2>/dev/null || true
 }

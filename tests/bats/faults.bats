@@ -4,43 +4,34 @@
 #
 # TRUST_ROUNDS=N makes N times as many kills, faults and commands.
 load helper
+load support/programs
+load support/whole
 
 ROUNDS=${TRUST_ROUNDS:-1}
-# Root's PATH has it before the real ones, where sudo runs a helper.
-SHADOW=/usr/local/sbin
 PROGRAMS=(losetup mkfs.ext4 resize2fs e2fsck)
-SHADOWED=("${PROGRAMS[@]}" sudo)
-is_ours() { grep -qs "^# of dokku-storage's tests" "$SHADOW/$1"; }
 before_each() {
-  local program
   DATA="$APP-data"
-  for program in "${SHADOWED[@]}"; do
-    [ ! -e "$SHADOW/$program" ] || is_ours "$program" || skip "THIS MACHINE HAS A $SHADOW/$program OF ITS OWN"
-  done
-}
-restore_programs() {
-  local program
-  for program in "${SHADOWED[@]}"; do ! is_ours "$program" || rm "$SHADOW/$program"; done
+  can_replace "${PROGRAMS[@]}"
 }
 after_each() {
   restore_programs
   drop_entries
   [ -z "${HOLDER:-}" ] || kill "$HOLDER"
 }
+after_all() { remove_replaced "${PROGRAMS[@]}"; }
 
-# fails PROGRAM NUMBER: lets a program fail at its call of this number, as where it is killed: before it did anything, or (an even number) after.
+# fails PROGRAM NUMBER [after]: lets a program fail at its call of this number, as where it is killed: before it did anything, or after.
 fails() {
-  local real
-  real=$(PATH=/usr/sbin:/sbin:/usr/bin type -P "$1")
+  local real work=""
+  real=$(real "$1")
+  [ -z "${3:-}" ] || work="$real \"\$@\"; "
   rm -f "$HOST/count"
-  cat >"$SHADOW/$1" <<END
-#!/bin/sh
-# of dokku-storage's tests
+  replace "$1" <<END
+: >>"$HOST/called"
 echo >>"$HOST/count"
-if [ "\$(wc -l <"$HOST/count")" = $2 ]; then echo "$1: it was told to fail" >&2; exit 1; fi
+if [ "\$(wc -l <"$HOST/count")" = $2 ]; then ${work}echo "$1: it was told to fail" >&2; exit 8; fi
 exec $real "\$@"
 END
-  chmod +x "$SHADOW/$1"
 }
 
 # The life of an entry, a command a line; what a step needs is there whether the one before succeeded or not.
@@ -58,32 +49,6 @@ LIFE=(
   "storage:trash:empty --force"
   "storage:snapshots:destroy DATA one --force"
 )
-
-exists() { [ -e "$DOKKU_LIB_ROOT/data/storage-registry/entries/$1.json" ]; }
-
-# settled WORD…: after what the words say, the next command finds every entry whole, and nothing that belongs to none.
-settled() {
-  local name image
-  # Any change clears what was left; what is registered can be attached.
-  dokku storage:create "$APP-any" >/dev/null || fail "$*: no command goes on" || return
-  dokku storage:destroy "$APP-any" --force --destroy-host-dir --no-trash >/dev/null || return
-  for name in "$DATA" "$DATA-twin" "$DATA-from"; do
-    ! exists "$name" || dokku storage:wait "$name" --timeout 20 >/dev/null || fail "$*: $name is not usable" || return
-    [ "$name" != "$DATA-twin" ] || ! exists "$name" || assert_equal "kept" "$(cat "$ROOT/$name/file")" || return
-  done
-  for image in "$IMAGES"/* "$IMAGES"/.*; do
-    [ -f "$image" ] || continue
-    # What has another name is in the trash: the next command that needs this one ends it.
-    [ "$(stat -c %h "$image")" = 1 ] || continue
-    name=$(basename "$image" .img)
-    exists "$name" || [ -e "$REGISTRY/trash/${name#.trash-}.json" ] || fail "$*: $image belongs to nothing" || return
-  done
-  assert_equal "$*: " "$*: $(losetup -nlO BACK-FILE | grep -F "$IMAGES" | grep -E '\(deleted\)|/\.' || true)" || return
-  assert_equal "$*: " "$*: $(find "$ROOT" -maxdepth 1 -name '.destroyed-*')" || return
-  # What was written last is in the entry, or in what a restore replaced.
-  ! exists "$DATA" || [ ! -e "$HOST/written" ] || grep -rqsF "$(cat "$HOST/written")" "$ROOT/$DATA" "$ROOT/.snapshot-$DATA@"* ||
-    fail "$*: what was written is nowhere"
-}
 
 # lives HOW…: the life of an entry, of which each command is disturbed first (`HOW… COMMAND…`) and then run to its end.
 lives() {
@@ -130,7 +95,7 @@ killed() {
 
 # faulty COMMAND…: runs a dokku command while one of its programs fails.
 faulty() {
-  fails "$program" "$number"
+  fails "$program" "$number" "$when"
   dokku "$@"
 }
 
@@ -141,25 +106,28 @@ faulty() {
 }
 
 @test "an entry with a size whose programs fail at any moment of its life is whole afterwards" {
-  local program number faults=0 round pairs=()
-  for program in "${PROGRAMS[@]}"; do for number in 1 2 3; do pairs+=("$program $number"); done; done
+  local program number when faults=0 round pairs=()
+  for program in "${PROGRAMS[@]}"; do
+    for number in 1 2 3 "1 after" "2 after"; do pairs+=("$program $number"); done
+  done
   local first=$RANDOM
   for ((round = 0; round < ROUNDS; round++)); do
-    read -r program number <<<"${pairs[(first + round) % ${#pairs[@]}]}"
-    echo "$program fails at call $number"
+    read -r program number when <<<"${pairs[(first + round) % ${#pairs[@]}]}"
+    echo "$program fails at call $number $when"
     lives faulty
     faults=$((faults + ${#LIFE[@]}))
   done
+  [ -e "$HOST/called" ] || fail "no program was called"
   echo "# faults: $faults commands ran while a program of theirs failed" >&3
 }
 
 @test "an entry with a size that cannot be mounted or unmounted is whole afterwards" {
-  local call calls=(fsmount move_mount umount2) round first=$RANDOM
+  local call at calls=(fsmount:1 move_mount:1 umount2:1 fsconfig:1 fspick:1 fsconfig:3 umount2:2 move_mount:2) round first=$RANDOM
   # sudo does not work under strace: root does the same itself.
-  refused() { dokku_environment strace -f -qq -o "$HOST/calls" -e trace="$call" -e inject="$call:error=EPERM:when=1" "$DOKKU" "$@"; }
+  refused() { dokku_environment strace -f -qq -o "$HOST/calls" -e trace="$call" -e inject="$call:error=EPERM:when=$at" "$DOKKU" "$@"; }
   for ((round = 0; round < ROUNDS; round++)); do
-    call=${calls[(first + round) % 3]}
-    echo "$call fails"
+    IFS=: read -r call at <<<"${calls[(first + round) % ${#calls[@]}]}"
+    echo "$call fails at call $at"
     lives refused
   done
 }
@@ -172,15 +140,17 @@ hide() {
 }
 hidden() { nsenter --mount="/proc/$HOLDER/ns/mnt" "$@"; }
 
-# works NUMBER COUNT: so many commands of one worker, on what all have; what it wrote and could flush is noted.
+# works NUMBER COUNT: so many commands of one worker, on what all have; what it wrote and could flush is noted. What all have is
+# destroyed into the trash and comes back, or the trash is emptied meanwhile: not both, since that is how data is removed.
 works() {
   local number=$1 left=$2 name twin
   set +eET
   trap - ERR DEBUG
   RANDOM=$((number * 7919 + SEED))
+  local size=("--size=16M" "--mode=0755")
   while [ $((left--)) -gt 0 ]; do
     name="$DATA-$((RANDOM % 2))" twin="$DATA-$number-$left"
-    case $((RANDOM % 10)) in
+    case $((RANDOM % 13)) in
       0) dokku storage:snapshots:create "$name" "s$number-$left" ;;
       1) dokku storage:snapshots:restore "$name" "$(dokku storage:snapshots:list "$name" --format json | jq -r '.[0].name // "none"')" ;;
       2) dokku storage:clone "$name" "$twin" ;;
@@ -190,7 +160,16 @@ works() {
       6) dokku storage:share "$APP" "$APP-$number"; dokku storage:unshare "$APP" "$APP-$number" ;;
       7) dokku storage:prune ;;
       8) dokku storage:wait "$name" --timeout 20; dokku storage:trash:list ;;
-      9) hidden sh -c 'echo "${1##*/}" >"$1" && sync "$1"' sh "$ROOT/$name/token-$number-$left" &&
+      9)
+        if [ $((SEED % 2)) = 0 ]; then
+          dokku storage:destroy "$name" --force --destroy-host-dir && dokku storage:create "$name" "${size[${name##*-}]}"
+        else
+          dokku storage:trash:empty --force
+        fi
+        ;;
+      10) dokku storage:trash:restore "$(dokku storage:trash:list --format json | jq -r '.[0].id // "none"')" --as "$twin" ;;
+      11) dokku storage:set "$name" mode "075$((RANDOM % 6))"; dokku storage:snapshots:create "$twin" && dokku storage:snapshots:destroy "$twin" none --force ;;
+      *) hidden sh -c 'echo "${1##*/}" >"$1" && sync "$1"' sh "$ROOT/$name/token-$number-$left" &&
         echo "token-$number-$left" >>"$HOST/tokens" ;;
     esac
   done >>"$HOST/worker-$number" 2>&1 </dev/null
@@ -201,15 +180,12 @@ works() {
 # dies_after STEP COMMAND…: runs a dokku command whose sudo is killed right after the helper for images did this step.
 dies_after() {
   local status=0
-  cat >"$SHADOW/sudo" <<END
-#!/bin/sh
-# of dokku-storage's tests
+  replace_sudo <<END
 /usr/bin/sudo "\$@" || exit
 case " \$* " in *size-storage-dir*" $1 "*) kill -9 \$\$ ;; esac
 END
-  chmod +x "$SHADOW/sudo"
   shift
-  sudo --user=dokku env PATH="$SHADOW:$PATH" "$DOKKU" "$@" || status=$?
+  sudo --user=dokku "$DOKKU" "$@" || status=$?
   restore_programs
   return "$status"
 }
@@ -241,13 +217,10 @@ END
   limit() { df --output=size -k "$ROOT/$DATA" | tail -n 1 | tr -d ' '; }
   # cut_off SIZE PROGRAM WORD: ends the command and its helper where they call a program with a word.
   cut_off() {
-    cat >"$SHADOW/$2" <<END
-#!/bin/sh
-# of dokku-storage's tests
+    replace "$2" <<END
 case "\$1" in "$3"*) pkill -9 -f "storage:set $DATA size"; kill -9 "\$PPID"; exit 1 ;; esac
-exec $(PATH=/usr/sbin:/sbin:/usr/bin type -P "$2") "\$@"
+exec $(real "$2") "\$@"
 END
-    chmod +x "$SHADOW/$2"
     dokku storage:set "$DATA" size "$1" >/dev/null 2>&1 || true
     restore_programs
   }
@@ -279,17 +252,29 @@ END
   run dokku storage:doctor
   assert_has_not "notes size"
   # The helper alone is ended: the size is as it was, and so is the image.
-  cat >"$SHADOW/losetup" <<END
-#!/bin/sh
-# of dokku-storage's tests
+  replace losetup <<END
 if [ "\$1" = --set-capacity ] && [ ! -e "$HOST/ended" ]; then : >"$HOST/ended"; kill -9 "\$PPID"; exit 1; fi
-exec $(PATH=/usr/sbin:/sbin:/usr/bin type -P losetup) "\$@"
+exec $(real losetup) "\$@"
 END
-  chmod +x "$SHADOW/losetup"
   run_apart dokku storage:set "$DATA" size 64M
   restore_programs
   assert_refused
   assert_equal "48M $((48 << 20))" "$(dokku storage:info "$DATA" --format json | jq -r .options.size) $(stat -c %s "$IMAGES/$DATA.img")"
+}
+
+@test "a grow whose helper ends after the file system has grown notes what it holds" {
+  dokku storage:create "$DATA" --size 16M
+  replace resize2fs <<END
+$(real resize2fs) "\$@" || exit
+if [ ! -e "$HOST/grown" ]; then : >"$HOST/grown"; kill -9 "\$PPID"; fi
+END
+  run_apart dokku storage:set "$DATA" size 64M
+  restore_programs
+  assert_refused
+  dokku storage:wait "$DATA"
+  assert_equal "64M $((64 << 20))" "$(dokku storage:info "$DATA" --format json | jq -r .options.size) $(stat -c %s "$IMAGES/$DATA.img")"
+  run dokku storage:doctor
+  assert_has_not "notes size"
 }
 
 @test "what a restore replaced is kept where nobody says whether it was replaced" {
@@ -308,16 +293,13 @@ END
 writes_between() {
   : >"$HOST/tokens"
   chmod 0666 "$HOST/tokens"
-  cat >"$SHADOW/sudo" <<END
-#!/bin/sh
-# of dokku-storage's tests
+  replace_sudo <<END
 token=token-\$(wc -l <"$HOST/tokens")
 if { echo "\$token" >"$ROOT/$DATA/\$token" && sync "$ROOT/$DATA/\$token"; } 2>/dev/null
 then echo "\$token" >>"$HOST/tokens"; else echo refused >>"$HOST/tokens"; fi
 exec /usr/bin/sudo "\$@"
 END
-  chmod +x "$SHADOW/sudo"
-  sudo --user=dokku env PATH="$SHADOW:$PATH" "$DOKKU" "$@"
+  sudo --user=dokku "$DOKKU" "$@"
   restore_programs
 }
 
@@ -343,15 +325,12 @@ END
   chmod 0777 "$ROOT/$DATA"
   dokku storage:snapshots:create "$DATA" one
   for signal in KILL INT HUP; do
-    cat >"$SHADOW/sudo" <<END
-#!/bin/sh
-# of dokku-storage's tests
+    replace_sudo <<END
 case " \$* " in *copy-storage-dir*) if ! touch "$ROOT/$DATA/try" 2>/dev/null; then echo "$signal" >>"$HOST/killed"; kill -$signal \$PPID; fi ;; esac
 exec /usr/bin/sudo "\$@"
 END
-    chmod +x "$SHADOW/sudo"
     # What runs the tests may ignore these signals.
-    run sudo --user=dokku env --default-signal=INT,HUP PATH="$SHADOW:$PATH" "$DOKKU" storage:snapshots:restore "$DATA" one
+    run sudo --user=dokku env --default-signal=INT,HUP "$DOKKU" storage:snapshots:restore "$DATA" one
     restore_programs
     [ "$status" -gt 1 ] || fail "it was not killed" "$(shown)"
     for ((n = 0; n < 100; n++)); do
@@ -385,6 +364,25 @@ END
   [ ! -e "$ROOT/$DATA/more" ] || fail "it was not restored"
 }
 
+@test "who is just ending is waited for: a writer, and a loop device that a killed command left" {
+  dokku storage:create "$DATA" --size 16M
+  dokku storage:snapshots:create "$DATA" one
+  sleep 2 7>"$ROOT/$DATA/open" 3>&- &
+  run dokku storage:snapshots:restore "$DATA" one
+  assert_success
+  umount "$ROOT/$DATA"
+  losetup --find "$IMAGES/$DATA.img"
+  # It ends by itself before the helper ends it.
+  replace losetup <<END
+[ "\$1" != --detach ] || $(real losetup) "\$@"
+exec $(real losetup) "\$@"
+END
+  run dokku storage:wait "$DATA" --timeout 10
+  restore_programs
+  assert_success
+  assert_equal 1 "$(losetup -nlO BACK-FILE | grep -cF "$IMAGES/$DATA.img")"
+}
+
 @test "an entry with a size whose file system is read-only is not ready, and is writable once somebody waits for it" {
   dokku storage:create "$DATA" --size 16M
   mount -o remount,ro "$ROOT/$DATA"
@@ -415,6 +413,17 @@ END
   assert_stderr_has "Waiting for another command that is at work on storage entry \"$DATA\""
   assert_stderr_has "a helper whose command was killed is at work on storage entry \"$DATA\""
   [ $((SECONDS - begin)) -lt 20 ] || fail "it waited for $((SECONDS - begin)) s"
+  # What it waits for another command counts, too.
+  exec 7>"$work"
+  flock 7
+  dokku storage:wait "$DATA" --timeout 6 >/dev/null 2>&1 3>&- &
+  sleep 0.5
+  begin=$(date +%s%3N)
+  run_apart dokku storage:wait "$DATA" --timeout 8
+  exec 7>&-
+  assert_status 1
+  [ $(($(date +%s%3N) - begin)) -lt 12000 ] || fail "it waited for $(($(date +%s%3N) - begin)) ms"
+  wait $! || true
   dokku storage:wait "$DATA"
 }
 
@@ -428,7 +437,11 @@ END
   chmod 0666 "$HOST/tokens"
   dokku storage:create "$DATA-0" --size 16M
   dokku storage:create "$DATA-1"
-  dokku storage:mount "$APP" "$DATA-1" --container-dir /data
+  # What an app mounts is not destroyed.
+  if [ $((SEED % 2)) = 1 ]; then
+    dokku storage:mount "$APP" "$DATA-0" --container-dir /sized
+    dokku storage:mount "$APP" "$DATA-1" --container-dir /data
+  fi
   for ((number = 0; number < workers; number++)); do dokku apps:create "$APP-$number" >/dev/null; done
   local jobs=()
   for ((number = 0; number < workers; number++)); do

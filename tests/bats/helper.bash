@@ -318,6 +318,28 @@ fired() { jq -r --arg trigger "$1" 'select(.trigger == $trigger) | .args | join(
 
 needs_docker() { [ -n "$HAVE_DOCKER" ] || skip "$NO_DOCKER"; }
 
+# deployed_with MIB: the app, with the entry "$DATA" mounted that has so much in it.
+deployed_with() {
+  needs_docker
+  dokku storage:create "$DATA"
+  dd if=/dev/zero of="$ROOT/$DATA/data" bs=1M count="$1" status=none
+  dokku storage:mount "$APP" "$DATA" --container-dir /data
+  deploy "$APP"
+}
+
+# paused: whether the app's container is.
+paused() { docker inspect --format '{{.State.Paused}}' "$(container "$APP")"; }
+
+# wait_for true|false: until the container is paused, or is no more.
+wait_for() {
+  local n
+  for ((n = 0; n < 100; n++)); do
+    if [ "$(paused)" = "$1" ]; then return; fi
+    sleep 0.05
+  done
+  fail "the container is not paused=$1 after five seconds"
+}
+
 # A shell, a web and a worker process that only wait; no registry is asked.
 make_test_image() {
   local root="$SUITE/image"
@@ -410,6 +432,9 @@ what_runs() {
   # shellcheck disable=SC2086
   [ -z "$ids" ] || docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.State.Running}} {{json .HostConfig.Binds}}' $ids
 }
+
+# begin_anew: says that nothing of what was in the storage root comes back.
+begin_anew() { touch "$ROOT/.new"; }
 
 # --- what a suite says ------------------------------------------------------------------------------------
 

@@ -136,6 +136,34 @@ link_targets() { for link in "${LINKS[@]}"; do readlink "$link"; done; }
   [ -z "$HAVE_DOCKER" ] || assert_equal "" "$(docker image ls -q dokku-storage-smoke)"
 }
 
+@test "the first install names the mounts that Dokku's plugin made in every container, and --uninstall those it does not know" {
+  local app file first
+  for app in blog shop; do install -d -o dokku -g dokku "$DOKKU_ROOT/$app"; done
+  file="$DOKKU_LIB_ROOT/config/storage/blog/mounts"
+  install -d -o dokku -g dokku "$DOKKU_LIB_ROOT/config/storage" "${file%/*}" "$DOKKU_LIB_ROOT"/data/storage-registry{,/entries}
+  echo "{\"name\":\"data\",\"scheduler\":\"docker-local\",\"host_path\":\"$DOKKU_LIB_ROOT/data/storage/data\",\"schema_version\":1}" \
+    >"$DOKKU_LIB_ROOT/data/storage-registry/entries/data.json"
+  {
+    echo '{"entry_name":"data","container_path":"/a","phases":["deploy"],"process_type":"worker","subpath":"in","readonly":true}'
+    echo '{"entry_name":"data","container_path":"/b","phases":["deploy","run"],"process_type":"_default_","volume_chown":"heroku"}'
+    echo '{"entry_name":"data","container_path":"/c","phases":["deploy","run"],"process_type":"_default_"}'
+  } >"$file"
+  first=$(install_sh 2>&1)
+  grep -qF "blog mounts storage entry \"data\" at /a: only containers of process type worker, only the part in" <<<"$first" || fail "$first"
+  grep -qF "dokku storage:unmount blog data --container-dir /a --process-type worker && dokku storage:mount blog data --container-dir /a --volume-readonly --phase deploy" <<<"$first" || fail "$first"
+  grep -qF "at /b: a deploy changes the owner to heroku." <<<"$first" || fail "$first"
+  ! grep -qF "at /c" <<<"$first" || fail "$first"
+  # An upgrade says nothing of it.
+  ! install_sh 2>&1 | grep -F "at /a" || fail "an upgrade says it again"
+  dokku_environment "$OURS/subcommands/share" storage:share blog shop >/dev/null
+  run install_sh --uninstall
+  assert_success
+  assert_has 'shop has storage entry "data" at /c only by its share of blog'
+  assert_has "dokku storage:mount shop data --container-dir /c"
+  run install_sh
+  assert_has "blog mounts storage entry \"data\" at /a"
+}
+
 @test "twice is once; an upgrade replaces the folder" {
   install_sh >/dev/null
   echo "left by an older version" >"$OURS/old-file"

@@ -197,7 +197,7 @@ closed() {
   assert_status 1
   assert_has "the Docker volume $SHELF has driver local and options none, not driver local and options device=$DIR o=bind type=none"
   run dokku storage:info "$SHELF"
-  assert_line_with State: "docker volume rm $SHELF && docker volume create"
+  assert_line_with State: "docker volume rm $SHELF && dokku storage:wait $SHELF"
   run dokku storage:doctor "$APP" --format json
   assert_equal wrong-volume "$(jq -r '.[] | select(.severity == "stops").code' <<<"$output")"
   run_apart dokku storage:wait "$SHELF" --timeout 0

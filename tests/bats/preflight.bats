@@ -136,6 +136,17 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
   mended "$DIR/file"
 }
 
+@test "the container of a look into an image that was killed is removed by the next look" {
+  local left
+  deploy "$APP"
+  # No process has this number.
+  left=$(docker create --network none --label org.dokku-storage.looking=4194305 "$TEST_IMAGE" true)
+  echo text >"$DIR/file"
+  dokku storage:mount "$APP" "$DIR/file:/bin"
+  stopped "$DIR/file" /bin directory file
+  if docker rm "$left"; then fail "the container was left"; fi
+}
+
 @test "a docker volume where the image has a file" {
   deploy "$APP"
   docker volume create --label "$TEST_LABEL" "$APP-volume" >/dev/null

@@ -68,6 +68,18 @@ keeper_of() { pgrep -f "mount-storage $NAME --keep"; }
   [ "$status" -ne 0 ]
 }
 
+@test "a directory that a container has gets no bucket in its place" {
+  install -d -o dokku -g dokku "$ROOT/$NAME"
+  dokku storage:mount "$APP" "$ROOT/$NAME:/x"
+  deploy "$APP"
+  run create
+  assert_status 1
+  assert_has "$APP.web.1 has $ROOT/$NAME, in whose place something else would be put; stop it first: dokku ps:stop $APP"
+  docker rm -f "$(container "$APP")" >/dev/null
+  dokku storage:unmount "$APP" "$ROOT/$NAME:/x"
+  create
+}
+
 @test "the serving program is killed: running containers see the mount again" {
   create
   dokku storage:mount "$APP" "$NAME" --container-dir /films

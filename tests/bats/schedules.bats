@@ -7,7 +7,11 @@ before_all() {
   REPOSITORY="$HOST/backups"
   export REPOSITORY
   install -d -o dokku -g dokku -m 0700 "$REPOSITORY"
-  ! crontab -u dokku -l >"$HOST/crontab-before" 2>/dev/null || touch "$HOST/had-crontab"
+  # What the machine has, or a run that was killed has left, is set aside.
+  if crontab -u dokku -l >"$HOST/crontab-before" 2>/dev/null; then
+    touch "$HOST/had-crontab"
+    crontab -u dokku -r
+  fi
   # As Dokku does: the lines of all plugins go to the crontab of its user.
   add_trigger scheduler-cron-write <<FILE
 #!/usr/bin/env bash

@@ -386,7 +386,10 @@ killed() {
   dokku storage:snapshots:restore "$DATA" first
   for name in first "$(moved)"; do dokku storage:snapshots:destroy "$DATA" "$name" --force; done
   dokku storage:destroy "$DATA" --force --destroy-host-dir
-  [ -s "$(echo "$IMAGES"/.trash-"$DATA"-*.img)" ]
+  local image
+  image=$(echo "$IMAGES"/.trash-"$DATA"-*.img)
+  [ -s "$image" ]
+  assert_equal "$(dokku storage:trash:list --size --format json | jq '.[] | select(.name == "'"$DATA"'").bytes')" $(($(stat -c %b "$image") * 512))
   dokku storage:trash:restore "$DATA"
   assert_equal kept "$(cat "$ROOT/$DATA/file")"
   run dokku storage:usage "$DATA" --format json
@@ -402,4 +405,107 @@ killed() {
   run dokku storage:trash:empty --force
   assert_success
   assert_equal "" "$(ls -A "$IMAGES")"
+}
+
+@test "what is attached below a mount that hides it is not what one sees, and is attached there, too" {
+  dokku storage:create "$DATA" --size 16M
+  echo kept >"$ROOT/$DATA/file"
+  install -d -o dokku -g dokku "$HOST/other" "$HOST/other/$DATA"
+  mount --bind "$HOST/other" "$ROOT"
+  run dokku storage:wait "$DATA" --timeout 1
+  assert_status 1
+  assert_has "is another directory than before"
+  begin_anew
+  run dokku storage:info "$DATA"
+  assert_has "is not attached"
+  dokku storage:wait "$DATA" --timeout 10
+  assert_equal kept "$(cat "$ROOT/$DATA/file")"
+  umount "$ROOT/$DATA"
+  umount "$ROOT"
+  begin_anew
+  dokku storage:create "$APP-any"
+  rm -f "$ROOT/.new"
+  chattr -i "$HOST/other/$DATA"
+  rm -r "$HOST/other"
+}
+
+@test "another disk in the place of the storage root's is not taken for it" {
+  on ext4
+  dokku storage:create "$DATA"
+  umount "$ROOT"
+  truncate -s 20M "$HOST/another"
+  mkfs.ext4 -qF "$HOST/another"
+  mount -o loop "$HOST/another" "$ROOT"
+  install -d -o 1000 "$ROOT/$DATA"
+  run dokku storage:wait "$DATA"
+  assert_status 1
+  assert_has "is another directory than before"
+  umount "$ROOT"
+  rm "$HOST/another"
+  mount -o loop "$HOST/disk" "$ROOT"
+  dokku storage:wait "$DATA"
+}
+
+@test "A sized entry in the trash is not forgotten while the storage root is not mounted, and none is put there then" {
+  on ext4
+  local there="$APP-there"
+  for entry in "$DATA" "$there"; do
+    dokku storage:create "$entry" --size 32m
+    echo kept >"$ROOT/$entry/file"
+  done
+  dokku storage:destroy "$DATA" --force --destroy-host-dir
+  umount "$ROOT/$there"
+  umount "$ROOT"
+  dokku storage:trash:empty --expired
+  run dokku storage:create "$APP-other"
+  assert_status 1
+  assert_has "begin anew: touch $ROOT/.new"
+  # Who does that all the same, and mounts the disk later:
+  touch "$ROOT/.new"
+  dokku storage:create "$APP-other"
+  dokku storage:snapshots:create "$APP-other"
+  dokku storage:snapshots:destroy "$APP-other" "$(dokku storage:snapshots:list "$APP-other" --format json | jq -r '.[0].name')" --force
+  run dokku storage:destroy "$there" --force --destroy-host-dir
+  assert_status 1
+  assert_has "there is no $ROOT/$there, without which the data of storage entry \"$there\" would not be found in the trash"
+  run dokku storage:wait "$there" --timeout 1
+  assert_status 1
+  assert_has "there is no $ROOT/$there, where the data of storage entry \"$there\" is attached; make it: dokku storage:create $there"
+  dokku storage:create "$there"
+  assert_equal kept "$(cat "$ROOT/$there/file")"
+  umount "$ROOT/$there"
+  dokku storage:destroy "$APP-other" --force --destroy-host-dir --no-trash
+  mount -o loop "$HOST/disk" "$ROOT"
+  run dokku storage:trash:restore "$DATA"
+  assert_status 1
+  assert_has "is another directory than before"
+  begin_anew
+  dokku storage:trash:restore "$DATA"
+  assert_equal kept "$(cat "$ROOT/$DATA/file")"
+  dokku storage:wait "$there"
+  assert_equal kept "$(cat "$ROOT/$there/file")"
+  dokku storage:destroy "$there" --force --destroy-host-dir
+  dokku storage:trash:restore "$there"
+  assert_equal kept "$(cat "$ROOT/$there/file")"
+}
+
+@test "prune tells what the image of an entry takes, attached or not" {
+  local path="[.[] | select(.name == \"$DATA\")][0].bytes"
+  dokku storage:create "$DATA" --size 16M
+  dd if=/dev/urandom of="$ROOT/$DATA/file" bs=1M count=3 conv=fsync status=none
+  run dokku storage:prune --format json
+  [ "$(jq "$path" <<<"$output")" -ge 3145728 ] || fail "$output"
+  umount "$ROOT/$DATA"
+  run dokku storage:prune --format json
+  [ "$(jq "$path" <<<"$output")" -ge 3145728 ] || fail "$output"
+}
+
+@test "the owner and the mode of what is detached are those of the data, not of the mount point" {
+  dokku storage:create "$DATA" --size 16M
+  echo kept >"$ROOT/$DATA/file"
+  umount "$ROOT/$DATA"
+  chattr -i "$ROOT/$DATA"
+  run dokku storage:set "$DATA" mode 0711
+  assert_success
+  assert_equal "711 kept" "$(stat -c %a "$ROOT/$DATA") $(cat "$ROOT/$DATA/file")"
 }

@@ -30,6 +30,7 @@ on_file_system() {
   esac
   mount -o loop "$LOOP_IMAGE" "$ROOT"
   chown dokku:dokku "$ROOT"
+  begin_anew
 }
 
 # Whether root may resize a file system that is in use: CAP_SYS_RESOURCE, capability 24 (capabilities(7)).
@@ -43,7 +44,8 @@ fill() { inside "$APP" web sh -c 'cat /dev/zero > /data/fill'; }
 size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
 
 @test "a container runs into the limit, and goes on after a grow" {
-  dokku storage:create "$APP-db" --size 32M
+  run dokku storage:create "$APP-db" --size 32M
+  assert_has "$ROOT/$APP-db holds 32M, of which $(df --output=used,avail -k "$ROOT/$APP-db" | awk 'NR == 2 { printf "%.1f", ($1 + $2) / 1024 }')M can be used"
   dokku storage:mount "$APP" "$APP-db" --container-dir /data
   deploy "$APP"
   run fill
@@ -80,6 +82,23 @@ size_of() { df --output=size -k "$ROOT/$1" | tail -n 1 | tr -d ' '; }
   assert_has "already exists, leaving in place"
   run jq -c '[.name,.scheduler,.host_path,.schema_version,.size]' "$DOKKU_LIB_ROOT/data/storage-registry/entries/$APP-db.json"
   assert_output "[\"$APP-db\",\"docker-local\",\"$ROOT/$APP-db\",1,null]"
+}
+
+@test "an image that is preallocated keeps its room, and what it has lost is told of" {
+  dokku storage:create "$APP-full" --size 24M --preallocate
+  is_full() { [ "$(stat -c %b "$IMAGES/$APP-full.img")" -ge 49152 ] || fail "the image has lost blocks: $(stat -c %b "$IMAGES/$APP-full.img")"; }
+  fstrim "$ROOT/$APP-full" || true
+  is_full
+  umount "$ROOT/$APP-full"
+  dokku storage:wait "$APP-full"
+  fstrim "$ROOT/$APP-full" || true
+  is_full
+  fallocate --punch-hole --offset 16M --length 4M "$IMAGES/$APP-full.img"
+  run dokku storage:doctor
+  assert_has "its image takes 20"
+  assert_has "dokku storage:set $APP-full size 24M"
+  dokku storage:set "$APP-full" size 24M
+  is_full
 }
 
 @test "sizes that cannot be are refused, and nothing is left" {

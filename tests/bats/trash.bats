@@ -9,7 +9,11 @@ after_each() {
     # shellcheck disable=SC2086
     docker volume rm -f $VOLUMES >/dev/null
   fi
-  if mountpoint -q "$DOKKU_LIB_ROOT/data"; then umount "$DOKKU_LIB_ROOT/data"; fi
+  if mountpoint -q "${OWN_DISK:-/nowhere}"; then
+    umount "$OWN_DISK"
+    # It is another directory again.
+    [ "$OWN_DISK" != "$ROOT" ] || begin_anew
+  fi
   if [ -n "${LOOP:-}" ]; then losetup -d "$LOOP"; fi
 }
 
@@ -123,17 +127,20 @@ age() {
   assert_equal "$(ids_of "$NAME")" ""
 }
 
-# Puts the data of the store on a file system of 64 MiB of its own.
+# small_disk [DIRECTORY]: puts the data of the store, or what is in another of its directories, on a file system of 64 MiB of its own.
 small_disk() {
+  OWN_DISK=${1:-$DOKKU_LIB_ROOT/data}
   LOOP=$(losetup -f)
   truncate -s 64M "$HOST/disk.img"
   mkfs.ext4 -q -m 0 "$HOST/disk.img"
   losetup "$LOOP" "$HOST/disk.img"
-  cp -a "$DOKKU_LIB_ROOT/data" "$HOST/data"
-  mount "$LOOP" "$DOKKU_LIB_ROOT/data"
-  cp -a "$HOST/data/." "$DOKKU_LIB_ROOT/data/"
-  chown dokku:dokku "$DOKKU_LIB_ROOT/data"
+  cp -a "$OWN_DISK" "$HOST/data"
+  mount "$LOOP" "$OWN_DISK"
+  cp -a "$HOST/data/." "$OWN_DISK/"
+  chown dokku:dokku "$OWN_DISK"
   rm -r "$HOST/data"
+  # What is copied is another directory.
+  begin_anew
 }
 
 @test "before the disk fills up, what was destroyed first goes first" {
@@ -168,6 +175,28 @@ small_disk() {
   [ "$(df --output=avail -B1M "$ROOT" | tail -n 1)" -ge 9 ] || fail "there is no room again"
   run find "$REGISTRY/trash" -name "$NAME-2*"
   assert_output ""
+}
+
+@test "room is made by what is on the disk that lacks it" {
+  standin_only
+  small_disk "$ROOT"
+  local name
+  dokku storage:create "$NAME-sized" --size 16M
+  for name in old new; do
+    dokku storage:create "$NAME-$name"
+    head -c 10M /dev/zero >"$ROOT/$NAME-$name/file"
+  done
+  dokku storage:destroy "$NAME-sized" --force --destroy-host-dir
+  dokku storage:destroy "$NAME-old" --force --destroy-host-dir
+  age "$NAME-sized" 9
+  age "$NAME-old" 8
+  head -c "$(($(df --output=avail -B1 "$ROOT" | tail -n 1) - 1048576))" /dev/zero >"$ROOT/filler"
+  run dokku storage:destroy "$NAME-new" --force --destroy-host-dir
+  assert_success
+  assert_line_with "has only" "% left" "$NAME-old-"
+  assert_equal "1 0 1" "$(ids_of "$NAME-sized" | wc -l) $(ids_of "$NAME-old" | wc -l) $(ids_of "$NAME-new" | wc -l)"
+  rm "$ROOT/filler"
+  dokku storage:trash:empty --force
 }
 
 @test "what an entry with a size holds comes back, and goes with the trash" {

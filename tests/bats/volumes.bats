@@ -136,11 +136,30 @@ told() { jq -c --arg name "$VOLUME" 'select(.Name == $name and .call == "VolumeD
   assert_has "the Docker volume $VOLUME does not exist"
   run dokku storage:doctor "$APP" --format json
   assert_equal missing-volume "$(jq -r '.[].code' <<<"$output")"
-  run_apart dokku storage:wait "$VOLUME" --timeout 0
-  assert_refused
-  eval "$(grep -o 'docker volume create.*' <<<"$stderr")"
+  ! has_volume "$VOLUME" || fail "the deploy made an empty volume"
+  assert_equal "create it again, empty: dokku storage:wait $VOLUME" "$(jq -r '.[].remedy' <<<"$output")"
+  dokku storage:wait "$VOLUME"
   assert_equal '{"Driver":"local","Options":{"device":"tmpfs","o":"size=1m,uid=5","type":"tmpfs"}}' "$(volume_options "$VOLUME")"
   deploy "$APP"
+}
+
+@test "the remedy of a volume with a secret makes it with that secret" {
+  create --option type=tmpfs --option device=tmpfs --option o=size=1m,password=Zq9
+  mounted
+  docker volume rm "$VOLUME" >/dev/null
+  remedied() {
+    run dokku storage:doctor "$APP" --format json
+    assert_equal "$1" "$(jq -r '.[].code' <<<"$output")"
+    ! grep -q Zq9 <<<"$output" || fail "the secret is shown" "$output"
+    eval "$(jq -r '.[].remedy' <<<"$output" | sed 's/^[^:]*: //')"
+    assert_equal 'size=1m,password=Zq9' "$(volume_options "$VOLUME" | jq -r .Options.o)"
+  }
+  remedied missing-volume
+  docker volume rm "$VOLUME" >/dev/null
+  docker volume create --opt type=tmpfs --opt device=tmpfs --opt 'o=size=1m,password=***' "$VOLUME" >/dev/null
+  run dokku storage:doctor "$APP"
+  assert_has "has another secret among its options than its entry notes"
+  remedied wrong-volume
 }
 
 @test "names, drivers and options that could be something else are refused" {

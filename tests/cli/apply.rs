@@ -1,5 +1,6 @@
 //! `storage:apply`.
 
+use crate::harness::stubs;
 use crate::{Session, assert_transcript};
 
 fn host() -> Session {
@@ -73,6 +74,42 @@ fn refusals() {
     session.run(&["storage:list", "blog"]);
     session.run(&["storage:list-entries"]);
     assert_transcript!(session);
+}
+
+#[test]
+fn an_access_plugin_is_asked_as_often_for_many_mounts_as_for_one() {
+    let session = host();
+    let plugin = session.host.path("lib/plugins/enabled/acl/user-auth-app");
+    session.host.make_directory("lib/plugins/enabled/acl");
+    stubs::script(&plugin, "#!/bin/sh\n");
+    session.host.answer("user-auth-app", "blog\n");
+    let asked = |count: usize| {
+        let mount = |n| format!("{{\"entry_name\":\"data\",\"container_path\":\"/data{n}\"}}");
+        let document: Vec<String> = (0..count).map(mount).collect();
+        let document = format!("[{}]", document.join(","));
+        let answer = session.call(&["storage:apply", "blog"]).stdin(&document).run();
+        assert_eq!(answer.status, 0, "{answer:?}");
+        answer.fired.iter().filter(|fired| fired.name == "user-auth-app").count()
+    };
+    let once = asked(1);
+    assert!(once > 0);
+    assert_eq!(asked(20), once);
+}
+
+#[test]
+fn too_many_mounts_or_needs_are_refused() {
+    let session = host();
+    let refused = |words: &[&str], list: String, said: &str| {
+        let answer = session.call(words).stdin(&list).run();
+        assert!(answer.status == 1 && answer.stderr.contains(said), "{answer:?}");
+    };
+    let list = |item: &dyn Fn(usize) -> String| {
+        format!("[{}]", (0..1001).map(item).collect::<Vec<_>>().join(","))
+    };
+    let mounts = list(&|n| format!("{{\"entry_name\":\"data\",\"container_path\":\"/d{n}\"}}"));
+    refused(&["storage:apply", "blog"], mounts, "a document has up to 1000 mounts, got 1001");
+    let needs = list(&|n| format!("{{\"id\":\"n{n}\",\"path\":\"/n{n}\"}}"));
+    refused(&["storage:needs:import", "blog"], needs, "an app has up to 1000 needs, got 1001");
 }
 
 #[test]

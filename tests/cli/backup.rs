@@ -126,7 +126,9 @@ fn a_backup_that_is_none_is_refused_as_a_whole() {
     let recipe = "backup/blog/config/storage.yml";
     let entry = "backup/blog/data/storage-entries/data.json";
     let archive = "backup/blog/data/storage-data/data.tar.gz";
-    let original = |name: &str| fs::read(session.host.path(name)).unwrap();
+    let originals: Vec<(&str, Vec<u8>)> = [recipe, entry, archive]
+        .map(|name| (name, fs::read(there.host.path(name)).unwrap()))
+        .into();
     for (file, content) in [
         (recipe, b"just text".to_vec()),
         (recipe, b"- tasks:\n  - dokku_app: {app: blog}\n".to_vec()),
@@ -140,10 +142,9 @@ fn a_backup_that_is_none_is_refused_as_a_whole() {
     ] {
         there.host.write(file, &content);
         there.run_with(&format!("{file} is another"), &["backup-app-import", "blog", BLOG], |c| c);
-        if file.ends_with("README") {
-            fs::remove_file(there.host.path(file)).unwrap();
-        } else {
-            there.host.write(file, original(file));
+        match originals.iter().find(|(name, _)| *name == file) {
+            Some((_, original)) => there.host.write(file, original),
+            None => fs::remove_file(there.host.path(file)).unwrap(),
         }
     }
     for words in [
@@ -226,7 +227,6 @@ fn export_of(script: &str) -> (Session, crate::harness::Answer) {
 #[test]
 fn what_no_import_takes_is_named_by_the_export() {
     for (script, why) in [
-        ("cp /bin/true su && chmod 4755 su", "./su\" is refused: it has a set-uid"),
         ("touch foreign && chown 100000 foreign", "./foreign\" is refused: "),
         (
             "for i in $(seq 300); do mkdir d && cd d || exit; done; touch file",
@@ -267,4 +267,127 @@ fn links_and_pipes_with_several_names_come_back() {
         }
     }
     assert!(found("c/pipe").file_type().is_fifo());
+}
+
+#[test]
+fn a_name_that_keeps_data_out_of_a_backup_is_told_with_its_characters() {
+    let session = Session::dokku(&["blog"]);
+    session.host.write("lib/data/storage/my.app/file", "x");
+    session.host.make_directory("backup/blog");
+    session.prepare(&["storage:mount", "blog", "{LIB}/data/storage/my.app:/data"]);
+    let export = session.call(&["backup-app-export", "blog", BLOG]).env(INCLUDE, "1").run();
+    let said = "it is in the directory \"my.app\" of the storage root, whose name has other characters than letters, digits, \"-\" and \"_\"";
+    assert!(export.status == 0 && export.stderr.contains(said), "{export:?}");
+}
+
+#[test]
+fn an_import_for_an_app_that_is_not_there_changes_nothing() {
+    let session = host();
+    session.prepare(&["backup-app-export", "blog", BLOG]);
+    let there = other(&session, &["shop"]);
+    let import = there.call(&["backup-app-import", "blog", BLOG]).run();
+    assert_eq!(import.status, 20, "{import:?}");
+    assert!(import.stderr.contains("App blog does not exist"), "{import:?}");
+    assert!(!there.host.path("lib/config/storage/blog").exists());
+    assert!(!there.host.path("lib/data/storage-registry/entries/data.json").exists());
+}
+
+#[test]
+fn files_are_exported_without_rights_and_directories_keep_their_group() {
+    let (session, export) = export_of(
+        "echo x > su && chmod 4755 su && echo y > sg && chmod 2750 sg && mkdir shared && chmod 6775 shared && echo z > plain && mkfifo pipe && chmod 4600 pipe",
+    );
+    assert_eq!(export.status, 0, "{export:?}");
+    let said = "blog: 2 files of storage entry \"data\" are in the backup without their set-uid and set-gid bits";
+    assert!(export.stderr.contains(said), "{export:?}");
+    let there = other(&session, &["blog"]);
+    let import = there.call(&["backup-app-import", "blog", BLOG]).run();
+    assert_eq!(import.status, 0, "{import:?}");
+    let modes = ["su", "sg", "shared", "plain"].map(|name| {
+        let path = format!("lib/data/storage/data/{name}");
+        fs::metadata(there.host.path(&path)).unwrap().mode() & 0o7777
+    });
+    assert_eq!(modes[..3], [0o755, 0o750, 0o2775], "{modes:?}");
+    // The original stays as it is.
+    let own = fs::metadata(session.host.path("lib/data/storage/data/su")).unwrap();
+    assert_eq!(own.mode() & 0o7777, 0o4755);
+}
+
+#[test]
+fn what_cannot_be_exported_keeps_nothing_else_from_it() {
+    let session = Session::dokku(&["blog"]);
+    for name in ["a", "b", "c"] {
+        session.prepare(&["storage:create", name]);
+        let path = format!("/{name}");
+        session.prepare(&["storage:mount", "blog", name, "--container-dir", &path]);
+    }
+    session.host.make_directory("backup/blog");
+    shell(&format!(
+        "cd '{}' && for name in a b; do touch $name/foreign && chown 100000 $name/foreign; done && echo good > c/good",
+        session.host.path("lib/data/storage").display()
+    ));
+    let export = session.call(&["backup-app-export", "blog", BLOG]).env(INCLUDE, "1").run();
+    assert_eq!(export.status, 1, "{export:?}");
+    for name in ["a", "b"] {
+        let said = format!("the data of storage entry \"{name}\" cannot be in the backup");
+        assert!(export.stderr.contains(&said), "{export:?}");
+    }
+    let written = |name: &str| {
+        session.host.path(&format!("backup/blog/data/storage-data/{name}.tar.gz")).exists()
+    };
+    assert_eq!(["a", "b", "c"].map(written), [false, false, true]);
+    for name in ["a", "b"] {
+        shell(&format!(
+            "rm -rf '{}'",
+            session.host.path(&format!("lib/data/storage/{name}")).display()
+        ));
+    }
+}
+
+/// What the path of an entry looks like says nothing: where the storage root was does.
+#[test]
+fn only_what_was_below_the_storage_root_is_below_that_of_this_host() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "own"]);
+    session.prepare(&["storage:create", "part", "{ROOT}/lib/data/storage/old/in"]);
+    session.prepare(&["storage:create", "far", "{ROOT}/srv/x/data/storage/far"]);
+    for name in ["own", "part", "far"] {
+        let path = format!("/{name}");
+        session.prepare(&["storage:mount", "blog", name, "--container-dir", &path]);
+    }
+    session.host.make_directory("backup/blog");
+    session.prepare(&["backup-app-export", "blog", BLOG]);
+    let path = |of: &Session, name: &str| {
+        let file = of.host.path(&format!("lib/data/storage-registry/entries/{name}.json"));
+        let entry: serde_json::Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        entry["host_path"].as_str().unwrap().to_owned()
+    };
+    // A host with another storage root.
+    let fresh = Session::dokku(&["blog"]);
+    let (from, to) = (session.host.path("backup"), fresh.host.path("backup"));
+    shell(&format!("cp -a '{}' '{}'", from.display(), to.display()));
+    let answer = fresh.call(&["backup-app-import", "blog", BLOG]).run();
+    assert_eq!(answer.status, 0, "{answer:?}");
+    let here = fresh.host.path("lib/data/storage").display().to_string();
+    assert_eq!(path(&fresh, "own"), format!("{here}/own"));
+    assert_eq!(path(&fresh, "part"), format!("{here}/old/in"));
+    assert_eq!(path(&fresh, "far"), path(&session, "far"));
+    let told = |name: &str| answer.stderr.contains(&format!("Storage entry {name} was at "));
+    assert_eq!(["own", "part", "far"].map(told), [true, true, false], "{answer:?}");
+    // An older backup does not say the root: what is there is not moved.
+    let older = Session::dokku(&["blog"]);
+    let to = older.host.path("backup");
+    shell(&format!(
+        "cp -a '{}' '{to}' && rm '{to}/blog/data/storage-root'",
+        from.display(),
+        to = to.display()
+    ));
+    older.prepare(&["backup-app-import", "blog", BLOG]);
+    assert_eq!(path(&older, "far"), path(&session, "far"));
+    fs::remove_dir(session.host.path("lib/data/storage/own")).unwrap();
+    let gone = Session::dokku(&["blog"]);
+    let to = gone.host.path("backup");
+    shell(&format!("cp -a '{}' '{}'", older.host.path("backup").display(), to.display()));
+    gone.prepare(&["backup-app-import", "blog", BLOG]);
+    assert_eq!(path(&gone, "own"), gone.host.path("lib/data/storage/own").display().to_string());
 }

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, mkdirat, open, openat};
 use serde_json::Value;
 
 use crate::Session;
-use crate::harness::stubs;
+use crate::harness::{Answer, say, stubs};
 use crate::schedules::{is_refused, run};
 
 /// A host with these apps, an entry `data`, and a destination.
@@ -31,6 +32,34 @@ fn set_back(session: &Session, subject: &str) {
     schedule["created"] = "2020-01-01T00:00:00Z".into();
     schedule.as_object_mut().unwrap().remove("last_begun");
     session.host.write(&schedule_file(subject), schedule.to_string());
+}
+
+/// Has what runs in a container wait until `goes-on` is there, and says by `started` that it does.
+fn containers_wait(session: &Session) {
+    let [started, goes_on] = ["started", "goes-on"].map(|name| session.host.path(name));
+    let waits = format!(
+        "[ \"$1\" != run ] || {{ : >'{}'; until [ -e '{}' ]; do sleep 0.05; done; }}\n",
+        started.display(),
+        goes_on.display()
+    );
+    before_docker_answers(session, &waits);
+}
+
+/// Calls something, does something else once a container of it waits, and has that go on.
+fn while_a_container_waits(session: &Session, words: &[&str], does: impl FnOnce()) -> Answer {
+    containers_wait(session);
+    let call = session.call(words);
+    std::thread::scope(|scope| {
+        let call = scope.spawn(move || call.run());
+        let started = session.host.path("started");
+        while !started.exists() && !call.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(started.exists());
+        does();
+        session.host.write("goes-on", "");
+        call.join().unwrap()
+    })
 }
 
 fn listed(session: &Session) -> Vec<Value> {
@@ -61,6 +90,23 @@ fn nothing_is_forgotten_while_a_schedule_cannot_be_read() {
         assert!(answer.status == 1 && answer.stderr.contains(said), "{answer:?}");
     }
     assert_eq!(listed(&session).len(), 2);
+}
+
+#[test]
+fn nothing_is_forgotten_for_an_hour_after_the_clock_leapt() {
+    let session = host(&[]);
+    session.prepare(&["storage:backups:schedule", "data", "daily", "--keep-last", "1"]);
+    let clock = "lib/data/storage-registry/.clock";
+    session.host.write(clock, r#"{"now": "2038-01-19T03:14:07Z"}"#);
+    for _ in 0..2 {
+        set_back(&session, "entry-data");
+        let answer = run(&session, "storage:backups:run");
+        let said = "No older backup at connector disk is forgotten for an hour";
+        assert!(answer.status == 0 && answer.stderr.contains(said), "{answer:?}");
+    }
+    assert_eq!(listed(&session).len(), 2);
+    fs::remove_file(session.host.path(clock)).unwrap();
+    assert_eq!(kept(&session, "entry-data"), 1);
 }
 
 #[test]
@@ -149,27 +195,12 @@ fn a_restore_ends_where_docker_does_not_answer_any_more() {
 #[test]
 fn a_backup_of_a_destroyed_entry_is_not_noted_for_the_next_one() {
     let session = host(&[]);
-    let [started, goes_on] = ["started", "goes-on"].map(|name| session.host.path(name));
     // The command after the copy takes until then.
     session.prepare(&["storage:set", "data", "backup-image", "busybox"]);
     session.prepare(&["storage:set", "data", "backup-after", "true"]);
-    let waits = format!(
-        "[ \"$1\" != run ] || {{ : >'{}'; until [ -e '{}' ]; do sleep 0.05; done; }}\n",
-        started.display(),
-        goes_on.display()
-    );
-    before_docker_answers(&session, &waits);
-    let backed_up = std::thread::scope(|scope| {
-        let backup = session.call(&["storage:backups:create", "data"]);
-        let backup = scope.spawn(move || backup.run());
-        while !started.exists() && !backup.is_finished() {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-        assert!(started.exists());
+    let backed_up = while_a_container_waits(&session, &["storage:backups:create", "data"], || {
         session.prepare(&["storage:destroy", "data", "--force"]);
         session.prepare(&["storage:create", "data"]);
-        session.host.write("goes-on", "");
-        backup.join().unwrap()
     });
     assert_eq!(backed_up.status, 0, "{backed_up:?}");
     let info = run(&session, "storage:info data");
@@ -188,7 +219,7 @@ fn what_is_created_is_listed_with_the_same_size() {
 }
 
 /// A file whose path is longer than the kernel takes: who goes by descriptors copies it, and restic cannot read it.
-fn bury_a_file(session: &Session) {
+pub fn bury_a_file(session: &Session) {
     let name = "d".repeat(250);
     let data = session.host.path("lib/data/storage/data");
     let mut directory = open(&data, OFlags::DIRECTORY, Mode::empty()).unwrap();
@@ -209,7 +240,7 @@ fn a_backup_with_files_that_restic_cannot_read_is_not_whole() {
     bury_a_file(&session);
     let created = run(&session, "storage:backups:create data --format json");
     assert_eq!(created.status, 1, "{created:?}");
-    let said = "could not be read, and are not in the backup: ddd";
+    let said = "could not be read, and are not in the backup: …ddd";
     assert!(created.stderr.contains(said), "{created:?}");
     let created: Vec<Value> = serde_json::from_str(&created.stdout).unwrap();
     assert!(!created[0]["unreadable"].as_array().unwrap().is_empty(), "{created:?}");
@@ -222,6 +253,73 @@ fn a_backup_with_files_that_restic_cannot_read_is_not_whole() {
     set_back(&session, "entry-data");
     assert_eq!(run(&session, "storage:backups:run").status, 1);
     assert!(listed(&session).iter().any(|backup| backup["id"] == whole));
+}
+
+/// Another host of the same name, with an entry `data` of its own, at the first one's destination.
+fn neighbour(first: &Session) -> Session {
+    let session = Session::dokku(&[]);
+    session.prepare(&["storage:create", "data"]);
+    session.host.write("lib/data/storage/data/file", "two\n");
+    session.host.write("key", run(first, "storage:backups:key disk").stdout);
+    let path = first.host.path("backups").display().to_string();
+    let create = ["storage:connectors:create", "disk", "--type", "local", "--path", &path];
+    session.prepare(&[&create[..], &["--key-file", "{ROOT}/key"]].concat());
+    session
+}
+
+#[test]
+fn hosts_of_one_name_leave_each_others_backups_alone() {
+    let first = host(&[]);
+    let second = neighbour(&first);
+    let (sessions, long_ago) = ([&first, &second], std::time::SystemTime::UNIX_EPOCH);
+    let back_up = |session: &Session| {
+        let file = session.host.path("lib/data/storage/data/file");
+        fs::File::options().write(true).open(file).unwrap().set_modified(long_ago).unwrap();
+        let made = run(session, "storage:backups:create data --format json").stdout;
+        let made: Vec<Value> = serde_json::from_str(&made).unwrap();
+        made[0]["id"].as_str().unwrap().to_owned()
+    };
+    let [oldest, theirs] = sessions.map(back_up);
+    // A file of the same size and time is that of the entry still.
+    let latest = |session: &Session| run(session, "storage:backups:get data@latest file").stdout;
+    assert_eq!(sessions.map(latest), ["one\n", "two\n"]);
+    let newest = back_up(&first);
+    second.prepare(&["storage:backups:schedule", "data", "daily", "--keep-last", "1"]);
+    set_back(&second, "entry-data");
+    second.prepare(&["storage:backups:run"]);
+    let left = ids(&first);
+    assert!(left.len() == 3 && left.contains(&oldest) && left.contains(&newest), "{left:?}");
+    assert!(!left.contains(&theirs));
+    assert_eq!(sessions.map(latest), ["one\n", "two\n"]);
+    // Who is neither of them has to say which.
+    let third = neighbour(&first);
+    is_refused(&third, "storage:backups:get data@latest file", "name a backup by its id");
+    let line = format!("storage:backups:get {oldest} file");
+    assert_eq!(run(&third, &line).stdout, "one\n");
+}
+
+#[test]
+fn a_copy_of_a_machine_forgets_no_backup_of_the_other() {
+    if !Path::new("/etc/machine-id").exists() {
+        return say("skipped: this machine has no id");
+    }
+    let session = host(&[]);
+    let id = || {
+        fs::read_to_string(session.host.path("lib/data/storage-registry/backups/store-id")).unwrap()
+    };
+    session.prepare(&["storage:backups:create", "data"]);
+    let (before, theirs) = (id(), ids(&session));
+    session.prepare(&["storage:backups:schedule", "data", "daily", "--keep-last", "1"]);
+    // As if the store was made on another machine.
+    session.host.write("lib/data/storage-registry/backups/machine", "0123\n");
+    set_back(&session, "entry-data");
+    let answer = run(&session, "storage:backups:run");
+    assert!(answer.status == 0 && answer.stderr.contains("or a copy of it"), "{answer:?}");
+    assert_ne!(id(), before);
+    let after = id();
+    assert_eq!(kept(&session, "entry-data"), 2);
+    assert!(ids(&session).contains(&theirs[0]));
+    assert_eq!(id(), after);
 }
 
 #[test]
@@ -263,7 +361,7 @@ fn what_is_said_can_be_typed() {
 fn without_restic() -> Session {
     let mut session = host(&[]);
     for file in ["/usr/local/bin/restic", "/usr/bin/restic"] {
-        if std::path::Path::new(file).exists() {
+        if Path::new(file).exists() {
             session.host.hide(file);
         }
     }
@@ -460,7 +558,8 @@ fn leave_lock(session: &Session, host: &str, directory: &str) -> String {
         unshare --uts sh -ec 'hostname "$1"; exec restic -q -r "$2" --password-file "$3" --no-cache backup --stdin <"$4"' \
           sh "$2" "$1/backups" "$key" "$1/fifo-$2" >/dev/null 2>&1 &
         exec 7>"$1/fifo-$2"
-        until [ -n "$(ls "$locks")" ]; do sleep 0.05; done
+        # It is written under another name first.
+        until ls "$locks" | grep -qx '[0-9a-f]\{64\}'; do sleep 0.05; done
         kill -9 $!
         wait $! || :
         mkdir -p "$3"
@@ -470,6 +569,71 @@ fn leave_lock(session: &Session, host: &str, directory: &str) -> String {
     shell.args(["-ec", script, "sh"]).arg(session.host.path("")).arg(host);
     let done = shell.arg(session.host.path(directory)).assert().success();
     String::from_utf8(done.get_output().stdout.clone()).unwrap()
+}
+
+/// Has a script called in the place of restic, which is at `restic` then.
+fn call_instead_of_restic(session: &mut Session, script: &Path, restic: &Path, text: &str) {
+    stubs::script(script, text);
+    let places = ["/usr/local/bin/restic", "/usr/bin/restic"];
+    let place = places.into_iter().find(|place| Path::new(place).exists()).unwrap();
+    session.host.replace_and_keep(place, script, restic);
+}
+
+/// Whether restic, or what stands in for it, is called with a word for this host.
+fn is_called(session: &Session, word: &str) -> bool {
+    let root = session.host.path("").display().to_string();
+    let has = |process: &Path, file: &str, what: &str| {
+        let text = fs::read(process.join(file)).unwrap_or_default();
+        String::from_utf8_lossy(&text).contains(what)
+    };
+    let processes = fs::read_dir("/proc").unwrap().flatten().map(|process| process.path());
+    processes.into_iter().any(|process| {
+        has(&process, "environ", &format!("RESTIC_PASSWORD_FILE={root}"))
+            && has(&process, "cmdline", &format!("\0{word}\0"))
+    })
+}
+
+#[test]
+fn what_is_read_is_not_pruned_meanwhile() {
+    let mut session = host(&[]);
+    session.prepare(&["storage:backups:create", "--all"]);
+    let [script, restic, word, goes_on] =
+        ["script", "restic", "word", "goes-on"].map(|it| session.host.path(it));
+    let waits = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" $(cat '{}') \"*) until [ -e '{}' ]; do sleep 0.05; done ;; esac\nexec '{}' \"$@\"\n",
+        word.display(),
+        goes_on.display(),
+        restic.display()
+    );
+    call_instead_of_restic(&mut session, &script, &restic, &waits);
+    let prune = "storage:backups:prune disk";
+    let reads = "works on the repository of connector disk, or reads it";
+    for (first, word, second, why) in [
+        ("storage:backups:get data@latest file", "dump", prune, reads),
+        ("storage:backups:restore data@latest --as copy", "restore", prune, reads),
+        ("storage:backups:restore-store", "restore", prune, reads),
+        (prune, "prune", "storage:backups:get data@latest file", "prunes the repository"),
+    ] {
+        session.host.write("word", word);
+        let [first_call, second_call] = [first, second].map(|line| {
+            let call = session.call(&line.split(' ').collect::<Vec<_>>());
+            move || call.run()
+        });
+        std::thread::scope(|scope| {
+            let first_call = scope.spawn(first_call);
+            while !is_called(&session, word) && !first_call.is_finished() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            let second_call = scope.spawn(second_call);
+            std::thread::sleep(std::time::Duration::from_secs(6));
+            session.host.write("goes-on", "");
+            let answers = [first_call.join().unwrap(), second_call.join().unwrap()];
+            let said = format!("Waiting for another command that {why}");
+            assert!(answers[1].stderr.contains(&said), "{first}, {second}: {answers:?}");
+            assert_eq!(answers.map(|answer| answer.status), [0, 0], "{first}, {second}");
+        });
+        fs::remove_file(&goes_on).unwrap();
+    }
 }
 
 #[test]
@@ -495,10 +659,7 @@ fn a_lock_that_another_host_takes_while_one_of_ours_is_cleared_away_stays() {
         locks.display(),
         restic.display()
     );
-    stubs::script(&script, &moves);
-    let places = ["/usr/local/bin/restic", "/usr/bin/restic"];
-    let place = places.into_iter().find(|place| std::path::Path::new(place).exists()).unwrap();
-    session.host.replace_and_keep(place, &script, &restic);
+    call_instead_of_restic(&mut session, &script, &restic, &moves);
     is_refused(&session, "storage:backups:prune disk", "is locked by host elsewhere (process");
     assert_eq!(fs::read_dir(&locks).unwrap().count(), 1);
 }
@@ -521,4 +682,271 @@ fn holes_that_take_hours_to_read_are_refused_by_name() {
     let left = fs::read_dir(session.host.path("lib/data/storage")).unwrap().flatten();
     let left: Vec<_> = left.map(|it| it.file_name()).filter(|it| it != "data").collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_schedule_that_is_set_again_keeps_its_times() {
+    let session = host(&[]);
+    let set = |when: &str| session.prepare(&["storage:backups:schedule", "data", when]);
+    let noted = || {
+        let schedule = fs::read(session.host.path(&schedule_file("entry-data"))).unwrap();
+        serde_json::from_slice::<Value>(&schedule).unwrap()["last_begun"].clone()
+    };
+    set("daily");
+    set_back(&session, "entry-data");
+    set("daily");
+    session.prepare(&["storage:backups:run"]);
+    assert_eq!(listed(&session).len(), 1);
+    let begun = noted();
+    assert!(begun.is_string(), "{begun}");
+    set("daily");
+    assert_eq!(noted(), begun);
+    // Nothing was missed by times that were others then.
+    set_back(&session, "entry-data");
+    set("weekly");
+    session.prepare(&["storage:backups:run"]);
+    assert_eq!(listed(&session).len(), 1);
+}
+
+#[test]
+fn commands_around_two_backups_of_an_entry_take_turns() {
+    let session = host(&[]);
+    let log = session.host.path("log");
+    session.prepare(&["storage:set", "data", "backup-image", "busybox"]);
+    for property in ["backup-before", "backup-after"] {
+        session.prepare(&["storage:set", "data", property, property]);
+    }
+    // A first backup makes the repository.
+    session.prepare(&["storage:backups:create", "data"]);
+    let notes = format!(
+        "[ \"$1\" != run ] || {{ eval \"command=\\${{$#}}\"; echo \"$command\" >>'{0}'; sleep 1.5; echo ended >>'{0}'; }}\n",
+        log.display()
+    );
+    before_docker_answers(&session, &notes);
+    let answers = std::thread::scope(|scope| {
+        let backups = [0, 1].map(|_| {
+            let call = session.call(&["storage:backups:create", "data"]);
+            scope.spawn(move || call.run())
+        });
+        backups.map(|backup| backup.join().unwrap())
+    });
+    assert_eq!(answers.each_ref().map(|answer| answer.status), [0, 0], "{answers:?}");
+    let commands = ["backup-before", "ended", "backup-after", "ended"].repeat(2).join("\n");
+    assert_eq!(fs::read_to_string(log).unwrap().trim(), commands);
+    let waits = "Waiting for another command that backs up storage entry \"data\"";
+    assert!(answers.iter().any(|answer| answer.stderr.contains(waits)), "{answers:?}");
+}
+
+/// An entry `data` with commands around its backups, one of which was killed in the first one. A file has what was run; the
+/// second command fails while `fails` is there.
+fn cut_off_before_the_second_command() -> Session {
+    let session = host(&[]);
+    session.prepare(&["storage:set", "data", "backup-image", "busybox"]);
+    for property in ["backup-before", "backup-after"] {
+        session.prepare(&["storage:set", "data", property, property]);
+    }
+    session.host.write("cut", "");
+    let notes = format!(
+        "[ \"$1\" != run ] || {{ eval \"command=\\${{$#}}\"; echo \"$command\" >>'{0}/log'; printf '%s\\n' \"$@\" >'{0}/words'; ! rm '{0}/cut' || kill -9 $PPID; [ ! -e '{0}/fails' ] || exit 7; }}\n",
+        session.host.root().display()
+    );
+    before_docker_answers(&session, &notes);
+    let answer = run(&session, "storage:backups:create data");
+    assert_eq!((answer.status, &*ran(&session)), (137, "backup-before"), "{answer:?}");
+    session
+}
+
+fn ran(session: &Session) -> String {
+    let ran = fs::read_to_string(session.host.path("log")).unwrap_or_default();
+    let _ = fs::remove_file(session.host.path("log"));
+    ran.trim().replace('\n', " ")
+}
+
+#[test]
+fn the_command_after_a_copy_is_owed_where_the_backup_was_killed() {
+    let session = cut_off_before_the_second_command();
+    let is_owed = || run(&session, "storage:doctor").stdout.contains("owed-command");
+    assert!(is_owed());
+    let answer = run(&session, "storage:backups:run");
+    assert!(answer.status == 0 && answer.stderr.contains("cut off"), "{answer:?}");
+    assert_eq!(ran(&session), "backup-after");
+    assert!(!is_owed());
+    session.prepare(&["storage:backups:run"]);
+    assert_eq!(ran(&session), "");
+}
+
+#[test]
+fn the_next_backup_runs_the_command_that_one_owes() {
+    let session = cut_off_before_the_second_command();
+    let answer = run(&session, "storage:backups:create data");
+    assert_eq!(answer.status, 0, "{answer:?}");
+    assert_eq!(ran(&session), "backup-after backup-before backup-after");
+    session.prepare(&["storage:backups:run"]);
+    assert_eq!(ran(&session), "");
+}
+
+#[test]
+fn a_command_that_is_owed_and_fails_is_told_and_not_run_again() {
+    let session = cut_off_before_the_second_command();
+    session.host.write("fails", "");
+    for expected in ["backup-after", ""] {
+        session.call(&["storage:backups:run"]).run();
+        assert_eq!(ran(&session), expected);
+    }
+    let doctor = run(&session, "storage:doctor").stdout;
+    assert!(doctor.contains("backup-after of storage entry \"data\" failed"), "{doctor}");
+}
+
+/// The same, and the container that the first command runs in goes on.
+fn cut_off_and_running() -> Session {
+    let session = cut_off_before_the_second_command();
+    let words = fs::read_to_string(session.host.path("words")).unwrap();
+    let name = words.lines().find(|word| word.starts_with("dokku-storage-hook-")).unwrap();
+    session.host.answer("docker-ps.all", "0123456789abcdef0123456789abcdef\n");
+    let inspected = serde_json::json!([{
+        "Id": "0123456789abcdef0123456789abcdef",
+        "Name": format!("/{name}"),
+        "State": {"Status": "running"},
+        "Config": {"Labels": {}},
+    }]);
+    session.host.answer("docker-inspect", &inspected.to_string());
+    session
+}
+
+#[test]
+fn a_command_after_a_copy_waits_for_the_one_before_it() {
+    let session = cut_off_and_running();
+    let runs =
+        "backup-before of storage entry \"data\" still runs in container dokku-storage-hook-";
+    for command in ["storage:backups:run", "storage:backups:create data"] {
+        let answer = run(&session, command);
+        assert!(answer.status == 1 && answer.stderr.contains(runs), "{answer:?}");
+        assert_eq!(ran(&session), "");
+    }
+    let doctor = run(&session, "storage:doctor").stdout;
+    assert!(doctor.contains("owed-command") && doctor.contains(runs), "{doctor}");
+    session.host.answer("docker-ps.all", "");
+    session.prepare(&["storage:backups:create", "data"]);
+    assert_eq!(ran(&session), "backup-after backup-before backup-after");
+}
+
+#[test]
+fn a_command_that_goes_on_for_too_long_is_ended() {
+    let session = cut_off_and_running();
+    let file = session.host.path("lib/data/storage-registry/backups/entries/data.json");
+    let mut state: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    state["begun"]["at"] = "2020-01-01T00:00:00Z".into();
+    fs::write(&file, state.to_string()).unwrap();
+    let all = session.host.path("stub/answers/docker-ps.all");
+    let removes = format!("[ \"$1 $2\" != 'rm --force' ] || : >'{}'\n", all.display());
+    before_docker_answers(&session, &removes);
+    session.prepare(&["storage:backups:run"]);
+    assert_eq!(ran(&session), "backup-after");
+    assert_eq!(fs::read_to_string(all).unwrap(), "");
+}
+
+#[test]
+fn what_is_owed_goes_with_its_entry() {
+    let session = cut_off_before_the_second_command();
+    session.prepare(&["storage:destroy", "data", "--force"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:set", "data", "backup-image", "busybox"]);
+    session.prepare(&["storage:set", "data", "backup-after", "another"]);
+    session.prepare(&["storage:backups:run"]);
+    assert_eq!(ran(&session), "");
+}
+
+#[test]
+fn the_doctor_names_one_of_several_destinations() {
+    let session = host(&[]);
+    let doctor = || run(&session, "storage:doctor data").stdout;
+    let remedy = "dokku storage:backups:schedule data daily";
+    let alone = doctor();
+    assert!(alone.contains(remedy) && !alone.contains("--to"), "{alone}");
+    session.destination("other", "{ROOT}/backups");
+    let several = doctor();
+    assert!(several.contains(&format!("{remedy} --to disk")), "{several}");
+    session.prepare(&["storage:backups:schedule", "data", "daily", "--to", "disk"]);
+}
+
+#[test]
+fn a_destination_that_hangs_holds_up_no_other() {
+    let session = host(&[]);
+    session.host.make_directory("other-backups");
+    session.destination("other", "{ROOT}/other-backups");
+    session.prepare(&["storage:create", "able"]);
+    session.prepare(&["storage:set", "data", "backup-image", "busybox"]);
+    session.prepare(&["storage:set", "data", "backup-before", "true"]);
+    for (entry, connector) in [("data", "disk"), ("able", "other")] {
+        session.prepare(&["storage:backups:schedule", entry, "daily", "--to", connector]);
+        set_back(&session, &format!("entry-{entry}"));
+    }
+    let answer = while_a_container_waits(&session, &["storage:backups:run"], || {
+        // The run of the next minute.
+        session.prepare(&["storage:backups:run"]);
+        let made = run(&session, "storage:backups:list able --format json").stdout;
+        assert_eq!(serde_json::from_str::<Vec<Value>>(&made).unwrap().len(), 1);
+        assert!(listed(&session).is_empty());
+    });
+    assert_eq!(answer.status, 0, "{answer:?}");
+    assert_eq!(listed(&session).len(), 1);
+}
+
+#[test]
+fn commands_around_a_scheduled_backup_hold_up_no_other_at_its_destination() {
+    let session = host(&[]);
+    session.prepare(&["storage:create", "able"]);
+    session.prepare(&["storage:set", "data", "backup-image", "busybox"]);
+    session.prepare(&["storage:set", "data", "backup-before", "true"]);
+    for entry in ["data", "able"] {
+        session.prepare(&["storage:backups:schedule", entry, "daily"]);
+    }
+    set_back(&session, "entry-data");
+    let answer = while_a_container_waits(&session, &["storage:backups:run"], || {
+        set_back(&session, "entry-able");
+        session.prepare(&["storage:backups:run"]);
+        let made = run(&session, "storage:backups:list able --format json").stdout;
+        assert_eq!(serde_json::from_str::<Vec<Value>>(&made).unwrap().len(), 1);
+        assert!(listed(&session).is_empty());
+        // What is under way is not begun once more.
+        set_back(&session, "entry-data");
+        let again = run(&session, "storage:backups:run");
+        assert_eq!((again.status, &*again.stdout), (0, ""), "{again:?}");
+    });
+    assert_eq!(answer.status, 0, "{answer:?}");
+    assert_eq!(listed(&session).len(), 1);
+}
+
+#[test]
+fn entries_with_commands_around_their_backups_hold_up_no_other() {
+    let session = host(&["blog", "wiki"]);
+    session.prepare(&["storage:create", "able"]);
+    for (app, entry) in [("blog", "able"), ("wiki", "data")] {
+        session.prepare(&["storage:mount", app, entry, "--container-dir", "/data"]);
+    }
+    session.prepare(&["storage:set", "able", "backup-image", "busybox"]);
+    session.prepare(&["storage:set", "able", "backup-before", "true"]);
+    // It fails; when it is run, the others have their backups.
+    let others = ["entries/data", "store"].map(|subject| {
+        let state = format!("lib/data/storage-registry/backups/{subject}.json");
+        format!("grep -q last_success '{}'", session.host.path(&state).display())
+    });
+    let fails = format!("[ \"$1\" != run ] || {{ {} && exit 7; exit 8; }}\n", others.join(" && "));
+    before_docker_answers(&session, &fails);
+    let answer = run(&session, "storage:backups:create --all");
+    assert!(answer.status == 1 && answer.stderr.contains("with status 7"), "{answer:?}");
+    let failed = run(&session, "storage:doctor able");
+    assert!(failed.stdout.contains("dokku storage:backups:create able --to disk"), "{failed:?}");
+    for subject in ["able", "data"] {
+        session.prepare(&["storage:backups:schedule", subject, "daily"]);
+    }
+    session.prepare(&["storage:backups:schedule", "--all", "daily"]);
+    for subject in ["entry-able", "entry-data", "all"] {
+        set_back(&session, subject);
+    }
+    let answer = run(&session, "storage:backups:run");
+    let subjects = answer.stdout.lines().filter_map(|line| line.split_once(": backing "));
+    let subjects: Vec<&str> = subjects.map(|(_, subject)| subject).collect();
+    assert_eq!(subjects.len(), 3, "{answer:?}");
+    assert!(subjects[0].contains("data") && subjects[2].contains("able"), "{answer:?}");
 }

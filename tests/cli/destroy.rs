@@ -136,3 +136,39 @@ fn without_the_trash_nothing_is_said_to_be_gone_that_stays() {
     session.prepare(&["storage:destroy", "data", "--force", "--no-trash", "--destroy-host-dir"]);
     assert!(!session.host.path("lib/data/storage/data").exists());
 }
+
+#[test]
+fn nothing_is_forgotten_while_the_storage_root_is_away() {
+    let session = Session::dokku(&[]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:snapshots:create", "data", "one"]);
+    let [storage, away] = ["lib/data/storage", "lib/away"].map(|path| session.host.path(path));
+    std::fs::rename(&storage, &away).unwrap();
+    session.host.make_directory("lib/data/storage");
+    for words in [
+        &["storage:destroy", "data", "--force", "--destroy-host-dir"][..],
+        &["storage:destroy", "data", "--force", "--destroy-host-dir", "--no-trash"],
+        &["storage:snapshots:destroy", "data", "one", "--force"],
+    ] {
+        let answer = session.call(words).run();
+        let is_told = answer.stderr.contains("is away: its disk is not mounted");
+        let is_after_another = words[0] == "storage:destroy";
+        assert!(answer.status == 1 && (is_told || is_after_another), "{words:?}: {answer:?}");
+    }
+    std::fs::remove_dir(&storage).unwrap();
+    std::fs::rename(&away, &storage).unwrap();
+    session.prepare(&["storage:snapshots:destroy", "data", "one", "--force"]);
+    std::fs::rename(&storage, &away).unwrap();
+    session.host.make_directory("lib/data/storage");
+    let forget = ["storage:destroy", "data", "--force"];
+    let words = [&forget[..], &["--destroy-host-dir"]].concat();
+    for words in [&forget[..], &words] {
+        let answer = session.call(words).run();
+        assert!(answer.status == 1 && answer.stderr.contains("begin anew"), "{answer:?}");
+    }
+    // A host that was restored has not seen the disk yet.
+    std::fs::remove_file(session.host.path("lib/data/storage-registry/.storage-root")).unwrap();
+    let answer = session.call(&words).run();
+    assert!(answer.stderr.contains("nor anything else in"), "{answer:?}");
+    session.prepare(&forget);
+}

@@ -169,3 +169,25 @@ fn a_docker_that_hangs_is_waited_for_once() {
         }
     });
 }
+
+#[test]
+fn a_code_has_one_severity_of_an_app_and_of_its_entry() {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "conf", "--type", "file"]);
+    session.prepare(&["storage:mount", "blog", "conf", "--container-dir", "/conf"]);
+    std::fs::remove_file(session.host.path("lib/data/storage/conf")).unwrap();
+    let found = |of: &str| {
+        let answer = session.call(&["storage:doctor", of, "--format", "json"]).run();
+        let findings: Vec<serde_json::Value> = serde_json::from_str(&answer.stdout).unwrap();
+        let of_conf = findings.iter().filter(|finding| finding["code"] != "used-by");
+        let both = |finding: &serde_json::Value| {
+            ["code", "severity"].map(|key| finding[key].as_str().unwrap().to_owned())
+        };
+        (of_conf.map(both).collect::<Vec<_>>(), answer.status)
+    };
+    let (of_app, status) = found("blog");
+    assert_eq!((of_app.len(), of_app[0][1].as_str(), status), (1, "stops", 1), "{of_app:?}");
+    assert_eq!(found("conf"), (of_app, 1));
+    session.prepare(&["storage:unmount", "blog", "conf"]);
+    assert_eq!(found("conf"), (vec![["not-ready".to_owned(), "note".to_owned()]], 0));
+}

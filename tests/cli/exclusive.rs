@@ -1,5 +1,6 @@
 //! Exclusive entries, and `storage:move`.
 
+use crate::harness::Problems;
 use crate::{Session, assert_transcript};
 
 fn host() -> Session {
@@ -243,5 +244,92 @@ fn moves_that_are_refused() {
     session.host.answer("docker-ps.exit", "1");
     session.run(&["storage:move", "data", "blog", "wiki"]);
     session.show_tree("lib/config/storage");
+    assert_transcript!(session);
+}
+
+/// How an entry becomes one that is exclusive: what is there before, and the command.
+const WAYS: &[(&[&[&str]], &[&str])] = &[
+    (&[], &["storage:create", "new", "--exclusive"]),
+    (&[], &["storage:create", "new", "--exclusive", "--size", "16M"]),
+    (&[], &["storage:create", "new", "--exclusive", "--from", "dir:{ROOT}/from"]),
+    (
+        &[&["storage:create", "old"], &["storage:snapshots:create", "old", "first"]],
+        &["storage:create", "new", "--exclusive", "--from", "snapshot:old@first"],
+    ),
+    (&[&["storage:create", "new"]], &["storage:create", "new", "--exclusive"]),
+    (&[&["storage:create", "new"]], &["storage:set", "new", "exclusive", "true"]),
+    (&[&["storage:create", "old", "--exclusive"]], &["storage:clone", "old", "new"]),
+    (
+        &[
+            &["storage:create", "new", "--exclusive"],
+            &["storage:destroy", "new", "--force", "--destroy-host-dir"],
+        ],
+        &["storage:trash:restore", "new"],
+    ),
+    (
+        &[
+            &["storage:create", "old", "--exclusive"],
+            &["storage:destroy", "old", "--force", "--destroy-host-dir"],
+        ],
+        &["storage:trash:restore", "old", "--as", "new"],
+    ),
+    (
+        &[&["storage:create", "old", "--exclusive"], &["storage:backups:create", "old"]],
+        &["storage:backups:restore", "old@latest", "--as", "new"],
+    ),
+];
+
+#[test]
+fn what_several_apps_have_does_not_become_exclusive() {
+    let mut problems = Problems::default();
+    for (before, way) in WAYS {
+        let session = Session::dokku(&["alpha", "beta"]);
+        session.host.make_directory("from");
+        session.host.make_directory("backups");
+        session.destination("disk", "{ROOT}/backups");
+        before.iter().for_each(|words| session.prepare(words));
+        for app in ["alpha", "beta"] {
+            session.prepare(&["storage:mount", app, "{ROOT}/lib/data/storage/new/in:/x"]);
+        }
+        let answer = session.call(way).run();
+        let is_refused = answer.status == 1 && answer.stderr.contains("cannot be exclusive");
+        let info = session.call(&["storage:info", "new", "--format", "json"]).run();
+        if !is_refused || info.stdout.contains(r#""exclusive":true"#) {
+            problems.add(format!("{way:?}: {answer:?}"));
+        }
+        let left = session.host.path("lib/data/storage/new");
+        let is_new = !before.iter().any(|words| words == &["storage:create", "new"]);
+        if is_new && left.exists() {
+            problems.add(format!("{way:?} leaves a directory"));
+        }
+        session.prepare(&["storage:unmount", "beta", "{ROOT}/lib/data/storage/new/in:/x"]);
+        if !way.contains(&"--size") {
+            session.prepare(way);
+        }
+    }
+    problems.must_be_none();
+}
+
+#[test]
+fn the_doctor_finds_an_exclusive_entry_in_a_place_that_several_have() {
+    let mut session = Session::dokku(&["alpha", "beta", "gamma"]);
+    session.prepare(&["storage:create", "above", "{ROOT}/lib/data/storage"]);
+    session.prepare(&["storage:mount", "alpha", "above", "--container-dir", "/all"]);
+    session.prepare(&["storage:mount", "beta", "{ROOT}/lib/data/storage/box/in:/x"]);
+    session.prepare(&["storage:mount", "gamma", "{ROOT}/lib/data/storage/box:/x:ro"]);
+    session.prepare(&["storage:create", "box"]);
+    session.host.make_directory("lib/data/storage/box/in");
+    let file = "lib/data/storage-registry/entries/box.json";
+    let text = session.host.read(&session.host.path(file)).unwrap();
+    // As another program, or an older version, could have it.
+    let exclusive = text.trim_start().replacen('{', r#"{"exclusive": true,"#, 1);
+    session.host.write(file, session.host.expand(&exclusive));
+    session.run(&["storage:doctor"]);
+    for app in ["alpha", "beta", "gamma"] {
+        session.run(&["pre-release-builder", "herokuish", app, "dokku/app:latest"]);
+    }
+    session.remark("after the remedy");
+    session.prepare(&["storage:unmount", "beta", "{ROOT}/lib/data/storage/box/in:/x"]);
+    session.run(&["pre-release-builder", "herokuish", "alpha", "dokku/app:latest"]);
     assert_transcript!(session);
 }

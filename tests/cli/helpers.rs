@@ -14,7 +14,8 @@ fn not_installed(call: Call<'_>) -> Call<'_> {
 fn installed(call: Call<'_>) -> Call<'_> {
     call.around(
         "unshare --mount bash -c 'mount -t tmpfs -o mode=755 none /usr/local/lib &&
-           mkdir /usr/local/lib/dokku-storage && printf %s \"$PWD/real/data/storage\" >/usr/local/lib/dokku-storage/storage-root &&
+           mkdir /usr/local/lib/dokku-storage && cd /usr/local/lib/dokku-storage && printf 0:0 >owner &&
+           printf %s \"$OLDPWD/real\" >lib-root && printf %s \"$OLDPWD/real/data/storage\" >storage-root && cd \"$OLDPWD\" &&
            exec \"$@\"' bash \"$@\"",
     )
 }

@@ -3,7 +3,8 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use crate::Session;
 use crate::harness::{Answer, Running, stubs};
@@ -210,6 +211,38 @@ fn what_storage_exec_is_about_to_have_is_writable_already() {
     assert!(!is_mounted(&session));
     fs::remove_file(session.host.path("stub/containers/left")).unwrap();
     assert!(is_mounted(&session));
+}
+
+#[test]
+fn a_command_of_ones_own_that_is_in_the_way_is_called_what_it_is() {
+    let session = pulling();
+    let mount = r#"{"Source": "{LIB}/data/storage/box", "Destination": "/data", "RW": true}"#;
+    session.prepare(&["storage:snapshots:create", "box", "one"]);
+    let running = start(&session, "storage:exec box -- sh");
+    container(&session, "odd_name", "", mount);
+    let destroy = ["storage:destroy", "box", "--force", "--destroy-host-dir"];
+    let restore = ["storage:snapshots:restore", "box", "one"];
+    let stop = [&restore[..], &["--stop"]].concat();
+    let is_said = |seen: &str, words: &[&str]| {
+        session.host.answer("user-auth-app", seen);
+        let answer = call(&session, words);
+        let said = "a storage:exec of storage entry \"box\"";
+        assert_eq!(answer.status, 1, "{seen:?} {words:?}: {answer:?}");
+        assert!(answer.stderr.contains(said), "{seen:?} {words:?}: {answer:?}");
+        assert!(!answer.stderr.contains("cannot see"), "{seen:?} {words:?}: {answer:?}");
+    };
+    is_said("beta\n", &restore);
+    is_said("beta\n", &stop);
+    session.host.answer("user-auth-app", "alpha\nbeta\n");
+    session.prepare(&["storage:snapshots:destroy", "box", "one", "--force"]);
+    is_said("beta\n", &destroy);
+    is_said("alpha\nbeta\n", &destroy);
+    // Nothing else is taken for it.
+    fs::remove_file(session.host.path("stub/holds")).unwrap();
+    running.finish();
+    session.host.answer("user-auth-app", "beta\n");
+    let answer = call(&session, &destroy);
+    assert!(answer.stderr.contains("apps that you cannot see, or something of"), "{answer:?}");
 }
 
 #[test]
@@ -474,4 +507,185 @@ fn no_command_around_a_backup_has_a_path_that_docker_would_make() {
     let answer = call(&session, &["storage:backups:create", &name, "--to", "disk"]);
     assert!(answer.status == 1 && answer.stderr.contains("does not exist"), "{answer:?}");
     assert_eq!(session.host.read(&session.host.path(RUNS)), None, "{answer:?}");
+}
+
+#[test]
+fn nothing_is_put_around_what_docker_is_about_to_mount() {
+    let session = limited();
+    session.prepare(&["storage:create", "other"]);
+    symlink("/etc", session.host.path("lib/data/storage/other/part")).unwrap();
+    let mount = "{LIB}/data/storage/box/part:/x";
+    session.prepare(&["storage:mount", "beta", mount]);
+    session.host.make_directory("lib/data/storage/box/part");
+    session.prepare(&["docker-args-deploy", "beta", "latest", "web"]);
+    session.prepare(&["storage:unmount", "beta", mount]);
+    for directory in ["box/part", "box"] {
+        fs::remove_dir(session.host.path(&format!("lib/data/storage/{directory}"))).unwrap();
+    }
+    let answer = call(&session, &["storage:clone", "other", "box"]);
+    assert!(answer.stderr.contains("a deploy may still mount a part of"), "{answer:?}");
+    assert!(!session.host.path("lib/data/storage/box").exists());
+    // What did not come by then does not come any more, and goes with the next one.
+    let noted = session.host.path("lib/data/storage-registry/.mounting");
+    let link = fs::read_dir(&noted).unwrap().next().unwrap().unwrap().path();
+    let ends = fs::symlink_metadata(&link).unwrap().modified().unwrap();
+    // Whatever the clock is set to meanwhile.
+    let since_start = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let now = SystemTime::UNIX_EPOCH + Duration::try_from(since_start).unwrap();
+    assert!(ends > now + Duration::from_secs(250) && ends <= now + Duration::from_secs(300));
+    let past = ["-h", "-d", "1 second ago"];
+    assert_cmd::Command::new("touch").args(past).arg(&link).assert().success();
+    session.prepare(&["storage:clone", "other", "box"]);
+    session.prepare(&["storage:create", "own"]);
+    session.host.make_directory("lib/data/storage/own/part");
+    session.prepare(&["storage:mount", "beta", "own", "--container-dir", "/y"]);
+    session.prepare(&["docker-args-deploy", "beta", "latest", "web"]);
+    let left: Vec<_> = fs::read_dir(&noted).unwrap().map(|link| link.unwrap().path()).collect();
+    assert!(left.len() == 1 && left[0] != link, "{left:?}");
+    session.prepare(&["storage:unmount", "beta", "own", "--container-dir", "/y"]);
+    let subpath =
+        ["storage:mount", "beta", "own", "--container-dir", "/y", "--volume-subpath", "part"];
+    // Its container may come yet, and could make the part a link.
+    let answer = call(&session, &subpath);
+    let told = "lies in something that is mounted writable";
+    assert!(answer.status == 1 && answer.stderr.contains(told), "{answer:?}");
+    assert_cmd::Command::new("touch").args(past).arg(&left[0]).assert().success();
+    session.prepare(&subpath);
+}
+
+#[test]
+fn nothing_is_put_around_what_a_container_has_that_does_not_run() {
+    let session = limited();
+    session.prepare(&["storage:create", "other"]);
+    let mount = r#"{"Source": "{LIB}/data/storage/box/part", "Destination": "/x", "RW": false}"#;
+    container(&session, "beta.web.1.stopped", "beta", mount);
+    let answer = call(&session, &["storage:clone", "other", "box"]);
+    let told = "the container beta.web.1.stopped of beta has a part of";
+    assert!(answer.status == 1 && answer.stderr.contains(told), "{answer:?}");
+    assert!(!session.host.path("lib/data/storage/box").exists());
+    session.host.write("stub/silent", "");
+    let answer = call(&session, &["storage:clone", "other", "box"]);
+    assert!(answer.stderr.contains("Docker does not say"), "{answer:?}");
+    see_every_app(&session);
+    session.prepare(&["storage:clone", "other", "box"]);
+}
+
+#[test]
+fn what_holds_something_that_docker_is_about_to_mount_is_not_mounted() {
+    let session = limited();
+    session.prepare(&["storage:create", "own"]);
+    session.host.make_directory("lib/data/storage/own/part");
+    let mount = ["storage:mount", "beta", "own", "--container-dir", "/y"];
+    session.prepare(&[&mount[..], &["--volume-subpath", "part", "--phase", "build"]].concat());
+    session.prepare(&["docker-args-build", "beta", "pack"]);
+    session.prepare(&["storage:unmount", "beta", "own", "--container-dir", "/y"]);
+    let answer = call(&session, &mount);
+    assert!(answer.status == 1 && answer.stderr.contains("holds something that"), "{answer:?}");
+    session.prepare(&[&mount[..], &["--volume-readonly"]].concat());
+}
+
+#[test]
+fn what_is_mounted_is_judged_once_more_after_a_container_has_stopped_for_it() {
+    let session = limited();
+    session.prepare(&["storage:create", "own"]);
+    session.prepare(&["storage:create", "one"]);
+    session.prepare(&["storage:set", "one", "exclusive", "true"]);
+    session.prepare(&["storage:mount", "beta", "one", "--container-dir", "/one"]);
+    session.host.make_directory("lib/data/storage/own/part");
+    let part =
+        ["storage:mount", "beta", "own", "--container-dir", "/y", "--volume-subpath", "part"];
+    session.prepare(&part);
+    let mount = r#"{"Source": "{LIB}/data/storage/one", "Destination": "/one", "RW": true}"#;
+    container(&session, "beta.web.1", "beta", mount);
+    let led = r#"[ "$1" != stop ] || { rm "$STUB_DIR/containers/beta.web.1"; rmdir "$STUB_DIR/../lib/data/storage/own/part"; ln -s /etc "$STUB_DIR/../lib/data/storage/own/part"; }"#;
+    first(&session, led);
+    let answer = call(&session, &["docker-args-deploy", "beta", "latest", "web", "1"]);
+    let told = answer.stderr.contains("leads out of storage entry \"own\"");
+    assert!(answer.status == 1 && told && answer.stdout.is_empty(), "{answer:?}");
+}
+
+#[test]
+fn a_link_in_what_an_app_can_write_to_is_nobodys_way_to_a_mount() {
+    let session = limited();
+    for name in ["box", "other"] {
+        session.prepare(&["storage:create", name]);
+    }
+    session.host.make_directory("lib/data/storage/box/part");
+    let [to_other, to_box] = ["lib/data/storage/box/part/link", "lib/data/storage/other/link"];
+    symlink(session.host.path("lib/data/storage/other"), session.host.path(to_other)).unwrap();
+    symlink(session.host.path("lib/data/storage/box/part"), session.host.path(to_box)).unwrap();
+    session.prepare(&["storage:mount", "beta", "box", "--container-dir", "/data"]);
+    // Where they lead is the caller's, and the app can have them lead elsewhere.
+    let linked = "{LIB}/data/storage/box/part/link:/x";
+    for words in [
+        &["storage:mount", "beta", linked][..],
+        &["storage:mount", "beta", "{LIB}/data/storage/other/link:/x"],
+        &[
+            "storage:mount",
+            "beta",
+            "box",
+            "--container-dir",
+            "/x",
+            "--volume-subpath",
+            "part/link/y",
+        ],
+    ] {
+        let answer = call(&session, words);
+        let told = answer.stderr.contains("lies in something that is mounted writable")
+            || answer.stderr.contains("leads out of storage entry");
+        assert!(answer.status == 1 && told, "{words:?}: {answer:?}");
+    }
+    session.prepare(&["storage:unmount", "beta", "box", "--container-dir", "/data"]);
+    session.prepare(&["storage:mount", "beta", linked]);
+    let answer = call(&session, &["storage:mount", "beta", "box", "--container-dir", "/data"]);
+    assert!(answer.status == 1 && answer.stderr.contains("holds something that"), "{answer:?}");
+    entry(&session, "kept", "{LIB}/data/storage/box/part/link");
+    let answer = call(&session, &["storage:exec", "box", "--image", "alpine:3", "--", "ls"]);
+    assert!(answer.status == 1 && answer.stderr.contains("holds something that"), "{answer:?}");
+}
+
+#[test]
+fn a_part_that_becomes_a_link_and_back_is_not_mounted_beside_what_holds_it() {
+    let session = limited();
+    session.prepare(&["storage:create", "box"]);
+    session.prepare(&["storage:mount", "beta", "box", "--container-dir", "/data"]);
+    session.host.make_directory("lib/data/storage/box/part");
+    let link = session.host.path("lib/data/storage/box/part/link");
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                fs::create_dir(&link).unwrap();
+                std::thread::sleep(Duration::from_micros(300));
+                fs::remove_dir(&link).unwrap();
+                symlink("/etc", &link).unwrap();
+                std::thread::sleep(Duration::from_micros(300));
+                fs::remove_file(&link).unwrap();
+            }
+        });
+        for _ in 0..100 {
+            let part = ["--container-dir", "/x", "--volume-subpath", "part/link"];
+            let answer = call(&session, &[&["storage:mount", "beta", "box"], &part[..]].concat());
+            if answer.status == 0 {
+                is_over.store(true, Ordering::Relaxed);
+            }
+            assert_eq!(answer.status, 1, "{answer:?}");
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn the_labels_of_an_image_make_no_container_an_apps() {
+    let session = limited();
+    session.prepare(&["storage:create", "own"]);
+    session.prepare(&["storage:mount", "beta", "own", "--container-dir", "/own"]);
+    session.prepare(&["storage:set", "own", "backup-before", "true"]);
+    let mount = r#"{"Source": "{LIB}/data/storage/own", "Destination": "/data", "RW": true}"#;
+    // As Docker calls what storage:exec starts.
+    container(&session, "quirky_curie", "beta", mount);
+    let answer = call(&session, &["storage:backups:create", "own", "--to", "disk"]);
+    assert!(answer.stderr.contains("has no running container to run in"), "{answer:?}");
+    container(&session, "beta.web.1", "beta", mount);
+    session.prepare(&["storage:backups:create", "own", "--to", "disk"]);
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::Session;
+use crate::backups::bury_a_file;
 use crate::harness::{Answer, stubs};
 use crate::schedules::run;
 
@@ -101,6 +102,44 @@ fn data_is_where_the_entries_say_again() {
     assert_eq!(content(&session, "leg"), "newer\n");
     session.host.write(&format!("{STORAGE}/leg/file"), "leg\n");
     check();
+}
+
+#[test]
+fn a_store_that_is_restored_goes_on_with_its_backups() {
+    let session = host(&[("data", "data")]);
+    lose(&session);
+    let id = || {
+        let id = session.host.path("lib/data/storage-registry/backups/store-id");
+        fs::read_to_string(id).unwrap_or_default()
+    };
+    assert_eq!(id(), "");
+    assert_eq!(restore(&session).0.status, 0);
+    let restored = id();
+    assert_eq!(restored.trim().len(), 16, "{restored}");
+    session.prepare(&["storage:backups:create", "data"]);
+    assert_eq!(id(), restored);
+}
+
+#[test]
+fn the_last_backup_comes_back_and_one_without_missing_files_is_named() {
+    let session = host(&[("data", "data")]);
+    session.prepare(&["storage:backups:create", "--all"]);
+    let listed = run(&session, "storage:backups:list data --format json").stdout;
+    let listed: Value = serde_json::from_str(&listed).unwrap();
+    let whole = listed[0]["id"].as_str().unwrap()[..8].to_owned();
+    session.host.write(&format!("{STORAGE}/data/file"), "later\n");
+    bury_a_file(&session);
+    assert_eq!(run(&session, "storage:backups:create --all").status, 1);
+    forget(&session);
+    let (answer, said) = restore(&session);
+    assert_eq!(said["populated"], serde_json::json!(["data"]), "{answer:?}");
+    assert_eq!(content(&session, "data"), "later\n");
+    let named = format!("to have it, too: dokku storage:backups:restore {whole} --as NEW");
+    for said in ["lacks files that could not be read", &named] {
+        assert!(answer.stderr.contains(said), "{answer:?}");
+    }
+    session.prepare(&["storage:backups:restore", &whole, "--as", "whole"]);
+    assert_eq!(content(&session, "whole"), "data\n");
 }
 
 #[test]
@@ -210,4 +249,19 @@ fn nothing_is_registered_while_the_backups_cannot_be_listed() {
     let (answer, said) = restore(&session);
     assert_eq!(answer.status, 0, "{answer:?}");
     assert_eq!(said["populated"], serde_json::json!(["older"]));
+}
+
+/// An entry of another place whose path only looks like the storage root of a host.
+#[test]
+fn what_was_not_below_the_storage_root_is_where_it_was() {
+    let session = host(&[("plain", "plain")]);
+    session.host.write("srv/x/data/storage/far/file", "far\n");
+    session.prepare(&["storage:create", "far", "{ROOT}/srv/x/data/storage/far"]);
+    lose(&session);
+    let (answer, _) = restore(&session);
+    assert_eq!(answer.status, 0, "{answer:?}");
+    let entry = session.host.path("lib/data/storage-registry/entries/far.json");
+    let entry: Value = serde_json::from_slice(&fs::read(entry).unwrap()).unwrap();
+    let path = session.host.path("srv/x/data/storage/far").display().to_string();
+    assert_eq!(entry["host_path"], path);
 }

@@ -1,6 +1,7 @@
 //! `storage:migrate`.
 
-use crate::{Session, assert_transcript};
+use crate::harness::Problems;
+use crate::{Session, assert_transcript, places};
 
 const DEPLOY: &str = "lib/config/docker-options/blog/_default_.deploy";
 const RUN: &str = "lib/config/docker-options/blog/_default_.run";
@@ -113,4 +114,94 @@ fn refusals() {
     session.run(&["storage:migrate", "wiki"]);
     session.show_tree("lib/config/storage");
     assert_transcript!(session);
+}
+
+type SetUp = fn(&Session);
+
+/// What `storage:mount` refuses `blog`, by a host of its own; the line is in docker-options.
+const REFUSED: &[(&str, SetUp, &str)] = &[
+    (
+        "-v {LIB}/data/storage/.trash-x-1-1:/x",
+        |s| s.host.make_directory("lib/data/storage/.trash-x-1-1"),
+        "begin with a dot",
+    ),
+    (
+        "--mount type=bind,source=/etc,target=/x",
+        |s| s.prepare(&["storage:policy:set", "allowed-paths", "/srv"]),
+        "below /srv",
+    ),
+    ("-v /etc:/x", |s| s.prepare(&["storage:policy:set", "jail", "/srv/apps"]), "below /srv/apps"),
+    (
+        "-v by-hand:/x",
+        |s| {
+            s.prepare(&["storage:policy:set", "allowed-paths", "/srv"]);
+            places::volume(s, "by-hand", r#"{"o": "bind", "device": "/etc"}"#);
+        },
+        "below /srv",
+    ),
+    (
+        "-v {LIB}/data/storage/scoped/in:/x",
+        |s| s.prepare(&["storage:create", "scoped", "--scope", "wiki"]),
+        "which is for wiki only",
+    ),
+    ("-v /etc:/x", |s| places::limit(s, "blog\n"), "the host's own"),
+    (
+        "-v {LIB}/data/storage/theirs:/x:ro",
+        |s| {
+            s.prepare(&["storage:create", "theirs"]);
+            s.prepare(&["storage:mount", "wiki", "theirs", "--container-dir", "/x"]);
+            places::limit(s, "blog\n");
+        },
+        "in use by apps that you cannot see",
+    ),
+    (
+        "-v by-hand:/x",
+        |s| {
+            let overlay = r#"{"type": "overlay", "device": "overlay", "o": "lowerdir=/srv"}"#;
+            places::volume(s, "by-hand", overlay);
+            places::limit(s, "blog\n");
+        },
+        "who may see every app",
+    ),
+];
+
+#[test]
+fn what_could_not_be_mounted_stays_in_docker_options() {
+    let mut problems = Problems::default();
+    for (line, set_up, why) in REFUSED {
+        let session = places::host(&["blog", "wiki"]);
+        set_up(&session);
+        let text = session.host.expand(&format!("{line}\n-v /srv/apps/blog/fine:/fine\n"));
+        session.host.write(DEPLOY, text);
+        let doctor = session.call(&["storage:doctor", "blog"]).run();
+        let answer = session.call(&["storage:migrate", "blog"]).run();
+        let said = format!(
+            "Left in docker-options of blog: {}: ",
+            session.host.fold(&session.host.expand(line))
+        );
+        let is_named = answer.stderr.contains(&said) && answer.stderr.contains(why);
+        let left = session.host.read(&session.host.path(DEPLOY)).unwrap_or_default();
+        if answer.status != 0
+            || !is_named
+            || session.host.fold(left.trim()) != session.host.fold(&session.host.expand(line))
+        {
+            problems.add(format!("{line}, {why}: {answer:?}, left {left:?}"));
+        }
+        if !doctor.stdout.contains(why) {
+            problems.add(format!("{line}: the doctor does not say {why}: {doctor:?}"));
+        }
+    }
+    problems.must_be_none();
+}
+
+#[test]
+fn what_is_seen_of_a_volume_is_noted_where_it_is_taken_over() {
+    let session = places::host(&["blog"]);
+    let overlay = r#"{"type": "overlay", "device": "overlay", "o": "lowerdir=/srv"}"#;
+    places::volume(&session, "by-hand", overlay);
+    places::limit(&session, "blog\n");
+    session.host.write(DEPLOY, "-v by-hand:/x\n");
+    session.prepare(&["storage:migrate", "blog"]);
+    let answer = session.call(&["docker-args-deploy", "blog", "latest", "web"]).run();
+    assert!(answer.stdout.contains("by-hand:/x"), "{answer:?}");
 }

@@ -33,7 +33,8 @@ case "$1 $2" in
   "volume create")
     for name; do :; done
     mkdir -p "$STUB_DIR/volumes"
-    printf '{"Name": "%s", "Driver": "local", "Options": {}}' "$name" >"$STUB_DIR/volumes/$name" ;;
+    printf '{"Name": "%s", "Driver": "local", "Mountpoint": "/var/lib/docker/volumes/%s/_data", "Options": {}}' \
+      "$name" "$name" >"$STUB_DIR/volumes/$name" ;;
   "volume rm") rm "$STUB_DIR/volumes/$3" ;;
   ps\ *) case " $* " in *\ -aq\ *) list containers ;; *) list containers | grep -v stopped ;; esac ;;
   inspect\ *) shift; all containers "$@" ;;
@@ -88,15 +89,15 @@ pub fn mounted(session: &Session, app: &str, name: &str, options: &str) {
     session.host.write(&format!("lib/config/storage/{app}/mounts"), line);
 }
 
-fn options(session: &Session, file: &str, line: &str) {
+pub fn options(session: &Session, file: &str, line: &str) {
     let line = format!("--memory 1g\n{}\n", session.host.expand(line));
     session.host.write(&format!("lib/config/docker-options/blog/{file}"), line);
 }
 
-type Setup = fn(&Session, &str);
+pub type Setup = fn(&Session, &str);
 
 /// Everything that can use a place: what it is, how it comes to be, and what a refusal names.
-const USERS: &[(&str, Setup, &str)] = &[
+pub const USERS: &[(&str, Setup, &str)] = &[
     ("an entry at it", |s, place| entry(s, "other", place), "storage:destroy other"),
     (
         "an entry below it",
@@ -119,6 +120,32 @@ const USERS: &[(&str, Setup, &str)] = &[
             mounted(s, "blog", "legacy-0123456789", "");
         },
         "storage:unmount blog ",
+    ),
+    (
+        "an app for a process type",
+        |s, place| {
+            entry(s, "legacy-0123456789", place);
+            mounted(s, "blog", "legacy-0123456789", ",\"process_type\":\"worker\"");
+        },
+        "storage:unmount blog ",
+    ),
+    (
+        "an app by what another shares with it",
+        |s, place| {
+            entry(s, "shared", place);
+            mounted(s, "blog", "shared", "");
+            let from_blog = r#"{"shared_from":[{"app":"blog"}]}"#;
+            s.host.write("lib/config/storage/carol/settings", from_blog);
+        },
+        "storage:unmount blog shared",
+    ),
+    (
+        "an app that is not there any more",
+        |s, place| {
+            entry(s, "other", place);
+            mounted(s, "gone", "other", "");
+        },
+        "plugin:trigger post-delete gone",
     ),
     (
         "an app by a path below it",
@@ -230,7 +257,7 @@ const USERS: &[(&str, Setup, &str)] = &[
 ];
 
 /// Who cannot be asked may use anything.
-const UNKNOWN: &[(&str, Setup, &str)] = &[
+pub const UNKNOWN: &[(&str, Setup, &str)] = &[
     (
         "an entry that cannot be read",
         |s, _| s.host.write("lib/data/storage-registry/entries/odd.json", "{"),
@@ -245,7 +272,7 @@ const UNKNOWN: &[(&str, Setup, &str)] = &[
 ];
 
 /// A host with the entry `base`, which has data.
-fn with_base(words: &[&str]) -> Session {
+pub fn with_base(words: &[&str]) -> Session {
     let session = host(&["blog"]);
     session.prepare(&[&["storage:create", "base"], words].concat());
     session.host.make_directory("lib/data/storage/base/in");
@@ -276,7 +303,7 @@ fn must_be_refused(
     }
 }
 
-fn each_user(
+pub fn each_user(
     commands: &[&[&str]],
     users: &[(&str, Setup, &str)],
     make: impl Fn() -> (Session, String),
@@ -333,8 +360,11 @@ fn what_somebody_uses_is_not_pruned() {
         (session, "{LIB}/data/storage/nobodys".to_owned())
     };
     // An entry that refers to it makes it that entry's, which prune does not list.
-    let named: Vec<_> =
-        USERS.iter().copied().filter(|(_, _, needle)| !needle.contains("storage:")).collect();
+    let named: Vec<_> = USERS
+        .iter()
+        .copied()
+        .filter(|(_, _, by)| !by.contains("storage:") && !by.contains("plugin:"))
+        .collect();
     each_user(commands, &named, make, false);
 }
 
@@ -355,6 +385,15 @@ fn what_somebody_uses_stays_in_the_trash() {
     each_user(&[&["storage:trash:empty", "--expired"]], UNKNOWN, make, false);
 }
 
+/// What a restore says where others would say this: it may stop containers.
+pub fn said_by_a_restore(needle: &'static str) -> &'static str {
+    match needle {
+        "docker rm -f by-volume" => "docker volume rm shelf",
+        needle if needle.starts_with("docker rm") || needle.starts_with("ps:") => "--stop",
+        needle => needle,
+    }
+}
+
 #[test]
 fn what_somebody_else_uses_is_not_restored_over() {
     let make = || {
@@ -372,11 +411,7 @@ fn what_somebody_else_uses_is_not_restored_over() {
         let (session, place) = make();
         setup(&session, &place);
         let answer = session.call(&["storage:snapshots:restore", "base", "first"]).run();
-        let needle = match *needle {
-            "docker rm -f by-volume" => "docker volume rm shelf",
-            needle if needle.starts_with("docker rm") || needle.starts_with("ps:") => "--stop",
-            needle => needle,
-        };
+        let needle = said_by_a_restore(needle);
         if answer.status != 1 || moved(&session) || !answer.stderr.contains(needle) {
             problems.add(format!("{user} ({needle}): {answer:?}"));
         }
@@ -564,6 +599,18 @@ fn what_was_mounted_of_the_plugins_own_stops_a_deploy() {
         mounted(&session, "blog", "old", "");
         must_stop(&session, "begin with a dot");
     }
+}
+
+#[test]
+fn the_remedy_for_the_plugins_own_is_not_to_allow_it() {
+    let session = host(&["blog"]);
+    session.host.make_directory("lib/data/storage/.trash-x-1-1");
+    session.prepare(&["storage:policy:set", "allowed-paths", "/srv"]);
+    entry(&session, "old", "{LIB}/data/storage/.trash-x-1-1");
+    mounted(&session, "blog", "old", "");
+    let answer = session.call(&["storage:doctor", "blog"]).run();
+    let is_remedy = answer.stdout.contains("storage:policy:set");
+    assert!(answer.stdout.contains("not-allowed") && !is_remedy, "{answer:?}");
 }
 
 /// No container of `blog` gets its mount, and why.
@@ -909,7 +956,7 @@ fn a_volume_that_is_not_the_entrys_any_more_stops_the_deploy() {
                 session.prepare(&["storage:wait", "shelf"]);
                 continue;
             }
-            must_stop(&session, "docker volume rm shelf && docker volume create");
+            must_stop(&session, "docker volume rm shelf && dokku storage:wait shelf");
             let info = session.call(&["storage:info", "shelf"]).run().stdout;
             assert!(info.contains("not driver local and options"), "{info}");
             assert_eq!(session.call(&["storage:wait", "shelf", "--timeout", "0"]).run().status, 1);

@@ -139,3 +139,73 @@ fn an_app_that_mounts_a_path_twice_is_named_once() {
     let told = answer.stderr.matches("blog cannot be deployed with its mounts").count();
     assert_eq!((answer.status, told), (0, 1), "{answer:?}");
 }
+
+/// Its mounts deploy under the new name, and a new app of the old name gets nothing.
+#[test]
+fn a_renamed_app_takes_its_name_in_scopes_along() {
+    let session = Session::dokku(&["blog", "wiki", "shop", "store"]);
+    session.host.make_directory("backups");
+    session.destination("disk", "{ROOT}/backups");
+    session.prepare(&["storage:connectors:set", "disk", "scope", "blog"]);
+    session.prepare(&["storage:create", "data", "--scope", "wiki,blog"]);
+    session.prepare(&["storage:create", "later", "--scope", "blog"]);
+    session.prepare(&["storage:create", "open"]);
+    session.prepare(&["storage:mount", "blog", "data", "--container-dir", "/data"]);
+    session.prepare(&["post-app-rename-setup", "blog", "shop"]);
+    let scope = |file: &str| {
+        let bytes = std::fs::read(session.host.path(&format!("lib/data/{file}.json"))).unwrap();
+        serde_json::from_slice::<serde_json::Value>(&bytes).unwrap()["scope"].clone()
+    };
+    assert_eq!(scope("storage-registry/entries/data"), serde_json::json!(["wiki", "shop"]));
+    assert_eq!(scope("storage-registry/entries/later"), serde_json::json!(["shop"]));
+    assert_eq!(scope("storage-registry/entries/open"), serde_json::Value::Null);
+    assert_eq!(scope("storage-registry/connectors/disk"), serde_json::json!(["shop"]));
+    session.prepare(&["pre-release-builder", "herokuish", "shop", "x"]);
+    let refused =
+        session.call(&["storage:mount", "blog", "data", "--container-dir", "/data"]).run();
+    assert!(refused.stderr.contains("is for wiki,shop and not for blog"), "{refused:?}");
+    // One that mounts nothing is in scopes, too.
+    session.prepare(&["storage:unmount", "shop", "data", "--container-dir", "/data"]);
+    session.prepare(&["post-app-rename-setup", "shop", "store"]);
+    assert_eq!(scope("storage-registry/entries/later"), serde_json::json!(["store"]));
+}
+
+#[test]
+fn what_comes_back_from_the_trash_is_for_the_app_that_was_renamed() {
+    let session = Session::dokku(&["blog", "shop"]);
+    session.prepare(&["storage:create", "data", "--scope", "blog"]);
+    session.prepare(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
+    session.prepare(&["post-app-rename-setup", "blog", "shop"]);
+    session.prepare(&["storage:trash:restore", "data"]);
+    let mount =
+        |app: &str| session.call(&["storage:mount", app, "data", "--container-dir", "/data"]).run();
+    let refused = mount("blog");
+    assert!(refused.stderr.contains("is for shop and not for blog"), "{refused:?}");
+    assert_eq!(mount("shop").status, 0);
+}
+
+/// What leaves a renamed app out is what the remedy mends first; the mount stays.
+#[test]
+fn what_leaves_a_renamed_app_out_lets_it_in_again() {
+    let session = Session::dokku(&["blog", "blog-a", "shop", "wiki"]);
+    session.prepare(&["storage:policy:set", "jail", "{ROOT}/jail/{app}"]);
+    session.prepare(&["storage:create", "data", "--scope", "blog*"]);
+    session.prepare(&["storage:mount", "blog-a", "data", "--container-dir", "/data"]);
+    session.host.make_directory("jail/blog/x");
+    session.prepare(&["storage:mount", "blog", "{ROOT}/jail/blog/x:/x"]);
+    let remedied = |old: &str, new: &str, first: &[&str]| {
+        session.prepare(&["post-app-rename-setup", old, new]);
+        let answer = session.call(&["pre-release-builder", "herokuish", new, "x"]).run();
+        let told = format!("dokku {}", first.join(" "));
+        let unmount = format!(", or dokku storage:unmount {new}");
+        let is_first = answer.stderr.find(&told).zip(answer.stderr.find(&unmount));
+        assert!(
+            answer.status == 1 && is_first.is_some_and(|(told, unmount)| told < unmount),
+            "{answer:?}"
+        );
+        session.prepare(first);
+        session.prepare(&["pre-release-builder", "herokuish", new, "x"]);
+    };
+    remedied("blog-a", "shop", &["storage:set", "data", "scope", "blog*,shop"]);
+    remedied("blog", "wiki", &["storage:policy:set", "allowed-paths", "{ROOT}/jail/blog/x"]);
+}

@@ -3,7 +3,7 @@
 use std::fs::{self, File, FileTimes};
 use std::time::{Duration, SystemTime};
 
-use crate::harness::stubs;
+use crate::harness::{program_under_test, stubs};
 use crate::trash::{LATER, make_older};
 use crate::{Session, assert_transcript};
 
@@ -227,4 +227,41 @@ fn an_entry_with_snapshots_is_left_alone() {
     session.prepare(&destroy);
     let answer = session.call(&["storage:prune", "--yes"]).run();
     assert!(answer.stdout.contains("Storage entry idle destroyed"), "{answer:?}");
+}
+
+#[test]
+fn nobody_registers_a_volume_while_it_is_removed() {
+    let session = crate::places::host(&["blog"]);
+    crate::places::volume(&session, "left-volume", "null");
+    let meanwhile = r#""volume rm")
+    "$PROGRAM" storage:create again "$3" --type volume >"$STUB_DIR/said-$3" 2>&1
+    "$PROGRAM" storage:mount blog "$3:/data" >>"$STUB_DIR/said-$3" 2>&1
+    rm"#;
+    let docker = crate::places::DOCKER.replace("\"volume rm\") rm", meanwhile);
+    assert!(docker.contains("PROGRAM"));
+    stubs::script(&session.host.path("stub/bin/docker"), &docker);
+    age(&session);
+    let must = |words: &[&str]| {
+        let answer = session.call(words).env("PROGRAM", program_under_test()).run();
+        assert_eq!(answer.status, 0, "{answer:?}");
+    };
+    must(&["storage:prune", "--yes"]);
+    session.prepare(&["storage:create", "shelf", "--type", "volume", "--reclaim-policy", "Delete"]);
+    must(&["storage:destroy", "shelf", "--force"]);
+    for volume in ["left-volume", "shelf"] {
+        assert!(!session.host.path(&format!("stub/volumes/{volume}")).exists());
+        let said = fs::read_to_string(session.host.path(&format!("stub/said-{volume}"))).unwrap();
+        let refused = format!("another command is at work on the Docker volume {volume};");
+        assert_eq!(said.matches(&refused).count(), 2, "{said}");
+    }
+}
+
+#[test]
+fn what_a_file_system_has_by_itself_is_not_offered() {
+    let session = Session::dokku(&[]);
+    session.host.make_directory("lib/data/storage/lost+found");
+    for command in ["storage:prune", "storage:doctor"] {
+        let answer = session.call(&[command]).run();
+        assert!(answer.status == 0 && !answer.stdout.contains("lost+found"), "{answer:?}");
+    }
 }

@@ -243,7 +243,7 @@ fn described(schema: &Value, place: &str, found: &mut BTreeSet<String>) {
 const EVERYTHING: &str = r#"{"name":"everything","scheduler":"k3s","host_path":"/srv/everything","size":"2Gi","access_mode":"ReadWriteOnce",
 "storage_class":"fast","namespace":"web","chown":"1000","mode":"0750","reclaim_policy":"Retain","annotations":{"a":"b"},"labels":{"tier":"gold"},
 "scope":["blog","shop"],"type":"k3s","driver":"local","connector":"films","options":{"o":"bind"},"node":"here","exclusive":true,
-"backup":{"before":"a","after":"b","process_type":"web","image":"alpine:3","apps":["blog"]},
+"backup":{"before":"a","after":"b","process_type":"web","image":"alpine:3","apps":["blog"],"any_app":true},
 "auto_volume":{"app":"blog","path":"/v"},"schema_version":1}"#;
 
 /// A snapshot of it.
@@ -291,6 +291,11 @@ fn host() -> Session {
     session.call(&["storage:needs:import", "blog"]).stdin(needs).run();
     session.prepare(&["storage:create", "gone"]);
     session.prepare(&["storage:destroy", "gone", "--force", "--destroy-host-dir"]);
+    for note in fs::read_dir(session.host.path(&format!("{registry}/trash"))).unwrap() {
+        let path = note.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(path, text.replacen('{', "{\"incomplete\":true,", 1)).unwrap();
+    }
     session.host.write("lib/data/storage/odd.name/file", "");
     session.host.make_directory("lib/data/storage/nobodys");
     session.host.write("lib/data/storage/data/file", "a");

@@ -170,7 +170,7 @@ impl Session {
             let metadata = fs::symlink_metadata(&path).unwrap();
             let name = path.strip_prefix(self.host.path(below)).unwrap().display().to_string();
             // The locks are there once something was changed.
-            if path.file_name().is_some_and(|name| name == ".lock" || name == ".work") {
+            if path.file_name().is_some_and(|n| n == ".lock" || n == ".work" || n == ".clock") {
                 continue;
             }
             let owner = owner(&metadata);

@@ -1,6 +1,7 @@
 //! `storage:snapshots:*`, `storage:clone` and `storage:create --from`.
 
 use crate::Session;
+use crate::harness::stubs;
 
 /// Compares a session's transcript, without the times in it, with its snapshot.
 macro_rules! assert_timeless {
@@ -109,6 +110,48 @@ fn running_containers_are_paused_or_stopped() {
     session.run(&["storage:snapshots:restore", "other", "first"]);
     session.show_tree("lib/data/storage-registry/snapshots");
     assert_timeless!(session);
+}
+
+#[test]
+fn a_container_keeps_its_restart_policy_where_it_is_not_stopped_and_else_is_said_how_to_set_it_again()
+ {
+    let session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    session.prepare(&["storage:snapshots:create", "data", "first"]);
+    running(&session, "running");
+    let answers = session.host.path("stub/answers/docker-inspect");
+    let listed = std::fs::read_to_string(&answers).unwrap();
+    session.host.answer("docker-inspect", &listed.replace("com.dokku.app-name", "of"));
+    let docker = session.host.path("stub/bin/docker");
+    let stub = std::fs::read_to_string(&docker).unwrap();
+    let restore = |name: &str, stops: bool| {
+        let policy = format!(
+            r#"{{"HostConfig":{{"RestartPolicy":{{"Name":"{name}","MaximumRetryCount":3}}}}}}"#
+        );
+        let line =
+            format!(r#"case $* in "inspect -f {{{{json .}}}} "*) echo '{policy}'; exit ;; esac"#);
+        stubs::script(&docker, &stub.replacen('\n', &format!("\n{line}\n"), 1));
+        session.host.answer("docker-ps", "0123456789abcdef0123456789abcdef\n");
+        session.host.answer(if stops { "docker-stop.ends" } else { "docker-stop.exit" }, "1");
+        session.host.write("stub/docker-calls", "");
+        let answer = session.call(&["storage:snapshots:restore", "data", "first", "--stop"]).run();
+        let calls = std::fs::read_to_string(session.host.path("stub/docker-calls")).unwrap();
+        (answer, calls.replace('\n', " "))
+    };
+    let again = "docker update --restart=on-failure:3 0123456789ab";
+    let (answer, calls) = restore("on-failure", false);
+    assert_ne!(answer.status, 0);
+    assert!(calls.contains(again), "{calls}");
+    std::fs::remove_file(session.host.path("stub/answers/docker-stop.exit")).unwrap();
+    // It would start with the engine.
+    let (answer, calls) = restore("on-failure", true);
+    assert!(!calls.contains(again), "{calls}");
+    let said = "docker update --restart=on-failure:3 blog.web.1 && docker start blog.web.1";
+    assert!(answer.stdout.contains(said), "{}", answer.stdout);
+    // It would not.
+    let (answer, calls) = restore("unless-stopped", true);
+    assert!(calls.contains("docker update --restart=unless-stopped"), "{calls}");
+    assert!(answer.stdout.contains(": docker start blog.web.1"), "{}", answer.stdout);
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, Instant};
 
 use dokku_storage::catalog::{CATALOG, Kind};
 
-use crate::harness::as_root;
+use crate::harness::{as_root, program_under_test};
 use crate::{Session, assert_transcript};
 
 /// Calls with something to say on standard output.
@@ -158,4 +159,44 @@ fn a_disk_that_is_full() {
     });
     session.show_tree("lib/data");
     assert_transcript!(session);
+}
+
+/// Runs a program at a terminal that is stopped (Ctrl-S) from the beginning, with a lease on a file for a second, so that it has
+/// something to show meanwhile.
+const STOPPED: &str = "
+import fcntl, os, pty, signal, sys, termios, time
+signal.signal(signal.SIGIO, signal.SIG_IGN)
+file = open(sys.argv[1], 'w')
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+pid, terminal = pty.fork()
+if pid == 0:
+    termios.tcflow(0, termios.TCOOFF)
+    os.execvp(sys.argv[2], sys.argv[2:])
+time.sleep(1)
+fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+os.waitpid(pid, 0)
+";
+
+#[test]
+fn a_terminal_that_takes_nothing_holds_up_nobody_for_ever() {
+    let session = host();
+    session.host.write("lib/data/storage/data/leased", "");
+    let mut python = session.host.program("/usr/bin/python3");
+    python.args(["-c", STOPPED]).arg(session.host.path("lib/data/storage/data/leased"));
+    python.env("TERM", "xterm").arg(program_under_test());
+    python.args(["storage:snapshots:create", "data", "one"]);
+    let began = Instant::now();
+    let mut child = python.spawn().unwrap();
+    // It stands still with the entry's lock while it shows how much is copied.
+    while !session.host.path("lib/data/storage-registry/.work").exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_secs(3));
+    let mut second = session.host.program(program_under_test());
+    let status = second.args(["storage:snapshots:create", "data", "two"]).status().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(began.elapsed() < Duration::from_secs(200), "{:?}", began.elapsed());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    session.prepare(&["storage:snapshots:create", "data", "one"]);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Host, is_root, stubs};
+use crate::harness::{Host, is_root, say, stubs};
 use crate::{Session, assert_transcript};
 
 /// The directory of the trash's notes.
@@ -10,15 +10,20 @@ const NOTES: &str = "lib/data/storage-registry/trash";
 
 /// Gives what is in the trash the id `NAME-SECONDS-1`, so that ids and times are the same in every run.
 pub fn make_older(host: &Host, seconds: u64) {
+    give_ids(host, seconds, 1);
+}
+
+/// Gives what is in the trash, and has no such id yet, the id `NAME-SECONDS-PROCESS`.
+fn give_ids(host: &Host, seconds: u64, process: u32) {
     let notes = host.path(NOTES);
     for note in fs::read_dir(&notes).into_iter().flatten() {
         let path = note.unwrap().path();
         let id = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        if id.ends_with("-1") {
+        if ["-1", "-9", "-10"].iter().any(|process| id.ends_with(process)) {
             continue;
         }
         let name = id.rsplitn(3, '-').nth(2).unwrap();
-        let new = format!("{name}-{seconds}-1");
+        let new = format!("{name}-{seconds}-{process}");
         let text = fs::read_to_string(&path).unwrap();
         let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
         value["id"] = new.clone().into();
@@ -41,6 +46,20 @@ fn destroyed(session: &mut Session, name: &str, seconds: u64) {
     session.host.write(&format!("lib/data/storage/{name}/file"), name);
     session.prepare(&["storage:destroy", name, "--force", "--destroy-host-dir"]);
     make_older(&session.host, seconds);
+}
+
+#[test]
+fn of_two_that_were_destroyed_in_one_second_the_later_one_comes_back() {
+    let session = Session::dokku(&["blog"]);
+    for (process, text) in [(9, "older"), (10, "newer")] {
+        session.prepare(&["storage:create", "data"]);
+        session.host.write("lib/data/storage/data/file", text);
+        session.prepare(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
+        give_ids(&session.host, LATER, process);
+    }
+    session.prepare(&["storage:trash:restore", "data"]);
+    let restored = fs::read_to_string(session.host.path("lib/data/storage/data/file")).unwrap();
+    assert_eq!(restored, "newer");
 }
 
 #[test]
@@ -171,7 +190,9 @@ fn notes_and_directories_that_are_gone() {
     session.run(&["storage:trash:restore", "no-note"]);
     session.run(&["storage:trash:restore", "bad-note"]);
     session.run(&["storage:trash:list"]);
-    session.remark("the next command that makes or removes something clears notes away");
+    session.remark(
+        "a note stays until it is long over, since the storage root may not be mounted yet",
+    );
     session.prepare(&["storage:create", "more"]);
     session.show_tree("lib/data");
     assert_transcript!(session);
@@ -257,7 +278,7 @@ fn what_stays_in_the_trash_is_not_named_to_who_does_not_see_it() {
 #[test]
 fn an_image_whose_note_is_damaged_is_not_restored_and_can_be_removed() {
     if !is_root() {
-        return crate::harness::say("skipped: only root looks at images");
+        return say("skipped: only root looks at images");
     }
     let session = Session::dokku(&["blog"]);
     let id = format!("sized-{LATER}-1");
@@ -272,4 +293,166 @@ fn an_image_whose_note_is_damaged_is_not_restored_and_can_be_removed() {
     session.prepare(&["storage:trash:empty", &id, "--force"]);
     assert!(!session.host.path(&image).exists());
     assert!(!session.host.path(&format!("lib/data/storage/.trash-{id}")).exists());
+}
+
+#[test]
+fn what_is_not_seen_while_the_storage_root_is_away_is_not_forgotten() {
+    let session = Session::dokku(&["blog"]);
+    for name in ["data", "over"] {
+        session.prepare(&["storage:create", name, "--label", "made=once"]);
+        session.prepare(&["storage:destroy", name, "--force", "--destroy-host-dir"]);
+    }
+    let notes = session.host.path(NOTES);
+    let ids = || {
+        let names = fs::read_dir(&notes).into_iter().flatten();
+        names.map(|note| note.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    let over = ids().into_iter().find(|id| id.starts_with("over-")).unwrap();
+    fs::rename(notes.join(&over), notes.join("over-1000000000-1.json")).unwrap();
+    let [storage, away] = ["lib/data/storage", "lib/away"].map(|path| session.host.path(path));
+    fs::rename(&storage, &away).unwrap();
+    fs::create_dir(&storage).unwrap();
+    session.prepare(&["storage:trash:empty", "--expired"]);
+    assert_eq!(ids().len(), 2, "nothing is known of what is over: {:?}", ids());
+    // The operator begins anew.
+    fs::write(storage.join(".new"), "").unwrap();
+    session.prepare(&["storage:create", "other"]);
+    // Clears what is staged.
+    session.prepare(&["storage:snapshots:create", "other"]);
+    assert_eq!(ids().len(), 1, "only what is long over goes: {:?}", ids());
+    let plain = |path: &std::path::Path, name: &str| path.join(name);
+    for found in fs::read_dir(&storage).unwrap() {
+        let name = found.unwrap().file_name().into_string().unwrap();
+        fs::rename(plain(&storage, &name), plain(&away, &name)).unwrap();
+    }
+    fs::remove_dir(&storage).unwrap();
+    fs::rename(&away, &storage).unwrap();
+    // Which of both is right now, only the operator knows.
+    fs::write(storage.join(".new"), "").unwrap();
+    session.prepare(&["storage:trash:restore", "data"]);
+    let info = session.call(&["storage:info", "data", "--format", "json"]).run();
+    assert!(info.stdout.contains("\"made\": \"once\""), "{}", info.stdout);
+    session.prepare(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
+    session.prepare(&["storage:trash:empty", "data", "--force"]);
+    assert_eq!(ids(), [""; 0], "who removes it removes its note");
+}
+
+/// Sets flags of a file, or takes them away; false where that cannot be done here.
+fn chattr(flags: &str, path: &std::path::Path) -> bool {
+    let chattr = assert_cmd::Command::new("chattr").arg(flags).arg(path).ok();
+    is_root() && chattr.is_ok()
+}
+
+#[test]
+fn what_is_immutable_is_removed_by_root() {
+    let session = Session::dokku(&["blog"]);
+    let file = |name: &str| session.host.path(&format!("lib/data/storage/data/{name}"));
+    session.prepare(&["storage:create", "data"]);
+    for name in ["file", "append", "below/file", "empty/file"] {
+        session.host.write(&format!("lib/data/storage/data/{name}"), name);
+    }
+    fs::remove_file(file("empty/file")).unwrap();
+    let set = [("+i", "file"), ("+a", "append"), ("+i", "empty"), ("+a", "below")];
+    if !set.iter().all(|(flags, name)| chattr(flags, &file(name))) {
+        say("SKIPPED, NOT TESTED: no flags of files can be set here");
+        return;
+    }
+    session.prepare(&["storage:snapshots:create", "data", "one"]);
+    let answer = session.call(&["storage:snapshots:create", "data", "two"]).run();
+    assert!(answer.stderr.contains("4 extended attributes, or flags of chattr,"), "{answer:?}");
+    for name in ["one", "two"] {
+        session.prepare(&["storage:snapshots:destroy", "data", name, "--force"]);
+    }
+    session.prepare(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
+    session.prepare(&["storage:trash:empty", "--force"]);
+    assert_eq!(fs::read_dir(session.host.path("lib/data/storage")).unwrap().count(), 0);
+}
+
+#[test]
+fn what_could_not_be_removed_is_said_to_be_incomplete() {
+    let mut session = Session::dokku(&["blog"]);
+    session.prepare(&["storage:create", "data"]);
+    let files = ["a/one", "b/linked", "c/three"];
+    for name in files {
+        session.host.write(&format!("lib/data/storage/data/{name}"), name);
+    }
+    let linked = session.host.path("lib/data/storage/data/b/linked");
+    fs::hard_link(&linked, session.host.path("elsewhere")).unwrap();
+    // It has a name elsewhere, and is not touched.
+    if !chattr("+i", &linked) {
+        say("SKIPPED, NOT TESTED: no flags of files can be set here");
+        return;
+    }
+    session.prepare(&["storage:destroy", "data", "--force", "--destroy-host-dir"]);
+    make_older(&session.host, LATER);
+    let is_said = |session: &Session, words: &[&str]| {
+        let answer = session.call(words).run();
+        let is_said = answer.stderr.contains("not permitted; some of its files may be gone");
+        assert!(answer.status == 1 && is_said, "{answer:?}");
+    };
+    is_said(&session, &["storage:trash:empty", "--force"]);
+    session.run(&["storage:trash:list"]);
+    session.run(&["storage:trash:list", "--format", "json"]);
+    session.run(&["storage:trash:restore", "data"]);
+    is_said(&session, &["storage:destroy", "data", "--force", "--destroy-host-dir", "--no-trash"]);
+    assert!(chattr("-i", &session.host.path("elsewhere")));
+    assert_transcript!(session);
+}
+
+/// Notes that the clock was last looked at at one moment, and leapt at another.
+fn note_clock(session: &Session, now: &str, leapt: Option<&str>) {
+    let note = serde_json::json!({"now": now, "leapt": leapt});
+    let mut note = note.as_object().unwrap().clone();
+    note.retain(|_, value| !value.is_null());
+    session.host.write(CLOCK, serde_json::Value::from(note).to_string());
+}
+
+const CLOCK: &str = "lib/data/storage-registry/.clock";
+
+#[test]
+fn a_clock_that_leapt_removes_nothing_for_its_age() {
+    let mut session = Session::dokku(&["blog"]);
+    destroyed(&mut session, "data", 1_700_000_000);
+    let place = session.host.path("lib/data/storage/.trash-data-1700000000-1");
+    let expire = || {
+        session.prepare(&["storage:trash:empty", "--expired"]);
+        place.exists()
+    };
+    let now = seconds_now();
+    let hours = |hours: i64| rfc3339(now + hours * 3600);
+    // It was right long ago, or was ahead until now.
+    for looked in [hours(-40 * 24), hours(5)] {
+        note_clock(&session, &looked, None);
+        assert!(expire() && expire(), "{looked}");
+    }
+    // It goes on since then, but not for long enough.
+    note_clock(&session, &hours(-1), Some(&hours(-47)));
+    assert!(expire());
+    session.host.write(CLOCK, "{");
+    assert!(expire());
+    note_clock(&session, &hours(-1), Some(&hours(-49)));
+    assert!(!expire());
+}
+
+#[test]
+fn what_a_wrong_clock_dated_does_not_stay_for_ever() {
+    let mut session = Session::dokku(&["blog"]);
+    destroyed(&mut session, "data", LATER);
+    let place = session.host.path(&format!("lib/data/storage/.trash-data-{LATER}-1"));
+    let now = seconds_now();
+    for (leapt, stays) in [(-47, true), (-49, false)] {
+        note_clock(&session, &rfc3339(now - 3600), Some(&rfc3339(now + leapt * 3600)));
+        session.prepare(&["storage:trash:empty", "--expired"]);
+        assert_eq!(place.exists(), stays);
+    }
+}
+
+fn seconds_now() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    now.as_secs().try_into().unwrap()
+}
+
+/// A time as the store's files have it.
+fn rfc3339(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).unwrap().to_string()
 }

@@ -70,9 +70,9 @@ pub fn host() -> Host {
     host
 }
 
-/// What is in the root once everything is done: all but the numbers in the names of what is in the trash.
+/// What is in the root once everything is done: all but the numbers in the names of what is in the trash, and the note of the clock.
 pub fn picture(host: &Host) -> Snapshot {
-    host.snapshot().with_folded_trash()
+    host.snapshot().with_folded_trash().without(|path| path.ends_with("/.clock"))
 }
 
 /// Every order of `count` things in which those of one sequence stay in theirs.

@@ -28,6 +28,8 @@ const SCRIPT: &str = r#"
     mkdir "$root/kept"
     [ "$free" = read-only ] || rm "$root/lib/filler"
     cp -a "$root/lib/." "$root/kept/"
+    # It has the inode of that disk's.
+    rm -f "$root/kept/data/storage-registry/.storage-root"
     exit "$status"
 "#;
 

@@ -109,7 +109,8 @@ impl Stage {
     }
 
     fn picture(&self) -> Snapshot {
-        self.spared(picture(&self.host))
+        let files = self.spared(picture(&self.host));
+        if self.case.emptied.is_some() { without_incomplete(files) } else { files }
     }
 
     fn spared(&self, files: Snapshot) -> Snapshot {
@@ -149,7 +150,7 @@ fn look(host: &Host) -> Result<Vec<Answer>, String> {
     READERS.iter().map(see).collect()
 }
 
-/// What is in the root. Lock files that nobody has left a note in count as none.
+/// What is in the root. Lock files that nobody has left a note in count as none, and so does the note of the clock.
 fn picture(host: &Host) -> Snapshot {
     let mut files = timeless(host.snapshot().with_folded_trash());
     files.0.retain(|path, node| {
@@ -157,7 +158,7 @@ fn picture(host: &Host) -> Snapshot {
         let is_lock = [".lock", ".work"]
             .iter()
             .any(|name| path.ends_with(format!("storage-registry/{name}")));
-        !(is_empty && is_lock)
+        !(path.ends_with("storage-registry/.clock") || is_empty && is_lock)
     });
     files
 }
@@ -193,6 +194,19 @@ fn timeless(files: Snapshot) -> Snapshot {
         renamed.0.insert(path.into(), node);
     }
     renamed
+}
+
+/// The same where what may be there in part may be noted as such in the trash.
+fn without_incomplete(mut files: Snapshot) -> Snapshot {
+    const INCOMPLETE: &str = ",\n  \"incomplete\": true";
+    for (path, node) in &mut files.0 {
+        if let Node::File { content, .. } = node
+            && path.to_string_lossy().contains("storage-registry/trash/")
+        {
+            *content = String::from_utf8_lossy(content).replace(INCOMPLETE, "").into_bytes();
+        }
+    }
+    files
 }
 
 /// A directory on its way out is cleared away by the next command that makes or removes one, not by readers.

@@ -156,6 +156,13 @@ fn collect(root: &Path, inside: &Path, nodes: &mut BTreeMap<PathBuf, Node>) {
     };
     for child in children {
         let inside = inside.join(child.unwrap().file_name());
+        // A cache, which is noted whenever the storage root is looked at.
+        if inside
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b".storage-root"))
+        {
+            continue;
+        }
         let path = root.join(&inside);
         let Ok(metadata) = fs::symlink_metadata(&path) else {
             continue;

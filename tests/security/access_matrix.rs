@@ -536,10 +536,10 @@ fn add_what_is_others(host: &Host) {
     );
 }
 
-/// Dokku's directory, but for the lock files, which readers make as well.
+/// Dokku's directory, but for the lock files and the note of the clock, which readers make as well.
 fn picture(host: &Host) -> Snapshot {
-    let is_lock = |path: &str| path.ends_with("/.lock") || path.ends_with("/.work");
-    Snapshot::of(&host.lib()).without(is_lock)
+    let names = ["/.lock", "/.work", "/.clock"];
+    Snapshot::of(&host.lib()).without(|path| names.iter().any(|name| path.ends_with(name)))
 }
 
 /// Without the numbers of times and processes.

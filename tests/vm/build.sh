@@ -35,7 +35,7 @@ packages=(
   linux-image-amd64 initramfs-tools systemd-sysv udev dbus kmod iproute2 iptables openssh-server sudo util-linux
   docker.io docker-cli uidmap busybox-static
   nfs-kernel-server nfs-common samba cifs-utils rclone fuse3
-  e2fsprogs btrfs-progs xfsprogs acl attr rsync
+  e2fsprogs btrfs-progs xfsprogs acl attr rsync restic
   bats jq curl git python3 strace
 )
 

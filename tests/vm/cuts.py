@@ -1,4 +1,4 @@
-"""Power cuts: three writers change everything that can be changed, the power goes, and what was answered has to be there.
+"""Power cuts: four writers change everything that can be changed, the power goes, and what was answered has to be there.
 
 Each writer's steps (`guest/workload.bash`) run once without a cut, and the state after each is written down. After a cut, the state of
 a writer is the one after the last step that was answered, or the one after the step that was under way; nothing else is right.
@@ -22,13 +22,13 @@ import time
 from disk import Disk
 from machine import Failed, Machine, overlay
 
-WRITERS = 3
+WRITERS = 4
 # The steps that note an owner or a mode.
 NOTES = ("create", "set-mode", "set-chown")
 # Those that keep what they replace before they replace it.
-KEEPS = ("snapshots:restore",)
-# Those that make something and give it to somebody then, and note neither.
-GIVES = ("ensure-directory",)
+KEEPS = ("snapshots:restore", "backups:restore-in-place")
+# Those that are right once they are run again: they make something and give it to somebody then, or are several changes.
+AGAIN = ("ensure-directory", "import")
 DISK_MIB = 448
 AFTER_ANSWER = 0.3
 ONLY = os.environ.get("VM_ONLY", "")
@@ -172,6 +172,11 @@ class Plan:
             said = machine.run(f"source /srv/repo/tests/vm/guest/workload.bash; steps_{number}")
             self.steps[number] = [line.split("\t") for line in said.splitlines()]
 
+    def near(self, answered):
+        """The steps of the last writer that were answered last, and next."""
+        steps, at = self.steps[-1], answered[-1]
+        return [steps[(at - 1) % len(steps)], steps[at % len(steps)]]
+
     def after(self, number, answered):
         """The states that are right where so many steps were answered, and how far the writer is in each."""
         count = len(self.steps[number])
@@ -185,7 +190,9 @@ def prepare(bench, machine):
     mount(machine)
     machine.run(
         "mkdir -p /srv/host/srv/seed/deep && seq 1 5000 >/srv/host/srv/seed/deep/file && echo seed >/srv/host/srv/seed/a && chmod -R a+rX /srv/host/srv/seed; chown -R dokku:dokku /srv/host/srv/seed;"
-        "install -d -o dokku -g dokku /srv/host/home/w2-app /srv/host/home/w2-other; source /srv/repo/tests/vm/guest/workload.bash; d policy:set trash-hours 24; sync -f /srv/host"
+        "install -d -o dokku -g dokku /srv/host/home/w2-app /srv/host/home/w2-other /srv/host/home/w2-cloned /srv/host/home/w2-renamed /srv/host/home/w3-app /srv/host/srv/w3-backups; source /srv/repo/tests/vm/guest/workload.bash; d policy:set trash-hours 24;"
+        # The repository is made by its first backup.
+        "d connectors:create w3-disk --type local --path /srv/host/srv/w3-backups >/dev/null; d create w3-k; d backups:create w3-k --to w3-disk; d destroy w3-k --force --destroy-host-dir --no-trash; sync -f /srv/host"
     )
 
 
@@ -243,8 +250,11 @@ def ending(plan, number, answered, got):
     if label.startswith(NOTES):
         # Doctor says of an owner or a mode that is noted what sets it.
         return f"finish w{number}"
-    if label.startswith(GIVES):
-        # The same again: it leaves what is there, and gives it to its owner.
+    if label == "backups:create" and got.get("repository") != before.get("repository"):
+        # Made, and not noted yet.
+        return 'd backups:forget "$(newest w3-a)" --force'
+    if label.startswith(AGAIN):
+        # It leaves what is there.
         return command
     if label.startswith(KEEPS):
         # A snapshot of what is still there: it is no fault, and the restore has not begun.
@@ -263,6 +273,9 @@ def look(machine, plan, answered, under_way):
     said = machine.run(SETTLE, check=False)
     if machine.status != 0 or any(line.startswith(("FSCK", "WAIT", "TRASH", "CHANGE", "DOCTOR")) for line in said.splitlines()):
         wrong += ["after the cut:", *said.splitlines()[-30:]]
+    if any("backups:" in step[0] for step in plan.near(answered)):
+        said = machine.run("source /srv/repo/tests/vm/guest/workload.bash; d backups:check w3-disk", check=False)
+        wrong += [] if machine.status == 0 else ["the repository:", *said.splitlines()[-10:]]
     seen = observe(machine)
     wrong += [f"left over: {name}" for name in seen["strays"]]
     at = list(answered)

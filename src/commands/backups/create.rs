@@ -41,7 +41,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let connector = backups::destination(given(arguments.to.as_deref()), &using, context)?;
     // What nobody has begun is not noted as a backup that failed.
     restic::must_be_here()?;
-    let options = Options { pause: arguments.pause, reads_all: arguments.reread };
+    let options = Options { pause: arguments.pause, reads_all: arguments.reread, for_caller: true };
     // What is said on the way is no part of the document.
     context.out.speak_aside(format == Format::Json);
     let mut made = create::each(&targets, &connector, &options, context);

@@ -9,7 +9,7 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let (words, _) = without_app(words, context);
     let Named { name, .. } = arguments::parse::<Named<String>>(words, context)?;
     let connector = super::destination(&name, context)?;
-    let said = tidy::prune(&connector, context)?;
+    let said = tidy::prune(&connector, None, context)?;
     for line in said.lines().filter(|line| line.starts_with("total prune:")) {
         context.out.detail(line.trim_start_matches("total prune:").trim());
     }

@@ -3,10 +3,12 @@
 use super::tell;
 use crate::commands::arguments;
 use crate::context::Context;
-use crate::domain::{Error, Moment, Result};
+use crate::docker::pausing;
+use crate::domain::{Error, Moment, Result, Schedule};
 use crate::host::clock;
 use crate::ops::access;
 use crate::ops::backups::due::{self, Begun};
+use crate::ops::backups::hooks;
 use crate::render::Format;
 
 /// Runs what is due, one after the other, and says nothing where that is nothing. What fails makes the status 1, and keeps
@@ -18,30 +20,59 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     if context.environment.is_over_ssh() {
         access::must_see_every_app("schedules are run for the whole host", context)?;
     }
-    let (taken, problems) = due::destinations(context)?;
+    let let_go = pausing::let_go(&context.environment, &context.store);
+    let (destinations, mut problems) = due::destinations(context)?;
+    match let_go {
+        Ok(ids) => ids.iter().for_each(|id| {
+            context.out.warn(&format!(
+                "The container {id} was left paused by a command that was cut off, and goes on"
+            ));
+        }),
+        Err(error) => problems.push(error),
+    }
+    // Whether it leapt, who removes something for its age has to know.
+    context.store.look_at_clock();
+    problems.extend(hooks::settle_all(context));
     let mut is_well = problems.is_empty();
     for problem in problems {
         context.out.warn(&problem.to_string());
     }
-    for taken in &taken {
-        for schedule in due::at(&taken.connector, context)? {
-            let Some(begun) = due::begin(&schedule, context)? else {
+    for connector in &destinations {
+        for turn in due::turns(connector, context)? {
+            let Some(_alone) = turn.take(context)? else {
                 continue;
             };
-            let done = follow(&begun, context);
-            begun.end(done.is_ok(), context);
-            match done {
-                Ok(()) => {}
-                Err(Error::Status(_)) => is_well = false,
-                Err(error) => {
-                    is_well = false;
-                    context.out.warn(&error.to_string());
+            for schedule in &turn.schedules {
+                if turn.leaves(schedule, context) {
+                    continue;
                 }
+                match of_schedule(schedule, context) {
+                    Ok(()) => {}
+                    Err(Error::Status(_)) => is_well = false,
+                    Err(error) => {
+                        is_well = false;
+                        context.out.warn(&error.to_string());
+                    }
+                }
+                context.out.flush()?;
             }
-            context.out.flush()?;
         }
     }
     if is_well { Ok(()) } else { Err(Error::Status(1)) }
+}
+
+fn of_schedule(schedule: &Schedule, context: &mut Context) -> Result<()> {
+    if due::must_wait(schedule, context) {
+        let subject = &schedule.subject;
+        context.out.detail(&format!("The backup of {subject} is left for the next run, since the commands around others of the same app took an hour"));
+        return Ok(());
+    }
+    let Some(begun) = due::begin(schedule, context)? else {
+        return Ok(());
+    };
+    let done = follow(&begun, context);
+    begun.end(done.is_ok(), context);
+    done
 }
 
 /// A run, from the backups to the check.

@@ -22,6 +22,9 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         }
         Ok((notes, problems))
     })?;
+    if let Err(away) = context.store.must_not_be_away() {
+        context.out.warn(&away.to_string());
+    }
     let headings = ["Entry", "Name", "Created", "Made", "Size", "Files"];
     context.out.list(format, &notes, (&headings, row), "There are no snapshots");
     tell_problems(&problems, context)

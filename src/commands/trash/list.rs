@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::commands::arguments::{self, Args, Output};
 use crate::context::Context;
-use crate::domain::Result;
+use crate::domain::{Result, Trashed};
 use crate::ops::access;
 use crate::ops::trash::{shown_size, usage, visible};
 use crate::render::Format;
@@ -21,6 +21,8 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let arguments = arguments::parse::<Arguments>(words, context)?;
     let format = arguments.output.format()?;
     let hours = context.store.policy()?.trash_hours();
+    let clock = context.store.clock();
+    let ends = |item: &Trashed| clock.counted(item.when).plus_hours(hours);
     let trash = visible(context)?;
     let sized = |item| arguments.size.then(|| usage(item, context));
     if format == Format::Json {
@@ -33,10 +35,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
                     "path": item.path,
                     "entry": item.entry.as_ref().map(|entry| access::shown(entry, context)),
                     "destroyed": item.when.to_rfc3339(),
-                    "ends": item.end(hours).to_rfc3339(),
+                    "ends": ends(item).to_rfc3339(),
                 });
+                if item.incomplete {
+                    value["incomplete"] = true.into();
+                }
                 if let Some(usage) = sized(item) {
-                    value["bytes"] = json!(usage.map(|usage| usage.bytes));
+                    value["bytes"] = json!(usage);
                 }
                 value
             })
@@ -51,8 +56,11 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
     let rows: Vec<Vec<String>> = trash
         .iter()
         .map(|item| {
-            let (id, name) = (item.id.to_string(), item.name().to_owned());
-            let mut row = vec![id, name, item.when.shown(), item.end(hours).shown()];
+            let (id, mut name) = (item.id.to_string(), item.name().to_owned());
+            if item.incomplete {
+                name += " (incomplete)";
+            }
+            let mut row = vec![id, name, item.when.shown(), ends(item).shown()];
             row.extend(sized(item).map(shown_size));
             row
         })

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256 as Sum};
 
-use crate::domain::{Error, Result, Sha256, WebAddress};
+use crate::domain::{Error, Result, Sha256, WebAddress, readable};
 use crate::fs::fetch::{environment, program, words};
 use crate::fs::space;
 use crate::host::Program;
@@ -64,7 +64,7 @@ pub(crate) fn download(
     })?;
     match stopped {
         Some(Stop::Full) => {
-            Err(refusal!("{address} is larger than what the disk has free ({most} bytes)"))
+            Err(refusal!("{address} is larger than what the disk has free ({})", readable(most)))
         }
         Some(Stop::Write(error)) => Err(Error::system("write to", root)(error)),
         None if answer.status != 0 => {

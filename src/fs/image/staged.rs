@@ -10,7 +10,9 @@ use rustix::fs::{AtFlags, Dir, OFlags, RenameFlags, renameat_with, statat, unlin
 use rustix::io::Errno;
 
 use crate::domain::{EntryName, Error, Layout, Result, STAGED, TRASH};
-use crate::fs::image::{Image, attached_at, detach, directory, in_use, is_kept, run};
+use crate::fs::image::{
+    DIRECTORY, Image, OLDER_DIRECTORY, are_any, attached_at, detach, in_use, is_kept, run,
+};
 use crate::fs::look::is_there;
 use crate::fs::tree;
 use crate::host::Program;
@@ -66,7 +68,7 @@ impl Image {
     /// Says that an image of an earlier entry is there.
     pub(crate) fn is_in_the_way(&self) -> Error {
         refusal!(
-            "{} is there with data of an earlier entry; choose another name, or take that data over without --from",
+            "{} is there with data of an earlier entry; choose another name, or have an entry take that data over first: dokku storage:create NAME --size SIZE",
             self.shown.display()
         )
     }
@@ -78,7 +80,7 @@ impl Image {
         refuse_if!(attached_at(&target).is_some(), "{} is attached", target.display());
         let exchange = || {
             let flags = RenameFlags::EXCHANGE;
-            renameat_with(&self.directory, &self.name, &self.directory, &of_entry.name, flags)
+            renameat_with(&self.directory, &self.name, &of_entry.directory, &of_entry.name, flags)
         };
         exchange().map_err(Error::system("replace", &of_entry.shown))?;
         rustix::fs::fsync(&self.directory)
@@ -90,11 +92,16 @@ impl Image {
 
     /// Removes every other name that it has, of a command that was killed or has just put it in its place.
     pub(crate) fn drop_other_names(&self) -> Result<()> {
-        for other in self.other_names()? {
-            unlinkat(&self.directory, &other, AtFlags::empty())
-                .map_err(Error::system("remove", self.shown.with_file_name(&other)))?;
+        let others = self.other_names()?;
+        for other in &others {
+            unlinkat(&self.directory, other, AtFlags::empty())
+                .map_err(Error::system("remove", self.shown.with_file_name(other)))?;
         }
-        Ok(())
+        if others.is_empty() {
+            return Ok(());
+        }
+        // After a power cut one that is back would say that the image is that one's.
+        rustix::fs::fsync(&self.directory).map_err(Error::system("remove", &self.shown))
     }
 
     pub(crate) fn has_another_name(&self) -> Result<bool> {
@@ -134,12 +141,12 @@ impl Image {
 /// Removes the image that has a hidden name, and detaches it: it was being populated, or left its entry. Another name of it stays
 /// where that is an entry's or the trash's. Where there is none, nothing is done.
 pub(crate) fn discard(layout: &Layout, storage: &Path, hidden: &str) -> Result<()> {
-    if !hidden.starts_with(STAGED) || !layout.root().join(directory(layout)).exists() {
+    if !hidden.starts_with(STAGED) || !are_any(layout) {
         return Ok(());
     }
     detach(storage, hidden)?;
     let image = Image::of(layout, hidden)?;
-    end_stray_devices(&layout.root().join(directory(layout)))?;
+    end_stray_devices(layout)?;
     image.unfinished()?.remove()?;
     let others = image.other_names()?;
     let (owned, nobodys): (Vec<_>, Vec<_>) =
@@ -165,11 +172,12 @@ pub(crate) fn name_trashed(
     storage: &Path,
     trash: &[(String, EntryName)],
 ) -> Result<()> {
-    if !layout.root().join(directory(layout)).exists() {
+    if !are_any(layout) {
         return Ok(());
     }
     for (directory, entry) in trash {
-        let (own, image) = (Image::of(layout, directory)?, Image::of(layout, entry.as_str())?);
+        let own = Image::beside(layout, directory, entry.as_str())?;
+        let image = Image::of(layout, entry.as_str())?;
         let is_free =
             !layout.entry(entry).exists() && attached_at(&storage.join(entry.as_str())).is_none();
         if own.size()?.is_none() && is_free && image.link(&own)? {
@@ -181,12 +189,14 @@ pub(crate) fn name_trashed(
 
 /// Ends the loop devices of images that are gone: a helper that was killed between making the device and mounting it left
 /// them, after another command had removed the image. Where one is mounted, it ends with its mount, as all do.
-fn end_stray_devices(directory: &Path) -> Result<()> {
+fn end_stray_devices(layout: &Layout) -> Result<()> {
+    let places = [DIRECTORY, OLDER_DIRECTORY].map(|place| layout.root().join(place));
     let words = ["--noheadings", "--raw", "--output", "NAME,BACK-FILE"];
     let answer = Program::new("losetup", &words).run()?;
     for (device, file) in answer.stdout.lines().filter_map(|line| line.split_once(' ')) {
         // The kernel adds this to the path of a file that has no name any more, and losetup writes blanks as it likes.
-        if Path::new(file).starts_with(directory) && file.trim_end().ends_with("(deleted)") {
+        let is_ours = places.iter().any(|place| Path::new(file).starts_with(place));
+        if is_ours && file.trim_end().ends_with("(deleted)") {
             // Another command may have been first; what stays is found by the next.
             let _ = run("losetup", &["--detach", device]);
         }

@@ -19,7 +19,9 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use crate::domain::{Error, Result};
-use crate::fs::tree::{BENEATH, enter_any, is_directory_empty, open_below, open_without_links};
+use crate::fs::tree::{
+    BENEATH, birth, enter_any, is_directory_empty, open_below, open_without_links,
+};
 use crate::host::is_root;
 
 /// Where root notes which directories are closed.
@@ -209,12 +211,11 @@ impl State {
     fn of(directory: &impl AsFd) -> io::Result<Self> {
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
         let found = statx(directory, c"", AtFlags::EMPTY_PATH, wanted)?;
-        let has_birth = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
         let shown = |time: rustix::fs::StatxTimestamp| format!("{}.{}", time.tv_sec, time.tv_nsec);
         let device = format!("{}-{}", found.stx_dev_major, found.stx_dev_minor);
         Ok(Self {
             note: Path::new(NOTES).join(format!("{device}-{}", found.stx_ino)),
-            birth: if has_birth { shown(found.stx_btime) } else { String::new() },
+            birth: birth(&found).map(shown).unwrap_or_default(),
             changed: shown(found.stx_ctime),
         })
     }

@@ -6,27 +6,29 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{
-    CWD, IFlags, Mode, RenameFlags, fchmod, fchown, ioctl_getflags, mkdirat, renameat_with, syncfs,
+    CWD, IFlags, Mode, RenameFlags, fchmod, fchown, fstatvfs, ioctl_getflags, mkdirat, openat,
+    renameat_with, syncfs,
 };
 
 use crate::domain::error::is_lack_of_room;
-use crate::domain::{Error, Made, Result};
+use crate::domain::{Error, Made, Result, readable};
 use crate::fs::subvolume;
 use crate::fs::tree::copy::{Owners, copy};
 use crate::fs::tree::{
     BENEATH, Copied, DIRECTORY, enter, enter_part, file, is_directory_empty, is_file, open_below,
-    open_without_links, remove,
+    open_without_links, remove, usage,
 };
 
 /// Copies the directory or the file `from` directly below `root`, or a part of a directory (`NAME/PART`), to `to`, which must not
 /// be there yet. The copy is made
 /// under a hidden name and takes its own once it is complete; nothing is left of one that is not. Where the file system can
-/// take a snapshot, it does.
+/// take a snapshot, it does, unless the copy is to be without set-uid bits, set-gid bits of files, and whiteouts.
 pub(crate) fn duplicate(
     root: &Path,
     from: &str,
     to: &str,
     hidden: &str,
+    keeps_rights: bool,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Copied> {
     if is_file(root, from) {
@@ -35,8 +37,9 @@ pub(crate) fn duplicate(
     let (name, part) = from.split_once('/').map_or((from, None), |(name, part)| (name, Some(part)));
     let directory = enter_part(root, name, part)?;
     must_be_attached(&directory, root, from)?;
-    let source = Source { directory, by_file_system: true, owners: Owners::Kept };
-    place(root, source, to, hidden, progress)
+    let owners = if keeps_rights { Owners::Kept } else { Owners::KeptWithoutRights };
+    let source = Source { directory, by_file_system: keeps_rights, owners };
+    place(root, source, to, hidden, progress).map_err(not_copied(root, Some(from)))
 }
 
 /// Copies a directory of anywhere to the directory `to` directly below `root`, in the same way; the owners too where they are to
@@ -50,7 +53,9 @@ pub(crate) fn take_in(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Copied> {
     let owners = if keeps_owners { Owners::Kept } else { Owners::Callers };
-    place(root, Source { directory: from, by_file_system: false, owners }, to, hidden, progress)
+    let source = Source { directory: from, by_file_system: false, owners };
+    // Where that is may not be the caller's to know.
+    place(root, source, to, hidden, progress).map_err(not_copied(root, None))
 }
 
 /// Copies the directory `from` directly below `root` into the directory `into` beside it, which is empty and root's alone while
@@ -61,7 +66,7 @@ pub(crate) fn copy_into(
     into: &str,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Option<Copied>> {
-    let failed = || Error::system("copy to", root.join(into));
+    let failed = || not_copied(root, Some(from));
     let (source, target) = (enter(root, from)?, enter(root, into)?);
     must_be_attached(&source, root, from)?;
     close(&target).map_err(failed())?;
@@ -88,13 +93,14 @@ pub(crate) fn copy_out(
     if !is_directory_empty(&target).map_err(Error::system("read", shown))? {
         refuse!("{shown} is not empty");
     }
+    let need = Need::of(&source, &target);
     let flushed = target.try_clone().map_err(Error::system("open", shown))?;
     let copied = close(&target).and_then(|()| {
         let copied = copy(source, target, Owners::Kept, progress)?;
         syncfs(&flushed)?;
         Ok(copied)
     });
-    copied.map_err(Error::system("copy to", shown))
+    copied.map_err(|error| Error::system("copy to", shown)(need.told(error)))
 }
 
 /// Refuses the place of an entry with a size in which its image is not: nobody can write there, and nothing is in it.
@@ -129,13 +135,20 @@ fn place(
     to: &str,
     hidden: &str,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<Copied> {
-    let path = root.join(to);
-    let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    place_in(&root_fd, source, to, hidden, progress).map_err(|error| {
+) -> io::Result<Copied> {
+    let root_fd = open_without_links(&CWD, root)?;
+    place_in(&root_fd, source, to, hidden, progress).inspect_err(|_| {
         let _ = remove(root, hidden);
-        Error::system("copy to", path)(error)
     })
+}
+
+/// A closure for `map_err` that names what was copied, or the disk where that has no room. The copy has a hidden name, which says
+/// nothing to anybody.
+pub(super) fn not_copied(root: &Path, from: Option<&str>) -> impl FnOnce(io::Error) -> Error {
+    move |error| match from.filter(|_| !is_lack_of_room(&error)) {
+        Some(from) => Error::system("copy", root.join(from))(error),
+        None => Error::system("copy to", root)(error),
+    }
 }
 
 fn place_in(
@@ -145,13 +158,12 @@ fn place_in(
     hidden: &str,
     progress: &(dyn Fn(u64) + Sync),
 ) -> io::Result<Copied> {
+    let need = Need::of(&source.directory, root);
     let copied = if source.by_file_system && subvolume::snapshot(&source.directory, root, hidden) {
         Copied { made: Made::Btrfs, ..Copied::default() }
     } else {
-        populate(root, source, hidden, progress)?
+        populate(root, source, hidden, progress).map_err(|error| need.told(error))?
     };
-    // A name that survives a power cut must not lead to files that do not.
-    syncfs(root)?;
     renameat_with(root, hidden, root, to, RenameFlags::NOREPLACE)?;
     Ok(copied)
 }
@@ -186,6 +198,34 @@ pub(crate) fn take_within(
 ) -> Result<Copied> {
     let source = Source { directory: from, by_file_system: false, owners: Owners::Kept };
     place_in(around, source, to, UNFINISHED, progress).map_err(Error::system("copy", shown))
+}
+
+/// What is copied, and what is free before.
+struct Need {
+    source: Option<OwnedFd>,
+    free: Option<u64>,
+}
+
+impl Need {
+    fn of(source: &OwnedFd, to: &OwnedFd) -> Self {
+        let free = fstatvfs(to).map(|found| found.f_bavail * found.f_frsize);
+        // What is read through a clone goes on where the other ended.
+        let source = openat(source, c".", DIRECTORY, Mode::empty());
+        Self { source: source.ok(), free: free.ok() }
+    }
+
+    /// The error of a copy, with both amounts where there was no room.
+    fn told(self, error: io::Error) -> io::Error {
+        let usage = || usage(self.source?).ok();
+        match (is_lack_of_room(&error).then(usage).flatten(), self.free) {
+            (Some(usage), Some(free)) => {
+                let (takes, free) = (readable(usage.bytes), readable(free));
+                let told = format!("{error}; all of it takes {takes}, and {free} was free");
+                io::Error::new(error.kind(), told)
+            }
+            _ => error,
+        }
+    }
 }
 
 /// How a copy is called until it is whole, where nobody else can look.

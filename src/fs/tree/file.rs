@@ -16,6 +16,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use crate::domain::{Error, Result};
+use crate::fs::tree::duplicate::not_copied;
 use crate::fs::tree::{BENEATH, Copied, copy, open_below, open_without_links, path_of};
 
 /// The permissions that a file may have. Who writes a file must not choose as whom it runs.
@@ -109,7 +110,7 @@ pub(crate) fn duplicate_file(root: &Path, from: &str, to: &str, hidden: &str) ->
         });
     copied.map_err(|error| {
         let _ = unlinkat(&root_fd, hidden, AtFlags::empty());
-        Error::system("copy to", root.join(to))(error)
+        not_copied(root, Some(from))(error)
     })
 }
 

@@ -24,11 +24,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Gid, IFlags, Mode, OFlags, RenameFlags, ResolveFlags,
-    Uid, fchmod, fchown, flock, fstat, ioctl_getflags, ioctl_setflags, mkdirat, renameat,
-    renameat_with, statat,
+    Statx, StatxFlags, StatxTimestamp, Uid, fchmod, fchown, flock, fstat, fsync, ioctl_getflags,
+    ioctl_setflags, mkdirat, renameat, renameat_with, statat, syncfs,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -118,6 +120,33 @@ fn is_directory_empty(directory: &OwnedFd) -> io::Result<bool> {
     Ok(!names.any(|entry| entry.is_ok_and(|entry| is_content(entry.file_name()))))
 }
 
+/// When something was made, where its file system says so.
+pub(crate) fn birth(found: &Statx) -> Option<StatxTimestamp> {
+    let has_birth = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
+    has_birth.then_some(found.stx_btime)
+}
+
+/// Has what is at a path on the disk, with all that is in it, by flushing the file system that it is on, unless that is one
+/// file or an empty directory which the caller may open.
+pub(crate) fn flush(path: &Path) -> Result<()> {
+    let flushed = || -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        if let Ok(opened) = rustix::fs::open(path, flags, Mode::empty()) {
+            let is_alone = match FileType::from_raw_mode(fstat(&opened)?.st_mode) {
+                FileType::Directory => is_directory_empty(&opened)?,
+                kind => kind == FileType::RegularFile,
+            };
+            if is_alone {
+                return Ok(fsync(&opened)?);
+            }
+        }
+        // The directory itself may be closed to the caller.
+        let around = File::open(path.parent().unwrap_or(path))?;
+        Ok(syncfs(&around)?)
+    };
+    flushed().map_err(Error::system("write to", path))
+}
+
 /// Opens a directory inside the directory `name` directly below `root`. On the way from `name` on, no link is followed
 /// and no mount point crossed.
 pub(crate) fn enter_part(root: &Path, name: &str, part: Option<&str>) -> Result<OwnedFd> {
@@ -153,13 +182,15 @@ pub(crate) fn move_below(root: &Path, from: &str, place: &str) -> Result<()> {
             |directory: &OwnedFd, name: &CStr| unless_closed(open_directory(directory, name)?);
         let way = descend(top.try_clone()?, way, open, Some((owner.st_uid, owner.st_gid)))?;
         let found = statat(&top, from, AtFlags::SYMLINK_NOFOLLOW)?;
+        // A name that survives a power cut must not lead to files that do not.
+        syncfs(&top)?;
         if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
             renameat(&top, from, &way, name)?;
         } else {
             // It would replace another file.
             renameat_with(&top, from, &way, name, RenameFlags::NOREPLACE)?;
         }
-        Ok(rustix::fs::syncfs(&top)?)
+        Ok(syncfs(&top)?)
     };
     moved().map_err(Error::system("move data to", root.join(place)))
 }
@@ -177,12 +208,11 @@ pub(crate) fn graft(root: &Path, from: &str, to: &str, path: &str) -> Result<()>
         let target = descend(enter(to)?, way, open_directory, Some((found.st_uid, found.st_gid)))?;
         match renameat_with(&source, name, &target, name, RenameFlags::EXCHANGE) {
             // Nothing is in its place.
-            Err(Errno::NOENT) => renameat(&source, name, &target, name)?,
-            other => other?,
+            Err(Errno::NOENT) => Ok(renameat(&source, name, &target, name)?),
+            other => Ok(other?),
         }
-        Ok(rustix::fs::syncfs(&top)?)
     };
-    moved().map_err(Error::system("put what is restored at", root.join(to).join(path)))
+    moved().map_err(Error::system("put what is restored at", path))
 }
 
 /// Makes a directory some names below `root`, and those on the way to it, each of this owner. Like
@@ -293,19 +323,46 @@ fn open_any(directory: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     open_below(directory, name, flags, BENEATH | ResolveFlags::NO_XDEV)
 }
 
+/// How often a file is opened again before anything is waited for.
+const AT_ONCE: u32 = 1000;
+
+/// How often, and for how long each time, a lease on one file is waited for.
+const LEASE: (u32, Duration) = (200, Duration::from_millis(10));
+
+/// How often for all files of a process: a container may have one on each.
+const LEASES: u32 = 1000;
+
 fn open_below(
     directory: &impl AsFd,
     name: &CStr,
     flags: OFlags,
     resolve: ResolveFlags,
 ) -> io::Result<OwnedFd> {
+    let mut tries = 0;
     loop {
         match rustix::fs::openat2(directory, name, flags, Mode::empty(), resolve) {
-            // The kernel could not be sure that nothing moved meanwhile.
-            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(Errno::INTR) => {}
+            // The kernel could not be sure that nothing moved meanwhile; or a program has a lease on it (fcntl(2)), which it gives up
+            // for us within moments, or the kernel takes it after 45 seconds.
+            Err(Errno::AGAIN) if tries < AT_ONCE => tries += 1,
+            Err(Errno::AGAIN) if tries < AT_ONCE + LEASE.0 && wait_for_lease() => tries += 1,
+            Err(Errno::AGAIN) => {
+                let why = "a program has a lease on it, as file servers do; end it and try again";
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
+            }
             other => return other.map_err(Into::into),
         }
     }
+}
+
+/// Waits once more for a lease on a file; false where this process has waited long enough for all of them.
+fn wait_for_lease() -> bool {
+    static WAITED: AtomicU32 = AtomicU32::new(0);
+    let may = WAITED.fetch_add(1, Ordering::Relaxed) < LEASES;
+    if may {
+        std::thread::sleep(LEASE.1);
+    }
+    may
 }
 
 fn is_one_of(error: &io::Error, errors: &[Errno]) -> bool {

@@ -5,7 +5,10 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, chmodat, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, IFlags, Mode, OFlags, chmodat, fstat, ioctl_getflags, ioctl_setflags,
+    openat, unlinkat,
+};
 use rustix::io::Errno;
 
 use crate::domain::{Error, Result};
@@ -41,7 +44,11 @@ pub(crate) fn remove(root: &Path, name: &str) -> Result<()> {
     let removed = top.try_clone().map_err(Error::system("open", &path))?;
     walk(top.into(), &Removal).map_err(Error::system("remove what is in", &path))?;
     let root_fd = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
-    gone(unlinkat(&root_fd, name, AtFlags::REMOVEDIR)).map_err(Error::system("remove", path))?;
+    let mut gone_top = unlinkat(&root_fd, name, AtFlags::REMOVEDIR);
+    if gone_top == Err(Errno::PERM) && removable(&removed) {
+        gone_top = unlinkat(&root_fd, name, AtFlags::REMOVEDIR);
+    }
+    gone(gone_top).map_err(Error::system("remove", path))?;
     closed::forget(&removed);
     Ok(())
 }
@@ -97,7 +104,42 @@ fn unlinked(directory: &Directory, name: &CStr, flags: AtFlags) -> io::Result<()
         open_up(&directory.opened)?;
         removed = unlinkat(&directory.opened, name, flags);
     }
+    // Immutable or append-only: the directory, what has the name, or both.
+    if removed == Err(Errno::PERM) && removable(&directory.opened) {
+        removed = unlinkat(&directory.opened, name, flags);
+    }
+    if removed == Err(Errno::PERM)
+        && let Ok(file) = open_any(&directory.opened, name)
+        && removable(&file)
+    {
+        removed = unlinkat(&directory.opened, name, flags);
+    }
     gone(removed)
+}
+
+/// Takes the flags away that keep a directory or a file from being removed; false where it has none. A file that has
+/// other names may be somebody's elsewhere, and keeps them.
+fn removable(found: &OwnedFd) -> bool {
+    let take_away = || -> rustix::io::Result<bool> {
+        let stat = fstat(found)?;
+        match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => {}
+            FileType::RegularFile if stat.st_nlink == 1 => {}
+            _ => return Ok(false),
+        }
+        // What is open may be so only by its path.
+        let reading = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let opened = openat(CWD, path_of(found), reading, Mode::empty())?;
+        let flags = ioctl_getflags(&opened)?;
+        let kept = IFlags::IMMUTABLE | IFlags::APPEND;
+        if !flags.intersects(kept) {
+            return Ok(false);
+        }
+        ioctl_setflags(&opened, flags - kept)?;
+        Ok(true)
+    };
+    // Where that is only root's to do, the first error is told.
+    take_away().unwrap_or(false)
 }
 
 /// Lets its owner do everything in a directory.

@@ -3,15 +3,17 @@
 
 use std::ffi::{CString, OsStr};
 use std::fs::{File, FileTimes};
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, Timestamps, Uid, XattrFlags, chownat, fchmod, fchown,
-    fsetxattr, fstat, futimens, linkat, mkdirat, mknodat, readlinkat, symlinkat, unlinkat,
+    AtFlags, FileType, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT, Uid, XattrFlags,
+    chownat, fchmod, fchown, fsetxattr, fstat, futimens, lgetxattr, linkat, llistxattr, mkdirat,
+    mknodat, readlinkat, symlinkat, unlinkat, utimensat,
 };
 use rustix::io::Errno;
 
@@ -24,6 +26,9 @@ const LONGEST_PATH: usize = 4096;
 
 /// The directories that a path may lead through.
 const DEEPEST: usize = 256;
+
+/// The most bytes of the names of a file's attributes, and of a value: the kernel's own bound.
+const LONGEST_LIST: usize = 64 * 1024;
 
 /// How many bytes are copied at once.
 const AT_ONCE: usize = 64 * 1024;
@@ -45,17 +50,17 @@ struct Current {
     times: Timestamps,
 }
 
-/// The mode, of which nine bits are taken, and the time of a member, in seconds since 1970.
+/// The mode, of which nine bits are taken, and the time of a member.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attributes {
     pub mode: u32,
-    pub changed: u64,
+    pub changed: Option<SystemTime>,
     /// Uid and gid, and what else is restored of it; none where the content alone is wanted.
     pub restored: Option<Restored>,
 }
 
 /// What only root can set on a member. A directory keeps its set-gid and sticky bits, too.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Restored {
     pub uid: u32,
     pub gid: u32,
@@ -65,15 +70,57 @@ pub(crate) struct Restored {
 
 impl Attributes {
     fn times(&self) -> FileTimes {
-        // What no file system can keep is as good as the beginning.
-        let seconds = if self.changed < 1 << 33 { self.changed } else { 0 };
-        FileTimes::new().set_modified(UNIX_EPOCH + Duration::from_secs(seconds))
+        FileTimes::new().set_modified(self.changed.unwrap_or(UNIX_EPOCH))
+    }
+
+    /// Sets the times of what is not opened: a link itself, or a pipe.
+    fn set_times_of(&self, directory: &OwnedFd, name: &CString) -> io::Result<()> {
+        let last_modification = match self.changed.unwrap_or(UNIX_EPOCH).duration_since(UNIX_EPOCH)
+        {
+            Ok(since) => Timespec::try_from(since),
+            Err(before) => Timespec::try_from(before.duration()).map(|before| -before),
+        };
+        let times = Timestamps {
+            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            last_modification: last_modification.map_err(io::Error::other)?,
+        };
+        Ok(utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+
+    /// Sets them on a file that the caller has just made.
+    pub(crate) fn restore_to(&self, path: &Path) -> io::Result<()> {
+        let file = File::options().write(true).open(path)?;
+        if let Some(restored) = &self.restored {
+            set_extended(&file, restored)?;
+        }
+        fchmod(&file, Mode::from_raw_mode(self.mode & 0o777))?;
+        file.set_times(self.times())?;
+        file.sync_all()
     }
 }
 
 impl Restored {
     fn owner(&self) -> (Option<Uid>, Option<Gid>) {
         (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
+    }
+
+    /// The extended attributes and the ACL of a file that [`Attributes::restore_to`] sets again.
+    pub(crate) fn extended_of(path: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut names = vec![0; LONGEST_LIST];
+        let length = match llistxattr(path, &mut names[..]) {
+            Err(Errno::OPNOTSUPP) => 0,
+            length => length?,
+        };
+        let mut extended = Vec::new();
+        let mut value = vec![0; LONGEST_LIST];
+        for name in names[..length].split(|&byte| byte == 0).filter(|name| is_kept(name)) {
+            match lgetxattr(path, name, &mut value[..]) {
+                Ok(length) => extended.push((name.to_vec(), value[..length].to_vec())),
+                Err(Errno::NODATA) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(extended)
     }
 }
 
@@ -117,7 +164,7 @@ impl Unpacking {
         let resolve = BENEATH | ResolveFlags::NO_XDEV;
         let made = rustix::fs::openat2(directory, &name, flags, Mode::RUSR | Mode::WUSR, resolve)?;
         let mut file = File::from(made);
-        let written = io::copy(&mut BufReader::with_capacity(AT_ONCE, content), &mut file)?;
+        let written = write_with_holes(content, &mut file)?;
         if let Some(restored) = &attributes.restored {
             let (uid, gid) = restored.owner();
             fchown(&file, uid, gid)?;
@@ -147,7 +194,7 @@ impl Unpacking {
             let (uid, gid) = restored.owner();
             chownat(directory, &name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
         }
-        Ok(())
+        attributes.set_times_of(directory, &name)
     }
 
     /// Makes a named pipe.
@@ -160,7 +207,7 @@ impl Unpacking {
             let (uid, gid) = (Uid::from_raw(restored.uid), Gid::from_raw(restored.gid));
             chownat(directory, &name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         }
-        Ok(())
+        attributes.set_times_of(directory, &name)
     }
 
     /// Gives a file, a link or a pipe that was unpacked before another name. There, a link may lead elsewhere.
@@ -240,10 +287,33 @@ impl Unpacking {
     }
 }
 
+/// Writes the content with a hole in the place of each block of zeros; returns how many bytes it has.
+fn write_with_holes(content: &mut impl Read, file: &mut File) -> io::Result<u64> {
+    let mut block = Vec::with_capacity(AT_ONCE);
+    let mut length = 0;
+    loop {
+        block.clear();
+        content.by_ref().take(AT_ONCE as u64).read_to_end(&mut block)?;
+        if block.is_empty() {
+            file.set_len(length)?;
+            return Ok(length);
+        }
+        if block.iter().any(|&byte| byte != 0) {
+            file.write_all_at(&block, length)?;
+        }
+        length += block.len() as u64;
+    }
+}
+
+/// Whether an extended attribute is one that users and ACLs have.
+fn is_kept(name: &[u8]) -> bool {
+    name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_")
+}
+
 /// Sets the extended attributes that users and ACLs have; others are root's or the kernel's own.
 fn set_extended(file: &impl AsFd, restored: &Restored) -> io::Result<()> {
     for (name, value) in &restored.extended {
-        if name.starts_with(b"user.") || name.starts_with(b"system.posix_acl_") {
+        if is_kept(name) {
             fsetxattr(file, name.as_slice(), value, XattrFlags::empty())?;
         }
     }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::domain::connector_type::Protocol;
 use crate::domain::options::masked_words;
-use crate::domain::{Connector, Error, Moment};
+use crate::domain::{Connector, Error};
 use crate::host::Answer;
 
 /// Why something was not done with a repository.
@@ -28,7 +29,8 @@ impl From<Error> for Failure {
 
 impl Failure {
     pub(crate) fn of(answer: &Answer, connector: &Connector) -> Self {
-        let text = in_words(&format!("{}\n{}", answer.stderr, answer.stdout));
+        // Where it says why it failed, that is at the end.
+        let text = in_words(&format!("{}\n{}", answer.stdout, answer.stderr));
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         let name = &connector.name;
         let set = format!("dokku storage:connectors:set {name}");
@@ -61,6 +63,8 @@ impl Failure {
             format!(
                 "{place} does not let connector {name} read and write there; let it in there, or set its credentials: {set} secret"
             )
+        } else if is_without_room_here(&text, connector) {
+            "there is no room on this host for what is restored, or for what restic keeps meanwhile; see which disk is full, make room there, and run the command again: df -h".to_owned()
         } else if has(&["no space left on device", "quota exceeded", "disk quota"]) {
             format!(
                 "{place} is full; make room there, or forget backups: dokku storage:backups:list --from {name}"
@@ -90,7 +94,8 @@ impl Failure {
         {
             return Self::Missing;
         } else {
-            format!("restic could not work with connector {name} at {place}: {}", last_line(&text))
+            let why = answer.killed().unwrap_or_else(|| last_line(&text));
+            format!("restic could not work with connector {name} at {place}: {why}")
         };
         Self::Other(Error::refused(refused))
     }
@@ -187,6 +192,20 @@ fn last_line(text: &str) -> String {
     masked_words(line.trim_start_matches("Fatal: "))
 }
 
+/// Whether it was a path of this host, and not of the repository, where there was no room.
+fn is_without_room_here(text: &str, connector: &Connector) -> bool {
+    let repository = match connector.protocol() {
+        Some(Protocol::Directory) => connector.property("path"),
+        _ => "",
+    };
+    let failed = text.lines().filter_map(|line| line.split_once(": no space left on device"));
+    failed.map(|(before, _)| before).any(|before| {
+        let is_of_repository = !repository.is_empty() && before.contains(repository);
+        let place = before.rsplit([' ', '"']).next().unwrap_or_default();
+        place.starts_with('/') && !is_of_repository
+    })
+}
+
 /// A backup as restic lists it.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Listed {
@@ -203,8 +222,9 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    pub(crate) fn created(&self) -> Moment {
-        Moment::parse_rfc3339(&self.time).unwrap_or_default()
+    /// When it was made, with the parts of the second.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.time.parse().unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// The value of a tag `NAME=VALUE`.
@@ -281,6 +301,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_newer_by_a_part_of_a_second_is_newer() {
+        let at = |time: &str| {
+            let listed = serde_json::json!({"id": "1", "time": time});
+            serde_json::from_value::<Listed>(listed).unwrap().at()
+        };
+        assert!(at("2026-11-30T10:00:00Z") < at("2026-11-30T10:00:00.5Z"));
+        assert!(at("2026-11-30T11:00:00.45+01:00") < at("2026-11-30T10:00:00.5Z"));
+    }
+
+    #[test]
     fn a_failure_says_what_to_type() {
         let missing = "Fatal: unable to open config file: stat /x/config: no such file or directory\nIs there a repository at the following location?\n/x";
         assert!(matches!(failure(missing), Failure::Missing));
@@ -291,6 +321,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert!(told("Fatal: wrong password or no key found").contains("--key-file"));
+        let full = "Fatal: write /srv/root/.destroyed-a-1/data/file: no space left on device";
+        assert!(told(full).contains("no room on this host"), "{}", told(full));
+        let full = "Save(<data/1>) returned error: write: no space left on device";
+        assert!(told(full).contains("forget backups"), "{}", told(full));
         let bucket = "Fatal: unable to open config file: Stat: The specified bucket does not exist.\nIs there a repository at the following location?\ns3:http://127.0.0.1/b";
         assert!(told(bucket).contains("no such bucket"));
         assert!(
@@ -302,5 +336,12 @@ mod tests {
         let again = "Stat(<config/>) returned error, retrying after 624ms: Head: dial tcp 127.0.0.1:9: connect: connection refused";
         assert!(told(again).contains("cannot be reached (Head: dial tcp"), "{}", told(again));
         assert!(told("").contains("it did not say why"));
+        let connector = Connector::new(ConnectorName::parse("off").unwrap(), &TYPES[0]);
+        let stdout = "restoring <Snapshot 0a1b2c3d of [/x]> to /y\n".to_owned();
+        let stderr =
+            "ignoring error for /data/file: pack 0a1b is gone\nFatal: There were 1 errors\n"
+                .to_owned();
+        let failed = Failure::of(&Answer { status: 1, stdout, stderr }, &connector);
+        assert!(failed.told(&connector).to_string().ends_with(": pack 0a1b is gone"));
     }
 }

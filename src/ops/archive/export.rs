@@ -2,6 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
@@ -9,8 +10,9 @@ use super::{PROPERTIES, Parts, SETTINGS, is_within, outer_first};
 use crate::context::Context;
 use crate::domain::{AppName, AppSettings, Entry, Error, Result, recipe};
 use crate::fs::archive;
-use crate::ops::apps;
+use crate::fs::tree::Restored;
 use crate::ops::reach::Reach;
+use crate::ops::{access, apps};
 use crate::storage::file::LARGEST;
 use crate::storage::{
     EntryLock, Ids, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root,
@@ -49,15 +51,24 @@ pub(crate) fn app(
         }
     }
     let mut written: Vec<String> = Vec::new();
+    let mut failed: Vec<Error> = Vec::new();
     for (place, entry) in outer_first(&entries, context) {
         write_entry(entry, &parts, context)?;
         // What another one's archive has is not there twice.
         let has = |other: &String| place.as_ref().is_some_and(|place| is_within(place, other));
         if with_data && !written.iter().any(has) {
-            written.extend(write_data(app, entry, place, &parts, context)?);
+            match write_data(app, entry, place, &parts, context) {
+                Ok(place) => written.extend(place),
+                // What the others have is in the backup, whatever is wrong with this one.
+                Err(error) => failed.push(error),
+            }
         }
     }
-    Ok(())
+    let last = failed.pop();
+    for error in failed {
+        context.out.warn(&access::redact(error, context).to_string());
+    }
+    last.map_or(Ok(()), Err)
 }
 
 /// What is set for an app. What was built last is of this host alone.
@@ -84,6 +95,7 @@ pub(crate) fn global(directory: &Path, context: &Context) -> Result<()> {
 
 fn write_entry(entry: &Entry, parts: &Parts, context: &Context) -> Result<()> {
     let bytes = files::read(&context.store.layout().entry(&entry.name))?;
+    write(&parts.root, context.store.layout().storage().as_os_str().as_bytes())?;
     write(&parts.entry(entry), &bytes.unwrap_or_default())
 }
 
@@ -98,9 +110,10 @@ fn write_data(
     let Some(name) = place else {
         if types::of(entry).keeps_data() && entry.is_docker_local() {
             context.out.warn(&format!(
-                "{app}: the data of storage entry \"{}\" at {} is not in the backup: it is outside of the storage root",
+                "{app}: the data of storage entry \"{}\" at {} is not in the backup: it {}",
                 entry.name,
-                entry.shown_source()
+                entry.shown_source(),
+                super::why_no_place(entry, context)
             ));
         }
         return Ok(None);
@@ -118,6 +131,7 @@ fn write_data(
     };
     let found = std::fs::symlink_metadata(context.store.layout().directory(&name));
     if found.is_err_and(|error| files::is_absent(&error)) {
+        context.store.must_not_be_away()?;
         return Ok(None);
     }
     clear_staged(context);
@@ -128,7 +142,13 @@ fn write_data(
         return Ok(Some(name));
     }
     let copy = Staged::new(entry.name.as_str(), context)?;
-    root::copy(&name, copy.name(), context)?;
+    let copied = root::copy_without_rights(&name, copy.name(), context)?;
+    if copied.weakened > 0 {
+        context.out.warn(&format!(
+            "{app}: {} files of storage entry \"{}\" are in the backup without their set-uid and set-gid bits, which no import sets",
+            copied.weakened, entry.name
+        ));
+    }
     drop(lock);
     let path = parts.archive(entry);
     StorageRoot::of(context).pack(copy.name(), create(&path)?)?;
@@ -168,13 +188,16 @@ fn pack_file(app: &AppName, entry: &Entry, parts: &Parts, context: &Context) -> 
     let root = StorageRoot::of(context);
     root.must_be_restorable(Ids { uid: found.uid(), gid: found.gid() })
         .map_err(|why| not_restorable(app, entry, &why))?;
-    let bytes = root.read_file(entry.name.as_str(), LARGEST, hidden.name())?;
+    let attributes = |path: &Path| {
+        Restored::extended_of(path).map_err(Error::system("read the attributes of", path))
+    };
+    let (bytes, extended) =
+        root.read_file_and(entry.name.as_str(), LARGEST, hidden.name(), attributes)?;
     let member = archive::Member {
         name: entry.name.as_str(),
         mode: found.permissions().mode() & 0o7777,
-        uid: found.uid(),
-        gid: found.gid(),
-        changed: found.mtime().unsigned_abs(),
+        restored: Restored { uid: found.uid(), gid: found.gid(), extended },
+        changed: found.modified().map_err(Error::system("read", &path))?,
     };
     archive::pack_file(&member, &bytes, create(&parts.archive(entry))?)
 }

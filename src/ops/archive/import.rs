@@ -3,23 +3,24 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io::Seek;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::{PROPERTIES, Parts, is_free, is_within, outer_first};
+use super::{
+    PROPERTIES, Parts, is_free, is_within, moved, moved_sentence, outer_first, their_root,
+    why_no_place,
+};
 use crate::context::Context;
 use crate::domain::plain::json_reason;
-use crate::domain::{
-    AppName, Attachment, Entry, EntryName, Error, Mode, Result, SCHEMA_VERSION, Source, recipe,
-};
+use crate::domain::{AppName, Attachment, Entry, EntryName, Error, Result, SCHEMA_VERSION, recipe};
 use crate::fs::archive;
 use crate::fs::look;
-use crate::fs::tree::FILE_MODES;
 use crate::host::environment;
-use crate::ops::mount::{add_missing, refuse_collision};
+use crate::ops::mount::{add_missing, give, refuse_collision, refuse_returning};
 use crate::ops::{Origin, access, populate};
 use crate::storage::file::StagedFile;
-use crate::storage::{EntryLock, Ids, Place, Staged, StorageRoot, clear_staged, file, root, sized};
-use crate::store::{Change, MountsFile, changed_meanwhile, files};
+use crate::storage::{EntryLock, Place, Staged, StorageRoot, clear_staged, file, root, sized};
+use crate::store::{Change, MountsFile, Store, changed_meanwhile, files};
 use crate::types;
 
 /// The largest file of a backup beside its archives, in bytes.
@@ -31,6 +32,17 @@ struct Unpacked {
     /// The name in the storage root.
     place: String,
     data: Data,
+    /// What was there before, which is to be there still when the data gets its place.
+    before: Before,
+}
+
+/// The entry that is registered, and the directory or file in its place.
+type Before = (Option<Entry>, Option<(u64, u64)>);
+
+fn before(entry: &Entry, place: &str, context: &Context) -> Result<Before> {
+    let found = std::fs::symlink_metadata(context.store.layout().directory(place)).ok();
+    let identity = found.map(|found| (found.dev(), found.ino()));
+    Ok((context.store.entry(&entry.name)?, identity))
 }
 
 enum Data {
@@ -42,27 +54,46 @@ enum Data {
 pub(crate) fn app(app: &AppName, directory: &Path, context: &mut Context) -> Result<()> {
     let parts = Parts::of(directory);
     let properties = properties(&parts.recipe)?;
-    let entries = entries(&parts.entries, context)?;
+    let entries = entries(&parts, context)?;
     let mounts = mounts(&properties, &parts.recipe)?;
     must_be_trusted(mounts.is_empty() && entries.is_empty(), context)?;
     check(app, &mounts, &entries, &parts, context)?;
     clear_staged(context);
     // A new store has none yet.
     root::make(context.store.layout().storage(), context)?;
-    let locks = EntryLock::take_all(entries.keys().map(EntryName::as_str).collect(), context)?;
+    let places = outer_first(entries.values(), context);
+    // What is in another's directory waits for who is at work on that.
+    let outer = places.iter().filter_map(|(place, _)| place.as_ref()?.split('/').next());
+    let names: Vec<String> =
+        entries.keys().map(EntryName::as_str).chain(outer).map(str::to_owned).collect();
+    let lock = |context: &mut Context| {
+        EntryLock::take_all(names.iter().map(String::as_str).collect(), context)
+    };
+    let locks = lock(context)?;
     let mut unpacked: Vec<Unpacked> = Vec::new();
-    for (place, entry) in outer_first(entries.values(), context) {
+    for (place, entry) in places {
         let has = |other: &Unpacked| place.as_ref().is_some_and(|it| is_within(it, &other.place));
         if !unpacked.iter().any(has) {
             unpacked.extend(unpack(entry, place, &parts, context)?);
         }
     }
-    drop(locks);
     // What has a size is made by the operation that makes new ones, each as a whole.
     let (sized, plain): (Vec<_>, Vec<_>) =
         unpacked.into_iter().partition(|unpacked| sized::size(&unpacked.entry).is_some());
+    let mut locks = Some(locks);
     for Unpacked { entry, data, .. } in sized {
+        // That takes the lock itself.
+        locks = None;
         populate(&entry, &data, context)?;
+    }
+    let _locks = match locks {
+        Some(locks) => locks,
+        None => lock(context)?,
+    };
+    for Unpacked { entry, place, before: known, .. } in &plain {
+        if before(entry, place, context)? != *known {
+            return Err(changed_meanwhile(&entry.name));
+        }
     }
     put(app, &properties, &mounts, &entries, &plain, context)?;
     for Unpacked { entry, .. } in &plain {
@@ -72,8 +103,8 @@ pub(crate) fn app(app: &AppName, directory: &Path, context: &mut Context) -> Res
 }
 
 /// Imports the entries that are missing.
-pub(crate) fn global(directory: &Path, context: &Context) -> Result<()> {
-    let entries = entries(&Parts::of(directory).entries, context)?;
+pub(crate) fn global(directory: &Path, context: &mut Context) -> Result<()> {
+    let entries = entries(&Parts::of(directory), context)?;
     if entries.is_empty() {
         return Ok(());
     }
@@ -134,7 +165,9 @@ fn mounts(properties: &BTreeMap<String, String>, path: &Path) -> Result<Vec<Atta
 }
 
 /// The entries of the backup, by their names, as they are to be on this host.
-fn entries(directory: &Path, context: &Context) -> Result<BTreeMap<EntryName, Entry>> {
+fn entries(parts: &Parts, context: &mut Context) -> Result<BTreeMap<EntryName, Entry>> {
+    let directory = &parts.entries;
+    let their_root = their_root(content(&parts.root)?.as_deref());
     let mut entries = BTreeMap::new();
     let found = match std::fs::read_dir(directory) {
         Ok(found) => found,
@@ -163,21 +196,20 @@ fn entries(directory: &Path, context: &Context) -> Result<BTreeMap<EntryName, En
                 ),
             ));
         }
-        entries.insert(name, here(entry, context)?);
+        entries.insert(name, here(entry, their_root.as_deref(), context)?);
     }
     Ok(entries)
 }
 
 /// The entry as it is on this host, whose name and whose storage root may be others.
-fn here(mut entry: Entry, context: &Context) -> Result<Entry> {
+fn here(mut entry: Entry, their_root: Option<&Path>, context: &mut Context) -> Result<Entry> {
     entry.put_on(environment::node());
-    let own = root::default_path(context, entry.name.as_str());
-    if let Some(Source::Path(path)) = &entry.host_path {
-        let elsewhere = Path::new(path.as_str());
-        let is_default = elsewhere.ends_with(format!("data/storage/{}", entry.name));
-        if is_default && path.as_str() != own {
-            entry.host_path = Some(Source::parse(&own)?);
+    if let Some(source) = moved(&entry, their_root, context) {
+        let here = Entry { host_path: Some(source), ..entry.clone() };
+        if context.store.entry(&entry.name)?.is_none() {
+            context.out.detail(&moved_sentence(&entry, &here));
         }
+        return Ok(here);
     }
     Ok(entry)
 }
@@ -200,8 +232,29 @@ fn check(
         }
         let others = now.attachments().filter(|other| !other.is_same_mount(attachment));
         refuse_collision(app, attachment, others).map_err(|why| refused(&parts.recipe, why))?;
+        may_return(app, attachment, &now, entries, &context.store, context)
+            .map_err(|why| refused(&parts.recipe, access::redact(why, context)))?;
     }
     Ok(())
+}
+
+/// Refuses a mount of the backup that is not among the app's and that it may not have. Its entry is here, or in the backup.
+fn may_return(
+    app: &AppName,
+    attachment: &Attachment,
+    mounts: &MountsFile,
+    entries: &BTreeMap<EntryName, Entry>,
+    store: &Store,
+    context: &Context,
+) -> Result<()> {
+    if mounts.attachments().any(|other| other.is_same_mount(attachment)) {
+        return Ok(());
+    }
+    let registered = store.entry(&attachment.entry_name)?;
+    match registered.as_ref().or(entries.get(&attachment.entry_name)) {
+        Some(entry) => refuse_returning(app, entry, attachment, store, context),
+        None => Ok(()),
+    }
 }
 
 /// Unpacks an entry's archive, where it has one and nothing is in its place here.
@@ -220,15 +273,16 @@ fn unpack(
     }
     let Some(place) = place else {
         context.out.warn(&format!(
-            "{} was not unpacked: storage entry {} is at {}, outside of this host's storage root",
+            "{} was not unpacked: storage entry {}, at {}, {}",
             path.display(),
             entry.name,
-            entry.shown_source()
+            entry.shown_source(),
+            why_no_place(entry, context)
         ));
         return Ok(None);
     };
-    let registered = context.store.entry(&entry.name)?;
-    let is_same = registered.as_ref().is_none_or(|now| now.host_path == entry.host_path);
+    let before = before(entry, &place, context)?;
+    let is_same = before.0.as_ref().is_none_or(|now| now.host_path == entry.host_path);
     if !is_same || !may_be_put(&context.store.layout().directory(&place), entry, context) {
         context.out.warn(&format!(
             "Storage entry {} is here and stays as it is; its data of the backup is in {}",
@@ -241,10 +295,7 @@ fn unpack(
     let data = if types::of(entry).place() == Place::File {
         let (member, bytes) =
             archive::only_file(&mut from, file::LARGEST).map_err(|why| refused(&path, why))?;
-        let ids = Ids { uid: member.uid, gid: member.gid };
-        let mode = Mode::parse(&format!("{:04o}", member.mode & FILE_MODES))?;
-        let as_packed = Entry { mode: Some(mode), ..entry.clone() };
-        Data::File(StagedFile::create(&as_packed, false, Some(&bytes), Some(ids), context)?)
+        Data::File(StagedFile::restore(entry, &member, &bytes, context)?)
     } else {
         must_be_declared(&mut from, &path, &parts.links(entry), context)?;
         let staged = Staged::new(entry.name.as_str(), context)?;
@@ -252,7 +303,7 @@ fn unpack(
         unpacked.map_err(|why| refused(&path, why))?;
         Data::Directory(staged)
     };
-    Ok(Some(Unpacked { entry: entry.clone(), place, data }))
+    Ok(Some(Unpacked { entry: entry.clone(), place, data, before }))
 }
 
 /// Refuses an archive with symbolic links that lead out and are not listed beside it.
@@ -302,14 +353,17 @@ fn put(
     context: &Context,
 ) -> Result<()> {
     let layout = context.store.layout();
-    for Unpacked { place, data, .. } in unpacked {
+    let mut flushed = Vec::new();
+    for Unpacked { entry, place, data, .. } in unpacked {
         match data {
             // Only root may move a directory of somebody else to another directory. Where this is all that is done, an import
             // that follows finds the data here.
             Data::Directory(staged) if place.contains('/') => {
                 StorageRoot::of(context).move_below(staged.name(), place)?;
             }
-            Data::Directory(_) => {
+            Data::Directory(staged) => {
+                populate::must_be_in_no_container(entry, context)?;
+                flushed.push((staged.flushed()?, layout.directory(place)));
                 let directory = layout.directory(place);
                 let removed = files::unless_absent(std::fs::remove_dir(&directory));
                 removed.map_err(Error::system("replace", &directory))?;
@@ -319,17 +373,21 @@ fn put(
     }
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?.whole()?;
+        for attachment in imported {
+            may_return(app, attachment, &mounts, entries, change.store(), context)?;
+        }
         add_missing(app, &mut mounts, imported)?;
-        for Unpacked { place, data, .. } in unpacked {
+        for (flushed, place) in &flushed {
+            change.put_directory(flushed, place.clone());
+        }
+        for Unpacked { data, .. } in unpacked {
             match data {
-                Data::Directory(_) if place.contains('/') => {}
-                Data::Directory(staged) => {
-                    change.move_directory(staged.path(), layout.directory(place));
-                }
+                Data::Directory(_) => {}
                 Data::File(file) => file.put(change)?,
             }
         }
         register_missing(entries, change)?;
+        give(app, imported, change)?;
         if !imported.is_empty() {
             change.write_mounts(app, &mounts);
         }

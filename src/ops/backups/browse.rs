@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::domain::{Error, Moment, Result};
 use crate::host::restic::{Failure, Node, Repository};
+use crate::ops::backups::Reading;
 use crate::ops::backups::find::Found;
 use crate::storage::backing_up::DATA;
 
@@ -32,9 +33,9 @@ pub(crate) fn ls(
     found: &Found,
     path: &str,
     is_recursive: bool,
-    context: &Context,
+    context: &mut Context,
 ) -> Result<Vec<Inside>> {
-    let repository = found.repository(context)?;
+    let reading = Reading::begin(&found.connector, context)?;
     let place = place(path)?;
     let mut words = vec!["ls", "--json", "--no-lock"];
     if is_recursive {
@@ -42,7 +43,7 @@ pub(crate) fn ls(
     }
     words.extend(["--", &found.backup.id, &place]);
     let told = |failure: Failure| failure.told(&found.connector);
-    let answer = repository.have(&words).map_err(told)?;
+    let answer = reading.repository.have(&words).map_err(told)?;
     let nodes = answer.stdout.lines().filter_map(|line| serde_json::from_str::<Node>(line).ok());
     let nodes: Vec<Node> = nodes.collect();
     refuse_if!(
@@ -83,11 +84,11 @@ pub(super) fn place(path: &str) -> Result<String> {
 }
 
 /// Writes a file of a backup to standard output; a directory as a tar archive.
-pub(crate) fn get(found: &Found, path: &str, context: &Context) -> Result<()> {
-    let repository = found.repository(context)?;
+pub(crate) fn get(found: &Found, path: &str, context: &mut Context) -> Result<()> {
+    let reading = Reading::begin(&found.connector, context)?;
     let place = place(path)?;
     let mut out = io::stdout().lock();
-    copied(&repository, found, (&place, path), &mut out)
+    copied(&reading.repository, found, (&place, path), &mut out)
 }
 
 /// Copies a file of a backup to somewhere, by its place in it and the path that was named, and returns nothing before all of it is there.

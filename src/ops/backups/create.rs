@@ -1,5 +1,6 @@
 //! Making backups.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,14 +14,19 @@ use crate::domain::{
     AppName, BackupDocument, BackupState, Connector, ConnectorName, Entry, EntryName, Error, Made,
     Moment, Result, Subject, quoted,
 };
+use crate::fs::mount_points;
 use crate::fs::tree::{Closed, Copied};
 use crate::host::restic::Failure;
+use crate::ops::backups::maker::{self, Maker};
 use crate::ops::backups::{Destination, find, hooks, repository_id, stored, this_host, tidy};
-use crate::ops::snapshots::pause;
-use crate::ops::{archive, backups::volume};
+use crate::ops::snapshots::{must_see_what_is_paused, pause};
+use crate::ops::{access, archive, backups::volume, usable};
 use crate::render::progress;
 use crate::storage::backing_up::{self, BackupRequest, DATA, Original, Outcome, Saved};
-use crate::storage::{EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, root};
+use crate::storage::{
+    EntryLock, Place, SnapshotKind, Staged, StorageRoot, clear_staged, entry_lock, root,
+};
+use crate::store::Work;
 use crate::types::{self, Reach};
 
 /// How a backup is made.
@@ -30,6 +36,8 @@ pub(crate) struct Options {
     pub pause: bool,
     /// Whether files are read that look as they did in the backup before.
     pub reads_all: bool,
+    /// Whether a caller asked for it, who is to see the entry still when it is copied. A schedule has none.
+    pub for_caller: bool,
 }
 
 /// A backup that was made, for whoever asked for it.
@@ -67,6 +75,11 @@ impl Target {
             Self::Store => None,
         }
     }
+
+    /// Whether an operator's commands are run around the backup, which may take long.
+    fn has_commands(&self) -> bool {
+        matches!(self, Self::Entry(entry) if entry.backup.is_some())
+    }
 }
 
 /// What is backed up of a subject, whoever may see it.
@@ -103,13 +116,38 @@ fn entries(app: Option<&AppName>, context: &mut Context) -> Result<Vec<Target>> 
         entries.into_iter().partition(|entry| is_elsewhere(entry, context));
     for entry in elsewhere {
         context.out.warn(&format!(
-            "storage entry \"{}\" is not in the backup: {} is outside of the storage root; to have it in one: dokku storage:create NAME --from {}",
+            "storage entry \"{}\" is not in the backup: {} {}; to have it in one: dokku storage:create NAME --from {}; where its files have other owners than yours, with: --chown OWNER",
             entry.name,
             entry.shown_source(),
+            archive::why_no_place(&entry, context),
             quoted(&format!("dir:{}", entry.shown_source()))
         ));
     }
-    Ok(entries.into_iter().map(|entry| Target::Entry(Box::new(entry))).collect())
+    let mut targets = Vec::new();
+    for entry in entries {
+        match why_left_out(&entry, context) {
+            Some(why) => context
+                .out
+                .warn(&format!("storage entry \"{}\" is not in the backup: {why}", entry.name)),
+            None => targets.push(Target::Entry(Box::new(entry))),
+        }
+    }
+    Ok(targets)
+}
+
+/// Why an entry has nothing to be in a backup of everything.
+fn why_left_out(entry: &Entry, context: &Context) -> Option<String> {
+    if entry.is_volume() {
+        return volume::why_left_out(entry, context);
+    }
+    let missing = usable::must_be_there(entry, context).err();
+    missing.filter(|_| !was_backed_up(entry, context)).map(|why| why.to_string())
+}
+
+/// Whether an entry was backed up once, so that it is missed where it is gone.
+pub(super) fn was_backed_up(entry: &Entry, context: &Context) -> bool {
+    let state = context.store.backup_state(Some(&entry.name));
+    state.map_or(true, |state| state.is_some_and(|state| state.last_success.is_some()))
 }
 
 /// Whether an entry has data that could be lost with this host.
@@ -123,18 +161,26 @@ fn is_elsewhere(entry: &Entry, context: &Context) -> bool {
     types::of(entry).place() == Place::Directory && archive::place(entry, context).is_none()
 }
 
-/// Makes backups one after the other; one that fails keeps none of the others from being made.
+/// Makes backups one after the other; one that fails keeps none of the others from being made. Commands around a backup may take
+/// long: those with some come last, and hold up nobody else.
 pub(crate) fn each(
     targets: &[Target],
     connector: &Connector,
     options: &Options,
     context: &mut Context,
 ) -> Vec<Result<Done>> {
-    let made = targets.iter().map(|target| match target {
-        Target::Entry(entry) => self::entry(entry, connector, options, context),
-        Target::Store => store(connector, options, context),
+    let mut order: Vec<usize> = (0..targets.len()).collect();
+    order.sort_by_key(|&index| targets[index].has_commands());
+    let made = order.into_iter().map(|index| {
+        let done = match &targets[index] {
+            Target::Entry(entry) => self::entry(entry, connector, options, context),
+            Target::Store => store(connector, options, context),
+        };
+        (index, done)
     });
-    made.collect()
+    // In the order of what was asked for.
+    let made: BTreeMap<usize, Result<Done>> = made.collect();
+    made.into_values().collect()
 }
 
 /// Gives each backup the id by which it is listed: older versions of restic say the beginning alone when they make one. Where
@@ -177,14 +223,16 @@ fn of_store(
     root::make(&storage, context)?;
     let storage = std::fs::canonicalize(&storage).map_err(Error::system("open", &storage))?;
     let hidden = Staged::new(find::STORE_NAME, context)?;
+    // It is in the copy.
+    let id = maker::id(context)?;
     let copied = Moment::now();
     let closed = Closed::make(&storage, hidden.name())?;
     stored::copy(&closed.path().join(DATA), context)?;
     closed.note()?;
     let request = BackupRequest {
-        document: BackupDocument::new(None, std::collections::BTreeMap::new()),
+        document: BackupDocument::new(None, BTreeMap::new()),
         host: this_host(),
-        tags: find::tags(None, &[], None),
+        tags: find::tags(None, &[], None, &id),
         parent,
         reads_all: options.reads_all,
         copied,
@@ -216,6 +264,8 @@ fn of_entry(
     context: &mut Context,
 ) -> Result<(Saved, Moment)> {
     let source = Source::of(entry, context)?;
+    usable::must_be_there(entry, context)?;
+    hooks::must_have_time(entry)?;
     let destination = Destination::take(connector, context)?;
     // Where the last backup went well, nobody is asked before there is something to send.
     let known = known_parent(Some(&entry.name), connector, context)?;
@@ -227,13 +277,14 @@ fn of_entry(
     // Commands of the operator's may take long: others can work at the destination meanwhile.
     drop(destination);
     let (copied, copy, after) = copy(entry, &source, &hidden, options, context)?;
+    let lacking = mounted_in(&source, context);
     let destination = Destination::take(connector, context)?;
     let using = context.store.apps_mounting(&entry.name)?;
     let size = (copy.made != Made::Btrfs).then_some((copy.bytes, copy.files));
     let mut request = BackupRequest {
         document: document(entry, &using, context)?,
         host: this_host(),
-        tags: find::tags(Some(&entry.name), &using, size),
+        tags: find::tags(Some(&entry.name), &using, size, &maker::id(context)?),
         parent,
         reads_all: options.reads_all,
         copied,
@@ -259,11 +310,29 @@ fn of_entry(
     if let Some((bytes, files)) = size {
         (saved.bytes, saved.files) = (bytes, files);
     }
+    saved.unreadable.extend(lacking);
     mark(&mut saved, &destination, Some(&entry.name), context)?;
     if let Some(error) = after {
         refuse!("backup {} is made, but {error}", short(&saved.id));
     }
     Ok((saved, copied))
+}
+
+/// What is mounted in an entry, which is of another file system and not in its backup.
+fn mounted_in(source: &Source, context: &Context) -> Vec<String> {
+    let Source::Place(place, _) = source else {
+        return Vec::new();
+    };
+    let top = context.store.layout().directory(place);
+    let top = std::fs::canonicalize(&top).unwrap_or(top);
+    let below = mount_points::below(&top).into_iter();
+    let inside = below.filter(|point| *point != top);
+    let told = |point: &Path| point.strip_prefix(&top).unwrap_or(point).display().to_string();
+    let mut inside: Vec<String> =
+        inside.map(|point| format!("what is mounted at {}", told(&point))).collect();
+    inside.sort_unstable();
+    inside.dedup();
+    inside
 }
 
 /// The last backup that went to a destination, where nothing went wrong since, and it is known which repository that is.
@@ -290,10 +359,9 @@ fn ready_parent(
     if make_ready(destination, context)? {
         return Ok(None);
     }
-    let (host, filter) = (this_host(), find::filter(entry));
-    let backups =
-        destination.with(context, |repository| repository.backups(&filter, Some(&host)))?;
-    Ok(backups.last().map(|backup| backup.id.clone()))
+    let backups = find::at(&destination.connector, &destination.repository, entry, context)?;
+    let of_it = backups.iter().filter(|backup| backup.entry.as_ref() == entry);
+    Ok(Maker::here(context)?.last(of_it, None).map(|backup| backup.id.clone()))
 }
 
 /// Marks a backup in which files are missing; it has another id then.
@@ -352,12 +420,30 @@ fn copy(
     context: &mut Context,
 ) -> Result<(Moment, Copied, Option<Error>)> {
     clear_staged(context);
+    // What one backup's commands write, those of another would write over.
+    let _alone = alone_with(entry, context)?;
+    hooks::must_have_ended(&entry.name, context)?;
+    // Where it cannot be run now, that of this backup may be.
+    if let Err(error) = hooks::settle(entry, context) {
+        context.out.warn(&error.to_string());
+    }
     let begun = hooks::before(entry, context);
     let copied = begun.and_then(|()| copy_alone(entry, source, hidden, options, context));
     // What was begun is ended, however it went.
     let after = hooks::after(entry, context);
     let (moment, copied) = copied?;
     Ok((moment, copied, after.err()))
+}
+
+/// Waits until no other command prepares a backup of the entry, copies it or ends that.
+fn alone_with(entry: &Entry, context: &mut Context) -> Result<Work> {
+    let name = &entry.name;
+    let does = format!("backs up storage entry \"{name}\"");
+    let ours = |context: &Context| context.store.work_alone(&hooks::work_name(name));
+    let work = entry_lock::wait_for(ours, &does, None, context)?;
+    let work = work.ok_or_else(|| refusal!("another command {does}; wait for its end"))?;
+    context.store.must_be_unchanged(entry)?;
+    Ok(work)
 }
 
 fn copy_alone(
@@ -369,6 +455,12 @@ fn copy_alone(
 ) -> Result<(Moment, Copied)> {
     let _lock = EntryLock::take(entry.name.as_str(), context)?;
     context.store.must_be_unchanged(entry)?;
+    if options.for_caller {
+        access::entry(entry.name.as_str(), context)?;
+        if options.pause {
+            must_see_what_is_paused(entry, context)?;
+        }
+    }
     if let Source::Place(_, kind) = source {
         kind.ready(entry, context)?;
     }
@@ -408,7 +500,7 @@ fn note_whose(entry: &Entry, moment: Moment, context: &Context) -> Result<()> {
 }
 
 fn document(entry: &Entry, using: &[AppName], context: &Context) -> Result<BackupDocument> {
-    let mut mounts = std::collections::BTreeMap::new();
+    let mut mounts = BTreeMap::new();
     for app in using {
         let file = context.store.mounts_file(app)?;
         let own = file.attachments().filter(|attachment| attachment.entry_name == entry.name);

@@ -1,5 +1,8 @@
 //! Which backups there are, and the one that somebody means.
 
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::context::Context;
@@ -10,7 +13,8 @@ use crate::domain::{
     Moment, Result,
 };
 use crate::host::restic::{Failure, Listed, Repository, understood};
-use crate::ops::backups::{STORE, TAG, open_to, this_host};
+use crate::ops::backups::maker::Maker;
+use crate::ops::backups::{Reading, STORE, TAG, open_to};
 use crate::ops::{access, apps};
 use crate::storage::backing_up::{self, DOCUMENT};
 
@@ -19,6 +23,7 @@ const APP: &str = "app";
 const ENTRY: &str = "entry";
 const BYTES: &str = "bytes";
 const FILES: &str = "files";
+const STORE_ID: &str = "store-id";
 
 /// How a backup of the store is named where an entry's name would be.
 pub(crate) const STORE_NAME: &str = "store";
@@ -44,6 +49,12 @@ pub(crate) struct Backup {
     pub host: String,
     /// The apps that mounted the entry then.
     pub apps: Vec<AppName>,
+    /// The id of the store that it is of; older ones do not say it.
+    #[serde(skip)]
+    pub store: Option<String>,
+    /// When it was made, with the parts of the second: what is newest goes by it.
+    #[serde(skip)]
+    at: Timestamp,
 }
 
 impl Backup {
@@ -61,13 +72,15 @@ impl Backup {
         Some(Self {
             id: listed.id.clone(),
             entry,
-            created: listed.created(),
+            created: listed.at().into(),
             bytes: number(BYTES),
             files: number(FILES),
             whole: !has(PARTIAL),
             connector: connector.name.clone(),
             host: listed.hostname.clone(),
             apps: listed.tags.iter().filter_map(app).collect(),
+            store: listed.tag(STORE_ID).map(str::to_owned),
+            at: listed.at(),
         })
     }
 
@@ -80,13 +93,10 @@ impl Backup {
         self.entry.as_ref().map_or("(the store)", EntryName::as_str)
     }
 
-    /// The backup as the caller may see it: as it is for who sees every app; for others, of an entry that they see, made by this host
-    /// when an app of theirs mounted it. Names can be used again, so that neither the entry's nor the app's is enough.
-    fn seen(mut self, sees_all: bool, context: &Context) -> Result<Option<Self>> {
-        if sees_all {
-            return Ok(Some(self));
-        }
-        let Some(name) = self.entry.as_ref().filter(|_| self.host == this_host()) else {
+    /// The backup as it may be seen by who does not see every app: of an entry that they see, made `here` when an app of theirs
+    /// mounted it. Names can be used again, so that neither the entry's nor the app's is enough.
+    fn seen(mut self, here: &Maker, context: &Context) -> Result<Option<Self>> {
+        let Some(name) = self.entry.as_ref().filter(|_| here.made(&self)) else {
             return Ok(None);
         };
         let state = context.store.backup_state(Some(name))?;
@@ -104,8 +114,9 @@ pub(crate) fn tags(
     entry: Option<&EntryName>,
     apps: &[AppName],
     size: Option<(u64, u64)>,
+    store: &str,
 ) -> Vec<String> {
-    let mut tags = vec![TAG.to_owned()];
+    let mut tags = vec![TAG.to_owned(), format!("{STORE_ID}={store}")];
     match entry {
         Some(name) => tags.push(format!("{ENTRY}={name}")),
         None => tags.push(STORE.to_owned()),
@@ -145,10 +156,13 @@ pub(crate) fn at(
 
 /// Those of the backups that the caller may see.
 fn seen(backups: Vec<Backup>, context: &Context) -> Result<Vec<Backup>> {
-    let sees_all = access::must_see_every_app("", context).is_ok();
+    if access::must_see_every_app("", context).is_ok() {
+        return Ok(backups);
+    }
+    let here = Maker::here(context)?;
     let mut seen = Vec::new();
     for backup in backups {
-        seen.extend(backup.seen(sees_all, context)?);
+        seen.extend(backup.seen(&here, context)?);
     }
     Ok(seen)
 }
@@ -177,7 +191,7 @@ pub(crate) fn all(
             Err(error) => problems.push(error),
         }
     }
-    backups.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+    backups.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
     (backups, problems)
 }
 
@@ -220,7 +234,10 @@ impl Found {
         backups.retain(|backup| host.is_none_or(|host| backup.host == host));
         let found = match reference {
             BackupReference::Id { id, .. } => of_id(id, &backups)?,
-            BackupReference::Entry { name, before } => of_entry(name, *before, &backups)?,
+            BackupReference::Entry { name, before } => {
+                let of = format!("of storage entry \"{name}\"");
+                last(&of, *before, &backups, context)?
+            }
         };
         let Some(backup) = found.cloned() else {
             if problems.is_empty() {
@@ -243,7 +260,7 @@ impl Found {
         Ok(Self { connector: place_of(&backup, places)?, backup })
     }
 
-    /// The backup of the store that is named by its id; else the last one, of this host or of the one that is named.
+    /// The backup of the store that is named by its id; else the last one, of this store or of the host that is named.
     pub(crate) fn of_store(
         named: &str,
         (from, host): (Option<&str>, Option<&str>),
@@ -265,20 +282,7 @@ impl Found {
         let (mut backups, mut problems) = all(&places, None, context);
         backups.retain(|backup| backup.entry.is_none());
         backups.retain(|backup| host.is_none_or(|host| backup.host == host));
-        let mut hosts: Vec<&str> = backups.iter().map(|backup| backup.host.as_str()).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        let here = this_host();
-        if hosts.len() > 1 && !hosts.contains(&here.as_str()) {
-            refuse!(
-                "several hosts have backups of their store: {}; name one with --host",
-                hosts.join(", ")
-            );
-        }
-        if hosts.len() > 1 {
-            backups.retain(|backup| backup.host == here);
-        }
-        let Some(backup) = backups.pop() else {
+        let Some(backup) = last("of their store", None, &backups, context)?.cloned() else {
             let asked: Vec<&str> = places.iter().map(|place| place.name.as_str()).collect();
             let of_host = host.map(|host| format!(" of host {host}")).unwrap_or_default();
             refuse_if!(
@@ -289,6 +293,17 @@ impl Found {
             return Err(problems.swap_remove(0));
         };
         Ok(Self { connector: place_of(&backup, places)?, backup })
+    }
+
+    /// Refuses where the caller may not see the backup any more: what is restored takes long.
+    pub(crate) fn must_still_be_seen(&self, context: &Context) -> Result<()> {
+        let is_seen = !seen(vec![self.backup.clone()], context)?.is_empty();
+        refuse_if!(
+            !is_seen,
+            "there is no backup {}; those that there are: dokku storage:backups:list",
+            self.backup.short_id()
+        );
+        Ok(())
     }
 
     /// The entry that the backup is of.
@@ -306,17 +321,13 @@ impl Found {
         Ok(entry)
     }
 
-    /// The repository that has it.
-    pub(crate) fn repository(&self, context: &Context) -> Result<Repository> {
-        backing_up::repository(&context.store, &self.connector.name)
-    }
-
     /// The document of the backup.
-    pub(crate) fn document(&self, context: &Context) -> Result<BackupDocument> {
-        let repository = self.repository(context)?;
+    pub(crate) fn document(&self, context: &mut Context) -> Result<BackupDocument> {
+        let reading = Reading::begin(&self.connector, context)?;
         let path = format!("/{DOCUMENT}");
         let words = ["dump", "--no-lock", "--", &self.backup.id, &path];
-        let answer = repository.ask(&words).map_err(|failure| failure.told(&self.connector))?;
+        let answer = reading.repository.ask(&words);
+        let answer = answer.map_err(|failure| failure.told(&self.connector))?;
         let document: BackupDocument = understood(&answer.stdout)?;
         refuse_if!(
             document.is_newer(),
@@ -346,27 +357,35 @@ fn of_id<'a>(id: &str, backups: &'a [Backup]) -> Result<Option<&'a Backup>> {
 /// How far in the future a backup is that a wrong clock has made, in seconds.
 const FUTURE: i64 = DAY;
 
-/// The last backup of an entry before a moment: this host's, else the one other host's that has some.
-fn of_entry<'a>(
-    name: &EntryName,
+/// Whether a backup was made before a moment, or, where none is named, by a clock that was not wrong.
+pub(super) fn is_before(backup: &Backup, before: Option<Moment>) -> bool {
+    backup.created < before.unwrap_or_else(|| Moment::now().plus_seconds(FUTURE))
+}
+
+/// The last of some backups before a moment: this store's, else that of the one other that has some. `of` is what they are of.
+fn last<'a>(
+    of: &str,
     before: Option<Moment>,
     backups: &'a [Backup],
+    context: &Context,
 ) -> Result<Option<&'a Backup>> {
-    let before = before.unwrap_or_else(|| Moment::now().plus_seconds(FUTURE));
-    let is_early = |backup: &&Backup| backup.created < before;
-    let here = this_host();
-    let own = backups.iter().filter(is_early).rfind(|backup| backup.host == here);
+    let own = Maker::here(context)?.last(backups.iter(), before);
     if own.is_some() {
         return Ok(own);
     }
-    let mut hosts: Vec<&str> =
-        backups.iter().filter(is_early).map(|backup| backup.host.as_str()).collect();
-    hosts.sort_unstable();
-    hosts.dedup();
+    let early = || backups.iter().filter(|backup| is_before(backup, before));
+    let hosts: BTreeSet<&str> = early().map(|backup| backup.host.as_str()).collect();
+    let hosts: Vec<&str> = hosts.into_iter().collect();
     refuse_if!(
         hosts.len() > 1,
-        "several hosts have backups of storage entry \"{name}\": {}; name one with --host",
+        "several hosts have backups {of}: {}; name one with --host",
         hosts.join(", ")
     );
-    Ok(backups.iter().rfind(is_early))
+    let stores: BTreeSet<&str> = early().filter_map(|backup| backup.store.as_deref()).collect();
+    refuse_if!(
+        stores.len() > 1,
+        "several hosts of the name {} have backups {of}; name a backup by its id, of those in: dokku storage:backups:list",
+        hosts.join(", ")
+    );
+    Ok(early().next_back())
 }

@@ -4,13 +4,15 @@
 //!
 //! A destination is a connector, and has one repository, which the first backup makes. A backup is one snapshot of restic's: the
 //! directory (or file) `data`, and `entry.json` with the entry and its mounts. Its tags say whose it is (`entry=NAME`, or
-//! `store`), which apps mounted it (`app=NAME`), and what it holds (`bytes=`, `files=`). Several hosts may share a repository.
+//! `store`), of which store it is (`store-id=`, `src/ops/backups/maker.rs`), which apps mounted it (`app=NAME`), and what it holds
+//! (`bytes=`, `files=`). Several hosts may share a repository.
 //!
 //! A backup is made of a copy, as a snapshot is: the entry is locked, its containers may be paused, the data is copied under a
 //! hidden name, and everybody goes on. Then the copy is uploaded, and removed. restic compares size and time of the files with the
 //! backup before, and sends what is new. Commands of this host work on a repository one at a time, by locks of the connector's name and
 //! the repository's id, since several connectors may lead to one repository; restic's own locks are for those of other hosts, and for
-//! who calls restic by hand.
+//! who calls restic by hand. Who reads takes none of these: any number of commands do ([`Reading`]), beside one that writes, and
+//! pruning alone waits for their end, and they for its.
 //!
 //! A restore puts the data under a hidden name, looks through it (`src/storage/backing_up.rs`), and makes it a new entry, or
 //! puts it in an entry's place as a snapshot is put there.
@@ -21,7 +23,8 @@ pub(crate) mod browse;
 pub(crate) mod create;
 pub(crate) mod due;
 pub(crate) mod find;
-mod hooks;
+pub(crate) mod hooks;
+pub(crate) mod maker;
 pub(crate) mod restore;
 mod retain;
 pub(crate) mod schedules;
@@ -29,6 +32,8 @@ pub(crate) mod stored;
 mod stored_entries;
 pub(crate) mod tidy;
 mod volume;
+
+use std::time::Duration;
 
 use crate::context::Context;
 use crate::domain::backup_reference::short;
@@ -59,15 +64,32 @@ pub(crate) struct Destination {
 impl Destination {
     /// Waits until no other command of this host works there.
     pub(crate) fn take(connector: &Connector, context: &mut Context) -> Result<Self> {
-        let name = &connector.name;
-        let mut works = vec![alone(name.as_str(), name, context)?];
-        // Where that cannot be read, who needs it says so.
-        if let Some(id) = repository_id(name, &context.store).unwrap_or_default() {
-            works.push(alone(short(&id), name, context)?);
-        }
+        let does = format!("works on the repository of connector {}", connector.name);
+        Self::locked(connector, &[WRITING], &does, None, context)
+    }
+
+    /// Waits until no other command of this host works or reads there, but no longer than `most`.
+    pub(crate) fn take_from_readers(
+        connector: &Connector,
+        most: Option<Duration>,
+        context: &mut Context,
+    ) -> Result<Self> {
+        let does = format!("works on the repository of connector {}, or reads it", connector.name);
+        Self::locked(connector, &[WRITING, READING], &does, most, context)
+    }
+
+    fn locked(
+        connector: &Connector,
+        kinds: &[&str],
+        does: &str,
+        most: Option<Duration>,
+        context: &mut Context,
+    ) -> Result<Self> {
+        let alone = |store: &Store, lock: &str| store.work_alone(lock);
+        let work = locks(connector, kinds, does, alone, most, context)?;
         let repository = backing_up::repository(&context.store, &connector.name)?;
         repository.forget_old_processes();
-        Ok(Self { connector: connector.clone(), repository, _work: works })
+        Ok(Self { connector: connector.clone(), repository, _work: work })
     }
 
     /// Does something with the repository. Where somebody works on it, a lock that is left of this host goes, and it is
@@ -97,9 +119,9 @@ impl Destination {
     /// some are left after that, and they are looked at once more before: what another host locks between that and the removal
     /// is all that can be lost.
     pub(crate) fn clear_own_locks(&self, context: &mut Context) -> Result<()> {
-        let own = self.own_locks()?;
+        let own = self.own_locks(context)?;
         tidy::unlock(self, Unlock::Left)?;
-        if !self.own_locks()?.is_empty() {
+        if !self.own_locks(context)?.is_empty() {
             tidy::unlock(self, Unlock::All)?;
         }
         if !own.is_empty() {
@@ -114,7 +136,8 @@ impl Destination {
     /// The locks that killed commands of this host left.
     /// Fails where there are others. A host of the same name is another one: only what this one started is its own, and what nobody
     /// renewed for so long that restic itself takes it for left.
-    fn own_locks(&self) -> Result<Vec<Lock>> {
+    fn own_locks(&self, context: &Context) -> Result<Vec<Lock>> {
+        let is_right = context.store.clock().is_settled();
         let locks = tidy::locks(self)?;
         let host = environment::node();
         let name = &self.connector.name;
@@ -126,7 +149,7 @@ impl Destination {
         }
         let is_own = |lock: &Lock| {
             let is_left = self.repository.has_started(lock.pid)
-                || tidy::age(lock).is_some_and(|seconds| seconds > STALE);
+                || is_right && tidy::age(lock).is_some_and(|seconds| seconds > STALE);
             lock.hostname == host && is_left
         };
         let (own, others): (Vec<Lock>, Vec<Lock>) = locks.into_iter().partition(is_own);
@@ -141,11 +164,59 @@ impl Destination {
     }
 }
 
-/// Waits until no other command of this host works on a repository, by one of its names.
-fn alone(called: &str, connector: &ConnectorName, context: &mut Context) -> Result<Work> {
-    let does = format!("works on the repository of connector {connector}");
-    let ours = |context: &Context| context.store.work_alone(&format!("repository {called}"));
-    let work = entry_lock::wait_for(ours, &does, None, context)?;
+/// A destination where this command reads: what no backup needs any more stays there as long.
+pub(crate) struct Reading {
+    pub repository: Repository,
+    _work: Vec<Work>,
+}
+
+impl Reading {
+    /// Waits until no other command of this host prunes there.
+    pub(crate) fn begin(connector: &Connector, context: &mut Context) -> Result<Self> {
+        let does = format!("prunes the repository of connector {}", connector.name);
+        let work = locks(connector, &[READING], &does, beside, None, context)?;
+        Ok(Self {
+            repository: backing_up::repository(&context.store, &connector.name)?,
+            _work: work,
+        })
+    }
+}
+
+/// Takes a lock beside others; none where somebody has it alone.
+fn beside(store: &Store, lock: &str) -> Result<Option<Work>> {
+    match store.work_beside(lock) {
+        Ok(work) => Ok(Some(work)),
+        Err(_) if store.is_at_work(lock)? => Ok(None),
+        // Nobody has it any more.
+        Err(_) => store.work_beside(lock).map(Some),
+    }
+}
+
+/// What the locks of a repository are called, before a name of it.
+const WRITING: &str = "repository";
+const READING: &str = "read repository";
+
+/// Waits until locks of these kinds can all be taken, under all names of a repository.
+fn locks(
+    connector: &Connector,
+    kinds: &[&str],
+    does: &str,
+    take: impl Fn(&Store, &str) -> Result<Option<Work>>,
+    most: Option<Duration>,
+    context: &mut Context,
+) -> Result<Vec<Work>> {
+    let ours = |context: &Context| {
+        let mut called = vec![connector.name.to_string()];
+        // Where that cannot be read, who needs it says so.
+        let id = repository_id(&connector.name, &context.store).unwrap_or_default();
+        called.extend(id.map(|id| short(&id).to_owned()));
+        let locks =
+            kinds.iter().flat_map(|kind| called.iter().map(move |of| format!("{kind} {of}")));
+        let taken: Option<Result<Vec<Work>>> =
+            locks.map(|lock| take(&context.store, &lock).transpose()).collect();
+        taken.transpose()
+    };
+    let work = entry_lock::wait_for(ours, does, most, context)?;
     work.ok_or_else(|| refusal!("another command {does}; wait for its end"))
 }
 
@@ -191,6 +262,19 @@ pub(crate) fn open_to(using: &[AppName], context: &Context) -> Result<Vec<Connec
     connectors.retain(|connector| visible.iter().any(|app| connector.is_open_to(app)));
     Ok(connectors)
 }
+
+/// Whether the caller may know of a destination: it is open to one of their apps, or they see every app.
+pub(crate) fn is_seen(name: &ConnectorName, context: &Context) -> bool {
+    if !access::hides_problems(context).unwrap_or(true) {
+        return true;
+    }
+    let all = context.store.apps().unwrap_or_default();
+    let open = open_to(&all, context).unwrap_or_default();
+    open.iter().any(|connector| connector.name == *name)
+}
+
+/// What stands for a destination that is not open to the caller.
+pub(crate) const ANOTHER: &str = "a destination of the host's";
 
 /// The destination that is named, or the only one.
 pub(crate) fn destination(

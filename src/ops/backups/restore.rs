@@ -1,5 +1,7 @@
 //! Restoring backups: to a new entry, or in an entry's place.
 
+use std::path::Path;
+
 use crate::context::Context;
 use crate::domain::names::ENTRY_NAME_MAX;
 use crate::domain::{
@@ -8,7 +10,7 @@ use crate::domain::{
 };
 use crate::host::{environment, is_root};
 use crate::ops::backups::find::Found;
-use crate::ops::backups::volume;
+use crate::ops::backups::{Reading, volume};
 use crate::ops::restore::{self, Replacement};
 use crate::ops::{Origin, access, apps, archive, judge, populate};
 use crate::storage::backing_up::{self, HELPER, RestoreRequest};
@@ -62,7 +64,7 @@ impl Prepared {
     pub(crate) fn of(
         reference: &BackupReference,
         entry: &mut Entry,
-        context: &Context,
+        context: &mut Context,
     ) -> Result<Self> {
         let found = Found::of_reference(reference, (None, None), context)?;
         let document = found.document(context)?;
@@ -108,13 +110,15 @@ pub(super) fn into_new(
     context: &mut Context,
 ) -> Result<()> {
     let unpacked = unpack(found, document, &entry.name, options, context)?;
+    found.must_still_be_seen(context)?;
     if entry.is_volume() {
         return volume::create(entry, unpacked.name(), context);
     }
     let Some(place) = archive::place(entry, context) else {
         refuse!(
-            "its data was at {}, which is outside of this host's storage root; restore it to another entry: dokku storage:backups:restore {} --as NEW",
+            "its data was at {}, which {}; restore it to another entry: dokku storage:backups:restore {} --as NEW",
             entry.shown_source(),
+            archive::why_no_place(entry, context),
             found.backup.short_id()
         );
     };
@@ -208,6 +212,7 @@ fn unpack(
     context.out.flush()?;
     let names = (around.name(), staged.name());
     let connector = &found.connector.name;
+    let _reading = Reading::begin(&found.connector, context)?;
     let restored = StorageRoot::of(context).restore(&context.store, connector, names, &wanted)?;
     let weakened = restored.done(&found.connector)?;
     if weakened > 0 {
@@ -276,23 +281,25 @@ pub(super) fn renamed(original: &Entry, name: EntryName, context: &Context) -> R
     Ok(entry)
 }
 
-/// An entry of another host as it is on this one, under its own name; one whose data is not below the storage root stays as it is.
-pub(super) fn renamed_or_same(original: &Entry, context: &Context) -> Result<Entry> {
-    let is_default = |path: &str| {
-        std::path::Path::new(path).ends_with(format!("data/storage/{}", original.name))
-    };
-    match &original.host_path {
-        Some(Source::Path(path)) if is_default(path.as_str()) => {
-            renamed(original, original.name.clone(), context)
-        }
-        _ => {
-            let mut entry = original.clone();
-            if entry.scheduler == DOCKER_LOCAL {
-                entry.put_on(environment::node());
-            }
-            Ok(entry)
-        }
+/// An entry of another host, whose storage root was `root`, as it is on this one, under its own name; one whose data is not below the
+/// storage root stays as it is.
+pub(super) fn renamed_or_same(
+    original: &Entry,
+    root: Option<&Path>,
+    context: &Context,
+) -> Result<Entry> {
+    let mut entry = original.clone();
+    if let Some(source) = archive::moved(&entry, root, context) {
+        entry.host_path = Some(source);
     }
+    let own = root::default_path(context, entry.name.as_str());
+    if entry.host_path.is_some() && !entry.is_volume() && entry.shown_source() == own {
+        return renamed(original, original.name.clone(), context);
+    }
+    if entry.scheduler == DOCKER_LOCAL {
+        entry.put_on(environment::node());
+    }
+    Ok(entry)
 }
 
 /// The name of a backup's entry where that is free, else one that follows from it.

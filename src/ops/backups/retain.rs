@@ -4,10 +4,11 @@ use crate::context::Context;
 use crate::domain::retention::Candidate;
 use crate::domain::{Connector, EntryName, Keep, Moment, Result, Schedule, Subject};
 use crate::ops::backups::find::{self, Backup};
-use crate::ops::backups::{is_same_repository, this_host, tidy};
+use crate::ops::backups::maker::Maker;
+use crate::ops::backups::{is_same_repository, tidy};
 use crate::storage::backing_up;
 
-/// Forgets the backups of an entry, or of the store, that this host made and none of these rules keeps; returns how many. Those of a
+/// Forgets the backups of an entry, or of the store, that this store made on this host and none of these rules keeps; returns how many. Those of a
 /// destroyed entry of the same name stay.
 pub(crate) fn retain(
     entry: Option<&EntryName>,
@@ -18,14 +19,21 @@ pub(crate) fn retain(
     if rules.is_empty() || rules.iter().any(Keep::is_empty) {
         return Ok(0);
     }
+    if !context.store.look_at_clock().is_settled() {
+        context.out.warn(&format!(
+            "No older backup at connector {} is forgotten for an hour, since the clock of this host was set anew; see whether it is right: date",
+            connector.name
+        ));
+        return Ok(0);
+    }
     let repository = backing_up::repository(&context.store, &connector.name)?;
     let mut backups = find::at(connector, &repository, entry, context)?;
     let state = context.store.backup_state(entry)?;
     let is_of_it =
         |backup: &Backup| state.as_ref().is_some_and(|state| state.covers(backup.created));
-    let host = this_host();
+    let here = Maker::here(context)?;
     backups
-        .retain(|backup| backup.host == host && backup.entry.as_ref() == entry && is_of_it(backup));
+        .retain(|backup| here.made(backup) && backup.entry.as_ref() == entry && is_of_it(backup));
     let candidates: Vec<Candidate> = backups
         .iter()
         .map(|backup| Candidate { id: &backup.id, at: backup.created, is_whole: backup.whole })

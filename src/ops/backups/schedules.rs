@@ -50,8 +50,15 @@ pub(crate) fn set(mut schedule: Schedule, context: &mut Context) -> Result<Sched
         if let Subject::Entry(name) = &schedule.subject {
             store.existing_entry(name.as_str())?;
         }
-        if let Some(before) = store.schedule(&schedule.subject)?.filter(|_| schedule.is_scoped) {
-            schedule.keep = before.keep;
+        if let Some(before) = store.schedule(&schedule.subject)? {
+            // A run that is due by it stays due, and one that does not come is missed.
+            schedule.last_begun = before.last_begun;
+            if schedule.expression == before.expression {
+                schedule.created = before.created;
+            }
+            if schedule.is_scoped {
+                schedule.keep = before.keep;
+            }
         }
         change.write_schedule(&schedule)
     })?;

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -11,22 +12,27 @@ use crate::context::Context;
 use crate::domain::plain::json_reason;
 use crate::domain::{AppName, Entry, EntryName, Error, Result, SCHEMA_VERSION};
 use crate::fs::look;
+use crate::ops::access;
+use crate::ops::archive;
 use crate::ops::backups::find::{self, Found};
-use crate::ops::backups::stored_entries;
+use crate::ops::backups::{Reading, stored_entries};
 use crate::ops::crontab;
-use crate::ops::mount::add_missing;
+use crate::ops::mount::{add_missing, give, refuse_returning};
 use crate::storage::backing_up::DATA;
 use crate::storage::{Staged, clear_staged, root};
-use crate::store::{MountsFile, app_directories, files};
+use crate::store::{MountsFile, STORE_ID, app_directories, files};
 
 /// What of the registry is in a backup: directories, and single files. Notes of snapshots and of the trash are about data that is
 /// on the host that was lost.
-const OF_REGISTRY: [&str; 4] = ["connectors", "entries", "policy.json", SCHEDULES];
+const OF_REGISTRY: [&str; 5] = ["connectors", "entries", "policy.json", SCHEDULES, STORE_ID];
 
 const SCHEDULES: &str = "backups/schedules";
 
 const REGISTRY: &str = "registry";
 const APPS: &str = "apps";
+
+/// The file that has the path of the storage root.
+const STORAGE_ROOT: &str = "storage-root";
 
 /// The directory of the entries in a backup.
 const ENTRIES: &str = "registry/entries";
@@ -41,6 +47,8 @@ pub(super) fn copy(to: &Path, context: &Context) -> Result<()> {
             collect(&layout.registry().join(name), &Path::new(REGISTRY).join(name), &mut found)?;
         }
         collect(layout.apps(), Path::new(APPS), &mut found)?;
+        let root = layout.storage().as_os_str().as_bytes().to_vec();
+        found.push((PathBuf::from(STORAGE_ROOT), Some(root)));
         Ok(found)
     })?;
     make(to)?;
@@ -124,12 +132,13 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
     root::make(&storage, context)?;
     let staged = Staged::new(find::STORE_NAME, context)?;
     make(&staged.path())?;
-    let repository = found.repository(context)?;
     let target = format!("--target={}", staged.path().display());
     let words = ["restore", "--no-lock", &target, "--", &found.backup.id];
     context.out.flush()?;
+    let reading = Reading::begin(&found.connector, context)?;
     // It runs without root's rights, so that all of it is the caller's.
-    repository.have(&words).map_err(|failure| failure.told(&found.connector))?;
+    reading.repository.have(&words).map_err(|failure| failure.told(&found.connector))?;
+    drop(reading);
     let (backups, problems) = find::all(std::slice::from_ref(&found.connector), None, context);
     // What is not known to have no backup is not registered without data.
     if let Some(problem) = problems.into_iter().next() {
@@ -137,8 +146,13 @@ pub(crate) fn restore(found: &Found, context: &mut Context) -> Result<Restored> 
     }
     let top = staged.path().join(DATA);
     let mut restored = Restored::default();
-    register(&["connectors", "policy.json"], &top, context)?;
+    // What goes on here is the store that was backed up, unless this one has backups of its own.
+    register(&["connectors", "policy.json", STORE_ID], &top, context)?;
     let of_backup = entries(&top.join(ENTRIES))?;
+    let root =
+        files::read(&top.join(STORAGE_ROOT))?.and_then(|bytes| String::from_utf8(bytes).ok());
+    let root = archive::their_root(root.as_deref());
+    let of_backup = stored_entries::OfBackup { entries: of_backup, root };
     stored_entries::restore(&of_backup, &backups, found, &mut restored, context)?;
     mount(&top.join(APPS), &mut restored, context)?;
     // What is half restored must not become the last backup.
@@ -212,14 +226,15 @@ fn mount(from: &Path, restored: &mut Restored, context: &Context) -> Result<()> 
             restored.missing_apps.push(app);
             continue;
         }
-        if let Err(error) = mount_app(&app, &directory, context) {
-            restored.problems.push(format!("{app}: {error}"));
-        }
+        let refused = mount_app(&app, &directory, context).unwrap_or_else(|error| vec![error]);
+        let problem = |error| format!("{app}: {}", access::redact(error, context));
+        restored.problems.extend(refused.into_iter().map(problem));
     }
     Ok(())
 }
 
-fn mount_app(app: &AppName, directory: &Path, context: &Context) -> Result<()> {
+/// Mounts what was mounted in an app and may be; why some is not.
+fn mount_app(app: &AppName, directory: &Path, context: &Context) -> Result<Vec<Error>> {
     let path = directory.join("mounts");
     let mounted = files::read(&path)?.unwrap_or_default();
     let wanted = MountsFile::parse(&path, &mounted).and_then(MountsFile::whole)?;
@@ -231,12 +246,21 @@ fn mount_app(app: &AppName, directory: &Path, context: &Context) -> Result<()> {
     }
     context.store.change(|change| {
         let mut mounts = change.store().mounts_file(app)?.whole()?;
-        let mut possible = Vec::new();
+        let (mut possible, mut refused) = (Vec::new(), Vec::new());
         for attachment in wanted.attachments() {
-            if change.store().entry(&attachment.entry_name)?.is_some() {
-                possible.push(attachment);
+            let Some(entry) = change.store().entry(&attachment.entry_name)? else {
+                let (name, path) = (&attachment.entry_name, &attachment.container_path);
+                refused
+                    .push(refusal!("{path} is not mounted: storage entry \"{name}\" is not here"));
+                continue;
+            };
+            let is_there = mounts.attachments().any(|other| other.is_same_mount(attachment));
+            match refuse_returning(app, &entry, attachment, change.store(), context) {
+                Err(error) if !is_there => refused.push(error),
+                _ => possible.push(attachment),
             }
         }
+        give(app, possible.iter().copied(), change)?;
         if add_missing(app, &mut mounts, possible)? {
             change.write_mounts(app, &mounts);
         }
@@ -245,6 +269,6 @@ fn mount_app(app: &AppName, directory: &Path, context: &Context) -> Result<()> {
                 change.write(path, content);
             }
         }
-        Ok(())
+        Ok(refused)
     })
 }

@@ -1,14 +1,18 @@
 //! Restoring the entries of a lost host with their data, those first that have others in their directories.
 
 use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::domain::{Entry, EntryName, Moment, Result};
+use crate::domain::{Entry, EntryName, Error, Moment, Result};
 use crate::fs::look;
-use crate::ops::archive;
 use crate::ops::backups::find::{Backup, Found};
+use crate::ops::backups::maker::Maker;
 use crate::ops::backups::stored::Restored;
 use crate::ops::backups::{restore, volume};
+use crate::ops::{archive, populate};
+use crate::storage::{Place, sized};
+use crate::types;
 
 /// How much later the backup of an entry may be than that of another one which has its data, in seconds: those of one run are made
 /// one after the other.
@@ -34,22 +38,32 @@ enum Outcome {
     Failed,
 }
 
+/// The entries of the store's backup, and the storage root of the host that they were on, where it is noted.
+pub(super) struct OfBackup {
+    pub entries: Vec<Entry>,
+    pub root: Option<PathBuf>,
+}
+
 /// Restores the entries of the store's backup that are not here, or whose data is not.
 pub(super) fn restore(
-    of_backup: &[Entry],
+    of_backup: &OfBackup,
     backups: &[Backup],
     found: &Found,
     restored: &mut Restored,
     context: &mut Context,
 ) -> Result<()> {
-    let last = |name: &EntryName| {
-        let is_of_it = |b: &&Backup| b.entry.as_ref() == Some(name) && b.host == found.backup.host;
-        let of_it = || backups.iter().filter(is_of_it);
-        of_it().rfind(|backup| backup.whole).or_else(|| of_it().next_back())
+    let maker = Maker::of(&found.backup);
+    let of_it = |name: &EntryName| {
+        let name = Some(name.clone());
+        backups.iter().filter(move |backup| backup.entry == name)
     };
+    let last = |name: &EntryName| maker.last(of_it(name), None);
     let mut entries = Vec::new();
-    for original in of_backup {
-        let wanted = restore::renamed_or_same(original, context)?;
+    for original in &of_backup.entries {
+        let wanted = restore::renamed_or_same(original, of_backup.root.as_deref(), context)?;
+        if wanted.host_path != original.host_path && context.store.entry(&wanted.name)?.is_none() {
+            context.out.detail(&archive::moved_sentence(original, &wanted));
+        }
         match context.store.entry(&wanted.name)? {
             Some(other) if other.host_path != wanted.host_path => restored.kept.push(other.name),
             registered => entries.push(registered.unwrap_or(wanted)),
@@ -81,6 +95,10 @@ pub(super) fn restore(
             Outcome::Populated(_) => {
                 context.out.detail(&format!("Restored storage entry {name}"));
                 restored.populated.push(name.clone());
+                if backup.is_some_and(|found| !found.backup.whole) {
+                    let whole = maker.last(of_it(name).filter(|backup| backup.whole), None);
+                    name_whole(name, whole, context);
+                }
             }
             Outcome::Within(other) => {
                 context.out.detail(&format!(
@@ -113,13 +131,13 @@ fn one(
     if is_registered && !(is_missing && backup.is_some()) {
         return Ok(Outcome::Kept);
     }
-    if let (Some(outer), Some(path)) = (outer, path) {
+    if let (Some(outer), Some(path)) = (outer, &path) {
         refuse_if!(
             outer.outcome == Outcome::Failed,
             "its data is in that of storage entry {}, which is not restored",
             outer.name
         );
-        if place == Some(&outer.place) || !archive::is_free(&path, context) {
+        if place == Some(&outer.place) || !archive::is_free(path, context) {
             restore::register(entry, is_registered, context)?;
             return Ok(Outcome::Within(outer.name.clone()));
         }
@@ -128,15 +146,76 @@ fn one(
         restore::register(entry, is_registered, context)?;
         return Ok(Outcome::Registered);
     };
-    if !is_registered && volume::is_still_here(entry, context) {
+    if !is_registered && is_still_here(entry, path.as_deref(), &found.backup, context)? {
         restore::register(entry, is_registered, context)?;
+        context.out.detail(&format!(
+            "The data of storage entry {} was here before its last backup, and stays; to have that, too: dokku storage:backups:restore {} --as NEW",
+            entry.name,
+            found.backup.short_id()
+        ));
         return Ok(Outcome::Kept);
+    }
+    if !is_registered && sized::size(entry).is_none() {
+        make_way(entry, path.as_deref(), context)?;
     }
     let document = found.document(context)?;
     let both = (entry, &restore::as_it_is(entry));
     let options = restore::Options { is_registered, ..restore::Options::default() };
     restore::into_new(found, &document, both, &options, context)?;
     Ok(Outcome::Populated(found.backup.created))
+}
+
+/// Whether an entry's data outlived the registry: it stays as it is. What was made after the backup, as by Docker for a container that
+/// started without it, did not, nor did a directory with nothing in it.
+fn is_still_here(
+    entry: &Entry,
+    path: Option<&Path>,
+    backup: &Backup,
+    context: &Context,
+) -> Result<bool> {
+    if let Some(size) = sized::size(entry) {
+        return sized::has_kept_image(entry, size, context);
+    }
+    let Some(path) = path.filter(|path| look::is_there(path)) else {
+        return Ok(volume::is_still_here(entry, context));
+    };
+    if is_own_and_empty(entry, path, context) {
+        return Ok(false);
+    }
+    let found = std::fs::symlink_metadata(path).map_err(Error::system("read", path))?;
+    let is_its_kind = match types::of(entry).place() {
+        Place::File => found.is_file(),
+        _ => found.is_dir(),
+    };
+    let is_older = |made| Moment::from(made) < backup.created;
+    Ok(is_its_kind && look::made(path).is_some_and(is_older))
+}
+
+/// Removes an entry's own directory with nothing in it, in whose place its data is to be. One that a container has stays.
+fn make_way(entry: &Entry, path: Option<&Path>, context: &Context) -> Result<()> {
+    match path {
+        Some(path) if look::is_there(path) && is_own_and_empty(entry, path, context) => {
+            populate::must_be_in_no_container(entry, context)?;
+            std::fs::remove_dir(path).map_err(Error::system("replace", path))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_own_and_empty(entry: &Entry, path: &Path, context: &Context) -> bool {
+    path == context.store.layout().directory(entry.name.as_str()) && archive::is_free(path, context)
+}
+
+/// Says which backup has the files that are missing in the one of an entry that was restored.
+fn name_whole(name: &EntryName, whole: Option<&Backup>, context: &mut Context) {
+    if let Some(whole) = whole {
+        context.out.warn(&format!(
+            "The last backup of storage entry {name} without missing files is {} of {}; to have it, too: dokku storage:backups:restore {} --as NEW",
+            whole.short_id(),
+            whole.created.shown(),
+            whole.short_id()
+        ));
+    }
 }
 
 /// Says where an entry has a later backup than the one that its data is of now.

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::context::Context;
 use crate::domain::backup::{Checked, Run, Sample};
@@ -18,14 +19,16 @@ pub(crate) fn forget(connector: &Connector, ids: &[String], context: &mut Contex
         return Ok(());
     }
     let destination = Destination::take(connector, context)?;
-    let mut words = vec!["forget", "--"];
-    words.extend(ids.iter().map(String::as_str));
-    destination.with(context, |repository| repository.have(&words).map(drop))
+    destination.with(context, |repository| repository.forget(ids))
 }
 
-/// Removes what no backup needs any more; returns restic's words about it.
-pub(crate) fn prune(connector: &Connector, context: &mut Context) -> Result<String> {
-    let destination = Destination::take(connector, context)?;
+/// Removes what no backup needs any more; returns restic's words about it. It waits for those who read there, but no longer than `most`.
+pub(crate) fn prune(
+    connector: &Connector,
+    most: Option<Duration>,
+    context: &mut Context,
+) -> Result<String> {
+    let destination = Destination::take_from_readers(connector, most, context)?;
     context.out.flush()?;
     let said = destination.with(context, |repository| repository.have(&["prune"]))?;
     note(&connector.name, |state| state.pruned = Some(Moment::now()), context)?;
@@ -92,11 +95,12 @@ fn compare(destination: &Destination, found: &Found, sample: &Sample) -> Result<
     let sum = hex(&sum.finalize());
     refuse_if!(
         sum != sample.sha256,
-        "{} in backup {} of {} is not what was backed up; make a new backup: dokku storage:backups:create {} --reread",
+        "{} in backup {} of {} is not what was backed up; make a new backup: dokku storage:backups:create {} --to {} --reread",
         sample.path,
         found.backup.short_id(),
         found.backup.subject(),
-        found.backup.subject()
+        found.backup.entry.as_ref().map_or("--all", EntryName::as_str),
+        found.connector.name
     );
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::docker::volumes::{self, Found, RESTORED};
 use crate::domain::{Entry, EntryName, Result, VolumeTarget};
+use crate::ops::backups::create::was_backed_up;
 use crate::ops::judge;
 use crate::render::progress;
 use crate::storage::{EntryLock, StorageRoot};
@@ -30,11 +31,27 @@ pub(super) fn name(entry: &Entry, context: &Context) -> Result<String> {
     Ok(name.to_owned())
 }
 
+/// Why there is nothing of an entry's volume to be in a backup of everything; none where there is, or nobody knows.
+pub(super) fn why_left_out(entry: &Entry, context: &Context) -> Option<String> {
+    let name = entry.shown_source();
+    match volumes::find(&context.environment, name) {
+        Found::Here(_) if volumes::own_directory_of(&context.environment, name).is_none() => {
+            Some(format!(
+                "the driver or the options of the Docker volume {name} say where its data is; back it up there"
+            ))
+        }
+        Found::Missing => Some(format!("the Docker volume {name} is not there yet"))
+            .filter(|_| !was_backed_up(entry, context)),
+        _ => None,
+    }
+}
+
 /// Registers a new entry with a new volume, which holds what is under a hidden name. Nobody else makes or restores an entry of the
 /// name meanwhile, and what somebody else made stays.
 pub(super) fn create(entry: &Entry, hidden: &str, context: &mut Context) -> Result<()> {
     let _lock = EntryLock::take(entry.name.as_str(), context)?;
     let name = entry.shown_source();
+    let _volume = EntryLock::of_volume(name, context)?;
     must_be_new(entry, &context.store)?;
     must_be_free(entry, context)?;
     let volume = volumes::Volume {

@@ -3,8 +3,8 @@
 use super::parts::{Parts, is_sftp};
 use crate::context::Context;
 use crate::domain::connector_type::SecretForm;
-use crate::domain::{Connector, Entry, Result};
-use crate::ops::{restart, tell_problems};
+use crate::domain::{Connector, Entry, Error, Result};
+use crate::ops::{restart, tell_problems, usable};
 use crate::storage::{EntryLock, Place};
 use crate::types;
 
@@ -122,12 +122,15 @@ pub(crate) fn follow(connector: &Connector, is_changed: bool, context: &mut Cont
         let storage_type = types::of(entry);
         if !is_changed
             && storage_type.place() == Place::MountPoint
-            && storage_type.problem(entry, context).is_none()
+            && types::problem(entry, context).is_none()
         {
             continue;
         }
         let _lock = EntryLock::take(entry.name.as_str(), context)?;
-        let followed = storage_type.connector_changed(entry, context);
+        let followed = match types::away(entry, context) {
+            Some(problem) => Err(Error::refused(usable::sentence(entry, &problem))),
+            None => storage_type.connector_changed(entry, context),
+        };
         if let Err(error) = followed.and_then(|()| say_restarts(entry, context)) {
             problems.push(refusal!(
                 "storage entry \"{}\" does not use the new values yet: {error}",

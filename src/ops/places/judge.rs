@@ -36,7 +36,12 @@ pub(crate) fn source(
 ) -> Result<Option<Volume>> {
     match source {
         Source::Path(path) => {
-            let real = resolved(path.as_str(), context)?;
+            // Who registers an entry makes its directory, and is asked there.
+            let real = if app.is_some() {
+                reached(path.as_str(), context)?
+            } else {
+                resolved(path.as_str(), context)?
+            };
             paths(source, (&[(path.to_string(), real)], &[]), own, app, context)?;
             Ok(None)
         }
@@ -168,7 +173,17 @@ pub(crate) fn volume(
 }
 
 fn led(target: &VolumeTarget, context: &Context) -> Result<Vec<Led>> {
-    target.paths.iter().map(|path| Ok((path.clone(), resolved(path, context)?))).collect()
+    target.paths.iter().map(|path| Ok((path.clone(), reached(path, context)?))).collect()
+}
+
+/// Where a path leads. What is in a storage root that is away may be another's, and nobody sees that now.
+fn reached(path: &str, context: &Context) -> Result<RealPath> {
+    let real = resolved(path, context)?;
+    let storage = context.store.layout().storage();
+    if Path::new(path).starts_with(storage) || real.path().starts_with(storage) {
+        context.store.must_not_be_away()?;
+    }
+    Ok(real)
 }
 
 /// Refuses an attachment that the app, or the caller, may not have by scope, access or policy. Returns the volume where its
@@ -207,6 +222,9 @@ pub(crate) fn attachment(
     };
     if apps::are_restricted(&context.environment) {
         links::must_not_be_led_away(entry, attachment, context)?;
+        if context.store.apps_mounting(&entry.name)?.is_empty() {
+            links::must_be_had_by_no_command(entry, context)?;
+        }
     }
     Ok(found)
 }
@@ -316,7 +334,7 @@ fn led_to(
         let mut led = None;
         if let Some(path) = access::judged_path(entry, context) {
             let real = resolved(&path, context)?;
-            must_not_be_reserved(&path, &real, context)?;
+            must_not_be_reserved(&path, (&path, &real), context)?;
             if real.path() != cleaned(Path::new(&path)) {
                 must_not_lead_to_others(app, entry, &path, real.clone(), policy, context)?;
             }
@@ -352,7 +370,7 @@ fn led_to(
     let led = led(&target, context)?;
     for (path, real) in &led {
         access::must_be_inside(policy, app, path, real, context)?;
-        must_not_be_reserved(path, real, context)?;
+        must_not_be_reserved(source, (path, real), context)?;
         if real.path() != cleaned(Path::new(path)) {
             must_not_lead_to_others(app, entry, path, real.clone(), policy, context)?;
         }
@@ -485,12 +503,19 @@ pub(crate) fn part(entry: &Entry, attachment: &Attachment, context: &Context) ->
 }
 
 /// Refuses what this plugin has for itself in the storage root: the trash, snapshots, what is staged.
-fn must_not_be_reserved(path: &str, real: &RealPath, context: &Context) -> Result<()> {
+/// `source` is what was named, which leads to the path.
+fn must_not_be_reserved(
+    source: &str,
+    (path, real): (&str, &RealPath),
+    context: &Context,
+) -> Result<()> {
     let storage = RealPath::of(context.store.layout().storage());
     let first = real.below(&storage).and_then(|inside| inside.iter().next());
+    // The names of what is others' are for nobody else.
+    let leads = if source == path { "is" } else { "leads to what is" };
     refuse_if!(
         first.is_some_and(|name| name.as_encoded_bytes().starts_with(b".")),
-        "{path:?} is the plugin's own: names in {} that begin with a dot are no paths to use; to get data out of there: dokku storage:trash:restore, or storage:create NAME --from snapshot:ENTRY@NAME",
+        "{source:?} {leads} the plugin's own: names in {} that begin with a dot are no paths to use; to get data out of there: dokku storage:trash:restore, or storage:create NAME --from snapshot:ENTRY@NAME",
         context.store.layout().storage().display()
     );
     Ok(())
@@ -505,7 +530,7 @@ fn paths(
     context: &Context,
 ) -> Result<()> {
     for (path, real) in led {
-        must_not_be_reserved(path, real, context)?;
+        must_not_be_reserved(source.as_str(), (path, real), context)?;
     }
     let is_restricted = apps::are_restricted(&context.environment);
     // Without a plugin that decides who sees what, only the entries with a scope are out of anybody's reach.

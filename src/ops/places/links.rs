@@ -4,14 +4,20 @@
 //! What `storage:exec` and commands around backups start has all of an entry, and pulls an image first: there is no container yet
 //! that others could see. So they announce it, before they look at what others have, and until their container is gone. A mount that
 //! was registered meanwhile is looked at once more right before Docker makes it.
+//!
+//! What Dokku asks for is mounted a moment later, and where somebody unmounts it within that moment, no app has it. So it is noted
+//! when it is asked for, and until then nobody puts data there that may have a link on the way to it.
+
+use std::path::Path;
+use std::time::Duration;
 
 use crate::context::Context;
-use crate::docker::containers::Mount;
+use crate::docker::containers::{self, Mount};
 use crate::docker::{Container, Listed};
 use crate::domain::{AppName, Attachment, Entry, EntryName, Result, Source, mounted_source};
 use crate::fs::RealPath;
 use crate::ops::places::Docker;
-use crate::ops::places::place::{Place, theirs};
+use crate::ops::places::place::{Place, known};
 use crate::ops::{access, apps};
 use crate::store::{Store, Work};
 
@@ -19,23 +25,35 @@ use crate::store::{Store, Work};
 pub(crate) const PLACE: &str = "/data";
 
 /// Paths that are mounted, and whether who has them can write there.
-struct Bound {
+#[derive(PartialEq)]
+pub(crate) struct Bound {
     real: Vec<RealPath>,
+    /// What is on the way to them: an app may swap a link there at any moment, so that where they lead says too little.
+    way: Vec<RealPath>,
     is_writable: bool,
 }
 
 impl Bound {
+    /// What is at paths as they are written.
+    fn at(paths: &[String], is_writable: bool, context: &Context) -> Self {
+        let (mut real, mut way) = (Vec::new(), Vec::new());
+        for path in paths {
+            let (steps, leads) = RealPath::way(Path::new(path));
+            let leads = known(leads, path, context);
+            way.extend(steps);
+            way.push(leads.clone());
+            real.push(leads);
+        }
+        Self { real, way, is_writable }
+    }
+
     fn of(entry: &Entry, attachment: &Attachment, context: &Context) -> Self {
-        let real = match &entry.host_path {
-            Some(Source::Path(_)) => vec![theirs(&mounted_source(entry, attachment), context)],
-            _ => entry.paths().iter().map(|path| theirs(path, context)).collect(),
-        };
-        Self { real, is_writable: !attachment.is_readonly() }
+        Self::at(&mounted_paths(entry, attachment), !attachment.is_readonly(), context)
     }
 
     /// All of an entry, writable.
     fn whole(entry: &Entry, context: &Context) -> Self {
-        Self { real: Place::of(entry, context).real, is_writable: true }
+        Self::at(&entry.paths(), true, context)
     }
 
     /// What a container has, as far as it is of this host.
@@ -47,8 +65,7 @@ impl Bound {
                 None if mount.name.is_empty() => vec![mount.source.clone()],
                 None => Vec::new(),
             };
-            let real = paths.iter().map(|path| theirs(path, context)).collect();
-            Self { real, is_writable: mount.is_writable }
+            Self::at(&paths, mount.is_writable, context)
         };
         container.mounts.iter().map(bound).collect()
     }
@@ -60,14 +77,74 @@ impl Bound {
 
     /// Whether it lies in what who has the other can write to.
     fn is_led_by(&self, holder: &Self) -> bool {
-        let mut pairs = self.real.iter().flat_map(|a| holder.real.iter().map(move |b| (a, b)));
+        let mut pairs = self.way.iter().flat_map(|a| holder.real.iter().map(move |b| (a, b)));
         holder.is_writable && pairs.any(|(one, holder)| one != holder && one.is_within(holder))
+    }
+}
+
+/// The paths of what is mounted, as they are written.
+fn mounted_paths(entry: &Entry, attachment: &Attachment) -> Vec<String> {
+    match &entry.host_path {
+        Some(Source::Path(_)) => vec![mounted_source(entry, attachment)],
+        _ => entry.paths(),
     }
 }
 
 /// What it is called among what is at work that a container which is no app's has all of an entry.
 fn work_name(entry: &EntryName) -> String {
     format!("container {entry}")
+}
+
+/// The entry that a container which is no app's has all of, for a command that somebody has run who does not see every app, or around
+/// a backup; none where it is another container.
+pub(crate) fn entry_of_command<'a>(
+    container: &Container,
+    entries: &'a [Entry],
+    store: &Store,
+) -> Option<&'a Entry> {
+    let has = |entry: &Entry| container.mounts.iter().any(|mount| has_all(mount, entry));
+    let is_at_work = |entry: &Entry| store.is_at_work(&work_name(&entry.name)).unwrap_or(false);
+    let mut entries = entries.iter().filter(|_| container.is_running && container.app.is_empty());
+    entries.find(|entry| has(entry) && is_at_work(entry))
+}
+
+/// Refuses to give an entry to others while such a container has it; also one whose client is gone, which goes on.
+pub(crate) fn must_be_had_by_no_command(entry: &Entry, context: &Context) -> Result<()> {
+    must_run_no_command(entry, context)?;
+    if !apps::are_restricted(&context.environment) {
+        return Ok(());
+    }
+    let is_its = |mount: &Mount| has_all(mount, entry);
+    let having = containers::mounting(&context.environment, false, is_its).unwrap_or_default();
+    if let Some(container) = having.iter().find(|container| container.app.is_empty()) {
+        refuse!(
+            "container {name}, which is no app's, has {} at {PLACE}; end it: docker rm -f {name}",
+            entry.shown_source(),
+            name = container.name
+        );
+    }
+    Ok(())
+}
+
+/// Whether a mount is where such a container has an entry.
+fn has_all(mount: &Mount, entry: &Entry) -> bool {
+    Path::new(&mount.destination).starts_with(PLACE)
+        && Path::new(mount.source()) == Path::new(entry.shown_source())
+}
+
+/// Refuses to give an entry to others while such a container may have it. Docker is not asked.
+pub(crate) fn must_run_no_command(entry: &Entry, context: &Context) -> Result<()> {
+    refuse_if!(
+        context.store.is_at_work(&work_name(&entry.name))?,
+        "{}; end it, or wait for it, and run the command again",
+        said_of_command(&entry.name)
+    );
+    Ok(())
+}
+
+/// What is said of such a container.
+pub(crate) fn said_of_command(entry: &EntryName) -> String {
+    format!("a storage:exec of storage entry \"{entry}\", or a command around its backup, runs")
 }
 
 /// Lets others know that a container which is no app's has all of an entry, or is about to: until that is dropped.
@@ -150,12 +227,16 @@ pub(crate) fn holding_nothing<'a>(
     if !entries.is_empty() && !access::hides_problems(context)? {
         entries.clear();
     }
+    for entry in &entries {
+        must_hold_no_containers(entry, context)?;
+    }
     Ok(move |store: &Store| {
         if entries.is_empty() {
             return Ok(());
         }
         let mut parts = mounted_by(&store.apps()?, store, context)?;
         parts.extend(store.entries()?.entries.iter().map(|entry| Bound::whole(entry, context)));
+        let asked = asked_for(|_| true, store, context)?;
         for entry in &entries {
             let own = Bound::whole(entry, context);
             refuse_if!(
@@ -163,9 +244,80 @@ pub(crate) fn holding_nothing<'a>(
                 "{}; unmount what is in it first",
                 led_away(entry.shown_source())
             );
+            refuse_if!(
+                asked.iter().any(|part| part.is_led_by(&own)),
+                "a deploy may still mount a part of {:?}; try again in a few minutes, or in an hour where a build mounts it",
+                entry.shown_source()
+            );
         }
         Ok(())
     })
+}
+
+/// Refuses where a container has a part of what an entry has, also one that does not run: Docker follows the path once more when it
+/// starts it.
+fn must_hold_no_containers(entry: &Entry, context: &Context) -> Result<()> {
+    let own = Bound::whole(entry, context);
+    let source = entry.shown_source();
+    let Docker::Said { containers, volumes } = Docker::asked(true, context) else {
+        refuse!(
+            "Docker does not say what has a part of {source:?} now; start it and run the command again"
+        );
+    };
+    let has_part = |container: &&Container| {
+        let bound = Bound::of_container(container, &volumes, context);
+        bound.iter().any(|part| part.is_led_by(&own))
+    };
+    let Some(container) = containers.iter().find(has_part) else {
+        return Ok(());
+    };
+    let seen = apps::all(&context.environment, &context.store)?;
+    let whose = match seen.iter().find(|app| app.as_str() == container.app) {
+        Some(app) => format!("the container {} of {app}", container.name),
+        None => "a container".to_owned(),
+    };
+    refuse!(
+        "{whose} has a part of {source:?}, and a link in what is put there could lead Docker elsewhere when it starts again; restart the app without that part"
+    )
+}
+
+/// Notes what Docker is about to mount for an app, before it is judged, where who sees less than all could put a link on the way to it,
+/// or its container could on the way to something else.
+pub(crate) fn note_mounting(
+    app: &AppName,
+    entry: &Entry,
+    attachment: &Attachment,
+    within: Duration,
+    context: &Context,
+) -> Result<()> {
+    let is_harmless = attachment.is_readonly() && is_direct(entry, attachment, context);
+    if is_harmless || !may_be_led(entry, context) {
+        return Ok(());
+    }
+    context.store.note_mounting(app, &mounted_paths(entry, attachment), within)
+}
+
+/// Whether nobody could put a link on the way to what is mounted: nothing that holds a directory of the storage root is anybody's.
+fn is_direct(entry: &Entry, attachment: &Attachment, context: &Context) -> bool {
+    matches!(entry.host_path, Some(Source::Path(_)))
+        && attachment.subpath.is_none()
+        && access::judged_path(entry, context).is_none()
+}
+
+/// Whether Docker mounts what an entry has, and somebody sees less than all.
+fn may_be_led(entry: &Entry, context: &Context) -> bool {
+    entry.is_docker_local() && apps::are_restricted(&context.environment)
+}
+
+/// What Docker may be about to mount for such apps, though no app may have it any more, nor be there.
+fn asked_for(
+    is_such: impl Fn(&AppName) -> bool,
+    store: &Store,
+    context: &Context,
+) -> Result<Vec<Bound>> {
+    let mut asked = store.being_mounted()?;
+    asked.retain(|(app, _)| is_such(app));
+    Ok(asked.into_iter().map(|(_, path)| Bound::at(&[path], true, context)).collect())
 }
 
 /// What apps mount.
@@ -182,6 +334,9 @@ fn mounted_by(apps: &[AppName], store: &Store, context: &Context) -> Result<Vec<
 fn others(context: &Context) -> Result<Option<Vec<Bound>>> {
     let seen = apps::all(&context.environment, &context.store)?;
     let mut others = mounted_by(&seen, &context.store, context)?;
+    let all = context.store.apps()?;
+    let may_be_callers = |app: &AppName| seen.contains(app) || !all.contains(app);
+    others.extend(asked_for(may_be_callers, &context.store, context)?);
     let is_callers = |container: &&Container| {
         let is_seen = || seen.iter().any(|app| app.as_str() == container.app);
         container.is_running && (container.app.is_empty() || is_seen())
@@ -201,7 +356,7 @@ fn others(context: &Context) -> Result<Option<Vec<Bound>>> {
     }
     for (entry, place) in entries.iter().zip(places) {
         if !place.real.is_empty() && context.store.is_at_work(&work_name(&entry.name))? {
-            others.push(Bound { real: place.real, is_writable: true });
+            others.push(Bound::whole(entry, context));
         }
     }
     Ok(Some(others))
@@ -214,11 +369,7 @@ pub(crate) fn must_not_be_led_now(
     attachment: &Attachment,
     context: &Context,
 ) -> Result<()> {
-    let is_path = matches!(entry.host_path, Some(Source::Path(_)));
-    // Nothing that holds a directory of the storage root is anybody's.
-    let is_direct =
-        is_path && attachment.subpath.is_none() && access::judged_path(entry, context).is_none();
-    if is_direct || !entry.is_docker_local() || !apps::are_restricted(&context.environment) {
+    if is_direct(entry, attachment, context) || !may_be_led(entry, context) {
         return Ok(());
     }
     let own = Bound::of(entry, attachment, context);
@@ -227,7 +378,11 @@ pub(crate) fn must_not_be_led_now(
     }
     let entries = context.store.entries()?.entries;
     let places = Place::of_all(&entries, context);
-    let whole = places.into_iter().map(|place| Bound { real: place.real, is_writable: true });
+    let whole = places.into_iter().map(|place| Bound {
+        real: place.real,
+        way: Vec::new(),
+        is_writable: true,
+    });
     let holding: Vec<_> =
         entries.iter().zip(whole).filter(|(_, whole)| own.is_led_by(whole)).collect();
     if holding.is_empty() {
@@ -253,21 +408,22 @@ pub(crate) fn must_not_be_led_now(
     Ok(())
 }
 
-/// The same for mounts that are written together.
-pub(crate) fn must_not_lead_each_other_away<'a>(
+/// The same for mounts that are written together: one is judged by those before it, and added to them.
+pub(crate) fn must_not_lead_each_other_away(
     entry: &Entry,
     attachment: &Attachment,
-    mut earlier: impl Iterator<Item = &'a (Entry, Attachment)>,
+    earlier: &mut Vec<Bound>,
     context: &Context,
 ) -> Result<()> {
     if !apps::are_restricted(&context.environment) {
         return Ok(());
     }
     let own = Bound::of(entry, attachment, context);
-    let is_led =
-        earlier.any(|(entry, attachment)| own.leads_away(&Bound::of(entry, attachment, context)));
-    if is_led {
+    if earlier.iter().any(|other| own.leads_away(other)) {
         access::must_see_every_app(&led_away(&mounted_source(entry, attachment)), context)?;
+    }
+    if !earlier.contains(&own) {
+        earlier.push(own);
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ use crate::domain::{
     AppName, Attachment, Entry, EntryName, Error, Remote, Result, Source, Use, Whose, quoted,
 };
 use crate::fs::{RealPath, mount_points};
+use crate::ops::access;
 use crate::storage::StorageRoot;
 use crate::store::{Entries, MountsFile, Store};
 use crate::types;
@@ -253,6 +254,7 @@ impl Places {
         if entry.scope.is_empty() {
             return Ok(());
         }
+        access::must_see_scope(entry, context)?;
         Self::with_volumes(context)?.must_be_in_scope_of(entry)
     }
 
@@ -507,7 +509,14 @@ impl Places {
                 };
                 Use::of_app(&app, sentence, remedy)
             }
-            None => Use::of_host(sentence, format!("docker rm -f {name}")),
+            None => match links::entry_of_command(container, &self.entries.entries, &self.store) {
+                Some(entry) => Use {
+                    whose: Whose::Entry(entry.name.clone()),
+                    sentence: links::said_of_command(&entry.name),
+                    remedy: format!("end it, or: docker rm -f {name}"),
+                },
+                None => Use::of_host(sentence, format!("docker rm -f {name}")),
+            },
         }
     }
 
@@ -582,7 +591,7 @@ pub(crate) fn must_be_free(
     if let Some(app) = deleted {
         places.leave_out_stopped(app);
     }
-    refused(what, places.uses(place, own)).map_err(|error| super::access::redact(error, context))
+    refused(what, places.uses(place, own)).map_err(|error| access::redact(error, context))
 }
 
 /// The same by what is registered, while the store's lock is held. The error is still to be redacted.
@@ -595,6 +604,35 @@ pub(crate) fn must_be_unregistered(
     let places = Places::registered(store)?;
     let target = places.target(place);
     refused(what, places.uses_by_registry(&target, own, false))
+}
+
+/// Whether nothing registered is at the place that an entry of that name would have in the storage root, nor in it: what is made
+/// there would be somebody's already. What cannot be read may be about it.
+fn is_nobodys(name: &EntryName, store: &Store) -> bool {
+    let Ok(places) = Places::registered(store) else {
+        return false;
+    };
+    let path = store.layout().directory(name.as_str());
+    let target = Target { paths: vec![RealPath::of(&path)], ..Target::default() };
+    let is_there = |relation: Option<Relation>| relation == Some(Relation::Within);
+    let mut entries = places.entries.entries.iter();
+    let mut options = places.options.iter();
+    !entries.any(|entry| is_there(places.relation_of(&target, entry)))
+        && !options.any(|mount| is_there(places.relation(&target, &mount.source)))
+}
+
+/// Whether a name for a new entry is taken: by an entry, in the storage root, or by what is registered at the place that it would have.
+pub(crate) fn is_taken(name: &EntryName, store: &Store) -> Result<bool> {
+    Ok(store.is_taken(name)? || !is_nobodys(name, store))
+}
+
+/// A name for a new entry whose place is nobody's, as [`Store::free_entry_name`] finds it.
+pub(crate) fn free_entry_name(
+    wanted: &str,
+    is_taken: impl Fn(&EntryName) -> bool,
+    store: &Store,
+) -> Result<EntryName> {
+    store.free_entry_name(wanted, |name| is_taken(name) || !is_nobodys(name, store))
 }
 
 pub(crate) fn refused(what: impl Into<String>, uses: Vec<Use>) -> Result<()> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::context::Context;
+use crate::docker::containers::Mount;
 use crate::domain::{AppName, Entry, Remote, Result, Source, remote};
 use crate::fs::RealPath;
 use crate::ops::places::options;
@@ -74,6 +75,15 @@ impl Place {
         Ok(mounts.iter().map(of_mount).collect())
     }
 
+    /// What a container has: the volume, or where the path leads.
+    pub(crate) fn of_mount(mount: &Mount, context: &Context) -> Self {
+        let source = context.as_seen_from_here(&mount.source);
+        let real = (!source.is_empty()).then(|| theirs(&source, context));
+        let volume = Some(&mount.name).filter(|name| !name.is_empty());
+        let source = volume.and_then(|name| Source::parse(name).ok());
+        Self { source, real: real.into_iter().collect(), remotes: Vec::new() }
+    }
+
     /// Whether one of two is, holds or lies in the other, or they are the same volume.
     pub(crate) fn meets(&self, other: &Self) -> bool {
         let keeps = |keeper: &Self, kept: &Self| {
@@ -96,6 +106,10 @@ impl Place {
 
 /// Where a path of somebody else leads. What nobody knows is as it is written.
 pub(super) fn theirs(path: &str, context: &Context) -> RealPath {
-    let real = RealPath::of(Path::new(path));
+    known(RealPath::of(Path::new(path)), path, context)
+}
+
+/// The same, of a path that this process has followed already.
+pub(super) fn known(real: RealPath, path: &str, context: &Context) -> RealPath {
     if real.is_known() { real } else { resolved(path, context).unwrap_or(real) }
 }

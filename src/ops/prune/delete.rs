@@ -5,10 +5,11 @@ use std::path::Path;
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{AppName, EntryName, Error, Result, Source, of_directory_name};
-use crate::fs::{look, overlap};
+use crate::fs::look;
+use crate::ops::destroy::{self, How};
 use crate::ops::prune::find::{deletes_volume, why_kept};
 use crate::ops::prune::{Fate, Unused, UnusedKind};
-use crate::ops::{Places, app_life, destroy, trash};
+use crate::ops::{Places, app_life, places, trash};
 use crate::storage::{EntryLock, Staged};
 use crate::store::{Store, no_such_entry};
 
@@ -26,13 +27,12 @@ fn entry(unused: &Unused, context: &mut Context) -> Result<()> {
     let Some(entry) = &unused.entry else {
         return Err(no_such_entry(&unused.name));
     };
-    context.store.must_be_unchanged(entry)?;
     let takes_data = unused.data != Fate::Stays || deletes_volume(entry);
     if takes_data {
         must_be_unused(unused, context)?;
     }
-    let removal = destroy::plan(entry, takes_data, None, context)?;
-    destroy::carry_out(entry, &removal, false, context)?;
+    let how = How { asked: takes_data, deleted: None, no_trash: false };
+    destroy::carry_out(entry, how, context)?;
     context.out.detail(&format!("Storage entry {} destroyed", entry.name));
     Ok(())
 }
@@ -47,14 +47,17 @@ fn must_be_unused(unused: &Unused, context: &Context) -> Result<()> {
 }
 
 fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
-    must_be_unused(unused, context)?;
     let hours = context.store.policy()?.trash_hours();
     let caller = context.environment.caller();
     let path = context.store.layout().directory(&unused.name);
     let _lock = EntryLock::take(&unused.name, context)?;
+    must_be_unused(unused, context)?;
     let staged = Staged::new(&unused.name, context)?;
     let id = context.store.change(|change| {
-        must_be_nobodys(&path, change.store())?;
+        if !std::fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir()) {
+            refuse!("{} is not there any more", path.display());
+        }
+        must_be_nobodys(unused, change.store())?;
         if hours == 0 {
             change.move_directory(path.clone(), staged.path());
             return Ok(None);
@@ -73,54 +76,50 @@ fn directory(unused: &Unused, context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-fn must_be_nobodys(path: &Path, store: &Store) -> Result<()> {
-    if !std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
-        refuse!("{} is not there any more", path.display());
-    }
-    for entry in store.every_entry()? {
-        if let Some(Source::Path(other)) = &entry.host_path
-            && overlap(path, Path::new(other.as_str()))
-        {
-            refuse!("storage entry \"{}\" refers to {} by now", entry.name, path.display());
-        }
-    }
-    Ok(())
+/// Looks once more, while the store's lock is held: somebody may have registered it since.
+fn must_be_nobodys(unused: &Unused, store: &Store) -> Result<()> {
+    let place = Source::parse(&unused.place)?;
+    places::must_be_unregistered(format!("{} stays", unused.place), &place, None, store)
 }
 
 /// Removes what is staged; where that fails, what is left of it gets its name back.
 fn remove_staged(staged: &Staged, path: &Path, context: &Context) -> Result<()> {
-    let removed = staged.remove();
-    if removed.is_err() {
-        context.store.change(|change| {
-            if !look::is_there(path) {
-                change.move_directory(staged.path(), path.to_path_buf());
-            }
-            Ok(())
-        })?;
-    }
-    removed
+    let Err(error) = staged.remove() else {
+        return Ok(());
+    };
+    context.store.change(|change| {
+        if !look::is_there(path) {
+            change.put_back(staged.path(), path.to_path_buf());
+        }
+        Ok(())
+    })?;
+    Err(refusal!("unable to remove {}: {error}; some of its files may be gone", path.display()))
 }
 
 fn volume(unused: &Unused, context: &mut Context) -> Result<()> {
+    let _lock = EntryLock::of_volume(&unused.name, context)?;
     must_be_unused(unused, context)?;
+    // Nobody registers it from here on.
+    context.store.change(|change| must_be_nobodys(unused, change.store()))?;
     volumes::remove(&context.environment, &unused.name)?;
     context.out.detail(&format!("Removed the Docker volume {}", unused.name));
     Ok(())
 }
 
 fn snapshot(unused: &Unused, context: &mut Context) -> Result<()> {
-    must_be_unused(unused, context)?;
     let name = Path::new(&unused.place).file_name().unwrap_or_default();
     let Some((entry, snapshot)) = name.to_str().and_then(of_directory_name) else {
         refuse!("{} is not a snapshot", unused.place);
     };
     let path = context.store.layout().snapshot_directory(&entry, &snapshot);
     let _lock = EntryLock::take(entry.as_str(), context)?;
+    must_be_unused(unused, context)?;
     let staged = Staged::new(entry.as_str(), context)?;
     context.store.change(|change| {
         if change.store().layout().entry(&entry).exists() {
             refuse!("storage entry \"{entry}\" is registered by now");
         }
+        must_be_nobodys(unused, change.store())?;
         change.move_directory(path.clone(), staged.path());
         change.remove_snapshot(&entry, &snapshot)
     })?;

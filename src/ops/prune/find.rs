@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::docker::volumes;
 use crate::domain::{
-    AppName, DirectoryName, Entry, EntryName, LONGEST_NAME, Moment, Result, SNAPSHOT, STAGED,
-    Source, TRASH, TrashId, of_directory_name,
+    AppName, DirectoryName, Entry, EntryName, LONGEST_NAME, LOST_AND_FOUND, Moment, Result,
+    SNAPSHOT, STAGED, Source, TRASH, TrashId, of_directory_name,
 };
 use crate::fs::real::RealPaths;
 use crate::fs::tree::Usage;
@@ -15,12 +15,14 @@ use crate::fs::{RealPath, look};
 use crate::ops::prune::{Fate, LastUse, Unused, UnusedKind};
 use crate::ops::{Places, destroy};
 use crate::render::progress;
-use crate::storage::{Place, StorageRoot, default_path};
+use crate::storage::{Place, StorageRoot, default_path, sized};
 use crate::store::{Entries, Store};
 use crate::types;
 
 /// All that nothing uses, and what of it is left alone all the same.
+/// Fails while the storage root is away: what is not there only seems to be unused.
 pub(crate) fn unused(context: &mut Context) -> Result<Vec<Unused>> {
+    context.store.must_not_be_away()?;
     let uses = Places::of_this_host(context)?;
     let problems: Vec<String> = uses.problems().collect();
     for problem in problems {
@@ -76,7 +78,10 @@ impl<'a> Unreferred<'a> {
             let (name, path) = (directory.file_name(), directory.path());
             let name = name.to_string_lossy();
             let is_trashed = name.strip_prefix(TRASH).is_some_and(|id| TrashId::parse(id).is_ok());
-            let is_own = name.starts_with(STAGED) || name.starts_with(SNAPSHOT) || is_trashed;
+            let is_own = name.starts_with(STAGED)
+                || name.starts_with(SNAPSHOT)
+                || is_trashed
+                || name == LOST_AND_FOUND;
             let is_known = is_own || is_some_entrys(&name) || sources.overlap(&RealPath::of(&path));
             if !is_known && path.is_dir() {
                 directories.push(path);
@@ -134,6 +139,11 @@ impl Search<'_> {
             unused.data = self.removed;
             unused.left_alone = self.why_kept(&unused.place, Some(&entry.name));
             self.measure(&mut unused);
+            if sized::size(entry).is_some() && sized::staged::is_image(self.context) {
+                // What it holds is in the image, which goes with it.
+                let name = entry.name.as_str();
+                unused.bytes = sized::image_takes(name, name, self.context);
+            }
         } else if deletes_volume(entry) {
             unused.data = Fate::Removed;
             unused.left_alone = self.why_kept(&unused.place, Some(&entry.name));
@@ -160,11 +170,12 @@ impl Search<'_> {
             if name.starts_with('.') || !is_directory || is_entrys {
                 continue;
             }
-            let is_plain = DirectoryName::parse(&name).is_ok() && name.len() <= LONGEST_NAME;
-            let left_alone = if is_plain {
-                self.why_kept(&path.to_string_lossy(), None)
+            let left_alone = if DirectoryName::parse(&name).is_err() {
+                Some(format!("its name {}; remove it yourself", DirectoryName::OTHERS))
+            } else if name.len() > LONGEST_NAME {
+                Some("its name is too long for the trash; remove it yourself".to_owned())
             } else {
-                Some("its name is not one that this plugin gives; remove it yourself".to_owned())
+                self.why_kept(&path.to_string_lossy(), None)
             };
             let mut unused = Unused {
                 kind: UnusedKind::Directory,

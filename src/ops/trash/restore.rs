@@ -40,15 +40,21 @@ pub(crate) fn restore(
         item.id
     );
     let wanted = wanted(&item, new_name, context)?;
+    let _lock = EntryLock::take(&wanted.name, context)?;
     if let Some(Source::Path(path)) = wanted.entry.as_ref().and_then(|e| e.host_path.as_ref()) {
         let own = wanted.entry.as_ref().map(|entry| &entry.name);
         judge::source(&Source::Path(path.clone()), own, None, context)?;
     }
-    let _lock = EntryLock::take(&wanted.name, context)?;
     put_back(&item, &wanted, context)?;
     tell_of_schedule(&item, &wanted, context);
     let path = context.store.layout().directory(&wanted.name);
     context.out.detail(&format!("Moved back to {}", path.display()));
+    if item.incomplete {
+        context.out.warn(&format!(
+            "{} is incomplete: its removal began and failed, so files may be missing",
+            path.display()
+        ));
+    }
     if !found.is_empty() {
         let ids: Vec<&str> = found.iter().map(|item| item.id.as_str()).collect();
         context.out.detail(&format!("Still in the trash, destroyed earlier: {}", ids.join(", ")));
@@ -65,7 +71,9 @@ pub(crate) fn restore(
 /// What the item becomes, under its own name or a new one.
 fn wanted(item: &Trashed, new_name: Option<&str>, context: &Context) -> Result<RestoredItem> {
     let Some(name) = new_name else {
-        return Ok(RestoredItem { name: item.name().to_owned(), entry: item.entry.clone() });
+        // The app whose image it was made for may be another one by now.
+        let entry = item.entry.as_ref().map(|entry| entry.renamed(entry.name.clone()));
+        return Ok(RestoredItem { name: item.name().to_owned(), entry });
     };
     let Some(entry) = &item.entry else {
         DirectoryName::parse(name)?;

@@ -29,6 +29,13 @@ pub(crate) fn read(subject: &Subject) -> Result<Option<Remote>> {
     Ok(Some(Remote { entry, connector, secret }))
 }
 
+/// Refuses to mount below a storage root that is away.
+pub(crate) fn must_have_its_disk(subject: &Subject) -> Result<()> {
+    let store = &subject.store;
+    let _rights = Rights::of(store.owner(), store.layout())?;
+    store.must_not_be_away()
+}
+
 impl Remote {
     /// rclone's configuration.
     ///

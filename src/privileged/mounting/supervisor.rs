@@ -150,7 +150,8 @@ fn begin_serving(subject: &Subject, environment: &Environment) -> Result<Option<
     let Some(remote) = remote::read(subject).transpose() else {
         return Ok(None);
     };
-    // Before anything that can fail: a container that starts without it never sees what is mounted.
+    remote::must_have_its_disk(subject)?;
+    // Before anything else that can fail: a container that starts without it never sees what is mounted.
     prepare_target(subject)?;
     let remote = remote?;
     end_orphan(subject);

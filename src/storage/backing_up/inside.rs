@@ -31,17 +31,21 @@ pub(super) struct Inside {
     pub bytes: u64,
     /// The files with holes, as paths below the data.
     pub holes: Vec<String>,
+    /// What is left of the room for those paths.
+    room: Option<usize>,
     /// How many bytes all holes have.
     in_holes: u64,
     /// The file whose holes have most, and how many bytes.
     emptiest: (u64, String),
     pub sample: Vec<Sample>,
+    /// What has too long a path to be restored, and all that is in it.
+    pub too_deep: Vec<PathBuf>,
 }
 
 impl Inside {
     /// Looks through the copy that is called `data` in a directory that nobody else can enter. What cannot be read is left out:
-    /// restic says so too. `seed` decides which files are in the sample.
-    pub(super) fn of(closed: &Closed, data: &str, seed: Moment) -> Self {
+    /// restic says so too. `seed` decides which files are in the sample, `longest` how many bytes a path may have.
+    pub(super) fn of(closed: &Closed, data: &str, seed: Moment, longest: usize) -> Self {
         let mut inside = Self::default();
         let mut chosen = Vec::new();
         let mut see = |path: &Path, found: &Metadata| {
@@ -58,7 +62,7 @@ impl Inside {
                 if empty > inside.emptiest.0 {
                     inside.emptiest = (empty, name.to_owned());
                 }
-                inside.holes.push(name.to_owned());
+                inside.note_holes(name);
             }
             if (1..=LARGEST).contains(&found.len()) {
                 let rank = number_of(format!("{} {name}", seed.seconds()).as_bytes());
@@ -68,11 +72,20 @@ impl Inside {
                 }
             }
         };
-        each(closed, data, &mut see);
+        let too_deep = each(closed, data, longest, &mut see);
+        inside.too_deep = too_deep;
         least(&mut chosen);
         inside.sample =
             chosen.into_iter().filter_map(|(_, name)| sampled(closed, data, name).ok()).collect();
         inside
+    }
+
+    /// An app makes a million such files within no time.
+    fn note_holes(&mut self, name: &str) {
+        let room = self.room.get_or_insert(MOST_OF_HOLES);
+        if has_room(name, room) {
+            self.holes.push(name.to_owned());
+        }
     }
 
     /// Refuses data whose holes take hours to read: an app makes them within no time, and other backups would wait.
@@ -92,12 +105,15 @@ impl Inside {
 /// As many of the files with holes as can be noted; the others come back with zeros in their place.
 pub(crate) fn noted_holes(mut paths: Vec<String>) -> Vec<String> {
     let mut room = MOST_OF_HOLES;
-    paths.retain(|path| {
-        let length = serde_json::to_string(path).map_or(usize::MAX, |text| text.len() + 1);
-        room = room.saturating_sub(length);
-        room > 0
-    });
+    paths.retain(|path| has_room(path, &mut room));
     paths
+}
+
+/// Whether a path can be noted as JSON in what room is left, which is less then.
+fn has_room(path: &str, room: &mut usize) -> bool {
+    let length = serde_json::to_string(path).map_or(usize::MAX, |text| text.len() + 1);
+    *room = room.saturating_sub(length);
+    *room > 0
 }
 
 fn least(chosen: &mut Vec<(u64, String)>) {
@@ -105,22 +121,40 @@ fn least(chosen: &mut Vec<(u64, String)>) {
     chosen.truncate(SAMPLE);
 }
 
-fn each(closed: &Closed, top: &str, see: &mut dyn FnMut(&Path, &Metadata)) {
-    let mut waiting = vec![PathBuf::from(top)];
-    while let Some(path) = waiting.pop() {
+/// Shows all that is in a directory but what has too long a path, which it returns. Only directories wait to be read.
+fn each(
+    closed: &Closed,
+    top: &str,
+    longest: usize,
+    see: &mut dyn FnMut(&Path, &Metadata),
+) -> Vec<PathBuf> {
+    let (mut waiting, mut too_deep) = (Vec::new(), Vec::new());
+    let mut look = |path: PathBuf, waiting: &mut Vec<PathBuf>| {
+        if path.as_os_str().len() > longest {
+            too_deep.push(path);
+            return;
+        }
         let Ok(found) = closed.locate(&path).and_then(|file| file.metadata()) else {
-            continue;
+            return;
         };
         see(&path, &found);
-        if found.is_dir()
-            && let Ok(directory) = closed.read(&path)
-            && let Ok(names) = rustix::fs::Dir::read_from(directory)
-        {
-            let names = names.flatten().map(|name| name.file_name().to_bytes().to_vec());
-            let names = names.filter(|name| name != b"." && name != b"..");
-            waiting.extend(names.map(|name| path.join(OsStr::from_bytes(&name))));
+        if found.is_dir() {
+            waiting.push(path);
+        }
+    };
+    look(PathBuf::from(top), &mut waiting);
+    while let Some(path) = waiting.pop() {
+        let Ok(names) = closed.read(&path).map(rustix::fs::Dir::read_from) else {
+            continue;
+        };
+        for name in names.into_iter().flatten().flatten() {
+            let name = name.file_name().to_bytes();
+            if name != b"." && name != b".." {
+                look(path.join(OsStr::from_bytes(name)), &mut waiting);
+            }
         }
     }
+    too_deep
 }
 
 fn sampled(closed: &Closed, data: &str, name: String) -> io::Result<Sample> {

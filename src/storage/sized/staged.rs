@@ -2,9 +2,9 @@
 
 use crate::context::Context;
 use crate::domain::{ByteSize, Entry, Error, Made, Result, readable};
-use crate::fs::tree::Copied;
-use crate::fs::{image, subvolume};
-use crate::storage::sized::{ask, ask_for, existing, must_be_possible};
+use crate::fs::tree::{Copied, Usage};
+use crate::fs::{image, space, subvolume};
+use crate::storage::sized::{ask, ask_for, disk, existing, must_be_possible};
 use crate::storage::{StorageRoot, root};
 
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +44,34 @@ pub(crate) fn populate(
     }
 }
 
+/// The same, and has all of it on the disk and takes the content out of sight.
+pub(crate) fn populate_and_close(
+    entry: &Entry,
+    size: ByteSize,
+    from: Original<'_>,
+    hidden: &str,
+    context: &mut Context,
+) -> Result<Copied> {
+    let disk = disk(context);
+    let free = space::free(&disk)?;
+    let copied = populate(entry, size, from, hidden, context)
+        .and_then(|copied| close(entry, hidden, context).map(|()| copied));
+    copied.map_err(|error| {
+        let holds = usage(from, context).map_or(0, |usage| usage.bytes);
+        if holds <= free {
+            return error;
+        }
+        // The image may become larger than its disk has room for, of which its own file system knows nothing.
+        refusal!(
+            "{} holds {} and does not fit: the disk of {} has {} free; make room: dokku storage:trash:list --size and dokku storage:prune show what is not used",
+            from.what,
+            readable(holds),
+            disk.display(),
+            readable(free)
+        )
+    })
+}
+
 /// Makes a hidden directory that holds as much as an entry, and is empty. It is the caller's to remove, also where that fails.
 pub(crate) fn make(entry: &Entry, size: ByteSize, hidden: &str, context: &Context) -> Result<()> {
     must_be_possible(context)?;
@@ -56,12 +84,15 @@ pub(crate) fn is_image(context: &Context) -> bool {
     !image::is_btrfs(existing(context))
 }
 
+/// What the original holds; none where nobody knows.
+fn usage(from: Original<'_>, context: &Context) -> Option<Usage> {
+    let path = context.store.layout().directory(from.name);
+    StorageRoot::of(context).usage(from.name, &path).ok().flatten()
+}
+
 fn does_not_fit(from: Original<'_>, size: ByteSize, context: &Context) -> Error {
-    let layout = context.store.layout();
-    let path = layout.directory(from.name);
-    let usage = StorageRoot::of(context).usage(from.name, &path);
     let what = from.what;
-    Error::refused(match usage.ok().flatten() {
+    Error::refused(match usage(from, context) {
         Some(usage) if usage.bytes > size.bytes() => {
             format!("{what} holds {} and does not fit into {size}", readable(usage.bytes))
         }

@@ -14,6 +14,8 @@ from pathlib import Path
 
 LIB = Path("/srv/host/lib")
 ROOT, REGISTRY, CONFIG, IMAGES = LIB / "data/storage", LIB / "data/storage-registry", LIB / "config/storage", LIB / "storage-images"
+# Where the backups of the workload go.
+REPOSITORY = Path("/srv/host/srv/w3-backups")
 # When something was made, and what is named after that.
 TIMES = {"when", "made", "created", "at", "taken"}
 NUMBERS = re.compile(r"\d{6,}[0-9TZ-]*(-[0-9a-f]+)*")
@@ -84,7 +86,7 @@ def main():
         writer = owner.split("-")[0]
         writers.setdefault(writer, {}).setdefault(kind, {})[plain(name)] = value
 
-    known = {".lock", ".work", ".change", ".plain-1", "entries", "connectors", "snapshots", "trash", "migrations", "policy.json"}
+    known = {".lock", ".work", ".change", ".clock", ".plain-1", ".storage-root", "entries", "connectors", "snapshots", "trash", "migrations", "policy.json", "backups", ".backup-cache", ".backup-processes"}
     strays += [f"registry/{name}" for name in listing(REGISTRY) if name not in known]
     strays += [f"registry/.change/{name}" for name in listing(REGISTRY / ".change")]
     if (REGISTRY / "policy.json").exists():
@@ -102,6 +104,18 @@ def main():
             put(entry["name"], "data", entry["name"], tree(Path(source)))
     for name in listing(REGISTRY / "connectors"):
         (strays.append(f"connectors/{name}") if name.startswith(".") else put(name, "connectors", name, read(REGISTRY / "connectors" / name)))
+    backups = REGISTRY / "backups"
+    for name in listing(backups / "schedules"):
+        (strays.append(f"schedules/{name}") if name.startswith(".") else put(name.removeprefix("entry-"), "schedules", name, read(backups / "schedules" / name)))
+    for name in listing(backups / "entries"):
+        if name.startswith("."):
+            strays.append(f"backups/{name}")
+            continue
+        # How the last one went; not what its repository calls it, nor that there is going to be one.
+        said = sorted(set(read(backups / "entries" / name)) - {"begun", "entry", "since"})
+        said and put(name, "backups", name, said)
+    if REPOSITORY.is_dir():
+        put("w3", "repository", "backups", len(listing(REPOSITORY / "snapshots")))
     copies = set()
     for owner in listing(REGISTRY / "snapshots"):
         for name in listing(REGISTRY / "snapshots" / owner):
@@ -110,6 +124,9 @@ def main():
             put(owner, "snapshots", f"{owner}@{name}", [read(REGISTRY / "snapshots" / owner / name), tree(ROOT / copy)])
     for name in listing(REGISTRY / "trash"):
         thrown = f".trash-{name.removesuffix('.json')}"
+        # Without its directory it is not in the trash any more: its note is over one day.
+        if not (ROOT / thrown).exists():
+            continue
         copies.add(thrown)
         image = IMAGES / f"{thrown}.img"
         put(name, "trash", name, [read(REGISTRY / "trash" / name), "an image" if image.exists() else tree(ROOT / thrown)])

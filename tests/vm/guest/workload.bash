@@ -63,12 +63,22 @@ steps_2() {
   step set-chown-file 'd set w2-f chown 1234'
   step clone-file 'd clone w2-f w2-g'
   step snapshots:create-file 'd snapshots:create w2-f one'
+  step set-content 'printf "second=2\n" | d set w2-f content -'
+  step snapshots:restore-file 'd snapshots:restore w2-f one'
+  step snapshots:destroy-file-before 'd snapshots:destroy w2-f "$(before w2-f)" --force'
   step create 'd create w2-a --scope "w2-*"'
   step write 'put w2-a first'
   step mount 'd mount w2-app w2-a --container-dir /data'
   step mount-file 'd mount w2-app w2-f --container-dir /app/settings --volume-readonly'
   step mount-path 'd mount w2-app /srv/host/srv/seed:/seed'
   step app:set 'd app:set w2-app missing-source create'
+  step annotations:set 'd annotations:set w2-a vm.example/key value'
+  step labels:set 'd labels:set w2-a vm.example/key value'
+  step annotations:clear 'd annotations:set w2-a vm.example/key'
+  step labels:clear 'd labels:set w2-a vm.example/key'
+  step clone-app 't post-app-clone-setup w2-app w2-cloned'
+  step rename-app 't post-app-rename-setup w2-cloned w2-renamed'
+  step delete-app 't post-delete w2-renamed'
   step share 'd share w2-app w2-other'
   step unshare 'd unshare w2-app w2-other'
   step unmount 'd unmount w2-app w2-a --container-dir /data'
@@ -97,6 +107,40 @@ steps_2() {
   step destroy 'd destroy w2-a --force --destroy-host-dir --no-trash'
 }
 
+# Backups, and what comes back from elsewhere. The repository is on the same disk: what is in it is flushed by restic.
+steps_3() {
+  step create 'd create w3-a --chown 1000'
+  step write 'put w3-a first'
+  step backups:create 'd backups:create w3-a --to w3-disk'
+  step backups:schedule 'd backups:schedule w3-a daily --to w3-disk --keep-last 2'
+  step write 'put w3-a second'
+  step backups:create 'd backups:create w3-a --to w3-disk'
+  step backups:restore 'd backups:restore w3-a@latest --as w3-b'
+  step write 'put w3-a third'
+  step backups:restore-in-place 'd backups:restore w3-a@latest --in-place --force'
+  step snapshots:destroy-before 'd snapshots:destroy w3-a "$(before w3-a)" --force'
+  step backups:forget 'd backups:forget "$(newest w3-a)" --force'
+  step backups:unschedule 'd backups:unschedule w3-a'
+  step backups:forget 'd backups:forget "$(newest w3-a)" --force'
+  step destroy 'd destroy w3-a --force --destroy-host-dir --no-trash'
+  step destroy 'd destroy w3-b --force --destroy-host-dir --no-trash'
+  step create 'd create w3-i --mode 0750'
+  step write 'put w3-i first'
+  step create-size 'd create w3-j --size 16M'
+  step write 'put w3-j first'
+  step mount 'd mount w3-app w3-i --container-dir /i'
+  step mount 'd mount w3-app w3-j --container-dir /j'
+  step unmount 'exported w3-app && d unmount w3-app w3-i --container-dir /i'
+  step unmount 'd unmount w3-app w3-j --container-dir /j'
+  step destroy 'd destroy w3-i --force --destroy-host-dir --no-trash'
+  step destroy-sized 'd destroy w3-j --force --destroy-host-dir --no-trash'
+  step import 't backup-app-import w3-app /srv/host/srv/w3-out'
+  step unmount 'd unmount w3-app w3-i --container-dir /i'
+  step unmount 'd unmount w3-app w3-j --container-dir /j'
+  step destroy 'd destroy w3-i --force --destroy-host-dir --no-trash'
+  step destroy-sized 'd destroy w3-j --force --destroy-host-dir --no-trash'
+}
+
 # --- words of the steps, for the shell that runs them in the machine ------------------------------------------
 
 # As the stand-in's dispatcher calls a subcommand in the end: sudo and a shell for each call take software emulation seconds.
@@ -107,6 +151,9 @@ export PLUGIN_CORE_ENABLED_PATH=$DOKKU_LIB_ROOT/core-plugins/enabled DOCKER_BIN=
 export DOKKU_VALID_EXIT=0 DOKKU_DISTRO=debian DOKKU_LOGS_DIR=/srv/host/log DOKKU_EVENTS_LOGFILE=/srv/host/log/events.log
 export PATH="/srv/host/bin:$PATH" SSH_USER=root SSH_NAME=default DOKKU_PID=$$
 d() { HOME=/ setpriv --reuid=dokku --regid=dokku --init-groups "$PLUGIN_ENABLED_PATH/storage/subcommands/$1" "storage:$1" "${@:2}"; }
+
+# t TRIGGER WORD…: a trigger, as Dokku fires it.
+t() { HOME=/ setpriv --reuid=dokku --regid=dokku --init-groups "$PLUGIN_ENABLED_PATH/storage/$1" "${@:2}" </dev/null; }
 
 # finish WRITER: runs what the doctor says of owners and modes that a command had noted when it was cut off.
 finish() { eval "$(d doctor --format json | jq -r --arg of "$1-" '.[] | select(.code == "unlike-noted" and (.entry | startswith($of))).remedy | sub("dokku storage:"; "d ")')"; }
@@ -136,6 +183,17 @@ many() {
 
 # before ENTRY: the snapshot that a restore has made.
 before() { basename -s .json /srv/host/lib/data/storage-registry/snapshots/"$1"/before-restore-*; }
+
+# newest ENTRY: its newest backup.
+newest() { d backups:list "$1" --format json | jq -r '.[-1].id'; }
+
+# exported APP: an export of the app with its data, flushed.
+exported() {
+  rm -rf /srv/host/srv/w3-out
+  install -d -o dokku -g dokku /srv/host/srv/w3-out
+  DOKKU_BACKUP_INCLUDE_STORAGE=1 t backup-app-export "$1" /srv/host/srv/w3-out
+  sync -f /srv/host/srv/w3-out
+}
 
 # forget_copies WRITER: destroys the snapshots that restores have made of a writer's entries.
 forget_copies() {

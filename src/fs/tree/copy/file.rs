@@ -9,10 +9,10 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid,
+    AtFlags, CWD, FileType, Gid, IFlags, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid,
     XattrFlags, chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr, fremovexattr, fsetxattr,
-    fstat, ftruncate, futimens, ioctl_ficlone, lgetxattr, llistxattr, openat, seek, setxattr,
-    utimensat,
+    fstat, ftruncate, futimens, ioctl_ficlone, ioctl_getflags, lgetxattr, llistxattr, openat, seek,
+    setxattr, utimensat,
 };
 use rustix::io::Errno;
 
@@ -141,17 +141,21 @@ impl Buffers {
         stat: &Stat,
         owners: Owners,
     ) -> io::Result<u64> {
-        if owners == Owners::Kept {
-            fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+        if owners.are_kept() {
+            let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+            fchown(target, Some(uid), Some(gid)).map_err(|error| not_kept(error, stat))?;
         }
-        fchmod(target, mode(stat, owners))?;
+        fchmod(target, owners.mode(stat))?;
         let lost = self.attributes(
             |names| flistxattr(source, names),
             |name, value| fgetxattr(source, name, value),
             |name, value| fsetxattr(target, name, value, XattrFlags::empty()),
         )?;
         futimens(target, &times(stat))?;
-        Ok(lost)
+        // These are for root to set, and would keep a copy from being removed, or moved to its place.
+        let flags = ioctl_getflags(source).unwrap_or(IFlags::empty());
+        let is_kept = flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND);
+        Ok(lost + u64::from(is_kept))
     }
 
     /// The same for what cannot be opened: links, pipes, sockets and whiteouts.
@@ -171,14 +175,15 @@ impl Buffers {
                 "it was replaced while it was made; run the command again",
             ));
         }
-        if owners == Owners::Kept {
+        if owners.are_kept() {
             let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-            chownat(&made, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
+            chownat(&made, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)
+                .map_err(|error| not_kept(error, stat))?;
         }
         // This names just what it is open on, a link itself included.
         let target = path_of(&made);
         if kind != FileType::Symlink {
-            chmodat(CWD, &target, mode(stat, owners), AtFlags::empty())?;
+            chmodat(CWD, &target, owners.mode(stat), AtFlags::empty())?;
         }
         let source = by_directory(from, name);
         let lost = self.attributes(
@@ -216,11 +221,6 @@ impl Buffers {
         }
         Ok(lost)
     }
-}
-
-fn mode(stat: &Stat, owners: Owners) -> Mode {
-    let bits = if owners == Owners::Kept { 0o7777 } else { 0o1777 };
-    Mode::from_raw_mode(stat.st_mode & bits)
 }
 
 /// Makes a file that is not there yet, which nobody else can open.
@@ -273,6 +273,15 @@ pub(super) fn forget_acls(directory: &OwnedFd) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Why a copy cannot have the owner of its original.
+fn not_kept(error: Errno, stat: &Stat) -> io::Error {
+    if error != Errno::PERM {
+        return error.into();
+    }
+    let owner = format!("its owner {}:{} cannot be kept", stat.st_uid, stat.st_gid);
+    io::Error::new(io::ErrorKind::PermissionDenied, owner)
 }
 
 /// The path of a name in an open directory; the directory is the one that is open, whatever it is called now.

@@ -4,24 +4,26 @@
 //! only meanwhile. The next names are links to that one, and the last takes its place. So neither many files nor long
 //! paths take memory, no path is gone again, and threads need not wait for each other.
 //!
-//! The number of an inode is another file's as soon as the first is gone: a file is known by when it was made, too, and one that is
-//! made while the copy is has a copy for each name.
+//! The number of an inode is another file's as soon as the first is gone: a file is known by when it was made, too. File systems
+//! date by a clock that ticks coarsely, so one that was made in this tick is waited for: no other of its number can be made in
+//! a tick that it outlives.
 
 use std::ffi::{CStr, CString};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::fs::{
     AtFlags, Mode, RenameFlags, Stat, StatxFlags, linkat, mkdirat, renameat_with, statat, statx,
     unlinkat,
 };
 use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, clock_getres, clock_gettime};
 
 use crate::fs::tree::descent::Reader;
-use crate::fs::tree::open_directory;
+use crate::fs::tree::{birth, open_directory};
 
 /// The files with several names.
 pub(super) struct Links {
@@ -29,8 +31,6 @@ pub(super) struct Links {
     /// What the directory there is called: no name of the tree that is copied, since nobody can guess it.
     name: CString,
     index: OnceLock<OwnedFd>,
-    /// When the copy was begun, in seconds and nanoseconds of the clock by which the kernel dates files.
-    begun: (i64, i64),
 }
 
 /// What a file is: as it was opened, or a name in a directory where it cannot be opened.
@@ -45,8 +45,7 @@ impl Links {
     pub(super) fn below(top: OwnedFd) -> io::Result<Self> {
         let random = RandomState::new().build_hasher().finish();
         let name = CString::new(format!(".links-{random:016x}"))?;
-        let now = clock_gettime(ClockId::RealtimeCoarse);
-        Ok(Self { top, name, index: OnceLock::new(), begun: (now.tv_sec, now.tv_nsec) })
+        Ok(Self { top, name, index: OnceLock::new() })
     }
 
     /// Makes a file by its first name and returns what was made. By each other name it becomes a link to the first, and
@@ -61,7 +60,7 @@ impl Links {
         if stat.st_nlink < 2 {
             return create().map(Some);
         }
-        let Some(file) = self.identity(original, stat)? else {
+        let Some(file) = identity(original, stat)? else {
             return create().map(Some);
         };
         let index = self.index()?;
@@ -76,28 +75,6 @@ impl Links {
             }
         }
         Ok(None)
-    }
-
-    /// What tells a file from those that have its number before or after it; none of one that was made since the copy was begun.
-    fn identity(&self, original: Original<'_>, stat: &Stat) -> io::Result<Option<CString>> {
-        let wanted = StatxFlags::INO | StatxFlags::BTIME | StatxFlags::CTIME;
-        let found = match original {
-            Original::Opened(file) => statx(file, c"", AtFlags::EMPTY_PATH, wanted),
-            Original::Named(at, name) => statx(at, name, AtFlags::SYMLINK_NOFOLLOW, wanted),
-        };
-        let found = match found {
-            Err(Errno::NOENT) => return Ok(None),
-            found => found?,
-        };
-        // Where a file system does not note when a file was made, its last change is later.
-        let has_birth = found.stx_mask & StatxFlags::BTIME.bits() != 0;
-        let made = if has_birth { found.stx_btime } else { found.stx_ctime };
-        let made = (made.tv_sec, i64::from(made.tv_nsec));
-        if found.stx_ino != stat.st_ino || made >= self.begun {
-            return Ok(None);
-        }
-        let (device, number, (seconds, rest)) = (stat.st_dev, stat.st_ino, made);
-        Ok(Some(CString::new(format!("{device:x}-{number:x}-{seconds:x}-{rest:x}"))?))
     }
 
     fn index(&self) -> io::Result<&OwnedFd> {
@@ -122,6 +99,37 @@ impl Links {
             unlinkat(&self.top, &self.name, AtFlags::REMOVEDIR)?;
         }
         Ok(self.top)
+    }
+}
+
+/// What tells a file from those that have its number before or after it; none of one that is dated later than now.
+fn identity(original: Original<'_>, stat: &Stat) -> io::Result<Option<CString>> {
+    let wanted = StatxFlags::INO | StatxFlags::BTIME | StatxFlags::CTIME;
+    let tick = clock_getres(ClockId::RealtimeCoarse).tv_nsec.clamp(1, 10_000_000);
+    loop {
+        // Before the file is looked at: it is there at a later time than this.
+        let now = clock_gettime(ClockId::RealtimeCoarse);
+        let found = match original {
+            Original::Opened(file) => statx(file, c"", AtFlags::EMPTY_PATH, wanted),
+            Original::Named(at, name) => statx(at, name, AtFlags::SYMLINK_NOFOLLOW, wanted),
+        };
+        let found = match found {
+            Err(Errno::NOENT) => return Ok(None),
+            found => found?,
+        };
+        // Where a file system does not note when a file was made, its last change is later.
+        let made = birth(&found).unwrap_or(found.stx_ctime);
+        let (seconds, rest) = (made.tv_sec, i64::from(made.tv_nsec));
+        let ahead = (i128::from(seconds) - i128::from(now.tv_sec)) * 1_000_000_000
+            + i128::from(rest - now.tv_nsec);
+        if found.stx_ino != stat.st_ino || ahead > 2 * i128::from(tick) {
+            return Ok(None);
+        }
+        if ahead < 0 {
+            let (device, number) = (stat.st_dev, stat.st_ino);
+            return Ok(Some(CString::new(format!("{device:x}-{number:x}-{seconds:x}-{rest:x}"))?));
+        }
+        std::thread::sleep(Duration::from_nanos(tick.unsigned_abs()));
     }
 }
 
@@ -160,9 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// Links of a copy that is begun once all files are older.
-    fn links_of_later(target: &OwnedFd) -> Links {
-        std::thread::sleep(std::time::Duration::from_millis(12));
+    fn links(target: &OwnedFd) -> Links {
         Links::below(target.try_clone().unwrap()).unwrap()
     }
 
@@ -172,9 +178,9 @@ mod tests {
         let to = root.path().join("to");
         fs::create_dir(&to).unwrap();
         let target = OwnedFd::from(fs::File::open(&to).unwrap());
-        let links = links_of_later(&target);
+        let links = links(&target);
         let (one, other) = (root.path().join("one"), root.path().join("other"));
-        for round in 0..500 {
+        for round in 0..100 {
             fs::write(&one, "").unwrap();
             fs::hard_link(&one, &other).unwrap();
             let original = fs::File::open(&one).unwrap();
@@ -207,7 +213,7 @@ mod tests {
             }
             fs::remove_file(&path).unwrap();
         }
-        let links = links_of_later(&target);
+        let links = links(&target);
         for number in 0..200 {
             let names = names(number);
             let stat = rustix::fs::stat(from.join(&names[0])).unwrap();
@@ -230,6 +236,30 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_was_just_made_keeps_its_names() {
+        let root = tempfile::tempdir().unwrap();
+        let target = OwnedFd::from(fs::File::open(root.path()).unwrap());
+        for round in 0..20 {
+            let names = ["from", "other"].map(|name| format!("{name}{round}"));
+            let paths = names.each_ref().map(|name| root.path().join(name));
+            fs::write(&paths[0], "").unwrap();
+            fs::hard_link(&paths[0], &paths[1]).unwrap();
+            let links = links(&target);
+            for (at, path) in paths.iter().enumerate() {
+                let original = fs::File::open(path).unwrap();
+                let stat = rustix::fs::fstat(&original).unwrap();
+                let name = CString::new(format!("to{at}-{round}")).unwrap();
+                let place = (target.as_fd(), &*name);
+                let create = || fs::write(root.path().join(name.to_str().unwrap()), "");
+                let original = Original::Opened(original.as_fd());
+                let made = links.first(original, &stat, place, create).unwrap();
+                assert_eq!(made.is_some(), at == 0, "{round}");
+            }
+            links.end().unwrap();
+        }
+    }
+
+    #[test]
     fn threads_that_meet_one_file_make_it_once() {
         let root = tempfile::tempdir().unwrap();
         let (from, to) = (root.path().join("from"), root.path().join("to"));
@@ -242,7 +272,7 @@ mod tests {
             }
             let stat = rustix::fs::stat(&from).unwrap();
             let original = fs::File::open(&from).unwrap();
-            let links = links_of_later(&target);
+            let links = links(&target);
             std::thread::scope(|scope| {
                 for name in 0..4 {
                     let (links, target) = (&links, &target);

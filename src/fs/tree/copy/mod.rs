@@ -45,6 +45,8 @@ pub(crate) struct Copied {
     pub left_out: u64,
     /// Extended attributes that could not be kept.
     pub lost: u64,
+    /// Files that have a set-uid or a set-gid bit which their copies have not.
+    pub weakened: u64,
     /// How.
     pub made: Made,
 }
@@ -54,8 +56,28 @@ pub(crate) struct Copied {
 pub(super) enum Owners {
     /// To whom the originals belong.
     Kept,
+    /// The same, without what gives rights: set-uid bits, set-gid bits of files, and whiteouts, which are devices.
+    KeptWithoutRights,
     /// To the caller, which takes set-uid and set-gid bits away.
     Callers,
+}
+
+impl Owners {
+    pub(super) fn are_kept(self) -> bool {
+        self != Self::Callers
+    }
+
+    /// The mode that a copy has.
+    fn mode(self, stat: &Stat) -> Mode {
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let bits = match self {
+            Self::Kept => 0o7777,
+            // A directory hands its group on: that gives nobody more rights.
+            Self::KeptWithoutRights if is_directory => 0o3777,
+            Self::KeptWithoutRights | Self::Callers => 0o1777,
+        };
+        Mode::from_raw_mode(stat.st_mode & bits)
+    }
 }
 
 /// Copies all that is in `from`, and what `from` itself is, into the empty directory `to`, which nobody else can enter: it
@@ -82,6 +104,7 @@ pub(super) fn copy(
         copied.bytes += own.copied.bytes;
         copied.left_out += own.copied.left_out;
         copied.lost += own.copied.lost;
+        copied.weakened += own.copied.weakened;
         is_shared |= own.has_shared_blocks;
         has_own_blocks |= own.has_own_blocks;
     }
@@ -241,6 +264,8 @@ impl Copying<'_> {
         let in_blocks = stat.st_blocks.saturating_mul(512);
         own.copied.bytes += u64::try_from(stat.st_size.min(in_blocks)).unwrap_or(0);
         let lost = own.buffers.finish(&source, &target, &stat, self.owners)?;
+        let is_weakened = Mode::from_raw_mode(stat.st_mode) != self.owners.mode(&stat);
+        own.copied.weakened += u64::from(is_weakened);
         self.add(lost, own);
         Ok(Done::Yes)
     }
@@ -256,7 +281,9 @@ impl Copying<'_> {
             return Ok(Done::Is(kind));
         }
         let is_link = kind == FileType::Symlink;
-        if !is_link && !is_harmless(kind, &stat) {
+        let is_left_out = !is_harmless(kind, &stat)
+            || (kind == FileType::CharacterDevice && self.owners == Owners::KeptWithoutRights);
+        if !is_link && is_left_out {
             own.copied.left_out += 1;
             return Ok(Done::Yes);
         }

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import tarfile
+import time
 
 DOCKER = os.environ.get("DOCKER_BIN", "docker")
 
@@ -84,13 +85,19 @@ class Containers:
             words += ["--filter", f"label=com.dokku.process-type={process}"]
         return docker("ps", "-q" if running else "-aq", "--no-trunc", *words).stdout.split()
 
-    def create(self, app, kind, words, image, command, options=()):
-        base = ["--network", "none", "--label", self.label]
+    def create(self, app, kind, words, image, command, options=(), name=""):
+        base = ["--network", "none", "--label", self.label, *(["--name", name] if name else [])]
         base += [f"--label=com.dokku.app-name={app}", f"--label=com.dokku.container-type={kind}"]
         answer = docker("container", "create", *base, *options, *words, image, *command)
         if answer.returncode:
             raise Refused(f"App {app}: Docker creates no container")
         return answer.stdout.strip()
+
+    @staticmethod
+    def rename(container, name):
+        """Gives a container a name, and the one that has it so far the time behind it."""
+        docker("container", "rename", name, f"{name}.{time.time_ns()}", stderr=subprocess.DEVNULL)
+        docker("container", "rename", container, name)
 
     @staticmethod
     def start(container):

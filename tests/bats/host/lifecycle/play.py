@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 from apps import App, all_apps
 from containers import Refused, attached, docker, inspect, relabel, split
@@ -159,11 +160,15 @@ class Play:
                 printed += b" " + self.triggers.run(call, call.args, sum(self.triggers.plugins.around(trigger), []))
             except TriggerFailed:
                 pass  # Dokku takes a failure for an app without options.
-        container = self.containers.create(self.app.name, "run", split(printed), self.app.built, ["sh", "-c", command])
+        container = self.containers.create(self.app.name, "run", split(printed), self.app.built, ["sh", "-c", command], name=self.one_off())
         status = attached("container", "start", "--attach", container)
         self.containers.remove([container])
         if status:
             raise Refused(f"Execution of {phase} task failed")
+
+    def one_off(self):
+        """What a container that runs one command is called."""
+        return f"{self.app.name}.run.{time.time_ns()}"
 
     # --- the containers -----------------------------------------------------------------------------------
 
@@ -200,13 +205,14 @@ class Play:
         words += [f"--env={key}={value}" for key, value in self.app.variables.items()]
         if call.args[3] == "run":
             terminal = ["--interactive", "--tty"] if sys.stdin.isatty() else []
-            container = self.containers.create(self.app.name, "run", words, self.app.built, self.run_words, terminal)
+            container = self.containers.create(self.app.name, "run", words, self.app.built, self.run_words, terminal, self.one_off())
         else:
             process, index = self.dyno
             name = f"{process}.{index}"
             options = ["--no-healthcheck", "--stop-timeout", "1", f"--env=DYNO={name}"]
             options += [f"--label=com.dokku.process-type={process}", f"--label=com.dokku.dyno={name}"]
-            container = self.containers.create(self.app.name, "deploy", words, self.app.built, ["start", process], options)
+            upcoming = f"{self.app.name}.{name}.upcoming-{time.time_ns()}"
+            container = self.containers.create(self.app.name, "deploy", words, self.app.built, ["start", process], options, upcoming)
         self.container = self.words.values["CONTAINER"] = container
 
     def after_post_container_create(self, args, _printed):
@@ -234,6 +240,10 @@ class Play:
 
     def own_core_post_deploy(self, _args):
         self.app.write("DEPLOYED", "true")
+        for name in os.listdir(self.app.directory):
+            if name.startswith("CONTAINER."):
+                dyno = name.removeprefix("CONTAINER.")
+                self.containers.rename(self.app.read(name).strip(), f"{self.app.name}.{dyno}")
 
     def own_scheduler_deploy(self, _args):
         self.containers.remove(self.old)
