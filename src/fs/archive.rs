@@ -250,7 +250,7 @@ fn each(
         }
         members += 1;
         refuse_if!(members > MOST_MEMBERS, "the archive has more than {MOST_MEMBERS} members");
-        let Said { path, link, noted } = std::mem::take(&mut said);
+        let Said { path, link, noted, .. } = std::mem::take(&mut said);
         let path = path.unwrap_or_else(|| member.path_bytes().into_owned());
         let link = link.or_else(|| member.link_name_bytes().map(std::borrow::Cow::into_owned));
         of(&path, link, noted, &mut member)?;
@@ -417,6 +417,8 @@ struct Said {
     path: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
     noted: Noted,
+    /// How many bytes the extended attributes have.
+    extended: u64,
 }
 
 /// What stands in no header, or in the place of what does: ids and times that a header has no room for, and extended attributes.
@@ -542,6 +544,11 @@ impl Said {
                 b"gid" => self.noted.gid = Some(id(&value)?),
                 b"mtime" => self.noted.changed = read_seconds(&value),
                 key if key.starts_with(EXTENDED) => {
+                    self.extended += key.len() as u64 + value.len() as u64;
+                    refuse_if!(
+                        self.extended > LONGEST_EXTENSION,
+                        "the archive has extended attributes of more than 64 KiB for one file in it"
+                    );
                     self.noted.extended.push((decoded(&key[EXTENDED.len()..]), value));
                 }
                 key if key.starts_with(b"GNU.sparse") => {
@@ -707,6 +714,16 @@ mod tests {
             text.extend(format!("{}{rest}", length.unwrap()).into_bytes());
         }
         member(EntryType::XHeader, "pax", "", 0o644, &text)
+    }
+
+    #[test]
+    fn the_attributes_of_one_file_are_bounded_however_many_members_say_them() {
+        let file = || member(EntryType::Regular, "file", "", 0o644, b"x");
+        let value = "v".repeat(40_000);
+        let some = |name: &str| extended(&[(&format!("SCHILY.xattr.user.{name}"), &value)]);
+        unpacked(&[some("a"), file()]).1.unwrap();
+        let said = unpacked(&[some("a"), some("b"), file()]).1.unwrap_err().to_string();
+        assert!(said.contains("more than 64 KiB for one file"), "{said}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Subvolumes of btrfs, with a quota or as snapshots: root's work, done by the program `btrfs`.
 
 use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -31,10 +31,10 @@ pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)
         }
         Err(error) => return Err(Error::system("replace", target)(error)),
     }
-    let path = inherited(&root, name)?;
+    let around = by_descriptor(&root)?;
     // It may be enabled already, which is no failure.
-    btrfs(&["quota", "enable", &path[..path.len() - name.len() - 1]])?;
-    btrfs(&["subvolume", "create", &path])?;
+    btrfs(&["quota", "enable", &around])?;
+    btrfs(&["subvolume", "create", &format!("{around}/{name}")])?;
     let directory = super::tree::enter(storage, name)?;
     rustix::fs::fchown(
         &directory,
@@ -47,8 +47,10 @@ pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)
 
 /// Sets how much a subvolume holds.
 pub(crate) fn limit(storage: &Path, name: &str, size: ByteSize) -> Result<()> {
-    let root = open(storage)?;
-    btrfs(&["qgroup", "limit", &size.bytes().to_string(), &inherited(&root, name)?])
+    let directory = super::tree::enter(storage, name)?;
+    let target = storage.join(name);
+    refuse_if!(!is_subvolume(&directory), "{} is not a subvolume", target.display());
+    btrfs(&["qgroup", "limit", &size.bytes().to_string(), &by_descriptor(&directory)?])
 }
 
 /// Whether a path is the top of a subvolume, as far as its number says; only asked on a btrfs.
@@ -56,13 +58,14 @@ pub(crate) fn is_one(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && found.ino() == TOP)
 }
 
-/// Has btrfs take a snapshot of a directory, as `name` in another one; false where it cannot: the directory is no subvolume,
-/// there are others in it, which would be missing, or the program for it is not here.
+/// Has btrfs take a snapshot of a directory, as `name` in another one, in which nobody else can put anything; false where it cannot:
+/// the directory is no subvolume, there are others in it, which would be missing, or the program for it is not here.
 pub(super) fn snapshot(from: &OwnedFd, to: &OwnedFd, name: &str) -> bool {
     is_root() && is_subvolume(from) && take(from, to, name).is_some()
 }
 
-fn is_subvolume(directory: &OwnedFd) -> bool {
+/// Whether an open directory is the top of a subvolume.
+pub(super) fn is_subvolume(directory: &OwnedFd) -> bool {
     let is_btrfs = fstatfs(directory).is_ok_and(|found| u64::try_from(found.f_type) == Ok(MAGIC));
     is_btrfs && fstat(directory).is_ok_and(|found| found.st_ino == TOP)
 }
@@ -86,10 +89,11 @@ fn open(storage: &Path) -> Result<File> {
     File::open(storage).map_err(Error::system("open", storage))
 }
 
-/// A path by an open directory, which programs that are started from now on have open too.
-fn inherited(root: &File, name: &str) -> Result<String> {
-    rustix::io::fcntl_setfd(root, FdFlags::empty()).map_err(Error::system("open", name))?;
-    Ok(format!("/proc/self/fd/{}/{name}", root.as_raw_fd()))
+/// The path of an open directory for programs that are started from now on, which have it open too.
+fn by_descriptor(opened: &impl AsFd) -> Result<String> {
+    let path = format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd());
+    rustix::io::fcntl_setfd(opened, FdFlags::empty()).map_err(Error::system("open", &path))?;
+    Ok(path)
 }
 
 fn btrfs(words: &[&str]) -> Result<()> {

@@ -151,8 +151,10 @@ fn move_below(words: &[String], context: &mut Context) -> Result<()> {
     DirectoryName::parse_for(name, "move to")?;
     let root = root::storage(context)?;
     let store = root::store(context)?;
+    let hidden = staged_name(&from);
+    let _hidden = store.work_beside(&hidden)?;
     let _work = (store.work_beside(&from)?, root::work_on(name, &root, &store)?);
-    tree::move_below(&root, &from, place)
+    tree::move_below(&root, &from, place, &hidden)
 }
 
 fn take_after(words: &[String], context: &mut Context) -> Result<()> {

@@ -331,13 +331,13 @@ impl<'a> StorageRoot<'a> {
     }
 
     /// Moves what is called `from`, a hidden name of the storage root, to its place below that (`NAME`) or within another directory
-    /// (`NAME/PART`), at which nothing is, or an empty directory.
-    pub(crate) fn move_below(self, from: &str, place: &str) -> Result<()> {
+    /// (`NAME/PART`), at which nothing is, or an empty directory; there by way of another hidden name.
+    pub(super) fn move_below(self, from: &str, place: &str, hidden: &str) -> Result<()> {
         // Only root may move a directory of somebody else to another directory.
         if self.needs_sudo() && place.contains('/') {
             return self.helper("copy-storage-dir", &["--move", from, place]).map(drop);
         }
-        tree::move_below(&self.storage()?, from, place)
+        tree::move_below(&self.storage()?, from, place, hidden)
     }
 
     /// Copies the hidden directory `from` into a Docker volume, which is empty.

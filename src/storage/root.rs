@@ -320,6 +320,13 @@ pub(crate) fn take_in(
     Ok(copied)
 }
 
+/// Moves what is called `from`, a hidden name of the storage root, to its place below that (`NAME`) or within another directory
+/// (`NAME/PART`), at which nothing is, or an empty directory.
+pub(crate) fn move_below(from: &str, place: &str, context: &Context) -> Result<()> {
+    let on_the_way = Staged::new(from, context)?;
+    StorageRoot::of(context).move_below(from, place, on_the_way.name())
+}
+
 pub(crate) fn warn_of_losses(copied: &Copied, context: &mut Context) {
     if copied.left_out > 0 {
         context.out.warn(&format!(

@@ -2,6 +2,7 @@
 # Snapshots and clones of directories with a size, and new ones that are filled: on images (ext4 and xfs below them) and on
 # subvolumes with a quota, with commands that are killed, and on file systems that are full.
 load helper
+load support/programs
 
 before_each() { DATA="$APP-data"; }
 after_each() {
@@ -227,6 +228,31 @@ there_and_back() {
   assert_stderr_has "data of an earlier entry"
   [ -s "$IMAGES/$DATA-gone.img" ]
   rm "$IMAGES/$DATA-gone.img"
+  nothing_hidden
+}
+
+@test "btrfs: its programs follow no link of Dokku's user" {
+  on btrfs
+  dokku storage:create "$DATA" --size 32M
+  dokku storage:create "$DATA-other" --size 32M
+  sudo -u dokku ln -s "$DATA-other" "$ROOT/$DATA-link"
+  run sudo -u dokku sudo -n "$HELPERS/storage/bin/size-storage-dir" "$DATA-link" grow 64M
+  [ "$status" -ne 0 ] || fail "a link was followed"
+  btrfs subvolume show "$ROOT/$DATA-other" | grep -q 'Limit referenced:.*32.00MiB'
+  # Who is quick puts a link where the snapshot goes.
+  can_replace btrfs
+  mkdir "$ROOT/$DATA-elsewhere"
+  replace btrfs <<FILE
+if [ "\$1 \$2" = "subvolume snapshot" ]; then
+  sudo -u dokku ln -s "$ROOT/$DATA-elsewhere" "\$(readlink "\${4%/*}")/\${4##*/}" 2>>"$HOST/tried"
+fi
+exec "$(real btrfs)" "\$@"
+FILE
+  dokku storage:snapshots:create "$DATA" first
+  remove_replaced btrfs
+  grep -q "Permission denied" "$HOST/tried"
+  assert_equal "" "$(ls "$ROOT/$DATA-elsewhere")"
+  assert_equal btrfs "$(made first)"
   nothing_hidden
 }
 

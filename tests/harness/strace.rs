@@ -136,8 +136,13 @@ fn start(host: &Host, line: &str, log: &Log, expressions: &[&str]) -> Running {
         command.args(["-e", expression]);
     }
     // A program that is linked against musl starts others by a child that shares its memory and waits for ever where its writes fail
-    // or it is stopped; so what is looked into is always cargo's.
-    command.arg(env!("CARGO_BIN_EXE_dokku-storage")).args(host.words(line)).stdin(host.input(line));
+    // or it is stopped; so what is looked into is always cargo's, also as a helper of root's, where the host has that in its `bin`.
+    let mut words = host.words(line);
+    let helper =
+        words.first().map(|name| host.path("bin").join(name)).filter(|path| path.is_symlink());
+    let program = helper.inspect(|_| drop(words.remove(0)));
+    command.arg(program.unwrap_or_else(|| env!("CARGO_BIN_EXE_dokku-storage").into()));
+    command.args(words).stdin(host.input(line));
     Running::start(command, line)
 }
 

@@ -14,6 +14,7 @@ mod harness;
 
 mod access_matrix;
 mod backups;
+mod closed;
 mod files;
 mod helper;
 mod helper_arguments;

@@ -5,6 +5,7 @@
 //! for backups and restores alone, and for removal: no other walk enters it ([`must_not_be_closed`]). Without root's rights there
 //! is no note, since nothing is gained.
 
+use std::ffi::CStr;
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -20,12 +21,16 @@ use rustix::process::geteuid;
 
 use crate::domain::{Error, Result};
 use crate::fs::tree::{
-    BENEATH, birth, enter_any, is_directory_empty, open_below, open_without_links,
+    BENEATH, birth, enter_any, is_directory_empty, is_one_of, open_below, open_directory,
+    open_without_links,
 };
 use crate::host::is_root;
 
 /// Where root notes which directories are closed.
 const NOTES: &str = "/run/dokku-storage/closed";
+
+/// How what was taken into one is called there.
+pub(super) const TAKEN: &CStr = c"taken";
 
 /// What was opened once, and is used by its descriptor: its name may lead elsewhere at any moment.
 pub(crate) struct Closed {
@@ -45,7 +50,13 @@ impl Closed {
         flock(&closed, FlockOperation::NonBlockingLockExclusive).map_err(failed())?;
         closed.must_be_own(&path)?;
         let is_empty = is_directory_empty(&closed.opened).map_err(Error::system("read", &path))?;
-        refuse_if!(!is_empty, "another directory was put in the place of {}", path.display());
+        // Who moved it elsewhere before it was noted had it locked only until then.
+        let is_there = closed.is_at(&top, name);
+        refuse_if!(
+            !is_empty || !is_there,
+            "another directory was put in the place of {}",
+            path.display()
+        );
         Ok(closed)
     }
 
@@ -80,7 +91,10 @@ impl Closed {
         let noted = || -> io::Result<()> {
             DirBuilder::new().recursive(true).mode(0o755).create(NOTES)?;
             let state = State::of(self)?;
-            std::fs::write(&state.note, state.text())
+            // Whoever finds half of it would take the directory for an open one.
+            let next = state.note.with_extension("new");
+            std::fs::write(&next, state.text())?;
+            std::fs::rename(next, &state.note)
         };
         noted().map_err(Error::system("write", NOTES))
     }
@@ -151,6 +165,28 @@ impl Closed {
         self.locate(Path::new(path)).is_ok()
     }
 
+    fn is_at(&self, top: &OwnedFd, name: &str) -> bool {
+        let identity = |found: rustix::fs::Stat| (found.st_dev, found.st_ino);
+        let there = statat(top, name, AtFlags::SYMLINK_NOFOLLOW).map(identity);
+        there.is_ok() && there == fstat(&self.opened).map(identity)
+    }
+
+    /// Takes what is called `name` directly below a root into it, as [`TAKEN`]. A directory is returned, which is to stay open
+    /// until it is moved on: so nobody makes a closed one of it who has just made it, and not noted it yet.
+    /// Refuses what is closed, which gets its name back: it could be moved to where others can enter it.
+    pub(super) fn take(&self, top: &OwnedFd, name: &str) -> io::Result<Option<OwnedFd>> {
+        renameat_with(top, name, &self.opened, TAKEN, RenameFlags::NOREPLACE)?;
+        match open_directory(self, TAKEN) {
+            Err(error) if is_one_of(&error, &[Errno::NOTDIR, Errno::LOOP]) => Ok(None),
+            opened => opened.map(Some).inspect_err(|_| self.give_back(top, name)),
+        }
+    }
+
+    /// Gives what was taken its name back, unless something else has that now.
+    pub(super) fn give_back(&self, top: &OwnedFd, name: &str) {
+        let _ = renameat_with(&self.opened, TAKEN, top, name, RenameFlags::NOREPLACE);
+    }
+
     /// Moves what is called `name` in it to `to` directly below a root, where nothing is, once all of it is on the disk.
     pub(crate) fn give(&self, name: &str, root: &Path, to: &str) -> Result<()> {
         let moved = || -> io::Result<()> {
@@ -170,12 +206,13 @@ impl AsFd for Closed {
 
 /// Refuses a directory that is closed, but for its removal, and for who was noted to have made it.
 pub(super) fn must_not_be_closed(directory: &impl AsFd) -> io::Result<()> {
-    if !is_root() {
+    if !is_root() || !is_own(&fstat(directory)?) {
         return Ok(());
     }
+    // One that is being made is closed only if nobody has it locked who entered it before. An app may lock its own.
+    let _ = flock(directory, FlockOperation::NonBlockingLockShared);
     let state = State::of(directory)?;
-    let is_noted = state.noted().is_some_and(|noted| noted.lines().next() == Some(&state.birth));
-    if is_noted && fstat(directory).is_ok_and(|found| is_own(&found)) {
+    if state.noted().is_some_and(|noted| noted.lines().next() == Some(&state.birth)) {
         let why = "it is being backed up or restored, and only that command may use it";
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
     }

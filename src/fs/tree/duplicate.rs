@@ -15,8 +15,8 @@ use crate::domain::{Error, Made, Result, readable};
 use crate::fs::subvolume;
 use crate::fs::tree::copy::{Owners, copy};
 use crate::fs::tree::{
-    BENEATH, Copied, DIRECTORY, enter, enter_part, file, is_directory_empty, is_file, open_below,
-    open_without_links, remove, usage,
+    BENEATH, Closed, Copied, DIRECTORY, enter, enter_part, file, is_directory_empty, is_file,
+    open_below, open_without_links, remove, unless_closed, usage,
 };
 
 /// Copies the directory or the file `from` directly below `root`, or a part of a directory (`NAME/PART`), to `to`, which must not
@@ -136,10 +136,20 @@ fn place(
     hidden: &str,
     progress: &(dyn Fn(u64) + Sync),
 ) -> io::Result<Copied> {
-    let root_fd = open_without_links(&CWD, root)?;
-    place_in(&root_fd, source, to, hidden, progress).inspect_err(|_| {
-        let _ = remove(root, hidden);
-    })
+    let placed = if source.by_file_system && subvolume::is_subvolume(&source.directory) {
+        // The program that takes the snapshot goes by a name, which only here is nobody else's.
+        Closed::make(root, hidden).map_err(io::Error::other).and_then(|around| {
+            let copied = place_in(around.opened(), source, to, UNFINISHED, progress)?;
+            around.give(to, root, to).map_err(io::Error::other)?;
+            Ok(copied)
+        })
+    } else {
+        let root_fd = open_without_links(&CWD, root)?;
+        place_in(&root_fd, source, to, hidden, progress)
+    };
+    // What is left of it, or was around it.
+    let _ = remove(root, hidden);
+    placed
 }
 
 /// A closure for `map_err` that names what was copied, or the disk where that has no room. The copy has a hidden name, which says
@@ -239,6 +249,6 @@ fn populate(
 ) -> io::Result<Copied> {
     mkdirat(root, hidden, Mode::RWXU)?;
     let name = CString::new(hidden)?;
-    let target = open_below(root, &name, DIRECTORY, BENEATH)?;
+    let target = unless_closed(open_below(root, &name, DIRECTORY, BENEATH)?)?;
     copy(source.directory, target, source.owners, progress)
 }

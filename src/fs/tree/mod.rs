@@ -28,9 +28,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Gid, IFlags, Mode, OFlags, RenameFlags, ResolveFlags,
-    Statx, StatxFlags, StatxTimestamp, Uid, fchmod, fchown, flock, fstat, fsync, ioctl_getflags,
-    ioctl_setflags, mkdirat, renameat, renameat_with, statat, syncfs,
+    AtFlags, CWD, FileType, Gid, IFlags, Mode, OFlags, RenameFlags, ResolveFlags, Statx,
+    StatxFlags, StatxTimestamp, Uid, fchmod, fchown, fstat, fsync, ioctl_getflags, ioctl_setflags,
+    mkdirat, renameat, renameat_with, statat, syncfs,
 };
 use rustix::io::Errno;
 use rustix::path::Arg;
@@ -49,7 +49,7 @@ pub(crate) use remove::remove;
 pub(crate) use unpack::{Attributes, Restored, Unpacking, inner, links_in, must_stay_inside};
 pub(crate) use usage::{Usage, usage, usage_at};
 
-use crate::domain::{Error, Result, STAGED};
+use crate::domain::{Error, Result};
 use crate::host::is_root;
 
 const DIRECTORY: OFlags = OFlags::RDONLY
@@ -65,12 +65,7 @@ const BENEATH: ResolveFlags =
 /// something there, so this step alone may cross a mount point; it follows no link.
 /// Refuses one that is closed ([`Closed`]).
 pub(crate) fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
-    let opened = enter_any(root, name)?;
-    if name.starts_with(STAGED) {
-        // One that is being made is closed only if nobody entered it before. An app may lock its own.
-        let _ = flock(&opened, FlockOperation::NonBlockingLockShared);
-    }
-    unless_closed(opened).map_err(Error::system("open", root.join(name)))
+    unless_closed(enter_any(root, name)?).map_err(Error::system("open", root.join(name)))
 }
 
 /// Passes a directory on that was opened, unless it is closed.
@@ -172,27 +167,40 @@ pub(crate) fn make_part(root: &Path, name: &str, part: &str, uid: u32, gid: u32)
 
 /// Moves what is called `from` directly below `root` to a place one or more names below it, at which nothing is, or, for a
 /// directory, an empty one. What is missing on the way is made, of root's owner. No link is followed and no mount point crossed.
-pub(crate) fn move_below(root: &Path, from: &str, place: &str) -> Result<()> {
-    let (way, name) = place.rsplit_once('/').unwrap_or(("", place));
-    let moved = || -> io::Result<()> {
-        let top = open_without_links(&CWD, root)?;
-        let owner = fstat(&top)?;
-        closed::must_not_be_closed(&locate(root, from)?)?;
-        let open =
-            |directory: &OwnedFd, name: &CStr| unless_closed(open_directory(directory, name)?);
-        let way = descend(top.try_clone()?, way, open, Some((owner.st_uid, owner.st_gid)))?;
-        let found = statat(&top, from, AtFlags::SYMLINK_NOFOLLOW)?;
-        // A name that survives a power cut must not lead to files that do not.
-        syncfs(&top)?;
-        if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
-            renameat(&top, from, &way, name)?;
-        } else {
-            // It would replace another file.
-            renameat_with(&top, from, &way, name, RenameFlags::NOREPLACE)?;
-        }
-        Ok(syncfs(&top)?)
+/// What goes into another directory is looked at under the name `hidden`, where nobody can exchange it any more.
+pub(crate) fn move_below(root: &Path, from: &str, place: &str, hidden: &str) -> Result<()> {
+    let failed = || Error::system("move data to", root.join(place));
+    let top = open_without_links(&CWD, root).map_err(failed())?;
+    let Some((way, name)) = place.rsplit_once('/') else {
+        return put(&top, from, (&top, place)).map_err(failed());
     };
-    moved().map_err(Error::system("move data to", root.join(place)))
+    let around = Closed::make(root, hidden)?;
+    let moved = || -> io::Result<()> {
+        let owner = fstat(&top)?;
+        let owner = Some((owner.st_uid, owner.st_gid));
+        let way = descend(top.try_clone()?, way, open_directory, owner)?;
+        let _judged = around.take(&top, from)?;
+        put(around.opened(), closed::TAKEN, (&way, name))
+            .inspect_err(|_| around.give_back(&top, from))
+    };
+    let moved = moved().map_err(failed());
+    // What is in it could not get its name back.
+    let _ = remove(root, hidden);
+    moved
+}
+
+/// Moves what has a name in a directory to a place in another one once it is on the disk: a name that survives a power cut must
+/// not lead to files that do not.
+fn put(from: &OwnedFd, name: impl Arg + Copy, (to, place): (&OwnedFd, &str)) -> io::Result<()> {
+    let found = statat(from, name, AtFlags::SYMLINK_NOFOLLOW)?;
+    syncfs(from)?;
+    if FileType::from_raw_mode(found.st_mode) == FileType::Directory {
+        renameat(from, name, to, place)?;
+    } else {
+        // It would replace another file.
+        renameat_with(from, name, to, place, RenameFlags::NOREPLACE)?;
+    }
+    Ok(syncfs(to)?)
 }
 
 /// Moves what is at a path in the directory `from` directly below `root` to the same path in the directory `to` beside it, in the
@@ -303,7 +311,13 @@ fn enter_one(directory: &OwnedFd, name: &CStr) -> io::Result<OwnedFd> {
     open_without_links(directory, &target)
 }
 
+/// Opens a directory inside the tree. Refuses one that is closed.
 fn open_directory(directory: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
+    unless_closed(open_any_directory(directory, name)?)
+}
+
+/// Opens a directory inside the tree, also one that is closed: to remove it, or where nobody else can put one.
+fn open_any_directory(directory: &impl AsFd, name: &CStr) -> io::Result<OwnedFd> {
     open_below(directory, name, DIRECTORY, BENEATH | ResolveFlags::NO_XDEV)
 }
 

@@ -17,7 +17,7 @@ use crate::fs::tree::descent::Directory;
 use crate::fs::tree::file::{is_file, remove_file};
 use crate::fs::tree::walk::{Met, Visitor, walk};
 use crate::fs::tree::{
-    closed, enter_any, is_one_of, open_any, open_directory, open_without_links, path_of,
+    closed, enter_any, is_one_of, open_any, open_any_directory, open_without_links, path_of,
 };
 
 /// Removes the directory `name` directly below `root` with all that is in it, or the file of that name. What is not there
@@ -61,10 +61,10 @@ impl Visitor for Removal {
     const IS_ALONE: bool = true;
 
     fn open(&self, above: &Directory, name: &CStr, (): &mut ()) -> io::Result<Option<Directory>> {
-        let opened = match open_directory(&above.opened, name) {
+        let opened = match open_any_directory(&above.opened, name) {
             Err(error) if is_one_of(&error, &[Errno::ACCESS]) => {
                 open_up(&open_any(&above.opened, name)?)?;
-                open_directory(&above.opened, name)
+                open_any_directory(&above.opened, name)
             }
             opened => opened,
         };

@@ -30,6 +30,9 @@ const DEEPEST: usize = 256;
 /// The most bytes of the names of a file's attributes, and of a value: the kernel's own bound.
 const LONGEST_LIST: usize = 64 * 1024;
 
+/// The most bytes that are remembered of directories, whose attributes are set last: about what a million with an ACL each take.
+const MOST_OF_DIRECTORIES: usize = if cfg!(test) { 64 << 10 } else { 256 << 20 };
+
 /// How many bytes are copied at once.
 const AT_ONCE: usize = 64 * 1024;
 
@@ -41,6 +44,8 @@ pub(crate) struct Unpacking {
     current: Option<Current>,
     /// The extended attributes of directories. They are set last: what is made in a directory has its ACL.
     extended: Vec<(PathBuf, Restored)>,
+    /// How many bytes these may still have.
+    room: usize,
 }
 
 /// The directory that members are made in. What is made changes its time, so it gets the one back that it had.
@@ -104,6 +109,14 @@ impl Restored {
         (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
     }
 
+    /// How many bytes they take.
+    fn bytes(&self) -> usize {
+        let each = |(name, value): &(Vec<u8>, Vec<u8>)| {
+            size_of::<[Vec<u8>; 2]>() + name.len() + value.len()
+        };
+        size_of::<(PathBuf, Self)>() + self.extended.iter().map(each).sum::<usize>()
+    }
+
     /// The extended attributes and the ACL of a file that [`Attributes::restore_to`] sets again.
     pub(crate) fn extended_of(path: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
         let mut names = vec![0; LONGEST_LIST];
@@ -127,7 +140,13 @@ impl Restored {
 impl Unpacking {
     /// Begins with the empty directory `name` directly below `root`.
     pub(crate) fn into(root: &Path, name: &str, links_out: bool) -> Result<Self> {
-        Ok(Self { top: enter(root, name)?, links_out, current: None, extended: Vec::new() })
+        Ok(Self {
+            top: enter(root, name)?,
+            links_out,
+            current: None,
+            extended: Vec::new(),
+            room: MOST_OF_DIRECTORIES,
+        })
     }
 
     /// Makes a directory, and those on the way to it. Its owner can always enter and empty it.
@@ -140,6 +159,10 @@ impl Unpacking {
             fchown(&directory, uid, gid)?;
             fchmod(&directory, Mode::from_raw_mode(attributes.mode & 0o3777))?;
             if !restored.extended.is_empty() {
+                self.room = self
+                    .room
+                    .checked_sub(path.as_os_str().len() + restored.bytes())
+                    .ok_or_else(|| refused("the directories have too many extended attributes"))?;
                 self.extended.push((path, restored.clone()));
             }
         } else if path.file_name().is_some() {
@@ -378,4 +401,25 @@ fn clear(directory: &OwnedFd, name: &CString) -> io::Result<()> {
 /// A refusal as an error of reading.
 fn refused(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, Error::refused(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_much_is_remembered_of_directories() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("into")).unwrap();
+        let mut unpacking = Unpacking::into(root.path(), "into", false).unwrap();
+        let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        let extended = vec![(b"user.a".to_vec(), vec![b'x'; 1000])];
+        let restored = Some(Restored { uid, gid, extended });
+        let attributes = Attributes { mode: 0o755, restored, ..Attributes::default() };
+        let made = (0..100).find_map(|number| {
+            unpacking.directory(format!("d{number}").as_bytes(), &attributes).err()
+        });
+        let said = made.unwrap().to_string();
+        assert!(said.contains("too many extended attributes"), "{said}");
+    }
 }

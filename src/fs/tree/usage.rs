@@ -95,10 +95,11 @@ impl Visitor for Count {
         Ok(false)
     }
 
-    /// What is gone, mounted, or was replaced meanwhile takes nothing here.
+    /// What is gone, mounted, or was replaced meanwhile takes nothing here, nor does what is closed.
     fn failed(&self, _: At<'_>, error: io::Error, _: &mut Usage) -> io::Result<()> {
         let passes = [Errno::NOENT, Errno::XDEV, Errno::LOOP, Errno::NOTDIR];
-        if is_one_of(&error, &passes) { Ok(()) } else { Err(error) }
+        let is_closed = error.kind() == io::ErrorKind::ResourceBusy;
+        if is_closed || is_one_of(&error, &passes) { Ok(()) } else { Err(error) }
     }
 }
 

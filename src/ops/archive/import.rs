@@ -359,7 +359,7 @@ fn put(
             // Only root may move a directory of somebody else to another directory. Where this is all that is done, an import
             // that follows finds the data here.
             Data::Directory(staged) if place.contains('/') => {
-                StorageRoot::of(context).move_below(staged.name(), place)?;
+                root::move_below(staged.name(), place, context)?;
             }
             Data::Directory(staged) => {
                 populate::must_be_in_no_container(entry, context)?;

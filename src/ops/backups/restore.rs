@@ -140,7 +140,7 @@ fn elsewhere(
     let path = context.store.layout().directory(place);
     let is_free = archive::is_free(&path, context);
     refuse_if!(!is_free, "{} is there already, and stays as it is", path.display());
-    StorageRoot::of(context).move_below(staged.name(), place)?;
+    root::move_below(staged.name(), place, context)?;
     register(entry, is_registered, context)
 }
 

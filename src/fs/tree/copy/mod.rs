@@ -27,7 +27,9 @@ pub(super) use crate::fs::tree::copy::file::{copy_attributes, copy_file, times};
 use crate::fs::tree::copy::links::{Links, Original};
 use crate::fs::tree::descent::{Directory, identity};
 use crate::fs::tree::walk::{At, Met, Visitor, walk};
-use crate::fs::tree::{BENEATH, is_one_of, open_below, open_directory, path_of};
+use crate::fs::tree::{
+    BENEATH, is_one_of, open_any_directory, open_below, open_directory, path_of,
+};
 
 /// How often a name is tried again that became something else meanwhile.
 const TRIES: u32 = 3;
@@ -156,7 +158,7 @@ impl Visitor for Copying<'_> {
             Err(error) => return self.passed(error, own).map(|()| None),
             Ok(opened) => opened,
         };
-        let copy = open_directory(&above.copy()?, name)?;
+        let copy = open_any_directory(&above.copy()?, name)?;
         Ok(Some(Directory { opened, copy: Some(copy) }))
     }
 
