@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use jiff::Timestamp;
-use rustix::fs::renameat;
+use rustix::fs::{RenameFlags, renameat_with};
+use rustix::io::Errno;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -195,9 +196,10 @@ pub(crate) fn save(
     let closed = Closed::open(root, parent)?;
     // Below its own directory for it, restic makes and reads whole paths.
     let longest = LONGEST.saturating_sub(root.join(parent).as_os_str().len());
-    let inside = Inside::of(&closed, DATA, request.copied, longest);
+    let mut left_out = LeftOut::of(&closed);
+    let inside =
+        Inside::of(&closed, DATA, request.copied, longest, &mut |path| left_out.add(path))?;
     inside.must_be_readable()?;
-    let too_deep = leave_out(&closed, &inside.too_deep)?;
     let document = BackupDocument { holes: noted_holes(inside.holes), ..request.document.clone() };
     let text = serde_json::to_vec_pretty(&document).map_err(Error::system("write", DOCUMENT))?;
     closed.write(DOCUMENT, &text)?;
@@ -214,7 +216,7 @@ pub(crate) fn save(
     })?;
     let upload_seconds = (begin.elapsed().as_secs_f64() * 100.0).round() / 100.0;
     let Said { summary, mut unreadable } = said.with_errors(&answer, parent);
-    unreadable.extend(too_deep);
+    unreadable.extend(left_out.told());
     let (Some(summary), 0 | INCOMPLETE) = (summary, answer.status) else {
         // It stays, so that it can be tried once more.
         return Ok(reading.run(|| Ok(repository.failure(&answer)))?.into());
@@ -231,31 +233,52 @@ pub(crate) fn save(
     }))
 }
 
-/// Moves out of the data what could not be restored, and nothing else with it; what that was.
-fn leave_out(closed: &Closed, too_deep: &[PathBuf]) -> Result<Vec<String>> {
-    let mut told = Vec::new();
-    if closed.has(&format!("{LEFT_OUT}0")) {
+/// What is moved out of the data, since it could not be restored, and nothing else with it.
+struct LeftOut<'a> {
+    closed: &'a Closed,
+    told: Vec<String>,
+    number: usize,
+    more: usize,
+}
+
+impl<'a> LeftOut<'a> {
+    fn of(closed: &'a Closed) -> Self {
         // It was tried once before.
-        told.push(UNNAMED.to_owned());
+        let is_second = closed.has(&format!("{LEFT_OUT}0"));
+        let told = is_second.then(|| UNNAMED.to_owned()).into_iter().collect();
+        Self { closed, told, number: 0, more: 0 }
     }
-    for (number, path) in too_deep.iter().enumerate() {
+
+    fn add(&mut self, path: &Path) -> Result<()> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            continue;
+            return Ok(());
         };
-        let path = shortened(&path.to_string_lossy());
+        let shown = shortened(&path.to_string_lossy());
         // All of the path may be more than the system takes.
-        let action = "leave out of the backup";
-        let parent = closed.read(parent).map_err(Error::system(action, &path))?;
-        renameat(&parent, name, closed.opened(), format!("{LEFT_OUT}{number}"))
-            .map_err(Error::system(action, &path))?;
-        told.push(format!("{path}, whose path is too long to be restored"));
+        let failed = || Error::system("leave out of the backup", &shown);
+        let parent = self.closed.read(parent).map_err(failed())?;
+        loop {
+            let aside = format!("{LEFT_OUT}{}", self.number);
+            self.number += 1;
+            match renameat_with(&parent, name, self.closed, aside, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                moved => break moved.map_err(|error| failed()(error.into()))?,
+            }
+        }
+        if self.told.len() < MOST_NAMED {
+            self.told.push(format!("{shown}, whose path is too long to be restored"));
+        } else {
+            self.more += 1;
+        }
+        Ok(())
     }
-    let more = told.len().saturating_sub(MOST_NAMED);
-    told.truncate(MOST_NAMED);
-    if more > 0 {
-        told.push(format!("{more} more with paths that are too long"));
+
+    fn told(mut self) -> Vec<String> {
+        if self.more > 0 {
+            self.told.push(format!("{} more with paths that are too long", self.more));
+        }
+        self.told
     }
-    Ok(told)
 }
 
 /// The end of a path that is too long to be told.

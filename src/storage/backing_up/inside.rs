@@ -1,6 +1,6 @@
 //! What is in a copy that becomes a backup: how much, which files have holes, and a sample of them to compare the backup with.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -38,14 +38,19 @@ pub(super) struct Inside {
     /// The file whose holes have most, and how many bytes.
     emptiest: (u64, String),
     pub sample: Vec<Sample>,
-    /// What has too long a path to be restored, and all that is in it.
-    pub too_deep: Vec<PathBuf>,
 }
 
 impl Inside {
     /// Looks through the copy that is called `data` in a directory that nobody else can enter. What cannot be read is left out:
-    /// restic says so too. `seed` decides which files are in the sample, `longest` how many bytes a path may have.
-    pub(super) fn of(closed: &Closed, data: &str, seed: Moment, longest: usize) -> Self {
+    /// restic says so too. `seed` decides which files are in the sample. What has a path of more bytes than `longest` is not looked at,
+    /// nor what is in it: `leave_out` takes it away.
+    pub(super) fn of(
+        closed: &Closed,
+        data: &str,
+        seed: Moment,
+        longest: usize,
+        leave_out: &mut dyn FnMut(&Path) -> Result<()>,
+    ) -> Result<Self> {
         let mut inside = Self::default();
         let mut chosen = Vec::new();
         let mut see = |path: &Path, found: &Metadata| {
@@ -72,12 +77,11 @@ impl Inside {
                 }
             }
         };
-        let too_deep = each(closed, data, longest, &mut see);
-        inside.too_deep = too_deep;
+        each(closed, data, longest, &mut see, leave_out)?;
         least(&mut chosen);
         inside.sample =
             chosen.into_iter().filter_map(|(_, name)| sampled(closed, data, name).ok()).collect();
-        inside
+        Ok(inside)
     }
 
     /// An app makes a million such files within no time.
@@ -121,40 +125,48 @@ fn least(chosen: &mut Vec<(u64, String)>) {
     chosen.truncate(SAMPLE);
 }
 
-/// Shows all that is in a directory but what has too long a path, which it returns. Only directories wait to be read.
+/// Shows all that is in a directory but what has too long a path. Only the names of directories wait to be read.
 fn each(
     closed: &Closed,
     top: &str,
     longest: usize,
     see: &mut dyn FnMut(&Path, &Metadata),
-) -> Vec<PathBuf> {
-    let (mut waiting, mut too_deep) = (Vec::new(), Vec::new());
-    let mut look = |path: PathBuf, waiting: &mut Vec<PathBuf>| {
+    leave_out: &mut dyn FnMut(&Path) -> Result<()>,
+) -> Result<()> {
+    let mut waiting = Vec::new();
+    let mut meet = |path: &Path, waiting: &mut Vec<(usize, OsString)>| {
         if path.as_os_str().len() > longest {
-            too_deep.push(path);
-            return;
+            return leave_out(path);
         }
-        let Ok(found) = closed.locate(&path).and_then(|file| file.metadata()) else {
-            return;
-        };
-        see(&path, &found);
-        if found.is_dir() {
-            waiting.push(path);
+        if let Ok(found) = closed.locate(path).and_then(|file| file.metadata()) {
+            see(path, &found);
+            if found.is_dir() {
+                let name = path.file_name().unwrap_or_default().to_owned();
+                waiting.push((path.components().count(), name));
+            }
         }
+        Ok(())
     };
-    look(PathBuf::from(top), &mut waiting);
-    while let Some(path) = waiting.pop() {
+    let mut path = PathBuf::from(top);
+    meet(&path, &mut waiting)?;
+    while let Some((depth, name)) = waiting.pop() {
+        while path.components().count() >= depth {
+            path.pop();
+        }
+        path.push(name);
         let Ok(names) = closed.read(&path).map(rustix::fs::Dir::read_from) else {
             continue;
         };
         for name in names.into_iter().flatten().flatten() {
             let name = name.file_name().to_bytes();
             if name != b"." && name != b".." {
-                look(path.join(OsStr::from_bytes(name)), &mut waiting);
+                path.push(OsStr::from_bytes(name));
+                meet(&path, &mut waiting)?;
+                path.pop();
             }
         }
     }
-    too_deep
+    Ok(())
 }
 
 fn sampled(closed: &Closed, data: &str, name: String) -> io::Result<Sample> {
