@@ -5,10 +5,10 @@ use std::path::Path;
 use super::sources::mounted_there;
 use crate::context::Context;
 use crate::domain::{
-    AppName, EntryName, Error, Finding, LEFT_OVER, Result, SNAPSHOT, Severity, of_directory_name,
-    quoted,
+    AppName, EntryName, Error, Finding, INSTALL_AGAIN, LEFT_OVER, Result, SNAPSHOT, Severity,
+    of_directory_name, quoted,
 };
-use crate::fs::look;
+use crate::fs::{image, look};
 use crate::ops::destroy::snapshots_first;
 use crate::ops::migrate;
 use crate::ops::prune::find::Unreferred;
@@ -124,6 +124,17 @@ pub(crate) fn unreferred(
         );
         findings
             .push(Finding::new("unfinished-change", Severity::Person, sentence, remedy).at(lock));
+    }
+    if context.environment.is_dokku() && image::are_open(layout) {
+        let root = layout.root().to_string_lossy().into_owned();
+        let path = quoted(&root);
+        let sentence = format!(
+            "{root} can be changed by others than root, who could have root mount an image of theirs in the place of an entry with a size"
+        );
+        let remedy = format!(
+            "as root: chown root:root {path} && chmod go-w {path}, and the same for what it is in; then: {INSTALL_AGAIN}"
+        );
+        findings.push(Finding::new("open-images", Severity::Person, sentence, remedy).at(root));
     }
     for left in std::fs::read_dir(layout.registry()).into_iter().flatten().flatten() {
         if left.file_name().to_string_lossy().starts_with(LEFT_OVER) {

@@ -72,6 +72,11 @@ pub(crate) fn place(layout: &Layout) -> PathBuf {
     layout.root().join(directory(layout))
 }
 
+/// Whether a store may have images where others than root can put some: root would mount what is in them.
+pub(crate) fn are_open(layout: &Layout) -> bool {
+    are_any(layout) && !tree::is_roots_own(layout.root())
+}
+
 /// Whether a store may have images.
 pub(crate) fn are_any(layout: &Layout) -> bool {
     [DIRECTORY, OLDER_DIRECTORY].iter().any(|place| layout.root().join(place).is_dir())

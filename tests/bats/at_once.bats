@@ -630,8 +630,12 @@ END
   echo kept >"$ROOT/$DATA/file"
   echo thrown >"$ROOT/$DATA-old/file"
   umount "$ROOT/$DATA"
+  run dokku storage:doctor
+  assert_has_not "can be changed by others than root"
   # As chown -R does.
   chown dokku:dokku "$DOKKU_LIB_ROOT"
+  run dokku storage:doctor
+  assert_has "$DOKKU_LIB_ROOT can be changed by others than root"
   dokku storage:wait "$DATA" --timeout 20
   assert_equal kept "$(cat "$ROOT/$DATA/file")"
   dokku storage:set "$DATA" size 32M
