@@ -14,6 +14,7 @@ from pathlib import Path
 
 LIB = Path("/srv/host/lib")
 ROOT, REGISTRY, CONFIG, IMAGES = LIB / "data/storage", LIB / "data/storage-registry", LIB / "config/storage", LIB / "storage-images"
+OPTIONS = LIB / "config/docker-options"
 # Where the backups of the workload go.
 REPOSITORY = Path("/srv/host/srv/w3-backups")
 # When something was made, and what is named after that.
@@ -152,6 +153,9 @@ def main():
                 strays.append(f"config/{app}/{name}")
             elif text:
                 put(app, "apps", f"{app}/{name}", text)
+    for app in listing(OPTIONS):
+        text = "".join((OPTIONS / app / name).read_text() for name in listing(OPTIONS / app) if not name.startswith("."))
+        text and put(app, "options", app, text)
     print(json.dumps({"writers": writers, "strays": strays}, sort_keys=True), flush=True)
 
 

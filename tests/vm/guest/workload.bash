@@ -71,6 +71,14 @@ steps_2() {
   step mount 'd mount w2-app w2-a --container-dir /data'
   step mount-file 'd mount w2-app w2-f --container-dir /app/settings --volume-readonly'
   step mount-path 'd mount w2-app /srv/host/srv/seed:/seed'
+  step mount-auto 'd mount w2-app --container-dir /auto'
+  step write 'put w2-app-data first'
+  step unmount-auto 'd unmount w2-app w2-app-data --container-dir /auto'
+  step destroy-auto 'd destroy w2-app-data --force --destroy-host-dir'
+  step trash:empty 'd trash:empty w2-app-data --force'
+  step docker-options 'option_of w2-app "-v /srv/host/srv/old:/old"'
+  step migrate 'd migrate w2-app'
+  step unmount-migrated 'd unmount w2-app /srv/host/srv/old:/old'
   step app:set 'd app:set w2-app missing-source create'
   step annotations:set 'd annotations:set w2-a vm.example/key value'
   step labels:set 'd labels:set w2-a vm.example/key value'
@@ -179,6 +187,17 @@ many() {
   sync "$directory.tmp"/* "$directory.tmp"
   mv "$directory.tmp" "$directory"
   sync "/srv/host/lib/data/storage/$1"
+}
+
+# option_of APP LINE: a line of docker-options for the deploy phase, as Dokku writes it, flushed.
+option_of() {
+  local directory="$DOKKU_LIB_ROOT/config/docker-options/$1"
+  mkdir -p "$directory"
+  echo "$2" >"$directory/.new"
+  sync "$directory/.new"
+  mv "$directory/.new" "$directory/_default_.deploy"
+  chown -R dokku:dokku "$DOKKU_LIB_ROOT/config/docker-options"
+  sync "$directory" "${directory%/*}" "$DOKKU_LIB_ROOT/config"
 }
 
 # before ENTRY: the snapshot that a restore has made.
