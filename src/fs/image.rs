@@ -64,7 +64,24 @@ fn directory(layout: &Layout) -> &'static str {
 fn other_directory(layout: &Layout) -> Option<&'static str> {
     let other = if directory(layout) == DIRECTORY { OLDER_DIRECTORY } else { DIRECTORY };
     let found = std::fs::symlink_metadata(layout.root().join(other)).ok()?;
-    (found.is_dir() && found.uid() == 0).then_some(other)
+    (found.is_dir() && is_roots(found.uid(), found.mode())).then_some(other)
+}
+
+/// Whether a directory is root's, and nobody else may write in it. One in which others may write can have been moved here: it may be
+/// one that they filled before a helper made it root's.
+fn is_roots(uid: u32, mode: u32) -> bool {
+    uid == 0 && mode & 0o022 == 0
+}
+
+/// Refuses a directory of images that others may have filled.
+fn must_be_roots(directory: &OwnedFd, shown: &Path) -> Result<()> {
+    let found = rustix::fs::fstat(directory).map_err(Error::system("read", shown))?;
+    refuse_if!(
+        !is_roots(found.st_uid, found.st_mode),
+        "{} does not belong to root, or others may write in it; look at what is in it, and move it away",
+        shown.display()
+    );
+    Ok(())
 }
 
 /// Where a store has its images, whether there are any or not.
@@ -94,8 +111,7 @@ pub(crate) fn move_to_own_place(layout: &Layout) -> Result<Option<Vec<String>>> 
     tree::make_path(layout.root(), DIRECTORY, 0, 0)?;
     let own = tree::enter_path(layout.root(), DIRECTORY)?;
     rustix::fs::fchmod(&own, Mode::RWXU).map_err(Error::system("change", &to))?;
-    let found = rustix::fs::fstat(&from).map_err(Error::system("read", &older))?;
-    refuse_if!(found.st_uid != 0, "{} does not belong to root", older.display());
+    must_be_roots(&from, &older)?;
     let mut twice = Vec::new();
     for entry in rustix::fs::Dir::read_from(&from).map_err(Error::system("read", &older))? {
         let entry = entry.map_err(Error::system("read", &older))?;
@@ -141,6 +157,7 @@ pub(crate) fn has_program(name: &str) -> bool {
     PATH.iter().any(|directory| Path::new(directory).join(name).is_file())
 }
 
+/// Whether a directory is on a btrfs.
 pub(crate) fn is_btrfs(directory: &Path) -> bool {
     rustix::fs::statfs(directory)
         .is_ok_and(|found| u64::try_from(found.f_type) == Ok(subvolume::MAGIC))
@@ -181,8 +198,7 @@ impl Image {
         tree::make_path(layout.root(), place, 0, 0)?;
         let directory = tree::enter_path(layout.root(), place)?;
         let shown = layout.root().join(place);
-        let found = rustix::fs::fstat(&directory).map_err(Error::system("read", &shown))?;
-        refuse_if!(found.st_uid != 0, "{} does not belong to root", shown.display());
+        must_be_roots(&directory, &shown)?;
         rustix::fs::fchmod(&directory, Mode::RWXU).map_err(Error::system("change", &shown))?;
         let name = format!("{entry}.img");
         Ok(Self { directory, shown: shown.join(&name), name })

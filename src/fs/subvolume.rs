@@ -1,6 +1,5 @@
 //! Subvolumes of btrfs, with a quota or as snapshots: root's work, done by the program `btrfs`.
 
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -23,7 +22,7 @@ pub(crate) const PROGRAM: &str = "btrfs";
 /// Makes a directory of the storage root a subvolume that holds this much; an empty one that is there is replaced.
 pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)) -> Result<()> {
     let target = storage.join(name);
-    let root = open(storage)?;
+    let root = super::tree::enter_real(storage)?;
     match rustix::fs::unlinkat(&root, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(Errno::NOTEMPTY) => {
@@ -66,8 +65,12 @@ pub(super) fn snapshot(from: &OwnedFd, to: &OwnedFd, name: &str) -> bool {
 
 /// Whether an open directory is the top of a subvolume.
 pub(super) fn is_subvolume(directory: &OwnedFd) -> bool {
-    let is_btrfs = fstatfs(directory).is_ok_and(|found| u64::try_from(found.f_type) == Ok(MAGIC));
-    is_btrfs && fstat(directory).is_ok_and(|found| found.st_ino == TOP)
+    is_btrfs(directory) && fstat(directory).is_ok_and(|found| found.st_ino == TOP)
+}
+
+/// Whether an open directory is on a btrfs.
+pub(crate) fn is_btrfs(directory: &OwnedFd) -> bool {
+    fstatfs(directory).is_ok_and(|found| u64::try_from(found.f_type) == Ok(MAGIC))
 }
 
 fn take(from: &OwnedFd, to: &OwnedFd, name: &str) -> Option<()> {
@@ -83,10 +86,6 @@ fn take(from: &OwnedFd, to: &OwnedFd, name: &str) -> Option<()> {
     // It has the original's limit, which is not for what is made of it. Without quotas there is none.
     let _ = Program::new("btrfs", &["qgroup", "limit", "none", &to]).run();
     Some(())
-}
-
-fn open(storage: &Path) -> Result<File> {
-    File::open(storage).map_err(Error::system("open", storage))
 }
 
 /// The path of an open directory for programs that are started from now on, which have it open too.

@@ -60,7 +60,7 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         _ => (words, false),
     };
     let given: Vec<&str> = given.iter().skip(1).map(String::as_str).collect();
-    let is_btrfs = image::is_btrfs(&subject.storage);
+    let is_btrfs = subject.is_btrfs()?;
     match given[..] {
         ["new", hidden, size] => {
             subject.new_hidden(subject.hidden(hidden)?, ByteSize::parse(size)?, preallocate)?;
@@ -115,6 +115,7 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         ["replace", hidden] => {
             let next = subject.image(subject.hidden(hidden)?)?;
             let own = subject.image(subject.name())?;
+            subject.must_be_as_large(&next)?;
             next.replace(&own, &subject.storage, subject.name())?;
         }
         ["link", from, to] => subject.link(subject.known(from)?, subject.known(to)?)?,
@@ -129,6 +130,11 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
 impl Subject {
     fn name(&self) -> &str {
         self.name.as_str()
+    }
+
+    /// Whether the storage root, to which no link leads, is on a btrfs.
+    fn is_btrfs(&self) -> Result<bool> {
+        Ok(subvolume::is_btrfs(&tree::enter_real(&self.storage)?))
     }
 
     fn target(&self) -> PathBuf {
@@ -159,9 +165,22 @@ impl Subject {
         refuse!("{text:?} is not the name of a directory that is staged for {}", self.name)
     }
 
+    /// Refuses an image of another size than the entry has.
+    fn must_be_as_large(&self, image: &Image) -> Result<()> {
+        let wanted = self.registered()?.as_ref().and_then(sized::size);
+        let holds = image.size()?.map(ByteSize::of);
+        refuse_if!(
+            wanted.map(ByteSize::in_blocks) != holds.map(ByteSize::in_blocks),
+            "{} is not as large as storage entry \"{}\"",
+            image.path().display(),
+            self.name
+        );
+        Ok(())
+    }
+
     /// Makes a hidden directory, which is there and empty, hold this much. Only root can enter it until it is populated.
     fn new_hidden(&self, hidden: &str, size: ByteSize, preallocate: bool) -> Result<()> {
-        if image::is_btrfs(&self.storage) {
+        if self.is_btrfs()? {
             return subvolume::make(&self.storage, hidden, size, (0, 0));
         }
         if !self.is_registered() {
@@ -296,7 +315,7 @@ impl Subject {
     }
 
     fn grow(&self, size: ByteSize, preallocate: bool) -> Result<()> {
-        if image::is_btrfs(&self.storage) {
+        if self.is_btrfs()? {
             return subvolume::limit(&self.storage, self.name(), size);
         }
         let image = self.image(self.name())?;
@@ -307,7 +326,7 @@ impl Subject {
     }
 
     fn attach(&self) -> Result<()> {
-        if image::is_btrfs(&self.storage) {
+        if self.is_btrfs()? {
             return Ok(());
         }
         self.must_not_be_away()?;
@@ -350,7 +369,7 @@ impl Subject {
     }
 
     fn detach(&self) -> Result<()> {
-        if !image::is_btrfs(&self.storage) && self.is_registered() {
+        if !self.is_btrfs()? && self.is_registered() {
             // What a killed destroy or a restore left would tell that it is in the trash, once it has no entry any more.
             self.image(self.name())?.drop_other_names()?;
         }

@@ -256,6 +256,27 @@ FILE
   nothing_hidden
 }
 
+@test "btrfs: a storage root that was swapped for a link is not entered" {
+  standin_only
+  local data="$DOKKU_LIB_ROOT/data" helper="$HELPERS/storage/bin/size-storage-dir"
+  truncate -s 400M "$HOST/disk"
+  mkfs.btrfs -q "$HOST/disk"
+  mkdir "$HOST/other"
+  mount -o loop "$HOST/disk" "$HOST/other"
+  mkdir -m 0700 "$HOST/other/private"
+  sudo -u dokku mv "$ROOT" "$data/aside"
+  sudo -u dokku ln -s "$HOST/other/private" "$ROOT"
+  run sudo -u dokku sudo -n "$helper" "$DATA" new ".destroyed-$DATA-1" 64M
+  sudo -u dokku rm "$ROOT"
+  sudo -u dokku mv "$data/aside" "$ROOT"
+  listed=$(btrfs subvolume list "$HOST/other")
+  quotas=$(btrfs qgroup show "$HOST/other" 2>&1 || true)
+  umount "$HOST/other"
+  [ "$status" -ne 0 ] || fail "a link was followed"
+  assert_equal "" "$listed"
+  [[ $quotas == *"quotas not enabled"* ]] || fail "quotas were enabled behind a link: $quotas"
+}
+
 @test "btrfs: what does not fit into the quota is refused too" {
   on btrfs
   mkdir -m 0755 "$HOST/large"

@@ -122,6 +122,34 @@ fn what_becomes_a_backup_is_for_no_other_helper() {
 }
 
 #[test]
+fn a_note_that_cannot_be_read_opens_nothing() {
+    let Some(host) = host() else { return };
+    // The directory can be opened, and nothing else after that.
+    let script = r#"
+        echo secret >"$store/app/secret"
+        copy .destroyed-x-1 >/dev/null
+        liar mkdir "$store/mine"
+        for files in 9 10 11 12 13 14; do
+            prlimit --nofile="$files:$files" setpriv --reuid 64123 --regid 64123 --init-groups --inh-caps=-all \
+                sudo -n "$helpers/copy-storage-dir" --move .destroyed-x-1 "mine/moved-$files" >/dev/null 2>&1 || true
+            prlimit --nofile="$files:$files" setpriv --reuid 64123 --regid 64123 --init-groups --inh-caps=-all \
+                sudo -n "$helpers/chown-storage-dir" .destroyed-x-1 64123 --folder-only >/dev/null 2>&1 || true
+        done
+        stat -c '%u %a' "$store/.destroyed-x-1"
+        find "$store/mine" -name secret
+        # One process at a time has it.
+        flock "$store/.destroyed-x-1" sleep 60 & locked=$!
+        sleep 0.3
+        save .destroyed-x-1
+        kill "$locked"
+    "#;
+    let Some(said) = said(&host, script) else { return };
+    assert!(said.starts_with("0 700\n"), "{said}");
+    assert!(said.contains("somebody else is at work"), "{said}");
+    assert_eq!(said.lines().count(), 2, "{said}");
+}
+
+#[test]
 fn what_is_being_restored_is_for_no_other_helper() {
     let Some(host) = host() else { return };
     let script = r#"

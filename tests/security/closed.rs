@@ -2,8 +2,9 @@
 //! kernel, and somebody renames what is in the storage root meanwhile, as the user of the store may.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
@@ -46,9 +47,8 @@ fn calls(host: &Host, line: &str) -> Vec<KernelCall> {
     let kinds = format!("{CHANGING},statx,syncfs,?fstat,?newfstatat");
     let (answer, mut calls) = strace::record(host, line, &kinds);
     assert_eq!(answer.status, 0, "{answer:?}");
-    let is_close = |call: &KernelCall| {
-        call.line.contains("/storage/.destroyed-") || call.line.contains("closed/")
-    };
+    let is_close =
+        |call: &KernelCall| call.line.contains(".destroyed-") || call.line.contains("closed/");
     calls.retain(is_close);
     calls
 }
@@ -153,6 +153,8 @@ fn a_directory_that_is_being_made_for_a_backup_is_for_nobody_else() {
         "copy-storage-dir --move .destroyed-y-N app/moved-N",
         "chown-storage-dir .destroyed-y-N 1000",
         "chown-storage-dir plain-N 1000",
+        // One that is like it, and was made before, comes in its place.
+        "chown-storage-dir old-N 0 --folder-only",
     ];
     let mut stops = 0;
     for (kind, other) in others.iter().enumerate() {
@@ -160,7 +162,15 @@ fn a_directory_that_is_being_made_for_a_backup_is_for_nobody_else() {
             stops += 1;
             let of_this = |line: &str| line.replace('N', &stops.to_string());
             let (line, other, name) = (of_this(line), of_this(other), of_this(".destroyed-y-N"));
+            let old = at(&host, &of_this("old-N"));
+            fs::create_dir(&old).unwrap();
+            fs::set_permissions(&old, fs::Permissions::from_mode(0o700)).unwrap();
+            let old_one = inode(&old);
+            std::thread::sleep(Duration::from_millis(30));
             let Ok(paused) = strace::pause(&host, &line, call) else { continue };
+            if kind == 3 && at(&host, &name).exists() {
+                exchange(&old, &at(&host, &name));
+            }
             let plain = at(&host, &of_this("plain-N"));
             let is_renamed = kind == 2 && fs::rename(at(&host, &name), &plain).is_ok();
             let _ = run(&host, &other);
@@ -173,7 +183,8 @@ fn a_directory_that_is_being_made_for_a_backup_is_for_nobody_else() {
             let is_closed = found.is_some_and(|number| closed_name(&host, number).is_some());
             let has_data = at(&host, &name).join("data/secret").exists();
             assert!(!has_data || is_closed, "{}", shown());
-            assert!(answer.status != 0 || has_data, "{}", shown());
+            assert!(!has_data || found != old_one, "{}", shown());
+            assert!(answer.status != 0 || has_data || kind == 3, "{}", shown());
             assert!(answer.status == 0 || answer.is_refusal(), "{}", shown());
             let leaked =
                 all_in(&at(&host, "app")).into_iter().find(|path| path.ends_with("secret"));

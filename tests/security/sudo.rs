@@ -127,6 +127,36 @@ fn a_storage_root_that_was_swapped_for_a_link_is_not_entered() {
 }
 
 #[test]
+fn an_image_that_somebody_put_where_roots_are_is_not_mounted() {
+    let Some(host) = host() else { return };
+    chown(host.path("lib"), Some(0), Some(0)).unwrap();
+    let script = r#"
+        store="$root/lib/data/storage"
+        try() { if liar sudo -n "$helpers/$@" >/dev/null 2>&1; then echo "yes: $*"; else echo "no: $*"; fi; }
+        liar mkdir "$store/x" "$store/evil"
+        liar truncate -s 16M "$store/x/evil.img"; mkfs.ext4 -q -F "$store/x/evil.img"
+        # A helper makes it root's, and where everybody may write, its owner may move it.
+        try chown-storage-dir x 0:0
+        try chmod-storage-dir x 0777
+        liar mv "$store/x" "$root/lib/data/storage-images"
+        try size-storage-dir evil attach
+        grep -c "$store/evil" /proc/self/mountinfo || true
+        PLUGIN_AVAILABLE_PATH="$root/plugins" "$program" install >"$root/said" 2>&1 || true
+        grep -c "others may write in it" "$root/said"
+        ls "$root/lib/storage-images" 2>/dev/null || true
+    "#;
+    let Some(said) = run(&host, script) else { return };
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        lines[..2],
+        ["yes: chown-storage-dir x 0:0", "yes: chmod-storage-dir x 0777"],
+        "{said}"
+    );
+    assert_eq!(lines[2..], ["no: size-storage-dir evil attach", "0", "1"], "{said}");
+    say("security: an image of somebody else's in the place of root's");
+}
+
+#[test]
 fn install_gives_nothing_away_to_who_owns_the_store() {
     let Some(host) = host() else { return };
     host.write("outside/file", "outside");

@@ -11,13 +11,15 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, StatxFlags, flock, fstat,
-    mkdirat, openat, renameat_with, statat, statx, syncfs, unlinkat,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, StatxFlags, StatxTimestamp,
+    flock, fstat, mkdirat, openat, renameat_with, statat, statx, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::domain::{Error, Result};
 use crate::fs::tree::{
@@ -25,9 +27,16 @@ use crate::fs::tree::{
     open_without_links,
 };
 use crate::host::is_root;
+use crate::host::process::unique;
 
 /// Where root notes which directories are closed.
 const NOTES: &str = "/run/dokku-storage/closed";
+
+/// How long a file system's clock may stand still.
+const TICK: Duration = Duration::from_millis(20);
+
+/// How long it takes at most to make one, and to note it.
+const YOUNG: Duration = Duration::from_secs(600);
 
 /// How what was taken into one is called there.
 pub(super) const TAKEN: &CStr = c"taken";
@@ -43,33 +52,37 @@ impl Closed {
         let path = root.join(name);
         let failed = || Error::system("create", &path);
         let top = open_without_links(&CWD, root).map_err(Error::system("open", root))?;
+        let begin = clock_gettime(ClockId::RealtimeCoarse);
         mkdirat(&top, name, Mode::RWXU).map_err(failed())?;
         let closed = Self { opened: enter_any(root, name)? };
+        let is_new = State::of(&closed).map_err(Error::system("read", &path))?.is_made_since(begin);
         closed.note()?;
         // Who entered it before it was noted has it locked, and may change it yet.
         flock(&closed, FlockOperation::NonBlockingLockExclusive).map_err(failed())?;
         closed.must_be_own(&path)?;
         let is_empty = is_directory_empty(&closed.opened).map_err(Error::system("read", &path))?;
         // Who moved it elsewhere before it was noted had it locked only until then.
-        let is_there = closed.is_at(&top, name);
         refuse_if!(
-            !is_empty || !is_there,
+            !is_new || !is_empty || !closed.is_at(&top, name),
             "another directory was put in the place of {}",
             path.display()
         );
         Ok(closed)
     }
 
-    /// Opens one.
+    /// Opens one, for one process at a time.
     /// Refuses what others can enter, or have made, or changed since it was noted.
     pub(crate) fn open(root: &Path, name: &str) -> Result<Self> {
         let path = root.join(name);
         let closed = Self { opened: enter_any(root, name)? };
         closed.must_be_own(&path)?;
         if is_root() {
+            let is_alone = flock(&closed, FlockOperation::NonBlockingLockExclusive).is_ok();
+            refuse_if!(!is_alone, "somebody else is at work on {}", path.display());
             let state = State::of(&closed).map_err(Error::system("read", &path))?;
+            let noted = state.noted().map_err(Error::system("read", &state.note))?;
             refuse_if!(
-                state.noted().as_deref() != Some(&*state.text()),
+                noted.as_deref() != Some(&*state.text()),
                 "{} is not a copy for a backup, or was changed since it was made",
                 path.display()
             );
@@ -92,7 +105,7 @@ impl Closed {
             DirBuilder::new().recursive(true).mode(0o755).create(NOTES)?;
             let state = State::of(self)?;
             // Whoever finds half of it would take the directory for an open one.
-            let next = state.note.with_extension("new");
+            let next = state.note.with_extension(unique());
             std::fs::write(&next, state.text())?;
             std::fs::rename(next, &state.note)
         };
@@ -209,10 +222,13 @@ pub(super) fn must_not_be_closed(directory: &impl AsFd) -> io::Result<()> {
     if !is_root() || !is_own(&fstat(directory)?) {
         return Ok(());
     }
-    // One that is being made is closed only if nobody has it locked who entered it before. An app may lock its own.
-    let _ = flock(directory, FlockOperation::NonBlockingLockShared);
     let state = State::of(directory)?;
-    if state.noted().is_some_and(|noted| noted.lines().next() == Some(&state.birth)) {
+    if state.is_young() {
+        // One that is being made is closed only if nobody has it locked who entered it before. An app may lock its own.
+        let _ = flock(directory, FlockOperation::NonBlockingLockShared);
+    }
+    // Where the note cannot be read, nobody knows what it says.
+    if state.noted()?.is_some_and(|noted| noted.lines().next() == Some(&state.birth)) {
         let why = "it is being backed up or restored, and only that command may use it";
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
     }
@@ -238,6 +254,7 @@ fn is_own(found: &rustix::fs::Stat) -> bool {
 /// What tells a directory, as it is now, from every other one.
 struct State {
     note: PathBuf,
+    made: Option<StatxTimestamp>,
     /// When it was made, where the file system says so: another may have the same number later.
     birth: String,
     /// When it got another name, owner or mode, or what it has directly did.
@@ -248,10 +265,11 @@ impl State {
     fn of(directory: &impl AsFd) -> io::Result<Self> {
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
         let found = statx(directory, c"", AtFlags::EMPTY_PATH, wanted)?;
-        let shown = |time: rustix::fs::StatxTimestamp| format!("{}.{}", time.tv_sec, time.tv_nsec);
+        let shown = |time: StatxTimestamp| format!("{}.{}", time.tv_sec, time.tv_nsec);
         let device = format!("{}-{}", found.stx_dev_major, found.stx_dev_minor);
         Ok(Self {
             note: Path::new(NOTES).join(format!("{device}-{}", found.stx_ino)),
+            made: birth(&found),
             birth: birth(&found).map(shown).unwrap_or_default(),
             changed: shown(found.stx_ctime),
         })
@@ -261,9 +279,30 @@ impl State {
         format!("{}\n{}\n", self.birth, self.changed)
     }
 
-    fn noted(&self) -> Option<String> {
-        std::fs::read_to_string(&self.note).ok()
+    fn noted(&self) -> io::Result<Option<String>> {
+        match std::fs::read_to_string(&self.note) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            noted => noted.map(Some),
+        }
     }
+
+    /// Whether it was made after a moment, as far as the file system says that; its clock may tick more seldom.
+    fn is_made_since(&self, begin: Timespec) -> bool {
+        let begin = since(begin.tv_sec, begin.tv_nsec).saturating_sub(TICK);
+        self.made.is_none_or(|made| since(made.tv_sec, made.tv_nsec.into()) >= begin)
+    }
+
+    /// Whether it may still be being made.
+    fn is_young(&self) -> bool {
+        let now = clock_gettime(ClockId::RealtimeCoarse);
+        let now = since(now.tv_sec, now.tv_nsec);
+        self.made.is_none_or(|made| since(made.tv_sec, made.tv_nsec.into()) + YOUNG >= now)
+    }
+}
+
+fn since(seconds: i64, nanoseconds: i64) -> Duration {
+    let whole = Duration::from_secs(seconds.try_into().unwrap_or(0));
+    whole + Duration::from_nanos(nanoseconds.try_into().unwrap_or(0))
 }
 
 /// The path of a descriptor in the process that has it.

@@ -229,6 +229,7 @@ fn of_store(
     let closed = Closed::make(&storage, hidden.name())?;
     stored::copy(&closed.path().join(DATA), context)?;
     closed.note()?;
+    drop(closed);
     let request = BackupRequest {
         document: BackupDocument::new(None, BTreeMap::new()),
         host: this_host(),

@@ -17,6 +17,8 @@ ROOT, REGISTRY, CONFIG, IMAGES = LIB / "data/storage", LIB / "data/storage-regis
 OPTIONS = LIB / "config/docker-options"
 # Where the backups of the workload go.
 REPOSITORY = Path("/srv/host/srv/w3-backups")
+# That an app was migrated stays noted.
+MIGRATED = "legacy-mounts-migrated"
 # When something was made, and what is named after that.
 TIMES = {"when", "made", "created", "at", "taken"}
 NUMBERS = re.compile(r"\d{6,}[0-9TZ-]*(-[0-9a-f]+)*")
@@ -151,7 +153,7 @@ def main():
             text = read(CONFIG / app / name) if (CONFIG / app / name).is_file() else ""
             if name.startswith("."):
                 strays.append(f"config/{app}/{name}")
-            elif text:
+            elif text and name != MIGRATED:
                 put(app, "apps", f"{app}/{name}", text)
     for app in listing(OPTIONS):
         text = "".join((OPTIONS / app / name).read_text() for name in listing(OPTIONS / app) if not name.startswith("."))
