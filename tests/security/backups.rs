@@ -129,7 +129,7 @@ fn a_note_that_cannot_be_read_opens_nothing() {
         echo secret >"$store/app/secret"
         copy .destroyed-x-1 >/dev/null
         liar mkdir "$store/mine"
-        for files in 9 10 11 12 13 14; do
+        for files in $(seq 7 24); do
             prlimit --nofile="$files:$files" setpriv --reuid 64123 --regid 64123 --init-groups --inh-caps=-all \
                 sudo -n "$helpers/copy-storage-dir" --move .destroyed-x-1 "mine/moved-$files" >/dev/null 2>&1 || true
             prlimit --nofile="$files:$files" setpriv --reuid 64123 --regid 64123 --init-groups --inh-caps=-all \
