@@ -11,7 +11,7 @@ use rustix::fs::{
 };
 
 use crate::domain::error::is_lack_of_room;
-use crate::domain::{Error, Made, Result, readable};
+use crate::domain::{Error, Made, Result, STAGED, readable};
 use crate::fs::subvolume;
 use crate::fs::tree::copy::{Owners, copy};
 use crate::fs::tree::{
@@ -38,7 +38,8 @@ pub(crate) fn duplicate(
     let directory = enter_part(root, name, part)?;
     must_be_attached(&directory, root, from)?;
     let owners = if keeps_rights { Owners::Kept } else { Owners::KeptWithoutRights };
-    let source = Source { directory, by_file_system: keeps_rights, owners };
+    let by_file_system = keeps_rights && is_one_tree(&directory);
+    let source = Source { directory, by_file_system, owners };
     place(root, source, to, hidden, progress).map_err(not_copied(root, Some(from)))
 }
 
@@ -136,7 +137,7 @@ fn place(
     hidden: &str,
     progress: &(dyn Fn(u64) + Sync),
 ) -> io::Result<Copied> {
-    let placed = if source.by_file_system && subvolume::is_subvolume(&source.directory) {
+    let placed = if source.by_file_system {
         // The program that takes the snapshot goes by a name, which only here is nobody else's.
         Closed::make(root, hidden).map_err(io::Error::other).and_then(|around| {
             let copied = place_in(around.opened(), source, to, UNFINISHED, progress)?;
@@ -150,6 +151,15 @@ fn place(
     // What is left of it, or was around it.
     let _ = remove(root, hidden);
     placed
+}
+
+/// Whether a directory is a subvolume of which a snapshot may be taken: a copy enters nothing that is closed, a snapshot would.
+fn is_one_tree(directory: &OwnedFd) -> bool {
+    let is_plain = |entry: rustix::io::Result<rustix::fs::DirEntry>| {
+        entry.is_ok_and(|entry| !entry.file_name().to_bytes().starts_with(STAGED.as_bytes()))
+    };
+    subvolume::is_subvolume(directory)
+        && rustix::fs::Dir::read_from(directory).is_ok_and(|mut names| names.all(is_plain))
 }
 
 /// A closure for `map_err` that names what was copied, or the disk where that has no room. The copy has a hidden name, which says
@@ -193,7 +203,8 @@ pub(crate) fn duplicate_within(
     let (name, part) = from.split_once('/').map_or((from, None), |(name, part)| (name, Some(part)));
     let directory = enter_part(root, name, part)?;
     must_be_attached(&directory, root, from)?;
-    let source = Source { directory, by_file_system: true, owners: Owners::Kept };
+    let by_file_system = is_one_tree(&directory);
+    let source = Source { directory, by_file_system, owners: Owners::Kept };
     place_in(around, source, to, UNFINISHED, progress)
         .map_err(Error::system("copy", root.join(from)))
 }
