@@ -15,13 +15,14 @@ use std::time::Duration;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, StatxFlags, StatxTimestamp,
-    flock, fstat, mkdirat, openat, renameat_with, statat, statx, syncfs, unlinkat,
+    flock, fstat, fstatfs, mkdirat, openat, renameat_with, statat, statx, syncfs, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::domain::{Error, Result};
+use crate::fs::subvolume;
 use crate::fs::tree::{
     BENEATH, birth, enter_any, is_directory_empty, is_one_of, open_below, open_directory,
     open_without_links,
@@ -34,6 +35,9 @@ const NOTES: &str = "/run/dokku-storage/closed";
 
 /// How long a file system's clock may stand still.
 const TICK: Duration = Duration::from_millis(20);
+
+/// ext4, XFS, btrfs and tmpfs, as `statfs(2)` tells them.
+const LOCAL: [u64; 4] = [0xEF53, 0x5846_5342, subvolume::MAGIC, 0x0102_1994];
 
 /// How long it takes at most to make one, and to note it.
 const YOUNG: Duration = Duration::from_secs(600);
@@ -55,7 +59,8 @@ impl Closed {
         let begin = clock_gettime(ClockId::RealtimeCoarse);
         mkdirat(&top, name, Mode::RWXU).map_err(failed())?;
         let closed = Self { opened: enter_any(root, name)? };
-        let is_new = State::of(&closed).map_err(Error::system("read", &path))?.is_made_since(begin);
+        let state = State::of(&closed).map_err(Error::system("read", &path))?;
+        let is_new = !has_our_clock(&top) || state.is_made_since(begin);
         closed.note()?;
         // Who entered it before it was noted has it locked, and may change it yet.
         flock(&closed, FlockOperation::NonBlockingLockExclusive).map_err(failed())?;
@@ -298,6 +303,12 @@ impl State {
         let now = since(now.tv_sec, now.tv_nsec);
         self.made.is_none_or(|made| since(made.tv_sec, made.tv_nsec.into()) + YOUNG >= now)
     }
+}
+
+/// Whether the times of a file system are this host's, rather than a server's.
+fn has_our_clock(directory: &OwnedFd) -> bool {
+    fstatfs(directory)
+        .is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|kind| LOCAL.contains(&kind)))
 }
 
 fn since(seconds: i64, nanoseconds: i64) -> Duration {
