@@ -1,14 +1,16 @@
 //! What Docker is about to mount: Dokku asks for an app's mounts, and its container is there a moment later.
 //!
-//! Each such path is a symbolic link below `data/storage-registry/.mounting`: it is made in one step, and its time is the one until
-//! which it counts, since the host was started: the clock may be set meanwhile. It is noted with the store's lock: whoever puts data in place after that sees it, and whoever did before has what
-//! is there judged by who notes it.
+//! Each such path stands in a file below `data/storage-registry/.mounting`, whose time is the one until which it counts, since the
+//! host was started: the clock may be set meanwhile. It is noted with the store's lock: whoever puts data in place after that sees
+//! it, and whoever did before has what is there judged by who notes it. No symbolic link is in the registry: Dokku's own plugin
+//! changes owner and mode of whatever is in it, links followed.
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use sha1::{Digest, Sha1};
 
 use super::files::{self, DIRECTORY_MODE};
@@ -39,22 +41,18 @@ impl Store {
             let _rights = Rights::of(store.owner(), store.layout())?;
             files::make_directory(&directory, store.owner(), DIRECTORY_MODE)?;
             let until = now() + within;
-            for (link, ends) in noted(&directory)? {
+            for (mark, ends) in noted(&directory)? {
                 if !counts(ends) {
-                    files::unless_absent(std::fs::remove_file(&link))
-                        .map_err(Error::system("remove", link))?;
+                    remove(&mark)?;
                 }
             }
             for path in paths {
-                let name = format!("{:x}", Sha1::digest(path));
-                let link = directory.join(format!("{name}.{app}"));
-                let until = match std::os::unix::fs::symlink(path, &link) {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        until.max(end(&link).map_err(Error::system("look at", &link))?)
-                    }
-                    made => made.map(|()| until).map_err(Error::system("create", &link))?,
+                let mark = directory.join(format!("{:x}.{app}", Sha1::digest(path)));
+                let until = match end(&mark) {
+                    Err(error) if files::is_absent(&error) => until,
+                    ends => until.max(ends.map_err(Error::system("look at", &mark))?),
                 };
-                ends_at(&link, until).map_err(Error::system("write", &link))?;
+                write(&mark, path, until)?;
             }
             Ok(())
         })
@@ -64,21 +62,73 @@ impl Store {
     pub(crate) fn being_mounted(&self) -> Result<Vec<(AppName, String)>> {
         let directory = self.layout().mounting();
         let mut paths = Vec::new();
-        for (link, ends) in noted(&directory)? {
-            let name = link.file_name().and_then(|name| name.to_str()?.split_once('.'));
+        for (mark, ends) in noted(&directory)? {
+            let name = mark.file_name().and_then(|name| name.to_str()?.split_once('.'));
             let app = name.and_then(|(_, app)| AppName::parse(app).ok());
-            if let Some(app) = app.filter(|_| counts(ends)) {
-                match std::fs::read_link(&link) {
-                    Err(error) if files::is_absent(&error) => {}
-                    path => {
-                        let path = path.map_err(Error::system("read", link))?;
-                        paths.push((app, path.to_string_lossy().into_owned()));
-                    }
-                }
+            if let Some(app) = app.filter(|_| counts(ends))
+                && let Some(path) = path_in(&mark)?
+            {
+                paths.push((app, path));
             }
         }
         Ok(paths)
     }
+
+    /// Writes what older versions noted as symbolic links as files.
+    pub(crate) fn mend_mounting(&self) -> Result<()> {
+        self.change(|change| {
+            let store = change.store();
+            let _rights = Rights::of(store.owner(), store.layout())?;
+            for (mark, ends) in noted(&store.layout().mounting())? {
+                if mark.is_symlink()
+                    && let Some(path) = path_in(&mark)?
+                {
+                    write(&mark, &path, ends)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets all of it, since another plugin goes on.
+    pub(crate) fn forget_mounting(&self) -> Result<()> {
+        self.change(|change| {
+            let store = change.store();
+            let _rights = Rights::of(store.owner(), store.layout())?;
+            noted(&store.layout().mounting())?.iter().try_for_each(|(mark, _)| remove(mark))
+        })
+    }
+}
+
+/// The path that is noted; none where the note is gone.
+fn path_in(mark: &Path) -> Result<Option<String>> {
+    let path = if mark.is_symlink() {
+        std::fs::read_link(mark).map(|path| path.to_string_lossy().into_owned())
+    } else {
+        std::fs::read_to_string(mark)
+    };
+    match path {
+        Err(error) if files::is_absent(&error) => Ok(None),
+        path => path.map(Some).map_err(Error::system("read", mark)),
+    }
+}
+
+fn remove(mark: &Path) -> Result<()> {
+    files::unless_absent(std::fs::remove_file(mark)).map_err(Error::system("remove", mark))
+}
+
+/// Notes a path in the place of what is noted of it, in one step.
+fn write(mark: &Path, path: &str, until: SystemTime) -> Result<()> {
+    let beside = files::temporary(mark);
+    let written = || -> io::Result<()> {
+        files::unless_absent(std::fs::remove_file(&beside))?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(files::FILE_MODE).open(&beside)?;
+        file.write_all(path.as_bytes())?;
+        file.set_modified(until)?;
+        std::fs::rename(&beside, mark)
+    };
+    written().map_err(Error::system("write", mark))
 }
 
 /// The time since the host was started, as files have times.
@@ -92,31 +142,23 @@ fn counts(ends: SystemTime) -> bool {
     now <= ends && ends <= now + BUILDING
 }
 
-/// The links, and until when each counts. One that goes meanwhile is over.
+/// The notes, and until when each counts. One that goes meanwhile is over.
 fn noted(directory: &Path) -> Result<Vec<(PathBuf, SystemTime)>> {
-    let links = match std::fs::read_dir(directory) {
+    let marks = match std::fs::read_dir(directory) {
         Err(error) if files::is_absent(&error) => return Ok(Vec::new()),
-        links => links.map_err(Error::system("read", directory))?,
+        marks => marks.map_err(Error::system("read", directory))?,
     };
     let mut noted = Vec::new();
-    for link in links {
-        let link = link.map_err(Error::system("read", directory))?.path();
-        match end(&link) {
+    for mark in marks {
+        let mark = mark.map_err(Error::system("read", directory))?.path();
+        match end(&mark) {
             Err(error) if files::is_absent(&error) => {}
-            ends => noted.push((link.clone(), ends.map_err(Error::system("look at", link))?)),
+            ends => noted.push((mark.clone(), ends.map_err(Error::system("look at", mark))?)),
         }
     }
     Ok(noted)
 }
 
-fn end(link: &Path) -> io::Result<SystemTime> {
-    std::fs::symlink_metadata(link)?.modified()
-}
-
-fn ends_at(link: &Path, time: SystemTime) -> io::Result<()> {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-    let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
-    let times = Timestamps { last_access: time, last_modification: time };
-    Ok(utimensat(CWD, link, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+fn end(mark: &Path) -> io::Result<SystemTime> {
+    std::fs::symlink_metadata(mark)?.modified()
 }

@@ -70,6 +70,7 @@ pub(crate) fn run(_arguments: &[String], context: &mut Context) -> Result<()> {
         name_trashed_images(context)?;
     }
     restore_own_fields(context);
+    context.store.mend_mounting()?;
     clear_staged(context);
     keep_mounted(context);
     if let Err(error) = trash::empty_expired(context) {

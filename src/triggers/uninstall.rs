@@ -26,6 +26,9 @@ pub(crate) fn run(arguments: &[String], context: &mut Context) -> Result<()> {
         Ok(sentences) => sentences.iter().for_each(|sentence| context.out.warn(sentence)),
         Err(error) => context.out.warn(&format!("not all mounts could be read: {error}")),
     }
+    if let Err(error) = context.store.forget_mounting() {
+        context.out.warn(&error.to_string());
+    }
     let installed = context.environment.installation()?;
     // What is mounted stays so for the containers that run, until the host starts again.
     let has_units = installed == Installed::default();
