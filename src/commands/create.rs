@@ -9,6 +9,7 @@ use crate::domain::{
 };
 use crate::host::environment;
 use crate::ops::create::{create, must_be_asked};
+use crate::ops::{access, apps};
 use crate::storage::{Place, root};
 use crate::types::{self, NewEntry, Reach};
 
@@ -82,7 +83,13 @@ pub(crate) fn run(words: &[String], context: &mut Context) -> Result<()> {
         refuse!("--sha256 goes with --from https://… or http://…");
     }
     let name = entry.name.clone();
+    let is_copy =
+        matches!(source, Some(source::Source::Snapshot { .. } | source::Source::Backup(_)));
     create(entry, &request, (source, sum), arguments.chown_recursive, context)?;
+    if is_copy && arguments.scope.is_empty() && apps::are_restricted(&context.environment) {
+        let made = context.store.existing_entry(name.as_str())?;
+        access::tell_of_scope(&made, &Scope::default(), context);
+    }
     context.out.headline(&format!("Storage entry {name} created"));
     Ok(())
 }

@@ -119,6 +119,30 @@ pub(crate) fn must_see_scope(entry: &Entry, context: &Context) -> Result<()> {
     Ok(())
 }
 
+/// Whom a copy of an entry is for: for whom that is, by its scope, or, where not everybody sees every app, by the apps that have it.
+/// As long as no app had the copy, it would be everybody's otherwise.
+pub(crate) fn scope_of_copy(
+    original: &Entry,
+    having: Vec<AppName>,
+    context: &Context,
+) -> Result<Scope> {
+    if !original.scope.is_empty() || !apps::are_restricted(&context.environment) {
+        return Ok(original.scope.clone());
+    }
+    let seen = apps::visible(&context.environment, having)?;
+    Scope::parse(&seen.iter().map(AppName::to_string).collect::<Vec<_>>())
+}
+
+/// What to say of a copy that is for the apps that have its original.
+pub(crate) fn tell_of_scope(copy: &Entry, original: &Scope, context: &mut Context) {
+    if copy.scope != *original {
+        context.out.detail(&format!(
+            "It is for {}, as its original is; for others too: dokku storage:set {} scope {},APP",
+            copy.scope, copy.name, copy.scope
+        ));
+    }
+}
+
 pub(crate) fn must_be_in_scope(entry: &Entry, app: &AppName, context: &Context) -> Result<()> {
     if entry.scope.includes(app) {
         return Ok(());

@@ -54,7 +54,8 @@ impl Origin {
                 let original = access::entry(of.as_str(), context)?;
                 let note = existing(&original.name, name.as_str(), &context.store)?;
                 if entry.scope.is_empty() {
-                    entry.scope.clone_from(&original.scope);
+                    let having = context.store.apps_mounting(&original.name)?;
+                    entry.scope = access::scope_of_copy(&original, having, context)?;
                 }
                 let name = directory_name(&note.entry, &note.name);
                 let path = context.store.layout().directory(&name);

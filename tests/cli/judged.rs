@@ -707,3 +707,48 @@ fn the_labels_of_an_image_make_no_container_an_apps() {
     container(&session, "beta.web.1", "beta", mount);
     session.prepare(&["storage:backups:create", "own", "--to", "disk"]);
 }
+
+#[test]
+fn a_copy_is_for_the_apps_that_have_its_original() {
+    let session = limited();
+    see_every_app(&session);
+    session.prepare(&["storage:create", "box"]);
+    session.prepare(&["storage:mount", "alpha", "box", "--container-dir", "/x"]);
+    session.prepare(&["storage:snapshots:create", "box", "s"]);
+    session.prepare(&["storage:backups:create", "box", "--to", "disk"]);
+    let ways: [&[&str]; 4] = [
+        &["storage:clone", "box", "copy"],
+        &["storage:create", "copy", "--from", "snapshot:box@s"],
+        &["storage:create", "copy", "--from", "backup:box@latest"],
+        &["storage:backups:restore", "box@latest", "--as", "copy"],
+    ];
+    for way in ways {
+        see_every_app(&session);
+        let answer = call(&session, way);
+        let told = "It is for alpha, as its original is; for others too: dokku storage:set copy scope alpha,APP";
+        assert!(answer.status == 0 && answer.stdout.contains(told), "{way:?}: {answer:?}");
+        let answer = call(&session, &["storage:mount", "beta", "copy", "--container-dir", "/y"]);
+        assert!(answer.stderr.contains("to let it in: dokku storage:set copy scope alpha,beta"));
+        limit(&session, "beta\n");
+        for line in [
+            &["storage:info", "copy"][..],
+            &["storage:mount", "beta", "copy", "--container-dir", "/y"],
+            &["storage:destroy", "copy", "--force", "--destroy-host-dir"],
+            &["storage:exec", "copy", "--", "true"],
+        ] {
+            let answer = call(&session, line);
+            let is_hidden = answer.status == 1 && answer.stderr.contains("does not exist");
+            assert!(is_hidden, "{way:?}, {line:?}: {answer:?}");
+        }
+        limit(&session, "alpha\n");
+        session.prepare(&["storage:mount", "alpha", "copy", "--container-dir", "/y"]);
+        session.prepare(&["storage:unmount", "alpha", "copy", "--container-dir", "/y"]);
+        session.prepare(&[
+            "storage:destroy",
+            "copy",
+            "--force",
+            "--destroy-host-dir",
+            "--no-trash",
+        ]);
+    }
+}

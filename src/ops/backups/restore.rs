@@ -42,7 +42,8 @@ pub(crate) fn to_new(
         Some(name) => name,
         None => free_name(&original.name, context)?,
     };
-    let entry = renamed(&original, name, context)?;
+    let mut entry = renamed(&original, name, context)?;
+    limit_copy(&mut entry, &original, found, context)?;
     refuse_if!(
         context.store.entry(&entry.name)?.is_some(),
         "storage entry \"{}\" exists already; choose another name with --as, or replace its data: --in-place",
@@ -50,7 +51,22 @@ pub(crate) fn to_new(
     );
     must_be_possible(&entry, options, context)?;
     into_new(found, &document, (&entry, &as_it_is(&entry)), options, context)?;
+    access::tell_of_scope(&entry, &original.scope, context);
     Ok(entry)
+}
+
+/// Has a copy be for the apps that have its original, or had it when that was backed up.
+fn limit_copy(copy: &mut Entry, original: &Entry, found: &Found, context: &Context) -> Result<()> {
+    if copy.name == original.name || !copy.scope.is_empty() {
+        return Ok(());
+    }
+    let mut having = context.store.apps_mounting(&original.name)?;
+    if having.is_empty() {
+        having.clone_from(&found.backup.apps);
+        having.retain(|app| context.environment.has_app(app));
+    }
+    copy.scope = access::scope_of_copy(original, having, context)?;
+    Ok(())
 }
 
 /// A backup that a new entry is created from.
@@ -68,7 +84,8 @@ impl Prepared {
     ) -> Result<Self> {
         let found = Found::of_reference(reference, (None, None), context)?;
         let document = found.document(context)?;
-        let original = renamed(&found.entry_of(&document)?, entry.name.clone(), context)?;
+        let in_backup = found.entry_of(&document)?;
+        let original = renamed(&in_backup, entry.name.clone(), context)?;
         let is_other = entry.is_typed() && types::name_of(entry) != types::name_of(&original);
         refuse_if!(
             is_other,
@@ -81,6 +98,7 @@ impl Prepared {
         if !entry.is_typed() {
             entry.host_path.clone_from(&original.host_path);
         }
+        limit_copy(entry, &in_backup, &found, context)?;
         Ok(Self { found, document })
     }
 
