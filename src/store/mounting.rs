@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha1::{Digest, Sha1};
 
+use super::Store;
 use super::files::{self, DIRECTORY_MODE};
-use super::{Rights, Store};
 use crate::domain::{AppName, Error, Result};
 use crate::host::clock;
 
@@ -38,7 +38,6 @@ impl Store {
         let directory = self.layout().mounting();
         self.change(|change| {
             let store = change.store();
-            let _rights = Rights::of(store.owner(), store.layout())?;
             files::make_directory(&directory, store.owner(), DIRECTORY_MODE)?;
             let until = now() + within;
             for (mark, ends) in noted(&directory)? {
@@ -76,9 +75,11 @@ impl Store {
 
     /// Writes what older versions noted as symbolic links as files.
     pub(crate) fn mend_mounting(&self) -> Result<()> {
+        if !self.layout().mounting().is_dir() {
+            return Ok(());
+        }
         self.change(|change| {
             let store = change.store();
-            let _rights = Rights::of(store.owner(), store.layout())?;
             for (mark, ends) in noted(&store.layout().mounting())? {
                 if mark.is_symlink()
                     && let Some(path) = path_in(&mark)?
@@ -92,9 +93,11 @@ impl Store {
 
     /// Forgets all of it, since another plugin goes on.
     pub(crate) fn forget_mounting(&self) -> Result<()> {
+        if !self.layout().mounting().is_dir() {
+            return Ok(());
+        }
         self.change(|change| {
             let store = change.store();
-            let _rights = Rights::of(store.owner(), store.layout())?;
             noted(&store.layout().mounting())?.iter().try_for_each(|(mark, _)| remove(mark))
         })
     }

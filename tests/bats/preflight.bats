@@ -117,6 +117,20 @@ add_line() { echo "$1" | sudo -u dokku tee -a "$DOKKU_LIB_ROOT/config/storage/$A
 
 # --- what the image has ---------------------------------------------------------------------------------------
 
+@test "a missing source stops a deploy before the image of the app that runs is built anew" {
+  standin_only
+  local released
+  deploy "$APP"
+  dokku storage:create "$APP-data"
+  dokku storage:mount "$APP" "$APP-data" --container-dir /data
+  rmdir "$ROOT/$APP-data"
+  released=$(fired pre-release-builder | wc -l)
+  stopped "$ROOT/$APP-data" "dokku storage:"
+  assert_equal "$released" "$(fired pre-release-builder | wc -l)"
+  mended "$ROOT/$APP-data"
+  assert_equal "$((released + 1))" "$(fired pre-release-builder | wc -l)"
+}
+
 @test "a directory where the image has a file" {
   deploy "$APP"
   mkdir "$DIR/passwd"
