@@ -78,6 +78,52 @@ pub(crate) fn release(app: &AppName, image: &str, context: &mut Context) -> Resu
     Ok(())
 }
 
+/// Checks before a build what needs no image, so that a deploy that is going to stop stops here: once the image is built, Dokku runs
+/// no one-off command and no cron task until a deploy ends. Where the source of a mount of the build is missing, Docker would make a
+/// directory of it, as root.
+pub(crate) fn build(app: &AppName, context: &Context) -> Result<()> {
+    let mounts = context.store.mounts(app)?;
+    let is_asked = |m: &&Mounted| {
+        m.attachment.phases.contains(Phase::Deploy) || m.attachment.phases.contains(Phase::Run)
+    };
+    let asked: Vec<&Mounted> = mounts.mounted.iter().filter(is_asked).collect();
+    let mut findings = of_settings(app, &mounts, &asked, context)?;
+    if context.store.app_settings(app)?.missing_source == MissingSource::Fail {
+        // What is to be attached first, the deploy attaches.
+        let is_looked_at = |mounted: &&Mounted| {
+            mounted.entry.is_docker_local()
+                && (mounted.attachment.phases.contains(Phase::Build)
+                    || sources::unusable(app, mounted, context).is_none())
+        };
+        let looked_at = mounts.mounted.iter().filter(is_looked_at);
+        findings.extend(looked_at.filter_map(|mounted| sources::missing(app, mounted, context)));
+    }
+    stop_for(&findings)
+}
+
+/// What is wrong with mounts by what is set alone, whatever is at their sources and in the image.
+fn of_settings(
+    app: &AppName,
+    all: &Mounts,
+    asked: &[&Mounted],
+    context: &Context,
+) -> Result<Vec<Finding>> {
+    let is_asked = |finding: &Finding| {
+        finding.entry.as_ref().is_none_or(|name| asked.iter().any(|m| m.entry.name == *name))
+    };
+    let mut findings = sources::collisions(app, all);
+    findings.extend(sources::taken_by_options(app, all, context));
+    findings.retain(is_asked);
+    findings.extend(asked.iter().filter_map(|m| sources::wrong_scheduler(app, m, context)));
+    let policy = context.store.policy()?;
+    for mounted in asked.iter().filter(|mounted| mounted.entry.is_docker_local()) {
+        findings.extend(sources::not_allowed(app, mounted, &policy, context));
+        findings.extend(sources::elsewhere(app, mounted));
+        findings.extend(sources::unknown_option(app, mounted, context));
+    }
+    Ok(findings)
+}
+
 /// Checks what containers of a process type are about to mount, unless the same deploy has, and sets the owners that were
 /// asked for. Whatever is said goes to standard error.
 pub(crate) fn restart(
@@ -190,18 +236,12 @@ fn prepare(
     let is_asked = |finding: &Finding| {
         finding.entry.as_ref().is_none_or(|name| asked.iter().any(|m| m.entry.name == *name))
     };
-    let mut of_app = sources::collisions(app, all);
-    of_app.extend(sources::taken_by_options(app, all, context));
-    of_app.extend(one_writer::findings(app, &all.mounted, asked, context)?);
-    findings.extend(of_app.into_iter().filter(is_asked));
-    findings.extend(asked.iter().filter_map(|m| sources::wrong_scheduler(app, m, context)));
-    let policy = context.store.policy()?;
+    findings.extend(of_settings(app, all, asked, context)?);
+    let of_writers = one_writer::findings(app, &all.mounted, asked, context)?;
+    findings.extend(of_writers.into_iter().filter(is_asked));
     let mut to_make = Vec::new();
     let mut is_missing = Vec::new();
     for &mounted in &local {
-        findings.extend(sources::not_allowed(app, mounted, &policy, context));
-        findings.extend(sources::elsewhere(app, mounted));
-        findings.extend(sources::unknown_option(app, mounted, context));
         findings.extend(repair(app, mounted, context));
         if let Some(finding) = sources::nested(app, mounted, all, context) {
             match finding.severity {

@@ -6,14 +6,14 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::{app, word};
-use crate::checks::{prepare, sources};
+use crate::checks::prepare;
 use crate::context::Context;
 use crate::domain::needs::parse;
 use crate::domain::plain::json_reason;
-use crate::domain::{AppName, Error, MissingSource, Phase, Result};
+use crate::domain::{AppName, Result};
 use crate::fs::{bounded, tree};
 use crate::ops::{app_settings, needs};
-use crate::store::{Mounted, files, is_absent};
+use crate::store::{files, is_absent};
 
 /// The largest `app.json` that is read, in bytes.
 const LARGEST: u64 = 1024 * 1024;
@@ -26,7 +26,7 @@ pub(crate) fn extracted(arguments: &[String], context: &mut Context) -> Result<(
         Ok((document, value)) => declared(&app, &document, &value, context)?,
         Err(unreadable) => must_need_nothing(&app, &unreadable, context)?,
     }
-    check_sources(&app, context)
+    prepare::build(&app, context)
 }
 
 fn declared(app: &AppName, document: &[u8], value: &Value, context: &mut Context) -> Result<()> {
@@ -55,25 +55,6 @@ fn must_need_nothing(app: &AppName, unreadable: &str, context: &mut Context) -> 
     );
     context.out.warn(&format!("{app}: {unreadable}; storage that it declares is not known"));
     Ok(())
-}
-
-/// Refuses a build where a mount has no source. For the build, Docker would make a directory of it, as root. A deploy would stop
-/// once the image is built, and Dokku would run nothing with that: no one-off command, no cron task.
-fn check_sources(app: &AppName, context: &Context) -> Result<()> {
-    if context.store.app_settings(app)?.missing_source != MissingSource::Fail {
-        return Ok(());
-    }
-    let mounts = context.store.mounts(app)?;
-    // What is to be attached first, the deploy attaches.
-    let is_looked_at = |mounted: &&Mounted| {
-        mounted.entry.is_docker_local()
-            && (mounted.attachment.phases.contains(Phase::Build)
-                || sources::unusable(app, mounted, context).is_none())
-    };
-    let looked_at = mounts.mounted.iter().filter(is_looked_at);
-    let missing = looked_at.filter_map(|mounted| sources::missing(app, mounted, context));
-    let lines: Vec<String> = missing.map(|finding| finding.line()).collect();
-    if lines.is_empty() { Ok(()) } else { Err(Error::refused(lines.join("\n"))) }
 }
 
 /// The text of the app's `app.json`, wherever the app keeps it, and what it says; or why it cannot be read. Links are followed

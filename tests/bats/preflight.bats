@@ -445,7 +445,7 @@ CASES
 
 # --- all at once ----------------------------------------------------------------------------------------------
 
-@test "several problems are all said, a line each" {
+@test "several problems are all said, a line each: first those for which no image is needed" {
   IMAGE=$USER_1000 deploy "$APP"
   mkdir -m 0777 "$DIR"/{missing,passwd}
   mkdir -m 0755 "$DIR/read-only"
@@ -462,7 +462,10 @@ CASES
   assert_line_with " !     " "$APP" "$APP-volume" "docker volume create"
   assert_line_with " !     " "$APP" "$APP-node" the-other-node
   assert_line_with " !     " "$APP" "/missing" "dokku storage:unmount"
-  assert_line_with " !     " "$APP" "$DIR/passwd" /etc/passwd
+  dokku storage:unmount "$APP" --all
+  dokku storage:mount "$APP" "$DIR/passwd:/etc/passwd"
+  dokku storage:mount "$APP" "$DIR/read-only:/read-only"
+  IMAGE=$USER_1000 stopped "$DIR/passwd" /etc/passwd
   assert_line_with " !     " "$APP" "$DIR/read-only" 1000
 }
 
