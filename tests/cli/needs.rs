@@ -52,6 +52,7 @@ fn links_follow_what_is_declared() {
     session.run(&["core-post-extract", "blog", "{ROOT}/work", "def"]);
     session.show_file("lib/config/storage/blog/mounts");
     session.prepare(&["storage:mount", "blog", "/srv/x:/elsewhere"]);
+    session.prepare(&["storage:app:set", "blog", "missing-source", "create"]);
     session
         .host
         .write("work/app.json", r#"{"storage":{"needs":[{"id":"uploads","path":"/elsewhere"}]}}"#);

@@ -118,6 +118,7 @@ fn pre_deploy() {
 #[test]
 fn triggers_with_nothing_to_say() {
     let mut session = host();
+    session.prepare(&["storage:app:set", "blog", "missing-source", "create"]);
     session.run(&["core-post-extract", "blog", "/tmp/work", "abc"]);
     session.run(&["post-extract", "blog", "/tmp/work", "abc"]);
     session.run(&["post-release-builder", "herokuish", "blog", "dokku/blog:latest"]);
