@@ -122,7 +122,8 @@ done
 d trash:empty --expired || echo "TRASH"
 # What a change had in the staging place goes with the next change.
 d app:set w2-other missing-source >/dev/null || echo "CHANGE"
-d doctor >/tmp/doctor 2>&1 || { echo DOCTOR; cat /tmp/doctor; }
+# A line of docker-options that is still to be migrated is the workload's own.
+d doctor --format json | jq -e 'all(.[]; .severity == "note" or .code == "docker-options-line")' >/dev/null || { echo DOCTOR; d doctor; }
 """
 RELEASE = r"""
 cd /; findmnt -rno TARGET | grep '^/srv/host/' | LC_ALL=C sort -r | while read -r point; do umount "$point"; done
@@ -272,7 +273,7 @@ def look(machine, plan, answered, under_way):
     wrong = []
     said = machine.run(SETTLE, check=False)
     if machine.status != 0 or any(line.startswith(("FSCK", "WAIT", "TRASH", "CHANGE", "DOCTOR")) for line in said.splitlines()):
-        wrong += ["after the cut:", *said.splitlines()[-30:]]
+        wrong += ["after the cut:", *said.splitlines()[:60]]
     if any("backups:" in step[0] for step in plan.near(answered)):
         said = machine.run("source /srv/repo/tests/vm/guest/workload.bash; d backups:check w3-disk", check=False)
         wrong += [] if machine.status == 0 else ["the repository:", *said.splitlines()[-10:]]
