@@ -3,9 +3,10 @@
 //!
 //! # When what is checked
 //!
-//! `src/checks/prepare.rs` checks and prepares: for the whole app at `pre-release-builder`, and for one process
-//! type at `docker-args-deploy APP TAG PROC`, which is all that a restart fires. The first notes in
-//! `config/storage/APP/checked` which mounts it has checked, and for which deploy (`DOKKU_PID`, with the start time
+//! `src/checks/prepare.rs` checks what needs no image at `core-post-extract`: an image that is built and not released is one that
+//! Dokku runs nothing with. It checks and prepares for the whole app at `pre-release-builder`, and for one process
+//! type at `docker-args-deploy APP TAG PROC`, which is all that a restart fires. `pre-release-builder` notes
+//! in `config/storage/APP/checked` which mounts it has checked, and for which deploy (`DOKKU_PID`, with the start time
 //! of that process and the boot), so that the second finds nothing left to do; `core-post-deploy` removes the note.
 //! What was seen in the image is kept in `config/storage/APP/image` under a hash of its layers and its user: a
 //! label makes another image id, and no difference. Both files are caches: where they are lost, more is looked up.
