@@ -55,11 +55,7 @@ pub(crate) fn release(app: &AppName, image: &str, context: &mut Context) -> Resu
     for left in &mounts.left_out {
         context.out.warn(&left.sentence(app));
     }
-    // What only one-off containers have is checked, too: nothing could stop them when they start.
-    let is_asked = |m: &&Mounted| {
-        m.attachment.phases.contains(Phase::Deploy) || m.attachment.phases.contains(Phase::Run)
-    };
-    let asked: Vec<&Mounted> = mounts.mounted.iter().filter(is_asked).collect();
+    let asked = of_containers(&mounts);
     let mut names = image::names(app, "", context);
     if !image.is_empty() {
         names.insert(0, image.to_owned());
@@ -84,10 +80,7 @@ pub(crate) fn release(app: &AppName, image: &str, context: &mut Context) -> Resu
 /// directory of it, as root.
 pub(crate) fn build(app: &AppName, context: &Context) -> Result<()> {
     let mounts = context.store.mounts(app)?;
-    let is_asked = |m: &&Mounted| {
-        m.attachment.phases.contains(Phase::Deploy) || m.attachment.phases.contains(Phase::Run)
-    };
-    let asked: Vec<&Mounted> = mounts.mounted.iter().filter(is_asked).collect();
+    let asked = of_containers(&mounts);
     let mut findings = of_settings(app, &mounts, &asked, context)?;
     if context.store.app_settings(app)?.missing_source == MissingSource::Fail {
         // What is to be attached first, the deploy attaches.
@@ -102,6 +95,19 @@ pub(crate) fn build(app: &AppName, context: &Context) -> Result<()> {
     stop_for(&findings)
 }
 
+/// The mounts that containers of the app get. What only one-off containers have is checked, too: nothing could stop them when they start.
+fn of_containers(mounts: &Mounts) -> Vec<&Mounted> {
+    let is_one = |m: &&Mounted| {
+        m.attachment.phases.contains(Phase::Deploy) || m.attachment.phases.contains(Phase::Run)
+    };
+    mounts.mounted.iter().filter(is_one).collect()
+}
+
+/// Whether a finding is about one of these mounts, or about the app.
+fn is_about(finding: &Finding, asked: &[&Mounted]) -> bool {
+    finding.entry.as_ref().is_none_or(|name| asked.iter().any(|m| m.entry.name == *name))
+}
+
 /// What is wrong with mounts by what is set alone, whatever is at their sources and in the image.
 fn of_settings(
     app: &AppName,
@@ -109,12 +115,9 @@ fn of_settings(
     asked: &[&Mounted],
     context: &Context,
 ) -> Result<Vec<Finding>> {
-    let is_asked = |finding: &Finding| {
-        finding.entry.as_ref().is_none_or(|name| asked.iter().any(|m| m.entry.name == *name))
-    };
     let mut findings = sources::collisions(app, all);
     findings.extend(sources::taken_by_options(app, all, context));
-    findings.retain(is_asked);
+    findings.retain(|finding| is_about(finding, asked));
     findings.extend(asked.iter().filter_map(|m| sources::wrong_scheduler(app, m, context)));
     let policy = context.store.policy()?;
     for mounted in asked.iter().filter(|mounted| mounted.entry.is_docker_local()) {
@@ -234,12 +237,9 @@ fn prepare(
     warn_of_orphans(app, subject.orphans, context);
     let local: Vec<&Mounted> =
         asked.iter().copied().filter(|mounted| mounted.entry.is_docker_local()).collect();
-    let is_asked = |finding: &Finding| {
-        finding.entry.as_ref().is_none_or(|name| asked.iter().any(|m| m.entry.name == *name))
-    };
     findings.extend(of_settings(app, all, asked, context)?);
     let of_writers = one_writer::findings(app, &all.mounted, asked, context)?;
-    findings.extend(of_writers.into_iter().filter(is_asked));
+    findings.extend(of_writers.into_iter().filter(|finding| is_about(finding, asked)));
     let mut to_make = Vec::new();
     let mut is_missing = Vec::new();
     for &mounted in &local {

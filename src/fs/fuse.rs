@@ -6,7 +6,7 @@
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use rustix::mount::{
 };
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+use crate::fs::tree;
 
 /// What the mounts are called where they are listed.
 pub(crate) const SOURCE: &str = "dokku-storage";
@@ -104,7 +106,7 @@ pub(crate) fn share(place: impl AsFd) -> io::Result<()> {
     let base = open_tree(&place, "", flags)?;
     attach(&base, place)?;
     // As a peer of the file system that it lies in, everything would be mounted twice.
-    let path = by_descriptor(base.as_fd());
+    let path = tree::path_of(&base);
     mount_change(&path, MountPropagationFlags::PRIVATE)?;
     mount_change(&path, MountPropagationFlags::SHARED)?;
     Ok(())
@@ -112,11 +114,7 @@ pub(crate) fn share(place: impl AsFd) -> io::Result<()> {
 
 /// Takes away what is mounted at a place, given by a descriptor of it; whoever uses it keeps it until the end.
 pub(crate) fn detach(place: impl AsFd) -> io::Result<()> {
-    Ok(unmount(by_descriptor(place.as_fd()), UnmountFlags::DETACH)?)
-}
-
-fn by_descriptor(descriptor: BorrowedFd<'_>) -> String {
-    format!("/proc/self/fd/{}", descriptor.as_raw_fd())
+    Ok(unmount(tree::path_of(&place), UnmountFlags::DETACH)?)
 }
 
 /// Does what a serving program calls `fusermount` for: sends the mount's descriptor over the socket that the program

@@ -26,14 +26,13 @@ mod superblock;
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) use crate::fs::image::staged::{discard, name_trashed};
 
 use rustix::fs::{AtFlags, FallocateFlags, Mode, OFlags, statat};
-use rustix::io::FdFlags;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountFlags, fsconfig_create,
     fsconfig_reconfigure, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick,
@@ -41,7 +40,7 @@ use rustix::mount::{
 };
 
 use crate::domain::{ByteSize, Error, Layout, Result, STAGED};
-use crate::fs::{fuse, mount_points, subvolume, tree};
+use crate::fs::{fuse, kind, mount_points, tree};
 use crate::host::Program;
 
 /// The directory of the images, below the root of the store.
@@ -159,8 +158,7 @@ pub(crate) fn has_program(name: &str) -> bool {
 
 /// Whether a directory is on a btrfs.
 pub(crate) fn is_btrfs(directory: &Path) -> bool {
-    rustix::fs::statfs(directory)
-        .is_ok_and(|found| u64::try_from(found.f_type) == Ok(subvolume::MAGIC))
+    kind::at(directory) == Some(kind::BTRFS)
 }
 
 pub(crate) struct Image {
@@ -272,7 +270,7 @@ impl Image {
             if preallocate { "nodiscard,lazy_itable_init=0,lazy_journal_init=0," } else { "" };
         let owner = format!("{keep}root_owner={uid}:{gid}");
         // A descriptor cannot be replaced by anybody, a path could.
-        let words = ["-q", "-F", "-m", "0", "-E", &owner, &by_descriptor(&file)?];
+        let words = ["-q", "-F", "-m", "0", "-E", &owner, &tree::inherited(&file)?];
         run("mkfs.ext4", &words).map_err(|error| {
             // The disk's, which is told with how much it has free.
             if error.to_string().contains("No space left on device") {
@@ -359,7 +357,7 @@ impl Image {
                 storage.join(name).display()
             ))
         } else {
-            let path = by_descriptor(file)?;
+            let path = tree::inherited(file)?;
             check(&path).and_then(|()| run("resize2fs", &[&path]))
         };
         self.attach(storage, name)?;
@@ -396,8 +394,7 @@ impl Image {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         let released = tree::locate(storage, name).and_then(|top| {
             // The mount may be read-only itself, too.
-            let place = format!("/proc/self/fd/{}", top.as_raw_fd());
-            Ok(mount_remount(place, flags, "")?)
+            Ok(mount_remount(tree::path_of(&top), flags, "")?)
         });
         released.map_err(|error| match error.kind() {
             io::ErrorKind::ReadOnlyFilesystem => refusal!(
@@ -432,7 +429,7 @@ impl Image {
             // It is mounted somewhere.
             return Ok(());
         }
-        let answer = Program::new("e2fsck", &["-p", &by_descriptor(file)?]).run()?;
+        let answer = Program::new("e2fsck", &["-p", &tree::inherited(file)?]).run()?;
         if matches!(answer.status, 0 | 1) {
             return Ok(());
         }
@@ -453,7 +450,7 @@ impl Image {
 
     /// The loop devices that have it.
     fn devices(&self, file: &File) -> Result<Vec<String>> {
-        let words = ["--noheadings", "--output", "NAME", "--associated", &by_descriptor(file)?];
+        let words = ["--noheadings", "--output", "NAME", "--associated", &tree::inherited(file)?];
         let answer = Program::new("losetup", &words).run()?;
         Ok(answer.stdout.split_whitespace().map(str::to_owned).collect())
     }
@@ -471,7 +468,7 @@ impl Image {
 
     /// The loop device of the image, a new one where it has none.
     fn loop_device(&self, file: &File) -> Result<String> {
-        let path = by_descriptor(file)?;
+        let path = tree::inherited(file)?;
         let words = ["--find", "--nooverlap", "--show", &path];
         let device = Program::new("losetup", &words).must()?.stdout.trim().to_owned();
         // losetup opens it by its path once more, which somebody could have replaced.
@@ -615,13 +612,6 @@ fn mount(device: &str) -> io::Result<OwnedFd> {
         }
         made => Ok(made?),
     }
-}
-
-/// A path of an open file that programs which are started from now on can open.
-fn by_descriptor(file: &File) -> Result<String> {
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::io::fcntl_setfd(file, FdFlags::empty()).map_err(Error::system("open", &path))?;
-    Ok(path)
 }
 
 /// Checks a file system that is not mounted; what could be corrected is no failure (e2fsck(8)).

@@ -7,6 +7,7 @@ pub(crate) mod fetch;
 pub(crate) mod fuse;
 pub(crate) mod image;
 pub(crate) mod jail;
+pub(crate) mod kind;
 pub(crate) mod look;
 pub(crate) mod mount_points;
 pub(crate) mod real;

@@ -1,17 +1,15 @@
 //! Subvolumes of btrfs, with a quota or as snapshots: root's work, done by the program `btrfs`.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, fstat, fstatfs};
-use rustix::io::{Errno, FdFlags};
+use rustix::fs::{AtFlags, fstat};
+use rustix::io::Errno;
 
 use crate::domain::{ByteSize, Error, Result};
+use crate::fs::{kind, tree};
 use crate::host::{Program, is_root};
-
-/// The kind of a btrfs, as `statfs(2)` tells it.
-pub(crate) const MAGIC: u64 = 0x9123_683E;
 
 /// The inode number of the top of a subvolume (btrfs(5)).
 const TOP: u64 = 256;
@@ -22,7 +20,7 @@ pub(crate) const PROGRAM: &str = "btrfs";
 /// Makes a directory of the storage root a subvolume that holds this much; an empty one that is there is replaced.
 pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)) -> Result<()> {
     let target = storage.join(name);
-    let root = super::tree::enter_real(storage)?;
+    let root = tree::enter_real(storage)?;
     match rustix::fs::unlinkat(&root, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(Errno::NOTEMPTY) => {
@@ -30,11 +28,11 @@ pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)
         }
         Err(error) => return Err(Error::system("replace", target)(error)),
     }
-    let around = by_descriptor(&root)?;
+    let around = tree::inherited(&root)?;
     // It may be enabled already, which is no failure.
     btrfs(&["quota", "enable", &around])?;
     btrfs(&["subvolume", "create", &format!("{around}/{name}")])?;
-    let directory = super::tree::enter(storage, name)?;
+    let directory = tree::enter(storage, name)?;
     rustix::fs::fchown(
         &directory,
         Some(rustix::fs::Uid::from_raw(owner.0)),
@@ -46,10 +44,10 @@ pub(crate) fn make(storage: &Path, name: &str, size: ByteSize, owner: (u32, u32)
 
 /// Sets how much a subvolume holds.
 pub(crate) fn limit(storage: &Path, name: &str, size: ByteSize) -> Result<()> {
-    let directory = super::tree::enter(storage, name)?;
+    let directory = tree::enter(storage, name)?;
     let target = storage.join(name);
     refuse_if!(!is_subvolume(&directory), "{} is not a subvolume", target.display());
-    btrfs(&["qgroup", "limit", &size.bytes().to_string(), &by_descriptor(&directory)?])
+    btrfs(&["qgroup", "limit", &size.bytes().to_string(), &tree::inherited(&directory)?])
 }
 
 /// Whether a path is the top of a subvolume, as far as its number says; only asked on a btrfs.
@@ -70,7 +68,7 @@ pub(super) fn is_subvolume(directory: &OwnedFd) -> bool {
 
 /// Whether an open directory is on a btrfs.
 pub(crate) fn is_btrfs(directory: &OwnedFd) -> bool {
-    fstatfs(directory).is_ok_and(|found| u64::try_from(found.f_type) == Ok(MAGIC))
+    kind::of(directory) == Some(kind::BTRFS)
 }
 
 fn take(from: &OwnedFd, to: &OwnedFd, name: &str) -> Option<()> {
@@ -86,13 +84,6 @@ fn take(from: &OwnedFd, to: &OwnedFd, name: &str) -> Option<()> {
     // It has the original's limit, which is not for what is made of it. Without quotas there is none.
     let _ = Program::new("btrfs", &["qgroup", "limit", "none", &to]).run();
     Some(())
-}
-
-/// The path of an open directory for programs that are started from now on, which have it open too.
-fn by_descriptor(opened: &impl AsFd) -> Result<String> {
-    let path = format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd());
-    rustix::io::fcntl_setfd(opened, FdFlags::empty()).map_err(Error::system("open", &path))?;
-    Ok(path)
 }
 
 fn btrfs(words: &[&str]) -> Result<()> {

@@ -24,7 +24,7 @@ use crate::domain::moment::DAY;
 use crate::domain::{
     AppName, Entry, Error, Finding, LOST_AND_FOUND, Problem, Result, Severity, Source, quoted,
 };
-use crate::fs::{look, subvolume};
+use crate::fs::{kind, look};
 use crate::store::Rights;
 
 /// How many are noted.
@@ -36,9 +36,6 @@ const SAME_MOMENT: Duration = Duration::from_secs(2);
 /// For how long `.new` counts: it may be left below the mount point.
 const SAID_FOR: Duration = Duration::from_secs(DAY.unsigned_abs());
 
-/// The magic number of an ext2, ext3 or ext4.
-const EXT4: u64 = 0xef53;
-
 /// A directory, by its inode and, where that has an id that stays, its file system.
 #[derive(Debug, Clone, Copy)]
 struct Identity {
@@ -49,9 +46,7 @@ struct Identity {
 impl Identity {
     fn of(directory: &Path) -> Option<Self> {
         let inode = fs::metadata(directory).ok()?.ino();
-        let kind =
-            rustix::fs::statfs(directory).ok().and_then(|found| found.f_type.try_into().ok());
-        let has_id = kind.is_some_and(|kind: u64| kind == EXT4 || kind == subvolume::MAGIC);
+        let has_id = [Some(kind::EXT4), Some(kind::BTRFS)].contains(&kind::at(directory));
         let disk = rustix::fs::statvfs(directory).ok().filter(|_| has_id);
         Some(Self { inode, disk: disk.map(|found| found.f_fsid) })
     }

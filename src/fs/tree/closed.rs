@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, StatxFlags, StatxTimestamp,
-    flock, fstat, fstatfs, mkdirat, openat, renameat_with, statat, statx, syncfs, unlinkat,
+    flock, fstat, mkdirat, openat, renameat_with, statat, statx, syncfs, unlinkat,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::geteuid;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::domain::{Error, Result};
-use crate::fs::subvolume;
+use crate::fs::kind;
+use crate::fs::tree::descent::identity;
 use crate::fs::tree::{
     BENEATH, birth, enter_any, is_directory_empty, is_one_of, open_below, open_directory,
     open_without_links,
@@ -36,8 +37,8 @@ const NOTES: &str = "/run/dokku-storage/closed";
 /// How long a file system's clock may stand still.
 const TICK: Duration = Duration::from_millis(20);
 
-/// ext4, XFS, btrfs and tmpfs, as `statfs(2)` tells them.
-const LOCAL: [u64; 4] = [0xEF53, 0x5846_5342, subvolume::MAGIC, 0x0102_1994];
+/// File systems whose times are this host's, rather than a server's.
+const LOCAL: [u64; 4] = [kind::EXT4, kind::XFS, kind::BTRFS, kind::TMPFS];
 
 /// How long it takes at most to make one, and to note it.
 const YOUNG: Duration = Duration::from_secs(600);
@@ -60,7 +61,8 @@ impl Closed {
         mkdirat(&top, name, Mode::RWXU).map_err(failed())?;
         let closed = Self { opened: enter_any(root, name)? };
         let state = State::of(&closed).map_err(Error::system("read", &path))?;
-        let is_new = !has_our_clock(&top) || state.is_made_since(begin);
+        let has_our_clock = kind::of(&top).is_some_and(|kind| LOCAL.contains(&kind));
+        let is_new = !has_our_clock || state.is_made_since(begin);
         closed.note()?;
         // Who entered it before it was noted has it locked, and may change it yet.
         flock(&closed, FlockOperation::NonBlockingLockExclusive).map_err(failed())?;
@@ -184,9 +186,10 @@ impl Closed {
     }
 
     fn is_at(&self, top: &OwnedFd, name: &str) -> bool {
-        let identity = |found: rustix::fs::Stat| (found.st_dev, found.st_ino);
-        let there = statat(top, name, AtFlags::SYMLINK_NOFOLLOW).map(identity);
-        there.is_ok() && there == fstat(&self.opened).map(identity)
+        let there = statat(top, name, AtFlags::SYMLINK_NOFOLLOW);
+        there.is_ok_and(|there| {
+            identity(&self.opened).is_ok_and(|own| own == (there.st_dev, there.st_ino))
+        })
     }
 
     /// Takes what is called `name` directly below a root into it, as [`TAKEN`]. A directory is returned, which is to stay open
@@ -233,7 +236,7 @@ pub(super) fn must_not_be_closed(directory: &impl AsFd) -> io::Result<()> {
         let _ = flock(directory, FlockOperation::NonBlockingLockShared);
     }
     // Where the note cannot be read, nobody knows what it says.
-    if state.noted()?.is_some_and(|noted| noted.lines().next() == Some(&state.birth)) {
+    if state.noted()?.is_some_and(|noted| noted.lines().next() == Some(&state.birth())) {
         let why = "it is being backed up or restored, and only that command may use it";
         return Err(io::Error::new(io::ErrorKind::ResourceBusy, why));
     }
@@ -259,9 +262,8 @@ fn is_own(found: &rustix::fs::Stat) -> bool {
 /// What tells a directory, as it is now, from every other one.
 struct State {
     note: PathBuf,
-    made: Option<StatxTimestamp>,
     /// When it was made, where the file system says so: another may have the same number later.
-    birth: String,
+    made: Option<StatxTimestamp>,
     /// When it got another name, owner or mode, or what it has directly did.
     changed: String,
 }
@@ -270,18 +272,21 @@ impl State {
     fn of(directory: &impl AsFd) -> io::Result<Self> {
         let wanted = StatxFlags::BASIC_STATS | StatxFlags::BTIME;
         let found = statx(directory, c"", AtFlags::EMPTY_PATH, wanted)?;
-        let shown = |time: StatxTimestamp| format!("{}.{}", time.tv_sec, time.tv_nsec);
         let device = format!("{}-{}", found.stx_dev_major, found.stx_dev_minor);
         Ok(Self {
             note: Path::new(NOTES).join(format!("{device}-{}", found.stx_ino)),
             made: birth(&found),
-            birth: birth(&found).map(shown).unwrap_or_default(),
             changed: shown(found.stx_ctime),
         })
     }
 
+    /// What the note says first, whatever changes.
+    fn birth(&self) -> String {
+        self.made.map(shown).unwrap_or_default()
+    }
+
     fn text(&self) -> String {
-        format!("{}\n{}\n", self.birth, self.changed)
+        format!("{}\n{}\n", self.birth(), self.changed)
     }
 
     fn noted(&self) -> io::Result<Option<String>> {
@@ -305,10 +310,8 @@ impl State {
     }
 }
 
-/// Whether the times of a file system are this host's, rather than a server's.
-fn has_our_clock(directory: &OwnedFd) -> bool {
-    fstatfs(directory)
-        .is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|kind| LOCAL.contains(&kind)))
+fn shown(time: StatxTimestamp) -> String {
+    format!("{}.{}", time.tv_sec, time.tv_nsec)
 }
 
 fn since(seconds: i64, nanoseconds: i64) -> Duration {
@@ -319,4 +322,11 @@ fn since(seconds: i64, nanoseconds: i64) -> Duration {
 /// The path of a descriptor in the process that has it.
 pub(crate) fn path_of(opened: &impl AsFd) -> PathBuf {
     format!("/proc/self/fd/{}", opened.as_fd().as_raw_fd()).into()
+}
+
+/// The same for programs that are started from now on, which get the descriptor too: it cannot be replaced by anybody, a path could.
+pub(crate) fn inherited(opened: &impl AsFd) -> Result<String> {
+    let path = path_of(opened).display().to_string();
+    fcntl_setfd(opened, FdFlags::empty()).map_err(Error::system("open", &path))?;
+    Ok(path)
 }

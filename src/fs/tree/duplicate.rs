@@ -1,6 +1,5 @@
 //! A directory of the storage root that becomes a second one, complete or not at all.
 
-use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -15,8 +14,8 @@ use crate::domain::{Error, Made, Result, STAGED, readable};
 use crate::fs::subvolume;
 use crate::fs::tree::copy::{Owners, copy};
 use crate::fs::tree::{
-    BENEATH, Closed, Copied, DIRECTORY, enter, enter_part, file, is_directory_empty, is_file,
-    open_below, open_without_links, remove, unless_closed, usage,
+    Closed, Copied, DIRECTORY, enter, enter_below, enter_part, file, is_directory_empty, is_file,
+    open_without_links, remove, usage,
 };
 
 /// Copies the directory or the file `from` directly below `root`, or a part of a directory (`NAME/PART`), to `to`, which must not
@@ -259,7 +258,6 @@ fn populate(
     progress: &(dyn Fn(u64) + Sync),
 ) -> io::Result<Copied> {
     mkdirat(root, hidden, Mode::RWXU)?;
-    let name = CString::new(hidden)?;
-    let target = unless_closed(open_below(root, &name, DIRECTORY, BENEATH)?)?;
+    let target = enter_below(root, hidden)?;
     copy(source.directory, target, source.owners, progress)
 }

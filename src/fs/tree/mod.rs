@@ -35,7 +35,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-pub(crate) use closed::{Closed, path_of};
+pub(crate) use closed::{Closed, inherited, path_of};
 pub(crate) use copy::Copied;
 pub(crate) use duplicate::{
     copy_into, copy_out, duplicate, duplicate_within, take_in, take_within,
@@ -66,6 +66,11 @@ const BENEATH: ResolveFlags =
 /// Refuses one that is closed ([`Closed`]).
 pub(crate) fn enter(root: &Path, name: &str) -> Result<OwnedFd> {
     unless_closed(enter_any(root, name)?).map_err(Error::system("open", root.join(name)))
+}
+
+/// The same by a root that was opened before.
+fn enter_below(root: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    unless_closed(open_below(root, &CString::new(name)?, DIRECTORY, BENEATH)?)
 }
 
 /// Passes a directory on that was opened, unless it is closed.
@@ -209,11 +214,14 @@ pub(crate) fn graft(root: &Path, from: &str, to: &str, path: &str) -> Result<()>
     let (way, name) = path.rsplit_once('/').unwrap_or(("", path));
     let moved = || -> io::Result<()> {
         let top = open_without_links(&CWD, root)?;
-        let enter =
-            |name: &str| unless_closed(open_below(&top, &CString::new(name)?, DIRECTORY, BENEATH)?);
-        let source = descend(enter(from)?, way, open_directory, None)?;
+        let source = descend(enter_below(&top, from)?, way, open_directory, None)?;
         let found = fstat(&source)?;
-        let target = descend(enter(to)?, way, open_directory, Some((found.st_uid, found.st_gid)))?;
+        let target = descend(
+            enter_below(&top, to)?,
+            way,
+            open_directory,
+            Some((found.st_uid, found.st_gid)),
+        )?;
         match renameat_with(&source, name, &target, name, RenameFlags::EXCHANGE) {
             // Nothing is in its place.
             Err(Errno::NOENT) => Ok(renameat(&source, name, &target, name)?),
