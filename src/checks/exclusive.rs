@@ -141,7 +141,7 @@ fn shown_and_stopped(container: &Container, context: &Context) -> (String, Strin
     let remedy = if exists && !container.is_one_off {
         format!("dokku ps:stop {}", container.app)
     } else {
-        format!("docker stop {}", container.id)
+        container.run_stop().unwrap_or_else(|| format!("docker stop {}", container.id))
     };
     (container.shown(), remedy)
 }

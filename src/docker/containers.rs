@@ -49,6 +49,17 @@ pub(crate) struct Mount {
 }
 
 impl Container {
+    /// Dokku's own command that stops it, where there is one: not everybody who has Dokku's commands has Docker's.
+    pub(crate) fn run_stop(&self) -> Option<String> {
+        let name = &self.name;
+        // Dokku takes the app and the kind from the name, and knows no app with a dot there.
+        let is_known = self.is_one_off
+            && self.is_running
+            && name.matches('.').count() == 2
+            && name.starts_with(&format!("{}.run.", self.app));
+        is_known.then(|| format!("dokku run:stop --container {name}"))
+    }
+
     /// What it is called in a sentence: by its process type and number where they are known.
     pub(crate) fn shown(&self) -> String {
         match (&self.dyno, &self.process_type) {

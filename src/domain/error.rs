@@ -55,6 +55,9 @@ pub enum Error {
         /// The sentence for everybody else.
         hidden: String,
     },
+    /// An entry is not what it was when the command began. Exit status 1.
+    #[error("storage entry \"{0}\" was changed meanwhile; run the command again")]
+    Changed(EntryName),
     /// Everything was said already; only the status remains.
     #[error("a part of it failed with exit status {0}, and said why")]
     Status(i32),

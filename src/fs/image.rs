@@ -147,7 +147,7 @@ const MOST_DISCARDED: u64 = (1 << 41) - (1 << 20);
 pub(crate) const PROGRAMS: [&str; 3] = ["mkfs.ext4", "resize2fs", "losetup"];
 
 /// What is between what is wrong and what to do.
-const AND: &str = "; ";
+pub(crate) const AND: &str = "; ";
 
 /// Where programs of root's are looked for.
 const PATH: [&str; 4] = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin"];
@@ -442,10 +442,9 @@ impl Image {
         ))
     }
 
-    /// Why it cannot be attached, and what to do, as two lines; nothing where it can, or where nobody knows.
-    pub(crate) fn state(&self, name: &str) -> String {
-        let checked = self.open_own().and_then(|file| self.check_and_repair(&file, name));
-        checked.err().map(|error| error.to_string().replacen(AND, "\n", 1)).unwrap_or_default()
+    /// Refuses an image that is gone or damaged, with what to do; nothing is refused that e2fsck repairs by itself.
+    pub(crate) fn must_be_sound(&self, name: &str) -> Result<()> {
+        self.open_own().and_then(|file| self.check_and_repair(&file, name))
     }
 
     /// The loop devices that have it.

@@ -19,6 +19,12 @@ pub(crate) fn free_percent(path: &Path) -> Option<u64> {
     (all > 0).then(|| u64::try_from(free / u128::from(all)).unwrap_or(u64::MAX))
 }
 
+/// How large a path's file system is, in bytes; none where nobody knows.
+pub(crate) fn size(path: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(path).ok()?;
+    Some(found.f_blocks * found.f_frsize)
+}
+
 /// Waits until what was removed is free: some file systems give it back later.
 pub(crate) fn settle(directory: &Path) {
     let opened = std::fs::File::open(directory);

@@ -5,14 +5,14 @@ use std::io::IsTerminal;
 use crate::context::Context;
 use crate::domain::{
     AppName, AppSettings, Attachment, CloneMode, Entry, EntryName, Error, Result, Source,
-    mounted_source,
+    mounted_source, quoted,
 };
 use crate::host::plugn;
 use crate::ops::app_life::{must_have_nothing, must_not_run};
 use crate::ops::mount::give;
 use crate::ops::places::{self, links};
 use crate::ops::unmount::{self, legacy_entries};
-use crate::storage::{EntryLock, Place, Staged, root};
+use crate::storage::{EntryLock, Place, Staged, root, sized};
 use crate::store::{Change, Mounted, Mounts, Store};
 use crate::types;
 
@@ -136,6 +136,12 @@ fn give_own(old: &AppName, new: &AppName, mode: CloneMode, context: &mut Context
         let entry = &mounted.entry;
         let why = if !entry.scope.includes(new) {
             Some(format!("its scope leaves {new} out"))
+        } else if let Some(size) = sized::size(entry) {
+            Some(format!(
+                "it holds {size}; for a copy of it: dokku storage:clone {name} {name}-{new} && dokku storage:mount {new} {name}-{new} --container-dir {}",
+                quoted(mounted.attachment.container_path.as_str()),
+                name = entry.name
+            ))
         } else if !is_ours(mounted, context) {
             let source = entry.shown_source();
             Some(format!("{source} is not a directory or file that can be made anew"))

@@ -129,14 +129,36 @@ fn must_see_it(entry: &Entry, by: &Replacement<'_>, context: &Context) -> Result
         std::thread::sleep(STARTING / 8);
     };
     let (names, hides_some) = seen(&containers, context)?;
+    let restart = commands(containers.iter().filter(|one| names.contains(&one.name)).map(|one| {
+        // Dokku makes new ones, whatever those are called by then.
+        if is_deployed(one) {
+            format!("dokku ps:restart {}", one.app)
+        } else {
+            format!("docker restart {}", one.name)
+        }
+    }));
     refuse_if!(
         !containers.is_empty(),
-        "storage entry \"{}\" is restored from {}, but containers were started meanwhile and may still use what was there: {}; restart them",
+        "storage entry \"{}\" is restored from {}, but containers were started meanwhile and may still use what was there: {}; restart them{}",
         entry.name,
         by.what,
-        listed(names, hides_some)
+        listed(names, hides_some),
+        if restart.is_empty() { String::new() } else { format!(": {}", restart.join(" && ")) }
     );
     Ok(())
+}
+
+/// Whether a container belongs to a deploy.
+fn is_deployed(container: &Container) -> bool {
+    !container.app.is_empty() && !container.is_one_off
+}
+
+/// Each command once.
+fn commands(commands: impl Iterator<Item = String>) -> Vec<String> {
+    let mut commands: Vec<String> = commands.collect();
+    commands.sort_unstable();
+    commands.dedup();
+    commands
 }
 
 impl Checked {
@@ -404,23 +426,16 @@ fn stop(entry: &Entry, context: &mut Context) -> Result<Vec<Stopped>> {
 }
 
 fn say_how_to_start(stopped: &[Stopped], context: &mut Context) {
-    let mut commands: Vec<String> = stopped
-        .iter()
-        .map(|(container, restart)| {
-            if container.app.is_empty() || container.is_one_off {
-                let name = &container.name;
-                let update =
-                    restart.as_ref().map(|option| format!("docker update {option} {name} && "));
-                format!("{}docker start {name}", update.unwrap_or_default())
-            } else {
-                // It makes new containers, with the app's own policy.
-                format!("dokku ps:start {}", container.app)
-            }
-        })
-        .collect();
-    commands.sort_unstable();
-    commands.dedup();
-    for command in commands {
+    let start = |(container, restart): &Stopped| {
+        if is_deployed(container) {
+            // It makes new containers, with the app's own policy.
+            return format!("dokku ps:start {}", container.app);
+        }
+        let name = &container.name;
+        let update = restart.as_ref().map(|option| format!("docker update {option} {name} && "));
+        format!("{}docker start {name}", update.unwrap_or_default())
+    };
+    for command in commands(stopped.iter().map(start)) {
         context.out.detail(&format!("To start again: {command}"));
     }
 }

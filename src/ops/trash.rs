@@ -17,12 +17,15 @@ use std::path::Path;
 use crate::context::Context;
 use crate::domain::{Caller, Entry, Error, Moment, Result, Source, TrashId, Trashed, readable};
 use crate::fs::{look, space};
-use crate::ops::{Places, access, apps, places};
+use crate::ops::{Places, access, places};
 use crate::storage::{Staged, StorageRoot, sized};
 use crate::store::Store;
 
 /// Below this share of free space, in percent, the trash makes room.
 pub(crate) const SCARCE: u64 = 5;
+
+/// What takes less than this part of a disk is not removed from the trash to make room there.
+const LEAST_PART: u64 = 10_000;
 
 /// What is in the trash for this caller, what was destroyed first at the beginning. Who sees every app sees all of it;
 /// others see what they destroyed themselves.
@@ -31,8 +34,7 @@ pub(crate) fn visible(context: &Context) -> Result<Vec<Trashed>> {
     context.store.must_not_be_away()?;
     let mut trash = context.store.read_consistently(Store::trash)?;
     if !trash.is_empty() && access::must_see_every_app("", context).is_err() {
-        let caller = Caller::from(context.environment.caller());
-        trash.retain(|item| item.by.as_ref() == Some(&caller));
+        trash.retain(|item| is_own(item, context));
     }
     Ok(trash)
 }
@@ -197,13 +199,13 @@ pub(crate) fn make_room(spared: Option<&Trashed>, most: usize, context: &mut Con
         }
         let disk = if sized::is_in_image(item, context) { &of_images } else { &root };
         let free = space::free_percent(disk).unwrap_or_default();
-        if !is_scarce(disk) {
+        // What takes nothing would be lost for nothing.
+        let least = space::size(disk).unwrap_or_default() / LEAST_PART;
+        if !is_scarce(disk) || usage(item, context).is_some_and(|bytes| bytes < least) {
             continue;
         }
         left -= 1;
-        // Whose it was is not for everybody.
-        let what =
-            if apps::are_restricted(&context.environment) { "something" } else { item.id.as_str() };
+        let what = if is_seen(item, context) { item.id.as_str() } else { "something" };
         match remove(item, &places, context) {
             Ok(true) => {
                 space::settle(disk);
@@ -220,7 +222,15 @@ pub(crate) fn make_room(spared: Option<&Trashed>, most: usize, context: &mut Con
 
 /// Says why something stays in the trash. Whose it was is not for everybody.
 fn warn(item: &Trashed, error: &Error, context: &mut Context) {
-    let is_seen = visible(context).is_ok_and(|seen| seen.iter().any(|one| one.id == item.id));
     let hidden = || "something that you cannot see stays in the trash".to_owned();
-    context.out.warn(&if is_seen { error.to_string() } else { hidden() });
+    context.out.warn(&if is_seen(item, context) { error.to_string() } else { hidden() });
+}
+
+/// Whether the caller may know whose something in the trash was; as [`visible`].
+fn is_seen(item: &Trashed, context: &Context) -> bool {
+    is_own(item, context) || access::must_see_every_app("", context).is_ok()
+}
+
+fn is_own(item: &Trashed, context: &Context) -> bool {
+    item.by.as_ref() == Some(&Caller::from(context.environment.caller()))
 }

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::domain::text::word;
 use crate::domain::{ConnectorName, Error, Result, VolumeName, is_of};
 use crate::fs::bounded;
+use crate::fs::tree::Copied;
 use crate::privileged::root;
 use crate::render::progress;
 use crate::storage::backing_up::{self, BackupRequest, Original, Outcome, RestoreRequest};
@@ -20,9 +21,9 @@ use crate::store::Rights;
 const MOST: u64 = 64 * 1024 * 1024;
 
 /// `backup-storage copy PARENT NAME` copies a directory of the storage root, a part of one or a file, and `copy-volume PARENT
-/// VOLUME` a Docker volume, to a hidden name that only root can enter, and says as JSON what was copied. `save PARENT CONNECTOR`
+/// VOLUME` a Docker volume, to a hidden name that only root can enter, and answers as JSON what was copied. `save PARENT CONNECTOR`
 /// makes a backup of that, and `restore PARENT CONNECTOR HIDDEN` restores one to a hidden name, with what is said on standard input
-/// as JSON; both answer as JSON.
+/// as JSON; all answer as JSON, and why where it was not done: whoever called keeps the reason.
 ///
 /// The server and the key are read from the store with its owner's rights, and restic runs as its owner: what a caller can have it
 /// read or write elsewhere, the caller could read or write. What it reads with root's rights, root has copied. Whoever calls through
@@ -36,7 +37,9 @@ pub(crate) fn back_up(words: &[String], context: &mut Context) -> Result<()> {
     let _work = store.work_beside(parent)?;
     if how == "copy" || how == "copy-volume" {
         no_more_than(words, 3)?;
-        return copy(how, (&root, parent), &words[2..], context);
+        let copied = copy(how, (&root, parent), &words[2..], context);
+        answer(copied.map(Outcome::Done), context);
+        return Ok(());
     }
     no_more_than(words, 4)?;
     let connector = ConnectorName::parse(word(words, 2))?;
@@ -72,8 +75,8 @@ fn copy(
     how: &str,
     (root, parent): (&Path, &str),
     words: &[String],
-    context: &mut Context,
-) -> Result<()> {
+    context: &Context,
+) -> Result<Copied> {
     let name = word(words, 0);
     let (original, directory) = if how == "copy" {
         (Original::Place(source(words, false)?), None)
@@ -81,11 +84,7 @@ fn copy(
         VolumeName::parse(name)?;
         (Original::Volume(name), directory_of_volume(name, context))
     };
-    let copied = progress::of_files("copied", |seen| {
-        backing_up::copy(root, parent, original, directory, seen)
-    })?;
-    context.out.json(&copied);
-    Ok(())
+    progress::of_files("copied", |seen| backing_up::copy(root, parent, original, directory, seen))
 }
 
 fn answer<T: Serialize>(result: Result<Outcome<T>>, context: &mut Context) {

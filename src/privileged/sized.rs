@@ -11,7 +11,7 @@ use crate::domain::text::word;
 use crate::domain::{
     ByteSize, DirectoryName, Entry, EntryName, Error, Result, STAGED, TRASH, TrashId,
 };
-use crate::fs::image::Image;
+use crate::fs::image::{AND, Image};
 use crate::fs::look::is_there;
 use crate::fs::{image, mount_points, subvolume, tree};
 use crate::privileged::mounting::systemd;
@@ -100,7 +100,7 @@ pub(crate) fn size(words: &[String], context: &mut Context) -> Result<()> {
         }
         ["state"] => {
             if !is_btrfs {
-                context.out.line(&subject.image(subject.name())?.state(subject.name()));
+                context.out.line(&subject.state()?);
             }
         }
         ["attach"] => subject.attach()?,
@@ -333,11 +333,7 @@ impl Subject {
         if mount_points::seen_at(&self.target()).is_some() {
             return self.image(self.name())?.release(&self.storage, self.name());
         }
-        refuse_if!(
-            !tree::is_empty(&self.storage, self.name())?,
-            "{} has files of its own, which would be hidden; move them elsewhere",
-            self.target().display()
-        );
+        self.must_hide_nothing()?;
         // Nobody writes under what is not attached.
         tree::set_immutable(&self.storage, self.name(), true);
         let image = self.image(self.name())?;
@@ -348,6 +344,36 @@ impl Subject {
             systemd::attach_at_boot(&self.name)?;
         }
         self.finish_growing(&image)
+    }
+
+    /// Refuses to attach over what somebody has written to the place meanwhile.
+    fn must_hide_nothing(&self) -> Result<()> {
+        let target = self.target();
+        refuse_if!(
+            is_there(&target) && !tree::is_empty(&self.storage, self.name())?,
+            "{} has files of its own, which its image would hide{AND}stop what uses it, then as root: mv {} {}.found, then: dokku storage:create {}",
+            target.display(),
+            target.display(),
+            target.display(),
+            self.name
+        );
+        Ok(())
+    }
+
+    /// Why it cannot be attached, as three lines: the code of the finding, what is wrong, and what to do; nothing where it can, or
+    /// where nobody knows.
+    fn state(&self) -> Result<String> {
+        if image::attached_at(&self.target()).is_some() {
+            return Ok(String::new());
+        }
+        let lines = |code: &str, error: &Error| {
+            format!("{code}\n{}", error.to_string().replacen(AND, "\n", 1))
+        };
+        if let Err(error) = self.must_hide_nothing() {
+            return Ok(lines(sized::HIDDEN_FILES, &error));
+        }
+        let sound = self.image(self.name())?.must_be_sound(self.name());
+        Ok(sound.err().map(|error| lines(sized::DAMAGED, &error)).unwrap_or_default())
     }
 
     /// Has an image that was attached hold what is noted of its entry, where growing was cut off. Where it cannot, what it has can be

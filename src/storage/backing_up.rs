@@ -134,6 +134,15 @@ impl<T> Outcome<T> {
             Self::Missing => Err(Failure::Missing.told(connector)),
         }
     }
+
+    /// The same of what asks no repository.
+    fn of_no_repository(self) -> Result<T> {
+        match self {
+            Self::Done(done) => Ok(done),
+            Self::Failed(why) => Err(Error::refused(why)),
+            Self::Locked | Self::Missing => Err(refusal!("{HELPER} spoke of a repository")),
+        }
+    }
 }
 
 impl<T> From<Failure> for Outcome<T> {
@@ -491,7 +500,7 @@ impl StorageRoot<'_> {
                 Original::Volume(name) => ["copy-volume", parent, name],
             };
             let answer = self.by_sudo(HELPER, &words)?.answer()?;
-            return understood(&answer);
+            return understood::<Outcome<Copied>>(&answer)?.of_no_repository();
         }
         let directory = match original {
             Original::Place(_) => None,

@@ -351,6 +351,15 @@ pub(crate) fn attach(entry: &Entry, context: &Context) -> Result<()> {
     ask(entry, &["attach"], context)
 }
 
+/// What keeps an image from being attached, as the helper says and findings are called.
+const UNUSABLE: [&str; 2] = [HIDDEN_FILES, DAMAGED];
+
+/// Somebody has written to the place while nothing was attached there.
+pub(crate) const HIDDEN_FILES: &str = "hidden-files";
+
+/// The image is gone or damaged.
+pub(crate) const DAMAGED: &str = "damaged-image";
+
 /// What the helper says once nobody can write to the file system.
 pub(crate) const HELD: &str = "held";
 
@@ -501,9 +510,12 @@ pub(crate) fn problem(entry: &Entry, context: &Context) -> Option<Problem> {
     }
     let words = [entry.name.as_str(), "state"];
     let state = StorageRoot::of(context).asked(HELPER, &words);
-    if let Some((sentence, remedy)) = state.unwrap_or_default().split_once('\n') {
+    let state = state.unwrap_or_default();
+    if let [said, sentence, remedy] = state.lines().collect::<Vec<_>>()[..]
+        && let Some(code) = UNUSABLE.into_iter().find(|code| *code == said)
+    {
         let (sentence, remedy) = (sentence.to_owned(), remedy.to_owned());
-        return Some(Problem { code: "damaged-image", sentence, remedy, may_pass: false });
+        return Some(Problem { code, sentence, remedy, may_pass: false });
     }
     Some(Problem {
         code: "not-mounted",

@@ -162,7 +162,7 @@ pub(crate) fn no_such_entry(name: &str) -> Error {
 }
 
 pub(crate) fn changed_meanwhile(name: &EntryName) -> Error {
-    refusal!("storage entry \"{name}\" was changed meanwhile; run the command again")
+    Error::Changed(name.clone())
 }
 
 pub(super) fn parse(path: &Path, name: &EntryName, content: &[u8]) -> Result<Entry> {

@@ -423,6 +423,43 @@ killed() {
   assert_equal "$before" "$(find "$ROOT" | sort)"
 }
 
+@test "what was written where no image is attached is not hidden, and what to type has both" {
+  dokku storage:create "$DATA" --size 16M
+  dokku storage:mount "$APP" "$DATA" --container-dir /data
+  echo kept >"$ROOT/$DATA/file"
+  umount "$ROOT/$DATA"
+  chattr -i "$ROOT/$DATA"
+  echo strange >"$ROOT/$DATA/strange"
+  run dokku storage:wait "$DATA" --timeout 1
+  assert_status 1
+  assert_has "$ROOT/$DATA has files of its own, which its image would hide"
+  run_apart dokku storage:doctor --format json
+  assert_status 1
+  assert_equal hidden-files "$(jq -r --arg entry "$DATA" '.[] | select(.entry == $entry).code' <<<"$output")"
+  # What it says, as it is typed.
+  local remedy
+  remedy=$(jq -r --arg entry "$DATA" '.[] | select(.entry == $entry).remedy' <<<"$output")
+  remedy=${remedy#*as root: }
+  eval "${remedy/, then: /; }"
+  assert_equal kept "$(cat "$ROOT/$DATA/file")"
+  assert_equal strange "$(cat "$ROOT/$DATA.found/strange")"
+  rm -r "$ROOT/$DATA.found"
+}
+
+@test "doctor says why a backup could not be made" {
+  on ext4 64
+  install -d -o dokku -g dokku "$HOST/backups"
+  dokku storage:connectors:create "$APP-disk" --type local --path "$HOST/backups" >/dev/null
+  dokku storage:create "$DATA"
+  head -c 40000000 /dev/zero >"$ROOT/$DATA/data"
+  run dokku storage:backups:create "$DATA"
+  assert_status 1
+  assert_has "No space left on device"
+  run dokku storage:doctor
+  assert_has "No space left on device"
+  dokku storage:connectors:destroy "$APP-disk" --force
+}
+
 @test "an entry with snapshots stays; without them it goes to the trash and comes back" {
   dokku storage:create "$DATA" --size 16M
   echo kept >"$ROOT/$DATA/file"

@@ -291,6 +291,7 @@ signal.pause()' "$ROOT/$APP-leased" "$DIR/leased" &
   output=$(cat "$HOST/restored")
   assert_status 1
   assert_has "storage entry \"$DATA\" is restored from snapshot good, but containers were started meanwhile and may still use what was there: "
+  assert_has "restart them: dokku ps:restart $APP"
   # What it writes is kept.
   inside "$APP" web sh -c 'echo late >/data/late'
   assert_equal late "$(cat "$ROOT/.snapshot-$DATA@before-restore-"*/late)"

@@ -52,6 +52,14 @@ fn a_clone_gets_what_was_decided() {
     session.host.write("lib/data/storage/blog-data/deep/file", "what was there");
     session.prepare(&["storage:mount", "blog", "blog-data", "--container-dir", "/data"]);
     session.prepare(&["storage:mount", "blog", "/srv/elsewhere:/elsewhere"]);
+    session.prepare(&["storage:create", "box"]);
+    session.prepare(&["storage:mount", "blog", "box", "--container-dir", "/box"]);
+    let path = session.host.path("lib/data/storage/box");
+    let with_size = format!(
+        r#"{{"name":"box","scheduler":"docker-local","host_path":"{}","type":"directory","options":{{"size":"64M"}},"schema_version":1}}"#,
+        path.display()
+    );
+    session.host.write("lib/data/storage-registry/entries/box.json", with_size);
     session.run(&["post-app-clone-setup", "blog", "shared"]);
     session.prepare(&["storage:app:set", "blog", "clone", "copy"]);
     session.run(&["post-app-clone-setup", "blog", "copied"]);

@@ -208,6 +208,21 @@ fn a_backup_of_a_destroyed_entry_is_not_noted_for_the_next_one() {
 }
 
 #[test]
+fn a_backup_of_what_was_set_meanwhile_has_what_was_set() {
+    let session = host(&[]);
+    session.prepare(&["storage:set", "data", "backup-image", "busybox"]);
+    session.prepare(&["storage:set", "data", "backup-before", "true"]);
+    let backed_up = while_a_container_waits(&session, &["storage:backups:create", "data"], || {
+        session.prepare(&["storage:set", "data", "scope", "blog"]);
+    });
+    assert_eq!(backed_up.status, 0, "{backed_up:?}");
+    assert_eq!(listed(&session).len(), 1);
+    session.prepare(&["storage:backups:restore", "data@latest", "--as", "again"]);
+    let info = run(&session, "storage:info again");
+    assert!(info.stdout.contains("blog"), "{info:?}");
+}
+
+#[test]
 fn what_is_created_is_listed_with_the_same_size() {
     let session = host(&[]);
     let created = run(&session, "storage:backups:create data --format json");

@@ -60,10 +60,11 @@ pub fn volume(session: &Session, name: &str, options: &str) {
 
 /// Gives Docker a container with a mount, as JSON.
 pub fn container(session: &Session, name: &str, app: &str, mount: &str) {
+    let kind = if name.contains(".run.") { "run" } else { "deploy" };
     let labels = match app {
         "" => "null".to_owned(),
         app => format!(
-            r#"{{"com.dokku.app-name": "{app}", "com.dokku.process-type": "web", "com.dokku.dyno": "web.1", "com.dokku.container-type": "deploy"}}"#
+            r#"{{"com.dokku.app-name": "{app}", "com.dokku.process-type": "web", "com.dokku.dyno": "web.1", "com.dokku.container-type": "{kind}"}}"#
         ),
     };
     let text = format!(
@@ -220,6 +221,18 @@ pub const USERS: &[(&str, Setup, &str)] = &[
             );
         },
         "ps:restart blog",
+    ),
+    (
+        "a container that runs a command",
+        |s, place| {
+            container(
+                s,
+                "blog.run.7",
+                "blog",
+                &format!(r#"{{"Source": "{place}", "Destination": "/x", "RW": true}}"#),
+            );
+        },
+        "run:stop --container blog.run.7",
     ),
     (
         "a volume's device",
@@ -389,7 +402,9 @@ fn what_somebody_uses_stays_in_the_trash() {
 pub fn said_by_a_restore(needle: &'static str) -> &'static str {
     match needle {
         "docker rm -f by-volume" => "docker volume rm shelf",
-        needle if needle.starts_with("docker rm") || needle.starts_with("ps:") => "--stop",
+        needle if ["docker rm", "ps:", "run:"].iter().any(|word| needle.starts_with(word)) => {
+            "--stop"
+        }
         needle => needle,
     }
 }

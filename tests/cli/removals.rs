@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::Session;
-use crate::harness::{Problems, as_root};
+use crate::harness::{Problems, as_root, stubs};
 use crate::places::{
     Setup, UNKNOWN, USERS, container, each_user, entry, host, mounted, options, said_by_a_restore,
     volume, with_base,
@@ -131,6 +131,27 @@ fn what_somebody_uses_in_the_trash_makes_no_room() {
     let answer = call(None);
     assert!(answer.stderr.contains("removed base-"), "{answer:?}");
     assert!(!answer.stdout.contains("/in/data"), "{answer:?}");
+}
+
+#[test]
+fn what_takes_nothing_is_not_removed_to_make_room() {
+    if !as_root("a full disk") {
+        return;
+    }
+    let session = with_base(&[]);
+    session.prepare(&["storage:create", "hollow"]);
+    for name in ["hollow", "base"] {
+        session.prepare(&["storage:destroy", name, "--force", "--destroy-host-dir"]);
+    }
+    session.host.make_directory("lib/plugins/enabled/acl");
+    let acl = session.host.path("lib/plugins/enabled/acl/user-auth-app");
+    stubs::script(&acl, "#!/bin/sh\nshift 2\nprintf '%s\\n' \"$@\"\n");
+    let line = format!("unshare --mount --propagation private bash -euc '{FULL}' bash \"$@\"");
+    let words = ["pre-release-builder", "herokuish", "blog", "dokku/blog:latest"];
+    let answer = session.call(&words).around(&line).run();
+    // Whoever sees every app is told what it was.
+    assert!(answer.stderr.contains("removed base-"), "{answer:?}");
+    assert!(!answer.stderr.contains("removed hollow-"), "{answer:?}");
 }
 
 /// Who has a file, but does not run.

@@ -29,6 +29,9 @@ use crate::storage::{
 use crate::store::Work;
 use crate::types::{self, Reach};
 
+/// How many times a backup is begun anew, since its entry was changed meanwhile.
+const CHANGES: usize = 5;
+
 /// How a backup is made.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
@@ -254,8 +257,25 @@ pub(crate) fn entry(
     context: &mut Context,
 ) -> Result<Done> {
     let begin = Instant::now();
-    let saved = of_entry(entry, connector, options, context);
+    let saved = as_it_is(entry, connector, options, context);
     noted(Some(&entry.name), connector, begin, saved, context)
+}
+
+/// Makes a backup of an entry as it is by now, where another command changed it while this one waited.
+fn as_it_is(
+    entry: &Entry,
+    connector: &Connector,
+    options: &Options,
+    context: &mut Context,
+) -> Result<(Saved, Moment)> {
+    let mut entry = entry.clone();
+    for _ in 0..CHANGES {
+        match of_entry(&entry, connector, options, context) {
+            Err(Error::Changed(_)) => entry = context.store.existing_entry(entry.name.as_str())?,
+            saved => return saved,
+        }
+    }
+    of_entry(&entry, connector, options, context)
 }
 
 fn of_entry(

@@ -14,7 +14,7 @@ use crate::domain::{
 };
 use crate::host::restic::{Failure, Listed, Repository, understood};
 use crate::ops::backups::maker::Maker;
-use crate::ops::backups::{Reading, STORE, TAG, open_to};
+use crate::ops::backups::{Reading, STORE, TAG, no_destination, open_to};
 use crate::ops::{access, apps};
 use crate::storage::backing_up::{self, DOCUMENT};
 
@@ -222,10 +222,12 @@ impl Found {
     ) -> Result<Self> {
         let text = reference;
         let places = places(from, context)?;
-        refuse_if!(
-            places.is_empty(),
-            "there is no destination for backups; create its connector with its key, as in: dokku storage:connectors:create NAME --type local --path DIRECTORY --key-file PATH (types: s3, sftp, rclone, local, rest)"
-        );
+        if places.is_empty() {
+            return Err(no_destination(
+                "create its connector with its key, as in: dokku storage:connectors:create NAME --type local --path DIRECTORY --key-file PATH (types: s3, sftp, rclone, local, rest)",
+                context,
+            )?);
+        }
         let entry = match reference {
             BackupReference::Entry { name, .. } => Some(name),
             BackupReference::Id { .. } => None,

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::domain::backup_reference::short;
-use crate::domain::{AppName, Connector, ConnectorName, Result, is_of};
+use crate::domain::{AppName, Connector, ConnectorName, Error, Result, is_of};
 use crate::host::environment;
 use crate::host::restic::{Failure, Lock, Repository};
 use crate::ops::backups::tidy::Unlock;
@@ -276,6 +276,15 @@ pub(crate) fn is_seen(name: &ConnectorName, context: &Context) -> bool {
 /// What stands for a destination that is not open to the caller.
 pub(crate) const ANOTHER: &str = "a destination of the host's";
 
+/// The refusal where no destination is open to the caller, with what to type; only who sees every app creates connectors.
+fn no_destination(to_create: &str, context: &Context) -> Result<Error> {
+    let none = "there is no destination for backups";
+    if access::sees_every_app(context)? {
+        return Ok(refusal!("{none}; {to_create}"));
+    }
+    Ok(refusal!("{none} that is open to your apps; ask who may see every app for one"))
+}
+
 /// The destination that is named, or the only one.
 pub(crate) fn destination(
     named: Option<&str>,
@@ -298,9 +307,10 @@ pub(crate) fn destination(
         refuse!("connector {:?} does not exist, or is not open to your apps", name.as_str());
     }
     match open.len() {
-        0 => Err(refusal!(
-            "there is no destination for backups; create one, as in: dokku storage:connectors:create NAME --type local --path DIRECTORY (types: s3, sftp, rclone, local, rest)"
-        )),
+        0 => Err(no_destination(
+            "create one, as in: dokku storage:connectors:create NAME --type local --path DIRECTORY (types: s3, sftp, rclone, local, rest)",
+            context,
+        )?),
         1 => Ok(open.swap_remove(0)),
         _ => {
             let all: Vec<&str> = open.iter().map(|connector| connector.name.as_str()).collect();

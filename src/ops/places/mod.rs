@@ -501,11 +501,15 @@ impl Places {
         let sentence = format!("the container {name}{state} has it");
         match AppName::parse(&container.app).ok().filter(|_| !container.app.is_empty()) {
             Some(app) => {
-                let is_deployed = container.is_running && !container.is_one_off;
-                let remedy = if is_deployed && self.apps.contains(&app) {
+                let is_deployed = !container.is_one_off && self.apps.contains(&app);
+                let remedy = if is_deployed && container.is_running {
                     format!("dokku ps:restart {app}; the old container goes a minute later")
+                } else if is_deployed {
+                    format!(
+                        "dokku ps:retire, where a deploy has replaced it, or: docker rm -f {name}"
+                    )
                 } else {
-                    format!("docker rm -f {name}")
+                    container.run_stop().unwrap_or_else(|| format!("docker rm -f {name}"))
                 };
                 Use::of_app(&app, sentence, remedy)
             }
