@@ -621,8 +621,10 @@ fn said(answer: &Answer) -> Result<String> {
     if answer.is_ok() {
         return Ok(answer.stdout.trim().to_owned());
     }
+    // As it was printed, each line is marked; whoever prints it again marks it again.
     let why = answer.reason();
-    Err(Error::refused(why.trim_start_matches('!').trim()))
+    let lines = why.lines().map(|line| line.trim().trim_start_matches('!').trim());
+    Err(Error::refused(lines.collect::<Vec<_>>().join("\n")))
 }
 
 /// Says who could do what the system refused to somebody else than root.

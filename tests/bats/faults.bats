@@ -201,6 +201,20 @@ END
   assert_equal kept "$(cat "$ROOT/$DATA-twin/file")"
 }
 
+@test "what a program says in several lines is told in several lines" {
+  can_replace losetup
+  replace losetup <<'END'
+printf 'losetup: first\nlosetup: second\n' >&2
+exit 1
+END
+  run dokku storage:create "$DATA" --size 16M
+  restore_programs
+  assert_status 1
+  assert_line_with " !     " "losetup: first"
+  grep -qx " !     losetup: second" <<<"$output" || fail "it is told otherwise" "$output"
+  assert_equal "" "$(ls -A "$IMAGES")"
+}
+
 @test "a create whose program is killed on the way leaves nothing in the way of another size" {
   local step
   for step in kept new close adopt attach; do
