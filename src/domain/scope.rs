@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::text::checked_text;
 use crate::domain::{AppName, Result};
 
+/// The longest name or pattern, in bytes.
+const LONGEST: usize = 255;
+
 /// An app's name, or a pattern for names in which `*` stands for any characters (`web-*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppPattern(String);
@@ -20,7 +23,7 @@ impl AppPattern {
             "scope {text:?} is neither an app's name nor a pattern such as web-*; put a comma between several"
         );
         refuse_if!(
-            !valid || text.is_empty() || text.len() > 255,
+            !valid || text.is_empty() || text.len() > LONGEST,
             "scope {text:?} is neither an app's name nor a pattern such as web-*"
         );
         Ok(Self(text.to_owned()))
@@ -75,6 +78,11 @@ impl Scope {
         self.0.iter().any(|pattern| pattern.as_str() == app.as_str())
     }
 
+    /// Whether it has the app by its name, and nobody else.
+    pub fn is_alone(&self, app: &AppName) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|pattern| pattern.as_str() == app.as_str())
+    }
+
     /// Has an app that is named by its name alone in it under its new name, and whoever gets the old name not; returns whether it was.
     pub fn rename(&mut self, old: &AppName, new: &AppName) -> bool {
         let Some(at) = self.0.iter().position(|pattern| pattern.as_str() == old.as_str()) else {
@@ -84,6 +92,21 @@ impl Scope {
         let mut seen = std::collections::BTreeSet::new();
         self.0
             .retain(|pattern| pattern.as_str() != old.as_str() && seen.insert(pattern.to_string()));
+        true
+    }
+
+    /// Has an app that is gone in it no longer, and so not whoever gets the name; returns whether it was named. What was for it alone is
+    /// for nobody then: no app can have the name that stands in its place.
+    pub fn leave(&mut self, app: &AppName) -> bool {
+        if !self.names(app) {
+            return false;
+        }
+        self.0.retain(|pattern| pattern.as_str() != app.as_str());
+        if self.0.is_empty() {
+            let mut nobody = format!("_{app}");
+            nobody.truncate(LONGEST);
+            self.0.push(AppPattern(nobody));
+        }
         true
     }
 
@@ -115,6 +138,24 @@ mod tests {
         assert_eq!(renamed("blog,shop,blog"), (true, "shop".to_owned()));
         assert_eq!(renamed("blog-*,b*,shop"), (false, "blog-*,b*,shop".to_owned()));
         assert_eq!(renamed(""), (false, String::new()));
+    }
+
+    #[test]
+    fn an_app_that_is_gone_leaves_a_scope_and_opens_it_to_nobody() {
+        let left = |scope: &str, app: &str| {
+            let mut scope = Scope::parse(&[scope.to_owned()]).unwrap();
+            let app = AppName::parse(app).unwrap();
+            let was_named = scope.leave(&app);
+            assert!(!was_named || !scope.includes(&app), "{scope}");
+            assert_eq!(Scope::parse(&[scope.to_string()]).unwrap(), scope);
+            (was_named, scope.to_string())
+        };
+        assert_eq!(left("a,blog,b", "blog"), (true, "a,b".to_owned()));
+        assert_eq!(left("blog", "blog"), (true, "_blog".to_owned()));
+        assert_eq!(left("blog-*", "blog"), (false, "blog-*".to_owned()));
+        assert_eq!(left("", "blog"), (false, String::new()));
+        let long = "x".repeat(255);
+        assert_eq!(left(&long, &long).1.len(), 255);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use crate::context::Context;
 use crate::docker::containers;
-use crate::domain::{AppName, AppSettings, Attachment, Entry, Error, Result, Subject};
+use crate::domain::{
+    AppName, AppSettings, Attachment, Entry, EntryName, Error, Result, Scope, Subject,
+};
 use crate::ops::unmount::{legacy_entries, remove_if_unused};
-use crate::ops::{auto_volumes, crontab};
+use crate::ops::{apps, auto_volumes, crontab};
 use crate::store::{Change, Store, files};
 
 /// Forgets what a deleted app mounted. Entries and data stay; the entries made for its colon mounts go
@@ -17,6 +19,11 @@ pub(crate) fn delete(app: &AppName, context: &mut Context) -> Result<()> {
             "{sharing} does not share the storage of {app} any more, which is deleted; its next containers are without it"
         ));
     }
+    for name in forgotten.nobodys {
+        context.out.warn(&format!(
+            "Storage entry {name} was for {app} alone, and an app that is made by the name does not get it; to let an app in: dokku storage:set {name} scope APP"
+        ));
+    }
     auto_volumes::destroy_released(app, forgotten.released, context);
     crontab::follow(&in_crontab, context);
     Ok(())
@@ -24,11 +31,15 @@ pub(crate) fn delete(app: &AppName, context: &mut Context) -> Result<()> {
 
 pub(crate) struct Forgotten {
     pub sharing: Vec<AppName>,
-    /// The entries that were made for volumes of its image: ordinary ones now.
+    /// The entries that were made for volumes of its image and go with it: ordinary ones now.
     pub released: Vec<Entry>,
+    /// The entries that stay and were for it alone.
+    nobodys: Vec<EntryName>,
 }
 
 pub(crate) fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
+    // Where everybody sees every app, its next life has what it had before.
+    let is_restricted = apps::are_restricted(&context.environment);
     context.store.change(|change| {
         let legacy = legacy_entries(app, change.store());
         let sharing = change.end_sharing_from(app)?;
@@ -36,8 +47,16 @@ pub(crate) fn forget(app: &AppName, context: &Context) -> Result<Forgotten> {
         change.remove_app(app);
         change.remove_schedule(&Subject::App(app.clone()));
         legacy.iter().try_for_each(|name| remove_if_unused(name, app, change))?;
-        let released = auto_volumes::release(app, change)?;
-        Ok(Forgotten { sharing, released })
+        let mut released = auto_volumes::release(app, change)?;
+        let mut nobodys = Vec::new();
+        if is_restricted {
+            nobodys = in_scopes(app, None, change)?;
+            for entry in &mut released {
+                *entry = change.entry(&entry.name)?.unwrap_or_else(|| entry.clone());
+            }
+            nobodys.retain(|name| released.iter().all(|entry| entry.name != *name));
+        }
+        Ok(Forgotten { sharing, released, nobodys })
     })
 }
 
@@ -67,18 +86,31 @@ fn in_hooks(old: &AppName, new: Option<&AppName>, change: &mut Change<'_>) -> Re
     Ok(())
 }
 
-/// Has the app in the scopes of entries, those in the trash too, and connectors under its new name. Whoever makes an app of the old name is in none of them.
-fn in_scopes(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()> {
-    for Entry { name, .. } in change.store().entries_mentioning(&["scope"])? {
+/// Has the app in the scopes of entries, those in the trash too, and connectors under its new name, or no longer. Whoever makes an app
+/// of the old name is in none of them. Returns the entries that are for nobody then.
+fn in_scopes(
+    old: &AppName,
+    new: Option<&AppName>,
+    change: &mut Change<'_>,
+) -> Result<Vec<EntryName>> {
+    let is_changed = |scope: &mut Scope| match new {
+        Some(new) => scope.rename(old, new),
+        None => scope.leave(old),
+    };
+    let mut nobodys = Vec::new();
+    for Entry { name, scope, .. } in change.store().entries_mentioning(&["scope"])? {
         if let Some(mut entry) = change.entry(&name)?
-            && entry.scope.rename(old, new)
+            && is_changed(&mut entry.scope)
         {
             change.write_entry(&entry)?;
+            if new.is_none() && scope.is_alone(old) {
+                nobodys.push(name);
+            }
         }
     }
     for mut trashed in change.store().trash_notes()? {
         if let Some(entry) = &mut trashed.entry {
-            let is_changed = [entry.scope.rename(old, new), entry.backup.hand_over(old, Some(new))];
+            let is_changed = [is_changed(&mut entry.scope), entry.backup.hand_over(old, new)];
             if is_changed.contains(&true) {
                 change.write_trash_note(&trashed)?;
             }
@@ -86,11 +118,11 @@ fn in_scopes(old: &AppName, new: &AppName, change: &mut Change<'_>) -> Result<()
     }
     // One that cannot be read is told where it is used.
     for mut connector in change.store().connectors()?.0 {
-        if connector.scope.rename(old, new) {
+        if is_changed(&mut connector.scope) {
             change.write_connector(&connector)?;
         }
     }
-    Ok(())
+    Ok(nobodys)
 }
 
 fn is_in_a_scope(app: &AppName, store: &Store) -> Result<bool> {
@@ -167,7 +199,7 @@ pub(crate) fn rename(old: &AppName, new: &AppName, context: &Context) -> Result<
         }
         auto_volumes::rename(old, new, change)?;
         in_hooks(old, Some(new), change)?;
-        in_scopes(old, new, change)?;
+        in_scopes(old, Some(new), change)?;
         if !from.exists() {
             return Ok(());
         }

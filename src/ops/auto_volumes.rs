@@ -22,14 +22,17 @@ fn made_for(app: &AppName, store: &Store) -> Result<Vec<Entry>> {
     Ok(store.entries_mentioning(&["auto_volume"])?.into_iter().filter(is_its).collect())
 }
 
-/// Makes ordinary entries of those that were made for an app that is deleted. Returns them.
+/// Makes ordinary entries of those that were made for an app that is deleted. Returns those that go with it, as their reclaim policy
+/// says.
 pub(crate) fn release(app: &AppName, change: &mut Change<'_>) -> Result<Vec<Entry>> {
     let mut released = Vec::new();
     for Entry { name, .. } in made_for(app, change.store())? {
         if let Some(mut entry) = change.entry(&name)? {
             entry.auto_volume = None;
             change.write_entry(&entry)?;
-            released.push(entry);
+            if entry.reclaim_policy == "Delete" && entry.scope.includes(app) {
+                released.push(entry);
+            }
         }
     }
     Ok(released)
@@ -47,11 +50,10 @@ pub(crate) fn rename(old: &AppName, new: &AppName, change: &mut Change<'_>) -> R
     Ok(())
 }
 
-/// Destroys what an app that is deleted leaves of its image's volumes, as their reclaim policy says. What somebody else
-/// mounts, or has snapshots, or is not for the app any more, stays; what is the app's is said to.
+/// Destroys what an app that is deleted leaves of its image's volumes. What somebody else mounts, or has snapshots, stays; what is
+/// the app's is said to.
 pub(crate) fn destroy_released(app: &AppName, released: Vec<Entry>, context: &mut Context) {
-    let goes = |entry: &Entry| entry.reclaim_policy == "Delete" && entry.scope.includes(app);
-    for entry in released.into_iter().filter(goes) {
+    for entry in released {
         let how = How { asked: false, deleted: Some(app), no_trash: false };
         match destroy::carry_out(&entry, how, context) {
             Ok(_) => context.out.detail(&format!("Storage entry {} destroyed", entry.name)),

@@ -1,5 +1,6 @@
 //! `storage:policy:*` and the scope of entries.
 
+use crate::harness::stubs;
 use crate::{Session, assert_transcript};
 
 #[test]
@@ -168,6 +169,46 @@ fn a_renamed_app_takes_its_name_in_scopes_along() {
     session.prepare(&["storage:unmount", "shop", "data", "--container-dir", "/data"]);
     session.prepare(&["post-app-rename-setup", "shop", "store"]);
     assert_eq!(scope("storage-registry/entries/later"), serde_json::json!(["store"]));
+}
+
+/// Whoever makes an app of the name may be somebody else.
+#[test]
+fn who_gets_the_name_of_an_app_that_is_gone_gets_nothing_that_was_for_it() {
+    let session = Session::dokku(&["blog", "wiki"]);
+    session.host.make_directory("backups");
+    session.destination("disk", "{ROOT}/backups");
+    session.prepare(&["storage:connectors:set", "disk", "scope", "blog"]);
+    session.prepare(&["storage:create", "both", "--scope", "wiki,blog"]);
+    session.prepare(&["storage:create", "alone", "--scope", "blog"]);
+    session.prepare(&["storage:create", "gone", "--scope", "blog"]);
+    session.prepare(&["storage:destroy", "gone", "--force", "--destroy-host-dir"]);
+    let mount = |name: &str| {
+        session.call(&["storage:mount", "blog", name, "--container-dir", &format!("/{name}")]).run()
+    };
+    // Where everybody sees every app, it is the same people's.
+    session.prepare(&["post-delete", "blog"]);
+    assert_eq!(mount("alone").status, 0);
+    session.prepare(&["storage:unmount", "blog", "alone", "--container-dir", "/alone"]);
+    session.host.make_directory("lib/plugins/enabled/acl");
+    stubs::script(&session.host.path("lib/plugins/enabled/acl/user-auth-app"), "#!/bin/sh\n");
+    session.host.answer("user-auth-app", "blog\n");
+    let deleted = session.call(&["post-delete", "blog"]).run();
+    let told = "let an app in: dokku storage:set alone scope APP";
+    assert!(deleted.status == 0 && deleted.stderr.contains(told), "{deleted:?}");
+    for name in ["both", "alone"] {
+        let refused = mount(name);
+        let said = format!("storage entry \"{name}\" does not exist");
+        assert!(refused.status == 1 && refused.stderr.contains(&said), "{refused:?}");
+    }
+    let backup = session.call(&["storage:backups:create", "--app", "blog"]).run();
+    assert!(backup.stderr.contains("there is no destination for backups"), "{backup:?}");
+    // Who sees every app does what the command says.
+    session.host.answer("user-auth-app", "blog\nwiki\n");
+    session.prepare(&["storage:trash:restore", "gone"]);
+    let refused = mount("gone");
+    assert!(refused.stderr.contains("is for _blog and not for blog"), "{refused:?}");
+    session.prepare(&["storage:set", "alone", "scope", "blog"]);
+    assert_eq!(mount("alone").status, 0);
 }
 
 #[test]
