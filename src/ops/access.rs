@@ -106,12 +106,25 @@ pub(crate) fn shown(entry: &Entry, context: &Context) -> Entry {
     shown
 }
 
+/// Whether the scope of an entry has it not exist for the caller.
+fn leaves_out(entry: &Entry, context: &Context) -> Result<bool> {
+    Ok(apps::are_restricted(&context.environment) && Reach::of(context)?.leaves_out(entry))
+}
+
+/// Refuses to bring an entry back for whom it would not exist: its scope may have changed since it went, and names others.
+pub(crate) fn must_see_what_returns(entry: &Entry, context: &Context) -> Result<()> {
+    refuse_if!(
+        leaves_out(entry, context)?,
+        "storage entry \"{}\" is for {OTHERS} or are gone, and you would not see it then; ask who may see every app to restore it",
+        entry.name
+    );
+    Ok(())
+}
+
 /// Refuses a scope that would have the entry not exist for the caller.
 pub(crate) fn must_see_scope(entry: &Entry, context: &Context) -> Result<()> {
-    let leaves_out =
-        apps::are_restricted(&context.environment) && Reach::of(context)?.leaves_out(entry);
     refuse_if!(
-        leaves_out,
+        leaves_out(entry, context)?,
         "you see no app of scope {}, and would not see storage entry \"{}\" then; name one that you see, or create it first: dokku apps:create",
         entry.scope,
         entry.name

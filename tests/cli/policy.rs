@@ -202,6 +202,8 @@ fn who_gets_the_name_of_an_app_that_is_gone_gets_nothing_that_was_for_it() {
     }
     let backup = session.call(&["storage:backups:create", "--app", "blog"]).run();
     assert!(backup.stderr.contains("there is no destination for backups"), "{backup:?}");
+    let restored = session.call(&["storage:trash:restore", "gone"]).run();
+    assert!(restored.stderr.contains("you would not see it then; ask"), "{restored:?}");
     // Who sees every app does what the command says.
     session.host.answer("user-auth-app", "blog\nwiki\n");
     session.prepare(&["storage:trash:restore", "gone"]);

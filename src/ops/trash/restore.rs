@@ -7,7 +7,7 @@ use crate::domain::{
 };
 use crate::fs::look;
 use crate::ops::places::links;
-use crate::ops::{Places, judge};
+use crate::ops::{Places, access, judge};
 use crate::storage::{EntryLock, sized};
 use crate::store::Store;
 use crate::types;
@@ -40,6 +40,9 @@ pub(crate) fn restore(
         item.id
     );
     let wanted = wanted(&item, new_name, context)?;
+    if let Some(entry) = &wanted.entry {
+        access::must_see_what_returns(entry, context)?;
+    }
     let _lock = EntryLock::take(&wanted.name, context)?;
     if let Some(Source::Path(path)) = wanted.entry.as_ref().and_then(|e| e.host_path.as_ref()) {
         let own = wanted.entry.as_ref().map(|entry| &entry.name);
