@@ -1,7 +1,6 @@
 //! `backup-storage`: has restic read a hidden copy, or restore to a hidden directory, with the rights that this takes.
 
 use std::io::stdin;
-use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +10,6 @@ use crate::context::Context;
 use crate::domain::text::word;
 use crate::domain::{ConnectorName, Error, Result, VolumeName, is_of};
 use crate::fs::bounded;
-use crate::fs::tree::Copied;
 use crate::privileged::root;
 use crate::render::progress;
 use crate::storage::backing_up::{self, BackupRequest, Original, Outcome, RestoreRequest};
@@ -37,7 +35,10 @@ pub(crate) fn back_up(words: &[String], context: &mut Context) -> Result<()> {
     let _work = store.work_beside(parent)?;
     if how == "copy" || how == "copy-volume" {
         no_more_than(words, 3)?;
-        let copied = copy(how, (&root, parent), &words[2..], context);
+        let (original, directory) = original(how, &words[2..], context)?;
+        let copied = progress::of_files("copied", |seen| {
+            backing_up::copy(&root, parent, original, directory, seen)
+        });
         answer(copied.map(Outcome::Done), context);
         return Ok(());
     }
@@ -71,20 +72,18 @@ pub(crate) fn back_up(words: &[String], context: &mut Context) -> Result<()> {
     Ok(())
 }
 
-fn copy(
+/// What is to be copied, and the directory of a volume.
+fn original<'a>(
     how: &str,
-    (root, parent): (&Path, &str),
-    words: &[String],
+    words: &'a [String],
     context: &Context,
-) -> Result<Copied> {
+) -> Result<(Original<'a>, Option<String>)> {
+    if how == "copy" {
+        return Ok((Original::Place(source(words, false)?), None));
+    }
     let name = word(words, 0);
-    let (original, directory) = if how == "copy" {
-        (Original::Place(source(words, false)?), None)
-    } else {
-        VolumeName::parse(name)?;
-        (Original::Volume(name), directory_of_volume(name, context))
-    };
-    progress::of_files("copied", |seen| backing_up::copy(root, parent, original, directory, seen))
+    VolumeName::parse(name)?;
+    Ok((Original::Volume(name), directory_of_volume(name, context)))
 }
 
 fn answer<T: Serialize>(result: Result<Outcome<T>>, context: &mut Context) {
