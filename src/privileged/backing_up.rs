@@ -39,8 +39,11 @@ pub(crate) fn back_up(words: &[String], context: &mut Context) -> Result<()> {
         let copied = progress::of_files("copied", |seen| {
             backing_up::copy(&root, parent, original, directory, seen)
         });
-        answer(copied.map(Outcome::Done), context);
-        return Ok(());
+        let failed = copied.map(|copied| context.out.json(&copied)).err();
+        return failed.map_or(Ok(()), |why| {
+            context.out.json(&Outcome::<()>::Failed(why.to_string()));
+            Err(Error::Status(1))
+        });
     }
     no_more_than(words, 4)?;
     let connector = ConnectorName::parse(word(words, 2))?;

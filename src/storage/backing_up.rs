@@ -16,7 +16,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use rustix::fs::{RenameFlags, renameat_with};
 use rustix::io::Errno;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use crate::docker::volumes;
@@ -132,15 +132,6 @@ impl<T> Outcome<T> {
             Self::Failed(why) => Err(Error::refused(why)),
             Self::Locked => Err(Failure::Locked.told(connector)),
             Self::Missing => Err(Failure::Missing.told(connector)),
-        }
-    }
-
-    /// The same of what asks no repository.
-    fn of_no_repository(self) -> Result<T> {
-        match self {
-            Self::Done(done) => Ok(done),
-            Self::Failed(why) => Err(Error::refused(why)),
-            Self::Locked | Self::Missing => Err(refusal!("{HELPER} spoke of a repository")),
         }
     }
 }
@@ -500,7 +491,7 @@ impl StorageRoot<'_> {
                 Original::Volume(name) => ["copy-volume", parent, name],
             };
             let answer = self.by_sudo(HELPER, &words)?.answer()?;
-            return understood::<Outcome<Copied>>(&answer)?.of_no_repository();
+            return understood(&answer);
         }
         let directory = match original {
             Original::Place(_) => None,
@@ -547,10 +538,15 @@ impl StorageRoot<'_> {
 }
 
 fn understood<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
+    let said = &answer.stdout;
     if !answer.is_ok() {
-        return Err(process::ended(HELPER, answer.status));
+        // Whoever called keeps the reason, where it is said.
+        return Err(match serde_json::from_str::<Outcome<IgnoredAny>>(said) {
+            Ok(Outcome::Failed(why)) => Error::refused(why),
+            _ => process::ended(HELPER, answer.status),
+        });
     }
-    serde_json::from_str(&answer.stdout).map_err(Error::system("understand", HELPER))
+    serde_json::from_str(said).map_err(Error::system("understand", HELPER))
 }
 
 #[cfg(test)]
